@@ -1,0 +1,370 @@
+/* dinopatch.h - find defects in pictures of a product after seeing only good ones.
+ *
+ * The whole public interface.  The data's way through the library, and through this file:
+ *
+ *     picture -> pose -> aligned canvas -> features -> bank -> distance map -> score -> decision
+ *
+ * Conventions
+ *   - A function that can fail returns dp_status and takes a final `dp_error *err`, which may be NULL.  On failure its
+ *     outputs are untouched, and err holds the code and one sentence that names the file and the reason.
+ *   - `*_close` and `*_free` take the address of the caller's pointer, accept NULL, and set the pointer to NULL.
+ *   - Sizes are size_t; a unit stands in the name (_px, _rad, _bytes).  Coordinates: x right, y down, pixel centres at
+ *     integers.  Angles in radians, from the x axis towards the y axis.
+ *   - Every pointer to numbers carries its shape in a comment, the last index running fastest.
+ *   - dp_model and dp_bank never change once opened: any number of threads may share them.  A dp_session belongs to one
+ *     thread at a time and owns its workspace and its worker threads.
+ *   - The library never prints, never exits and keeps no mutable global state of its own.
+ */
+#ifndef DINOPATCH_H
+#define DINOPATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef DP_API
+#  if defined(__GNUC__)
+#    define DP_API __attribute__((visibility("default")))
+#  else
+#    define DP_API
+#  endif
+#endif
+
+#define DP_VERSION_MAJOR 0
+#define DP_VERSION_MINOR 1
+#define DP_VERSION_PATCH 0
+
+/* The version of the library in use, "major.minor.patch"; static storage. */
+DP_API const char *dp_version(void);
+
+/* ------------------------------------------------------------------------------------------------ status and errors */
+
+typedef enum dp_status {
+    DP_OK = 0,
+    DP_E_ARGUMENT,    /* a setting out of its range, a combination that means nothing */
+    DP_E_MEMORY,      /* not enough memory */
+    DP_E_IO,          /* a file or folder cannot be read or written */
+    DP_E_PICTURE,     /* not a picture, cut short, or larger than the limits allow */
+    DP_E_FORMAT,      /* a safetensors or JSON file that breaks its format */
+    DP_E_MODEL,       /* a checkpoint that is no DINOv2 transformer this library knows */
+    DP_E_MISMATCH,    /* things that do not belong together: bank and checkpoint, bank and setting */
+    DP_E_CORRUPT,     /* a checksum does not hold */
+    DP_E_NUMERIC,     /* a value that is not finite where it must be */
+    DP_E_UNSUPPORTED, /* known, but this build or machine cannot do it */
+    DP_E_CANCELLED    /* the progress callback asked to stop */
+} dp_status;
+
+#define DP_ERROR_MESSAGE_BYTES 1024
+
+typedef struct dp_error {
+    dp_status status;
+    char message[DP_ERROR_MESSAGE_BYTES]; /* UTF-8, one line, always terminated */
+} dp_error;
+
+/* A short English name of a status, "not a picture" for DP_E_PICTURE; static storage. */
+DP_API const char *dp_status_name(dp_status status);
+
+/* --------------------------------------------------------------------------------------------- how the work is run */
+
+typedef enum dp_log_level { DP_LOG_INFO = 0, DP_LOG_WARNING = 1 } dp_log_level;
+
+/* Instruction sets a session may be held to; DP_ISA_AUTO takes the best the machine has. */
+typedef enum dp_isa {
+    DP_ISA_AUTO = 0,
+    DP_ISA_C,      /* plain C, the reference */
+    DP_ISA_NEON,   /* Arm v8 */
+    DP_ISA_AVX2,   /* x86-64: AVX2 and FMA */
+    DP_ISA_AVX512, /* x86-64: AVX-512 F, BW, DQ and VL */
+    DP_ISA_AVX512_VNNI /* the same and VNNI */
+} dp_isa;
+
+/* The best level this machine has. */
+DP_API dp_isa dp_isa_detect(void);
+/* "c", "neon", "avx2", "avx512", "avx512vnni", "auto"; static storage. */
+DP_API const char *dp_isa_name(dp_isa isa);
+/* The reverse.  DP_E_ARGUMENT for an unknown name. */
+DP_API dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err);
+
+/* Threads, callbacks and limits: what changes how the work is done, never what comes out. */
+typedef struct dp_run {
+    size_t threads;             /* 0: one per processor the process may use */
+    dp_isa isa;                 /* DP_ISA_AUTO, or a lower level for tests and comparisons */
+    size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
+    void (*log)(void *user, dp_log_level level, const char *line);
+    /* Called after each step of long work with what is done and what there is in all (0: unknown).
+     * A result other than 0 stops the work with DP_E_CANCELLED. */
+    int (*progress)(void *user, const char *stage, size_t done, size_t total);
+    void *user;                 /* handed to both callbacks; they are called from the thread that called the library */
+} dp_run;
+
+DP_API void dp_run_init(dp_run *run);
+
+/* -------------------------------------------------------------------------------------------------------- pictures */
+
+typedef struct dp_picture {
+    size_t width_px, height_px;
+    uint8_t *rgb; /* [height_px, width_px, 3], sRGB */
+} dp_picture;
+
+/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP and whatever else the installed libvips reads.  Grey becomes RGB,
+ * CMYK and embedded profiles become sRGB, alpha is laid over black, EXIF orientation is applied, 16 bit is divided by
+ * 257 and rounded, float must lie within [0,1] and is multiplied by 255.  Several pages: the first.
+ * max_pixels 0: no limit.  The caller frees *picture.  Errors: DP_E_IO, DP_E_PICTURE, DP_E_MEMORY. */
+DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err);
+/* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
+DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
+DP_API void dp_picture_free(dp_picture **picture);
+
+/* The writers below write to a temporary name beside the target and rename: the file is whole or untouched.
+ * Errors: DP_E_IO, DP_E_MEMORY. */
+DP_API dp_status dp_picture_save_png(const dp_picture *picture, const char *path, dp_error *err);
+/* gray [height, width]; 8 bit grey PNG. */
+DP_API dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t width, const char *path, dp_error *err);
+/* map [height, width]; single-channel float32 TIFF, as the MVTec evaluation scripts read them. */
+DP_API dp_status dp_map_save_tiff(const float *map, size_t height, size_t width, const char *path, dp_error *err);
+
+/* -------------------------------------------------------------------------------------------------------- settings */
+
+typedef enum dp_align { DP_ALIGN_PCA = 0, DP_ALIGN_NONE } dp_align;
+typedef enum dp_polarity { DP_POLARITY_MIRROR = 0, DP_POLARITY_ROTATE, DP_POLARITY_NONE } dp_polarity;
+typedef enum dp_layer_mix { DP_LAYERS_MEAN = 0, DP_LAYERS_CONCAT } dp_layer_mix;
+typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
+typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
+typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
+
+#define DP_WINDOW_GLOBAL ((size_t)-1)
+#define DP_MAX_LAYERS 48
+
+/* What makes a bank what it is; stored in the bank.  See docs/method.md for each stage. */
+typedef struct dp_recipe {
+    /* align */
+    dp_align align;
+    size_t blur_px;                   /* side of the Gaussian kernel, odd; 5 */
+    double canny_low, canny_high;     /* thresholds on the L1 gradient; 50, 150 */
+    int canny_auto;                   /* non-zero: thresholds from the picture's median instead */
+    double fill;                      /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
+    size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
+    dp_polarity polarity;
+    /* embed */
+    size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first; n_layers 0: the last block */
+    size_t n_layers;
+    dp_layer_mix layer_mix;
+    dp_precision precision;
+    /* bank */
+    int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
+    /* distance */
+    dp_metric metric;
+    size_t window;                    /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
+    size_t knn;                       /* distances of the k nearest are averaged; 1 */
+    /* score and decision */
+    dp_score score;
+    double fpr;                       /* false-alarm rate the first threshold aims at; 0.01 */
+} dp_recipe;
+
+/* The defaults, chosen by measurement: see docs/method.md. */
+DP_API void dp_recipe_init(dp_recipe *recipe);
+
+/* ----------------------------------------------------------------------------------------------------------- align */
+
+typedef enum dp_align_status {
+    DP_ALIGN_OK = 0,
+    DP_ALIGN_OFF,         /* alignment was not asked for */
+    DP_ALIGN_FEW_EDGES,   /* no object seen: too few border points */
+    DP_ALIGN_ROUND,       /* both sigmas nearly equal: the axis means nothing */
+    DP_ALIGN_CUT          /* the object runs over the border of the picture */
+} dp_align_status;
+
+/* "ok", "off", "few_edges", "round", "cut"; static storage. */
+DP_API const char *dp_align_status_name(dp_align_status status);
+
+/* Where the object lies.  Population covariance of all border points (Canny edges, every contour). */
+typedef struct dp_pose {
+    dp_align_status status;
+    double centre_x_px, centre_y_px;
+    double angle_rad;                 /* of the principal axis, in [0, pi) */
+    double sigma_major_px, sigma_minor_px;
+    double extent_minor_px;           /* 99th percentile of the border points' distance from the axis */
+    size_t n_edge_pixels, n_points;   /* edge pixels; border points, counted as often as the contours visit them */
+} dp_pose;
+
+/* The pose of the object.  A picture that cannot be aligned is no error: pose->status says so and the figures found so
+ * far are given.  Errors: DP_E_ARGUMENT, DP_E_MEMORY. */
+DP_API dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_pose *pose, dp_error *err);
+
+/* The edges the pose rests on: *edges [height_px, width_px], 255 on an edge, 0 elsewhere; the caller frees with
+ * dp_memory_free. */
+DP_API dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recipe, uint8_t **edges, dp_error *err);
+
+/* The aligned picture: rgb [height, width, 3] in 0..255 (not rounded), valid [height, width] 1 where the pixel comes
+ * from inside the picture (not from the wrap padding).  turn: 0, or 1 to turn the object by 180 degrees.
+ * A pose other than DP_ALIGN_OK fills the canvas with the whole picture, resized (bicubic with antialias).
+ * Either output may be NULL. */
+DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, double fill, int turn, size_t height,
+                                size_t width, float *rgb, uint8_t *valid, dp_error *err);
+
+/* The picture with the principal axes, the centre and the canvas drawn on it (the paper's Figure 4); the caller frees. */
+DP_API dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fill, size_t canvas_height,
+                              size_t canvas_width, dp_picture **drawn, dp_error *err);
+
+/* For memory that functions of this header hand out as plain arrays. */
+DP_API void dp_memory_free(void *memory);
+
+/* ----------------------------------------------------------------------------------------------------------- model */
+
+typedef struct dp_model dp_model;
+
+typedef struct dp_model_info {
+    size_t dim, depth, heads, patch_px, registers, hidden;
+    size_t position_rows, position_cols; /* grid the checkpoint's position embedding was trained on */
+    int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
+    int stand_in;                        /* non-zero: seeded random weights, not a trained model */
+    size_t parameters;
+    const char *naming;                  /* "huggingface", "hub" or "timm" */
+    const char *dtype;                   /* "F32", "F16", "BF16" */
+    char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal */
+} dp_model_info;
+
+/* Opens a DINOv2 checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16).  Shapes are read off the
+ * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
+ * not change while the model is open.
+ * Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
+DP_API dp_status dp_model_open(const char *path, dp_model **model, dp_error *err);
+DP_API void dp_model_close(dp_model **model);
+DP_API void dp_model_get_info(const dp_model *model, dp_model_info *info);
+
+typedef struct dp_architecture {
+    size_t dim, depth, heads, patch_px, registers, position_side;
+    int swiglu;
+} dp_architecture;
+
+/* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", and "demo" (a small one).  DP_E_ARGUMENT otherwise. */
+DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
+/* Writes a checkpoint of seeded random weights under Hugging Face names, marked as a stand-in in its metadata.  Good
+ * for timing and for trying the program out; it has learned nothing. */
+DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err);
+
+/* --------------------------------------------------------------------------------------------------------- session */
+
+typedef struct dp_session dp_session;
+typedef struct dp_bank dp_bank;
+
+/* A thread's workspace and workers.  The model must outlive the session.  precision: what the transformer computes in.
+ * Weights are packed here, once per model and precision, and shared by its sessions. */
+DP_API dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **session,
+                                 dp_error *err);
+DP_API void dp_session_close(dp_session **session);
+
+/* Features of one input.  rgb [height, width, 3] in 0..255; height and width multiples of the patch.  layers as in
+ * dp_recipe.  tokens [height/patch, width/patch, dim * (concat ? n_layers : 1)], caller-owned: patch tokens after the
+ * final LayerNorm.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
+DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t height, size_t width,
+                                  const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err);
+
+/* Writes tokens [rows, cols, dim] as the single tensor `tokens` of a safetensors file, whole or not at all. */
+DP_API dp_status dp_tokens_save(const float *tokens, size_t rows, size_t cols, size_t dim, const char *path, dp_error *err);
+
+/* ------------------------------------------------------------------------------------------------------------ bank */
+
+typedef struct dp_bank_info {
+    size_t grid_rows, grid_cols, dim;
+    size_t n_pictures;               /* nominal pictures */
+    size_t n_rows;                   /* feature rows at each location: pictures times augmentations */
+    double threshold;                /* NaN: none */
+    char model_sha256[65];
+    int model_stand_in;
+    dp_recipe recipe;
+    size_t file_bytes;               /* 0: not on disk yet */
+} dp_bank_info;
+
+/* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
+typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const dp_pose *pose, const char *message);
+
+/* Builds a bank from pictures of good parts, ends with their leave-one-out scores and a first threshold.  Pictures that
+ * cannot be read are reported to on_picture, counted in *n_failed (may be NULL) and left out; none left is an error.
+ * run->progress is called after every picture.  The session's precision must be recipe->precision. */
+DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
+                             dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
+/* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
+ * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
+DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
+/* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part. */
+DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
+DP_API void dp_bank_close(dp_bank **bank);
+DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
+/* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
+DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
+DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
+/* Reads every byte: DP_E_CORRUPT where the checksum does not hold, DP_E_NUMERIC where a feature is not finite. */
+DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
+
+/* --------------------------------------------------------------------------------------------------------- inspect */
+
+typedef enum dp_label { DP_LABEL_GOOD = 0, DP_LABEL_ANOMALOUS, DP_LABEL_UNKNOWN } dp_label;
+DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "unknown" */
+
+/* A connected group of cells above the threshold, in the picture the user took. */
+typedef struct dp_defect {
+    double x0_px, y0_px, x1_px, y1_px; /* box in pixels, x1 and y1 one past the last */
+    double area_px;
+    double peak;                       /* largest distance inside */
+    size_t nearest_picture;            /* index of the nominal picture nearest to the peak */
+} dp_defect;
+
+typedef struct dp_result {
+    double score, threshold;           /* threshold NaN: the bank has none */
+    dp_label label;
+    dp_pose pose;
+    int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
+    double valid_fraction;             /* of the canvas that comes from inside the picture */
+    size_t grid_rows, grid_cols;
+    float *grid;                       /* [grid_rows, grid_cols] distances, in the bank's pose; 0 where not valid */
+    uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
+    size_t height_px, width_px;
+    float *map;                        /* [height_px, width_px] distances in the picture's own pose; 0 where unknown */
+    dp_defect *defects;                /* [n_defects], largest peak first */
+    size_t n_defects;
+} dp_result;
+
+/* What inspection may change without new features.  dp_view_init takes the bank's own recipe and threshold. */
+typedef struct dp_view {
+    dp_metric metric;
+    size_t window, knn;
+    dp_score score;
+    double threshold;                  /* NaN: none */
+} dp_view;
+DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
+
+/* Scores one picture.  The caller frees *result.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
+ * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */
+DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
+                                    const dp_picture *picture, dp_result **result, dp_error *err);
+
+/* One picture of a run: result NULL and message set where it failed.  The callback owns neither.
+ * A result other than 0 stops the run with DP_E_CANCELLED. */
+typedef int (*dp_result_fn)(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                            double milliseconds, const char *message);
+/* Scores many files in order; the next picture is decoded and aligned while this one is in the transformer.
+ * A file that fails is reported and the run goes on. */
+DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view,
+                                          const char *const *paths, size_t n_paths, dp_result_fn on_result, void *user,
+                                          dp_error *err);
+DP_API void dp_result_free(dp_result **result);
+
+/* The picture with the heat map over it (red = anomalous), the decision's contour, defect boxes, score and a legend whose
+ * scale runs from `low` to `high`; the caller frees *drawn. */
+DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
+                                dp_picture **drawn, dp_error *err);
+
+/* --------------------------------------------------------------------------------------------------------- measure */
+
+/* Area under the ROC curve of n scores against labels (non-zero = anomalous), ties counted half.  NaN where one class is
+ * missing.  DP_E_NUMERIC for a score that is not finite. */
+DP_API dp_status dp_auroc(const double *scores, const uint8_t *labels, size_t n, double *auroc, dp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

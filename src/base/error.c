@@ -1,0 +1,86 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void one_line(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < 32 || *p == 127)
+            *p = '?';
+}
+
+static void write_message(dp_error *err, dp_status status, const char *format, va_list args)
+{
+    if (!err)
+        return;
+    err->status = status;
+    vsnprintf(err->message, sizeof err->message, format, args);
+    one_line(err->message);
+}
+
+dp_status dp_fail(dp_error *err, dp_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_message(err, status, format, args);
+    va_end(args);
+    return status;
+}
+
+dp_status dp_fail_errno(dp_error *err, const char *format, ...)
+{
+    int code = errno;
+    dp_status status = code == ENOMEM ? DP_E_MEMORY : DP_E_IO;
+    if (!err)
+        return status;
+    va_list args;
+    va_start(args, format);
+    write_message(err, status, format, args);
+    va_end(args);
+    size_t used = strlen(err->message);
+    char reason[128];
+    snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(code, reason, sizeof reason));
+    return status;
+}
+
+dp_status dp_fail_memory(dp_error *err, const char *what, size_t bytes)
+{
+    return dp_fail(err, DP_E_MEMORY, "not enough memory for %s (%zu bytes)", what, bytes);
+}
+
+dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...)
+{
+    if (!err)
+        return status;
+    char tail[DP_ERROR_MESSAGE_BYTES];
+    memcpy(tail, err->message, sizeof tail);
+    va_list args;
+    va_start(args, format);
+    write_message(err, err->status, format, args);
+    va_end(args);
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used, ": %s", tail);
+    return err->status;
+}
+
+const char *dp_status_name(dp_status status)
+{
+    switch (status) {
+    case DP_OK: return "ok";
+    case DP_E_ARGUMENT: return "wrong argument";
+    case DP_E_MEMORY: return "not enough memory";
+    case DP_E_IO: return "input or output failed";
+    case DP_E_PICTURE: return "not a picture";
+    case DP_E_FORMAT: return "broken file";
+    case DP_E_MODEL: return "unknown model";
+    case DP_E_MISMATCH: return "things that do not belong together";
+    case DP_E_CORRUPT: return "checksum does not hold";
+    case DP_E_NUMERIC: return "value is not finite";
+    case DP_E_UNSUPPORTED: return "not supported here";
+    case DP_E_CANCELLED: return "cancelled";
+    }
+    return "unknown status";
+}

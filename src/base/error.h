@@ -1,0 +1,21 @@
+/* error.h - the finder of a fault writes the sentence; everyone above passes it on. */
+#ifndef DP_BASE_ERROR_H
+#define DP_BASE_ERROR_H
+
+#include "dinopatch.h"
+
+/* Fills err (may be NULL) and returns status, so that a fault is one line:
+ *     return dp_fail(err, DP_E_FORMAT, "%s: header is cut short", path);
+ * Line breaks and other control bytes in the text become '?', so that a file name cannot break a log. */
+dp_status dp_fail(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */
+dp_status dp_fail_errno(dp_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "not enough memory for WHAT (N bytes)". */
+dp_status dp_fail_memory(dp_error *err, const char *what, size_t bytes);
+
+/* Puts "prefix: " in front of err's message; returns err's status, or status where err is NULL. */
+dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

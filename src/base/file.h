@@ -1,0 +1,32 @@
+/* file.h - files mapped for reading, and files that appear whole or not at all. */
+#ifndef DP_BASE_FILE_H
+#define DP_BASE_FILE_H
+
+#include "dinopatch.h"
+
+/* A file mapped read-only. */
+typedef struct dp_mapping {
+    const unsigned char *data; /* [bytes]; NULL for an empty file */
+    size_t bytes;
+} dp_mapping;
+
+dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err);
+void dp_mapping_close(dp_mapping *mapping);
+
+/* A file under construction: written under a temporary name in the target's folder, synced and renamed over the target
+ * by commit.  Until then the target is untouched; abort (or a failed commit) removes the temporary file.
+ *
+ *     dp_writer *w;
+ *     dp_writer_open(path, &w, err); dp_writer_put(w, data, bytes, err); ...; dp_writer_commit(&w, err);
+ *
+ * Errors: DP_E_IO, DP_E_MEMORY; the message names the target. */
+typedef struct dp_writer dp_writer;
+dp_status dp_writer_open(const char *path, dp_writer **writer, dp_error *err);
+dp_status dp_writer_put(dp_writer *writer, const void *data, size_t bytes, dp_error *err);
+dp_status dp_writer_commit(dp_writer **writer, dp_error *err);
+void dp_writer_abort(dp_writer **writer);
+
+/* The whole of it for what is in memory already. */
+dp_status dp_file_write(const char *path, const void *data, size_t bytes, dp_error *err);
+
+#endif

@@ -1,0 +1,24 @@
+#include "base/hash.h"
+#include "base/error.h"
+
+#include <openssl/evp.h>
+
+dp_status dp_sha256(const dp_bytes *pieces, size_t n_pieces, char hex[DP_SHA256_HEX_BYTES], dp_error *err)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    int good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+    for (size_t i = 0; good && i < n_pieces; i++)
+        good = EVP_DigestUpdate(context, pieces[i].data, pieces[i].bytes);
+    good = good && EVP_DigestFinal_ex(context, digest, &length) && length == 32;
+    EVP_MD_CTX_free(context);
+    if (!good)
+        return dp_fail(err, DP_E_MEMORY, "SHA-256 could not be computed");
+    for (unsigned i = 0; i < length; i++) {
+        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    hex[64] = 0;
+    return DP_OK;
+}

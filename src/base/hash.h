@@ -1,0 +1,16 @@
+/* hash.h - SHA-256, by libcrypto. */
+#ifndef DP_BASE_HASH_H
+#define DP_BASE_HASH_H
+
+#include "dinopatch.h"
+
+#define DP_SHA256_HEX_BYTES 65 /* with the terminating zero */
+
+/* Digest of the concatenation of n pieces, as lower-case hexadecimal in hex. */
+typedef struct dp_bytes {
+    const void *data;
+    size_t bytes;
+} dp_bytes;
+dp_status dp_sha256(const dp_bytes *pieces, size_t n_pieces, char hex[DP_SHA256_HEX_BYTES], dp_error *err);
+
+#endif

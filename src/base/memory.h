@@ -1,0 +1,29 @@
+/* memory.h - allocation with checked sizes.  Every product of sizes that come from outside goes through here. */
+#ifndef DP_BASE_MEMORY_H
+#define DP_BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define DP_ALIGN_BYTES 64
+
+/* a * b in *product; false on overflow. */
+static inline bool dp_mul_size(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+static inline bool dp_add_size(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+/* count * size zeroed bytes, aligned to DP_ALIGN_BYTES; NULL on overflow or exhaustion.  Zero bytes give a valid pointer.
+ * Freed with dp_memory_free (public), which accepts NULL. */
+void *dp_calloc(size_t count, size_t size);
+/* The same, not zeroed: for what is about to be written whole. */
+void *dp_malloc(size_t count, size_t size);
+/* A copy of a string; NULL when memory is short. */
+char *dp_strdup(const char *text);
+
+#endif

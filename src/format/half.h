@@ -1,0 +1,38 @@
+/* half.h - 16-bit floating point to and from float, exactly (IEEE 754 binary16 and bfloat16). */
+#ifndef DP_FORMAT_HALF_H
+#define DP_FORMAT_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float dp_bits_to_f32(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t dp_f32_to_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float dp_bf16_to_f32(uint16_t half)
+{
+    return dp_bits_to_f32((uint32_t)half << 16);
+}
+
+static inline float dp_f16_to_f32(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 1023;
+    if (exponent == 31)
+        return dp_bits_to_f32(sign | 0x7f800000u | mantissa << 13);
+    if (exponent)
+        return dp_bits_to_f32(sign | (exponent + 112) << 23 | mantissa << 13);
+    float value = (float)mantissa * 0x1p-24f; /* subnormal or zero */
+    return sign ? -value : value;
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* Files that appear whole or not at all; the worker pool; names and defaults. */
+#include "test.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/isa.h"
+#include "base/memory.h"
+#include "base/pool.h"
+
+#include <dirent.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <signal.h>
+
+static void read_back(const char *path, const char *expected)
+{
+    dp_mapping mapping;
+    assert_ok(dp_mapping_open(path, &mapping, err));
+    assert_int_equal(mapping.bytes, strlen(expected));
+    if (mapping.bytes)
+        assert_memory_equal(mapping.data, expected, mapping.bytes);
+    dp_mapping_close(&mapping);
+}
+
+static void write_and_abort(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("file");
+    assert_ok(dp_file_write(path, "first", 5, err));
+    read_back(path, "first");
+    dp_writer *writer = NULL;
+    assert_ok(dp_writer_open(path, &writer, err));
+    assert_ok(dp_writer_put(writer, "second", 6, err));
+    dp_writer_abort(&writer);
+    read_back(path, "first");
+    assert_ok(dp_file_write(path, "", 0, err));
+    read_back(path, "");
+}
+
+static size_t entries_beside(const char *path)
+{
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = 0;
+    DIR *dir = opendir(folder);
+    size_t n = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+/* A file-size limit stands for a full disk: the old file stays, no temporary file remains. */
+static void full_disk(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("kept");
+    assert_ok(dp_file_write(path, "old", 3, err));
+    size_t before = entries_beside(path);
+    struct rlimit old, small = {4096, RLIM_INFINITY};
+    getrlimit(RLIMIT_FSIZE, &old);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    char *large = calloc(1, 3 << 20);
+    assert_fails(DP_E_IO, "kept: cannot write", dp_file_write(path, large, 3 << 20, err));
+    setrlimit(RLIMIT_FSIZE, &old);
+    free(large);
+    read_back(path, "old");
+    assert_int_equal(entries_beside(path), before);
+}
+
+static void missing_and_folders(void **state)
+{
+    (void)state;
+    dp_mapping mapping;
+    assert_fails(DP_E_IO, "No such file", dp_mapping_open(temporary_path("none"), &mapping, err));
+    assert_fails(DP_E_IO, "is a folder", dp_mapping_open("/tmp", &mapping, err));
+    assert_fails(DP_E_IO, "is a folder", dp_file_write("/tmp", "x", 1, err));
+    assert_fails(DP_E_IO, "cannot create", dp_file_write("/no/such/folder/file", "x", 1, err));
+}
+
+struct sums {
+    atomic_size_t total;
+    size_t seen[1000];
+};
+
+static void add(void *context, size_t index, size_t worker)
+{
+    struct sums *sums = context;
+    (void)worker;
+    sums->seen[index]++;
+    atomic_fetch_add(&sums->total, index);
+}
+
+static void pool_runs_each_task_once(void **state)
+{
+    (void)state;
+    for (size_t threads = 1; threads <= 5; threads++) {
+        dp_pool *pool = NULL;
+        assert_ok(dp_pool_open(threads, &pool, err));
+        assert_int_equal(dp_pool_threads(pool), threads);
+        struct sums sums = {0};
+        for (size_t round = 1; round <= 200; round++) {
+            size_t n = round * 5;
+            atomic_store(&sums.total, 0);
+            memset(sums.seen, 0, sizeof sums.seen);
+            dp_pool_run(pool, n, add, &sums);
+            assert_int_equal(atomic_load(&sums.total), n * (n - 1) / 2);
+            for (size_t i = 0; i < 1000; i++)
+                assert_int_equal(sums.seen[i], i < n);
+        }
+        dp_pool_run(pool, 0, add, &sums);
+        dp_pool_close(&pool);
+        assert_null(pool);
+    }
+    dp_pool *pool = NULL;
+    assert_fails(DP_E_ARGUMENT, "100000 threads", dp_pool_open(100000, &pool, err));
+}
+
+static void sizes(void **state)
+{
+    (void)state;
+    assert_null(dp_malloc(SIZE_MAX / 2, 3));
+    assert_null(dp_calloc(SIZE_MAX, 1));
+    void *empty = dp_malloc(0, 8);
+    assert_non_null(empty);
+    dp_memory_free(empty);
+}
+
+static void digest(void **state)
+{
+    (void)state;
+    char hex[DP_SHA256_HEX_BYTES];
+    const dp_bytes pieces[] = {{"a", 1}, {"bc", 2}};
+    assert_ok(dp_sha256(pieces, 2, hex, err));
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void levels(void **state)
+{
+    (void)state;
+    dp_isa isa = DP_ISA_AUTO;
+    assert_ok(dp_isa_parse("c", &isa, err));
+    assert_ok(dp_isa_resolve(isa, &isa, err));
+    assert_int_equal(isa, DP_ISA_C);
+    assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
+    assert_int_equal(isa, dp_isa_detect());
+    assert_fails(DP_E_ARGUMENT, "'mmx' is unknown", dp_isa_parse("mmx", &isa, err));
+#if defined(__x86_64__)
+    assert_fails(DP_E_UNSUPPORTED, "has no neon", dp_isa_resolve(DP_ISA_NEON, &isa, err));
+#endif
+}
+
+static void messages_are_one_line(void **state)
+{
+    (void)state;
+    dp_error err;
+    assert_int_equal(dp_fail(&err, DP_E_PICTURE, "a\nb\tc%s", "\x1b[31m"), DP_E_PICTURE);
+    assert_string_equal(err.message, "a?b?c?[31m");
+    assert_int_equal(dp_error_prefix(&err, DP_E_PICTURE, "file %d", 3), DP_E_PICTURE);
+    assert_string_equal(err.message, "file 3: a?b?c?[31m");
+    assert_int_equal(dp_fail(NULL, DP_E_IO, "x"), DP_E_IO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk),
+        cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
+        cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),
+        cmocka_unit_test(messages_are_one_line),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
