@@ -1,0 +1,76 @@
+/* distance.h - nearest neighbours of a picture's features in the bank. */
+#ifndef DP_BANK_DISTANCE_H
+#define DP_BANK_DISTANCE_H
+
+#include "bank/bank.h"
+#include "base/pool.h"
+#include "dinopatch.h"
+
+/* One neighbour: how far, and where it lies in the bank. */
+typedef struct dp_neighbour {
+    float distance;
+    uint32_t cell; /* row-major index into the grid */
+    uint32_t row;  /* row of that cell; row / rows_per_picture is the picture */
+} dp_neighbour;
+
+#define DP_NO_ROW UINT32_MAX    /* cell and row of a neighbour that does not exist; its distance is infinite */
+#define DP_NO_PICTURE ((size_t)-1)
+
+typedef struct dp_search {
+    dp_metric metric;
+    size_t window;     /* DP_WINDOW_GLOBAL: all cells */
+    size_t knn;        /* at least 1 */
+    size_t leave_out;  /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
+    dp_isa isa;
+} dp_search;
+
+/* Distance map of one picture.
+ *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all) as the bank's grid
+ *   nearest  [grid_rows, grid_cols, knn] the k nearest rows of each cell, nearest first; of equal ones the first in the
+ *            bank's order of cells and rows.  Also the workspace: nothing is allocated.
+ *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
+ *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
+ * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid.  With fewer than
+ * knn of them the mean is over those there are.
+ * The same bytes for any number of threads.  pool NULL: on the calling thread.
+ * Errors: DP_E_ARGUMENT (knn 0), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that is not finite). */
+dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *search,
+                          dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+
+/* ------------------------------------------------------------------------------------------------------------- kernels
+ *
+ * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.
+ * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile. */
+typedef void (*dp_tile_f32_fn)(const float *const *queries /* [n_queries] of [dim] */, size_t n_queries,
+                               const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out, size_t stride);
+
+typedef struct dp_distance_kernels {
+    dp_tile_f32_fn l2;  /* squared Euclidean distance, sum of squared differences */
+    dp_tile_f32_fn dot; /* inner product */
+} dp_distance_kernels;
+
+/* isa as dp_isa_resolve gives it. */
+dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
+
+void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                 size_t stride);
+void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                  size_t stride);
+#if defined(__x86_64__)
+void dp_l2_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                    size_t stride);
+void dp_dot_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                     size_t stride);
+void dp_l2_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                      size_t stride);
+void dp_dot_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                       float *out, size_t stride);
+#elif defined(__aarch64__)
+void dp_l2_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                    size_t stride);
+void dp_dot_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                     size_t stride);
+#endif
+
+#endif
