@@ -1,0 +1,63 @@
+# A front for Meson: everything here can be done with meson and ninja as well.  "make help" lists the targets.
+#
+#     BUILD     build folder                               build
+#     CC        compiler (where given on the command line) Meson's choice
+#     PREFIX    where "make install" puts things           /usr/local
+#     DESTDIR   put in front of PREFIX, for packagers
+#     WERROR    1: warnings are errors
+#     MESON_OPTIONS   handed to meson setup
+#     TEST      options of "meson test", as TEST='--suite unit'
+
+BUILD ?= build
+PREFIX ?= /usr/local
+WERROR ?= 0
+MESON_OPTIONS ?=
+TEST ?=
+DEPS ?= build
+
+ifneq ($(filter-out default undefined,$(origin CC)),)
+export CC
+else
+unexport CC
+endif
+
+werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
+options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
+sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
+
+.PHONY: all deps install test demo sanitize tsan clean help
+.NOTPARALLEL:
+
+all: ## build the library and the program: build/dinopatch
+	@scripts/deps.sh --check
+	@scripts/configure.sh $(BUILD) $(options)
+	@ninja -C $(BUILD)
+
+deps: ## install the Debian packages this needs (scripts/debian-packages.txt)
+	@scripts/deps.sh $(DEPS)
+
+install: all ## install below PREFIX
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+test: deps all ## install packages, build, run every test
+	@scripts/test.sh $(BUILD) $(TEST)
+
+demo: deps all ## install packages, build, render two data sets, find the defects in them
+	@BUILD=$(BUILD) scripts/demo.sh
+
+sanitize: deps ## run every test under the address and undefined-behaviour sanitizers
+	@scripts/configure.sh build-asan $(sanitizer_options) -Db_sanitize=address,undefined
+	@ninja -C build-asan
+	@scripts/test.sh build-asan --timeout-multiplier 5 $(TEST)
+
+tsan: deps ## run every test under the thread sanitizer
+	@scripts/configure.sh build-tsan $(sanitizer_options) -Db_sanitize=thread
+	@ninja -C build-tsan
+	@scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
+
+clean: ## remove the build folders and what the demo wrote
+	rm -rf build build-asan build-tsan build-clang build-ci build-ci-clang demo-out
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@sed -n '3,9s/^# \{0,4\}//p' Makefile

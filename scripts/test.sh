@@ -1,0 +1,28 @@
+#!/bin/sh
+# Runs the tests of a build folder and counts their cases.
+#
+#     scripts/test.sh BUILD [meson test option...]
+#
+# Closes with one line, "N passed, N failed, N skipped", over the cases of all test programs, after the reasons of
+# the skips and the output of what failed.  Exit code: 0 only where nothing failed and something passed.
+set -u
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
+build=$1
+shift
+log=$build/meson-logs/testlog.txt
+rm -f "$log"
+
+# Sanitizers, where the build has them: stop at the first finding, and say where it was.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$here/lsan.supp:print_suppressions=0}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:suppressions=$here/tsan.supp}"
+
+meson test -C "$build" --no-rebuild --print-errorlogs "$@"
+code=$?
+if [ ! -f "$log" ]; then
+    echo "the tests did not run"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+LC_ALL=C awk -v code=$code -f "$here/count-tests.awk" "$log"
