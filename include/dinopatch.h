@@ -305,12 +305,13 @@ DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
 typedef enum dp_label { DP_LABEL_GOOD = 0, DP_LABEL_ANOMALOUS, DP_LABEL_UNKNOWN } dp_label;
 DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "unknown" */
 
-/* A connected group of cells above the threshold, in the picture the user took. */
+/* A connected group (8 neighbours) of cells above the threshold, in the picture the user took. */
 typedef struct dp_defect {
     double x0_px, y0_px, x1_px, y1_px; /* box in pixels, x1 and y1 one past the last */
-    double area_px;
+    double centre_x_px, centre_y_px;   /* centroid of its pixels */
+    double area_px;                    /* pixels of the map above the threshold */
     double peak;                       /* largest distance inside */
-    size_t nearest_picture;            /* index of the nominal picture nearest to the peak */
+    size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
 } dp_defect;
 
 typedef struct dp_result {
@@ -353,8 +354,12 @@ DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *ba
                                           dp_error *err);
 DP_API void dp_result_free(dp_result **result);
 
-/* The picture with the heat map over it (red = anomalous), the decision's contour, defect boxes, score and a legend whose
- * scale runs from `low` to `high`; the caller frees *drawn. */
+/* The picture with the heat map over it (red = anomalous; its cover grows with the distance, so that what is at `low` or
+ * below stays as photographed), the contour of result->threshold, numbered defect boxes, and a caption below with
+ * label, score, threshold and a legend whose scale runs from `low` to `high`.  The longest side of the picture is drawn
+ * with at most 1600 pixels and at least 480, whatever its size; *drawn is the caption's height taller.  The map must have
+ * the picture's size.  The caller frees *drawn.
+ * Errors: DP_E_ARGUMENT (high not above low, sizes that differ), DP_E_MEMORY. */
 DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
                                 dp_picture **drawn, dp_error *err);
 
