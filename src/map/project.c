@@ -21,24 +21,21 @@
 #define BAND_ROWS 16 /* picture rows of one task */
 #define CHUNK 128    /* pixels whose coordinates are computed together */
 
-dp_status dp_projection_init(dp_projection *projection, const double canvas_to_picture[6], size_t canvas_height_px,
+dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture, size_t canvas_height_px,
                              size_t canvas_width_px, size_t rows, size_t cols, int mirror, int turn, dp_error *err)
 {
-    const double *m = canvas_to_picture;
-    double det = m[0] * m[4] - m[1] * m[3];
     if (!rows || !cols || !canvas_height_px || !canvas_width_px)
         return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu cells on a canvas of %zux%zu pixels", rows, cols,
                        canvas_height_px, canvas_width_px);
+    double det = canvas_to_picture->xu * canvas_to_picture->yv - canvas_to_picture->xv * canvas_to_picture->yu;
     if (!(fabs(det) > 1e-12) || !isfinite(det))
         return dp_fail(err, DP_E_ARGUMENT, "the transform from canvas to picture has no inverse");
-    /* P -> C */
-    double xx = m[4] / det, xy = -m[1] / det, yx = -m[3] / det, yy = m[0] / det;
-    double x0 = -(xx * m[2] + xy * m[5]), y0 = -(yx * m[2] + yy * m[5]);
+    const dp_affine m = dp_affine_invert(canvas_to_picture); /* P -> C */
     /* C -> G */
     double su = (double)cols / (double)canvas_width_px, sv = (double)rows / (double)canvas_height_px;
     dp_projection p = {
-        .u = {xx * su, xy * su, (x0 + 0.5) * su - 0.5},
-        .v = {yx * sv, yy * sv, (y0 + 0.5) * sv - 0.5},
+        .u = {m.xu * su, m.xv * su, (m.x0 + 0.5) * su - 0.5},
+        .v = {m.yu * sv, m.yv * sv, (m.y0 + 0.5) * sv - 0.5},
         .rows = rows,
         .cols = cols,
     };

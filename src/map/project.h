@@ -2,6 +2,7 @@
 #ifndef DP_MAP_PROJECT_H
 #define DP_MAP_PROJECT_H
 
+#include "align/warp.h"
 #include "base/pool.h"
 #include "dinopatch.h"
 
@@ -13,12 +14,13 @@ typedef struct dp_projection {
     size_t rows, cols;
 } dp_projection;
 
-/* canvas_to_picture: row-major 2x3, canvas pixel (x, y) -> picture pixel.  The grid [rows, cols] divides the canvas.
+/* canvas_to_picture: as dp_canvas_transform gives it.  The grid [rows, cols] divides the canvas.
  * mirror: the grid's columns were flipped after the canvas was embedded (polarity by mirroring); turn: the canvas that was
  * embedded is the one of the transform turned by 180 degrees (leave 0 where the transform has the turn in it already).
  * Errors: DP_E_ARGUMENT for a transform without an inverse or an empty grid. */
-dp_status dp_projection_init(dp_projection *projection, const double canvas_to_picture[6], size_t canvas_height_px,
-                             size_t canvas_width_px, size_t rows, size_t cols, int mirror, int turn, dp_error *err);
+dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture,
+                             size_t canvas_height_px, size_t canvas_width_px, size_t rows, size_t cols, int mirror,
+                             int turn, dp_error *err);
 
 /* grid [rows, cols], valid [rows, cols] (NULL: all) -> map [height_px, width_px].  pool may be NULL. */
 dp_status dp_project(const dp_projection *projection, const float *grid, const uint8_t *valid, size_t height_px,
