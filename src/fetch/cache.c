@@ -1,0 +1,58 @@
+#include "fetch/cache.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The XDG base directory specification: a relative path in the variable is ignored. */
+static const char *cache_root(const char **below)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    *below = "";
+    if (xdg && xdg[0] == '/')
+        return xdg;
+    *below = "/.cache";
+    return home && home[0] ? home : NULL;
+}
+
+dp_status dp_model_cache_path(const char *name, const char *folder, char **path, dp_error *err)
+{
+    const dp_checkpoint *checkpoint;
+    dp_status status = dp_registry_find(name, &checkpoint, err);
+    if (status)
+        return status;
+    const char *below = "", *own = "", *root = folder;
+    if (!folder) {
+        own = "/dinopatch";
+        root = cache_root(&below);
+        if (!root)
+            return dp_fail(err, DP_E_IO, "%s: no cache folder, as neither XDG_CACHE_HOME nor HOME is set", name);
+    }
+    size_t bytes = strlen(root) + strlen(below) + strlen(own) + strlen(checkpoint->name) + sizeof "/.safetensors";
+    char *text = dp_malloc(bytes, 1);
+    if (!text)
+        return dp_fail_memory(err, name, bytes);
+    snprintf(text, bytes, "%s%s%s/%s.safetensors", root, below, own, checkpoint->name);
+    *path = text;
+    return DP_OK;
+}
+
+dp_status dp_folder_make_for(const char *path, dp_error *err)
+{
+    char *folder = dp_strdup(path);
+    if (!folder)
+        return dp_fail_memory(err, path, strlen(path));
+    dp_status status = DP_OK;
+    for (char *slash = strchr(folder + (folder[0] != 0), '/'); slash && !status; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            status = dp_fail_errno(err, "%s: cannot make the folder", folder);
+        *slash = '/';
+    }
+    dp_memory_free(folder);
+    return status;
+}

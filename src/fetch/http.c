@@ -1,0 +1,275 @@
+#include "fetch/http.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "fetch/digest.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONNECT_SECONDS 20L
+#define MAX_REDIRECTS 10L
+
+typedef struct request {
+    const char *url;
+    const dp_run *run;
+    const dp_http_sink *sink; /* NULL: the body is not wanted */
+    dp_http_facts *facts;
+    CURL *curl;
+    uint64_t from, got; /* first byte asked for; bytes handed to the sink */
+    bool begun, linked, stopped;
+    dp_status sink_status;
+    dp_error *err;
+} request;
+
+/* Value of the header line when it bears the name, with spaces, quotes and a weak mark taken off. */
+static bool header_value(const char *line, const char *name, char *value, size_t bytes)
+{
+    size_t n = strlen(name);
+    if (strncasecmp(line, name, n) != 0 || line[n] != ':')
+        return false;
+    const char *from = line + n + 1;
+    from += strspn(from, " \t");
+    if (strncmp(from, "W/", 2) == 0)
+        from += 2;
+    from += *from == '"';
+    size_t length = strcspn(from, "\"\r\n");
+    while (length && (from[length - 1] == ' ' || from[length - 1] == '\t'))
+        length--;
+    if (length >= bytes)
+        length = bytes - 1;
+    memcpy(value, from, length);
+    value[length] = 0;
+    return true;
+}
+
+static bool parse_size(const char *text, uint64_t *bytes)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*end && *end != ' ')
+        return false;
+    *bytes = value;
+    return true;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+    request *r = user;
+    dp_http_facts *facts = r->facts;
+    size_t bytes = size * count;
+    char line[512], value[256];
+    size_t length = bytes < sizeof line ? bytes : sizeof line - 1;
+    memcpy(line, data, length);
+    line[length] = 0;
+
+    uint64_t number;
+    if (strncmp(line, "HTTP/", 5) == 0) {
+        facts->range_start = 0;
+        if (!r->linked)
+            facts->file_bytes = DP_BYTES_UNKNOWN;
+    } else if (header_value(line, "x-linked-etag", value, sizeof value)) {
+        r->linked |= dp_digest_parse(value, facts->sha256);
+    } else if (header_value(line, "x-linked-size", value, sizeof value)) {
+        if (parse_size(value, &number))
+            facts->file_bytes = number;
+    } else if (header_value(line, "etag", value, sizeof value)) {
+        if (!r->linked)
+            dp_digest_parse(value, facts->sha256);
+    } else if (header_value(line, "content-length", value, sizeof value)) {
+        long status = 0;
+        curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status == 200 && !r->linked && parse_size(value, &number))
+            facts->file_bytes = number;
+    } else if (header_value(line, "content-range", value, sizeof value)) {
+        const char *dash = strchr(value, '-'), *slash = strchr(value, '/');
+        if (strncasecmp(value, "bytes ", 6) == 0 && dash && slash) {
+            facts->range_start = strtoull(value + 6, NULL, 10);
+            if (parse_size(slash + 1, &number))
+                facts->file_bytes = number;
+        }
+    }
+    return bytes;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    request *r = user;
+    size_t bytes = size * count;
+    if (!r->begun) {
+        curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &r->facts->status);
+        if (r->facts->status != 200 && r->facts->status != 206)
+            return bytes; /* the text of an error page */
+        r->begun = true;
+        if (r->sink)
+            r->sink_status = r->sink->begin(r->sink->user, r->facts, r->err);
+    }
+    if (!r->sink_status && r->sink)
+        r->sink_status = r->sink->put(r->sink->user, data, bytes, r->err);
+    r->got += bytes;
+    return r->sink_status ? CURL_WRITEFUNC_ERROR : bytes;
+}
+
+static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    request *r = user;
+    (void)total, (void)now, (void)up_total, (void)up_now;
+    if (!r->run || !r->run->progress)
+        return 0;
+    uint64_t all = r->facts->file_bytes == DP_BYTES_UNKNOWN ? 0 : r->facts->file_bytes;
+    uint64_t before = r->begun ? r->facts->range_start : r->from;
+    r->stopped = r->run->progress(r->run->user, "download", (size_t)(before + r->got), (size_t)all) != 0;
+    return r->stopped;
+}
+
+/* Plain http only where the caller's own address is plain http: no redirect may lower that. */
+static CURLcode allow_protocols(CURL *curl, const char *url)
+{
+    bool secure = strncasecmp(url, "https:", 6) == 0;
+#if LIBCURL_VERSION_NUM >= 0x075500
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    return code ? code : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+#else
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    return code ? code
+                : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS,
+                                   (long)(secure ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static bool worth_another_try(CURLcode code, long status)
+{
+    switch (code) {
+    case CURLE_OK: return status == 408 || status == 429 || status >= 500;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: return true;
+    default: return false;
+    }
+}
+
+static dp_status explain(const request *r, CURLcode code, const char *text, dp_error *err)
+{
+    if (r->sink_status)
+        return r->sink_status;
+    if (r->stopped || code == CURLE_ABORTED_BY_CALLBACK)
+        return dp_fail(err, DP_E_CANCELLED, "%s: stopped", r->url);
+    if (code == CURLE_OUT_OF_MEMORY)
+        return dp_fail(err, DP_E_MEMORY, "%s: not enough memory", r->url);
+    if (code)
+        return dp_fail(err, DP_E_IO, "%s: %s", r->url, text[0] ? text : curl_easy_strerror(code));
+    switch (r->facts->status) {
+    case 401:
+    case 403: return dp_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->url, r->facts->status);
+    case 404:
+    case 410: return dp_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->url, r->facts->status);
+    default: return dp_fail(err, DP_E_IO, "%s: the server answers %ld", r->url, r->facts->status);
+    }
+}
+
+/* One handle with everything that both requests share; NULL when memory is short. */
+static CURL *open_request(request *r, unsigned stall_s, char *text)
+{
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        return NULL;
+    char agent[64];
+    snprintf(agent, sizeof agent, "dinopatch/%s", dp_version());
+    if (curl_easy_setopt(curl, CURLOPT_URL, r->url) || allow_protocols(curl, r->url)
+        || curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) || curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L)
+        || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text) || curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L)
+        || curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS)
+        || curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L)
+        || curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(stall_s ? stall_s : 1))
+        || curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) || curl_easy_setopt(curl, CURLOPT_HEADERDATA, r)
+        || curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) || curl_easy_setopt(curl, CURLOPT_WRITEDATA, r)
+        || curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress)
+        || curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r)) {
+        curl_easy_cleanup(curl);
+        return NULL;
+    }
+    r->curl = curl;
+    return curl;
+}
+
+dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_http_facts *facts, bool *again,
+                       dp_error *err)
+{
+    char text[CURL_ERROR_SIZE] = "", *next = dp_strdup(url);
+    *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
+    *again = false;
+    request r = {.url = url, .run = run, .facts = facts, .err = err};
+    CURL *curl = next ? open_request(&r, stall_s, text) : NULL;
+    if (!curl || curl_easy_setopt(curl, CURLOPT_NOBODY, 1L)) {
+        dp_memory_free(next);
+        curl_easy_cleanup(curl);
+        return dp_fail_memory(err, url, 1);
+    }
+    CURLcode code = CURLE_OK;
+    for (long hops = 0; !code; hops++) {
+        code = curl_easy_setopt(curl, CURLOPT_URL, next);
+        if (!code)
+            code = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &facts->status);
+        char *location = NULL;
+        curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
+        if (code || facts->status / 100 != 3 || !location || r.linked)
+            break;
+        if (hops == MAX_REDIRECTS || (strncasecmp(url, "https:", 6) == 0 && strncasecmp(location, "https:", 6) != 0)) {
+            code = hops == MAX_REDIRECTS ? CURLE_TOO_MANY_REDIRECTS : CURLE_UNSUPPORTED_PROTOCOL;
+            snprintf(text, sizeof text, "redirected to %.200s", location);
+            break;
+        }
+        char *copy = dp_strdup(location);
+        dp_memory_free(next);
+        next = copy;
+        code = next ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    }
+    *again = worth_another_try(code, facts->status);
+    dp_status status = DP_OK;
+    /* A server that knows no HEAD, or a storage server that signs GET only, has still not refused the file. */
+    bool refused =
+        facts->status / 100 != 2 && !r.linked && facts->status != 403 && facts->status != 405 && facts->status != 501;
+    if (code || refused)
+        status = explain(&r, code, text, err);
+    curl_easy_cleanup(curl);
+    dp_memory_free(next);
+    return status;
+}
+
+dp_status dp_http_get(const char *url, uint64_t from, unsigned stall_s, const dp_run *run, const dp_http_sink *sink,
+                      dp_http_facts *facts, bool *again, dp_error *err)
+{
+    char text[CURL_ERROR_SIZE] = "", range[32];
+    *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
+    *again = false;
+    request r = {.url = url, .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
+    CURL *curl = open_request(&r, stall_s, text);
+    snprintf(range, sizeof range, "%llu-", (unsigned long long)from);
+    if (!curl || curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L)
+        || curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS)
+        || (from && curl_easy_setopt(curl, CURLOPT_RANGE, range))) {
+        curl_easy_cleanup(curl);
+        return dp_fail_memory(err, url, 1);
+    }
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &facts->status);
+    dp_status status = DP_OK;
+    if (!code && !r.begun && (facts->status == 200 || facts->status == 206))
+        r.sink_status = sink->begin(sink->user, facts, err);
+    if (code || r.sink_status || (facts->status != 200 && facts->status != 206 && facts->status != 416)) {
+        status = explain(&r, code, text, err);
+        *again = !r.sink_status && status != DP_E_CANCELLED && worth_another_try(code, facts->status);
+    }
+    curl_easy_cleanup(curl);
+    return status;
+}

@@ -1,0 +1,41 @@
+/* http.h - the two requests that fetching a checkpoint needs, by libcurl.
+ *
+ * The Hugging Face hub answers a resolve URL with a redirect to a storage server.  The redirect itself carries what the
+ * hub knows of the file: x-linked-etag (its SHA-256) and x-linked-size.  A mirror may serve the file at once, with the
+ * digest as its ETag. */
+#ifndef DP_FETCH_HTTP_H
+#define DP_FETCH_HTTP_H
+
+#include "base/hash.h"
+
+#include <stdbool.h>
+
+#define DP_BYTES_UNKNOWN UINT64_MAX
+
+/* What the answers to one request said, redirects included. */
+typedef struct dp_http_facts {
+    long status;                      /* of the last answer */
+    char sha256[DP_SHA256_HEX_BYTES]; /* empty: none stated */
+    uint64_t file_bytes;              /* of the whole file, DP_BYTES_UNKNOWN where not stated */
+    uint64_t range_start;             /* first byte of a 206 answer */
+} dp_http_facts;
+
+/* Asks for the facts alone.  The storage server's signature often covers GET only: a redirect is followed no further
+ * than to the answer that states the digest.  *again: another try may succeed. Errors: DP_E_IO, DP_E_MEMORY,
+ * DP_E_CANCELLED. */
+dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_http_facts *facts, bool *again,
+                       dp_error *err);
+
+/* Where a body goes.  begin is called once, with status 200 or 206, before the first byte. */
+typedef struct dp_http_sink {
+    dp_status (*begin)(void *user, const dp_http_facts *facts, dp_error *err);
+    dp_status (*put)(void *user, const void *data, size_t bytes, dp_error *err);
+    void *user;
+} dp_http_sink;
+
+/* Gets url from byte `from` on.  416 (nothing left from there) is DP_OK with facts->status saying so; other refusals
+ * are errors.  The sink's errors come back as they are.  Progress is called with the stage "download". */
+dp_status dp_http_get(const char *url, uint64_t from, unsigned stall_s, const dp_run *run, const dp_http_sink *sink,
+                      dp_http_facts *facts, bool *again, dp_error *err);
+
+#endif

@@ -1,0 +1,364 @@
+/* pull.c - a checkpoint from the hub into the cache.
+ *
+ *     digest known? --no--> ask the server (HEAD)          the file is there and holds it? -> done
+ *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> note -> rename
+ *
+ * The part file bears the first digits of the digest it is to have, so that what was begun for one version of a file is
+ * never continued with another. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "fetch/cache.h"
+#include "fetch/digest.h"
+#include "fetch/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HUB "https://huggingface.co"
+#define PART_DIGITS 12
+#define LONGEST_PAUSE_MS 60000u
+
+typedef struct pull_job {
+    const char *name, *target;
+    const dp_pull *settings;
+    const dp_run *run;
+    char *url, *part;
+    char digest[DP_SHA256_HEX_BYTES]; /* what the file must have; empty: not known yet */
+    uint64_t total;                   /* its size, DP_BYTES_UNKNOWN where not known */
+    int fd;                           /* the part file, -1: not open */
+    uint64_t have;                    /* bytes in it */
+    bool disk_fault;
+} pull_job;
+
+void dp_pull_init(dp_pull *pull)
+{
+    *pull = (dp_pull){.retries = 5, .retry_pause_ms = 1000, .stall_s = 30};
+}
+
+static char *join(const char *a, const char *b, const char *c, const char *d, const char *e, const char *f)
+{
+    size_t bytes = strlen(a) + strlen(b) + strlen(c) + strlen(d) + strlen(e) + strlen(f) + 1;
+    char *text = dp_malloc(bytes, 1);
+    if (text)
+        snprintf(text, bytes, "%s%s%s%s%s%s", a, b, c, d, e, f);
+    return text;
+}
+
+static char *checkpoint_url(const dp_checkpoint *checkpoint, const char *mirror)
+{
+    char *root = dp_strdup(mirror && mirror[0] ? mirror : HUB);
+    if (!root)
+        return NULL;
+    for (size_t n = strlen(root); n && root[n - 1] == '/'; n--)
+        root[n - 1] = 0;
+    char *repository = join(root, "/", checkpoint->repository, "/resolve/", checkpoint->revision, "/");
+    char *url = repository ? join(repository, checkpoint->file, "", "", "", "") : NULL;
+    dp_memory_free(root);
+    dp_memory_free(repository);
+    return url;
+}
+
+/* What to do where the network cannot be had, after the reason. */
+static dp_status advise(const pull_job *job, dp_status status, dp_error *err)
+{
+    if (!err || status != DP_E_IO)
+        return status;
+    dp_error cause = *err;
+    return dp_fail(err, status,
+                   "%s: could not be fetched: %.500s.  Check the connection and the proxy (https_proxy), name a mirror "
+                   "(DINOPATCH_MIRROR), or fetch the file on another machine and put it at %s",
+                   job->name, cause.message, job->target);
+}
+
+/* Sleeps before another try; a stop asked for meanwhile is heard. */
+static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *err)
+{
+    for (unsigned slept = 0; slept < milliseconds;) {
+        unsigned slice = milliseconds - slept < 100 ? milliseconds - slept : 100;
+        nanosleep(&(struct timespec){.tv_nsec = (long)slice * 1000000L}, NULL);
+        slept += slice;
+        if (job->run && job->run->progress
+            && job->run->progress(job->run->user, "download", (size_t)job->have,
+                                  job->total == DP_BYTES_UNKNOWN ? 0 : (size_t)job->total))
+            return dp_fail(err, DP_E_CANCELLED, "%s: stopped", job->url);
+    }
+    return DP_OK;
+}
+
+/* Counts tries that brought nothing; DP_OK: try again, after a pause that doubles. */
+static dp_status before_retry(const pull_job *job, unsigned *tries, dp_status reason, dp_error *err)
+{
+    if (++*tries > job->settings->retries)
+        return reason;
+    uint64_t pause = (uint64_t)job->settings->retry_pause_ms << (*tries - 1 < 16 ? *tries - 1 : 16);
+    if (job->run && job->run->log && err) {
+        char line[DP_ERROR_MESSAGE_BYTES + 32];
+        snprintf(line, sizeof line, "%s; trying again", err->message);
+        job->run->log(job->run->user, DP_LOG_WARNING, line);
+    }
+    return pause_ms(job, pause < LONGEST_PAUSE_MS ? (unsigned)pause : LONGEST_PAUSE_MS, err);
+}
+
+static dp_status ask_server(pull_job *job, dp_error *err)
+{
+    dp_http_facts facts;
+    bool again;
+    unsigned tries = 0;
+    for (;;) {
+        dp_status status = dp_http_head(job->url, job->settings->stall_s, job->run, &facts, &again, err);
+        if (!status)
+            break;
+        if (!again)
+            return advise(job, status, err);
+        dp_status retry = before_retry(job, &tries, status, err);
+        if (retry)
+            return advise(job, retry, err);
+    }
+    if (!facts.sha256[0])
+        return dp_fail(err, DP_E_UNSUPPORTED,
+                       "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)", job->name,
+                       job->url);
+    memcpy(job->digest, facts.sha256, sizeof job->digest);
+    job->total = facts.file_bytes;
+    return DP_OK;
+}
+
+/* Opens and locks the part file.  It may be renamed by another process between the two: then what is locked is no
+ * longer what the name stands for, and the name is opened anew. */
+static dp_status open_part(pull_job *job, dp_error *err)
+{
+    for (;;) {
+        struct stat by_fd, by_name;
+        job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (job->fd < 0)
+            return dp_fail_errno(err, "%s: cannot create", job->part);
+        if (flock(job->fd, LOCK_EX | LOCK_NB) != 0) {
+            dp_status status = errno == EWOULDBLOCK
+                                   ? dp_fail(err, DP_E_IO, "%s: another process is fetching this checkpoint", job->part)
+                                   : dp_fail_errno(err, "%s: cannot lock", job->part);
+            close(job->fd);
+            job->fd = -1; /* not ours to remove */
+            return status;
+        }
+        if (fstat(job->fd, &by_fd) != 0)
+            return dp_fail_errno(err, "%s: cannot read its size", job->part);
+        if (!S_ISREG(by_fd.st_mode))
+            return dp_fail(err, DP_E_IO, "%s: is not a regular file", job->part);
+        if (stat(job->part, &by_name) == 0 && by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino) {
+            job->have = (uint64_t)by_fd.st_size;
+            return DP_OK;
+        }
+        close(job->fd);
+        job->fd = -1;
+    }
+}
+
+static dp_status start_over(pull_job *job, dp_error *err)
+{
+    job->have = 0;
+    if (ftruncate(job->fd, 0) != 0)
+        return dp_fail_errno(err, "%s: cannot empty", job->part);
+    return DP_OK;
+}
+
+static dp_status begin(void *user, const dp_http_facts *facts, dp_error *err)
+{
+    pull_job *job = user;
+    if (job->total == DP_BYTES_UNKNOWN)
+        job->total = facts->file_bytes;
+    if (facts->file_bytes != DP_BYTES_UNKNOWN && facts->file_bytes != job->total)
+        return dp_fail(err, DP_E_IO, "%s: the server sends a file of %" PRIu64 " bytes, %" PRIu64 " were announced",
+                       job->url, facts->file_bytes, job->total);
+    if (facts->status == 200) { /* the whole file: the server knows no ranges, or none was asked for */
+        dp_status status = start_over(job, err);
+        if (status)
+            return status;
+    } else if (facts->range_start != job->have) {
+        return dp_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64, job->url,
+                       job->have, facts->range_start);
+    }
+    struct statvfs disk;
+    uint64_t needed = job->total == DP_BYTES_UNKNOWN ? 0 : job->total - job->have;
+    if (fstatvfs(job->fd, &disk) == 0 && disk.f_blocks && needed / disk.f_frsize > disk.f_bavail) {
+        job->disk_fault = true;
+        return dp_fail(err, DP_E_IO, "%s: %" PRIu64 " MB are needed, the disk has %" PRIu64 " MB left", job->target,
+                       needed / 1000000, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
+    }
+    return DP_OK;
+}
+
+static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
+{
+    pull_job *job = user;
+    const char *from = data;
+    if (job->total != DP_BYTES_UNKNOWN && bytes > job->total - job->have)
+        return dp_fail(err, DP_E_IO, "%s: the server sends more than the %" PRIu64 " bytes announced", job->url,
+                       job->total);
+    while (bytes) {
+        ssize_t done = pwrite(job->fd, from, bytes, (off_t)job->have);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0) {
+            job->disk_fault = true;
+            return dp_fail_errno(err, "%s: cannot write", job->target);
+        }
+        from += done;
+        bytes -= (size_t)done;
+        job->have += (uint64_t)done;
+    }
+    return DP_OK;
+}
+
+/* Fills the part file to the announced size. */
+static dp_status download(pull_job *job, dp_error *err)
+{
+    const dp_http_sink sink = {begin, put, job};
+    unsigned tries = 0;
+    for (;;) {
+        if (job->total != DP_BYTES_UNKNOWN && job->have > job->total) {
+            dp_status status = start_over(job, err);
+            if (status)
+                return status;
+        }
+        if (job->have && job->have == job->total)
+            return DP_OK;
+        uint64_t before = job->have;
+        dp_http_facts facts;
+        bool again;
+        dp_status status = dp_http_get(job->url, before, job->settings->stall_s, job->run, &sink, &facts, &again, err);
+        if (!status
+            && facts.status == 416) { /* nothing comes after what is here: let the digest say what it is worth */
+            if (before)
+                return DP_OK;
+            status = dp_fail(err, DP_E_IO, "%s: the server answers 416", job->url);
+        }
+        if (!status && (job->total == DP_BYTES_UNKNOWN || job->have == job->total))
+            return DP_OK;
+        if (!status) { /* a proper end before the end */
+            again = true;
+            status = dp_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->url, job->have,
+                             job->total);
+        }
+        if (!again)
+            return job->disk_fault ? status : advise(job, status, err);
+        if (job->have > before)
+            tries = 0;
+        dp_status retry = before_retry(job, &tries, status, err);
+        if (retry)
+            return advise(job, retry, err);
+    }
+}
+
+static dp_status check_and_place(pull_job *job, dp_error *err)
+{
+    char found[DP_SHA256_HEX_BYTES];
+    dp_status status = dp_digest_file(job->part, job->run, found, err);
+    if (status)
+        return status;
+    if (strcmp(found, job->digest) != 0) {
+        unlink(job->part);
+        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, should have %s; nothing was kept",
+                       job->name, job->url, found, job->digest);
+    }
+    if (fsync(job->fd) != 0) {
+        job->disk_fault = true;
+        return dp_fail_errno(err, "%s: cannot write", job->target);
+    }
+    status = dp_digest_note_write(job->target, job->digest, err);
+    if (!status && rename(job->part, job->target) != 0)
+        status = dp_fail_errno(err, "%s: cannot put in place", job->target);
+    return status;
+}
+
+/* The file at the target holds the digest known (the caller's, the registry's, or the one noted beside it). */
+static dp_status already_there(pull_job *job, bool *there, dp_error *err)
+{
+    char expected[DP_SHA256_HEX_BYTES], found[DP_SHA256_HEX_BYTES];
+    *there = false;
+    if (access(job->target, F_OK) != 0)
+        return DP_OK;
+    memcpy(expected, job->digest, sizeof expected);
+    if (!expected[0] && !dp_digest_note_read(job->target, expected))
+        return DP_OK;
+    dp_status status = dp_digest_file(job->target, job->run, found, err);
+    if (status || strcmp(expected, found) != 0)
+        return status;
+    memcpy(job->digest, found, sizeof found);
+    *there = true;
+    return DP_OK;
+}
+
+static dp_status pull(pull_job *job, dp_error *err)
+{
+    bool there = false;
+    dp_status status = job->settings->force ? DP_OK : already_there(job, &there, err);
+    if (status || there)
+        return status;
+    if (!job->digest[0]) {
+        status = ask_server(job, err);
+        if (!status && !job->settings->force)
+            status = already_there(job, &there, err);
+        if (!status && there)
+            return dp_digest_note_write(job->target, job->digest, err);
+        if (status)
+            return status;
+    }
+    status = dp_folder_make_for(job->target, err);
+    if (status)
+        return status;
+    char digits[PART_DIGITS + 1];
+    snprintf(digits, sizeof digits, "%.*s", PART_DIGITS, job->digest);
+    job->part = join(job->target, ".", digits, ".part", "", "");
+    if (!job->part)
+        return dp_fail_memory(err, job->target, strlen(job->target));
+    status = open_part(job, err);
+    if (!status)
+        status = download(job, err);
+    if (!status)
+        status = check_and_place(job, err);
+    if (job->fd >= 0 && (job->disk_fault || (status && job->have == 0)))
+        unlink(job->part);
+    return status;
+}
+
+dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run,
+                        char *sha256, dp_error *err)
+{
+    dp_pull defaults;
+    dp_pull_init(&defaults);
+    dp_error own = {0};
+    pull_job job = {.settings = settings ? settings : &defaults, .run = run, .total = DP_BYTES_UNKNOWN, .fd = -1};
+    err = err ? err : &own; /* the advice and the log quote it */
+
+    const dp_checkpoint *checkpoint;
+    dp_status status = dp_registry_find(name, &checkpoint, err);
+    if (status)
+        return status;
+    const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
+    if (wanted && !dp_digest_parse(wanted, job.digest))
+        return dp_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", wanted);
+    char *path = NULL;
+    status = destination ? DP_OK : dp_model_cache_path(name, NULL, &path, err);
+    if (status)
+        return status;
+    job.name = checkpoint->name;
+    job.target = destination ? destination : path;
+    job.url = checkpoint_url(checkpoint, job.settings->mirror);
+    status = job.url ? pull(&job, err) : dp_fail_memory(err, name, strlen(name));
+    if (!status && sha256)
+        memcpy(sha256, job.digest, sizeof job.digest);
+    if (job.fd >= 0)
+        close(job.fd);
+    dp_memory_free(job.url);
+    dp_memory_free(job.part);
+    dp_memory_free(path);
+    return status;
+}
