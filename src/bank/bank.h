@@ -66,7 +66,7 @@ typedef struct dp_bank_spec {
 
 /* Bytes that the features, norms and validity of such a bank take; false on overflow. */
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
-/* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none), DP_E_MEMORY (the size is named). */
+/* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY (the size is named). */
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **bank, dp_error *err);
 /* Makes room for the next picture.  name any bytes, copied; pose copied.  Errors: DP_E_ARGUMENT (full), DP_E_MEMORY. */
 dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *pose, size_t *picture, dp_error *err);
@@ -103,6 +103,12 @@ static inline const float *dp_bank_rows(const dp_bank *bank, size_t cell)
     return bank->features + cell * bank->n_rows * bank->dim;
 }
 
+/* Whether the canvas of a recipe is cut into that grid by square patches. */
+bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_cols);
+/* 64 lower-case hexadecimal digits. */
+bool dp_bank_is_sha256(const char *text);
+/* No NaN and no infinity in x [n]. */
+bool dp_all_finite(const float *x, size_t n);
 /* Euclidean norm of x [dim], summed in double in a fixed order: the same on every machine. */
 float dp_norm_f32(const float *x, size_t dim);
 

@@ -38,6 +38,14 @@ typedef struct dp_search {
 dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *search,
                           dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
 
+/* The same for pictures first .. first + n - 1 of the bank itself: each one's own row (augmentation 0) searched in the bank
+ * without any row of that picture; search->leave_out is not used.
+ *   nearest [n, grid_rows, grid_cols, knn], grid and grid_valid [n, grid_rows, grid_cols]
+ * progress (may be NULL) is called from this thread with the cells done and n * cells; other than 0: DP_E_CANCELLED. */
+dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *search, dp_pool *pool,
+                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+
 /* ------------------------------------------------------------------------------------------------------------- kernels
  *
  * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.

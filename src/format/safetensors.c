@@ -300,8 +300,8 @@ static char *header_text(const dp_tensor *tensors, size_t n_tensors, const dp_ke
     return padded;
 }
 
-dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
-                               size_t n_metadata, dp_writer **out, dp_error *err)
+dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
+                                size_t n_metadata, unsigned char **out, size_t *out_bytes, dp_error *err)
 {
     for (size_t i = 0; i < n_metadata; i++) {
         json_t *text = json_string(metadata[i].value);
@@ -310,16 +310,31 @@ dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_
         json_decref(text);
     }
     size_t bytes;
-    char *header = header_text(tensors, n_tensors, metadata, n_metadata, &bytes);
-    if (!header)
+    char *text = header_text(tensors, n_tensors, metadata, n_metadata, &bytes);
+    unsigned char *header = text ? dp_malloc(8 + bytes, 1) : NULL;
+    if (!header) {
+        dp_memory_free(text);
         return dp_fail_memory(err, path, 0);
-    unsigned char length[8];
+    }
     for (int i = 0; i < 8; i++)
-        length[i] = (unsigned char)((uint64_t)bytes >> 8 * i);
+        header[i] = (unsigned char)((uint64_t)bytes >> 8 * i);
+    memcpy(header + 8, text, bytes);
+    dp_memory_free(text);
+    *out = header;
+    *out_bytes = 8 + bytes;
+    return DP_OK;
+}
+
+dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
+                               size_t n_metadata, dp_writer **out, dp_error *err)
+{
+    unsigned char *header;
+    size_t bytes;
+    dp_status status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, &header, &bytes, err);
+    if (status)
+        return status;
     dp_writer *writer = NULL;
-    dp_status status = dp_writer_open(path, &writer, err);
-    if (!status)
-        status = dp_writer_put(writer, length, sizeof length, err);
+    status = dp_writer_open(path, &writer, err);
     if (!status)
         status = dp_writer_put(writer, header, bytes, err);
     dp_memory_free(header);

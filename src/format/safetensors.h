@@ -59,5 +59,8 @@ typedef struct dp_key_value {
  * this order, with dp_writer_put, and commits).  The data starts at a multiple of 64 bytes. */
 dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
                                size_t n_metadata, dp_writer **writer, dp_error *err);
+/* What such a file begins with, length and header, for callers that hash it: *header [*bytes], freed with dp_memory_free. */
+dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
+                                size_t n_metadata, unsigned char **header, size_t *bytes, dp_error *err);
 
 #endif

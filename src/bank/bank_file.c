@@ -1,0 +1,503 @@
+/* bank_file.c - a bank on disk, version 1: docs/bank-format.md is its description.
+ *
+ * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their
+ * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
+ * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
+ * the features as well. */
+#include "bank/bank.h"
+#include "bank/name_text.h"
+#include "bank/recipe_json.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "format/safetensors.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT_KEY "dinopatch_bank"
+#define FORMAT_VERSION "1"
+#define BLOCK_BYTES ((size_t)1 << 20)
+#define DIGEST_BYTES 32
+#define POSE_NUMBERS 9
+
+enum { FEATURES, NORMS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL, N_TENSORS };
+
+/* --------------------------------------------------------------------------------------------------------- checksums */
+
+static dp_status digest(const dp_bytes *pieces, size_t n, unsigned char out[DIGEST_BYTES], dp_error *err)
+{
+    char hex[DP_SHA256_HEX_BYTES];
+    dp_status status = dp_sha256(pieces, n, hex, err);
+    for (size_t i = 0; !status && i < DIGEST_BYTES; i++) {
+        unsigned high = (unsigned)(hex[2 * i] <= '9' ? hex[2 * i] - '0' : hex[2 * i] - 'a' + 10);
+        unsigned low = (unsigned)(hex[2 * i + 1] <= '9' ? hex[2 * i + 1] - '0' : hex[2 * i + 1] - 'a' + 10);
+        out[i] = (unsigned char)(high << 4 | low);
+    }
+    return status;
+}
+
+static size_t block_count(size_t bytes)
+{
+    return bytes / BLOCK_BYTES + (bytes % BLOCK_BYTES != 0);
+}
+
+/* Digests of the blocks of the features, made or compared. */
+struct blocks {
+    const unsigned char *data;
+    size_t bytes;
+    unsigned char *digests;        /* [n_blocks, 32] where they go, or NULL */
+    const unsigned char *expected; /* [n_blocks, 32] or NULL */
+    atomic_bool failed;            /* no memory */
+    atomic_size_t first_wrong;     /* lowest block that differs; n_blocks: none */
+    atomic_size_t first_not_finite;
+};
+
+static void lower(atomic_size_t *least, size_t value)
+{
+    size_t seen = atomic_load(least);
+    while (value < seen && !atomic_compare_exchange_weak(least, &seen, value))
+        ;
+}
+
+static void block_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    struct blocks *blocks = context;
+    size_t begin = index * BLOCK_BYTES, bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
+    unsigned char made[DIGEST_BYTES];
+    if (digest(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
+        atomic_store(&blocks->failed, true);
+        return;
+    }
+    if (blocks->digests)
+        memcpy(blocks->digests + index * DIGEST_BYTES, made, DIGEST_BYTES);
+    if (blocks->expected && memcmp(blocks->expected + index * DIGEST_BYTES, made, DIGEST_BYTES) != 0)
+        lower(&blocks->first_wrong, index);
+    if (!dp_all_finite((const float *)(const void *)(blocks->data + begin), bytes / sizeof(float)))
+        lower(&blocks->first_not_finite, index);
+}
+
+/* Digests of a bank's features into digests (may be NULL), on all processors.  A mapped bank's are compared with what its file
+ * says, so that a damaged bank is not written anew under checksums that hold. */
+static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
+{
+    const char *name = bank->path ? bank->path : "the bank";
+    size_t bytes = dp_bank_cells(bank) * bank->n_rows * bank->dim * sizeof(float), n = block_count(bytes);
+    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n};
+    dp_pool *pool = NULL;
+    dp_status status = dp_pool_open(0, &pool, err);
+    if (status)
+        return status;
+    dp_pool_run(pool, n, block_task, &blocks);
+    dp_pool_close(&pool);
+    if (blocks.failed)
+        return dp_fail_memory(err, "the checksums of a bank", 0);
+    if (blocks.first_wrong < n)
+        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold", name,
+                       blocks.first_wrong, n);
+    if (blocks.first_not_finite < n)
+        return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
+    return DP_OK;
+}
+
+struct norms {
+    const dp_bank *bank;
+    atomic_size_t first_wrong; /* place */
+};
+
+static void norm_task(void *context, size_t cell, size_t worker)
+{
+    (void)worker;
+    struct norms *norms = context;
+    const dp_bank *bank = norms->bank;
+    for (size_t place = cell * bank->n_rows; place < (cell + 1) * bank->n_rows; place++)
+        if (dp_norm_f32(bank->features + place * bank->dim, bank->dim) != bank->norms[place])
+            lower(&norms->first_wrong, place);
+}
+
+static dp_status check_norms(const dp_bank *bank, dp_error *err)
+{
+    struct norms norms = {bank, SIZE_MAX};
+    dp_pool *pool = NULL;
+    dp_status status = dp_pool_open(0, &pool, err);
+    if (status)
+        return status;
+    dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
+    dp_pool_close(&pool);
+    if (norms.first_wrong != SIZE_MAX)
+        status = dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
+                         bank->path ? bank->path : "the bank", norms.first_wrong % bank->n_rows,
+                         norms.first_wrong / bank->n_rows);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- saving */
+
+static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
+{
+    size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
+    size_t blocks = block_count(rows * cols * bank->n_rows * bank->dim * sizeof(float));
+    const dp_tensor described[N_TENSORS] = {
+        [FEATURES] = {"features", DP_DTYPE_F32, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
+        [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
+        [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
+        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 1, {bank->dim}, 0, NULL},
+        [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
+        [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
+        [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
+        [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
+        [DIGESTS] = {"feature_digests", DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
+        [SEAL] = {"seal", DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
+    };
+    for (size_t t = 0; t < N_TENSORS; t++) {
+        tensors[t] = described[t];
+        tensors[t].count = 1;
+        for (size_t i = 0; i < tensors[t].rank; i++)
+            tensors[t].count *= tensors[t].shape[i];
+    }
+}
+
+static size_t tensor_bytes(const dp_tensor *tensor)
+{
+    return tensor->count * dp_dtype_bytes(tensor->dtype);
+}
+
+static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
+{
+    const double all[POSE_NUMBERS] = {pose->status, pose->centre_x_px, pose->centre_y_px, pose->angle_rad, pose->sigma_major_px,
+                                      pose->sigma_minor_px, pose->extent_minor_px, (double)pose->n_edge_pixels,
+                                      (double)pose->n_points};
+    memcpy(numbers, all, sizeof all);
+}
+
+/* The names as a JSON list; NULL when memory is short. */
+static char *names_to_json(const dp_bank *bank)
+{
+    json_t *list = json_array();
+    char *text = NULL;
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        char *name = dp_name_to_text(bank->names[p]);
+        int failed = !name || json_array_append_new(list, json_string(name));
+        dp_memory_free(name);
+        if (failed)
+            goto done;
+    }
+    text = json_dumps(list, JSON_COMPACT);
+done:
+    json_decref(list);
+    return text;
+}
+
+static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, unsigned char **header,
+                              size_t *bytes, dp_error *err)
+{
+    char *recipe = NULL, rows[24];
+    dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
+    if (status)
+        return status;
+    char *names = names_to_json(bank);
+    snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
+    const dp_key_value metadata[] = {
+        {FORMAT_KEY, FORMAT_VERSION},
+        {"recipe", recipe},
+        {"pictures", names},
+        {"rows_per_picture", rows},
+        {"model_sha256", bank->model_sha256},
+        {"model_stand_in", bank->model_stand_in ? "true" : "false"},
+    };
+    status = names ? dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header, bytes, err)
+                   : dp_fail_memory(err, path, 0);
+    dp_memory_free(recipe);
+    free(names);
+    return status;
+}
+
+dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
+{
+    if (bank->put)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the bank is not finished yet", path);
+    dp_tensor tensors[N_TENSORS];
+    dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
+    unsigned char *header = NULL, seal[DIGEST_BYTES];
+    dp_writer *writer = NULL;
+    describe(bank, tensors);
+    unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
+    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses);
+    dp_status status = DP_OK;
+    if (!digests || !poses) {
+        status = dp_fail_memory(err, path, tensors[DIGESTS].count);
+        goto done;
+    }
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
+    status = check_features(bank, digests, err);
+    if (!status)
+        status = write_header(bank, path, tensors, &header, &pieces[0].bytes, err);
+    if (status)
+        goto done;
+    const void *const data[N_TENSORS] = {
+        [FEATURES] = bank->features, [NORMS] = bank->norms,           [VALID] = bank->valid,
+        [ORIENTATION] = bank->orientation, [POSES] = poses,           [POLARITIES] = bank->polarities,
+        [LOO_SCORES] = bank->loo_scores, [THRESHOLD] = &bank->threshold, [DIGESTS] = digests,
+        [SEAL] = seal,
+    };
+    pieces[0].data = header;
+    for (size_t t = 0; t < N_TENSORS; t++)
+        pieces[t + 1] = (dp_bytes){data[t], tensor_bytes(&tensors[t])};
+    dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
+    memcpy(sealed + 1, pieces + 1 + NORMS, (SEAL - NORMS) * sizeof *pieces);
+    status = digest(sealed, 1 + SEAL - NORMS, seal, err);
+    if (!status)
+        status = dp_writer_open(path, &writer, err);
+    for (size_t i = 0; !status && i <= N_TENSORS; i++)
+        status = dp_writer_put(writer, pieces[i].data, pieces[i].bytes, err);
+    if (!status)
+        status = dp_writer_commit(&writer, err);
+    dp_writer_abort(&writer);
+done:
+    dp_memory_free(header);
+    dp_memory_free(digests);
+    dp_memory_free(poses);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- opening */
+
+static dp_status check_seal(const dp_safetensors *file, const char *path, dp_error *err)
+{
+    const dp_tensor *features = dp_safetensors_at(file, FEATURES), *seal = dp_safetensors_at(file, SEAL);
+    dp_bytes whole = dp_safetensors_bytes(file);
+    const unsigned char *after = features->data + tensor_bytes(features);
+    const dp_bytes sealed[] = {
+        {whole.data, (size_t)(features->data - (const unsigned char *)whole.data)},
+        {after, (size_t)(seal->data - after)},
+    };
+    unsigned char made[DIGEST_BYTES];
+    dp_status status = digest(sealed, 2, made, err);
+    if (!status && memcmp(made, seal->data, DIGEST_BYTES) != 0)
+        status = dp_fail(err, DP_E_CORRUPT, "%s: the bank is damaged: the checksum of its header does not hold", path);
+    return status;
+}
+
+static const char *metadata(const dp_bank *bank, const char *key, dp_error *err)
+{
+    const char *value = dp_safetensors_metadata(bank->file, key);
+    if (!value)
+        dp_fail(err, DP_E_FORMAT, "%s: metadata '%s' is missing", bank->path, key);
+    return value;
+}
+
+static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
+{
+    dp_status status = DP_OK;
+    json_error_t json;
+    json_t *list = json_loads(text, 0, &json);
+    size_t n = json_array_size(list); /* 0 of what is no list */
+    if (!json_is_array(list) || n == 0) {
+        status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is no list of names", bank->path);
+        goto done;
+    }
+    bank->names = dp_calloc(n, sizeof *bank->names);
+    if (!bank->names) {
+        status = dp_fail_memory(err, bank->path, n * sizeof *bank->names);
+        goto done;
+    }
+    for (size_t p = 0; p < n; p++) {
+        int broken = 0;
+        const char *name = json_string_value(json_array_get(list, p));
+        bank->names[p] = name ? dp_name_from_text(name, &broken) : NULL;
+        if (!bank->names[p]) {
+            status = name && !broken ? dp_fail_memory(err, bank->path, strlen(name) + 1)
+                                     : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->path, p);
+            goto done;
+        }
+        bank->n_pictures = p + 1;
+    }
+done:
+    json_decref(list);
+    return status;
+}
+
+static dp_status read_metadata(dp_bank *bank, dp_error *err)
+{
+    const char *recipe = metadata(bank, "recipe", err), *names = recipe ? metadata(bank, "pictures", err) : NULL;
+    const char *rows = names ? metadata(bank, "rows_per_picture", err) : NULL;
+    const char *hash = rows ? metadata(bank, "model_sha256", err) : NULL;
+    const char *stand_in = hash ? metadata(bank, "model_stand_in", err) : NULL;
+    if (!stand_in)
+        return DP_E_FORMAT;
+    dp_status status = dp_recipe_from_json(recipe, bank->path, &bank->recipe, err);
+    if (!status)
+        status = read_names(bank, names, err);
+    if (status)
+        return status;
+    if (rows[0] < '1' || rows[0] > '9' || strspn(rows, "0123456789") != strlen(rows) || strlen(rows) > 9)
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', no count", bank->path, rows);
+    bank->rows_per_picture = (size_t)strtoul(rows, NULL, 10);
+    if (!dp_bank_is_sha256(hash))
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->path);
+    memcpy(bank->model_sha256, hash, sizeof bank->model_sha256);
+    if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->path);
+    bank->model_stand_in = strcmp(stand_in, "true") == 0;
+    return DP_OK;
+}
+
+/* Sizes from the shape of the features and the metadata; then every tensor must be what these sizes make it. */
+static dp_status check_shapes(dp_bank *bank, dp_error *err)
+{
+    const dp_tensor *features = dp_safetensors_at(bank->file, FEATURES);
+    dp_tensor expected[N_TENSORS];
+    size_t places = 0;
+    if (features->rank != 4 || features->dtype != DP_DTYPE_F32 || features->count == 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not F32 [rows, cols, rows per cell, features]", bank->path);
+    bank->grid_rows = features->shape[0];
+    bank->grid_cols = features->shape[1];
+    bank->n_rows = features->shape[2];
+    bank->dim = features->shape[3];
+    places = features->count / bank->dim;
+    if (bank->n_rows != bank->n_pictures * bank->rows_per_picture)
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named", bank->path,
+                       bank->n_rows, bank->n_pictures, bank->rows_per_picture);
+    if (places >= UINT32_MAX || (uintptr_t)features->data % sizeof(float) != 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->path);
+    if (!dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
+        return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches", bank->path,
+                       bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, bank->grid_rows, bank->grid_cols);
+    describe(bank, expected);
+    for (size_t t = 0; t < N_TENSORS; t++) {
+        const dp_tensor *found = dp_safetensors_at(bank->file, t);
+        bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
+        for (size_t i = 0; same && i < found->rank; i++)
+            same = found->shape[i] == expected[t].shape[i];
+        if (!same)
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path, found->name);
+    }
+    return DP_OK;
+}
+
+/* A count that a double holds exactly. */
+static bool to_count(double number, size_t *count)
+{
+    if (!(number >= 0 && number <= 9007199254740992.0) || number != floor(number))
+        return false;
+    *count = (size_t)number;
+    return true;
+}
+
+static bool pose_from_numbers(const double *numbers, dp_pose *pose)
+{
+    size_t status;
+    for (size_t i = 0; i < POSE_NUMBERS; i++)
+        if (!isfinite(numbers[i]))
+            return false;
+    if (!to_count(numbers[0], &status) || status > DP_ALIGN_CUT || !to_count(numbers[7], &pose->n_edge_pixels)
+        || !to_count(numbers[8], &pose->n_points))
+        return false;
+    pose->status = (dp_align_status)status;
+    pose->centre_x_px = numbers[1];
+    pose->centre_y_px = numbers[2];
+    pose->angle_rad = numbers[3];
+    pose->sigma_major_px = numbers[4];
+    pose->sigma_minor_px = numbers[5];
+    pose->extent_minor_px = numbers[6];
+    return true;
+}
+
+static dp_status read_tensors(dp_bank *bank, dp_error *err)
+{
+    const unsigned char *at[N_TENSORS];
+    for (size_t t = 0; t < N_TENSORS; t++)
+        at[t] = dp_safetensors_at(bank->file, t)->data;
+    size_t n = bank->n_pictures, places = dp_bank_cells(bank) * bank->n_rows;
+    bank->features = (const float *)(const void *)at[FEATURES];
+    bank->norms = (const float *)(const void *)at[NORMS]; /* right behind the features: aligned as they are */
+    bank->valid = at[VALID];
+    bank->digests = at[DIGESTS];
+    bank->orientation = dp_malloc(bank->dim, sizeof *bank->orientation);
+    bank->poses = dp_malloc(n, sizeof *bank->poses);
+    bank->polarities = dp_malloc(n, 1);
+    bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
+    if (!bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
+        return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
+    memcpy(bank->orientation, at[ORIENTATION], bank->dim * sizeof *bank->orientation);
+    memcpy(bank->polarities, at[POLARITIES], n);
+    memcpy(bank->loo_scores, at[LOO_SCORES], n * sizeof *bank->loo_scores);
+    memcpy(&bank->threshold, at[THRESHOLD], sizeof bank->threshold);
+    bool good = dp_all_finite(bank->orientation, bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+    for (size_t i = 0; i < places && good; i++)
+        good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
+    for (size_t p = 0; p < n && good; p++) {
+        double numbers[POSE_NUMBERS];
+        memcpy(numbers, at[POSES] + p * sizeof numbers, sizeof numbers);
+        good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p])
+               && pose_from_numbers(numbers, &bank->poses[p]);
+    }
+    return good ? DP_OK : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+}
+
+static dp_status read_bank(dp_bank *bank, dp_error *err)
+{
+    const char *version = dp_safetensors_metadata(bank->file, FORMAT_KEY);
+    if (!version)
+        return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->path);
+    if (strcmp(version, FORMAT_VERSION) != 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads version %s", bank->path, version,
+                       FORMAT_VERSION);
+    dp_bank none = {0};
+    dp_tensor tensors[N_TENSORS];
+    describe(&none, tensors);
+    for (size_t t = 0; t < N_TENSORS; t++)
+        if (!dp_safetensors_find(bank->file, tensors[t].name))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->path, tensors[t].name);
+    for (size_t t = 0; t < dp_safetensors_count(bank->file); t++) {
+        const char *name = dp_safetensors_at(bank->file, t)->name;
+        if (t >= N_TENSORS || strcmp(name, tensors[t].name) != 0)
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->path, name);
+    }
+    if (tensor_bytes(dp_safetensors_at(bank->file, SEAL)) != DIGEST_BYTES)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->path, DIGEST_BYTES);
+    dp_status status = check_seal(bank->file, bank->path, err);
+    if (!status)
+        status = read_metadata(bank, err);
+    if (!status)
+        status = check_shapes(bank, err);
+    if (!status)
+        status = read_tensors(bank, err);
+    return status;
+}
+
+dp_status dp_bank_open(const char *path, dp_bank **out, dp_error *err)
+{
+    dp_bank *bank = dp_calloc(1, sizeof *bank);
+    if (bank)
+        bank->path = dp_strdup(path);
+    if (!bank || !bank->path) {
+        dp_bank_close(&bank);
+        return dp_fail_memory(err, path, sizeof *bank);
+    }
+    dp_status status = dp_safetensors_open(path, &bank->file, err);
+    if (!status)
+        status = read_bank(bank, err);
+    if (status)
+        dp_bank_close(&bank);
+    else
+        *out = bank;
+    return status;
+}
+
+dp_status dp_bank_verify(const dp_bank *bank, dp_error *err)
+{
+    if (bank->file) {
+        dp_status status = check_seal(bank->file, bank->path, err);
+        if (status)
+            return status;
+    }
+    dp_status status = check_features(bank, NULL, err);
+    return status ? status : check_norms(bank, err);
+}

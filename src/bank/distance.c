@@ -1,0 +1,350 @@
+/* distance.c - the distance map: which rows are searched for which cell, and the nearest of them.
+ *
+ *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'), |r - r'| <= window, |c - c'| <= window
+ *
+ * Source: DinoPatch (window 0, one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
+ *
+ * Order of the work.  With window 0 every row is needed once: cell after cell, the bank streams through memory.  With a
+ * wider window a location serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells go through
+ * the bank together, so that a row, once in the cache, is used for up to TILE_SIDE^2 of them.  Leave-one-out asks for
+ * all pictures at the same cell: up to MAX_QUERIES of them go together.
+ *
+ * A task is a tile: fixed by the sizes alone, visited in the bank's order, ties to the first; so nothing depends on the
+ * number of threads. */
+#include "bank/distance.h"
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define TILE_SIDE 8
+#define MAX_QUERIES (TILE_SIDE * TILE_SIDE)
+#define BLOCK_ROWS 64
+#define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */
+#define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
+
+struct query {
+    const float *x; /* [dim] */
+    float inverse_norm;
+    size_t row, col;
+    size_t skip_begin, skip_end; /* rows of every cell that are not searched */
+    dp_neighbour *nearest;       /* [knn] */
+};
+
+/* What all tasks of a run share. */
+struct job {
+    const dp_bank *bank;
+    dp_tile_f32_fn kernel;
+    dp_metric metric;
+    size_t window, knn;
+    /* the map of one picture */
+    const float *features;
+    const uint8_t *valid;
+    size_t skip_begin, skip_end;
+    size_t tiles_across, cells_per_task;
+    /* leave-one-out */
+    size_t first_picture, n_pictures, first_task;
+    /* results, of the map or of each picture */
+    dp_neighbour *nearest;
+    float *grid;
+    uint8_t *grid_valid;
+    atomic_bool not_finite;
+};
+
+/* ------------------------------------------------------------------------------------------------ one group of queries */
+
+static void insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)
+{
+    size_t i = knn - 1;
+    for (; i > 0 && found.distance < nearest[i - 1].distance; i--)
+        nearest[i] = nearest[i - 1];
+    nearest[i] = found;
+}
+
+/* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1, counted
+ * through all cells. */
+static void offer(struct job *job, const struct query *query, const float *values, const float *inverse_norms, size_t begin,
+                  size_t n)
+{
+    const dp_bank *bank = job->bank;
+    float worst = query->nearest[job->knn - 1].distance;
+    for (size_t i = 0; i < n; i++) {
+        float distance = values[i];
+        if (job->metric == DP_METRIC_COSINE) {
+            distance = 1 - distance * query->inverse_norm * inverse_norms[i];
+            distance = distance < 0 ? 0 : distance > 2 ? 2 : distance;
+        }
+        if (distance >= worst && distance < INFINITY)
+            continue;
+        size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
+        if (!bank->valid[begin + i] || (row >= query->skip_begin && row < query->skip_end))
+            continue;
+        if (!(distance < INFINITY)) {
+            atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
+            continue;
+        }
+        insert(query->nearest, job->knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
+        worst = query->nearest[job->knn - 1].distance;
+    }
+}
+
+/* Rows begin .. end-1, counted through all cells, for every one of the queries. */
+static void search_rows(struct job *job, const struct query *const *queries, size_t n, size_t begin, size_t end)
+{
+    const dp_bank *bank = job->bank;
+    float values[MAX_QUERIES * BLOCK_ROWS], inverse_norms[BLOCK_ROWS];
+    const float *x[MAX_QUERIES];
+    for (size_t q = 0; q < n; q++)
+        x[q] = queries[q]->x;
+    for (; begin < end; begin += BLOCK_ROWS) {
+        size_t rows = end - begin < BLOCK_ROWS ? end - begin : BLOCK_ROWS;
+        if (!memchr(bank->valid + begin, 1, rows))
+            continue;
+        job->kernel(x, n, bank->features + begin * bank->dim, rows, bank->dim, values, BLOCK_ROWS);
+        if (job->metric == DP_METRIC_COSINE)
+            for (size_t r = 0; r < rows; r++)
+                inverse_norms[r] = bank->norms[begin + r] > 0 ? 1 / bank->norms[begin + r] : 0;
+        for (size_t q = 0; q < n; q++)
+            offer(job, queries[q], values + q * BLOCK_ROWS, inverse_norms, begin, rows);
+    }
+}
+
+static bool within(size_t a, size_t b, size_t window)
+{
+    return (a < b ? b - a : a - b) <= window;
+}
+
+static size_t less_down_to_0(size_t a, size_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static size_t plus_up_to(size_t a, size_t b, size_t limit)
+{
+    return b < limit - a ? a + b : limit;
+}
+
+/* Walks through every location within the window of some query, in the bank's order. */
+static void search(struct job *job, const struct query *queries, size_t n)
+{
+    const dp_bank *bank = job->bank;
+    const struct query *active[MAX_QUERIES];
+    if (job->window >= bank->grid_rows && job->window >= bank->grid_cols) {
+        for (size_t q = 0; q < n; q++)
+            active[q] = &queries[q];
+        search_rows(job, active, n, 0, dp_bank_cells(bank) * bank->n_rows);
+        return;
+    }
+    size_t top = SIZE_MAX, bottom = 0, left = SIZE_MAX, right = 0;
+    for (size_t q = 0; q < n; q++) {
+        top = queries[q].row < top ? queries[q].row : top;
+        bottom = queries[q].row > bottom ? queries[q].row : bottom;
+        left = queries[q].col < left ? queries[q].col : left;
+        right = queries[q].col > right ? queries[q].col : right;
+    }
+    size_t last_row = plus_up_to(bottom, job->window, bank->grid_rows - 1);
+    size_t last_col = plus_up_to(right, job->window, bank->grid_cols - 1);
+    for (size_t r = less_down_to_0(top, job->window); r <= last_row; r++) {
+        for (size_t c = less_down_to_0(left, job->window); c <= last_col; c++) {
+            size_t n_active = 0, cell = r * bank->grid_cols + c;
+            for (size_t q = 0; q < n; q++)
+                if (within(queries[q].row, r, job->window) && within(queries[q].col, c, job->window))
+                    active[n_active++] = &queries[q];
+            if (n_active)
+                search_rows(job, active, n_active, cell * bank->n_rows, (cell + 1) * bank->n_rows);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- results */
+
+static void clear(const struct job *job, size_t result)
+{
+    dp_neighbour *nearest = job->nearest + result * job->knn;
+    for (size_t i = 0; i < job->knn; i++)
+        nearest[i] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
+    job->grid[result] = 0;
+    job->grid_valid[result] = 0;
+}
+
+static void conclude(const struct job *job, size_t result)
+{
+    dp_neighbour *nearest = job->nearest + result * job->knn;
+    double sum = 0;
+    size_t found = 0;
+    for (; found < job->knn && nearest[found].cell != DP_NO_ROW; found++) {
+        if (job->metric == DP_METRIC_L2)
+            nearest[found].distance = sqrtf(nearest[found].distance);
+        sum += nearest[found].distance;
+    }
+    if (found) {
+        job->grid[result] = (float)(sum / (double)found);
+        job->grid_valid[result] = 1;
+    }
+}
+
+static float inverse_norm(const struct job *job, const float *x)
+{
+    if (job->metric != DP_METRIC_COSINE)
+        return 0;
+    float norm = dp_norm_f32(x, job->bank->dim);
+    return norm > 0 ? 1 / norm : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- the map of a picture */
+
+static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right)
+{
+    const dp_bank *bank = job->bank;
+    struct query queries[MAX_QUERIES];
+    size_t results[MAX_QUERIES], n = 0;
+    for (size_t r = top; r < bottom; r++) {
+        for (size_t c = left; c < right; c++) {
+            size_t cell = r * bank->grid_cols + c;
+            clear(job, cell);
+            if (job->valid && !job->valid[cell])
+                continue;
+            const float *x = job->features + cell * bank->dim;
+            results[n] = cell;
+            queries[n++] = (struct query){x, inverse_norm(job, x), r, c, job->skip_begin, job->skip_end,
+                                          job->nearest + cell * job->knn};
+        }
+    }
+    if (n)
+        search(job, queries, n);
+    for (size_t q = 0; q < n; q++)
+        conclude(job, results[q]);
+}
+
+static void single_cells_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    struct job *job = context;
+    size_t cols = job->bank->grid_cols, end = (index + 1) * job->cells_per_task, cells = dp_bank_cells(job->bank);
+    for (size_t cell = index * job->cells_per_task; cell < end && cell < cells; cell++)
+        search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1);
+}
+
+static void square_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    struct job *job = context;
+    size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
+    size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
+    search_square(job, top, left, bottom < job->bank->grid_rows ? bottom : job->bank->grid_rows,
+                  right < job->bank->grid_cols ? right : job->bank->grid_cols);
+}
+
+static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
+{
+    if (pool)
+        dp_pool_run(pool, n_tasks, task, context);
+    else
+        for (size_t i = 0; i < n_tasks; i++)
+            task(context, i, 0);
+}
+
+static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *settings, dp_error *err)
+{
+    dp_isa isa;
+    if (settings->knn == 0)
+        return dp_fail(err, DP_E_ARGUMENT, "0 nearest neighbours asked for; at least 1");
+    dp_status status = dp_isa_resolve(settings->isa, &isa, err);
+    if (status)
+        return status;
+    dp_distance_kernels kernels = dp_distance_kernels_get(isa);
+    job->bank = bank;
+    job->kernel = settings->metric == DP_METRIC_COSINE ? kernels.dot : kernels.l2;
+    job->metric = settings->metric;
+    job->window = settings->window;
+    job->knn = settings->knn;
+    return DP_OK;
+}
+
+static dp_status end(const struct job *job, dp_error *err)
+{
+    if (!job->not_finite)
+        return DP_OK;
+    return dp_fail(err, DP_E_NUMERIC, "%s%sa distance to the bank is not finite: the picture's features or the bank's are broken",
+                   job->bank->path ? job->bank->path : "", job->bank->path ? ": " : "");
+}
+
+dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *settings,
+                          dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+{
+    struct job job = {.features = features, .valid = valid, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    dp_status status = begin(&job, bank, settings, err);
+    if (status)
+        return status;
+    if (settings->leave_out != DP_NO_PICTURE) {
+        if (settings->leave_out >= bank->n_pictures)
+            return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
+                           bank->n_pictures);
+        job.skip_begin = settings->leave_out * bank->rows_per_picture;
+        job.skip_end = job.skip_begin + bank->rows_per_picture;
+    }
+    size_t cells = dp_bank_cells(bank), floats = bank->n_rows * bank->dim;
+    if (settings->window == 0) {
+        job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
+        run_tasks(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
+    } else {
+        job.tiles_across = (bank->grid_cols + TILE_SIDE - 1) / TILE_SIDE;
+        run_tasks(pool, job.tiles_across * ((bank->grid_rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
+    }
+    return end(&job, err);
+}
+
+/* -------------------------------------------------------------------------------------------------------- leave-one-out */
+
+/* A task is one cell and all pictures of the run, MAX_QUERIES at a time. */
+static void leave_one_out_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    struct job *job = context;
+    const dp_bank *bank = job->bank;
+    size_t cell = job->first_task + index, cells = dp_bank_cells(bank);
+    for (size_t begin = 0; begin < job->n_pictures; begin += MAX_QUERIES) {
+        struct query queries[MAX_QUERIES];
+        size_t results[MAX_QUERIES], n = 0;
+        for (size_t p = begin; p < job->n_pictures && p < begin + MAX_QUERIES; p++) {
+            size_t result = p * cells + cell, row = (job->first_picture + p) * bank->rows_per_picture;
+            clear(job, result);
+            if (!bank->valid[cell * bank->n_rows + row])
+                continue;
+            const float *x = dp_bank_rows(bank, cell) + row * bank->dim;
+            results[n] = result;
+            queries[n++] = (struct query){x, inverse_norm(job, x), cell / bank->grid_cols, cell % bank->grid_cols,
+                                          row, row + bank->rows_per_picture, job->nearest + result * job->knn};
+        }
+        if (n)
+            search(job, queries, n);
+        for (size_t q = 0; q < n; q++)
+            conclude(job, results[q]);
+    }
+}
+
+dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *settings, dp_pool *pool,
+                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+{
+    struct job job = {.first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    dp_status status = begin(&job, bank, settings, err);
+    if (status)
+        return status;
+    size_t cells = dp_bank_cells(bank);
+    double side = 2.0 * (double)(settings->window < cells ? settings->window : cells) + 1;
+    double searched = fmin(side, (double)bank->grid_rows) * fmin(side, (double)bank->grid_cols);
+    double products = searched * (double)n * (double)bank->n_rows * (double)bank->dim;
+    size_t threads = pool ? dp_pool_threads(pool) : 1;
+    size_t slice = (size_t)fmin(fmax(SLICE_PRODUCTS / products, 2.0 * (double)threads), (double)cells);
+    for (job.first_task = 0; job.first_task < cells; job.first_task += slice) {
+        size_t tasks = cells - job.first_task < slice ? cells - job.first_task : slice;
+        run_tasks(pool, tasks, leave_one_out_task, &job);
+        if (progress && progress(user, (job.first_task + tasks) * n, cells * n))
+            return dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+    }
+    return end(&job, err);
+}

@@ -1,0 +1,72 @@
+/* leave_one_out.c - what each good picture would score were it not in the bank, and the first threshold.
+ *
+ * For picture p with its own row x_p:  score_p = score( distance map of x_p against all rows of the pictures other than p ).
+ * No picture is embedded again.  All pictures are compared cell by cell, so that a location's rows are read once for
+ * MAX_QUERIES pictures and not once for each; the cost is n_pictures * n_rows * dim products a location searched.
+ *
+ * The threshold is an order statistic of these scores with no margin on top: see dp_threshold_first.  Each score has one
+ * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
+#include "bank/bank.h"
+#include "bank/distance.h"
+#include "bank/score.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+
+#define CHUNK_PICTURES 64 /* whose maps are held at a time */
+
+struct reporter {
+    const dp_run *run;
+    size_t done_before, total;
+};
+
+static int report(void *user, size_t done, size_t total)
+{
+    const struct reporter *reporter = user;
+    (void)total;
+    if (!reporter->run || !reporter->run->progress)
+        return 0;
+    return reporter->run->progress(reporter->run->user, "leave one out", reporter->done_before + done, reporter->total);
+}
+
+dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+{
+    const dp_recipe *recipe = &bank->recipe;
+    size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count;
+    dp_search search = {recipe->metric, recipe->window, recipe->knn, DP_NO_PICTURE, isa};
+    dp_status status = DP_OK;
+    dp_neighbour *nearest = NULL;
+    float *grid = NULL;
+    uint8_t *valid = NULL;
+    double *scores = NULL;
+    if (dp_mul_size(cells, chunk, &count)) {
+        size_t neighbours;
+        nearest = dp_mul_size(count, recipe->knn, &neighbours) ? dp_malloc(neighbours, sizeof *nearest) : NULL;
+        grid = dp_malloc(count + cells, sizeof *grid); /* one map more for dp_score_cells to rearrange */
+        valid = dp_malloc(count, 1);
+        scores = dp_malloc(bank->n_pictures, sizeof *scores);
+    }
+    if (!nearest || !grid || !valid || !scores) {
+        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * recipe->knn * sizeof *nearest);
+        goto done;
+    }
+    for (size_t first = 0; first < bank->n_pictures; first += chunk) {
+        size_t n = bank->n_pictures - first < chunk ? bank->n_pictures - first : chunk;
+        struct reporter reporter = {run, first * cells, bank->n_pictures * cells};
+        status = dp_distance_leave_one_out(bank, first, n, &search, pool, report, &reporter, nearest, grid, valid, err);
+        if (status)
+            goto done;
+        for (size_t p = 0; p < n; p++)
+            scores[first + p] = dp_score_cells(recipe->score, grid + p * cells, valid + p * cells, cells, grid + chunk * cells);
+    }
+    status = dp_threshold_first(scores, bank->n_pictures, recipe->fpr, &bank->threshold, false_alarms, err);
+    for (size_t p = 0; !status && p < bank->n_pictures; p++)
+        bank->loo_scores[p] = scores[p];
+done:
+    dp_memory_free(nearest);
+    dp_memory_free(grid);
+    dp_memory_free(valid);
+    dp_memory_free(scores);
+    return status;
+}
