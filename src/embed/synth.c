@@ -1,0 +1,183 @@
+/* synth.c - checkpoints of seeded random weights, for timing and for trying the program out.
+ *
+ * Every number depends on the seed, the tensor's place in the list and the element's place in the tensor alone:
+ *     bits   = splitmix64 of (seed, tensor, element)         (Steele, Lea and Flood 2014)
+ *     normal = (sum of the four 16-bit pieces of bits - 2 * 65535) / (sqrt(4 * (65536^2 - 1) / 12))
+ * the Irwin-Hall distribution of four, nearly normal and made of whole numbers, so that the bytes are the same on every
+ * machine.  Standard deviations keep the signal's size through the blocks: 1 / sqrt(inputs) for most matrices. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "dinopatch.h"
+#include "embed/checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHUNK 16384
+#define NAME_BYTES 128
+#define PER_BLOCK 18 /* tensors of a block */
+
+typedef struct recipe {
+    float centre, deviation;
+} recipe;
+
+typedef struct plan {
+    dp_tensor *tensors;       /* [n] */
+    char (*names)[NAME_BYTES]; /* [n] */
+    recipe *recipes;          /* [n] */
+    size_t n;
+} plan;
+
+static uint64_t mix(uint64_t z)
+{
+    z += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static float normal(uint64_t key, uint64_t element)
+{
+    uint64_t bits = mix(key + element * 0xd1342543de82ef95u);
+    int64_t sum = (int64_t)(bits & 0xffff) + (int64_t)(bits >> 16 & 0xffff) + (int64_t)(bits >> 32 & 0xffff) + (int64_t)(bits >> 48);
+    return (float)((double)(sum - 131070) * 2.6429148e-5);
+}
+
+static const struct {
+    const char *name;
+    size_t dim, depth;
+} sizes[] = {{"vits14", 384, 12}, {"vitb14", 768, 12}, {"vitl14", 1024, 24}, {"vitg14", 1536, 40}};
+
+dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err)
+{
+    if (!strcmp(name, "demo")) {
+        *architecture = (dp_architecture){.dim = 192, .depth = 4, .heads = 3, .patch_px = 14, .position_side = 16};
+        return DP_OK;
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t length = strlen(sizes[i].name);
+        if (strncmp(name, sizes[i].name, length) != 0)
+            continue;
+        int registers = !strcmp(name + length, "_reg");
+        if (name[length] && !registers)
+            continue;
+        *architecture = (dp_architecture){.dim = sizes[i].dim,
+                                          .depth = sizes[i].depth,
+                                          .heads = sizes[i].dim / DP_HEAD_DIM,
+                                          .patch_px = 14,
+                                          .registers = registers ? 4 : 0,
+                                          .position_side = 37,
+                                          .swiglu = sizes[i].dim == 1536};
+        return DP_OK;
+    }
+    return dp_fail(err, DP_E_ARGUMENT,
+                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, or demo", name);
+}
+
+static void add(plan *p, float centre, double deviation, size_t rank, const size_t *shape, const char *prefix, const char *name)
+{
+    dp_tensor *t = &p->tensors[p->n];
+    snprintf(p->names[p->n], NAME_BYTES, "%s%s", prefix, name);
+    *t = (dp_tensor){.name = p->names[p->n], .dtype = DP_DTYPE_F32, .rank = rank, .count = 1};
+    for (size_t i = 0; i < rank; i++) {
+        t->shape[i] = shape[i];
+        t->count *= shape[i];
+    }
+    p->recipes[p->n++] = (recipe){centre, (float)deviation};
+}
+
+static void add_vector(plan *p, float centre, double deviation, size_t n, const char *prefix, const char *name)
+{
+    add(p, centre, deviation, 1, (size_t[]){n}, prefix, name);
+}
+
+static void add_matrix(plan *p, double deviation, size_t rows, size_t cols, const char *prefix, const char *name)
+{
+    add(p, 0, deviation, 2, (size_t[]){rows, cols}, prefix, name);
+}
+
+static void lay_out(const dp_architecture *a, plan *p)
+{
+    const size_t dim = a->dim, cells = a->position_side * a->position_side;
+    const double unit = 1 / sqrt((double)dim);
+    add(p, 0, 0.02, 3, (size_t[]){1, 1, dim}, "", "embeddings.cls_token");
+    add(p, 0, 0.02, 2, (size_t[]){1, dim}, "", "embeddings.mask_token");
+    add(p, 0, 0.1, 3, (size_t[]){1, cells + 1, dim}, "", "embeddings.position_embeddings");
+    if (a->registers)
+        add(p, 0, 0.02, 3, (size_t[]){1, a->registers, dim}, "", "embeddings.register_tokens");
+    add(p, 0, 0.05, 4, (size_t[]){dim, 3, a->patch_px, a->patch_px}, "", "embeddings.patch_embeddings.projection.weight");
+    add_vector(p, 0, 0.02, dim, "", "embeddings.patch_embeddings.projection.bias");
+    /* published SwiGLU models round 2/3 of four times dim up to a multiple of 8 */
+    const size_t hidden = a->swiglu ? (dim * 4 * 2 / 3 + 7) / 8 * 8 : 4 * dim;
+    for (size_t i = 0; i < a->depth; i++) {
+        char b[48];
+        snprintf(b, sizeof b, "encoder.layer.%zu.", i);
+        add_vector(p, 1, 0.1, dim, b, "norm1.weight");
+        add_vector(p, 0, 0.1, dim, b, "norm1.bias");
+        static const char *const parts[] = {"query", "key", "value"};
+        for (size_t q = 0; q < 3; q++) {
+            char name[48];
+            snprintf(name, sizeof name, "attention.attention.%s.weight", parts[q]);
+            add_matrix(p, 1.5 * unit, dim, dim, b, name);
+            snprintf(name, sizeof name, "attention.attention.%s.bias", parts[q]);
+            add_vector(p, 0, 0.02, dim, b, name);
+        }
+        add_matrix(p, unit, dim, dim, b, "attention.output.dense.weight");
+        add_vector(p, 0, 0.02, dim, b, "attention.output.dense.bias");
+        add_vector(p, 0.25f, 0.05, dim, b, "layer_scale1.lambda1");
+        add_vector(p, 1, 0.1, dim, b, "norm2.weight");
+        add_vector(p, 0, 0.1, dim, b, "norm2.bias");
+        add_matrix(p, unit, a->swiglu ? 2 * hidden : hidden, dim, b, a->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight");
+        add_vector(p, 0, 0.02, a->swiglu ? 2 * hidden : hidden, b, a->swiglu ? "mlp.weights_in.bias" : "mlp.fc1.bias");
+        add_matrix(p, 1 / sqrt((double)hidden), dim, hidden, b, a->swiglu ? "mlp.weights_out.weight" : "mlp.fc2.weight");
+        add_vector(p, 0, 0.02, dim, b, a->swiglu ? "mlp.weights_out.bias" : "mlp.fc2.bias");
+        add_vector(p, 0.25f, 0.05, dim, b, "layer_scale2.lambda1");
+    }
+    add_vector(p, 1, 0.1, dim, "", "layernorm.weight");
+    add_vector(p, 0, 0.1, dim, "", "layernorm.bias");
+}
+
+static dp_status put_tensor(dp_writer *writer, const dp_tensor *tensor, recipe by, uint64_t key, dp_error *err)
+{
+    float chunk[CHUNK];
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < tensor->count && !status; i += CHUNK) {
+        size_t n = tensor->count - i < CHUNK ? tensor->count - i : CHUNK;
+        for (size_t j = 0; j < n; j++)
+            chunk[j] = by.centre + by.deviation * normal(key, i + j);
+        status = dp_writer_put(writer, chunk, n * sizeof *chunk, err);
+    }
+    return status;
+}
+
+dp_status dp_model_synthesise(const dp_architecture *a, uint64_t seed, const char *path, dp_error *err)
+{
+    if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth || a->depth > 512
+        || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side || a->position_side > 1024)
+        return dp_fail(err, DP_E_ARGUMENT, "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers",
+                       a->dim, a->depth, a->heads, a->patch_px, a->registers);
+    const size_t most = 8 + a->depth * PER_BLOCK;
+    plan p = {dp_calloc(most, sizeof *p.tensors), dp_calloc(most, NAME_BYTES), dp_calloc(most, sizeof *p.recipes), 0};
+    dp_writer *writer = NULL;
+    dp_status status = DP_OK;
+    if (!p.tensors || !p.names || !p.recipes) {
+        status = dp_fail_memory(err, path, most * sizeof *p.tensors);
+        goto done;
+    }
+    lay_out(a, &p);
+    char seed_text[24];
+    snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
+    const dp_key_value metadata[] = {{"stand_in", "1"}, {"seed", seed_text}};
+    status = dp_safetensors_begin(path, p.tensors, p.n, metadata, 2, &writer, err);
+    for (size_t i = 0; i < p.n && !status; i++)
+        status = put_tensor(writer, &p.tensors[i], p.recipes[i], mix(seed * 0x2545f4914f6cdd1du + i), err);
+    if (!status)
+        status = dp_writer_commit(&writer, err);
+done:
+    dp_writer_abort(&writer);
+    dp_memory_free(p.tensors);
+    dp_memory_free(p.names);
+    dp_memory_free(p.recipes);
+    return status;
+}
