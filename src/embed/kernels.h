@@ -1,0 +1,50 @@
+/* kernels.h - the transformer's own kernels: one table, filled with the plain C version and overwritten upward by
+ * instruction set.  Accuracy of each against exact arithmetic: docs/numerics.md. */
+#ifndef DP_EMBED_KERNELS_H
+#define DP_EMBED_KERNELS_H
+
+#include "dinopatch.h"
+#include "embed/checkpoint.h"
+
+/* Queries that one call of the attention kernel takes at most, and keys it works through at a time. */
+#define DP_QUERY_BLOCK 96
+#define DP_KEY_BLOCK 128
+/* Queries side by side in one panel: a multiple of every vector width times the registers a kernel gives to it. */
+#define DP_QUERY_PANEL 48
+
+/* Floats of scratch memory for one attention call (see vit_body.h for its map). */
+#define DP_ATTENTION_SCRATCH                                                                                           \
+    (DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
+
+#define DP_LAYERNORM_EPS 1e-6f
+
+typedef struct dp_vit_kernels {
+    dp_isa isa;
+    /* y[i, :] = (x[i, :] - mean) / sqrt(variance + eps) * weight + bias, population variance.
+     * x [rows, ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim a multiple of 64. */
+    void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
+                      size_t ld_y);
+    /* u [rows, 2 * hidden] -> u[i, j] = silu(u[i, j]) * u[i, hidden + j] for j < hidden, in place. */
+    void (*swiglu)(float *u, size_t rows, size_t hidden);
+    /* One head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :], where q already carries log2(e) / sqrt(64), so that the
+     * softmax is a power of two.  q [n_queries, 64], n_queries <= DP_QUERY_BLOCK; k, v [n_keys, 64]; out
+     * [n_queries, ld_out] of which 64 columns are written; scratch [DP_ATTENTION_SCRATCH]. */
+    void (*attention)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
+                      float *scratch);
+} dp_vit_kernels;
+
+/* The table for a level that dp_isa_resolve has passed. */
+void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
+
+void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
+                        size_t ld_y);
+void dp_swiglu_f32_c(float *u, size_t rows, size_t hidden);
+void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
+                        size_t ld_out, float *scratch);
+
+/* Each overwrites the slots its instruction set serves. */
+void dp_vit_kernels_avx2(dp_vit_kernels *kernels);
+void dp_vit_kernels_avx512(dp_vit_kernels *kernels);
+void dp_vit_kernels_neon(dp_vit_kernels *kernels);
+
+#endif

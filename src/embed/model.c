@@ -1,0 +1,297 @@
+/* model.c - opens checkpoints, packs their weights, tells what they are.
+ *
+ * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
+ *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
+ *   - LayerScale (one factor for each channel of the projection's and the MLP's output) goes into the rows of both. */
+#include "embed/model.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define Q_SCALE 0.18033688011112042 /* log2(e) / 8 */
+
+/* ------------------------------------------------------------------------------------------------------- open, close */
+
+static void *hash_file(void *argument)
+{
+    dp_model *model = argument;
+    dp_bytes bytes = dp_safetensors_bytes(model->checkpoint.file);
+    if (dp_sha256(&bytes, 1, model->sha256, NULL))
+        memset(model->sha256, 0, sizeof model->sha256);
+    return NULL;
+}
+
+/* The digest takes a second for each gigabyte or two: it is computed beside what else is done, and waited for here. */
+static void wait_for_hash(dp_model *model)
+{
+    pthread_mutex_lock(&model->lock);
+    if (model->hashing) {
+        pthread_join(model->hasher, NULL);
+        model->hashing = 0;
+    } else if (!model->hashed) {
+        hash_file(model);
+    }
+    model->hashed = 1;
+    pthread_mutex_unlock(&model->lock);
+}
+
+static dp_status read_tokens(dp_model *model, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    size_t cells = c->position_side * c->position_side;
+    const dp_tensor *position = c->role[DP_G_POSITION];
+    model->cls = dp_malloc(c->dim, sizeof(float));
+    model->registers = dp_malloc(c->registers * c->dim, sizeof(float));
+    model->position = dp_malloc(position->count, sizeof(float));
+    if (!model->cls || !model->registers || !model->position)
+        return dp_fail_memory(err, c->path, position->count * sizeof(float));
+    dp_status status = dp_tensor_to_f32(c->role[DP_G_CLS], model->cls, err);
+    if (!status && c->registers)
+        status = dp_tensor_to_f32(c->role[DP_G_REGISTERS], model->registers, err);
+    if (!status)
+        status = dp_tensor_to_f32(position, model->position, err);
+    if (!status && c->class_has_position) {
+        for (size_t i = 0; i < c->dim; i++)
+            model->cls[i] += model->position[i];
+        memmove(model->position, model->position + c->dim, cells * c->dim * sizeof(float));
+    }
+    return status;
+}
+
+dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
+{
+    dp_model *model = dp_calloc(1, sizeof *model);
+    if (!model)
+        return dp_fail_memory(err, path, sizeof *model);
+    pthread_mutex_init(&model->lock, NULL);
+    dp_status status = dp_transformer_open(path, &model->checkpoint, err);
+    if (status)
+        goto fail;
+    status = dp_transformer_check_finite(&model->checkpoint, err);
+    if (!status)
+        status = read_tokens(model, err);
+    if (status)
+        goto fail;
+    model->hashing = pthread_create(&model->hasher, NULL, hash_file, model) == 0;
+    *out = model;
+    return DP_OK;
+fail:
+    dp_model_close(&model);
+    return status;
+}
+
+static void weights_free(dp_weights *w, size_t depth)
+{
+    if (!w)
+        return;
+    dp_linear_free(&w->patch);
+    for (size_t i = 0; w->blocks && i < depth; i++) {
+        dp_linear_free(&w->blocks[i].qkv);
+        dp_linear_free(&w->blocks[i].proj);
+        dp_linear_free(&w->blocks[i].in);
+        dp_linear_free(&w->blocks[i].out);
+    }
+    dp_memory_free(w->blocks);
+    dp_memory_free(w->norms);
+    dp_memory_free(w->norm_weight);
+    if (w->engine)
+        dnnl_engine_destroy(w->engine);
+    dp_memory_free(w);
+}
+
+void dp_model_close(dp_model **model_pointer)
+{
+    if (!model_pointer || !*model_pointer)
+        return;
+    dp_model *model = *model_pointer;
+    if (model->hashing)
+        pthread_join(model->hasher, NULL);
+    for (int i = 0; i < DP_BACKINGS; i++)
+        weights_free(model->weights[i], model->checkpoint.depth);
+    dp_memory_free(model->cls);
+    dp_memory_free(model->registers);
+    dp_memory_free(model->position);
+    dp_transformer_close(&model->checkpoint);
+    pthread_mutex_destroy(&model->lock);
+    dp_memory_free(model);
+    *model_pointer = NULL;
+}
+
+void dp_model_get_info(const dp_model *model, dp_model_info *info)
+{
+    /* The digest is the one thing about a model that is found out late; nobody can see it change. */
+    dp_model *hidden = (dp_model *)(uintptr_t)model;
+    wait_for_hash(hidden);
+    const dp_transformer *c = &model->checkpoint;
+    *info = (dp_model_info){
+        .dim = c->dim,
+        .depth = c->depth,
+        .heads = c->heads,
+        .patch_px = c->patch_px,
+        .registers = c->registers,
+        .hidden = c->hidden,
+        .position_rows = c->position_side,
+        .position_cols = c->position_side,
+        .swiglu = c->swiglu,
+        .stand_in = c->stand_in,
+        .parameters = c->parameters,
+        .naming = c->naming,
+        .dtype = dp_dtype_name(c->dtype),
+    };
+    memcpy(info->sha256, model->sha256, sizeof info->sha256);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ packing */
+
+/* Scratch memory for one layer as it stands in the checkpoint. */
+typedef struct packer {
+    const dp_transformer *c;
+    dp_backing backing;
+    dnnl_engine_t engine;
+    float *matrix, *bias; /* largest weight and bias of the model */
+    size_t bytes;
+} packer;
+
+static dp_status read_rows(const packer *p, const dp_tensor *weight, const dp_tensor *bias, size_t first_row, size_t k,
+                           dp_error *err)
+{
+    dp_status status = dp_tensor_to_f32(weight, p->matrix + first_row * k, err);
+    return status ? status : dp_tensor_to_f32(bias, p->bias + first_row, err);
+}
+
+/* Rows [0, n) times factor[i], or times constant where factor is NULL. */
+static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor *factor, double constant, float *room,
+                            dp_error *err)
+{
+    dp_status status = factor ? dp_tensor_to_f32(factor, room, err) : DP_OK;
+    for (size_t i = 0; !status && i < n; i++) {
+        double by = factor ? (double)room[i] : constant;
+        for (size_t j = 0; j < k; j++)
+            p->matrix[i * k + j] = (float)(p->matrix[i * k + j] * by);
+        p->bias[i] = (float)(p->bias[i] * by);
+    }
+    return status;
+}
+
+static dp_status pack(packer *p, dp_linear_op op, size_t k, size_t n, dp_linear *linear, dp_error *err)
+{
+    dp_status status = dp_linear_pack(p->backing, p->engine, op, k, n, p->matrix, p->bias, linear, err);
+    p->bytes += status ? 0 : dp_linear_bytes(linear);
+    return status;
+}
+
+static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float *norms, dp_error *err)
+{
+    const dp_transformer *c = p->c;
+    const dp_tensor *const *role = c->blocks[index].role;
+    size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden;
+    static const dp_block_role norm_roles[] = {DP_B_NORM1_W, DP_B_NORM1_B, DP_B_NORM2_W, DP_B_NORM2_B};
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = dp_tensor_to_f32(role[norm_roles[i]], norms + i * dim, err);
+    w->norm1_weight = norms;
+    w->norm1_bias = norms + dim;
+    w->norm2_weight = norms + 2 * dim;
+    w->norm2_bias = norms + 3 * dim;
+
+    if (!status && c->fused_qkv)
+        status = read_rows(p, role[DP_B_QKV_W], role[DP_B_QKV_B], 0, dim, err);
+    for (size_t i = 0; i < 3 && !status && !c->fused_qkv; i++)
+        status = read_rows(p, role[DP_B_Q_W + 2 * i], role[DP_B_Q_B + 2 * i], i * dim, dim, err);
+    if (!status)
+        status = scale_rows(p, dim, dim, NULL, Q_SCALE, NULL, err);
+    if (!status)
+        status = pack(p, DP_LINEAR_PLAIN, dim, 3 * dim, &w->qkv, err);
+
+    float *room = p->bias + dim; /* the bias in use ends before it */
+    if (!status)
+        status = read_rows(p, role[DP_B_PROJ_W], role[DP_B_PROJ_B], 0, dim, err);
+    if (!status && c->layer_scale)
+        status = scale_rows(p, dim, dim, role[DP_B_SCALE1], 0, room, err);
+    if (!status)
+        status = pack(p, DP_LINEAR_ADD, dim, dim, &w->proj, err);
+
+    if (!status)
+        status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], 0, dim, err);
+    if (!status)
+        status = pack(p, c->swiglu ? DP_LINEAR_PLAIN : DP_LINEAR_GELU, dim, inner, &w->in, err);
+
+    if (!status)
+        status = read_rows(p, role[DP_B_OUT_W], role[DP_B_OUT_B], 0, c->hidden, err);
+    if (!status && c->layer_scale)
+        status = scale_rows(p, dim, c->hidden, role[DP_B_SCALE2], 0, room, err);
+    return status ? status : pack(p, DP_LINEAR_ADD, c->hidden, dim, &w->out, err);
+}
+
+/* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
+static void release_pages(const dp_transformer *c)
+{
+    dp_bytes bytes = dp_safetensors_bytes(c->file);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = ((uintptr_t)bytes.data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)bytes.data + bytes.bytes) / page * page;
+    if (end > start)
+        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights *w, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden, patch = 3 * c->patch_px * c->patch_px;
+    size_t rows = inner > 3 * dim ? inner : 3 * dim, widest = c->hidden > dim ? c->hidden : dim, largest = rows * dim;
+    largest = largest > dim * widest ? largest : dim * widest;
+    largest = largest > dim * patch ? largest : dim * patch;
+    w->backing = backing;
+    if (backing == DP_BACKING_ONEDNN && dnnl_engine_create(&w->engine, dnnl_cpu, 0))
+        return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN finds no processor to run on");
+    packer p = {.c = c, .backing = backing, .engine = w->engine};
+    p.matrix = dp_malloc(largest, sizeof *p.matrix);
+    p.bias = dp_malloc(rows + dim, sizeof *p.bias);
+    w->blocks = dp_calloc(c->depth, sizeof *w->blocks);
+    w->norms = dp_malloc(c->depth * 4 * dim, sizeof *w->norms);
+    w->norm_weight = dp_malloc(2 * dim, sizeof *w->norm_weight);
+    dp_status status = DP_OK;
+    if (!p.matrix || !p.bias || !w->blocks || !w->norms || !w->norm_weight) {
+        status = dp_fail_memory(err, c->path, largest * sizeof *p.matrix);
+        goto done;
+    }
+    w->norm_bias = w->norm_weight + dim;
+    status = dp_tensor_to_f32(c->role[DP_G_NORM_W], w->norm_weight, err);
+    if (!status)
+        status = dp_tensor_to_f32(c->role[DP_G_NORM_B], w->norm_bias, err);
+    if (!status)
+        status = read_rows(&p, c->role[DP_G_PATCH_W], c->role[DP_G_PATCH_B], 0, patch, err);
+    if (!status)
+        status = pack(&p, DP_LINEAR_ADD, patch, dim, &w->patch, err);
+    for (size_t i = 0; i < c->depth && !status; i++)
+        status = pack_block(&p, i, &w->blocks[i], w->norms + i * 4 * dim, err);
+    w->bytes = p.bytes;
+    if (!status)
+        release_pages(c);
+done:
+    dp_memory_free(p.matrix);
+    dp_memory_free(p.bias);
+    return status;
+}
+
+dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)
+{
+    dp_model *owner = (dp_model *)(uintptr_t)model; /* the packed copies are a cache under the model's own lock */
+    dp_status status = DP_OK;
+    pthread_mutex_lock(&owner->lock);
+    if (!owner->weights[backing]) {
+        dp_weights *made = dp_calloc(1, sizeof *made);
+        status = made ? pack_all(model, backing, made, err) : dp_fail_memory(err, model->checkpoint.path, sizeof *made);
+        if (status)
+            weights_free(made, model->checkpoint.depth);
+        else
+            owner->weights[backing] = made;
+    }
+    if (!status)
+        *weights = owner->weights[backing];
+    pthread_mutex_unlock(&owner->lock);
+    return status;
+}

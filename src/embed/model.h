@@ -1,0 +1,42 @@
+/* model.h - an opened checkpoint and its packed weights. */
+#ifndef DP_EMBED_MODEL_H
+#define DP_EMBED_MODEL_H
+
+#include "embed/checkpoint.h"
+#include "embed/linear.h"
+
+#include <pthread.h>
+
+typedef struct dp_block_weights {
+    const float *norm1_weight, *norm1_bias, *norm2_weight, *norm2_bias; /* [dim] */
+    dp_linear qkv;  /* [3 * dim, dim]; the rows of q carry log2(e) / sqrt(64) */
+    dp_linear proj; /* [dim, dim]; carries LayerScale 1, adds to the residual */
+    dp_linear in;   /* [hidden, dim] with GELU, or [2 * hidden, dim] for SwiGLU */
+    dp_linear out;  /* [dim, hidden]; carries LayerScale 2, adds to the residual */
+} dp_block_weights;
+
+/* All weights in the form one kind of session computes with. */
+typedef struct dp_weights {
+    dp_backing backing;
+    dnnl_engine_t engine;
+    dp_linear patch; /* [dim, 3 * patch * patch]; adds to the position embedding */
+    dp_block_weights *blocks; /* [depth] */
+    float *norms;             /* [depth, 4, dim] */
+    float *norm_weight, *norm_bias; /* [dim] final LayerNorm */
+    size_t bytes;
+} dp_weights;
+
+struct dp_model {
+    dp_transformer checkpoint;
+    float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
+    pthread_mutex_t lock;              /* guards what follows */
+    dp_weights *weights[DP_BACKINGS];  /* made when a session first asks */
+    int hashing, hashed;
+    pthread_t hasher;
+    char sha256[65];
+};
+
+/* The model's weights for a backing, packed on first use and kept with the model. */
+dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* session.h - what a session offers the stages that come after the transformer. */
+#ifndef DP_EMBED_SESSION_H
+#define DP_EMBED_SESSION_H
+
+#include "base/pool.h"
+#include "dinopatch.h"
+
+dp_pool *dp_session_pool(dp_session *session);
+dp_isa dp_session_isa(const dp_session *session);
+const dp_model *dp_session_model(const dp_session *session);
+dp_precision dp_session_precision(const dp_session *session);
+/* The settings the session was opened with; callbacks as the caller gave them. */
+const dp_run *dp_session_run(const dp_session *session);
+
+/* Where the time of embedding goes. */
+typedef enum dp_stage {
+    DP_STAGE_PATCH = 0, /* normalised patches, patch embedding, position, class and register tokens */
+    DP_STAGE_QKV,
+    DP_STAGE_ATTENTION,
+    DP_STAGE_PROJ,
+    DP_STAGE_MLP_IN,
+    DP_STAGE_MLP_OUT,
+    DP_STAGE_NORM,
+    DP_STAGE_OTHER, /* output, checks */
+    DP_STAGES
+} dp_stage;
+
+/* Seconds spent in each stage since the session was opened or the figures were cleared. */
+typedef struct dp_stage_seconds {
+    double of[DP_STAGES];
+} dp_stage_seconds;
+dp_stage_seconds *dp_session_stage_seconds(dp_session *session);
+
+/* For tests: called with the residual stream x [tokens, dim] after the embedding (block -1) and after every block.
+ * NULL: none. */
+typedef void (*dp_block_fn)(void *user, int block, const float *x, size_t n_tokens, size_t dim);
+void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user);
+
+#endif

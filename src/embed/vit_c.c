@@ -1,0 +1,53 @@
+/* vit_c.c - the transformer's kernels written for the reader, in double precision: what the fast ones are held against. */
+#include "embed/kernels.h"
+
+#include <math.h>
+
+void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
+                        size_t ld_y)
+{
+    for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
+        double mean = 0, variance = 0;
+        for (size_t j = 0; j < dim; j++)
+            mean += x[j];
+        mean /= (double)dim;
+        for (size_t j = 0; j < dim; j++)
+            variance += (x[j] - mean) * (x[j] - mean);
+        double scale = 1 / sqrt(variance / (double)dim + DP_LAYERNORM_EPS);
+        for (size_t j = 0; j < dim; j++)
+            y[j] = (float)((x[j] - mean) * scale * weight[j] + bias[j]);
+    }
+}
+
+void dp_swiglu_f32_c(float *u, size_t rows, size_t hidden)
+{
+    for (size_t i = 0; i < rows; i++, u += 2 * hidden)
+        for (size_t j = 0; j < hidden; j++)
+            u[j] = (float)(u[j] / (1 + exp(-(double)u[j])) * u[hidden + j]);
+}
+
+void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
+                        size_t ld_out, float *scratch)
+{
+    (void)scratch;
+    for (size_t i = 0; i < n_queries; i++, q += DP_HEAD_DIM, out += ld_out) {
+        double largest = -INFINITY, sum = 0, mixed[DP_HEAD_DIM] = {0};
+        for (int pass = 0; pass < 2; pass++) { /* the scores are computed twice rather than stored */
+            for (size_t j = 0; j < n_keys; j++) {
+                double score = 0;
+                for (size_t d = 0; d < DP_HEAD_DIM; d++)
+                    score += (double)q[d] * k[j * DP_HEAD_DIM + d];
+                if (pass == 0) {
+                    largest = score > largest || isnan(score) ? score : largest;
+                    continue;
+                }
+                double p = exp2(score - largest);
+                sum += p;
+                for (size_t d = 0; d < DP_HEAD_DIM; d++)
+                    mixed[d] += p * v[j * DP_HEAD_DIM + d];
+            }
+        }
+        for (size_t d = 0; d < DP_HEAD_DIM; d++)
+            out[d] = (float)(mixed[d] / sum);
+    }
+}

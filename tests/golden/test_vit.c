@@ -1,0 +1,159 @@
+/* The transformer against the float64 reference of the official code, stage by stage, at every instruction set the machine
+ * has.  The small cases stand in tests/golden/vit; the others are taken from $DINOPATCH_TEST_DATA/golden where it is set. */
+#include "test.h"
+
+#include "base/isa.h"
+#include "base/memory.h"
+#include "embed/kernels.h"
+#include "embed/model.h"
+#include "embed/session.h"
+#include "format/safetensors.h"
+
+#include <math.h>
+
+#define BOUND 5e-5f
+
+static const struct {
+    const char *checkpoint, *golden;
+} cases[] = {
+    {"micro_reg4.hub", "micro_reg4.154x98"},     {"micro_reg4.hub", "micro_reg4.518x518"},
+    {"micro_swiglu.hub", "micro_swiglu.98x154"}, {"micro.hf", "micro.98x154"},
+    {"micro.hf", "micro.224x224"},               {"micro.hf", "micro.518x518"},
+    {"micro_p16.hf", "micro_p16.128x192"},       {"micro_p16.hf", "micro_p16.224x224"},
+    {"micro_reg4.hf", "micro_reg4.154x98"},      {"micro_reg4.hf", "micro_reg4.224x224"},
+    {"micro_reg4.hub", "micro_reg4.224x224"},    {"micro_reg4.hf", "micro_reg4.518x518"},
+    {"micro_swiglu.hf", "micro_swiglu.98x154"},  {"micro_swiglu.hf", "micro_swiglu.224x224"},
+    {"micro_swiglu.hub", "micro_swiglu.224x224"},
+};
+
+/* In the tree, else in the test data; 0 where it is in neither. */
+static int find_file(const char *name, char path[512])
+{
+    snprintf(path, 512, "%s/vit/%s.safetensors", GOLDEN_FOLDER, name);
+    if (access(path, R_OK) == 0)
+        return 1;
+    const char *data = getenv("DINOPATCH_TEST_DATA");
+    if (!data)
+        return 0;
+    snprintf(path, 512, "%s/golden/%s.safetensors", data, name);
+    return access(path, R_OK) == 0;
+}
+
+struct watch {
+    const dp_safetensors *golden;
+    const char *name;
+    const dp_model *model;
+    int last, stages;
+    float worst;
+};
+
+static void compare(struct watch *w, const char *stage, const float *got, size_t n_tokens, size_t dim)
+{
+    const dp_tensor *expected = dp_safetensors_find(w->golden, stage);
+    if (!expected)
+        return;
+    size_t rows = expected->shape[0], step = rows == n_tokens ? 1 : 16;
+    assert_int_equal(expected->shape[1], dim);
+    assert_int_equal(rows, (n_tokens + step - 1) / step);
+    float worst = 0, *values = malloc(expected->count * sizeof *values);
+    assert_ok(dp_tensor_to_f32(expected, values, err));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < dim; j++)
+            worst = fmaxf(worst, fabsf(values[i * dim + j] - got[i * step * dim + j]));
+    free(values);
+    w->stages++;
+    w->worst = fmaxf(w->worst, worst);
+    if (!(worst <= BOUND))
+        fail_msg("%s, %s: differs by %g, at most %g is allowed", w->name, stage, (double)worst, (double)BOUND);
+}
+
+static void on_block(void *user, int block, const float *x, size_t n_tokens, size_t dim)
+{
+    struct watch *w = user;
+    char stage[16] = "embed";
+    if (block >= 0)
+        snprintf(stage, sizeof stage, "block%d", block);
+    compare(w, stage, x, n_tokens, dim);
+    if (block != w->last)
+        return;
+    const dp_weights *weights;
+    assert_ok(dp_model_weights(w->model, DP_BACKING_PLAIN, &weights, err));
+    float *final = malloc(n_tokens * dim * sizeof *final);
+    dp_layernorm_f32_c(x, dim, n_tokens, dim, weights->norm_weight, weights->norm_bias, final, dim);
+    compare(w, "final", final, n_tokens, dim);
+    free(final);
+}
+
+static void run_case(const char *checkpoint, const char *golden_name, dp_isa isa)
+{
+    char model_path[512], golden_path[512], name[128];
+    assert_true(find_file(checkpoint, model_path) && find_file(golden_name, golden_path));
+    snprintf(name, sizeof name, "%s on %s, %s", golden_name, checkpoint, dp_isa_name(isa));
+    dp_safetensors *golden = NULL;
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    assert_ok(dp_safetensors_open(golden_path, &golden, err));
+    assert_ok(dp_model_open(model_path, &model, err));
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    dp_run run;
+    dp_run_init(&run);
+    run.isa = isa;
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    const dp_tensor *rgb_u8 = dp_safetensors_find(golden, "rgb_u8");
+    size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1], rows = height / info.patch_px, cols = width / info.patch_px;
+    float *rgb = malloc(rgb_u8->count * sizeof *rgb), *tokens = malloc(rows * cols * info.dim * sizeof *tokens);
+    for (size_t i = 0; i < rgb_u8->count; i++)
+        rgb[i] = rgb_u8->data[i];
+    struct watch watch = {golden, name, model, (int)info.depth - 1, 0, 0};
+    dp_session_watch_blocks(session, on_block, &watch);
+    assert_ok(dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_true(watch.stages == 1 || watch.stages == (int)info.depth + 2);
+
+    /* the public tokens are the grid's part of `final` */
+    const dp_tensor *expected = dp_safetensors_find(golden, "final");
+    if (expected->shape[0] == rows * cols + 1 + info.registers) {
+        float *values = malloc(expected->count * sizeof *values);
+        assert_ok(dp_tensor_to_f32(expected, values, err));
+        for (size_t i = 0; i < rows * cols * info.dim; i++)
+            if (!(fabsf(tokens[i] - values[(1 + info.registers) * info.dim + i]) <= BOUND))
+                fail_msg("%s: token value %zu is %g, expected %g", name, i, (double)tokens[i],
+                         (double)values[(1 + info.registers) * info.dim + i]);
+        free(values);
+    }
+    print_message("%s: %d stages, largest difference %.2g\n", name, watch.stages, (double)watch.worst);
+    free(rgb);
+    free(tokens);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    dp_safetensors_close(&golden);
+}
+
+static void every_case(void **state)
+{
+    (void)state;
+    static const dp_isa levels[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
+    size_t done = 0, missing = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[2][512];
+        if (!find_file(cases[i].checkpoint, path[0]) || !find_file(cases[i].golden, path[1])) {
+            missing++;
+            continue;
+        }
+        for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
+            dp_isa usable;
+            if (dp_isa_resolve(levels[l], &usable, NULL) == DP_OK)
+                run_case(cases[i].checkpoint, cases[i].golden, usable);
+        }
+        done++;
+    }
+    if (missing)
+        print_message("%zu cases left out: DINOPATCH_TEST_DATA is not set\n", missing);
+    assert_true(done >= 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case)};
+    return cmocka_run_group_tests_name("vit", tests, NULL, NULL);
+}
