@@ -1,0 +1,12 @@
+/* picture.h - what the stages after loading need of pictures, beyond the public header. */
+#ifndef DP_PICTURE_PICTURE_H
+#define DP_PICTURE_PICTURE_H
+
+#include "dinopatch.h"
+
+/* The whole picture on another raster, bicubic with antialias; rgb [height, width, 3] in 0..255, not rounded and, as
+ * bicubic overshoots, not clipped: values may leave 0..255 by a few per cent beside sharp edges.
+ * Errors: DP_E_ARGUMENT (a side of 0), DP_E_MEMORY. */
+dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, float *rgb, dp_error *err);
+
+#endif
