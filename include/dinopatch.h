@@ -109,10 +109,12 @@ typedef struct dp_picture {
     uint8_t *rgb; /* [height_px, width_px, 3], sRGB */
 } dp_picture;
 
-/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP and whatever else the installed libvips reads.  Grey becomes RGB,
- * CMYK and embedded profiles become sRGB, alpha is laid over black, EXIF orientation is applied, 16 bit is divided by
- * 257 and rounded, float must lie within [0,1] and is multiplied by 255.  Several pages: the first.
- * max_pixels 0: no limit.  The caller frees *picture.  Errors: DP_E_IO, DP_E_PICTURE, DP_E_MEMORY. */
+/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP, and where the installed libvips has them GIF, HEIF/AVIF, JPEG XL,
+ * JPEG 2000, PNM, Radiance, OpenEXR and FITS; the content decides, not the name.  Grey becomes RGB, CMYK and embedded
+ * profiles become sRGB, alpha is laid over black, EXIF orientation is applied, 16 bit is divided by 257 and rounded, float
+ * must lie within [0,1] and is multiplied by 255.  Several pages: the first.
+ * max_pixels 0: no limit.  The caller frees *picture.  Errors: DP_E_IO (missing, not readable, a folder), DP_E_PICTURE
+ * (empty, not a picture, cut short or damaged, over the limit), DP_E_MEMORY. */
 DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err);
 /* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
 DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
