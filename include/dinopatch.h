@@ -137,6 +137,41 @@ typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
 typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
 
+/* How the two thresholds of the post-processing are read; everything that does not stay becomes 0. */
+typedef enum dp_reading {
+    DP_READING_HYSTERESIS = 0, /* distances >= low stay in connected groups that reach high somewhere */
+    DP_READING_BAND,           /* distances from low to high stay */
+    DP_READING_CLIP            /* distances >= low stay; above high they become high */
+} dp_reading;
+
+typedef enum dp_unit {
+    DP_UNIT_CELLS = 0, /* of the map that is processed: the grid's cells */
+    DP_UNIT_PIXELS     /* of the picture the user took */
+} dp_unit;
+
+/* Post-processing of a distance map before it is scored, in this order: median, Gaussian, thresholds, small objects
+ * removed, small holes filled (the paper's; see docs/method.md).  Objects are connected by sides and corners, holes by
+ * sides; without thresholds there are no objects, and min_object and max_hole do nothing. */
+typedef struct dp_post {
+    dp_reading reading;
+    double low, high;    /* 0: none; hysteresis without high: every group from low upward stays */
+    size_t min_object;   /* objects of fewer elements are removed; 0 and 1: none */
+    size_t max_hole;     /* enclosed holes of at most this many elements are filled with their own distances; 0: none */
+    dp_unit unit;        /* of min_object and max_hole */
+    double gaussian;     /* sigma of a Gaussian, in elements; 0: none */
+    size_t median;       /* side of the median's window, in elements, odd, at most 31; 0 and 1: none */
+} dp_post;
+
+/* All of it off. */
+DP_API void dp_post_init(dp_post *post);
+
+/* map [rows, cols] -> out [rows, cols], which may be the same; valid [rows, cols] (NULL: all): what is not valid takes no
+ * part and becomes 0.  element_px: area of an element in pixels of the picture, looked at for DP_UNIT_PIXELS only.
+ * Errors: DP_E_ARGUMENT (a threshold that is negative, not finite or out of order, a filter that is too large),
+ * DP_E_MEMORY. */
+DP_API dp_status dp_post_apply(const dp_post *post, const float *map, const uint8_t *valid, size_t rows, size_t cols,
+                               double element_px, float *out, dp_error *err);
+
 #define DP_WINDOW_GLOBAL ((size_t)-1)
 #define DP_MAX_LAYERS 48
 
@@ -162,6 +197,7 @@ typedef struct dp_recipe {
     size_t window;                    /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
     size_t knn;                       /* distances of the k nearest are averaged; 1 */
     /* score and decision */
+    dp_post post;                     /* of the distance map, before it is scored; off */
     dp_score score;
     double fpr;                       /* false-alarm rate the first threshold aims at; 0.01 */
 } dp_recipe;
@@ -388,6 +424,7 @@ typedef struct dp_result {
 typedef struct dp_view {
     dp_metric metric;
     size_t window, knn;
+    dp_post post;
     dp_score score;
     double threshold;                  /* NaN: none */
 } dp_view;

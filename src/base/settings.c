@@ -16,6 +16,11 @@ void dp_run_init(dp_run *run)
     *run = (dp_run){.max_picture_pixels = (size_t)1 << 28};
 }
 
+void dp_post_init(dp_post *post)
+{
+    *post = (dp_post){.reading = DP_READING_HYSTERESIS};
+}
+
 void dp_recipe_init(dp_recipe *recipe)
 {
     *recipe = (dp_recipe){
@@ -34,6 +39,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .score = DP_SCORE_P99,
         .fpr = 0.01,
     };
+    dp_post_init(&recipe->post);
 }
 
 const char *dp_align_status_name(dp_align_status status)

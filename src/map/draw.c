@@ -6,10 +6,12 @@
  *
  * Colour.  t = (distance - low) / (high - low), cut to [0,1].  The map runs from pale yellow over orange to deep red with
  * falling lightness, so it keeps its order in grey and for colour-blind eyes, and covers the picture by
- * ALPHA * t: at `low` the photograph is untouched.
+ * ALPHA * t^(3/4): at `low` the photograph is untouched.
  *
  * Contour.  A pixel lies |d - threshold| / |grad d| pixels away from the contour, to first order; this distance gives the
- * cover of a white line with a dark rim, with smooth edges and in one pass however ragged the map is. */
+ * cover of a white line with a dark rim, with smooth edges and in one pass however ragged the map is.  A step (the
+ * canvas's border, a cell that post-processing removed) has no first order, so the map must really pass the threshold
+ * where the contour is expected. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -22,7 +24,7 @@
 #define MIN_SIDE 480
 #define MAX_SIDE 1600
 #define MIN_WIDTH 480  /* of the whole drawing: room for the caption of a narrow picture */
-#define ALPHA 0.8
+#define ALPHA 0.85
 #define MAX_BOXES 100
 #define MAX_TAGS 20
 
@@ -51,6 +53,12 @@ static void heat_colour(double t, double rgb[3])
     int i = position < 4 ? (int)position : 3;
     for (int k = 0; k < 3; k++)
         rgb[k] = stops[i][k] + (stops[i + 1][k] - stops[i][k]) * (position - i);
+}
+
+/* The share of the photograph that the heat map covers. */
+static double heat_cover(double t)
+{
+    return ALPHA * sqrt(t * sqrt(t));
 }
 
 static void blend_pixel(unsigned char *bgrx, const double rgb[3], double alpha)
@@ -148,7 +156,7 @@ static void draw_heat(struct drawing *d, double low, double high)
             if (!(t > 0))
                 continue;
             heat_colour(t, rgb);
-            blend_pixel(d->pixels + y * d->stride + (d->left + x) * 4, rgb, ALPHA * t);
+            blend_pixel(d->pixels + y * d->stride + (d->left + x) * 4, rgb, heat_cover(t));
         }
 }
 
@@ -170,6 +178,11 @@ static void draw_contour(struct drawing *d, double threshold)
             if (!(slope > 0) || away > slope * (line + 2))
                 continue;
             away /= slope;
+            double side = v[y * d->width + x] > threshold ? -1 : 1, reach = side * (away + 0.75) / slope;
+            size_t beyond_x = (size_t)(clamp((double)x + gx * reach, 0, (double)(d->width - 1)) + 0.5);
+            size_t beyond_y = (size_t)(clamp((double)y + gy * reach, 0, (double)(d->height - 1)) + 0.5);
+            if (side * ((double)v[beyond_y * d->width + beyond_x] - threshold) < 0)
+                continue;
             unsigned char *out = d->pixels + y * d->stride + (d->left + x) * 4;
             blend_pixel(out, dark, 0.6 * clamp(line + 1.5 - away, 0, 1));
             blend_pixel(out, light, clamp(line + 0.5 - away, 0, 1));
@@ -241,7 +254,7 @@ static void draw_legend(cairo_t *cr, const struct drawing *d, double threshold, 
         double t = (x - x0) / (x1 - x0), rgb[3];
         heat_colour(t, rgb);
         for (int k = 0; k < 3; k++)
-            rgb[k] = (128 + (rgb[k] - 128) * ALPHA * t) / 255;
+            rgb[k] = (128 + (rgb[k] - 128) * heat_cover(t)) / 255;
         cairo_set_source_rgb(cr, rgb[0], rgb[1], rgb[2]);
         cairo_rectangle(cr, floor(x), top, 1, height);
         cairo_fill(cr);

@@ -1,0 +1,179 @@
+/* Post-processing: the three readings, objects, holes, filters. */
+#include "test.h"
+
+#include <math.h>
+
+/* A map written as text: '.' is 0, a digit its own value, 'x' not valid. */
+struct drawn {
+    float map[256];
+    uint8_t valid[256];
+    size_t rows, cols;
+};
+
+static struct drawn read_map(const char *const *lines)
+{
+    struct drawn d = {.cols = strlen(lines[0])};
+    for (; lines[d.rows]; d.rows++)
+        for (size_t c = 0; c < d.cols; c++) {
+            char at = lines[d.rows][c];
+            d.valid[d.rows * d.cols + c] = at != 'x';
+            d.map[d.rows * d.cols + c] = at == 'x' ? NAN : at == '.' ? 0 : (float)(at - '0');
+        }
+    return d;
+}
+
+static void check(const char *const *lines, dp_post post, double element_px, const char *const *expected)
+{
+    struct drawn in = read_map(lines), want = read_map(expected);
+    float out[256];
+    assert_ok(dp_post_apply(&post, in.map, in.valid, in.rows, in.cols, element_px, out, err));
+    for (size_t i = 0; i < in.rows * in.cols; i++)
+        if (out[i] != (want.valid[i] ? want.map[i] : 0))
+            fail_msg("row %zu, column %zu: %g, expected %g", i / in.cols, i % in.cols, (double)out[i],
+                     (double)want.map[i]);
+}
+
+#define MAP(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void off_changes_nothing(void **state)
+{
+    (void)state;
+    dp_post post;
+    dp_post_init(&post);
+    check(MAP("1234", "5x78"), post, 1, MAP("1234", "5x78"));
+    post.min_object = 9; /* nothing to remove without thresholds */
+    post.max_hole = 9;
+    check(MAP("1234", "5x78"), post, 1, MAP("1234", "5x78"));
+}
+
+static void three_readings(void **state)
+{
+    (void)state;
+    dp_post post = {.reading = DP_READING_HYSTERESIS, .low = 3, .high = 6};
+    check(MAP("1234567..345", "........3..."), post, 1, MAP("..34567.....", "............"));
+    post.reading = DP_READING_BAND;
+    check(MAP("1234567..345", "........3..."), post, 1, MAP("..3456...345", "........3..."));
+    post.reading = DP_READING_CLIP;
+    check(MAP("1234567..345", "........3..."), post, 1, MAP("..34566..345", "........3..."));
+    /* One threshold alone. */
+    post = (dp_post){.reading = DP_READING_HYSTERESIS, .low = 3};
+    check(MAP("1234567..345"), post, 1, MAP("..34567..345"));
+    post = (dp_post){.reading = DP_READING_HYSTERESIS, .high = 7};
+    check(MAP("1234567..345"), post, 1, MAP("1234567..345")); /* without low everything hangs together */
+    post = (dp_post){.reading = DP_READING_BAND, .high = 3};
+    check(MAP("1234567..345"), post, 1, MAP("123......3.."));
+    post = (dp_post){.reading = DP_READING_CLIP, .high = 3};
+    check(MAP("1234567..345"), post, 1, MAP("1233333..333"));
+    /* Nothing reaches low: all zeros. */
+    post = (dp_post){.low = 8};
+    check(MAP("1234567..345"), post, 1, MAP("............"));
+}
+
+/* Groups hang together over corners, but not over elements that are not valid. */
+static void groups(void **state)
+{
+    (void)state;
+    dp_post post = {.low = 3, .high = 6};
+    check(MAP("3...4", ".3.x.", "..6.4"), post, 1, MAP("3....", ".3...", "..6.."));
+    check(MAP("3x6", "3x3"), post, 1, MAP("..6", "..3"));
+}
+
+static void small_objects(void **state)
+{
+    (void)state;
+    dp_post post = {.low = 3, .min_object = 3};
+    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("33..3...", "3....3..", "......33", "........"));
+    post.min_object = 4;
+    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("....3...", ".....3..", "......33", "........"));
+    /* 4 pixels to an element: 12 pixels are three elements. */
+    post.unit = DP_UNIT_PIXELS;
+    post.min_object = 12;
+    check(MAP("33..3", "3...."), post, 4, MAP("33...", "3...."));
+    post.min_object = 13;
+    check(MAP("33..3", "3...."), post, 4, MAP(".....", "....."));
+}
+
+static void small_holes(void **state)
+{
+    (void)state;
+    dp_post post = {.low = 3, .max_hole = 1};
+    /* A hole of one is filled with its own distance; of two it stays; at the border or beside the unknown it stays. */
+    check(MAP("333.333333", "313.311333", "333.333x13", "......3333"), post, 1,
+          MAP("333.333333", "313.3..333", "333.333x.3", "......3333"));
+    post.max_hole = 2;
+    check(MAP("333.3333", "313.3113", "333.3333"), post, 1, MAP("333.3333", "313.3113", "333.3333"));
+    check(MAP("3133", "3333", "3333"), post, 1, MAP("3.33", "3333", "3333"));
+    /* A hole is closed by corners: the object hangs together over them. */
+    check(MAP(".3.", "323", ".3."), post, 1, MAP(".3.", "323", ".3."));
+    /* band: the core above high is a hole of the ring, and comes back whole. */
+    post = (dp_post){.reading = DP_READING_BAND, .low = 3, .high = 6, .max_hole = 1};
+    check(MAP("444", "494", "444"), post, 1, MAP("444", "494", "444"));
+    post.max_hole = 0;
+    check(MAP("444", "494", "444"), post, 1, MAP("444", "4.4", "444"));
+    post = (dp_post){.low = 3, .max_hole = 8, .unit = DP_UNIT_PIXELS};
+    check(MAP("33333", "31113", "33333"), post, 4, MAP("33333", "3...3", "33333"));
+    check(MAP("3333", "3113", "3333"), post, 4, MAP("3333", "3113", "3333"));
+}
+
+static void filters(void **state)
+{
+    (void)state;
+    dp_post post = {.median = 3};
+    check(MAP("11111", "11911", "1111x"), post, 1, MAP("11111", "11111", "1111x"));
+    /* A constant map stays constant up to borders and holes; the peak of a point is the kernel's. */
+    float map[21 * 21], out[21 * 21];
+    uint8_t valid[21 * 21];
+    for (size_t i = 0; i < 441; i++) {
+        valid[i] = i % 5 != 0;
+        map[i] = valid[i] ? 4 : NAN;
+    }
+    post = (dp_post){.gaussian = 1.5};
+    assert_ok(dp_post_apply(&post, map, valid, 21, 21, 1, out, err));
+    for (size_t i = 0; i < 441; i++)
+        assert_float_equal(out[i], valid[i] ? 4 : 0, 1e-5);
+    memset(map, 0, sizeof map);
+    map[10 * 21 + 10] = 1;
+    assert_ok(dp_post_apply(&post, map, NULL, 21, 21, 1, out, err));
+    double sum = 0;
+    for (int k = -6; k <= 6; k++)
+        sum += exp(-0.5 * k * k / 2.25);
+    for (int y = 0; y < 21; y++)
+        for (int x = 7; x <= 13; x++) /* away from the border, where the weights are cut */
+            if (y >= 7 && y <= 13)
+                assert_float_equal(out[y * 21 + x],
+                                   exp(-0.5 * ((y - 10) * (y - 10) + (x - 10) * (x - 10)) / 2.25) / (sum * sum), 1e-6);
+    /* In place. */
+    assert_ok(dp_post_apply(&post, map, NULL, 21, 21, 1, map, err));
+    assert_memory_equal(map, out, sizeof map);
+}
+
+static void nonsense(void **state)
+{
+    (void)state;
+    float map[1] = {1};
+    dp_post post = {.low = 5, .high = 4};
+    assert_fails(DP_E_ARGUMENT, "high threshold 4 is below", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.low = -1};
+    assert_fails(DP_E_ARGUMENT, "not negative", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.high = (double)NAN};
+    assert_fails(DP_E_ARGUMENT, "finite", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.median = 4};
+    assert_fails(DP_E_ARGUMENT, "median window 4", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.gaussian = 1000};
+    assert_fails(DP_E_ARGUMENT, "sigma 1000", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.reading = (dp_reading)7};
+    assert_fails(DP_E_ARGUMENT, "unknown reading 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.low = 1, .min_object = 3, .unit = DP_UNIT_PIXELS};
+    assert_fails(DP_E_ARGUMENT, "element of 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
+    assert_float_equal(map[0], 1, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(off_changes_nothing), cmocka_unit_test(three_readings), cmocka_unit_test(groups),
+        cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
+        cmocka_unit_test(nonsense),
+    };
+    return cmocka_run_group_tests_name("post", tests, NULL, NULL);
+}
