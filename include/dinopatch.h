@@ -457,9 +457,74 @@ DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *resu
 
 /* --------------------------------------------------------------------------------------------------------- measure */
 
-/* Area under the ROC curve of n scores against labels (non-zero = anomalous), ties counted half.  NaN where one class is
- * missing.  DP_E_NUMERIC for a score that is not finite. */
+/* Figures of scores against labels (non-zero = anomalous).  Every distinct score is a threshold; -0 equals 0.  A score that
+ * is not finite is DP_E_NUMERIC.  Where a class is missing: AUROC is NaN; average precision and F1 are NaN without anomalous
+ * items, and 1 without good ones.  All scores equal: AUROC 0.5, average precision the share of anomalous items. */
+
+/* Area under the ROC curve, ties counted half. */
 DP_API dp_status dp_auroc(const double *scores, const uint8_t *labels, size_t n, double *auroc, dp_error *err);
+
+typedef struct dp_confusion {
+    uint64_t true_positives, false_positives, true_negatives, false_negatives; /* positive = called anomalous */
+    double accuracy;  /* NaN without items */
+    double precision; /* 0 where nothing is called anomalous */
+    double recall;    /* NaN without anomalous items */
+    double f1;        /* NaN without anomalous items */
+} dp_confusion;
+
+/* At a threshold: a score above it is called anomalous, as inspection does.  DP_E_NUMERIC for a threshold that is NaN. */
+DP_API dp_status dp_confusion_at(const double *scores, const uint8_t *labels, size_t n, double threshold,
+                                 dp_confusion *confusion, dp_error *err);
+
+typedef struct dp_measures {
+    uint64_t n_good, n_anomalous;
+    double auroc;
+    double average_precision;  /* sum of (R_i - R_(i-1)) P_i, as scikit-learn's average_precision_score */
+    double f1_max;
+    double f1_threshold;       /* the smallest score that is called anomalous there; of several, the lowest */
+    double decision_threshold; /* a threshold for "above it" with the same calls: half way to the next lower score */
+    dp_confusion at_f1;
+} dp_measures;
+
+DP_API dp_status dp_measure(const double *scores, const uint8_t *labels, size_t n, dp_measures *measures, dp_error *err);
+
+typedef struct dp_curve_point {
+    double threshold;           /* "score >= threshold"; infinite in the first point */
+    double false_positive_rate; /* NaN without good items */
+    double recall;              /* NaN without anomalous items */
+    double precision;           /* 1 in the first point */
+} dp_curve_point;
+
+/* ROC and precision-recall curve in one: *points [*n_points], from no alarm at all down to the lowest score.
+ * The caller frees with dp_memory_free. */
+DP_API dp_status dp_curve(const double *scores, const uint8_t *labels, size_t n, dp_curve_point **points,
+                          size_t *n_points, dp_error *err);
+
+typedef struct dp_interval {
+    double low, high;
+} dp_interval;
+
+/* Percentile intervals by resampling each class with replacement; the same for the same seed.  confidence in (0,1), 0.95
+ * say; resamples at least 1, 2000 say.  NaN where a class is missing.  Each output may be NULL. */
+DP_API dp_status dp_bootstrap(const double *scores, const uint8_t *labels, size_t n, size_t resamples,
+                              double confidence, uint64_t seed, dp_interval *auroc, dp_interval *average_precision,
+                              dp_interval *f1_max, dp_error *err);
+
+/* Figures of distance maps against masks, exact, map by map.  It keeps 4 bytes for each good pixel and 8 for each
+ * anomalous one; dp_pixel_meter_measure needs at most 40 more for each anomalous pixel while it runs. */
+typedef struct dp_pixel_meter dp_pixel_meter;
+DP_API dp_status dp_pixel_meter_open(dp_pixel_meter **meter, dp_error *err);
+/* map and mask [height, width]; a pixel with mask > 0 is anomalous; mask NULL: none is.
+ * Errors (the meter stays as it was): DP_E_NUMERIC (a distance that is not finite), DP_E_MEMORY. */
+DP_API dp_status dp_pixel_meter_add(dp_pixel_meter *meter, const float *map, const uint8_t *mask, size_t height,
+                                    size_t width, dp_error *err);
+/* pixel (may be NULL): the figures over all pixels, decision_threshold being the next number below f1_threshold.
+ * aupro [n_limits]: area under the per-region-overlap curve up to each false-positive rate of fpr_limits (in (0,1]),
+ * divided by it, as MVTec's evaluation computes it: the mean share of each region (connected by sides and corners) at or above
+ * the threshold, against the share of good pixels there.  NaN without regions or without good pixels. */
+DP_API dp_status dp_pixel_meter_measure(dp_pixel_meter *meter, dp_measures *pixel, const double *fpr_limits,
+                                        size_t n_limits, double *aupro, dp_error *err);
+DP_API void dp_pixel_meter_close(dp_pixel_meter **meter);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,9 @@ static const char *const polarities[] = {
 static const char *const layer_mixes[] = {[DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
 static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
+static const char *const readings[] = {
+    [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
+static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
 static const char *const scores[] = {
     [DP_SCORE_MAX] = "max", [DP_SCORE_MEAN] = "mean", [DP_SCORE_P99] = "p99", [DP_SCORE_TOP1P] = "top1p", NULL};
 
@@ -46,6 +49,14 @@ static const struct field {
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
     {SIZE, FIELD(knn), NULL, 1, 1e6},
+    {CHOICE, FIELD(post.reading), readings, 0, 0},
+    {REAL, FIELD(post.low), NULL, 0, 1e30},
+    {REAL, FIELD(post.high), NULL, 0, 1e30},
+    {SIZE, FIELD(post.min_object), NULL, 0, 1e12},
+    {SIZE, FIELD(post.max_hole), NULL, 0, 1e12},
+    {CHOICE, FIELD(post.unit), units, 0, 0},
+    {REAL, FIELD(post.gaussian), NULL, 0, 64},
+    {SIZE, FIELD(post.median), NULL, 0, 31},
     {CHOICE, FIELD(score), scores, 0, 0},
     {REAL, FIELD(fpr), NULL, 0, 1},
 };

@@ -1,0 +1,15 @@
+/* aupro.h - per-region overlap. */
+#ifndef DP_MEASURE_AUPRO_H
+#define DP_MEASURE_AUPRO_H
+
+#include "measure/steps.h"
+
+/* An anomalous pixel: the ordered bits of its distance above, the number of its region below. */
+typedef uint64_t dp_region_pixel;
+
+/* steps [n_steps]; pixels [n_pixels] sorted by distance, smallest first, every one of them counted as bad in the step of its
+ * distance; areas [n_regions] in pixels; limit in (0,1].  NaN without regions or good pixels. */
+double dp_aupro(const dp_step *steps, size_t n_steps, const dp_region_pixel *pixels, size_t n_pixels,
+                const uint64_t *areas, size_t n_regions, double limit);
+
+#endif
