@@ -178,7 +178,7 @@ static void draw_contour(struct drawing *d, double threshold)
             if (!(slope > 0) || away > slope * (line + 2))
                 continue;
             away /= slope;
-            double side = v[y * d->width + x] > threshold ? -1 : 1, reach = side * (away + 0.75) / slope;
+            double side = v[y * d->width + x] > threshold ? -1 : 1, reach = side * (away + 1.25) / slope;
             size_t beyond_x = (size_t)(clamp((double)x + gx * reach, 0, (double)(d->width - 1)) + 0.5);
             size_t beyond_y = (size_t)(clamp((double)y + gy * reach, 0, (double)(d->height - 1)) + 0.5);
             if (side * ((double)v[beyond_y * d->width + beyond_x] - threshold) < 0)
