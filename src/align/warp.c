@@ -13,8 +13,8 @@
  * Work goes by tiles of the canvas.  Each takes the box of the picture it needs, wrapped and averaged, into a small array of
  * four floats a pixel; memory does not grow with the picture.
  *
- * A canvas pixel is valid where it lies inside the picture as a whole: its square, and the two pixels each way that bilinear
- * interpolation takes, [x - m, x + m] with m = max((|xu| + |xv|) / 2, 1/2) within [-1/2, width - 1/2], and so for y. */
+ * A canvas pixel is valid where nothing it is mixed from lies outside the picture: none of its k x k samples takes a pixel (or
+ * a mean) that is not wholly inside. */
 #include "align/warp.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -29,6 +29,19 @@
 #define MAX_FILL 10
 
 typedef float pixel __attribute__((vector_size(16))); /* red, green, blue, unused */
+
+/* How finely a canvas pixel is sampled. */
+struct sampling {
+    size_t k, f;
+};
+
+static struct sampling choose_sampling(const dp_affine *map)
+{
+    double scale = hypot(map->xu, map->yu);
+    size_t f = scale > 4 ? (size_t)(scale / 2) : 1;
+    double k = ceil(scale / (double)f);
+    return (struct sampling){k < 1 ? 1 : (size_t)k, f};
+}
 
 /* A box of the picture on the raster of its f x f means; mean (i, j) has its centre at f i + (f - 1) / 2. */
 struct patch {
@@ -182,11 +195,8 @@ static void box_of_tile(const dp_affine *map, size_t u0, size_t v0, size_t heigh
 static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, size_t height, size_t width, float *rgb,
                           dp_error *err)
 {
-    double scale = hypot(map->xu, map->yu);
-    struct patch patch = {.picture = picture, .f = scale > 4 ? (ptrdiff_t)(scale / 2) : 1};
-    size_t k = (size_t)ceil(scale / (double)patch.f);
-    if (k == 0)
-        k = 1;
+    struct sampling sampling = choose_sampling(map);
+    struct patch patch = {.picture = picture, .f = (ptrdiff_t)sampling.f};
     dp_status status = DP_OK;
     for (size_t v0 = 0; v0 < height; v0 += TILE)
         for (size_t u0 = 0; u0 < width; u0 += TILE) {
@@ -201,7 +211,7 @@ static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, size_
             dp_affine_apply(map, (double)u0, (double)v0, &local.x0, &local.y0);
             local.x0 = (local.x0 - (f - 1) / 2) / f - (double)patch.left;
             local.y0 = (local.y0 - (f - 1) / 2) / f - (double)patch.top;
-            sample_tile(&patch, &local, k, tile_height, tile_width, rgb + 3 * (v0 * width + u0), width);
+            sample_tile(&patch, &local, sampling.k, tile_height, tile_width, rgb + 3 * (v0 * width + u0), width);
         }
 done:
     dp_memory_free(patch.pixels);
@@ -209,14 +219,24 @@ done:
     return status;
 }
 
-static void mark_valid(const dp_picture *picture, const dp_affine *map, size_t height, size_t width, uint8_t *valid)
+/* The samples of a canvas pixel at x reach from x - e to x + e, e = (|xu| + |xv|) / 2 * (k - 1) / k; bilinear interpolation
+ * between means i and i + 1 of f pixels takes pixels f i to f i + 2 f - 1, and with weight 0 at its far end one mean less. */
+static void valid_range(double along, double across, size_t length, struct sampling sampling, double *low, double *high)
 {
-    double margin_x = fmax((fabs(map->xu) + fabs(map->xv)) / 2, 0.5) - 0.5;
-    double margin_y = fmax((fabs(map->yu) + fabs(map->yv)) / 2, 0.5) - 0.5;
     /* A picture that the canvas shows pixel by pixel must not lose its border to rounding. */
     const double tolerance = 1e-6;
-    double low_x = margin_x - tolerance, high_x = (double)picture->width_px - 1 - margin_x + tolerance;
-    double low_y = margin_y - tolerance, high_y = (double)picture->height_px - 1 - margin_y + tolerance;
+    double reach = (fabs(along) + fabs(across)) / 2 * (double)(sampling.k - 1) / (double)sampling.k;
+    double middle = ((double)sampling.f - 1) / 2, last = (double)(length / sampling.f) - 1;
+    *low = middle + reach - tolerance;
+    *high = middle + last * (double)sampling.f - reach + tolerance;
+}
+
+static void mark_valid(const dp_picture *picture, const dp_affine *map, size_t height, size_t width, uint8_t *valid)
+{
+    struct sampling sampling = choose_sampling(map);
+    double low_x, high_x, low_y, high_y;
+    valid_range(map->xu, map->xv, picture->width_px, sampling, &low_x, &high_x);
+    valid_range(map->yu, map->yv, picture->height_px, sampling, &low_y, &high_y);
     for (size_t v = 0; v < height; v++)
         for (size_t u = 0; u < width; u++) {
             double x, y;
