@@ -4,11 +4,12 @@
  * (wrap padding), so coordinates are taken modulo its size.  With s picture pixels to a canvas pixel:
  *
  *     s <= 1    bilinear
- *     s <= 4    the mean of k x k bilinear samples spread evenly over the canvas pixel, k = ceil(s)
+ *     s <= 4    the mean of k x k bilinear samples spread evenly over the canvas pixel, k = ceil(5/4 s)
  *     s > 4     the same on means of f x f picture pixels, f = floor(s / 2), k = ceil(s / f) <= 3
  *
- * The samples lie along the canvas axes, so what the object looks like does not depend on how it lay in the picture, and they
- * are never further apart than the pixels they are taken from, so nothing aliases that the pixels themselves resolve.
+ * which is area averaging.  The samples lie along the canvas axes, so what the object looks like does not depend on how it lay
+ * in the picture, and they lie closer together than the pixels (or means) they are taken from: at 45 degrees the finest
+ * pattern pixels can hold has a period of 1.4 of them, and samples one pixel apart would see moire in it.
  *
  * Work goes by tiles of the canvas.  Each takes the box of the picture it needs, wrapped and averaged, into a small array of
  * four floats a pixel; memory does not grow with the picture.
@@ -39,7 +40,7 @@ static struct sampling choose_sampling(const dp_affine *map)
 {
     double scale = hypot(map->xu, map->yu);
     size_t f = scale > 4 ? (size_t)(scale / 2) : 1;
-    double k = ceil(scale / (double)f);
+    double k = ceil(scale > 1 && f == 1 ? 1.25 * scale : scale / (double)f);
     return (struct sampling){k < 1 ? 1 : (size_t)k, f};
 }
 
