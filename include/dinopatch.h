@@ -526,6 +526,84 @@ DP_API dp_status dp_pixel_meter_measure(dp_pixel_meter *meter, dp_measures *pixe
                                         size_t n_limits, double *aupro, dp_error *err);
 DP_API void dp_pixel_meter_close(dp_pixel_meter **meter);
 
+/* ----- calibration: thresholds from good pictures alone */
+
+typedef struct dp_calibration {
+    size_t n;           /* scores used: those that are not NaN */
+    double threshold;   /* a picture is anomalous when its score lies above it; NaN where n is 0 */
+    double fpr;         /* bound that holds: the next good picture is called anomalous with at most this probability */
+    double fpr_least;   /* the smallest bound that n pictures can support, 1 / (n + 1) */
+    double fpr_95;      /* the false-alarm rate of this very threshold lies below this with 95 % confidence */
+    int supported;      /* non-zero: fpr is within what was asked for */
+    size_t n_needed;    /* good pictures that the rate asked for would need */
+} dp_calibration;
+
+/* The smallest threshold whose bound is within fpr, from scores [n] of good pictures (leave-one-out scores: a picture and
+ * its augmentations left out together); where n pictures cannot support the rate, the largest score.
+ * The bounds hold for scores that are exchangeable with that of the next good picture (split conformal prediction; Vovk et
+ * al., "Algorithmic Learning in a Random World").  A leave-one-out score is measured against one picture less than a new
+ * one will be, so it is rather larger, which errs on the side of fewer false alarms.
+ * Errors: DP_E_ARGUMENT (fpr outside (0,1)), DP_E_NUMERIC (an infinite score), DP_E_MEMORY. */
+DP_API dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibration *calibration, dp_error *err);
+
+/* Conformal p-value of a new score against scores [n] of good pictures: (1 + number of them >= score) / (n + 1).  Small
+ * means unlike the good ones; among good pictures it is at most p with a probability of at most p.  Scores that are NaN are
+ * left out; a score that is NaN gives NaN. */
+DP_API double dp_conformal_p(const double *scores, size_t n, double score);
+
+/* ----- tuning: a search over post-processing and score, on maps that are computed once */
+
+typedef struct dp_tune_set {
+    size_t rows, cols;            /* of every map */
+    size_t n;                     /* pictures */
+    const float *const *maps;     /* [n] of [rows, cols]: distance maps without post-processing */
+    const uint8_t *const *valid;  /* [n] of [rows, cols]; NULL, or an entry NULL: all cells */
+    const uint8_t *labels;        /* [n] non-zero = anomalous */
+} dp_tune_set;
+
+typedef struct dp_tune_settings {
+    size_t trials;     /* 0: as many as fit into `seconds` */
+    double seconds;    /* looked at only where trials is 0; the number of trials then depends on the machine */
+    size_t folds;      /* stratified; 0 or 1: none, the paper's way, all figures on the data that was tuned on */
+    uint64_t seed;
+    dp_post post;      /* what is compared with; its filters are part of every trial, the rest is searched; unit cells */
+    dp_score score;
+} dp_tune_settings;
+
+/* 20,000 trials, 5 folds, seed 0, no post-processing, the default score. */
+DP_API void dp_tune_settings_init(dp_tune_settings *settings);
+
+typedef struct dp_tune_figures {
+    double auroc;
+    dp_confusion confusion; /* at a threshold that is the best F1's on the pictures the configuration was chosen on */
+} dp_tune_figures;
+
+typedef struct dp_tune_result {
+    size_t trials;             /* that were made */
+    size_t folds;              /* that were made: no more than pictures of the smaller class; 0: no held-out figures */
+    dp_post post;              /* the best configuration on all pictures, ... */
+    dp_score score;
+    double threshold;          /* ... its threshold, ... */
+    double margin;             /* ... and (least anomalous - largest good score) / (range of the scores) */
+    dp_tune_figures tuned;     /* its figures on the pictures it was chosen on: too good to be believed */
+    dp_tune_figures untuned;   /* of settings->post and ->score; nothing was chosen but the threshold, which comes from the
+                                  other folds where there are folds */
+    dp_tune_figures held_out;  /* each fold by the configuration and threshold chosen on the others: AUROC is the mean over the
+                                  folds weighted by their pairs, the counts are summed.  NaN without folds */
+    double untuned_fold_auroc; /* the untuned configuration on the same folds, to set beside held_out.auroc */
+    double held_out_deviation; /* standard deviation of the folds' AUROC; NaN with fewer than two */
+} dp_tune_result;
+
+/* Random search (Bergstra and Bengio 2012; the paper's way of tuning): reading, low, high, min_object, max_hole and score.
+ * Best is the largest AUROC, then the largest margin, then the earliest trial; trial 0 is the untuned configuration.
+ * One run of trials serves all folds: a fold's choice is made by the figures of the pictures outside it.  The range
+ * from which thresholds are drawn comes from all maps, without their labels.
+ * Trial k of a seed is the same for any thread count and any number of trials.  run (may be NULL): threads and
+ * progress, stage "tune".
+ * Errors: DP_E_ARGUMENT (a class is missing, settings out of range), DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, const dp_run *run,
+                         dp_tune_result *result, dp_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,68 @@
+/* conformal.c - what n good pictures allow to be promised.
+ *
+ * With the threshold at the k-th smallest of n exchangeable scores, the next good picture lies above it with a probability of
+ * at most 1 - k / (n + 1): averaged over all draws of the n pictures (dp_threshold_first).  For the one draw at hand
+ * the rate itself is random, for continuous scores Beta(n - k + 1, k) distributed; its 95 % quantile b solves
+ *     P(Binomial(n, b) <= n - k) = 0.05                                               (Clopper and Pearson 1934). */
+#include "bank/score.h"
+#include "base/error.h"
+#include "dinopatch.h"
+
+#include <math.h>
+
+/* P(Binomial(n, p) <= most), summed from the largest term's logarithm. */
+static double binomial_at_most(size_t n, size_t most, double p)
+{
+    double sum = 0;
+    for (size_t j = 0; j <= most; j++)
+        sum += exp(lgamma((double)n + 1) - lgamma((double)j + 1) - lgamma((double)(n - j) + 1) + (double)j * log(p)
+                   + (double)(n - j) * log1p(-p));
+    return sum;
+}
+
+static double rate_below_95(size_t n, size_t above)
+{
+    double low = 0, high = 1;
+    if (above >= n)
+        return 1;
+    for (int i = 0; i < 100; i++) {
+        double middle = 0.5 * (low + high);
+        if (binomial_at_most(n, above, middle) > 0.05)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibration *calibration, dp_error *err)
+{
+    dp_calibration c = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (isinf(scores[i]))
+            return dp_fail(err, DP_E_NUMERIC, "score %zu of %zu is infinite", i + 1, n);
+        c.n += !isnan(scores[i]);
+    }
+    dp_status status = dp_threshold_first(scores, n, fpr, &c.threshold, &c.fpr, err);
+    if (status != DP_OK)
+        return status;
+    c.fpr_least = 1 / ((double)c.n + 1);
+    c.supported = c.fpr <= fpr * (1 + 1e-9);
+    c.n_needed = (size_t)ceil(1 / fpr - 1 - 1e-9);
+    size_t rank = (size_t)lround((1 - c.fpr) * ((double)c.n + 1));
+    c.fpr_95 = c.n ? rate_below_95(c.n, c.n - rank) : 1;
+    *calibration = c;
+    return DP_OK;
+}
+
+double dp_conformal_p(const double *scores, size_t n, double score)
+{
+    size_t used = 0, beyond = 0;
+    if (isnan(score))
+        return (double)NAN;
+    for (size_t i = 0; i < n; i++) {
+        used += !isnan(scores[i]);
+        beyond += scores[i] >= score;
+    }
+    return (1 + (double)beyond) / (1 + (double)used);
+}

@@ -1,0 +1,321 @@
+/* Tuning with held-out figures, and calibration from good pictures alone. */
+#include "test.h"
+
+#include "bank/score.h"
+
+#include <math.h>
+
+static uint64_t state_of_random = 11;
+
+static double uniform(void)
+{
+    state_of_random = state_of_random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(state_of_random >> 11) * 0x1p-53;
+}
+
+/* Maps of rows x cols cells: noise, speckles everywhere; in the anomalous ones a blob of `strength`. */
+struct maps {
+    size_t rows, cols, n;
+    float *values;
+    uint8_t *valid, *labels;
+    const float **map;
+    const uint8_t **map_valid;
+    dp_tune_set set;
+};
+
+static struct maps *make_maps(size_t rows, size_t cols, size_t n, double strength)
+{
+    struct maps *m = calloc(1, sizeof *m);
+    size_t cells = rows * cols;
+    *m = (struct maps){.rows = rows, .cols = cols, .n = n};
+    m->values = malloc(n * cells * sizeof *m->values);
+    m->valid = malloc(n * cells);
+    m->labels = malloc(n);
+    m->map = malloc(n * sizeof *m->map);
+    m->map_valid = malloc(n * sizeof *m->map_valid);
+    for (size_t i = 0; i < n; i++) {
+        double y0 = rows * (0.2 + 0.6 * uniform()), x0 = cols * (0.2 + 0.6 * uniform());
+        m->labels[i] = i % 2 ? 255 : 0;
+        m->map[i] = m->values + i * cells;
+        m->map_valid[i] = m->valid + i * cells;
+        for (size_t c = 0; c < cells; c++) {
+            double r = hypot((double)(c / cols) - y0, (double)(c % cols) - x0);
+            double d = 10 + 4 * uniform() + (uniform() < 0.01 ? 12 * uniform() : 0);
+            m->valid[i * cells + c] = c / cols > 1;
+            m->values[i * cells + c] = (float)(d + (m->labels[i] && r < 4 ? strength * uniform() : 0));
+        }
+    }
+    m->set = (dp_tune_set){rows, cols, n, m->map, m->map_valid, m->labels};
+    return m;
+}
+
+static void free_maps(struct maps *m)
+{
+    free(m->values), free(m->valid), free(m->labels), free(m->map), free(m->map_valid), free(m);
+}
+
+static void same_result(const dp_tune_result *a, const dp_tune_result *b)
+{
+    assert_int_equal(a->trials, b->trials);
+    assert_int_equal(a->folds, b->folds);
+    assert_int_equal(a->post.reading, b->post.reading);
+    assert_float_equal(a->post.low, b->post.low, 0);
+    assert_float_equal(a->post.high, b->post.high, 0);
+    assert_int_equal(a->post.min_object, b->post.min_object);
+    assert_int_equal(a->post.max_hole, b->post.max_hole);
+    assert_int_equal(a->score, b->score);
+    assert_float_equal(a->threshold, b->threshold, 0);
+    assert_float_equal(a->tuned.auroc, b->tuned.auroc, 0);
+    assert_float_equal(a->held_out.auroc, b->held_out.auroc, 0);
+    assert_memory_equal(&a->held_out.confusion, &b->held_out.confusion, 4 * sizeof(uint64_t));
+}
+
+/* Speckles fool the maximum; removing small objects helps, and the held-out figure says so too. */
+static void tuning_finds_what_is_there(void **state)
+{
+    (void)state;
+    struct maps *m = make_maps(28, 28, 60, 10);
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    settings.trials = 1500;
+    settings.score = DP_SCORE_MAX;
+    dp_tune_result r, again;
+    dp_run run;
+    dp_run_init(&run);
+    run.threads = 1;
+    assert_ok(dp_tune(&m->set, &settings, &run, &r, err));
+    assert_int_equal(r.trials, 1500);
+    assert_int_equal(r.folds, 5);
+    if (!(r.tuned.auroc > r.untuned.auroc + 0.1 && r.held_out.auroc > r.untuned_fold_auroc + 0.1))
+        fail_msg("untuned %g, tuned %g, held out %g against %g", r.untuned.auroc, r.tuned.auroc, r.held_out.auroc,
+                 r.untuned_fold_auroc);
+    assert_true(r.held_out.auroc <= r.tuned.auroc + 1e-9);
+    const dp_confusion *c = &r.held_out.confusion;
+    assert_int_equal(c->true_positives + c->false_negatives, 30);
+    assert_int_equal(c->false_positives + c->true_negatives, 30);
+
+    /* What is stored gives what was reported, by the functions that inspection uses. */
+    double scores[60];
+    float out[28 * 28], scratch[28 * 28];
+    for (size_t i = 0; i < 60; i++) {
+        assert_ok(dp_post_apply(&r.post, m->map[i], m->map_valid[i], 28, 28, 1, out, err));
+        scores[i] = dp_score_cells(r.score, out, m->map_valid[i], 28 * 28, scratch);
+    }
+    double auroc;
+    dp_confusion stored;
+    assert_ok(dp_auroc(scores, m->labels, 60, &auroc, err));
+    assert_float_equal(auroc, r.tuned.auroc, 1e-12);
+    assert_ok(dp_confusion_at(scores, m->labels, 60, r.threshold, &stored, err));
+    assert_memory_equal(&stored, &r.tuned.confusion, sizeof stored);
+
+    /* Any number of threads; another seed searches elsewhere. */
+    run.threads = 3;
+    assert_ok(dp_tune(&m->set, &settings, &run, &again, err));
+    same_result(&r, &again);
+    settings.seed = 1;
+    assert_ok(dp_tune(&m->set, &settings, &run, &again, err));
+    assert_true(r.post.low != again.post.low || r.post.high != again.post.high);
+    free_maps(m);
+}
+
+/* Nothing to find: tuning finds it all the same, and the held-out figure says that there is nothing. */
+static void held_out_is_honest(void **state)
+{
+    (void)state;
+    double tuned = 0, held_out = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        struct maps *m = make_maps(16, 16, 40, 0);
+        dp_tune_settings settings;
+        dp_tune_settings_init(&settings);
+        settings.trials = 1000;
+        settings.seed = seed;
+        dp_tune_result r;
+        assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+        tuned += r.tuned.auroc / 6;
+        held_out += r.held_out.auroc / 6;
+        free_maps(m);
+    }
+    if (!(tuned > 0.62 && fabs(held_out - 0.5) < 0.12))
+        fail_msg("on noise: tuned %g, held out %g", tuned, held_out);
+}
+
+static void without_folds(void **state)
+{
+    (void)state;
+    struct maps *m = make_maps(12, 12, 20, 10);
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    settings.trials = 50;
+    settings.folds = 0;
+    dp_tune_result r;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_int_equal(r.folds, 0);
+    assert_true(isnan(r.held_out.auroc) && isnan(r.held_out_deviation) && isnan(r.untuned_fold_auroc));
+    assert_true(r.tuned.auroc >= r.untuned.auroc);
+    /* One trial: the untuned configuration itself. */
+    settings.trials = 1;
+    settings.folds = 3;
+    settings.post.low = 11;
+    settings.score = DP_SCORE_MEAN;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_float_equal(r.post.low, 11, 0);
+    assert_int_equal(r.score, DP_SCORE_MEAN);
+    assert_float_equal(r.tuned.auroc, r.untuned.auroc, 0);
+    assert_float_equal(r.held_out.auroc, r.untuned_fold_auroc, 0);
+    assert_memory_equal(&r.held_out.confusion, &r.untuned.confusion, sizeof r.held_out.confusion);
+    /* More folds than pictures of a class; two of a class are the least. */
+    for (size_t i = 0; i < 20; i++)
+        m->labels[i] = i < 3;
+    settings.folds = 10;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_int_equal(r.folds, 3);
+    m->labels[0] = m->labels[1] = 0;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_int_equal(r.folds, 0);
+    free_maps(m);
+}
+
+/* Filters of the settings belong to every trial and to the result. */
+static void filters_stay(void **state)
+{
+    (void)state;
+    struct maps *m = make_maps(20, 20, 20, 10);
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    settings.trials = 200;
+    settings.post.gaussian = 1;
+    settings.post.median = 3;
+    dp_tune_result r;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_float_equal(r.post.gaussian, 1, 0);
+    assert_int_equal(r.post.median, 3);
+    double scores[20], auroc;
+    float out[400], scratch[400];
+    for (size_t i = 0; i < 20; i++) {
+        assert_ok(dp_post_apply(&r.post, m->map[i], m->map_valid[i], 20, 20, 1, out, err));
+        scores[i] = dp_score_cells(r.score, out, m->map_valid[i], 400, scratch);
+    }
+    assert_ok(dp_auroc(scores, m->labels, 20, &auroc, err));
+    assert_float_equal(auroc, r.tuned.auroc, 1e-12);
+    free_maps(m);
+}
+
+static int stop(void *user, const char *stage, size_t done, size_t total)
+{
+    (void)total;
+    assert_string_equal(stage, "tune");
+    *(size_t *)user = done;
+    return done >= 300;
+}
+
+static void stopped_timed_and_refused(void **state)
+{
+    (void)state;
+    struct maps *m = make_maps(12, 12, 10, 10);
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    dp_tune_result r = {.trials = 42};
+    dp_run run;
+    size_t done = 0;
+    dp_run_init(&run);
+    run.progress = stop;
+    run.user = &done;
+    assert_fails(DP_E_CANCELLED, "was stopped after", dp_tune(&m->set, &settings, &run, &r, err));
+    assert_int_equal(r.trials, 42);
+    assert_true(done >= 300 && done < 1000);
+    settings.trials = 0;
+    settings.seconds = 0.05;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_true(r.trials >= 256);
+    settings.seconds = 0;
+    assert_fails(DP_E_ARGUMENT, "neither a number of trials nor a time", dp_tune(&m->set, &settings, NULL, &r, err));
+    settings.trials = 10;
+    settings.post.unit = DP_UNIT_PIXELS;
+    assert_fails(DP_E_ARGUMENT, "in cells", dp_tune(&m->set, &settings, NULL, &r, err));
+    settings.post.unit = DP_UNIT_CELLS;
+    m->values[12 * 12 * 3 + 100] = NAN;
+    assert_fails(DP_E_NUMERIC, "map 4 of 10: cell 100 is nan", dp_tune(&m->set, &settings, NULL, &r, err));
+    m->valid[12 * 12 * 3 + 100] = 0;
+    assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
+    memset(m->valid, 0, 144);
+    assert_fails(DP_E_ARGUMENT, "map 1 of 10 has no valid cell", dp_tune(&m->set, &settings, NULL, &r, err));
+    memset(m->labels, 0, 10);
+    assert_fails(DP_E_ARGUMENT, "10 good and 0 anomalous", dp_tune(&m->set, &settings, NULL, &r, err));
+    free_maps(m);
+}
+
+/* ------------------------------------------------------------------------------------------------------- calibration */
+
+static void calibration_promises_what_it_can(void **state)
+{
+    (void)state;
+    double scores[100];
+    for (size_t i = 0; i < 100; i++)
+        scores[i] = (double)((i * 37) % 100);
+    dp_calibration c;
+    assert_ok(dp_calibrate(scores, 38, 0.001, &c, err));
+    assert_int_equal(c.n, 38);
+    assert_false(c.supported);
+    assert_int_equal(c.n_needed, 999);
+    assert_float_equal(c.fpr_least, 1.0 / 39, 1e-12);
+    assert_float_equal(c.fpr, 1.0 / 39, 1e-12);
+    assert_float_equal(c.fpr_95, 1 - pow(0.05, 1.0 / 38), 1e-9); /* no false alarm among 38 */
+    double largest = 0;
+    for (size_t i = 0; i < 38; i++)
+        largest = fmax(largest, scores[i]);
+    assert_float_equal(c.threshold, largest, 0);
+
+    assert_ok(dp_calibrate(scores, 99, 0.05, &c, err));
+    assert_true(c.supported);
+    assert_int_equal(c.n_needed, 19);
+    assert_float_equal(c.fpr, 0.05, 1e-12); /* the 95th of 99 */
+    /* the 0.95 quantile of Beta(5, 95) */
+    assert_float_equal(c.fpr_95, 0.090073558, 1e-8);
+    scores[3] = (double)NAN;
+    assert_ok(dp_calibrate(scores, 99, 0.05, &c, err));
+    assert_int_equal(c.n, 98);
+    assert_ok(dp_calibrate(scores, 0, 0.05, &c, err));
+    assert_true(isnan(c.threshold) && c.fpr == 1 && !c.supported);
+    assert_fails(DP_E_ARGUMENT, "false-alarm rate of 1", dp_calibrate(scores, 99, 1, &c, err));
+    scores[4] = (double)INFINITY;
+    assert_fails(DP_E_NUMERIC, "score 5 of 99 is infinite", dp_calibrate(scores, 99, 0.1, &c, err));
+}
+
+static void p_values(void **state)
+{
+    (void)state;
+    const double scores[5] = {3, 1, 2, (double)NAN, 2};
+    assert_float_equal(dp_conformal_p(scores, 5, 4), 1.0 / 5, 1e-12);
+    assert_float_equal(dp_conformal_p(scores, 5, 3), 2.0 / 5, 1e-12);
+    assert_float_equal(dp_conformal_p(scores, 5, 2), 4.0 / 5, 1e-12);
+    assert_float_equal(dp_conformal_p(scores, 5, 0), 1, 1e-12);
+    assert_float_equal(dp_conformal_p(scores, 0, 0), 1, 1e-12);
+    assert_true(isnan(dp_conformal_p(scores, 5, (double)NAN)));
+    /* An alarm at rate fpr is a p-value of at most fpr; on average over fresh draws the bound holds. */
+    size_t alarms = 0;
+    const size_t rounds = 20000;
+    for (size_t round = 0; round < rounds; round++) {
+        double good[39];
+        for (size_t i = 0; i < 39; i++)
+            good[i] = floor(uniform() * 1000);
+        double fresh = floor(uniform() * 1000);
+        dp_calibration c;
+        assert_ok(dp_calibrate(good, 39, 0.1, &c, err));
+        int alarm = fresh > c.threshold;
+        assert_int_equal(alarm, dp_conformal_p(good, 39, fresh) <= 0.1 + 1e-12);
+        alarms += alarm;
+    }
+    double rate = (double)alarms / (double)rounds;
+    if (rate > 0.106 || rate < 0.09)
+        fail_msg("false-alarm rate %g at 0.1", rate);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tuning_finds_what_is_there), cmocka_unit_test(held_out_is_honest),
+        cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
+        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(p_values),
+    };
+    return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
+}
