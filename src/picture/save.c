@@ -28,7 +28,8 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
     size_t encoded_bytes = 0;
     int result = -1;
     if (image && encoding == PNG)
-        result = vips_pngsave_buffer(image, &encoded, &encoded_bytes, "compression", 4, NULL);
+        result = vips_pngsave_buffer(image, &encoded, &encoded_bytes, "compression", 2, "filter",
+                                     VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
     else if (image)
         result = vips_tiffsave_buffer(image, &encoded, &encoded_bytes, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_NONE, NULL);
     if (result) {
