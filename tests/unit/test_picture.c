@@ -4,6 +4,7 @@
 #include "picture/picture.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <vips/vips.h>
@@ -372,6 +373,44 @@ static void every_prefix(void **state)
     }
 }
 
+struct reader {
+    char good[256], bad[256];
+    size_t wrong;
+};
+
+static void *read_often(void *argument)
+{
+    struct reader *reader = argument;
+    for (size_t i = 0; i < 40; i++) {
+        dp_picture *picture = NULL;
+        reader->wrong += dp_picture_load(reader->good, 0, &picture, NULL) != DP_OK;
+        reader->wrong += !picture || picture->rgb[3 * 23] != 230;
+        dp_picture_free(&picture);
+        dp_error err;
+        reader->wrong += dp_picture_load(reader->bad, 0, &picture, &err) != DP_E_PICTURE || !strstr(err.message, "half.png: ");
+    }
+    return NULL;
+}
+
+static void many_threads(void **state)
+{
+    (void)state;
+    static uint8_t bytes[1 << 16];
+    static struct reader readers[4];
+    pthread_t threads[4];
+    size_t total = read_all(save(ramp(3), "whole.png", ""), bytes, sizeof bytes);
+    put("half.png", bytes, total - total / 3);
+    for (size_t i = 0; i < 4; i++) {
+        strcpy(readers[i].good, temporary_path("whole.png"));
+        strcpy(readers[i].bad, temporary_path("half.png"));
+        assert_int_equal(pthread_create(&threads[i], NULL, read_often, &readers[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(readers[i].wrong, 0);
+    }
+}
+
 /* A flipped byte must never crash; what it does to the pixels is the format's affair. */
 static void flipped_bytes(void **state)
 {
@@ -542,7 +581,7 @@ int main(void)
         cmocka_unit_test(cmyk),           cmocka_unit_test(profiles),     cmocka_unit_test(several_pages),
         cmocka_unit_test(not_pictures),   cmocka_unit_test(every_prefix), cmocka_unit_test(flipped_bytes),
         cmocka_unit_test(bomb),           cmocka_unit_test(write_and_read), cmocka_unit_test(full_disk),
-        cmocka_unit_test(resize_as_torch),
+        cmocka_unit_test(resize_as_torch), cmocka_unit_test(many_threads),
     };
     return cmocka_run_group_tests_name("picture", tests, NULL, NULL);
 }
