@@ -482,7 +482,8 @@ typedef struct dp_measures {
     double average_precision;  /* sum of (R_i - R_(i-1)) P_i, as scikit-learn's average_precision_score */
     double f1_max;
     double f1_threshold;       /* the smallest score that is called anomalous there; of several, the lowest */
-    double decision_threshold; /* a threshold for "above it" with the same calls: half way to the next lower score */
+    double decision_threshold; /* a threshold for "above it" with the same calls: half way to the next lower score, or a
+                                  millionth below where there is none */
     dp_confusion at_f1;
 } dp_measures;
 

@@ -72,9 +72,12 @@ dp_status dp_measure(const double *scores, const uint8_t *labels, size_t n, dp_m
     if (m.n_anomalous) {
         size_t at = 0;
         dp_steps_f1_max(steps, n_steps, &at);
-        double here = steps[at].score, lower = at + 1 < n_steps ? steps[at + 1].score : -(double)INFINITY;
-        double middle = lower + (here - lower) / 2;
-        m.decision_threshold = middle < here && isfinite(middle) ? middle : nextafter(here, -(double)INFINITY);
+        double here = steps[at].score, middle;
+        if (at + 1 < n_steps)
+            middle = steps[at + 1].score + (here - steps[at + 1].score) / 2;
+        else
+            middle = here - 1e-6 * (fabs(here) + 1e-6); /* far enough that printing it does not lose the difference */
+        m.decision_threshold = middle < here ? middle : nextafter(here, -(double)INFINITY);
     }
     dp_memory_free(steps);
     *measures = m;
