@@ -103,6 +103,7 @@ static void small_holes(void **state)
     post.max_hole = 2;
     check(MAP("333.3333", "313.3113", "333.3333"), post, 1, MAP("333.3333", "313.3113", "333.3333"));
     check(MAP("3133", "3333", "3333"), post, 1, MAP("3.33", "3333", "3333"));
+    check(MAP("33333", "31x33", "33333"), post, 1, MAP("33333", "3.x33", "33333"));
     /* A hole is closed by corners: the object hangs together over them. */
     check(MAP(".3.", "323", ".3."), post, 1, MAP(".3.", "323", ".3."));
     /* band: the core above high is a hole of the ring, and comes back whole. */
