@@ -357,6 +357,38 @@ DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t 
 /* Writes tokens [rows, cols, dim] as the single tensor `tokens` of a safetensors file, whole or not at all. */
 DP_API dp_status dp_tokens_save(const float *tokens, size_t rows, size_t cols, size_t dim, const char *path, dp_error *err);
 
+/* ----------------------------------------------------------------------------------------------------------- bench */
+
+typedef struct dp_bench_settings {
+    size_t height_px, width_px; /* multiples of the patch */
+    size_t repeat;              /* timed passes; 5 */
+    size_t warm_up;             /* passes before them; 1 */
+} dp_bench_settings;
+
+/* Where a pass spends its time; the names as dp_bench_stage_name gives them. */
+#define DP_BENCH_STAGES 8
+
+typedef struct dp_bench_result {
+    double median_s, min_s, max_s;      /* of one pass: a picture already in memory to its tokens */
+    size_t threads;
+    dp_precision precision;
+    dp_isa isa;
+    double gflop;                       /* arithmetic of one pass (a multiply-add counts two) */
+    double gflop_per_s;                 /* gflop / median_s */
+    double fma_bound_gflop_per_s;       /* fp32 multiply-adds in registers alone, all threads, measured between the passes */
+    double share_of_bound;              /* gflop_per_s / fma_bound_gflop_per_s; may pass 1 in int8 */
+    size_t peak_rss_bytes;              /* of the process so far */
+    size_t weights_bytes;               /* packed weights */
+    double stage_s[DP_BENCH_STAGES];    /* of the pass with the median time */
+} dp_bench_result;
+
+/* 784 x 784, 5 repeats, 1 to warm up. */
+DP_API void dp_bench_settings_init(dp_bench_settings *settings);
+/* "patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other"; static storage, NULL past the end. */
+DP_API const char *dp_bench_stage_name(size_t stage);
+/* Times the transformer on noise.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result, dp_error *err);
+
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
 typedef struct dp_bank_info {

@@ -2,7 +2,8 @@
 
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
 {
-    *kernels = (dp_vit_kernels){DP_ISA_C, dp_layernorm_f32_c, dp_swiglu_f32_c, dp_attention_f32_c};
+    *kernels = (dp_vit_kernels){DP_ISA_C, dp_layernorm_f32_c, dp_gelu_f32_c, dp_swiglu_f32_c, dp_attention_f32_c,
+                                dp_fma_rounds_f32_c};
 #if defined(__x86_64__)
     if (isa < DP_ISA_AVX2)
         return;

@@ -16,6 +16,8 @@
 #define DP_ATTENTION_SCRATCH                                                                                           \
     (DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
 
+#define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the accumulators in use */
+
 #define DP_LAYERNORM_EPS 1e-6f
 
 typedef struct dp_vit_kernels {
@@ -24,13 +26,18 @@ typedef struct dp_vit_kernels {
      * x [rows, ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim a multiple of 64. */
     void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
                       size_t ld_y);
-    /* u [rows, 2 * hidden] -> u[i, j] = silu(u[i, j]) * u[i, hidden + j] for j < hidden, in place. */
-    void (*swiglu)(float *u, size_t rows, size_t hidden);
+    /* y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)); x [rows, n], y [rows, ld_y] of which n columns are used. */
+    void (*gelu)(const float *x, size_t rows, size_t n, float *y, size_t ld_y);
+    /* y[i, j] = silu(u[i, j]) * u[i, hidden + j]; u [rows, 2 * hidden], y [rows, hidden]. */
+    void (*swiglu)(const float *u, size_t rows, size_t hidden, float *y);
     /* One head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :], where q already carries log2(e) / sqrt(64), so that the
      * softmax is a power of two.  q [n_queries, 64], n_queries <= DP_QUERY_BLOCK; k, v [n_keys, 64]; out
      * [n_queries, ld_out] of which 64 columns are written; scratch [DP_ATTENTION_SCRATCH]. */
     void (*attention)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
                       float *scratch);
+    /* rounds * DP_FMA_ROUND_FLOP of independent multiply-adds in registers; the sum of the results, so that none can be
+     * left out. */
+    float (*fma_rounds)(size_t rounds);
 } dp_vit_kernels;
 
 /* The table for a level that dp_isa_resolve has passed. */
@@ -38,9 +45,11 @@ void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
 
 void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
                         size_t ld_y);
-void dp_swiglu_f32_c(float *u, size_t rows, size_t hidden);
+void dp_gelu_f32_c(const float *x, size_t rows, size_t n, float *y, size_t ld_y);
+void dp_swiglu_f32_c(const float *u, size_t rows, size_t hidden, float *y);
 void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
                         size_t ld_out, float *scratch);
+float dp_fma_rounds_f32_c(size_t rounds);
 
 /* Each overwrites the slots its instruction set serves. */
 void dp_vit_kernels_avx2(dp_vit_kernels *kernels);

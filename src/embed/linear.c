@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -50,17 +49,16 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *md, size_t rows, size_t cols, si
 }
 
 /* packed NULL: oneDNN is free to choose the layout of the weights. */
-static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t rows, size_t ld_x, size_t ld_y,
+static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t rows,
                               const dnnl_memory_desc_t *packed, dnnl_primitive_desc_t *pd)
 {
     dnnl_memory_desc_t x, w, b, y;
     dnnl_dims_t dims = {(dnnl_dim_t)l->k, (dnnl_dim_t)l->group};
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t ops = NULL;
     dnnl_matmul_desc_t desc;
-    dnnl_status_t s = matrix(&x, rows, l->k, ld_x, 1);
+    dnnl_status_t s = matrix(&x, rows, l->k, l->k, 1);
     if (!s)
-        s = matrix(&y, rows, l->group, ld_y, 1);
+        s = matrix(&y, rows, l->group, l->group, 1);
     if (!s)
         s = matrix(&b, 1, l->group, l->group, 1);
     if (!s && packed)
@@ -73,18 +71,8 @@ static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t r
         s = dnnl_primitive_attr_create(&attr);
     if (!s)
         s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (!s && l->op != DP_LINEAR_PLAIN) {
-        s = dnnl_post_ops_create(&ops);
-        if (!s && l->op == DP_LINEAR_GELU)
-            s = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_gelu_erf, 0, 0);
-        if (!s && l->op == DP_LINEAR_ADD)
-            s = dnnl_post_ops_append_sum(ops, 1);
-        if (!s)
-            s = dnnl_primitive_attr_set_post_ops(attr, ops);
-    }
     if (!s)
         s = dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
-    dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     return s;
 }
@@ -120,7 +108,7 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const float
     dnnl_stream_t stream = NULL;
     dnnl_memory_desc_t from;
     const dnnl_memory_desc_t *to = NULL;
-    dnnl_status_t s = describe(l, engine, DP_TILE_ROWS, l->k, l->group, NULL, &pd);
+    dnnl_status_t s = describe(l, engine, DP_TILE_ROWS, NULL, &pd);
     if (!s)
         s = (to = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) ? dnnl_success : dnnl_unimplemented;
     if (!s)
@@ -140,10 +128,10 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const float
     return s;
 }
 
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, dp_linear_op op, size_t k, size_t n, const float *weights,
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, const float *weights,
                          const float *bias, dp_linear *linear, dp_error *err)
 {
-    dp_linear l = {.k = k, .n = n, .group = group_columns(n), .op = op, .backing = backing};
+    dp_linear l = {.k = k, .n = n, .group = group_columns(n), .backing = backing};
     l.n_groups = n / l.group;
     l.bias = dp_malloc(n, sizeof *l.bias);
     if (!l.bias)
@@ -208,7 +196,7 @@ typedef struct shape {
 } shape;
 
 struct dp_linear_plan {
-    size_t n_workers, ld_x, ld_y;
+    size_t n_workers;
     dp_linear like; /* shape only; its pointers are borrowed */
     dnnl_engine_t engine;
     dnnl_stream_t *streams; /* [n_workers] */
@@ -217,13 +205,13 @@ struct dp_linear_plan {
     atomic_bool failed;
 };
 
-dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers, size_t ld_x, size_t ld_y,
+dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers,
                               dp_linear_plan **out, dp_error *err)
 {
     dp_linear_plan *plan = dp_calloc(1, sizeof *plan);
     if (!plan)
         return dp_fail_memory(err, "a matrix product", sizeof *plan);
-    *plan = (dp_linear_plan){.n_workers = workers, .ld_x = ld_x, .ld_y = ld_y, .like = *linear, .engine = engine};
+    *plan = (dp_linear_plan){.n_workers = workers, .like = *linear, .engine = engine};
     if (linear->backing == DP_BACKING_ONEDNN) {
         plan->streams = dp_calloc(workers, sizeof(dnnl_stream_t));
         if (!plan->streams) {
@@ -296,7 +284,7 @@ static dnnl_status_t shape_make(const dp_linear_plan *plan, size_t rows, shape *
     const dnnl_memory_desc_t *packed = NULL, *x, *y, *scratchpad;
     dnnl_status_t status = dnnl_memory_get_memory_desc(plan->like.weights[0], &packed);
     if (!status)
-        status = describe(&plan->like, plan->engine, rows, plan->ld_x, plan->ld_y, packed, &pd);
+        status = describe(&plan->like, plan->engine, rows, packed, &pd);
     if (!status)
         status = dnnl_primitive_create(&s->primitive, pd);
     s->rows = rows;
@@ -347,9 +335,9 @@ bool dp_linear_plan_failed(const dp_linear_plan *plan)
 }
 
 /* The reference: double sums, one output at a time. */
-static void run_plain(const dp_linear_plan *plan, const dp_linear *l, size_t group, size_t rows, const float *x, float *y)
+static void run_plain(const dp_linear *l, size_t group, size_t rows, const float *x, float *y)
 {
-    for (size_t i = 0; i < rows; i++, x += plan->ld_x, y += plan->ld_y) {
+    for (size_t i = 0; i < rows; i++, x += l->k, y += l->group) {
         for (size_t j = 0; j < l->group; j++) {
             const float *w = l->plain + (group * l->group + j) * l->k;
             double part[4] = {0}, sum = l->bias[group * l->group + j];
@@ -360,9 +348,7 @@ static void run_plain(const dp_linear_plan *plan, const dp_linear *l, size_t gro
             for (; d < l->k; d++)
                 part[0] += (double)x[d] * w[d];
             sum += part[0] + part[1] + part[2] + part[3];
-            if (l->op == DP_LINEAR_GELU)
-                sum = sum / 2 * (1 + erf(sum * 0.70710678118654752));
-            y[j] = (float)(l->op == DP_LINEAR_ADD ? y[j] + sum : sum);
+            y[j] = (float)sum;
         }
     }
 }
@@ -371,7 +357,7 @@ void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_
                    size_t worker)
 {
     if (l->backing == DP_BACKING_PLAIN) {
-        run_plain(plan, l, group, rows, x, y);
+        run_plain(l, group, rows, x, y);
         return;
     }
     const shape *s = find_shape(plan, rows);

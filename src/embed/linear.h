@@ -1,8 +1,10 @@
 /* linear.h - the transformer's linear layers, on oneDNN's matrix product or, for the reference, in plain C.
  *
- * A layer computes y = op(x W^T + b), x [rows, k], W [n, k] as checkpoints hold it.  Its outputs are cut into groups of
+ * A layer computes y = x W^T + b, x [rows, k], W [n, k] as checkpoints hold it.  Its outputs are cut into groups of
  * columns, its rows by the caller into tiles: a (tile, group) pair is one task, computed on one thread by the same code
- * whichever thread takes it.  Weights are packed once, in the layout oneDNN likes best, and shared by all sessions. */
+ * whichever thread takes it.  Both operands of a task are dense (oneDNN's fast kernels take no other): a task writes to a
+ * small tile of its worker, which the caller carries on to where it belongs while it is in the cache (docs/speed.md has
+ * the figures of doing it with oneDNN's own post-ops and strides).  Weights are packed once, in the layout oneDNN likes best, and shared by all sessions. */
 #ifndef DP_EMBED_LINEAR_H
 #define DP_EMBED_LINEAR_H
 
@@ -14,18 +16,11 @@
 /* Rows of a tile: see dp_tiles. */
 #define DP_TILE_ROWS 112
 
-typedef enum dp_linear_op {
-    DP_LINEAR_PLAIN, /* y = x W^T + b */
-    DP_LINEAR_GELU,  /* y = gelu(x W^T + b), gelu(t) = t/2 (1 + erf(t / sqrt 2)) */
-    DP_LINEAR_ADD    /* y += x W^T + b: the residual */
-} dp_linear_op;
-
 /* How a layer's weights are held. */
 typedef enum dp_backing { DP_BACKING_PLAIN = 0, DP_BACKING_ONEDNN, DP_BACKINGS } dp_backing;
 
 typedef struct dp_linear {
     size_t k, n, group, n_groups; /* group: columns of a task, n = group * n_groups */
-    dp_linear_op op;
     dp_backing backing;
     float *bias;                  /* [n] */
     float *plain;                 /* [n, k], reference only */
@@ -34,7 +29,7 @@ typedef struct dp_linear {
 } dp_linear;
 
 /* Packs weights [n, k] and bias [n]; both are copied.  engine: used by DP_BACKING_ONEDNN and must outlive the layer. */
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, dp_linear_op op, size_t k, size_t n, const float *weights,
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, const float *weights,
                          const float *bias, dp_linear *linear, dp_error *err);
 void dp_linear_free(dp_linear *linear);
 /* Bytes of packed weights and bias. */
@@ -43,15 +38,14 @@ size_t dp_linear_bytes(const dp_linear *linear);
 /* What one session needs to run layers of one shape: primitives for the row counts it has met, operands for each worker. */
 typedef struct dp_linear_plan dp_linear_plan;
 
-/* linear stands for all layers of its shape and must outlive the plan.  ld_x, ld_y: row strides of the operands. */
-dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers, size_t ld_x, size_t ld_y,
+/* linear stands for all layers of its shape and must outlive the plan. */
+dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers,
                               dp_linear_plan **plan, dp_error *err);
 void dp_linear_plan_close(dp_linear_plan **plan);
 /* Makes sure that tiles of this many rows can be run; allocates only for a row count not met before.  Call it where
  * OpenMP is told to use one thread (inside a dp_pool run): oneDNN fixes its blocking by that. */
 dp_status dp_linear_plan_rows(dp_linear_plan *plan, size_t rows, dp_error *err);
-/* One task: columns [group * linear->group, ...) of a tile.  x points to the tile's first row, y to where the group's first
- * column of that row goes. */
+/* One task: columns [group * linear->group, ...) of a tile.  x [rows, k], y [rows, linear->group]. */
 void dp_linear_run(dp_linear_plan *plan, const dp_linear *linear, size_t group, size_t rows, const float *x, float *y,
                    size_t worker);
 /* Whether a task of this plan could not be run. */

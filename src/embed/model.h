@@ -11,7 +11,7 @@ typedef struct dp_block_weights {
     const float *norm1_weight, *norm1_bias, *norm2_weight, *norm2_bias; /* [dim] */
     dp_linear qkv;  /* [3 * dim, dim]; the rows of q carry log2(e) / sqrt(64) */
     dp_linear proj; /* [dim, dim]; carries LayerScale 1, adds to the residual */
-    dp_linear in;   /* [hidden, dim] with GELU, or [2 * hidden, dim] for SwiGLU */
+    dp_linear in;   /* [hidden, dim], or [2 * hidden, dim] for SwiGLU */
     dp_linear out;  /* [dim, hidden]; carries LayerScale 2, adds to the residual */
 } dp_block_weights;
 

@@ -13,6 +13,7 @@
  *     y      [n, dim]        normalised x, then what the attention returns
  *     q k v  [heads, n, 64]  each head in one piece, so that attention reads K and V straight through
  *     h      [n, inner]      patches (before the first block), then the MLP's hidden layer; inner = hidden, 2 hidden (SwiGLU)
+ *     gated  [n, hidden]     SwiGLU only: what goes into the MLP's second layer
  *     position [grid, dim]   interpolated for the last grid met
  *     scratch [workers, ...] one piece for each worker */
 #include "embed/session.h"
@@ -50,7 +51,7 @@ struct dp_session {
 
     /* workspace */
     size_t room_n; /* tokens there is room for */
-    float *x, *y, *q, *k, *v, *h;
+    float *x, *y, *q, *k, *v, *h, *gated;
     size_t position_rows, position_cols;
     float *position;
     float *scratch;
@@ -101,34 +102,22 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     if (status)
         goto fail;
     const dp_block_weights *block = &s->weights->blocks[0];
-    size_t ld_h = s->inner > s->patch_floats ? s->inner : s->patch_floats;
-    const struct {
-        const dp_linear *linear;
-        size_t ld_x, ld_y;
-    } shapes[PLANS] = {
-        [PLAN_PATCH] = {&s->weights->patch, s->patch_floats, s->dim},
-        [PLAN_QKV] = {&block->qkv, s->dim, block->qkv.group},
-        [PLAN_PROJ] = {&block->proj, s->dim, s->dim},
-        [PLAN_IN] = {&block->in, s->dim, s->inner},
-        [PLAN_OUT] = {&block->out, s->inner, s->dim},
-    };
+    const dp_linear *const shapes[PLANS] = {[PLAN_PATCH] = &s->weights->patch, [PLAN_QKV] = &block->qkv,
+                                            [PLAN_PROJ] = &block->proj, [PLAN_IN] = &block->in, [PLAN_OUT] = &block->out};
+    s->scratch_floats = DP_ATTENTION_SCRATCH; /* or the largest task's output */
     for (int i = 0; i < PLANS; i++) {
-        status = dp_linear_plan_open(shapes[i].linear, s->weights->engine, dp_pool_threads(s->pool), shapes[i].ld_x,
-                                     shapes[i].ld_y, &s->plans[i], err);
+        status = dp_linear_plan_open(shapes[i], s->weights->engine, dp_pool_threads(s->pool), &s->plans[i], err);
         if (status)
             goto fail;
+        size_t tile = 2 * DP_TILE_ROWS * shapes[i]->group;
+        s->scratch_floats = tile > s->scratch_floats ? tile : s->scratch_floats;
     }
-    /* the larger of one QKV task's output and the attention's scratch memory */
-    s->scratch_floats = (DP_TILE_ROWS * 2) * block->qkv.group;
-    if (s->scratch_floats < DP_ATTENTION_SCRATCH)
-        s->scratch_floats = DP_ATTENTION_SCRATCH;
     s->scratch_floats = (s->scratch_floats + 15) / 16 * 16;
     s->scratch = dp_malloc(dp_pool_threads(s->pool) * s->scratch_floats, sizeof(float));
     if (!s->scratch) {
         status = dp_fail_memory(err, "a session", dp_pool_threads(s->pool) * s->scratch_floats * sizeof(float));
         goto fail;
     }
-    (void)ld_h;
     *out = s;
     return DP_OK;
 fail:
@@ -138,7 +127,7 @@ fail:
 
 static void release_workspace(dp_session *s)
 {
-    float **const buffers[] = {&s->x, &s->y, &s->q, &s->k, &s->v, &s->h, &s->position};
+    float **const buffers[] = {&s->x, &s->y, &s->q, &s->k, &s->v, &s->h, &s->gated, &s->position};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         dp_memory_free(*buffers[i]);
         *buffers[i] = NULL;
@@ -188,6 +177,25 @@ const dp_run *dp_session_run(const dp_session *session)
 dp_stage_seconds *dp_session_stage_seconds(dp_session *session)
 {
     return &session->seconds;
+}
+
+size_t dp_session_weights_bytes(const dp_session *session)
+{
+    return session->weights->bytes;
+}
+
+const dp_vit_kernels *dp_session_kernels(const dp_session *session)
+{
+    return &session->kernels;
+}
+
+/* Two for each multiply-add of the matrix products and of the attention; nothing else is counted. */
+double dp_session_gflop(const dp_session *session, size_t height, size_t width)
+{
+    const dp_transformer *c = &session->model->checkpoint;
+    double cells = (double)(height / c->patch_px) * (double)(width / c->patch_px), n = cells + 1 + (double)c->registers;
+    double dim = (double)c->dim, linear = 4 * dim * dim + dim * (double)(session->inner + session->hidden);
+    return 1e-9 * (2 * cells * (double)session->patch_floats * dim + (double)c->depth * (2 * n * linear + 4 * n * n * dim));
 }
 
 void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
@@ -240,14 +248,37 @@ static void gather_patches(void *context, size_t index, size_t worker)
         }
 }
 
+/* One task of a layer: the worker's tile, [rows, group], and where it belongs. */
+typedef struct product {
+    const float *tile;
+    size_t begin, rows, column, columns;
+} product;
+
+static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_tiles *tiles, const float *x, size_t index,
+                        size_t worker)
+{
+    float *tile = s->scratch + worker * s->scratch_floats;
+    size_t group, begin, rows;
+    split(tiles, index, &group, &begin, &rows);
+    dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
+    return (product){tile, begin, rows, group * l->group, l->group};
+}
+
+/* x [., dim] += the product, its first row going to row `first`. */
+static void add_residual(dp_session *s, const product *p, size_t first)
+{
+    const float *from = p->tile;
+    float *to = s->x + (first + p->begin) * s->dim + p->column;
+    for (size_t i = 0; i < p->rows; i++, from += p->columns, to += s->dim)
+        for (size_t j = 0; j < p->columns; j++)
+            to[j] += from[j];
+}
+
 static void patch_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
-    size_t group, begin, rows, first = s->n - s->rows * s->cols;
-    split(&s->patch_tiles, index, &group, &begin, &rows);
-    const dp_linear *l = &s->weights->patch;
-    dp_linear_run(s->plans[PLAN_PATCH], l, group, rows, s->h + begin * s->patch_floats,
-                  s->x + (first + begin) * s->dim + group * l->group, worker);
+    product p = multiply(s, PLAN_PATCH, &s->weights->patch, &s->patch_tiles, s->h, index, worker);
+    add_residual(s, &p, s->n - s->rows * s->cols);
 }
 
 static void norm_task(void *context, size_t index, size_t worker)
@@ -262,17 +293,13 @@ static void norm_task(void *context, size_t index, size_t worker)
 static void qkv_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
-    size_t group, begin, rows;
-    split(&s->tiles, index, &group, &begin, &rows);
-    const dp_linear *l = &s->block->qkv;
-    float *tile = s->scratch + worker * s->scratch_floats;
-    dp_linear_run(s->plans[PLAN_QKV], l, group, rows, s->y + begin * s->dim, tile, worker);
-    for (size_t column = 0; column < l->group; column += HEAD) {
-        size_t at = group * l->group + column, head = at % s->dim / HEAD;
+    product p = multiply(s, PLAN_QKV, &s->block->qkv, &s->tiles, s->y, index, worker);
+    for (size_t column = 0; column < p.columns; column += HEAD) {
+        size_t at = p.column + column, head = at % s->dim / HEAD;
         float *part = at < s->dim ? s->q : at < 2 * s->dim ? s->k : s->v;
-        float *to = part + (head * s->n + begin) * HEAD;
-        for (size_t i = 0; i < rows; i++)
-            memcpy(to + i * HEAD, tile + i * l->group + column, HEAD * sizeof *to);
+        float *to = part + (head * s->n + p.begin) * HEAD;
+        for (size_t i = 0; i < p.rows; i++)
+            memcpy(to + i * HEAD, p.tile + i * p.columns + column, HEAD * sizeof *to);
     }
 }
 
@@ -293,35 +320,36 @@ static void attention_task(void *context, size_t index, size_t worker)
 static void proj_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
-    size_t group, begin, rows;
-    split(&s->tiles, index, &group, &begin, &rows);
-    const dp_linear *l = &s->block->proj;
-    dp_linear_run(s->plans[PLAN_PROJ], l, group, rows, s->y + begin * s->dim, s->x + begin * s->dim + group * l->group, worker);
+    product p = multiply(s, PLAN_PROJ, &s->block->proj, &s->tiles, s->y, index, worker);
+    add_residual(s, &p, 0);
 }
 
 static void in_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
-    size_t group, begin, rows;
-    split(&s->tiles, index, &group, &begin, &rows);
-    const dp_linear *l = &s->block->in;
-    dp_linear_run(s->plans[PLAN_IN], l, group, rows, s->y + begin * s->dim, s->h + begin * s->inner + group * l->group, worker);
+    product p = multiply(s, PLAN_IN, &s->block->in, &s->tiles, s->y, index, worker);
+    float *to = s->h + p.begin * s->inner + p.column;
+    if (!s->gated) {
+        s->kernels.gelu(p.tile, p.rows, p.columns, to, s->inner);
+        return;
+    }
+    for (size_t i = 0; i < p.rows; i++)
+        memcpy(to + i * s->inner, p.tile + i * p.columns, p.columns * sizeof *to);
 }
 
 static void swiglu_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
     (void)worker;
-    s->kernels.swiglu(s->h + dp_tile_begin(&s->tiles, index) * s->inner, dp_tile_rows(&s->tiles, index), s->hidden);
+    size_t begin = dp_tile_begin(&s->tiles, index);
+    s->kernels.swiglu(s->h + begin * s->inner, dp_tile_rows(&s->tiles, index), s->hidden, s->gated + begin * s->hidden);
 }
 
 static void out_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
-    size_t group, begin, rows;
-    split(&s->tiles, index, &group, &begin, &rows);
-    const dp_linear *l = &s->block->out;
-    dp_linear_run(s->plans[PLAN_OUT], l, group, rows, s->h + begin * s->inner, s->x + begin * s->dim + group * l->group, worker);
+    product p = multiply(s, PLAN_OUT, &s->block->out, &s->tiles, s->gated ? s->gated : s->h, index, worker);
+    add_residual(s, &p, 0);
 }
 
 /* -------------------------------------------------------------------------------------------------------- preparation */
@@ -348,7 +376,8 @@ static dp_status make_room(dp_session *s, dp_error *err)
     s->v = floats(n, s->dim, &bytes);
     s->h = floats(n, inner, &bytes);
     s->position = floats(n, s->dim, &bytes);
-    if (!s->x || !s->y || !s->q || !s->k || !s->v || !s->h || !s->position) {
+    s->gated = s->inner > s->hidden ? floats(n, s->hidden, &bytes) : NULL;
+    if ((s->inner > s->hidden && !s->gated) || !s->x || !s->y || !s->q || !s->k || !s->v || !s->h || !s->position) {
         release_workspace(s);
         return dp_fail(err, DP_E_MEMORY, "not enough memory for %zu tokens (%zu bytes)", n, bytes);
     }
@@ -446,7 +475,7 @@ static void run_block(dp_session *s, size_t index)
     run_stage(s, DP_STAGE_PROJ, s->tiles.count * b->proj.n_groups, proj_task);
     normalise(s, b->norm2_weight, b->norm2_bias, s->x, s->n, s->y, s->dim);
     run_stage(s, DP_STAGE_MLP_IN, s->tiles.count * b->in.n_groups, in_task);
-    if (s->model->checkpoint.swiglu)
+    if (s->gated)
         run_stage(s, DP_STAGE_MLP_IN, s->tiles.count, swiglu_task);
     run_stage(s, DP_STAGE_MLP_OUT, s->tiles.count * b->out.n_groups, out_task);
     if (s->watch)

@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "dinopatch.h"
+#include "embed/kernels.h"
 
 dp_pool *dp_session_pool(dp_session *session);
 dp_isa dp_session_isa(const dp_session *session);
@@ -35,5 +36,10 @@ dp_stage_seconds *dp_session_stage_seconds(dp_session *session);
  * NULL: none. */
 typedef void (*dp_block_fn)(void *user, int block, const float *x, size_t n_tokens, size_t dim);
 void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user);
+
+/* What dp_bench wants to know beyond that. */
+size_t dp_session_weights_bytes(const dp_session *session);
+double dp_session_gflop(const dp_session *session, size_t height, size_t width);
+const dp_vit_kernels *dp_session_kernels(const dp_session *session);
 
 #endif

@@ -8,6 +8,7 @@
 #define ISA(name) name##_avx2
 #define VL 8
 #define MR 4 /* 4 x 3 accumulators + 3 operands + 1 broadcast */
+#define VREG "x" /* constraint of a vector register in inline assembly */
 
 typedef __m256 vf;
 #define vload(p) _mm256_loadu_ps(p)

@@ -8,6 +8,7 @@
 #define ISA(name) name##_avx512
 #define VL 16 /* floats in a vector */
 #define MR 8  /* keys or channels of a register tile: 8 x 3 accumulators + 3 operands + 1 broadcast */
+#define VREG "v" /* constraint of a vector register in inline assembly */
 
 typedef __m512 vf;
 #define vload(p) _mm512_loadu_ps(p)

@@ -8,6 +8,7 @@
 #define ISA(name) name##_neon
 #define VL 4
 #define MR 8 /* 8 x 3 accumulators + 3 operands + 1 broadcast */
+#define VREG "w" /* constraint of a vector register in inline assembly */
 
 typedef float32x4_t vf;
 #define vload(p) vld1q_f32(p)

@@ -167,6 +167,38 @@ static void ISA(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size
     }
 }
 
+/* t/2 (1 + erf(t / sqrt 2)).  With z = |t| / sqrt 2 and w = 1 / (1 + 0.3275911 z),
+ *     erfc(z) = (a1 w + a2 w^2 + a3 w^3 + a4 w^4 + a5 w^5) e^(-z^2),  absolute error below 1.5e-7
+ * (Abramowitz and Stegun 7.1.26, after Hastings 1955).  The halved coefficients below give the normal distribution's tail
+ * h = erfc(z) / 2, and gelu(t) = max(t, 0) - |t| h: nothing is lost on the negative side. */
+static inline vf gelu_vector(vf t)
+{
+    vf zero = vset1(0), positive = vmax(zero, t), size = vsub(vadd(positive, positive), t); /* |t| */
+    vf w = vdiv(vset1(1), vfma(size, vset1(0.3275911f * 0.70710678f), vset1(1)));
+    vf h = vset1(0.5f * 1.061405429f);
+    h = vfma(h, w, vset1(0.5f * -1.453152027f));
+    h = vfma(h, w, vset1(0.5f * 1.421413741f));
+    h = vfma(h, w, vset1(0.5f * -0.284496736f));
+    h = vfma(h, w, vset1(0.5f * 0.254829592f));
+    h = vmul(vmul(h, w), exp2_vector(vmul(vmul(t, t), vset1(-0.72134752f))));
+    return vsub(positive, vmul(size, h));
+}
+
+static void ISA(dp_gelu_f32)(const float *x, size_t rows, size_t n, float *y, size_t ld_y)
+{
+    for (size_t i = 0; i < rows; i++, x += n, y += ld_y) {
+        size_t j = 0;
+        for (; j + VL <= n; j += VL)
+            vstore(y + j, gelu_vector(vload(x + j)));
+        if (j < n) {
+            float rest[VL] = {0};
+            memcpy(rest, x + j, (n - j) * sizeof *rest);
+            vstore(rest, gelu_vector(vload(rest)));
+            memcpy(y + j, rest, (n - j) * sizeof *rest);
+        }
+    }
+}
+
 static inline vf silu_times(vf gate, vf value)
 {
     /* silu(g) = g / (1 + 2^(-g log2 e)); beyond +-126 the quotient is g or a denormal number */
@@ -176,26 +208,47 @@ static inline vf silu_times(vf gate, vf value)
     return vmul(vdiv(gate, vadd(vset1(1), e)), value);
 }
 
-static void ISA(dp_swiglu_f32)(float *u, size_t rows, size_t hidden)
+static void ISA(dp_swiglu_f32)(const float *u, size_t rows, size_t hidden, float *y)
 {
-    for (size_t i = 0; i < rows; i++, u += 2 * hidden) {
+    for (size_t i = 0; i < rows; i++, u += 2 * hidden, y += hidden) {
         size_t j = 0;
         for (; j + VL <= hidden; j += VL)
-            vstore(u + j, silu_times(vload(u + j), vload(u + hidden + j)));
+            vstore(y + j, silu_times(vload(u + j), vload(u + hidden + j)));
         if (j < hidden) {
             float gate[VL] = {0}, value[VL] = {0};
             memcpy(gate, u + j, (hidden - j) * sizeof *gate);
             memcpy(value, u + hidden + j, (hidden - j) * sizeof *value);
             vstore(gate, silu_times(vload(gate), vload(value)));
-            memcpy(u + j, gate, (hidden - j) * sizeof *gate);
+            memcpy(y + j, gate, (hidden - j) * sizeof *gate);
         }
     }
+}
+
+#define CHAINS 12 /* more than latency times throughput of any machine in view, fewer than the registers */
+
+static float ISA(dp_fma_rounds_f32)(size_t rounds)
+{
+    vf a[CHAINS], factor = vset1(0.999f), step = vset1(1e-3f);
+    for (int i = 0; i < CHAINS; i++)
+        a[i] = vset1((float)i);
+    for (size_t r = 0; r < rounds * (DP_FMA_ROUND_FLOP / (2 * VL * CHAINS)); r++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) {
+            a[i] = vfma(a[i], factor, step);
+            __asm__ volatile("" : "+" VREG(a[i])); /* each is wanted, none may be reckoned ahead */
+        }
+    }
+    for (int i = 1; i < CHAINS; i++)
+        a[0] = vadd(a[0], a[i]);
+    return vsum(a[0]);
 }
 
 void ISA(dp_vit_kernels)(dp_vit_kernels *kernels)
 {
     kernels->layernorm = ISA(dp_layernorm_f32);
+    kernels->gelu = ISA(dp_gelu_f32);
     kernels->swiglu = ISA(dp_swiglu_f32);
     kernels->attention = ISA(dp_attention_f32);
+    kernels->fma_rounds = ISA(dp_fma_rounds_f32);
     kernels->isa = KERNEL_ISA;
 }

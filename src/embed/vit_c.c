@@ -19,11 +19,18 @@ void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, co
     }
 }
 
-void dp_swiglu_f32_c(float *u, size_t rows, size_t hidden)
+void dp_gelu_f32_c(const float *x, size_t rows, size_t n, float *y, size_t ld_y)
 {
-    for (size_t i = 0; i < rows; i++, u += 2 * hidden)
+    for (size_t i = 0; i < rows; i++, x += n, y += ld_y)
+        for (size_t j = 0; j < n; j++)
+            y[j] = (float)((double)x[j] / 2 * (1 + erf((double)x[j] * 0.70710678118654752)));
+}
+
+void dp_swiglu_f32_c(const float *u, size_t rows, size_t hidden, float *y)
+{
+    for (size_t i = 0; i < rows; i++, u += 2 * hidden, y += hidden)
         for (size_t j = 0; j < hidden; j++)
-            u[j] = (float)(u[j] / (1 + exp(-(double)u[j])) * u[hidden + j]);
+            y[j] = (float)(u[j] / (1 + exp(-(double)u[j])) * u[hidden + j]);
 }
 
 void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
@@ -50,4 +57,17 @@ void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n
         for (size_t d = 0; d < DP_HEAD_DIM; d++)
             out[d] = (float)(mixed[d] / sum);
     }
+}
+
+float dp_fma_rounds_f32_c(size_t rounds)
+{
+    float a[16], sum = 0;
+    for (size_t i = 0; i < 16; i++)
+        a[i] = (float)i;
+    for (size_t r = 0; r < rounds * (DP_FMA_ROUND_FLOP / 32); r++)
+        for (size_t i = 0; i < 16; i++)
+            a[i] = a[i] * 0.999f + 1e-3f;
+    for (size_t i = 0; i < 16; i++)
+        sum += a[i];
+    return sum;
 }
