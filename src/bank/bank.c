@@ -71,9 +71,11 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     memcpy(bank->model_sha256, spec->model_sha256, sizeof bank->model_sha256);
     bank->model_stand_in = spec->model_stand_in;
     bank->threshold = NAN;
-    /* Not zeroed: pages are taken as pictures come in. */
+    /* Not zeroed: pages are taken as pictures come in.  The large ones first, so that what cannot be had is known at once. */
     bank->features = bank->own_features = dp_malloc(places, spec->dim * sizeof(float));
-    bank->norms = bank->own_norms = dp_malloc(places, sizeof(float));
+    bank->norms = bank->own_norms = bank->features ? dp_malloc(places, sizeof(float)) : NULL;
+    if (!bank->norms)
+        goto no_memory;
     bank->valid = bank->own_valid = dp_calloc(places, 1);
     bank->names = dp_calloc(spec->capacity, sizeof *bank->names);
     bank->poses = dp_calloc(spec->capacity, sizeof *bank->poses);
@@ -81,13 +83,14 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
     bank->orientation = dp_calloc(spec->dim, sizeof *bank->orientation);
     bank->put = dp_calloc(bank->n_rows, 1);
-    if (!bank->features || !bank->norms || !bank->valid || !bank->names || !bank->poses || !bank->polarities
-        || !bank->loo_scores || !bank->orientation || !bank->put) {
-        dp_bank_close(&bank);
-        return dp_fail_memory(err, "the bank", bytes);
-    }
+    if (!bank->valid || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
+        || !bank->put)
+        goto no_memory;
     *out = bank;
     return DP_OK;
+no_memory:
+    dp_bank_close(&bank);
+    return dp_fail_memory(err, "the bank", bytes);
 }
 
 void dp_bank_close(dp_bank **bank_pointer)

@@ -1,0 +1,79 @@
+/* bank_fixture.h - random numbers that come back from the same seed, and banks made of them. */
+#ifndef DP_TESTS_BANK_FIXTURE_H
+#define DP_TESTS_BANK_FIXTURE_H
+
+#include "bank/bank.h"
+#include "base/memory.h"
+#include "test.h"
+
+/* In [-1, 1). */
+static inline float uniform(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (float)(*state >> 40) / 8388608.0f - 1;
+}
+
+static inline float *random_floats(size_t n, uint64_t *seed)
+{
+    float *x = dp_malloc(n, sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = uniform(seed);
+    return x;
+}
+
+/* Features [rows, cols, dim] and validity [rows, cols] of picture p as random_bank puts them: some cells not valid, cell 1 in none. */
+static inline void random_grid(size_t cells, size_t dim, uint64_t seed, float **features, uint8_t **valid)
+{
+    seed = seed * 7919 + 17;
+    *features = random_floats(cells * dim, &seed);
+    *valid = dp_malloc(cells, 1);
+    for (size_t i = 0; i < cells; i++)
+        (*valid)[i] = uniform(&seed) > -0.7f && i != 1;
+}
+
+static const char random_hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
+{
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.canvas_height_px = rows * 14;
+    recipe.canvas_width_px = cols * 14;
+    dp_bank_spec spec = {&recipe, rows, cols, dim, capacity, per, random_hash, false};
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_new(&spec, &bank, err));
+    return bank;
+}
+
+/* left_out: picture that is not put in (SIZE_MAX: none). */
+static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed,
+                                           size_t left_out)
+{
+    dp_bank *bank = empty_bank(rows, cols, dim, pictures + 1, per);
+    for (size_t p = 0; p < pictures; p++) {
+        if (p == left_out)
+            continue;
+        size_t index;
+        char name[32];
+        snprintf(name, sizeof name, "good/%03zu.png", p);
+        dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 100 + p, 200 + p};
+        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        for (size_t a = 0; a < per; a++) {
+            float *features;
+            uint8_t *valid;
+            random_grid(rows * cols, dim, seed * 1000 + p * 10 + a, &features, &valid);
+            assert_ok(dp_bank_put(bank, index, a, features, valid, err));
+            dp_memory_free(features);
+            dp_memory_free(valid);
+        }
+    }
+    assert_ok(dp_bank_finish(bank, err));
+    return bank;
+}
+
+static inline dp_bank *random_bank(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed)
+{
+    return random_bank_without(rows, cols, dim, pictures, per, seed, SIZE_MAX);
+}
+
+#endif

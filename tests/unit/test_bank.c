@@ -1,0 +1,436 @@
+/* Building a bank, leave-one-out, recipes and names as text. */
+#include "bank_fixture.h"
+
+#include "bank/distance.h"
+#include "bank/name_text.h"
+#include "bank/recipe_json.h"
+#include "bank/score.h"
+#include "polarity/orientation.h"
+
+#include <jansson.h>
+#include <math.h>
+
+/* ------------------------------------------------------------------------------------------------------------ building */
+
+static void rows_lie_where_they_should(void **state)
+{
+    (void)state;
+    const size_t rows = 3, cols = 4, dim = 5, pictures = 3, per = 2, cells = rows * cols;
+    dp_bank *bank = random_bank(rows, cols, dim, pictures, per, 1); /* has spare capacity */
+    assert_int_equal(bank->n_rows, pictures * per);
+    float back[60];
+    uint8_t valid_back[12];
+    for (size_t p = 0; p < pictures; p++) {
+        for (size_t a = 0; a < per; a++) {
+            float *features;
+            uint8_t *valid;
+            random_grid(cells, dim, 1000 + p * 10 + a, &features, &valid);
+            dp_bank_get(bank, p, a, back, valid_back);
+            assert_memory_equal(valid_back, valid, cells);
+            for (size_t cell = 0; cell < cells; cell++) {
+                const float *row = dp_bank_rows(bank, cell) + (p * per + a) * dim;
+                assert_memory_equal(row, back + cell * dim, dim * sizeof *row);
+                double square = 0;
+                for (size_t d = 0; d < dim; d++) {
+                    assert_true(row[d] == (valid[cell] ? features[cell * dim + d] : 0));
+                    square += (double)row[d] * row[d];
+                }
+                assert_float_equal(bank->norms[cell * bank->n_rows + p * per + a], sqrt(square), 1e-6);
+            }
+            dp_memory_free(features);
+            dp_memory_free(valid);
+        }
+    }
+    assert_ok(dp_bank_verify(bank, err));
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    assert_int_equal(info.n_rows, 6);
+    assert_int_equal(info.file_bytes, 0);
+    assert_true(isnan(info.threshold));
+    assert_string_equal(dp_bank_picture_name(bank, 2), "good/002.png");
+    assert_null(dp_bank_picture_name(bank, 3));
+    assert_true(isnan(dp_bank_picture_score(bank, 0)) && isnan(dp_bank_picture_score(bank, 3)));
+    dp_bank_close(&bank);
+    assert_null(bank);
+    dp_bank_close(&bank);
+    dp_bank_close(NULL);
+}
+
+static void wrong_use(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.canvas_height_px = recipe.canvas_width_px = 28;
+    dp_bank *bank = NULL;
+    dp_bank_spec spec = {&recipe, 2, 2, 3, 2, 1, random_hash, false};
+    dp_bank_spec wrong = spec;
+    wrong.dim = 0;
+    assert_fails(DP_E_ARGUMENT, "nothing in it", dp_bank_new(&wrong, &bank, err));
+    wrong = spec;
+    wrong.model_sha256 = "abc";
+    assert_fails(DP_E_ARGUMENT, "hexadecimal", dp_bank_new(&wrong, &bank, err));
+    wrong = spec;
+    wrong.grid_cols = 3;
+    assert_fails(DP_E_ARGUMENT, "square patches", dp_bank_new(&wrong, &bank, err));
+    wrong = spec;
+    wrong.capacity = SIZE_MAX / 2;
+    assert_fails(DP_E_MEMORY, "too large", dp_bank_new(&wrong, &bank, err));
+    wrong = spec;
+    wrong.capacity = (size_t)1 << 29;
+    wrong.dim = (size_t)1 << 20;
+    assert_fails(DP_E_MEMORY, "not enough memory", dp_bank_new(&wrong, &bank, err));
+    assert_null(bank);
+    size_t bytes;
+    assert_true(dp_bank_bytes(&spec, &bytes));
+    assert_int_equal(bytes, 4 * 2 * (3 * 4 + 4 + 1));
+    assert_false(dp_bank_bytes(&(dp_bank_spec){&recipe, SIZE_MAX, 3, 1, 1, 1, random_hash, false}, &bytes));
+
+    assert_ok(dp_bank_new(&spec, &bank, err));
+    assert_fails(DP_E_ARGUMENT, "no picture", dp_bank_finish(bank, err));
+    dp_pose pose = {0};
+    size_t index;
+    assert_ok(dp_bank_add_picture(bank, "one", &pose, &index, err));
+    assert_fails(DP_E_ARGUMENT, "one: has no features", dp_bank_finish(bank, err));
+    assert_fails(DP_E_ARGUMENT, "not finished", dp_bank_save(bank, temporary_path("unfinished"), err));
+    float features[12] = {0, 0, 0, NAN};
+    uint8_t valid[4] = {1, 1, 1, 1};
+    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_put(bank, 0, 0, features, valid, err));
+    features[3] = INFINITY;
+    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_put(bank, 0, 0, features, NULL, err));
+    valid[1] = 0;
+    assert_ok(dp_bank_put(bank, 0, 0, features, valid, err));
+    assert_ok(dp_bank_add_picture(bank, "two", &pose, &index, err));
+    assert_fails(DP_E_ARGUMENT, "room for 2", dp_bank_add_picture(bank, "three", &pose, &index, err));
+    assert_ok(dp_bank_put(bank, 1, 0, features, valid, err));
+    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_verify(bank, err));
+    dp_bank_close(&bank);
+}
+
+static void mirrored_picture(void **state)
+{
+    (void)state;
+    for (size_t cols = 3; cols <= 4; cols++) {
+        const size_t rows = 2, dim = 3, cells = rows * cols;
+        dp_bank *bank = random_bank(rows, cols, dim, 3, 2, 5);
+        float before[3][2][24], after[24], expected[24];
+        uint8_t valid_before[3][2][8], valid_after[8], valid_expected[8];
+        for (size_t p = 0; p < 3; p++)
+            for (size_t a = 0; a < 2; a++)
+                dp_bank_get(bank, p, a, before[p][a], valid_before[p][a]);
+        dp_bank_mirror_picture(bank, 1);
+        for (size_t p = 0; p < 3; p++) {
+            for (size_t a = 0; a < 2; a++) {
+                memcpy(expected, before[p][a], cells * dim * sizeof *expected);
+                memcpy(valid_expected, valid_before[p][a], cells);
+                if (p == 1)
+                    dp_grid_mirror(expected, valid_expected, rows, cols, dim);
+                dp_bank_get(bank, p, a, after, valid_after);
+                assert_memory_equal(after, expected, cells * dim * sizeof *expected);
+                assert_memory_equal(valid_after, valid_expected, cells);
+            }
+        }
+        assert_ok(dp_bank_verify(bank, err)); /* the norms went along */
+        dp_bank_close(&bank);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------- leave-one-out */
+
+/* Against banks that were built without the picture. */
+static void leave_one_out(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, cols, pictures, per, window, knn;
+        dp_metric metric;
+        dp_score score;
+    } cases[] = {
+        {5, 4, 3, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},     {5, 4, 4, 2, 0, 1, DP_METRIC_COSINE, DP_SCORE_MAX},
+        {6, 7, 5, 2, 1, 3, DP_METRIC_L2, DP_SCORE_MEAN},    {4, 3, 6, 1, DP_WINDOW_GLOBAL, 2, DP_METRIC_COSINE, DP_SCORE_TOP1P},
+        {2, 3, 130, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},   {11, 10, 3, 2, 2, 1, DP_METRIC_L2, DP_SCORE_MAX},
+        {1, 3, 2, 1, 0, 1, DP_METRIC_L2, DP_SCORE_TOP1P},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        size_t rows = cases[c].rows, cols = cases[c].cols, n = cases[c].pictures, per = cases[c].per, dim = 19, cells = rows * cols;
+        double first[130];
+        for (size_t threads = 1; threads <= 7; threads += 3) {
+            dp_bank *bank = random_bank(rows, cols, dim, n, per, c);
+            bank->recipe.window = cases[c].window;
+            bank->recipe.knn = cases[c].knn;
+            bank->recipe.metric = cases[c].metric;
+            bank->recipe.score = cases[c].score;
+            dp_pool *pool = NULL;
+            double false_alarms;
+            assert_ok(dp_pool_open(threads, &pool, err));
+            assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, &false_alarms, err));
+            dp_pool_close(&pool);
+            double largest = 0;
+            for (size_t p = 0; p < n; p++)
+                largest = fmax(largest, bank->loo_scores[p]);
+            if (n <= 99) {
+                assert_true(bank->threshold == largest);
+                assert_float_equal(false_alarms, 1 / (double)(n + 1), 1e-12);
+            }
+            if (threads > 1) {
+                assert_memory_equal(bank->loo_scores, first, n * sizeof *first);
+                dp_bank_close(&bank);
+                continue;
+            }
+            memcpy(first, bank->loo_scores, n * sizeof *first);
+            float *features = malloc(cells * dim * sizeof *features), *grid = malloc(cells * sizeof *grid),
+                  *scratch = malloc(cells * sizeof *scratch);
+            uint8_t *valid = malloc(cells), *grid_valid = malloc(cells);
+            dp_neighbour *nearest = malloc(cells * cases[c].knn * sizeof *nearest);
+            for (size_t p = 0; p < n; p++) {
+                dp_bank *without = random_bank_without(rows, cols, dim, n, per, c, p);
+                dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO};
+                dp_bank_get(bank, p, 0, features, valid);
+                assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+                double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
+                if (score != bank->loo_scores[p])
+                    fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p, bank->loo_scores[p], score);
+                dp_bank_close(&without);
+            }
+            free(features), free(grid), free(scratch), free(valid), free(grid_valid), free(nearest);
+            dp_bank_close(&bank);
+        }
+    }
+}
+
+static void one_picture_alone(void **state)
+{
+    (void)state;
+    dp_bank *bank = random_bank(3, 3, 4, 1, 2, 1);
+    double false_alarms;
+    bank->threshold = 5;
+    assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, &false_alarms, err));
+    assert_true(isnan(bank->threshold) && isnan(dp_bank_picture_score(bank, 0)) && false_alarms == 1);
+    dp_bank_close(&bank);
+}
+
+struct calls {
+    size_t n, last, stop_at;
+};
+
+static int count_calls(void *user, const char *stage, size_t done, size_t total)
+{
+    struct calls *calls = user;
+    assert_string_equal(stage, "leave one out");
+    assert_true(done > calls->last && done <= total);
+    calls->last = done;
+    if (done == total)
+        calls->stop_at += !calls->stop_at; /* all was done */
+    return ++calls->n == calls->stop_at && done < total;
+}
+
+static void leave_one_out_can_be_stopped(void **state)
+{
+    (void)state;
+    dp_bank *bank = random_bank(3, 3, 4, 70, 1, 1);
+    struct calls calls = {0};
+    dp_run run;
+    dp_run_init(&run);
+    run.progress = count_calls;
+    run.user = &calls;
+    assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, &run, NULL, err));
+    assert_int_equal(calls.last, 70 * 9);
+    assert_true(calls.n >= 2);
+    double kept = bank->threshold;
+    bank->threshold = 77;
+    calls = (struct calls){.stop_at = 1};
+    assert_fails(DP_E_CANCELLED, "stopped", dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, &run, NULL, err));
+    assert_int_equal(calls.n, 1);
+    assert_true(bank->threshold == 77 && kept != 77);
+    dp_bank_close(&bank);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- recipes */
+
+static void recipe_round_trip(void **state)
+{
+    (void)state;
+    uint64_t seed = 77;
+    for (int i = 0; i < 300; i++) {
+        dp_recipe recipe = {0}, back;
+        memset(&back, 0, sizeof back);
+        recipe.align = (dp_align)(i % 2);
+        recipe.blur_px = (size_t)(i % 7) + 1;
+        recipe.canny_low = 100 + 100 * (double)uniform(&seed) / 3;
+        recipe.canny_high = 300 + (double)uniform(&seed) / 7;
+        recipe.canny_auto = i % 3 == 0;
+        recipe.fill = 1.0 / 3 + i;
+        recipe.canvas_height_px = 14 * (size_t)(i + 1);
+        recipe.canvas_width_px = 28;
+        recipe.polarity = (dp_polarity)(i % 3);
+        recipe.n_layers = (size_t)i % (DP_MAX_LAYERS + 1);
+        for (size_t l = 0; l < recipe.n_layers; l++)
+            recipe.layers[l] = l * 3;
+        recipe.layer_mix = (dp_layer_mix)(i % 2);
+        recipe.precision = (dp_precision)(i / 2 % 2);
+        recipe.mirror = i % 5 == 0;
+        recipe.metric = (dp_metric)(i / 3 % 2);
+        recipe.window = i % 4 ? (size_t)i : DP_WINDOW_GLOBAL;
+        recipe.knn = (size_t)i + 1;
+        recipe.score = (dp_score)(i % 4);
+        recipe.fpr = 0.1 / (i + 1);
+        char *text = NULL;
+        assert_ok(dp_recipe_to_json(&recipe, &text, err));
+        assert_ok(dp_recipe_from_json(text, "f", &back, err));
+        assert_true(back.canny_low == recipe.canny_low && back.canny_high == recipe.canny_high && back.fill == recipe.fill
+                    && back.fpr == recipe.fpr);
+        assert_memory_equal(back.layers, recipe.layers, sizeof recipe.layers);
+        assert_true(back.align == recipe.align && back.blur_px == recipe.blur_px && back.canny_auto == recipe.canny_auto
+                    && back.canvas_height_px == recipe.canvas_height_px && back.canvas_width_px == recipe.canvas_width_px
+                    && back.polarity == recipe.polarity && back.n_layers == recipe.n_layers
+                    && back.layer_mix == recipe.layer_mix && back.precision == recipe.precision && back.mirror == recipe.mirror
+                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
+                    && back.score == recipe.score);
+        dp_memory_free(text);
+    }
+}
+
+static void recipe_names(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.fill = 0.5;
+    recipe.polarity = DP_POLARITY_MIRROR;
+    recipe.layers[0] = 3, recipe.layers[1] = 11, recipe.n_layers = 2;
+    recipe.fpr = 0.25;
+    char *text = NULL;
+    assert_ok(dp_recipe_to_json(&recipe, &text, err));
+    assert_string_equal(text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
+                              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
+                              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"mirror\":false,\"metric\":\"l2\","
+                              "\"window\":0,\"knn\":1,\"score\":\"p99\",\"fpr\":0.25}");
+    dp_memory_free(text);
+}
+
+/* The default recipe with one field replaced (value NULL: removed) must fail with that text. */
+static void reject(const char *field, const char *value, const char *text)
+{
+    dp_recipe recipe, untouched;
+    dp_recipe_init(&recipe);
+    memset(&untouched, 0x5a, sizeof untouched);
+    dp_recipe before = untouched;
+    char *good = NULL;
+    assert_ok(dp_recipe_to_json(&recipe, &good, err));
+    json_t *object = json_loads(good, 0, NULL);
+    if (value)
+        json_object_set_new(object, field, json_loads(value, JSON_DECODE_ANY, NULL));
+    else
+        json_object_del(object, field);
+    char *bad = json_dumps(object, 0);
+    assert_fails(DP_E_FORMAT, "file.bank: ", dp_recipe_from_json(bad, "file.bank", &untouched, err));
+    assert_fails(DP_E_FORMAT, text, dp_recipe_from_json(bad, "file.bank", &untouched, err));
+    assert_memory_equal(&untouched, &before, sizeof before);
+    free(bad);
+    json_decref(object);
+    dp_memory_free(good);
+}
+
+static void recipes_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"align", "blur_px", "canny_low", "canny_high", "canny_auto", "fill", "canvas_height_px",
+                                         "canvas_width_px", "polarity", "layers", "layer_mix", "precision", "mirror", "metric",
+                                         "window", "knn", "score", "fpr"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char missing[64];
+        snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
+        reject(fields[i], NULL, missing);
+        reject(fields[i], "null", fields[i]);
+        reject(fields[i], "{}", fields[i]);
+    }
+    reject("colour", "1", "'colour' is unknown");
+    reject("align", "\"PCA\"", "none of its choices");
+    reject("align", "0", "not a string");
+    reject("blur_px", "1.5", "whole number");
+    reject("blur_px", "-1", "between 1");
+    reject("blur_px", "0", "between 1");
+    reject("canny_low", "\"5\"", "not a number");
+    reject("canny_auto", "1", "true or false");
+    reject("layers", "3", "list of numbers");
+    reject("layers", "[1,\"2\"]", "whole number");
+    reject("layers", "[1,-2]", "between 0");
+    reject("layers", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]", "49 layers");
+    reject("window", "\"local\"", "global");
+    reject("window", "-1", "between 0");
+    reject("knn", "0", "between 1");
+    reject("knn", "9223372036854775807", "between 1");
+    reject("fpr", "1.5", "between 0 and 1");
+    dp_recipe recipe;
+    assert_fails(DP_E_FORMAT, "not JSON", dp_recipe_from_json("{", "f", &recipe, err));
+    assert_fails(DP_E_FORMAT, "not a JSON object", dp_recipe_from_json("[]", "f", &recipe, err));
+    assert_fails(DP_E_FORMAT, "not JSON", dp_recipe_from_json("{\"knn\":1,\"knn\":2}", "f", &recipe, err));
+    char *text = NULL;
+    dp_recipe_init(&recipe);
+    recipe.fpr = NAN;
+    assert_fails(DP_E_ARGUMENT, "'fpr'", dp_recipe_to_json(&recipe, &text, err));
+    dp_recipe_init(&recipe);
+    recipe.metric = (dp_metric)7;
+    assert_fails(DP_E_ARGUMENT, "'metric'", dp_recipe_to_json(&recipe, &text, err));
+    dp_recipe_init(&recipe);
+    recipe.n_layers = DP_MAX_LAYERS + 1;
+    assert_fails(DP_E_ARGUMENT, "layers", dp_recipe_to_json(&recipe, &text, err));
+    assert_null(text);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- names */
+
+static void check_name(const char *name)
+{
+    char *text = dp_name_to_text(name);
+    json_t *json = json_string(text); /* NULL where the text is not UTF-8 */
+    if (!json)
+        fail_msg("the text of a name is not UTF-8: %s", text);
+    json_decref(json);
+    int broken = 1;
+    char *back = dp_name_from_text(text, &broken);
+    assert_int_equal(broken, 0);
+    assert_string_equal(back, name);
+    dp_memory_free(back);
+    dp_memory_free(text);
+}
+
+static void names_of_any_bytes(void **state)
+{
+    (void)state;
+    char name[5] = {0};
+    for (int a = 1; a < 256; a++) {
+        for (int b = 0; b < 256; b++) { /* also the start of longer sequences, whole and broken */
+            name[0] = (char)a, name[1] = (char)b, name[2] = 0;
+            check_name(name);
+            name[2] = (char)0x80, name[3] = 0;
+            check_name(name);
+            name[3] = (char)0xbf;
+            check_name(name);
+        }
+    }
+    check_name("");
+    check_name("a\\x41\\\\ \"quoted\"\n\t\x7f");
+    char *text = dp_name_to_text("gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\xa9 \xff \\");
+    assert_string_equal(text, "gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\xa9 \\xff \\\\");
+    dp_memory_free(text);
+    static const char *const wrong[] = {"\\", "a\\y", "\\x", "\\x4", "\\x4g", "\\xAB", "\\x00", "\\n"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int broken = 0;
+        assert_null(dp_name_from_text(wrong[i], &broken));
+        assert_int_equal(broken, 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_lie_where_they_should), cmocka_unit_test(wrong_use),
+        cmocka_unit_test(mirrored_picture),           cmocka_unit_test(leave_one_out),
+        cmocka_unit_test(one_picture_alone),          cmocka_unit_test(leave_one_out_can_be_stopped),
+        cmocka_unit_test(recipe_round_trip),          cmocka_unit_test(recipe_names),
+        cmocka_unit_test(recipes_that_are_none),      cmocka_unit_test(names_of_any_bytes),
+    };
+    return cmocka_run_group_tests_name("bank", tests, NULL, NULL);
+}
