@@ -12,7 +12,6 @@
 #define SUM(v) sum(v)
 #define TILE_QUERIES 4
 #define TILE_ROWS 4
-#define STREAM_ROWS 8
 #define KERNEL_L2 dp_l2_f32_avx512
 #define KERNEL_DOT dp_dot_f32_avx512
 
