@@ -420,6 +420,7 @@ DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
 /* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
+DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture); /* NULL where there is no such picture */
 /* Reads every byte: DP_E_CORRUPT where the checksum does not hold, DP_E_NUMERIC where a feature is not finite. */
 DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
 

@@ -249,6 +249,11 @@ double dp_bank_picture_score(const dp_bank *bank, size_t picture)
     return picture < bank->n_pictures ? bank->loo_scores[picture] : NAN;
 }
 
+const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture)
+{
+    return picture < bank->n_pictures ? &bank->poses[picture] : NULL;
+}
+
 void dp_view_init(const dp_bank *bank, dp_view *view)
 {
     *view = (dp_view){

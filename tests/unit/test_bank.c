@@ -49,6 +49,8 @@ static void rows_lie_where_they_should(void **state)
     assert_true(isnan(info.threshold));
     assert_string_equal(dp_bank_picture_name(bank, 2), "good/002.png");
     assert_null(dp_bank_picture_name(bank, 3));
+    assert_true(dp_bank_picture_pose(bank, 2)->centre_x_px == 12.5);
+    assert_null(dp_bank_picture_pose(bank, 3));
     assert_true(isnan(dp_bank_picture_score(bank, 0)) && isnan(dp_bank_picture_score(bank, 3)));
     dp_bank_close(&bank);
     assert_null(bank);

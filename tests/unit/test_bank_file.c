@@ -378,6 +378,50 @@ static void values_that_lie(void **state)
     }
 }
 
+/* Random bytes anywhere, under a seal that holds: any answer will do, as long as nothing is read that is not there. */
+static void sealed_noise(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("noise.safetensors");
+    struct bytes good = good_file(), file = {malloc(good.n + 1), good.n};
+    uint64_t seed = 4, header;
+    size_t opened = 0;
+    memcpy(&header, good.data, 8);
+    for (int i = 0; i < 4000; i++) {
+        memcpy(file.data, good.data, good.n);
+        size_t n = 1 + (size_t)i % 3, reach = i % 2 ? (size_t)header : good.n - 8;
+        for (size_t k = 0; k < n; k++) {
+            size_t at = 8 + (size_t)((uniform(&seed) + 1) / 2 * (float)reach) % reach;
+            file.data[at] = i % 4 < 2 ? (unsigned char)('0' + i % 10) : (unsigned char)(uniform(&seed) * 128 + 128);
+        }
+        dp_safetensors *parsed = NULL;
+        bool whole = dp_safetensors_parse(file.data, file.n, "x", &parsed, NULL) == DP_OK;
+        whole = whole && dp_safetensors_find(parsed, "features") && dp_safetensors_find(parsed, "seal")
+                && dp_safetensors_find(parsed, "features")->data < dp_safetensors_find(parsed, "seal")->data;
+        dp_safetensors_close(&parsed);
+        if (!whole)
+            continue;
+        reseal(&file);
+        write_file(path, file.data, file.n);
+        dp_bank *back = NULL;
+        dp_error err;
+        if (dp_bank_open(path, &back, &err) == DP_OK) {
+            opened++;
+            dp_bank_verify(back, &err);
+            float features[30];
+            uint8_t valid[6];
+            for (size_t p = 0; p < back->n_pictures && dp_bank_cells(back) == 6 && back->dim == 5; p++)
+                dp_bank_get(back, p, 0, features, valid);
+            dp_bank_close(&back);
+        } else {
+            assert_non_null(strstr(err.message, "noise.safetensors: "));
+        }
+    }
+    assert_true(opened > 100);
+    free(file.data);
+    free(good.data);
+}
+
 /* Other safetensors files, and one tensor too many. */
 static void other_files(void **state)
 {
@@ -423,7 +467,7 @@ int main(void)
         cmocka_unit_test(full_disk),     cmocka_unit_test(every_prefix),
         cmocka_unit_test(every_flip),    cmocka_unit_test(damaged_block),
         cmocka_unit_test(headers_that_lie), cmocka_unit_test(values_that_lie),
-        cmocka_unit_test(other_files),
+        cmocka_unit_test(sealed_noise),  cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests_name("bank_file", tests, NULL, NULL);
 }
