@@ -396,6 +396,7 @@ typedef struct dp_bank_info {
     size_t n_pictures;               /* nominal pictures */
     size_t n_rows;                   /* feature rows at each location: pictures times augmentations */
     double threshold;                /* NaN: none */
+    const char *model_path;          /* absolute path of the checkpoint at the time of fitting; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;

@@ -70,6 +70,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->recipe = *spec->recipe;
     memcpy(bank->model_sha256, spec->model_sha256, sizeof bank->model_sha256);
     bank->model_stand_in = spec->model_stand_in;
+    bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->threshold = NAN;
     /* Not zeroed: pages are taken as pictures come in.  The large ones first, so that what cannot be had is known at once. */
     bank->features = bank->own_features = dp_malloc(places, spec->dim * sizeof(float));
@@ -84,7 +85,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->orientation = dp_calloc(spec->dim, sizeof *bank->orientation);
     bank->put = dp_calloc(bank->n_rows, 1);
     if (!bank->valid || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
-        || !bank->put)
+        || !bank->put || !bank->model_path)
         goto no_memory;
     *out = bank;
     return DP_OK;
@@ -109,6 +110,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_memory_free(bank->loo_scores);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->put);
+    dp_memory_free(bank->model_path);
     dp_memory_free(bank->path);
     dp_safetensors_close(&bank->file);
     dp_memory_free(bank);
@@ -232,6 +234,7 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .n_pictures = bank->n_pictures,
         .n_rows = bank->n_rows,
         .threshold = bank->threshold,
+        .model_path = bank->model_path,
         .model_stand_in = bank->model_stand_in,
         .recipe = bank->recipe,
         .file_bytes = bank->file ? dp_safetensors_bytes(bank->file).bytes : 0,
@@ -260,6 +263,7 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .metric = bank->recipe.metric,
         .window = bank->recipe.window,
         .knn = bank->recipe.knn,
+        .post = bank->recipe.post,
         .score = bank->recipe.score,
         .threshold = bank->threshold,
     };

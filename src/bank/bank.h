@@ -29,6 +29,7 @@ struct dp_bank {
     float *orientation;      /* [dim] reference of the polarity; zeros: none */
     double threshold;        /* NaN: none */
     dp_recipe recipe;        /* canvas sizes as they were used, never "auto" */
+    char *model_path;        /* absolute path of the checkpoint when the bank was made; empty: not known */
     char model_sha256[65];
     bool model_stand_in;
 
@@ -60,6 +61,7 @@ typedef struct dp_bank_spec {
     size_t grid_rows, grid_cols, dim;
     size_t capacity;                 /* most pictures that will be added */
     size_t rows_per_picture;         /* 1, and 1 more for each augmentation */
+    const char *model_path;          /* where the checkpoint lies, any bytes, copied; NULL: not known */
     const char *model_sha256;        /* 64 lower-case hexadecimal digits */
     bool model_stand_in;
 } dp_bank_spec;
@@ -83,6 +85,11 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
 void dp_bank_set_orientation(dp_bank *bank, const float *reference);
 /* Closes the gaps that unused capacity leaves.  Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put). */
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
+/* Leave-one-out scores [n_pictures] of a bank's pictures, scored as the view says: each picture's own row searched in the bank
+ * without any row of that picture.  NaN where there is no other picture.  view->threshold is not read.  run (may be NULL):
+ * progress is called, stage "leave one out".  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
+                                       double *scores, dp_error *err);
 /* Fills loo_scores and threshold: each picture's own row searched in the bank without any row of that picture, with the
  * recipe's metric, window, knn and score; then dp_threshold_first with the recipe's fpr.
  * false_alarms (may be NULL): see dp_threshold_first.  run (may be NULL): progress is called, stage "leave one out".

@@ -46,6 +46,17 @@ static size_t block_count(size_t bytes)
     return bytes / BLOCK_BYTES + (bytes % BLOCK_BYTES != 0);
 }
 
+static size_t feature_bytes(const dp_bank *bank)
+{
+    return dp_bank_cells(bank) * bank->n_rows * bank->dim * sizeof(float);
+}
+
+/* For dp_pool_open: all processors, but one where the work is over before a second has started. */
+static size_t threads_for(const dp_bank *bank)
+{
+    return feature_bytes(bank) < 8 * BLOCK_BYTES ? 1 : 0;
+}
+
 /* Digests of the blocks of the features, made or compared. */
 struct blocks {
     const unsigned char *data;
@@ -87,10 +98,10 @@ static void block_task(void *context, size_t index, size_t worker)
 static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
 {
     const char *name = bank->path ? bank->path : "the bank";
-    size_t bytes = dp_bank_cells(bank) * bank->n_rows * bank->dim * sizeof(float), n = block_count(bytes);
+    size_t bytes = feature_bytes(bank), n = block_count(bytes);
     struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n};
     dp_pool *pool = NULL;
-    dp_status status = dp_pool_open(0, &pool, err);
+    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
         return status;
     dp_pool_run(pool, n, block_task, &blocks);
@@ -124,7 +135,7 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
 {
     struct norms norms = {bank, SIZE_MAX};
     dp_pool *pool = NULL;
-    dp_status status = dp_pool_open(0, &pool, err);
+    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
         return status;
     dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
@@ -141,7 +152,7 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
 static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 {
     size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
-    size_t blocks = block_count(rows * cols * bank->n_rows * bank->dim * sizeof(float));
+    size_t blocks = block_count(feature_bytes(bank));
     const dp_tensor described[N_TENSORS] = {
         [FEATURES] = {"features", DP_DTYPE_F32, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
         [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
@@ -200,19 +211,23 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
     dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
     if (status)
         return status;
-    char *names = names_to_json(bank);
+    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path);
     snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
     const dp_key_value metadata[] = {
         {FORMAT_KEY, FORMAT_VERSION},
         {"recipe", recipe},
         {"pictures", names},
         {"rows_per_picture", rows},
+        {"model_path", model_path},
         {"model_sha256", bank->model_sha256},
         {"model_stand_in", bank->model_stand_in ? "true" : "false"},
     };
-    status = names ? dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header, bytes, err)
-                   : dp_fail_memory(err, path, 0);
+    if (names && model_path)
+        status = dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header, bytes, err);
+    else
+        status = dp_fail_memory(err, path, 0);
     dp_memory_free(recipe);
+    dp_memory_free(model_path);
     free(names);
     return status;
 }
@@ -328,7 +343,8 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     const char *recipe = metadata(bank, "recipe", err), *names = recipe ? metadata(bank, "pictures", err) : NULL;
     const char *rows = names ? metadata(bank, "rows_per_picture", err) : NULL;
     const char *hash = rows ? metadata(bank, "model_sha256", err) : NULL;
-    const char *stand_in = hash ? metadata(bank, "model_stand_in", err) : NULL;
+    const char *model_path = hash ? metadata(bank, "model_path", err) : NULL;
+    const char *stand_in = model_path ? metadata(bank, "model_stand_in", err) : NULL;
     if (!stand_in)
         return DP_E_FORMAT;
     dp_status status = dp_recipe_from_json(recipe, bank->path, &bank->recipe, err);
@@ -342,6 +358,11 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (!dp_bank_is_sha256(hash))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->path);
     memcpy(bank->model_sha256, hash, sizeof bank->model_sha256);
+    int broken = 0;
+    bank->model_path = dp_name_from_text(model_path, &broken);
+    if (!bank->model_path)
+        return broken ? dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_path' is broken", bank->path)
+                      : dp_fail_memory(err, bank->path, strlen(model_path));
     if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->path);
     bank->model_stand_in = strcmp(stand_in, "true") == 0;

@@ -30,25 +30,23 @@ static int report(void *user, size_t done, size_t total)
     return reporter->run->progress(reporter->run->user, "leave one out", reporter->done_before + done, reporter->total);
 }
 
-dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
+                                       double *scores, dp_error *err)
 {
-    const dp_recipe *recipe = &bank->recipe;
     size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count;
-    dp_search search = {recipe->metric, recipe->window, recipe->knn, DP_NO_PICTURE, isa};
+    dp_search search = {view->metric, view->window, view->knn, DP_NO_PICTURE, isa};
     dp_status status = DP_OK;
     dp_neighbour *nearest = NULL;
     float *grid = NULL;
     uint8_t *valid = NULL;
-    double *scores = NULL;
     if (dp_mul_size(cells, chunk, &count)) {
         size_t neighbours;
-        nearest = dp_mul_size(count, recipe->knn, &neighbours) ? dp_malloc(neighbours, sizeof *nearest) : NULL;
+        nearest = dp_mul_size(count, view->knn, &neighbours) ? dp_malloc(neighbours, sizeof *nearest) : NULL;
         grid = dp_malloc(count + cells, sizeof *grid); /* one map more for dp_score_cells to rearrange */
         valid = dp_malloc(count, 1);
-        scores = dp_malloc(bank->n_pictures, sizeof *scores);
     }
-    if (!nearest || !grid || !valid || !scores) {
-        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * recipe->knn * sizeof *nearest);
+    if (!nearest || !grid || !valid) {
+        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * view->knn * sizeof *nearest);
         goto done;
     }
     for (size_t first = 0; first < bank->n_pictures; first += chunk) {
@@ -58,15 +56,27 @@ dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const 
         if (status)
             goto done;
         for (size_t p = 0; p < n; p++)
-            scores[first + p] = dp_score_cells(recipe->score, grid + p * cells, valid + p * cells, cells, grid + chunk * cells);
+            scores[first + p] = dp_score_cells(view->score, grid + p * cells, valid + p * cells, cells, grid + chunk * cells);
     }
-    status = dp_threshold_first(scores, bank->n_pictures, recipe->fpr, &bank->threshold, false_alarms, err);
-    for (size_t p = 0; !status && p < bank->n_pictures; p++)
-        bank->loo_scores[p] = scores[p];
 done:
     dp_memory_free(nearest);
     dp_memory_free(grid);
     dp_memory_free(valid);
+    return status;
+}
+
+dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+{
+    dp_view view;
+    dp_view_init(bank, &view);
+    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
+    if (!scores)
+        return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
+    dp_status status = dp_bank_leave_one_out_scores(bank, &view, isa, pool, run, scores, err);
+    if (!status)
+        status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, &bank->threshold, false_alarms, err);
+    for (size_t p = 0; !status && p < bank->n_pictures; p++)
+        bank->loo_scores[p] = scores[p];
     dp_memory_free(scores);
     return status;
 }

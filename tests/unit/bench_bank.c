@@ -77,7 +77,9 @@ int main(int argc, char **argv)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
-    dp_bank_spec spec = {&recipe, rows, cols, dim, pictures, per, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 1};
+    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = rows, .grid_cols = cols, .dim = dim, .capacity = pictures,
+                         .rows_per_picture = per,
+                         .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     dp_bank *bank = NULL;
     dp_pool *pool = NULL;
     if (dp_pool_open(sizes[5], &pool, &err) || dp_bank_new(&spec, &bank, &err))

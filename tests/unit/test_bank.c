@@ -65,7 +65,8 @@ static void wrong_use(void **state)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = recipe.canvas_width_px = 28;
     dp_bank *bank = NULL;
-    dp_bank_spec spec = {&recipe, 2, 2, 3, 2, 1, random_hash, false};
+    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 2, .grid_cols = 2, .dim = 3, .capacity = 2, .rows_per_picture = 1,
+                         .model_sha256 = random_hash};
     dp_bank_spec wrong = spec;
     wrong.dim = 0;
     assert_fails(DP_E_ARGUMENT, "nothing in it", dp_bank_new(&wrong, &bank, err));
@@ -88,7 +89,9 @@ static void wrong_use(void **state)
     size_t bytes;
     assert_true(dp_bank_bytes(&spec, &bytes));
     assert_int_equal(bytes, 4 * 2 * (3 * 4 + 4 + 1));
-    assert_false(dp_bank_bytes(&(dp_bank_spec){&recipe, SIZE_MAX, 3, 1, 1, 1, random_hash, false}, &bytes));
+    wrong = spec;
+    wrong.grid_rows = SIZE_MAX;
+    assert_false(dp_bank_bytes(&wrong, &bytes));
 
     assert_ok(dp_bank_new(&spec, &bank, err));
     assert_fails(DP_E_ARGUMENT, "no picture", dp_bank_finish(bank, err));
@@ -203,6 +206,29 @@ static void leave_one_out(void **state)
     }
 }
 
+/* Scores by another view leave the bank as it is. */
+static void scores_by_another_view(void **state)
+{
+    (void)state;
+    dp_bank *bank = random_bank(5, 6, 7, 6, 2, 3);
+    dp_view view;
+    dp_view_init(bank, &view);
+    view.window = 1;
+    view.knn = 2;
+    view.metric = DP_METRIC_COSINE;
+    view.score = DP_SCORE_MAX;
+    double scores[6];
+    assert_ok(dp_bank_leave_one_out_scores(bank, &view, DP_ISA_AUTO, NULL, NULL, scores, err));
+    assert_true(isnan(bank->threshold) && isnan(bank->loo_scores[0]));
+    bank->recipe.window = 1;
+    bank->recipe.knn = 2;
+    bank->recipe.metric = DP_METRIC_COSINE;
+    bank->recipe.score = DP_SCORE_MAX;
+    assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+    assert_memory_equal(scores, bank->loo_scores, sizeof scores);
+    dp_bank_close(&bank);
+}
+
 static void one_picture_alone(void **state)
 {
     (void)state;
@@ -277,6 +303,14 @@ static void recipe_round_trip(void **state)
         recipe.metric = (dp_metric)(i / 3 % 2);
         recipe.window = i % 4 ? (size_t)i : DP_WINDOW_GLOBAL;
         recipe.knn = (size_t)i + 1;
+        recipe.post.reading = (dp_reading)(i % 3);
+        recipe.post.low = 1.0 / (i + 3);
+        recipe.post.high = 2.0 / (i + 3);
+        recipe.post.min_object = (size_t)i;
+        recipe.post.max_hole = 2 * (size_t)i;
+        recipe.post.unit = (dp_unit)(i / 2 % 2);
+        recipe.post.gaussian = i / 9.0;
+        recipe.post.median = (size_t)(i % 16) * 2 + 1;
         recipe.score = (dp_score)(i % 4);
         recipe.fpr = 0.1 / (i + 1);
         char *text = NULL;
@@ -291,6 +325,10 @@ static void recipe_round_trip(void **state)
                     && back.layer_mix == recipe.layer_mix && back.precision == recipe.precision && back.mirror == recipe.mirror
                     && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
                     && back.score == recipe.score);
+        assert_true(back.post.reading == recipe.post.reading && back.post.low == recipe.post.low
+                    && back.post.high == recipe.post.high && back.post.min_object == recipe.post.min_object
+                    && back.post.max_hole == recipe.post.max_hole && back.post.unit == recipe.post.unit
+                    && back.post.gaussian == recipe.post.gaussian && back.post.median == recipe.post.median);
         dp_memory_free(text);
     }
 }
@@ -309,7 +347,9 @@ static void recipe_names(void **state)
     assert_string_equal(text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
                               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
                               "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"mirror\":false,\"metric\":\"l2\","
-                              "\"window\":0,\"knn\":1,\"score\":\"p99\",\"fpr\":0.25}");
+                              "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
+                              "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
+                              "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
     dp_memory_free(text);
 }
 
@@ -341,7 +381,8 @@ static void recipes_that_are_none(void **state)
     (void)state;
     static const char *const fields[] = {"align", "blur_px", "canny_low", "canny_high", "canny_auto", "fill", "canvas_height_px",
                                          "canvas_width_px", "polarity", "layers", "layer_mix", "precision", "mirror", "metric",
-                                         "window", "knn", "score", "fpr"};
+                                         "window", "knn", "post.reading", "post.low", "post.high", "post.min_object",
+                                         "post.max_hole", "post.unit", "post.gaussian", "post.median", "score", "fpr"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char missing[64];
         snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
@@ -432,7 +473,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_lie_where_they_should), cmocka_unit_test(wrong_use),
         cmocka_unit_test(mirrored_picture),           cmocka_unit_test(leave_one_out),
-        cmocka_unit_test(one_picture_alone),          cmocka_unit_test(leave_one_out_can_be_stopped),
+        cmocka_unit_test(scores_by_another_view),     cmocka_unit_test(one_picture_alone),
+        cmocka_unit_test(leave_one_out_can_be_stopped),
         cmocka_unit_test(recipe_round_trip),          cmocka_unit_test(recipe_names),
         cmocka_unit_test(recipes_that_are_none),      cmocka_unit_test(names_of_any_bytes),
     };

@@ -46,6 +46,8 @@ static dp_bank *full_bank(void)
     bank->model_stand_in = true;
     bank->recipe.window = DP_WINDOW_GLOBAL;
     bank->recipe.metric = DP_METRIC_COSINE;
+    bank->recipe.post.low = 0.25;
+    bank->recipe.post.min_object = 3;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     bank->loo_scores[2] = NAN;
     dp_memory_free(bank->names[0]);
@@ -73,6 +75,7 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
     assert_memory_equal(a->orientation, b->orientation, a->dim * sizeof(float));
     assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
+    assert_string_equal(a->model_path, b->model_path);
     assert_string_equal(a->model_sha256, b->model_sha256);
     assert_int_equal(a->model_stand_in, b->model_stand_in);
     assert_true(a->recipe.window == b->recipe.window && a->recipe.metric == b->recipe.metric && a->recipe.fill == b->recipe.fill);
@@ -96,6 +99,7 @@ static void round_trip(void **state)
     assert_true(info.threshold == bank->threshold && info.recipe.window == DP_WINDOW_GLOBAL);
     dp_view view;
     dp_view_init(back, &view);
+    assert_true(view.post.low == 0.25 && view.post.min_object == 3);
     assert_true(view.metric == DP_METRIC_COSINE && view.window == DP_WINDOW_GLOBAL && view.knn == 1
                 && view.score == bank->recipe.score && view.threshold == bank->threshold);
     assert_int_equal((uintptr_t)back->features % 64, 0);
@@ -217,18 +221,15 @@ static void damaged_block(void **state)
 {
     (void)state;
     const char *path = temporary_path("blocks.safetensors"), *copy = temporary_path("copy.safetensors");
-    dp_bank *bank = random_bank(8, 8, 96, 100, 1, 3), *back = NULL; /* 2.3 blocks */
+    dp_bank *bank = random_bank(8, 8, 96, 400, 1, 3), *back = NULL; /* 9.4 blocks: several threads */
     assert_ok(dp_bank_save(bank, path, err));
     struct bytes file = read_file(path);
-    size_t start = file.n - ((size_t)64 * 100 * 96 * 4);
-    for (size_t i = 8; i < file.n; i++) { /* the data begins behind the header */
-        if (!memcmp(file.data + i, bank->features, 64)) {
-            start = i;
-            break;
-        }
-    }
-    const size_t at[] = {0, (1 << 20) - 1, 1 << 20, (2 << 20) + 5, 64 * 100 * 96 * 4 - 1};
-    const char *const named[] = {"block 0 of 3", "block 0 of 3", "block 1 of 3", "block 2 of 3", "block 2 of 3"};
+    uint64_t start;
+    memcpy(&start, file.data, 8); /* features are the first tensor behind the header */
+    start += 8;
+    assert_memory_equal(file.data + start, bank->features, 64);
+    const size_t at[] = {0, (1 << 20) - 1, 1 << 20, (2 << 20) + 5, 64 * 400 * 96 * 4 - 1};
+    const char *const named[] = {"block 0 of 10", "block 0 of 10", "block 1 of 10", "block 2 of 10", "block 9 of 10"};
     for (size_t k = 0; k < 5; k++) {
         file.data[start + at[k]] ^= 2;
         write_file(path, file.data, file.n);
@@ -323,6 +324,8 @@ static void headers_that_lie(void **state)
     header_lie("\"recipe\"", "\"recipi\"", "'recipe' is missing");
     header_lie("\"pictures\"", "\"pictured\"", "'pictures' is missing");
     header_lie("\"model_sha256\"", "\"model_sha255\"", "'model_sha256' is missing");
+    header_lie("\"model_path\"", "\"model_pat_\"", "'model_path' is missing");
+    header_lie("/models/d\\\\xff", "/models/d\\\\xg0", "'model_path' is broken");
     header_lie("0123456789abcdef", "0123456789ABCDEF", "no SHA-256");
     header_lie("\"model_stand_in\":\"false\"", "\"model_stand_in\":\"fal5e\"", "neither true nor false");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"3\"", "6 rows at each cell where 3 pictures with 3 rows");
