@@ -1,4 +1,5 @@
 #include "embed/kernels.h"
+#include "embed/int8.h"
 
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
 {
@@ -16,4 +17,16 @@ void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
         return;
     dp_vit_kernels_neon(kernels);
 #endif
+}
+
+bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa)
+{
+#if defined(__x86_64__)
+    if (isa >= DP_ISA_AVX512_VNNI) {
+        dp_int8_kernels_avx512vnni(kernels);
+        return true;
+    }
+#endif
+    (void)kernels, (void)isa;
+    return false;
 }

@@ -17,13 +17,20 @@
 #define DP_TILE_ROWS 112
 
 /* How a layer's weights are held. */
-typedef enum dp_backing { DP_BACKING_PLAIN = 0, DP_BACKING_ONEDNN, DP_BACKINGS } dp_backing;
+typedef enum dp_backing {
+    DP_BACKING_PLAIN = 0, /* float, rows as they are */
+    DP_BACKING_ONEDNN,    /* float, packed */
+    DP_BACKING_INT8,      /* 8-bit, packed: see int8.h */
+    DP_BACKINGS
+} dp_backing;
 
 typedef struct dp_linear {
     size_t k, n, group, n_groups; /* group: columns of a task, n = group * n_groups */
     dp_backing backing;
     float *bias;                  /* [n] */
     float *plain;                 /* [n, k], reference only */
+    float *scale;                 /* [n] of the weights' rows, INT8 only */
+    int32_t *correction;          /* [n] 128 * the sum of a row's bytes, INT8 only */
     dnnl_memory_t *weights;       /* [n_groups] packed, oneDNN only */
     dnnl_memory_t *bias_memory;   /* [n_groups] views of bias */
 } dp_linear;
@@ -45,8 +52,9 @@ void dp_linear_plan_close(dp_linear_plan **plan);
 /* Makes sure that tiles of this many rows can be run; allocates only for a row count not met before.  Call it where
  * OpenMP is told to use one thread (inside a dp_pool run): oneDNN fixes its blocking by that. */
 dp_status dp_linear_plan_rows(dp_linear_plan *plan, size_t rows, dp_error *err);
-/* One task: columns [group * linear->group, ...) of a tile.  x [rows, k], y [rows, linear->group]. */
-void dp_linear_run(dp_linear_plan *plan, const dp_linear *linear, size_t group, size_t rows, const float *x, float *y,
+/* One task: columns [group * linear->group, ...) of a tile.  x [rows, k], y [rows, linear->group].  INT8: x holds bytes, y
+ * int32 sums without bias (int8.h says what is left to do). */
+void dp_linear_run(dp_linear_plan *plan, const dp_linear *linear, size_t group, size_t rows, const void *x, void *y,
                    size_t worker);
 /* Whether a task of this plan could not be run. */
 bool dp_linear_plan_failed(const dp_linear_plan *plan);

@@ -177,9 +177,9 @@ static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor
     return status;
 }
 
-static dp_status pack(packer *p, size_t k, size_t n, dp_linear *linear, dp_error *err)
+static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_linear *linear, dp_error *err)
 {
-    dp_status status = dp_linear_pack(p->backing, p->engine, k, n, p->matrix, p->bias, linear, err);
+    dp_status status = dp_linear_pack(backing, p->engine, k, n, p->matrix, p->bias, linear, err);
     p->bytes += status ? 0 : dp_linear_bytes(linear);
     return status;
 }
@@ -205,7 +205,7 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     if (!status)
         status = scale_rows(p, dim, dim, NULL, Q_SCALE, NULL, err);
     if (!status)
-        status = pack(p, dim, 3 * dim, &w->qkv, err);
+        status = pack(p, p->backing, dim, 3 * dim, &w->qkv, err);
 
     float *room = p->bias + dim; /* the bias in use ends before it */
     if (!status)
@@ -213,18 +213,18 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     if (!status && c->layer_scale)
         status = scale_rows(p, dim, dim, role[DP_B_SCALE1], 0, room, err);
     if (!status)
-        status = pack(p, dim, dim, &w->proj, err);
+        status = pack(p, p->backing, dim, dim, &w->proj, err);
 
     if (!status)
         status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], 0, dim, err);
     if (!status)
-        status = pack(p, dim, inner, &w->in, err);
+        status = pack(p, p->backing, dim, inner, &w->in, err);
 
     if (!status)
         status = read_rows(p, role[DP_B_OUT_W], role[DP_B_OUT_B], 0, c->hidden, err);
     if (!status && c->layer_scale)
         status = scale_rows(p, dim, c->hidden, role[DP_B_SCALE2], 0, room, err);
-    return status ? status : pack(p, c->hidden, dim, &w->out, err);
+    return status ? status : pack(p, p->backing, c->hidden, dim, &w->out, err);
 }
 
 /* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
@@ -245,7 +245,7 @@ static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights 
     largest = largest > dim * widest ? largest : dim * widest;
     largest = largest > dim * patch ? largest : dim * patch;
     w->backing = backing;
-    if (backing == DP_BACKING_ONEDNN && dnnl_engine_create(&w->engine, dnnl_cpu, 0))
+    if (backing != DP_BACKING_PLAIN && dnnl_engine_create(&w->engine, dnnl_cpu, 0))
         return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN finds no processor to run on");
     packer p = {.c = c, .backing = backing, .engine = w->engine};
     p.matrix = dp_malloc(largest, sizeof *p.matrix);
@@ -265,7 +265,7 @@ static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights 
     if (!status)
         status = read_rows(&p, c->role[DP_G_PATCH_W], c->role[DP_G_PATCH_B], 0, patch, err);
     if (!status)
-        status = pack(&p, patch, dim, &w->patch, err);
+        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, &w->patch, err);
     for (size_t i = 0; i < c->depth && !status; i++)
         status = pack_block(&p, i, &w->blocks[i], w->norms + i * 4 * dim, err);
     w->bytes = p.bytes;

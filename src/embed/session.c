@@ -14,12 +14,15 @@
  *     q k v  [heads, n, 64]  each head in one piece, so that attention reads K and V straight through
  *     h      [n, inner]      patches (before the first block), then the MLP's hidden layer; inner = hidden, 2 hidden (SwiGLU)
  *     gated  [n, hidden]     SwiGLU only: what goes into the MLP's second layer
+ *     a8     [n, max(dim, hidden)]  bytes of the activations that go into the next product, int8 only
+ *     k8 v8  [heads, n4, 64] bytes of K and V, with their scales (int8.h), int8 only
  *     position [grid, dim]   interpolated for the last grid met
  *     scratch [workers, ...] one piece for each worker */
 #include "embed/session.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "embed/int8.h"
 #include "embed/kernels.h"
 #include "embed/model.h"
 #include "embed/position.h"
@@ -29,6 +32,7 @@
 #include <time.h>
 
 #define HEAD DP_HEAD_DIM
+#define ROWS_AT_ONCE 32 /* of a task that goes row by row */
 
 enum { PLAN_PATCH, PLAN_QKV, PLAN_PROJ, PLAN_IN, PLAN_OUT, PLANS };
 
@@ -40,6 +44,8 @@ struct dp_session {
     dp_isa isa;
     dp_pool *pool;
     dp_vit_kernels kernels;
+    dp_int8_kernels int8;
+    bool bytes; /* computes in int8 */
     dp_linear_plan *plans[PLANS];
     size_t dim, heads, inner, hidden, patch_floats;
 
@@ -52,6 +58,12 @@ struct dp_session {
     /* workspace */
     size_t room_n; /* tokens there is room for */
     float *x, *y, *q, *k, *v, *h, *gated;
+    uint8_t *a8;       /* int8 only: what follows */
+    float *a8_scale;
+    dp_int8_head *prepared;
+    int8_t *k8, *v8;
+    float *k8_scale, *v8_scale;
+    int32_t *k8_start;
     size_t position_rows, position_cols;
     float *position;
     float *scratch;
@@ -87,10 +99,6 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     s->inner = c->swiglu ? 2 * c->hidden : c->hidden;
     s->patch_floats = 3 * c->patch_px * c->patch_px;
     dp_status status;
-    if (precision != DP_FP32) {
-        status = dp_fail(err, DP_E_UNSUPPORTED, "precision int8 is not built in");
-        goto fail;
-    }
     status = dp_isa_resolve(s->run.isa, &s->isa, err);
     if (status)
         goto fail;
@@ -98,7 +106,11 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     status = dp_pool_open(s->run.threads, &s->pool, err);
     if (status)
         goto fail;
-    status = dp_model_weights(model, s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN, &s->weights, err);
+    s->bytes = precision == DP_INT8 && c->hidden % 8 == 0 && dp_int8_kernels_init(&s->int8, s->isa);
+    if (precision == DP_INT8 && !s->bytes && s->run.log)
+        s->run.log(s->run.user, DP_LOG_WARNING, "int8 was asked for, but this machine has no VNNI: computing in fp32");
+    dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
+    status = dp_model_weights(model, backing, &s->weights, err);
     if (status)
         goto fail;
     const dp_block_weights *block = &s->weights->blocks[0];
@@ -127,11 +139,15 @@ fail:
 
 static void release_workspace(dp_session *s)
 {
-    float **const buffers[] = {&s->x, &s->y, &s->q, &s->k, &s->v, &s->h, &s->gated, &s->position};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        dp_memory_free(*buffers[i]);
-        *buffers[i] = NULL;
-    }
+    void *const buffers[] = {s->x,  s->y,        s->q,        s->k,  s->v,  s->h,        s->gated,    s->position,
+                             s->a8, s->a8_scale, s->prepared, s->k8, s->v8, s->k8_scale, s->v8_scale, s->k8_start};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        dp_memory_free(buffers[i]);
+    s->x = s->y = s->q = s->k = s->v = s->h = s->gated = s->position = s->a8_scale = s->k8_scale = s->v8_scale = NULL;
+    s->a8 = NULL;
+    s->prepared = NULL;
+    s->k8 = s->v8 = NULL;
+    s->k8_start = NULL;
     s->room_n = s->position_rows = s->position_cols = 0;
 }
 
@@ -260,8 +276,31 @@ static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_ti
     float *tile = s->scratch + worker * s->scratch_floats;
     size_t group, begin, rows;
     split(tiles, index, &group, &begin, &rows);
-    dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
+    if (l->backing == DP_BACKING_INT8) {
+        size_t column = group * l->group;
+        dp_linear_run(s->plans[plan], l, group, rows, s->a8 + begin * l->k, tile, worker);
+        s->int8.dequantise(tile, rows, l->group, s->a8_scale + begin, l->scale + column, l->correction + column, l->bias + column);
+    } else {
+        dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
+    }
     return (product){tile, begin, rows, group * l->group, l->group};
+}
+
+/* s->from [., ld_from] to bytes in a8, for the product that follows. */
+static void quantise_task(void *context, size_t index, size_t worker)
+{
+    dp_session *s = context;
+    (void)worker;
+    size_t begin = index * ROWS_AT_ONCE, rows = s->n - begin < ROWS_AT_ONCE ? s->n - begin : ROWS_AT_ONCE;
+    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8 + begin * s->ld_from, s->a8_scale + begin);
+}
+
+static void prepare_head_task(void *context, size_t index, size_t worker)
+{
+    dp_session *s = context;
+    (void)worker;
+    size_t base = index * s->n * HEAD;
+    s->int8.prepare_head(s->k + base, s->v + base, s->n, &s->prepared[index]);
 }
 
 /* x [., dim] += the product, its first row going to row `first`. */
@@ -285,7 +324,7 @@ static void norm_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
     (void)worker;
-    size_t begin = index * DP_TILE_ROWS, rows = s->count - begin < DP_TILE_ROWS ? s->count - begin : DP_TILE_ROWS;
+    size_t begin = index * ROWS_AT_ONCE, rows = s->count - begin < ROWS_AT_ONCE ? s->count - begin : ROWS_AT_ONCE;
     s->kernels.layernorm(s->from + begin * s->ld_from, s->ld_from, rows, s->dim, s->norm_weight, s->norm_bias,
                          s->to + begin * s->ld_to, s->ld_to);
 }
@@ -313,6 +352,11 @@ static void attention_task(void *context, size_t index, size_t worker)
     dp_session *s = context;
     size_t head = index / query_blocks(s), begin = index % query_blocks(s) * DP_QUERY_BLOCK;
     size_t rows = s->n - begin < DP_QUERY_BLOCK ? s->n - begin : DP_QUERY_BLOCK, base = head * s->n * HEAD;
+    if (s->bytes) {
+        s->int8.attention(s->q + base + begin * HEAD, &s->prepared[head], rows, s->n, s->y + begin * s->dim + head * HEAD, s->dim,
+                          s->scratch + worker * s->scratch_floats);
+        return;
+    }
     s->kernels.attention(s->q + base + begin * HEAD, s->k + base, s->v + base, rows, s->n, s->y + begin * s->dim + head * HEAD,
                          s->dim, s->scratch + worker * s->scratch_floats);
 }
@@ -354,13 +398,38 @@ static void out_task(void *context, size_t index, size_t worker)
 
 /* -------------------------------------------------------------------------------------------------------- preparation */
 
-static float *floats(size_t a, size_t b, size_t *bytes)
+/* a * b elements; counts the bytes and whether all went well. */
+struct room {
+    size_t bytes;
+    bool short_of_memory;
+};
+
+static void *reserve(struct room *room, size_t a, size_t b, size_t element)
 {
-    size_t count;
-    if (!dp_mul_size(a, b, &count))
-        return NULL;
-    *bytes += count * sizeof(float);
-    return dp_malloc(count, sizeof(float));
+    size_t count, bytes;
+    void *memory = NULL;
+    if (dp_mul_size(a, b, &count) && dp_mul_size(count, element, &bytes)) {
+        room->bytes += bytes;
+        memory = dp_malloc(count, element);
+    }
+    room->short_of_memory |= !memory;
+    return memory;
+}
+
+static void reserve_int8(dp_session *s, struct room *room, size_t n)
+{
+    size_t n4 = (n + 3) / 4 * 4;
+    s->a8 = reserve(room, n, s->hidden > s->dim ? s->hidden : s->dim, 1);
+    s->a8_scale = reserve(room, n, 1, sizeof(float));
+    s->prepared = reserve(room, s->heads, 1, sizeof *s->prepared);
+    s->k8 = reserve(room, n4, s->dim, 1);
+    s->v8 = reserve(room, n4, s->dim, 1);
+    s->k8_scale = reserve(room, n4, s->heads, sizeof(float));
+    s->k8_start = reserve(room, n4, s->heads, sizeof(int32_t));
+    s->v8_scale = reserve(room, s->dim, 1, sizeof(float));
+    for (size_t head = 0; !room->short_of_memory && head < s->heads; head++)
+        s->prepared[head] = (dp_int8_head){s->k8 + head * n4 * HEAD, s->k8_scale + head * n4, s->k8_start + head * n4,
+                                           s->v8 + head * n4 * HEAD, s->v8_scale + head * HEAD};
 }
 
 static dp_status make_room(dp_session *s, dp_error *err)
@@ -368,18 +437,22 @@ static dp_status make_room(dp_session *s, dp_error *err)
     if (s->n <= s->room_n)
         return DP_OK;
     release_workspace(s);
-    size_t n = s->n, bytes = 0, inner = s->inner > s->patch_floats ? s->inner : s->patch_floats;
-    s->x = floats(n, s->dim, &bytes);
-    s->y = floats(n, s->dim, &bytes);
-    s->q = floats(n, s->dim, &bytes);
-    s->k = floats(n, s->dim, &bytes);
-    s->v = floats(n, s->dim, &bytes);
-    s->h = floats(n, inner, &bytes);
-    s->position = floats(n, s->dim, &bytes);
-    s->gated = s->inner > s->hidden ? floats(n, s->hidden, &bytes) : NULL;
-    if ((s->inner > s->hidden && !s->gated) || !s->x || !s->y || !s->q || !s->k || !s->v || !s->h || !s->position) {
+    struct room room = {0};
+    size_t n = s->n, inner = s->inner > s->patch_floats ? s->inner : s->patch_floats;
+    s->x = reserve(&room, n, s->dim, sizeof(float));
+    s->y = reserve(&room, n, s->dim, sizeof(float));
+    s->q = reserve(&room, n, s->dim, sizeof(float));
+    s->k = reserve(&room, n, s->dim, sizeof(float));
+    s->v = reserve(&room, n, s->dim, sizeof(float));
+    s->h = reserve(&room, n, inner, sizeof(float));
+    s->position = reserve(&room, n, s->dim, sizeof(float));
+    if (s->inner > s->hidden)
+        s->gated = reserve(&room, n, s->hidden, sizeof(float));
+    if (s->bytes)
+        reserve_int8(s, &room, n);
+    if (room.short_of_memory) {
         release_workspace(s);
-        return dp_fail(err, DP_E_MEMORY, "not enough memory for %zu tokens (%zu bytes)", n, bytes);
+        return dp_fail(err, DP_E_MEMORY, "not enough memory for %zu tokens (%zu bytes)", n, room.bytes);
     }
     s->room_n = n;
     return DP_OK;
@@ -449,7 +522,7 @@ static void normalise(dp_session *s, const float *weight, const float *bias, con
     s->count = count;
     s->to = to;
     s->ld_to = ld_to;
-    run_stage(s, DP_STAGE_NORM, (count + DP_TILE_ROWS - 1) / DP_TILE_ROWS, norm_task);
+    run_stage(s, DP_STAGE_NORM, (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, norm_task);
 }
 
 static void embed_patches(dp_session *s)
@@ -466,17 +539,33 @@ static void embed_patches(dp_session *s)
         s->watch(s->watch_user, -1, s->x, s->n, s->dim);
 }
 
+/* What goes into the next product, as bytes where the session computes in int8. */
+static void quantise(dp_session *s, dp_stage stage, const float *from, size_t columns)
+{
+    if (!s->bytes)
+        return;
+    s->from = from;
+    s->ld_from = columns;
+    run_stage(s, stage, (s->n + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, quantise_task);
+}
+
 static void run_block(dp_session *s, size_t index)
 {
     const dp_block_weights *b = s->block = &s->weights->blocks[index];
     normalise(s, b->norm1_weight, b->norm1_bias, s->x, s->n, s->y, s->dim);
+    quantise(s, DP_STAGE_NORM, s->y, s->dim);
     run_stage(s, DP_STAGE_QKV, s->tiles.count * b->qkv.n_groups, qkv_task);
+    if (s->bytes)
+        run_stage(s, DP_STAGE_ATTENTION, s->heads, prepare_head_task);
     run_stage(s, DP_STAGE_ATTENTION, query_blocks(s) * s->heads, attention_task);
+    quantise(s, DP_STAGE_PROJ, s->y, s->dim);
     run_stage(s, DP_STAGE_PROJ, s->tiles.count * b->proj.n_groups, proj_task);
     normalise(s, b->norm2_weight, b->norm2_bias, s->x, s->n, s->y, s->dim);
+    quantise(s, DP_STAGE_NORM, s->y, s->dim);
     run_stage(s, DP_STAGE_MLP_IN, s->tiles.count * b->in.n_groups, in_task);
     if (s->gated)
         run_stage(s, DP_STAGE_MLP_IN, s->tiles.count, swiglu_task);
+    quantise(s, DP_STAGE_MLP_OUT, s->gated ? s->gated : s->h, s->hidden);
     run_stage(s, DP_STAGE_MLP_OUT, s->tiles.count * b->out.n_groups, out_task);
     if (s->watch)
         s->watch(s->watch_user, (int)index, s->x, s->n, s->dim);
