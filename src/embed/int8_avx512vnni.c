@@ -42,42 +42,43 @@ static inline __m512 exp2_short(__m512 x)
     return _mm512_scalef_ps(p, n);
 }
 
-static inline float largest_magnitude(const float *x, size_t n)
+static inline __mmask16 lanes(size_t left)
 {
-    __m512 top = _mm512_setzero_ps();
-    for (size_t j = 0; j < n; j += 16) {
-        __mmask16 in = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
-        top = _mm512_max_ps(top, _mm512_abs_ps(_mm512_maskz_loadu_ps(in, x + j)));
-    }
-    return _mm512_reduce_max_ps(top);
+    return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
 }
 
-static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t n, uint8_t *q, float *scale)
+static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t n, uint8_t *q, float *scale, float *offset)
 {
     for (size_t i = 0; i < rows; i++, x += n, q += n) {
-        float largest = largest_magnitude(x, n);
-        scale[i] = largest > 0 ? largest / 127 : 1;
-        __m512 by = _mm512_set1_ps(1 / scale[i]);
+        __m512 low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
         for (size_t j = 0; j < n; j += 16) {
-            __mmask16 in = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
-            __m512i value = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(in, x + j), by));
-            value = _mm512_add_epi32(value, _mm512_set1_epi32(128));
-            _mm512_mask_cvtepi32_storeu_epi8(q + j, in, value);
+            __m512 value = _mm512_maskz_loadu_ps(lanes(n - j), x + j);
+            low = _mm512_min_ps(low, value);
+            high = _mm512_max_ps(high, value);
+        }
+        offset[i] = _mm512_reduce_min_ps(low);
+        float range = _mm512_reduce_max_ps(high) - offset[i];
+        scale[i] = range > 0 ? range / 255 : 1;
+        __m512 by = _mm512_set1_ps(1 / scale[i]), from = _mm512_set1_ps(offset[i]);
+        for (size_t j = 0; j < n; j += 16) {
+            __m512 value = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes(n - j), x + j), from), by);
+            _mm512_mask_cvtusepi32_storeu_epi8(q + j, lanes(n - j), _mm512_cvtps_epi32(value));
         }
     }
 }
 
-static void dp_dequantise_i8_avx512vnni(void *tile, size_t rows, size_t n, const float *row_scale, const float *column_scale,
-                                        const int32_t *correction, const float *bias)
+static void dp_dequantise_i8_avx512vnni(void *tile, size_t rows, size_t n, const float *row_scale, const float *row_offset,
+                                        const float *column_scale, const float *column_sum, const float *bias)
 {
     float *y = tile;
     for (size_t i = 0; i < rows; i++, y += n) {
-        __m512 by = _mm512_set1_ps(row_scale[i]);
+        __m512 by = _mm512_set1_ps(row_scale[i]), from = _mm512_set1_ps(row_offset[i]);
         for (size_t j = 0; j < n; j += 16) {
-            __mmask16 in = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
-            __m512i sum = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(in, y + j), _mm512_maskz_loadu_epi32(in, correction + j));
+            __mmask16 in = lanes(n - j);
+            __m512 base = _mm512_fmadd_ps(from, _mm512_maskz_loadu_ps(in, column_sum + j), _mm512_maskz_loadu_ps(in, bias + j));
             __m512 factor = _mm512_mul_ps(by, _mm512_maskz_loadu_ps(in, column_scale + j));
-            _mm512_mask_storeu_ps(y + j, in, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, _mm512_maskz_loadu_ps(in, bias + j)));
+            __m512 sum = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(in, y + j));
+            _mm512_mask_storeu_ps(y + j, in, _mm512_fmadd_ps(sum, factor, base));
         }
     }
 }
@@ -224,16 +225,26 @@ static inline void probabilities(const float *st, size_t n_keys, const __m512 to
         }
 }
 
+/* round(q / scale) + 128: the 128 comes off through k_start. */
 static void quantise_queries(const float *q, size_t n_queries, uint8_t *qt, float *q_scale)
 {
     memset(qt, 128, DP_HEAD_DIM * PANEL);
     for (size_t i = 0; i < PANEL; i++)
         q_scale[i] = 1;
-    for (size_t i = 0; i < n_queries; i++) {
+    for (size_t i = 0; i < n_queries; i++, q += DP_HEAD_DIM) {
         uint8_t bytes[DP_HEAD_DIM];
-        dp_quantise_i8_avx512vnni(q + i * DP_HEAD_DIM, 1, DP_HEAD_DIM, bytes, &q_scale[i]);
+        __m512 top = _mm512_setzero_ps();
+        for (size_t d = 0; d < DP_HEAD_DIM; d += 16)
+            top = _mm512_max_ps(top, _mm512_abs_ps(_mm512_loadu_ps(q + d)));
+        float largest = _mm512_reduce_max_ps(top);
+        q_scale[i] = largest > 0 ? largest / 127 : 1;
+        __m512 by = _mm512_set1_ps(1 / q_scale[i]);
+        for (size_t d = 0; d < DP_HEAD_DIM; d += 16) {
+            __m512i value = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(q + d), by));
+            _mm_storeu_si128((__m128i *)(bytes + d), _mm512_cvtepi32_epi8(_mm512_add_epi32(value, _mm512_set1_epi32(128))));
+        }
         for (size_t d = 0; d < DP_HEAD_DIM; d += 4)
-            memcpy(qt + (d * PANEL) + 4 * i, bytes + d, 4);
+            memcpy(qt + d * PANEL + 4 * i, bytes + d, 4);
     }
 }
 

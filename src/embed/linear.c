@@ -132,14 +132,14 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const void 
     return s;
 }
 
-/* Symmetric, one scale for each row: w = scale * byte, |byte| <= 127.  NULL when memory is short; scale and correction are
- * the layer's then too. */
+/* Symmetric, one scale for each row: w = scale * byte, |byte| <= 127.  NULL when memory is short; scale and sum are the
+ * layer's then too. */
 static int8_t *quantise_rows(dp_linear *l, const float *weights)
 {
     int8_t *bytes = dp_malloc(l->n * l->k, 1);
     l->scale = dp_malloc(l->n, sizeof *l->scale);
-    l->correction = dp_malloc(l->n, sizeof *l->correction);
-    if (!bytes || !l->scale || !l->correction) {
+    l->sum = dp_malloc(l->n, sizeof *l->sum);
+    if (!bytes || !l->scale || !l->sum) {
         dp_memory_free(bytes);
         return NULL;
     }
@@ -156,7 +156,7 @@ static int8_t *quantise_rows(dp_linear *l, const float *weights)
             sum += value;
         }
         l->scale[i] = scale;
-        l->correction[i] = 128 * sum;
+        l->sum[i] = scale * (float)sum;
     }
     return bytes;
 }
@@ -207,7 +207,7 @@ void dp_linear_free(dp_linear *l)
     dp_memory_free(l->bias_memory);
     dp_memory_free(l->plain);
     dp_memory_free(l->scale);
-    dp_memory_free(l->correction);
+    dp_memory_free(l->sum);
     dp_memory_free(l->bias);
     *l = (dp_linear){0};
 }

@@ -30,7 +30,7 @@ typedef struct dp_linear {
     float *bias;                  /* [n] */
     float *plain;                 /* [n, k], reference only */
     float *scale;                 /* [n] of the weights' rows, INT8 only */
-    int32_t *correction;          /* [n] 128 * the sum of a row's bytes, INT8 only */
+    float *sum;                   /* [n] of the weights' rows as stored, INT8 only */
     dnnl_memory_t *weights;       /* [n_groups] packed, oneDNN only */
     dnnl_memory_t *bias_memory;   /* [n_groups] views of bias */
 } dp_linear;

@@ -59,7 +59,7 @@ struct dp_session {
     size_t room_n; /* tokens there is room for */
     float *x, *y, *q, *k, *v, *h, *gated;
     uint8_t *a8;       /* int8 only: what follows */
-    float *a8_scale;
+    float *a8_scale, *a8_offset;
     dp_int8_head *prepared;
     int8_t *k8, *v8;
     float *k8_scale, *v8_scale;
@@ -140,10 +140,10 @@ fail:
 static void release_workspace(dp_session *s)
 {
     void *const buffers[] = {s->x,  s->y,        s->q,        s->k,  s->v,  s->h,        s->gated,    s->position,
-                             s->a8, s->a8_scale, s->prepared, s->k8, s->v8, s->k8_scale, s->v8_scale, s->k8_start};
+                             s->a8, s->a8_scale, s->prepared, s->k8, s->v8, s->k8_scale, s->v8_scale, s->k8_start, s->a8_offset};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         dp_memory_free(buffers[i]);
-    s->x = s->y = s->q = s->k = s->v = s->h = s->gated = s->position = s->a8_scale = s->k8_scale = s->v8_scale = NULL;
+    s->x = s->y = s->q = s->k = s->v = s->h = s->gated = s->position = s->a8_scale = s->a8_offset = s->k8_scale = s->v8_scale = NULL;
     s->a8 = NULL;
     s->prepared = NULL;
     s->k8 = s->v8 = NULL;
@@ -279,7 +279,8 @@ static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_ti
     if (l->backing == DP_BACKING_INT8) {
         size_t column = group * l->group;
         dp_linear_run(s->plans[plan], l, group, rows, s->a8 + begin * l->k, tile, worker);
-        s->int8.dequantise(tile, rows, l->group, s->a8_scale + begin, l->scale + column, l->correction + column, l->bias + column);
+        s->int8.dequantise(tile, rows, l->group, s->a8_scale + begin, s->a8_offset + begin, l->scale + column, l->sum + column,
+                           l->bias + column);
     } else {
         dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
     }
@@ -292,7 +293,8 @@ static void quantise_task(void *context, size_t index, size_t worker)
     dp_session *s = context;
     (void)worker;
     size_t begin = index * ROWS_AT_ONCE, rows = s->n - begin < ROWS_AT_ONCE ? s->n - begin : ROWS_AT_ONCE;
-    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8 + begin * s->ld_from, s->a8_scale + begin);
+    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8 + begin * s->ld_from, s->a8_scale + begin,
+                     s->a8_offset + begin);
 }
 
 static void prepare_head_task(void *context, size_t index, size_t worker)
@@ -421,6 +423,7 @@ static void reserve_int8(dp_session *s, struct room *room, size_t n)
     size_t n4 = (n + 3) / 4 * 4;
     s->a8 = reserve(room, n, s->hidden > s->dim ? s->hidden : s->dim, 1);
     s->a8_scale = reserve(room, n, 1, sizeof(float));
+    s->a8_offset = reserve(room, n, 1, sizeof(float));
     s->prepared = reserve(room, s->heads, 1, sizeof *s->prepared);
     s->k8 = reserve(room, n4, s->dim, 1);
     s->v8 = reserve(room, n4, s->dim, 1);

@@ -1,0 +1,364 @@
+/* Checkpoints: every naming and number type gives the same transformer; what is broken is named. */
+#include "test.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "embed/checkpoint.h"
+#include "format/half.h"
+
+#include <math.h>
+
+#define DIM 128
+#define CELLS 25
+
+/* A checkpoint under construction: the stand-in's tensors, to be renamed, converted and damaged. */
+struct draft {
+    dp_tensor tensors[160];
+    char names[160][128];
+    unsigned char *data[160];
+    size_t n;
+};
+
+static struct draft draft;
+
+static void clear_draft(void)
+{
+    for (size_t i = 0; i < draft.n; i++)
+        free(draft.data[i]);
+    memset(&draft, 0, sizeof draft);
+}
+
+static void add(const char *name, dp_dtype dtype, size_t rank, const size_t *shape, const void *data)
+{
+    dp_tensor *t = &draft.tensors[draft.n];
+    snprintf(draft.names[draft.n], sizeof draft.names[0], "%s", name);
+    *t = (dp_tensor){.name = draft.names[draft.n], .dtype = dtype, .rank = rank, .count = 1};
+    for (size_t i = 0; i < rank; i++) {
+        t->shape[i] = shape[i];
+        t->count *= shape[i];
+    }
+    size_t bytes = t->count * dp_dtype_bytes(dtype);
+    draft.data[draft.n] = malloc(bytes + 1);
+    if (data)
+        memcpy(draft.data[draft.n], data, bytes);
+    draft.n++;
+}
+
+static size_t find(const char *name)
+{
+    for (size_t i = 0; i < draft.n; i++)
+        if (!strcmp(draft.names[i], name))
+            return i;
+    fail_msg("no tensor '%s'", name);
+    return 0;
+}
+
+static void drop(const char *name)
+{
+    size_t at = find(name);
+    free(draft.data[at]);
+    draft.n--;
+    for (size_t i = at; i < draft.n; i++) {
+        draft.tensors[i] = draft.tensors[i + 1];
+        memcpy(draft.names[i], draft.names[i + 1], sizeof draft.names[0]);
+        draft.data[i] = draft.data[i + 1];
+        draft.tensors[i].name = draft.names[i];
+    }
+}
+
+static void rename_tensor(const char *name, const char *to)
+{
+    size_t at = find(name);
+    snprintf(draft.names[at], sizeof draft.names[0], "%s", to);
+}
+
+/* Hugging Face names, from the seeded generator. */
+static void begin(size_t registers, int swiglu)
+{
+    clear_draft();
+    const char *path = temporary_path("seed.safetensors");
+    dp_architecture a = {.dim = DIM, .depth = 2, .heads = 2, .patch_px = 14, .registers = registers, .position_side = 5, .swiglu = swiglu};
+    assert_ok(dp_model_synthesise(&a, 11, path, err));
+    dp_safetensors *file = NULL;
+    assert_ok(dp_safetensors_open(path, &file, err));
+    for (size_t i = 0; i < dp_safetensors_count(file); i++) {
+        const dp_tensor *t = dp_safetensors_at(file, i);
+        add(t->name, t->dtype, t->rank, t->shape, t->data);
+    }
+    dp_safetensors_close(&file);
+}
+
+/* Names of the hub release: query, key and value in one. */
+static void to_hub(void)
+{
+    static const char *const global[][2] = {
+        {"embeddings.cls_token", "cls_token"},
+        {"embeddings.mask_token", "mask_token"},
+        {"embeddings.register_tokens", "register_tokens"},
+        {"embeddings.position_embeddings", "pos_embed"},
+        {"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight"},
+        {"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
+        {"layernorm.weight", "norm.weight"},
+        {"layernorm.bias", "norm.bias"},
+    };
+    static const char *const block[][2] = {
+        {"attention.output.dense", "attn.proj"}, {"layer_scale1.lambda1", "ls1.gamma"}, {"layer_scale2.lambda1", "ls2.gamma"},
+        {"mlp.weights_in", "mlp.w12"},           {"mlp.weights_out", "mlp.w3"},
+    };
+    for (size_t layer = 0; layer < 2; layer++)
+        for (int bias = 0; bias < 2; bias++) {
+            static const char *const parts[] = {"query", "key", "value"};
+            size_t piece = bias ? DIM : DIM * DIM, shape[2] = {3 * DIM, DIM};
+            float *whole = malloc(3 * piece * sizeof *whole);
+            char name[128];
+            for (size_t p = 0; p < 3; p++) {
+                snprintf(name, sizeof name, "encoder.layer.%zu.attention.attention.%s.%s", layer, parts[p], bias ? "bias" : "weight");
+                memcpy(whole + p * piece, draft.data[find(name)], piece * sizeof *whole);
+                drop(name);
+            }
+            snprintf(name, sizeof name, "encoder.layer.%zu.attn.qkv.%s", layer, bias ? "bias" : "weight");
+            add(name, DP_DTYPE_F32, bias ? 1 : 2, shape, whole);
+            free(whole);
+        }
+    for (size_t i = 0; i < draft.n; i++) {
+        char *name = draft.names[i], text[128];
+        for (size_t g = 0; g < sizeof global / sizeof *global; g++)
+            if (!strcmp(name, global[g][0]))
+                strcpy(name, global[g][1]);
+        if (strncmp(name, "encoder.layer.", 14) != 0)
+            continue;
+        snprintf(text, sizeof text, "blocks.%s", name + 14);
+        for (size_t b = 0; b < sizeof block / sizeof *block; b++) {
+            char *at = strstr(text, block[b][0]);
+            if (!at)
+                continue;
+            char tail[128];
+            strcpy(tail, at + strlen(block[b][0]));
+            sprintf(at, "%s%s", block[b][1], tail);
+        }
+        strcpy(name, text);
+    }
+}
+
+static void prefix_all(const char *prefix)
+{
+    for (size_t i = 0; i < draft.n; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "%.20s%.100s", prefix, draft.names[i]);
+        strcpy(draft.names[i], text);
+    }
+}
+
+/* Rounds every tensor to a 16-bit type by cutting bits that are then zero: both types hold the value exactly. */
+static void to_half(dp_dtype dtype)
+{
+    for (size_t i = 0; i < draft.n; i++) {
+        dp_tensor *t = &draft.tensors[i];
+        uint16_t *half = malloc(t->count * 2 + 2);
+        for (size_t j = 0; j < t->count; j++) {
+            float value;
+            memcpy(&value, draft.data[i] + 4 * j, 4);
+            if (dtype == DP_DTYPE_BF16) {
+                half[j] = (uint16_t)(dp_f32_to_bits(value) >> 16);
+                continue;
+            }
+            int exponent;
+            float mantissa = frexpf(fabsf(value), &exponent); /* 0.5 .. 1 */
+            half[j] = value == 0 || exponent < -13
+                          ? 0
+                          : (uint16_t)((value < 0) << 15 | (exponent + 14) << 10 | ((int)(mantissa * 2048) & 1023));
+        }
+        free(draft.data[i]);
+        draft.data[i] = (unsigned char *)half;
+        t->dtype = dtype;
+    }
+}
+
+/* The draft's own values in F32, so that a 16-bit file and this one must agree to the bit. */
+static void from_half(void)
+{
+    for (size_t i = 0; i < draft.n; i++) {
+        dp_tensor *t = &draft.tensors[i];
+        float *values = malloc(t->count * 4 + 4);
+        t->data = draft.data[i];
+        assert_ok(dp_tensor_to_f32(t, values, err));
+        free(draft.data[i]);
+        draft.data[i] = (unsigned char *)values;
+        t->dtype = DP_DTYPE_F32;
+    }
+}
+
+static const char *write_draft(const dp_key_value *metadata, size_t n_metadata)
+{
+    const char *path = temporary_path("draft.safetensors");
+    for (size_t i = 0; i < draft.n; i++)
+        draft.tensors[i].name = draft.names[i];
+    dp_writer *writer = NULL;
+    assert_ok(dp_safetensors_begin(path, draft.tensors, draft.n, metadata, n_metadata, &writer, err));
+    for (size_t i = 0; i < draft.n; i++)
+        assert_ok(dp_writer_put(writer, draft.data[i], draft.tensors[i].count * dp_dtype_bytes(draft.tensors[i].dtype), err));
+    assert_ok(dp_writer_commit(&writer, err));
+    return path;
+}
+
+#define TOKENS (3 * 4 * DIM)
+
+static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
+{
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    assert_ok(dp_model_open(write_draft(NULL, 0), &model, err));
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    assert_string_equal(info.naming, naming);
+    assert_string_equal(info.dtype, dtype);
+    assert_int_equal(strlen(info.sha256), 64);
+    assert_true(info.dim == DIM && info.depth == 2 && info.heads == 2 && info.patch_px == 14 && info.position_rows == 5);
+    assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
+    float *rgb = malloc(42 * 56 * 3 * sizeof *rgb);
+    for (size_t i = 0; i < 42 * 56 * 3; i++)
+        rgb[i] = (float)(i * 7919 % 256);
+    assert_ok(dp_session_embed(session, rgb, 42, 56, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    free(rgb);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    dp_model_close(&model);
+}
+
+static void namings(void **state)
+{
+    (void)state;
+    static float reference[TOKENS], tokens[TOKENS];
+    for (size_t registers = 0; registers <= 4; registers += 4)
+        for (int swiglu = 0; swiglu < 2; swiglu++) {
+            begin(registers, swiglu);
+            embed("huggingface", "F32", reference);
+            prefix_all("dinov2.");
+            embed("huggingface", "F32", tokens);
+            assert_memory_equal(tokens, reference, sizeof tokens);
+
+            begin(registers, swiglu);
+            to_hub();
+            embed("hub", "F32", tokens);
+            assert_memory_equal(tokens, reference, sizeof tokens);
+            prefix_all("teacher.backbone.");
+            embed("hub", "F32", tokens);
+            assert_memory_equal(tokens, reference, sizeof tokens);
+
+            /* timm: no mask token, packed SwiGLU, and in register models a class token that carries its position */
+            begin(registers, swiglu);
+            to_hub();
+            drop("mask_token");
+            for (size_t layer = 0; layer < 2 && swiglu; layer++)
+                for (int bias = 0; bias < 2; bias++) {
+                    static const char *const pairs[][2] = {{"w12", "fc1"}, {"w3", "fc2"}};
+                    for (size_t p = 0; p < 2; p++) {
+                        char from[64], to[64];
+                        snprintf(from, sizeof from, "blocks.%zu.mlp.%s.%s", layer, pairs[p][0], bias ? "bias" : "weight");
+                        snprintf(to, sizeof to, "blocks.%zu.mlp.%s.%s", layer, pairs[p][1], bias ? "bias" : "weight");
+                        rename_tensor(from, to);
+                    }
+                }
+            if (registers) {
+                rename_tensor("register_tokens", "reg_token");
+                float *class_token = (float *)draft.data[find("cls_token")], *position = (float *)draft.data[find("pos_embed")];
+                for (size_t d = 0; d < DIM; d++)
+                    class_token[d] += position[d];
+                memmove(position, position + DIM, CELLS * DIM * sizeof *position);
+                draft.tensors[find("pos_embed")].shape[1] = CELLS;
+                draft.tensors[find("pos_embed")].count = CELLS * DIM;
+            }
+            embed("timm", "F32", tokens);
+            assert_memory_equal(tokens, reference, sizeof tokens);
+        }
+}
+
+static void number_types(void **state)
+{
+    (void)state;
+    static float reference[TOKENS], tokens[TOKENS];
+    static const dp_dtype types[] = {DP_DTYPE_BF16, DP_DTYPE_F16};
+    for (size_t i = 0; i < 2; i++) {
+        begin(4, 0);
+        to_half(types[i]);
+        embed("huggingface", dp_dtype_name(types[i]), tokens);
+        from_half();
+        embed("huggingface", "F32", reference);
+        assert_memory_equal(tokens, reference, sizeof tokens);
+    }
+}
+
+static void expect(dp_status status, const char *text)
+{
+    dp_model *model = NULL;
+    assert_fails(status, text, dp_model_open(write_draft(NULL, 0), &model, err));
+    assert_null(model);
+}
+
+static void broken(void **state)
+{
+    (void)state;
+    const size_t three[1] = {3};
+    begin(0, 0);
+    drop("encoder.layer.1.mlp.fc2.weight");
+    expect(DP_E_MODEL, "tensor 'encoder.layer.1.mlp.fc2.weight' is missing");
+    begin(0, 0);
+    to_hub();
+    drop("blocks.0.attn.qkv.bias");
+    expect(DP_E_MODEL, "tensor 'blocks.0.attn.qkv.bias' is missing");
+    begin(0, 0);
+    drop("layernorm.bias");
+    expect(DP_E_MODEL, "tensor 'layernorm.bias' is missing");
+    begin(0, 0);
+    drop("encoder.layer.1.layer_scale2.lambda1");
+    expect(DP_E_MODEL, "'encoder.layer.1.layer_scale2.lambda1' is missing");
+    begin(0, 0);
+    drop("encoder.layer.0.layer_scale1.lambda1");
+    expect(DP_E_MODEL, "is superfluous");
+    begin(0, 0);
+    add("classifier.weight", DP_DTYPE_F32, 1, three, NULL);
+    memset(draft.data[draft.n - 1], 0, 12);
+    expect(DP_E_MODEL, "tensor 'classifier.weight' belongs to no DINOv2");
+    begin(0, 0);
+    add("encoder.layer.99999.norm1.weight", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
+    expect(DP_E_MODEL, "encoder.layer.99999.norm1.weight");
+    begin(0, 0);
+    rename_tensor("embeddings.cls_token", "token");
+    expect(DP_E_MODEL, "no tensor 'embeddings.cls_token'");
+    begin(0, 0);
+    draft.tensors[find("encoder.layer.1.attention.attention.key.weight")].shape[0] = DIM / 2;
+    draft.tensors[find("encoder.layer.1.attention.attention.key.weight")].shape[1] = DIM * 2;
+    expect(DP_E_MODEL, "'encoder.layer.1.attention.attention.key.weight' has shape [64, 256]; [128, 128] is expected");
+    begin(0, 0);
+    draft.tensors[find("embeddings.position_embeddings")].shape[1] = CELLS - 2;
+    draft.tensors[find("embeddings.position_embeddings")].count = (CELLS - 2) * DIM;
+    expect(DP_E_MODEL, "no square grid");
+    begin(0, 0);
+    ((float *)draft.data[find("encoder.layer.1.norm2.bias")])[77] = NAN;
+    expect(DP_E_NUMERIC, "tensor 'encoder.layer.1.norm2.bias' holds a NaN");
+    begin(0, 0);
+    to_half(DP_DTYPE_F16);
+    ((uint16_t *)draft.data[find("layernorm.weight")])[3] = 0xfc00;
+    expect(DP_E_NUMERIC, "tensor 'layernorm.weight' holds a NaN or an infinity");
+    begin(0, 0);
+    to_half(DP_DTYPE_BF16);
+    draft.tensors[find("layernorm.weight")].dtype = DP_DTYPE_I16;
+    expect(DP_E_MODEL, "'layernorm.weight' is I16");
+    clear_draft();
+    const dp_key_value heads = {"heads", "5"}, offset = {"offset", "much"};
+    dp_model *model = NULL;
+    begin(0, 0);
+    assert_fails(DP_E_MODEL, "metadata 'heads' is '5'", dp_model_open(write_draft(&heads, 1), &model, err));
+    assert_fails(DP_E_MODEL, "metadata 'offset' is 'much'", dp_model_open(write_draft(&offset, 1), &model, err));
+    clear_draft();
+    add("nothing", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
+    expect(DP_E_MODEL, "is no DINOv2 checkpoint");
+    assert_fails(DP_E_IO, "No such file", dp_model_open(temporary_path("absent"), &model, err));
+    clear_draft();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(namings), cmocka_unit_test(number_types), cmocka_unit_test(broken)};
+    return cmocka_run_group_tests_name("embed_checkpoint", tests, NULL, NULL);
+}
