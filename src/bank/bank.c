@@ -47,17 +47,18 @@ bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
 {
     if (!spec->grid_rows || !spec->grid_cols || !spec->dim || !spec->capacity || !spec->rows_per_picture)
-        return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features has nothing in it",
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features has nothing in it",
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols, spec->dim);
     if (!dp_bank_is_sha256(spec->model_sha256))
         return dp_fail(err, DP_E_ARGUMENT, "the checkpoint's hash is not 64 lower-case hexadecimal digits");
     if (!dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols))
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches", spec->recipe->canvas_height_px,
-                       spec->recipe->canvas_width_px, spec->grid_rows, spec->grid_cols);
+        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches",
+                       spec->recipe->canvas_height_px, spec->recipe->canvas_width_px, spec->grid_rows, spec->grid_cols);
     size_t places, bytes;
     if (!cells_times_rows(spec, &places) || !dp_bank_bytes(spec, &bytes) || places >= UINT32_MAX)
-        return dp_fail(err, DP_E_MEMORY, "a bank of %zu pictures with %zu rows each at %zux%zu cells is too large", spec->capacity,
-                       spec->rows_per_picture, spec->grid_rows, spec->grid_cols);
+        return dp_fail(err, DP_E_MEMORY, "a bank of %zu pictures with %zu rows each at %zux%zu cells is too large",
+                       spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols);
     dp_bank *bank = dp_calloc(1, sizeof *bank);
     if (!bank)
         return dp_fail_memory(err, "the bank", sizeof *bank);
@@ -72,7 +73,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->model_stand_in = spec->model_stand_in;
     bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->threshold = NAN;
-    /* Not zeroed: pages are taken as pictures come in.  The large ones first, so that what cannot be had is known at once. */
+    /* Not zeroed: pages are taken as pictures come in.  The large ones first: what cannot be had is known at once. */
     bank->features = bank->own_features = dp_malloc(places, spec->dim * sizeof(float));
     bank->norms = bank->own_norms = bank->features ? dp_malloc(places, sizeof(float)) : NULL;
     if (!bank->norms)
@@ -182,7 +183,8 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
     for (size_t r = 0; r < bank->grid_rows; r++) {
         for (size_t c = 0; c < bank->grid_cols / 2; c++) {
             size_t a = r * bank->grid_cols + c, b = r * bank->grid_cols + bank->grid_cols - 1 - c;
-            float *x = bank->own_features + a * step + first * bank->dim, *y = bank->own_features + b * step + first * bank->dim;
+            float *x = bank->own_features + a * step + first * bank->dim,
+                  *y = bank->own_features + b * step + first * bank->dim;
             for (size_t i = 0; i < per * bank->dim; i++) {
                 float keep = x[i];
                 x[i] = y[i];
@@ -212,8 +214,10 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
     size_t used = bank->n_pictures * bank->rows_per_picture, room = bank->n_rows;
     for (size_t row = 0; row < used; row++)
         if (!bank->put[row])
-            return dp_fail(err, DP_E_ARGUMENT, "%s: has no features in the bank", bank->names[row / bank->rows_per_picture]);
-    for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++) { /* towards the front: nothing is overwritten unread */
+            return dp_fail(err, DP_E_ARGUMENT, "%s: has no features in the bank",
+                           bank->names[row / bank->rows_per_picture]);
+    /* Towards the front: nothing is overwritten unread. */
+    for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++) {
         memmove(bank->own_features + cell * used * bank->dim, bank->own_features + cell * room * bank->dim,
                 used * bank->dim * sizeof(float));
         memmove(bank->own_norms + cell * used, bank->own_norms + cell * room, used * sizeof(float));

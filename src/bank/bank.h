@@ -2,8 +2,8 @@
  *
  * Row order.  Each location holds n_pictures * rows_per_picture rows, picture by picture: rows p*rows_per_picture ..
  * (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture as it is, the rest to its
- * augmentations (its mirror).  All rows of one location lie together, so that a search at one location streams through one
- * piece of memory, and a picture with its augmentations is one range that leave-one-out skips. */
+ * augmentations (its mirror).  All rows of one location lie together, so that a search at one location streams through
+ * one piece of memory, and a picture with its augmentations is one range that leave-one-out skips. */
 #ifndef DP_BANK_BANK_H
 #define DP_BANK_BANK_H
 
@@ -18,18 +18,18 @@ struct dp_safetensors;
 struct dp_bank {
     size_t grid_rows, grid_cols, dim;
     size_t n_pictures, rows_per_picture;
-    size_t n_rows;           /* n_pictures * rows_per_picture; while it is being built: the same with its capacity */
-    const float *features;   /* [grid_rows * grid_cols, n_rows, dim]; zeros where not valid */
-    const uint8_t *valid;    /* [grid_rows * grid_cols, n_rows] 0 or 1 */
-    const float *norms;      /* [grid_rows * grid_cols, n_rows] Euclidean norms of the features */
-    char **names;            /* [n_pictures] as given to fit, any bytes */
-    dp_pose *poses;          /* [n_pictures] */
-    int8_t *polarities;      /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
-    double *loo_scores;      /* [n_pictures] leave-one-out scores, NaN where there is none */
-    float *orientation;      /* [dim] reference of the polarity; zeros: none */
-    double threshold;        /* NaN: none */
-    dp_recipe recipe;        /* canvas sizes as they were used, never "auto" */
-    char *model_path;        /* absolute path of the checkpoint when the bank was made; empty: not known */
+    size_t n_rows;         /* n_pictures * rows_per_picture; while it is being built: the same with its capacity */
+    const float *features; /* [grid_rows * grid_cols, n_rows, dim]; zeros where not valid */
+    const uint8_t *valid;  /* [grid_rows * grid_cols, n_rows] 0 or 1 */
+    const float *norms;    /* [grid_rows * grid_cols, n_rows] Euclidean norms of the features */
+    char **names;          /* [n_pictures] as given to fit, any bytes */
+    dp_pose *poses;        /* [n_pictures] */
+    int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
+    double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
+    float *orientation;    /* [dim] reference of the polarity; zeros: none */
+    double threshold;      /* NaN: none */
+    dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
+    char *model_path;      /* absolute path of the checkpoint when the bank was made; empty: not known */
     char model_sha256[65];
     bool model_stand_in;
 
@@ -39,8 +39,8 @@ struct dp_bank {
     const unsigned char *digests;    /* [n_blocks, 32] SHA-256 of the blocks of features, in the mapped file, or NULL */
     float *own_features, *own_norms; /* NULL: mapped */
     uint8_t *own_valid;
-    uint8_t *put;                    /* [capacity, rows_per_picture] rows that have been put; NULL once finished */
-    size_t capacity;                 /* pictures there is room for while the bank is being built */
+    uint8_t *put;    /* [capacity, rows_per_picture] rows that have been put; NULL once finished */
+    size_t capacity; /* pictures there is room for while the bank is being built */
 };
 
 /* ---------------------------------------------------------------------------------------------------- building a bank
@@ -57,18 +57,18 @@ struct dp_bank {
  * A bank may be read by several threads only after dp_bank_finish and dp_bank_leave_one_out. */
 
 typedef struct dp_bank_spec {
-    const dp_recipe *recipe;         /* copied; canvas size settled */
+    const dp_recipe *recipe; /* copied; canvas size settled */
     size_t grid_rows, grid_cols, dim;
-    size_t capacity;                 /* most pictures that will be added */
-    size_t rows_per_picture;         /* 1, and 1 more for each augmentation */
-    const char *model_path;          /* where the checkpoint lies, any bytes, copied; NULL: not known */
-    const char *model_sha256;        /* 64 lower-case hexadecimal digits */
+    size_t capacity;          /* most pictures that will be added */
+    size_t rows_per_picture;  /* 1, and 1 more for each augmentation */
+    const char *model_path;   /* where the checkpoint lies, any bytes, copied; NULL: not known */
+    const char *model_sha256; /* 64 lower-case hexadecimal digits */
     bool model_stand_in;
 } dp_bank_spec;
 
 /* Bytes that the features, norms and validity of such a bank take; false on overflow. */
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
-/* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY (the size is named). */
+/* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY. */
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **bank, dp_error *err);
 /* Makes room for the next picture.  name any bytes, copied; pose copied.  Errors: DP_E_ARGUMENT (full), DP_E_MEMORY. */
 dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *pose, size_t *picture, dp_error *err);
@@ -88,8 +88,8 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
 /* Leave-one-out scores [n_pictures] of a bank's pictures, scored as the view says: each picture's own row searched in the bank
  * without any row of that picture.  NaN where there is no other picture.  view->threshold is not read.  run (may be NULL):
  * progress is called, stage "leave one out".  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
-dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
-                                       double *scores, dp_error *err);
+dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool,
+                                       const dp_run *run, double *scores, dp_error *err);
 /* Fills loo_scores and threshold: each picture's own row searched in the bank without any row of that picture, with the
  * recipe's metric, window, knn and score; then dp_threshold_first with the recipe's fpr.
  * false_alarms (may be NULL): see dp_threshold_first.  run (may be NULL): progress is called, stage "leave one out".

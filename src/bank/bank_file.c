@@ -79,7 +79,8 @@ static void block_task(void *context, size_t index, size_t worker)
 {
     (void)worker;
     struct blocks *blocks = context;
-    size_t begin = index * BLOCK_BYTES, bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
+    size_t begin = index * BLOCK_BYTES,
+           bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
     unsigned char made[DIGEST_BYTES];
     if (digest(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
         atomic_store(&blocks->failed, true);
@@ -109,8 +110,8 @@ static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_
     if (blocks.failed)
         return dp_fail_memory(err, "the checksums of a bank", 0);
     if (blocks.first_wrong < n)
-        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold", name,
-                       blocks.first_wrong, n);
+        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold",
+                       name, blocks.first_wrong, n);
     if (blocks.first_not_finite < n)
         return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
     return DP_OK;
@@ -180,9 +181,9 @@ static size_t tensor_bytes(const dp_tensor *tensor)
 
 static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
 {
-    const double all[POSE_NUMBERS] = {pose->status, pose->centre_x_px, pose->centre_y_px, pose->angle_rad, pose->sigma_major_px,
-                                      pose->sigma_minor_px, pose->extent_minor_px, (double)pose->n_edge_pixels,
-                                      (double)pose->n_points};
+    const double all[POSE_NUMBERS] = {pose->status,          pose->centre_x_px,           pose->centre_y_px,
+                                      pose->angle_rad,       pose->sigma_major_px,        pose->sigma_minor_px,
+                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points};
     memcpy(numbers, all, sizeof all);
 }
 
@@ -223,7 +224,8 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
         {"model_stand_in", bank->model_stand_in ? "true" : "false"},
     };
     if (names && model_path)
-        status = dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header, bytes, err);
+        status = dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header,
+                                       bytes, err);
     else
         status = dp_fail_memory(err, path, 0);
     dp_memory_free(recipe);
@@ -256,9 +258,15 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     if (status)
         goto done;
     const void *const data[N_TENSORS] = {
-        [FEATURES] = bank->features, [NORMS] = bank->norms,           [VALID] = bank->valid,
-        [ORIENTATION] = bank->orientation, [POSES] = poses,           [POLARITIES] = bank->polarities,
-        [LOO_SCORES] = bank->loo_scores, [THRESHOLD] = &bank->threshold, [DIGESTS] = digests,
+        [FEATURES] = bank->features,
+        [NORMS] = bank->norms,
+        [VALID] = bank->valid,
+        [ORIENTATION] = bank->orientation,
+        [POSES] = poses,
+        [POLARITIES] = bank->polarities,
+        [LOO_SCORES] = bank->loo_scores,
+        [THRESHOLD] = &bank->threshold,
+        [DIGESTS] = digests,
         [SEAL] = seal,
     };
     pieces[0].data = header;
@@ -327,8 +335,9 @@ static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
         const char *name = json_string_value(json_array_get(list, p));
         bank->names[p] = name ? dp_name_from_text(name, &broken) : NULL;
         if (!bank->names[p]) {
-            status = name && !broken ? dp_fail_memory(err, bank->path, strlen(name) + 1)
-                                     : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->path, p);
+            status = name && !broken
+                         ? dp_fail_memory(err, bank->path, strlen(name) + 1)
+                         : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->path, p);
             goto done;
         }
         bank->n_pictures = p + 1;
@@ -376,15 +385,16 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
     if (features->rank != 4 || features->dtype != DP_DTYPE_F32 || features->count == 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not F32 [rows, cols, rows per cell, features]", bank->path);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not F32 [rows, cols, rows per cell, features]",
+                       bank->path);
     bank->grid_rows = features->shape[0];
     bank->grid_cols = features->shape[1];
     bank->n_rows = features->shape[2];
     bank->dim = features->shape[3];
     places = features->count / bank->dim;
     if (bank->n_rows != bank->n_pictures * bank->rows_per_picture)
-        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named", bank->path,
-                       bank->n_rows, bank->n_pictures, bank->rows_per_picture);
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
+                       bank->path, bank->n_rows, bank->n_pictures, bank->rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % sizeof(float) != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->path);
     if (!dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
@@ -397,7 +407,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         for (size_t i = 0; same && i < found->rank; i++)
             same = found->shape[i] == expected[t].shape[i];
         if (!same)
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path, found->name);
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path,
+                           found->name);
     }
     return DP_OK;
 }
@@ -450,7 +461,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     memcpy(bank->polarities, at[POLARITIES], n);
     memcpy(bank->loo_scores, at[LOO_SCORES], n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD], sizeof bank->threshold);
-    bool good = dp_all_finite(bank->orientation, bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+    bool good =
+        dp_all_finite(bank->orientation, bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
     for (size_t i = 0; i < places && good; i++)
         good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
     for (size_t p = 0; p < n && good; p++) {
@@ -468,8 +480,8 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
     if (!version)
         return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->path);
     if (strcmp(version, FORMAT_VERSION) != 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads version %s", bank->path, version,
-                       FORMAT_VERSION);
+        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads version %s",
+                       bank->path, version, FORMAT_VERSION);
     dp_bank none = {0};
     dp_tensor tensors[N_TENSORS];
     describe(&none, tensors);

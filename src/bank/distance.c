@@ -1,6 +1,7 @@
 /* distance.c - the distance map: which rows are searched for which cell, and the nearest of them.
  *
- *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'), |r - r'| <= window, |c - c'| <= window
+ *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'),
+ *               |r - r'| <= window, |c - c'| <= window
  *
  * Source: DinoPatch (window 0, one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
  *
@@ -66,8 +67,8 @@ static void insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)
 
 /* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1, counted
  * through all cells. */
-static void offer(struct job *job, const struct query *query, const float *values, const float *inverse_norms, size_t begin,
-                  size_t n)
+static void offer(struct job *job, const struct query *query, const float *values, const float *inverse_norms,
+                  size_t begin, size_t n)
 {
     const dp_bank *bank = job->bank;
     float worst = query->nearest[job->knn - 1].distance;
@@ -209,8 +210,8 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                 continue;
             const float *x = job->features + cell * bank->dim;
             results[n] = cell;
-            queries[n++] = (struct query){x, inverse_norm(job, x), r, c, job->skip_begin, job->skip_end,
-                                          job->nearest + cell * job->knn};
+            queries[n++] = (struct query){
+                x, inverse_norm(job, x), r, c, job->skip_begin, job->skip_end, job->nearest + cell * job->knn};
         }
     }
     if (n)
@@ -268,7 +269,8 @@ static dp_status end(const struct job *job, dp_error *err)
 {
     if (!job->not_finite)
         return DP_OK;
-    return dp_fail(err, DP_E_NUMERIC, "%s%sa distance to the bank is not finite: the picture's features or the bank's are broken",
+    return dp_fail(err, DP_E_NUMERIC,
+                   "%s%sa distance to the bank is not finite: the picture's features or the bank's are broken",
                    job->bank->path ? job->bank->path : "", job->bank->path ? ": " : "");
 }
 
@@ -316,8 +318,9 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                 continue;
             const float *x = dp_bank_rows(bank, cell) + row * bank->dim;
             results[n] = result;
-            queries[n++] = (struct query){x, inverse_norm(job, x), cell / bank->grid_cols, cell % bank->grid_cols,
-                                          row, row + bank->rows_per_picture, job->nearest + result * job->knn};
+            queries[n++] = (struct query){
+                x,   inverse_norm(job, x),         cell / bank->grid_cols,          cell % bank->grid_cols,
+                row, row + bank->rows_per_picture, job->nearest + result * job->knn};
         }
         if (n)
             search(job, queries, n);
@@ -326,11 +329,12 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
     }
 }
 
-dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *settings, dp_pool *pool,
-                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *settings,
+                                    dp_pool *pool, int (*progress)(void *user, size_t done, size_t total), void *user,
                                     dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
 {
-    struct job job = {.first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    struct job job = {
+        .first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
     dp_status status = begin(&job, bank, settings, err);
     if (status)
         return status;

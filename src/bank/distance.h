@@ -13,14 +13,14 @@ typedef struct dp_neighbour {
     uint32_t row;  /* row of that cell; row / rows_per_picture is the picture */
 } dp_neighbour;
 
-#define DP_NO_ROW UINT32_MAX    /* cell and row of a neighbour that does not exist; its distance is infinite */
+#define DP_NO_ROW UINT32_MAX /* cell and row of a neighbour that does not exist; its distance is infinite */
 #define DP_NO_PICTURE ((size_t)-1)
 
 typedef struct dp_search {
     dp_metric metric;
-    size_t window;     /* DP_WINDOW_GLOBAL: all cells */
-    size_t knn;        /* at least 1 */
-    size_t leave_out;  /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
+    size_t window;    /* DP_WINDOW_GLOBAL: all cells */
+    size_t knn;       /* at least 1 */
+    size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
     dp_isa isa;
 } dp_search;
 
@@ -51,7 +51,8 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
  * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.
  * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile. */
 typedef void (*dp_tile_f32_fn)(const float *const *queries /* [n_queries] of [dim] */, size_t n_queries,
-                               const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out, size_t stride);
+                               const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out,
+                               size_t stride);
 
 typedef struct dp_distance_kernels {
     dp_tile_f32_fn l2;  /* squared Euclidean distance, sum of squared differences */
@@ -61,24 +62,24 @@ typedef struct dp_distance_kernels {
 /* isa as dp_isa_resolve gives it. */
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 
-void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                 size_t stride);
-void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                  size_t stride);
+void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                 float *out, size_t stride);
+void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                  float *out, size_t stride);
 #if defined(__x86_64__)
-void dp_l2_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                    size_t stride);
-void dp_dot_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                     size_t stride);
-void dp_l2_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                      size_t stride);
+void dp_l2_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                    float *out, size_t stride);
+void dp_dot_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                     float *out, size_t stride);
+void dp_l2_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                      float *out, size_t stride);
 void dp_dot_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
                        float *out, size_t stride);
 #elif defined(__aarch64__)
-void dp_l2_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                    size_t stride);
-void dp_dot_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                     size_t stride);
+void dp_l2_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                    float *out, size_t stride);
+void dp_dot_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                     float *out, size_t stride);
 #endif
 
 #endif

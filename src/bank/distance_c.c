@@ -1,6 +1,7 @@
 /* distance_c.c - the reference of the distance kernels, and the table of them all.
  *
- * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing the order. */
+ * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
+ * the order. */
 #include "bank/distance.h"
 
 #define LANES 16
@@ -13,8 +14,8 @@ static float sum_lanes(const float *lane)
     return sum;
 }
 
-void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                 size_t stride)
+void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                 float *out, size_t stride)
 {
     for (size_t q = 0; q < n_queries; q++) {
         for (size_t r = 0; r < n_rows; r++) {
@@ -34,8 +35,8 @@ void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *row
     }
 }
 
-void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                  size_t stride)
+void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                  float *out, size_t stride)
 {
     for (size_t q = 0; q < n_queries; q++) {
         for (size_t r = 0; r < n_rows; r++) {

@@ -75,8 +75,8 @@ ALWAYS_INLINE void tile(const float *const *queries, size_t nq, const float *row
 }
 
 /* All queries against nr rows, which stay in the first-level cache meanwhile. */
-ALWAYS_INLINE void row_group(const float *const *queries, size_t n_queries, const float *rows, size_t nr, size_t dim, float *out,
-                             size_t stride, bool l2)
+ALWAYS_INLINE void row_group(const float *const *queries, size_t n_queries, const float *rows, size_t nr, size_t dim,
+                             float *out, size_t stride, bool l2)
 {
     size_t q = 0;
     for (; q + TILE_QUERIES <= n_queries; q += TILE_QUERIES) {

@@ -30,10 +30,11 @@ static int report(void *user, size_t done, size_t total)
     return reporter->run->progress(reporter->run->user, "leave one out", reporter->done_before + done, reporter->total);
 }
 
-dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
-                                       double *scores, dp_error *err)
+dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool,
+                                       const dp_run *run, double *scores, dp_error *err)
 {
-    size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count;
+    size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES,
+           count;
     dp_search search = {view->metric, view->window, view->knn, DP_NO_PICTURE, isa};
     dp_status status = DP_OK;
     dp_neighbour *nearest = NULL;
@@ -56,7 +57,8 @@ dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view,
         if (status)
             goto done;
         for (size_t p = 0; p < n; p++)
-            scores[first + p] = dp_score_cells(view->score, grid + p * cells, valid + p * cells, cells, grid + chunk * cells);
+            scores[first + p] =
+                dp_score_cells(view->score, grid + p * cells, valid + p * cells, cells, grid + chunk * cells);
     }
 done:
     dp_memory_free(nearest);
@@ -65,7 +67,8 @@ done:
     return status;
 }
 
-dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms,
+                                dp_error *err)
 {
     dp_view view;
     dp_view_init(bank, &view);

@@ -5,7 +5,7 @@
 /* A name of any bytes as UTF-8: a byte that is not part of valid UTF-8 becomes \xHH (two lower-case hexadecimal digits), a
  * backslash becomes two; all else stays.  NULL when memory is short; freed with dp_memory_free. */
 char *dp_name_to_text(const char *name);
-/* The reverse; NULL when memory is short; *broken is set, and NULL returned, where the text is none that dp_name_to_text writes. */
+/* The reverse; NULL when memory is short, and, with *broken set, where dp_name_to_text writes no such text. */
 char *dp_name_from_text(const char *text, int *broken);
 
 #endif

@@ -22,7 +22,8 @@ static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] 
 static const char *const scores[] = {
     [DP_SCORE_MAX] = "max", [DP_SCORE_MEAN] = "mean", [DP_SCORE_P99] = "p99", [DP_SCORE_TOP1P] = "top1p", NULL};
 
-_Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int), "choices are read and written as int");
+_Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int),
+               "choices are read and written as int");
 
 #define FIELD(member) #member, offsetof(dp_recipe, member)
 
@@ -63,10 +64,11 @@ static const struct field {
 
 #define N_FIELDS (sizeof fields / sizeof *fields)
 
-static dp_status out_of_range(const struct field *field, double value, dp_status status, const char *what, dp_error *err)
+static dp_status out_of_range(const struct field *field, double value, dp_status status, const char *what,
+                              dp_error *err)
 {
-    return dp_fail(err, status, "%s: recipe field '%s' is %g; it must lie between %g and %g", what, field->name, value, field->low,
-                   field->high);
+    return dp_fail(err, status, "%s: recipe field '%s' is %g; it must lie between %g and %g", what, field->name, value,
+                   field->low, field->high);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- to JSON */
@@ -142,7 +144,8 @@ dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err)
             goto done;
         failed = json_object_set_new(object, fields[i].name, value);
     }
-    dump = failed ? NULL : json_dumps(object, JSON_COMPACT); /* numbers with 17 digits: doubles come back as they were */
+    dump =
+        failed ? NULL : json_dumps(object, JSON_COMPACT); /* numbers with 17 digits: doubles come back as they were */
     copy = dump ? dp_strdup(dump) : NULL;
     if (!copy)
         status = dp_fail_memory(err, "the recipe", 0);
@@ -161,7 +164,8 @@ static dp_status wrong_type(const struct field *field, const char *expected, con
     return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is not %s", what, field->name, expected);
 }
 
-static dp_status read_size(const json_t *value, const struct field *field, const char *what, size_t *size, dp_error *err)
+static dp_status read_size(const json_t *value, const struct field *field, const char *what, size_t *size,
+                           dp_error *err)
 {
     if (!json_is_integer(value))
         return wrong_type(field, "a whole number", what, err);
@@ -172,7 +176,8 @@ static dp_status read_size(const json_t *value, const struct field *field, const
     return DP_OK;
 }
 
-static dp_status read_choice(const json_t *value, const struct field *field, const char *what, int *choice, dp_error *err)
+static dp_status read_choice(const json_t *value, const struct field *field, const char *what, int *choice,
+                             dp_error *err)
 {
     const char *name = json_string_value(value);
     if (!name)
@@ -183,10 +188,12 @@ static dp_status read_choice(const json_t *value, const struct field *field, con
             return DP_OK;
         }
     }
-    return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is '%s', which is none of its choices", what, field->name, name);
+    return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is '%s', which is none of its choices", what, field->name,
+                   name);
 }
 
-static dp_status read_field(const json_t *value, const struct field *field, const char *what, dp_recipe *recipe, dp_error *err)
+static dp_status read_field(const json_t *value, const struct field *field, const char *what, dp_recipe *recipe,
+                            dp_error *err)
 {
     char *at = (char *)recipe + field->offset;
     dp_status status = DP_OK;
@@ -216,7 +223,8 @@ static dp_status read_field(const json_t *value, const struct field *field, cons
         if (!json_is_array(value))
             return wrong_type(field, "a list of numbers", what, err);
         if (json_array_size(value) > DP_MAX_LAYERS)
-            return dp_fail(err, DP_E_FORMAT, "%s: recipe names %zu layers; at most %d", what, json_array_size(value), DP_MAX_LAYERS);
+            return dp_fail(err, DP_E_FORMAT, "%s: recipe names %zu layers; at most %d", what, json_array_size(value),
+                           DP_MAX_LAYERS);
         recipe->n_layers = json_array_size(value);
         for (size_t i = 0; i < recipe->n_layers && !status; i++)
             status = read_size(json_array_get(value, i), field, what, &recipe->layers[i], err);

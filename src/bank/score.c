@@ -90,7 +90,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-dp_status dp_threshold_first(const double *scores, size_t n, double fpr, double *threshold, double *false_alarms, dp_error *err)
+dp_status dp_threshold_first(const double *scores, size_t n, double fpr, double *threshold, double *false_alarms,
+                             dp_error *err)
 {
     if (!(fpr > 0 && fpr < 1))
         return dp_fail(err, DP_E_ARGUMENT, "a false-alarm rate of %g: it must lie between 0 and 1", fpr);

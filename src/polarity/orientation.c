@@ -21,8 +21,8 @@
 #include <string.h>
 
 #define MAX_CANDIDATES 256
-#define MAX_ROUNDS 100           /* a handful in practice; a bound against rounding that goes round in a circle */
-#define SETTLED 1e-6             /* difference of the means, against their size, below which it is rounding */
+#define MAX_ROUNDS 100 /* a handful in practice; a bound against rounding that goes round in a circle */
+#define SETTLED 1e-6   /* difference of the means, against their size, below which it is rounding */
 
 static double dot(const float *a, const float *b, size_t n)
 {
@@ -62,8 +62,8 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
     if (!means)
         return dp_fail_memory(err, "the orientation vector", dim * 2 * sizeof *means);
     double *left = means, *right = means + dim;
-    bool both = half_mean(features, valid, rows, cols, dim, 0, half, left)
-                & half_mean(features, valid, rows, cols, dim, cols - half, cols, right);
+    bool some_left = half_mean(features, valid, rows, cols, dim, 0, half, left);
+    bool some_right = half_mean(features, valid, rows, cols, dim, cols - half, cols, right);
     double difference = 0, size = 0;
     for (size_t d = 0; d < dim; d++) {
         difference += (right[d] - left[d]) * (right[d] - left[d]);
@@ -73,7 +73,7 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
     if (!isfinite(size)) {
         status = dp_fail(err, DP_E_NUMERIC, "a feature is not finite: no orientation can be had from it");
     } else {
-        bool settled = both && difference > SETTLED * SETTLED * size;
+        bool settled = some_left && some_right && difference > SETTLED * SETTLED * size;
         double scale = settled ? 1 / sqrt(difference) : 0;
         for (size_t d = 0; d < dim; d++)
             orientation[d] = settled ? (float)((right[d] - left[d]) * scale) : 0;

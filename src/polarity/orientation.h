@@ -16,7 +16,8 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
  * orientations [n, dim] as dp_orientation gives them; reference [dim], unit length; signs [n]: +1, -1, or 0 where the
  * vector is zero.  At least half of the signs that are not 0 are +1, so that as few pictures as possible are turned.
  * reference is zero where every vector is.  Errors: DP_E_MEMORY. */
-dp_status dp_orientation_consensus(const float *orientations, size_t n, size_t dim, float *reference, int *signs, dp_error *err);
+dp_status dp_orientation_consensus(const float *orientations, size_t n, size_t dim, float *reference, int *signs,
+                                   dp_error *err);
 
 /* Polarity of a new vector against a reference, both [dim]: +1, -1, or 0 where the dot product is zero.
  * confidence (may be NULL): |cosine|, in 0..1. */

@@ -39,16 +39,23 @@ static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t c
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = rows, .grid_cols = cols, .dim = dim, .capacity = capacity,
-                         .rows_per_picture = per, .model_path = "/models/d\xff" "ino.safetensors", .model_sha256 = random_hash};
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = rows,
+                         .grid_cols = cols,
+                         .dim = dim,
+                         .capacity = capacity,
+                         .rows_per_picture = per,
+                         .model_path = "/models/d\xff"
+                                       "ino.safetensors",
+                         .model_sha256 = random_hash};
     dp_bank *bank = NULL;
     assert_ok(dp_bank_new(&spec, &bank, err));
     return bank;
 }
 
 /* left_out: picture that is not put in (SIZE_MAX: none). */
-static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed,
-                                           size_t left_out)
+static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
+                                           uint64_t seed, size_t left_out)
 {
     dp_bank *bank = empty_bank(rows, cols, dim, pictures + 1, per);
     for (size_t p = 0; p < pictures; p++) {

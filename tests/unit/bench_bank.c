@@ -77,7 +77,11 @@ int main(int argc, char **argv)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = rows, .grid_cols = cols, .dim = dim, .capacity = pictures,
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = rows,
+                         .grid_cols = cols,
+                         .dim = dim,
+                         .capacity = pictures,
                          .rows_per_picture = per,
                          .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     dp_bank *bank = NULL;
@@ -110,12 +114,14 @@ int main(int argc, char **argv)
     if (dp_bank_finish(bank, &err))
         stop(&err);
     double bytes = (double)cells * (double)bank->n_rows * (double)dim * 4, products = bytes / 4;
-    printf("%zux%zu cells, dim %zu, %zu rows a cell: %.2f GB; %zu threads, %s; putting a picture in %.1f ms\n", rows, cols, dim,
-           bank->n_rows, bytes * 1e-9, dp_pool_threads(pool), dp_isa_name(dp_isa_detect()), put * 1e3 / (double)pictures);
+    printf("%zux%zu cells, dim %zu, %zu rows a cell: %.2f GB; %zu threads, %s; putting a picture in %.1f ms\n", rows,
+           cols, dim, bank->n_rows, bytes * 1e-9, dp_pool_threads(pool), dp_isa_name(dp_isa_detect()),
+           put * 1e3 / (double)pictures);
 
     double seconds[RUNS];
     struct reading *reading = dp_calloc(1, sizeof *reading);
-    *reading = (struct reading){.data = (const uint64_t *)(const void *)bank->features, .words_per_task = bank->n_rows * dim / 2};
+    *reading = (struct reading){.data = (const uint64_t *)(const void *)bank->features,
+                                .words_per_task = bank->n_rows * dim / 2};
     for (size_t i = 0; i < RUNS; i++) {
         double start = now();
         dp_pool_run(pool, cells, read_task, reading);
@@ -129,10 +135,14 @@ int main(int argc, char **argv)
         size_t window, knn, runs;
         dp_isa isa;
     } searches[] = {
-        {"l2, window 0", DP_METRIC_L2, 0, 1, RUNS, DP_ISA_AUTO},       {"l2, window 0, avx2", DP_METRIC_L2, 0, 1, RUNS, DP_ISA_AVX2},
-        {"l2, window 0, c", DP_METRIC_L2, 0, 1, 3, DP_ISA_C},          {"cosine, window 0", DP_METRIC_COSINE, 0, 1, RUNS, DP_ISA_AUTO},
-        {"l2, window 0, 3 neighbours", DP_METRIC_L2, 0, 3, 3, DP_ISA_AUTO}, {"l2, window 1", DP_METRIC_L2, 1, 1, 3, DP_ISA_AUTO},
-        {"l2, window 2", DP_METRIC_L2, 2, 1, 3, DP_ISA_AUTO},          {"l2, window 2, avx2", DP_METRIC_L2, 2, 1, 1, DP_ISA_AVX2},
+        {"l2, window 0", DP_METRIC_L2, 0, 1, RUNS, DP_ISA_AUTO},
+        {"l2, window 0, avx2", DP_METRIC_L2, 0, 1, RUNS, DP_ISA_AVX2},
+        {"l2, window 0, c", DP_METRIC_L2, 0, 1, 3, DP_ISA_C},
+        {"cosine, window 0", DP_METRIC_COSINE, 0, 1, RUNS, DP_ISA_AUTO},
+        {"l2, window 0, 3 neighbours", DP_METRIC_L2, 0, 3, 3, DP_ISA_AUTO},
+        {"l2, window 1", DP_METRIC_L2, 1, 1, 3, DP_ISA_AUTO},
+        {"l2, window 2", DP_METRIC_L2, 2, 1, 3, DP_ISA_AUTO},
+        {"l2, window 2, avx2", DP_METRIC_L2, 2, 1, 1, DP_ISA_AVX2},
         {"cosine, global", DP_METRIC_COSINE, DP_WINDOW_GLOBAL, 1, 1, DP_ISA_AUTO},
     };
     for (size_t s = 0; s < sizeof searches / sizeof *searches; s++) {

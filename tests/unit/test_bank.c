@@ -65,7 +65,12 @@ static void wrong_use(void **state)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = recipe.canvas_width_px = 28;
     dp_bank *bank = NULL;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 2, .grid_cols = 2, .dim = 3, .capacity = 2, .rows_per_picture = 1,
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = 2,
+                         .grid_cols = 2,
+                         .dim = 3,
+                         .capacity = 2,
+                         .rows_per_picture = 1,
                          .model_sha256 = random_hash};
     dp_bank_spec wrong = spec;
     wrong.dim = 0;
@@ -154,13 +159,17 @@ static void leave_one_out(void **state)
         dp_metric metric;
         dp_score score;
     } cases[] = {
-        {5, 4, 3, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},     {5, 4, 4, 2, 0, 1, DP_METRIC_COSINE, DP_SCORE_MAX},
-        {6, 7, 5, 2, 1, 3, DP_METRIC_L2, DP_SCORE_MEAN},    {4, 3, 6, 1, DP_WINDOW_GLOBAL, 2, DP_METRIC_COSINE, DP_SCORE_TOP1P},
-        {2, 3, 130, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},   {11, 10, 3, 2, 2, 1, DP_METRIC_L2, DP_SCORE_MAX},
+        {5, 4, 3, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},
+        {5, 4, 4, 2, 0, 1, DP_METRIC_COSINE, DP_SCORE_MAX},
+        {6, 7, 5, 2, 1, 3, DP_METRIC_L2, DP_SCORE_MEAN},
+        {4, 3, 6, 1, DP_WINDOW_GLOBAL, 2, DP_METRIC_COSINE, DP_SCORE_TOP1P},
+        {2, 3, 130, 1, 0, 1, DP_METRIC_L2, DP_SCORE_P99},
+        {11, 10, 3, 2, 2, 1, DP_METRIC_L2, DP_SCORE_MAX},
         {1, 3, 2, 1, 0, 1, DP_METRIC_L2, DP_SCORE_TOP1P},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        size_t rows = cases[c].rows, cols = cases[c].cols, n = cases[c].pictures, per = cases[c].per, dim = 19, cells = rows * cols;
+        size_t rows = cases[c].rows, cols = cases[c].cols, n = cases[c].pictures, per = cases[c].per, dim = 19,
+               cells = rows * cols;
         double first[130];
         for (size_t threads = 1; threads <= 7; threads += 3) {
             dp_bank *bank = random_bank(rows, cols, dim, n, per, c);
@@ -197,7 +206,8 @@ static void leave_one_out(void **state)
                 assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, grid, grid_valid, err));
                 double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
                 if (score != bank->loo_scores[p])
-                    fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p, bank->loo_scores[p], score);
+                    fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p,
+                             bank->loo_scores[p], score);
                 dp_bank_close(&without);
             }
             free(features), free(grid), free(scratch), free(valid), free(grid_valid), free(nearest);
@@ -316,13 +326,14 @@ static void recipe_round_trip(void **state)
         char *text = NULL;
         assert_ok(dp_recipe_to_json(&recipe, &text, err));
         assert_ok(dp_recipe_from_json(text, "f", &back, err));
-        assert_true(back.canny_low == recipe.canny_low && back.canny_high == recipe.canny_high && back.fill == recipe.fill
-                    && back.fpr == recipe.fpr);
+        assert_true(back.canny_low == recipe.canny_low && back.canny_high == recipe.canny_high
+                    && back.fill == recipe.fill && back.fpr == recipe.fpr);
         assert_memory_equal(back.layers, recipe.layers, sizeof recipe.layers);
         assert_true(back.align == recipe.align && back.blur_px == recipe.blur_px && back.canny_auto == recipe.canny_auto
-                    && back.canvas_height_px == recipe.canvas_height_px && back.canvas_width_px == recipe.canvas_width_px
-                    && back.polarity == recipe.polarity && back.n_layers == recipe.n_layers
-                    && back.layer_mix == recipe.layer_mix && back.precision == recipe.precision && back.mirror == recipe.mirror
+                    && back.canvas_height_px == recipe.canvas_height_px
+                    && back.canvas_width_px == recipe.canvas_width_px && back.polarity == recipe.polarity
+                    && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
+                    && back.precision == recipe.precision && back.mirror == recipe.mirror
                     && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
                     && back.score == recipe.score);
         assert_true(back.post.reading == recipe.post.reading && back.post.low == recipe.post.low
@@ -344,12 +355,13 @@ static void recipe_names(void **state)
     recipe.fpr = 0.25;
     char *text = NULL;
     assert_ok(dp_recipe_to_json(&recipe, &text, err));
-    assert_string_equal(text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
-                              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
-                              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"mirror\":false,\"metric\":\"l2\","
-                              "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
-                              "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
-                              "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
+    assert_string_equal(
+        text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
+              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"mirror\":false,\"metric\":\"l2\","
+              "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
+              "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
+              "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
     dp_memory_free(text);
 }
 
@@ -379,10 +391,13 @@ static void reject(const char *field, const char *value, const char *text)
 static void recipes_that_are_none(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"align", "blur_px", "canny_low", "canny_high", "canny_auto", "fill", "canvas_height_px",
-                                         "canvas_width_px", "polarity", "layers", "layer_mix", "precision", "mirror", "metric",
-                                         "window", "knn", "post.reading", "post.low", "post.high", "post.min_object",
-                                         "post.max_hole", "post.unit", "post.gaussian", "post.median", "score", "fpr"};
+    static const char *const fields[] = {"align",         "blur_px",   "canny_low",        "canny_high",
+                                         "canny_auto",    "fill",      "canvas_height_px", "canvas_width_px",
+                                         "polarity",      "layers",    "layer_mix",        "precision",
+                                         "mirror",        "metric",    "window",           "knn",
+                                         "post.reading",  "post.low",  "post.high",        "post.min_object",
+                                         "post.max_hole", "post.unit", "post.gaussian",    "post.median",
+                                         "score",         "fpr"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char missing[64];
         snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
@@ -401,7 +416,9 @@ static void recipes_that_are_none(void **state)
     reject("layers", "3", "list of numbers");
     reject("layers", "[1,\"2\"]", "whole number");
     reject("layers", "[1,-2]", "between 0");
-    reject("layers", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]", "49 layers");
+    reject("layers",
+           "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]",
+           "49 layers");
     reject("window", "\"local\"", "global");
     reject("window", "-1", "between 0");
     reject("knn", "0", "between 1");
@@ -457,8 +474,10 @@ static void names_of_any_bytes(void **state)
     }
     check_name("");
     check_name("a\\x41\\\\ \"quoted\"\n\t\x7f");
-    char *text = dp_name_to_text("gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\xa9 \xff \\");
-    assert_string_equal(text, "gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\xa9 \\xff \\\\");
+    char *text = dp_name_to_text("gr\xc3\xbc\xc3\x9f"
+                                 "e \xe2\x82\xac \xf0\x9f\x94\xa9 \xff \\");
+    assert_string_equal(text, "gr\xc3\xbc\xc3\x9f"
+                              "e \xe2\x82\xac \xf0\x9f\x94\xa9 \\xff \\\\");
     dp_memory_free(text);
     static const char *const wrong[] = {"\\", "a\\y", "\\x", "\\x4", "\\x4g", "\\xAB", "\\x00", "\\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -471,12 +490,17 @@ static void names_of_any_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_lie_where_they_should), cmocka_unit_test(wrong_use),
-        cmocka_unit_test(mirrored_picture),           cmocka_unit_test(leave_one_out),
-        cmocka_unit_test(scores_by_another_view),     cmocka_unit_test(one_picture_alone),
+        cmocka_unit_test(rows_lie_where_they_should),
+        cmocka_unit_test(wrong_use),
+        cmocka_unit_test(mirrored_picture),
+        cmocka_unit_test(leave_one_out),
+        cmocka_unit_test(scores_by_another_view),
+        cmocka_unit_test(one_picture_alone),
         cmocka_unit_test(leave_one_out_can_be_stopped),
-        cmocka_unit_test(recipe_round_trip),          cmocka_unit_test(recipe_names),
-        cmocka_unit_test(recipes_that_are_none),      cmocka_unit_test(names_of_any_bytes),
+        cmocka_unit_test(recipe_round_trip),
+        cmocka_unit_test(recipe_names),
+        cmocka_unit_test(recipes_that_are_none),
+        cmocka_unit_test(names_of_any_bytes),
     };
     return cmocka_run_group_tests_name("bank", tests, NULL, NULL);
 }

@@ -78,7 +78,8 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     assert_string_equal(a->model_path, b->model_path);
     assert_string_equal(a->model_sha256, b->model_sha256);
     assert_int_equal(a->model_stand_in, b->model_stand_in);
-    assert_true(a->recipe.window == b->recipe.window && a->recipe.metric == b->recipe.metric && a->recipe.fill == b->recipe.fill);
+    assert_true(a->recipe.window == b->recipe.window && a->recipe.metric == b->recipe.metric
+                && a->recipe.fill == b->recipe.fill);
 }
 
 static void round_trip(void **state)
@@ -328,7 +329,8 @@ static void headers_that_lie(void **state)
     header_lie("/models/d\\\\xff", "/models/d\\\\xg0", "'model_path' is broken");
     header_lie("0123456789abcdef", "0123456789ABCDEF", "no SHA-256");
     header_lie("\"model_stand_in\":\"false\"", "\"model_stand_in\":\"fal5e\"", "neither true nor false");
-    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"3\"", "6 rows at each cell where 3 pictures with 3 rows");
+    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"3\"",
+               "6 rows at each cell where 3 pictures with 3 rows");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"0\"", "no count");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"x\"", "no count");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"\" ", "no count");
@@ -357,16 +359,16 @@ static void values_that_lie(void **state)
         unsigned char value[8]; /* little endian */
     } lies[] = {
         {"valid", 3, 1, {2}},
-        {"norms", 0, 4, {0, 0, 0xc0, 0x7f}},                        /* NaN */
-        {"norms", 4, 4, {0, 0, 0x80, 0xbf}},                        /* -1 */
-        {"orientation", 8, 4, {0, 0, 0x80, 0x7f}},                  /* infinity */
+        {"norms", 0, 4, {0, 0, 0xc0, 0x7f}},       /* NaN */
+        {"norms", 4, 4, {0, 0, 0x80, 0xbf}},       /* -1 */
+        {"orientation", 8, 4, {0, 0, 0x80, 0x7f}}, /* infinity */
         {"polarities", 1, 1, {5}},
-        {"poses", 0, 8, {0, 0, 0, 0, 0, 0, 0x22, 0x40}},            /* status 9 */
-        {"poses", 8, 8, {0, 0, 0, 0, 0, 0, 0xf8, 0x7f}},            /* centre NaN */
-        {"poses", 56, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0xbf}},           /* -1 edge pixels */
-        {"poses", 72, 8, {0, 0, 0, 0, 0, 0, 0xe0, 0x3f}},           /* status 0.5 of the second picture */
-        {"loo_scores", 8, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0x7f}},       /* infinity */
-        {"threshold", 0, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0xff}},        /* -infinity */
+        {"poses", 0, 8, {0, 0, 0, 0, 0, 0, 0x22, 0x40}},      /* status 9 */
+        {"poses", 8, 8, {0, 0, 0, 0, 0, 0, 0xf8, 0x7f}},      /* centre NaN */
+        {"poses", 56, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0xbf}},     /* -1 edge pixels */
+        {"poses", 72, 8, {0, 0, 0, 0, 0, 0, 0xe0, 0x3f}},     /* status 0.5 of the second picture */
+        {"loo_scores", 8, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0x7f}}, /* infinity */
+        {"threshold", 0, 8, {0, 0, 0, 0, 0, 0, 0xf0, 0xff}},  /* -infinity */
     };
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         struct bytes file = good_file();
@@ -466,11 +468,11 @@ static void other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),    cmocka_unit_test(saving_over_a_mapped_bank),
-        cmocka_unit_test(full_disk),     cmocka_unit_test(every_prefix),
-        cmocka_unit_test(every_flip),    cmocka_unit_test(damaged_block),
+        cmocka_unit_test(round_trip),       cmocka_unit_test(saving_over_a_mapped_bank),
+        cmocka_unit_test(full_disk),        cmocka_unit_test(every_prefix),
+        cmocka_unit_test(every_flip),       cmocka_unit_test(damaged_block),
         cmocka_unit_test(headers_that_lie), cmocka_unit_test(values_that_lie),
-        cmocka_unit_test(sealed_noise),  cmocka_unit_test(other_files),
+        cmocka_unit_test(sealed_noise),     cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests_name("bank_file", tests, NULL, NULL);
 }

@@ -41,13 +41,17 @@ static void check_kernel(dp_isa isa, size_t n_queries, size_t n_rows, size_t dim
                 float alone;
                 kernel(x + q, 1, rows + r * dim, 1, dim, &alone, 1);
                 double bound = FLT_EPSILON * size * (2 + (double)dim / 4);
-                if (fabs(out[q * stride + r] - exact) > bound || memcmp(&alone, &out[q * stride + r], sizeof alone) != 0)
-                    fail_msg("%s %s, %zu queries, %zu rows, dim %zu, pair (%zu, %zu): %.9g in a tile, %.9g alone, exact %.9g",
-                             l2 ? "l2" : "dot", dp_isa_name(isa), n_queries, n_rows, dim, q, r, out[q * stride + r], alone, exact);
+                if (fabs(out[q * stride + r] - exact) > bound
+                    || memcmp(&alone, &out[q * stride + r], sizeof alone) != 0)
+                    fail_msg("%s %s, %zu queries, %zu rows, dim %zu, pair (%zu, %zu): %.9g in a tile, %.9g alone, "
+                             "exact %.9g",
+                             l2 ? "l2" : "dot", dp_isa_name(isa), n_queries, n_rows, dim, q, r, out[q * stride + r],
+                             alone, exact);
             }
             for (size_t r = n_rows; r < stride; r++)
                 if (out[q * stride + r] != -7)
-                    fail_msg("%s: %zu queries, %zu rows, dim %zu: wrote behind a row", dp_isa_name(isa), n_queries, n_rows, dim);
+                    fail_msg("%s: %zu queries, %zu rows, dim %zu: wrote behind a row", dp_isa_name(isa), n_queries,
+                             n_rows, dim);
         }
     }
     dp_memory_free(queries);
@@ -128,8 +132,8 @@ static double exact_distance(const float *x, const float *y, size_t dim, dp_metr
 }
 
 /* The map by its definition: every row of every location in the window, sorted. */
-static void check_map(const dp_bank *bank, const struct query_picture *picture, const dp_search *search, const dp_neighbour *nearest,
-                      const float *grid, const uint8_t *grid_valid)
+static void check_map(const dp_bank *bank, const struct query_picture *picture, const dp_search *search,
+                      const dp_neighbour *nearest, const float *grid, const uint8_t *grid_valid)
 {
     size_t rows = bank->grid_rows, cols = bank->grid_cols, cells = rows * cols, knn = search->knn;
     struct found *all = malloc(cells * bank->n_rows * sizeof *all);
@@ -144,7 +148,8 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
                 if (bank->valid[other * bank->n_rows + row]
                     && (search->leave_out == DP_NO_PICTURE || row / bank->rows_per_picture != search->leave_out))
                     all[n++] = (struct found){exact_distance(picture->features + cell * bank->dim,
-                                                             dp_bank_rows(bank, other) + row * bank->dim, bank->dim, search->metric),
+                                                             dp_bank_rows(bank, other) + row * bank->dim, bank->dim,
+                                                             search->metric),
                                               other, row};
         }
         if (n)
@@ -155,11 +160,13 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
             mean += all[i].distance / (double)k;
             const dp_neighbour *found = &nearest[cell * knn + i];
             /* Random features: neighbours differ by more than float's rounding, so the order is the same. */
-            if (found->cell != all[i].cell || found->row != all[i].row || fabs(found->distance - all[i].distance) > 2e-6)
-                fail_msg("%zux%zu cells, %zu rows, dim %zu, metric %d, window %zu, knn %zu: neighbour %zu of cell %zu is row %u of cell %u "
+            if (found->cell != all[i].cell || found->row != all[i].row
+                || fabs(found->distance - all[i].distance) > 2e-6)
+                fail_msg("%zux%zu cells, %zu rows, dim %zu, metric %d, window %zu, knn %zu: neighbour %zu of cell %zu "
+                         "is row %u of cell %u "
                          "at %.7f, not row %zu of cell %zu at %.7f",
-                         rows, cols, bank->n_rows, bank->dim, search->metric, search->window, knn, i, cell, found->row, found->cell,
-                         found->distance, all[i].row, all[i].cell, all[i].distance);
+                         rows, cols, bank->n_rows, bank->dim, search->metric, search->window, knn, i, cell, found->row,
+                         found->cell, found->distance, all[i].row, all[i].cell, all[i].distance);
         }
         for (size_t i = k; i < knn; i++)
             assert_true(nearest[cell * knn + i].cell == DP_NO_ROW && isinf(nearest[cell * knn + i].distance));
@@ -174,10 +181,12 @@ static void maps(void **state)
     (void)state;
     static const struct {
         size_t rows, cols, dim, pictures, per;
-    } shapes[] = {{1, 1, 1, 1, 1}, {1, 5, 3, 2, 1}, {4, 3, 17, 3, 2}, {9, 11, 8, 5, 1}, {17, 10, 5, 70, 1}, {3, 20, 40, 4, 2}};
+    } shapes[] = {{1, 1, 1, 1, 1},  {1, 5, 3, 2, 1},    {4, 3, 17, 3, 2},
+                  {9, 11, 8, 5, 1}, {17, 10, 5, 70, 1}, {3, 20, 40, 4, 2}};
     const size_t windows[] = {0, 1, 2, 9, DP_WINDOW_GLOBAL}, knns[] = {1, 3};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        dp_bank *bank = random_bank(shapes[s].rows, shapes[s].cols, shapes[s].dim, shapes[s].pictures, shapes[s].per, s + 1);
+        dp_bank *bank =
+            random_bank(shapes[s].rows, shapes[s].cols, shapes[s].dim, shapes[s].pictures, shapes[s].per, s + 1);
         struct query_picture picture = random_picture(bank, s + 50);
         size_t cells = dp_bank_cells(bank);
         dp_neighbour *nearest = dp_malloc(cells * 3, sizeof *nearest);
@@ -190,10 +199,12 @@ static void maps(void **state)
             for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
                 for (size_t k = 0; k < 2; k++) {
                     for (int m = 0; m < 2; m++) {
-                        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k], k ? DP_NO_PICTURE : 0, isa};
+                        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k],
+                                            k ? DP_NO_PICTURE : 0, isa};
                         if (m && bank->dim == 1)
                             continue; /* all cosines are 1 or -1: nothing but ties, told apart by rounding */
-                        assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, nearest, grid, valid, err));
+                        assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, nearest, grid,
+                                                  valid, err));
                         check_map(bank, &picture, &search, nearest, grid, valid);
                     }
                 }
@@ -285,7 +296,8 @@ static void zero_vectors(void **state)
     (void)state;
     dp_bank *bank = random_bank(1, 2, 3, 1, 1, 8);
     bank->own_valid[0] = bank->own_valid[1] = 1;
-    memset(bank->own_features, 0, 3 * sizeof(float)); /* a zero row at cell 0, against a zero query and against another */
+    memset(bank->own_features, 0,
+           3 * sizeof(float)); /* a zero row at cell 0, against a zero query and against another */
     bank->own_norms[0] = 0;
     const float features[6] = {0, 0, 0, 0, 0, 0};
     float grid[2];
@@ -315,17 +327,21 @@ static void broken_input(void **state)
         features[0] = 0;
         float kept = bank->own_features[0];
         bank->own_features[0] = NAN;
-        assert_fails(DP_E_NUMERIC, "not finite", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+        assert_fails(DP_E_NUMERIC, "not finite",
+                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
         bank->own_features[0] = kept;
         search.knn = 0;
-        assert_fails(DP_E_ARGUMENT, "at least 1", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+        assert_fails(DP_E_ARGUMENT, "at least 1",
+                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
         search.knn = 1;
         search.leave_out = 2;
-        assert_fails(DP_E_ARGUMENT, "left out", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+        assert_fails(DP_E_ARGUMENT, "left out",
+                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
     }
 #if defined(__x86_64__)
     dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON};
-    assert_fails(DP_E_UNSUPPORTED, "neon", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+    assert_fails(DP_E_UNSUPPORTED, "neon",
+                 dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
 #endif
     dp_bank_close(&bank);
 }
@@ -343,7 +359,8 @@ static void score_by_sorting(void **state)
     (void)state;
     uint64_t seed = 9;
     for (size_t n = 1; n <= 1200; n += n < 320 ? 1 : 97) {
-        float *values = random_floats(n, &seed), *sorted = malloc(n * sizeof *sorted), *scratch = malloc(n * sizeof *scratch);
+        float *values = random_floats(n, &seed), *sorted = malloc(n * sizeof *sorted),
+              *scratch = malloc(n * sizeof *scratch);
         uint8_t *valid = malloc(n);
         size_t m = 0;
         for (size_t i = 0; i < n; i++) {
@@ -388,7 +405,7 @@ static void threshold(void **state)
     (void)state;
     double scores[200], t, bound;
     for (size_t i = 0; i < 200; i++)
-        scores[i] = (double)((i * 77) % 200); /* 0..199 in another order */
+        scores[i] = (double)((i * 77) % 200);                          /* 0..199 in another order */
     assert_ok(dp_threshold_first(scores, 200, 0.01, &t, &bound, err)); /* ceil(201 * 0.99) = 199th */
     assert_true(t == 198);
     assert_float_equal(bound, 2.0 / 201, 1e-12);
@@ -415,10 +432,14 @@ static void threshold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels),         cmocka_unit_test(levels_are_distinct),
-        cmocka_unit_test(maps),            cmocka_unit_test(same_for_any_threads),
-        cmocka_unit_test(ties_and_itself), cmocka_unit_test(zero_vectors),
-        cmocka_unit_test(broken_input),    cmocka_unit_test(score_by_sorting),
+        cmocka_unit_test(kernels),
+        cmocka_unit_test(levels_are_distinct),
+        cmocka_unit_test(maps),
+        cmocka_unit_test(same_for_any_threads),
+        cmocka_unit_test(ties_and_itself),
+        cmocka_unit_test(zero_vectors),
+        cmocka_unit_test(broken_input),
+        cmocka_unit_test(score_by_sorting),
         cmocka_unit_test(threshold),
     };
     return cmocka_run_group_tests_name("distance", tests, NULL, NULL);

@@ -152,8 +152,10 @@ static void consensus_ties_and_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand),   cmocka_unit_test(not_settled),
-        cmocka_unit_test(consensus), cmocka_unit_test(mirror_turns_the_sign),
+        cmocka_unit_test(by_hand),
+        cmocka_unit_test(not_settled),
+        cmocka_unit_test(consensus),
+        cmocka_unit_test(mirror_turns_the_sign),
         cmocka_unit_test(consensus_ties_and_zeros),
     };
     return cmocka_run_group_tests_name("polarity", tests, NULL, NULL);
