@@ -186,7 +186,8 @@ typedef struct dp_recipe {
     size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
     dp_polarity polarity;
     /* embed */
-    size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first; n_layers 0: the last block */
+    size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
+                                         before; n_layers 0: the last block */
     size_t n_layers;
     dp_layer_mix layer_mix;
     dp_precision precision;
@@ -204,6 +205,10 @@ typedef struct dp_recipe {
 
 /* The defaults, chosen by measurement: see docs/method.md. */
 DP_API void dp_recipe_init(dp_recipe *recipe);
+
+/* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
+ * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */
+DP_API dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err);
 
 /* ----------------------------------------------------------------------------------------------------------- align */
 
@@ -243,6 +248,12 @@ DP_API dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recip
 DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, double fill, int turn, size_t height,
                                 size_t width, float *rgb, uint8_t *valid, dp_error *err);
 
+/* The canvas height, a multiple of patch_px, that `canvas_height_px == 0` means for n nominal pictures: with alignment the
+ * lowest that holds every object with a margin (see docs/method.md), without it the one that keeps the middle aspect ratio
+ * of the pictures.  poses [n]; width_px and height_px [n] are the sizes of the pictures. */
+DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
+                               const size_t *height_px);
+
 /* The picture with the principal axes, the centre and the canvas drawn on it (the paper's Figure 4); the caller frees. */
 DP_API dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fill, size_t canvas_height,
                               size_t canvas_width, dp_picture **drawn, dp_error *err);
@@ -262,6 +273,7 @@ typedef struct dp_model_info {
     size_t parameters;
     const char *naming;                  /* "huggingface", "hub" or "timm" */
     const char *dtype;                   /* "F32", "F16", "BF16" */
+    const char *path;                    /* absolute, owned by the model */
     char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal */
 } dp_model_info;
 
@@ -463,6 +475,11 @@ typedef struct dp_view {
     double threshold;                  /* NaN: none */
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
+/* The threshold that fit would have set had it scored as the view says: from leave-one-out scores of the bank's pictures at
+ * the recipe's false-alarm rate.  view->threshold is not read.  *threshold NaN where there is one picture only.
+ * Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_session_threshold(dp_session *session, const dp_bank *bank, const dp_view *view, double *threshold,
+                                      dp_error *err);
 
 /* Scores one picture.  The caller frees *result.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
  * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,7 +72,10 @@ dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
     dp_status status = dp_transformer_open(path, &model->checkpoint, err);
     if (status)
         goto fail;
-    status = dp_transformer_check_finite(&model->checkpoint, err);
+    char *absolute = realpath(path, NULL);
+    model->path = dp_strdup(absolute ? absolute : path);
+    free(absolute);
+    status = model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
     if (!status)
         status = read_tokens(model, err);
     if (status)
@@ -112,6 +116,7 @@ void dp_model_close(dp_model **model_pointer)
         pthread_join(model->hasher, NULL);
     for (int i = 0; i < DP_BACKINGS; i++)
         weights_free(model->weights[i], model->checkpoint.depth);
+    dp_memory_free(model->path);
     dp_memory_free(model->cls);
     dp_memory_free(model->registers);
     dp_memory_free(model->position);
@@ -128,6 +133,7 @@ void dp_model_get_info(const dp_model *model, dp_model_info *info)
     wait_for_hash(hidden);
     const dp_transformer *c = &model->checkpoint;
     *info = (dp_model_info){
+        .path = model->path,
         .dim = c->dim,
         .depth = c->depth,
         .heads = c->heads,

@@ -27,6 +27,7 @@ typedef struct dp_weights {
 } dp_weights;
 
 struct dp_model {
+    char *path; /* absolute */
     dp_transformer checkpoint;
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
     pthread_mutex_t lock;              /* guards what follows */

@@ -1,0 +1,95 @@
+/* cli.h - what the commands share: their table, options that several take, inputs, progress, exit codes.
+ *
+ * Exit codes: 0 all done; 1 some inputs failed; 2 wrong usage; 3 an anomaly was found (with --fail-on-anomaly only);
+ * 4 the job itself failed. */
+#ifndef DP_CLI_H
+#define DP_CLI_H
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "dinopatch.h"
+
+enum { EXIT_DONE = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_ANOMALY = 3, EXIT_JOB_FAILED = 4 };
+
+/* argv[0] is the command's name. */
+typedef int (*command_fn)(int argc, char **argv);
+
+int cmd_align(int argc, char **argv);
+int cmd_bank(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_embed(int argc, char **argv);
+int cmd_fit(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
+int cmd_model(int argc, char **argv);
+
+/* ---- messages: "dinopatch COMMAND: text" on stderr */
+void cli_begin(const char *command);
+void cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* Complains about err and returns the exit code its status deserves. */
+int cli_failed(const dp_error *err);
+/* Complains about wrong usage, points to --help, returns EXIT_USAGE. */
+int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* ---- options */
+/* Parses one command's options: entries end with a NULL one.  True: go on (argc and argv hold what is left, argv[0] kept).
+ * False: *code is the exit code (usage complained about, or help shown). */
+bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
+               const char *summary, const char *description, int *code);
+
+/* --threads, --isa (and DINOPATCH_ISA), --quiet; the callbacks of run are set to the progress display. */
+typedef struct cli_run {
+    int threads;
+    char *isa;
+    gboolean quiet;
+    dp_run run;
+} cli_run;
+GOptionGroup *cli_run_group(cli_run *options);
+/* After parsing: fills options->run.  False: *code, complained. */
+bool cli_run_resolve(cli_run *options, int *code);
+
+/* Parses "784x784", "auto", "auto:672".  False where it is none of these. */
+bool cli_parse_canvas(const char *text, size_t *height, size_t *width);
+/* Parses "0", "3", "global". */
+bool cli_parse_window(const char *text, size_t *window);
+/* Index of text in a NULL-ended list of names, -1 where it is not there. */
+int cli_choice(const char *text, const char *const *names);
+extern const char *const cli_polarity_names[], *const cli_metric_names[], *const cli_score_names[],
+    *const cli_precision_names[], *const cli_align_names[], *const cli_layer_mix_names[];
+
+/* ---- inputs */
+/* Paths as given, folders replaced by the pictures below them (sorted by name, hidden ones left out).  What cannot be
+ * read is complained about and counted in *n_failed.  Free with g_ptr_array_unref. */
+GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
+/* Whether a file name ends like a picture's. */
+bool cli_is_picture_name(const char *name);
+/* Creates a folder and its parents; complains where it cannot. */
+bool cli_make_folder(const char *path);
+/* For each input a file name that is unique in one folder: the name without its suffix, with its folder in front where two
+ * inputs would collide.  Free with g_ptr_array_unref. */
+GPtrArray *cli_output_names(const GPtrArray *inputs);
+
+/* ---- progress on stderr: a bar on a terminal, plain lines otherwise, nothing when quiet */
+void cli_progress_begin(const char *what, bool quiet);
+int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
+void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
+void cli_progress_end(void);
+
+/* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, the second ends the process */
+void cli_signals_catch(void);
+bool cli_interrupted(void);
+/* Ends as the signal would have, so that a shell sees it; returns where none came. */
+void cli_signals_reraise(void);
+
+/* ---- JSON */
+/* A JSON string; bytes that are not UTF-8 become U+FFFD. */
+json_t *cli_json_text(const char *bytes);
+/* A JSON number; null where it is not finite. */
+json_t *cli_json_real(double value);
+json_t *cli_json_pose(const dp_pose *pose);
+/* One line on stdout; steals the reference.  False: stdout is broken, complained. */
+bool cli_json_print(json_t *value);
+
+#endif

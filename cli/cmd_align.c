@@ -1,0 +1,148 @@
+/* dinopatch align - pose, aligned picture and mask. */
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static struct {
+    char *out;
+    gboolean json, plot, edges;
+} own;
+
+struct job {
+    const dp_recipe *recipe;
+    const char *out;
+};
+
+static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem,
+                        dp_error *err)
+{
+    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    float *canvas = g_new(float, h * w * 3);
+    uint8_t *valid = g_new(uint8_t, h * w);
+    dp_picture *aligned = NULL;
+    char *path = g_strconcat(stem, ".aligned.png", NULL), *mask_path = g_strconcat(stem, ".mask.png", NULL);
+    bool good = !dp_canvas_warp(picture, pose, recipe->fill, 0, h, w, canvas, valid, err)
+                && !dp_picture_new(w, h, &aligned, err);
+    if (good) {
+        for (size_t i = 0; i < h * w * 3; i++)
+            aligned->rgb[i] = (uint8_t)lrintf(CLAMP(canvas[i], 0.0f, 255.0f));
+        for (size_t i = 0; i < h * w; i++)
+            valid[i] = valid[i] ? 255 : 0;
+        good = !dp_picture_save_png(aligned, path, err) && !dp_gray_save_png(valid, h, w, mask_path, err);
+    }
+    dp_picture_free(&aligned);
+    g_free(path);
+    g_free(mask_path);
+    g_free(canvas);
+    g_free(valid);
+    return good;
+}
+
+static bool save_plot(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem, dp_error *err)
+{
+    dp_picture *drawn = NULL;
+    char *path = g_strconcat(stem, ".axes.png", NULL);
+    bool good = !dp_pose_draw(picture, pose, recipe->fill, recipe->canvas_height_px, recipe->canvas_width_px, &drawn, err)
+                && !dp_picture_save_png(drawn, path, err);
+    dp_picture_free(&drawn);
+    g_free(path);
+    return good;
+}
+
+static bool save_edges(const dp_picture *picture, const dp_recipe *recipe, const char *stem, dp_error *err)
+{
+    uint8_t *edges = NULL;
+    char *path = g_strconcat(stem, ".edges.png", NULL);
+    bool good = !dp_edges_find(picture, recipe, &edges, err)
+                && !dp_gray_save_png(edges, picture->height_px, picture->width_px, path, err);
+    dp_memory_free(edges);
+    g_free(path);
+    return good;
+}
+
+/* The height that `--canvas auto` means for one picture alone. */
+static void settle_canvas(dp_recipe *recipe, const dp_pose *pose, const dp_picture *picture)
+{
+    if (!recipe->canvas_height_px)
+        recipe->canvas_height_px = dp_canvas_height(recipe, 14, 1, pose, &picture->width_px, &picture->height_px);
+}
+
+static bool print_pose(const char *path, const dp_picture *picture, const dp_pose *pose)
+{
+    if (own.json) {
+        json_t *line = json_object();
+        json_object_set_new(line, "input", cli_json_text(path));
+        json_object_set_new(line, "status", json_string("ok"));
+        json_object_set_new(line, "width_px", json_integer((json_int_t)picture->width_px));
+        json_object_set_new(line, "height_px", json_integer((json_int_t)picture->height_px));
+        json_object_set_new(line, "align", cli_json_pose(pose));
+        return cli_json_print(line);
+    }
+    if (!pose->n_points)
+        return printf("%s: %s\n", path, dp_align_status_name(pose->status)) >= 0;
+    return printf("%s: %s, centre (%.1f, %.1f) px, angle %.2f deg, sigma %.1f x %.1f px, %zu border points\n", path,
+                  dp_align_status_name(pose->status), pose->centre_x_px, pose->centre_y_px, pose->angle_rad * 180 / G_PI,
+                  pose->sigma_major_px, pose->sigma_minor_px, pose->n_points) >= 0;
+}
+
+static bool align_one(const char *path, const char *name, dp_recipe recipe, const dp_run *run, dp_error *err)
+{
+    dp_picture *picture = NULL;
+    dp_pose pose;
+    bool good = !dp_picture_load(path, run->max_picture_pixels, &picture, err) && !dp_pose_find(picture, &recipe, &pose, err);
+    if (good && own.out) {
+        char *stem = g_build_filename(own.out, name, NULL);
+        settle_canvas(&recipe, &pose, picture);
+        good = save_canvas(picture, &pose, &recipe, stem, err) && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
+               && (!own.edges || save_edges(picture, &recipe, stem, err));
+        g_free(stem);
+    }
+    if (good)
+        print_pose(path, picture, &pose);
+    dp_picture_free(&picture);
+    return good;
+}
+
+int cmd_align(int argc, char **argv)
+{
+    static const GOptionEntry own_entries[] = {
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &own.out, "write NAME.aligned.png and NAME.mask.png here", "DIR"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &own.json, "one JSON line per picture on stdout", NULL},
+        {"plot", 0, 0, G_OPTION_ARG_NONE, &own.plot, "with --out: also NAME.axes.png, the axes drawn on the picture", NULL},
+        {"edges", 0, 0, G_OPTION_ARG_NONE, &own.edges, "with --out: also NAME.edges.png, the edges the pose rests on", NULL},
+        G_OPTION_ENTRY_NULL};
+    cli_recipe options;
+    cli_run run;
+    int code;
+    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "PICTURES_OR_FOLDERS...",
+                            "Finds the object in each picture and brings it into the standard pose.", NULL, &code);
+    g_free(entries);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        return code;
+    if (argc < 2)
+        return cli_usage("no picture given");
+    if ((own.plot || own.edges) && !own.out)
+        return cli_usage("--plot and --edges need --out");
+    if (own.out && !cli_make_folder(own.out))
+        return EXIT_JOB_FAILED;
+
+    size_t n_failed = 0;
+    GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed), *names = cli_output_names(inputs);
+    for (guint i = 0; i < inputs->len && !cli_interrupted(); i++) {
+        dp_error err;
+        if (align_one(inputs->pdata[i], names->pdata[i], recipe, &run.run, &err))
+            continue;
+        n_failed++;
+        if (own.json)
+            cli_json_print(json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
+                                     cli_json_text(err.message)));
+        cli_complain("%s", err.message);
+    }
+    g_ptr_array_unref(names);
+    g_ptr_array_unref(inputs);
+    return n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,128 @@
+/* dinopatch bank - what is in a bank, and whether it is whole. */
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *json_layers(const dp_recipe *recipe)
+{
+    json_t *layers = json_array();
+    for (size_t i = 0; i < recipe->n_layers; i++)
+        json_array_append_new(layers, json_integer((json_int_t)recipe->layers[i]));
+    return layers;
+}
+
+static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
+{
+    const dp_recipe *r = &info->recipe;
+    json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
+    json_t *recipe = json_pack(
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
+        "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
+        "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
+        cli_precision_names[r->precision], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
+        (json_int_t)r->knn, "score", cli_score_names[r->score], "fpr", r->fpr);
+    json_t *pictures = json_array();
+    for (size_t i = 0; i < info->n_pictures; i++)
+        json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
+                                                  "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i))));
+    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+                     (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
+                     (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "threshold",
+                     cli_json_real(info->threshold), "model_path", cli_json_text(info->model_path), "model_sha256",
+                     info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "pictures", pictures);
+}
+
+static void print_info(const char *path, const dp_bank_info *info)
+{
+    const dp_recipe *r = &info->recipe;
+    printf("%s\n", path);
+    printf("  pictures    %zu (%zu rows at each place)\n", info->n_pictures, info->n_rows);
+    printf("  grid        %zu x %zu cells of %zu features, %.1f MB\n", info->grid_rows, info->grid_cols, info->dim,
+           (double)info->file_bytes / 1e6);
+    printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
+           cli_align_names[r->align], cli_polarity_names[r->polarity]);
+    printf("  features    block");
+    for (size_t i = 0; i < r->n_layers; i++)
+        printf("%s%zu", i ? ", " : " ", r->layers[i]);
+    printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? cli_layer_mix_names[r->layer_mix] : "",
+           cli_precision_names[r->precision]);
+    printf("  distance    %s, window ", cli_metric_names[r->metric]);
+    if (r->window == DP_WINDOW_GLOBAL)
+        printf("global");
+    else
+        printf("%zu", r->window);
+    printf(", nearest %zu%s\n", r->knn, r->mirror ? ", mirror pictures included" : "");
+    printf("  score       %s, threshold ", cli_score_names[r->score]);
+    if (isnan(info->threshold))
+        printf("none\n");
+    else
+        printf("%.6g (false-alarm rate aimed at: %g)\n", info->threshold, r->fpr);
+    printf("  checkpoint  %s%s\n              SHA-256 %s\n", info->model_path, info->model_stand_in ? " (a stand-in)" : "",
+           info->model_sha256);
+}
+
+static int bank_info(int argc, char **argv)
+{
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
+                                    G_OPTION_ENTRY_NULL};
+    int code;
+    if (!cli_parse(&argc, &argv, entries, NULL, "info BANK", "Prints what a bank holds.", NULL, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one bank at a time");
+    dp_bank *bank = NULL;
+    dp_error err;
+    if (dp_bank_open(argv[1], &bank, &err))
+        return cli_failed(&err);
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    bool good = true;
+    if (json)
+        good = cli_json_print(json_info(bank, &info));
+    else
+        print_info(argv[1], &info);
+    dp_bank_close(&bank);
+    return good ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
+static int bank_verify(int argc, char **argv)
+{
+    const GOptionEntry entries[] = {G_OPTION_ENTRY_NULL};
+    int code;
+    if (!cli_parse(&argc, &argv, entries, NULL, "verify BANK", "Reads every byte of a bank and checks it.", NULL, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one bank at a time");
+    dp_bank *bank = NULL;
+    dp_error err;
+    dp_status status = dp_bank_open(argv[1], &bank, &err);
+    if (!status)
+        status = dp_bank_verify(bank, &err);
+    dp_bank_close(&bank);
+    if (status)
+        return cli_failed(&err);
+    printf("%s: whole\n", argv[1]);
+    return EXIT_DONE;
+}
+
+int cmd_bank(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        command_fn run;
+    } verbs[] = {{"info", bank_info}, {"verify", bank_verify}};
+    if (argc < 2)
+        return cli_usage("info or verify?");
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+        if (!strcmp(argv[1], verbs[i].name))
+            return verbs[i].run(argc - 1, argv + 1);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        puts("Usage:\n  dinopatch bank info [--json] BANK    what a bank holds\n"
+             "  dinopatch bank verify BANK           reads every byte and checks it");
+        return EXIT_DONE;
+    }
+    return cli_usage("'%s' is no command of bank: info or verify", argv[1]);
+}

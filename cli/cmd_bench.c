@@ -1,0 +1,103 @@
+/* dinopatch bench - times the transformer on this machine, beside the bound of its multiply-adds. */
+#include "models.h"
+#include "recipe.h"
+
+#include <stdio.h>
+
+static json_t *json_stages(const dp_bench_result *r)
+{
+    json_t *stages = json_object();
+    for (size_t i = 0; dp_bench_stage_name(i); i++)
+        json_object_set_new(stages, dp_bench_stage_name(i), cli_json_real(r->stage_s[i]));
+    return stages;
+}
+
+static bool print_json(const char *model, const dp_bench_settings *s, const dp_bench_result *r, bool profile)
+{
+    json_t *line = json_pack(
+        "{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model", cli_json_text(model),
+        "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision", cli_precision_names[r->precision], "isa",
+        dp_isa_name(r->isa), "threads", (json_int_t)r->threads, "repeat", (json_int_t)s->repeat, "median_s",
+        cli_json_real(r->median_s), "min_s", cli_json_real(r->min_s), "max_s", cli_json_real(r->max_s), "gflop",
+        cli_json_real(r->gflop), "gflop_per_s", cli_json_real(r->gflop_per_s), "fma_bound_gflop_per_s",
+        cli_json_real(r->fma_bound_gflop_per_s), "share_of_bound", cli_json_real(r->share_of_bound), "weights_bytes",
+        (json_int_t)r->weights_bytes, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes);
+    if (profile)
+        json_object_set_new(line, "stages_s", json_stages(r));
+    return cli_json_print(line);
+}
+
+static void print_text(const dp_bench_settings *s, const dp_bench_result *r, bool profile)
+{
+    printf("%zux%zu, %s, %s, %zu thread%s\n", s->height_px, s->width_px, cli_precision_names[r->precision], dp_isa_name(r->isa),
+           r->threads, r->threads > 1 ? "s" : "");
+    printf("  %.4f s a picture (median of %zu; %.4f to %.4f)\n", r->median_s, s->repeat, r->min_s, r->max_s);
+    printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach here\n", r->gflop_per_s, 100 * r->share_of_bound,
+           r->fma_bound_gflop_per_s);
+    printf("  weights %.0f MB, memory at most %.0f MB\n", (double)r->weights_bytes / 1e6, (double)r->peak_rss_bytes / 1e6);
+    for (size_t i = 0; profile && dp_bench_stage_name(i); i++)
+        printf("  %-10s %8.2f ms  %4.1f %%\n", dp_bench_stage_name(i), 1000 * r->stage_s[i], 100 * r->stage_s[i] / r->median_s);
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    char *model_name = NULL, *size = NULL;
+    int repeat = 5;
+    gboolean json = FALSE, profile = FALSE;
+    const GOptionEntry own_entries[] = {
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
+        {"repeat", 'r', 0, G_OPTION_ARG_INT, &repeat, "timed passes (default 5)", "N"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, NULL, "arithmetic of the transformer", "fp32|int8"},
+        {"profile", 0, 0, G_OPTION_ARG_NONE, &profile, "also where the time goes", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
+        G_OPTION_ENTRY_NULL};
+    cli_recipe options;
+    cli_run run;
+    int code;
+    GOptionEntry *entries = cli_recipe_entries(&options, 0, own_entries);
+    for (GOptionEntry *e = entries; e->long_name; e++)
+        if (!e->arg_data)
+            e->arg_data = &options.precision;
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M",
+                            "Times the transformer, one picture at a time, on noise.", NULL, &code);
+    g_free(entries);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        return code;
+    dp_bench_settings settings;
+    dp_bench_settings_init(&settings);
+    if (argc != 1)
+        return cli_usage("bench takes no pictures");
+    if (size && (!cli_parse_canvas(size, &settings.height_px, &settings.width_px) || !settings.height_px))
+        return cli_usage("--size %s: HEIGHTxWIDTH", size);
+    if (repeat < 1)
+        return cli_usage("--repeat %d: at least 1", repeat);
+    settings.repeat = (size_t)repeat;
+
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_bench_result result;
+    dp_error err;
+    if (!cli_model_open(model_name, &model, &code))
+        return code;
+    cli_progress_begin("bench", run.quiet);
+    dp_status status = dp_session_open(model, recipe.precision, &run.run, &session, &err);
+    if (!status)
+        status = dp_session_bench(session, &settings, &result, &err);
+    cli_progress_end();
+    if (status) {
+        code = cli_failed(&err);
+    } else if (json) {
+        dp_model_info info;
+        dp_model_get_info(model, &info);
+        code = print_json(info.path, &settings, &result, profile) ? EXIT_DONE : EXIT_JOB_FAILED;
+    } else {
+        print_text(&settings, &result, profile);
+        code = EXIT_DONE;
+    }
+    dp_session_close(&session);
+    dp_model_close(&model);
+    return code;
+}

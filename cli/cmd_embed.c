@@ -1,0 +1,78 @@
+/* dinopatch embed - the feature grid of one picture, as a safetensors file. */
+#include "models.h"
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+
+int cmd_embed(int argc, char **argv)
+{
+    char *model_name = NULL, *size = NULL, *out = NULL;
+    const GOptionEntry own_entries[] = {
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
+        G_OPTION_ENTRY_NULL};
+    cli_recipe options;
+    cli_run run;
+    int code;
+    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_EMBED, own_entries);
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --out FILE.safetensors PICTURE",
+                            "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.",
+                            NULL, &code);
+    g_free(entries);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage(argc < 2 ? "no picture given" : "one picture at a time");
+    if (!out)
+        return cli_usage("--out is missing");
+    size_t height = 784, width = 784;
+    if (size && (!cli_parse_canvas(size, &height, &width) || !height))
+        return cli_usage("--size %s: HEIGHTxWIDTH", size);
+
+    dp_model *model = NULL;
+    if (!cli_model_open(model_name, &model, &code))
+        return code;
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    code = EXIT_JOB_FAILED;
+    dp_session *session = NULL;
+    dp_picture *picture = NULL;
+    float *rgb = NULL, *tokens = NULL;
+    dp_error err;
+    const dp_pose whole = {.status = DP_ALIGN_OFF};
+    if (height % info.patch_px || width % info.patch_px) {
+        code = cli_usage("--size %zux%zu: not a multiple of the patch (%zu)", height, width, info.patch_px);
+        goto done;
+    }
+    if (dp_recipe_settle_layers(&recipe, info.depth, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    size_t rows = height / info.patch_px, cols = width / info.patch_px;
+    size_t dim = info.dim * (recipe.layer_mix == DP_LAYERS_CONCAT ? recipe.n_layers : 1);
+    rgb = g_try_new(float, height * width * 3);
+    tokens = g_try_new(float, rows * cols * dim);
+    if (!rgb || !tokens) {
+        cli_complain("not enough memory for a %zux%zu input", height, width);
+        goto done;
+    }
+    if (dp_picture_load(argv[1], run.run.max_picture_pixels, &picture, &err)
+        || dp_canvas_warp(picture, &whole, 1, 0, height, width, rgb, NULL, &err)
+        || dp_session_open(model, recipe.precision, &run.run, &session, &err)
+        || dp_session_embed(session, rgb, height, width, recipe.layers, recipe.n_layers, recipe.layer_mix, tokens, &err)
+        || dp_tokens_save(tokens, rows, cols, dim, out, &err))
+        code = cli_failed(&err);
+    else
+        code = EXIT_DONE;
+done:
+    g_free(rgb);
+    g_free(tokens);
+    dp_picture_free(&picture);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    return code;
+}

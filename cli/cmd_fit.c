@@ -1,0 +1,95 @@
+/* dinopatch fit - a memory bank from pictures of good parts. */
+#include "models.h"
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    if (message)
+        cli_complain("%s", message);
+}
+
+static void print_summary(const dp_bank *bank, const char *path, size_t n_failed)
+{
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    printf("%s: %zu good pictures", path, info.n_pictures);
+    if (info.n_rows > info.n_pictures)
+        printf(" (%zu with their mirror pictures)", info.n_rows);
+    printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
+    if (n_failed)
+        printf("; %zu left out", n_failed);
+    if (isnan(info.threshold)) {
+        printf("\nno threshold: it takes at least two pictures to leave one out\n");
+        return;
+    }
+    double promised = 1.0 / (double)(info.n_pictures + 1);
+    printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
+           cli_score_names[info.recipe.score]);
+    if (promised > info.recipe.fpr)
+        printf("; aimed at a false-alarm rate of %g, but %zu pictures can promise no less than %.2g", info.recipe.fpr,
+               info.n_pictures, promised);
+    printf(")\n");
+}
+
+int cmd_fit(int argc, char **argv)
+{
+    char *model_name = NULL, *bank_path = NULL;
+    const GOptionEntry own_entries[] = {
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
+        G_OPTION_ENTRY_NULL};
+    cli_recipe options;
+    cli_run run;
+    int code;
+    GOptionEntry *entries = cli_recipe_entries(
+        &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --bank OUT PICTURES_OR_FOLDERS...",
+                            "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
+                            "place, and sets a first threshold by leaving each picture out in turn.",
+                            "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
+    g_free(entries);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        return code;
+    if (!bank_path)
+        return cli_usage("--bank is missing");
+    if (argc < 2)
+        return cli_usage("no pictures of good parts given");
+
+    size_t n_failed = 0, n_unread = 0;
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_bank *bank = NULL;
+    dp_error err;
+    GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
+    if (!inputs->len) {
+        cli_complain("no pictures to learn from");
+        code = EXIT_JOB_FAILED;
+        goto done;
+    }
+    if (!cli_model_open(model_name, &model, &code))
+        goto done;
+    cli_progress_begin("fit", run.quiet);
+    if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
+        || dp_bank_fit(session, &recipe, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &n_unread,
+                       &err)
+        || dp_bank_save(bank, bank_path, &err)) {
+        cli_progress_end();
+        code = cli_failed(&err);
+        goto done;
+    }
+    cli_progress_end();
+    n_failed += n_unread;
+    print_summary(bank, bank_path, n_failed);
+    code = n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+done:
+    g_ptr_array_unref(inputs);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    return code;
+}

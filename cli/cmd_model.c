@@ -1,0 +1,191 @@
+/* dinopatch model - checkpoints: what they are, whether they are whole, and synthetic ones. */
+#include "models.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int model_info(int argc, char **argv)
+{
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
+                                    G_OPTION_ENTRY_NULL};
+    int code;
+    if (!cli_parse(&argc, &argv, entries, NULL, "info MODEL", "Prints what a checkpoint is.", NULL, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one checkpoint at a time");
+    char *path = cli_model_path(argv[1]);
+    dp_model *model = NULL;
+    dp_error err;
+    if (dp_model_open(path, &model, &err)) {
+        g_free(path);
+        return cli_failed(&err);
+    }
+    dp_model_info i;
+    dp_model_get_info(model, &i);
+    bool good = true;
+    if (json) {
+        good = cli_json_print(json_pack(
+            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:[I,I], s:I, s:s, s:s, s:b, s:s}", "path", cli_json_text(path), "dim",
+            (json_int_t)i.dim, "depth", (json_int_t)i.depth, "heads", (json_int_t)i.heads, "patch_px", (json_int_t)i.patch_px,
+            "registers", (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp", i.swiglu ? "swiglu" : "gelu",
+            "position_grid", (json_int_t)i.position_rows, (json_int_t)i.position_cols, "parameters", (json_int_t)i.parameters,
+            "naming", i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256));
+    } else {
+        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", path, i.depth, i.dim, i.heads,
+               i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
+        if (i.registers)
+            printf(", %zu registers", i.registers);
+        printf("\n  positions    %zu x %zu\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n", i.position_rows,
+               i.position_cols, (double)i.parameters / 1e6, i.dtype, i.naming, i.stand_in ? ", a stand-in of random weights" : "",
+               i.sha256);
+    }
+    dp_model_close(&model);
+    g_free(path);
+    return good ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
+static int model_synth(int argc, char **argv)
+{
+    char *arch = NULL, *out = NULL;
+    gint64 seed = 0;
+    const GOptionEntry entries[] = {
+        {"arch", 'a', 0, G_OPTION_ARG_STRING, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg", "NAME"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "seed of the random weights (default 0)", "S"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the checkpoint to write", "FILE"},
+        G_OPTION_ENTRY_NULL};
+    int code;
+    if (!cli_parse(&argc, &argv, entries, NULL, "synth --arch NAME --out FILE",
+                   "Writes a checkpoint of seeded random weights: for timing and for trying the program out.",
+                   "Such a stand-in has learned nothing; a bank made with it says so.", &code))
+        return code;
+    if (!arch || !out || argc != 1)
+        return cli_usage("synth takes --arch and --out");
+    dp_architecture architecture;
+    dp_error err;
+    if (dp_architecture_parse(arch, &architecture, &err) || dp_model_synthesise(&architecture, (uint64_t)seed, out, &err))
+        return cli_failed(&err);
+    return EXIT_DONE;
+}
+
+static int model_list(int argc, char **argv)
+{
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per checkpoint on stdout", NULL},
+                                    G_OPTION_ENTRY_NULL};
+    int code;
+    if (!cli_parse(&argc, &argv, entries, NULL, "list", "Lists the official DINOv2 checkpoints.", NULL, &code))
+        return code;
+    if (!json)
+        printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
+    for (size_t i = 0; i < dp_registry_count(); i++) {
+        const dp_checkpoint *c = dp_registry_at(i);
+        char *path = NULL;
+        bool cached = dp_model_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
+        if (json)
+            cli_json_print(json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
+                                     (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence", c->licence, "source",
+                                     c->source, "path", path ? cli_json_text(path) : json_null(), "cached", cached));
+        else
+            printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6, (double)c->bytes / 1e6,
+                   c->licence, cached ? "yes" : "no", c->source);
+        dp_memory_free(path);
+    }
+    return EXIT_DONE;
+}
+
+static int model_pull(int argc, char **argv)
+{
+    char *out = NULL, *sha256 = NULL;
+    gboolean force = FALSE;
+    const GOptionEntry entries[] = {
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "where to put it (default: the cache)", "FILE"},
+        {"sha256", 0, 0, G_OPTION_ARG_STRING, &sha256, "the digest the file must have", "HEX"},
+        {"force", 'f', 0, G_OPTION_ARG_NONE, &force, "fetch it although it is there", NULL},
+        G_OPTION_ENTRY_NULL};
+    cli_run run;
+    int code;
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "pull NAME",
+                   "Downloads an official checkpoint, checks its SHA-256 and puts it into the cache.",
+                   "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address; proxies are taken from the environment.", &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage(argc < 2 ? "which checkpoint? 'dinopatch model list' names them" : "one checkpoint at a time");
+    dp_pull settings;
+    dp_pull_init(&settings);
+    settings.mirror = getenv("DINOPATCH_MIRROR") ? getenv("DINOPATCH_MIRROR") : getenv("HF_ENDPOINT");
+    settings.sha256 = sha256;
+    settings.force = force;
+    char digest[65], *path = NULL;
+    dp_error err;
+    cli_progress_begin("pull", run.quiet);
+    if (dp_model_pull(argv[1], out, &settings, &run.run, digest, &err)
+        || (!out && dp_model_cache_path(argv[1], NULL, &path, &err))) {
+        cli_progress_end();
+        return cli_failed(&err);
+    }
+    cli_progress_end();
+    printf("%s  %s\n", digest, out ? out : path);
+    dp_memory_free(path);
+    return EXIT_DONE;
+}
+
+/* Structure and numbers of a checkpoint, and its digest where one is known. */
+static int model_verify(int argc, char **argv)
+{
+    char *sha256 = NULL;
+    const GOptionEntry entries[] = {
+        {"sha256", 0, 0, G_OPTION_ARG_STRING, &sha256, "the digest the file must have", "HEX"}, G_OPTION_ENTRY_NULL};
+    cli_run run;
+    int code;
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "verify MODEL", "Reads a checkpoint whole and checks it.", NULL,
+                   &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one checkpoint at a time");
+    char *path = cli_model_path(argv[1]), digest[65];
+    int known = 0;
+    dp_model *model = NULL;
+    dp_error err;
+    cli_progress_begin("verify", run.quiet);
+    if (dp_model_open(path, &model, &err) || dp_model_verify(path, sha256, &run.run, digest, &known, &err)) {
+        code = cli_failed(&err);
+    } else {
+        printf("%s  %s: whole, %s\n", digest, path, known ? "the digest is the known one" : "no digest is known to hold it against");
+        code = EXIT_DONE;
+    }
+    dp_model_close(&model);
+    g_free(path);
+    return code;
+}
+
+static const struct verb {
+    const char *name;
+    command_fn run;
+    const char *usage, *summary;
+} verbs[] = {
+    {"list", model_list, "list [--json]", "the official checkpoints"},
+    {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
+    {"info", model_info, "info [--json] MODEL", "what a checkpoint is"},
+    {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},
+    {"synth", model_synth, "synth --arch NAME --out FILE", "write a checkpoint of random weights"},
+};
+
+int cmd_model(int argc, char **argv)
+{
+    if (argc < 2)
+        return cli_usage("which command of model?");
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+        if (!strcmp(argv[1], verbs[i].name))
+            return verbs[i].run(argc - 1, argv + 1);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        puts("Usage:");
+        for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+            printf("  dinopatch model %-32s %s\n", verbs[i].usage, verbs[i].summary);
+        return EXIT_DONE;
+    }
+    return cli_usage("'%s' is no command of model", argv[1]);
+}

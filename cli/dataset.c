@@ -1,0 +1,203 @@
+#include "dataset.h"
+
+#include <string.h>
+
+static int by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_folder(const char *parent, const char *name)
+{
+    char *path = g_build_filename(parent, name, NULL);
+    bool folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+    g_free(path);
+    return folder;
+}
+
+/* Names in a folder, sorted, hidden ones left out; empty where it cannot be read. */
+static GPtrArray *names_in(const char *folder, bool folders)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    GDir *dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));)
+        if (name[0] != '.' && is_folder(folder, name) == folders && (folders || cli_is_picture_name(name)))
+            g_ptr_array_add(names, g_strdup(name));
+    if (dir)
+        g_dir_close(dir);
+    g_ptr_array_sort(names, by_text);
+    return names;
+}
+
+static char *stem(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && dot != name ? g_strndup(name, (gsize)(dot - name)) : g_strdup(name);
+}
+
+static char *find_mask(const char *truth, const char *defect, const char *name)
+{
+    static const char *const endings[] = {"_mask.png", ".png", "_mask.bmp", ".bmp", "_mask.tif", ".tif", "_mask.jpg", ".jpg"};
+    for (size_t i = 0; i < G_N_ELEMENTS(endings); i++) {
+        char *file = g_strconcat(name, endings[i], NULL);
+        char *path = g_build_filename(truth, defect, file, NULL);
+        g_free(file);
+        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
+            return path;
+        g_free(path);
+    }
+    return NULL;
+}
+
+static void add_test_folder(dataset *set, const char *folder, const char *split, const char *defect, const char *truth)
+{
+    char *path = g_build_filename(folder, defect, NULL);
+    GPtrArray *files = names_in(path, false);
+    for (guint i = 0; i < files->len; i++) {
+        char *name = stem(files->pdata[i]);
+        dataset_item item = {
+            .path = g_build_filename(path, files->pdata[i], NULL),
+            .split = split,
+            .defect = g_strdup(defect),
+            .name = name,
+            .label = strcmp(defect, "good") != 0,
+        };
+        if (item.label && truth)
+            item.mask = find_mask(truth, defect, name);
+        if (item.label && !item.mask)
+            set->masks = false;
+        g_array_append_val(set->test, item);
+    }
+    g_ptr_array_unref(files);
+    g_free(path);
+}
+
+static void clear_item(gpointer data)
+{
+    dataset_item *item = data;
+    g_free(item->path);
+    g_free(item->defect);
+    g_free(item->name);
+    g_free(item->mask);
+}
+
+static void dataset_free(gpointer data)
+{
+    dataset *set = data;
+    g_free(set->category);
+    g_free(set->path);
+    g_ptr_array_unref(set->train);
+    g_array_unref(set->test);
+    g_free(set);
+}
+
+static dataset *dataset_new(const char *folder)
+{
+    dataset *set = g_new0(dataset, 1);
+    char *absolute = g_canonicalize_filename(folder, NULL);
+    set->category = g_path_get_basename(absolute);
+    g_free(absolute);
+    set->path = g_strdup(folder);
+    set->train = g_ptr_array_new_with_free_func(g_free);
+    set->test = g_array_new(FALSE, FALSE, sizeof(dataset_item));
+    g_array_set_clear_func(set->test, clear_item);
+    set->masks = true;
+    return set;
+}
+
+static void add_split(dataset *set, const char *split)
+{
+    char *folder = g_build_filename(set->path, split, NULL);
+    char *truth = is_folder(folder, "ground_truth") ? g_build_filename(folder, "ground_truth", NULL)
+                                                    : g_build_filename(set->path, "ground_truth", NULL);
+    GPtrArray *defects = names_in(folder, true);
+    for (guint i = 0; i < defects->len; i++)
+        if (strcmp(defects->pdata[i], "ground_truth") != 0)
+            add_test_folder(set, folder, split, defects->pdata[i], truth);
+    g_ptr_array_unref(defects);
+    g_free(truth);
+    g_free(folder);
+}
+
+/* Plain folders: every third good picture is kept for the test. */
+static void split_plain(dataset *set)
+{
+    GPtrArray *folders = names_in(set->path, true);
+    for (guint i = 0; i < folders->len; i++)
+        add_test_folder(set, set->path, "test", folders->pdata[i], NULL);
+    g_ptr_array_unref(folders);
+    GArray *test = g_array_new(FALSE, FALSE, sizeof(dataset_item));
+    g_array_set_clear_func(test, clear_item);
+    unsigned n_good = 0;
+    for (guint i = 0; i < set->test->len; i++) {
+        dataset_item *item = &g_array_index(set->test, dataset_item, i);
+        if (item->label || n_good++ % 3 == 2) {
+            dataset_item moved = *item;
+            g_array_append_val(test, moved);
+            *item = (dataset_item){0};
+        } else {
+            g_ptr_array_add(set->train, g_strdup(item->path));
+        }
+    }
+    g_array_unref(set->test);
+    set->test = test;
+}
+
+static void add_train(dataset *set)
+{
+    char *folder = g_build_filename(set->path, "train", "good", NULL);
+    GPtrArray *files = names_in(folder, false);
+    for (guint i = 0; i < files->len; i++)
+        g_ptr_array_add(set->train, g_build_filename(folder, files->pdata[i], NULL));
+    g_ptr_array_unref(files);
+    g_free(folder);
+}
+
+/* The category a folder holds; NULL where it holds none. */
+static dataset *read_category(const char *folder)
+{
+    bool mvtec = is_folder(folder, "train") && (is_folder(folder, "test") || is_folder(folder, "test_public"));
+    if (!mvtec && !is_folder(folder, "good"))
+        return NULL;
+    dataset *set = dataset_new(folder);
+    if (mvtec) {
+        add_train(set);
+        add_split(set, is_folder(folder, "test") ? "test" : "test_public");
+    } else {
+        split_plain(set);
+    }
+    if (set->train->len && set->test->len)
+        return set;
+    cli_complain("%s: %s", folder, set->train->len ? "no pictures to test" : "no good pictures to learn from");
+    dataset_free(set);
+    return NULL;
+}
+
+GPtrArray *dataset_find(const char *folder)
+{
+    GPtrArray *sets = g_ptr_array_new_with_free_func(dataset_free);
+    if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) {
+        cli_complain("%s: is no folder", folder);
+        g_ptr_array_unref(sets);
+        return NULL;
+    }
+    dataset *set = read_category(folder);
+    if (set) {
+        g_ptr_array_add(sets, set);
+    } else {
+        GPtrArray *names = names_in(folder, true);
+        for (guint i = 0; i < names->len; i++) {
+            char *path = g_build_filename(folder, names->pdata[i], NULL);
+            set = read_category(path);
+            if (set)
+                g_ptr_array_add(sets, set);
+            g_free(path);
+        }
+        g_ptr_array_unref(names);
+    }
+    if (sets->len)
+        return sets;
+    cli_complain("%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such", folder);
+    g_ptr_array_unref(sets);
+    return NULL;
+}

@@ -1,0 +1,33 @@
+/* dataset.h - data sets as the field lays them out.
+ *
+ *   MVTec AD    CAT/train/good, CAT/test/{good,DEFECT}, CAT/ground_truth/DEFECT/NAME_mask.png
+ *   VisA (1cls) the same, masks without _mask
+ *   MVTec AD 2  CAT/train/good, CAT/test_public/{good,bad}, CAT/test_public/ground_truth/bad/NAME_mask.png
+ *   plain       CAT/good, CAT/bad (or any other folder beside good): two of three good pictures, by name, are learned from,
+ *               every third is tested */
+#ifndef DP_CLI_DATASET_H
+#define DP_CLI_DATASET_H
+
+#include "cli.h"
+
+typedef struct dataset_item {
+    char *path;
+    const char *split;  /* "test" or "test_public"; static */
+    char *defect;       /* name of the folder: "good", "crack" */
+    char *name;         /* of the file, without suffix */
+    char *mask;         /* path, or NULL where there is none */
+    int label;          /* 0 good, 1 anomalous */
+} dataset_item;
+
+typedef struct dataset {
+    char *category;     /* name of the folder */
+    char *path;
+    GPtrArray *train;   /* of char *, sorted */
+    GArray *test;       /* of dataset_item, sorted by folder and name */
+    bool masks;         /* every anomalous picture has one */
+} dataset;
+
+/* The categories at or directly below a folder, sorted by name: GPtrArray of dataset *.  NULL: complained. */
+GPtrArray *dataset_find(const char *folder);
+
+#endif

@@ -1,0 +1,46 @@
+/* json.c - machine-readable lines on stdout. */
+#include "cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+json_t *cli_json_text(const char *bytes)
+{
+    char *text = g_utf8_make_valid(bytes, -1);
+    json_t *value = json_string(text);
+    g_free(text);
+    return value;
+}
+
+json_t *cli_json_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *cli_json_pose(const dp_pose *pose)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "status", json_string(dp_align_status_name(pose->status)));
+    bool found = pose->n_points > 0;
+    json_object_set_new(object, "angle_deg", found ? cli_json_real(pose->angle_rad * 180 / G_PI) : json_null());
+    json_object_set_new(object, "centre_px",
+                        found ? json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
+                              : json_null());
+    json_object_set_new(object, "sigma_major_px", found ? cli_json_real(pose->sigma_major_px) : json_null());
+    json_object_set_new(object, "sigma_minor_px", found ? cli_json_real(pose->sigma_minor_px) : json_null());
+    return object;
+}
+
+bool cli_json_print(json_t *value)
+{
+    /* Twelve digits carry a float exactly and a double beyond any use here. */
+    char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    json_decref(value);
+    bool good = text && puts(text) >= 0 && fflush(stdout) == 0;
+    if (!good)
+        cli_complain("standard output: cannot write: %s", text ? g_strerror(errno) : "not enough memory");
+    free(text);
+    return good;
+}

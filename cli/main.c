@@ -1,0 +1,68 @@
+/* main.c - the table of commands. */
+#include "cli.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    command_fn run;
+    const char *summary;
+} commands[] = {
+    {"fit", cmd_fit, "build a memory bank from pictures of good parts"},
+    {"inspect", cmd_inspect, "score new pictures and show where the defects are"},
+    {"align", cmd_align, "find the object and bring it into the standard pose"},
+    {"embed", cmd_embed, "write the feature grid of a picture"},
+    {"bank", cmd_bank, "look into a bank and check it"},
+    {"metrics", cmd_metrics, "figures of given scores and maps"},
+    {"bench", cmd_bench, "time the transformer on this machine"},
+    {"model", cmd_model, "list, download, check and synthesise checkpoints"},
+};
+
+static void print_help(FILE *stream)
+{
+    fprintf(stream, "Usage: dinopatch COMMAND [OPTIONS] ...\n\n"
+                    "Finds defects in pictures of a product after seeing only good ones.\n\nCommands:\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(stream, "\n'dinopatch COMMAND --help' explains a command; 'man dinopatch' tells the whole story.\n\n"
+                    "  dinopatch model pull vits14                        once: the transformer's weights\n"
+                    "  dinopatch fit --model vits14 --bank part.bank good/    learn what good looks like\n"
+                    "  dinopatch inspect --bank part.bank --out out/ new/     score, and draw heat maps\n");
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    cli_begin(NULL);
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--version") || !strcmp(name, "version")) {
+        printf("dinopatch %s\n", dp_version());
+        return EXIT_DONE;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || (!strcmp(name, "help") && argc < 3)) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    char help_option[] = "--help", *help_argv[] = {argv[0], NULL, help_option, NULL};
+    if (!strcmp(name, "help")) {
+        name = help_argv[1] = argv[2];
+        argc = 3;
+        argv = help_argv;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (!strcmp(commands[i].name, name)) {
+            cli_begin(name);
+            cli_signals_catch();
+            int code = commands[i].run(argc - 1, argv + 1);
+            cli_signals_reraise();
+            return code;
+        }
+    }
+    return cli_usage("'%s' is no command", name);
+}

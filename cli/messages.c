@@ -1,0 +1,44 @@
+/* messages.c - what goes to stderr, and the exit codes that go with it. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *current_command;
+
+void cli_begin(const char *command)
+{
+    current_command = command;
+}
+
+static void print_message(const char *format, va_list args)
+{
+    cli_progress_end();
+    fprintf(stderr, "dinopatch%s%s: ", current_command ? " " : "", current_command ? current_command : "");
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void cli_complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_message(format, args);
+    va_end(args);
+}
+
+int cli_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_message(format, args);
+    va_end(args);
+    fprintf(stderr, "Try 'dinopatch %s%s--help'.\n", current_command ? current_command : "", current_command ? " " : "");
+    return EXIT_USAGE;
+}
+
+int cli_failed(const dp_error *err)
+{
+    cli_complain("%s", err->message);
+    return err->status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
+}

@@ -1,0 +1,69 @@
+/* models.c - from --model M to an open checkpoint: a file, or a name of the registry that lies in the cache. */
+#include "models.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+char *cli_model_path(const char *model)
+{
+    if (!model)
+        model = getenv("DINOPATCH_MODEL");
+    if (!model || !*model)
+        return NULL;
+    if (strchr(model, '/') || g_file_test(model, G_FILE_TEST_EXISTS))
+        return g_strdup(model);
+    char *file = g_strconcat(model, ".safetensors", NULL);
+    char *path = g_build_filename(g_get_user_cache_dir(), "dinopatch", file, NULL);
+    g_free(file);
+    return path;
+}
+
+bool cli_model_open(const char *argument, dp_model **model, int *code)
+{
+    char *path = cli_model_path(argument);
+    if (!path) {
+        *code = cli_usage("--model is missing (a checkpoint file, a name like vits14, or DINOPATCH_MODEL)");
+        return false;
+    }
+    dp_error err;
+    bool good = false;
+    dp_architecture architecture;
+    if (argument && !strchr(argument, '/') && !g_file_test(path, G_FILE_TEST_EXISTS)
+        && dp_architecture_parse(argument, &architecture, NULL) == DP_OK) {
+        cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
+        *code = EXIT_JOB_FAILED;
+    } else if (dp_model_open(path, model, &err)) {
+        *code = cli_failed(&err);
+    } else {
+        good = true;
+    }
+    g_free(path);
+    if (good) {
+        dp_model_info info;
+        dp_model_get_info(*model, &info);
+        if (info.stand_in)
+            cli_log(NULL, DP_LOG_WARNING, "this checkpoint is a stand-in of random weights: it has learned nothing");
+    }
+    return good;
+}
+
+bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_model **model, int *code)
+{
+    if (argument || (getenv("DINOPATCH_MODEL") && *getenv("DINOPATCH_MODEL")))
+        return cli_model_open(argument, model, code);
+    if (g_file_test(bank->model_path, G_FILE_TEST_EXISTS))
+        return cli_model_open(bank->model_path, model, code);
+    /* The bank may come from another machine: the same file name in this one's cache. */
+    char *name = g_path_get_basename(bank->model_path), *path = g_build_filename(g_get_user_cache_dir(), "dinopatch", name, NULL);
+    bool good = g_file_test(path, G_FILE_TEST_EXISTS);
+    if (good) {
+        good = cli_model_open(path, model, code);
+    } else {
+        cli_complain("the bank's checkpoint %s is not here: give it by --model (SHA-256 %s)", bank->model_path,
+                     bank->model_sha256);
+        *code = EXIT_JOB_FAILED;
+    }
+    g_free(path);
+    g_free(name);
+    return good;
+}

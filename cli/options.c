@@ -1,0 +1,136 @@
+/* options.c - option parsing that commands share. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const cli_polarity_names[] = {"mirror", "rotate", "none", NULL};
+const char *const cli_metric_names[] = {"l2", "cosine", NULL};
+const char *const cli_score_names[] = {"max", "mean", "p99", "top1p", NULL};
+const char *const cli_precision_names[] = {"fp32", "int8", NULL};
+const char *const cli_align_names[] = {"pca", "none", NULL};
+const char *const cli_layer_mix_names[] = {"mean", "concat", NULL};
+
+bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
+               const char *summary, const char *description, int *code)
+{
+    /* GLib's own --help would exit with its own idea of a name; this one prints the same page and returns. */
+    gboolean help = FALSE;
+    const GOptionEntry help_entries[] = {{"help", 'h', 0, G_OPTION_ARG_NONE, &help, "show this page", NULL},
+                                         G_OPTION_ENTRY_NULL};
+    GOptionContext *context = g_option_context_new(usage);
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_description(context, description);
+    GOptionGroup *main_group = g_option_group_new("main", "Options:", "", NULL, NULL);
+    g_option_group_add_entries(main_group, entries);
+    g_option_group_add_entries(main_group, help_entries);
+    g_option_context_set_main_group(context, main_group);
+    if (group)
+        g_option_context_add_group(context, group);
+
+    char *program = g_strconcat("dinopatch ", (*argv)[0], NULL);
+    g_set_prgname(program);
+    GError *error = NULL;
+    bool good = g_option_context_parse(context, argc, argv, &error);
+    if (!good) {
+        *code = cli_usage("%s", error->message);
+        g_error_free(error);
+    } else if (help) {
+        char *page = g_option_context_get_help(context, FALSE, NULL);
+        fputs(page, stdout);
+        g_free(page);
+        *code = EXIT_DONE;
+        good = false;
+    }
+    /* "--" ends the options; it is not an input. */
+    if (good && *argc > 1 && !strcmp((*argv)[1], "--")) {
+        memmove(*argv + 1, *argv + 2, (size_t)(*argc - 1) * sizeof **argv);
+        (*argc)--;
+    }
+    g_free(program);
+    g_option_context_free(context);
+    return good;
+}
+
+GOptionGroup *cli_run_group(cli_run *options)
+{
+    *options = (cli_run){0};
+    const GOptionEntry entries[] = {
+        {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads, "worker threads (default: one per processor)", "N"},
+        {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
+        G_OPTION_ENTRY_NULL};
+    GOptionGroup *group = g_option_group_new("run", "Run options:", "", NULL, NULL);
+    g_option_group_add_entries(group, entries);
+    return group;
+}
+
+bool cli_run_resolve(cli_run *options, int *code)
+{
+    dp_run_init(&options->run);
+    if (options->threads < 0) {
+        *code = cli_usage("--threads %d: at least 1", options->threads);
+        return false;
+    }
+    options->run.threads = (size_t)options->threads;
+    options->run.log = options->quiet ? NULL : cli_log;
+    options->run.progress = cli_progress;
+    const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
+    dp_error err;
+    if (isa && *isa && dp_isa_parse(isa, &options->run.isa, &err)) {
+        *code = cli_usage("%s: %s", options->isa ? "--isa" : "DINOPATCH_ISA", err.message);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_size(const char **text, size_t *size)
+{
+    if (!g_ascii_isdigit(**text))
+        return false;
+    guint64 value = g_ascii_strtoull(*text, (char **)text, 10);
+    *size = (size_t)value;
+    return value > 0 && value <= 65536;
+}
+
+bool cli_parse_canvas(const char *text, size_t *height, size_t *width)
+{
+    size_t h = 0, w = 784;
+    if (!strncmp(text, "auto", 4)) {
+        text += 4;
+        if (*text == ':' && (text++, !parse_size(&text, &w)))
+            return false;
+    } else {
+        if (!parse_size(&text, &h) || *text++ != 'x' || !parse_size(&text, &w))
+            return false;
+    }
+    if (*text)
+        return false;
+    *height = h;
+    *width = w;
+    return true;
+}
+
+bool cli_parse_window(const char *text, size_t *window)
+{
+    if (!strcmp(text, "global")) {
+        *window = DP_WINDOW_GLOBAL;
+        return true;
+    }
+    char *end;
+    guint64 value = g_ascii_strtoull(text, &end, 10);
+    if (!g_ascii_isdigit(*text) || *end || value > 65536)
+        return false;
+    *window = (size_t)value;
+    return true;
+}
+
+int cli_choice(const char *text, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], text))
+            return i;
+    return -1;
+}

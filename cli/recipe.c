@@ -1,0 +1,172 @@
+/* recipe.c - from option texts to a dp_recipe. */
+#include "recipe.h"
+
+#include <math.h>
+#include <string.h>
+
+GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
+{
+    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1};
+    const struct {
+        unsigned part;
+        GOptionEntry entry;
+    } known[] = {
+        {CLI_RECIPE_ALIGN, {"canvas", 0, 0, G_OPTION_ARG_STRING, &o->canvas,
+                            "aligned picture: HxW in multiples of the patch, or auto (auto:W for another width)", "784x784"}},
+        {CLI_RECIPE_ALIGN, {"align", 0, 0, G_OPTION_ARG_STRING, &o->align,
+                            "pca: find the object; none: textures and fixtures", "pca|none"}},
+        {CLI_RECIPE_ALIGN, {"fill", 0, 0, G_OPTION_ARG_DOUBLE, &o->fill,
+                            "share of the canvas width that a straight rod fills (default 0.866)", "F"}},
+        {CLI_RECIPE_ALIGN, {"blur", 0, 0, G_OPTION_ARG_INT, &o->blur, "side of the Gaussian kernel in pixels (default 5)", "N"}},
+        {CLI_RECIPE_ALIGN, {"canny", 0, 0, G_OPTION_ARG_STRING, &o->canny,
+                            "thresholds on the gradient (default 50,150), or auto: from the median", "LOW,HIGH|auto"}},
+        {CLI_RECIPE_EMBED, {"polarity", 0, 0, G_OPTION_ARG_STRING, &o->polarity,
+                            "how the last half turn is settled: mirror the grid, rotate the picture, or not at all",
+                            "mirror|rotate|none"}},
+        {CLI_RECIPE_EMBED, {"layers", 0, 0, G_OPTION_ARG_STRING, &o->layers,
+                            "blocks whose output is used, counted from 0, negative from the end (default -1)", "I,J,..."}},
+        {CLI_RECIPE_EMBED, {"layer-mix", 0, 0, G_OPTION_ARG_STRING, &o->layer_mix, "several blocks: average or concatenate",
+                            "mean|concat"}},
+        {CLI_RECIPE_EMBED, {"precision", 0, 0, G_OPTION_ARG_STRING, &o->precision, "arithmetic of the transformer", "fp32|int8"}},
+        {CLI_RECIPE_BANK, {"mirror", 0, 0, G_OPTION_ARG_NONE, &o->mirror,
+                           "each good picture also enters mirrored (for parts symmetric about their axis)", NULL}},
+        {CLI_RECIPE_BANK, {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &o->fpr,
+                           "false-alarm rate the threshold aims at (default 0.01)", "RATE"}},
+        {CLI_RECIPE_SCORE, {"window", 0, 0, G_OPTION_ARG_STRING, &o->window,
+                            "cells to each side that are searched: 0 = same place only", "R|global"}},
+        {CLI_RECIPE_SCORE, {"metric", 0, 0, G_OPTION_ARG_STRING, &o->metric, "distance of two feature vectors", "l2|cosine"}},
+        {CLI_RECIPE_SCORE, {"knn", 0, 0, G_OPTION_ARG_INT, &o->knn, "average over the K nearest (default 1)", "K"}},
+        {CLI_RECIPE_SCORE, {"score", 0, 0, G_OPTION_ARG_STRING, &o->score, "from the distance map to one figure",
+                            "max|mean|p99|top1p"}},
+    };
+    size_t n_known = sizeof known / sizeof *known, n_own = 0, n = 0;
+    while (own && own[n_own].long_name)
+        n_own++;
+    GOptionEntry *entries = g_new0(GOptionEntry, n_own + n_known + 1);
+    for (size_t i = 0; i < n_own; i++)
+        entries[n++] = own[i];
+    for (size_t i = 0; i < n_known; i++)
+        if (known[i].part & parts)
+            entries[n++] = known[i].entry;
+    return entries;
+}
+
+static bool choose(const char *option, const char *text, const char *const *names, int *value, int *code)
+{
+    if (!text)
+        return true;
+    int i = cli_choice(text, names);
+    if (i < 0) {
+        char *list = g_strjoinv(", ", (char **)(uintptr_t)names);
+        *code = cli_usage("--%s %s: one of %s", option, text, list);
+        g_free(list);
+        return false;
+    }
+    *value = i;
+    return true;
+}
+
+static bool parse_layers(const char *text, dp_recipe *recipe, int *code)
+{
+    char **parts = g_strsplit(text, ",", -1);
+    bool good = true;
+    recipe->n_layers = 0;
+    for (size_t i = 0; good && parts[i]; i++) {
+        char *end;
+        gint64 value = g_ascii_strtoll(parts[i], &end, 10);
+        good = end != parts[i] && !*end && value > -1000 && value < 1000 && recipe->n_layers < DP_MAX_LAYERS;
+        if (good)
+            recipe->layers[recipe->n_layers++] = (size_t)value; /* negative ones are settled once the depth is known */
+    }
+    g_strfreev(parts);
+    if (!good || !recipe->n_layers) {
+        *code = cli_usage("--layers %s: at most %d block numbers with commas between them", text, DP_MAX_LAYERS);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_canny(const char *text, dp_recipe *recipe, int *code)
+{
+    if (!strcmp(text, "auto")) {
+        recipe->canny_auto = 1;
+        return true;
+    }
+    char *end;
+    double low = g_ascii_strtod(text, &end), high = 0;
+    bool good = end != text && *end == ',';
+    if (good) {
+        const char *second = end + 1;
+        high = g_ascii_strtod(second, &end);
+        good = end != second && !*end && low >= 0 && high >= low;
+    }
+    if (!good) {
+        *code = cli_usage("--canny %s: LOW,HIGH with 0 <= LOW <= HIGH, or auto", text);
+        return false;
+    }
+    recipe->canny_low = low;
+    recipe->canny_high = high;
+    recipe->canny_auto = 0;
+    return true;
+}
+
+bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
+{
+    int align = (int)recipe->align, polarity = (int)recipe->polarity, mix = (int)recipe->layer_mix;
+    int precision = (int)recipe->precision, metric = (int)recipe->metric, score = (int)recipe->score;
+    if (!choose("align", o->align, cli_align_names, &align, code)
+        || !choose("polarity", o->polarity, cli_polarity_names, &polarity, code)
+        || !choose("layer-mix", o->layer_mix, cli_layer_mix_names, &mix, code)
+        || !choose("precision", o->precision, cli_precision_names, &precision, code)
+        || !choose("metric", o->metric, cli_metric_names, &metric, code)
+        || !choose("score", o->score, cli_score_names, &score, code))
+        return false;
+    recipe->align = (dp_align)align;
+    recipe->polarity = (dp_polarity)polarity;
+    recipe->layer_mix = (dp_layer_mix)mix;
+    recipe->precision = (dp_precision)precision;
+    recipe->metric = (dp_metric)metric;
+    recipe->score = (dp_score)score;
+
+    if (o->canvas && !cli_parse_canvas(o->canvas, &recipe->canvas_height_px, &recipe->canvas_width_px)) {
+        *code = cli_usage("--canvas %s: HEIGHTxWIDTH, auto, or auto:WIDTH", o->canvas);
+        return false;
+    }
+    if (o->window && !cli_parse_window(o->window, &recipe->window)) {
+        *code = cli_usage("--window %s: a number of cells, or global", o->window);
+        return false;
+    }
+    if ((o->layers && !parse_layers(o->layers, recipe, code)) || (o->canny && !parse_canny(o->canny, recipe, code)))
+        return false;
+    if (!isnan(o->fill)) {
+        if (!(o->fill >= 0.05 && o->fill <= 4)) {
+            *code = cli_usage("--fill %g: between 0.05 and 4", o->fill);
+            return false;
+        }
+        recipe->fill = o->fill;
+    }
+    if (!isnan(o->fpr)) {
+        if (!(o->fpr > 0 && o->fpr < 1)) {
+            *code = cli_usage("--fpr %g: between 0 and 1", o->fpr);
+            return false;
+        }
+        recipe->fpr = o->fpr;
+    }
+    if (o->blur != -1) {
+        if (o->blur < 1 || o->blur > 99 || o->blur % 2 == 0) {
+            *code = cli_usage("--blur %d: an odd number from 1 to 99", o->blur);
+            return false;
+        }
+        recipe->blur_px = (size_t)o->blur;
+    }
+    if (o->knn != -1) {
+        if (o->knn < 1) {
+            *code = cli_usage("--knn %d: at least 1", o->knn);
+            return false;
+        }
+        recipe->knn = (size_t)o->knn;
+    }
+    if (o->mirror)
+        recipe->mirror = 1;
+    return true;
+}

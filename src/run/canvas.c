@@ -1,0 +1,140 @@
+/* canvas.c - the canvas of `auto`.
+ *
+ * With alignment the canvas is as wide as the recipe says and shows 2 sqrt(3) sigma_major / fill pixels of the picture.  The
+ * height needed for one object is twice its extent across the axis, with a margin of a tenth for what the border points
+ * miss; the canvas takes the largest over the nominal pictures.  Without alignment the middle aspect ratio counts. */
+#include "run/canvas.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define MARGIN 1.1
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double aspect_of(const dp_recipe *recipe, const dp_pose *pose, size_t width_px, size_t height_px)
+{
+    if (recipe->align == DP_ALIGN_NONE)
+        return (double)height_px / (double)width_px;
+    if (pose->status != DP_ALIGN_OK)
+        return 0;
+    double shown_px = 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
+    return 2 * MARGIN * pose->extent_minor_px / shown_px;
+}
+
+static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_most_square)
+{
+    double rows = aspect * (double)width / (double)patch_px, limit = at_most_square ? (double)(width / patch_px) : 4096;
+    rows = at_most_square ? ceil(rows) : round(rows);
+    return (size_t)fmin(fmax(rows, 1), limit) * patch_px;
+}
+
+size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
+                        const size_t *height_px)
+{
+    size_t width = recipe->canvas_width_px;
+    if (recipe->align == DP_ALIGN_NONE) {
+        double *aspects = dp_malloc(n, sizeof *aspects);
+        if (!aspects || !n) {
+            dp_memory_free(aspects);
+            return width;
+        }
+        for (size_t i = 0; i < n; i++)
+            aspects[i] = aspect_of(recipe, &poses[i], width_px[i], height_px[i]);
+        qsort(aspects, n, sizeof *aspects, ascending);
+        double middle = aspects[n / 2];
+        dp_memory_free(aspects);
+        return height_for(middle, width, patch_px, false);
+    }
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, aspect_of(recipe, &poses[i], width_px[i], height_px[i]));
+    return largest > 0 ? height_for(largest, width, patch_px, true) : width;
+}
+
+struct survey {
+    const dp_recipe *recipe;
+    const char *const *paths;
+    size_t max_pixels;
+    dp_pose *poses;
+    size_t *width_px, *height_px;
+};
+
+static void look(void *context, size_t index, size_t worker)
+{
+    struct survey *survey = context;
+    dp_picture *picture = NULL;
+    if (dp_picture_load(survey->paths[index], survey->max_pixels, &picture, NULL))
+        return;
+    if (survey->recipe->align == DP_ALIGN_NONE
+        || dp_pose_find(picture, survey->recipe, &survey->poses[index], NULL) == DP_OK) {
+        survey->width_px[index] = picture->width_px;
+        survey->height_px[index] = picture->height_px;
+    }
+    dp_picture_free(&picture);
+}
+
+#define ROUND 16 /* pictures between two looks at the progress callback */
+
+static dp_status survey_pictures(struct survey *survey, size_t n, dp_pool *pool, const dp_run *run, dp_error *err)
+{
+    for (size_t first = 0; first < n; first += ROUND) {
+        struct survey part = *survey;
+        part.paths += first;
+        part.poses += first;
+        part.width_px += first;
+        part.height_px += first;
+        size_t count = n - first < ROUND ? n - first : ROUND;
+        dp_pool_run(pool, count, look, &part);
+        if (run->progress && run->progress(run->user, "survey", first + count, n))
+            return dp_fail(err, DP_E_CANCELLED, "stopped while looking for the size of the canvas");
+    }
+    return DP_OK;
+}
+
+dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const *paths, size_t n_paths, dp_pool *pool,
+                           const dp_run *run, dp_error *err)
+{
+    if (!recipe->canvas_width_px || recipe->canvas_width_px % patch_px || recipe->canvas_height_px % patch_px)
+        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is not a multiple of the model's patch (%zu): the nearest is %zux%zu",
+                       recipe->canvas_height_px, recipe->canvas_width_px, patch_px,
+                       (recipe->canvas_height_px + patch_px / 2) / patch_px * patch_px,
+                       recipe->canvas_width_px < patch_px ? patch_px : (recipe->canvas_width_px + patch_px / 2) / patch_px * patch_px);
+    if (recipe->canvas_height_px)
+        return DP_OK;
+    struct survey survey = {
+        .recipe = recipe,
+        .paths = paths,
+        .max_pixels = run->max_picture_pixels,
+        .poses = dp_calloc(n_paths, sizeof *survey.poses),
+        .width_px = dp_calloc(n_paths, sizeof *survey.width_px),
+        .height_px = dp_calloc(n_paths, sizeof *survey.height_px),
+    };
+    dp_status status = DP_OK;
+    if (!survey.poses || !survey.width_px || !survey.height_px)
+        status = dp_fail_memory(err, "the poses", n_paths * sizeof *survey.poses);
+    if (!status)
+        status = survey_pictures(&survey, n_paths, pool, run, err);
+    if (!status) {
+        size_t n = 0; /* those that could be read, moved to the front */
+        for (size_t i = 0; i < n_paths; i++) {
+            if (!survey.width_px[i])
+                continue;
+            survey.poses[n] = survey.poses[i];
+            survey.width_px[n] = survey.width_px[i];
+            survey.height_px[n++] = survey.height_px[i];
+        }
+        recipe->canvas_height_px = dp_canvas_height(recipe, patch_px, n, survey.poses, survey.width_px, survey.height_px);
+    }
+    dp_memory_free(survey.poses);
+    dp_memory_free(survey.width_px);
+    dp_memory_free(survey.height_px);
+    return status;
+}

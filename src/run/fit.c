@@ -1,0 +1,315 @@
+/* fit.c - from pictures of good parts to a bank.
+ *
+ * One pass over the pictures.  Polarity needs a reference that only the whole set can give, so each picture is settled
+ * against the running sum of those before it, and after the last one the consensus is formed over all; the few pictures
+ * whose sign then differs are mended (mirrored in the bank, or read and embedded once more, turned). */
+#include "bank/bank.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "embed/session.h"
+#include "polarity/orientation.h"
+#include "run/canvas.h"
+#include "run/workbench.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fit {
+    dp_session *session;
+    const dp_run *run;
+    const char *const *paths;
+    size_t n_paths;
+    dp_picture_fn on_picture;
+    void *user;
+
+    dp_workbench bench;
+    dp_bank *bank;
+    float *orientations; /* [n_paths, dim] of the pictures in the bank, as they were found */
+    float *running;      /* [dim] sum of the orientations, each with its sign */
+    int *signs;          /* [n_paths] sign each picture was stored with */
+    size_t *sources;     /* [n_paths] which path each picture in the bank came from */
+    size_t n_failed;
+};
+
+static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
+{
+    if (fit->on_picture)
+        fit->on_picture(fit->user, index, fit->paths[index], pose, message);
+}
+
+static dp_status leave_out(struct fit *fit, const dp_prepared *prepared, const dp_error *why)
+{
+    fit->n_failed++;
+    tell(fit, prepared->index, NULL, why->message);
+    return DP_OK;
+}
+
+/* Columns or rows of an RGB canvas in reverse order, in place: rgb [height, width, 3]. */
+static void flip_canvas(float *rgb, size_t height, size_t width, bool rows)
+{
+    for (size_t y = 0; y < (rows ? height / 2 : height); y++) {
+        for (size_t x = 0; x < (rows ? width : width / 2); x++) {
+            float *a = rgb + (y * width + x) * 3;
+            float *b = rows ? rgb + ((height - 1 - y) * width + x) * 3 : rgb + (y * width + width - 1 - x) * 3;
+            for (int c = 0; c < 3; c++) {
+                float t = a[c];
+                a[c] = b[c];
+                b[c] = t;
+            }
+        }
+    }
+}
+
+static void flip_cells(uint8_t *cells, size_t rows_n, size_t cols, bool rows)
+{
+    for (size_t y = 0; y < (rows ? rows_n / 2 : rows_n); y++) {
+        for (size_t x = 0; x < (rows ? cols : cols / 2); x++) {
+            uint8_t *a = cells + y * cols + x;
+            uint8_t *b = rows ? cells + (rows_n - 1 - y) * cols + x : cells + y * cols + cols - 1 - x;
+            uint8_t t = *a;
+            *a = *b;
+            *b = t;
+        }
+    }
+}
+
+/* The mirror picture: across the principal axis (rows reversed) where the object was aligned, left to right otherwise.  It is
+ * embedded anew: a transformer's features of a mirrored picture are not the mirrored features. */
+static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t picture, bool grid_mirrored, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    const dp_recipe *r = &bench->recipe;
+    bool rows = r->align == DP_ALIGN_PCA;
+    flip_canvas(prepared->rgb, r->canvas_height_px, r->canvas_width_px, rows);
+    flip_cells(prepared->cells, bench->rows, bench->cols, rows);
+    dp_status status = dp_session_embed(fit->session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers,
+                                        r->n_layers, r->layer_mix, bench->tokens, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    if (grid_mirrored) /* the cells are mirrored already */
+        dp_grid_mirror(bench->tokens, NULL, bench->rows, bench->cols, bench->dim);
+    return dp_bank_put(fit->bank, picture, 1, bench->tokens, prepared->cells, err);
+}
+
+/* Puts a prepared picture, features settled in the bench, into its rows of the bank. */
+static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    dp_status status = dp_bank_put(fit->bank, picture, 0, bench->tokens, prepared->cells, err);
+    if (!status && bench->recipe.mirror)
+        status = put_mirror(fit, prepared, picture, polarity < 0 && bench->recipe.polarity == DP_POLARITY_MIRROR, err);
+    return status;
+}
+
+static bool has_reference(const struct fit *fit)
+{
+    return fit->bank->n_pictures > 0 && fit->bench.recipe.polarity != DP_POLARITY_NONE;
+}
+
+static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    if (prepared->status)
+        return prepared->status == DP_E_MEMORY ? dp_fail(err, DP_E_MEMORY, "%s", prepared->error.message)
+                                               : leave_out(fit, prepared, &prepared->error);
+    if (bench->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
+        dp_error why;
+        dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are",
+                prepared->path, dp_align_status_name(prepared->pose.status));
+        return leave_out(fit, prepared, &why);
+    }
+    int polarity;
+    dp_status status = dp_workbench_features(bench, fit->session, prepared, has_reference(fit) ? fit->running : NULL, &polarity, err);
+    if (status == DP_E_NUMERIC)
+        return leave_out(fit, prepared, err);
+    size_t picture = 0;
+    if (!status)
+        status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
+    if (!status)
+        status = put(fit, prepared, picture, polarity, err);
+    if (status)
+        return status;
+    int sign = polarity < 0 ? -1 : 1;
+    memcpy(fit->orientations + picture * bench->dim, bench->orientation, bench->dim * sizeof(float));
+    for (size_t i = 0; i < bench->dim; i++)
+        fit->running[i] += (float)sign * bench->orientation[i];
+    fit->signs[picture] = sign;
+    fit->sources[picture] = prepared->index;
+    tell(fit, prepared->index, &prepared->pose, NULL);
+    return DP_OK;
+}
+
+static dp_status learn_all(struct fit *fit, dp_error *err)
+{
+    dp_prefetch *prefetch = NULL;
+    dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px,
+                                        fit->run->max_picture_pixels, &prefetch, err);
+    for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
+        size_t done = next->index + 1;
+        status = learn(fit, next, err);
+        if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->n_paths))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done, fit->n_paths);
+    }
+    dp_prefetch_close(&prefetch);
+    return status;
+}
+
+/* A picture that was stored the wrong way round, by the judgement of all. */
+static dp_status mend(struct fit *fit, size_t picture, const float *reference, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    if (bench->recipe.polarity == DP_POLARITY_MIRROR) {
+        dp_bank_mirror_picture(fit->bank, picture);
+        return DP_OK;
+    }
+    size_t h = bench->recipe.canvas_height_px, w = bench->recipe.canvas_width_px;
+    dp_prepared again = {
+        .path = fit->paths[fit->sources[picture]],
+        .rgb = dp_malloc(h * w, 3 * sizeof(float)),
+        .cells = dp_malloc(bench->rows, bench->cols),
+    };
+    int polarity = 0;
+    dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
+    if (!status)
+        status = dp_prepared_load(&again, &bench->recipe, bench->patch_px, fit->run->max_picture_pixels, bench->valid, err);
+    if (!status)
+        status = dp_workbench_features(bench, fit->session, &again, reference, &polarity, err);
+    if (!status)
+        status = put(fit, &again, picture, polarity, err);
+    dp_picture_free(&again.picture);
+    dp_memory_free(again.rgb);
+    dp_memory_free(again.cells);
+    return status;
+}
+
+static dp_status settle_polarity(struct fit *fit, dp_error *err)
+{
+    dp_bank *bank = fit->bank;
+    size_t n = bank->n_pictures, dim = fit->bench.dim;
+    if (fit->bench.recipe.polarity == DP_POLARITY_NONE)
+        return DP_OK;
+    float *reference = dp_malloc(dim, sizeof *reference);
+    int *signs = dp_malloc(n, sizeof *signs);
+    dp_status status = reference && signs ? DP_OK : dp_fail_memory(err, "the polarity", dim * sizeof *reference);
+    if (!status)
+        status = dp_orientation_consensus(fit->orientations, n, dim, reference, signs, err);
+    if (!status) {
+        /* The consensus and the running sums may have chosen opposite ends: the one that mends fewer pictures stays. */
+        size_t differ = 0, settled = 0;
+        for (size_t p = 0; p < n; p++) {
+            settled += signs[p] != 0;
+            differ += signs[p] != 0 && signs[p] != fit->signs[p];
+        }
+        bool opposite = 2 * differ > settled;
+        for (size_t i = 0; i < dim && opposite; i++)
+            reference[i] = -reference[i];
+        for (size_t p = 0; p < n && !status; p++) {
+            int sign = opposite ? -signs[p] : signs[p];
+            if (sign != 0 && sign != fit->signs[p])
+                status = mend(fit, p, reference, err);
+            bank->polarities[p] = (int8_t)sign;
+        }
+        dp_bank_set_orientation(bank, reference);
+    }
+    dp_memory_free(reference);
+    dp_memory_free(signs);
+    return status;
+}
+
+/* A bank that does not fit into memory is refused before hours are spent on it. */
+static dp_status plan_memory(const dp_bank_spec *spec, const dp_run *run, dp_error *err)
+{
+    size_t bytes;
+    if (!dp_bank_bytes(spec, &bytes))
+        return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures on %zux%zu cells is too large", spec->capacity, spec->grid_rows,
+                       spec->grid_cols);
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    double memory = pages > 0 && page > 0 ? (double)pages * (double)page : 0;
+    if (memory > 0 && (double)bytes > 0.9 * memory)
+        return dp_fail(err, DP_E_MEMORY, "the bank would take %.1f GB and this machine has %.1f: fewer pictures, a smaller --canvas or no "
+                                         "--mirror would make it fit", (double)bytes / 1e9, memory / 1e9);
+    if (run->log) {
+        char line[160];
+        snprintf(line, sizeof line, "%zu pictures, %zux%zu cells of %zu features: the bank takes %.1f MB", spec->capacity,
+                 spec->grid_rows, spec->grid_cols, spec->dim, (double)bytes / 1e6);
+        run->log(run->user, DP_LOG_INFO, line);
+    }
+    return DP_OK;
+}
+
+static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
+{
+    dp_model_info model;
+    dp_model_get_info(dp_session_model(fit->session), &model);
+    dp_recipe recipe = *asked;
+    dp_status status = dp_recipe_settle_layers(&recipe, model.depth, err);
+    if (!status)
+        status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
+    if (!status)
+        status = dp_workbench_open(&recipe, model.patch_px, model.dim, 0, &fit->bench, err);
+    if (status)
+        return status;
+    const dp_bank_spec spec = {
+        .recipe = &recipe,
+        .grid_rows = fit->bench.rows,
+        .grid_cols = fit->bench.cols,
+        .dim = fit->bench.dim,
+        .capacity = fit->n_paths,
+        .rows_per_picture = recipe.mirror ? 2 : 1,
+        .model_path = model.path,
+        .model_sha256 = model.sha256,
+        .model_stand_in = model.stand_in,
+    };
+    status = plan_memory(&spec, fit->run, err);
+    if (!status)
+        status = dp_bank_new(&spec, &fit->bank, err);
+    if (status)
+        return status;
+    size_t orientations;
+    if (!dp_mul_size(fit->n_paths, fit->bench.dim, &orientations))
+        return dp_fail_memory(err, "the orientation vectors", fit->n_paths);
+    fit->orientations = dp_calloc(orientations, sizeof(float));
+    fit->running = dp_calloc(fit->bench.dim, sizeof(float));
+    fit->signs = dp_calloc(fit->n_paths, sizeof(int));
+    fit->sources = dp_calloc(fit->n_paths, sizeof(size_t));
+    if (!fit->orientations || !fit->running || !fit->signs || !fit->sources)
+        return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
+    return DP_OK;
+}
+
+dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
+                      dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+{
+    if (!n_paths)
+        return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
+    if (recipe->precision != dp_session_precision(session))
+        return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
+    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
+                      .user = user};
+    dp_status status = prepare(&fit, recipe, err);
+    if (!status)
+        status = learn_all(&fit, err);
+    if (!status && !fit.bank->n_pictures)
+        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", n_paths);
+    if (!status)
+        status = settle_polarity(&fit, err);
+    if (!status)
+        status = dp_bank_finish(fit.bank, err);
+    if (!status)
+        status = dp_bank_leave_one_out(fit.bank, dp_session_isa(session), dp_session_pool(session), fit.run, NULL, err);
+    if (!status) {
+        *bank = fit.bank;
+        fit.bank = NULL;
+        if (n_failed)
+            *n_failed = fit.n_failed;
+    }
+    dp_bank_close(&fit.bank);
+    dp_workbench_close(&fit.bench);
+    dp_memory_free(fit.orientations);
+    dp_memory_free(fit.running);
+    dp_memory_free(fit.signs);
+    dp_memory_free(fit.sources);
+    return status;
+}

@@ -1,0 +1,245 @@
+/* inspect.c - from one picture to its result. */
+#include "align/warp.h"
+#include "bank/bank.h"
+#include "bank/distance.h"
+#include "bank/score.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "embed/session.h"
+#include "map/defects.h"
+#include "map/project.h"
+#include "run/workbench.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+/* What is the same for every picture of a run. */
+struct inspection {
+    dp_session *session;
+    const dp_bank *bank;
+    dp_view view;
+    dp_workbench bench;
+};
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static dp_status check_match(const dp_session *session, const dp_bank *bank, const dp_model_info *model, dp_error *err)
+{
+    if (strcmp(model->sha256, bank->model_sha256) != 0)
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: SHA-256 %s, this one has %s", bank->model_sha256,
+                       model->sha256);
+    if (dp_session_precision(session) != bank->recipe.precision)
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
+                       bank->recipe.precision == DP_INT8 ? "int8" : "fp32", dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
+    return DP_OK;
+}
+
+static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *view, struct inspection *job,
+                                 dp_error *err)
+{
+    dp_model_info model;
+    dp_model_get_info(dp_session_model(session), &model);
+    if (!view->knn)
+        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
+    dp_status status = check_match(session, bank, &model, err);
+    *job = (struct inspection){.session = session, .bank = bank, .view = *view};
+    if (!status)
+        status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);
+    return status;
+}
+
+static dp_status result_new(const struct inspection *job, const dp_prepared *prepared, dp_result **out, dp_error *err)
+{
+    size_t cells = job->bench.rows * job->bench.cols, pixels = prepared->picture->height_px * prepared->picture->width_px;
+    dp_result *result = dp_calloc(1, sizeof *result);
+    if (result) {
+        *result = (dp_result){
+            .threshold = job->view.threshold,
+            .label = DP_LABEL_UNKNOWN,
+            .pose = prepared->pose,
+            .valid_fraction = prepared->valid_fraction,
+            .grid_rows = job->bench.rows,
+            .grid_cols = job->bench.cols,
+            .grid = dp_malloc(cells, sizeof(float)),
+            .grid_valid = dp_malloc(cells, 1),
+            .height_px = prepared->picture->height_px,
+            .width_px = prepared->picture->width_px,
+            .map = dp_malloc(pixels, sizeof(float)),
+        };
+        if (result->grid && result->grid_valid && result->map) {
+            *out = result;
+            return DP_OK;
+        }
+    }
+    dp_result_free(&result);
+    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+}
+
+/* The decision.  A bank of aligned pictures cannot judge one that could not be aligned. */
+static dp_label decide(const dp_recipe *recipe, const dp_result *result)
+{
+    if (isnan(result->threshold) || (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK))
+        return DP_LABEL_UNKNOWN;
+    return result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
+}
+
+static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
+{
+    const dp_bank *bank = job->bank;
+    dp_workbench *bench = &job->bench;
+    const dp_search search = {.metric = job->view.metric, .window = job->view.window, .knn = job->view.knn,
+                              .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session)};
+    dp_status status = dp_distance_map(bank, bench->tokens, prepared->cells, &search, dp_session_pool(job->session), bench->nearest,
+                                       result->grid, result->grid_valid, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    size_t cells = bench->rows * bench->cols;
+    for (size_t i = 0; i < cells; i++) {
+        uint32_t row = bench->nearest[i * bench->knn].row;
+        bench->nearest_picture[i] = row == DP_NO_ROW ? 0 : (uint32_t)(row / bank->rows_per_picture);
+    }
+    result->score = dp_score_cells(job->view.score, result->grid, result->grid_valid, cells, bench->scratch);
+    if (isnan(result->score))
+        return dp_fail(err, DP_E_PICTURE, "%s: no cell lies inside the picture, there is nothing to compare", prepared->path);
+    return DP_OK;
+}
+
+/* Canvas pixels to picture pixels, for the canvas that the grid belongs to. */
+static dp_status show_in_picture(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
+{
+    const dp_recipe *recipe = &job->bank->recipe;
+    bool flipped = result->polarity < 0;
+    bool mirrored = flipped && recipe->polarity == DP_POLARITY_MIRROR, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
+    dp_affine to_picture = dp_canvas_transform(&prepared->pose, recipe->fill, turned, recipe->canvas_height_px,
+                                               recipe->canvas_width_px, result->height_px, result->width_px);
+    dp_projection projection;
+    dp_status status = dp_projection_init(&projection, &to_picture, recipe->canvas_height_px, recipe->canvas_width_px,
+                                          result->grid_rows, result->grid_cols, mirrored, 0, err);
+    if (!status)
+        status = dp_project(&projection, result->grid, result->grid_valid, result->height_px, result->width_px,
+                            dp_session_pool(job->session), result->map, err);
+    if (!status && result->label == DP_LABEL_ANOMALOUS)
+        status = dp_defects_find(&projection, result->grid, result->grid_valid, job->bench.nearest_picture, result->threshold,
+                                 result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
+    return status;
+}
+
+static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared, dp_result **out, dp_error *err)
+{
+    dp_result *result = NULL;
+    int polarity;
+    dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &polarity, err);
+    if (!status)
+        status = result_new(job, prepared, &result, err);
+    if (!status) {
+        result->polarity = polarity;
+        status = measure_distances(job, prepared, result, err);
+    }
+    if (!status) {
+        result->label = decide(&job->bank->recipe, result);
+        status = show_in_picture(job, prepared, result, err);
+    }
+    if (status)
+        dp_result_free(&result);
+    else
+        *out = result;
+    return status;
+}
+
+dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view, const dp_picture *picture,
+                             dp_result **result, dp_error *err)
+{
+    struct inspection job;
+    dp_status status = inspection_open(session, bank, view, &job, err);
+    if (status)
+        return status;
+    const dp_recipe *recipe = &bank->recipe;
+    dp_picture borrowed = *picture; /* only read */
+    dp_prepared prepared = {
+        .path = "picture",
+        .picture = &borrowed,
+        .pose = {.status = DP_ALIGN_OFF},
+        .rgb = dp_malloc(recipe->canvas_height_px * recipe->canvas_width_px, 3 * sizeof(float)),
+        .cells = dp_malloc(job.bench.rows, job.bench.cols),
+    };
+    if (!prepared.rgb || !prepared.cells)
+        status = dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
+    if (!status && recipe->align == DP_ALIGN_PCA)
+        status = dp_pose_find(picture, recipe, &prepared.pose, err);
+    if (!status)
+        status = dp_prepared_warp(&prepared, recipe, job.bench.patch_px, 0, job.bench.valid, err);
+    if (!status)
+        status = inspect_prepared(&job, &prepared, result, err);
+    dp_memory_free(prepared.rgb);
+    dp_memory_free(prepared.cells);
+    dp_workbench_close(&job.bench);
+    return status;
+}
+
+static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_result_fn on_result, void *user, dp_error *err)
+{
+    double start = now_seconds();
+    dp_result *result = NULL;
+    dp_error fault = prepared->error;
+    dp_status status = prepared->status;
+    if (!status)
+        status = inspect_prepared(job, prepared, &result, &fault);
+    double milliseconds = 1000 * (prepared->seconds + now_seconds() - start);
+    int stop = on_result(user, prepared->index, prepared->path, prepared->picture, result, milliseconds,
+                         status ? fault.message : NULL);
+    dp_result_free(&result);
+    return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
+}
+
+dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view, const char *const *paths,
+                                   size_t n_paths, dp_result_fn on_result, void *user, dp_error *err)
+{
+    struct inspection job;
+    dp_status status = inspection_open(session, bank, view, &job, err);
+    if (status)
+        return status;
+    const dp_run *run = dp_session_run(session);
+    dp_prefetch *prefetch = NULL;
+    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run->max_picture_pixels, &prefetch, err);
+    for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
+        size_t done = next->index + 1;
+        status = inspect_next(&job, next, on_result, user, err);
+        if (!status && run->progress && run->progress(run->user, "inspect", done, n_paths) && done < n_paths)
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, n_paths);
+    }
+    dp_prefetch_close(&prefetch);
+    dp_workbench_close(&job.bench);
+    return status;
+}
+
+dp_status dp_session_threshold(dp_session *session, const dp_bank *bank, const dp_view *view, double *threshold, dp_error *err)
+{
+    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
+    if (!scores)
+        return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
+    dp_status status = dp_bank_leave_one_out_scores(bank, view, dp_session_isa(session), dp_session_pool(session),
+                                                    dp_session_run(session), scores, err);
+    if (!status)
+        status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, threshold, NULL, err);
+    dp_memory_free(scores);
+    return status;
+}
+
+void dp_result_free(dp_result **result_pointer)
+{
+    if (!result_pointer || !*result_pointer)
+        return;
+    dp_result *result = *result_pointer;
+    dp_memory_free(result->grid);
+    dp_memory_free(result->grid_valid);
+    dp_memory_free(result->map);
+    dp_memory_free(result->defects);
+    dp_memory_free(result);
+    *result_pointer = NULL;
+}

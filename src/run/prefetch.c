@@ -1,0 +1,178 @@
+/* prefetch.c - a ring of slots between one loading thread and one consumer.
+ *
+ * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
+ * the slots are allocated once. */
+#include "run/prefetch.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define SLOTS 3 /* one with the consumer, two ahead */
+
+struct dp_prefetch {
+    const char *const *paths;
+    size_t n;
+    const dp_recipe *recipe;
+    size_t patch_px, max_pixels;
+    uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
+
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    size_t produced, consumed; /* pictures; slot of picture i is i % SLOTS */
+    bool holding;              /* the consumer still reads picture consumed - 1 */
+    bool closing;
+    dp_prepared slots[SLOTS];
+};
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* A cell counts only where all its pixels do. */
+static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width, size_t patch, uint8_t *cells)
+{
+    size_t cols = width / patch;
+    memset(cells, 1, height / patch * cols);
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            if (!valid[y * width + x])
+                cells[y / patch * cols + x / patch] = 0;
+}
+
+dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
+                           dp_error *err)
+{
+    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    dp_status status = dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
+    if (status)
+        return status;
+    size_t inside = 0;
+    for (size_t i = 0; i < h * w; i++)
+        inside += valid[i] != 0;
+    prepared->valid_fraction = (double)inside / (double)(h * w);
+    cells_from_pixels(valid, h, w, patch_px, prepared->cells);
+    return DP_OK;
+}
+
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, size_t max_pixels, uint8_t *valid,
+                           dp_error *err)
+{
+    double start = now_seconds();
+    dp_status status = dp_picture_load(prepared->path, max_pixels, &prepared->picture, err);
+    if (!status && recipe->align == DP_ALIGN_NONE)
+        prepared->pose = (dp_pose){.status = DP_ALIGN_OFF};
+    else if (!status)
+        status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
+    if (!status)
+        status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);
+    prepared->seconds = now_seconds() - start;
+    return status;
+}
+
+static void *load_all(void *argument)
+{
+    dp_prefetch *p = argument;
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        while (!p->closing && p->produced - p->consumed + p->holding >= SLOTS)
+            pthread_cond_wait(&p->moved, &p->lock);
+        if (p->closing || p->produced == p->n)
+            break;
+        size_t index = p->produced;
+        pthread_mutex_unlock(&p->lock);
+
+        dp_prepared *slot = &p->slots[index % SLOTS];
+        dp_picture_free(&slot->picture);
+        slot->index = index;
+        slot->path = p->paths[index];
+        slot->status = dp_prepared_load(slot, p->recipe, p->patch_px, p->max_pixels, p->valid, &slot->error);
+
+        pthread_mutex_lock(&p->lock);
+        p->produced++;
+        pthread_cond_broadcast(&p->moved);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
+                           dp_prefetch **out, dp_error *err)
+{
+    size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    dp_prefetch *p = dp_calloc(1, sizeof *p);
+    if (!p || !dp_mul_size(h, w, &pixels)) {
+        dp_memory_free(p);
+        return dp_fail_memory(err, "the canvas", sizeof *p);
+    }
+    p->paths = paths;
+    p->n = n;
+    p->recipe = recipe;
+    p->patch_px = patch_px;
+    p->max_pixels = max_pixels;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->moved, NULL);
+    bool memory = (p->valid = dp_malloc(pixels, 1)) != NULL;
+    for (size_t i = 0; i < SLOTS; i++) {
+        memory = (p->slots[i].rgb = dp_malloc(pixels, 3 * sizeof(float))) && memory;
+        memory = (p->slots[i].cells = dp_malloc(h / patch_px, w / patch_px)) && memory;
+    }
+    if (!memory || pthread_create(&p->thread, NULL, load_all, p) != 0) {
+        dp_prefetch_close(&p);
+        return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
+    }
+    p->started = true;
+    *out = p;
+    return DP_OK;
+}
+
+dp_prepared *dp_prefetch_next(dp_prefetch *p)
+{
+    pthread_mutex_lock(&p->lock);
+    if (p->holding) {
+        p->holding = false;
+        pthread_cond_broadcast(&p->moved);
+    }
+    dp_prepared *next = NULL;
+    if (p->consumed < p->n) {
+        while (p->produced == p->consumed)
+            pthread_cond_wait(&p->moved, &p->lock);
+        next = &p->slots[p->consumed % SLOTS];
+        p->consumed++;
+        p->holding = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return next;
+}
+
+void dp_prefetch_close(dp_prefetch **pointer)
+{
+    if (!pointer || !*pointer)
+        return;
+    dp_prefetch *p = *pointer;
+    if (p->started) {
+        pthread_mutex_lock(&p->lock);
+        p->closing = true;
+        pthread_cond_broadcast(&p->moved);
+        pthread_mutex_unlock(&p->lock);
+        pthread_join(p->thread, NULL);
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        dp_picture_free(&p->slots[i].picture);
+        dp_memory_free(p->slots[i].rgb);
+        dp_memory_free(p->slots[i].cells);
+    }
+    dp_memory_free(p->valid);
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->moved);
+    dp_memory_free(p);
+    *pointer = NULL;
+}

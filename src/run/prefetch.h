@@ -1,0 +1,41 @@
+/* prefetch.h - the next pictures are decoded, aligned and warped by a thread of their own while this one is in the
+ * transformer. */
+#ifndef DP_RUN_PREFETCH_H
+#define DP_RUN_PREFETCH_H
+
+#include "dinopatch.h"
+
+/* A picture ready for the transformer. */
+typedef struct dp_prepared {
+    size_t index;
+    const char *path;
+    dp_status status;       /* not DP_OK: error says why, the rest is empty */
+    dp_error error;
+    dp_picture *picture;
+    dp_pose pose;
+    float *rgb;             /* [canvas_height, canvas_width, 3] */
+    uint8_t *cells;         /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
+    double valid_fraction;
+    double seconds;         /* spent on the above */
+} dp_prepared;
+
+/* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
+ * valid [canvas_height, canvas_width] is scratch. */
+dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
+                           dp_error *err);
+/* Loads, finds the pose, warps.  rgb and cells must be there. */
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, size_t max_pixels, uint8_t *valid,
+                           dp_error *err);
+
+typedef struct dp_prefetch dp_prefetch;
+
+/* paths [n] and *recipe (its canvas settled) must outlive the prefetch. */
+dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
+                           dp_prefetch **prefetch, dp_error *err);
+/* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
+ * until the next call. */
+dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);
+/* Waits for the picture in work and ends the thread. */
+void dp_prefetch_close(dp_prefetch **prefetch);
+
+#endif

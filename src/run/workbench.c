@@ -1,0 +1,81 @@
+/* workbench.c - features of one picture, with its polarity settled.
+ *
+ * PCA finds an axis, not a direction: the object may lie the right way round or turned by 180 degrees.  The orientation
+ * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
+ * as the paper does, which is the same for parts symmetric about their axis only. */
+#include "run/workbench.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "polarity/orientation.h"
+
+dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,
+                            dp_error *err)
+{
+    size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values, neighbours;
+    size_t dim = model_dim * (recipe->layer_mix == DP_LAYERS_CONCAT ? recipe->n_layers : 1);
+    if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values) || !dp_mul_size(cells, knn, &neighbours))
+        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px, recipe->canvas_width_px);
+    *bench = (dp_workbench){
+        .recipe = *recipe,
+        .patch_px = patch_px,
+        .rows = rows,
+        .cols = cols,
+        .dim = dim,
+        .knn = knn,
+        .valid = dp_malloc(cells * patch_px, patch_px),
+        .tokens = dp_malloc(values, sizeof(float)),
+        .orientation = dp_malloc(dim, sizeof(float)),
+        .nearest = dp_malloc(neighbours, sizeof(dp_neighbour)),
+        .nearest_picture = dp_malloc(cells, sizeof(uint32_t)),
+        .scratch = dp_malloc(cells, sizeof(float)),
+    };
+    if (bench->valid && bench->tokens && bench->orientation && bench->nearest && bench->nearest_picture && bench->scratch)
+        return DP_OK;
+    dp_workbench_close(bench);
+    return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
+}
+
+void dp_workbench_close(dp_workbench *bench)
+{
+    dp_memory_free(bench->valid);
+    dp_memory_free(bench->tokens);
+    dp_memory_free(bench->orientation);
+    dp_memory_free(bench->nearest);
+    dp_memory_free(bench->nearest_picture);
+    dp_memory_free(bench->scratch);
+    *bench = (dp_workbench){0};
+}
+
+static dp_status embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err)
+{
+    const dp_recipe *r = &bench->recipe;
+    dp_status status = dp_session_embed(session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
+                                        r->layer_mix, bench->tokens, err);
+    return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
+}
+
+dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *reference,
+                                int *polarity, dp_error *err)
+{
+    const dp_recipe *r = &bench->recipe;
+    dp_status status = embed(bench, session, prepared, err);
+    *polarity = 0;
+    for (size_t i = 0; i < bench->dim; i++)
+        bench->orientation[i] = 0;
+    if (status || r->polarity == DP_POLARITY_NONE || prepared->pose.status != DP_ALIGN_OK)
+        return status;
+    status = dp_orientation(bench->tokens, prepared->cells, bench->rows, bench->cols, bench->dim, bench->orientation, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    if (!reference)
+        return DP_OK;
+    *polarity = dp_orientation_sign(bench->orientation, reference, bench->dim, NULL);
+    if (*polarity >= 0)
+        return DP_OK;
+    if (r->polarity == DP_POLARITY_MIRROR) {
+        dp_grid_mirror(bench->tokens, prepared->cells, bench->rows, bench->cols, bench->dim);
+        return DP_OK;
+    }
+    status = dp_prepared_warp(prepared, r, bench->patch_px, 1, bench->valid, err);
+    return status ? status : embed(bench, session, prepared, err);
+}

@@ -1,0 +1,465 @@
+/* The whole way: fit on drawn good parts, inspect new ones, with a small seeded transformer. */
+#include "test.h"
+
+#include <math.h>
+
+#include "run/canvas.h"
+
+#define W 320
+#define H 240
+
+/* A nail: a shaft with a head at one end, at any pose; supersampled.  A defect is a bright stain on the
+ * shaft, soft enough to add no edges, which would move the pose. */
+static dp_picture *draw_nail(double cx, double cy, double angle_deg, int defect, unsigned seed)
+{
+    dp_picture *picture = NULL;
+    assert_ok(dp_picture_new(W, H, &picture, err));
+    double c = cos(angle_deg * M_PI / 180), s = sin(angle_deg * M_PI / 180);
+    for (int y = 0; y < H; y++) {
+        for (int x = 0; x < W; x++) {
+            double sum = 0;
+            for (int k = 0; k < 16; k++) {
+                double px = x + (k % 4) / 4.0 - cx, py = y + (k / 4) / 4.0 - cy;
+                double u = c * px + s * py, v = -s * px + c * py;
+                double value = 225;
+                if ((fabs(u) < 80 && fabs(v) < 9) || (u > 66 && u < 82 && fabs(v) < 26))
+                    value = 60 + 25 * sin(u / 4);
+                if (defect && value < 200)
+                    value += 90 * exp(-((u + 30) * (u + 30) + v * v) / 72);
+                sum += value;
+            }
+            seed = seed * 1664525u + 1013904223u;
+            double noise = (double)(seed >> 24) / 128 - 1;
+            for (int ch = 0; ch < 3; ch++)
+                picture->rgb[(y * W + x) * 3 + ch] = (uint8_t)lrint(fmin(fmax(sum / 16 + noise * 2, 0), 255));
+        }
+    }
+    return picture;
+}
+
+static const double poses[][3] = {{160, 120, 10}, {150, 125, 40}, {170, 118, 95},  {160, 122, 200},
+                                  {155, 115, 15}, {165, 120, 230}, {158, 124, 300}, {162, 119, 150}};
+#define N_GOOD (sizeof poses / sizeof *poses)
+
+static const char *good_paths[N_GOOD], *model_path;
+static dp_model *model;
+
+static char *keep(const char *text)
+{
+    char *copy = strdup(text);
+    return copy;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    dp_architecture architecture;
+    model_path = keep(temporary_path("demo.safetensors"));
+    assert_ok(dp_architecture_parse("demo", &architecture, err));
+    assert_ok(dp_model_synthesise(&architecture, 1, model_path, err));
+    assert_ok(dp_model_open(model_path, &model, err));
+    for (size_t i = 0; i < N_GOOD; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "good%zu.png", i);
+        good_paths[i] = keep(temporary_path(name));
+        dp_picture *picture = draw_nail(poses[i][0], poses[i][1], poses[i][2], 0, (unsigned)i);
+        assert_ok(dp_picture_save_png(picture, good_paths[i], err));
+        dp_picture_free(&picture);
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    dp_model_close(&model);
+    for (size_t i = 0; i < N_GOOD; i++)
+        free((void *)(uintptr_t)good_paths[i]);
+    free((void *)(uintptr_t)model_path);
+    return 0;
+}
+
+static dp_recipe small_recipe(void)
+{
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.canvas_height_px = 112;
+    recipe.canvas_width_px = 224;
+    recipe.score = DP_SCORE_MAX;
+    recipe.window = 1;
+    return recipe;
+}
+
+static dp_session *open_session(size_t threads)
+{
+    dp_run run;
+    dp_run_init(&run);
+    run.threads = threads;
+    dp_session *session = NULL;
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    return session;
+}
+
+static dp_bank *fit(dp_session *session, const dp_recipe *recipe)
+{
+    dp_bank *bank = NULL;
+    size_t n_failed = 99;
+    assert_ok(dp_bank_fit(session, recipe, good_paths, N_GOOD, NULL, NULL, &bank, &n_failed, err));
+    assert_int_equal(n_failed, 0);
+    return bank;
+}
+
+static dp_result *inspect(dp_session *session, const dp_bank *bank, const dp_picture *picture)
+{
+    dp_view view;
+    dp_view_init(bank, &view);
+    dp_result *result = NULL;
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    return result;
+}
+
+static void defects_are_found_where_they_are(void **state)
+{
+    (void)state;
+    static const dp_polarity polarities[] = {DP_POLARITY_MIRROR, DP_POLARITY_ROTATE};
+    static const double angles[] = {25, 205, 120};
+    dp_session *session = open_session(2);
+    for (size_t p = 0; p < 2; p++) {
+        dp_recipe recipe = small_recipe();
+        recipe.polarity = polarities[p];
+        dp_bank *bank = fit(session, &recipe);
+        for (size_t a = 0; a < 3; a++) {
+            dp_picture *good = draw_nail(152, 121, angles[a], 0, 77), *bad = draw_nail(152, 121, angles[a], 1, 78);
+            dp_result *g = inspect(session, bank, good), *b = inspect(session, bank, bad);
+            assert_int_equal(g->pose.status, DP_ALIGN_OK);
+            assert_int_equal(b->label, DP_LABEL_ANOMALOUS);
+            assert_true(b->score > 1.15 * g->score);
+            assert_true(b->n_defects >= 1);
+            double x = 152 - 30 * cos(angles[a] * M_PI / 180), y = 121 - 30 * sin(angles[a] * M_PI / 180);
+            const dp_defect *d = &b->defects[0];
+            if (!(d->x0_px <= x && x <= d->x1_px && d->y0_px <= y && y <= d->y1_px))
+                fail_msg("polarity %d, angle %g: box (%g,%g)-(%g,%g) misses the defect at (%g,%g)", (int)polarities[p], angles[a],
+                         d->x0_px, d->y0_px, d->x1_px, d->y1_px, x, y);
+            dp_result_free(&g);
+            dp_result_free(&b);
+            dp_picture_free(&good);
+            dp_picture_free(&bad);
+        }
+        dp_bank_close(&bank);
+    }
+    dp_session_close(&session);
+}
+
+/* The same nail turned by 180 degrees is scored alike once its polarity is settled. */
+static void a_half_turn_changes_little(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    recipe.polarity = DP_POLARITY_ROTATE;
+    dp_bank *bank = fit(session, &recipe);
+    dp_picture *one = draw_nail(160, 120, 30, 0, 5), *other = draw_nail(160, 120, 210, 0, 5);
+    dp_result *a = inspect(session, bank, one), *b = inspect(session, bank, other);
+    assert_int_equal(a->polarity * b->polarity, -1);
+    assert_true(fabs(a->score - b->score) < 0.25 * a->threshold);
+    dp_result_free(&a);
+    dp_result_free(&b);
+    dp_picture_free(&one);
+    dp_picture_free(&other);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+static unsigned char *file_bytes(const char *path, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *data = malloc(*bytes);
+    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
+    fclose(file);
+    return data;
+}
+
+/* Bank, score and map are the same bytes for 1, 2 and 7 threads. */
+static void threads_change_nothing(void **state)
+{
+    (void)state;
+    static const size_t threads[] = {1, 2, 7};
+    unsigned char *bank_bytes[3];
+    size_t sizes[3];
+    dp_result *results[3];
+    dp_picture *bad = draw_nail(152, 121, 70, 1, 78);
+    dp_recipe recipe = small_recipe();
+    recipe.mirror = 1;
+    recipe.knn = 2;
+    for (size_t i = 0; i < 3; i++) {
+        dp_session *session = open_session(threads[i]);
+        dp_bank *bank = fit(session, &recipe);
+        const char *path = temporary_path("threads.bank");
+        assert_ok(dp_bank_save(bank, path, err));
+        bank_bytes[i] = file_bytes(path, &sizes[i]);
+        results[i] = inspect(session, bank, bad);
+        dp_bank_close(&bank);
+        dp_session_close(&session);
+    }
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(sizes[i], sizes[0]);
+        assert_memory_equal(bank_bytes[i], bank_bytes[0], sizes[0]);
+        assert_memory_equal(&results[i]->score, &results[0]->score, sizeof(double));
+        assert_memory_equal(results[i]->map, results[0]->map, (size_t)W * H * sizeof(float));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        free(bank_bytes[i]);
+        dp_result_free(&results[i]);
+    }
+    dp_picture_free(&bad);
+}
+
+struct seen {
+    size_t n, n_failed;
+    double scores[16];
+    int stop_after;
+};
+
+static int note_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+                       const char *message)
+{
+    struct seen *seen = user;
+    (void)path;
+    assert_int_equal(index, seen->n);
+    assert_true(ms >= 0);
+    seen->n++;
+    if (result) {
+        assert_non_null(picture);
+        seen->scores[index] = result->score;
+    } else {
+        assert_non_null(strstr(message, path));
+        seen->n_failed++;
+    }
+    return seen->stop_after && (int)seen->n >= seen->stop_after;
+}
+
+/* A bank from disk gives what the one in memory gave; files that fail are reported in their place and the run goes on. */
+static void many_files_through_a_saved_bank(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    dp_bank *fresh = fit(session, &recipe), *bank = NULL;
+    const char *bank_path = keep(temporary_path("many.bank"));
+    assert_ok(dp_bank_save(fresh, bank_path, err));
+    assert_ok(dp_bank_open(bank_path, &bank, err));
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    assert_int_equal(info.n_pictures, N_GOOD);
+    assert_non_null(strstr(info.model_path, "demo.safetensors"));
+    assert_true(info.threshold > 0);
+
+    const char *text = keep(temporary_path("text.png"));
+    FILE *file = fopen(text, "w");
+    fputs("no picture", file);
+    fclose(file);
+    const char *files[] = {good_paths[0], text, good_paths[1], "/no/such/picture.png", good_paths[2]};
+    dp_view view;
+    dp_view_init(bank, &view);
+    struct seen seen = {0};
+    assert_ok(dp_session_inspect_files(session, bank, &view, files, 5, note_result, &seen, err));
+    assert_int_equal(seen.n, 5);
+    assert_int_equal(seen.n_failed, 2);
+    for (size_t i = 0; i < 3; i++) {
+        dp_picture *picture = NULL;
+        assert_ok(dp_picture_load(good_paths[i], 0, &picture, err));
+        dp_result *result = inspect(session, fresh, picture);
+        assert_true(result->score == seen.scores[2 * i]);
+        dp_result_free(&result);
+        dp_picture_free(&picture);
+    }
+    struct seen stopped = {.stop_after = 2};
+    assert_fails(DP_E_CANCELLED, "after 2", dp_session_inspect_files(session, bank, &view, files, 5, note_result, &stopped, err));
+    assert_int_equal(stopped.n, 2);
+    free((void *)(uintptr_t)text);
+    free((void *)(uintptr_t)bank_path);
+    dp_bank_close(&fresh);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+static void a_threshold_for_another_score(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe(), other = small_recipe();
+    other.score = DP_SCORE_TOP1P;
+    other.window = 0;
+    dp_bank *bank = fit(session, &recipe), *expected = fit(session, &other);
+    dp_view view;
+    dp_view_init(bank, &view);
+    view.score = DP_SCORE_TOP1P;
+    view.window = 0;
+    double threshold = 0;
+    assert_ok(dp_session_threshold(session, bank, &view, &threshold, err));
+    dp_bank_info info;
+    dp_bank_get_info(expected, &info);
+    assert_true(threshold == info.threshold);
+    dp_bank_close(&bank);
+    dp_bank_close(&expected);
+    dp_session_close(&session);
+}
+
+static void things_that_do_not_belong_together(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(1), *foreign = NULL;
+    dp_recipe recipe = small_recipe();
+    dp_bank *bank = fit(session, &recipe), *none = NULL;
+    dp_architecture architecture;
+    const char *path = keep(temporary_path("other.safetensors"));
+    assert_ok(dp_architecture_parse("demo", &architecture, err));
+    assert_ok(dp_model_synthesise(&architecture, 2, path, err));
+    dp_model *other = NULL;
+    assert_ok(dp_model_open(path, &other, err));
+    dp_run run;
+    dp_run_init(&run);
+    assert_ok(dp_session_open(other, DP_FP32, &run, &foreign, err));
+    dp_view view;
+    dp_view_init(bank, &view);
+    dp_picture *picture = draw_nail(160, 120, 0, 0, 1);
+    dp_result *result = NULL;
+    assert_fails(DP_E_MISMATCH, "another checkpoint", dp_session_inspect(foreign, bank, &view, picture, &result, err));
+    assert_null(result);
+    recipe.canvas_width_px = 225;
+    assert_fails(DP_E_ARGUMENT, "not a multiple", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    recipe = small_recipe();
+    recipe.layers[0] = 99;
+    recipe.n_layers = 1;
+    assert_fails(DP_E_ARGUMENT, "does not exist", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    const char *missing = "/no/such/picture.png";
+    recipe = small_recipe();
+    assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_fit(session, &recipe, &missing, 1, NULL, NULL, &none, NULL, err));
+    assert_null(none);
+    dp_picture_free(&picture);
+    free((void *)(uintptr_t)path);
+    dp_session_close(&foreign);
+    dp_model_close(&other);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+static int stop_at_three(void *user, const char *stage, size_t done, size_t total)
+{
+    (void)user, (void)stage, (void)total;
+    return done == 3;
+}
+
+static void fit_can_be_stopped(void **state)
+{
+    (void)state;
+    dp_run run;
+    dp_run_init(&run);
+    run.progress = stop_at_three;
+    dp_session *session = NULL;
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    dp_recipe recipe = small_recipe();
+    dp_bank *bank = NULL;
+    assert_fails(DP_E_CANCELLED, "3 of 8", dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &bank, NULL, err));
+    assert_null(bank);
+    dp_session_close(&session);
+}
+
+static void one_picture_has_no_threshold(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &bank, NULL, err));
+    dp_picture *picture = draw_nail(150, 120, 10, 1, 3);
+    dp_result *result = inspect(session, bank, picture);
+    assert_true(isnan(result->threshold));
+    assert_int_equal(result->label, DP_LABEL_UNKNOWN);
+    assert_int_equal(result->n_defects, 0);
+    dp_result_free(&result);
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+/* A flat picture cannot be aligned: left out by fit, unknown to inspect. */
+static void flat_pictures(void **state)
+{
+    (void)state;
+    dp_picture *flat = NULL;
+    assert_ok(dp_picture_new(W, H, &flat, err));
+    const char *path = keep(temporary_path("flat.png"));
+    assert_ok(dp_picture_save_png(flat, path, err));
+    const char *files[] = {good_paths[0], path, good_paths[1]};
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    dp_bank *bank = NULL;
+    size_t n_failed = 0;
+    assert_ok(dp_bank_fit(session, &recipe, files, 3, NULL, NULL, &bank, &n_failed, err));
+    assert_int_equal(n_failed, 1);
+    dp_result *result = inspect(session, bank, flat);
+    assert_int_equal(result->label, DP_LABEL_UNKNOWN);
+    assert_int_equal(result->pose.status, DP_ALIGN_FEW_EDGES);
+    dp_result_free(&result);
+    dp_picture_free(&flat);
+    free((void *)(uintptr_t)path);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+static void canvas_of_auto(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.canvas_width_px = 672;
+    dp_pose slim = {.status = DP_ALIGN_OK, .sigma_major_px = 100, .sigma_minor_px = 10, .extent_minor_px = 40};
+    dp_pose wide = slim, lost = {.status = DP_ALIGN_FEW_EDGES, .extent_minor_px = 1000};
+    wide.extent_minor_px = 500;
+    size_t w[3] = {400, 400, 400}, h[3] = {300, 300, 200};
+    /* 4 sigma are 400 px of the picture on 672 of the canvas; 2 * 1.1 * 40 px are 147.84: eleven cells of 14 */
+    assert_int_equal(dp_canvas_height(&recipe, 14, 1, &slim, w, h), 154);
+    dp_pose both[] = {slim, lost, wide};
+    assert_int_equal(dp_canvas_height(&recipe, 14, 2, both, w, h), 154);
+    assert_int_equal(dp_canvas_height(&recipe, 14, 3, both, w, h), 672);
+    assert_int_equal(dp_canvas_height(&recipe, 14, 1, &lost, w, h), 672);
+    recipe.align = DP_ALIGN_NONE;
+    assert_int_equal(dp_canvas_height(&recipe, 14, 3, both, w, h), 504);
+}
+
+static void layers(void **state)
+{
+    (void)state;
+    dp_recipe recipe = {0};
+    assert_ok(dp_recipe_settle_layers(&recipe, 12, err));
+    assert_int_equal(recipe.n_layers, 1);
+    assert_int_equal(recipe.layers[0], 11);
+    recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 2, (size_t)-4}};
+    assert_ok(dp_recipe_settle_layers(&recipe, 12, err));
+    assert_int_equal(recipe.layers[0], 2);
+    assert_int_equal(recipe.layers[1], 8);
+    assert_int_equal(recipe.layers[2], 11);
+    recipe = (dp_recipe){.n_layers = 2, .layers = {(size_t)-1, 11}};
+    assert_fails(DP_E_ARGUMENT, "twice", dp_recipe_settle_layers(&recipe, 12, err));
+    recipe = (dp_recipe){.n_layers = 1, .layers = {12}};
+    assert_fails(DP_E_ARGUMENT, "0 to 11", dp_recipe_settle_layers(&recipe, 12, err));
+    recipe = (dp_recipe){.n_layers = 1, .layers = {(size_t)-13}};
+    assert_fails(DP_E_ARGUMENT, "does not exist", dp_recipe_settle_layers(&recipe, 12, err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defects_are_found_where_they_are), cmocka_unit_test(a_half_turn_changes_little),
+        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
+        cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
+        cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
+        cmocka_unit_test(flat_pictures), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+    };
+    return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
+}
