@@ -2,8 +2,10 @@
 #include "models.h"
 #include "recipe.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
@@ -34,6 +36,17 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     printf(")\n");
 }
 
+/* Said before the work is done, not after it. */
+static bool can_write_beside(const char *path)
+{
+    char *folder = g_path_get_dirname(path);
+    bool good = access(folder, W_OK | X_OK) == 0;
+    if (!good)
+        cli_complain("%s: cannot be written: the folder %s: %s", path, folder, g_strerror(errno));
+    g_free(folder);
+    return good;
+}
+
 int cmd_fit(int argc, char **argv)
 {
     char *model_name = NULL, *bank_path = NULL;
@@ -59,6 +72,8 @@ int cmd_fit(int argc, char **argv)
         return cli_usage("--bank is missing");
     if (argc < 2)
         return cli_usage("no pictures of good parts given");
+    if (!can_write_beside(bank_path))
+        return EXIT_JOB_FAILED;
 
     size_t n_failed = 0, n_unread = 0;
     dp_model *model = NULL;

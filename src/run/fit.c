@@ -286,9 +286,12 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
+    dp_status status = dp_post_refuse(&recipe->post, err);
+    if (status)
+        return status;
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
                       .user = user};
-    dp_status status = prepare(&fit, recipe, err);
+    status = prepare(&fit, recipe, err);
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures)

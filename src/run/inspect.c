@@ -47,7 +47,9 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     dp_model_get_info(dp_session_model(session), &model);
     if (!view->knn)
         return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
-    dp_status status = check_match(session, bank, &model, err);
+    dp_status status = dp_post_refuse(&view->post, err);
+    if (!status)
+        status = check_match(session, bank, &model, err);
     *job = (struct inspection){.session = session, .bank = bank, .view = *view};
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);

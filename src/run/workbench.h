@@ -30,4 +30,8 @@ void dp_workbench_close(dp_workbench *bench);
 dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *reference,
                                 int *polarity, dp_error *err);
 
+/* Post-processing (dp_post) is the caller's to apply to a finished map: a recipe or view that asks fit or inspect for it is
+ * refused rather than silently passed over.  Errors: DP_E_UNSUPPORTED. */
+dp_status dp_post_refuse(const dp_post *post, dp_error *err);
+
 #endif

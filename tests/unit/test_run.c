@@ -330,6 +330,12 @@ static void things_that_do_not_belong_together(void **state)
     dp_result *result = NULL;
     assert_fails(DP_E_MISMATCH, "another checkpoint", dp_session_inspect(foreign, bank, &view, picture, &result, err));
     assert_null(result);
+    dp_view filtered = view;
+    filtered.post.gaussian = 1;
+    assert_fails(DP_E_UNSUPPORTED, "no post-processing", dp_session_inspect(session, bank, &filtered, picture, &result, err));
+    recipe.post.low = 1;
+    assert_fails(DP_E_UNSUPPORTED, "no post-processing", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    recipe = small_recipe();
     recipe.canvas_width_px = 225;
     assert_fails(DP_E_ARGUMENT, "not a multiple", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
