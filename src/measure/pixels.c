@@ -159,7 +159,8 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         dp_memory_free(labels);
         return status;
     }
-    memset(m->areas + m->n_regions, 0, regions * sizeof *m->areas);
+    if (regions)
+        memset(m->areas + m->n_regions, 0, regions * sizeof *m->areas);
     uint64_t good = m->n_good;
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x++) {
