@@ -6,7 +6,7 @@ const ort = require('onnxruntime-node');
 async function main() {
   const [, , file, size, repeat = '5', threads = '2'] = process.argv;
   const side = Number(size);
-  const options = { intraOpNumThreads: Number(threads), graphOptimizationLevel: 'all' };
+  const options = { intraOpNumThreads: Number(threads), graphOptimizationLevel: 'all', logSeverityLevel: 3 };
   const session = await ort.InferenceSession.create(file, options);
   const noise = Float32Array.from({ length: 3 * side * side }, () => Math.random() * 2 - 1);
   const x = new ort.Tensor('float32', noise, [1, 3, side, side]);
