@@ -12,13 +12,16 @@ async function main() {
   const x = new ort.Tensor('float32', noise, [1, 3, side, side]);
   await session.run({ x });
   const seconds = [];
+  const cpu = process.cpuUsage();
   for (let i = 0; i < Number(repeat); i++) {
     const begin = process.hrtime.bigint();
     await session.run({ x });
     seconds.push(Number(process.hrtime.bigint() - begin) / 1e9);
   }
+  const used = process.cpuUsage(cpu);
+  const cpuSeconds = (used.user + used.system) / 1e6 / seconds.length;
   seconds.sort((a, b) => a - b);
-  console.log(JSON.stringify({ peer: 'onnxruntime', median_s: seconds[seconds.length >> 1], min_s: seconds[0] }));
+  console.log(JSON.stringify({ peer: 'onnxruntime', median_s: seconds[seconds.length >> 1], min_s: seconds[0], cpu_s: cpuSeconds }));
 }
 
 main();
