@@ -83,7 +83,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->poses = dp_calloc(spec->capacity, sizeof *bank->poses);
     bank->polarities = dp_calloc(spec->capacity, 1);
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
-    bank->orientation = dp_calloc(spec->dim, sizeof *bank->orientation);
+    bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     bank->put = dp_calloc(bank->n_rows, 1);
     if (!bank->valid || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
         || !bank->put || !bank->model_path)
@@ -202,9 +202,10 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
     }
 }
 
-void dp_bank_set_orientation(dp_bank *bank, const float *reference)
+void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias)
 {
     memcpy(bank->orientation, reference, bank->dim * sizeof *reference);
+    memcpy(bank->orientation + bank->dim, bias, bank->dim * sizeof *bias);
 }
 
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err)

@@ -26,7 +26,7 @@ struct dp_bank {
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
-    float *orientation;    /* [dim] reference of the polarity; zeros: none */
+    float *orientation;    /* [2, dim] reference of the polarity (zeros: none), and the bias taken off before it is asked */
     double threshold;      /* NaN: none */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
     char *model_path;      /* absolute path of the checkpoint when the bank was made; empty: not known */
@@ -49,7 +49,7 @@ struct dp_bank {
  *     for each picture that could be read:
  *         dp_bank_add_picture(bank, name, &pose, &p, err);
  *         dp_bank_put(bank, p, 0, features, valid, err);   and dp_bank_put(bank, p, 1, ...) for its mirror
- *     dp_bank_set_orientation(bank, reference);  dp_bank_mirror_picture(bank, p) or dp_bank_put again where the sign is -1
+ *     dp_bank_set_orientation(bank, reference, bias);  dp_bank_mirror_picture(bank, p) or dp_bank_put again where the sign is -1
  *     dp_bank_finish(bank, err);
  *     dp_bank_leave_one_out(bank, isa, pool, run, err);
  *     dp_bank_save(bank, path, err);
@@ -81,8 +81,8 @@ dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const 
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid);
 /* Mirrors all rows of a picture along the grid's columns. */
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
-/* reference [dim], copied. */
-void dp_bank_set_orientation(dp_bank *bank, const float *reference);
+/* reference [dim], bias [dim], copied. */
+void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias);
 /* Closes the gaps that unused capacity leaves.  Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put). */
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
 /* Leave-one-out scores [n_pictures] of a bank's pictures, scored as the view says: each picture's own row searched in the bank

@@ -158,7 +158,7 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [FEATURES] = {"features", DP_DTYPE_F32, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
         [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
         [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 1, {bank->dim}, 0, NULL},
+        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim}, 0, NULL},
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
@@ -451,18 +451,18 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     bank->norms = (const float *)(const void *)at[NORMS]; /* right behind the features: aligned as they are */
     bank->valid = at[VALID];
     bank->digests = at[DIGESTS];
-    bank->orientation = dp_malloc(bank->dim, sizeof *bank->orientation);
+    bank->orientation = dp_malloc(bank->dim, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
     if (!bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
-    memcpy(bank->orientation, at[ORIENTATION], bank->dim * sizeof *bank->orientation);
+    memcpy(bank->orientation, at[ORIENTATION], 2 * bank->dim * sizeof *bank->orientation);
     memcpy(bank->polarities, at[POLARITIES], n);
     memcpy(bank->loo_scores, at[LOO_SCORES], n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD], sizeof bank->threshold);
     bool good =
-        dp_all_finite(bank->orientation, bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+        dp_all_finite(bank->orientation, 2 * bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
     for (size_t i = 0; i < places && good; i++)
         good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
     for (size_t p = 0; p < n && good; p++) {

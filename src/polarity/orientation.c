@@ -82,6 +82,33 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
     return status;
 }
 
+static void normalise(float *x, size_t dim)
+{
+    double size = sqrt(dot(x, x, dim));
+    for (size_t d = 0; d < dim; d++)
+        x[d] = size > SETTLED ? (float)(x[d] / size) : 0;
+}
+
+void dp_orientation_own(const float *as_found, const float *turned, size_t dim, float *own, float *bias)
+{
+    for (size_t d = 0; d < dim; d++) {
+        float a = as_found[d], b = turned[d];
+        own[d] = (a - b) / 2;
+        if (bias)
+            bias[d] = (a + b) / 2;
+    }
+    normalise(own, dim);
+}
+
+void dp_orientation_unbias(float *orientation, const float *bias, size_t dim)
+{
+    if (dot(orientation, orientation, dim) == 0)
+        return;
+    for (size_t d = 0; d < dim; d++)
+        orientation[d] -= bias[d];
+    normalise(orientation, dim);
+}
+
 int dp_orientation_sign(const float *orientation, const float *reference, size_t dim, double *confidence)
 {
     double product = dot(orientation, reference, dim);

@@ -12,6 +12,15 @@
 dp_status dp_orientation(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim,
                          float *orientation, dp_error *err);
 
+/* What an orientation vector says of the object alone: own [dim] = (as_found - turned) / |.|, where the two are the orientation
+ * vectors of an object and of the same object turned by 180 degrees.  A transformer's features also tell where on the grid they
+ * stand (more so in early blocks), which gives every picture the same contribution whichever way its object lies; it is the
+ * half sum of the two, bias [dim] (may be NULL), and falls out of the difference.  own is zero where the two are equal. */
+void dp_orientation_own(const float *as_found, const float *turned, size_t dim, float *own, float *bias);
+
+/* orientation [dim] := (orientation - bias) / |.|; a zero vector, and one equal to the bias, become zero. */
+void dp_orientation_unbias(float *orientation, const float *bias, size_t dim);
+
 /* The direction on which n orientation vectors agree best, and the sign each needs for it.
  * orientations [n, dim] as dp_orientation gives them; reference [dim], unit length; signs [n]: +1, -1, or 0 where the
  * vector is zero.  At least half of the signs that are not 0 are +1, so that as few pictures as possible are turned.

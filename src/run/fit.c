@@ -1,8 +1,9 @@
 /* fit.c - from pictures of good parts to a bank.
  *
- * One pass over the pictures.  Polarity needs a reference that only the whole set can give, so each picture is settled
- * against the running sum of those before it, and after the last one the consensus is formed over all; the few pictures
- * whose sign then differs are mended (mirrored in the bank, or read and embedded once more, turned). */
+ * One pass over the pictures.  Where polarity is settled each picture is embedded both ways round, which tells its own
+ * orientation from what the features say of mere position (polarity/orientation.h).  The reference can only come from the whole
+ * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
+ * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -26,8 +27,12 @@ struct fit {
 
     dp_workbench bench;
     dp_bank *bank;
-    float *orientations; /* [n_paths, dim] of the pictures in the bank, as they were found */
+    float *orientations; /* [n_paths, dim] each picture's own, as it was found */
     float *running;      /* [dim] sum of the orientations, each with its sign */
+    double *bias;        /* [dim] sum over the pictures */
+    float *pair;         /* [2, dim] scratch */
+    float *as_found;     /* [rows, cols, dim] features of the picture as it was found */
+    uint8_t *cells_as_found; /* [rows, cols] */
     int *signs;          /* [n_paths] sign each picture was stored with */
     size_t *sources;     /* [n_paths] which path each picture in the bank came from */
     size_t n_failed;
@@ -103,9 +108,48 @@ static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int
     return status;
 }
 
-static bool has_reference(const struct fit *fit)
+/* Brings the bench and the prepared picture, which hold the turned object, back to the object as it was found. */
+static dp_status turn_back(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
-    return fit->bank->n_pictures > 0 && fit->bench.recipe.polarity != DP_POLARITY_NONE;
+    dp_workbench *bench = &fit->bench;
+    size_t cells = bench->rows * bench->cols;
+    memcpy(bench->tokens, fit->as_found, cells * bench->dim * sizeof(float));
+    if (bench->recipe.mirror) /* the mirror picture is made from the canvas */
+        return dp_prepared_warp(prepared, &bench->recipe, bench->patch_px, 0, bench->valid, err);
+    memcpy(prepared->cells, fit->cells_as_found, cells);
+    return DP_OK;
+}
+
+/* Embeds a picture both ways round: own [dim] receives its orientation, the bench and the prepared picture hold it the way its
+ * sign against reference [dim] says, *sign.  bias [dim] is added to (may be NULL). */
+static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *reference, float *own, double *bias, int *sign,
+                        dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    size_t dim = bench->dim, cells = bench->rows * bench->cols;
+    float *first = fit->pair, *picture_bias = fit->pair + dim;
+    dp_status status = dp_workbench_orientation(bench, prepared, err);
+    memcpy(first, bench->orientation, dim * sizeof(float));
+    memcpy(fit->as_found, bench->tokens, cells * dim * sizeof(float));
+    memcpy(fit->cells_as_found, prepared->cells, cells);
+    if (!status)
+        status = dp_prepared_warp(prepared, &bench->recipe, bench->patch_px, 1, bench->valid, err);
+    if (!status)
+        status = dp_workbench_embed(bench, fit->session, prepared, err);
+    if (!status)
+        status = dp_workbench_orientation(bench, prepared, err);
+    if (status)
+        return status;
+    dp_orientation_own(first, bench->orientation, dim, own, picture_bias);
+    for (size_t d = 0; d < dim && bias; d++)
+        bias[d] += picture_bias[d];
+    *sign = dp_orientation_sign(own, reference, dim, NULL) < 0 ? -1 : 1;
+    if (*sign < 0 && bench->recipe.polarity == DP_POLARITY_ROTATE)
+        return DP_OK;
+    status = turn_back(fit, prepared, err);
+    if (!status && *sign < 0)
+        dp_grid_mirror(bench->tokens, prepared->cells, bench->rows, bench->cols, dim);
+    return status;
 }
 
 static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
@@ -120,21 +164,22 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
                 prepared->path, dp_align_status_name(prepared->pose.status));
         return leave_out(fit, prepared, &why);
     }
-    int polarity;
-    dp_status status = dp_workbench_features(bench, fit->session, prepared, has_reference(fit) ? fit->running : NULL, &polarity, err);
+    int sign = 1;
+    float *own = fit->orientations + fit->bank->n_pictures * bench->dim;
+    dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
+    if (!status && dp_workbench_has_polarity(bench, prepared))
+        status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
     if (status == DP_E_NUMERIC)
         return leave_out(fit, prepared, err);
     size_t picture = 0;
     if (!status)
         status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
     if (!status)
-        status = put(fit, prepared, picture, polarity, err);
+        status = put(fit, prepared, picture, sign, err);
     if (status)
         return status;
-    int sign = polarity < 0 ? -1 : 1;
-    memcpy(fit->orientations + picture * bench->dim, bench->orientation, bench->dim * sizeof(float));
     for (size_t i = 0; i < bench->dim; i++)
-        fit->running[i] += (float)sign * bench->orientation[i];
+        fit->running[i] += (float)sign * own[i];
     fit->signs[picture] = sign;
     fit->sources[picture] = prepared->index;
     tell(fit, prepared->index, &prepared->pose, NULL);
@@ -170,14 +215,16 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
         .rgb = dp_malloc(h * w, 3 * sizeof(float)),
         .cells = dp_malloc(bench->rows, bench->cols),
     };
-    int polarity = 0;
+    int sign = 1;
     dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
     if (!status)
         status = dp_prepared_load(&again, &bench->recipe, bench->patch_px, fit->run->max_picture_pixels, bench->valid, err);
     if (!status)
-        status = dp_workbench_features(bench, fit->session, &again, reference, &polarity, err);
+        status = dp_workbench_embed(bench, fit->session, &again, err);
     if (!status)
-        status = put(fit, &again, picture, polarity, err);
+        status = settle(fit, &again, reference, fit->orientations + picture * bench->dim, NULL, &sign, err);
+    if (!status)
+        status = put(fit, &again, picture, sign, err);
     dp_picture_free(&again.picture);
     dp_memory_free(again.rgb);
     dp_memory_free(again.cells);
@@ -211,7 +258,9 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
                 status = mend(fit, p, reference, err);
             bank->polarities[p] = (int8_t)sign;
         }
-        dp_bank_set_orientation(bank, reference);
+        for (size_t i = 0; i < dim; i++)
+            fit->pair[i] = (float)(fit->bias[i] / (double)n);
+        dp_bank_set_orientation(bank, reference, fit->pair);
     }
     dp_memory_free(reference);
     dp_memory_free(signs);
@@ -272,9 +321,13 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return dp_fail_memory(err, "the orientation vectors", fit->n_paths);
     fit->orientations = dp_calloc(orientations, sizeof(float));
     fit->running = dp_calloc(fit->bench.dim, sizeof(float));
+    fit->bias = dp_calloc(fit->bench.dim, sizeof(double));
+    fit->pair = dp_calloc(fit->bench.dim, 2 * sizeof(float));
+    fit->as_found = dp_malloc(fit->bench.rows * fit->bench.cols, fit->bench.dim * sizeof(float));
+    fit->cells_as_found = dp_malloc(fit->bench.rows, fit->bench.cols);
     fit->signs = dp_calloc(fit->n_paths, sizeof(int));
     fit->sources = dp_calloc(fit->n_paths, sizeof(size_t));
-    if (!fit->orientations || !fit->running || !fit->signs || !fit->sources)
+    if (!fit->orientations || !fit->running || !fit->bias || !fit->pair || !fit->as_found || !fit->cells_as_found || !fit->signs || !fit->sources)
         return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
     return DP_OK;
 }
@@ -312,6 +365,10 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     dp_workbench_close(&fit.bench);
     dp_memory_free(fit.orientations);
     dp_memory_free(fit.running);
+    dp_memory_free(fit.bias);
+    dp_memory_free(fit.pair);
+    dp_memory_free(fit.as_found);
+    dp_memory_free(fit.cells_as_found);
     dp_memory_free(fit.signs);
     dp_memory_free(fit.sources);
     return status;

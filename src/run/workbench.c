@@ -46,7 +46,7 @@ void dp_workbench_close(dp_workbench *bench)
     *bench = (dp_workbench){0};
 }
 
-static dp_status embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err)
+dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
     const dp_recipe *r = &bench->recipe;
     dp_status status = dp_session_embed(session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
@@ -54,22 +54,31 @@ static dp_status embed(dp_workbench *bench, dp_session *session, const dp_prepar
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
 
-dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *reference,
+dp_status dp_workbench_orientation(dp_workbench *bench, const dp_prepared *prepared, dp_error *err)
+{
+    dp_status status =
+        dp_orientation(bench->tokens, prepared->cells, bench->rows, bench->cols, bench->dim, bench->orientation, err);
+    return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
+}
+
+bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *prepared)
+{
+    return bench->recipe.polarity != DP_POLARITY_NONE && prepared->pose.status == DP_ALIGN_OK;
+}
+
+dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
                                 int *polarity, dp_error *err)
 {
     const dp_recipe *r = &bench->recipe;
-    dp_status status = embed(bench, session, prepared, err);
+    dp_status status = dp_workbench_embed(bench, session, prepared, err);
     *polarity = 0;
-    for (size_t i = 0; i < bench->dim; i++)
-        bench->orientation[i] = 0;
-    if (status || r->polarity == DP_POLARITY_NONE || prepared->pose.status != DP_ALIGN_OK)
+    if (status || !dp_workbench_has_polarity(bench, prepared))
         return status;
-    status = dp_orientation(bench->tokens, prepared->cells, bench->rows, bench->cols, bench->dim, bench->orientation, err);
+    status = dp_workbench_orientation(bench, prepared, err);
     if (status)
-        return dp_error_prefix(err, status, "%s", prepared->path);
-    if (!reference)
-        return DP_OK;
-    *polarity = dp_orientation_sign(bench->orientation, reference, bench->dim, NULL);
+        return status;
+    dp_orientation_unbias(bench->orientation, orientation + bench->dim, bench->dim);
+    *polarity = dp_orientation_sign(bench->orientation, orientation, bench->dim, NULL);
     if (*polarity >= 0)
         return DP_OK;
     if (r->polarity == DP_POLARITY_MIRROR) {
@@ -77,7 +86,7 @@ dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_pre
         return DP_OK;
     }
     status = dp_prepared_warp(prepared, r, bench->patch_px, 1, bench->valid, err);
-    return status ? status : embed(bench, session, prepared, err);
+    return status ? status : dp_workbench_embed(bench, session, prepared, err);
 }
 
 dp_status dp_post_refuse(const dp_post *post, dp_error *err)

@@ -6,6 +6,8 @@
 #include "dinopatch.h"
 #include "run/prefetch.h"
 
+#include <stdbool.h>
+
 typedef struct dp_workbench {
     dp_recipe recipe;         /* canvas and layers settled */
     size_t patch_px;
@@ -23,12 +25,17 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
                             dp_error *err);
 void dp_workbench_close(dp_workbench *bench);
 
-/* Features of a prepared picture in bench->tokens, turned or mirrored into the reference's polarity.
- * reference [dim], or NULL: polarity is not settled, *polarity 0.  On return prepared->rgb and ->cells are those of the
- * tokens (for a mirrored grid: the cells are mirrored, rgb is not).  bench->orientation [dim] is that of the picture as it was
- * found, before mirroring or turning. */
-dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *reference,
+/* Features of a prepared picture in bench->tokens, turned or mirrored into the polarity of orientation [2, dim] (a bank's:
+ * reference and bias).  *polarity: +1, -1, or 0 where it is not settled.  On return prepared->cells are those of the tokens. */
+dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
                                 int *polarity, dp_error *err);
+
+/* The steps of it, for fit, which has to look at each picture both ways round. */
+dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err);
+/* Orientation vector of bench->tokens in bench->orientation. */
+dp_status dp_workbench_orientation(dp_workbench *bench, const dp_prepared *prepared, dp_error *err);
+/* Whether the recipe settles polarity, and the picture was aligned so that it can be. */
+bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *prepared);
 
 /* Post-processing (dp_post) is the caller's to apply to a finished map: a recipe or view that asks fit or inspect for it is
  * refused rather than silently passed over.  Errors: DP_E_UNSUPPORTED. */

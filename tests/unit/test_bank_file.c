@@ -39,7 +39,7 @@ static dp_bank *full_bank(void)
 {
     dp_bank *bank = random_bank(2, 3, 5, 3, 2, 21);
     float reference[5] = {0.5f, -0.5f, 0.5f, -0.5f, 0};
-    dp_bank_set_orientation(bank, reference);
+    dp_bank_set_orientation(bank, reference, reference);
     bank->polarities[1] = -1;
     bank->polarities[2] = 0;
     bank->poses[1].status = DP_ALIGN_ROUND;
@@ -73,7 +73,7 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     }
     assert_memory_equal(a->polarities, b->polarities, a->n_pictures);
     assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
-    assert_memory_equal(a->orientation, b->orientation, a->dim * sizeof(float));
+    assert_memory_equal(a->orientation, b->orientation, 2 * a->dim * sizeof(float));
     assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
     assert_string_equal(a->model_path, b->model_path);
     assert_string_equal(a->model_sha256, b->model_sha256);

@@ -149,6 +149,33 @@ static void consensus_ties_and_zeros(void **state)
     assert_true(reference[0] == 0);
 }
 
+/* A part that both ways round have in common, however large, falls out. */
+static void bias_falls_out(void **state)
+{
+    (void)state;
+    enum { DIM = 5 };
+    const float object[DIM] = {0, 0.6f, 0, -0.8f, 0}, position[DIM] = {40, -3, 7, 0.5f, 9};
+    float found[DIM], turned[DIM], own[DIM], bias[DIM], other[DIM];
+    for (int d = 0; d < DIM; d++) {
+        found[d] = position[d] + object[d];
+        turned[d] = position[d] - object[d];
+        other[d] = position[d] - 2 * object[d];
+    }
+    dp_orientation_own(found, turned, DIM, own, bias);
+    for (int d = 0; d < DIM; d++) {
+        assert_true(fabsf(own[d] - object[d]) < 1e-5f);
+        assert_true(fabsf(bias[d] - position[d]) < 1e-5f);
+    }
+    assert_int_equal(dp_orientation_sign(other, own, DIM, NULL) * dp_orientation_sign(found, own, DIM, NULL), 1);
+    dp_orientation_unbias(other, bias, DIM);
+    dp_orientation_unbias(found, bias, DIM);
+    assert_int_equal(dp_orientation_sign(other, own, DIM, NULL), -1);
+    assert_int_equal(dp_orientation_sign(found, own, DIM, NULL), 1);
+    float zero[DIM] = {0};
+    dp_orientation_unbias(zero, bias, DIM);
+    assert_int_equal(dp_orientation_sign(zero, own, DIM, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +184,7 @@ int main(void)
         cmocka_unit_test(consensus),
         cmocka_unit_test(mirror_turns_the_sign),
         cmocka_unit_test(consensus_ties_and_zeros),
+        cmocka_unit_test(bias_falls_out),
     };
     return cmocka_run_group_tests_name("polarity", tests, NULL, NULL);
 }
