@@ -145,6 +145,8 @@ static bool worth_another_try(CURLcode code, long status)
 {
     switch (code) {
     case CURLE_OK: return status == 408 || status == 429 || status >= 500;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:

@@ -36,6 +36,7 @@ typedef struct pull_job {
     int fd;                           /* the part file, -1: not open */
     uint64_t have;                    /* bytes in it */
     bool disk_fault;
+    bool reached; /* the server has answered: what fails from now on may be a passing trouble */
 } pull_job;
 
 void dp_pull_init(dp_pull *pull)
@@ -116,7 +117,8 @@ static dp_status ask_server(pull_job *job, dp_error *err)
         dp_status status = dp_http_head(job->url, job->settings->stall_s, job->run, &facts, &again, err);
         if (!status)
             break;
-        if (!again)
+        job->reached |= facts.status != 0;
+        if (!again || !job->reached)
             return advise(job, status, err);
         dp_status retry = before_retry(job, &tries, status, err);
         if (retry)
@@ -126,6 +128,7 @@ static dp_status ask_server(pull_job *job, dp_error *err)
         return dp_fail(err, DP_E_UNSUPPORTED,
                        "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)", job->name,
                        job->url);
+    job->reached = true;
     memcpy(job->digest, facts.sha256, sizeof job->digest);
     job->total = facts.file_bytes;
     return DP_OK;
@@ -247,7 +250,8 @@ static dp_status download(pull_job *job, dp_error *err)
             status = dp_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->url, job->have,
                              job->total);
         }
-        if (!again)
+        job->reached |= facts.status != 0;
+        if (!again || !job->reached)
             return job->disk_fault ? status : advise(job, status, err);
         if (job->have > before)
             tries = 0;
