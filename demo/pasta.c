@@ -20,6 +20,8 @@ struct pan {
     float *mask;            /* [size, size] */
     float *through, *shade; /* [size, size] share of what lies deeper that shows; light left on it by the shadows */
     double lamp[3];
+    double burn_x, burn_y, burn_size; /* a scorched place; size 0: none */
+    uint64_t burn_grain;
 };
 
 struct tube {
@@ -28,7 +30,6 @@ struct tube {
     double slant, bow, roll;   /* cut of the ends; curvature along the length; turned about its own axis */
     double tint[3];
     uint64_t grain;
-    double burnt, burnt_s, burnt_t, burnt_size; /* strength and place of a burn; 0: none */
 };
 
 static void put(struct pan *pan, size_t i, const double colour[3], double cover, double mask)
@@ -91,6 +92,19 @@ static double lit(const struct pan *pan, double nx, double ny, double nz, double
     return 0.16 * (0.5 + 0.5 * nz / length) + 0.80 * wrapped + shine * pow(fmax(0, up), 18);
 }
 
+static const double brown[3] = {0.30, 0.105, 0.030}, charred[3] = {0.040, 0.026, 0.020};
+
+/* How far the pasta is charred at a painted pixel: 1 black, 0 as it should be. */
+static double burn_at(const struct pan *pan, double x, double y)
+{
+    if (pan->burn_size <= 0)
+        return 0;
+    double dx = (x - pan->burn_x) / pan->burn_size, dy = (y - pan->burn_y) / pan->burn_size;
+    double d = hypot(dx, dy) + 0.30 * noise2(pan->burn_grain, 3 * dx, 3 * dy)
+               + 0.12 * noise2(pan->burn_grain + 1, 11 * dx, 11 * dy);
+    return 0.96 * (1 - smoothstep(0.35, 1, d));
+}
+
 static void draw_tube(struct pan *pan, const struct tube *b)
 {
     const struct box box = box_around(pan, b->x, b->y, b->cosine, b->sine, b->half + 2 * b->radius, 1.2 * b->radius);
@@ -108,7 +122,7 @@ static void draw_tube(struct pan *pan, const struct tube *b)
             if (s < low || s > high + lip)
                 continue;
             double edge = fmin(fmin((1 - fabs(t)) * b->radius * 1.2, s - low), high + lip - s), cover = clamp01(edge);
-            double colour[3], phi = asin(t) + b->roll, light, burn = 0;
+            double colour[3], phi = asin(t) + b->roll, light;
             double speck =
                 0.05 * noise2(b->grain, s * 0.35, phi * 9) + 0.06 * noise2(b->grain + 1, s * 0.05, phi * 1.5);
             bool inside = s > high;
@@ -120,18 +134,13 @@ static void draw_tube(struct pan *pan, const struct tube *b)
                 double ridge = 0.20 * sin(26 * phi), n_t = t + ridge * round, n_z = round;
                 light = lit(pan, -n_t * b->sine, n_t * b->cosine, n_z, 0.14) * (1 + 0.05 * cos(26 * phi));
             }
-            if (b->burnt > 0) {
-                double d = hypot((s - b->burnt_s) / b->burnt_size, (t * b->radius - b->burnt_t) / b->burnt_size);
-                d += 0.35 * noise2(b->grain + 2, s * 3 / b->burnt_size, t * b->radius * 3 / b->burnt_size);
-                burn = b->burnt * (1 - smoothstep(0.45, 1.05, d));
+            double burn = burn_at(pan, (double)px, (double)py);
+            double browned = smoothstep(0, 0.55, burn), black = smoothstep(0.55, 0.95, burn);
+            for (size_t k = 0; k < 3; k++) {
+                double own = b->tint[k] * (1 + speck * (k == 2 ? 1.5 : 1));
+                own += browned * (brown[k] - own);
+                colour[k] = light * (own + black * (charred[k] - own));
             }
-            for (size_t k = 0; k < 3; k++)
-                colour[k] = light * b->tint[k] * (1 + speck * (k == 2 ? 1.5 : 1))
-                            * (1
-                               - burn
-                                     * (k == 0   ? 0.78
-                                        : k == 1 ? 0.86
-                                                 : 0.88));
             put(pan, i, colour, cover, burn > 0.30 ? 1 : 0);
         }
     cast_shadow(pan, b->x, b->y, b->cosine, b->sine, b->half - b->radius, b->radius);
@@ -144,8 +153,8 @@ static struct tube make_tube(const struct pan *pan, struct chance *c, double x, 
                      .y = y,
                      .cosine = cos(angle),
                      .sine = sin(angle),
-                     .radius = unit * 0.036 * uniform(c, 0.93, 1.07),
-                     .half = unit * 0.112 * uniform(c, 0.88, 1.10),
+                     .radius = unit * 0.046 * uniform(c, 0.93, 1.07),
+                     .half = unit * 0.145 * uniform(c, 0.88, 1.10),
                      .slant = (below(c, 2) ? 1 : -1) * uniform(c, 0.5, 0.9),
                      .bow = normal(c) * 0.02,
                      .roll = uniform(c, 0, 2 * PI),
@@ -160,7 +169,7 @@ static struct tube make_tube(const struct pan *pan, struct chance *c, double x, 
 static void draw_foreign(struct pan *pan, struct chance *c, double x, double y)
 {
     size_t sort = below(c, 3);
-    double r = (double)pan->size * uniform(c, 0.026, 0.046), angle = uniform(c, 0, 2 * PI);
+    double r = (double)pan->size * uniform(c, 0.022, 0.050), angle = uniform(c, 0, 2 * PI);
     double squeeze = sort == 1 ? uniform(c, 0.65, 0.95) : 1;
     uint64_t grain = (uint64_t)below(c, (size_t)1 << 31);
     size_t sides = sort == 0 ? 6 : 3 + below(c, 2);
@@ -194,37 +203,43 @@ static void draw_foreign(struct pan *pan, struct chance *c, double x, double y)
     cast_shadow(pan, x, y, cos(angle), sin(angle), 0, r);
 }
 
-/* A tube that was run over: splinters of it, flat and with broken edges. */
+/* One flat splinter with a broken edge and a pale face. */
+static void draw_splinter(struct pan *pan, struct chance *c, double x, double y, double r)
+{
+    struct tube like = make_tube(pan, c, x, y);
+    double tilt_x = normal(c) * 0.4, tilt_y = normal(c) * 0.4, stretch = uniform(c, 0.45, 1.0),
+           pale = uniform(c, 0, 0.22);
+    const struct box box = box_around(pan, x, y, 1, 0, 1.6 * r, 1.6 * r);
+    for (long py = box.top; py <= box.bottom; py++)
+        for (long px = box.left; px <= box.right; px++) {
+            const size_t i = (size_t)py * pan->size + (size_t)px;
+            if (hidden(pan, i))
+                continue;
+            double dx = (double)px - x, dy = (double)py - y;
+            double s = (dx * like.cosine + dy * like.sine) / r,
+                   t = (-dx * like.sine + dy * like.cosine) / (r * stretch);
+            double turn = atan2(t, s),
+                   out = hypot(s, t) * (1 + 0.45 * noise2(like.grain, 1.7 * cos(turn) + 9, 1.7 * sin(turn)));
+            if (out > 1)
+                continue;
+            double light = lit(pan, tilt_x + 0.18 * sin(t * r * 0.5), tilt_y, 1, 0.05) * (out > 0.86 ? 1.12 : 1);
+            light *= 1 + 0.07 * noise2(like.grain + 1, s * 6, t * 6);
+            double colour[3];
+            for (size_t k = 0; k < 3; k++)
+                colour[k] = light * (like.tint[k] + pale * (0.9 - like.tint[k]));
+            put(pan, i, colour, clamp01((1 - out) * r), 1);
+        }
+    cast_shadow(pan, x, y, like.cosine, like.sine, 0, 0.6 * r);
+}
+
+/* A tube that was run over: splinters and crumbs of it in a heap, the smallest on top. */
 static void draw_crushed(struct pan *pan, struct chance *c, double x, double y)
 {
-    size_t n = 5 + below(c, 5);
-    double angle = uniform(c, 0, PI);
-    for (size_t piece = 0; piece < n; piece++) {
-        double along = uniform(c, -0.075, 0.075) * (double)pan->size,
-               aside = uniform(c, -0.03, 0.03) * (double)pan->size;
-        struct tube like =
-            make_tube(pan, c, x + along * cos(angle) - aside * sin(angle), y + along * sin(angle) + aside * cos(angle));
-        double r = like.radius * uniform(c, 0.55, 1.15), tilt_x = normal(c) * 0.35, tilt_y = normal(c) * 0.35;
-        double stretch = uniform(c, 0.5, 1.0);
-        const struct box box = box_around(pan, like.x, like.y, 1, 0, 2 * r, 2 * r);
-        for (long py = box.top; py <= box.bottom; py++)
-            for (long px = box.left; px <= box.right; px++) {
-                const size_t i = (size_t)py * pan->size + (size_t)px;
-                if (hidden(pan, i))
-                    continue;
-                double dx = (double)px - like.x, dy = (double)py - like.y;
-                double s = (dx * like.cosine + dy * like.sine) / r,
-                       t = (-dx * like.sine + dy * like.cosine) / (r * stretch);
-                double turn = atan2(t, s),
-                       out = hypot(s, t) * (1 + 0.45 * noise2(like.grain, 1.7 * cos(turn) + 9, 1.7 * sin(turn)));
-                if (out > 1)
-                    continue;
-                double light = lit(pan, tilt_x + 0.18 * sin(t * 11), tilt_y, 1, 0.05);
-                light *= out > 0.86 ? 1.12 : 1 + 0.06 * noise2(like.grain + 1, s * 6, t * 6);
-                double colour[3] = {light * like.tint[0], light * like.tint[1] * 1.02, light * like.tint[2] * 1.12};
-                put(pan, i, colour, clamp01((1 - out) * r), 1);
-            }
-        cast_shadow(pan, like.x, like.y, like.cosine, like.sine, 0, 0.7 * r);
+    double spread = (double)pan->size * uniform(c, 0.015, 0.035), piece = (double)pan->size * 0.046;
+    size_t n = 12 + below(c, 40);
+    for (size_t i = 0; i < n; i++) {
+        double r = piece * (0.10 + 0.75 * pow((double)i / (double)n, 2)) * uniform(c, 0.7, 1.2);
+        draw_splinter(pan, c, x + spread * normal(c), y + spread * normal(c), r);
     }
 }
 
@@ -244,22 +259,20 @@ static void fill(struct pan *pan, struct chance *c, size_t kind)
     enum { MOST = 900, LOOK_EVERY = 30 };
     double size = (double)pan->size, x = size * uniform(c, 0.2, 0.8), y = size * uniform(c, 0.2, 0.8);
     size_t defect_at = 3 + below(c, 12);
+    if (kind == BURNT) {
+        pan->burn_x = x;
+        pan->burn_y = y;
+        pan->burn_size = size * uniform(c, 0.042, 0.09);
+        pan->burn_grain = (uint64_t)below(c, (size_t)1 << 31);
+    }
     for (size_t i = 0; i < MOST && (i % LOOK_EVERY || bottom_shows(pan)); i++) {
         struct tube b = make_tube(pan, c, uniform(c, -0.08, 1.08) * size, uniform(c, -0.08, 1.08) * size);
-        if (kind && i < defect_at && hypot(b.x - x, b.y - y) < 0.13 * size)
+        if (kind && kind != BURNT && i < defect_at && hypot(b.x - x, b.y - y) < 0.17 * size)
             continue; /* it would hide the defect */
         if (i == defect_at && kind == FOREIGN_BODY)
             draw_foreign(pan, c, x, y);
         if (i == defect_at && kind == CRUSHED)
             draw_crushed(pan, c, x, y);
-        if (i == defect_at && kind == BURNT) {
-            b.x = x;
-            b.y = y;
-            b.burnt = uniform(c, 0.65, 1);
-            b.burnt_s = uniform(c, -0.6, 0.6) * b.half;
-            b.burnt_t = uniform(c, -0.5, 0.5) * b.radius;
-            b.burnt_size = size * uniform(c, 0.022, 0.05);
-        }
         draw_tube(pan, &b);
     }
 }

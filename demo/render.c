@@ -18,19 +18,21 @@
 #include <sys/stat.h>
 
 struct options {
-    const char *folder;
+    const char *folder, *set;
     size_t seed, size, train, good, bad;
 };
 
 static const char usage[] =
     "usage: dinopatch-demo-render OUT_DIR [--seed S] [--size N] [--train N] [--good N] [--bad N]\n"
+    "                             [--set screw|pasta]\n"
     "\n"
     "Draws two data sets, screw and pasta, with good and defective pictures and masks.\n"
     "  --seed S    another S, other pictures (1)\n"
     "  --size N    side of a picture in pixels (448)\n"
     "  --train N   good pictures to learn from, per set (20)\n"
     "  --good N    good pictures to test with, per set (15)\n"
-    "  --bad N     defective pictures to test with, per set (24)\n";
+    "  --bad N     defective pictures to test with, per set (24)\n"
+    "  --set NAME  this set alone\n";
 
 struct subject {
     const char *name;
@@ -169,6 +171,14 @@ static bool parse(int argc, char **argv, struct options *o)
             o->folder = argv[i];
             continue;
         }
+        if (strcmp(argv[i], "--set") == 0) {
+            o->set = argv[++i];
+            if (!o->set || (strcmp(o->set, "screw") != 0 && strcmp(o->set, "pasta") != 0)) {
+                fprintf(stderr, "dinopatch-demo-render: --set needs screw or pasta\n");
+                return false;
+            }
+            continue;
+        }
         size_t k = 0;
         while (k < sizeof known / sizeof known[0] && strcmp(argv[i], known[k].name) != 0)
             k++;
@@ -205,7 +215,8 @@ int main(int argc, char **argv)
     if (!good)
         fprintf(stderr, "dinopatch-demo-render: not enough memory\n");
     for (size_t s = 0; good && s < 2; s++)
-        good = draw_set(&o, &subjects[s], 16 * (s + 1), planes, bytes);
+        good =
+            (o.set && strcmp(o.set, subjects[s].name) != 0) || draw_set(&o, &subjects[s], 16 * (s + 1), planes, bytes);
     free(planes);
     free(bytes);
     return good ? 0 : 1;
