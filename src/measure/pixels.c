@@ -159,7 +159,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         dp_memory_free(labels);
         return status;
     }
-    if (regions)
+    if (regions) /* m->areas is NULL as long as there are none */
         memset(m->areas + m->n_regions, 0, regions * sizeof *m->areas);
     uint64_t good = m->n_good;
     for (size_t y = 0; y < height; y++)
