@@ -33,7 +33,7 @@ function skip(name, reason) {
 }
 
 /^=+ [0-9]+\/[0-9]+ =+$/          { close_program(); section = "head"; next }
-section == "head" && /^test: /    { program = $0; sub(/^test: +/, "", program); next }
+section == "head" && /^test: /    { program = $0; sub(/^test: +(dinopatch:)?/, "", program); next }
 section == "head" && /^result: /  { result = $0; sub(/^result: +/, "", result); next }
 /^-+ stdout -+$/                  { section = "stdout"; next }
 /^-+ stderr -+$/                  { section = "stderr"; next }
