@@ -30,6 +30,8 @@ export MODEL="$FIXTURE/model.safetensors" BANK="$FIXTURE/good.bank" PICTURES="$F
 unset DINOPATCH_MODEL DINOPATCH_ISA DINOPATCH_MIRROR HF_ENDPOINT
 export HOME="$top/home" XDG_CACHE_HOME="$top/home/cache" LC_ALL=C.UTF-8 COLUMNS=100
 mkdir -p "$HOME" "$FIXTURE"
+# In a sanitizer build: full call stacks, by which leaks are known or excused.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:fast_unwind_on_malloc=0"
 
 matches() { # EXPECTED ACTUAL
     awk -v expected="$1" -v actual="$2" -f "$here/match.awk" /dev/null
