@@ -20,6 +20,7 @@ int cmd_align(int argc, char **argv);
 int cmd_bank(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 int cmd_fit(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
