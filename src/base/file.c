@@ -74,6 +74,8 @@ dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return dp_fail(err, DP_E_IO, "%s: is a folder, cannot be written as a file", path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a rename would put a file in the place of a device */
+        return dp_fail(err, DP_E_IO, "%s: is not a regular file, cannot be replaced", path);
     dp_writer *writer = dp_malloc(1, sizeof *writer);
     size_t bytes = strlen(path) + sizeof ".tmp-00000000";
     char *temporary = dp_malloc(bytes, 1), *target = dp_strdup(path);

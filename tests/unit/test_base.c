@@ -78,6 +78,11 @@ static void missing_and_folders(void **state)
     assert_fails(DP_E_IO, "No such file", dp_mapping_open(temporary_path("none"), &mapping, err));
     assert_fails(DP_E_IO, "is a folder", dp_mapping_open("/tmp", &mapping, err));
     assert_fails(DP_E_IO, "is a folder", dp_file_write("/tmp", "x", 1, err));
+    const char *pipe_path = temporary_path("pipe");
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    assert_fails(DP_E_IO, "not a regular file", dp_file_write(pipe_path, "x", 1, err));
+    struct stat st;
+    assert_true(stat(pipe_path, &st) == 0 && S_ISFIFO(st.st_mode));
     assert_fails(DP_E_IO, "cannot create", dp_file_write("/no/such/folder/file", "x", 1, err));
 }
 
