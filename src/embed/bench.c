@@ -2,6 +2,7 @@
  *
  * The bound is measured in the same run, between the passes, because clocks move: all threads run multiply-adds on
  * registers alone at the session's instruction set; the best of these is the bound. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/model.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 _Static_assert(DP_BENCH_STAGES == DP_STAGES, "the public stages are those of the session");
 
@@ -27,13 +27,6 @@ const char *dp_bench_stage_name(size_t stage)
 {
     static const char *const names[] = {"patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other"};
     return stage < DP_BENCH_STAGES ? names[stage] : NULL;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 struct bound {
@@ -54,9 +47,9 @@ static double measure_bound(dp_session *session)
 {
     struct bound bound = {.kernels = dp_session_kernels(session), .rounds = (size_t)(FMA_TASK_FLOP / DP_FMA_ROUND_FLOP)};
     size_t tasks = FMA_TASKS * dp_pool_threads(dp_session_pool(session));
-    double begin = now();
+    double begin = dp_now_seconds();
     dp_pool_run(dp_session_pool(session), tasks, fma_task, &bound);
-    return (double)tasks * (double)bound.rounds * DP_FMA_ROUND_FLOP * 1e-9 / (now() - begin);
+    return (double)tasks * (double)bound.rounds * DP_FMA_ROUND_FLOP * 1e-9 / (dp_now_seconds() - begin);
 }
 
 typedef struct pass {
@@ -102,11 +95,11 @@ dp_status dp_session_bench(dp_session *session, const dp_bench_settings *setting
     for (size_t i = 0; i < settings->warm_up && !status; i++)
         status = dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, tokens, err);
     for (size_t i = 0; i < settings->repeat && !status; i++) {
-        double this_bound = measure_bound(session), begin = now();
+        double this_bound = measure_bound(session), begin = dp_now_seconds();
         bound = this_bound > bound ? this_bound : bound;
         memset(dp_session_stage_seconds(session), 0, sizeof(dp_stage_seconds));
         status = dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, tokens, err);
-        passes[i] = (pass){now() - begin, *dp_session_stage_seconds(session)};
+        passes[i] = (pass){dp_now_seconds() - begin, *dp_session_stage_seconds(session)};
         if (!status && run->progress && run->progress(run->user, "bench", i + 1, settings->repeat))
             status = dp_fail(err, DP_E_CANCELLED, "stopped");
     }

@@ -19,6 +19,7 @@
  *     position [grid, dim]   interpolated for the last grid met
  *     scratch [workers, ...] one piece for each worker */
 #include "embed/session.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
@@ -29,7 +30,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #define HEAD DP_HEAD_DIM
 #define ROWS_AT_ONCE 32 /* of a task that goes row by row */
@@ -222,18 +222,11 @@ void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
 
 /* ------------------------------------------------------------------------------------------------------------- tasks */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void run_stage(dp_session *s, dp_stage stage, size_t n_tasks, dp_task_fn task)
 {
-    double begin = now();
+    double begin = dp_now_seconds();
     dp_pool_run(s->pool, n_tasks, task, s);
-    s->seconds.of[stage] += now() - begin;
+    s->seconds.of[stage] += dp_now_seconds() - begin;
 }
 
 /* Task (group, tile): tiles run fastest, so that a group's weights stay in the cache. */
@@ -531,11 +524,11 @@ static void normalise(dp_session *s, const float *weight, const float *bias, con
 static void embed_patches(dp_session *s)
 {
     const dp_transformer *c = &s->model->checkpoint;
-    double begin = now();
+    double begin = dp_now_seconds();
     memcpy(s->x, s->model->cls, s->dim * sizeof(float));
     memcpy(s->x + s->dim, s->model->registers, c->registers * s->dim * sizeof(float));
     memcpy(s->x + (1 + c->registers) * s->dim, s->position, s->rows * s->cols * s->dim * sizeof(float));
-    s->seconds.of[DP_STAGE_PATCH] += now() - begin;
+    s->seconds.of[DP_STAGE_PATCH] += dp_now_seconds() - begin;
     run_stage(s, DP_STAGE_PATCH, s->rows, gather_patches);
     run_stage(s, DP_STAGE_PATCH, s->patch_tiles.count * s->weights->patch.n_groups, patch_task);
     if (s->watch)
@@ -644,7 +637,7 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
         run_block(s, block);
         put_tokens(s, block, layers, n_layers, mix, &n_done, tokens);
     }
-    double begin = now();
+    double begin = dp_now_seconds();
     size_t n_values = s->rows * s->cols * s->dim * (mix == DP_LAYERS_CONCAT ? n_layers : 1);
     if (mix == DP_LAYERS_MEAN && n_layers > 1)
         for (size_t i = 0; i < n_values; i++)
@@ -653,6 +646,6 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
         if (dp_linear_plan_failed(s->plans[i]))
             return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN could not run a matrix product");
     int finite = all_finite(tokens, n_values);
-    s->seconds.of[DP_STAGE_OTHER] += now() - begin;
+    s->seconds.of[DP_STAGE_OTHER] += dp_now_seconds() - begin;
     return finite ? DP_OK : dp_fail(err, DP_E_NUMERIC, "the transformer returned a value that is not finite");
 }

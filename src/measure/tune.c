@@ -8,6 +8,7 @@
  *
  * Cost: one trial on one map is a post-processing and a score; a map whose largest distance stays below the trial's thresholds
  * is known to come out empty. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pool.h"
@@ -20,7 +21,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TRIALS_PER_TASK 16
 #define TASKS_PER_BATCH 16
@@ -475,13 +475,6 @@ static dp_status report(struct search *s, const struct best *best, size_t trials
     return DP_OK;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, const dp_run *run, dp_tune_result *result,
                   dp_error *err)
 {
@@ -503,10 +496,10 @@ dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, cons
         best[k] = (struct best){-1, -1, UINT64_MAX};
 
     const uint64_t batch = TRIALS_PER_TASK * TASKS_PER_BATCH;
-    const double start = seconds_now();
+    const double start = dp_now_seconds();
     uint64_t trials = 0;
     for (;;) {
-        double elapsed = seconds_now() - start;
+        double elapsed = dp_now_seconds() - start;
         /* At least the first batch, which holds the untuned configuration. */
         if (settings->trials ? trials >= settings->trials : trials > 0 && elapsed >= settings->seconds)
             break;

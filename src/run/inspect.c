@@ -3,6 +3,7 @@
 #include "bank/bank.h"
 #include "bank/distance.h"
 #include "bank/score.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
@@ -12,7 +13,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* What is the same for every picture of a run. */
 struct inspection {
@@ -21,13 +21,6 @@ struct inspection {
     dp_view view;
     dp_workbench bench;
 };
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static dp_status check_match(const dp_session *session, const dp_bank *bank, const dp_model_info *model, dp_error *err)
 {
@@ -186,13 +179,13 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
 
 static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_result_fn on_result, void *user, dp_error *err)
 {
-    double start = now_seconds();
+    double start = dp_now_seconds();
     dp_result *result = NULL;
     dp_error fault = prepared->error;
     dp_status status = prepared->status;
     if (!status)
         status = inspect_prepared(job, prepared, &result, &fault);
-    double milliseconds = 1000 * (prepared->seconds + now_seconds() - start);
+    double milliseconds = 1000 * (prepared->seconds + dp_now_seconds() - start);
     int stop = on_result(user, prepared->index, prepared->path, prepared->picture, result, milliseconds,
                          status ? fault.message : NULL);
     dp_result_free(&result);

@@ -3,13 +3,13 @@
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
  * the slots are allocated once. */
 #include "run/prefetch.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #define SLOTS 3 /* one with the consumer, two ahead */
 
@@ -29,13 +29,6 @@ struct dp_prefetch {
     bool closing;
     dp_prepared slots[SLOTS];
 };
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* A cell counts only where all its pixels do. */
 static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width, size_t patch, uint8_t *cells)
@@ -66,7 +59,7 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
 dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, size_t max_pixels, uint8_t *valid,
                            dp_error *err)
 {
-    double start = now_seconds();
+    double start = dp_now_seconds();
     dp_status status = dp_picture_load(prepared->path, max_pixels, &prepared->picture, err);
     if (!status && recipe->align == DP_ALIGN_NONE)
         prepared->pose = (dp_pose){.status = DP_ALIGN_OFF};
@@ -74,7 +67,7 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
         status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);
-    prepared->seconds = now_seconds() - start;
+    prepared->seconds = dp_now_seconds() - start;
     return status;
 }
 

@@ -1,0 +1,54 @@
+#!/bin/sh
+# The house's rules that a script can check: dependencies point one way, and programs see the public header only.
+#
+#     run.sh SOURCE_FOLDER
+set -u
+cd "$1" || exit 1
+failures=0
+
+report() { # NAME FINDINGS
+    printf '[ RUN      ] %s\n' "$1"
+    if [ -z "$2" ]; then
+        printf '[       OK ] %s\n' "$1"
+    else
+        printf '%s\n[  FAILED  ] %s\n' "$2" "$1"
+        failures=$((failures + 1))
+    fi
+}
+
+# A folder of src/ may include headers of itself and of the folders before it.
+order='base format fetch picture align embed polarity bank map measure run'
+report dependencies-point-one-way "$(
+    allowed=
+    for folder in $order; do
+        allowed="$allowed $folder"
+        grep -n '#include "' "src/$folder"/*.[ch] | awk -v allowed="$allowed dinopatch.h" '
+            BEGIN { n = split(allowed, names, " "); for (i = 1; i <= n; i++) ok[names[i]] = 1 }
+            {
+                match($0, /#include "[^"]*"/)
+                path = substr($0, RSTART + 10, RLENGTH - 11)
+                split(path, parts, "/")
+                if (index(path, "/") && !(parts[1] in ok))
+                    print
+            }'
+    done
+)"
+
+report every-folder-has-its-place "$(
+    for path in src/*/; do
+        folder=$(basename "$path")
+        case " $order " in *" $folder "*) ;; *) printf 'src/%s stands in no order\n' "$folder" ;; esac
+    done
+)"
+
+report programs-see-the-public-header-only "$(
+    grep -n '#include "' cli/*.[ch] demo/*.[ch] examples/*.[ch] 2>/dev/null | grep '/[^"]*"' | grep '#include "[^"]*/'
+)"
+
+report header-stands-alone "$(
+    printf '#include "dinopatch.h"\nint main(void) { return 0; }\n' >"${TMPDIR:-/tmp}/dinopatch-header-$$.c"
+    "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -fsyntax-only -Iinclude "${TMPDIR:-/tmp}/dinopatch-header-$$.c" 2>&1
+    "${CXX:-c++}" -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only -Iinclude "${TMPDIR:-/tmp}/dinopatch-header-$$.c" 2>&1
+    rm -f "${TMPDIR:-/tmp}/dinopatch-header-$$.c"
+)"
+[ "$failures" = 0 ]
