@@ -68,8 +68,8 @@ GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
 bool cli_is_picture_name(const char *name);
 /* Creates a folder and its parents; complains where it cannot. */
 bool cli_make_folder(const char *path);
-/* For each input a file name that is unique in one folder: the name without its suffix, with its folder in front where two
- * inputs would collide.  Free with g_ptr_array_unref. */
+/* For each input a file name that is unique in one folder: the name without its suffix, with its folder in front of all
+ * where any two would collide.  Free with g_ptr_array_unref. */
 GPtrArray *cli_output_names(const GPtrArray *inputs);
 
 /* ---- progress on stderr: a bar on a terminal, plain lines otherwise, nothing when quiet */

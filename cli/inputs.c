@@ -92,15 +92,15 @@ static char *base_without_suffix(const char *path)
 GPtrArray *cli_output_names(const GPtrArray *inputs)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GHashTable *count = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < inputs->len; i++) {
-        char *name = base_without_suffix(inputs->pdata[i]);
-        g_hash_table_insert(count, name, GINT_TO_POINTER(GPOINTER_TO_INT(g_hash_table_lookup(count, name)) + 1));
+        g_hash_table_add(stems, base_without_suffix(inputs->pdata[i]));
     }
+    bool collide = g_hash_table_size(stems) < inputs->len;
     GHashTable *taken = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < inputs->len; i++) {
         char *name = base_without_suffix(inputs->pdata[i]);
-        if (GPOINTER_TO_INT(g_hash_table_lookup(count, name)) > 1) {
+        if (collide) {
             char *folder = g_path_get_dirname(inputs->pdata[i]), *parent = g_path_get_basename(folder);
             char *longer = g_strconcat(parent, "_", name, NULL);
             g_free(folder);
@@ -117,6 +117,6 @@ GPtrArray *cli_output_names(const GPtrArray *inputs)
         g_ptr_array_add(names, name);
     }
     g_hash_table_unref(taken);
-    g_hash_table_unref(count);
+    g_hash_table_unref(stems);
     return names;
 }

@@ -10,7 +10,7 @@ char *cli_model_path(const char *model)
         model = getenv("DINOPATCH_MODEL");
     if (!model || !*model)
         return NULL;
-    if (strchr(model, '/') || g_file_test(model, G_FILE_TEST_EXISTS))
+    if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_file_test(model, G_FILE_TEST_EXISTS))
         return g_strdup(model);
     char *file = g_strconcat(model, ".safetensors", NULL);
     char *path = g_build_filename(g_get_user_cache_dir(), "dinopatch", file, NULL);
