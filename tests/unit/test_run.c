@@ -136,6 +136,12 @@ static void defects_are_found_where_they_are(void **state)
             assert_true(b->score > 1.15 * g->score);
             assert_true(b->n_defects >= 1);
             double x = 152 - 30 * cos(angles[a] * M_PI / 180), y = 121 - 30 * sin(angles[a] * M_PI / 180);
+            /* and not at the place opposite, where a map that was mirrored or turned would show it */
+            size_t here = (size_t)lrint(y) * W + (size_t)lrint(x);
+            size_t opposite = (size_t)lrint(2 * 121 - y) * W + (size_t)lrint(2 * 152 - x);
+            if (!(b->map[here] > 2 * b->map[opposite]))
+                fail_msg("polarity %d, angle %g: distance %g at the defect, %g opposite", (int)polarities[p], angles[a],
+                         (double)b->map[here], (double)b->map[opposite]);
             const dp_defect *d = &b->defects[0];
             if (!(d->x0_px <= x && x <= d->x1_px && d->y0_px <= y && y <= d->y1_px))
                 fail_msg("polarity %d, angle %g: box (%g,%g)-(%g,%g) misses the defect at (%g,%g)", (int)polarities[p], angles[a],
