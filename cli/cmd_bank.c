@@ -18,10 +18,10 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
-        cli_precision_names[r->precision], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
+        cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "score", cli_score_names[r->score], "fpr", r->fpr);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
@@ -38,9 +38,15 @@ static void print_info(const char *path, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", path);
-    printf("  pictures    %zu (%zu rows at each place)\n", info->n_pictures, info->n_rows);
-    printf("  grid        %zu x %zu cells of %zu features, %.1f MB\n", info->grid_rows, info->grid_cols, info->dim,
-           (double)info->file_bytes / 1e6);
+    bool pool = r->layout == DP_LAYOUT_POOL;
+    printf("  pictures    %zu", info->n_pictures);
+    if (!pool)
+        printf(" (%zu rows at each place)", info->n_rows);
+    if (pool)
+        printf("\n  pool        %zu rows", info->n_rows);
+    else
+        printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
+    printf(" of %zu features, %.1f MB\n", info->dim, (double)info->file_bytes / 1e6);
     printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
            cli_align_names[r->align], cli_polarity_names[r->polarity]);
     printf("  features    block");
@@ -49,7 +55,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? cli_layer_mix_names[r->layer_mix] : "",
            cli_precision_names[r->precision]);
     printf("  distance    %s, window ", cli_metric_names[r->metric]);
-    if (r->window == DP_WINDOW_GLOBAL)
+    if (pool || r->window == DP_WINDOW_GLOBAL)
         printf("global");
     else
         printf("%zu", r->window);

@@ -18,9 +18,12 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     printf("%s: %zu good pictures", path, info.n_pictures);
-    if (info.n_rows > info.n_pictures)
-        printf(" (%zu with their mirror pictures)", info.n_rows);
-    printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
+    if (info.recipe.mirror)
+        printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
+    if (info.recipe.layout == DP_LAYOUT_POOL)
+        printf(", a pool of %zu rows of %zu features", info.n_rows, info.dim);
+    else
+        printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
     if (n_failed)
         printf("; %zu left out", n_failed);
     if (isnan(info.threshold)) {

@@ -11,6 +11,7 @@ const char *const cli_score_names[] = {"max", "mean", "p99", "top1p", NULL};
 const char *const cli_precision_names[] = {"fp32", "int8", NULL};
 const char *const cli_align_names[] = {"pca", "none", NULL};
 const char *const cli_layer_mix_names[] = {"mean", "concat", NULL};
+const char *const cli_layout_names[] = {"grid", "pool", NULL};
 
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
                const char *summary, const char *description, int *code)

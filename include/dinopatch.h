@@ -172,6 +172,12 @@ DP_API void dp_post_init(dp_post *post);
 DP_API dp_status dp_post_apply(const dp_post *post, const float *map, const uint8_t *valid, size_t rows, size_t cols,
                                double element_px, float *out, dp_error *err);
 
+/* How a bank keeps the features of the good pictures. */
+typedef enum dp_layout {
+    DP_LAYOUT_GRID = 0, /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
+    DP_LAYOUT_POOL      /* in one list, searched as a whole; the pictures' grids may differ in size */
+} dp_layout;
+
 #define DP_WINDOW_GLOBAL ((size_t)-1)
 #define DP_MAX_LAYERS 48
 
@@ -192,6 +198,7 @@ typedef struct dp_recipe {
     dp_layer_mix layer_mix;
     dp_precision precision;
     /* bank */
+    dp_layout layout;
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     /* distance */
     dp_metric metric;
@@ -404,9 +411,9 @@ DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
 typedef struct dp_bank_info {
-    size_t grid_rows, grid_cols, dim;
+    size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature */
     size_t n_pictures;               /* nominal pictures */
-    size_t n_rows;                   /* feature rows at each location: pictures times augmentations */
+    size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
     double threshold;                /* NaN: none */
     const char *model_path;          /* absolute path of the checkpoint at the time of fitting; owned by the bank */
     char model_sha256[65];

@@ -20,6 +20,11 @@ float dp_norm_f32(const float *x, size_t dim)
     return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
+static bool is_pool(const dp_bank *bank)
+{
+    return bank->recipe.layout == DP_LAYOUT_POOL;
+}
+
 static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
 {
     return dp_mul_size(spec->grid_rows, spec->grid_cols, places) && dp_mul_size(*places, spec->capacity, places)
@@ -28,9 +33,9 @@ static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
 
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes)
 {
-    size_t places, each;
+    size_t places, each, table = spec->recipe->layout == DP_LAYOUT_POOL ? 2 * sizeof(int32_t) : 0;
     return cells_times_rows(spec, &places) && dp_mul_size(spec->dim, sizeof(float), &each)
-           && dp_add_size(each, sizeof(float) + 1, &each) && dp_mul_size(places, each, bytes);
+           && dp_add_size(each, sizeof(float) + 1 + table, &each) && dp_mul_size(places, each, bytes);
 }
 
 bool dp_bank_is_sha256(const char *text)
@@ -44,48 +49,93 @@ bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_
     return height && height % grid_rows == 0 && width % grid_cols == 0 && height / grid_rows == width / grid_cols;
 }
 
+static void free_rows(dp_bank *bank)
+{
+    dp_memory_free(bank->own_features);
+    dp_memory_free(bank->own_norms);
+    dp_memory_free(bank->own_valid);
+    dp_memory_free(bank->own_row_picture);
+    dp_memory_free(bank->own_row_cell);
+}
+
+/* Memory for that many rows in all, those there are carried over.  Not zeroed but for the validity: pages are taken as
+ * pictures come in.  The large ones first: what cannot be had is known at once. */
+static bool make_room(dp_bank *bank, size_t places)
+{
+    size_t used = bank->room;
+    float *features = dp_malloc(places, bank->dim * sizeof *features);
+    float *norms = features ? dp_malloc(places, sizeof *norms) : NULL;
+    uint8_t *valid = norms ? dp_calloc(places, 1) : NULL;
+    int32_t *pictures = valid && is_pool(bank) ? dp_malloc(places, sizeof *pictures) : NULL;
+    int32_t *cells = pictures ? dp_malloc(places, sizeof *cells) : NULL;
+    if (!valid || (is_pool(bank) && !cells)) {
+        dp_memory_free(features);
+        dp_memory_free(norms);
+        dp_memory_free(valid);
+        dp_memory_free(pictures);
+        return false;
+    }
+    if (used) { /* a pool that grows */
+        memcpy(features, bank->own_features, bank->n_rows * bank->dim * sizeof *features);
+        memcpy(norms, bank->own_norms, bank->n_rows * sizeof *norms);
+        memcpy(valid, bank->own_valid, bank->n_rows);
+        memcpy(pictures, bank->own_row_picture, bank->n_rows * sizeof *pictures);
+        memcpy(cells, bank->own_row_cell, bank->n_rows * sizeof *cells);
+    }
+    free_rows(bank);
+    bank->features = bank->own_features = features;
+    bank->norms = bank->own_norms = norms;
+    bank->valid = bank->own_valid = valid;
+    bank->row_picture = bank->own_row_picture = pictures;
+    bank->row_cell = bank->own_row_cell = cells;
+    bank->room = places;
+    return true;
+}
+
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
 {
-    if (!spec->grid_rows || !spec->grid_cols || !spec->dim || !spec->capacity || !spec->rows_per_picture)
+    bool pool = spec->recipe->layout == DP_LAYOUT_POOL;
+    if ((!pool && (!spec->grid_rows || !spec->grid_cols)) || !spec->dim || !spec->capacity || !spec->rows_per_picture)
         return dp_fail(err, DP_E_ARGUMENT,
                        "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features has nothing in it",
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols, spec->dim);
     if (!dp_bank_is_sha256(spec->model_sha256))
         return dp_fail(err, DP_E_ARGUMENT, "the checkpoint's hash is not 64 lower-case hexadecimal digits");
-    if (!dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols))
+    if (!pool && !dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches",
                        spec->recipe->canvas_height_px, spec->recipe->canvas_width_px, spec->grid_rows, spec->grid_cols);
-    size_t places, bytes;
-    if (!cells_times_rows(spec, &places) || !dp_bank_bytes(spec, &bytes) || places >= UINT32_MAX)
+    size_t places, bytes, slots;
+    if (!cells_times_rows(spec, &places) || !dp_bank_bytes(spec, &bytes) || places >= UINT32_MAX
+        || spec->capacity > INT32_MAX || !dp_mul_size(spec->capacity, spec->rows_per_picture, &slots))
         return dp_fail(err, DP_E_MEMORY, "a bank of %zu pictures with %zu rows each at %zux%zu cells is too large",
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols);
     dp_bank *bank = dp_calloc(1, sizeof *bank);
     if (!bank)
         return dp_fail_memory(err, "the bank", sizeof *bank);
-    bank->grid_rows = spec->grid_rows;
-    bank->grid_cols = spec->grid_cols;
+    bank->recipe = *spec->recipe;
+    bank->grid_rows = pool ? 1 : spec->grid_rows;
+    bank->grid_cols = pool ? 1 : spec->grid_cols;
     bank->dim = spec->dim;
     bank->capacity = spec->capacity;
     bank->rows_per_picture = spec->rows_per_picture;
-    bank->n_rows = spec->capacity * spec->rows_per_picture;
-    bank->recipe = *spec->recipe;
+    bank->n_rows = pool ? 0 : slots;
     memcpy(bank->model_sha256, spec->model_sha256, sizeof bank->model_sha256);
     bank->model_stand_in = spec->model_stand_in;
     bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->threshold = NAN;
-    /* Not zeroed: pages are taken as pictures come in.  The large ones first: what cannot be had is known at once. */
-    bank->features = bank->own_features = dp_malloc(places, spec->dim * sizeof(float));
-    bank->norms = bank->own_norms = bank->features ? dp_malloc(places, sizeof(float)) : NULL;
-    if (!bank->norms)
+    if (!make_room(bank, places))
         goto no_memory;
-    bank->valid = bank->own_valid = dp_calloc(places, 1);
+    if (pool) {
+        bank->grids = dp_calloc(spec->capacity, 2 * sizeof *bank->grids);
+        bank->first_row = dp_calloc(slots, sizeof *bank->first_row);
+    }
     bank->names = dp_calloc(spec->capacity, sizeof *bank->names);
     bank->poses = dp_calloc(spec->capacity, sizeof *bank->poses);
     bank->polarities = dp_calloc(spec->capacity, 1);
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
-    bank->put = dp_calloc(bank->n_rows, 1);
-    if (!bank->valid || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
+    bank->put = dp_calloc(slots, 1);
+    if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
         || !bank->put || !bank->model_path)
         goto no_memory;
     *out = bank;
@@ -100,9 +150,9 @@ void dp_bank_close(dp_bank **bank_pointer)
     if (!bank_pointer || !*bank_pointer)
         return;
     dp_bank *bank = *bank_pointer;
-    dp_memory_free(bank->own_features);
-    dp_memory_free(bank->own_norms);
-    dp_memory_free(bank->own_valid);
+    free_rows(bank);
+    dp_memory_free(bank->grids);
+    dp_memory_free(bank->first_row);
     for (size_t p = 0; bank->names && p < bank->n_pictures; p++)
         dp_memory_free(bank->names[p]);
     dp_memory_free(bank->names);
@@ -145,15 +195,59 @@ bool dp_all_finite(const float *x, size_t n)
     return !broken;
 }
 
-dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const float *features, const uint8_t *valid,
-                      dp_error *err)
+/* Where the rows of a picture and augmentation lie that is being put: cell c of it at *first + c * *step. */
+static dp_status find_place(dp_bank *bank, size_t picture, size_t augmentation, size_t rows, size_t cols, size_t *first,
+                            size_t *step, dp_error *err)
 {
-    size_t row = picture * bank->rows_per_picture + augmentation, dim = bank->dim, cells = dp_bank_cells(bank);
+    size_t slot = picture * bank->rows_per_picture + augmentation, cells = rows * cols, room = bank->room;
+    if (!is_pool(bank)) {
+        if (rows != bank->grid_rows || cols != bank->grid_cols)
+            return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, the bank %zux%zu", bank->names[picture], rows, cols,
+                           bank->grid_rows, bank->grid_cols);
+        *first = slot;
+        *step = bank->n_rows;
+        return DP_OK;
+    }
+    int32_t *grid = bank->grids + 2 * picture;
+    if (!grid[0]) {
+        if (!rows || !cols || rows > INT32_MAX || cols > INT32_MAX || cells > INT32_MAX / bank->rows_per_picture)
+            return dp_fail(err, DP_E_ARGUMENT, "%s: a grid of %zux%zu cells", bank->names[picture], rows, cols);
+        grid[0] = (int32_t)rows;
+        grid[1] = (int32_t)cols;
+    }
+    if ((size_t)grid[0] != rows || (size_t)grid[1] != cols)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, and %dx%d before", bank->names[picture], rows, cols, grid[0],
+                       grid[1]);
+    if (!bank->put[slot]) {
+        if (room - bank->n_rows < cells) {
+            room = bank->n_rows + cells > room + room / 2 ? bank->n_rows + cells : room + room / 2;
+            if (room >= UINT32_MAX || !make_room(bank, room))
+                return dp_fail_memory(err, "the bank", room * bank->dim * sizeof(float));
+        }
+        bank->first_row[slot] = bank->n_rows;
+        for (size_t cell = 0; cell < cells; cell++) {
+            bank->own_row_picture[bank->n_rows + cell] = (int32_t)picture;
+            bank->own_row_cell[bank->n_rows + cell] = (int32_t)(augmentation * cells + cell);
+        }
+        bank->n_rows += cells;
+    }
+    *first = bank->first_row[slot];
+    *step = 1;
+    return DP_OK;
+}
+
+dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, const float *features, const uint8_t *valid,
+                           size_t rows, size_t cols, dp_error *err)
+{
+    size_t dim = bank->dim, cells = rows * cols, first, step;
     for (size_t cell = 0; cell < cells; cell++)
         if ((!valid || valid[cell]) && !dp_all_finite(features + cell * dim, dim))
             return dp_fail(err, DP_E_NUMERIC, "%s: a feature is not finite", bank->names[picture]);
+    dp_status status = find_place(bank, picture, augmentation, rows, cols, &first, &step, err);
+    if (status)
+        return status;
     for (size_t cell = 0; cell < cells; cell++) {
-        size_t place = cell * bank->n_rows + row;
+        size_t place = first + cell * step;
         bool counts = !valid || valid[cell];
         if (counts)
             memcpy(bank->own_features + place * dim, features + cell * dim, dim * sizeof *features);
@@ -162,13 +256,72 @@ dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const 
         bank->own_norms[place] = counts ? dp_norm_f32(features + cell * dim, dim) : 0;
         bank->own_valid[place] = counts;
     }
-    bank->put[row] = 1;
+    bank->put[picture * bank->rows_per_picture + augmentation] = 1;
     return DP_OK;
+}
+
+dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const float *features, const uint8_t *valid,
+                      dp_error *err)
+{
+    return dp_bank_put_grid(bank, picture, augmentation, features, valid, bank->grid_rows, bank->grid_cols, err);
+}
+
+void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, size_t *cols)
+{
+    *rows = is_pool(bank) ? (size_t)bank->grids[2 * picture] : bank->grid_rows;
+    *cols = is_pool(bank) ? (size_t)bank->grids[2 * picture + 1] : bank->grid_cols;
+}
+
+size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row)
+{
+    if (!bank->row_cell)
+        return cell;
+    size_t rows, cols;
+    dp_bank_picture_grid(bank, dp_bank_row_picture(bank, cell, row), &rows, &cols);
+    return (size_t)bank->row_cell[row] % (rows * cols);
+}
+
+/* The first row of a pool that belongs to that picture or a later one: they ascend. */
+static size_t first_of(const dp_bank *bank, size_t picture)
+{
+    size_t low = 0, high = bank->n_rows;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((size_t)bank->row_picture[middle] < picture)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void get_from_pool(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid)
+{
+    size_t rows, cols, dim = bank->dim;
+    dp_bank_picture_grid(bank, picture, &rows, &cols);
+    size_t cells = rows * cols;
+    if (features)
+        memset(features, 0, cells * dim * sizeof *features);
+    if (valid)
+        memset(valid, 0, cells);
+    for (size_t row = first_of(bank, picture); row < bank->n_rows && (size_t)bank->row_picture[row] == picture; row++) {
+        size_t cell = (size_t)bank->row_cell[row];
+        if (cell / cells != augmentation)
+            continue;
+        if (features)
+            memcpy(features + cell % cells * dim, bank->features + row * dim, dim * sizeof *features);
+        if (valid)
+            valid[cell % cells] = bank->valid[row];
+    }
 }
 
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid)
 {
     size_t row = picture * bank->rows_per_picture + augmentation, dim = bank->dim, cells = dp_bank_cells(bank);
+    if (is_pool(bank)) {
+        get_from_pool(bank, picture, augmentation, features, valid);
+        return;
+    }
     for (size_t cell = 0; cell < cells; cell++) {
         if (features)
             memcpy(features + cell * dim, dp_bank_rows(bank, cell) + row * dim, dim * sizeof *features);
@@ -177,28 +330,31 @@ void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float
     }
 }
 
+static void swap_rows(dp_bank *bank, size_t a, size_t b)
+{
+    float *x = bank->own_features + a * bank->dim, *y = bank->own_features + b * bank->dim, norm = bank->own_norms[a];
+    uint8_t valid = bank->own_valid[a];
+    for (size_t i = 0; i < bank->dim; i++) {
+        float keep = x[i];
+        x[i] = y[i];
+        y[i] = keep;
+    }
+    bank->own_norms[a] = bank->own_norms[b];
+    bank->own_valid[a] = bank->own_valid[b];
+    bank->own_norms[b] = norm;
+    bank->own_valid[b] = valid;
+}
+
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
 {
-    size_t step = bank->n_rows * bank->dim, per = bank->rows_per_picture, first = picture * per;
-    for (size_t r = 0; r < bank->grid_rows; r++) {
-        for (size_t c = 0; c < bank->grid_cols / 2; c++) {
-            size_t a = r * bank->grid_cols + c, b = r * bank->grid_cols + bank->grid_cols - 1 - c;
-            float *x = bank->own_features + a * step + first * bank->dim,
-                  *y = bank->own_features + b * step + first * bank->dim;
-            for (size_t i = 0; i < per * bank->dim; i++) {
-                float keep = x[i];
-                x[i] = y[i];
-                y[i] = keep;
-            }
-            for (size_t i = first; i < first + per; i++) {
-                float norm = bank->own_norms[a * bank->n_rows + i];
-                uint8_t valid = bank->own_valid[a * bank->n_rows + i];
-                bank->own_norms[a * bank->n_rows + i] = bank->own_norms[b * bank->n_rows + i];
-                bank->own_valid[a * bank->n_rows + i] = bank->own_valid[b * bank->n_rows + i];
-                bank->own_norms[b * bank->n_rows + i] = norm;
-                bank->own_valid[b * bank->n_rows + i] = valid;
-            }
-        }
+    size_t rows, cols, first, step;
+    dp_bank_picture_grid(bank, picture, &rows, &cols);
+    for (size_t a = 0; a < bank->rows_per_picture; a++) {
+        if (find_place(bank, picture, a, rows, cols, &first, &step, NULL))
+            continue;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < cols / 2; c++)
+                swap_rows(bank, first + (r * cols + c) * step, first + (r * cols + cols - 1 - c) * step);
     }
 }
 
@@ -208,23 +364,61 @@ void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float 
     memcpy(bank->orientation + bank->dim, bias, bank->dim * sizeof *bias);
 }
 
+/* Keeps the valid rows, in the order of pictures, augmentations and cells in which they were put. */
+static dp_status close_pool(dp_bank *bank, dp_error *err)
+{
+    size_t n = 0, previous = 0;
+    bool ordered = true;
+    for (size_t slot = 0; slot < bank->n_pictures * bank->rows_per_picture; slot++) {
+        ordered = ordered && bank->first_row[slot] >= previous;
+        previous = bank->first_row[slot];
+    }
+    if (!ordered)
+        return dp_fail(err, DP_E_ARGUMENT, "the pictures of a pool were not put one after the other");
+    for (size_t row = 0; row < bank->n_rows; row++) {
+        if (!bank->own_valid[row])
+            continue;
+        if (n < row) {
+            memcpy(bank->own_features + n * bank->dim, bank->own_features + row * bank->dim, bank->dim * sizeof(float));
+            bank->own_norms[n] = bank->own_norms[row];
+            bank->own_row_picture[n] = bank->own_row_picture[row];
+            bank->own_row_cell[n] = bank->own_row_cell[row];
+            bank->own_valid[n] = 1;
+        }
+        n++;
+    }
+    if (!n)
+        return dp_fail(err, DP_E_PICTURE, "no cell of any picture counts: there is nothing to compare with");
+    bank->n_rows = n;
+    dp_memory_free(bank->first_row);
+    bank->first_row = NULL;
+    return DP_OK;
+}
+
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
 {
+    dp_status status;
     if (bank->n_pictures == 0)
         return dp_fail(err, DP_E_ARGUMENT, "no picture is in the bank");
     size_t used = bank->n_pictures * bank->rows_per_picture, room = bank->n_rows;
-    for (size_t row = 0; row < used; row++)
-        if (!bank->put[row])
+    for (size_t slot = 0; slot < used; slot++)
+        if (!bank->put[slot])
             return dp_fail(err, DP_E_ARGUMENT, "%s: has no features in the bank",
-                           bank->names[row / bank->rows_per_picture]);
-    /* Towards the front: nothing is overwritten unread. */
-    for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++) {
-        memmove(bank->own_features + cell * used * bank->dim, bank->own_features + cell * room * bank->dim,
-                used * bank->dim * sizeof(float));
-        memmove(bank->own_norms + cell * used, bank->own_norms + cell * room, used * sizeof(float));
-        memmove(bank->own_valid + cell * used, bank->own_valid + cell * room, used);
+                           bank->names[slot / bank->rows_per_picture]);
+    if (is_pool(bank)) {
+        status = close_pool(bank, err);
+        if (status)
+            return status;
+    } else {
+        /* Towards the front: nothing is overwritten unread. */
+        for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++) {
+            memmove(bank->own_features + cell * used * bank->dim, bank->own_features + cell * room * bank->dim,
+                    used * bank->dim * sizeof(float));
+            memmove(bank->own_norms + cell * used, bank->own_norms + cell * room, used * sizeof(float));
+            memmove(bank->own_valid + cell * used, bank->own_valid + cell * room, used);
+        }
+        bank->n_rows = used;
     }
-    bank->n_rows = used;
     dp_memory_free(bank->put);
     bank->put = NULL;
     return DP_OK;

@@ -1,9 +1,14 @@
-/* bank.h - the memory bank: for every grid location the features that good pictures showed there.
+/* bank.h - the memory bank: the features that good pictures showed.
  *
- * Row order.  Each location holds n_pictures * rows_per_picture rows, picture by picture: rows p*rows_per_picture ..
- * (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture as it is, the rest to its
- * augmentations (its mirror).  All rows of one location lie together, so that a search at one location streams through
- * one piece of memory, and a picture with its augmentations is one range that leave-one-out skips. */
+ * Layout grid: for every location of the canvas's grid the rows seen there.  Each location holds n_rows rows; all rows of one
+ * location lie together, so that a search at one location streams through one piece of memory.  As the pictures gave them,
+ * n_rows is n_pictures * rows_per_picture, picture by picture: rows p*rows_per_picture .. (p+1)*rows_per_picture-1 belong to
+ * picture p, the first of them to the picture as it is, the rest to its augmentations (its mirror).
+ *
+ * Layout pool: the valid cells of all pictures in one list, one location with n_rows rows, picture by picture, augmentation by
+ * augmentation, cell by cell.  The pictures' grids may differ in size.
+ *
+ * Which picture a row belongs to is asked with dp_bank_row_picture, whatever the layout. */
 #ifndef DP_BANK_BANK_H
 #define DP_BANK_BANK_H
 
@@ -15,13 +20,20 @@
 
 struct dp_safetensors;
 
+#define DP_NO_PICTURE ((size_t)-1)
+
 struct dp_bank {
-    size_t grid_rows, grid_cols, dim;
+    size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
+    size_t dim;                  /* of the rows as they are stored */
     size_t n_pictures, rows_per_picture;
-    size_t n_rows;         /* n_pictures * rows_per_picture; while it is being built: the same with its capacity */
+    size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
     const float *features; /* [grid_rows * grid_cols, n_rows, dim]; zeros where not valid */
-    const uint8_t *valid;  /* [grid_rows * grid_cols, n_rows] 0 or 1 */
-    const float *norms;    /* [grid_rows * grid_cols, n_rows] Euclidean norms of the features */
+    const uint8_t *valid;  /* [grid_rows * grid_cols, n_rows] 0 or 1; all 1 in a pool */
+    const float *norms;    /* [grid_rows * grid_cols, n_rows] Euclidean norms of the rows as they are stored */
+    const int32_t *row_picture; /* [grid_rows * grid_cols, n_rows] picture of each row, -1: of no single one; NULL: row /
+                                   rows_per_picture */
+    const int32_t *row_cell; /* [n_rows] of a pool: augmentation * cells + cell in the grid of the row's picture; else NULL */
+    int32_t *grids;        /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
@@ -39,8 +51,11 @@ struct dp_bank {
     const unsigned char *digests;    /* [n_blocks, 32] SHA-256 of the blocks of features, in the mapped file, or NULL */
     float *own_features, *own_norms; /* NULL: mapped */
     uint8_t *own_valid;
+    int32_t *own_row_picture, *own_row_cell;
     uint8_t *put;    /* [capacity, rows_per_picture] rows that have been put; NULL once finished */
     size_t capacity; /* pictures there is room for while the bank is being built */
+    size_t room;     /* of a pool being built: rows there is memory for */
+    size_t *first_row; /* [capacity, rows_per_picture] of a pool being built: where they begin */
 };
 
 /* ---------------------------------------------------------------------------------------------------- building a bank
@@ -58,7 +73,8 @@ struct dp_bank {
 
 typedef struct dp_bank_spec {
     const dp_recipe *recipe; /* copied; canvas size settled */
-    size_t grid_rows, grid_cols, dim;
+    size_t grid_rows, grid_cols; /* of the canvas; of a pool whose pictures have grids of their own: 0 */
+    size_t dim;
     size_t capacity;          /* most pictures that will be added */
     size_t rows_per_picture;  /* 1, and 1 more for each augmentation */
     const char *model_path;   /* where the checkpoint lies, any bytes, copied; NULL: not known */
@@ -66,7 +82,7 @@ typedef struct dp_bank_spec {
     bool model_stand_in;
 } dp_bank_spec;
 
-/* Bytes that the features, norms and validity of such a bank take; false on overflow. */
+/* Bytes that the features, norms and validity of such a bank take, of a pool its tables as well; false on overflow. */
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
 /* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY. */
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **bank, dp_error *err);
@@ -77,9 +93,16 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
  * Errors: DP_E_NUMERIC (a valid feature that is not finite). */
 dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const float *features, const uint8_t *valid,
                       dp_error *err);
-/* The reverse, of any bank; either output may be NULL. */
+/* The same for a picture whose grid is [rows, cols]: in a grid bank that of the bank, in a pool any; all augmentations of a
+ * picture have one size.  Errors: DP_E_ARGUMENT (another size), DP_E_NUMERIC, DP_E_MEMORY. */
+dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, const float *features, const uint8_t *valid,
+                           size_t rows, size_t cols, dp_error *err);
+/* Size of a picture's grid. */
+void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, size_t *cols);
+/* The reverse of putting, of any finished bank whose rows are those of its pictures: features [rows, cols, dim] and valid
+ * [rows, cols] with the picture's grid; either may be NULL. */
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid);
-/* Mirrors all rows of a picture along the grid's columns. */
+/* Mirrors all rows of a picture along its grid's columns, while the bank is being built. */
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
 /* reference [dim], bias [dim], copied. */
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias);
@@ -103,6 +126,18 @@ static inline size_t dp_bank_cells(const dp_bank *bank)
 {
     return bank->grid_rows * bank->grid_cols;
 }
+
+/* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */
+static inline size_t dp_bank_row_picture(const dp_bank *bank, size_t cell, size_t row)
+{
+    if (!bank->row_picture)
+        return row / bank->rows_per_picture;
+    int32_t picture = bank->row_picture[cell * bank->n_rows + row];
+    return picture < 0 ? DP_NO_PICTURE : (size_t)picture;
+}
+
+/* The cell a row comes from, in its own picture's grid. */
+size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row);
 
 /* Rows of one location: [n_rows, dim]. */
 static inline const float *dp_bank_rows(const dp_bank *bank, size_t cell)

@@ -25,7 +25,11 @@
 #define DIGEST_BYTES 32
 #define POSE_NUMBERS 9
 
-enum { FEATURES, NORMS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL, N_TENSORS };
+/* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
+enum {
+    FEATURES, NORMS, ROW_PICTURE, ROW_CELL, GRIDS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
+    N_TENSORS
+};
 
 /* --------------------------------------------------------------------------------------------------------- checksums */
 
@@ -150,6 +154,12 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
 
 /* -------------------------------------------------------------------------------------------------------------- saving */
 
+static bool has_tensor(const dp_bank *bank, size_t t)
+{
+    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    return t == ROW_PICTURE || t == ROW_CELL || t == GRIDS ? pool : true;
+}
+
 static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 {
     size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
@@ -157,6 +167,9 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     const dp_tensor described[N_TENSORS] = {
         [FEATURES] = {"features", DP_DTYPE_F32, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
         [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
+        [ROW_PICTURE] = {"row_picture", DP_DTYPE_I32, 3, {rows, cols, bank->n_rows}, 0, NULL},
+        [ROW_CELL] = {"row_cell", DP_DTYPE_I32, 1, {bank->n_rows}, 0, NULL},
+        [GRIDS] = {"grids", DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
         [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
         [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim}, 0, NULL},
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
@@ -205,8 +218,8 @@ done:
     return text;
 }
 
-static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, unsigned char **header,
-                              size_t *bytes, dp_error *err)
+static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
+                              unsigned char **header, size_t *bytes, dp_error *err)
 {
     char *recipe = NULL, rows[24];
     dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
@@ -224,7 +237,7 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
         {"model_stand_in", bank->model_stand_in ? "true" : "false"},
     };
     if (names && model_path)
-        status = dp_safetensors_header(path, tensors, N_TENSORS, metadata, sizeof metadata / sizeof *metadata, header,
+        status = dp_safetensors_header(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, header,
                                        bytes, err);
     else
         status = dp_fail_memory(err, path, 0);
@@ -253,13 +266,14 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     for (size_t p = 0; p < bank->n_pictures; p++)
         pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
     status = check_features(bank, digests, err);
-    if (!status)
-        status = write_header(bank, path, tensors, &header, &pieces[0].bytes, err);
     if (status)
         goto done;
     const void *const data[N_TENSORS] = {
         [FEATURES] = bank->features,
         [NORMS] = bank->norms,
+        [ROW_PICTURE] = bank->row_picture,
+        [ROW_CELL] = bank->row_cell,
+        [GRIDS] = bank->grids,
         [VALID] = bank->valid,
         [ORIENTATION] = bank->orientation,
         [POSES] = poses,
@@ -269,15 +283,23 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [DIGESTS] = digests,
         [SEAL] = seal,
     };
+    size_t n_tensors = 0;
+    for (size_t t = 0; t < N_TENSORS; t++) {
+        if (!has_tensor(bank, t))
+            continue;
+        pieces[n_tensors + 1] = (dp_bytes){data[t], tensor_bytes(&tensors[t])};
+        tensors[n_tensors++] = tensors[t];
+    }
+    status = write_header(bank, path, tensors, n_tensors, &header, &pieces[0].bytes, err);
+    if (status)
+        goto done;
     pieces[0].data = header;
-    for (size_t t = 0; t < N_TENSORS; t++)
-        pieces[t + 1] = (dp_bytes){data[t], tensor_bytes(&tensors[t])};
     dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
-    memcpy(sealed + 1, pieces + 1 + NORMS, (SEAL - NORMS) * sizeof *pieces);
-    status = digest(sealed, 1 + SEAL - NORMS, seal, err);
+    memcpy(sealed + 1, pieces + 2, (n_tensors - 2) * sizeof *pieces);
+    status = digest(sealed, n_tensors - 1, seal, err);
     if (!status)
         status = dp_writer_open(path, &writer, err);
-    for (size_t i = 0; !status && i <= N_TENSORS; i++)
+    for (size_t i = 0; !status && i <= n_tensors; i++)
         status = dp_writer_put(writer, pieces[i].data, pieces[i].bytes, err);
     if (!status)
         status = dp_writer_commit(&writer, err);
@@ -293,7 +315,7 @@ done:
 
 static dp_status check_seal(const dp_safetensors *file, const char *path, dp_error *err)
 {
-    const dp_tensor *features = dp_safetensors_at(file, FEATURES), *seal = dp_safetensors_at(file, SEAL);
+    const dp_tensor *features = dp_safetensors_find(file, "features"), *seal = dp_safetensors_find(file, "seal");
     dp_bytes whole = dp_safetensors_bytes(file);
     const unsigned char *after = features->data + tensor_bytes(features);
     const dp_bytes sealed[] = {
@@ -381,7 +403,8 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
 /* Sizes from the shape of the features and the metadata; then every tensor must be what these sizes make it. */
 static dp_status check_shapes(dp_bank *bank, dp_error *err)
 {
-    const dp_tensor *features = dp_safetensors_at(bank->file, FEATURES);
+    const dp_tensor *features = dp_safetensors_find(bank->file, "features");
+    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
     if (features->rank != 4 || features->dtype != DP_DTYPE_F32 || features->count == 0)
@@ -392,17 +415,24 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     bank->n_rows = features->shape[2];
     bank->dim = features->shape[3];
     places = features->count / bank->dim;
-    if (bank->n_rows != bank->n_pictures * bank->rows_per_picture)
+    if (pool && dp_bank_cells(bank) != 1)
+        return dp_fail(err, DP_E_FORMAT, "%s: a pool of %zux%zu locations", bank->path, bank->grid_rows, bank->grid_cols);
+    if (!pool && bank->n_rows != bank->n_pictures * bank->rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
                        bank->path, bank->n_rows, bank->n_pictures, bank->rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % sizeof(float) != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->path);
-    if (!dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
+    if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
         return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches", bank->path,
                        bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, bank->grid_rows, bank->grid_cols);
     describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
-        const dp_tensor *found = dp_safetensors_at(bank->file, t);
+        const dp_tensor *found = dp_safetensors_find(bank->file, expected[t].name);
+        if (!found != !has_tensor(bank, t))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->path, expected[t].name,
+                           found ? "there, but the recipe has no use for it" : "missing");
+        if (!found)
+            continue;
         bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
         for (size_t i = 0; same && i < found->rank; i++)
             same = found->shape[i] == expected[t].shape[i];
@@ -441,36 +471,92 @@ static bool pose_from_numbers(const double *numbers, dp_pose *pose)
     return true;
 }
 
+/* Where a tensor of 4-byte numbers lies; copied to *own where it does not lie on a multiple of 4.  NULL: no memory. */
+static const void *aligned(const dp_tensor *tensor, void **own)
+{
+    if ((uintptr_t)tensor->data % 4 == 0)
+        return tensor->data;
+    *own = dp_malloc(tensor->count, 4);
+    return *own ? memcpy(*own, tensor->data, tensor->count * 4) : NULL;
+}
+
+/* Rows picture by picture, cells ascending within each, grids that are some. */
+static bool pool_is_sound(const dp_bank *bank)
+{
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        int64_t rows = bank->grids[2 * p], cols = bank->grids[2 * p + 1];
+        if (rows <= 0 || cols <= 0 || rows * cols > INT32_MAX / (int64_t)bank->rows_per_picture)
+            return false;
+    }
+    int32_t picture = 0, cell = -1;
+    for (size_t row = 0; row < bank->n_rows; row++) {
+        int32_t p = bank->row_picture[row], c = bank->row_cell[row];
+        if (p < picture || (size_t)p >= bank->n_pictures || c < 0 || (p == picture && c <= cell) || bank->valid[row] != 1)
+            return false;
+        if ((size_t)c >= (size_t)bank->grids[2 * p] * (size_t)bank->grids[2 * p + 1] * bank->rows_per_picture)
+            return false;
+        picture = p;
+        cell = c;
+    }
+    return true;
+}
+
+static dp_status read_pool(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
+{
+    void *own = NULL;
+    bank->grids = dp_malloc(bank->n_pictures, 2 * sizeof *bank->grids);
+    bank->row_picture = aligned(at[ROW_PICTURE], &own);
+    bank->own_row_picture = own;
+    own = NULL;
+    bank->row_cell = aligned(at[ROW_CELL], &own);
+    bank->own_row_cell = own;
+    if (!bank->grids || !bank->row_picture || !bank->row_cell)
+        return dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
+    memcpy(bank->grids, at[GRIDS]->data, bank->n_pictures * 2 * sizeof *bank->grids);
+    return DP_OK;
+}
+
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
-    const unsigned char *at[N_TENSORS];
+    dp_tensor described[N_TENSORS];
+    const dp_tensor *at[N_TENSORS];
+    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    describe(bank, described);
     for (size_t t = 0; t < N_TENSORS; t++)
-        at[t] = dp_safetensors_at(bank->file, t)->data;
+        at[t] = dp_safetensors_find(bank->file, described[t].name);
     size_t n = bank->n_pictures, places = dp_bank_cells(bank) * bank->n_rows;
-    bank->features = (const float *)(const void *)at[FEATURES];
-    bank->norms = (const float *)(const void *)at[NORMS]; /* right behind the features: aligned as they are */
-    bank->valid = at[VALID];
-    bank->digests = at[DIGESTS];
+    void *own = NULL;
+    bank->features = (const float *)(const void *)at[FEATURES]->data;
+    bank->norms = aligned(at[NORMS], &own);
+    bank->own_norms = own;
+    bank->valid = at[VALID]->data;
+    bank->digests = at[DIGESTS]->data;
     bank->orientation = dp_malloc(bank->dim, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
-    if (!bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
+    if (!bank->norms || !bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
-    memcpy(bank->orientation, at[ORIENTATION], 2 * bank->dim * sizeof *bank->orientation);
-    memcpy(bank->polarities, at[POLARITIES], n);
-    memcpy(bank->loo_scores, at[LOO_SCORES], n * sizeof *bank->loo_scores);
-    memcpy(&bank->threshold, at[THRESHOLD], sizeof bank->threshold);
+    if (pool) {
+        dp_status status = read_pool(bank, at, err);
+        if (status)
+            return status;
+    }
+    memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->dim * sizeof *bank->orientation);
+    memcpy(bank->polarities, at[POLARITIES]->data, n);
+    memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
+    memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
     bool good =
         dp_all_finite(bank->orientation, 2 * bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
     for (size_t i = 0; i < places && good; i++)
         good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
     for (size_t p = 0; p < n && good; p++) {
         double numbers[POSE_NUMBERS];
-        memcpy(numbers, at[POSES] + p * sizeof numbers, sizeof numbers);
+        memcpy(numbers, at[POSES]->data + p * sizeof numbers, sizeof numbers);
         good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p])
                && pose_from_numbers(numbers, &bank->poses[p]);
     }
+    good = good && (!pool || pool_is_sound(bank));
     return good ? DP_OK : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
 }
 
@@ -486,14 +572,16 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
     dp_tensor tensors[N_TENSORS];
     describe(&none, tensors);
     for (size_t t = 0; t < N_TENSORS; t++)
-        if (!dp_safetensors_find(bank->file, tensors[t].name))
+        if (has_tensor(&none, t) && !dp_safetensors_find(bank->file, tensors[t].name))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->path, tensors[t].name);
-    for (size_t t = 0; t < dp_safetensors_count(bank->file); t++) {
-        const char *name = dp_safetensors_at(bank->file, t)->name;
-        if (t >= N_TENSORS || strcmp(name, tensors[t].name) != 0)
+    for (size_t i = 0, t = 0; i < dp_safetensors_count(bank->file); i++, t++) {
+        const char *name = dp_safetensors_at(bank->file, i)->name;
+        while (t < N_TENSORS && strcmp(name, tensors[t].name) != 0)
+            t++;
+        if (t >= N_TENSORS)
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->path, name);
     }
-    if (tensor_bytes(dp_safetensors_at(bank->file, SEAL)) != DIGEST_BYTES)
+    if (tensor_bytes(dp_safetensors_find(bank->file, "seal")) != DIGEST_BYTES)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->path, DIGEST_BYTES);
     dp_status status = check_seal(bank->file, bank->path, err);
     if (!status)

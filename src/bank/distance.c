@@ -31,7 +31,7 @@ struct query {
     const float *x; /* [dim] */
     float inverse_norm;
     size_t row, col;
-    size_t skip_begin, skip_end; /* rows of every cell that are not searched */
+    size_t leave_out;            /* picture whose rows are not searched, or DP_NO_PICTURE */
     dp_neighbour *nearest;       /* [knn] */
 };
 
@@ -44,7 +44,7 @@ struct job {
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
-    size_t skip_begin, skip_end;
+    size_t rows, cols, leave_out;
     size_t tiles_across, cells_per_task;
     /* leave-one-out */
     size_t first_picture, n_pictures, first_task;
@@ -81,7 +81,8 @@ static void offer(struct job *job, const struct query *query, const float *value
         if (distance >= worst && distance < INFINITY)
             continue;
         size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
-        if (!bank->valid[begin + i] || (row >= query->skip_begin && row < query->skip_end))
+        if (!bank->valid[begin + i]
+            || (query->leave_out != DP_NO_PICTURE && dp_bank_row_picture(bank, cell, row) == query->leave_out))
             continue;
         if (!(distance < INFINITY)) {
             atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
@@ -199,19 +200,18 @@ static float inverse_norm(const struct job *job, const float *x)
 
 static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right)
 {
-    const dp_bank *bank = job->bank;
     struct query queries[MAX_QUERIES];
     size_t results[MAX_QUERIES], n = 0;
     for (size_t r = top; r < bottom; r++) {
         for (size_t c = left; c < right; c++) {
-            size_t cell = r * bank->grid_cols + c;
+            size_t cell = r * job->cols + c;
             clear(job, cell);
             if (job->valid && !job->valid[cell])
                 continue;
-            const float *x = job->features + cell * bank->dim;
+            const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
             queries[n++] = (struct query){
-                x, inverse_norm(job, x), r, c, job->skip_begin, job->skip_end, job->nearest + cell * job->knn};
+                x, inverse_norm(job, x), r, c, job->leave_out, job->nearest + cell * job->knn};
         }
     }
     if (n)
@@ -224,7 +224,7 @@ static void single_cells_task(void *context, size_t index, size_t worker)
 {
     (void)worker;
     struct job *job = context;
-    size_t cols = job->bank->grid_cols, end = (index + 1) * job->cells_per_task, cells = dp_bank_cells(job->bank);
+    size_t cols = job->cols, end = (index + 1) * job->cells_per_task, cells = job->rows * job->cols;
     for (size_t cell = index * job->cells_per_task; cell < end && cell < cells; cell++)
         search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1);
 }
@@ -235,8 +235,7 @@ static void square_task(void *context, size_t index, size_t worker)
     struct job *job = context;
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
-    search_square(job, top, left, bottom < job->bank->grid_rows ? bottom : job->bank->grid_rows,
-                  right < job->bank->grid_cols ? right : job->bank->grid_cols);
+    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols);
 }
 
 static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
@@ -260,7 +259,12 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
     job->bank = bank;
     job->kernel = settings->metric == DP_METRIC_COSINE ? kernels.dot : kernels.l2;
     job->metric = settings->metric;
-    job->window = settings->window;
+    job->window = bank->recipe.layout == DP_LAYOUT_POOL ? DP_WINDOW_GLOBAL : settings->window;
+    job->rows = settings->rows ? settings->rows : bank->grid_rows;
+    job->cols = settings->cols ? settings->cols : bank->grid_cols;
+    if (bank->recipe.layout == DP_LAYOUT_GRID && (job->rows != bank->grid_rows || job->cols != bank->grid_cols))
+        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->rows, job->cols,
+                       bank->grid_rows, bank->grid_cols);
     job->knn = settings->knn;
     return DP_OK;
 }
@@ -281,20 +285,17 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
     dp_status status = begin(&job, bank, settings, err);
     if (status)
         return status;
-    if (settings->leave_out != DP_NO_PICTURE) {
-        if (settings->leave_out >= bank->n_pictures)
-            return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
-                           bank->n_pictures);
-        job.skip_begin = settings->leave_out * bank->rows_per_picture;
-        job.skip_end = job.skip_begin + bank->rows_per_picture;
-    }
-    size_t cells = dp_bank_cells(bank), floats = bank->n_rows * bank->dim;
-    if (settings->window == 0) {
+    if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
+        return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
+                       bank->n_pictures);
+    job.leave_out = settings->leave_out;
+    size_t cells = job.rows * job.cols, floats = bank->n_rows * bank->dim;
+    if (job.window == 0) {
         job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
         run_tasks(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
     } else {
-        job.tiles_across = (bank->grid_cols + TILE_SIDE - 1) / TILE_SIDE;
-        run_tasks(pool, job.tiles_across * ((bank->grid_rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
+        job.tiles_across = (job.cols + TILE_SIDE - 1) / TILE_SIDE;
+        run_tasks(pool, job.tiles_across * ((job.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
     }
     return end(&job, err);
 }
@@ -319,8 +320,8 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
             const float *x = dp_bank_rows(bank, cell) + row * bank->dim;
             results[n] = result;
             queries[n++] = (struct query){
-                x,   inverse_norm(job, x),         cell / bank->grid_cols,          cell % bank->grid_cols,
-                row, row + bank->rows_per_picture, job->nearest + result * job->knn};
+                x,   inverse_norm(job, x),   cell / bank->grid_cols,          cell % bank->grid_cols,
+                job->first_picture + p, job->nearest + result * job->knn};
         }
         if (n)
             search(job, queries, n);
@@ -335,6 +336,8 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
 {
     struct job job = {
         .first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    if (bank->row_picture)
+        return dp_fail(err, DP_E_ARGUMENT, "the rows of the bank are not laid out picture by picture");
     dp_status status = begin(&job, bank, settings, err);
     if (status)
         return status;

@@ -9,12 +9,11 @@
 /* One neighbour: how far, and where it lies in the bank. */
 typedef struct dp_neighbour {
     float distance;
-    uint32_t cell; /* row-major index into the grid */
-    uint32_t row;  /* row of that cell; row / rows_per_picture is the picture */
+    uint32_t cell; /* row-major index into the bank's grid; 0 in a pool */
+    uint32_t row;  /* row of that cell; dp_bank_row_picture says whose it is */
 } dp_neighbour;
 
 #define DP_NO_ROW UINT32_MAX /* cell and row of a neighbour that does not exist; its distance is infinite */
-#define DP_NO_PICTURE ((size_t)-1)
 
 typedef struct dp_search {
     dp_metric metric;
@@ -22,23 +21,24 @@ typedef struct dp_search {
     size_t knn;       /* at least 1 */
     size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
     dp_isa isa;
+    size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a pool only */
 } dp_search;
 
-/* Distance map of one picture.
- *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all) as the bank's grid
+/* Distance map of one picture; grid_rows and grid_cols below are those of its own grid.
+ *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all)
  *   nearest  [grid_rows, grid_cols, knn] the k nearest rows of each cell, nearest first; of equal ones the first in the
  *            bank's order of cells and rows.  Also the workspace: nothing is allocated.
  *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
  *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
- * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid.  With fewer than
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all.  With fewer than
  * knn of them the mean is over those there are.
  * The same bytes for any number of threads.  pool NULL: on the calling thread.
- * Errors: DP_E_ARGUMENT (knn 0), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that is not finite). */
+ * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that is not finite). */
 dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *search,
                           dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
 
-/* The same for pictures first .. first + n - 1 of the bank itself: each one's own row (augmentation 0) searched in the bank
+/* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's own row (augmentation 0) searched in the bank
  * without any row of that picture; search->leave_out is not used.
  *   nearest [n, grid_rows, grid_cols, knn], grid and grid_valid [n, grid_rows, grid_cols]
  * progress (may be NULL) is called from this thread with the cells done and n * cells; other than 0: DP_E_CANCELLED. */

@@ -30,12 +30,48 @@ static int report(void *user, size_t done, size_t total)
     return reporter->run->progress(reporter->run->user, "leave one out", reporter->done_before + done, reporter->total);
 }
 
+/* Pictures of a pool may have grids of their own: one after the other. */
+static dp_status pool_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
+                             double *scores, dp_error *err)
+{
+    size_t most = 0, count, values;
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        size_t rows, cols;
+        dp_bank_picture_grid(bank, p, &rows, &cols);
+        most = rows * cols > most ? rows * cols : most;
+    }
+    bool fits = dp_mul_size(most, view->knn, &count) && dp_mul_size(most, bank->dim, &values);
+    dp_neighbour *nearest = fits ? dp_malloc(count, sizeof *nearest) : NULL;
+    float *features = fits ? dp_malloc(values, sizeof *features) : NULL, *grid = dp_malloc(most, 2 * sizeof *grid);
+    uint8_t *valid = dp_malloc(most, 2);
+    dp_status status = DP_OK;
+    if (!nearest || !features || !grid || !valid)
+        status = dp_fail_memory(err, "the leave-one-out scores", most * bank->dim * sizeof *features);
+    for (size_t p = 0; !status && p < bank->n_pictures; p++) {
+        dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p, .isa = isa};
+        dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
+        dp_bank_get(bank, p, 0, features, valid);
+        status = dp_distance_map(bank, features, valid, &search, pool, nearest, grid, valid + most, err);
+        if (!status)
+            scores[p] = dp_score_cells(view->score, grid, valid + most, search.rows * search.cols, grid + most);
+        if (!status && run && run->progress && run->progress(run->user, "leave one out", p + 1, bank->n_pictures))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+    }
+    dp_memory_free(nearest);
+    dp_memory_free(features);
+    dp_memory_free(grid);
+    dp_memory_free(valid);
+    return status;
+}
+
 dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool,
                                        const dp_run *run, double *scores, dp_error *err)
 {
     size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES,
            count;
-    dp_search search = {view->metric, view->window, view->knn, DP_NO_PICTURE, isa};
+    if (bank->recipe.layout == DP_LAYOUT_POOL)
+        return pool_scores(bank, view, isa, pool, run, scores, err);
+    dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE, .isa = isa};
     dp_status status = DP_OK;
     dp_neighbour *nearest = NULL;
     float *grid = NULL;

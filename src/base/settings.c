@@ -33,6 +33,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .canvas_width_px = 784,
         .polarity = DP_POLARITY_ROTATE,
         .precision = DP_FP32,
+        .layout = DP_LAYOUT_GRID,
         .metric = DP_METRIC_L2,
         .window = 0,
         .knn = 1,

@@ -150,7 +150,7 @@ dp_status dp_defects_find(const dp_projection *p, const float *grid, const uint8
             .centre_y_px = region->sum_y / (double)region->pixels,
             .area_px = (double)region->pixels,
             .peak = (double)grid[region->peak_cell],
-            .nearest_picture = nearest ? nearest[region->peak_cell] : SIZE_MAX,
+            .nearest_picture = nearest && nearest[region->peak_cell] != UINT32_MAX ? nearest[region->peak_cell] : SIZE_MAX,
         };
     }
     qsort(found, n, sizeof *found, larger_peak_first);

@@ -4,7 +4,8 @@
 
 #include "map/project.h"
 
-/* grid, valid (NULL: all) and nearest (NULL: not known; index of the nominal picture nearest to each cell) are
+/* grid, valid (NULL: all) and nearest (NULL: not known; index of the nominal picture nearest to each cell, UINT32_MAX: of no
+ * single one) are
  * [rows, cols] of the projection; map [height_px, width_px] is what dp_project made of grid and valid.
  * *defects [*n], largest peak first, is the caller's (dp_memory_free); NULL where there are none, and for a threshold
  * that is NaN.  Errors: DP_E_MEMORY. */

@@ -95,14 +95,15 @@ static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t pictu
         return dp_error_prefix(err, status, "%s", prepared->path);
     if (grid_mirrored) /* the cells are mirrored already */
         dp_grid_mirror(bench->tokens, NULL, bench->rows, bench->cols, bench->dim);
-    return dp_bank_put(fit->bank, picture, 1, bench->tokens, prepared->cells, err);
+    return dp_bank_put_grid(fit->bank, picture, 1, bench->tokens, prepared->cells, bench->rows, bench->cols, err);
 }
 
 /* Puts a prepared picture, features settled in the bench, into its rows of the bank. */
 static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
-    dp_status status = dp_bank_put(fit->bank, picture, 0, bench->tokens, prepared->cells, err);
+    dp_status status = dp_bank_put_grid(fit->bank, picture, 0, bench->tokens, prepared->cells, bench->rows,
+                                        bench->cols, err);
     if (!status && bench->recipe.mirror)
         status = put_mirror(fit, prepared, picture, polarity < 0 && bench->recipe.polarity == DP_POLARITY_MIRROR, err);
     return status;

@@ -89,15 +89,15 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     const dp_bank *bank = job->bank;
     dp_workbench *bench = &job->bench;
     const dp_search search = {.metric = job->view.metric, .window = job->view.window, .knn = job->view.knn,
-                              .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session)};
+                              .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session), .rows = bench->rows, .cols = bench->cols};
     dp_status status = dp_distance_map(bank, bench->tokens, prepared->cells, &search, dp_session_pool(job->session), bench->nearest,
                                        result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     size_t cells = bench->rows * bench->cols;
     for (size_t i = 0; i < cells; i++) {
-        uint32_t row = bench->nearest[i * bench->knn].row;
-        bench->nearest_picture[i] = row == DP_NO_ROW ? 0 : (uint32_t)(row / bank->rows_per_picture);
+        const dp_neighbour *found = &bench->nearest[i * bench->knn];
+        bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_bank_row_picture(bank, found->cell, found->row);
     }
     result->score = dp_score_cells(job->view.score, result->grid, result->grid_valid, cells, bench->scratch);
     if (isnan(result->score))

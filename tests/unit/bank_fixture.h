@@ -84,4 +84,42 @@ static inline dp_bank *random_bank(size_t rows, size_t cols, size_t dim, size_t 
     return random_bank_without(rows, cols, dim, pictures, per, seed, SIZE_MAX);
 }
 
+/* Grid of picture p in random_pool: 3 to 5 rows, 4 to 6 columns. */
+static inline void pool_grid(size_t p, size_t *rows, size_t *cols)
+{
+    *rows = 3 + p % 3;
+    *cols = 4 + p * 2 % 3;
+}
+
+static inline dp_bank *random_pool_without(size_t dim, size_t pictures, size_t per, uint64_t seed, size_t left_out)
+{
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.layout = DP_LAYOUT_POOL;
+    dp_bank_spec spec = {
+        .recipe = &recipe, .dim = dim, .capacity = pictures + 1, .rows_per_picture = per, .model_sha256 = random_hash};
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_new(&spec, &bank, err));
+    for (size_t p = 0; p < pictures; p++) {
+        if (p == left_out)
+            continue;
+        size_t index, rows, cols;
+        char name[32];
+        snprintf(name, sizeof name, "good/%03zu.png", p);
+        dp_pose pose = {.status = DP_ALIGN_OFF};
+        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        pool_grid(p, &rows, &cols);
+        for (size_t a = 0; a < per; a++) {
+            float *features;
+            uint8_t *valid;
+            random_grid(rows * cols, dim, seed * 1000 + p * 10 + a, &features, &valid);
+            assert_ok(dp_bank_put_grid(bank, index, a, features, valid, rows, cols, err));
+            dp_memory_free(features);
+            dp_memory_free(valid);
+        }
+    }
+    assert_ok(dp_bank_finish(bank, err));
+    return bank;
+}
+
 #endif

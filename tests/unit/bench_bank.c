@@ -185,7 +185,7 @@ int main(int argc, char **argv)
         if (dp_bank_verify(opened, &err))
             stop(&err);
         printf(", verifying %.0f ms\n", (now() - start) * 1e3);
-        dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO};
+        dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t i = 0; i < RUNS; i++) {
             start = now();
             if (dp_distance_map(opened, features, NULL, &search, pool, nearest, grid, valid, &err))

@@ -148,6 +148,136 @@ static void mirrored_picture(void **state)
     }
 }
 
+/* ---------------------------------------------------------------------------------------------------------------- pool */
+
+static void rows_of_a_pool(void **state)
+{
+    (void)state;
+    const size_t dim = 7, pictures = 5, per = 2;
+    dp_bank *bank = random_pool_without(dim, pictures, per, 1, SIZE_MAX);
+    size_t expected = 0, row = 0;
+    for (size_t p = 0; p < pictures; p++) {
+        size_t rows, cols, found_rows, found_cols;
+        pool_grid(p, &rows, &cols);
+        dp_bank_picture_grid(bank, p, &found_rows, &found_cols);
+        assert_true(rows == found_rows && cols == found_cols);
+        size_t cells = rows * cols;
+        for (size_t a = 0; a < per; a++) {
+            float *features, back[30 * 7];
+            uint8_t *valid, valid_back[30];
+            random_grid(cells, dim, 1000 + p * 10 + a, &features, &valid);
+            dp_bank_get(bank, p, a, back, valid_back);
+            assert_memory_equal(valid_back, valid, cells);
+            for (size_t cell = 0; cell < cells; cell++) {
+                for (size_t d = 0; d < dim; d++)
+                    assert_true(back[cell * dim + d] == (valid[cell] ? features[cell * dim + d] : 0));
+                expected += valid[cell];
+                if (!valid[cell])
+                    continue;
+                assert_int_equal(dp_bank_row_picture(bank, 0, row), p);
+                assert_int_equal(dp_bank_row_cell(bank, 0, row), cell);
+                assert_memory_equal(dp_bank_rows(bank, 0) + row * dim, features + cell * dim, dim * sizeof *features);
+                row++;
+            }
+            dp_memory_free(features);
+            dp_memory_free(valid);
+        }
+    }
+    assert_int_equal(bank->n_rows, expected);
+    assert_true(dp_bank_cells(bank) == 1);
+    assert_ok(dp_bank_verify(bank, err));
+    dp_bank_close(&bank);
+}
+
+static void wrong_use_of_a_pool(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.layout = DP_LAYOUT_POOL;
+    dp_bank_spec spec = {.recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
+    dp_bank *bank = NULL;
+    dp_pose pose = {0};
+    size_t index;
+    assert_ok(dp_bank_new(&spec, &bank, err));
+    assert_ok(dp_bank_add_picture(bank, "one", &pose, &index, err));
+    float features[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, back[12];
+    const uint8_t none[6] = {0}, some[6] = {1, 0, 1, 1, 1, 1};
+    uint8_t valid[6];
+    assert_fails(DP_E_ARGUMENT, "one: a grid of 0x3", dp_bank_put_grid(bank, 0, 0, features, NULL, 0, 3, err));
+    assert_ok(dp_bank_put_grid(bank, 0, 0, features, none, 2, 3, err));
+    assert_fails(DP_E_ARGUMENT, "2x3 before", dp_bank_put_grid(bank, 0, 0, features, none, 3, 2, err));
+    assert_fails(DP_E_PICTURE, "no cell", dp_bank_finish(bank, err));
+    assert_ok(dp_bank_put_grid(bank, 0, 0, features, some, 2, 3, err)); /* once more, as a picture that was turned */
+    dp_bank_mirror_picture(bank, 0);
+    assert_ok(dp_bank_finish(bank, err));
+    dp_bank_get(bank, 0, 0, back, valid);
+    const float mirrored[12] = {5, 6, 0, 0, 1, 2, 11, 12, 9, 10, 7, 8};
+    const uint8_t mirrored_valid[6] = {1, 0, 1, 1, 1, 1};
+    assert_memory_equal(back, mirrored, sizeof mirrored);
+    assert_memory_equal(valid, mirrored_valid, 6);
+    dp_bank_close(&bank);
+
+    /* A grid bank takes its own grid and no other, also in a search. */
+    bank = random_bank(2, 3, 4, 2, 1, 1);
+    float x[64] = {0}, map[16];
+    uint8_t map_valid[16];
+    dp_neighbour nearest[16];
+    dp_search search = {.knn = 1, .leave_out = DP_NO_PICTURE, .rows = 3, .cols = 2};
+    assert_fails(DP_E_ARGUMENT, "3x2 cells for a bank of 2x3",
+                 dp_distance_map(bank, x, NULL, &search, NULL, nearest, map, map_valid, err));
+    dp_bank_close(&bank);
+}
+
+/* Maps of pictures of any size, and the scores of leave-one-out, against plain loops. */
+static void search_of_a_pool(void **state)
+{
+    (void)state;
+    const size_t dim = 9, pictures = 5, per = 2;
+    dp_bank *bank = random_pool_without(dim, pictures, per, 4, SIZE_MAX);
+    double first[5] = {0};
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        dp_pool *pool = NULL;
+        assert_ok(dp_pool_open(threads, &pool, err));
+        assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
+        dp_pool_close(&pool);
+        if (threads == 1)
+            memcpy(first, bank->loo_scores, sizeof first);
+        assert_memory_equal(bank->loo_scores, first, sizeof first);
+    }
+    for (size_t p = 0; p < pictures; p++) {
+        size_t rows, cols;
+        float features[30 * 9], map[30], scratch[30];
+        uint8_t valid[30], map_valid[30];
+        dp_neighbour nearest[30];
+        pool_grid(p, &rows, &cols);
+        dp_bank_get(bank, p, 0, features, valid);
+        dp_search search = {.metric = bank->recipe.metric, .knn = 1, .leave_out = p, .rows = rows, .cols = cols};
+        assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, map, map_valid, err));
+        assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch) == bank->loo_scores[p]);
+        dp_bank *without = random_pool_without(dim, pictures, per, 4, p);
+        float map_without[30];
+        search.leave_out = DP_NO_PICTURE;
+        assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, map_without, map_valid, err));
+        assert_memory_equal(map, map_without, rows * cols * sizeof *map);
+        for (size_t cell = 0; cell < rows * cols; cell++) {
+            double least = INFINITY;
+            for (size_t row = 0; row < bank->n_rows; row++) {
+                double square = 0;
+                for (size_t d = 0; d < dim; d++)
+                    square += pow((double)features[cell * dim + d] - (double)bank->features[row * dim + d], 2);
+                if (dp_bank_row_picture(bank, 0, row) != p)
+                    least = fmin(least, sqrt(square));
+            }
+            assert_int_equal(map_valid[cell], valid[cell]);
+            if (valid[cell])
+                assert_float_equal(map[cell], least, 1e-5);
+        }
+        dp_bank_close(&without);
+    }
+    dp_bank_close(&bank);
+}
+
 /* ------------------------------------------------------------------------------------------------------- leave-one-out */
 
 /* Against banks that were built without the picture. */
@@ -201,7 +331,7 @@ static void leave_one_out(void **state)
             dp_neighbour *nearest = malloc(cells * cases[c].knn * sizeof *nearest);
             for (size_t p = 0; p < n; p++) {
                 dp_bank *without = random_bank_without(rows, cols, dim, n, per, c, p);
-                dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO};
+                dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
                 dp_bank_get(bank, p, 0, features, valid);
                 assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, grid, grid_valid, err));
                 double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
@@ -358,7 +488,7 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"mirror\":false,\"metric\":\"l2\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"mirror\":false,\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
@@ -493,6 +623,9 @@ int main(void)
         cmocka_unit_test(rows_lie_where_they_should),
         cmocka_unit_test(wrong_use),
         cmocka_unit_test(mirrored_picture),
+        cmocka_unit_test(rows_of_a_pool),
+        cmocka_unit_test(wrong_use_of_a_pool),
+        cmocka_unit_test(search_of_a_pool),
         cmocka_unit_test(leave_one_out),
         cmocka_unit_test(scores_by_another_view),
         cmocka_unit_test(one_picture_alone),

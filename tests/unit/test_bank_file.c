@@ -115,6 +115,25 @@ static void round_trip(void **state)
     dp_bank_close(&bank);
 }
 
+static void pool_round_trip(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("pool.safetensors");
+    for (size_t dim = 3; dim <= 5; dim++) {
+        dp_bank *bank = random_pool_without(dim, 4, 2, 8, SIZE_MAX), *back = NULL;
+        assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+        assert_ok(dp_bank_save(bank, path, err));
+        assert_ok(dp_bank_open(path, &back, err));
+        compare_banks(bank, back);
+        assert_memory_equal(bank->row_picture, back->row_picture, bank->n_rows * sizeof *bank->row_picture);
+        assert_memory_equal(bank->row_cell, back->row_cell, bank->n_rows * sizeof *bank->row_cell);
+        assert_memory_equal(bank->grids, back->grids, bank->n_pictures * 2 * sizeof *bank->grids);
+        assert_ok(dp_bank_verify(back, err));
+        dp_bank_close(&back);
+        dp_bank_close(&bank);
+    }
+}
+
 static void saving_over_a_mapped_bank(void **state)
 {
     (void)state;
@@ -383,6 +402,43 @@ static void values_that_lie(void **state)
     }
 }
 
+/* The tables of a pool. */
+static void pools_that_lie(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tensor;
+        size_t at;
+        int32_t value;
+    } lies[] = {{"row_picture", 0, 4}, {"row_picture", 0, -1}, {"row_picture", 4, 2}, {"row_cell", 0, -1},
+                {"row_cell", 4, 0},    {"row_cell", 0, 24},    {"grids", 0, 0},       {"grids", 4, -2},
+                {"grids", 0, INT32_MAX}};
+    const char *path = temporary_path("pool.safetensors");
+    dp_bank *bank = random_pool_without(3, 4, 2, 8, SIZE_MAX);
+    assert_ok(dp_bank_save(bank, path, err));
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        struct bytes file = read_file(path);
+        dp_safetensors *parsed = NULL;
+        assert_ok(dp_safetensors_parse(file.data, file.n, "x", &parsed, err));
+        const dp_tensor *tensor = dp_safetensors_find(parsed, lies[i].tensor);
+        memcpy((unsigned char *)(uintptr_t)tensor->data + lies[i].at, &lies[i].value, 4);
+        dp_safetensors_close(&parsed);
+        reseal(&file);
+        expect_format_error(&file, "out of its range");
+        free(file.data);
+    }
+    /* A pool that says it is a grid, and the reverse. */
+    struct bytes file = read_file(path);
+    uint64_t header;
+    memcpy(&header, file.data, 8);
+    memcpy(memmem(file.data + 8, header, "\\\"pool\\\"", 8), "\\\"grid\\\"", 8);
+    reseal(&file);
+    expect_format_error(&file, "rows at each cell");
+    free(file.data);
+    header_lie("\\\"grid\\\"", "\\\"pool\\\"", "a pool of 2x3 locations");
+    dp_bank_close(&bank);
+}
+
 /* Random bytes anywhere, under a seal that holds: any answer will do, as long as nothing is read that is not there. */
 static void sealed_noise(void **state)
 {
@@ -468,6 +524,7 @@ static void other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pool_round_trip),  cmocka_unit_test(pools_that_lie),
         cmocka_unit_test(round_trip),       cmocka_unit_test(saving_over_a_mapped_bank),
         cmocka_unit_test(full_disk),        cmocka_unit_test(every_prefix),
         cmocka_unit_test(every_flip),       cmocka_unit_test(damaged_block),

@@ -200,7 +200,7 @@ static void maps(void **state)
                 for (size_t k = 0; k < 2; k++) {
                     for (int m = 0; m < 2; m++) {
                         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k],
-                                            k ? DP_NO_PICTURE : 0, isa};
+                                            k ? DP_NO_PICTURE : 0, isa, 0, 0};
                         if (m && bank->dim == 1)
                             continue; /* all cosines are 1 or -1: nothing but ties, told apart by rounding */
                         assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, nearest, grid,
@@ -235,7 +235,7 @@ static void same_for_any_threads(void **state)
             dp_neighbour *nearest = dp_malloc(cells * 2, sizeof *nearest);
             float *grid = dp_malloc(cells, sizeof *grid);
             uint8_t *valid = dp_malloc(cells, 1);
-            dp_search search = {DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, DP_ISA_AUTO};
+            dp_search search = {DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
             assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, pool, nearest, grid, valid, err));
             if (t) {
                 assert_memory_equal(nearest, first_nearest, cells * 2 * sizeof *nearest);
@@ -268,7 +268,7 @@ static void ties_and_itself(void **state)
     dp_neighbour nearest[16];
     dp_bank_get(bank, 2, 0, features, valid);
     for (int m = 0; m < 2; m++) {
-        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO};
+        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, grid_valid, err));
         for (size_t i = 0; i < cells; i++) {
             assert_int_equal(grid_valid[i], valid[i]);
@@ -282,7 +282,7 @@ static void ties_and_itself(void **state)
         bank->own_features[i] = 0.5f;
     memset(bank->own_valid, 1, cells * bank->n_rows);
     bank->own_valid[0] = 0;
-    dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO};
+    dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
     assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, grid_valid, err));
     for (size_t i = 0; i < cells; i++)
         if (valid[i])
@@ -303,7 +303,7 @@ static void zero_vectors(void **state)
     float grid[2];
     uint8_t valid[2];
     dp_neighbour nearest[2];
-    dp_search search = {DP_METRIC_COSINE, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO};
+    dp_search search = {DP_METRIC_COSINE, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
     assert_ok(dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
     assert_true(grid[0] == 1 && grid[1] == 1 && valid[0] && valid[1]);
     dp_bank_close(&bank);
@@ -317,7 +317,7 @@ static void broken_input(void **state)
     uint8_t valid[6];
     dp_neighbour nearest[6];
     for (int m = 0; m < 2; m++) {
-        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO};
+        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t b = 0; b < 2; b++) {
             features[0] = b ? INFINITY : NAN;
             bank->own_valid[0] = 1;
@@ -339,7 +339,7 @@ static void broken_input(void **state)
                      dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
     }
 #if defined(__x86_64__)
-    dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON};
+    dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON, 0, 0};
     assert_fails(DP_E_UNSUPPORTED, "neon",
                  dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
 #endif

@@ -315,6 +315,36 @@ static void a_threshold_for_another_score(void **state)
     dp_session_close(&session);
 }
 
+/* A pool holds the same rows as a grid that is searched everywhere: the same scores, the same nearest pictures. */
+static void a_pool_is_a_grid_searched_everywhere(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    for (int mirror = 0; mirror < 2; mirror++) {
+        dp_recipe recipe = small_recipe();
+        recipe.polarity = mirror ? DP_POLARITY_MIRROR : DP_POLARITY_ROTATE;
+        recipe.mirror = mirror;
+        recipe.window = DP_WINDOW_GLOBAL;
+        dp_bank *grid = fit(session, &recipe), *pool;
+        recipe.layout = DP_LAYOUT_POOL;
+        recipe.window = 0; /* means nothing in a pool */
+        pool = fit(session, &recipe);
+        for (size_t p = 0; p < N_GOOD; p++)
+            assert_float_equal(dp_bank_picture_score(pool, p), dp_bank_picture_score(grid, p), 1e-5);
+        dp_picture *picture = draw_nail(152, 121, 25, 1, 78);
+        dp_result *a = inspect(session, grid, picture), *b = inspect(session, pool, picture);
+        assert_float_equal(a->score, b->score, 1e-5);
+        assert_true(a->n_defects >= 1 && a->n_defects == b->n_defects);
+        assert_int_equal(a->defects[0].nearest_picture, b->defects[0].nearest_picture);
+        dp_result_free(&a);
+        dp_result_free(&b);
+        dp_picture_free(&picture);
+        dp_bank_close(&grid);
+        dp_bank_close(&pool);
+    }
+    dp_session_close(&session);
+}
+
 static void things_that_do_not_belong_together(void **state)
 {
     (void)state;
@@ -471,7 +501,7 @@ int main(void)
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
-        cmocka_unit_test(flat_pictures), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+        cmocka_unit_test(flat_pictures), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
 }
