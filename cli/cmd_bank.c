@@ -18,10 +18,11 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
-        cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
+        cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "storage",
+        cli_storage_names[r->storage], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "score", cli_score_names[r->score], "fpr", r->fpr);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
@@ -46,7 +47,7 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("\n  pool        %zu rows", info->n_rows);
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
-    printf(" of %zu features, %.1f MB\n", info->dim, (double)info->file_bytes / 1e6);
+    printf(" of %zu features in %s, %.1f MB\n", info->dim, cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
     printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
            cli_align_names[r->align], cli_polarity_names[r->polarity]);
     printf("  features    block");

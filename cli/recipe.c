@@ -30,6 +30,7 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_EMBED, {"precision", 0, 0, G_OPTION_ARG_STRING, &o->precision, "arithmetic of the transformer", "fp32|int8"}},
         {CLI_RECIPE_BANK, {"layout", 0, 0, G_OPTION_ARG_STRING, &o->layout,
                            "features kept per place, or of all places in one list that is searched as a whole", "grid|pool"}},
+        {CLI_RECIPE_BANK, {"storage", 0, 0, G_OPTION_ARG_STRING, &o->storage, "in what the bank keeps its features", "f32|f16|int8"}},
         {CLI_RECIPE_BANK, {"mirror", 0, 0, G_OPTION_ARG_NONE, &o->mirror,
                            "each good picture also enters mirrored (for parts symmetric about their axis)", NULL}},
         {CLI_RECIPE_BANK, {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &o->fpr,
@@ -116,14 +117,15 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
     int align = (int)recipe->align, polarity = (int)recipe->polarity, mix = (int)recipe->layer_mix;
     int precision = (int)recipe->precision, metric = (int)recipe->metric, score = (int)recipe->score;
-    int layout = (int)recipe->layout;
+    int layout = (int)recipe->layout, storage = (int)recipe->storage;
     if (!choose("align", o->align, cli_align_names, &align, code)
         || !choose("polarity", o->polarity, cli_polarity_names, &polarity, code)
         || !choose("layer-mix", o->layer_mix, cli_layer_mix_names, &mix, code)
         || !choose("precision", o->precision, cli_precision_names, &precision, code)
         || !choose("metric", o->metric, cli_metric_names, &metric, code)
         || !choose("score", o->score, cli_score_names, &score, code)
-        || !choose("layout", o->layout, cli_layout_names, &layout, code))
+        || !choose("layout", o->layout, cli_layout_names, &layout, code)
+        || !choose("storage", o->storage, cli_storage_names, &storage, code))
         return false;
     recipe->align = (dp_align)align;
     recipe->polarity = (dp_polarity)polarity;
@@ -132,6 +134,7 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     recipe->metric = (dp_metric)metric;
     recipe->score = (dp_score)score;
     recipe->layout = (dp_layout)layout;
+    recipe->storage = (dp_storage)storage;
 
     if (o->canvas && !cli_parse_canvas(o->canvas, &recipe->canvas_height_px, &recipe->canvas_width_px)) {
         *code = cli_usage("--canvas %s: HEIGHTxWIDTH, auto, or auto:WIDTH", o->canvas);

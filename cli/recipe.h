@@ -5,7 +5,7 @@
 #include "cli.h"
 
 typedef struct cli_recipe {
-    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout;
+    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage;
     double fill, fpr;
     int blur, knn;
     gboolean mirror;

@@ -178,6 +178,13 @@ typedef enum dp_layout {
     DP_LAYOUT_POOL      /* in one list, searched as a whole; the pictures' grids may differ in size */
 } dp_layout;
 
+/* In what a bank keeps them. */
+typedef enum dp_storage {
+    DP_STORAGE_F32 = 0,
+    DP_STORAGE_F16, /* half the size; what is lost is far below what pictures differ by */
+    DP_STORAGE_I8   /* a quarter: 8 bits and one scale per feature vector */
+} dp_storage;
+
 #define DP_WINDOW_GLOBAL ((size_t)-1)
 #define DP_MAX_LAYERS 48
 
@@ -199,6 +206,7 @@ typedef struct dp_recipe {
     dp_precision precision;
     /* bank */
     dp_layout layout;
+    dp_storage storage;
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     /* distance */
     dp_metric metric;

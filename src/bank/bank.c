@@ -7,19 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Four sums, so that the additions need not wait for one another; the same on every machine. */
-float dp_norm_f32(const float *x, size_t dim)
-{
-    double sums[4] = {0};
-    size_t d = 0;
-    for (; d + 4 <= dim; d += 4)
-        for (size_t i = 0; i < 4; i++)
-            sums[i] += (double)x[d + i] * x[d + i];
-    for (size_t i = 0; d + i < dim; i++)
-        sums[i] += (double)x[d + i] * x[d + i];
-    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
-
 static bool is_pool(const dp_bank *bank)
 {
     return bank->recipe.layout == DP_LAYOUT_POOL;
@@ -33,8 +20,10 @@ static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
 
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes)
 {
+    dp_storage storage = spec->recipe->storage;
     size_t places, each, table = spec->recipe->layout == DP_LAYOUT_POOL ? 2 * sizeof(int32_t) : 0;
-    return cells_times_rows(spec, &places) && dp_mul_size(spec->dim, sizeof(float), &each)
+    table += storage == DP_STORAGE_I8 ? sizeof(float) : 0;
+    return cells_times_rows(spec, &places) && dp_mul_size(spec->dim, dp_storage_bytes(storage), &each)
            && dp_add_size(each, sizeof(float) + 1 + table, &each) && dp_mul_size(places, each, bytes);
 }
 
@@ -52,6 +41,7 @@ bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_
 static void free_rows(dp_bank *bank)
 {
     dp_memory_free(bank->own_features);
+    dp_memory_free(bank->own_scales);
     dp_memory_free(bank->own_norms);
     dp_memory_free(bank->own_valid);
     dp_memory_free(bank->own_row_picture);
@@ -62,28 +52,33 @@ static void free_rows(dp_bank *bank)
  * pictures come in.  The large ones first: what cannot be had is known at once. */
 static bool make_room(dp_bank *bank, size_t places)
 {
-    size_t used = bank->room;
-    float *features = dp_malloc(places, bank->dim * sizeof *features);
-    float *norms = features ? dp_malloc(places, sizeof *norms) : NULL;
-    uint8_t *valid = norms ? dp_calloc(places, 1) : NULL;
-    int32_t *pictures = valid && is_pool(bank) ? dp_malloc(places, sizeof *pictures) : NULL;
-    int32_t *cells = pictures ? dp_malloc(places, sizeof *cells) : NULL;
-    if (!valid || (is_pool(bank) && !cells)) {
+    size_t used = bank->n_rows, row_bytes = bank->dim * dp_storage_bytes(bank->storage);
+    bool pool = is_pool(bank), scaled = bank->storage == DP_STORAGE_I8;
+    void *features = dp_malloc(places, row_bytes);
+    float *norms = dp_malloc(places, sizeof *norms), *scales = scaled ? dp_malloc(places, sizeof *scales) : NULL;
+    uint8_t *valid = features ? dp_calloc(places, 1) : NULL;
+    int32_t *pictures = pool ? dp_malloc(places, sizeof *pictures) : NULL, *cells = pool ? dp_malloc(places, sizeof *cells) : NULL;
+    if (!features || !norms || !valid || (scaled && !scales) || (pool && (!pictures || !cells))) {
         dp_memory_free(features);
         dp_memory_free(norms);
+        dp_memory_free(scales);
         dp_memory_free(valid);
         dp_memory_free(pictures);
+        dp_memory_free(cells);
         return false;
     }
-    if (used) { /* a pool that grows */
-        memcpy(features, bank->own_features, bank->n_rows * bank->dim * sizeof *features);
-        memcpy(norms, bank->own_norms, bank->n_rows * sizeof *norms);
-        memcpy(valid, bank->own_valid, bank->n_rows);
-        memcpy(pictures, bank->own_row_picture, bank->n_rows * sizeof *pictures);
-        memcpy(cells, bank->own_row_cell, bank->n_rows * sizeof *cells);
+    if (bank->room && used) { /* a pool that grows */
+        memcpy(features, bank->own_features, used * row_bytes);
+        memcpy(norms, bank->own_norms, used * sizeof *norms);
+        memcpy(valid, bank->own_valid, used);
+        memcpy(pictures, bank->own_row_picture, used * sizeof *pictures);
+        memcpy(cells, bank->own_row_cell, used * sizeof *cells);
+        if (scaled)
+            memcpy(scales, bank->own_scales, used * sizeof *scales);
     }
     free_rows(bank);
     bank->features = bank->own_features = features;
+    bank->scales = bank->own_scales = scales;
     bank->norms = bank->own_norms = norms;
     bank->valid = bank->own_valid = valid;
     bank->row_picture = bank->own_row_picture = pictures;
@@ -113,6 +108,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     if (!bank)
         return dp_fail_memory(err, "the bank", sizeof *bank);
     bank->recipe = *spec->recipe;
+    bank->storage = spec->recipe->storage;
     bank->grid_rows = pool ? 1 : spec->grid_rows;
     bank->grid_cols = pool ? 1 : spec->grid_cols;
     bank->dim = spec->dim;
@@ -184,17 +180,6 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
     return DP_OK;
 }
 
-bool dp_all_finite(const float *x, size_t n)
-{
-    uint32_t broken = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        broken |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !broken;
-}
-
 /* Where the rows of a picture and augmentation lie that is being put: cell c of it at *first + c * *step. */
 static dp_status find_place(dp_bank *bank, size_t picture, size_t augmentation, size_t rows, size_t cols, size_t *first,
                             size_t *step, dp_error *err)
@@ -247,14 +232,8 @@ dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, c
     if (status)
         return status;
     for (size_t cell = 0; cell < cells; cell++) {
-        size_t place = first + cell * step;
         bool counts = !valid || valid[cell];
-        if (counts)
-            memcpy(bank->own_features + place * dim, features + cell * dim, dim * sizeof *features);
-        else
-            memset(bank->own_features + place * dim, 0, dim * sizeof *features);
-        bank->own_norms[place] = counts ? dp_norm_f32(features + cell * dim, dim) : 0;
-        bank->own_valid[place] = counts;
+        dp_bank_encode(bank, first + cell * step, counts ? features + cell * dim : NULL);
     }
     bank->put[picture * bank->rows_per_picture + augmentation] = 1;
     return DP_OK;
@@ -309,7 +288,7 @@ static void get_from_pool(const dp_bank *bank, size_t picture, size_t augmentati
         if (cell / cells != augmentation)
             continue;
         if (features)
-            memcpy(features + cell % cells * dim, bank->features + row * dim, dim * sizeof *features);
+            dp_bank_widen(bank, 0, row, 1, features + cell % cells * dim);
         if (valid)
             valid[cell % cells] = bank->valid[row];
     }
@@ -324,25 +303,29 @@ void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float
     }
     for (size_t cell = 0; cell < cells; cell++) {
         if (features)
-            memcpy(features + cell * dim, dp_bank_rows(bank, cell) + row * dim, dim * sizeof *features);
+            dp_bank_widen(bank, cell, row, 1, features + cell * dim);
         if (valid)
             valid[cell] = bank->valid[cell * bank->n_rows + row];
     }
 }
 
-static void swap_rows(dp_bank *bank, size_t a, size_t b)
+static void swap_bytes(void *array, size_t size, size_t a, size_t b)
 {
-    float *x = bank->own_features + a * bank->dim, *y = bank->own_features + b * bank->dim, norm = bank->own_norms[a];
-    uint8_t valid = bank->own_valid[a];
-    for (size_t i = 0; i < bank->dim; i++) {
-        float keep = x[i];
+    char *x = (char *)array + a * size, *y = (char *)array + b * size;
+    for (size_t i = 0; i < size; i++) {
+        char keep = x[i];
         x[i] = y[i];
         y[i] = keep;
     }
-    bank->own_norms[a] = bank->own_norms[b];
-    bank->own_valid[a] = bank->own_valid[b];
-    bank->own_norms[b] = norm;
-    bank->own_valid[b] = valid;
+}
+
+static void swap_rows(dp_bank *bank, size_t a, size_t b)
+{
+    swap_bytes(bank->own_features, bank->dim * dp_storage_bytes(bank->storage), a, b);
+    swap_bytes(bank->own_norms, sizeof *bank->own_norms, a, b);
+    swap_bytes(bank->own_valid, sizeof *bank->own_valid, a, b);
+    if (bank->own_scales)
+        swap_bytes(bank->own_scales, sizeof *bank->own_scales, a, b);
 }
 
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
@@ -364,6 +347,18 @@ void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float 
     memcpy(bank->orientation + bank->dim, bias, bank->dim * sizeof *bias);
 }
 
+/* Rows from .. from + n - 1 to places to .. to + n - 1, counted through all locations; to <= from. */
+static void move_rows(dp_bank *bank, size_t to, size_t from, size_t n)
+{
+    size_t bytes = bank->dim * dp_storage_bytes(bank->storage);
+    char *features = bank->own_features;
+    memmove(features + to * bytes, features + from * bytes, n * bytes);
+    memmove(bank->own_norms + to, bank->own_norms + from, n * sizeof *bank->own_norms);
+    memmove(bank->own_valid + to, bank->own_valid + from, n);
+    if (bank->own_scales)
+        memmove(bank->own_scales + to, bank->own_scales + from, n * sizeof *bank->own_scales);
+}
+
 /* Keeps the valid rows, in the order of pictures, augmentations and cells in which they were put. */
 static dp_status close_pool(dp_bank *bank, dp_error *err)
 {
@@ -379,11 +374,9 @@ static dp_status close_pool(dp_bank *bank, dp_error *err)
         if (!bank->own_valid[row])
             continue;
         if (n < row) {
-            memcpy(bank->own_features + n * bank->dim, bank->own_features + row * bank->dim, bank->dim * sizeof(float));
-            bank->own_norms[n] = bank->own_norms[row];
+            move_rows(bank, n, row, 1);
             bank->own_row_picture[n] = bank->own_row_picture[row];
             bank->own_row_cell[n] = bank->own_row_cell[row];
-            bank->own_valid[n] = 1;
         }
         n++;
     }
@@ -411,12 +404,8 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
             return status;
     } else {
         /* Towards the front: nothing is overwritten unread. */
-        for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++) {
-            memmove(bank->own_features + cell * used * bank->dim, bank->own_features + cell * room * bank->dim,
-                    used * bank->dim * sizeof(float));
-            memmove(bank->own_norms + cell * used, bank->own_norms + cell * room, used * sizeof(float));
-            memmove(bank->own_valid + cell * used, bank->own_valid + cell * room, used);
-        }
+        for (size_t cell = 1; used < room && cell < dp_bank_cells(bank); cell++)
+            move_rows(bank, cell * used, cell * room, used);
         bank->n_rows = used;
     }
     dp_memory_free(bank->put);

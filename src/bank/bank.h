@@ -27,7 +27,9 @@ struct dp_bank {
     size_t dim;                  /* of the rows as they are stored */
     size_t n_pictures, rows_per_picture;
     size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
-    const float *features; /* [grid_rows * grid_cols, n_rows, dim]; zeros where not valid */
+    dp_storage storage;    /* of the features */
+    const void *features;  /* [grid_rows * grid_cols, n_rows, dim] float, IEEE half or int8_t; zeros where not valid */
+    const float *scales;   /* [grid_rows * grid_cols, n_rows] of int8: a feature is its scale times the integer; else NULL */
     const uint8_t *valid;  /* [grid_rows * grid_cols, n_rows] 0 or 1; all 1 in a pool */
     const float *norms;    /* [grid_rows * grid_cols, n_rows] Euclidean norms of the rows as they are stored */
     const int32_t *row_picture; /* [grid_rows * grid_cols, n_rows] picture of each row, -1: of no single one; NULL: row /
@@ -49,7 +51,8 @@ struct dp_bank {
     struct dp_safetensors *file;     /* NULL: owned memory */
     char *path;                      /* of the mapped file, or NULL */
     const unsigned char *digests;    /* [n_blocks, 32] SHA-256 of the blocks of features, in the mapped file, or NULL */
-    float *own_features, *own_norms; /* NULL: mapped */
+    void *own_features;              /* NULL: mapped */
+    float *own_scales, *own_norms;
     uint8_t *own_valid;
     int32_t *own_row_picture, *own_row_cell;
     uint8_t *put;    /* [capacity, rows_per_picture] rows that have been put; NULL once finished */
@@ -139,16 +142,37 @@ static inline size_t dp_bank_row_picture(const dp_bank *bank, size_t cell, size_
 /* The cell a row comes from, in its own picture's grid. */
 size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row);
 
-/* Rows of one location: [n_rows, dim]. */
+/* Bytes of one number. */
+static inline size_t dp_storage_bytes(dp_storage storage)
+{
+    return storage == DP_STORAGE_F32 ? sizeof(float) : storage == DP_STORAGE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
+/* Rows of one location as they are stored. */
+static inline const void *dp_bank_stored(const dp_bank *bank, size_t cell, size_t row)
+{
+    return (const char *)bank->features + (cell * bank->n_rows + row) * bank->dim * dp_storage_bytes(bank->storage);
+}
+
+/* Rows of one location of a bank of floats: [n_rows, dim]. */
 static inline const float *dp_bank_rows(const dp_bank *bank, size_t cell)
 {
-    return bank->features + cell * bank->n_rows * bank->dim;
+    return dp_bank_stored(bank, cell, 0);
 }
+
+/* Rows first .. first + n - 1 of a location as floats, whatever the storage: out [n, dim]. */
+void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, float *out);
+
+/* x [dim] (NULL: a row that does not count) into one row that is being built, its norm and validity included.
+ * place: row, counted through all locations. */
+void dp_bank_encode(dp_bank *bank, size_t place, const float *x);
 
 /* Whether the canvas of a recipe is cut into that grid by square patches. */
 bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_cols);
 /* 64 lower-case hexadecimal digits. */
 bool dp_bank_is_sha256(const char *text);
+/* No NaN and no infinity in n stored numbers. */
+bool dp_stored_finite(dp_storage storage, const void *x, size_t n);
 /* No NaN and no infinity in x [n]. */
 bool dp_all_finite(const float *x, size_t n);
 /* Euclidean norm of x [dim], summed in double in a fixed order: the same on every machine. */

@@ -27,7 +27,7 @@
 
 /* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
 enum {
-    FEATURES, NORMS, ROW_PICTURE, ROW_CELL, GRIDS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
     N_TENSORS
 };
 
@@ -52,7 +52,7 @@ static size_t block_count(size_t bytes)
 
 static size_t feature_bytes(const dp_bank *bank)
 {
-    return dp_bank_cells(bank) * bank->n_rows * bank->dim * sizeof(float);
+    return dp_bank_cells(bank) * bank->n_rows * bank->dim * dp_storage_bytes(bank->storage);
 }
 
 /* For dp_pool_open: all processors, but one where the work is over before a second has started. */
@@ -70,6 +70,7 @@ struct blocks {
     atomic_bool failed;            /* no memory */
     atomic_size_t first_wrong;     /* lowest block that differs; n_blocks: none */
     atomic_size_t first_not_finite;
+    dp_storage storage;
 };
 
 static void lower(atomic_size_t *least, size_t value)
@@ -94,7 +95,7 @@ static void block_task(void *context, size_t index, size_t worker)
         memcpy(blocks->digests + index * DIGEST_BYTES, made, DIGEST_BYTES);
     if (blocks->expected && memcmp(blocks->expected + index * DIGEST_BYTES, made, DIGEST_BYTES) != 0)
         lower(&blocks->first_wrong, index);
-    if (!dp_all_finite((const float *)(const void *)(blocks->data + begin), bytes / sizeof(float)))
+    if (!dp_stored_finite(blocks->storage, blocks->data + begin, bytes / dp_storage_bytes(blocks->storage)))
         lower(&blocks->first_not_finite, index);
 }
 
@@ -104,7 +105,7 @@ static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_
 {
     const char *name = bank->path ? bank->path : "the bank";
     size_t bytes = feature_bytes(bank), n = block_count(bytes);
-    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n};
+    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n, bank->storage};
     dp_pool *pool = NULL;
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
@@ -123,27 +124,35 @@ static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_
 
 struct norms {
     const dp_bank *bank;
+    float *rows;               /* [threads, dim] */
     atomic_size_t first_wrong; /* place */
 };
 
 static void norm_task(void *context, size_t cell, size_t worker)
 {
-    (void)worker;
     struct norms *norms = context;
     const dp_bank *bank = norms->bank;
-    for (size_t place = cell * bank->n_rows; place < (cell + 1) * bank->n_rows; place++)
-        if (dp_norm_f32(bank->features + place * bank->dim, bank->dim) != bank->norms[place])
-            lower(&norms->first_wrong, place);
+    float *x = norms->rows + worker * bank->dim;
+    for (size_t row = 0; row < bank->n_rows; row++) {
+        dp_bank_widen(bank, cell, row, 1, x);
+        if (dp_norm_f32(x, bank->dim) != bank->norms[cell * bank->n_rows + row])
+            lower(&norms->first_wrong, cell * bank->n_rows + row);
+    }
 }
 
 static dp_status check_norms(const dp_bank *bank, dp_error *err)
 {
-    struct norms norms = {bank, SIZE_MAX};
+    struct norms norms = {bank, NULL, SIZE_MAX};
     dp_pool *pool = NULL;
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
         return status;
-    dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
+    norms.rows = dp_malloc(dp_pool_threads(pool), bank->dim * sizeof *norms.rows);
+    if (norms.rows)
+        dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
+    else
+        status = dp_fail_memory(err, "a row of the bank", bank->dim * sizeof *norms.rows);
+    dp_memory_free(norms.rows);
     dp_pool_close(&pool);
     if (norms.first_wrong != SIZE_MAX)
         status = dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
@@ -157,6 +166,8 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
 static bool has_tensor(const dp_bank *bank, size_t t)
 {
     bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    if (t == SCALES)
+        return bank->recipe.storage == DP_STORAGE_I8;
     return t == ROW_PICTURE || t == ROW_CELL || t == GRIDS ? pool : true;
 }
 
@@ -164,9 +175,11 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 {
     size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
     size_t blocks = block_count(feature_bytes(bank));
+    dp_dtype stored = bank->storage == DP_STORAGE_F32 ? DP_DTYPE_F32 : bank->storage == DP_STORAGE_F16 ? DP_DTYPE_F16 : DP_DTYPE_I8;
     const dp_tensor described[N_TENSORS] = {
-        [FEATURES] = {"features", DP_DTYPE_F32, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
+        [FEATURES] = {"features", stored, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
         [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
+        [SCALES] = {"scales", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
         [ROW_PICTURE] = {"row_picture", DP_DTYPE_I32, 3, {rows, cols, bank->n_rows}, 0, NULL},
         [ROW_CELL] = {"row_cell", DP_DTYPE_I32, 1, {bank->n_rows}, 0, NULL},
         [GRIDS] = {"grids", DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
@@ -271,6 +284,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     const void *const data[N_TENSORS] = {
         [FEATURES] = bank->features,
         [NORMS] = bank->norms,
+        [SCALES] = bank->scales,
         [ROW_PICTURE] = bank->row_picture,
         [ROW_CELL] = bank->row_cell,
         [GRIDS] = bank->grids,
@@ -407,9 +421,11 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
-    if (features->rank != 4 || features->dtype != DP_DTYPE_F32 || features->count == 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not F32 [rows, cols, rows per cell, features]",
-                       bank->path);
+    static const dp_dtype stored[] = {[DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
+    bank->storage = bank->recipe.storage;
+    if (features->rank != 4 || features->dtype != stored[bank->storage] || features->count == 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not %s [rows, cols, rows per cell, features]", bank->path,
+                       dp_dtype_name(stored[bank->storage]));
     bank->grid_rows = features->shape[0];
     bank->grid_cols = features->shape[1];
     bank->n_rows = features->shape[2];
@@ -420,7 +436,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (!pool && bank->n_rows != bank->n_pictures * bank->rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
                        bank->path, bank->n_rows, bank->n_pictures, bank->rows_per_picture);
-    if (places >= UINT32_MAX || (uintptr_t)features->data % sizeof(float) != 0)
+    if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->storage) != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->path);
     if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
         return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches", bank->path,
@@ -526,16 +542,19 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
         at[t] = dp_safetensors_find(bank->file, described[t].name);
     size_t n = bank->n_pictures, places = dp_bank_cells(bank) * bank->n_rows;
     void *own = NULL;
-    bank->features = (const float *)(const void *)at[FEATURES]->data;
+    bank->features = at[FEATURES]->data;
     bank->norms = aligned(at[NORMS], &own);
     bank->own_norms = own;
+    own = NULL;
+    bank->scales = at[SCALES] ? aligned(at[SCALES], &own) : NULL;
+    bank->own_scales = own;
     bank->valid = at[VALID]->data;
     bank->digests = at[DIGESTS]->data;
     bank->orientation = dp_malloc(bank->dim, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
-    if (!bank->norms || !bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
+    if (!bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
     if (pool) {
         dp_status status = read_pool(bank, at, err);
@@ -548,6 +567,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
     bool good =
         dp_all_finite(bank->orientation, 2 * bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+    for (size_t i = 0; i < places && good && bank->scales; i++)
+        good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;
     for (size_t i = 0; i < places && good; i++)
         good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
     for (size_t p = 0; p < n && good; p++) {

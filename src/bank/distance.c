@@ -41,6 +41,7 @@ struct job {
     dp_tile_f32_fn kernel;
     dp_metric metric;
     size_t window, knn;
+    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
@@ -94,7 +95,7 @@ static void offer(struct job *job, const struct query *query, const float *value
 }
 
 /* Rows begin .. end-1, counted through all cells, for every one of the queries. */
-static void search_rows(struct job *job, const struct query *const *queries, size_t n, size_t begin, size_t end)
+static void search_rows(struct job *job, const struct query *const *queries, size_t n, size_t begin, size_t end, size_t worker)
 {
     const dp_bank *bank = job->bank;
     float values[MAX_QUERIES * BLOCK_ROWS], inverse_norms[BLOCK_ROWS];
@@ -105,7 +106,13 @@ static void search_rows(struct job *job, const struct query *const *queries, siz
         size_t rows = end - begin < BLOCK_ROWS ? end - begin : BLOCK_ROWS;
         if (!memchr(bank->valid + begin, 1, rows))
             continue;
-        job->kernel(x, n, bank->features + begin * bank->dim, rows, bank->dim, values, BLOCK_ROWS);
+        const float *stored = dp_bank_stored(bank, 0, begin);
+        if (job->wide) {
+            float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
+            dp_bank_widen(bank, 0, begin, rows, wide);
+            stored = wide;
+        }
+        job->kernel(x, n, stored, rows, bank->dim, values, BLOCK_ROWS);
         if (job->metric == DP_METRIC_COSINE)
             for (size_t r = 0; r < rows; r++)
                 inverse_norms[r] = bank->norms[begin + r] > 0 ? 1 / bank->norms[begin + r] : 0;
@@ -130,14 +137,14 @@ static size_t plus_up_to(size_t a, size_t b, size_t limit)
 }
 
 /* Walks through every location within the window of some query, in the bank's order. */
-static void search(struct job *job, const struct query *queries, size_t n)
+static void search(struct job *job, const struct query *queries, size_t n, size_t worker)
 {
     const dp_bank *bank = job->bank;
     const struct query *active[MAX_QUERIES];
     if (job->window >= bank->grid_rows && job->window >= bank->grid_cols) {
         for (size_t q = 0; q < n; q++)
             active[q] = &queries[q];
-        search_rows(job, active, n, 0, dp_bank_cells(bank) * bank->n_rows);
+        search_rows(job, active, n, 0, dp_bank_cells(bank) * bank->n_rows, worker);
         return;
     }
     size_t top = SIZE_MAX, bottom = 0, left = SIZE_MAX, right = 0;
@@ -156,7 +163,7 @@ static void search(struct job *job, const struct query *queries, size_t n)
                 if (within(queries[q].row, r, job->window) && within(queries[q].col, c, job->window))
                     active[n_active++] = &queries[q];
             if (n_active)
-                search_rows(job, active, n_active, cell * bank->n_rows, (cell + 1) * bank->n_rows);
+                search_rows(job, active, n_active, cell * bank->n_rows, (cell + 1) * bank->n_rows, worker);
         }
     }
 }
@@ -198,7 +205,7 @@ static float inverse_norm(const struct job *job, const float *x)
 
 /* ------------------------------------------------------------------------------------------------- the map of a picture */
 
-static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right)
+static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right, size_t worker)
 {
     struct query queries[MAX_QUERIES];
     size_t results[MAX_QUERIES], n = 0;
@@ -215,27 +222,25 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
         }
     }
     if (n)
-        search(job, queries, n);
+        search(job, queries, n, worker);
     for (size_t q = 0; q < n; q++)
         conclude(job, results[q]);
 }
 
 static void single_cells_task(void *context, size_t index, size_t worker)
 {
-    (void)worker;
     struct job *job = context;
     size_t cols = job->cols, end = (index + 1) * job->cells_per_task, cells = job->rows * job->cols;
     for (size_t cell = index * job->cells_per_task; cell < end && cell < cells; cell++)
-        search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1);
+        search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1, worker);
 }
 
 static void square_task(void *context, size_t index, size_t worker)
 {
-    (void)worker;
     struct job *job = context;
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
-    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols);
+    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols, worker);
 }
 
 static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
@@ -247,9 +252,12 @@ static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *cont
             task(context, i, 0);
 }
 
-static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *settings, dp_error *err)
+static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *settings, dp_pool *pool, dp_error *err)
 {
     dp_isa isa;
+    if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
+        return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
+                       bank->n_pictures);
     if (settings->knn == 0)
         return dp_fail(err, DP_E_ARGUMENT, "0 nearest neighbours asked for; at least 1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
@@ -266,11 +274,18 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->rows, job->cols,
                        bank->grid_rows, bank->grid_cols);
     job->knn = settings->knn;
+    if (bank->storage != DP_STORAGE_F32) {
+        size_t floats, rows = (pool ? dp_pool_threads(pool) : 1) * (BLOCK_ROWS + MAX_QUERIES);
+        job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
+        if (!job->wide)
+            return dp_fail_memory(err, "rows of the bank", rows * bank->dim * sizeof *job->wide);
+    }
     return DP_OK;
 }
 
-static dp_status end(const struct job *job, dp_error *err)
+static dp_status end(struct job *job, dp_error *err)
 {
+    dp_memory_free(job->wide);
     if (!job->not_finite)
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC,
@@ -282,12 +297,9 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
                           dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
 {
     struct job job = {.features = features, .valid = valid, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
-    dp_status status = begin(&job, bank, settings, err);
+    dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
-    if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
-        return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
-                       bank->n_pictures);
     job.leave_out = settings->leave_out;
     size_t cells = job.rows * job.cols, floats = bank->n_rows * bank->dim;
     if (job.window == 0) {
@@ -305,7 +317,6 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
 /* A task is one cell and all pictures of the run, MAX_QUERIES at a time. */
 static void leave_one_out_task(void *context, size_t index, size_t worker)
 {
-    (void)worker;
     struct job *job = context;
     const dp_bank *bank = job->bank;
     size_t cell = job->first_task + index, cells = dp_bank_cells(bank);
@@ -317,14 +328,19 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
             clear(job, result);
             if (!bank->valid[cell * bank->n_rows + row])
                 continue;
-            const float *x = dp_bank_rows(bank, cell) + row * bank->dim;
+            const float *x = dp_bank_stored(bank, cell, row);
+            if (job->wide) {
+                float *wide = job->wide + (worker * (BLOCK_ROWS + MAX_QUERIES) + BLOCK_ROWS + n) * bank->dim;
+                dp_bank_widen(bank, cell, row, 1, wide);
+                x = wide;
+            }
             results[n] = result;
             queries[n++] = (struct query){
                 x,   inverse_norm(job, x),   cell / bank->grid_cols,          cell % bank->grid_cols,
                 job->first_picture + p, job->nearest + result * job->knn};
         }
         if (n)
-            search(job, queries, n);
+            search(job, queries, n, worker);
         for (size_t q = 0; q < n; q++)
             conclude(job, results[q]);
     }
@@ -338,7 +354,7 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
         .first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
     if (bank->row_picture)
         return dp_fail(err, DP_E_ARGUMENT, "the rows of the bank are not laid out picture by picture");
-    dp_status status = begin(&job, bank, settings, err);
+    dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
     size_t cells = dp_bank_cells(bank);
@@ -350,8 +366,10 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
     for (job.first_task = 0; job.first_task < cells; job.first_task += slice) {
         size_t tasks = cells - job.first_task < slice ? cells - job.first_task : slice;
         run_tasks(pool, tasks, leave_one_out_task, &job);
-        if (progress && progress(user, (job.first_task + tasks) * n, cells * n))
+        if (progress && progress(user, (job.first_task + tasks) * n, cells * n)) {
+            end(&job, NULL);
             return dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+        }
     }
     return end(&job, err);
 }

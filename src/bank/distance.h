@@ -27,7 +27,8 @@ typedef struct dp_search {
 /* Distance map of one picture; grid_rows and grid_cols below are those of its own grid.
  *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all)
  *   nearest  [grid_rows, grid_cols, knn] the k nearest rows of each cell, nearest first; of equal ones the first in the
- *            bank's order of cells and rows.  Also the workspace: nothing is allocated.
+ *            bank's order of cells and rows.  Also the workspace: nothing is allocated, but room for
+ *            some rows where the bank's are not floats.
  *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
  *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.

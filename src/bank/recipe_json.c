@@ -16,6 +16,8 @@ static const char *const polarities[] = {
 static const char *const layer_mixes[] = {[DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
 static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL] = "pool", NULL};
+static const char *const storages[] = {
+    [DP_STORAGE_F32] = "f32", [DP_STORAGE_F16] = "f16", [DP_STORAGE_I8] = "int8", NULL};
 static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
 static const char *const readings[] = {
     [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
@@ -48,6 +50,7 @@ static const struct field {
     {CHOICE, FIELD(layer_mix), layer_mixes, 0, 0},
     {CHOICE, FIELD(precision), precisions, 0, 0},
     {CHOICE, FIELD(layout), layouts, 0, 0},
+    {CHOICE, FIELD(storage), storages, 0, 0},
     {FLAG, FIELD(mirror), NULL, 0, 0},
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},

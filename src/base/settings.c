@@ -34,6 +34,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .polarity = DP_POLARITY_ROTATE,
         .precision = DP_FP32,
         .layout = DP_LAYOUT_GRID,
+        .storage = DP_STORAGE_F32,
         .metric = DP_METRIC_L2,
         .window = 0,
         .knn = 1,

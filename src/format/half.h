@@ -35,4 +35,15 @@ static inline float dp_f16_to_f32(uint16_t half)
     return sign ? -value : value;
 }
 
+/* To the nearest, ties to even; what lies beyond 65504, the largest, becomes that.  Finite values only. */
+static inline uint16_t dp_f32_to_f16(float value)
+{
+    uint32_t bits = dp_f32_to_bits(value), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+    if (size >= 0x477ff000u) /* 65520 would round to infinity */
+        return (uint16_t)(sign | 0x7bff);
+    if (size < 0x38800000u) /* below 2^-14: in steps of 2^-24; the addition rounds */
+        return (uint16_t)(sign | (dp_f32_to_bits(dp_bits_to_f32(size) + 0.5f) - 0x3f000000u));
+    return (uint16_t)(sign | (size - 0x38000000u + 0xfff + (size >> 13 & 1)) >> 13);
+}
+
 #endif

@@ -33,10 +33,11 @@ static inline void random_grid(size_t cells, size_t dim, uint64_t seed, float **
 
 static const char random_hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
+static inline dp_bank *empty_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
+    recipe.storage = storage;
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
     dp_bank_spec spec = {.recipe = &recipe,
@@ -53,11 +54,16 @@ static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t c
     return bank;
 }
 
-/* left_out: picture that is not put in (SIZE_MAX: none). */
-static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
-                                           uint64_t seed, size_t left_out)
+static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
 {
-    dp_bank *bank = empty_bank(rows, cols, dim, pictures + 1, per);
+    return empty_bank_in(DP_STORAGE_F32, rows, cols, dim, capacity, per);
+}
+
+/* left_out: picture that is not put in (SIZE_MAX: none). */
+static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
+                                      uint64_t seed, size_t left_out)
+{
+    dp_bank *bank = empty_bank_in(storage, rows, cols, dim, pictures + 1, per);
     for (size_t p = 0; p < pictures; p++) {
         if (p == left_out)
             continue;
@@ -77,6 +83,12 @@ static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim,
     }
     assert_ok(dp_bank_finish(bank, err));
     return bank;
+}
+
+static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed,
+                                           size_t left_out)
+{
+    return random_bank_in(DP_STORAGE_F32, rows, cols, dim, pictures, per, seed, left_out);
 }
 
 static inline dp_bank *random_bank(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed)

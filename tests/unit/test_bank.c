@@ -5,6 +5,7 @@
 #include "bank/name_text.h"
 #include "bank/recipe_json.h"
 #include "bank/score.h"
+#include "format/half.h"
 #include "polarity/orientation.h"
 
 #include <jansson.h>
@@ -148,6 +149,95 @@ static void mirrored_picture(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------------------- storage */
+
+static void halves(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        if ((h & 0x7c00) == 0x7c00)
+            continue;
+        float value = dp_f16_to_f32((uint16_t)h);
+        if (dp_f32_to_f16(value) != h)
+            fail_msg("%#x comes back as %#x", h, dp_f32_to_f16(value));
+        if ((h & 0x7fff) == 0x7bff)
+            continue;
+        /* Half way to the next: to the even one; a little less and a little more: to the nearer. */
+        double next = dp_f16_to_f32((uint16_t)(h + 1)), middle = (value + next) / 2;
+        assert_int_equal(dp_f32_to_f16((float)middle), h & 1 ? h + 1 : h);
+        assert_int_equal(dp_f32_to_f16((float)(middle + (value - next) / 1024)), h);
+        assert_int_equal(dp_f32_to_f16((float)(middle + (next - value) / 1024)), h + 1);
+    }
+    assert_int_equal(dp_f32_to_f16(1e30f), 0x7bff);
+    assert_int_equal(dp_f32_to_f16(-65520), 0xfbff);
+    assert_int_equal(dp_f32_to_f16(1e-30f), 0);
+}
+
+/* What comes back is as near as the type allows; maps and leave-one-out work on what comes back, to the bit. */
+static void stored_types(void **state)
+{
+    (void)state;
+    static const double within[] = {0, 0x1p-11, 0.5 / 127};
+    const size_t rows = 3, cols = 4, dim = 21, pictures = 70, cells = 12;
+    for (dp_storage storage = DP_STORAGE_F16; storage <= DP_STORAGE_I8; storage++) {
+        dp_bank *bank = random_bank_in(storage, rows, cols, dim, pictures, 2, 3, SIZE_MAX), *wide = NULL;
+        dp_bank *exact = random_bank(rows, cols, dim, pictures, 2, 3);
+        assert_ok(dp_bank_verify(bank, err));
+        wide = empty_bank(rows, cols, dim, pictures, 2);
+        float features[12 * 21], expected[12 * 21];
+        uint8_t valid[12];
+        for (size_t p = 0; p < pictures; p++) {
+            dp_pose pose = {0};
+            size_t index;
+            assert_ok(dp_bank_add_picture(wide, "x", &pose, &index, err));
+            for (size_t a = 0; a < 2; a++) {
+                dp_bank_get(bank, p, a, features, valid);
+                dp_bank_get(exact, p, a, expected, NULL);
+                for (size_t i = 0; i < cells * dim; i++)
+                    assert_float_equal(features[i], expected[i], within[storage] * 1.001);
+                assert_ok(dp_bank_put(wide, p, a, features, valid, err));
+            }
+        }
+        assert_ok(dp_bank_finish(wide, err));
+        assert_memory_equal(bank->norms, wide->norms, cells * bank->n_rows * sizeof(float));
+        for (size_t threads = 1; threads <= 3; threads += 2) {
+            for (size_t window = 0; window < 2; window++) {
+                dp_pool *pool = NULL;
+                bank->recipe.window = wide->recipe.window = window;
+                assert_ok(dp_pool_open(threads, &pool, err));
+                assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
+                assert_ok(dp_bank_leave_one_out(wide, DP_ISA_AUTO, pool, NULL, NULL, err));
+                assert_memory_equal(bank->loo_scores, wide->loo_scores, pictures * sizeof(double));
+                dp_search search = {.window = window, .knn = 1, .leave_out = 7};
+                dp_neighbour nearest[12];
+                float map[12], map_wide[12];
+                uint8_t map_valid[12];
+                assert_ok(dp_distance_map(bank, features, valid, &search, pool, nearest, map, map_valid, err));
+                assert_ok(dp_distance_map(wide, features, valid, &search, pool, nearest, map_wide, map_valid, err));
+                assert_memory_equal(map, map_wide, sizeof map);
+                dp_pool_close(&pool);
+            }
+        }
+        dp_bank_close(&bank);
+        dp_bank_close(&wide);
+        dp_bank_close(&exact);
+    }
+    /* Vectors that an integer type might stumble over. */
+    dp_bank *bank = empty_bank_in(DP_STORAGE_I8, 1, 4, 2, 1, 1);
+    const float odd[8] = {0, 0, 1e-42f, -1e-42f, 3e38f, -3e38f, 1, -127};
+    float back[8];
+    dp_pose pose = {0};
+    size_t index;
+    assert_ok(dp_bank_add_picture(bank, "odd", &pose, &index, err));
+    assert_ok(dp_bank_put(bank, 0, 0, odd, NULL, err));
+    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_verify(bank, err));
+    dp_bank_get(bank, 0, 0, back, NULL);
+    for (size_t i = 0; i < 8; i++)
+        assert_float_equal(back[i], odd[i], fabs((double)odd[i]) * 1e-6 + 1e-37);
+    dp_bank_close(&bank);
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- pool */
 
 static void rows_of_a_pool(void **state)
@@ -265,7 +355,7 @@ static void search_of_a_pool(void **state)
             for (size_t row = 0; row < bank->n_rows; row++) {
                 double square = 0;
                 for (size_t d = 0; d < dim; d++)
-                    square += pow((double)features[cell * dim + d] - (double)bank->features[row * dim + d], 2);
+                    square += pow((double)features[cell * dim + d] - (double)dp_bank_rows(bank, 0)[row * dim + d], 2);
                 if (dp_bank_row_picture(bank, 0, row) != p)
                     least = fmin(least, sqrt(square));
             }
@@ -488,7 +578,7 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"mirror\":false,\"metric\":\"l2\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"mirror\":false,\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
@@ -623,6 +713,8 @@ int main(void)
         cmocka_unit_test(rows_lie_where_they_should),
         cmocka_unit_test(wrong_use),
         cmocka_unit_test(mirrored_picture),
+        cmocka_unit_test(halves),
+        cmocka_unit_test(stored_types),
         cmocka_unit_test(rows_of_a_pool),
         cmocka_unit_test(wrong_use_of_a_pool),
         cmocka_unit_test(search_of_a_pool),

@@ -115,6 +115,37 @@ static void round_trip(void **state)
     dp_bank_close(&bank);
 }
 
+static void stored_types_round_trip(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("stored.safetensors");
+    for (dp_storage storage = DP_STORAGE_F16; storage <= DP_STORAGE_I8; storage++) {
+        /* One odd, one even number of bytes before the tensors of 4-byte numbers. */
+        for (size_t dim = 4; dim <= 5; dim++) {
+            dp_bank *bank = random_bank_in(storage, 3, 3, dim, 3, 1, 21, SIZE_MAX), *back = NULL;
+            size_t places = dp_bank_cells(bank) * bank->n_rows;
+            assert_ok(dp_bank_save(bank, path, err));
+            assert_ok(dp_bank_open(path, &back, err));
+            assert_memory_equal(bank->features, back->features, places * dim * dp_storage_bytes(storage));
+            assert_memory_equal(bank->norms, back->norms, places * sizeof(float));
+            assert_int_equal(back->scales != NULL, storage == DP_STORAGE_I8);
+            if (back->scales)
+                assert_memory_equal(bank->scales, back->scales, places * sizeof(float));
+            assert_ok(dp_bank_verify(back, err));
+            dp_bank_close(&back);
+            if (storage == DP_STORAGE_F16) {
+                ((uint16_t *)bank->own_features)[1] = 0x7c00;
+                assert_fails(DP_E_NUMERIC, "not finite", dp_bank_verify(bank, err));
+            } else {
+                bank->own_scales[0] *= 2;
+                bank->own_scales[8] *= 2;
+                assert_fails(DP_E_CORRUPT, "norm", dp_bank_verify(bank, err));
+            }
+            dp_bank_close(&bank);
+        }
+    }
+}
+
 static void pool_round_trip(void **state)
 {
     (void)state;
@@ -261,10 +292,10 @@ static void damaged_block(void **state)
         file.data[start + at[k]] ^= 2;
     }
     free(file.data);
-    bank->own_features[200000] = NAN;
+    ((float *)bank->own_features)[200000] = NAN;
     assert_fails(DP_E_NUMERIC, "not finite", dp_bank_save(bank, copy, err));
     assert_fails(DP_E_NUMERIC, "not finite", dp_bank_verify(bank, err));
-    bank->own_features[200000] = 0.125f;
+    ((float *)bank->own_features)[200000] = 0.125f;
     assert_fails(DP_E_CORRUPT, "norm", dp_bank_verify(bank, err));
     dp_bank_close(&bank);
 }
@@ -365,6 +396,8 @@ static void headers_that_lie(void **state)
     header_lie("[2,3,6,5]", "[6,6,5,1]", "5 rows at each cell");
     header_lie("[2,3,6]", "[3,2,6]", "'norms' has the wrong type or shape");
     header_lie("\"F32\",\"shape\":[2,3,6,5]", "\"I32\",\"shape\":[2,3,6,5]", "'features' is not F32");
+    header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f16\\\"", "'features' is not F16");
+    header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f64\\\"", "none of its choices");
     header_lie("\"I8\",\"shape\":[3]", "\"U8\",\"shape\":[3]", "'polarities' has the wrong type");
     header_lie("[3,9]", "[9,3]", "'poses' has the wrong type or shape");
 }
@@ -524,6 +557,7 @@ static void other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stored_types_round_trip),
         cmocka_unit_test(pool_round_trip),  cmocka_unit_test(pools_that_lie),
         cmocka_unit_test(round_trip),       cmocka_unit_test(saving_over_a_mapped_bank),
         cmocka_unit_test(full_disk),        cmocka_unit_test(every_prefix),

@@ -279,7 +279,7 @@ static void ties_and_itself(void **state)
     }
     /* All rows of all cells the same. */
     for (size_t i = 0; i < cells * bank->n_rows * bank->dim; i++)
-        bank->own_features[i] = 0.5f;
+        ((float *)bank->own_features)[i] = 0.5f;
     memset(bank->own_valid, 1, cells * bank->n_rows);
     bank->own_valid[0] = 0;
     dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
@@ -325,11 +325,11 @@ static void broken_input(void **state)
                          dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
         }
         features[0] = 0;
-        float kept = bank->own_features[0];
-        bank->own_features[0] = NAN;
+        float kept = ((float *)bank->own_features)[0];
+        ((float *)bank->own_features)[0] = NAN;
         assert_fails(DP_E_NUMERIC, "not finite",
                      dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
-        bank->own_features[0] = kept;
+        ((float *)bank->own_features)[0] = kept;
         search.knn = 0;
         assert_fails(DP_E_ARGUMENT, "at least 1",
                      dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));

@@ -1,0 +1,134 @@
+/* rows.c - feature vectors as a bank stores them: floats, halves, or integers of 8 bits with a scale.
+ *
+ *     int8:  scale = max |x| / 127,  q = round(x / scale),  x is read back as scale q
+ *
+ * so that the largest number of a vector is met exactly and no other is off by more than half a scale.  A scale for each vector:
+ * the features of one place differ in length from those of another.  Norms are those of the vectors as they are read back. */
+#include "bank/bank.h"
+#include "format/half.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Four sums, so that the additions need not wait for one another; the same on every machine. */
+float dp_norm_f32(const float *x, size_t dim)
+{
+    double sums[4] = {0};
+    size_t d = 0;
+    for (; d + 4 <= dim; d += 4)
+        for (size_t i = 0; i < 4; i++)
+            sums[i] += (double)x[d + i] * x[d + i];
+    for (size_t i = 0; d + i < dim; i++)
+        sums[i] += (double)x[d + i] * x[d + i];
+    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+bool dp_all_finite(const float *x, size_t n)
+{
+    uint32_t broken = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        broken |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !broken;
+}
+
+bool dp_stored_finite(dp_storage storage, const void *x, size_t n)
+{
+    if (storage == DP_STORAGE_F32)
+        return dp_all_finite(x, n);
+    const uint16_t *halves = x;
+    uint32_t broken = 0;
+    for (size_t i = 0; storage == DP_STORAGE_F16 && i < n; i++)
+        broken |= (halves[i] & 0x7c00) == 0x7c00;
+    return !broken;
+}
+
+/* How the numbers of one row are read back. */
+static void decode(dp_storage storage, const void *stored, float scale, size_t dim, float *out)
+{
+    const uint16_t *halves = stored;
+    const int8_t *bytes = stored;
+    switch (storage) {
+    case DP_STORAGE_F32: memcpy(out, stored, dim * sizeof *out); break;
+    case DP_STORAGE_F16:
+        for (size_t d = 0; d < dim; d++)
+            out[d] = dp_f16_to_f32(halves[d]);
+        break;
+    case DP_STORAGE_I8:
+        for (size_t d = 0; d < dim; d++)
+            out[d] = scale * (float)bytes[d];
+        break;
+    }
+}
+
+void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, float *out)
+{
+    size_t dim = bank->dim;
+    for (size_t row = first; row < first + n; row++)
+        decode(bank->storage, dp_bank_stored(bank, cell, row), bank->scales ? bank->scales[cell * bank->n_rows + row] : 0, dim,
+               out + (row - first) * dim);
+}
+
+/* Its norm as it will be read back, without memory for the whole of it. */
+static float norm_of_halves(const uint16_t *halves, size_t dim)
+{
+    double sums[4] = {0};
+    size_t d = 0;
+    for (; d + 4 <= dim; d += 4)
+        for (size_t i = 0; i < 4; i++)
+            sums[i] += (double)dp_f16_to_f32(halves[d + i]) * dp_f16_to_f32(halves[d + i]);
+    for (size_t i = 0; d + i < dim; i++)
+        sums[i] += (double)dp_f16_to_f32(halves[d + i]) * dp_f16_to_f32(halves[d + i]);
+    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+static float norm_of_bytes(const int8_t *bytes, float scale, size_t dim)
+{
+    double sums[4] = {0};
+    size_t d = 0;
+    for (; d + 4 <= dim; d += 4)
+        for (size_t i = 0; i < 4; i++)
+            sums[i] += (double)(scale * (float)bytes[d + i]) * (scale * (float)bytes[d + i]);
+    for (size_t i = 0; d + i < dim; i++)
+        sums[i] += (double)(scale * (float)bytes[d + i]) * (scale * (float)bytes[d + i]);
+    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
+{
+    size_t dim = bank->dim, bytes = dim * dp_storage_bytes(bank->storage);
+    void *stored = (char *)bank->own_features + place * bytes;
+    bank->own_valid[place] = x != NULL;
+    bank->own_norms[place] = 0;
+    if (bank->own_scales)
+        bank->own_scales[place] = 0;
+    if (!x) {
+        memset(stored, 0, bytes);
+        return;
+    }
+    if (bank->storage == DP_STORAGE_F32) {
+        memcpy(stored, x, bytes);
+        bank->own_norms[place] = dp_norm_f32(x, dim);
+    } else if (bank->storage == DP_STORAGE_F16) {
+        uint16_t *halves = stored;
+        for (size_t d = 0; d < dim; d++)
+            halves[d] = dp_f32_to_f16(x[d]);
+        bank->own_norms[place] = norm_of_halves(halves, dim);
+    } else {
+        int8_t *integers = stored;
+        float largest = 0;
+        for (size_t d = 0; d < dim; d++)
+            largest = fabsf(x[d]) > largest ? fabsf(x[d]) : largest;
+        float scale = largest / 127, inverse = scale > 0 ? 1 / scale : 0;
+        if (!(inverse < INFINITY)) /* smaller than can be divided by */
+            scale = inverse = 0;
+        for (size_t d = 0; d < dim; d++) {
+            float q = rintf(x[d] * inverse);
+            integers[d] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
+        }
+        bank->own_scales[place] = scale;
+        bank->own_norms[place] = norm_of_bytes(integers, scale, dim);
+    }
+}
