@@ -1,5 +1,5 @@
 /* dinopatch bank - what is in a bank, and whether it is whole. */
-#include "cli.h"
+#include "bank_verbs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,11 +18,12 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
         cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "storage",
-        cli_storage_names[r->storage], "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
+        cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "shots", (json_int_t)r->shots, "seed",
+        (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "score", cli_score_names[r->score], "fpr", r->fpr);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
@@ -48,6 +49,12 @@ static void print_info(const char *path, const dp_bank_info *info)
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
     printf(" of %zu features in %s, %.1f MB\n", info->dim, cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
+    if (info->dim_in != info->dim)
+        printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
+    if (r->kmeans)
+        printf("  k-means     %zu centres at each place, seed %zu\n", r->kmeans, r->seed);
+    if (r->shots)
+        printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
     printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
            cli_align_names[r->align], cli_polarity_names[r->polarity]);
     printf("  features    block");
@@ -120,16 +127,17 @@ int cmd_bank(int argc, char **argv)
     static const struct {
         const char *name;
         command_fn run;
-    } verbs[] = {{"info", bank_info}, {"verify", bank_verify}};
+    } verbs[] = {{"info", bank_info}, {"verify", bank_verify}, {"compress", cli_bank_compress}};
     if (argc < 2)
-        return cli_usage("info or verify?");
+        return cli_usage("info, verify or compress?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name))
             return verbs[i].run(argc - 1, argv + 1);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:\n  dinopatch bank info [--json] BANK    what a bank holds\n"
-             "  dinopatch bank verify BANK           reads every byte and checks it");
+             "  dinopatch bank verify BANK           reads every byte and checks it\n"
+             "  dinopatch bank compress BANK --out OUT   makes a bank smaller: --pca, --kmeans, --storage");
         return EXIT_DONE;
     }
-    return cli_usage("'%s' is no command of bank: info or verify", argv[1]);
+    return cli_usage("'%s' is no command of bank: info, verify or compress", argv[1]);
 }

@@ -6,7 +6,7 @@
 
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
-    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1};
+    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1};
     const struct {
         unsigned part;
         GOptionEntry entry;
@@ -31,6 +31,12 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_BANK, {"layout", 0, 0, G_OPTION_ARG_STRING, &o->layout,
                            "features kept per place, or of all places in one list that is searched as a whole", "grid|pool"}},
         {CLI_RECIPE_BANK, {"storage", 0, 0, G_OPTION_ARG_STRING, &o->storage, "in what the bank keeps its features", "f32|f16|int8"}},
+        {CLI_RECIPE_BANK, {"pca", 0, 0, G_OPTION_ARG_DOUBLE, &o->pca,
+                           "project on principal components: a share of the variance to keep (0.99), or their number", "P"}},
+        {CLI_RECIPE_BANK, {"kmeans", 0, 0, G_OPTION_ARG_INT, &o->kmeans, "keep K centres of the features of each place", "K"}},
+        {CLI_RECIPE_BANK, {"shots", 0, 0, G_OPTION_ARG_INT, &o->shots, "learn from N of the pictures: the first by name", "N"}},
+        {CLI_RECIPE_BANK, {"seed", 0, 0, G_OPTION_ARG_INT64, &o->seed,
+                           "draw the shots with this seed instead; also of k-means", "S"}},
         {CLI_RECIPE_BANK, {"mirror", 0, 0, G_OPTION_ARG_NONE, &o->mirror,
                            "each good picture also enters mirrored (for parts symmetric about their axis)", NULL}},
         {CLI_RECIPE_BANK, {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &o->fpr,
@@ -113,6 +119,11 @@ static bool parse_canny(const char *text, dp_recipe *recipe, int *code)
     return true;
 }
 
+bool cli_pca_is_good(double pca)
+{
+    return (pca > 0 && pca < 1) || (pca >= 1 && pca <= 1e6 && pca == floor(pca));
+}
+
 bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
     int align = (int)recipe->align, polarity = (int)recipe->polarity, mix = (int)recipe->layer_mix;
@@ -173,6 +184,38 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
             return false;
         }
         recipe->knn = (size_t)o->knn;
+    }
+    if (!isnan(o->pca)) {
+        if (!cli_pca_is_good(o->pca)) {
+            *code = cli_usage("--pca %g: a share between 0 and 1, or a whole number", o->pca);
+            return false;
+        }
+        recipe->pca = o->pca;
+    }
+    if (o->kmeans != -1) {
+        if (o->kmeans < 1 || o->kmeans > 1000000) {
+            *code = cli_usage("--kmeans %d: from 1 to 1000000", o->kmeans);
+            return false;
+        }
+        recipe->kmeans = (size_t)o->kmeans;
+    }
+    if (recipe->kmeans && recipe->layout == DP_LAYOUT_POOL) {
+        *code = cli_usage("--kmeans is done at each place, and with --layout pool there are none");
+        return false;
+    }
+    if (o->shots != -1) {
+        if (o->shots < 1) {
+            *code = cli_usage("--shots %d: at least 1", o->shots);
+            return false;
+        }
+        recipe->shots = (size_t)o->shots;
+    }
+    if (o->seed != -1) {
+        if (o->seed < 0 || o->seed > UINT32_MAX) {
+            *code = cli_usage("--seed %" G_GINT64_FORMAT ": from 0 to %u", o->seed, UINT32_MAX);
+            return false;
+        }
+        recipe->seed = (size_t)o->seed;
     }
     if (o->mirror)
         recipe->mirror = 1;

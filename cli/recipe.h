@@ -6,8 +6,9 @@
 
 typedef struct cli_recipe {
     char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage;
-    double fill, fpr;
-    int blur, knn;
+    double fill, fpr, pca;
+    int blur, knn, kmeans, shots;
+    gint64 seed;
     gboolean mirror;
 } cli_recipe;
 
@@ -22,5 +23,8 @@ enum {
 GOptionEntry *cli_recipe_entries(cli_recipe *options, unsigned parts, const GOptionEntry *own);
 /* Lays what was given over *recipe; untouched where an option was not given.  False: *code, complained. */
 bool cli_recipe_resolve(const cli_recipe *options, dp_recipe *recipe, int *code);
+
+/* A share between 0 and 1, or a count. */
+bool cli_pca_is_good(double pca);
 
 #endif

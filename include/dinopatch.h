@@ -207,6 +207,11 @@ typedef struct dp_recipe {
     /* bank */
     dp_layout layout;
     dp_storage storage;
+    double pca;                       /* features are projected on their principal components: a share of the variance below 1 that
+                                         is kept, or their number; 0: not */
+    size_t kmeans;                    /* each location keeps this many centres of its features; 0: the features themselves */
+    size_t shots;                     /* this many of the good pictures are learned from; 0: all */
+    size_t seed;                      /* of the draws of shots and k-means; 0: the first shots, sorted by name */
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     /* distance */
     dp_metric metric;
@@ -419,7 +424,8 @@ DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
 typedef struct dp_bank_info {
-    size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature */
+    size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature as they are stored */
+    size_t dim_in;                   /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;               /* nominal pictures */
     size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
     double threshold;                /* NaN: none */
@@ -438,6 +444,36 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const 
  * run->progress is called after every picture.  The session's precision must be recipe->precision. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
+/* Making a bank smaller: principal components first, then k-means at each location, then the type of its numbers. */
+typedef struct dp_compression {
+    double pca;         /* as in dp_recipe; 0: features keep their dimensions */
+    size_t kmeans;      /* as in dp_recipe; 0: rows stay as they are */
+    size_t seed;        /* of k-means */
+    dp_storage storage;
+} dp_compression;
+
+/* Nothing changed: the bank's own storage. */
+DP_API void dp_compression_init(const dp_bank *bank, dp_compression *compression);
+
+typedef struct dp_compression_report {
+    size_t bytes_before, bytes_after;         /* of the features and their tables */
+    double kept_variance;                     /* share of the variance that the principal components keep; 1 without */
+    double search_before_s, search_after_s;   /* the search for one picture; NaN where the bank holds no picture's features */
+    double threshold_before, threshold_after;
+    double mean_change, max_change;           /* of the leave-one-out scores, relative: 0.01 is one per cent more */
+    double rank_correlation;                  /* Spearman's, of the scores before and after */
+    int calibrated;                           /* 0: the rows belong to no single picture (k-means), the scores are the old ones */
+} dp_compression_report;
+
+/* A smaller bank from one that stays as it is; a mapped one is read location by location and never as a whole in memory.
+ * Scores and threshold are found anew: by leaving each picture out; with k-means, whose centres belong to no picture, against
+ * banks made in the same way from the other pictures, of all in 5 parts one part at a time (each picture by itself where there are
+ * 20 or fewer).  run (may be NULL): threads, isa, progress (stages "reduce" and "leave one out").  report may be NULL.
+ * The caller closes *compressed.
+ * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a pool or twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_bank **compressed,
+                                  dp_compression_report *report, dp_error *err);
+
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
 DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);

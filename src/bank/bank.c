@@ -111,7 +111,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->storage = spec->recipe->storage;
     bank->grid_rows = pool ? 1 : spec->grid_rows;
     bank->grid_cols = pool ? 1 : spec->grid_cols;
-    bank->dim = spec->dim;
+    bank->dim = bank->dim_in = spec->dim;
     bank->capacity = spec->capacity;
     bank->rows_per_picture = spec->rows_per_picture;
     bank->n_rows = pool ? 0 : slots;
@@ -148,6 +148,8 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_bank *bank = *bank_pointer;
     free_rows(bank);
     dp_memory_free(bank->grids);
+    dp_memory_free(bank->mean);
+    dp_memory_free(bank->basis);
     dp_memory_free(bank->first_row);
     for (size_t p = 0; bank->names && p < bank->n_pictures; p++)
         dp_memory_free(bank->names[p]);
@@ -343,8 +345,23 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
 
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias)
 {
-    memcpy(bank->orientation, reference, bank->dim * sizeof *reference);
-    memcpy(bank->orientation + bank->dim, bias, bank->dim * sizeof *bias);
+    memcpy(bank->orientation, reference, bank->dim_in * sizeof *reference);
+    memcpy(bank->orientation + bank->dim_in, bias, bank->dim_in * sizeof *bias);
+}
+
+bool dp_bank_set_projection(dp_bank *bank, const float *mean, const float *basis)
+{
+    size_t dim_in = bank->dim_in, dim = bank->dim;
+    bank->mean = dp_malloc(dim_in, sizeof *mean);
+    bank->basis = dp_malloc(dim, dim_in * sizeof *basis);
+    if (!bank->mean || !bank->basis)
+        return false;
+    memcpy(bank->mean, mean, dim_in * sizeof *mean);
+    memcpy(bank->basis, basis, dim * dim_in * sizeof *basis);
+    bank->centred = false;
+    for (size_t d = 0; d < dim_in; d++)
+        bank->centred = bank->centred || mean[d] != 0;
+    return true;
 }
 
 /* Rows from .. from + n - 1 to places to .. to + n - 1, counted through all locations; to <= from. */
@@ -419,6 +436,7 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .grid_rows = bank->grid_rows,
         .grid_cols = bank->grid_cols,
         .dim = bank->dim,
+        .dim_in = bank->dim_in,
         .n_pictures = bank->n_pictures,
         .n_rows = bank->n_rows,
         .threshold = bank->threshold,

@@ -25,6 +25,7 @@ struct dp_safetensors;
 struct dp_bank {
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
     size_t dim;                  /* of the rows as they are stored */
+    size_t dim_in;               /* of a picture's features: dim, or more where they are projected */
     size_t n_pictures, rows_per_picture;
     size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
     dp_storage storage;    /* of the features */
@@ -35,12 +36,14 @@ struct dp_bank {
     const int32_t *row_picture; /* [grid_rows * grid_cols, n_rows] picture of each row, -1: of no single one; NULL: row /
                                    rows_per_picture */
     const int32_t *row_cell; /* [n_rows] of a pool: augmentation * cells + cell in the grid of the row's picture; else NULL */
+    float *mean, *basis;   /* [dim_in], [dim, dim_in] orthonormal: rows are basis (x - mean); NULL where they are not projected */
+    bool centred;          /* mean is not zero: angles of the rows are not those of the features, so there is no cosine */
     int32_t *grids;        /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
-    float *orientation;    /* [2, dim] reference of the polarity (zeros: none), and the bias taken off before it is asked */
+    float *orientation;    /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is asked */
     double threshold;      /* NaN: none */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
     char *model_path;      /* absolute path of the checkpoint when the bank was made; empty: not known */
@@ -107,7 +110,7 @@ void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, siz
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid);
 /* Mirrors all rows of a picture along its grid's columns, while the bank is being built. */
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
-/* reference [dim], bias [dim], copied. */
+/* reference [dim_in], bias [dim_in], copied. */
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias);
 /* Closes the gaps that unused capacity leaves.  Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put). */
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
@@ -128,6 +131,15 @@ dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const 
 static inline size_t dp_bank_cells(const dp_bank *bank)
 {
     return bank->grid_rows * bank->grid_cols;
+}
+
+/* mean [dim_in], basis [dim, dim_in], copied; false: no memory. */
+bool dp_bank_set_projection(dp_bank *bank, const float *mean, const float *basis);
+
+/* Whether the features of each picture are in the bank, so that it can be searched with each left out. */
+static inline bool dp_bank_has_pictures(const dp_bank *bank)
+{
+    return bank->recipe.kmeans == 0;
 }
 
 /* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */

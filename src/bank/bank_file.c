@@ -27,7 +27,7 @@
 
 /* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
 enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
     N_TENSORS
 };
 
@@ -168,7 +168,11 @@ static bool has_tensor(const dp_bank *bank, size_t t)
     bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
     if (t == SCALES)
         return bank->recipe.storage == DP_STORAGE_I8;
-    return t == ROW_PICTURE || t == ROW_CELL || t == GRIDS ? pool : true;
+    if (t == MEAN || t == BASIS)
+        return bank->recipe.pca > 0;
+    if (t == ROW_PICTURE)
+        return pool || bank->recipe.kmeans;
+    return t == ROW_CELL || t == GRIDS ? pool : true;
 }
 
 static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
@@ -183,8 +187,10 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [ROW_PICTURE] = {"row_picture", DP_DTYPE_I32, 3, {rows, cols, bank->n_rows}, 0, NULL},
         [ROW_CELL] = {"row_cell", DP_DTYPE_I32, 1, {bank->n_rows}, 0, NULL},
         [GRIDS] = {"grids", DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
+        [MEAN] = {"mean", DP_DTYPE_F32, 1, {bank->dim_in}, 0, NULL},
+        [BASIS] = {"basis", DP_DTYPE_F32, 2, {bank->dim, bank->dim_in}, 0, NULL},
         [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim}, 0, NULL},
+        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim_in}, 0, NULL},
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
@@ -288,6 +294,8 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [ROW_PICTURE] = bank->row_picture,
         [ROW_CELL] = bank->row_cell,
         [GRIDS] = bank->grids,
+        [MEAN] = bank->mean,
+        [BASIS] = bank->basis,
         [VALID] = bank->valid,
         [ORIENTATION] = bank->orientation,
         [POSES] = poses,
@@ -429,11 +437,19 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     bank->grid_rows = features->shape[0];
     bank->grid_cols = features->shape[1];
     bank->n_rows = features->shape[2];
-    bank->dim = features->shape[3];
+    bank->dim = bank->dim_in = features->shape[3];
+    const dp_tensor *basis = dp_safetensors_find(bank->file, "basis");
+    if (basis && basis->rank == 2)
+        bank->dim_in = basis->shape[1];
+    if (bank->dim_in < bank->dim)
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers projected on %zu", bank->path, bank->dim_in, bank->dim);
     places = features->count / bank->dim;
     if (pool && dp_bank_cells(bank) != 1)
         return dp_fail(err, DP_E_FORMAT, "%s: a pool of %zux%zu locations", bank->path, bank->grid_rows, bank->grid_cols);
-    if (!pool && bank->n_rows != bank->n_pictures * bank->rows_per_picture)
+    if (bank->recipe.kmeans && (pool || bank->n_rows > bank->recipe.kmeans))
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where there are %zu centres of k-means", bank->path, bank->n_rows,
+                       bank->recipe.kmeans);
+    if (!pool && !bank->recipe.kmeans && bank->n_rows != bank->n_pictures * bank->rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
                        bank->path, bank->n_rows, bank->n_pictures, bank->rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->storage) != 0)
@@ -517,19 +533,41 @@ static bool pool_is_sound(const dp_bank *bank)
     return true;
 }
 
-static dp_status read_pool(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
+static bool owners_are_sound(const dp_bank *bank)
+{
+    for (size_t place = 0; place < dp_bank_cells(bank) * bank->n_rows; place++)
+        if (bank->row_picture[place] < -1 || bank->row_picture[place] >= (int64_t)bank->n_pictures)
+            return false;
+    return true;
+}
+
+/* Tables of the rows, and the projection. */
+static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
 {
     void *own = NULL;
-    bank->grids = dp_malloc(bank->n_pictures, 2 * sizeof *bank->grids);
-    bank->row_picture = aligned(at[ROW_PICTURE], &own);
-    bank->own_row_picture = own;
-    own = NULL;
-    bank->row_cell = aligned(at[ROW_CELL], &own);
-    bank->own_row_cell = own;
-    if (!bank->grids || !bank->row_picture || !bank->row_cell)
-        return dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
-    memcpy(bank->grids, at[GRIDS]->data, bank->n_pictures * 2 * sizeof *bank->grids);
-    return DP_OK;
+    bool good = true;
+    if (at[ROW_PICTURE]) {
+        bank->row_picture = aligned(at[ROW_PICTURE], &own);
+        bank->own_row_picture = own;
+        good = bank->row_picture != NULL;
+    }
+    if (at[ROW_CELL]) {
+        own = NULL;
+        bank->row_cell = aligned(at[ROW_CELL], &own);
+        bank->own_row_cell = own;
+        bank->grids = dp_malloc(bank->n_pictures, 2 * sizeof *bank->grids);
+        good = good && bank->row_cell && bank->grids;
+        if (good)
+            memcpy(bank->grids, at[GRIDS]->data, bank->n_pictures * 2 * sizeof *bank->grids);
+    }
+    if (at[BASIS] && good) {
+        void *own_mean = NULL, *own_basis = NULL;
+        const float *mean = aligned(at[MEAN], &own_mean), *basis = aligned(at[BASIS], &own_basis);
+        good = mean && basis && dp_bank_set_projection(bank, mean, basis);
+        dp_memory_free(own_mean);
+        dp_memory_free(own_basis);
+    }
+    return good ? DP_OK : dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
 }
 
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
@@ -550,23 +588,21 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     bank->own_scales = own;
     bank->valid = at[VALID]->data;
     bank->digests = at[DIGESTS]->data;
-    bank->orientation = dp_malloc(bank->dim, 2 * sizeof *bank->orientation);
+    bank->orientation = dp_malloc(bank->dim_in, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
     if (!bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
-    if (pool) {
-        dp_status status = read_pool(bank, at, err);
-        if (status)
-            return status;
-    }
-    memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->dim * sizeof *bank->orientation);
+    dp_status status = read_tables(bank, at, err);
+    if (status)
+        return status;
+    memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->dim_in * sizeof *bank->orientation);
     memcpy(bank->polarities, at[POLARITIES]->data, n);
     memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
     bool good =
-        dp_all_finite(bank->orientation, 2 * bank->dim) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+        dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
     for (size_t i = 0; i < places && good && bank->scales; i++)
         good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;
     for (size_t i = 0; i < places && good; i++)
@@ -577,7 +613,9 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
         good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p])
                && pose_from_numbers(numbers, &bank->poses[p]);
     }
-    good = good && (!pool || pool_is_sound(bank));
+    if (good && bank->basis)
+        good = dp_all_finite(bank->mean, bank->dim_in) && dp_all_finite(bank->basis, bank->dim * bank->dim_in);
+    good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));
     return good ? DP_OK : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
 }
 

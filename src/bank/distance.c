@@ -258,6 +258,9 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
     if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
         return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
                        bank->n_pictures);
+    if (settings->metric == DP_METRIC_COSINE && bank->centred)
+        return dp_fail(err, DP_E_MISMATCH, "the bank's features were projected about their mean: angles between them mean nothing, so "
+                                           "there is no cosine distance; '--metric cosine' belongs to fit, before --pca");
     if (settings->knn == 0)
         return dp_fail(err, DP_E_ARGUMENT, "0 nearest neighbours asked for; at least 1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);

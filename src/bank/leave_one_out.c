@@ -69,6 +69,9 @@ dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view,
 {
     size_t cells = dp_bank_cells(bank), chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES,
            count;
+    if (!dp_bank_has_pictures(bank))
+        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps centres of k-means and no picture's own features: its pictures cannot be "
+                       "scored anew", bank->path ? bank->path : "", bank->path ? ": " : "");
     if (bank->recipe.layout == DP_LAYOUT_POOL)
         return pool_scores(bank, view, isa, pool, run, scores, err);
     dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE, .isa = isa};

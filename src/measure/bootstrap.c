@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
-#include "measure/random.h"
+#include "base/random.h"
 #include "measure/steps.h"
 
 #include <math.h>

@@ -15,7 +15,7 @@
 #include "bank/score.h"
 #include "dinopatch.h"
 #include "map/postprocess.h"
-#include "measure/random.h"
+#include "base/random.h"
 #include "measure/steps.h"
 
 #include <math.h>

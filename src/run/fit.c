@@ -7,13 +7,16 @@
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "embed/session.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
+#include "run/compress.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@ struct fit {
     void *user;
 
     dp_workbench bench;
+    dp_recipe asked; /* layers and canvas settled */
     dp_bank *bank;
     float *orientations; /* [n_paths, dim] each picture's own, as it was found */
     float *running;      /* [dim] sum of the orientations, each with its sign */
@@ -289,6 +293,29 @@ static dp_status plan_memory(const dp_bank_spec *spec, const dp_run *run, dp_err
     return DP_OK;
 }
 
+static bool needs_shrinking(const dp_recipe *recipe)
+{
+    return recipe->pca > 0 || recipe->kmeans;
+}
+
+/* Scores and threshold; where the recipe asks for it, of the smaller bank that takes the bank's place. */
+static dp_status calibrate(struct fit *fit, dp_error *err)
+{
+    dp_isa isa = dp_session_isa(fit->session);
+    dp_pool *pool = dp_session_pool(fit->session);
+    if (!needs_shrinking(&fit->asked))
+        return dp_bank_leave_one_out(fit->bank, isa, pool, fit->run, NULL, err);
+    const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .seed = fit->asked.seed,
+                                .storage = fit->asked.storage};
+    dp_bank *smaller = NULL;
+    dp_status status = dp_bank_shrink(fit->bank, &how, isa, pool, fit->run, &smaller, NULL, err);
+    if (!status) {
+        dp_bank_close(&fit->bank);
+        fit->bank = smaller;
+    }
+    return status;
+}
+
 static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 {
     dp_model_info model;
@@ -312,6 +339,12 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .model_sha256 = model.sha256,
         .model_stand_in = model.stand_in,
     };
+    fit->asked = recipe;
+    if (needs_shrinking(&recipe)) { /* collected as the network gives them, made smaller once they are all there */
+        recipe.pca = 0;
+        recipe.kmeans = 0;
+        recipe.storage = DP_STORAGE_F32;
+    }
     status = plan_memory(&spec, fit->run, err);
     if (!status)
         status = dp_bank_new(&spec, &fit->bank, err);
@@ -333,6 +366,32 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     return DP_OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* recipe->shots of the paths: the first by name, or those that the seed draws (Fisher and Yates), by name again.  NULL: no memory. */
+static const char **choose_shots(const dp_recipe *recipe, const char *const *paths, size_t n)
+{
+    const char **sorted = dp_malloc(n, sizeof *sorted);
+    if (!sorted)
+        return NULL;
+    memcpy(sorted, paths, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_name);
+    if (!recipe->seed)
+        return sorted;
+    dp_random random = dp_random_at(recipe->seed, 0);
+    for (size_t i = 0; i < recipe->shots; i++) {
+        size_t j = i + (size_t)dp_random_below(&random, n - i);
+        const char *keep = sorted[i];
+        sorted[i] = sorted[j];
+        sorted[j] = keep;
+    }
+    qsort(sorted, recipe->shots, sizeof *sorted, by_name);
+    return sorted;
+}
+
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
@@ -343,6 +402,13 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     dp_status status = dp_post_refuse(&recipe->post, err);
     if (status)
         return status;
+    const char **chosen = NULL;
+    if (recipe->shots && recipe->shots < n_paths) {
+        if (!(chosen = choose_shots(recipe, paths, n_paths)))
+            return dp_fail_memory(err, "the pictures", n_paths * sizeof *chosen);
+        paths = chosen;
+        n_paths = recipe->shots;
+    }
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
                       .user = user};
     status = prepare(&fit, recipe, err);
@@ -355,7 +421,7 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     if (!status)
         status = dp_bank_finish(fit.bank, err);
     if (!status)
-        status = dp_bank_leave_one_out(fit.bank, dp_session_isa(session), dp_session_pool(session), fit.run, NULL, err);
+        status = calibrate(&fit, err);
     if (!status) {
         *bank = fit.bank;
         fit.bank = NULL;
@@ -372,5 +438,6 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     dp_memory_free(fit.cells_as_found);
     dp_memory_free(fit.signs);
     dp_memory_free(fit.sources);
+    dp_memory_free(chosen);
     return status;
 }

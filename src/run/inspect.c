@@ -2,6 +2,7 @@
 #include "align/warp.h"
 #include "bank/bank.h"
 #include "bank/distance.h"
+#include "bank/pca.h"
 #include "bank/score.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,7 +21,14 @@ struct inspection {
     const dp_bank *bank;
     dp_view view;
     dp_workbench bench;
+    float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
+
+static void inspection_close(struct inspection *job)
+{
+    dp_memory_free(job->projected);
+    dp_workbench_close(&job->bench);
+}
 
 static dp_status check_match(const dp_session *session, const dp_bank *bank, const dp_model_info *model, dp_error *err)
 {
@@ -46,6 +54,11 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     *job = (struct inspection){.session = session, .bank = bank, .view = *view};
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);
+    if (!status && bank->basis
+        && !(job->projected = dp_malloc(job->bench.rows * job->bench.cols, bank->dim * sizeof *job->projected))) {
+        inspection_close(job);
+        status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
+    }
     return status;
 }
 
@@ -90,7 +103,11 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     dp_workbench *bench = &job->bench;
     const dp_search search = {.metric = job->view.metric, .window = job->view.window, .knn = job->view.knn,
                               .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session), .rows = bench->rows, .cols = bench->cols};
-    dp_status status = dp_distance_map(bank, bench->tokens, prepared->cells, &search, dp_session_pool(job->session), bench->nearest,
+    const float *features;
+    dp_status status = dp_bank_project(bank, bench->tokens, bench->rows * bench->cols, dp_session_pool(job->session), job->projected,
+                                       &features, err);
+    if (!status)
+        status = dp_distance_map(bank, features, prepared->cells, &search, dp_session_pool(job->session), bench->nearest,
                                        result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
@@ -173,7 +190,7 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
         status = inspect_prepared(&job, &prepared, result, err);
     dp_memory_free(prepared.rgb);
     dp_memory_free(prepared.cells);
-    dp_workbench_close(&job.bench);
+    inspection_close(&job);
     return status;
 }
 
@@ -209,7 +226,7 @@ dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, con
             status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, n_paths);
     }
     dp_prefetch_close(&prefetch);
-    dp_workbench_close(&job.bench);
+    inspection_close(&job);
     return status;
 }
 

@@ -578,7 +578,7 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"mirror\":false,\"metric\":\"l2\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"shots\":0,\"seed\":0,\"mirror\":false,\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");

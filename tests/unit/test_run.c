@@ -315,6 +315,73 @@ static void a_threshold_for_another_score(void **state)
     dp_session_close(&session);
 }
 
+/* A bank made small at fit is the bank made small afterwards; a new picture is scored as one of the bank's own is. */
+static void small_banks_inspect_too(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    dp_bank *whole = fit(session, &recipe), *later = NULL;
+    recipe.pca = 0.99;
+    recipe.storage = DP_STORAGE_F16;
+    dp_bank *small = fit(session, &recipe);
+    dp_compression how = {.pca = 0.99, .storage = DP_STORAGE_F16};
+    assert_ok(dp_bank_compress(whole, &how, NULL, &later, NULL, err));
+    const char *a = keep(temporary_path("a.bank")), *b = keep(temporary_path("b.bank"));
+    assert_ok(dp_bank_save(small, a, err));
+    assert_ok(dp_bank_save(later, b, err));
+    for (size_t p = 0; p < N_GOOD; p++)
+        assert_true(dp_bank_picture_score(small, p) == dp_bank_picture_score(later, p));
+    dp_picture *good = NULL, *bad = draw_nail(152, 121, 25, 1, 78);
+    assert_ok(dp_picture_load(good_paths[2], 0, &good, err));
+    dp_result *known = inspect(session, small, good), *found = inspect(session, small, bad), *full = inspect(session, whole, bad);
+    assert_true(known->score < 0.05 * full->score); /* it is in the bank, but for the rounding to halves */
+    assert_int_equal(found->label, DP_LABEL_ANOMALOUS);
+    assert_float_equal(found->score / full->score, 1, 0.15); /* less what lies outside the subspace of eight pictures */
+    dp_result_free(&known);
+    dp_result_free(&found);
+    dp_result_free(&full);
+    dp_picture_free(&good);
+    dp_picture_free(&bad);
+    free((void *)(uintptr_t)a);
+    free((void *)(uintptr_t)b);
+    dp_bank_close(&later);
+    dp_bank_close(&small);
+    dp_bank_close(&whole);
+    dp_session_close(&session);
+}
+
+static void few_shots(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    const char *backwards[N_GOOD];
+    for (size_t i = 0; i < N_GOOD; i++)
+        backwards[i] = good_paths[N_GOOD - 1 - i];
+    size_t n_different = 0;
+    for (size_t seed = 0; seed < 4; seed++) {
+        recipe.shots = 3;
+        recipe.seed = seed;
+        dp_bank *bank = NULL, *again = NULL;
+        dp_bank_info info;
+        assert_ok(dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &bank, NULL, err));
+        assert_ok(dp_bank_fit(session, &recipe, backwards, N_GOOD, NULL, NULL, &again, NULL, err));
+        dp_bank_get_info(bank, &info);
+        assert_int_equal(info.n_pictures, 3);
+        for (size_t p = 0; p < 3; p++) {
+            assert_string_equal(dp_bank_picture_name(bank, p), dp_bank_picture_name(again, p)); /* the order given does not matter */
+            if (!seed)
+                assert_string_equal(dp_bank_picture_name(bank, p), good_paths[p]);
+            n_different += strcmp(dp_bank_picture_name(bank, p), good_paths[p]) != 0;
+        }
+        dp_bank_close(&bank);
+        dp_bank_close(&again);
+    }
+    assert_true(n_different > 0);
+    dp_session_close(&session);
+}
+
 /* A pool holds the same rows as a grid that is searched everywhere: the same scores, the same nearest pictures. */
 static void a_pool_is_a_grid_searched_everywhere(void **state)
 {
@@ -501,7 +568,7 @@ int main(void)
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
-        cmocka_unit_test(flat_pictures), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
 }

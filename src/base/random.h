@@ -1,6 +1,6 @@
 /* random.h - numbers that depend on a seed and a place in the sequence alone, on every machine and for any thread. */
-#ifndef DP_MEASURE_RANDOM_H
-#define DP_MEASURE_RANDOM_H
+#ifndef DP_BASE_RANDOM_H
+#define DP_BASE_RANDOM_H
 
 #include <stdint.h>
 

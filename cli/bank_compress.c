@@ -1,0 +1,94 @@
+/* dinopatch bank compress - a smaller bank, and what that costs. */
+#include "bank_verbs.h"
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_report(const char *in, const char *out, const dp_bank *before, const dp_bank *after, const dp_compression_report *r)
+{
+    dp_bank_info a, b;
+    dp_bank_get_info(before, &a);
+    dp_bank_get_info(after, &b);
+    printf("%s -> %s\n", in, out);
+    printf("  rows        %zu -> %zu%s\n", a.n_rows, b.n_rows, a.recipe.layout == DP_LAYOUT_POOL ? "" : " at each place");
+    printf("  features    %zu in %s -> %zu in %s", a.dim, cli_storage_names[a.recipe.storage], b.dim,
+           cli_storage_names[b.recipe.storage]);
+    if (a.dim != b.dim)
+        printf(" (%.2f %% of the variance)", 100 * r->kept_variance);
+    printf("\n  size        %.1f MB -> %.1f MB (%.1f times smaller)\n", (double)r->bytes_before / 1e6, (double)r->bytes_after / 1e6,
+           (double)r->bytes_before / (double)r->bytes_after);
+    if (!isnan(r->search_before_s))
+        printf("  search      %.1f ms -> %.1f ms a picture\n", 1e3 * r->search_before_s, 1e3 * r->search_after_s);
+    if (!r->calibrated) {
+        printf("  threshold   %.6g, as it was: the bank holds no picture's own features to score anew\n", r->threshold_after);
+        return;
+    }
+    printf("  threshold   %.6g -> %.6g\n", r->threshold_before, r->threshold_after);
+    if (!isnan(r->mean_change))
+        printf("  leave one out  scores change by %+.2f %% on average, %+.2f %% at most", 100 * r->mean_change, 100 * r->max_change);
+    if (!isnan(r->rank_correlation))
+        printf("; rank correlation %.4f", r->rank_correlation);
+    if (!isnan(r->mean_change))
+        printf("\n");
+}
+
+int cli_bank_compress(int argc, char **argv)
+{
+    char *out = NULL, *storage = NULL;
+    double pca = NAN;
+    int kmeans = -1, code;
+    gint64 seed = 0;
+    cli_run run;
+    const GOptionEntry entries[] = {
+        {"pca", 0, 0, G_OPTION_ARG_DOUBLE, &pca, "project on principal components: a share of the variance (0.99), or a number", "P"},
+        {"kmeans", 0, 0, G_OPTION_ARG_INT, &kmeans, "keep K centres of the features of each place", "K"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means", "S"},
+        {"storage", 0, 0, G_OPTION_ARG_STRING, &storage, "in what the bank keeps its features", "f32|f16|int8"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
+        G_OPTION_ENTRY_NULL};
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "compress [--pca P] [--kmeans K] [--storage S] BANK --out OUT",
+                   "Makes a bank smaller and says what that does to its scores.", NULL, &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one bank at a time");
+    if (!out)
+        return cli_usage("--out is missing");
+    if (isnan(pca) && kmeans == -1 && !storage)
+        return cli_usage("--pca, --kmeans or --storage?");
+    if (!isnan(pca) && !cli_pca_is_good(pca))
+        return cli_usage("--pca %g: a share between 0 and 1, or a whole number", pca);
+    if (kmeans != -1 && (kmeans < 1 || kmeans > 1000000))
+        return cli_usage("--kmeans %d: from 1 to 1000000", kmeans);
+    if (seed < 0 || seed > UINT32_MAX)
+        return cli_usage("--seed %" G_GINT64_FORMAT ": from 0 to %u", seed, UINT32_MAX);
+    int type = storage ? cli_choice(storage, cli_storage_names) : 0;
+    if (type < 0)
+        return cli_usage("--storage %s: one of f32, f16, int8", storage);
+    dp_bank *bank = NULL, *smaller = NULL;
+    dp_compression how;
+    dp_compression_report report;
+    dp_error err;
+    dp_status status = dp_bank_open(argv[1], &bank, &err);
+    if (status)
+        return cli_failed(&err);
+    dp_compression_init(bank, &how);
+    how.pca = isnan(pca) ? 0 : pca;
+    how.kmeans = kmeans == -1 ? 0 : (size_t)kmeans;
+    how.seed = (size_t)seed;
+    how.storage = storage ? (dp_storage)type : how.storage;
+    cli_progress_begin("compress", run.quiet);
+    status = dp_bank_compress(bank, &how, &run.run, &smaller, &report, &err);
+    if (!status)
+        status = dp_bank_save(smaller, out, &err);
+    cli_progress_end();
+    if (status)
+        code = cli_failed(&err);
+    else
+        print_report(argv[1], out, bank, smaller, &report);
+    dp_bank_close(&bank);
+    dp_bank_close(&smaller);
+    return status ? code : EXIT_DONE;
+}

@@ -1,0 +1,9 @@
+/* bank_verbs.h - the commands below `dinopatch bank`; argv[0] is the verb. */
+#ifndef DP_CLI_BANK_VERBS_H
+#define DP_CLI_BANK_VERBS_H
+
+#include "cli.h"
+
+int cli_bank_compress(int argc, char **argv);
+
+#endif
