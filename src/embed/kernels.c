@@ -23,7 +23,8 @@ bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa)
 {
 #if defined(__x86_64__)
     if (isa >= DP_ISA_AVX512_VNNI) {
-        dp_int8_kernels_avx512vnni(kernels);
+        dp_int8_linear_avx512vnni(kernels);
+        dp_int8_attention_avx512vnni(kernels);
         return true;
     }
 #endif

@@ -26,8 +26,9 @@ typedef struct dp_vit_kernels {
      * x [rows, ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim a multiple of 64. */
     void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
                       size_t ld_y);
-    /* y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)); x [rows, n], y [rows, ld_y] of which n columns are used. */
-    void (*gelu)(const float *x, size_t rows, size_t n, float *y, size_t ld_y);
+    /* y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)); x [rows, ld_x], y [rows, ld_y] of which n columns
+     * are used. */
+    void (*gelu)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
     /* y[i, j] = silu(u[i, j]) * u[i, hidden + j]; u [rows, 2 * hidden], y [rows, hidden]. */
     void (*swiglu)(const float *u, size_t rows, size_t hidden, float *y);
     /* One head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :], where q already carries log2(e) / sqrt(64), so that the
@@ -45,7 +46,7 @@ void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
 
 void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
                         size_t ld_y);
-void dp_gelu_f32_c(const float *x, size_t rows, size_t n, float *y, size_t ld_y);
+void dp_gelu_f32_c(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
 void dp_swiglu_f32_c(const float *u, size_t rows, size_t hidden, float *y);
 void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
                         size_t ld_out, float *scratch);

@@ -58,18 +58,17 @@ static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t r
     dnnl_dims_t dims = {(dnnl_dim_t)l->k, (dnnl_dim_t)l->group};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_matmul_desc_t desc;
-    const int bytes = l->backing == DP_BACKING_INT8;
-    dnnl_status_t s = matrix(&x, rows, l->k, l->k, 1, bytes ? dnnl_u8 : dnnl_f32);
+    dnnl_status_t s = matrix(&x, rows, l->k, l->k, 1, dnnl_f32);
     if (!s)
-        s = matrix(&y, rows, l->group, l->group, 1, bytes ? dnnl_s32 : dnnl_f32);
+        s = matrix(&y, rows, l->group, l->group, 1, dnnl_f32);
     if (!s)
         s = matrix(&b, 1, l->group, l->group, 1, dnnl_f32);
     if (!s && packed)
         w = *packed;
     else if (!s)
-        s = dnnl_memory_desc_init_by_tag(&w, 2, dims, bytes ? dnnl_s8 : dnnl_f32, dnnl_format_tag_any);
+        s = dnnl_memory_desc_init_by_tag(&w, 2, dims, dnnl_f32, dnnl_format_tag_any);
     if (!s)
-        s = dnnl_matmul_desc_init(&desc, &x, &w, bytes ? NULL : &b, &y);
+        s = dnnl_matmul_desc_init(&desc, &x, &w, &b, &y);
     if (!s)
         s = dnnl_primitive_attr_create(&attr);
     if (!s)
@@ -83,12 +82,11 @@ static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t r
 /* --------------------------------------------------------------------------------------------------------- weights */
 
 static dnnl_status_t pack_group(dp_linear *l, dnnl_engine_t engine, dnnl_stream_t stream, dnnl_primitive_t reorder,
-                                const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, const void *weights, size_t group)
+                                const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, const float *weights, size_t group)
 {
-    const size_t size = l->backing == DP_BACKING_INT8 ? sizeof(int8_t) : sizeof(float);
     dnnl_memory_t source = NULL;
     dnnl_memory_desc_t bias;
-    dnnl_status_t s = dnnl_memory_create(&source, from, engine, (char *)(uintptr_t)weights + group * l->group * l->k * size);
+    dnnl_status_t s = dnnl_memory_create(&source, from, engine, (float *)(uintptr_t)weights + group * l->group * l->k);
     if (!s)
         s = dnnl_memory_create(&l->weights[group], to, engine, DNNL_MEMORY_ALLOCATE);
     if (!s) {
@@ -105,7 +103,7 @@ static dnnl_status_t pack_group(dp_linear *l, dnnl_engine_t engine, dnnl_stream_
     return s;
 }
 
-static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const void *weights)
+static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const float *weights)
 {
     dnnl_primitive_desc_t pd = NULL, reorder_pd = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -116,7 +114,7 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const void 
     if (!s)
         s = (to = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) ? dnnl_success : dnnl_unimplemented;
     if (!s)
-        s = matrix(&from, l->k, l->group, 1, l->k, l->backing == DP_BACKING_INT8 ? dnnl_s8 : dnnl_f32);
+        s = matrix(&from, l->k, l->group, 1, l->k, dnnl_f32);
     if (!s)
         s = dnnl_reorder_primitive_desc_create(&reorder_pd, &from, engine, to, engine, NULL);
     if (!s)
@@ -132,41 +130,20 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const void 
     return s;
 }
 
-/* Symmetric, one scale for each row: w = scale * byte, |byte| <= 127.  NULL when memory is short; scale and sum are the
- * layer's then too. */
-static int8_t *quantise_rows(dp_linear *l, const float *weights)
-{
-    int8_t *bytes = dp_malloc(l->n * l->k, 1);
-    l->scale = dp_malloc(l->n, sizeof *l->scale);
-    l->sum = dp_malloc(l->n, sizeof *l->sum);
-    if (!bytes || !l->scale || !l->sum) {
-        dp_memory_free(bytes);
-        return NULL;
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        const float *row = weights + i * l->k;
-        float largest = 0;
-        for (size_t j = 0; j < l->k; j++)
-            largest = fmaxf(largest, fabsf(row[j]));
-        float scale = largest > 0 ? largest / 127 : 1;
-        int32_t sum = 0;
-        for (size_t j = 0; j < l->k; j++) {
-            int32_t value = (int32_t)lrintf(row[j] / scale);
-            bytes[i * l->k + j] = (int8_t)value;
-            sum += value;
-        }
-        l->scale[i] = scale;
-        l->sum[i] = scale * (float)sum;
-    }
-    return bytes;
-}
-
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, const float *weights,
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input, const float *weights,
                          const float *bias, dp_linear *linear, dp_error *err)
 {
     dp_linear l = {.k = k, .n = n, .group = group_columns(n), .backing = backing};
-    int8_t *bytes = NULL;
     l.n_groups = n / l.group;
+    if (backing == DP_BACKING_INT8) {
+        dp_status status = dp_int8_pack(n, k, input, weights, bias, &l.bytes, err);
+        if (status)
+            return status;
+        l.group = group_columns(l.bytes.n_panels * DP_INT8_PANEL);
+        l.n_groups = l.bytes.n_panels * DP_INT8_PANEL / l.group;
+        *linear = l;
+        return DP_OK;
+    }
     l.bias = dp_malloc(n, sizeof *l.bias);
     if (!l.bias)
         goto no_memory;
@@ -179,10 +156,9 @@ dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, siz
     } else {
         l.weights = dp_calloc(l.n_groups, sizeof(dnnl_memory_t));
         l.bias_memory = dp_calloc(l.n_groups, sizeof(dnnl_memory_t));
-        if (!l.weights || !l.bias_memory || (backing == DP_BACKING_INT8 && !(bytes = quantise_rows(&l, weights))))
+        if (!l.weights || !l.bias_memory)
             goto no_memory;
-        dnnl_status_t status = pack_onednn(&l, engine, bytes ? (const void *)bytes : weights);
-        dp_memory_free(bytes);
+        dnnl_status_t status = pack_onednn(&l, engine, weights);
         if (status) {
             dp_linear_free(&l);
             return dnnl_fault(err, status, "packed weights");
@@ -206,8 +182,7 @@ void dp_linear_free(dp_linear *l)
     dp_memory_free(l->weights);
     dp_memory_free(l->bias_memory);
     dp_memory_free(l->plain);
-    dp_memory_free(l->scale);
-    dp_memory_free(l->sum);
+    dp_int8_matrix_free(&l->bytes);
     dp_memory_free(l->bias);
     *l = (dp_linear){0};
 }
@@ -215,7 +190,7 @@ void dp_linear_free(dp_linear *l)
 size_t dp_linear_bytes(const dp_linear *l)
 {
     if (l->backing == DP_BACKING_INT8)
-        return l->n * (l->k + 3 * sizeof(float));
+        return dp_int8_matrix_bytes(&l->bytes);
     return (l->n * l->k + l->n) * sizeof(float);
 }
 
@@ -251,7 +226,7 @@ dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, siz
     if (!plan)
         return dp_fail_memory(err, "a matrix product", sizeof *plan);
     *plan = (dp_linear_plan){.n_workers = workers, .like = *linear, .engine = engine};
-    if (linear->backing != DP_BACKING_PLAIN) {
+    if (linear->backing == DP_BACKING_ONEDNN) {
         plan->streams = dp_calloc(workers, sizeof(dnnl_stream_t));
         if (!plan->streams) {
             dp_linear_plan_close(&plan);
@@ -349,7 +324,7 @@ static dnnl_status_t shape_make(const dp_linear_plan *plan, size_t rows, shape *
 
 dp_status dp_linear_plan_rows(dp_linear_plan *plan, size_t rows, dp_error *err)
 {
-    if (plan->like.backing == DP_BACKING_PLAIN)
+    if (plan->like.backing != DP_BACKING_ONEDNN)
         return DP_OK;
     for (size_t i = 0; i < plan->n_shapes; i++) {
         if (plan->shapes[i].rows == rows) {
@@ -392,7 +367,7 @@ static void run_plain(const dp_linear *l, size_t group, size_t rows, const float
     }
 }
 
-void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_t rows, const void *x, void *y,
+void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_t rows, const float *x, float *y,
                    size_t worker)
 {
     if (l->backing == DP_BACKING_PLAIN) {
@@ -401,13 +376,13 @@ void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_
     }
     const shape *s = find_shape(plan, rows);
     operands *o = &s->workers[worker];
-    dnnl_memory_set_data_handle(o->x, (void *)(uintptr_t)x);
+    dnnl_memory_set_data_handle(o->x, (float *)(uintptr_t)x);
     dnnl_memory_set_data_handle(o->y, y);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
                               {DNNL_ARG_WEIGHTS, l->weights[group]},
                               {DNNL_ARG_DST, o->y},
                               {DNNL_ARG_SCRATCHPAD, o->scratchpad},
                               {DNNL_ARG_BIAS, l->bias_memory[group]}};
-    if (dnnl_primitive_execute(s->primitive, plan->streams[worker], l->backing == DP_BACKING_INT8 ? 4 : 5, args) || dnnl_stream_wait(plan->streams[worker]))
+    if (dnnl_primitive_execute(s->primitive, plan->streams[worker], 5, args) || dnnl_stream_wait(plan->streams[worker]))
         atomic_store(&plan->failed, true);
 }

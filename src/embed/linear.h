@@ -9,6 +9,7 @@
 #define DP_EMBED_LINEAR_H
 
 #include "dinopatch.h"
+#include "embed/int8.h"
 
 #include <oneapi/dnnl/dnnl.h>
 #include <stdbool.h>
@@ -20,23 +21,23 @@
 typedef enum dp_backing {
     DP_BACKING_PLAIN = 0, /* float, rows as they are */
     DP_BACKING_ONEDNN,    /* float, packed */
-    DP_BACKING_INT8,      /* 8-bit, packed: see int8.h */
+    DP_BACKING_INT8,      /* 8-bit, packed: int8.h, and not run by a plan */
     DP_BACKINGS
 } dp_backing;
 
 typedef struct dp_linear {
-    size_t k, n, group, n_groups; /* group: columns of a task, n = group * n_groups */
+    size_t k, n, group, n_groups; /* group: columns of a task, n = group * n_groups; INT8: the last group may be narrower */
     dp_backing backing;
     float *bias;                  /* [n] */
     float *plain;                 /* [n, k], reference only */
-    float *scale;                 /* [n] of the weights' rows, INT8 only */
-    float *sum;                   /* [n] of the weights' rows as stored, INT8 only */
+    dp_int8_matrix bytes;         /* INT8 only */
     dnnl_memory_t *weights;       /* [n_groups] packed, oneDNN only */
     dnnl_memory_t *bias_memory;   /* [n_groups] views of bias */
 } dp_linear;
 
-/* Packs weights [n, k] and bias [n]; both are copied.  engine: used by DP_BACKING_ONEDNN and must outlive the layer. */
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, const float *weights,
+/* Packs weights [n, k] and bias [n]; both are copied.  engine: used by DP_BACKING_ONEDNN and must outlive the layer.  input: what
+ * the layer will be fed, for DP_BACKING_INT8. */
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input, const float *weights,
                          const float *bias, dp_linear *linear, dp_error *err);
 void dp_linear_free(dp_linear *linear);
 /* Bytes of packed weights and bias. */
@@ -52,9 +53,8 @@ void dp_linear_plan_close(dp_linear_plan **plan);
 /* Makes sure that tiles of this many rows can be run; allocates only for a row count not met before.  Call it where
  * OpenMP is told to use one thread (inside a dp_pool run): oneDNN fixes its blocking by that. */
 dp_status dp_linear_plan_rows(dp_linear_plan *plan, size_t rows, dp_error *err);
-/* One task: columns [group * linear->group, ...) of a tile.  x [rows, k], y [rows, linear->group].  INT8: x holds bytes, y
- * int32 sums without bias (int8.h says what is left to do). */
-void dp_linear_run(dp_linear_plan *plan, const dp_linear *linear, size_t group, size_t rows, const void *x, void *y,
+/* One task: columns [group * linear->group, ...) of a tile.  x [rows, k], y [rows, linear->group]. */
+void dp_linear_run(dp_linear_plan *plan, const dp_linear *linear, size_t group, size_t rows, const float *x, float *y,
                    size_t worker);
 /* Whether a task of this plan could not be run. */
 bool dp_linear_plan_failed(const dp_linear_plan *plan);

@@ -183,9 +183,9 @@ static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor
     return status;
 }
 
-static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_linear *linear, dp_error *err)
+static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_int8_input input, dp_linear *linear, dp_error *err)
 {
-    dp_status status = dp_linear_pack(backing, p->engine, k, n, p->matrix, p->bias, linear, err);
+    dp_status status = dp_linear_pack(backing, p->engine, k, n, input, p->matrix, p->bias, linear, err);
     p->bytes += status ? 0 : dp_linear_bytes(linear);
     return status;
 }
@@ -211,7 +211,7 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     if (!status)
         status = scale_rows(p, dim, dim, NULL, Q_SCALE, NULL, err);
     if (!status)
-        status = pack(p, p->backing, dim, 3 * dim, &w->qkv, err);
+        status = pack(p, p->backing, dim, 3 * dim, DP_INT8_SIGNED, &w->qkv, err);
 
     float *room = p->bias + dim; /* the bias in use ends before it */
     if (!status)
@@ -219,18 +219,18 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     if (!status && c->layer_scale)
         status = scale_rows(p, dim, dim, role[DP_B_SCALE1], 0, room, err);
     if (!status)
-        status = pack(p, p->backing, dim, dim, &w->proj, err);
+        status = pack(p, p->backing, dim, dim, DP_INT8_SIGNED, &w->proj, err);
 
     if (!status)
         status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], 0, dim, err);
     if (!status)
-        status = pack(p, p->backing, dim, inner, &w->in, err);
+        status = pack(p, p->backing, dim, inner, DP_INT8_SIGNED, &w->in, err);
 
     if (!status)
         status = read_rows(p, role[DP_B_OUT_W], role[DP_B_OUT_B], 0, c->hidden, err);
     if (!status && c->layer_scale)
         status = scale_rows(p, dim, c->hidden, role[DP_B_SCALE2], 0, room, err);
-    return status ? status : pack(p, p->backing, c->hidden, dim, &w->out, err);
+    return status ? status : pack(p, p->backing, c->hidden, dim, c->swiglu ? DP_INT8_SIGNED : DP_INT8_GELU, &w->out, err);
 }
 
 /* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
@@ -271,7 +271,7 @@ static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights 
     if (!status)
         status = read_rows(&p, c->role[DP_G_PATCH_W], c->role[DP_G_PATCH_B], 0, patch, err);
     if (!status)
-        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, &w->patch, err);
+        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, DP_INT8_SIGNED, &w->patch, err);
     for (size_t i = 0; i < c->depth && !status; i++)
         status = pack_block(&p, i, &w->blocks[i], w->norms + i * 4 * dim, err);
     w->bytes = p.bytes;

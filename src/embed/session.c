@@ -14,7 +14,7 @@
  *     q k v  [heads, n, 64]  each head in one piece, so that attention reads K and V straight through
  *     h      [n, inner]      patches (before the first block), then the MLP's hidden layer; inner = hidden, 2 hidden (SwiGLU)
  *     gated  [n, hidden]     SwiGLU only: what goes into the MLP's second layer
- *     a8     [n, max(dim, hidden)]  bytes of the activations that go into the next product, int8 only
+ *     a8     [n, max(dim, hidden)]  bytes of the activations that go into the next product, with their scales, int8 only
  *     k8 v8  [heads, n4, 64] bytes of K and V, with their scales (int8.h), int8 only
  *     position [grid, dim]   interpolated for the last grid met
  *     scratch [workers, ...] one piece for each worker */
@@ -59,7 +59,8 @@ struct dp_session {
     size_t room_n; /* tokens there is room for */
     float *x, *y, *q, *k, *v, *h, *gated;
     uint8_t *a8;       /* int8 only: what follows */
-    float *a8_scale, *a8_offset;
+    float *a8_scale;
+    dp_int8_input a8_input;
     dp_int8_head *prepared;
     int8_t *k8, *v8;
     float *k8_scale, *v8_scale;
@@ -106,7 +107,7 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     status = dp_pool_open(s->run.threads, &s->pool, err);
     if (status)
         goto fail;
-    s->bytes = precision == DP_INT8 && c->hidden % 8 == 0 && dp_int8_kernels_init(&s->int8, s->isa);
+    s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
     if (precision == DP_INT8 && !s->bytes && s->run.log)
         s->run.log(s->run.user, DP_LOG_WARNING, "int8 was asked for, but this machine has no VNNI: computing in fp32");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
@@ -140,10 +141,10 @@ fail:
 static void release_workspace(dp_session *s)
 {
     void *const buffers[] = {s->x,  s->y,        s->q,        s->k,  s->v,  s->h,        s->gated,    s->position,
-                             s->a8, s->a8_scale, s->prepared, s->k8, s->v8, s->k8_scale, s->v8_scale, s->k8_start, s->a8_offset};
+                             s->a8, s->a8_scale, s->prepared, s->k8, s->v8, s->k8_scale, s->v8_scale, s->k8_start};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         dp_memory_free(buffers[i]);
-    s->x = s->y = s->q = s->k = s->v = s->h = s->gated = s->position = s->a8_scale = s->a8_offset = s->k8_scale = s->v8_scale = NULL;
+    s->x = s->y = s->q = s->k = s->v = s->h = s->gated = s->position = s->a8_scale = s->k8_scale = s->v8_scale = NULL;
     s->a8 = NULL;
     s->prepared = NULL;
     s->k8 = s->v8 = NULL;
@@ -259,8 +260,8 @@ static void gather_patches(void *context, size_t index, size_t worker)
 
 /* One task of a layer: the worker's tile, [rows, group], and where it belongs. */
 typedef struct product {
-    const float *tile;
-    size_t begin, rows, column, columns;
+    const float *tile; /* [rows, ld] */
+    size_t ld, begin, rows, column, columns;
 } product;
 
 static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_tiles *tiles, const float *x, size_t index,
@@ -269,15 +270,13 @@ static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_ti
     float *tile = s->scratch + worker * s->scratch_floats;
     size_t group, begin, rows;
     split(tiles, index, &group, &begin, &rows);
-    if (l->backing == DP_BACKING_INT8) {
-        size_t column = group * l->group;
-        dp_linear_run(s->plans[plan], l, group, rows, s->a8 + begin * l->k, tile, worker);
-        s->int8.dequantise(tile, rows, l->group, s->a8_scale + begin, s->a8_offset + begin, l->scale + column, l->sum + column,
-                           l->bias + column);
-    } else {
+    const size_t column = group * l->group, columns = l->n - column < l->group ? l->n - column : l->group;
+    if (l->backing == DP_BACKING_INT8)
+        s->int8.product(&l->bytes, column / DP_INT8_PANEL, l->group / DP_INT8_PANEL, s->a8 + begin * l->bytes.n_groups * DP_INT8_GROUP,
+                        s->a8_scale + begin * l->bytes.n_groups, rows, tile, l->group);
+    else
         dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
-    }
-    return (product){tile, begin, rows, group * l->group, l->group};
+    return (product){tile, l->group, begin, rows, column, columns};
 }
 
 /* s->from [., ld_from] to bytes in a8, for the product that follows. */
@@ -286,8 +285,9 @@ static void quantise_task(void *context, size_t index, size_t worker)
     dp_session *s = context;
     (void)worker;
     size_t begin = index * ROWS_AT_ONCE, rows = s->n - begin < ROWS_AT_ONCE ? s->n - begin : ROWS_AT_ONCE;
-    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8 + begin * s->ld_from, s->a8_scale + begin,
-                     s->a8_offset + begin);
+    size_t groups = (s->ld_from + DP_INT8_GROUP - 1) / DP_INT8_GROUP;
+    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8_input, s->a8 + begin * groups * DP_INT8_GROUP,
+                     s->a8_scale + begin * groups);
 }
 
 static void prepare_head_task(void *context, size_t index, size_t worker)
@@ -303,7 +303,7 @@ static void add_residual(dp_session *s, const product *p, size_t first)
 {
     const float *from = p->tile;
     float *to = s->x + (first + p->begin) * s->dim + p->column;
-    for (size_t i = 0; i < p->rows; i++, from += p->columns, to += s->dim)
+    for (size_t i = 0; i < p->rows; i++, from += p->ld, to += s->dim)
         for (size_t j = 0; j < p->columns; j++)
             to[j] += from[j];
 }
@@ -333,7 +333,7 @@ static void qkv_task(void *context, size_t index, size_t worker)
         float *part = at < s->dim ? s->q : at < 2 * s->dim ? s->k : s->v;
         float *to = part + (head * s->n + p.begin) * HEAD;
         for (size_t i = 0; i < p.rows; i++)
-            memcpy(to + i * HEAD, p.tile + i * p.columns + column, HEAD * sizeof *to);
+            memcpy(to + i * HEAD, p.tile + i * p.ld + column, HEAD * sizeof *to);
     }
 }
 
@@ -369,11 +369,11 @@ static void in_task(void *context, size_t index, size_t worker)
     product p = multiply(s, PLAN_IN, &s->block->in, &s->tiles, s->y, index, worker);
     float *to = s->h + p.begin * s->inner + p.column;
     if (!s->gated) {
-        s->kernels.gelu(p.tile, p.rows, p.columns, to, s->inner);
+        s->kernels.gelu(p.tile, p.ld, p.rows, p.columns, to, s->inner);
         return;
     }
     for (size_t i = 0; i < p.rows; i++)
-        memcpy(to + i * s->inner, p.tile + i * p.columns, p.columns * sizeof *to);
+        memcpy(to + i * s->inner, p.tile + i * p.ld, p.columns * sizeof *to);
 }
 
 static void swiglu_task(void *context, size_t index, size_t worker)
@@ -414,9 +414,9 @@ static void *reserve(struct room *room, size_t a, size_t b, size_t element)
 static void reserve_int8(dp_session *s, struct room *room, size_t n)
 {
     size_t n4 = (n + 3) / 4 * 4;
-    s->a8 = reserve(room, n, s->hidden > s->dim ? s->hidden : s->dim, 1);
-    s->a8_scale = reserve(room, n, 1, sizeof(float));
-    s->a8_offset = reserve(room, n, 1, sizeof(float));
+    size_t groups = ((s->hidden > s->dim ? s->hidden : s->dim) + DP_INT8_GROUP - 1) / DP_INT8_GROUP;
+    s->a8 = reserve(room, n, groups, DP_INT8_GROUP);
+    s->a8_scale = reserve(room, n, groups, sizeof(float));
     s->prepared = reserve(room, s->heads, 1, sizeof *s->prepared);
     s->k8 = reserve(room, n4, s->dim, 1);
     s->v8 = reserve(room, n4, s->dim, 1);
@@ -536,12 +536,13 @@ static void embed_patches(dp_session *s)
 }
 
 /* What goes into the next product, as bytes where the session computes in int8. */
-static void quantise(dp_session *s, dp_stage stage, const float *from, size_t columns)
+static void quantise(dp_session *s, dp_stage stage, const float *from, size_t columns, dp_int8_input input)
 {
     if (!s->bytes)
         return;
     s->from = from;
     s->ld_from = columns;
+    s->a8_input = input;
     run_stage(s, stage, (s->n + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, quantise_task);
 }
 
@@ -549,19 +550,19 @@ static void run_block(dp_session *s, size_t index)
 {
     const dp_block_weights *b = s->block = &s->weights->blocks[index];
     normalise(s, b->norm1_weight, b->norm1_bias, s->x, s->n, s->y, s->dim);
-    quantise(s, DP_STAGE_NORM, s->y, s->dim);
+    quantise(s, DP_STAGE_NORM, s->y, s->dim, DP_INT8_SIGNED);
     run_stage(s, DP_STAGE_QKV, s->tiles.count * b->qkv.n_groups, qkv_task);
     if (s->bytes)
         run_stage(s, DP_STAGE_ATTENTION, s->heads, prepare_head_task);
     run_stage(s, DP_STAGE_ATTENTION, query_blocks(s) * s->heads, attention_task);
-    quantise(s, DP_STAGE_PROJ, s->y, s->dim);
+    quantise(s, DP_STAGE_PROJ, s->y, s->dim, DP_INT8_SIGNED);
     run_stage(s, DP_STAGE_PROJ, s->tiles.count * b->proj.n_groups, proj_task);
     normalise(s, b->norm2_weight, b->norm2_bias, s->x, s->n, s->y, s->dim);
-    quantise(s, DP_STAGE_NORM, s->y, s->dim);
+    quantise(s, DP_STAGE_NORM, s->y, s->dim, DP_INT8_SIGNED);
     run_stage(s, DP_STAGE_MLP_IN, s->tiles.count * b->in.n_groups, in_task);
     if (s->gated)
         run_stage(s, DP_STAGE_MLP_IN, s->tiles.count, swiglu_task);
-    quantise(s, DP_STAGE_MLP_OUT, s->gated ? s->gated : s->h, s->hidden);
+    quantise(s, DP_STAGE_MLP_OUT, s->gated ? s->gated : s->h, s->hidden, b->out.bytes.input);
     run_stage(s, DP_STAGE_MLP_OUT, s->tiles.count * b->out.n_groups, out_task);
     if (s->watch)
         s->watch(s->watch_user, (int)index, s->x, s->n, s->dim);

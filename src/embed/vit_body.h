@@ -184,9 +184,9 @@ static inline vf gelu_vector(vf t)
     return vsub(positive, vmul(size, h));
 }
 
-static void ISA(dp_gelu_f32)(const float *x, size_t rows, size_t n, float *y, size_t ld_y)
+static void ISA(dp_gelu_f32)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y)
 {
-    for (size_t i = 0; i < rows; i++, x += n, y += ld_y) {
+    for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         size_t j = 0;
         for (; j + VL <= n; j += VL)
             vstore(y + j, gelu_vector(vload(x + j)));

@@ -19,9 +19,9 @@ void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, co
     }
 }
 
-void dp_gelu_f32_c(const float *x, size_t rows, size_t n, float *y, size_t ld_y)
+void dp_gelu_f32_c(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y)
 {
-    for (size_t i = 0; i < rows; i++, x += n, y += ld_y)
+    for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y)
         for (size_t j = 0; j < n; j++)
             y[j] = (float)((double)x[j] / 2 * (1 + erf((double)x[j] * 0.70710678118654752)));
 }

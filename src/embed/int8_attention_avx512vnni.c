@@ -1,7 +1,7 @@
-/* int8_avx512vnni.c - the 8-bit kernels for AVX-512 with VNNI.
+/* int8_attention_avx512vnni.c - 8-bit attention for AVX-512 with VNNI.
  * vpdpbusd: 64 multiply-adds, latency 4 or 5, one a cycle or two (one on Zen 4).
  *
- * Attention is laid out as in vit_body.h: S^T = K Q^T and O^T = V^T P^T, queries along the vector, 48 at a time.
+ * It is laid out as in vit_body.h: S^T = K Q^T and O^T = V^T P^T, queries along the vector, 48 at a time.
  *
  * Scratch, in bytes:  qt [16][48][4] u8    Q^T, four channels side by side
  *                     st [128][48] f32     scores of one block of keys
@@ -40,47 +40,6 @@ static inline __m512 exp2_short(__m512 x)
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.932609677314758e-1f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.999280571937561e-1f));
     return _mm512_scalef_ps(p, n);
-}
-
-static inline __mmask16 lanes(size_t left)
-{
-    return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
-}
-
-static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t n, uint8_t *q, float *scale, float *offset)
-{
-    for (size_t i = 0; i < rows; i++, x += n, q += n) {
-        __m512 low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
-        for (size_t j = 0; j < n; j += 16) {
-            __m512 value = _mm512_maskz_loadu_ps(lanes(n - j), x + j);
-            low = _mm512_min_ps(low, value);
-            high = _mm512_max_ps(high, value);
-        }
-        offset[i] = _mm512_reduce_min_ps(low);
-        float range = _mm512_reduce_max_ps(high) - offset[i];
-        scale[i] = range > 0 ? range / 255 : 1;
-        __m512 by = _mm512_set1_ps(1 / scale[i]), from = _mm512_set1_ps(offset[i]);
-        for (size_t j = 0; j < n; j += 16) {
-            __m512 value = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes(n - j), x + j), from), by);
-            _mm512_mask_cvtusepi32_storeu_epi8(q + j, lanes(n - j), _mm512_cvtps_epi32(value));
-        }
-    }
-}
-
-static void dp_dequantise_i8_avx512vnni(void *tile, size_t rows, size_t n, const float *row_scale, const float *row_offset,
-                                        const float *column_scale, const float *column_sum, const float *bias)
-{
-    float *y = tile;
-    for (size_t i = 0; i < rows; i++, y += n) {
-        __m512 by = _mm512_set1_ps(row_scale[i]), from = _mm512_set1_ps(row_offset[i]);
-        for (size_t j = 0; j < n; j += 16) {
-            __mmask16 in = lanes(n - j);
-            __m512 base = _mm512_fmadd_ps(from, _mm512_maskz_loadu_ps(in, column_sum + j), _mm512_maskz_loadu_ps(in, bias + j));
-            __m512 factor = _mm512_mul_ps(by, _mm512_maskz_loadu_ps(in, column_scale + j));
-            __m512 sum = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(in, y + j));
-            _mm512_mask_storeu_ps(y + j, in, _mm512_fmadd_ps(sum, factor, base));
-        }
-    }
 }
 
 /* Four vectors of small whole numbers to one of bytes, the four of a lane side by side. */
@@ -297,8 +256,8 @@ static void dp_attention_i8_avx512vnni(const float *q, const dp_int8_head *head,
                      scratch);
 }
 
-void dp_int8_kernels_avx512vnni(dp_int8_kernels *kernels)
+void dp_int8_attention_avx512vnni(dp_int8_kernels *kernels)
 {
-    *kernels = (dp_int8_kernels){dp_quantise_i8_avx512vnni, dp_dequantise_i8_avx512vnni, dp_prepare_head_i8_avx512vnni,
-                                 dp_attention_i8_avx512vnni};
+    kernels->prepare_head = dp_prepare_head_i8_avx512vnni;
+    kernels->attention = dp_attention_i8_avx512vnni;
 }
