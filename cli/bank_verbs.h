@@ -4,6 +4,9 @@
 
 #include "cli.h"
 
+int cli_bank_add(int argc, char **argv);
+int cli_bank_remove(int argc, char **argv);
+int cli_bank_merge(int argc, char **argv);
 int cli_bank_compress(int argc, char **argv);
 
 #endif

@@ -1,4 +1,4 @@
-/* dinopatch bank - what is in a bank, and whether it is whole. */
+/* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
 #include "bank_verbs.h"
 
 #include <math.h>
@@ -77,29 +77,94 @@ static void print_info(const char *path, const dp_bank_info *info)
            info->model_sha256);
 }
 
+#define OUTLIER 3.5
+
+/* n of the pictures, those first that are least like the others.  False: complained. */
+static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, bool json, int *code)
+{
+    size_t *pictures = g_new(size_t, n_pictures);
+    double *z = g_new(double, n_pictures);
+    dp_error err;
+    bool good = dp_bank_suspects(bank, pictures, z, &err) == DP_OK;
+    if (!good)
+        *code = cli_failed(&err);
+    json_t *list = json ? json_array() : NULL;
+    for (size_t i = 0; good && i < n && i < n_pictures; i++) {
+        const char *name = dp_bank_picture_name(bank, pictures[i]);
+        double score = dp_bank_picture_score(bank, pictures[i]);
+        if (json)
+            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(score),
+                                                  "robust_z", cli_json_real(z[i])));
+        else if (isnan(score))
+            printf("  %3zu         -         -  %s\n", i + 1, name);
+        else
+            printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], name, z[i] > OUTLIER ? "  <- look at it" : "");
+    }
+    if (json && good && !cli_json_print(list)) {
+        good = false;
+        *code = EXIT_JOB_FAILED;
+    }
+    g_free(pictures);
+    g_free(z);
+    return good;
+}
+
+/* "--suspects" may stand alone: then it means ten.  argv copied to words; a number behind it goes along. */
+static int number_of_suspects(int argc, char **argv, char **words)
+{
+    static char alone[] = "--suspects", ten[] = "10";
+    int n = 0;
+    for (int i = 0; i < argc; i++) {
+        words[n++] = argv[i];
+        if (strcmp(argv[i], alone) != 0)
+            continue;
+        bool number = i + 1 < argc && argv[i + 1][0] && strspn(argv[i + 1], "-0123456789") == strlen(argv[i + 1]);
+        words[n++] = number ? argv[++i] : ten;
+    }
+    return n;
+}
+
 static int bank_info(int argc, char **argv)
 {
     gboolean json = FALSE;
-    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
+    int suspects = -1;
+    const GOptionEntry entries[] = {{"suspects", 0, 0, G_OPTION_ARG_INT, &suspects,
+                                     "the N pictures (10) least like the others: bad ones among the good", "N"},
+                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
                                     G_OPTION_ENTRY_NULL};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "info BANK", "Prints what a bank holds.", NULL, &code))
-        return code;
-    if (argc != 2)
-        return cli_usage("one bank at a time");
+    char **words = g_new0(char *, 2 * (gsize)argc + 1), **left = words;
+    int n_words = number_of_suspects(argc, argv, words);
+    bool parsed = cli_parse(&n_words, &left, entries, NULL, "info [--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code);
+    const char *path = parsed && n_words == 2 ? left[1] : NULL;
     dp_bank *bank = NULL;
     dp_error err;
-    if (dp_bank_open(argv[1], &bank, &err))
-        return cli_failed(&err);
+    if (!parsed)
+        goto done;
+    if (!path || suspects < -1) {
+        code = path ? cli_usage("--suspects %d: how many?", suspects) : cli_usage("one bank at a time");
+        goto done;
+    }
+    if (dp_bank_open(path, &bank, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     bool good = true;
-    if (json)
+    code = EXIT_JOB_FAILED;
+    if (suspects >= 0)
+        good = print_suspects(bank, info.n_pictures, (size_t)suspects, json, &code);
+    else if (json)
         good = cli_json_print(json_info(bank, &info));
     else
-        print_info(argv[1], &info);
+        print_info(path, &info);
+    if (good)
+        code = EXIT_DONE;
+done:
     dp_bank_close(&bank);
-    return good ? EXIT_DONE : EXIT_JOB_FAILED;
+    g_free(words);
+    return code;
 }
 
 static int bank_verify(int argc, char **argv)
@@ -127,17 +192,22 @@ int cmd_bank(int argc, char **argv)
     static const struct {
         const char *name;
         command_fn run;
-    } verbs[] = {{"info", bank_info}, {"verify", bank_verify}, {"compress", cli_bank_compress}};
+    } verbs[] = {{"info", bank_info},         {"verify", bank_verify},    {"compress", cli_bank_compress},
+                 {"add", cli_bank_add},       {"remove", cli_bank_remove}, {"merge", cli_bank_merge}};
     if (argc < 2)
-        return cli_usage("info, verify or compress?");
+        return cli_usage("info, verify, compress, add, remove or merge?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name))
             return verbs[i].run(argc - 1, argv + 1);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        puts("Usage:\n  dinopatch bank info [--json] BANK    what a bank holds\n"
-             "  dinopatch bank verify BANK           reads every byte and checks it\n"
-             "  dinopatch bank compress BANK --out OUT   makes a bank smaller: --pca, --kmeans, --storage");
+        puts("Usage:\n"
+             "  dinopatch bank info [--json] [--suspects [N]] BANK   what a bank holds, and which pictures may be bad\n"
+             "  dinopatch bank verify BANK                           reads every byte and checks it\n"
+             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --storage\n"
+             "  dinopatch bank add --bank B PICTURES                 adds pictures of good parts\n"
+             "  dinopatch bank remove --bank B NAME...               takes pictures out\n"
+             "  dinopatch bank merge A B --out OUT                   makes one bank of two");
         return EXIT_DONE;
     }
-    return cli_usage("'%s' is no command of bank: info, verify or compress", argv[1]);
+    return cli_usage("'%s' is no command of bank: info, verify, compress, add, remove, merge", argv[1]);
 }

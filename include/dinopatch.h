@@ -474,6 +474,25 @@ typedef struct dp_compression_report {
 DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_bank **compressed,
                                   dp_compression_report *report, dp_error *err);
 
+/* Banks that live on.  Each of these makes a new bank, whose scores and threshold are found anew; the old ones stay as they are, and
+ * no picture that is in them is embedded again.  Saved over the old file, the path holds the old bank or the new one, never a part.
+ * Banks whose rows are centres of k-means take no part: their pictures' features are gone (DP_E_MISMATCH). */
+
+/* With further pictures, by the bank's own recipe: each is aligned, turned by the bank's reference of the polarity, projected and
+ * stored as those before.  A picture that cannot be read or aligned, or whose name is in the bank already, is reported to on_picture,
+ * counted in *n_failed (may be NULL) and left out; none left is an error.
+ * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
+                             dp_picture_fn on_picture, void *user, dp_bank **larger, size_t *n_failed, dp_error *err);
+/* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
+ * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run, dp_bank **smaller,
+                                dp_error *err);
+/* The pictures of a, then those of b.  Both must have the same recipe and checkpoint, and the same projection.  Where the two
+ * settled the polarity the other way round, b's grids are mirrored (--polarity mirror) or the merge is refused (rotate).
+ * Errors: DP_E_MISMATCH (what differs is named), DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *run, dp_bank **merged, dp_error *err);
+
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
 DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
@@ -485,6 +504,10 @@ DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
 DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture); /* NULL where there is no such picture */
+/* The pictures in the order in which their leave-one-out scores speak against them, the highest first: pictures [n_pictures], and how far
+ * each lies from the rest: robust_z [n_pictures], (score - median) / (1.4826 MAD), from about 3.5 on an outlier.  A bad part among the
+ * good ones stands on top; two that are bad in the same way hide each other, for each is the other's nearest.  Errors: DP_E_MEMORY. */
+DP_API dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double *robust_z, dp_error *err);
 /* Reads every byte: DP_E_CORRUPT where the checksum does not hold, DP_E_NUMERIC where a feature is not finite. */
 DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
 

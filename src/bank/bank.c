@@ -276,6 +276,12 @@ static size_t first_of(const dp_bank *bank, size_t picture)
     return low;
 }
 
+void dp_bank_pool_range(const dp_bank *bank, size_t picture, size_t *first, size_t *n)
+{
+    *first = first_of(bank, picture);
+    *n = first_of(bank, picture + 1) - *first;
+}
+
 static void get_from_pool(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid)
 {
     size_t rows, cols, dim = bank->dim;
@@ -285,7 +291,9 @@ static void get_from_pool(const dp_bank *bank, size_t picture, size_t augmentati
         memset(features, 0, cells * dim * sizeof *features);
     if (valid)
         memset(valid, 0, cells);
-    for (size_t row = first_of(bank, picture); row < bank->n_rows && (size_t)bank->row_picture[row] == picture; row++) {
+    size_t first, n;
+    dp_bank_pool_range(bank, picture, &first, &n);
+    for (size_t row = first; row < first + n; row++) {
         size_t cell = (size_t)bank->row_cell[row];
         if (cell / cells != augmentation)
             continue;

@@ -105,6 +105,8 @@ dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, c
                            size_t rows, size_t cols, dp_error *err);
 /* Size of a picture's grid. */
 void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, size_t *cols);
+/* Rows of a picture in a finished pool. */
+void dp_bank_pool_range(const dp_bank *bank, size_t picture, size_t *first, size_t *n);
 /* The reverse of putting, of any finished bank whose rows are those of its pictures: features [rows, cols, dim] and valid
  * [rows, cols] with the picture's grid; either may be NULL. */
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid);

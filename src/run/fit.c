@@ -12,6 +12,7 @@
 #include "polarity/orientation.h"
 #include "run/canvas.h"
 #include "run/compress.h"
+#include "run/fit.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct fit {
 
     dp_workbench bench;
     dp_recipe asked; /* layers and canvas settled */
+    const dp_bank *known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
     dp_bank *bank;
     float *orientations; /* [n_paths, dim] each picture's own, as it was found */
     float *running;      /* [dim] sum of the orientations, each with its sign */
@@ -157,6 +159,34 @@ static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *ref
     return status;
 }
 
+/* A further picture of a bank that is there. */
+static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *err)
+{
+    int polarity;
+    size_t picture;
+    for (size_t p = 0; p < fit->known->n_pictures + fit->bank->n_pictures; p++) {
+        const char *name = p < fit->known->n_pictures ? fit->known->names[p] : fit->bank->names[p - fit->known->n_pictures];
+        if (!strcmp(name, prepared->path)) {
+            dp_error why;
+            dp_fail(&why, DP_E_PICTURE, "%s: is in the bank already", prepared->path);
+            return leave_out(fit, prepared, &why);
+        }
+    }
+    dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
+    if (status == DP_E_NUMERIC)
+        return leave_out(fit, prepared, err);
+    if (!status)
+        status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
+    if (!status)
+        status = put(fit, prepared, picture, polarity, err);
+    if (status)
+        return status;
+    if (fit->bench.recipe.polarity != DP_POLARITY_NONE)
+        fit->bank->polarities[picture] = (int8_t)polarity;
+    tell(fit, prepared->index, &prepared->pose, NULL);
+    return DP_OK;
+}
+
 static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
@@ -169,6 +199,8 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
                 prepared->path, dp_align_status_name(prepared->pose.status));
         return leave_out(fit, prepared, &why);
     }
+    if (fit->known)
+        return learn_more(fit, prepared, err);
     int sign = 1;
     float *own = fit->orientations + fit->bank->n_pictures * bench->dim;
     dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
@@ -366,6 +398,20 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     return DP_OK;
 }
 
+static void fit_close(struct fit *fit)
+{
+    dp_bank_close(&fit->bank);
+    dp_workbench_close(&fit->bench);
+    dp_memory_free(fit->orientations);
+    dp_memory_free(fit->running);
+    dp_memory_free(fit->bias);
+    dp_memory_free(fit->pair);
+    dp_memory_free(fit->as_found);
+    dp_memory_free(fit->cells_as_found);
+    dp_memory_free(fit->signs);
+    dp_memory_free(fit->sources);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -428,16 +474,28 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         if (n_failed)
             *n_failed = fit.n_failed;
     }
-    dp_bank_close(&fit.bank);
-    dp_workbench_close(&fit.bench);
-    dp_memory_free(fit.orientations);
-    dp_memory_free(fit.running);
-    dp_memory_free(fit.bias);
-    dp_memory_free(fit.pair);
-    dp_memory_free(fit.as_found);
-    dp_memory_free(fit.cells_as_found);
-    dp_memory_free(fit.signs);
-    dp_memory_free(fit.sources);
+    fit_close(&fit);
     dp_memory_free(chosen);
+    return status;
+}
+
+dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
+                      void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+{
+    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
+                      .user = user, .known = known};
+    dp_status status = prepare(&fit, &known->recipe, err);
+    if (!status)
+        status = learn_all(&fit, err);
+    if (!status && !fit.bank->n_pictures)
+        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be added", n_paths);
+    if (!status)
+        status = dp_bank_finish(fit.bank, err);
+    if (!status) {
+        *bank = fit.bank;
+        fit.bank = NULL;
+    }
+    *n_failed = fit.n_failed;
+    fit_close(&fit);
     return status;
 }

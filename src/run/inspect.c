@@ -30,11 +30,13 @@ static void inspection_close(struct inspection *job)
     dp_workbench_close(&job->bench);
 }
 
-static dp_status check_match(const dp_session *session, const dp_bank *bank, const dp_model_info *model, dp_error *err)
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err)
 {
-    if (strcmp(model->sha256, bank->model_sha256) != 0)
+    dp_model_info model;
+    dp_model_get_info(dp_session_model(session), &model);
+    if (strcmp(model.sha256, bank->model_sha256) != 0)
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: SHA-256 %s, this one has %s", bank->model_sha256,
-                       model->sha256);
+                       model.sha256);
     if (dp_session_precision(session) != bank->recipe.precision)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
                        bank->recipe.precision == DP_INT8 ? "int8" : "fp32", dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
@@ -50,7 +52,7 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
         return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
     dp_status status = dp_post_refuse(&view->post, err);
     if (!status)
-        status = check_match(session, bank, &model, err);
+        status = dp_session_fits_bank(session, bank, err);
     *job = (struct inspection){.session = session, .bank = bank, .view = *view};
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);

@@ -351,6 +351,63 @@ static void small_banks_inspect_too(void **state)
     dp_session_close(&session);
 }
 
+/* Pictures added later lie in the bank as if they had been there from the start. */
+static void pictures_are_added(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    for (int way = 0; way < 4; way++) {
+        dp_recipe recipe = small_recipe();
+        recipe.polarity = way % 2 ? DP_POLARITY_MIRROR : DP_POLARITY_ROTATE;
+        recipe.mirror = way == 1 || way == 2;
+        recipe.layout = way == 2 ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
+        recipe.storage = way == 3 ? DP_STORAGE_I8 : DP_STORAGE_F32;
+        dp_bank *all = fit(session, &recipe), *some = NULL, *larger = NULL;
+        size_t n_failed = 0;
+        assert_ok(dp_bank_fit(session, &recipe, good_paths, 5, NULL, NULL, &some, NULL, err));
+        /* One is there already, one does not exist. */
+        const char *more[] = {good_paths[5], good_paths[2], good_paths[6], "/no/such/picture.png", good_paths[7]};
+        assert_ok(dp_bank_add(session, some, more, 5, NULL, NULL, &larger, &n_failed, err));
+        assert_int_equal(n_failed, 2);
+        const char *a = keep(temporary_path("all.bank")), *b = keep(temporary_path("larger.bank"));
+        dp_bank *back = NULL;
+        assert_ok(dp_bank_save(all, a, err));
+        assert_ok(dp_bank_save(larger, b, err));
+        assert_ok(dp_bank_open(b, &back, err));
+        assert_ok(dp_bank_verify(back, err));
+        dp_bank_info info;
+        dp_bank_get_info(larger, &info);
+        assert_int_equal(info.n_pictures, N_GOOD);
+        for (size_t p = 0; p < N_GOOD; p++) {
+            assert_string_equal(dp_bank_picture_name(larger, p), good_paths[p]);
+            assert_true(dp_bank_picture_score(larger, p) == dp_bank_picture_score(all, p));
+        }
+        dp_bank *none = NULL;
+        assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_add(session, all, more, 1, NULL, NULL, &none, NULL, err));
+        free((void *)(uintptr_t)a);
+        free((void *)(uintptr_t)b);
+        dp_bank_close(&back);
+        dp_bank_close(&all);
+        dp_bank_close(&some);
+        dp_bank_close(&larger);
+    }
+    /* To a projected bank: along its own directions. */
+    dp_recipe recipe = small_recipe();
+    recipe.pca = 20;
+    dp_bank *some = NULL, *larger = NULL;
+    assert_ok(dp_bank_fit(session, &recipe, good_paths, 5, NULL, NULL, &some, NULL, err));
+    assert_ok(dp_bank_add(session, some, good_paths + 5, 3, NULL, NULL, &larger, NULL, err));
+    dp_picture *picture = NULL;
+    assert_ok(dp_picture_load(good_paths[6], 0, &picture, err));
+    dp_result *result = inspect(session, larger, picture);
+    assert_true(result->score < 1e-3);
+    dp_result_free(&result);
+    dp_picture_free(&picture);
+    dp_bank_close(&some);
+    dp_bank_close(&larger);
+    dp_session_close(&session);
+}
+
 static void few_shots(void **state)
 {
     (void)state;
@@ -433,6 +490,7 @@ static void things_that_do_not_belong_together(void **state)
     dp_result *result = NULL;
     assert_fails(DP_E_MISMATCH, "another checkpoint", dp_session_inspect(foreign, bank, &view, picture, &result, err));
     assert_null(result);
+    assert_fails(DP_E_MISMATCH, "another checkpoint", dp_bank_add(foreign, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     dp_view filtered = view;
     filtered.post.gaussian = 1;
     assert_fails(DP_E_UNSUPPORTED, "no post-processing", dp_session_inspect(session, bank, &filtered, picture, &result, err));
@@ -568,7 +626,7 @@ int main(void)
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
-        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
 }

@@ -1,0 +1,199 @@
+/* dinopatch bank add, remove, merge - banks that live on. */
+#include "bank_verbs.h"
+#include "models.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_result(const char *path, const dp_bank *before, const dp_bank *after)
+{
+    dp_bank_info a, b;
+    dp_bank_get_info(before, &a);
+    dp_bank_get_info(after, &b);
+    printf("%s: %zu good pictures (%zu before)\n", path, b.n_pictures, a.n_pictures);
+    if (isnan(b.threshold))
+        printf("no threshold: it takes at least two pictures to leave one out\n");
+    else if (isnan(a.threshold))
+        printf("threshold %.6g\n", b.threshold);
+    else
+        printf("threshold %.6g (%.6g before)\n", b.threshold, a.threshold);
+}
+
+static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    if (message)
+        cli_complain("%s", message);
+}
+
+int cli_bank_add(int argc, char **argv)
+{
+    char *path = NULL, *model_name = NULL, *out = NULL;
+    cli_run run;
+    int code;
+    const GOptionEntry entries[] = {
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+        G_OPTION_ENTRY_NULL};
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "add --bank B PICTURES_OR_FOLDERS...",
+                   "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (!path)
+        return cli_usage("--bank is missing");
+    if (argc < 2)
+        return cli_usage("no pictures of good parts given");
+    size_t n_failed = 0, n_unread = 0;
+    dp_bank *bank = NULL, *larger = NULL;
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_bank_info info;
+    dp_error err;
+    GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
+    code = EXIT_JOB_FAILED;
+    if (!inputs->len) {
+        cli_complain("no pictures to add");
+        goto done;
+    }
+    if (dp_bank_open(path, &bank, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    dp_bank_get_info(bank, &info);
+    if (!cli_model_open_for_bank(model_name, &info, &model, &code))
+        goto done;
+    cli_progress_begin("add", run.quiet);
+    if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
+        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &larger, &n_unread, &err)
+        || dp_bank_save(larger, out ? out : path, &err)) {
+        cli_progress_end();
+        code = cli_failed(&err);
+        goto done;
+    }
+    cli_progress_end();
+    print_result(out ? out : path, bank, larger);
+    code = n_failed + n_unread ? EXIT_SOME_FAILED : EXIT_DONE;
+done:
+    g_ptr_array_unref(inputs);
+    dp_bank_close(&larger);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    return code;
+}
+
+/* Indices of the pictures of that name; where there is none, of the one file name that is the same.  False: complained. */
+static bool find_pictures(const dp_bank *bank, size_t n, const char *name, GArray *found)
+{
+    guint before = found->len;
+    for (size_t p = 0; p < n; p++)
+        if (!strcmp(dp_bank_picture_name(bank, p), name))
+            g_array_append_val(found, p);
+    if (found->len > before)
+        return true;
+    size_t last = 0;
+    guint same = 0;
+    for (size_t p = 0; p < n; p++) {
+        const char *slash = strrchr(dp_bank_picture_name(bank, p), '/');
+        if (slash && !strcmp(slash + 1, name)) {
+            same++;
+            last = p;
+        }
+    }
+    if (same == 1)
+        g_array_append_val(found, last);
+    else if (same)
+        cli_complain("%s: %u pictures of the bank are called that: name it with its folder", name, same);
+    else
+        cli_complain("%s: is not in the bank", name);
+    return same == 1;
+}
+
+int cli_bank_remove(int argc, char **argv)
+{
+    char *path = NULL, *out = NULL;
+    cli_run run;
+    int code;
+    const GOptionEntry entries[] = {{"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank", "B"},
+                                    {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+                                    G_OPTION_ENTRY_NULL};
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "remove --bank B NAME...",
+                   "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (!path)
+        return cli_usage("--bank is missing");
+    if (argc < 2)
+        return cli_usage("no picture is named");
+    dp_bank *bank = NULL, *smaller = NULL;
+    dp_bank_info info;
+    dp_error err;
+    if (dp_bank_open(path, &bank, &err))
+        return cli_failed(&err);
+    dp_bank_get_info(bank, &info);
+    GArray *found = g_array_new(FALSE, FALSE, sizeof(size_t));
+    bool all = true;
+    for (int i = 1; i < argc; i++)
+        all = find_pictures(bank, info.n_pictures, argv[i], found) && all;
+    code = EXIT_JOB_FAILED;
+    if (all) { /* a name that is not there stops it all: nobody wants half of a removal */
+        cli_progress_begin("remove", run.quiet);
+        dp_status status = dp_bank_remove(bank, (const size_t *)(const void *)found->data, found->len, &run.run, &smaller, &err);
+        if (!status)
+            status = dp_bank_save(smaller, out ? out : path, &err);
+        cli_progress_end();
+        if (status) {
+            code = cli_failed(&err);
+        } else {
+            print_result(out ? out : path, bank, smaller);
+            code = EXIT_DONE;
+        }
+    }
+    g_array_free(found, TRUE);
+    dp_bank_close(&smaller);
+    dp_bank_close(&bank);
+    return code;
+}
+
+int cli_bank_merge(int argc, char **argv)
+{
+    char *out = NULL;
+    cli_run run;
+    int code;
+    const GOptionEntry entries[] = {{"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
+                                    G_OPTION_ENTRY_NULL};
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "merge A B --out OUT",
+                   "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (argc != 3)
+        return cli_usage("two banks, no more and no less");
+    if (!out)
+        return cli_usage("--out is missing");
+    dp_bank *a = NULL, *b = NULL, *merged = NULL;
+    dp_error err;
+    dp_status status = dp_bank_open(argv[1], &a, &err);
+    if (!status)
+        status = dp_bank_open(argv[2], &b, &err);
+    if (!status) {
+        cli_progress_begin("merge", run.quiet);
+        status = dp_bank_merge(a, b, &run.run, &merged, &err);
+        if (!status)
+            status = dp_bank_save(merged, out, &err);
+        cli_progress_end();
+    }
+    code = status ? cli_failed(&err) : EXIT_DONE;
+    if (!status) {
+        dp_bank_info x, y, z;
+        dp_bank_get_info(a, &x);
+        dp_bank_get_info(b, &y);
+        dp_bank_get_info(merged, &z);
+        printf("%s: %zu good pictures (%zu and %zu)\nthreshold %.6g (%.6g and %.6g)\n", out, z.n_pictures, x.n_pictures, y.n_pictures,
+               z.threshold, x.threshold, y.threshold);
+    }
+    dp_bank_close(&merged);
+    dp_bank_close(&a);
+    dp_bank_close(&b);
+    return code;
+}

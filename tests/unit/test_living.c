@@ -1,0 +1,241 @@
+/* Banks that live on: pictures taken out, banks made one, suspects; and a crash in the middle of it. */
+#include "bank_fixture.h"
+
+#include "bank/gather.h"
+#include "polarity/orientation.h"
+
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void calibrate(dp_bank *bank)
+{
+    assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+}
+
+static void compare(const dp_bank *a, const dp_bank *b)
+{
+    size_t places = dp_bank_cells(a) * a->n_rows;
+    assert_true(a->n_pictures == b->n_pictures && a->n_rows == b->n_rows && a->dim == b->dim);
+    assert_memory_equal(a->features, b->features, places * a->dim * dp_storage_bytes(a->storage));
+    assert_memory_equal(a->norms, b->norms, places * sizeof(float));
+    assert_memory_equal(a->valid, b->valid, places);
+    if (a->scales)
+        assert_memory_equal(a->scales, b->scales, places * sizeof(float));
+    if (a->row_picture)
+        assert_memory_equal(a->row_picture, b->row_picture, places * sizeof(int32_t));
+    if (a->row_cell)
+        assert_memory_equal(a->row_cell, b->row_cell, places * sizeof(int32_t));
+    if (a->grids)
+        assert_memory_equal(a->grids, b->grids, a->n_pictures * 2 * sizeof(int32_t));
+    assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
+    assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
+    for (size_t p = 0; p < a->n_pictures; p++) {
+        assert_string_equal(a->names[p], b->names[p]);
+        assert_true(a->poses[p].centre_x_px == b->poses[p].centre_x_px);
+    }
+}
+
+static void removed(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        dp_bank *bank, *expected, *smaller = NULL, *none = NULL;
+        if (way == 3) {
+            bank = random_pool_without(6, 5, 2, 3, SIZE_MAX);
+            expected = random_pool_without(6, 5, 2, 3, 1);
+        } else {
+            bank = random_bank_in((dp_storage)way, 3, 4, 6, 5, 2, 3, SIZE_MAX);
+            expected = random_bank_in((dp_storage)way, 3, 4, 6, 5, 2, 3, 1);
+        }
+        calibrate(bank);
+        calibrate(expected);
+        const size_t second[] = {1, 1}, beyond = 5, all[] = {0, 1, 2, 3, 4};
+        assert_ok(dp_bank_remove(bank, second, 2, NULL, &smaller, err));
+        compare(smaller, expected);
+        assert_ok(dp_bank_verify(smaller, err));
+        assert_fails(DP_E_ARGUMENT, "no picture 5 in a bank of 5", dp_bank_remove(bank, &beyond, 1, NULL, &none, err));
+        assert_fails(DP_E_ARGUMENT, "no picture would be left", dp_bank_remove(bank, all, 5, NULL, &none, err));
+        dp_bank_close(&smaller);
+        dp_bank_close(&bank);
+        dp_bank_close(&expected);
+    }
+}
+
+/* A bank taken apart and put together again. */
+static void merged(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        dp_bank *bank = way ? random_pool_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL, *b = NULL, *c = NULL;
+        const size_t first[] = {0, 1}, rest[] = {2, 3, 4};
+        float reference[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0.1f, 0.2f};
+        dp_bank_set_orientation(bank, reference, reference + 6);
+        calibrate(bank);
+        assert_ok(dp_bank_remove(bank, rest, 3, NULL, &a, err));
+        assert_ok(dp_bank_remove(bank, first, 2, NULL, &b, err));
+        assert_ok(dp_bank_merge(a, b, NULL, &c, err));
+        compare(c, bank);
+        for (size_t d = 0; d < 12; d++)
+            assert_float_equal(c->orientation[d], bank->orientation[d], 1e-6);
+        dp_bank_close(&c);
+        dp_bank_close(&a);
+        dp_bank_close(&b);
+        dp_bank_close(&bank);
+    }
+}
+
+static void ends_the_other_way_round(void **state)
+{
+    (void)state;
+    dp_bank *a = random_bank(3, 4, 6, 3, 2, 3), *b = random_bank(3, 4, 6, 4, 2, 8), *c = NULL;
+    float reference[12] = {0.6f, 0.8f}, opposite[12] = {-0.8f, -0.6f};
+    dp_bank_set_orientation(a, reference, reference + 6);
+    dp_bank_set_orientation(b, opposite, opposite + 6);
+    calibrate(a);
+    calibrate(b);
+    assert_fails(DP_E_MISMATCH, "opposite ends", dp_bank_merge(a, b, NULL, &c, err));
+    a->recipe.polarity = b->recipe.polarity = DP_POLARITY_MIRROR;
+    assert_ok(dp_bank_merge(a, b, NULL, &c, err));
+    float found[12 * 6], expected[12 * 6];
+    uint8_t valid[12], expected_valid[12];
+    for (size_t p = 0; p < 4; p++) {
+        dp_bank_get(c, 3 + p, 1, found, valid);
+        dp_bank_get(b, p, 1, expected, expected_valid);
+        dp_grid_mirror(expected, expected_valid, 3, 4, 6);
+        assert_memory_equal(found, expected, sizeof found);
+        assert_memory_equal(valid, expected_valid, 12);
+        assert_int_equal(c->polarities[3 + p], -b->polarities[p]);
+    }
+    assert_true(c->orientation[0] > 0 && c->orientation[1] > 0);
+    assert_float_equal(dp_norm_f32(c->orientation, 6), 1, 1e-6);
+    dp_bank_close(&c);
+    dp_bank_close(&a);
+    dp_bank_close(&b);
+}
+
+static void banks_that_do_not_go_together(void **state)
+{
+    (void)state;
+    dp_bank *a = random_bank(3, 4, 6, 3, 1, 3), *b = random_bank(3, 4, 6, 3, 1, 4), *c = NULL, *wide = random_bank(3, 4, 7, 3, 1, 4);
+    calibrate(a);
+    calibrate(b);
+    calibrate(wide);
+    b->recipe.knn = 2;
+    assert_fails(DP_E_MISMATCH, "different recipes: \"knn\":1 and \"knn\":2", dp_bank_merge(a, b, NULL, &c, err));
+    b->recipe.knn = 1;
+    b->recipe.shots = 3; /* that is no difference */
+    assert_ok(dp_bank_merge(a, b, NULL, &c, err));
+    dp_bank_close(&c);
+    b->model_sha256[0] = 'f';
+    assert_fails(DP_E_MISMATCH, "different checkpoints: /models/d", dp_bank_merge(a, b, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "SHA-256 0123", dp_bank_merge(a, b, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "3x4 cells of 6 features and 3x4 of 7", dp_bank_merge(a, wide, NULL, &c, err));
+    b->model_sha256[0] = '0';
+    const dp_compression pca = {.pca = 2}, kmeans = {.kmeans = 2};
+    dp_bank *x = NULL, *y = NULL;
+    assert_ok(dp_bank_compress(a, &pca, NULL, &x, NULL, err));
+    assert_ok(dp_bank_compress(b, &pca, NULL, &y, NULL, err));
+    assert_fails(DP_E_MISMATCH, "components of their own", dp_bank_merge(x, y, NULL, &c, err));
+    assert_ok(dp_bank_merge(x, x, NULL, &c, err));
+    dp_bank_close(&c);
+    dp_bank_close(&x);
+    dp_bank_close(&y);
+    assert_ok(dp_bank_compress(a, &kmeans, NULL, &x, NULL, err));
+    const size_t first = 0;
+    assert_fails(DP_E_MISMATCH, "centres of k-means", dp_bank_merge(x, x, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "centres of k-means", dp_bank_remove(x, &first, 1, NULL, &c, err));
+    assert_null(c);
+    dp_bank_close(&x);
+    dp_bank_close(&a);
+    dp_bank_close(&b);
+    dp_bank_close(&wide);
+}
+
+/* The process dies in the middle of writing: the old bank is there, whole. */
+static void a_crash_leaves_the_old_bank(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("living.bank");
+    dp_bank *bank = random_bank(8, 8, 48, 40, 1, 3), *back = NULL; /* half a megabyte */
+    calibrate(bank);
+    assert_ok(dp_bank_save(bank, path, err));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        const size_t first = 0;
+        dp_bank *smaller = NULL, *old = NULL;
+        struct rlimit limit = {200000, 200000}, no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        setrlimit(RLIMIT_FSIZE, &limit); /* the write that passes it kills the process */
+        signal(SIGXFSZ, SIG_DFL);
+        if (dp_bank_open(path, &old, NULL) || dp_bank_remove(old, &first, 1, NULL, &smaller, NULL))
+            _exit(1);
+        dp_bank_save(smaller, path, NULL);
+        _exit(2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_ok(dp_bank_open(path, &back, err));
+    assert_ok(dp_bank_verify(back, err));
+    compare(back, bank);
+    dp_bank_close(&back);
+    dp_bank_close(&bank);
+}
+
+/* One picture unlike the others among them. */
+static void a_bad_one_among_the_good(void **state)
+{
+    (void)state;
+    const size_t cells = 12, dim = 8, n = 15, bad = 6;
+    uint64_t seed = 4;
+    dp_bank *bank = empty_bank(3, 4, dim, n, 1);
+    float *common = random_floats(cells * dim, &seed), features[12 * 8];
+    for (size_t p = 0; p < n; p++) {
+        dp_pose pose = {0};
+        size_t index;
+        char name[16];
+        snprintf(name, sizeof name, "%zu", p);
+        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        for (size_t i = 0; i < cells * dim; i++)
+            features[i] = common[i] + 0.05f * uniform(&seed) + (p == bad && i / dim == 5 ? 0.5f : 0);
+        assert_ok(dp_bank_put(bank, p, 0, features, NULL, err));
+    }
+    assert_ok(dp_bank_finish(bank, err));
+    calibrate(bank);
+    size_t order[15];
+    double z[15];
+    assert_ok(dp_bank_suspects(bank, order, z, err));
+    assert_int_equal(order[0], bad);
+    assert_true(z[0] > 10 && z[1] < 3.5);
+    for (size_t i = 1; i < n; i++)
+        assert_true(bank->loo_scores[order[i - 1]] >= bank->loo_scores[order[i]] && z[i - 1] >= z[i]);
+    /* By the definition, for a few scores. */
+    const double scores[15] = {1, 2, 3, 4, 10, 3, 3, 3, 3, 3, 3, 3, 3, 3, NAN}; /* median 3, MAD 0 */
+    memcpy(bank->loo_scores, scores, sizeof scores);
+    assert_ok(dp_bank_suspects(bank, order, z, err));
+    assert_true(order[0] == 4 && isinf(z[0]) && order[1] == 3 && z[2] == 0 && order[14] == 14 && isnan(z[14]));
+    const double spread[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 25}; /* median 8, MAD 4 */
+    memcpy(bank->loo_scores, spread, sizeof spread);
+    assert_ok(dp_bank_suspects(bank, order, z, err));
+    assert_float_equal(z[0], 17 / (1.4826 * 4), 1e-12);
+    assert_float_equal(z[14], -7 / (1.4826 * 4), 1e-12);
+    dp_memory_free(common);
+    dp_bank_close(&bank);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(removed),
+        cmocka_unit_test(merged),
+        cmocka_unit_test(ends_the_other_way_round),
+        cmocka_unit_test(banks_that_do_not_go_together),
+        cmocka_unit_test(a_crash_leaves_the_old_bank),
+        cmocka_unit_test(a_bad_one_among_the_good),
+    };
+    return cmocka_run_group_tests_name("living", tests, NULL, NULL);
+}
