@@ -28,18 +28,21 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
 
 int cli_bank_add(int argc, char **argv)
 {
-    char *path = NULL, *model_name = NULL, *out = NULL;
+    char *path = NULL, *model_name = NULL, *out = NULL, *max_memory = NULL;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "add --bank B PICTURES_OR_FOLDERS...",
                    "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
+    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
+        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (!path)
         return cli_usage("--bank is missing");
     if (argc < 2)

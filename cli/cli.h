@@ -55,6 +55,8 @@ bool cli_run_resolve(cli_run *options, int *code);
 bool cli_parse_canvas(const char *text, size_t *height, size_t *width);
 /* Parses "0", "3", "global". */
 bool cli_parse_window(const char *text, size_t *window);
+/* Parses "500M", "2.5G".  False where it is no size. */
+bool cli_parse_bytes(const char *text, size_t *bytes);
 /* Index of text in a NULL-ended list of names, -1 where it is not there. */
 int cli_choice(const char *text, const char *const *names);
 extern const char *const cli_polarity_names[], *const cli_metric_names[], *const cli_score_names[],

@@ -52,10 +52,11 @@ static bool can_write_beside(const char *path)
 
 int cmd_fit(int argc, char **argv)
 {
-    char *model_name = NULL, *bank_path = NULL;
+    char *model_name = NULL, *bank_path = NULL, *max_memory = NULL;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
+        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -71,6 +72,8 @@ int cmd_fit(int argc, char **argv)
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
+    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
+        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (!bank_path)
         return cli_usage("--bank is missing");
     if (argc < 2)

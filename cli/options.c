@@ -136,3 +136,20 @@ int cli_choice(const char *text, const char *const *names)
             return i;
     return -1;
 }
+
+bool cli_parse_bytes(const char *text, size_t *bytes)
+{
+    static const struct {
+        const char *unit;
+        double factor;
+    } units[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}};
+    char *end;
+    double number = g_ascii_strtod(text, &end);
+    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
+        if (end == text || strcmp(end, units[i].unit) != 0 || !(number * units[i].factor >= 1 && number * units[i].factor < 1e18))
+            continue;
+        *bytes = (size_t)(number * units[i].factor);
+        return true;
+    }
+    return false;
+}

@@ -93,6 +93,8 @@ typedef struct dp_run {
     size_t threads;             /* 0: one per processor the process may use */
     dp_isa isa;                 /* DP_ISA_AUTO, or a lower level for tests and comparisons */
     size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
+    size_t max_memory_bytes;    /* a bank that would need more is refused before the work begins; 0: what the machine, or the
+                                   control group the process runs in, has free */
     void (*log)(void *user, dp_log_level level, const char *line);
     /* Called after each step of long work with what is done and what there is in all (0: unknown).
      * A result other than 0 stops the work with DP_E_CANCELLED. */
@@ -441,7 +443,8 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const 
 
 /* Builds a bank from pictures of good parts, ends with their leave-one-out scores and a first threshold.  Pictures that
  * cannot be read are reported to on_picture, counted in *n_failed (may be NULL) and left out; none left is an error.
- * run->progress is called after every picture.  The session's precision must be recipe->precision. */
+ * run->progress is called after every picture.  What the bank will take is known before the first is embedded: it is said to run->log, and
+ * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location, then the type of its numbers. */

@@ -13,13 +13,13 @@
 #include "run/canvas.h"
 #include "run/compress.h"
 #include "run/fit.h"
+#include "run/memory_plan.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct fit {
     dp_session *session;
@@ -304,27 +304,6 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
     return status;
 }
 
-/* A bank that does not fit into memory is refused before hours are spent on it. */
-static dp_status plan_memory(const dp_bank_spec *spec, const dp_run *run, dp_error *err)
-{
-    size_t bytes;
-    if (!dp_bank_bytes(spec, &bytes))
-        return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures on %zux%zu cells is too large", spec->capacity, spec->grid_rows,
-                       spec->grid_cols);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    double memory = pages > 0 && page > 0 ? (double)pages * (double)page : 0;
-    if (memory > 0 && (double)bytes > 0.9 * memory)
-        return dp_fail(err, DP_E_MEMORY, "the bank would take %.1f GB and this machine has %.1f: fewer pictures, a smaller --canvas or no "
-                                         "--mirror would make it fit", (double)bytes / 1e9, memory / 1e9);
-    if (run->log) {
-        char line[160];
-        snprintf(line, sizeof line, "%zu pictures, %zux%zu cells of %zu features: the bank takes %.1f MB", spec->capacity,
-                 spec->grid_rows, spec->grid_cols, spec->dim, (double)bytes / 1e6);
-        run->log(run->user, DP_LOG_INFO, line);
-    }
-    return DP_OK;
-}
-
 static bool needs_shrinking(const dp_recipe *recipe)
 {
     return recipe->pca > 0 || recipe->kmeans;
@@ -372,12 +351,18 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .model_stand_in = model.stand_in,
     };
     fit->asked = recipe;
+    dp_bank_spec final = spec;
+    final.recipe = &fit->asked;
     if (needs_shrinking(&recipe)) { /* collected as the network gives them, made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
         recipe.storage = DP_STORAGE_F32;
     }
-    status = plan_memory(&spec, fit->run, err);
+    if (fit->known) {
+        final.dim = fit->known->dim;
+        final.capacity += fit->known->n_pictures;
+    }
+    status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_new(&spec, &fit->bank, err);
     if (status)

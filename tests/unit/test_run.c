@@ -3,7 +3,9 @@
 
 #include <math.h>
 
+#include "bank/bank.h"
 #include "run/canvas.h"
+#include "run/memory_plan.h"
 
 #define W 320
 #define H 240
@@ -408,6 +410,82 @@ static void pictures_are_added(void **state)
     dp_session_close(&session);
 }
 
+static char logged[300];
+
+static void keep_line(void *user, dp_log_level level, const char *line)
+{
+    (void)user, (void)level;
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static int no_work(void *user, const char *stage, size_t done, size_t total)
+{
+    (void)user, (void)stage, (void)done, (void)total;
+    fail_msg("work was begun");
+    return 1;
+}
+
+/* 1000 pictures on 56x56 cells of 768 features: 9.6 GB of floats, which is said before a picture is looked at. */
+static void memory_is_planned(void **state)
+{
+    (void)state;
+    dp_run run;
+    dp_run_init(&run);
+    assert_true(dp_memory_free_bytes(&run) > 1000000); /* of this machine */
+    run.max_memory_bytes = 12345;
+    assert_int_equal(dp_memory_free_bytes(&run), 12345);
+    run.log = keep_line;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 56, .grid_cols = 56, .dim = 768, .capacity = 1000, .rows_per_picture = 1};
+    static const struct {
+        size_t limit, pca;
+        dp_storage storage;
+        const char *text; /* of the refusal; NULL: it fits */
+    } cases[] = {
+        {(size_t)7e9, 0, DP_STORAGE_F32, "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit"},
+        {(size_t)3e9, 0, DP_STORAGE_F32, "there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
+        {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
+        {(size_t)1e9, 0, DP_STORAGE_I8, "need 2.4 GB and there are 1.0 GB: --storage int8 --shots 410 would fit"},
+        {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller --canvas"},
+        {(size_t)3e9, 0, DP_STORAGE_I8, NULL},
+        {(size_t)5e9, 256, DP_STORAGE_I8, "need 10.5 GB and there are 5.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit "
+                                          "without --pca and --kmeans, and 'dinopatch bank compress'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        recipe.storage = cases[i].storage;
+        recipe.pca = (double)cases[i].pca;
+        run.max_memory_bytes = cases[i].limit;
+        dp_recipe plain = recipe;
+        dp_bank_spec collected = spec;
+        if (cases[i].pca) {
+            plain.pca = 0;
+            plain.storage = DP_STORAGE_F32;
+        }
+        collected.recipe = &plain;
+        if (cases[i].text)
+            assert_fails(DP_E_MEMORY, cases[i].text, dp_memory_plan(&spec, &collected, false, &run, err));
+        else if (dp_memory_free_bytes(&run) == cases[i].limit) { /* a small machine has less */
+            assert_ok(dp_memory_plan(&spec, &collected, false, &run, err));
+            assert_non_null(strstr(logged, "1000 pictures, 56x56 cells of 768 features: the bank takes 2.4 GB"));
+        }
+    }
+    /* fit and add ask before they work. */
+    run.max_memory_bytes = 100000;
+    run.progress = no_work;
+    dp_session *session = NULL, *free_session = open_session(1);
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    recipe = small_recipe();
+    dp_bank *none = NULL, *bank = fit(free_session, &recipe);
+    assert_fails(DP_E_MEMORY, "8 pictures on 8x16 cells of 192 features need 0.8 MB",
+                 dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_MEMORY, "makes the bank smaller first", dp_bank_add(session, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_null(none);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+    dp_session_close(&free_session);
+}
+
 static void few_shots(void **state)
 {
     (void)state;
@@ -626,7 +704,7 @@ int main(void)
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
-        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
 }
