@@ -535,14 +535,14 @@ static void embed_patches(dp_session *s)
         s->watch(s->watch_user, -1, s->x, s->n, s->dim);
 }
 
-/* What goes into the next product, as bytes where the session computes in int8. */
-static void quantise(dp_session *s, dp_stage stage, const float *from, size_t columns, dp_int8_input input)
+/* What goes into the next product, as bytes where that layer is held in bytes. */
+static void quantise(dp_session *s, dp_stage stage, const dp_linear *next, const float *from)
 {
-    if (!s->bytes)
+    if (next->backing != DP_BACKING_INT8)
         return;
     s->from = from;
-    s->ld_from = columns;
-    s->a8_input = input;
+    s->ld_from = next->k;
+    s->a8_input = next->bytes.input;
     run_stage(s, stage, (s->n + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, quantise_task);
 }
 
@@ -550,19 +550,19 @@ static void run_block(dp_session *s, size_t index)
 {
     const dp_block_weights *b = s->block = &s->weights->blocks[index];
     normalise(s, b->norm1_weight, b->norm1_bias, s->x, s->n, s->y, s->dim);
-    quantise(s, DP_STAGE_NORM, s->y, s->dim, DP_INT8_SIGNED);
+    quantise(s, DP_STAGE_NORM, &b->qkv, s->y);
     run_stage(s, DP_STAGE_QKV, s->tiles.count * b->qkv.n_groups, qkv_task);
     if (s->bytes)
         run_stage(s, DP_STAGE_ATTENTION, s->heads, prepare_head_task);
     run_stage(s, DP_STAGE_ATTENTION, query_blocks(s) * s->heads, attention_task);
-    quantise(s, DP_STAGE_PROJ, s->y, s->dim, DP_INT8_SIGNED);
+    quantise(s, DP_STAGE_PROJ, &b->proj, s->y);
     run_stage(s, DP_STAGE_PROJ, s->tiles.count * b->proj.n_groups, proj_task);
     normalise(s, b->norm2_weight, b->norm2_bias, s->x, s->n, s->y, s->dim);
-    quantise(s, DP_STAGE_NORM, s->y, s->dim, DP_INT8_SIGNED);
+    quantise(s, DP_STAGE_NORM, &b->in, s->y);
     run_stage(s, DP_STAGE_MLP_IN, s->tiles.count * b->in.n_groups, in_task);
     if (s->gated)
         run_stage(s, DP_STAGE_MLP_IN, s->tiles.count, swiglu_task);
-    quantise(s, DP_STAGE_MLP_OUT, s->gated ? s->gated : s->h, s->hidden, b->out.bytes.input);
+    quantise(s, DP_STAGE_MLP_OUT, &b->out, s->gated ? s->gated : s->h);
     run_stage(s, DP_STAGE_MLP_OUT, s->tiles.count * b->out.n_groups, out_task);
     if (s->watch)
         s->watch(s->watch_user, (int)index, s->x, s->n, s->dim);
