@@ -6,9 +6,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define FEWEST_ROWS 16 /* of a tile, where there is more than one */
+
+/* In fours, so that a layer of few columns still keeps two or four threads busy to its end. */
 dp_tiles dp_tiles_of(size_t rows)
 {
-    dp_tiles t = {.rows = rows, .count = rows < DP_TILE_ROWS ? 1 : rows / DP_TILE_ROWS};
+    size_t about = (rows + DP_TILE_ROWS / 2) / DP_TILE_ROWS, fours = (about + 1) / 4;
+    dp_tiles t = {.rows = rows, .count = rows < FEWEST_ROWS * 4 ? 1 : fours ? 4 * fours : 4};
     t.base = rows / t.count;
     t.longer = rows % t.count;
     return t;
