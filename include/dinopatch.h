@@ -91,7 +91,9 @@ DP_API dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err);
 /* Threads, callbacks and limits: what changes how the work is done, never what comes out. */
 typedef struct dp_run {
     size_t threads;             /* 0: one per processor the process may use */
-    dp_isa isa;                 /* DP_ISA_AUTO, or a lower level for tests and comparisons */
+    dp_isa isa;                 /* DP_ISA_AUTO, or a lower level for tests and comparisons.  The first session of a process that
+                                 * asks for a level holds oneDNN to it for the whole process; where oneDNN is at work already
+                                 * it cannot be held any more, and a warning is logged */
     size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
     size_t max_memory_bytes;    /* a bank that would need more is refused before the work begins; 0: what the machine, or the
                                    control group the process runs in, has free */

@@ -45,6 +45,22 @@ static dp_status dnnl_fault(dp_error *err, dnnl_status_t status, const char *wha
     return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN cannot make %s (status %d)", what, (int)status);
 }
 
+bool dp_linear_hold_isa(dp_isa isa)
+{
+#if defined(__x86_64__)
+    dnnl_cpu_isa_t most = isa == DP_ISA_AVX2     ? dnnl_cpu_isa_avx2
+                          : isa == DP_ISA_AVX512 ? dnnl_cpu_isa_avx512_core
+                                                 : dnnl_cpu_isa_avx512_core_vnni;
+    if (isa < DP_ISA_AVX2 || dnnl_set_max_cpu_isa(most) == dnnl_success)
+        return true;
+    /* each level's bits hold those below it */
+    return ((unsigned)dnnl_get_effective_cpu_isa() & ~(unsigned)most & (unsigned)dnnl_cpu_isa_avx512_core_vnni) == 0;
+#else
+    (void)isa;
+    return true;
+#endif
+}
+
 /* ------------------------------------------------------------------------------------------------------ primitives */
 
 static dnnl_status_t matrix(dnnl_memory_desc_t *md, size_t rows, size_t cols, size_t row_stride, size_t col_stride,

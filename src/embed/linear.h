@@ -35,6 +35,10 @@ typedef struct dp_linear {
     dnnl_memory_t *bias_memory;   /* [n_groups] views of bias */
 } dp_linear;
 
+/* Holds oneDNN's kernels to a level too.  oneDNN can be told once in a process, before it is first used: false where it is at
+ * work already and reaches higher. */
+bool dp_linear_hold_isa(dp_isa isa);
+
 /* Packs weights [n, k] and bias [n]; both are copied.  engine: used by DP_BACKING_ONEDNN and must outlive the layer.  input: what
  * the layer will be fed, for DP_BACKING_INT8. */
 dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input, const float *weights,

@@ -110,6 +110,9 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
     if (precision == DP_INT8 && !s->bytes && s->run.log)
         s->run.log(s->run.user, DP_LOG_WARNING, "int8 was asked for, but this machine has no VNNI: computing in fp32");
+    if (s->run.isa != DP_ISA_AUTO && !dp_linear_hold_isa(s->isa) && s->run.log)
+        s->run.log(s->run.user, DP_LOG_WARNING, "oneDNN is already at work in this process: its matrix products are not held to the "
+                                                "instruction set asked for");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
     status = dp_model_weights(model, backing, &s->weights, err);
     if (status)

@@ -1,0 +1,123 @@
+/* After the first picture of a size nothing is allocated, by the library or by oneDNN: the allocation functions are this
+ * program's own and count, by who calls them. */
+#include "test.h"
+
+#include <stdbool.h>
+
+#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
+#define COUNTING 0 /* the sanitiser has its own allocator; other C libraries lack the names below */
+#else
+#define COUNTING 1
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+
+static atomic_bool counting;
+static atomic_size_t ours, others;
+
+static void count(void *caller)
+{
+    Dl_info info;
+    if (!atomic_load(&counting))
+        return;
+    bool foreign = dladdr(caller, &info) && (strstr(info.dli_fname, "libdnnl") || strstr(info.dli_fname, "libstdc++"));
+    atomic_fetch_add(foreign ? &others : &ours, 1);
+}
+
+void *malloc(size_t bytes)
+{
+    count(__builtin_return_address(0));
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t n, size_t bytes)
+{
+    count(__builtin_return_address(0));
+    return __libc_calloc(n, bytes);
+}
+
+void *realloc(void *memory, size_t bytes)
+{
+    count(__builtin_return_address(0));
+    return __libc_realloc(memory, bytes);
+}
+
+void *memalign(size_t alignment, size_t bytes);
+void *memalign(size_t alignment, size_t bytes)
+{
+    count(__builtin_return_address(0));
+    return __libc_memalign(alignment, bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    count(__builtin_return_address(0));
+    return __libc_memalign(alignment, bytes);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t bytes)
+{
+    count(__builtin_return_address(0));
+    *memory = __libc_memalign(alignment, bytes);
+    return *memory ? 0 : ENOMEM;
+}
+#endif
+
+#define DEPTH 3
+
+static void no_allocation_after_the_first_picture(void **state)
+{
+    (void)state;
+#if !COUNTING
+    print_message("left out: the allocator cannot be replaced here\n");
+#else
+    static float rgb[72 * 56 * 3], tokens[18 * 14 * 128];
+    for (size_t i = 0; i < sizeof rgb / sizeof *rgb; i++)
+        rgb[i] = (float)(i * 7919 % 256);
+    for (int gated = 0; gated < 2; gated++) {
+        dp_architecture a = {.dim = 128, .depth = DEPTH, .heads = 2, .patch_px = 4, .position_side = 5, .swiglu = gated};
+        const char *path = temporary_path("model.safetensors");
+        dp_model *model = NULL;
+        assert_ok(dp_model_synthesise(&a, 7, path, err));
+        assert_ok(dp_model_open(path, &model, err));
+        for (int precision = DP_FP32; precision <= DP_INT8; precision++) {
+            dp_run run;
+            dp_run_init(&run);
+            run.threads = 2;
+            dp_session *session = NULL;
+            atomic_store(&ours, 0);
+            atomic_store(&others, 0);
+            atomic_store(&counting, true);
+            assert_ok(dp_session_open(model, (dp_precision)precision, &run, &session, err));
+            atomic_store(&counting, false);
+            assert_true(atomic_load(&ours) > 0 && atomic_load(&others) > 0); /* the count is not blind */
+            for (int warm_up = 0; warm_up < 2; warm_up++)
+                assert_ok(dp_session_embed(session, rgb, 72, 56, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+            atomic_store(&ours, 0);
+            atomic_store(&others, 0);
+            atomic_store(&counting, true);
+            for (int picture = 0; picture < 5; picture++)
+                assert_ok(dp_session_embed(session, rgb, 72, 56, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+            atomic_store(&counting, false);
+            size_t mine = atomic_load(&ours), theirs = atomic_load(&others);
+            print_message("%s, %s: %zu allocations in five pictures, and %zu of oneDNN\n", gated ? "SwiGLU" : "GELU",
+                          precision == DP_INT8 ? "int8" : "fp32", mine, theirs);
+            assert_int_equal(mine, 0);
+            assert_int_equal(theirs, 0);
+            dp_session_close(&session);
+        }
+        dp_model_close(&model);
+    }
+#endif
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_allocation_after_the_first_picture)};
+    return cmocka_run_group_tests_name("embed_allocations", tests, NULL, NULL);
+}
