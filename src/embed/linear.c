@@ -31,7 +31,7 @@ size_t dp_tile_rows(const dp_tiles *t, size_t tile)
 /* Columns of a task: wide enough for the kernel, narrow enough that its weights stay in the cache from tile to tile. */
 static size_t group_columns(size_t n)
 {
-    static const size_t widths[] = {384, 256, 192, 128, 64};
+    static const size_t widths[] = {DP_WIDEST_GROUP, 256, 192, 128, 64};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         if (n % widths[i] == 0)
             return widths[i];

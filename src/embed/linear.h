@@ -16,6 +16,8 @@
 
 /* Rows of a tile: see dp_tiles. */
 #define DP_TILE_ROWS 112
+/* Columns of a task, but for layers that no width divides. */
+#define DP_WIDEST_GROUP 384
 
 /* How a layer's weights are held. */
 typedef enum dp_backing {

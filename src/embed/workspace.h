@@ -1,0 +1,86 @@
+/* workspace.h - what a session holds, for the files that make one up: session.c (open, embed, close), workspace.c (memory and
+ * primitives for an input), block.c (the transformer's stages).
+ *
+ * Workspace, in floats, grown to the largest input met and then kept:
+ *     x      [n, dim]        residual stream
+ *     y      [n, dim]        normalised x, then what the attention returns
+ *     q k v  [heads, n, 64]  each head in one piece, so that attention reads K and V straight through
+ *     h      [n, inner]      patches (before the first block), then the MLP's hidden layer; inner = hidden, 2 hidden (SwiGLU)
+ *     gated  [n, hidden]     SwiGLU only: what goes into the MLP's second layer
+ *     a8     [n, max(dim, hidden)]  bytes of the activations that go into the next product, with their scales, int8 only
+ *     k8 v8  [heads, n4, 64] bytes of K and V, with their scales (int8.h), int8 only
+ *     position [grid, dim]   interpolated for the last grid met
+ *     scratch [workers, ...] one piece for each worker */
+#ifndef DP_EMBED_WORKSPACE_H
+#define DP_EMBED_WORKSPACE_H
+
+#include "embed/int8.h"
+#include "embed/kernels.h"
+#include "embed/model.h"
+#include "embed/session.h"
+
+#include <stdbool.h>
+
+#define HEAD DP_HEAD_DIM
+
+enum { PLAN_PATCH, PLAN_QKV, PLAN_PROJ, PLAN_IN, PLAN_OUT, PLANS };
+
+struct dp_session {
+    const dp_model *model;
+    const dp_weights *weights;
+    dp_precision precision;
+    dp_run run;
+    dp_isa isa;
+    dp_pool *pool;
+    dp_vit_kernels kernels;
+    dp_int8_kernels int8;
+    bool bytes; /* computes in int8 */
+    dp_linear_plan *plans[PLANS];
+    size_t dim, heads, inner, hidden, patch_floats;
+
+    /* the input at hand */
+    size_t rows, cols, n; /* grid, tokens in all */
+    const float *rgb;
+    dp_tiles tiles, patch_tiles;
+    const dp_block_weights *block;
+
+    /* workspace */
+    size_t room_n; /* tokens there is room for */
+    float *x, *y, *q, *k, *v, *h, *gated;
+    uint8_t *a8;       /* int8 only: what follows */
+    float *a8_scale;
+    dp_int8_input a8_input;
+    dp_int8_head *prepared;
+    int8_t *k8, *v8;
+    float *k8_scale, *v8_scale;
+    int32_t *k8_start;
+    size_t position_rows, position_cols;
+    float *position;
+    float *scratch;
+    size_t scratch_floats; /* of one worker */
+
+    /* output of the block at hand */
+    const float *norm_weight, *norm_bias;
+    const float *from;
+    float *to;
+    size_t ld_from, ld_to, count;
+
+    dp_stage_seconds seconds;
+    dp_block_fn watch;
+    void *watch_user;
+};
+
+/* Memory, interpolated positions and matrix products for the input at hand (rows, cols, n, tiles); nothing is allocated for a
+ * size that has been met. */
+dp_status dp_workspace_prepare(dp_session *session, dp_error *err);
+void dp_workspace_release(dp_session *session);
+
+/* x = patches W + b + position of the input at hand. */
+void dp_block_embed_patches(dp_session *session);
+/* x through one block. */
+void dp_block_run(dp_session *session, size_t index);
+/* to [count, ld_to] = LayerNorm of from [count, dim]. */
+void dp_block_normalise(dp_session *session, const float *weight, const float *bias, const float *from, size_t count, float *to,
+                        size_t ld_to);
+
+#endif
