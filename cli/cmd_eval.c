@@ -1,298 +1,213 @@
 /* dinopatch eval - fits on the good pictures of a data set, inspects its test pictures, and prints the figures of the field.
  *
- * A label is looked at only once all scores are there. */
-#include "dataset.h"
+ * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
+#include "eval/eval.h"
 #include "models.h"
 #include "recipe.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* One category under way. */
-struct evaluation {
-    const dataset *set;
-    const char *out;          /* folder, or NULL */
-    double *scores;           /* [test pictures]; NaN where one failed */
-    dp_pixel_meter *pixels;   /* NULL where there are no masks */
-    size_t max_pixels, n_failed;
-};
-
-struct figures {
-    dp_measures image, pixel;
-    double aupro[2]; /* up to a false-positive rate of 0.30 and 0.05 */
-    bool has_pixels;
-    size_t n_train;
-};
-
-static const double aupro_limits[2] = {0.30, 0.05};
-
-/* ------------------------------------------------------------------------------------------------------ one picture */
-
-/* The mask of a picture, [height, width] of its size; NULL for a good one.  False: err. */
-static bool load_mask(const struct evaluation *e, const dataset_item *item, const dp_result *result, uint8_t **mask, dp_error *err)
+/* Every option that was given, by name: what a stopped evaluation is bound to, and what a report says. */
+static json_t *given_settings(const GOptionEntry *entries, const GOptionEntry *own)
 {
-    *mask = NULL;
-    if (!item->mask)
-        return true;
-    dp_picture *picture = NULL;
-    if (dp_picture_load(item->mask, e->max_pixels, &picture, err))
-        return false;
-    size_t n = result->height_px * result->width_px;
-    bool good = picture->height_px == result->height_px && picture->width_px == result->width_px;
-    if (good) {
-        *mask = g_new(uint8_t, n);
-        for (size_t i = 0; i < n; i++)
-            (*mask)[i] = picture->rgb[3 * i] > 0;
-    } else {
-        err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
-                   picture->width_px, picture->height_px, result->width_px, result->height_px);
-    }
-    dp_picture_free(&picture);
-    return good;
-}
-
-/* anomaly_maps/CATEGORY/SPLIT/DEFECT/NAME.tiff: where the published evaluation scripts look. */
-static bool save_map(const struct evaluation *e, const dataset_item *item, const dp_result *result, dp_error *err)
-{
-    char *folder = g_build_filename(e->out, "anomaly_maps", e->set->category, item->split, item->defect, NULL);
-    char *file = g_strconcat(item->name, ".tiff", NULL), *path = g_build_filename(folder, file, NULL);
-    bool good = g_mkdir_with_parents(folder, 0777) == 0;
-    if (!good) {
-        err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", folder, g_strerror(errno));
-    } else {
-        good = dp_map_save_tiff(result->map, result->height_px, result->width_px, path, err) == DP_OK;
-    }
-    g_free(path);
-    g_free(file);
-    g_free(folder);
-    return good;
-}
-
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
-{
-    struct evaluation *e = user;
-    const dataset_item *item = &g_array_index(e->set->test, dataset_item, index);
-    dp_error err;
-    uint8_t *mask = NULL;
-    bool good = result != NULL;
-    e->scores[index] = good ? result->score : NAN;
-    if (good && e->pixels)
-        good = load_mask(e, item, result, &mask, &err)
-               && !dp_pixel_meter_add(e->pixels, result->map, mask, result->height_px, result->width_px, &err);
-    if (good && e->out)
-        good = save_map(e, item, result, &err);
-    g_free(mask);
-    if (!good) {
-        e->n_failed++;
-        cli_complain("%s", result ? err.message : message);
-    }
-    return cli_interrupted();
-}
-
-static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
-{
-    if (message)
-        cli_complain("%s", message);
-}
-
-/* ----------------------------------------------------------------------------------------------------- one category */
-
-/* Image figures over the pictures that have a score. */
-static dp_status measure_images(const struct evaluation *e, dp_measures *measures, dp_error *err)
-{
-    size_t n = 0;
-    double *scores = g_new(double, e->set->test->len);
-    uint8_t *labels = g_new(uint8_t, e->set->test->len);
-    for (guint i = 0; i < e->set->test->len; i++) {
-        if (isnan(e->scores[i]))
+    json_t *given = json_object();
+    for (; entries->long_name; entries++) {
+        bool is_own = false;
+        for (const GOptionEntry *o = own; o->long_name; o++)
+            is_own |= !strcmp(o->long_name, entries->long_name);
+        if (is_own)
             continue;
-        scores[n] = e->scores[i];
-        labels[n++] = (uint8_t)g_array_index(e->set->test, dataset_item, i).label;
-    }
-    dp_status status = dp_measure(scores, labels, n, measures, err);
-    g_free(scores);
-    g_free(labels);
-    return status;
-}
-
-static dp_status evaluate(dp_session *session, const dp_recipe *recipe, struct evaluation *e, struct figures *figures,
-                          dp_error *err)
-{
-    dp_bank *bank = NULL;
-    size_t n_left_out = 0;
-    dp_status status = dp_bank_fit(session, recipe, (const char *const *)e->set->train->pdata, e->set->train->len, on_nominal,
-                                   NULL, &bank, &n_left_out, err);
-    e->n_failed += n_left_out;
-    figures->has_pixels = e->set->masks;
-    if (!status && e->set->masks)
-        status = dp_pixel_meter_open(&e->pixels, err);
-    if (!status) {
-        dp_view view;
-        dp_view_init(bank, &view);
-        const char **paths = g_new(const char *, e->set->test->len);
-        for (guint i = 0; i < e->set->test->len; i++)
-            paths[i] = g_array_index(e->set->test, dataset_item, i).path;
-        status = dp_session_inspect_files(session, bank, &view, paths, e->set->test->len, on_result, e, err);
-        g_free(paths);
-    }
-    figures->n_train = e->set->train->len - n_left_out;
-    if (!status)
-        status = measure_images(e, &figures->image, err);
-    if (!status && e->pixels)
-        status = dp_pixel_meter_measure(e->pixels, &figures->pixel, aupro_limits, 2, figures->aupro, err);
-    dp_bank_close(&bank);
-    return status;
-}
-
-/* ---------------------------------------------------------------------------------------------------------- results */
-
-enum { N_COLUMNS = 8 };
-static const char *const columns[N_COLUMNS] = {"image_auroc", "image_ap",     "image_f1_max", "pixel_auroc",
-                                               "pixel_ap",    "pixel_f1_max", "aupro_30",     "aupro_05"};
-
-/* NaN where a figure does not exist. */
-static void row_of(const struct figures *f, double row[N_COLUMNS])
-{
-    for (int i = 0; i < N_COLUMNS; i++)
-        row[i] = NAN;
-    row[0] = f->image.auroc;
-    row[1] = f->image.average_precision;
-    row[2] = f->image.f1_max;
-    if (!f->has_pixels)
-        return;
-    row[3] = f->pixel.auroc;
-    row[4] = f->pixel.average_precision;
-    row[5] = f->pixel.f1_max;
-    row[6] = f->aupro[0];
-    row[7] = f->aupro[1];
-}
-
-static json_t *json_row(const double row[N_COLUMNS])
-{
-    json_t *object = json_object();
-    for (int i = 0; i < N_COLUMNS; i++)
-        if (i < 3 || !isnan(row[i]))
-            json_object_set_new(object, columns[i], cli_json_real(row[i]));
-    return object;
-}
-
-static void print_row(const char *name, const double row[N_COLUMNS])
-{
-    printf("%-20s", name);
-    for (int i = 0; i < N_COLUMNS; i++) {
-        if (isnan(row[i]))
-            printf(" %8s", "-");
-        else
-            printf(" %8.4f", row[i]);
-    }
-    putchar('\n');
-}
-
-static void add_csv(GString *csv, const struct evaluation *e)
-{
-    for (guint i = 0; i < e->set->test->len; i++) {
-        const dataset_item *item = &g_array_index(e->set->test, dataset_item, i);
-        const char *texts[] = {e->set->category, item->split, item->defect, item->path};
-        for (size_t t = 0; t < G_N_ELEMENTS(texts); t++) {
-            char **parts = g_strsplit(texts[t], "\"", -1), *text = g_strjoinv("\"\"", parts);
-            bool quote = strpbrk(text, ",\"\r\n") != NULL;
-            g_string_append_printf(csv, quote ? "\"%s\"," : "%s,", text);
-            g_free(text);
-            g_strfreev(parts);
+        const void *at = entries->arg_data;
+        char *text = NULL;
+        switch (entries->arg) {
+        case G_OPTION_ARG_STRING:
+        case G_OPTION_ARG_FILENAME:
+            text = g_strdup(*(char *const *)at);
+            break;
+        case G_OPTION_ARG_INT:
+            text = *(const int *)at == -1 ? NULL : g_strdup_printf("%d", *(const int *)at);
+            break;
+        case G_OPTION_ARG_INT64:
+            text = *(const gint64 *)at == -1 ? NULL : g_strdup_printf("%" G_GINT64_FORMAT, *(const gint64 *)at);
+            break;
+        case G_OPTION_ARG_DOUBLE:
+            text = isnan(*(const double *)at) ? NULL : g_strdup_printf("%.17g", *(const double *)at);
+            break;
+        case G_OPTION_ARG_NONE:
+            text = *(const gboolean *)at ? g_strdup("yes") : NULL;
+            break;
+        default:
+            break;
         }
-        g_string_append_printf(csv, "%d,", item->label);
-        if (!isnan(e->scores[i]))
-            g_string_append_printf(csv, "%.9g", e->scores[i]);
-        g_string_append_c(csv, '\n');
+        if (text)
+            json_object_set_new(given, entries->long_name, cli_json_text(text));
+        g_free(text);
     }
+    return given;
 }
 
-static bool write_file(const char *folder, const char *name, const char *text, size_t bytes)
+/* What all categories and seeds share. */
+struct job {
+    dp_session *session;
+    const dp_recipe *recipe;
+    const cli_run *run;
+    const GPtrArray *sets;
+    const char *out;
+    size_t n_seeds; /* 0: one run, with the recipe's own seed */
+    eval_state state;
+};
+
+/* A name that JSON takes; two that differ stay different. */
+static char *safe_name(const char *category)
 {
-    char *path = g_build_filename(folder, name, NULL);
-    GError *error = NULL;
-    bool good = g_file_set_contents_full(path, text, (gssize)bytes, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
-    if (!good) {
-        cli_complain("%s: cannot write: %s", path, error->message);
-        g_error_free(error);
-    }
-    g_free(path);
-    return good;
+    return g_utf8_validate(category, -1, NULL) ? g_strdup(category) : g_strescape(category, NULL);
 }
 
-static bool write_results(const char *out, json_t *metrics, const GString *csv)
+/* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code. */
+static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics, size_t *n_failed)
 {
-    char *text = json_dumps(metrics, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    bool good = text && write_file(out, "metrics.json", text, strlen(text)) && write_file(out, "scores.csv", csv->str, csv->len);
-    free(text);
-    return good;
+    size_t n = MAX(job->n_seeds, 1);
+    char *category = safe_name(set->category);
+    json_t *seeds = json_array();
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
+        eval_run run = {.set = set, .out = job->out, .recipe = *job->recipe, .state = &job->state,
+                        .max_pixels = job->run->run.max_picture_pixels};
+        char *name = g_strdup(category), *folder = g_strdup("");
+        if (job->n_seeds) {
+            run.recipe.seed = i + 1;
+            g_free(name);
+            g_free(folder);
+            name = g_strdup_printf("%s, seed %zu", category, i + 1);
+            folder = g_strdup_printf("seed-%zu", i + 1);
+        }
+        run.name = name;
+        run.folder = folder;
+        dp_error err;
+        cli_progress_begin(name, job->run->quiet);
+        dp_status status = eval_run_do(job->session, &run, &err);
+        cli_progress_end();
+        *n_failed += run.n_failed;
+        if (run.stopped && job->out)
+            cli_complain("%s: stopped; the same command goes on from here", name);
+        else if (status)
+            cli_complain("%s: %s", name, err.message);
+        if (status) {
+            code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
+        } else {
+            const json_t *known = eval_state_run(&job->state, name);
+            eval_row(known, rows[i]);
+            json_array_append(seeds, json_object_get(known, "figures"));
+            if (job->n_seeds > 1)
+                eval_print_row(name, rows[i]);
+        }
+        g_free(name);
+        g_free(folder);
+    }
+    if (code == EXIT_DONE && job->n_seeds < 2) {
+        json_object_set(metrics, category, json_array_get(seeds, 0));
+    } else if (code == EXIT_DONE) {
+        double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
+        eval_mean((const double (*)[EVAL_COLUMNS])rows, n, mean, deviation);
+        json_t *value = eval_row_json(mean);
+        json_object_set_new(value, "deviation", eval_row_json(deviation));
+        json_object_set(value, "seeds", seeds);
+        json_object_set_new(metrics, category, value);
+        eval_print_row(category, mean);
+        eval_print_row("  +-", deviation);
+        memcpy(rows[0], mean, sizeof mean);
+    }
+    json_decref(seeds);
+    if (code == EXIT_DONE && job->n_seeds < 2)
+        eval_print_row(category, rows[0]);
+    g_free(category);
+    return code;
+}
+
+static bool write_results(struct job *job, json_t *metrics, json_t *header)
+{
+    GString *csv = g_string_new(NULL);
+    bool good = eval_write_json(job->out, "metrics.json", metrics);
+    for (size_t s = 0; s < MAX(job->n_seeds, 1); s++) {
+        g_string_assign(csv, "category,split,defect,input,label,score\n");
+        for (guint i = 0; i < job->sets->len; i++) {
+            const dataset *set = job->sets->pdata[i];
+            char *category = safe_name(set->category);
+            char *name = job->n_seeds ? g_strdup_printf("%s, seed %zu", category, s + 1) : g_strdup(category);
+            eval_add_csv(csv, eval_state_run(&job->state, name), set);
+            g_free(name);
+            g_free(category);
+        }
+        char *folder = job->n_seeds ? g_strdup_printf("%s/seed-%zu", job->out, s + 1) : g_strdup(job->out);
+        good = good && eval_write_file(folder, "scores.csv", csv->str, csv->len);
+        g_free(folder);
+    }
+    g_string_free(csv, TRUE);
+    json_object_set(header, "metrics", metrics);
+    json_object_set(header, "runs", job->state.runs);
+    return good && eval_write_json(job->out, "run.json", header);
 }
 
 /* Every category in turn; the table grows as they come. */
-static int evaluate_all(dp_session *session, const dp_recipe *recipe, const cli_run *run, const GPtrArray *sets, const char *out)
+static int evaluate_all(struct job *job, json_t *header)
 {
     json_t *metrics = json_object();
-    GString *csv = g_string_new("category,split,defect,input,label,score\n");
-    double sum[N_COLUMNS] = {0};
-    size_t counted[N_COLUMNS] = {0}, n_failed = 0;
-    dp_error err;
+    size_t n = MAX(job->n_seeds, 1), n_failed = 0;
+    double (*means)[EVAL_COLUMNS] = g_malloc0_n(job->sets->len, sizeof *means);
+    double (*rows)[EVAL_COLUMNS] = g_malloc0_n(n, sizeof *rows);
     int code = EXIT_DONE;
-    printf("%-20s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "AUROC", "AP", "F1-max", "px AUROC", "px AP", "px F1", "AU-PRO30",
-           "AU-PRO05");
-    for (guint i = 0; i < sets->len && code == EXIT_DONE; i++) {
-        struct evaluation e = {.set = sets->pdata[i], .out = out, .max_pixels = run->run.max_picture_pixels};
-        struct figures figures = {0};
-        e.scores = g_new(double, e.set->test->len);
-        for (guint k = 0; k < e.set->test->len; k++)
-            e.scores[k] = NAN;
-        cli_progress_begin(e.set->category, run->quiet);
-        dp_status status = evaluate(session, recipe, &e, &figures, &err);
-        cli_progress_end();
-        if (status) {
-            cli_complain("%s: %s", e.set->category, err.message);
-            code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
-        } else {
-            double row[N_COLUMNS];
-            row_of(&figures, row);
-            print_row(e.set->category, row);
-            fflush(stdout);
-            json_object_set_new(metrics, e.set->category, json_row(row));
-            for (int k = 0; k < N_COLUMNS; k++) {
-                sum[k] += isnan(row[k]) ? 0 : row[k];
-                counted[k] += !isnan(row[k]);
-            }
-            add_csv(csv, &e);
-        }
-        n_failed += e.n_failed;
-        dp_pixel_meter_close(&e.pixels);
-        g_free(e.scores);
+    if (job->state.n_resumed && !job->run->quiet)
+        fprintf(stderr, "continuing in %s: %zu pictures are done\n", job->out, job->state.n_resumed);
+    eval_print_heading();
+    for (guint i = 0; i < job->sets->len && code == EXIT_DONE; i++) {
+        code = evaluate_category(job, job->sets->pdata[i], rows, metrics, &n_failed);
+        memcpy(means[i], rows[0], sizeof means[i]);
     }
-    if (code == EXIT_DONE && sets->len > 1) {
-        double mean[N_COLUMNS];
-        for (int k = 0; k < N_COLUMNS; k++)
-            mean[k] = counted[k] ? sum[k] / (double)counted[k] : NAN;
-        print_row("mean", mean);
-        json_object_set_new(metrics, "mean", json_row(mean));
+    if (code == EXIT_DONE && job->sets->len > 1) {
+        double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
+        eval_mean((const double (*)[EVAL_COLUMNS])means, job->sets->len, mean, deviation);
+        eval_print_row("mean", mean);
+        json_object_set_new(metrics, "mean", eval_row_json(mean));
     }
-    if (code == EXIT_DONE && out && !write_results(out, metrics, csv))
+    if (code == EXIT_DONE && job->out && !write_results(job, metrics, header))
         code = EXIT_JOB_FAILED;
     json_decref(metrics);
-    g_string_free(csv, TRUE);
+    g_free(means);
+    g_free(rows);
     return code == EXIT_DONE && n_failed ? EXIT_SOME_FAILED : code;
+}
+
+/* What the evaluation is bound to. */
+static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own, const dp_model *model, const GPtrArray *sets,
+                           int seeds)
+{
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    json_t *settings = given_settings(entries, own);
+    if (seeds) {
+        char text[32];
+        g_snprintf(text, sizeof text, "%d", seeds);
+        json_object_set_new(settings, "seeds", json_string(text));
+    }
+    char *files = eval_files_digest(sets);
+    json_t *header = json_pack("{s:s, s:o, s:s, s:s}", "dinopatch", dp_version(), "settings", settings, "model", info.sha256,
+                               "files", files);
+    g_free(files);
+    return header;
 }
 
 int cmd_eval(int argc, char **argv)
 {
     char *model_name = NULL, *out = NULL;
+    gboolean fresh = FALSE;
+    int seeds = 0;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write metrics.json, scores.csv and anomaly_maps/ here", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
+         "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
+        {"fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "do not go on with what is in DIR: begin anew", NULL},
+        {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N"},
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -304,29 +219,51 @@ int cmd_eval(int argc, char **argv)
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
                             "out, or with plain folders good/ and others (every third good picture is then tested).",
                             &code);
-    g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
-        return code;
-    if (argc != 2)
-        return cli_usage("one data set at a time");
-    if (out && !cli_make_folder(out))
-        return EXIT_JOB_FAILED;
-    GPtrArray *sets = dataset_find(argv[1]);
-    if (!sets)
-        return EXIT_JOB_FAILED;
+    GPtrArray *sets = NULL;
     dp_model *model = NULL;
     dp_session *session = NULL;
+    json_t *header = NULL;
     dp_error err;
-    if (cli_model_open(model_name, &model, &code)) {
-        if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
+    if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        goto done;
+    if (argc != 2)
+        code = cli_usage("one data set at a time");
+    else if (seeds < 0 || seeds > 1000)
+        code = cli_usage("--seeds %d: from 1 to 1000", seeds);
+    else if (seeds && (!recipe.shots || recipe.seed))
+        code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
+    else if (fresh && !out)
+        code = cli_usage("--fresh means --out DIR");
+    else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
+        code = EXIT_JOB_FAILED;
+    else if (cli_model_open(model_name, &model, &code)) {
+        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .n_seeds = (size_t)seeds};
+        header = make_header(entries, own_entries, model, sets, seeds);
+        if (!eval_state_open(&job.state, out, header, fresh))
+            code = EXIT_JOB_FAILED;
+        else if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
-        else
-            code = evaluate_all(session, &recipe, &run, sets, out);
+        else {
+            job.session = session;
+            json_t *result = json_deep_copy(header);
+            dp_model_info info;
+            dp_model_get_info(model, &info);
+            json_object_set_new(result, "model_path", cli_json_text(info.path));
+            json_object_set_new(result, "model_stand_in", json_boolean(info.stand_in));
+            json_object_set_new(result, "data", cli_json_text(argv[1]));
+            code = evaluate_all(&job, result);
+            json_decref(result);
+        }
+        eval_state_close(&job.state);
     }
+done:
+    json_decref(header);
+    g_free(entries);
     dp_session_close(&session);
     dp_model_close(&model);
-    g_ptr_array_unref(sets);
+    if (sets)
+        g_ptr_array_unref(sets);
     return code;
 }

@@ -127,10 +127,15 @@ DP_API void dp_picture_free(dp_picture **picture);
 /* The writers below write to a temporary name beside the target and rename: the file is whole or untouched.
  * Errors: DP_E_IO, DP_E_MEMORY. */
 DP_API dp_status dp_picture_save_png(const dp_picture *picture, const char *path, dp_error *err);
+/* For looking at only: JPEG, quality 82. */
+DP_API dp_status dp_picture_save_jpeg(const dp_picture *picture, const char *path, dp_error *err);
 /* gray [height, width]; 8 bit grey PNG. */
 DP_API dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t width, const char *path, dp_error *err);
 /* map [height, width]; single-channel float32 TIFF, as the MVTec evaluation scripts read them. */
 DP_API dp_status dp_map_save_tiff(const float *map, size_t height, size_t width, const char *path, dp_error *err);
+/* The reverse: *map [*height, *width]; the caller frees with dp_memory_free.  Errors: DP_E_IO, DP_E_PICTURE (not one channel of
+ * float32, cut short), DP_E_MEMORY. */
+DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err);
 
 /* -------------------------------------------------------------------------------------------------------- settings */
 

@@ -414,3 +414,35 @@ done:
     g_object_unref(image);
     return status;
 }
+
+/* --------------------------------------------------------------------------------------------------------------- maps */
+
+dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err)
+{
+    dp_status status = dp_vips_start(err);
+    VipsImage *image = NULL;
+    if (status == DP_OK)
+        status = open_image(path, &image, err);
+    if (status != DP_OK)
+        return status;
+    size_t h = (size_t)vips_image_get_height(image), w = (size_t)vips_image_get_width(image), bytes = 0;
+    void *samples = NULL;
+    float *copy = NULL;
+    if (vips_image_get_bands(image) != 1 || vips_image_get_format(image) != VIPS_FORMAT_FLOAT) {
+        status = dp_fail(err, DP_E_PICTURE, "%s: is no map: not one channel of float32", path);
+    } else if (!(samples = vips_image_write_to_memory(image, &bytes)) || bytes != h * w * sizeof(float)) {
+        char reason[REASON_BYTES];
+        dp_vips_reason(reason, sizeof reason);
+        status = dp_fail(err, DP_E_PICTURE, "%s: cannot be decoded: %s", path, reason);
+    } else if (!(copy = dp_malloc(h, w * sizeof(float)))) {
+        status = dp_fail_memory(err, "a map", bytes);
+    } else {
+        memcpy(copy, samples, bytes);
+        *map = copy;
+        *height = h;
+        *width = w;
+    }
+    g_free(samples);
+    g_object_unref(image);
+    return status;
+}

@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <vips/vips.h>
 
-enum encoding { PNG, TIFF };
+enum encoding { PNG, TIFF, JPEG };
+
+#define JPEG_QUALITY 82
 
 /* samples [height, width, bands]. */
 static dp_status save(const void *samples, size_t height, size_t width, size_t bands, VipsBandFormat format,
@@ -30,6 +32,8 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
     if (image && encoding == PNG)
         result = vips_pngsave_buffer(image, &encoded, &encoded_bytes, "compression", 2, "filter",
                                      VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
+    else if (image && encoding == JPEG)
+        result = vips_jpegsave_buffer(image, &encoded, &encoded_bytes, "Q", JPEG_QUALITY, "optimize_coding", TRUE, NULL);
     else if (image)
         result = vips_tiffsave_buffer(image, &encoded, &encoded_bytes, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_NONE, NULL);
     if (result) {
@@ -48,6 +52,11 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
 dp_status dp_picture_save_png(const dp_picture *picture, const char *path, dp_error *err)
 {
     return save(picture->rgb, picture->height_px, picture->width_px, 3, VIPS_FORMAT_UCHAR, PNG, path, err);
+}
+
+dp_status dp_picture_save_jpeg(const dp_picture *picture, const char *path, dp_error *err)
+{
+    return save(picture->rgb, picture->height_px, picture->width_px, 3, VIPS_FORMAT_UCHAR, JPEG, path, err);
 }
 
 dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t width, const char *path, dp_error *err)

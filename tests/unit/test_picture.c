@@ -501,6 +501,17 @@ static void write_and_read(void **state)
     assert_memory_equal(back, map, sizeof map);
     g_free(back);
     g_object_unref(image);
+    float *loaded = NULL;
+    size_t height = 0, width = 0;
+    assert_ok(dp_map_load_tiff(path, &loaded, &height, &width, err));
+    assert_int_equal(height, HEIGHT);
+    assert_int_equal(width, WIDTH);
+    assert_memory_equal(loaded, map, sizeof map);
+    dp_memory_free(loaded);
+
+    path = temporary_path("out.jpg");
+    assert_ok(dp_picture_save_jpeg(picture, path, err));
+    assert_fails(DP_E_PICTURE, "is no map", dp_map_load_tiff(path, &loaded, &height, &width, err));
     assert_fails(DP_E_IO, "/no/such/folder", dp_picture_save_png(picture, "/no/such/folder/a.png", err));
     dp_picture_free(&picture);
 }

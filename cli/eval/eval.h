@@ -1,0 +1,80 @@
+/* eval.h - what the files of `dinopatch eval` share.
+ *
+ * A run is one category with one draw of the good pictures.  What is known of it is kept as JSON, which is at once what a
+ * stopped evaluation is continued from (state.c), what run.json holds, and what the report is made of:
+ *
+ *     {"category": C, "seed": S or null,
+ *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
+ *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn"}, ...},
+ *      "figures": {...}} */
+#ifndef DP_CLI_EVAL_H
+#define DP_CLI_EVAL_H
+
+#include "../dataset.h"
+
+#include <stdio.h>
+
+enum { EVAL_COLUMNS = 8 };
+extern const char *const eval_columns[EVAL_COLUMNS]; /* "image_auroc", ... as metrics.json calls them */
+
+/* ---- state.c: DIR/state.jsonl */
+typedef struct eval_state {
+    FILE *file;       /* appended to; NULL without --out */
+    char *path;
+    json_t *runs;     /* name -> what is known of the run */
+    size_t n_resumed; /* pictures that need not be inspected again */
+} eval_state;
+
+/* Opens out/state.jsonl and reads what was done; header says what the evaluation is bound to.  fresh: begins anew.
+ * out NULL: nothing is kept.  False: complained (of a state that belongs to other settings, too). */
+bool eval_state_open(eval_state *state, const char *out, const json_t *header, bool fresh);
+void eval_state_close(eval_state *state);
+/* The run of a name, made where it is new; borrowed. */
+json_t *eval_state_run(eval_state *state, const char *name);
+/* Sets run[part] (index < 0) or run.pictures[index], and writes it down.  Steals value. */
+bool eval_state_put(eval_state *state, const char *name, const char *part, long index, json_t *value);
+
+/* ---- run.c: one run */
+typedef struct eval_run {
+    const dataset *set;
+    const char *name;     /* in state and messages: "screw", "screw, seed 2" */
+    const char *folder;   /* for maps and drawings below out: "" or "seed-2" */
+    const char *out;      /* or NULL */
+    dp_recipe recipe;
+    eval_state *state;
+    size_t max_pixels, n_failed;
+    bool stopped;         /* by the user */
+} eval_run;
+
+/* Fits, inspects, measures, all of it only as far as the state does not hold it already. */
+dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err);
+/* The figures that the field tables, NaN where one does not exist. */
+void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
+
+/* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
+void eval_print_heading(void);
+void eval_print_row(const char *name, const double row[EVAL_COLUMNS]);
+void eval_mean(const double (*rows)[EVAL_COLUMNS], size_t n, double mean[EVAL_COLUMNS], double deviation[EVAL_COLUMNS]);
+json_t *eval_row_json(const double row[EVAL_COLUMNS]);
+
+/* ---- files.c */
+bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes);
+bool eval_write_json(const char *folder, const char *name, const json_t *value);
+void eval_add_csv(GString *csv, const json_t *run, const dataset *set);
+/* Digest over names, sizes and times of all pictures of the data sets; g_free. */
+char *eval_files_digest(const GPtrArray *sets);
+/* SHA-256 of a file; NULL where it cannot be read.  g_free. */
+char *eval_file_sha256(const char *path);
+/* At most side pixels on the longer side, by averaging; the caller frees.  NULL: no memory. */
+dp_picture *eval_shrink(const dp_picture *picture, size_t side);
+
+/* ---- ablation.c: the paper's Table 1 */
+typedef struct eval_ablation {
+    size_t trials, folds;
+    guint64 seed;
+} eval_ablation;
+/* Prints the four rows of each data set, and adds them to out/ablation.json.  Returns the exit code. */
+int eval_ablation_do(dp_session *session, const dp_recipe *recipe, const dp_run *run, bool quiet, const GPtrArray *sets,
+                     const eval_ablation *settings, const char *out);
+
+#endif

@@ -1,0 +1,119 @@
+/* files.c - what an evaluation writes and reads beside its table. */
+#include "eval.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes)
+{
+    char *path = g_build_filename(folder, name, NULL);
+    GError *error = NULL;
+    bool good = g_file_set_contents_full(path, text, (gssize)bytes, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
+    if (!good) {
+        cli_complain("%s: cannot write: %s", path, error->message);
+        g_error_free(error);
+    }
+    g_free(path);
+    return good;
+}
+
+bool eval_write_json(const char *folder, const char *name, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    bool good = text && eval_write_file(folder, name, text, strlen(text));
+    free(text);
+    return good;
+}
+
+void eval_add_csv(GString *csv, const json_t *run, const dataset *set)
+{
+    for (guint i = 0; i < set->test->len; i++) {
+        const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+        const char *texts[] = {set->category, item->split, item->defect, item->path};
+        for (size_t t = 0; t < G_N_ELEMENTS(texts); t++) {
+            char **parts = g_strsplit(texts[t], "\"", -1), *text = g_strjoinv("\"\"", parts);
+            bool quote = strpbrk(text, ",\"\r\n") != NULL;
+            g_string_append_printf(csv, quote ? "\"%s\"," : "%s,", text);
+            g_free(text);
+            g_strfreev(parts);
+        }
+        char key[32];
+        g_snprintf(key, sizeof key, "%u", i);
+        const json_t *score = json_object_get(json_object_get(json_object_get(run, "pictures"), key), "score");
+        g_string_append_printf(csv, "%d,", item->label);
+        if (json_is_number(score))
+            g_string_append_printf(csv, "%.9g", json_number_value(score));
+        g_string_append_c(csv, '\n');
+    }
+}
+
+static void digest_file(GChecksum *sum, const char *path)
+{
+    GStatBuf st = {0};
+    char text[64];
+    (void)g_stat(path, &st);
+    g_snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    g_checksum_update(sum, (const guchar *)path, (gssize)strlen(path) + 1);
+    g_checksum_update(sum, (const guchar *)text, (gssize)strlen(text) + 1);
+}
+
+char *eval_files_digest(const GPtrArray *sets)
+{
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+    for (guint s = 0; s < sets->len; s++) {
+        const dataset *set = sets->pdata[s];
+        for (guint i = 0; i < set->train->len; i++)
+            digest_file(sum, set->train->pdata[i]);
+        for (guint i = 0; i < set->test->len; i++) {
+            const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+            digest_file(sum, item->path);
+            if (item->mask)
+                digest_file(sum, item->mask);
+        }
+    }
+    char *text = g_strdup(g_checksum_get_string(sum));
+    g_checksum_free(sum);
+    return text;
+}
+
+char *eval_file_sha256(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    enum { CHUNK = 1 << 20 };
+    guchar *bytes = g_malloc(CHUNK);
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+    for (size_t n; (n = fread(bytes, 1, CHUNK, file));)
+        g_checksum_update(sum, bytes, (gssize)n);
+    char *text = ferror(file) ? NULL : g_strdup(g_checksum_get_string(sum));
+    g_checksum_free(sum);
+    g_free(bytes);
+    fclose(file);
+    return text;
+}
+
+dp_picture *eval_shrink(const dp_picture *picture, size_t side)
+{
+    size_t longest = MAX(picture->width_px, picture->height_px);
+    double scale = longest > side ? (double)side / (double)longest : 1;
+    size_t w = MAX((size_t)((double)picture->width_px * scale), 1), h = MAX((size_t)((double)picture->height_px * scale), 1);
+    dp_picture *small = NULL;
+    if (dp_picture_new(w, h, &small, NULL))
+        return NULL;
+    for (size_t y = 0; y < h; y++)
+        for (size_t x = 0; x < w; x++) {
+            size_t x0 = x * picture->width_px / w, x1 = MAX((x + 1) * picture->width_px / w, x0 + 1);
+            size_t y0 = y * picture->height_px / h, y1 = MAX((y + 1) * picture->height_px / h, y0 + 1);
+            uint64_t sum[3] = {0}, n = (x1 - x0) * (y1 - y0);
+            for (size_t sy = y0; sy < y1; sy++)
+                for (size_t sx = x0; sx < x1; sx++)
+                    for (size_t k = 0; k < 3; k++)
+                        sum[k] += picture->rgb[(sy * picture->width_px + sx) * 3 + k];
+            for (size_t k = 0; k < 3; k++)
+                small->rgb[(y * w + x) * 3 + k] = (uint8_t)((sum[k] + n / 2) / n);
+        }
+    return small;
+}

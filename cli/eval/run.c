@@ -1,0 +1,405 @@
+/* run.c - one category with one draw of the good pictures: fit, inspect, measure.
+ *
+ * A label is looked at only once all scores are there.  What the state holds is not done again: the bank waits in
+ * DIR/resume.bank until its run is through, the maps lie where they belong. */
+#include "eval.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DRAWN_SIDE 560    /* of the pictures for a report */
+#define N_AXES 4          /* good pictures that are drawn with their axes */
+#define RESAMPLES 2000
+#define CONFIDENCE 0.95
+
+static const double aupro_limits[2] = {0.30, 0.05};
+
+/* A run under way. */
+struct work {
+    eval_run *run;
+    dp_pixel_meter *pixels; /* NULL where there are no masks */
+    GArray *pending;        /* of guint: test pictures to be inspected */
+    double started_s;
+    bool broken;            /* the state cannot be written */
+};
+
+static double now_s(void)
+{
+    return (double)g_get_monotonic_time() / 1e6;
+}
+
+static const dataset_item *item_at(const eval_run *run, guint index)
+{
+    return &g_array_index(run->set->test, dataset_item, index);
+}
+
+static json_t *known_picture(const eval_run *run, guint index)
+{
+    char key[32];
+    g_snprintf(key, sizeof key, "%u", index);
+    return json_object_get(json_object_get(eval_state_run(run->state, run->name), "pictures"), key);
+}
+
+/* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
+static char *place_of(const eval_run *run, const char *root, const dataset_item *item, const char *ending)
+{
+    char *file = g_strconcat(item->name, ending, NULL);
+    char *place = *run->folder ? g_build_filename(run->folder, root, run->set->category, item->split, item->defect, file, NULL)
+                               : g_build_filename(root, run->set->category, item->split, item->defect, file, NULL);
+    g_free(file);
+    return place;
+}
+
+/* out/place, its folder made; g_free.  NULL: err. */
+static char *make_place(const eval_run *run, const char *place, dp_error *err)
+{
+    char *path = g_build_filename(run->out, place, NULL), *folder = g_path_get_dirname(path);
+    if (g_mkdir_with_parents(folder, 0777)) {
+        err->status = DP_E_IO;
+        g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", folder, g_strerror(errno));
+        g_free(path);
+        path = NULL;
+    }
+    g_free(folder);
+    return path;
+}
+
+/* ------------------------------------------------------------------------------------------------------ one picture */
+
+/* The mask of a picture, [height, width] of its map; NULL for a good one.  False: err. */
+static bool load_mask(const eval_run *run, const dataset_item *item, size_t height, size_t width, uint8_t **mask, dp_error *err)
+{
+    *mask = NULL;
+    if (!item->mask)
+        return true;
+    dp_picture *picture = NULL;
+    if (dp_picture_load(item->mask, run->max_pixels, &picture, err))
+        return false;
+    bool good = picture->height_px == height && picture->width_px == width;
+    if (good) {
+        *mask = g_new(uint8_t, height * width);
+        for (size_t i = 0; i < height * width; i++)
+            (*mask)[i] = picture->rgb[3 * i] > 0;
+    } else {
+        err->status = DP_E_MISMATCH;
+        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
+                   picture->width_px, picture->height_px, width, height);
+    }
+    dp_picture_free(&picture);
+    return good;
+}
+
+static bool meter_map(const struct work *work, const dataset_item *item, const float *map, size_t height, size_t width,
+                      dp_error *err)
+{
+    uint8_t *mask = NULL;
+    bool good = !work->pixels
+                || (load_mask(work->run, item, height, width, &mask, err)
+                    && !dp_pixel_meter_add(work->pixels, map, mask, height, width, err));
+    g_free(mask);
+    return good;
+}
+
+/* The map where the published evaluation scripts look, and the picture a person looks at.  *drawn: its path, g_free. */
+static bool save_pictures(const struct work *work, const dataset_item *item, const dp_picture *picture,
+                          const dp_result *result, char **drawn, dp_error *err)
+{
+    const eval_run *run = work->run;
+    char *place = place_of(run, "anomaly_maps", item, ".tiff"), *path = make_place(run, place, err);
+    bool good = path && !dp_map_save_tiff(result->map, result->height_px, result->width_px, path, err);
+    g_free(path);
+    g_free(place);
+    if (!good)
+        return false;
+    double low = 0, high = 1e-30;
+    if (isfinite(result->threshold) && result->threshold > 0) {
+        low = 0.5 * result->threshold;
+        high = 1.5 * result->threshold;
+    } else {
+        for (size_t i = 0; i < result->grid_rows * result->grid_cols; i++)
+            high = MAX(high, result->grid[i]);
+    }
+    dp_picture *whole = NULL, *small = NULL;
+    place = place_of(run, "pictures", item, ".jpg");
+    path = make_place(run, place, err);
+    good = path && !dp_result_draw(picture, result, low, high, &whole, err);
+    if (good && !(small = eval_shrink(whole, DRAWN_SIDE))) {
+        err->status = DP_E_MEMORY;
+        g_snprintf(err->message, sizeof err->message, "%s: not enough memory", path);
+        good = false;
+    }
+    good = good && !dp_picture_save_jpeg(small, path, err);
+    dp_picture_free(&whole);
+    dp_picture_free(&small);
+    g_free(path);
+    if (good)
+        *drawn = place;
+    else
+        g_free(place);
+    return good;
+}
+
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+                     const char *message)
+{
+    struct work *work = user;
+    eval_run *run = work->run;
+    guint at = g_array_index(work->pending, guint, index);
+    const dataset_item *item = item_at(run, at);
+    dp_error err;
+    char *drawn = NULL;
+    bool good = result && meter_map(work, item, result->map, result->height_px, result->width_px, &err);
+    if (good && run->out)
+        good = save_pictures(work, item, picture, result, &drawn, &err);
+    if (!good) {
+        run->n_failed++;
+        cli_complain("%s", result ? err.message : message);
+    }
+    if (result) {
+        json_t *value = json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
+                                  item->split, "defect", cli_json_text(item->defect), "label", item->label, "score",
+                                  cli_json_real(result->score), "ms", cli_json_real(round(ms * 1000) / 1000), "align",
+                                  dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
+        json_object_set_new(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
+        json_object_set_new(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
+        work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
+    }
+    g_free(drawn);
+    return cli_interrupted() || work->broken;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- fit */
+
+static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    if (message)
+        cli_complain("%s", message);
+}
+
+/* Good pictures with axes, centre and canvas (the paper's Figure 4).  What cannot be drawn is left out. */
+static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_info *info)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; run->out && info->recipe.align == DP_ALIGN_PCA && i < info->n_pictures && i < N_AXES; i++) {
+        dp_picture *picture = NULL, *drawn = NULL, *small = NULL;
+        dp_error err;
+        char file[32];
+        g_snprintf(file, sizeof file, "axes-%zu.jpg", i + 1);
+        char *place = *run->folder ? g_build_filename(run->folder, "figures", run->set->category, file, NULL)
+                                   : g_build_filename("figures", run->set->category, file, NULL);
+        char *path = make_place(run, place, &err);
+        const char *name = dp_bank_picture_name(bank, i);
+        if (path && name && !dp_picture_load(name, run->max_pixels, &picture, &err)
+            && !dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
+                             info->recipe.canvas_width_px, &drawn, &err)
+            && (small = eval_shrink(drawn, DRAWN_SIDE)) && !dp_picture_save_jpeg(small, path, &err))
+            json_array_append_new(list, json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
+        dp_picture_free(&picture);
+        dp_picture_free(&drawn);
+        dp_picture_free(&small);
+        g_free(path);
+        g_free(place);
+    }
+    return list;
+}
+
+/* The bank of the stopped evaluation; NULL where it is not there, or not it. */
+static dp_bank *reopen_bank(const json_t *fit, const char *path)
+{
+    const char *wanted = json_string_value(json_object_get(fit, "bank_sha256"));
+    char *found = wanted ? eval_file_sha256(path) : NULL;
+    dp_bank *bank = NULL;
+    if (found && !strcmp(found, wanted) && dp_bank_open(path, &bank, NULL))
+        bank = NULL;
+    g_free(found);
+    return bank;
+}
+
+static dp_status make_bank(dp_session *session, struct work *work, const char *path, dp_bank **bank, dp_error *err)
+{
+    eval_run *run = work->run;
+    size_t n_failed = 0;
+    double started_s = now_s();
+    dp_status status = dp_bank_fit(session, &run->recipe, (const char *const *)run->set->train->pdata, run->set->train->len,
+                                   on_nominal, NULL, bank, &n_failed, err);
+    if (status)
+        return status;
+    double fit_s = now_s() - started_s;
+    dp_bank_info info;
+    dp_bank_get_info(*bank, &info);
+    char *digest = NULL;
+    if (path && !dp_bank_save(*bank, path, NULL)) /* without room for it, a stopped run fits again */
+        digest = eval_file_sha256(path);
+    else if (path)
+        unlink(path);
+    json_t *scores = json_array();
+    for (size_t i = 0; i < info.n_pictures; i++)
+        json_array_append_new(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
+    json_t *fit = json_pack("{s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
+                            (json_int_t)n_failed, "threshold", cli_json_real(info.threshold), "good_scores", scores,
+                            "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
+                            "seconds", cli_json_real(round(fit_s * 1000) / 1000), "bank_sha256",
+                            digest ? json_string(digest) : json_null(), "axes", draw_axes(run, *bank, &info));
+    g_free(digest);
+    work->broken |= !eval_state_put(run->state, run->name, "fit", -1, fit);
+    return DP_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- figures */
+
+static json_t *json_confusion(const dp_confusion *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
+                     "false_positives", (json_int_t)c->false_positives, "true_negatives", (json_int_t)c->true_negatives,
+                     "false_negatives", (json_int_t)c->false_negatives, "accuracy", cli_json_real(c->accuracy), "precision",
+                     cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1));
+}
+
+static json_t *json_interval(const dp_interval *interval)
+{
+    return json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
+}
+
+static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *err)
+{
+    size_t n = 0;
+    double *scores = g_new(double, run->set->test->len);
+    uint8_t *labels = g_new(uint8_t, run->set->test->len);
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *score = json_object_get(known_picture(run, i), "score");
+        if (!json_is_number(score))
+            continue;
+        scores[n] = json_number_value(score);
+        labels[n++] = (uint8_t)item_at(run, i)->label;
+    }
+    dp_measures m;
+    dp_interval auroc, precision, f1;
+    dp_status status = dp_measure(scores, labels, n, &m, err);
+    if (!status)
+        status = dp_bootstrap(scores, labels, n, RESAMPLES, CONFIDENCE, 0, &auroc, &precision, &f1, err);
+    if (!status) {
+        json_object_set_new(figures, "image_auroc", cli_json_real(m.auroc));
+        json_object_set_new(figures, "image_ap", cli_json_real(m.average_precision));
+        json_object_set_new(figures, "image_f1_max", cli_json_real(m.f1_max));
+        json_object_set_new(figures, "intervals_95",
+                            json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
+                                      json_interval(&precision), "image_f1_max", json_interval(&f1)));
+        json_t *at = json_confusion(&m.at_f1);
+        json_object_set_new(at, "threshold", cli_json_real(m.decision_threshold));
+        json_object_set_new(figures, "at_f1_max", at);
+    }
+    const json_t *bank = json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "threshold");
+    if (!status && json_is_number(bank)) {
+        dp_confusion confusion;
+        status = dp_confusion_at(scores, labels, n, json_number_value(bank), &confusion, err);
+        json_t *at = json_confusion(&confusion);
+        json_object_set_new(at, "threshold", cli_json_real(json_number_value(bank)));
+        json_object_set_new(figures, "at_bank_threshold", at);
+    }
+    g_free(scores);
+    g_free(labels);
+    return status;
+}
+
+static dp_status measure(struct work *work, dp_error *err)
+{
+    json_t *figures = json_object();
+    dp_status status = measure_images(work->run, figures, err);
+    dp_measures pixel;
+    double aupro[2];
+    if (!status && work->pixels)
+        status = dp_pixel_meter_measure(work->pixels, &pixel, aupro_limits, 2, aupro, err);
+    if (!status && work->pixels) {
+        const double values[] = {pixel.auroc, pixel.average_precision, pixel.f1_max, aupro[0], aupro[1]};
+        for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
+            json_object_set_new(figures, eval_columns[3 + i], cli_json_real(values[i]));
+    }
+    if (status)
+        json_decref(figures);
+    else
+        work->broken |= !eval_state_put(work->run->state, work->run->name, "figures", -1, figures);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- all */
+
+/* What is done stays done: its map goes into the meter again, all else into work->pending. */
+static void sort_out(struct work *work)
+{
+    const eval_run *run = work->run;
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *known = known_picture(run, i);
+        bool done = json_is_true(json_object_get(known, "whole")) && json_is_number(json_object_get(known, "score"));
+        if (done && work->pixels) {
+            char *place = place_of(run, "anomaly_maps", item_at(run, i), ".tiff");
+            char *path = g_build_filename(run->out, place, NULL);
+            float *map = NULL;
+            size_t height, width;
+            dp_error err;
+            done = !dp_map_load_tiff(path, &map, &height, &width, &err)
+                   && meter_map(work, item_at(run, i), map, height, width, &err);
+            dp_memory_free(map);
+            g_free(path);
+            g_free(place);
+        }
+        if (!done)
+            g_array_append_val(work->pending, i);
+    }
+}
+
+static dp_status inspect(dp_session *session, struct work *work, const dp_bank *bank, dp_error *err)
+{
+    const eval_run *run = work->run;
+    dp_view view;
+    dp_view_init(bank, &view);
+    const char **paths = g_new(const char *, work->pending->len);
+    for (guint i = 0; i < work->pending->len; i++)
+        paths[i] = item_at(run, g_array_index(work->pending, guint, i))->path;
+    dp_status status = dp_session_inspect_files(session, bank, &view, paths, work->pending->len, on_result, work, err);
+    g_free(paths);
+    return status;
+}
+
+dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
+{
+    json_t *known = eval_state_run(run->state, run->name);
+    json_object_set_new(known, "category", cli_json_text(run->set->category));
+    json_object_set_new(known, "seed", *run->folder ? json_integer((json_int_t)run->recipe.seed) : json_null());
+    bool done = json_object_get(known, "figures") != NULL;
+    for (guint i = 0; done && i < run->set->test->len; i++)
+        done = json_is_true(json_object_get(known_picture(run, i), "whole"));
+    if (done) {
+        run->n_failed = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
+        return DP_OK;
+    }
+
+    struct work work = {.run = run, .pending = g_array_new(FALSE, FALSE, sizeof(guint))};
+    char *bank_path = run->out ? g_build_filename(run->out, "resume.bank", NULL) : NULL;
+    dp_bank *bank = NULL;
+    dp_status status = DP_OK;
+    if (run->set->masks)
+        status = dp_pixel_meter_open(&work.pixels, err);
+    if (!status) {
+        sort_out(&work);
+        if (work.pending->len && bank_path)
+            bank = reopen_bank(json_object_get(known, "fit"), bank_path);
+        if (work.pending->len && !bank)
+            status = make_bank(session, &work, bank_path, &bank, err);
+    }
+    run->n_failed += (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
+    if (!status && work.pending->len)
+        status = inspect(session, &work, bank, err);
+    if (!status)
+        status = measure(&work, err);
+    if (!status && bank_path)
+        unlink(bank_path);
+    run->stopped = status == DP_E_CANCELLED && cli_interrupted();
+    dp_bank_close(&bank);
+    dp_pixel_meter_close(&work.pixels);
+    g_array_free(work.pending, TRUE);
+    g_free(bank_path);
+    return status;
+}

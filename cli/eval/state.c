@@ -1,0 +1,144 @@
+/* state.c - what an evaluation has done so far, one JSON line for each step, so that a stopped one goes on where it was.
+ *
+ *     {"dinopatch": VERSION, "settings": {...}, "model": SHA-256, "files": SHA-256}      the first line: what it is bound to
+ *     {"run": NAME, "part": "fit" | "figures" | ..., "value": {...}}
+ *     {"run": NAME, "index": I, "value": {...}}                                          a picture
+ *
+ * A line that was cut short is what the stopping cost: it is left out, with all that follows. */
+#include "eval.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+json_t *eval_state_run(eval_state *state, const char *name)
+{
+    json_t *run = json_object_get(state->runs, name);
+    if (!run) {
+        run = json_pack("{s:{}}", "pictures");
+        json_object_set_new(state->runs, name, run);
+    }
+    return run;
+}
+
+static void keep(eval_state *state, const char *name, const char *part, long index, json_t *value)
+{
+    json_t *run = eval_state_run(state, name);
+    if (index < 0) {
+        json_object_set(run, part, value);
+        return;
+    }
+    char key[32];
+    g_snprintf(key, sizeof key, "%ld", index);
+    json_object_set(json_object_get(run, "pictures"), key, value);
+}
+
+static bool write_line(eval_state *state, const json_t *line)
+{
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    bool good = text && fprintf(state->file, "%s\n", text) > 0 && fflush(state->file) == 0;
+    if (!good)
+        cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+    free(text);
+    return good;
+}
+
+bool eval_state_put(eval_state *state, const char *name, const char *part, long index, json_t *value)
+{
+    keep(state, name, part, index, value);
+    bool good = true;
+    if (state->file) {
+        json_t *line = index < 0 ? json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
+                                 : json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
+        good = write_line(state, line);
+        json_decref(line);
+    }
+    json_decref(value);
+    return good;
+}
+
+/* The first thing in which two headers differ, in words; g_free. */
+static char *difference(const json_t *had, const json_t *wants)
+{
+    const json_t *a = json_object_get(had, "settings"), *b = json_object_get(wants, "settings");
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)a, key, value)
+        if (!json_equal(value, json_object_get(b, key)))
+            return g_strdup_printf("--%s %s there", key, json_string_value(value) ? json_string_value(value) : "");
+    json_object_foreach((json_t *)(uintptr_t)b, key, value)
+        if (!json_object_get(a, key))
+            return g_strdup_printf("--%s %s is new", key, json_string_value(value) ? json_string_value(value) : "");
+    if (!json_equal(json_object_get(had, "model"), json_object_get(wants, "model")))
+        return g_strdup("another checkpoint");
+    if (!json_equal(json_object_get(had, "files"), json_object_get(wants, "files")))
+        return g_strdup("pictures that have changed since");
+    return g_strdup("another version of dinopatch");
+}
+
+/* Reads the lines; *end is where the last whole one ends.  False: the state belongs to something else, complained. */
+static bool read_lines(eval_state *state, const char *text, const json_t *header, size_t *end)
+{
+    const char *at = text;
+    bool first = true;
+    for (const char *stop; (stop = strchr(at, '\n')); at = stop + 1) {
+        json_t *line = json_loadb(at, (size_t)(stop - at), 0, NULL);
+        const char *name = json_string_value(json_object_get(line, "run"));
+        json_t *value = json_object_get(line, "value"), *index = json_object_get(line, "index");
+        if (first && line && !json_equal(line, header)) {
+            char *what = difference(line, header);
+            cli_complain("%s: is of an evaluation with other settings (%s); take another folder, or --fresh to begin anew",
+                         state->path, what);
+            g_free(what);
+            json_decref(line);
+            return false;
+        }
+        if (first ? !line : !name || !value) {
+            json_decref(line);
+            break;
+        }
+        if (!first) {
+            const char *part = json_string_value(json_object_get(line, "part"));
+            if (index)
+                keep(state, name, NULL, (long)json_integer_value(index), value);
+            else if (part)
+                keep(state, name, part, -1, value);
+            state->n_resumed += index != NULL;
+        }
+        first = false;
+        *end = (size_t)(stop + 1 - text);
+        json_decref(line);
+    }
+    return true;
+}
+
+bool eval_state_open(eval_state *state, const char *out, const json_t *header, bool fresh)
+{
+    *state = (eval_state){.runs = json_object()};
+    if (!out)
+        return true;
+    state->path = g_build_filename(out, "state.jsonl", NULL);
+    char *text = NULL;
+    size_t end = 0;
+    if (!fresh && g_file_get_contents(state->path, &text, NULL, NULL) && !read_lines(state, text, header, &end)) {
+        g_free(text);
+        return false;
+    }
+    g_free(text);
+    state->file = fopen(state->path, end ? "r+" : "w");
+    if (!state->file || ftruncate(fileno(state->file), (off_t)end) || fseek(state->file, 0, SEEK_END)) {
+        cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+        return false;
+    }
+    return end ? true : write_line(state, header);
+}
+
+void eval_state_close(eval_state *state)
+{
+    if (state->file)
+        fclose(state->file);
+    json_decref(state->runs);
+    g_free(state->path);
+    *state = (eval_state){0};
+}
