@@ -25,6 +25,7 @@ int cmd_fit(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);

@@ -3,6 +3,7 @@
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
 #include "eval/eval.h"
 #include "models.h"
+#include "report/report.h"
 #include "recipe.h"
 
 #include <math.h>
@@ -199,7 +200,7 @@ static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own,
 
 int cmd_eval(int argc, char **argv)
 {
-    char *model_name = NULL, *out = NULL;
+    char *model_name = NULL, *out = NULL, *report = NULL;
     gboolean fresh = FALSE;
     int seeds = 0;
     const GOptionEntry own_entries[] = {
@@ -207,6 +208,7 @@ int cmd_eval(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
          "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "do not go on with what is in DIR: begin anew", NULL},
+        {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "also make one HTML page of it", "FILE"},
         {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N"},
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
@@ -234,8 +236,8 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--seeds %d: from 1 to 1000", seeds);
     else if (seeds && (!recipe.shots || recipe.seed))
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
-    else if (fresh && !out)
-        code = cli_usage("--fresh means --out DIR");
+    else if ((fresh || report) && !out)
+        code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code)) {
@@ -255,6 +257,8 @@ int cmd_eval(int argc, char **argv)
             json_object_set_new(result, "data", cli_json_text(argv[1]));
             code = evaluate_all(&job, result);
             json_decref(result);
+            if (report && (code == EXIT_DONE || code == EXIT_SOME_FAILED) && !report_write(out, report, 48))
+                code = EXIT_JOB_FAILED;
         }
         eval_state_close(&job.state);
     }

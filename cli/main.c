@@ -13,6 +13,7 @@ static const struct {
     {"fit", cmd_fit, "build a memory bank from pictures of good parts"},
     {"inspect", cmd_inspect, "score new pictures and show where the defects are"},
     {"eval", cmd_eval, "learn from a data set, inspect it, print the figures"},
+    {"report", cmd_report, "make an HTML page of what eval wrote"},
     {"align", cmd_align, "find the object and bring it into the standard pose"},
     {"embed", cmd_embed, "write the feature grid of a picture"},
     {"bank", cmd_bank, "look into a bank and check it"},

@@ -68,13 +68,4 @@ char *eval_file_sha256(const char *path);
 /* At most side pixels on the longer side, by averaging; the caller frees.  NULL: no memory. */
 dp_picture *eval_shrink(const dp_picture *picture, size_t side);
 
-/* ---- ablation.c: the paper's Table 1 */
-typedef struct eval_ablation {
-    size_t trials, folds;
-    guint64 seed;
-} eval_ablation;
-/* Prints the four rows of each data set, and adds them to out/ablation.json.  Returns the exit code. */
-int eval_ablation_do(dp_session *session, const dp_recipe *recipe, const dp_run *run, bool quiet, const GPtrArray *sets,
-                     const eval_ablation *settings, const char *out);
-
 #endif
