@@ -8,37 +8,32 @@
  * Order of the work.  With window 0 every row is needed once: cell after cell, the bank streams through memory.  With a
  * wider window a location serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells go through
  * the bank together, so that a row, once in the cache, is used for up to TILE_SIDE^2 of them.  Leave-one-out asks for
- * all pictures at the same cell: up to MAX_QUERIES of them go together.
+ * all pictures at the same cell: up to MAX_QUERIES of them go together.  A window that covers the whole bank is a matrix
+ * product, for the map as for leave-one-out: global.c.
  *
  * A task is a tile: fixed by the sizes alone, visited in the bank's order, ties to the first; so nothing depends on the
  * number of threads. */
 #include "bank/distance.h"
+#include "bank/global.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define TILE_SIDE 8
 #define MAX_QUERIES (TILE_SIDE * TILE_SIDE)
 #define BLOCK_ROWS 64
 #define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */
+#define SLICE_QUERIES ((size_t)1536)      /* of a global leave-one-out, between two calls of progress */
 #define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
-
-struct query {
-    const float *x; /* [dim] */
-    float inverse_norm;
-    size_t row, col;
-    size_t leave_out;            /* picture whose rows are not searched, or DP_NO_PICTURE */
-    dp_neighbour *nearest;       /* [knn] */
-};
 
 /* What all tasks of a run share. */
 struct job {
     const dp_bank *bank;
     dp_tile_f32_fn kernel;
+    dp_isa isa;
     dp_metric metric;
     size_t window, knn;
     float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are */
@@ -58,27 +53,15 @@ struct job {
 
 /* ------------------------------------------------------------------------------------------------ one group of queries */
 
-static void insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)
-{
-    size_t i = knn - 1;
-    for (; i > 0 && found.distance < nearest[i - 1].distance; i--)
-        nearest[i] = nearest[i - 1];
-    nearest[i] = found;
-}
-
 /* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1, counted
  * through all cells. */
-static void offer(struct job *job, const struct query *query, const float *values, const float *inverse_norms,
+static void offer(struct job *job, const dp_query *query, const float *values, const float *inverse_norms,
                   size_t begin, size_t n)
 {
     const dp_bank *bank = job->bank;
     float worst = query->nearest[job->knn - 1].distance;
     for (size_t i = 0; i < n; i++) {
-        float distance = values[i];
-        if (job->metric == DP_METRIC_COSINE) {
-            distance = 1 - distance * query->inverse_norm * inverse_norms[i];
-            distance = distance < 0 ? 0 : distance > 2 ? 2 : distance;
-        }
+        float distance = dp_distance_of(job->metric, values[i], query->inverse_norm, inverse_norms[i]);
         if (distance >= worst && distance < INFINITY)
             continue;
         size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
@@ -89,13 +72,13 @@ static void offer(struct job *job, const struct query *query, const float *value
             atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
             continue;
         }
-        insert(query->nearest, job->knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
+        dp_neighbour_insert(query->nearest, job->knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
         worst = query->nearest[job->knn - 1].distance;
     }
 }
 
 /* Rows begin .. end-1, counted through all cells, for every one of the queries. */
-static void search_rows(struct job *job, const struct query *const *queries, size_t n, size_t begin, size_t end, size_t worker)
+static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end, size_t worker)
 {
     const dp_bank *bank = job->bank;
     float values[MAX_QUERIES * BLOCK_ROWS], inverse_norms[BLOCK_ROWS];
@@ -137,16 +120,10 @@ static size_t plus_up_to(size_t a, size_t b, size_t limit)
 }
 
 /* Walks through every location within the window of some query, in the bank's order. */
-static void search(struct job *job, const struct query *queries, size_t n, size_t worker)
+static void search(struct job *job, const dp_query *queries, size_t n, size_t worker)
 {
     const dp_bank *bank = job->bank;
-    const struct query *active[MAX_QUERIES];
-    if (job->window >= bank->grid_rows && job->window >= bank->grid_cols) {
-        for (size_t q = 0; q < n; q++)
-            active[q] = &queries[q];
-        search_rows(job, active, n, 0, dp_bank_cells(bank) * bank->n_rows, worker);
-        return;
-    }
+    const dp_query *active[MAX_QUERIES];
     size_t top = SIZE_MAX, bottom = 0, left = SIZE_MAX, right = 0;
     for (size_t q = 0; q < n; q++) {
         top = queries[q].row < top ? queries[q].row : top;
@@ -207,7 +184,7 @@ static float inverse_norm(const struct job *job, const float *x)
 
 static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right, size_t worker)
 {
-    struct query queries[MAX_QUERIES];
+    dp_query queries[MAX_QUERIES];
     size_t results[MAX_QUERIES], n = 0;
     for (size_t r = top; r < bottom; r++) {
         for (size_t c = left; c < right; c++) {
@@ -217,7 +194,7 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                 continue;
             const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
-            queries[n++] = (struct query){
+            queries[n++] = (dp_query){
                 x, inverse_norm(job, x), r, c, job->leave_out, job->nearest + cell * job->knn};
         }
     }
@@ -241,6 +218,31 @@ static void square_task(void *context, size_t index, size_t worker)
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
     search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols, worker);
+}
+
+static bool everywhere(const struct job *job)
+{
+    return job->window >= job->bank->grid_rows && job->window >= job->bank->grid_cols;
+}
+
+/* The picture's valid cells, all together. */
+static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
+{
+    size_t cells = job->rows * job->cols, n = 0;
+    dp_query *queries = dp_malloc(cells, sizeof *queries);
+    if (!queries)
+        return dp_fail_memory(err, "the search of the whole bank", cells * sizeof *queries);
+    for (size_t cell = 0; cell < cells; cell++) {
+        clear(job, cell);
+        const float *x = job->features + cell * job->bank->dim;
+        if (!job->valid || job->valid[cell])
+            queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, job->leave_out, job->nearest + cell * job->knn};
+    }
+    dp_status status = dp_search_global(job->bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
+    for (size_t cell = 0; cell < cells && !status; cell++)
+        conclude(job, cell);
+    dp_memory_free(queries);
+    return status;
 }
 
 static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
@@ -268,6 +270,7 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
         return status;
     dp_distance_kernels kernels = dp_distance_kernels_get(isa);
     job->bank = bank;
+    job->isa = isa;
     job->kernel = settings->metric == DP_METRIC_COSINE ? kernels.dot : kernels.l2;
     job->metric = settings->metric;
     job->window = bank->recipe.layout == DP_LAYOUT_POOL ? DP_WINDOW_GLOBAL : settings->window;
@@ -308,14 +311,53 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
     if (job.window == 0) {
         job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
         run_tasks(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
+    } else if (everywhere(&job)) {
+        status = map_everywhere(&job, pool, err);
     } else {
         job.tiles_across = (job.cols + TILE_SIDE - 1) / TILE_SIDE;
         run_tasks(pool, job.tiles_across * ((job.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
     }
-    return end(&job, err);
+    return status ? (end(&job, NULL), status) : end(&job, err);
 }
 
 /* -------------------------------------------------------------------------------------------------------- leave-one-out */
+
+/* All cells of some pictures at a time, about SLICE_QUERIES. */
+static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, int (*progress)(void *user, size_t done, size_t total),
+                                          void *user, dp_error *err)
+{
+    const dp_bank *bank = job->bank;
+    size_t cells = dp_bank_cells(bank), total = job->n_pictures * cells, most = total < SLICE_QUERIES ? total : SLICE_QUERIES;
+    dp_query *queries = dp_malloc(most, sizeof *queries);
+    size_t floats;
+    float *wide = job->wide && dp_mul_size(most, bank->dim, &floats) ? dp_malloc(floats, sizeof *wide) : NULL;
+    dp_status status = DP_OK;
+    if (!queries || (job->wide && !wide))
+        status = dp_fail_memory(err, "the search of the whole bank", most * bank->dim * sizeof *wide);
+    for (size_t begin = 0; begin < total && !status; begin += most) {
+        size_t end = begin + most < total ? begin + most : total, n = 0;
+        for (size_t result = begin; result < end; result++) {
+            size_t picture = job->first_picture + result / cells, cell = result % cells, row = picture * bank->rows_per_picture;
+            clear(job, result);
+            if (!bank->valid[cell * bank->n_rows + row])
+                continue;
+            const float *x = dp_bank_stored(bank, cell, row);
+            if (wide) {
+                dp_bank_widen(bank, cell, row, 1, wide + n * bank->dim);
+                x = wide + n * bank->dim;
+            }
+            queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, picture, job->nearest + result * job->knn};
+        }
+        status = dp_search_global(bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
+        for (size_t result = begin; result < end && !status; result++)
+            conclude(job, result);
+        if (!status && progress && progress(user, end, total))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+    }
+    dp_memory_free(queries);
+    dp_memory_free(wide);
+    return status;
+}
 
 /* A task is one cell and all pictures of the run, MAX_QUERIES at a time. */
 static void leave_one_out_task(void *context, size_t index, size_t worker)
@@ -324,7 +366,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
     const dp_bank *bank = job->bank;
     size_t cell = job->first_task + index, cells = dp_bank_cells(bank);
     for (size_t begin = 0; begin < job->n_pictures; begin += MAX_QUERIES) {
-        struct query queries[MAX_QUERIES];
+        dp_query queries[MAX_QUERIES];
         size_t results[MAX_QUERIES], n = 0;
         for (size_t p = begin; p < job->n_pictures && p < begin + MAX_QUERIES; p++) {
             size_t result = p * cells + cell, row = (job->first_picture + p) * bank->rows_per_picture;
@@ -338,7 +380,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                 x = wide;
             }
             results[n] = result;
-            queries[n++] = (struct query){
+            queries[n++] = (dp_query){
                 x,   inverse_norm(job, x),   cell / bank->grid_cols,          cell % bank->grid_cols,
                 job->first_picture + p, job->nearest + result * job->knn};
         }
@@ -360,6 +402,10 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
+    if (everywhere(&job)) {
+        status = leave_one_out_everywhere(&job, pool, progress, user, err);
+        return status ? (end(&job, NULL), status) : end(&job, err);
+    }
     size_t cells = dp_bank_cells(bank);
     double side = 2.0 * (double)(settings->window < cells ? settings->window : cells) + 1;
     double searched = fmin(side, (double)bank->grid_rows) * fmin(side, (double)bank->grid_cols);
