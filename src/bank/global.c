@@ -14,7 +14,7 @@
  *     x.y / |y|  >  |x| (1 - D),   both sides divided by |x|: error 2 gamma(dim) and some roundings.
  *
  * gamma(m) = m u / (1 - m u), u = 2^-24, bounds the relative error of a sum of m products whatever its order (Higham, Accuracy
- * and Stability of Numerical Algorithms, 2002, section 3.1).  docs/numerics.md says how many rows pass.  The result is that of comparing
+ * and Stability of Numerical Algorithms, 2002, section 3.1).  The result is that of comparing
  * every pair exactly, whatever the order of the work; where the filter passes everything (all rows the same) only time is lost.
  *
  * Order of the work.  A task is a group of panels of queries (sweep.h) and a range of rows, both fixed by the sizes of the problem.
