@@ -1,6 +1,7 @@
 /* dinopatch eval - fits on the good pictures of a data set, inspects its test pictures, and prints the figures of the field.
  *
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
+#include "eval/ablation.h"
 #include "eval/eval.h"
 #include "models.h"
 #include "report/report.h"
@@ -201,8 +202,8 @@ static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own,
 int cmd_eval(int argc, char **argv)
 {
     char *model_name = NULL, *out = NULL, *report = NULL;
-    gboolean fresh = FALSE;
-    int seeds = 0;
+    gboolean fresh = FALSE, ablation = FALSE, all_data = FALSE;
+    int seeds = 0, trials = 20000, folds = 5;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
@@ -210,6 +211,12 @@ int cmd_eval(int argc, char **argv)
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "do not go on with what is in DIR: begin anew", NULL},
         {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "also make one HTML page of it", "FILE"},
         {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N"},
+        {"ablation", 0, 0, G_OPTION_ARG_NONE, &ablation,
+         "with and without alignment, with and without tuned post-processing: the paper's Table 1", NULL},
+        {"trials", 0, 0, G_OPTION_ARG_INT, &trials, "with --ablation: of the search (default 20000)", "N"},
+        {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "with --ablation: held-out figures from K parts (default 5)", "K"},
+        {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data,
+         "with --ablation: tune and report on the same pictures, as the paper does", NULL},
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -238,15 +245,24 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
+    else if (ablation && (seeds || fresh || report))
+        code = cli_usage("--ablation goes without --seeds, --fresh and --report");
+    else if (!ablation && (all_data || trials != 20000 || folds != 5))
+        code = cli_usage("--trials, --folds and --all-data belong to --ablation");
+    else if (trials < 1 || folds < 2 || folds > 100)
+        code = cli_usage("--trials %d, --folds %d: at least 1 trial, from 2 to 100 folds", trials, folds);
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code)) {
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .n_seeds = (size_t)seeds};
-        header = make_header(entries, own_entries, model, sets, seeds);
-        if (!eval_state_open(&job.state, out, header, fresh))
+        const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
+        header = ablation ? NULL : make_header(entries, own_entries, model, sets, seeds);
+        if (!ablation && !eval_state_open(&job.state, out, header, fresh))
             code = EXIT_JOB_FAILED;
         else if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
+        else if (ablation)
+            code = ablation_do(session, &recipe, &run, sets, &table, out);
         else {
             job.session = session;
             json_t *result = json_deep_copy(header);

@@ -1,0 +1,297 @@
+/* ablation.c - what alignment and post-processing are worth (the paper's Table 1).
+ *
+ * For each kind of alignment the features are computed once; the row without post-processing and the tuned one come from
+ * the same maps.  Figures are held out: each fold of the test pictures by the configuration and threshold chosen on the
+ * others.  Without folds they are the paper's: chosen and reported on the same pictures, and too good. */
+#include "ablation.h"
+#include "eval.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N_BESIDE = 6, BESIDE_SIDE = 480 };
+
+/* The maps of one data set in one way of alignment. */
+struct maps {
+    const dataset *set;
+    size_t rows, cols, n;     /* of the maps; maps that are there */
+    float **grids;            /* [test pictures], the first n used */
+    uint8_t **valid;          /* likewise */
+    uint8_t *labels;
+    double *scores;
+    dp_picture **drawn;       /* [N_BESIDE] of the first anomalous pictures by index; NULL where there is none */
+    size_t *drawn_of;         /* [N_BESIDE] index of the picture */
+    bool draw;
+    size_t n_failed;
+};
+
+static struct maps *maps_new(const dataset *set, bool draw)
+{
+    struct maps *maps = g_new0(struct maps, 1);
+    maps->set = set;
+    maps->draw = draw;
+    maps->grids = g_new0(float *, set->test->len);
+    maps->valid = g_new0(uint8_t *, set->test->len);
+    maps->labels = g_new0(uint8_t, set->test->len);
+    maps->scores = g_new0(double, set->test->len);
+    maps->drawn = g_new0(dp_picture *, N_BESIDE);
+    maps->drawn_of = g_new0(size_t, N_BESIDE);
+    size_t n = 0;
+    for (guint i = 0; i < set->test->len && n < N_BESIDE; i++)
+        if (g_array_index(set->test, dataset_item, i).label)
+            maps->drawn_of[n++] = i;
+    for (; n < N_BESIDE; n++)
+        maps->drawn_of[n] = SIZE_MAX;
+    return maps;
+}
+
+static void maps_free(struct maps *maps)
+{
+    if (!maps)
+        return;
+    for (size_t i = 0; i < maps->n; i++) {
+        g_free(maps->grids[i]);
+        g_free(maps->valid[i]);
+    }
+    for (size_t i = 0; i < N_BESIDE; i++)
+        dp_picture_free(&maps->drawn[i]);
+    g_free(maps->grids);
+    g_free(maps->valid);
+    g_free(maps->labels);
+    g_free(maps->scores);
+    g_free(maps->drawn);
+    g_free(maps->drawn_of);
+    g_free(maps);
+}
+
+static void draw(struct maps *maps, size_t index, const dp_picture *picture, const dp_result *result)
+{
+    for (size_t i = 0; maps->draw && i < N_BESIDE; i++) {
+        if (maps->drawn_of[i] != index)
+            continue;
+        double low = 0, high = 1e-30;
+        if (isfinite(result->threshold) && result->threshold > 0) {
+            low = 0.5 * result->threshold;
+            high = 1.5 * result->threshold;
+        } else {
+            for (size_t k = 0; k < result->grid_rows * result->grid_cols; k++)
+                high = MAX(high, result->grid[k]);
+        }
+        dp_picture *whole = NULL;
+        if (!dp_result_draw(picture, result, low, high, &whole, NULL))
+            maps->drawn[i] = eval_shrink(whole, BESIDE_SIDE);
+        dp_picture_free(&whole);
+    }
+}
+
+static int on_map(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+                  const char *message)
+{
+    struct maps *maps = user;
+    bool fits = result && (!maps->n || (result->grid_rows == maps->rows && result->grid_cols == maps->cols));
+    if (!fits) {
+        maps->n_failed++;
+        cli_complain("%s%s", result ? path : message, result ? ": its map has another size than those before" : "");
+        return cli_interrupted();
+    }
+    size_t cells = result->grid_rows * result->grid_cols, at = maps->n++;
+    maps->rows = result->grid_rows;
+    maps->cols = result->grid_cols;
+    maps->grids[at] = g_memdup2(result->grid, cells * sizeof(float));
+    maps->valid[at] = g_memdup2(result->grid_valid, cells);
+    maps->labels[at] = (uint8_t)g_array_index(maps->set->test, dataset_item, index).label;
+    maps->scores[at] = result->score;
+    draw(maps, index, picture, result);
+    return cli_interrupted();
+}
+
+static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    if (message)
+        cli_complain("%s", message);
+}
+
+static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, struct maps *maps, dp_error *err)
+{
+    dp_bank *bank = NULL;
+    size_t n_left_out = 0;
+    const dataset *set = maps->set;
+    dp_status status = dp_bank_fit(session, recipe, (const char *const *)set->train->pdata, set->train->len, on_nominal, NULL,
+                                   &bank, &n_left_out, err);
+    if (!status) {
+        dp_view view;
+        dp_view_init(bank, &view);
+        dp_post_init(&view.post);
+        const char **paths = g_new(const char *, set->test->len);
+        for (guint i = 0; i < set->test->len; i++)
+            paths[i] = g_array_index(set->test, dataset_item, i).path;
+        status = dp_session_inspect_files(session, bank, &view, paths, set->test->len, on_map, maps, err);
+        g_free(paths);
+    }
+    maps->n_failed += n_left_out;
+    dp_bank_close(&bank);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+struct row {
+    dp_confusion confusion;
+    double auroc, threshold, tuned, gap; /* tuned: AUROC on the pictures it was chosen on; NaN without tuning */
+};
+
+static void print_row(const char *name, const struct row *row)
+{
+    printf("  %-26s %8.4f %9.4f %8.4f %8.4f %8.4f %9.4g", name, row->confusion.accuracy, row->confusion.precision,
+           row->confusion.recall, row->confusion.f1, row->auroc, row->threshold);
+    if (isnan(row->tuned))
+        puts("        -        -");
+    else if (isnan(row->gap)) /* chosen and reported on the same pictures: the gap is not known */
+        printf(" %8.4f        -\n", row->tuned);
+    else
+        printf(" %8.4f %+8.4f\n", row->tuned, row->gap);
+    fflush(stdout);
+}
+
+static json_t *json_figures(const dp_confusion *c, double auroc)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "accuracy", cli_json_real(c->accuracy), "precision",
+                     cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1), "auroc",
+                     cli_json_real(auroc));
+}
+
+static json_t *json_row(const struct row *row, const char *align, bool post)
+{
+    json_t *value = json_figures(&row->confusion, row->auroc);
+    json_object_set_new(value, "align", json_string(align));
+    json_object_set_new(value, "post", json_boolean(post));
+    json_object_set_new(value, "threshold", cli_json_real(row->threshold));
+    return value;
+}
+
+/* Two rows of one alignment: without and with post-processing. */
+static dp_status add_rows(const struct maps *maps, const char *align, dp_score score, const cli_run *run,
+                          const ablation_settings *asked, json_t *rows, dp_error *err)
+{
+    const dp_tune_set set = {.rows = maps->rows, .cols = maps->cols, .n = maps->n, .maps = (const float *const *)maps->grids,
+                             .valid = (const uint8_t *const *)maps->valid, .labels = maps->labels};
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    settings.trials = asked->trials;
+    settings.folds = asked->folds;
+    settings.seed = asked->seed;
+    settings.score = score;
+    dp_tune_result t;
+    dp_measures measures;
+    dp_status status = dp_measure(maps->scores, maps->labels, maps->n, &measures, err);
+    if (!status)
+        status = dp_tune(&set, &settings, &run->run, &t, err);
+    if (status)
+        return status;
+    bool folds = t.folds > 0;
+    struct row untuned = {t.untuned.confusion, folds ? t.untuned_fold_auroc : t.untuned.auroc, measures.decision_threshold, NAN,
+                          NAN};
+    const dp_tune_figures *best = folds ? &t.held_out : &t.tuned;
+    struct row tuned = {best->confusion, best->auroc, t.threshold, t.tuned.auroc, folds ? t.tuned.auroc - t.held_out.auroc : NAN};
+    bool aligned = !strcmp(align, "pca");
+    cli_progress_end();
+    print_row(aligned ? "aligned" : "as photographed", &untuned);
+    print_row(aligned ? "aligned, post-processed" : "post-processed", &tuned);
+    json_array_append_new(rows, json_row(&untuned, align, false));
+    json_t *last = json_row(&tuned, align, true);
+    json_object_set_new(last, "tuned", json_figures(&t.tuned.confusion, t.tuned.auroc));
+    json_object_set_new(last, "untuned", json_figures(&t.untuned.confusion, t.untuned.auroc));
+    json_object_set_new(last, "gap", cli_json_real(tuned.gap));
+    json_object_set_new(last, "held_out_deviation", cli_json_real(t.held_out_deviation));
+    json_object_set_new(last, "folds", json_integer((json_int_t)t.folds));
+    json_object_set_new(last, "trials", json_integer((json_int_t)t.trials));
+    json_array_append_new(rows, last);
+    return DP_OK;
+}
+
+/* Left without, right with alignment. */
+static bool save_beside(const struct maps *without, const struct maps *with, const char *out)
+{
+    char *folder = g_build_filename(out, "figures", with->set->category, NULL);
+    bool good = cli_make_folder(folder);
+    for (size_t i = 0; i < N_BESIDE && good; i++) {
+        const dp_picture *pair[2] = {without->drawn[i], with->drawn[i]};
+        dp_picture *both = NULL;
+        dp_error err;
+        if (!pair[0] || !pair[1])
+            continue;
+        if (dp_picture_new(pair[0]->width_px + pair[1]->width_px + 8, MAX(pair[0]->height_px, pair[1]->height_px), &both, &err)) {
+            cli_failed(&err);
+            good = false;
+            break;
+        }
+        size_t left = 0;
+        for (int k = 0; k < 2; k++) {
+            for (size_t y = 0; y < pair[k]->height_px; y++)
+                memcpy(both->rgb + (y * both->width_px + left) * 3, pair[k]->rgb + y * pair[k]->width_px * 3,
+                       pair[k]->width_px * 3);
+            left += pair[k]->width_px + 8;
+        }
+        char name[48];
+        g_snprintf(name, sizeof name, "alignment-%zu.jpg", i + 1);
+        char *path = g_build_filename(folder, name, NULL);
+        if (dp_picture_save_jpeg(both, path, &err)) {
+            cli_failed(&err);
+            good = false;
+        }
+        dp_picture_free(&both);
+        g_free(path);
+    }
+    g_free(folder);
+    return good;
+}
+
+int ablation_do(dp_session *session, const dp_recipe *recipe, const cli_run *run, const GPtrArray *sets,
+                const ablation_settings *settings, const char *out)
+{
+    json_t *all = json_object();
+    int code = EXIT_DONE;
+    size_t n_failed = 0;
+    if (!settings->folds)
+        fputs("warning: --all-data tunes on the very pictures whose figures it prints: they are too good to be believed\n", stderr);
+    for (guint s = 0; s < sets->len && code == EXIT_DONE; s++) {
+        const dataset *set = sets->pdata[s];
+        struct maps *maps[2] = {NULL, NULL};
+        char *category = g_utf8_validate(set->category, -1, NULL) ? g_strdup(set->category) : g_strescape(set->category, NULL);
+        json_t *rows = json_array();
+        printf("%-28s %8s %9s %8s %8s %8s %9s %8s %8s\n", category, "accuracy", "precision", "recall", "F1", "AUROC", "threshold",
+               "tuned", "gap");
+        fflush(stdout);
+        for (int pre = 0; pre < 2 && code == EXIT_DONE; pre++) {
+            dp_recipe one = *recipe;
+            one.align = pre ? DP_ALIGN_PCA : DP_ALIGN_NONE;
+            if (!pre)
+                one.polarity = DP_POLARITY_NONE;
+            maps[pre] = maps_new(set, out != NULL);
+            dp_error err;
+            cli_progress_begin(category, run->quiet);
+            dp_status status = compute_maps(session, &one, maps[pre], &err);
+            if (!status)
+                status = add_rows(maps[pre], pre ? "pca" : "none", one.score, run, settings, rows, &err);
+            cli_progress_end();
+            n_failed += maps[pre]->n_failed;
+            if (status) {
+                cli_complain("%s: %s", category, err.message);
+                code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
+            }
+        }
+        if (code == EXIT_DONE && out && !save_beside(maps[0], maps[1], out))
+            code = EXIT_JOB_FAILED;
+        json_object_set_new(all, category, rows);
+        maps_free(maps[0]);
+        maps_free(maps[1]);
+        g_free(category);
+    }
+    if (code == EXIT_DONE)
+        puts(settings->folds ? "Figures are held out; tuned is the AUROC on the pictures it was chosen on, gap what that flatters."
+                             : "Figures are of the pictures that were tuned on.");
+    if (code == EXIT_DONE && out && !eval_write_json(out, "ablation.json", all))
+        code = EXIT_JOB_FAILED;
+    json_decref(all);
+    return code == EXIT_DONE && n_failed ? EXIT_SOME_FAILED : code;
+}
