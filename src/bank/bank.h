@@ -177,6 +177,10 @@ static inline const float *dp_bank_rows(const dp_bank *bank, size_t cell)
 /* Rows first .. first + n - 1 of a location as floats, whatever the storage: out [n, dim]. */
 void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, float *out);
 
+/* Hands the pages of these rows back to the system, where the bank is mapped: a pass over a large bank then holds no more of it than it
+ * works on.  They are read again when they are asked for. */
+void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n);
+
 /* x [dim] (NULL: a row that does not count) into one row that is being built, its norm and validity included.
  * place: row, counted through all locations. */
 void dp_bank_encode(dp_bank *bank, size_t place, const float *x);

@@ -52,12 +52,13 @@ static void strip_task(void *context, size_t index, size_t worker)
 /* The next rows, at most n, that are valid and fall to the stride; *place and *count go on from call to call. */
 static size_t next_rows(const dp_bank *bank, size_t stride, size_t *place, size_t *count, size_t n, float *out)
 {
-    size_t places = dp_bank_cells(bank) * bank->n_rows, found = 0;
+    size_t places = dp_bank_cells(bank) * bank->n_rows, found = 0, first = *place;
     for (; *place < places && found < n; (*place)++) {
         if (!bank->valid[*place] || (*count)++ % stride != 0)
             continue;
         dp_bank_widen(bank, *place / bank->n_rows, *place % bank->n_rows, 1, out + found++ * bank->dim);
     }
+    dp_bank_forget(bank, 0, first, *place - first);
     return found;
 }
 

@@ -8,8 +8,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define BLOCK 256 /* rows of a task where they are not put together */
 #define ROUND 64  /* tasks between two calls of progress */
@@ -42,19 +40,6 @@ static bool left_out(const struct reduction *job, size_t cell, size_t row)
     return how->n_folds && dp_bank_row_picture(job->from, cell, row) % how->n_folds == how->fold;
 }
 
-/* Hands the pages of a mapped bank back that have been read. */
-static void forget(const dp_bank *bank, size_t cell, size_t row, size_t n)
-{
-    if (!bank->file)
-        return;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (uintptr_t)dp_bank_stored(bank, cell, row), end = (uintptr_t)dp_bank_stored(bank, cell, row + n);
-    begin = (begin + page - 1) / page * page;
-    end = end / page * page;
-    if (begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED); /* advice: what it says does not matter */
-}
-
 /* Valid rows first .. first + n - 1 of a location into work->y, or where they are left out, none. */
 static size_t load(struct reduction *job, struct work *work, size_t cell, size_t first, size_t n, const float **vectors)
 {
@@ -66,7 +51,7 @@ static size_t load(struct reduction *job, struct work *work, size_t cell, size_t
         dp_bank_widen(from, cell, row, 1, work->x + found * from->dim);
         work->rows[found++] = (uint32_t)row;
     }
-    forget(from, cell, first, n);
+    dp_bank_forget(from, cell, first, n);
     *vectors = work->x;
     const dp_pca *pca = job->how->pca;
     if (pca) {

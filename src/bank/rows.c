@@ -9,6 +9,8 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Four sums, so that the additions need not wait for one another; the same on every machine. */
 float dp_norm_f32(const float *x, size_t dim)
@@ -138,4 +140,16 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
         bank->own_scales[place] = scale;
         bank->own_norms[place] = norm_of_bytes(integers, scale, dim);
     }
+}
+
+void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n)
+{
+    if (!bank->file)
+        return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)dp_bank_stored(bank, cell, first), end = (uintptr_t)dp_bank_stored(bank, cell, first + n);
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* advice: what it says does not matter */
 }
