@@ -55,8 +55,11 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  k-means     %zu centres at each place, seed %zu\n", r->kmeans, r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
-    printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
-           cli_align_names[r->align], cli_polarity_names[r->polarity]);
+    if (r->edge_px)
+        printf("  canvas      each picture's own, its smaller side %zu pixels; rotations %zu\n", r->edge_px, r->rotations);
+    else
+        printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
+               cli_align_names[r->align], cli_polarity_names[r->polarity]);
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);

@@ -6,13 +6,22 @@
 
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
-    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1};
+    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN};
     const struct {
         unsigned part;
         GOptionEntry entry;
     } known[] = {
         {CLI_RECIPE_ALIGN, {"canvas", 0, 0, G_OPTION_ARG_STRING, &o->canvas,
                             "aligned picture: HxW in multiples of the patch, or auto (auto:W for another width)", "784x784"}},
+        {CLI_RECIPE_BANK, {"method", 0, 0, G_OPTION_ARG_STRING, &o->method,
+                           "settings of a published method, before all other options", "dinopatch|anomalydino"}},
+        {CLI_RECIPE_BANK, {"edge", 0, 0, G_OPTION_ARG_INT, &o->edge,
+                           "resize the smaller side of each picture to N pixels, crop to whole patches; needs --align none --layout pool",
+                           "N"}},
+        {CLI_RECIPE_BANK, {"rotations", 0, 0, G_OPTION_ARG_INT, &o->rotations,
+                           "8: each good picture also enters turned by 45, 90, ... degrees (default 1)", "1|8"}},
+        {CLI_RECIPE_BANK, {"map-sigma", 0, 0, G_OPTION_ARG_DOUBLE, &o->map_sigma,
+                           "smooth the map in the picture with a Gaussian (default 0: not)", "PIXELS"}},
         {CLI_RECIPE_ALIGN, {"align", 0, 0, G_OPTION_ARG_STRING, &o->align,
                             "pca: find the object; none: textures and fixtures", "pca|none"}},
         {CLI_RECIPE_ALIGN, {"fill", 0, 0, G_OPTION_ARG_DOUBLE, &o->fill,
@@ -126,6 +135,12 @@ bool cli_pca_is_good(double pca)
 
 bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
+    static const char *const methods[] = {"dinopatch", "anomalydino", NULL};
+    int method = 0;
+    if (!choose("method", o->method, methods, &method, code))
+        return false;
+    if (o->method)
+        dp_recipe_preset(recipe, (dp_method)method);
     int align = (int)recipe->align, polarity = (int)recipe->polarity, mix = (int)recipe->layer_mix;
     int precision = (int)recipe->precision, metric = (int)recipe->metric, score = (int)recipe->score;
     int layout = (int)recipe->layout, storage = (int)recipe->storage;
@@ -150,6 +165,38 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     if (o->canvas && !cli_parse_canvas(o->canvas, &recipe->canvas_height_px, &recipe->canvas_width_px)) {
         *code = cli_usage("--canvas %s: HEIGHTxWIDTH, auto, or auto:WIDTH", o->canvas);
         return false;
+    }
+    if (o->canvas)
+        recipe->edge_px = 0;
+    if (o->edge != -1) {
+        if (o->edge < 1 || o->edge > 20000 || o->canvas) {
+            *code = o->canvas ? cli_usage("--edge and --canvas: one or the other") : cli_usage("--edge %d: from 1 to 20000", o->edge);
+            return false;
+        }
+        recipe->edge_px = (size_t)o->edge;
+        recipe->canvas_height_px = recipe->canvas_width_px = 0;
+    }
+    if (recipe->edge_px && (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)) {
+        *code = cli_usage("--edge: pictures of their own sizes need --align none and --layout pool");
+        return false;
+    }
+    if (o->rotations != -1) {
+        if (o->rotations != 1 && o->rotations != 8) {
+            *code = cli_usage("--rotations %d: 1 or 8", o->rotations);
+            return false;
+        }
+        recipe->rotations = (size_t)o->rotations;
+    }
+    if (recipe->rotations > 1 && recipe->align != DP_ALIGN_NONE) {
+        *code = cli_usage("--rotations 8 needs --align none");
+        return false;
+    }
+    if (!isnan(o->map_sigma)) {
+        if (!(o->map_sigma >= 0 && o->map_sigma <= 64)) {
+            *code = cli_usage("--map-sigma %g: between 0 and 64", o->map_sigma);
+            return false;
+        }
+        recipe->map_sigma_px = o->map_sigma;
     }
     if (o->window && !cli_parse_window(o->window, &recipe->window)) {
         *code = cli_usage("--window %s: a number of cells, or global", o->window);

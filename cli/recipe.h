@@ -5,9 +5,9 @@
 #include "cli.h"
 
 typedef struct cli_recipe {
-    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage;
-    double fill, fpr, pca;
-    int blur, knn, kmeans, shots;
+    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method;
+    double fill, fpr, pca, map_sigma;
+    int blur, knn, kmeans, shots, edge, rotations;
     gint64 seed;
     gboolean mirror;
 } cli_recipe;

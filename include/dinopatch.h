@@ -206,6 +206,8 @@ typedef struct dp_recipe {
     int canny_auto;                   /* non-zero: thresholds from the picture's median instead */
     double fill;                      /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
     size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
+    size_t edge_px;                   /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
+                                         and bottom to multiples of the patch; the canvas sizes are then 0.  0: the canvas */
     dp_polarity polarity;
     /* embed */
     size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
@@ -221,6 +223,7 @@ typedef struct dp_recipe {
     size_t kmeans;                    /* each location keeps this many centres of its features; 0: the features themselves */
     size_t shots;                     /* this many of the good pictures are learned from; 0: all */
     size_t seed;                      /* of the draws of shots and k-means; 0: the first shots, sorted by name */
+    size_t rotations;                 /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     /* distance */
     dp_metric metric;
@@ -229,11 +232,21 @@ typedef struct dp_recipe {
     /* score and decision */
     dp_post post;                     /* of the distance map, before it is scored; off */
     dp_score score;
+    double map_sigma_px;              /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
     double fpr;                       /* false-alarm rate the first threshold aims at; 0.01 */
 } dp_recipe;
 
 /* The defaults, chosen by measurement: see docs/method.md. */
 DP_API void dp_recipe_init(dp_recipe *recipe);
+
+typedef enum dp_method {
+    DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
+    DP_METHOD_ANOMALYDINO    /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
+                                pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
+} dp_method;
+
+/* The settings of a published method; all fields are set. */
+DP_API void dp_recipe_preset(dp_recipe *recipe, dp_method method);
 
 /* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
  * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */

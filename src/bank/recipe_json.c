@@ -45,6 +45,7 @@ static const struct field {
     {REAL, FIELD(fill), NULL, 1e-6, 1e6},
     {SIZE, FIELD(canvas_height_px), NULL, 0, 1e6}, /* 0: to be chosen; never in a bank that is finished */
     {SIZE, FIELD(canvas_width_px), NULL, 0, 1e6},
+    {SIZE, FIELD(edge_px), NULL, 0, 1e6},
     {CHOICE, FIELD(polarity), polarities, 0, 0},
     {LAYERS, FIELD(layers), NULL, 0, 1e6},
     {CHOICE, FIELD(layer_mix), layer_mixes, 0, 0},
@@ -55,6 +56,7 @@ static const struct field {
     {SIZE, FIELD(kmeans), NULL, 0, 1e6},
     {SIZE, FIELD(shots), NULL, 0, 1e9},
     {SIZE, FIELD(seed), NULL, 0, 4294967295.0},
+    {SIZE, FIELD(rotations), NULL, 1, 8},
     {FLAG, FIELD(mirror), NULL, 0, 0},
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
@@ -68,6 +70,7 @@ static const struct field {
     {REAL, FIELD(post.gaussian), NULL, 0, 64},
     {SIZE, FIELD(post.median), NULL, 0, 31},
     {CHOICE, FIELD(score), scores, 0, 0},
+    {REAL, FIELD(map_sigma_px), NULL, 0, 64},
     {REAL, FIELD(fpr), NULL, 0, 1},
 };
 

@@ -32,6 +32,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .canvas_height_px = 784,
         .canvas_width_px = 784,
         .polarity = DP_POLARITY_ROTATE,
+        .rotations = 1,
         .precision = DP_FP32,
         .layout = DP_LAYOUT_GRID,
         .storage = DP_STORAGE_F32,
@@ -42,6 +43,23 @@ void dp_recipe_init(dp_recipe *recipe)
         .fpr = 0.01,
     };
     dp_post_init(&recipe->post);
+}
+
+void dp_recipe_preset(dp_recipe *recipe, dp_method method)
+{
+    dp_recipe_init(recipe);
+    if (method == DP_METHOD_DINOPATCH)
+        return;
+    recipe->align = DP_ALIGN_NONE;
+    recipe->polarity = DP_POLARITY_NONE;
+    recipe->edge_px = 448;
+    recipe->canvas_height_px = recipe->canvas_width_px = 0;
+    recipe->rotations = 8;
+    recipe->layout = DP_LAYOUT_POOL;
+    recipe->metric = DP_METRIC_COSINE;
+    recipe->window = DP_WINDOW_GLOBAL;
+    recipe->score = DP_SCORE_TOP1P;
+    recipe->map_sigma_px = 4;
 }
 
 const char *dp_align_status_name(dp_align_status status)

@@ -102,6 +102,14 @@ static dp_status survey_pictures(struct survey *survey, size_t n, dp_pool *pool,
 dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const *paths, size_t n_paths, dp_pool *pool,
                            const dp_run *run, dp_error *err)
 {
+    if (recipe->edge_px) {
+        if (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)
+            return dp_fail(err, DP_E_ARGUMENT, "pictures of their own sizes (edge) need no alignment and the layout of a pool");
+        if (recipe->edge_px < patch_px)
+            return dp_fail(err, DP_E_ARGUMENT, "an edge of %zu pixels is less than the model's patch (%zu)", recipe->edge_px, patch_px);
+        recipe->canvas_height_px = recipe->canvas_width_px = 0;
+        return DP_OK;
+    }
     if (!recipe->canvas_width_px || recipe->canvas_width_px % patch_px || recipe->canvas_height_px % patch_px)
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is not a multiple of the model's patch (%zu): the nearest is %zux%zu",
                        recipe->canvas_height_px, recipe->canvas_width_px, patch_px,

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "embed/session.h"
+#include "picture/picture.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
 #include "run/compress.h"
@@ -104,6 +105,30 @@ static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t pictu
     return dp_bank_put_grid(fit->bank, picture, 1, bench->tokens, prepared->cells, bench->rows, bench->cols, err);
 }
 
+/* The picture turned by 45, 90, ... degrees, each embedded anew. */
+static dp_status put_rotations(struct fit *fit, dp_prepared *prepared, size_t picture, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    dp_picture *original = prepared->picture;
+    dp_status status = DP_OK;
+    for (size_t k = 1; !status && k < bench->recipe.rotations; k++) {
+        dp_picture *turned = NULL;
+        status = dp_picture_rotate(original, 360.0 * (double)k / (double)bench->recipe.rotations, &turned, err);
+        if (status)
+            break;
+        prepared->picture = turned;
+        status = dp_prepared_warp(prepared, &bench->recipe, bench->patch_px, 0, bench->valid, err);
+        if (!status)
+            status = dp_workbench_embed(bench, fit->session, prepared, err);
+        if (!status)
+            status = dp_bank_put_grid(fit->bank, picture, k + (bench->recipe.mirror ? 1 : 0), bench->tokens, prepared->cells, bench->rows,
+                                      bench->cols, err);
+        prepared->picture = original;
+        dp_picture_free(&turned);
+    }
+    return status;
+}
+
 /* Puts a prepared picture, features settled in the bench, into its rows of the bank. */
 static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
 {
@@ -112,6 +137,8 @@ static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int
                                         bench->cols, err);
     if (!status && bench->recipe.mirror)
         status = put_mirror(fit, prepared, picture, polarity < 0 && bench->recipe.polarity == DP_POLARITY_MIRROR, err);
+    if (!status && bench->recipe.rotations > 1)
+        status = put_rotations(fit, prepared, picture, err);
     return status;
 }
 
@@ -341,11 +368,11 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     const dp_bank_spec spec = {
         .recipe = &recipe,
-        .grid_rows = fit->bench.rows,
-        .grid_cols = fit->bench.cols,
+        .grid_rows = recipe.edge_px ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
+        .grid_cols = recipe.edge_px ? recipe.edge_px / model.patch_px : fit->bench.cols,
         .dim = fit->bench.dim,
         .capacity = fit->n_paths,
-        .rows_per_picture = recipe.mirror ? 2 : 1,
+        .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,
         .model_sha256 = model.sha256,
         .model_stand_in = model.stand_in,
@@ -431,6 +458,8 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
     dp_status status = dp_post_refuse(&recipe->post, err);
+    if (!status && recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
+        status = dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
     if (status)
         return status;
     const char **chosen = NULL;

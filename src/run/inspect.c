@@ -10,6 +10,7 @@
 #include "embed/session.h"
 #include "map/defects.h"
 #include "map/project.h"
+#include "map/smooth.h"
 #include "run/workbench.h"
 
 #include <math.h>
@@ -127,7 +128,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
 /* Canvas pixels to picture pixels, for the canvas that the grid belongs to. */
 static dp_status show_in_picture(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
 {
-    const dp_recipe *recipe = &job->bank->recipe;
+    const dp_recipe *recipe = &job->bench.recipe;
     bool flipped = result->polarity < 0;
     bool mirrored = flipped && recipe->polarity == DP_POLARITY_MIRROR, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
     dp_affine to_picture = dp_canvas_transform(&prepared->pose, recipe->fill, turned, recipe->canvas_height_px,
@@ -141,6 +142,8 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     if (!status && result->label == DP_LABEL_ANOMALOUS)
         status = dp_defects_find(&projection, result->grid, result->grid_valid, job->bench.nearest_picture, result->threshold,
                                  result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
+    if (!status)
+        status = dp_map_smooth(result->map, result->height_px, result->width_px, recipe->map_sigma_px, dp_session_pool(job->session), err);
     return status;
 }
 
@@ -149,6 +152,12 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
     dp_result *result = NULL;
     int polarity;
     dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &polarity, err);
+    size_t cells = job->bench.rows * job->bench.cols;
+    if (!status && job->bank->basis && job->bank->recipe.edge_px) { /* the grid is the picture's own */
+        dp_memory_free(job->projected);
+        if (!(job->projected = dp_malloc(cells, job->bank->dim * sizeof *job->projected)))
+            status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));
+    }
     if (!status)
         status = result_new(job, prepared, &result, err);
     if (!status) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "picture/picture.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -41,10 +42,49 @@ static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width,
                 cells[y / patch * cols + x / patch] = 0;
 }
 
+/* The smaller side to edge_px, the other in proportion and cut down to whole pixels (torchvision's Resize), right and bottom
+ * cropped to whole patches (AnomalyDINO's public code). */
+static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
+{
+    const dp_picture *picture = prepared->picture;
+    size_t w = picture->width_px, h = picture->height_px, edge = recipe->edge_px, smaller = w < h ? w : h, longer = w < h ? h : w;
+    size_t other = (size_t)((double)(edge * longer) / (double)smaller), pixels;
+    size_t width = w <= h ? edge : other, height = w <= h ? other : edge;
+    size_t canvas_w = width / patch_px * patch_px, canvas_h = height / patch_px * patch_px;
+    if (!dp_mul_size(canvas_w, canvas_h, &pixels) || pixels > (size_t)1 << 28)
+        return dp_fail(err, DP_E_PICTURE, "%s: too long and narrow for a smaller side of %zu pixels", prepared->path, edge);
+    if (pixels > prepared->room_px) {
+        dp_memory_free(prepared->rgb);
+        dp_memory_free(prepared->cells);
+        prepared->rgb = dp_malloc(pixels, 3 * sizeof(float));
+        prepared->cells = dp_malloc(pixels, 1);
+        prepared->room_px = prepared->rgb && prepared->cells ? pixels : 0;
+        if (!prepared->room_px)
+            return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
+    }
+    dp_picture *resized = NULL;
+    dp_status status = dp_picture_resize_8bit(picture, height, width, &resized, err);
+    if (status)
+        return status;
+    for (size_t y = 0; y < canvas_h; y++)
+        for (size_t i = 0; i < 3 * canvas_w; i++)
+            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[y * width * 3 + i];
+    dp_picture_free(&resized);
+    memset(prepared->cells, 1, (canvas_h / patch_px) * (canvas_w / patch_px));
+    prepared->height_px = canvas_h;
+    prepared->width_px = canvas_w;
+    prepared->valid_fraction = 1;
+    return DP_OK;
+}
+
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err)
 {
+    if (recipe->edge_px)
+        return fill_edge(prepared, recipe, patch_px, err);
     size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    prepared->height_px = h;
+    prepared->width_px = w;
     dp_status status = dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
     if (status)
         return status;

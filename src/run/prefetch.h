@@ -13,7 +13,9 @@ typedef struct dp_prepared {
     dp_error error;
     dp_picture *picture;
     dp_pose pose;
-    float *rgb;             /* [canvas_height, canvas_width, 3] */
+    size_t height_px, width_px; /* of its canvas */
+    size_t room_px;         /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
+    float *rgb;             /* [height_px, width_px, 3] */
     uint8_t *cells;         /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
     double valid_fraction;
     double seconds;         /* spent on the above */
@@ -21,6 +23,7 @@ typedef struct dp_prepared {
 
 /* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
  * valid [canvas_height, canvas_width] is scratch. */
+/* With edge_px the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
 /* Loads, finds the pose, warps.  rgb and cells must be there. */

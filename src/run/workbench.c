@@ -35,6 +35,23 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
     return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
 }
 
+dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_error *err)
+{
+    dp_recipe recipe = bench->recipe;
+    if (!recipe.edge_px || (recipe.canvas_height_px == prepared->height_px && recipe.canvas_width_px == prepared->width_px))
+        return DP_OK;
+    recipe.canvas_height_px = prepared->height_px;
+    recipe.canvas_width_px = prepared->width_px;
+    size_t model_dim = bench->dim / (recipe.layer_mix == DP_LAYERS_CONCAT ? recipe.n_layers : 1);
+    dp_workbench larger;
+    dp_status status = dp_workbench_open(&recipe, bench->patch_px, model_dim, bench->knn, &larger, err);
+    if (status)
+        return status;
+    dp_workbench_close(bench);
+    *bench = larger;
+    return DP_OK;
+}
+
 void dp_workbench_close(dp_workbench *bench)
 {
     dp_memory_free(bench->valid);
@@ -48,8 +65,11 @@ void dp_workbench_close(dp_workbench *bench)
 
 dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
+    dp_status status = dp_workbench_fit(bench, prepared, err);
+    if (status)
+        return status;
     const dp_recipe *r = &bench->recipe;
-    dp_status status = dp_session_embed(session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
+    status = dp_session_embed(session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
                                         r->layer_mix, bench->tokens, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }

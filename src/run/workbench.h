@@ -23,6 +23,9 @@ typedef struct dp_workbench {
 
 dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,
                             dp_error *err);
+/* Makes the bench as large as the prepared picture's canvas, where each picture has its own (edge_px); nothing to do otherwise.
+ * bench->recipe then has the picture's canvas.  Errors: DP_E_MEMORY. */
+dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_error *err);
 void dp_workbench_close(dp_workbench *bench);
 
 /* Features of a prepared picture in bench->tokens, turned or mirrored into the polarity of orientation [2, dim] (a bank's:

@@ -6,6 +6,7 @@
 #include "map/components.h"
 #include "map/defects.h"
 #include "map/project.h"
+#include "map/smooth.h"
 
 #include <math.h>
 
@@ -360,9 +361,27 @@ static void coarse_picture_keeps_its_defect(void **state)
     dp_memory_free(defects);
 }
 
+/* Numbers of scipy.ndimage.gaussian_filter(map, 1.5). */
+static void smoothed_as_scipy(void **state)
+{
+    (void)state;
+    static const float row_2[7] = {7.110175133f, 7.314098835f, 7.528237820f, 7.797400951f, 8.269269943f, 8.897702217f, 9.382320404f};
+    float map[5][7];
+    for (size_t i = 0; i < 35; i++)
+        map[i / 7][i % 7] = (float)(i * i % 23);
+    dp_pool *pool = NULL;
+    assert_ok(dp_pool_open(2, &pool, err));
+    assert_ok(dp_map_smooth(&map[0][0], 5, 7, 1.5, pool, err));
+    for (size_t x = 0; x < 7; x++)
+        assert_float_equal(map[2][x], row_2[x], 1e-5);
+    assert_float_equal(map[0][0], 5.709192f, 1e-5);
+    dp_pool_close(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(smoothed_as_scipy),
         cmocka_unit_test(components_equal_flood_fill), cmocka_unit_test(components_fill_their_scratch),
         cmocka_unit_test(projection_equals_its_definition), cmocka_unit_test(hot_cell_lands_where_it_came_from),
         cmocka_unit_test(same_map_for_any_number_of_threads), cmocka_unit_test(projection_refuses_nonsense),

@@ -582,6 +582,39 @@ static void resize_as_torch(void **state)
     dp_picture_free(&picture);
 }
 
+/* Numbers of OpenCV 4.6 (warpAffine) and of Pillow's fixed-point rule written down in numpy. */
+static void eight_bit_as_opencv_and_pillow(void **state)
+{
+    (void)state;
+    enum { W = 11, H = 7 };
+    static const uint8_t turned_45[H][W] = {{211, 124, 93, 162, 30, 87, 98, 223, 96, 159, 198},
+                                            {123, 143, 57, 104, 147, 182, 76, 211, 244, 144, 101},
+                                            {86, 96, 88, 67, 94, 102, 91, 198, 198, 28, 183},
+                                            {120, 99, 95, 140, 119, 172, 149, 207, 164, 143, 167},
+                                            {68, 122, 87, 122, 207, 96, 66, 185, 91, 115, 112},
+                                            {125, 153, 61, 62, 88, 8, 63, 120, 107, 156, 204},
+                                            {170, 162, 37, 112, 111, 43, 51, 108, 139, 136, 159}};
+    static const uint8_t resized[3][4] = {{111, 103, 102, 133}, {113, 104, 146, 161}, {128, 61, 124, 159}};
+    dp_picture *picture = NULL, *turned = NULL, *small = NULL, *same = NULL;
+    assert_ok(dp_picture_new(W, H, &picture, err));
+    for (size_t i = 0; i < W * H; i++)
+        memset(picture->rgb + 3 * i, (int)(i * i * 37 % 256), 3);
+    assert_ok(dp_picture_rotate(picture, 45, &turned, err));
+    assert_ok(dp_picture_resize_8bit(picture, 3, 4, &small, err));
+    assert_ok(dp_picture_rotate(picture, 0, &same, err));
+    assert_memory_equal(same->rgb, picture->rgb, 3 * W * H);
+    for (size_t c = 0; c < 3; c++) {
+        for (size_t i = 0; i < W * H; i++)
+            assert_int_equal(turned->rgb[3 * i + c], turned_45[i / W][i % W]);
+        for (size_t i = 0; i < 12; i++)
+            assert_int_equal(small->rgb[3 * i + c], resized[i / 4][i % 4]);
+    }
+    dp_picture_free(&picture);
+    dp_picture_free(&turned);
+    dp_picture_free(&small);
+    dp_picture_free(&same);
+}
+
 int main(void)
 {
     if (vips_init("test_picture"))
@@ -592,7 +625,7 @@ int main(void)
         cmocka_unit_test(cmyk),           cmocka_unit_test(profiles),     cmocka_unit_test(several_pages),
         cmocka_unit_test(not_pictures),   cmocka_unit_test(every_prefix), cmocka_unit_test(flipped_bytes),
         cmocka_unit_test(bomb),           cmocka_unit_test(write_and_read), cmocka_unit_test(full_disk),
-        cmocka_unit_test(resize_as_torch), cmocka_unit_test(many_threads),
+        cmocka_unit_test(resize_as_torch), cmocka_unit_test(eight_bit_as_opencv_and_pillow), cmocka_unit_test(many_threads),
     };
     return cmocka_run_group_tests_name("picture", tests, NULL, NULL);
 }
