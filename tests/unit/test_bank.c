@@ -530,6 +530,9 @@ static void recipe_round_trip(void **state)
         recipe.layer_mix = (dp_layer_mix)(i % 2);
         recipe.precision = (dp_precision)(i / 2 % 2);
         recipe.mirror = i % 5 == 0;
+        recipe.edge_px = (size_t)i * 7;
+        recipe.rotations = i % 2 ? 1 : 8;
+        recipe.map_sigma_px = i / 7.0;
         recipe.metric = (dp_metric)(i / 3 % 2);
         recipe.window = i % 4 ? (size_t)i : DP_WINDOW_GLOBAL;
         recipe.knn = (size_t)i + 1;
@@ -555,7 +558,8 @@ static void recipe_round_trip(void **state)
                     && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
                     && back.precision == recipe.precision && back.mirror == recipe.mirror
                     && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
-                    && back.score == recipe.score);
+                    && back.score == recipe.score && back.edge_px == recipe.edge_px && back.rotations == recipe.rotations
+                    && back.map_sigma_px == recipe.map_sigma_px);
         assert_true(back.post.reading == recipe.post.reading && back.post.low == recipe.post.low
                     && back.post.high == recipe.post.high && back.post.min_object == recipe.post.min_object
                     && back.post.max_hole == recipe.post.max_hole && back.post.unit == recipe.post.unit
@@ -577,11 +581,11 @@ static void recipe_names(void **state)
     assert_ok(dp_recipe_to_json(&recipe, &text, err));
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
-              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"shots\":0,\"seed\":0,\"mirror\":false,\"metric\":\"l2\","
+              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"polarity\":\"mirror\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
-              "\"post.median\":0,\"score\":\"p99\",\"fpr\":0.25}");
+              "\"post.median\":0,\"score\":\"p99\",\"map_sigma_px\":0.0,\"fpr\":0.25}");
     dp_memory_free(text);
 }
 
