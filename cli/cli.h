@@ -19,6 +19,7 @@ typedef int (*command_fn)(int argc, char **argv);
 int cmd_align(int argc, char **argv);
 int cmd_bank(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_fit(int argc, char **argv);
@@ -26,6 +27,7 @@ int cmd_inspect(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);

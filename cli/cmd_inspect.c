@@ -1,6 +1,7 @@
 /* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
 #include "models.h"
 #include "recipe.h"
+#include "view.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,12 +19,12 @@ struct job {
     bool output_broken;
 };
 
-/* The heat maps of one bank share one scale: the threshold lies in its middle. */
-static void heat_scale(const dp_result *result, double *low, double *high)
+/* The heat maps of one bank share one scale, that of its calibration; a bank that has none: from 0 to the largest. */
+static void heat_scale(const struct job *job, const dp_result *result, double *low, double *high)
 {
-    if (isfinite(result->threshold) && result->threshold > 0) {
-        *low = 0.5 * result->threshold;
-        *high = 1.5 * result->threshold;
+    if (isfinite(job->view->heat.low)) {
+        *low = job->view->heat.low;
+        *high = job->view->heat.high;
         return;
     }
     *low = 0;
@@ -39,7 +40,7 @@ static bool save_pictures(const struct job *job, size_t index, const dp_picture 
     char *heat_path = g_strconcat(stem, ".heatmap.png", NULL);
     *map_path = g_strconcat(stem, ".tiff", NULL);
     double low, high;
-    heat_scale(result, &low, &high);
+    heat_scale(job, result, &low, &high);
     dp_picture *drawn = NULL;
     bool good = !dp_map_save_tiff(result->map, result->height_px, result->width_px, *map_path, err)
                 && !dp_result_draw(picture, result, low, high, &drawn, err) && !dp_picture_save_png(drawn, heat_path, err);
@@ -70,8 +71,8 @@ static json_t *json_result(const struct job *job, const char *path, const dp_res
     json_t *map = json_object();
     json_object_set_new(map, "path", map_path ? cli_json_text(map_path) : json_null());
     json_object_set_new(map, "shape", json_pack("[I,I]", (json_int_t)result->height_px, (json_int_t)result->width_px));
-    return json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
-                     cli_json_real(result->score), "threshold", cli_json_real(result->threshold), "label",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
+                     cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
                      dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result), "ms",
                      cli_json_real(round(ms * 1000) / 1000));
 }
@@ -99,10 +100,13 @@ static void print_csv(const char *path, const dp_result *result, double ms, cons
         printf(",ok,%.9g,", result->score);
         if (isfinite(result->threshold))
             printf("%.9g", result->threshold);
+        putchar(',');
+        if (isfinite(result->p_value))
+            printf("%.6g", result->p_value);
         printf(",%s,%s,%d,%.6g,%zu,%.3f,\n", dp_label_name(result->label), dp_align_status_name(result->pose.status),
                result->polarity, result->valid_fraction, result->n_defects, ms);
     } else {
-        fputs(",error,,,,,,,,,", stdout);
+        fputs(",error,,,,,,,,,,", stdout);
         print_csv_text(message);
         putchar('\n');
     }
@@ -184,7 +188,7 @@ int cmd_inspect(int argc, char **argv)
     GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                             "Scores new pictures by their distance from the good ones, place by place.",
-                            "A threshold belongs to one way of scoring: with another --window, --metric, --knn or --score and no\n"
+                            "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
                             "--threshold it is found anew from the bank's good pictures.",
                             &code);
     g_free(entries);
@@ -204,6 +208,7 @@ int cmd_inspect(int argc, char **argv)
     dp_error err;
     size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
+    cli_view settled = {0};
     if (dp_bank_open(bank_path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -213,14 +218,6 @@ int cmd_inspect(int argc, char **argv)
     recipe = info.recipe;
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
-    dp_view view;
-    dp_view_init(bank, &view);
-    view.metric = recipe.metric;
-    view.window = recipe.window;
-    view.knn = recipe.knn;
-    view.score = recipe.score;
-    bool rescored = view.metric != info.recipe.metric || view.window != info.recipe.window || view.knn != info.recipe.knn
-                    || view.score != info.recipe.score;
 
     inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
     names = cli_output_names(inputs);
@@ -236,17 +233,18 @@ int cmd_inspect(int argc, char **argv)
     if (!cli_model_open_for_bank(model_name, &info, &model, &code))
         goto done;
     cli_progress_begin("inspect", run.quiet || (!out && isatty(fileno(stdout))));
-    if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
-        || (rescored && isnan(threshold) && dp_session_threshold(session, bank, &view, &view.threshold, &err))) {
+    if (!cli_view_settle(bank, &recipe, &run.run, &settled, &code))
+        goto done;
+    if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)) {
         code = cli_failed(&err);
         goto done;
     }
     if (!isnan(threshold))
-        view.threshold = threshold;
-    struct job job = {.bank = bank, .view = &view, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
+        settled.view.threshold = threshold;
+    struct job job = {.bank = bank, .view = &settled.view, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
     if (csv)
-        puts("input,status,score,threshold,label,align_status,polarity,valid_fraction,defects,ms,error");
-    dp_status status = dp_session_inspect_files(session, bank, &view, (const char *const *)inputs->pdata, inputs->len,
+        puts("input,status,score,threshold,p_value,label,align_status,polarity,valid_fraction,defects,ms,error");
+    dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
                                                 on_result, &job, &err);
     cli_progress_end();
     if (status)
@@ -258,6 +256,7 @@ done:
         g_ptr_array_unref(inputs);
     if (names)
         g_ptr_array_unref(names);
+    cli_view_free(&settled);
     dp_session_close(&session);
     dp_model_close(&model);
     dp_bank_close(&bank);

@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
     {"fit", cmd_fit, "build a memory bank from pictures of good parts"},
     {"inspect", cmd_inspect, "score new pictures and show where the defects are"},
+    {"calibrate", cmd_calibrate, "set the threshold from the good pictures in the bank"},
+    {"tune", cmd_tune, "search for post-processing on labelled pictures"},
     {"eval", cmd_eval, "learn from a data set, inspect it, print the figures"},
     {"report", cmd_report, "make an HTML page of what eval wrote"},
     {"align", cmd_align, "find the object and bring it into the standard pose"},

@@ -54,6 +54,10 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
                             "cells to each side that are searched: 0 = same place only", "R|global"}},
         {CLI_RECIPE_SCORE, {"metric", 0, 0, G_OPTION_ARG_STRING, &o->metric, "distance of two feature vectors", "l2|cosine"}},
         {CLI_RECIPE_SCORE, {"knn", 0, 0, G_OPTION_ARG_INT, &o->knn, "average over the K nearest (default 1)", "K"}},
+        {CLI_RECIPE_SCORE, {"map", 0, 0, G_OPTION_ARG_STRING, &o->map,
+                            "post-processing of the distance map before it is scored, or none: low=, high=, min-object=, "
+                            "max-hole=, reading=hysteresis|band|clip, unit=cells|pixels, gaussian=, median=",
+                            "KEY=VALUE,..."}},
         {CLI_RECIPE_SCORE, {"score", 0, 0, G_OPTION_ARG_STRING, &o->score, "from the distance map to one figure",
                             "max|mean|p99|top1p"}},
     };
@@ -133,6 +137,76 @@ bool cli_pca_is_good(double pca)
     return (pca > 0 && pca < 1) || (pca >= 1 && pca <= 1e6 && pca == floor(pca));
 }
 
+static const char *const reading_names[] = {"hysteresis", "band", "clip", NULL};
+static const char *const unit_names[] = {"cells", "pixels", NULL};
+
+static bool parse_number(const char *text, double least, double most, bool whole, double *value)
+{
+    char *end;
+    double number = g_ascii_strtod(text, &end);
+    if (end == text || *end || !(number >= least && number <= most) || (whole && number != floor(number)))
+        return false;
+    *value = number;
+    return true;
+}
+
+/* One KEY=VALUE of --map. */
+static bool parse_map_entry(const char *key, const char *value, dp_post *post)
+{
+    double number;
+    int choice;
+    if (!strcmp(key, "reading") && (choice = cli_choice(value, reading_names)) >= 0)
+        post->reading = (dp_reading)choice;
+    else if (!strcmp(key, "unit") && (choice = cli_choice(value, unit_names)) >= 0)
+        post->unit = (dp_unit)choice;
+    else if (!strcmp(key, "low") && parse_number(value, 0, 1e30, false, &number))
+        post->low = number;
+    else if (!strcmp(key, "high") && parse_number(value, 0, 1e30, false, &number))
+        post->high = number;
+    else if (!strcmp(key, "min-object") && parse_number(value, 0, 1e12, true, &number))
+        post->min_object = (size_t)number;
+    else if (!strcmp(key, "max-hole") && parse_number(value, 0, 1e12, true, &number))
+        post->max_hole = (size_t)number;
+    else if (!strcmp(key, "gaussian") && parse_number(value, 0, 64, false, &number))
+        post->gaussian = number;
+    else if (!strcmp(key, "median") && parse_number(value, 0, 31, true, &number) && (number < 1 || fmod(number, 2) == 1))
+        post->median = (size_t)number;
+    else
+        return false;
+    return true;
+}
+
+/* What is not named is off. */
+static bool parse_map(const char *text, dp_post *post, int *code)
+{
+    dp_post parsed;
+    dp_post_init(&parsed);
+    if (!strcmp(text, "none")) {
+        *post = parsed;
+        return true;
+    }
+    char **entries = g_strsplit(text, ",", -1);
+    bool good = true;
+    for (size_t i = 0; good && entries[i]; i++) {
+        char *equals = strchr(entries[i], '=');
+        if (equals)
+            *equals = '\0';
+        good = equals && parse_map_entry(entries[i], equals + 1, &parsed);
+        if (!good)
+            *code = cli_usage("--map %s: '%s%s%s' is none of reading=hysteresis|band|clip, low=D, high=D, min-object=N, max-hole=N, "
+                              "unit=cells|pixels, gaussian=SIGMA, median=ODD",
+                              text, entries[i], equals ? "=" : "", equals ? equals + 1 : "");
+    }
+    if (good && parsed.high > 0 && parsed.high < parsed.low) {
+        *code = cli_usage("--map %s: high lies below low", text);
+        good = false;
+    }
+    g_strfreev(entries);
+    if (good)
+        *post = parsed;
+    return good;
+}
+
 bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
     static const char *const methods[] = {"dinopatch", "anomalydino", NULL};
@@ -202,6 +276,8 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         *code = cli_usage("--window %s: a number of cells, or global", o->window);
         return false;
     }
+    if (o->map && !parse_map(o->map, &recipe->post, code))
+        return false;
     if ((o->layers && !parse_layers(o->layers, recipe, code)) || (o->canny && !parse_canny(o->canny, recipe, code)))
         return false;
     if (!isnan(o->fill)) {

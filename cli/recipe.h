@@ -5,7 +5,7 @@
 #include "cli.h"
 
 typedef struct cli_recipe {
-    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method;
+    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map;
     double fill, fpr, pca, map_sigma;
     int blur, knn, kmeans, shots, edge, rotations;
     gint64 seed;

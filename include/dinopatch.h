@@ -146,6 +146,10 @@ typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
 typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
 
+typedef struct dp_interval {
+    double low, high;
+} dp_interval;
+
 /* How the two thresholds of the post-processing are read; everything that does not stay becomes 0. */
 typedef enum dp_reading {
     DP_READING_HYSTERESIS = 0, /* distances >= low stay in connected groups that reach high somewhere */
@@ -272,6 +276,7 @@ typedef struct dp_pose {
     double angle_rad;                 /* of the principal axis, in [0, pi) */
     double sigma_major_px, sigma_minor_px;
     double extent_minor_px;           /* 99th percentile of the border points' distance from the axis */
+    size_t picture_width_px, picture_height_px; /* of the picture it was found in */
     size_t n_edge_pixels, n_points;   /* edge pixels; border points, counted as often as the contours visit them */
 } dp_pose;
 
@@ -550,12 +555,13 @@ typedef struct dp_defect {
 
 typedef struct dp_result {
     double score, threshold;           /* threshold NaN: the bank has none */
+    double p_value;                    /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
     dp_label label;
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
     size_t grid_rows, grid_cols;
-    float *grid;                       /* [grid_rows, grid_cols] distances, in the bank's pose; 0 where not valid */
+    float *grid;                       /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
     uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
     size_t height_px, width_px;
     float *map;                        /* [height_px, width_px] distances in the picture's own pose; 0 where unknown */
@@ -570,14 +576,11 @@ typedef struct dp_view {
     dp_post post;
     dp_score score;
     double threshold;                  /* NaN: none */
+    dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
+    const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
+    size_t n_good_scores;
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
-/* The threshold that fit would have set had it scored as the view says: from leave-one-out scores of the bank's pictures at
- * the recipe's false-alarm rate.  view->threshold is not read.  *threshold NaN where there is one picture only.
- * Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_session_threshold(dp_session *session, const dp_bank *bank, const dp_view *view, double *threshold,
-                                      dp_error *err);
-
 /* Scores one picture.  The caller frees *result.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
  * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */
 DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
@@ -649,10 +652,6 @@ typedef struct dp_curve_point {
 DP_API dp_status dp_curve(const double *scores, const uint8_t *labels, size_t n, dp_curve_point **points,
                           size_t *n_points, dp_error *err);
 
-typedef struct dp_interval {
-    double low, high;
-} dp_interval;
-
 /* Percentile intervals by resampling each class with replacement; the same for the same seed.  confidence in (0,1), 0.95
  * say; resamples at least 1, 2000 say.  NaN where a class is missing.  Each output may be NULL. */
 DP_API dp_status dp_bootstrap(const double *scores, const uint8_t *labels, size_t n, size_t resamples,
@@ -699,6 +698,21 @@ DP_API dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_cal
  * means unlike the good ones; among good pictures it is at most p with a probability of at most p.  Scores that are NaN are
  * left out; a score that is NaN gives NaN. */
 DP_API double dp_conformal_p(const double *scores, size_t n, double score);
+
+/* Thresholds of a bank from its own pictures alone, no model needed: each is searched in the bank without its own rows, its augmentations
+ * included, as the view says (view->threshold is not read), and dp_calibrate takes the scores.  Where the view scores as the
+ * bank's recipe does, the scores that are in the bank are taken as they are.
+ * scores [n_pictures of the bank], NaN where there is none.  *heat: the scale for heat maps.  Colours begin at the 95th percentile of
+ * all good cells' distances; the middle of the scale is the 90th percentile of the good pictures' largest distances.  NaN where the
+ * bank cannot say.  run (may be NULL): threads, and progress with the stage "leave one out".
+ * Errors: DP_E_ARGUMENT, DP_E_MISMATCH (a bank of k-means centres, scored in another way than its recipe), DP_E_MEMORY,
+ * DP_E_CANCELLED, DP_E_NUMERIC. */
+DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, double *scores,
+                                   dp_interval *heat, dp_calibration *calibration, dp_error *err);
+
+/* Writes the bank with another way of scoring: metric, window, knn, post-processing, score, threshold, heat scale and good scores of
+ * the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file. */
+DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err);
 
 /* ----- tuning: a search over post-processing and score, on maps that are computed once */
 

@@ -155,7 +155,7 @@ static dp_align_status judge(const dp_pose *pose, size_t n_touching)
 dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_pose *pose, dp_error *err)
 {
     if (recipe->align == DP_ALIGN_NONE) {
-        *pose = (dp_pose){.status = DP_ALIGN_OFF};
+        *pose = (dp_pose){.status = DP_ALIGN_OFF, .picture_width_px = picture->width_px, .picture_height_px = picture->height_px};
         return DP_OK;
     }
     uint8_t *edges = NULL;
@@ -170,7 +170,7 @@ dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_po
     }
     dp_borders borders;
     dp_borders_follow(edges, height, width, RIM_PX, visits, &borders);
-    dp_pose found = {.n_points = borders.n_points};
+    dp_pose found = {.picture_width_px = width, .picture_height_px = height, .n_points = borders.n_points};
     for (size_t i = 0; i < height * width; i++)
         found.n_edge_pixels += edges[i] != 0;
     principal_axes(visits, height, width, &found);

@@ -119,6 +119,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->model_stand_in = spec->model_stand_in;
     bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->threshold = NAN;
+    bank->heat = (dp_interval){NAN, NAN};
     if (!make_room(bank, places))
         goto no_memory;
     if (pool) {
@@ -480,5 +481,8 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .post = bank->recipe.post,
         .score = bank->recipe.score,
         .threshold = bank->threshold,
+        .heat = bank->heat,
+        .good_scores = bank->loo_scores,
+        .n_good_scores = bank->n_pictures,
     };
 }

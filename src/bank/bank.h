@@ -45,6 +45,7 @@ struct dp_bank {
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
     float *orientation;    /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is asked */
     double threshold;      /* NaN: none */
+    dp_interval heat;      /* scale of heat maps; NaN: none */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
     char *model_path;      /* absolute path of the checkpoint when the bank was made; empty: not known */
     char model_sha256[65];
@@ -72,7 +73,7 @@ struct dp_bank {
  *         dp_bank_put(bank, p, 0, features, valid, err);   and dp_bank_put(bank, p, 1, ...) for its mirror
  *     dp_bank_set_orientation(bank, reference, bias);  dp_bank_mirror_picture(bank, p) or dp_bank_put again where the sign is -1
  *     dp_bank_finish(bank, err);
- *     dp_bank_leave_one_out(bank, isa, pool, run, err);
+ *     dp_bank_leave_one_out(bank, isa, pool, run, false_alarms, err);     (run/leave_one_out.h)
  *     dp_bank_save(bank, path, err);
  *
  * A bank may be read by several threads only after dp_bank_finish and dp_bank_leave_one_out. */
@@ -116,18 +117,6 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias);
 /* Closes the gaps that unused capacity leaves.  Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put). */
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
-/* Leave-one-out scores [n_pictures] of a bank's pictures, scored as the view says: each picture's own row searched in the bank
- * without any row of that picture.  NaN where there is no other picture.  view->threshold is not read.  run (may be NULL):
- * progress is called, stage "leave one out".  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
-dp_status dp_bank_leave_one_out_scores(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool,
-                                       const dp_run *run, double *scores, dp_error *err);
-/* Fills loo_scores and threshold: each picture's own row searched in the bank without any row of that picture, with the
- * recipe's metric, window, knn and score; then dp_threshold_first with the recipe's fpr.
- * false_alarms (may be NULL): see dp_threshold_first.  run (may be NULL): progress is called, stage "leave one out".
- * Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
-dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms,
-                                dp_error *err);
-
 /* ------------------------------------------------------------------------------------------------------------ pieces */
 
 static inline size_t dp_bank_cells(const dp_bank *bank)

@@ -23,11 +23,11 @@
 #define FORMAT_VERSION "1"
 #define BLOCK_BYTES ((size_t)1 << 20)
 #define DIGEST_BYTES 32
-#define POSE_NUMBERS 9
+#define POSE_NUMBERS 11
 
 /* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
 enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, DIGESTS, SEAL,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, HEAT, DIGESTS, SEAL,
     N_TENSORS
 };
 
@@ -195,6 +195,7 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
         [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
+        [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
         [DIGESTS] = {"feature_digests", DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {"seal", DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };
@@ -215,7 +216,8 @@ static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
 {
     const double all[POSE_NUMBERS] = {pose->status,          pose->centre_x_px,           pose->centre_y_px,
                                       pose->angle_rad,       pose->sigma_major_px,        pose->sigma_minor_px,
-                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points};
+                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points,
+                                      (double)pose->picture_width_px, (double)pose->picture_height_px};
     memcpy(numbers, all, sizeof all);
 }
 
@@ -276,6 +278,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     dp_writer *writer = NULL;
     describe(bank, tensors);
     unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
+    const double heat[2] = {bank->heat.low, bank->heat.high};
     double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses);
     dp_status status = DP_OK;
     if (!digests || !poses) {
@@ -302,6 +305,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [POLARITIES] = bank->polarities,
         [LOO_SCORES] = bank->loo_scores,
         [THRESHOLD] = &bank->threshold,
+        [HEAT] = heat,
         [DIGESTS] = digests,
         [SEAL] = seal,
     };
@@ -491,7 +495,8 @@ static bool pose_from_numbers(const double *numbers, dp_pose *pose)
         if (!isfinite(numbers[i]))
             return false;
     if (!to_count(numbers[0], &status) || status > DP_ALIGN_CUT || !to_count(numbers[7], &pose->n_edge_pixels)
-        || !to_count(numbers[8], &pose->n_points))
+        || !to_count(numbers[8], &pose->n_points) || !to_count(numbers[9], &pose->picture_width_px)
+        || !to_count(numbers[10], &pose->picture_height_px))
         return false;
     pose->status = (dp_align_status)status;
     pose->centre_x_px = numbers[1];
@@ -601,8 +606,11 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     memcpy(bank->polarities, at[POLARITIES]->data, n);
     memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
+    memcpy(&bank->heat.low, at[HEAT]->data, sizeof bank->heat.low);
+    memcpy(&bank->heat.high, at[HEAT]->data + sizeof bank->heat.low, sizeof bank->heat.high);
     bool good =
-        dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold);
+        dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold)
+        && (bank->heat.high > bank->heat.low || (isnan(bank->heat.low) && isnan(bank->heat.high)));
     for (size_t i = 0; i < places && good && bank->scales; i++)
         good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;
     for (size_t i = 0; i < places && good; i++)

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "run/judge.h"
+#include "run/leave_one_out.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -32,7 +34,8 @@ struct query {
     float *projected;       /* [rows, cols, pca->dim] */
     const float *features;  /* what is searched for */
     uint8_t *valid, *map_valid; /* [rows, cols] */
-    float *map, *spare;     /* [rows, cols] */
+    float *map;             /* [rows, cols] */
+    dp_judge judge;
     dp_neighbour *nearest;  /* [rows, cols, knn] */
 };
 
@@ -52,12 +55,10 @@ static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query
         .valid = dp_malloc(most, 1),
         .map_valid = dp_malloc(most, 1),
         .map = dp_malloc(most, sizeof(float)),
-        .spare = dp_malloc(most, sizeof(float)),
         .nearest = dp_malloc(most, bank->recipe.knn * sizeof(dp_neighbour)),
     };
-    if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->spare
-        && query->nearest)
-        return DP_OK;
+    if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->nearest)
+        return dp_judge_open(&bank->recipe.post, bank->recipe.score, &query->judge, err);
     return dp_fail_memory(err, "the features of one picture", most * bank->dim * sizeof(float));
 }
 
@@ -69,7 +70,7 @@ static void query_close(struct query *query)
     dp_memory_free(query->valid);
     dp_memory_free(query->map_valid);
     dp_memory_free(query->map);
-    dp_memory_free(query->spare);
+    dp_judge_close(&query->judge);
     dp_memory_free(query->nearest);
 }
 
@@ -94,7 +95,8 @@ static dp_status search(struct query *query, size_t p, const dp_bank *in, size_t
         status = dp_distance_map(in, query->features, query->valid, &settings, pool, query->nearest, query->map, query->map_valid, err);
     *seconds = dp_now_seconds() - start;
     if (!status)
-        *score = dp_score_cells(recipe->score, query->map, query->map_valid, cells, query->spare);
+        status = dp_judge_grid(&query->judge, query->map, query->map_valid, settings.rows, settings.cols,
+                               dp_cell_area_px(recipe, &query->bank->poses[p], settings.rows, settings.cols), score, err);
     return status;
 }
 

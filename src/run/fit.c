@@ -9,12 +9,14 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "embed/session.h"
+#include "map/postprocess.h"
 #include "picture/picture.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
 #include "run/compress.h"
 #include "run/fit.h"
 #include "run/memory_plan.h"
+#include "run/leave_one_out.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
@@ -457,7 +459,7 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
-    dp_status status = dp_post_refuse(&recipe->post, err);
+    dp_status status = dp_post_check(&recipe->post, err);
     if (!status && recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
         status = dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
     if (status)

@@ -3,7 +3,6 @@
 #include "bank/bank.h"
 #include "bank/distance.h"
 #include "bank/pca.h"
-#include "bank/score.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -11,6 +10,7 @@
 #include "map/defects.h"
 #include "map/project.h"
 #include "map/smooth.h"
+#include "run/judge.h"
 #include "run/workbench.h"
 
 #include <math.h>
@@ -22,12 +22,14 @@ struct inspection {
     const dp_bank *bank;
     dp_view view;
     dp_workbench bench;
+    dp_judge judge;
     float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
 static void inspection_close(struct inspection *job)
 {
     dp_memory_free(job->projected);
+    dp_judge_close(&job->judge);
     dp_workbench_close(&job->bench);
 }
 
@@ -51,10 +53,10 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     dp_model_get_info(dp_session_model(session), &model);
     if (!view->knn)
         return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
-    dp_status status = dp_post_refuse(&view->post, err);
-    if (!status)
-        status = dp_session_fits_bank(session, bank, err);
     *job = (struct inspection){.session = session, .bank = bank, .view = *view};
+    dp_status status = dp_session_fits_bank(session, bank, err);
+    if (!status)
+        status = dp_judge_open(&view->post, view->score, &job->judge, err);
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);
     if (!status && bank->basis
@@ -119,7 +121,11 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
         const dp_neighbour *found = &bench->nearest[i * bench->knn];
         bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_bank_row_picture(bank, found->cell, found->row);
     }
-    result->score = dp_score_cells(job->view.score, result->grid, result->grid_valid, cells, bench->scratch);
+    double cell_px = dp_cell_area_px(&bank->recipe, &result->pose, bench->rows, bench->cols);
+    status = dp_judge_grid(&job->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    result->p_value = dp_conformal_p(job->view.good_scores, job->view.n_good_scores, result->score);
     if (isnan(result->score))
         return dp_fail(err, DP_E_PICTURE, "%s: no cell lies inside the picture, there is nothing to compare", prepared->path);
     return DP_OK;
@@ -187,13 +193,12 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     dp_prepared prepared = {
         .path = "picture",
         .picture = &borrowed,
-        .pose = {.status = DP_ALIGN_OFF},
         .rgb = dp_malloc(recipe->canvas_height_px * recipe->canvas_width_px, 3 * sizeof(float)),
         .cells = dp_malloc(job.bench.rows, job.bench.cols),
     };
     if (!prepared.rgb || !prepared.cells)
         status = dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
-    if (!status && recipe->align == DP_ALIGN_PCA)
+    if (!status)
         status = dp_pose_find(picture, recipe, &prepared.pose, err);
     if (!status)
         status = dp_prepared_warp(&prepared, recipe, job.bench.patch_px, 0, job.bench.valid, err);
@@ -238,19 +243,6 @@ dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, con
     }
     dp_prefetch_close(&prefetch);
     inspection_close(&job);
-    return status;
-}
-
-dp_status dp_session_threshold(dp_session *session, const dp_bank *bank, const dp_view *view, double *threshold, dp_error *err)
-{
-    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
-    if (!scores)
-        return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
-    dp_status status = dp_bank_leave_one_out_scores(bank, view, dp_session_isa(session), dp_session_pool(session),
-                                                    dp_session_run(session), scores, err);
-    if (!status)
-        status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, threshold, NULL, err);
-    dp_memory_free(scores);
     return status;
 }
 

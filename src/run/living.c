@@ -8,6 +8,7 @@
 #include "embed/session.h"
 #include "polarity/orientation.h"
 #include "run/fit.h"
+#include "run/leave_one_out.h"
 #include "run/workbench.h"
 
 #include <math.h>

@@ -101,9 +101,7 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_
 {
     double start = dp_now_seconds();
     dp_status status = dp_picture_load(prepared->path, max_pixels, &prepared->picture, err);
-    if (!status && recipe->align == DP_ALIGN_NONE)
-        prepared->pose = (dp_pose){.status = DP_ALIGN_OFF};
-    else if (!status)
+    if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
         status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);

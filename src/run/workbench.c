@@ -108,10 +108,3 @@ dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_pre
     status = dp_prepared_warp(prepared, r, bench->patch_px, 1, bench->valid, err);
     return status ? status : dp_workbench_embed(bench, session, prepared, err);
 }
-
-dp_status dp_post_refuse(const dp_post *post, dp_error *err)
-{
-    if (post->low > 0 || post->high > 0 || post->gaussian > 0 || post->median > 1)
-        return dp_fail(err, DP_E_UNSUPPORTED, "fit and inspect take no post-processing of the map: dp_post_apply does it afterwards");
-    return DP_OK;
-}

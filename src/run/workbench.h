@@ -43,8 +43,4 @@ bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *pre
 /* DP_E_MISMATCH where the bank was made with another checkpoint or precision than the session's. */
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err);
 
-/* Post-processing (dp_post) is the caller's to apply to a finished map: a recipe or view that asks fit or inspect for it is
- * refused rather than silently passed over.  Errors: DP_E_UNSUPPORTED. */
-dp_status dp_post_refuse(const dp_post *post, dp_error *err);
-
 #endif

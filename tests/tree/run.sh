@@ -42,7 +42,12 @@ report every-folder-has-its-place "$(
 )"
 
 report programs-see-the-public-header-only "$(
-    grep -n '#include "' cli/*.[ch] demo/*.[ch] examples/*.[ch] 2>/dev/null | grep '/[^"]*"' | grep '#include "[^"]*/'
+    find cli demo examples -name '*.[ch]' 2>/dev/null | sort | while read -r file; do
+        grep -n '#include "[^"]*/' "$file" | while read -r line; do
+            name=${line#*\"} name=${name%%\"*}
+            [ -f "${file%%/*}/$name" ] || echo "$file:$line" # a folder of the program's own is no door to the library
+        done
+    done
 )"
 
 report header-stands-alone "$(

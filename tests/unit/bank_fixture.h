@@ -70,7 +70,7 @@ static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t co
         size_t index;
         char name[32];
         snprintf(name, sizeof name, "good/%03zu.png", p);
-        dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 100 + p, 200 + p};
+        dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 640, 480, 100 + p, 200 + p};
         assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
         for (size_t a = 0; a < per; a++) {
             float *features;

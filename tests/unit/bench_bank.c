@@ -6,6 +6,7 @@
 #include "bank/bank.h"
 #include "bank/distance.h"
 #include "base/memory.h"
+#include "run/leave_one_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>

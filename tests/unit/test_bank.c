@@ -1,5 +1,6 @@
 /* Building a bank, leave-one-out, recipes and names as text. */
 #include "bank_fixture.h"
+#include "run/leave_one_out.h"
 
 #include "bank/distance.h"
 #include "bank/name_text.h"
@@ -448,7 +449,7 @@ static void scores_by_another_view(void **state)
     view.metric = DP_METRIC_COSINE;
     view.score = DP_SCORE_MAX;
     double scores[6];
-    assert_ok(dp_bank_leave_one_out_scores(bank, &view, DP_ISA_AUTO, NULL, NULL, scores, err));
+    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_AUTO, NULL, NULL, scores, NULL, err));
     assert_true(isnan(bank->threshold) && isnan(bank->loo_scores[0]));
     bank->recipe.window = 1;
     bank->recipe.knn = 2;

@@ -1,5 +1,6 @@
 /* Banks on disk: what is written comes back, what is damaged is found, what is there is not destroyed. */
 #include "bank_fixture.h"
+#include "run/leave_one_out.h"
 
 #include "base/file.h"
 #include "base/hash.h"

@@ -1,5 +1,6 @@
 /* Banks that live on: pictures taken out, banks made one, suspects; and a crash in the middle of it. */
 #include "bank_fixture.h"
+#include "run/leave_one_out.h"
 
 #include "bank/gather.h"
 #include "polarity/orientation.h"

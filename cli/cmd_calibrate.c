@@ -1,0 +1,99 @@
+/* dinopatch calibrate - a threshold from the good pictures that are in the bank; no model, no new features. */
+#include "recipe.h"
+#include "view.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static void print_calibration(const cli_view *settled, double fpr, const char *path)
+{
+    const dp_calibration *c = &settled->calibration;
+    printf("good pictures        %zu, each scored without itself%s\n", c->n, settled->rescored ? ", in the new way" : "");
+    if (!c->n) {
+        printf("threshold            none: it takes at least two pictures to leave one out\n");
+        return;
+    }
+    printf("threshold            %.6g\n", c->threshold);
+    printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
+    if (!c->supported)
+        printf("                     %zu pictures cannot promise less than %.3g; %g would take %zu\n", c->n, c->fpr_least, fpr, c->n_needed);
+    printf("with 95 %% confidence this very threshold stays below %.3g\n", c->fpr_95);
+    if (isfinite(settled->view.heat.low))
+        printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
+    if (path)
+        printf("written to           %s\n", path);
+}
+
+static bool print_json(const cli_view *settled, double fpr)
+{
+    const dp_calibration *c = &settled->calibration;
+    return cli_json_print(json_pack(
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold", cli_json_real(c->threshold), "fpr_asked",
+        cli_json_real(fpr), "fpr_bound", cli_json_real(c->fpr), "fpr_least", cli_json_real(c->fpr_least), "fpr_95",
+        cli_json_real(c->fpr_95), "supported", c->supported, "n_needed", (json_int_t)c->n_needed, "heat_scale",
+        cli_json_real(settled->view.heat.low), cli_json_real(settled->view.heat.high)));
+}
+
+int cmd_calibrate(int argc, char **argv)
+{
+    char *bank_path = NULL, *out = NULL;
+    double fpr = NAN;
+    gboolean json = FALSE, dry_run = FALSE;
+    const GOptionEntry own_entries[] = {
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+        {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
+        G_OPTION_ENTRY_NULL};
+    cli_recipe options;
+    cli_run run;
+    int code;
+    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE]",
+                            "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
+                            "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
+                            "seconds. Options of scoring that are given become the bank's own.",
+                            &code);
+    g_free(entries);
+    if (!parsed || !cli_run_resolve(&run, &code))
+        return code;
+    if (!bank_path)
+        return cli_usage("--bank is missing");
+    if (argc > 1)
+        return cli_usage("'%s': calibrate takes no pictures", argv[1]);
+    if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
+        return cli_usage("--fpr %g: between 0 and 1", fpr);
+    dp_bank *bank = NULL;
+    dp_error err;
+    if (dp_bank_open(bank_path, &bank, &err))
+        return cli_failed(&err);
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    dp_recipe recipe = info.recipe;
+    cli_view settled = {0};
+    if (!cli_recipe_resolve(&options, &recipe, &code))
+        goto done;
+    if (!isnan(fpr))
+        recipe.fpr = fpr;
+    cli_progress_begin("calibrate", run.quiet);
+    bool good = cli_view_settle(bank, &recipe, &run.run, &settled, &code);
+    cli_progress_end();
+    if (!good)
+        goto done;
+    settled.view.threshold = settled.calibration.threshold;
+    const char *target = dry_run ? NULL : out ? out : bank_path;
+    if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    code = EXIT_DONE;
+    if (!json)
+        print_calibration(&settled, recipe.fpr, target);
+    else if (!print_json(&settled, recipe.fpr))
+        code = EXIT_JOB_FAILED;
+done:
+    cli_view_free(&settled);
+    dp_bank_close(&bank);
+    return code;
+}

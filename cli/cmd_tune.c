@@ -1,0 +1,280 @@
+/* dinopatch tune - searches for post-processing and score on labelled pictures, and says what of the gain is real. */
+#include "models.h"
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const reading_names[] = {"hysteresis", "band", "clip"};
+
+/* Maps of the pictures that could be compared. */
+struct maps {
+    GPtrArray *grids, *valids; /* float [rows, cols] and uint8_t [rows, cols] of each, owned */
+    GByteArray *labels;
+    size_t rows, cols, n_good_inputs, n_failed, n_unaligned;
+    bool other_size;
+};
+
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+                     const char *message)
+{
+    struct maps *maps = user;
+    if (!result) {
+        maps->n_failed++;
+        cli_complain("%s", message);
+    } else if (result->pose.status != DP_ALIGN_OK && result->pose.status != DP_ALIGN_OFF) {
+        maps->n_unaligned++;
+        cli_complain("%s: cannot be aligned (%s) and is left out", path, dp_align_status_name(result->pose.status));
+    } else if (maps->grids->len && (result->grid_rows != maps->rows || result->grid_cols != maps->cols)) {
+        maps->other_size = true;
+        return 1;
+    } else {
+        size_t cells = result->grid_rows * result->grid_cols;
+        uint8_t label = index >= maps->n_good_inputs;
+        maps->rows = result->grid_rows;
+        maps->cols = result->grid_cols;
+        g_ptr_array_add(maps->grids, g_memdup2(result->grid, cells * sizeof *result->grid));
+        g_ptr_array_add(maps->valids, g_memdup2(result->grid_valid, cells));
+        g_byte_array_append(maps->labels, &label, 1);
+    }
+    return cli_interrupted();
+}
+
+static void print_post(const dp_post *post, dp_score score)
+{
+    printf("score %s", cli_score_names[score]);
+    if (post->low > 0 || post->high > 0)
+        printf(", %s %.6g to %.6g, objects from %zu cells, holes up to %zu cells", reading_names[post->reading], post->low, post->high,
+               MAX(post->min_object, 1), post->max_hole);
+    else
+        printf(", no thresholds");
+    if (post->gaussian > 0)
+        printf(", Gaussian %g", post->gaussian);
+    if (post->median > 1)
+        printf(", median %zu", post->median);
+    putchar('\n');
+}
+
+static void print_row(const char *name, const dp_tune_figures *f, double auroc)
+{
+    printf("  %-34s %7.4f  %8.4f  %9.4f  %6.4f  %6.4f\n", name, auroc, f->confusion.accuracy, f->confusion.precision,
+           f->confusion.recall, f->confusion.f1);
+}
+
+static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad)
+{
+    printf("%zu good and %zu bad pictures, %zu trials\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, n_bad, r->trials, "", "AUROC",
+           "accuracy", "precision", "recall", "F1");
+    print_row("untuned", &r->untuned, r->untuned.auroc);
+    print_row("tuned, on the same pictures", &r->tuned, r->tuned.auroc);
+    if (r->folds) {
+        char name[64];
+        snprintf(name, sizeof name, "tuned, held out (%zu folds)", r->folds);
+        print_row("untuned, within the folds", &r->untuned, r->untuned_fold_auroc);
+        print_row(name, &r->held_out, r->held_out.auroc);
+        double gap = r->tuned.auroc - r->held_out.auroc, gain = r->held_out.auroc - r->untuned_fold_auroc;
+        printf("\nThe held-out row is the one to rely on: %.4f lower than what tuning says of itself; tuning %s %.4f in AUROC.\n", gap,
+               gain >= 0 ? "is worth" : "costs", fabs(gain));
+        if (isfinite(r->held_out_deviation))
+            printf("Standard deviation between the folds: %.4f.\n", r->held_out_deviation);
+    } else {
+        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be believed.\n"
+               "Without --all-data, tune reports held-out figures.\n");
+    }
+    printf("\nbest on all pictures: ");
+    print_post(&r->post, r->score);
+    printf("threshold %.6g\n", r->threshold);
+}
+
+static json_t *json_figures(const dp_tune_figures *f)
+{
+    const dp_confusion *c = &f->confusion;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[I,I,I,I]}", "auroc", cli_json_real(f->auroc), "accuracy", cli_json_real(c->accuracy),
+                     "precision", cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1), "tp_fp_tn_fn",
+                     (json_int_t)c->true_positives, (json_int_t)c->false_positives, (json_int_t)c->true_negatives,
+                     (json_int_t)c->false_negatives);
+}
+
+static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad)
+{
+    json_t *post = json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", reading_names[r->post.reading], "low",
+                             cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
+                             "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
+                             (json_int_t)r->post.median);
+    return cli_json_print(json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
+        (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned", json_figures(&r->untuned), "untuned_fold_auroc",
+        cli_json_real(r->untuned_fold_auroc), "tuned", json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(),
+        "held_out_deviation", cli_json_real(r->held_out_deviation), "post", post, "score", cli_score_names[r->score], "threshold",
+        cli_json_real(r->threshold)));
+}
+
+/* The bank with the configuration that was found.  Its good pictures are scored anew for p-values and heat maps, where it has them. */
+static dp_status store(const dp_bank *bank, const dp_tune_result *r, const dp_run *run, const char *path, dp_error *err)
+{
+    dp_bank_info info;
+    dp_calibration calibration;
+    dp_view view;
+    dp_bank_get_info(bank, &info);
+    dp_view_init(bank, &view);
+    view.post = r->post;
+    view.score = r->score;
+    double *scores = g_new(double, info.n_pictures);
+    dp_status status = dp_bank_calibrate(bank, &view, info.recipe.fpr, run, scores, &view.heat, &calibration, err);
+    if (status == DP_E_MISMATCH) {
+        cli_complain("%s; inspect will give no p-values", err->message);
+        for (size_t i = 0; i < info.n_pictures; i++)
+            scores[i] = NAN;
+        status = DP_OK;
+    }
+    view.threshold = r->threshold;
+    view.good_scores = scores;
+    view.n_good_scores = info.n_pictures;
+    if (!status)
+        status = dp_bank_save_view(bank, &view, info.recipe.fpr, path, err);
+    g_free(scores);
+    return status;
+}
+
+static void add_inputs(GPtrArray *all, char **arguments, size_t *n_failed)
+{
+    GPtrArray *found = cli_inputs(arguments, (int)g_strv_length(arguments), n_failed);
+    for (guint i = 0; i < found->len; i++)
+        g_ptr_array_add(all, g_strdup(found->pdata[i]));
+    g_ptr_array_unref(found);
+}
+
+int cmd_tune(int argc, char **argv)
+{
+    char *bank_path = NULL, *model_name = NULL, *out = NULL, **good = NULL, **bad = NULL;
+    int trials = -1, folds = 5;
+    double seconds = NAN;
+    gint64 seed = 0;
+    gboolean all_data = FALSE, json = FALSE, dry_run = FALSE;
+    const GOptionEntry entries[] = {
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
+        {"good", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
+        {"bad", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &bad, "pictures of defects, likewise", "DIR"},
+        {"trials", 0, 0, G_OPTION_ARG_INT, &trials, "configurations to try (default 20000)", "N"},
+        {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "try for so long instead", "S"},
+        {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "of the held-out figures (default 5)", "K"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the search and the folds (default 0)", "S"},
+        {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data, "the paper's way: no held-out figures", NULL},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+        {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
+        G_OPTION_ENTRY_NULL};
+    cli_run run;
+    int code;
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
+                   "Searches for the post-processing, the score and the threshold that part good pictures from bad ones best, and stores\n"
+                   "them in the bank.",
+                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. The pictures must not\n"
+                   "be those the bank was made of.",
+                   &code)
+        || !cli_run_resolve(&run, &code))
+        return code;
+    if (!bank_path)
+        return cli_usage("--bank is missing");
+    if (!good || !bad)
+        return cli_usage("%s is missing", good ? "--bad" : "--good");
+    if (argc > 1)
+        return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
+    if (trials != -1 && !isnan(seconds))
+        return cli_usage("--trials or --seconds, not both");
+    if (trials == 0 || trials < -1)
+        return cli_usage("--trials %d: at least 1", trials);
+    if (!isnan(seconds) && !(seconds > 0 && seconds < 1e6))
+        return cli_usage("--seconds %g: more than 0", seconds);
+    if (folds < 2 || folds > 100)
+        return cli_usage("--folds %d: between 2 and 100; --all-data goes without", folds);
+    if (seed < 0)
+        return cli_usage("--seed %" G_GINT64_FORMAT ": not below 0", seed);
+
+    dp_bank *bank = NULL;
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_error err;
+    size_t n_unread = 0;
+    struct maps maps = {.grids = g_ptr_array_new_with_free_func(g_free), .valids = g_ptr_array_new_with_free_func(g_free),
+                        .labels = g_byte_array_new()};
+    GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
+    add_inputs(inputs, good, &n_unread);
+    maps.n_good_inputs = inputs->len;
+    add_inputs(inputs, bad, &n_unread);
+    code = EXIT_JOB_FAILED;
+    if (!maps.n_good_inputs || inputs->len == maps.n_good_inputs) {
+        cli_complain("no %s pictures to tune on", maps.n_good_inputs ? "bad" : "good");
+        goto done;
+    }
+    if (dp_bank_open(bank_path, &bank, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    if (!cli_model_open_for_bank(model_name, &info, &model, &code))
+        goto done;
+    cli_progress_begin("tune", run.quiet);
+    dp_view view;
+    dp_view_init(bank, &view);
+    dp_post_init(&view.post);
+    dp_status status = dp_session_open(model, info.recipe.precision, &run.run, &session, &err);
+    if (!status)
+        status = dp_session_inspect_files(session, bank, &view, (const char *const *)inputs->pdata, inputs->len, on_result, &maps, &err);
+    if (maps.other_size) {
+        cli_progress_end();
+        cli_complain("the pictures' maps differ in size; tuning takes pictures of one size");
+        goto done;
+    }
+    dp_tune_settings settings;
+    dp_tune_result result;
+    dp_tune_settings_init(&settings);
+    if (trials > 0)
+        settings.trials = (size_t)trials;
+    if (!isnan(seconds)) {
+        settings.trials = 0;
+        settings.seconds = seconds;
+    }
+    settings.folds = all_data ? 0 : (size_t)folds;
+    settings.seed = (uint64_t)seed;
+    settings.post = info.recipe.post;
+    settings.score = info.recipe.score;
+    const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.grids->len, .maps = (const float *const *)maps.grids->pdata,
+                             .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data};
+    if (!status)
+        status = dp_tune(&set, &settings, &run.run, &result, &err);
+    const char *target = dry_run ? NULL : out ? out : bank_path;
+    if (!status && target)
+        status = store(bank, &result, &run.run, target, &err);
+    cli_progress_end();
+    if (status) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    size_t n_bad = 0;
+    for (size_t i = 0; i < set.n; i++)
+        n_bad += set.labels[i];
+    code = n_unread + maps.n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+    if (json) {
+        if (!print_json(&result, set.n - n_bad, n_bad))
+            code = EXIT_JOB_FAILED;
+    } else {
+        print_result(&result, set.n - n_bad, n_bad);
+        if (target)
+            printf("stored in %s\n", target);
+    }
+done:
+    g_ptr_array_unref(inputs);
+    g_ptr_array_unref(maps.grids);
+    g_ptr_array_unref(maps.valids);
+    g_byte_array_unref(maps.labels);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    dp_bank_close(&bank);
+    g_strfreev(good);
+    g_strfreev(bad);
+    return code;
+}

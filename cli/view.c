@@ -1,0 +1,41 @@
+/* view.c - the bank's way of scoring, or another one with a threshold of its own. */
+#include "view.h"
+
+static bool same_post(const dp_post *a, const dp_post *b)
+{
+    return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
+           && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
+}
+
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code)
+{
+    dp_bank_info info;
+    dp_error err;
+    dp_bank_get_info(bank, &info);
+    *settled = (cli_view){.scores = g_new(double, info.n_pictures)};
+    dp_view *view = &settled->view;
+    dp_view_init(bank, view);
+    settled->rescored = view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn
+                        || view->score != recipe->score || !same_post(&view->post, &recipe->post);
+    view->metric = recipe->metric;
+    view->window = recipe->window;
+    view->knn = recipe->knn;
+    view->post = recipe->post;
+    view->score = recipe->score;
+    if (dp_bank_calibrate(bank, view, recipe->fpr, run, settled->scores, &view->heat, &settled->calibration, &err)) {
+        *code = cli_failed(&err);
+        cli_view_free(settled);
+        return false;
+    }
+    view->good_scores = settled->scores;
+    view->n_good_scores = info.n_pictures;
+    if (settled->rescored)
+        view->threshold = settled->calibration.threshold;
+    return true;
+}
+
+void cli_view_free(cli_view *settled)
+{
+    g_free(settled->scores);
+    settled->scores = NULL;
+}

@@ -1,0 +1,19 @@
+/* view.h - how a bank's pictures are to be scored: the bank's own way with options laid over it. */
+#ifndef DP_CLI_VIEW_H
+#define DP_CLI_VIEW_H
+
+#include "cli.h"
+
+typedef struct cli_view {
+    dp_view view;               /* good_scores point into `scores` */
+    double *scores;             /* [pictures of the bank] leave-one-out scores; g_free */
+    dp_calibration calibration; /* of these scores at the rate asked for */
+    bool rescored;              /* another way than the bank's: threshold, scores and heat scale were found anew */
+} cli_view;
+
+/* recipe: the bank's with options laid over it; its fpr is the rate aimed at.  The threshold is the bank's where nothing was changed,
+ * else the calibration's.  False: *code, complained. */
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code);
+void cli_view_free(cli_view *settled);
+
+#endif

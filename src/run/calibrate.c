@@ -1,0 +1,77 @@
+/* calibrate.c - thresholds of a bank that is there: its good pictures scored as a view asks. */
+#include "bank/bank.h"
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/memory.h"
+#include "run/leave_one_out.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool same_post(const dp_post *a, const dp_post *b)
+{
+    return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
+           && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
+}
+
+static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
+{
+    const dp_recipe *r = &bank->recipe;
+    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->score == r->score
+           && same_post(&view->post, &r->post);
+}
+
+static dp_status score_anew(const dp_bank *bank, const dp_view *view, const dp_run *run, double *scores, dp_interval *heat, dp_error *err)
+{
+    dp_run settings;
+    dp_run_init(&settings);
+    if (run)
+        settings = *run;
+    dp_isa isa;
+    dp_pool *pool = NULL;
+    dp_status status = dp_isa_resolve(settings.isa, &isa, err);
+    if (!status)
+        status = dp_pool_open(settings.threads, &pool, err);
+    if (!status)
+        status = dp_leave_one_out(bank, view, isa, pool, run, scores, heat, err);
+    dp_pool_close(&pool);
+    return status;
+}
+
+dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, double *scores,
+                            dp_interval *heat, dp_calibration *calibration, dp_error *err)
+{
+    dp_status status = DP_OK;
+    if (!view->knn)
+        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
+    if (scores_as_the_bank(bank, view)) {
+        memcpy(scores, bank->loo_scores, bank->n_pictures * sizeof *scores);
+        *heat = bank->heat;
+    } else {
+        status = score_anew(bank, view, run, scores, heat, err);
+    }
+    return status ? status : dp_calibrate(scores, bank->n_pictures, fpr, calibration, err);
+}
+
+dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err)
+{
+    if (view->n_good_scores != bank->n_pictures || !view->good_scores)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path, bank->n_pictures);
+    dp_bank changed = *bank; /* read only: nothing of it is freed here */
+    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
+    if (!scores)
+        return dp_fail_memory(err, "the scores", bank->n_pictures * sizeof *scores);
+    memcpy(scores, view->good_scores, bank->n_pictures * sizeof *scores);
+    changed.recipe.metric = view->metric;
+    changed.recipe.window = view->window;
+    changed.recipe.knn = view->knn;
+    changed.recipe.post = view->post;
+    changed.recipe.score = view->score;
+    changed.recipe.fpr = fpr;
+    changed.threshold = view->threshold;
+    changed.heat = view->heat;
+    changed.loo_scores = scores;
+    dp_status status = dp_bank_save(&changed, path, err);
+    dp_memory_free(scores);
+    return status;
+}

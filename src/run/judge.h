@@ -1,0 +1,32 @@
+/* judge.h - from the distances of one picture's cells to its score: post-processing, then one number.
+ *
+ * The one way to a score: inspection, leave-one-out and calibration go through it, so that a threshold found on the good
+ * pictures means the same for a new one. */
+#ifndef DP_RUN_JUDGE_H
+#define DP_RUN_JUDGE_H
+
+#include "dinopatch.h"
+#include "map/postprocess.h"
+
+typedef struct dp_judge {
+    dp_post post;
+    dp_score score;
+    size_t rows, cols;   /* the memory below is for */
+    dp_post_work work;
+    float *scratch;      /* [rows, cols] */
+} dp_judge;
+
+/* Nothing is allocated yet.  Errors: DP_E_ARGUMENT (a setting of the post-processing out of its range). */
+dp_status dp_judge_open(const dp_post *post, dp_score score, dp_judge *judge, dp_error *err);
+void dp_judge_close(dp_judge *judge);
+
+/* grid [rows, cols] is post-processed in place, where that is asked for, and scored over its valid cells; *score NaN where
+ * none is valid.  cell_px: area of a cell in pixels of the picture the user took.  Memory is taken when a grid of another
+ * size comes.  Errors: DP_E_MEMORY. */
+dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px, double *score,
+                        dp_error *err);
+
+/* Pixels of the picture that one cell of a grid [rows, cols] covers, which divides the recipe's canvas. */
+double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols);
+
+#endif

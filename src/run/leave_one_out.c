@@ -1,0 +1,198 @@
+/* leave_one_out.c - what each good picture would score were it not in the bank, and the first threshold.
+ *
+ * For picture p with its own row x_p:  score_p = score( distance map of x_p against all rows of the pictures other than p ).
+ * No picture is embedded again.  All pictures are compared cell by cell, so that a location's rows are read once for
+ * MAX_QUERIES pictures and not once for each; the cost is n_pictures * n_rows * dim products a location searched.
+ *
+ * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the 90th percentile of the
+ * good pictures' largest distances, so that good pictures stay calm and one odd one among them does not stretch the scale.
+ *
+ * The threshold is an order statistic of these scores with no margin on top: see dp_threshold_first.  Each score has one
+ * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
+#include "run/leave_one_out.h"
+#include "bank/distance.h"
+#include "bank/score.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "run/judge.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define CHUNK_PICTURES 64 /* whose maps are held at a time */
+#define HEAT_CELLS 0.95
+#define HEAT_PEAKS 0.90
+
+struct scoring {
+    const dp_bank *bank;
+    const dp_view *view;
+    dp_isa isa;
+    dp_pool *pool;
+    const dp_run *run;
+    dp_judge judge;
+    double *scores;
+    float *cells, *peaks;  /* all valid distances; [n_pictures] the largest of each; NULL: no heat scale is wanted */
+    size_t n_cells, n_peaks;
+    size_t done_before, total; /* progress */
+};
+
+static int report(void *user, size_t done, size_t total)
+{
+    const struct scoring *s = user;
+    (void)total;
+    if (!s->run || !s->run->progress)
+        return 0;
+    return s->run->progress(s->run->user, "leave one out", s->done_before + done, s->total);
+}
+
+/* Distances grid [rows, cols] of picture p become its score. */
+static dp_status score_picture(struct scoring *s, size_t p, float *grid, const uint8_t *valid, size_t rows, size_t cols, dp_error *err)
+{
+    if (s->cells) {
+        float peak = -1;
+        for (size_t i = 0; i < rows * cols; i++)
+            if (valid[i]) {
+                s->cells[s->n_cells++] = grid[i];
+                peak = grid[i] > peak ? grid[i] : peak;
+            }
+        if (peak >= 0)
+            s->peaks[s->n_peaks++] = peak;
+    }
+    double cell_px = dp_cell_area_px(&s->bank->recipe, &s->bank->poses[p], rows, cols);
+    return dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
+}
+
+/* Pictures of a pool may have grids of their own: one after the other. */
+static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
+{
+    const dp_bank *bank = s->bank;
+    const dp_view *view = s->view;
+    size_t count, values;
+    bool fits = dp_mul_size(most, view->knn, &count) && dp_mul_size(most, bank->dim, &values);
+    dp_neighbour *nearest = fits ? dp_malloc(count, sizeof *nearest) : NULL;
+    float *features = fits ? dp_malloc(values, sizeof *features) : NULL, *grid = dp_malloc(most, sizeof *grid);
+    uint8_t *valid = dp_malloc(most, 2);
+    dp_status status = DP_OK;
+    if (!nearest || !features || !grid || !valid)
+        status = dp_fail_memory(err, "the leave-one-out scores", most * bank->dim * sizeof *features);
+    s->total = bank->n_pictures;
+    for (size_t p = 0; !status && p < bank->n_pictures; p++) {
+        dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p, .isa = s->isa};
+        dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
+        dp_bank_get(bank, p, 0, features, valid);
+        status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + most, err);
+        if (!status)
+            status = score_picture(s, p, grid, valid + most, search.rows, search.cols, err);
+        if (!status && report(s, p + 1, 0))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+    }
+    dp_memory_free(nearest);
+    dp_memory_free(features);
+    dp_memory_free(grid);
+    dp_memory_free(valid);
+    return status;
+}
+
+static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
+{
+    const dp_bank *bank = s->bank;
+    const dp_view *view = s->view;
+    size_t chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count, neighbours;
+    const dp_search search = {
+        .metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE, .isa = s->isa};
+    bool fits = dp_mul_size(cells, chunk, &count) && dp_mul_size(count, view->knn, &neighbours);
+    dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
+    float *grid = fits ? dp_malloc(count, sizeof *grid) : NULL;
+    uint8_t *valid = fits ? dp_malloc(count, 1) : NULL;
+    dp_status status = DP_OK;
+    if (!nearest || !grid || !valid)
+        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * view->knn * sizeof *nearest);
+    s->total = bank->n_pictures * cells;
+    for (size_t first = 0; !status && first < bank->n_pictures; first += chunk) {
+        size_t n = bank->n_pictures - first < chunk ? bank->n_pictures - first : chunk;
+        s->done_before = first * cells;
+        status = dp_distance_leave_one_out(bank, first, n, &search, s->pool, report, s, nearest, grid, valid, err);
+        for (size_t p = 0; !status && p < n; p++)
+            status = score_picture(s, first + p, grid + p * cells, valid + p * cells, bank->grid_rows, bank->grid_cols, err);
+    }
+    dp_memory_free(nearest);
+    dp_memory_free(grid);
+    dp_memory_free(valid);
+    return status;
+}
+
+static int rising(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts. */
+static double quantile(float *values, size_t n, double share)
+{
+    qsort(values, n, sizeof *values, rising);
+    return (double)values[(size_t)(share * (double)(n - 1) + 0.5)];
+}
+
+static dp_interval heat_scale(struct scoring *s)
+{
+    if (!s->n_cells)
+        return (dp_interval){NAN, NAN};
+    double low = quantile(s->cells, s->n_cells, HEAT_CELLS), middle = quantile(s->peaks, s->n_peaks, HEAT_PEAKS);
+    if (!(middle > low)) /* good pictures that hardly differ */
+        return low > 0 ? (dp_interval){low, 2 * low} : (dp_interval){NAN, NAN};
+    return (dp_interval){low, 2 * middle - low};
+}
+
+dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
+                           dp_interval *heat, dp_error *err)
+{
+    if (!dp_bank_has_pictures(bank))
+        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps centres of k-means and no picture's own features: its pictures cannot be "
+                       "scored anew", bank->path ? bank->path : "", bank->path ? ": " : "");
+    struct scoring s = {.bank = bank, .view = view, .isa = isa, .pool = pool, .run = run, .scores = scores};
+    dp_status status = dp_judge_open(&view->post, view->score, &s.judge, err);
+    if (status)
+        return status;
+    size_t most = 0, all = 0;
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        size_t rows, cols;
+        dp_bank_picture_grid(bank, p, &rows, &cols);
+        most = rows * cols > most ? rows * cols : most;
+        all += rows * cols;
+    }
+    if (heat) {
+        s.cells = dp_malloc(all, sizeof *s.cells);
+        s.peaks = dp_malloc(bank->n_pictures, sizeof *s.peaks);
+        if (!s.cells || !s.peaks)
+            status = dp_fail_memory(err, "the distances of the good pictures", all * sizeof *s.cells);
+    }
+    if (!status)
+        status = bank->recipe.layout == DP_LAYOUT_POOL ? score_pool(&s, most, err) : score_grids(&s, most, err);
+    if (!status && heat)
+        *heat = heat_scale(&s);
+    dp_judge_close(&s.judge);
+    dp_memory_free(s.cells);
+    dp_memory_free(s.peaks);
+    return status;
+}
+
+dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+{
+    dp_view view;
+    dp_interval heat;
+    dp_view_init(bank, &view);
+    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
+    if (!scores)
+        return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
+    dp_status status = dp_leave_one_out(bank, &view, isa, pool, run, scores, &heat, err);
+    if (!status)
+        status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, &bank->threshold, false_alarms, err);
+    if (!status) {
+        for (size_t p = 0; p < bank->n_pictures; p++)
+            bank->loo_scores[p] = scores[p];
+        bank->heat = heat;
+    }
+    dp_memory_free(scores);
+    return status;
+}
