@@ -400,7 +400,7 @@ static void headers_that_lie(void **state)
     header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f16\\\"", "'features' is not F16");
     header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f64\\\"", "none of its choices");
     header_lie("\"I8\",\"shape\":[3]", "\"U8\",\"shape\":[3]", "'polarities' has the wrong type");
-    header_lie("[3,9]", "[9,3]", "'poses' has the wrong type or shape");
+    header_lie("[3,11]", "[11,3]", "'poses' has the wrong type or shape");
 }
 
 static void values_that_lie(void **state)

@@ -295,25 +295,85 @@ static void many_files_through_a_saved_bank(void **state)
     dp_session_close(&session);
 }
 
-static void a_threshold_for_another_score(void **state)
+/* A bank scored in another way is the bank that was fitted so: threshold, scores and heat scale, also once it is written. */
+static void scored_in_another_way(void **state)
 {
     (void)state;
     dp_session *session = open_session(2);
     dp_recipe recipe = small_recipe(), other = small_recipe();
-    other.score = DP_SCORE_TOP1P;
-    other.window = 0;
-    dp_bank *bank = fit(session, &recipe), *expected = fit(session, &other);
+    dp_bank *bank = fit(session, &recipe);
     dp_view view;
     dp_view_init(bank, &view);
-    view.score = DP_SCORE_TOP1P;
-    view.window = 0;
-    double threshold = 0;
-    assert_ok(dp_session_threshold(session, bank, &view, &threshold, err));
-    dp_bank_info info;
-    dp_bank_get_info(expected, &info);
-    assert_true(threshold == info.threshold);
+    other.score = view.score = DP_SCORE_TOP1P;
+    other.window = view.window = 0;
+    other.post.gaussian = view.post.gaussian = 0.7;
+    other.post.low = view.post.low = 0.5 * view.heat.low;
+    other.post.min_object = view.post.min_object = 300; /* in pixels, so that the pictures' poses count */
+    other.post.unit = view.post.unit = DP_UNIT_PIXELS;
+    other.fpr = 0.2;
+    dp_bank *expected = fit(session, &other), *written = NULL;
+    double scores[N_GOOD];
+    dp_calibration calibration;
+    assert_ok(dp_bank_calibrate(bank, &view, other.fpr, NULL, scores, &view.heat, &calibration, err));
+    view.threshold = calibration.threshold;
+    view.good_scores = scores;
+    view.n_good_scores = N_GOOD;
+    const char *path = keep(temporary_path("other.bank"));
+    assert_ok(dp_bank_save_view(bank, &view, other.fpr, path, err));
+    assert_ok(dp_bank_open(path, &written, err));
+    dp_view from_fit, from_file;
+    dp_view_init(expected, &from_fit);
+    dp_view_init(written, &from_file);
+    assert_true(from_fit.threshold == calibration.threshold && from_file.threshold == calibration.threshold);
+    assert_true(from_fit.heat.low == view.heat.low && from_file.heat.high == from_fit.heat.high);
+    assert_memory_equal(&from_file.post, &other.post, sizeof other.post);
+    size_t differ = 0;
+    for (size_t p = 0; p < N_GOOD; p++) {
+        assert_true(dp_bank_picture_score(expected, p) == scores[p] && dp_bank_picture_score(written, p) == scores[p]);
+        differ += scores[p] != dp_bank_picture_score(bank, p);
+    }
+    assert_true(differ > 0);
+    view.n_good_scores--;
+    assert_fails(DP_E_ARGUMENT, "a score for each", dp_bank_save_view(bank, &view, other.fpr, path, err));
+    free((void *)(uintptr_t)path);
+    dp_bank_close(&written);
     dp_bank_close(&bank);
     dp_bank_close(&expected);
+    dp_session_close(&session);
+}
+
+/* What inspect says is dp_post_apply and the score of what it leaves; the p-value counts the good scores. */
+static void post_processing_by_hand(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    recipe.score = DP_SCORE_MAX;
+    dp_bank *bank = fit(session, &recipe);
+    dp_picture *picture = NULL;
+    dp_result *plain = NULL, *processed = NULL;
+    picture = draw_nail(160, 120, 0, 0, 1);
+    dp_view view;
+    dp_view_init(bank, &view);
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &plain, err));
+    size_t cells = plain->grid_rows * plain->grid_cols;
+    size_t above = 0;
+    for (size_t p = 0; p < N_GOOD; p++)
+        above += dp_bank_picture_score(bank, p) >= plain->score;
+    assert_true(plain->p_value == (1 + (double)above) / (N_GOOD + 1.0));
+    view.post = (dp_post){.reading = DP_READING_CLIP, .low = 0.3 * plain->score, .high = 0.8 * plain->score, .min_object = 2, .median = 3};
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
+    float *by_hand = malloc(cells * sizeof *by_hand), largest = 0;
+    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
+    for (size_t i = 0; i < cells; i++)
+        largest = by_hand[i] > largest ? by_hand[i] : largest;
+    assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
+    assert_true(processed->score == (double)largest && processed->score != plain->score);
+    free(by_hand);
+    dp_result_free(&plain);
+    dp_result_free(&processed);
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
     dp_session_close(&session);
 }
 
@@ -570,10 +630,10 @@ static void things_that_do_not_belong_together(void **state)
     assert_null(result);
     assert_fails(DP_E_MISMATCH, "another checkpoint", dp_bank_add(foreign, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     dp_view filtered = view;
-    filtered.post.gaussian = 1;
-    assert_fails(DP_E_UNSUPPORTED, "no post-processing", dp_session_inspect(session, bank, &filtered, picture, &result, err));
-    recipe.post.low = 1;
-    assert_fails(DP_E_UNSUPPORTED, "no post-processing", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    filtered.post.median = 2;
+    assert_fails(DP_E_ARGUMENT, "median", dp_session_inspect(session, bank, &filtered, picture, &result, err));
+    recipe.post.low = -1;
+    assert_fails(DP_E_ARGUMENT, "not negative", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
     recipe.canvas_width_px = 225;
     assert_fails(DP_E_ARGUMENT, "not a multiple", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
@@ -702,7 +762,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defects_are_found_where_they_are), cmocka_unit_test(a_half_turn_changes_little),
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
-        cmocka_unit_test(a_threshold_for_another_score), cmocka_unit_test(things_that_do_not_belong_together),
+        cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
         cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
