@@ -45,6 +45,7 @@ report programs-see-the-public-header-only "$(
     find cli demo examples -name '*.[ch]' 2>/dev/null | sort | while read -r file; do
         grep -n '#include "[^"]*/' "$file" | while read -r line; do
             name=${line#*\"} name=${name%%\"*}
+            case $name in ../*) name=${name#../} ;; esac
             [ -f "${file%%/*}/$name" ] || echo "$file:$line" # a folder of the program's own is no door to the library
         done
     done
