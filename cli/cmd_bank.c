@@ -1,5 +1,6 @@
 /* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
 #include "bank_verbs.h"
+#include "recipe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,14 +18,16 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
+    char *map = cli_map_text(&r->post);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:f}", "align", cli_align_names[r->align],
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:s, s:f}", "align", cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
         cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "storage",
         cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "shots", (json_int_t)r->shots, "seed",
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
-        (json_int_t)r->knn, "score", cli_score_names[r->score], "fpr", r->fpr);
+        (json_int_t)r->knn, "map", map, "score", cli_score_names[r->score], "fpr", r->fpr);
+    g_free(map);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
         json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
@@ -71,6 +74,10 @@ static void print_info(const char *path, const dp_bank_info *info)
     else
         printf("%zu", r->window);
     printf(", nearest %zu%s\n", r->knn, r->mirror ? ", mirror pictures included" : "");
+    char *map = cli_map_text(&r->post);
+    if (strcmp(map, "none") != 0)
+        printf("  map         %s\n", map);
+    g_free(map);
     printf("  score       %s, threshold ", cli_score_names[r->score]);
     if (isnan(info->threshold))
         printf("none\n");

@@ -62,7 +62,7 @@ static void print_row(const char *name, const dp_tune_figures *f, double auroc)
            f->confusion.recall, f->confusion.f1);
 }
 
-static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad)
+static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, bool all_data)
 {
     printf("%zu good and %zu bad pictures, %zu trials\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, n_bad, r->trials, "", "AUROC",
            "accuracy", "precision", "recall", "F1");
@@ -79,8 +79,8 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad)
         if (isfinite(r->held_out_deviation))
             printf("Standard deviation between the folds: %.4f.\n", r->held_out_deviation);
     } else {
-        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be believed.\n"
-               "Without --all-data, tune reports held-out figures.\n");
+        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be believed.\n%s\n",
+               all_data ? "Without --all-data, tune reports held-out figures." : "Held-out figures take two pictures of each class.");
     }
     printf("\nbest on all pictures: ");
     print_post(&r->post, r->score);
@@ -262,7 +262,7 @@ int cmd_tune(int argc, char **argv)
         if (!print_json(&result, set.n - n_bad, n_bad))
             code = EXIT_JOB_FAILED;
     } else {
-        print_result(&result, set.n - n_bad, n_bad);
+        print_result(&result, set.n - n_bad, n_bad, all_data);
         if (target)
             printf("stored in %s\n", target);
     }

@@ -207,6 +207,40 @@ static bool parse_map(const char *text, dp_post *post, int *code)
     return good;
 }
 
+/* KEY=VALUE with the fewest digits that give the value back. */
+static void append_real(GString *text, const char *key, double value)
+{
+    char digits[32];
+    for (int precision = 6; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (g_ascii_strtod(digits, NULL) == value)
+            break;
+    }
+    g_string_append_printf(text, "%s%s=%s", text->len ? "," : "", key, digits);
+}
+
+char *cli_map_text(const dp_post *post)
+{
+    GString *text = g_string_new(NULL);
+    if (post->low > 0 || post->high > 0)
+        g_string_append_printf(text, "reading=%s", reading_names[post->reading]);
+    if (post->low > 0)
+        append_real(text, "low", post->low);
+    if (post->high > 0)
+        append_real(text, "high", post->high);
+    if (text->len && post->min_object > 1)
+        append_real(text, "min-object", (double)post->min_object);
+    if (text->len && post->max_hole)
+        append_real(text, "max-hole", (double)post->max_hole);
+    if (text->len && (post->min_object > 1 || post->max_hole))
+        g_string_append_printf(text, ",unit=%s", unit_names[post->unit]);
+    if (post->gaussian > 0)
+        append_real(text, "gaussian", post->gaussian);
+    if (post->median > 1)
+        append_real(text, "median", (double)post->median);
+    return text->len ? g_string_free(text, FALSE) : (g_string_free(text, TRUE), g_strdup("none"));
+}
+
 bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
     static const char *const methods[] = {"dinopatch", "anomalydino", NULL};

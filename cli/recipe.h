@@ -24,6 +24,9 @@ GOptionEntry *cli_recipe_entries(cli_recipe *options, unsigned parts, const GOpt
 /* Lays what was given over *recipe; untouched where an option was not given.  False: *code, complained. */
 bool cli_recipe_resolve(const cli_recipe *options, dp_recipe *recipe, int *code);
 
+/* Post-processing as --map takes it, what is off left out; "none" where all is.  To be freed with g_free. */
+char *cli_map_text(const dp_post *post);
+
 /* A share between 0 and 1, or a count. */
 bool cli_pca_is_good(double pca);
 
