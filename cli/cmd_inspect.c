@@ -19,31 +19,16 @@ struct job {
     bool output_broken;
 };
 
-/* The heat maps of one bank share one scale, that of its calibration; a bank that has none: from 0 to the largest. */
-static void heat_scale(const struct job *job, const dp_result *result, double *low, double *high)
-{
-    if (isfinite(job->view->heat.low)) {
-        *low = job->view->heat.low;
-        *high = job->view->heat.high;
-        return;
-    }
-    *low = 0;
-    *high = 1e-30;
-    for (size_t i = 0; i < result->grid_rows * result->grid_cols; i++)
-        *high = MAX(*high, result->grid[i]);
-}
-
 static bool save_pictures(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result,
                           char **map_path, dp_error *err)
 {
     char *stem = g_build_filename(job->out, job->names->pdata[index], NULL);
     char *heat_path = g_strconcat(stem, ".heatmap.png", NULL);
     *map_path = g_strconcat(stem, ".tiff", NULL);
-    double low, high;
-    heat_scale(job, result, &low, &high);
+    dp_interval heat = cli_heat_scale(job->view, result);
     dp_picture *drawn = NULL;
     bool good = !dp_map_save_tiff(result->map, result->height_px, result->width_px, *map_path, err)
-                && !dp_result_draw(picture, result, low, high, &drawn, err) && !dp_picture_save_png(drawn, heat_path, err);
+                && !dp_result_draw(picture, result, heat.low, heat.high, &drawn, err) && !dp_picture_save_png(drawn, heat_path, err);
     dp_picture_free(&drawn);
     g_free(heat_path);
     g_free(stem);

@@ -1,6 +1,8 @@
 /* view.c - the bank's way of scoring, or another one with a threshold of its own. */
 #include "view.h"
 
+#include <math.h>
+
 static bool same_post(const dp_post *a, const dp_post *b)
 {
     return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
@@ -38,4 +40,14 @@ void cli_view_free(cli_view *settled)
 {
     g_free(settled->scores);
     settled->scores = NULL;
+}
+
+dp_interval cli_heat_scale(const dp_view *view, const dp_result *result)
+{
+    if (isfinite(view->heat.low) && isfinite(view->heat.high))
+        return view->heat;
+    dp_interval heat = {0, 1e-30};
+    for (size_t i = 0; i < result->grid_rows * result->grid_cols; i++)
+        heat.high = MAX(heat.high, result->grid[i]);
+    return heat;
 }

@@ -16,4 +16,7 @@ typedef struct cli_view {
 bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code);
 void cli_view_free(cli_view *settled);
 
+/* The colours of a heat map: all pictures of a view share its scale; where it has none, from 0 to the picture's largest. */
+dp_interval cli_heat_scale(const dp_view *view, const dp_result *result);
+
 #endif

@@ -5,6 +5,7 @@
  * others.  Without folds they are the paper's: chosen and reported on the same pictures, and too good. */
 #include "ablation.h"
 #include "eval.h"
+#include "../view.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum { N_BESIDE = 6, BESIDE_SIDE = 480 };
 /* The maps of one data set in one way of alignment. */
 struct maps {
     const dataset *set;
+    const dp_view *view;      /* that the maps are computed with */
     size_t rows, cols, n;     /* of the maps; maps that are there */
     float **grids;            /* [test pictures], the first n used */
     uint8_t **valid;          /* likewise */
@@ -69,16 +71,9 @@ static void draw(struct maps *maps, size_t index, const dp_picture *picture, con
     for (size_t i = 0; maps->draw && i < N_BESIDE; i++) {
         if (maps->drawn_of[i] != index)
             continue;
-        double low = 0, high = 1e-30;
-        if (isfinite(result->threshold) && result->threshold > 0) {
-            low = 0.5 * result->threshold;
-            high = 1.5 * result->threshold;
-        } else {
-            for (size_t k = 0; k < result->grid_rows * result->grid_cols; k++)
-                high = MAX(high, result->grid[k]);
-        }
+        dp_interval heat = cli_heat_scale(maps->view, result);
         dp_picture *whole = NULL;
-        if (!dp_result_draw(picture, result, low, high, &whole, NULL))
+        if (!dp_result_draw(picture, result, heat.low, heat.high, &whole, NULL))
             maps->drawn[i] = eval_shrink(whole, BESIDE_SIDE);
         dp_picture_free(&whole);
     }
@@ -122,10 +117,12 @@ static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, stru
         dp_view view;
         dp_view_init(bank, &view);
         dp_post_init(&view.post);
+        maps->view = &view;
         const char **paths = g_new(const char *, set->test->len);
         for (guint i = 0; i < set->test->len; i++)
             paths[i] = g_array_index(set->test, dataset_item, i).path;
         status = dp_session_inspect_files(session, bank, &view, paths, set->test->len, on_map, maps, err);
+        maps->view = NULL;
         g_free(paths);
     }
     maps->n_failed += n_left_out;

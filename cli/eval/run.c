@@ -3,6 +3,7 @@
  * A label is looked at only once all scores are there.  What the state holds is not done again: the bank waits in
  * DIR/resume.bank until its run is through, the maps lie where they belong. */
 #include "eval.h"
+#include "../view.h"
 
 #include <errno.h>
 #include <math.h>
@@ -22,6 +23,7 @@ struct work {
     eval_run *run;
     dp_pixel_meter *pixels; /* NULL where there are no masks */
     GArray *pending;        /* of guint: test pictures to be inspected */
+    dp_view view;           /* the bank's own */
     double started_s;
     bool broken;            /* the state cannot be written */
 };
@@ -114,18 +116,11 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     g_free(place);
     if (!good)
         return false;
-    double low = 0, high = 1e-30;
-    if (isfinite(result->threshold) && result->threshold > 0) {
-        low = 0.5 * result->threshold;
-        high = 1.5 * result->threshold;
-    } else {
-        for (size_t i = 0; i < result->grid_rows * result->grid_cols; i++)
-            high = MAX(high, result->grid[i]);
-    }
+    dp_interval heat = cli_heat_scale(&work->view, result);
     dp_picture *whole = NULL, *small = NULL;
     place = place_of(run, "pictures", item, ".jpg");
     path = make_place(run, place, err);
-    good = path && !dp_result_draw(picture, result, low, high, &whole, err);
+    good = path && !dp_result_draw(picture, result, heat.low, heat.high, &whole, err);
     if (good && !(small = eval_shrink(whole, DRAWN_SIDE))) {
         err->status = DP_E_MEMORY;
         g_snprintf(err->message, sizeof err->message, "%s: not enough memory", path);
@@ -353,12 +348,11 @@ static void sort_out(struct work *work)
 static dp_status inspect(dp_session *session, struct work *work, const dp_bank *bank, dp_error *err)
 {
     const eval_run *run = work->run;
-    dp_view view;
-    dp_view_init(bank, &view);
+    dp_view_init(bank, &work->view);
     const char **paths = g_new(const char *, work->pending->len);
     for (guint i = 0; i < work->pending->len; i++)
         paths[i] = item_at(run, g_array_index(work->pending, guint, i))->path;
-    dp_status status = dp_session_inspect_files(session, bank, &view, paths, work->pending->len, on_result, work, err);
+    dp_status status = dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
     g_free(paths);
     return status;
 }
