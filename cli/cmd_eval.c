@@ -53,6 +53,7 @@ static json_t *given_settings(const GOptionEntry *entries, const GOptionEntry *o
 struct job {
     dp_session *session;
     const dp_recipe *recipe;
+    dp_model_info model;
     const cli_run *run;
     const GPtrArray *sets;
     const char *out;
@@ -74,7 +75,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
-        eval_run run = {.set = set, .out = job->out, .recipe = *job->recipe, .state = &job->state,
+        eval_run run = {.set = set, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state,
                         .max_pixels = job->run->run.max_picture_pixels};
         char *name = g_strdup(category), *folder = g_strdup("");
         if (job->n_seeds) {
@@ -268,6 +269,7 @@ int cmd_eval(int argc, char **argv)
             json_t *result = json_deep_copy(header);
             dp_model_info info;
             dp_model_get_info(model, &info);
+            job.model = info;
             json_object_set_new(result, "model_path", cli_json_text(info.path));
             json_object_set_new(result, "model_stand_in", json_boolean(info.stand_in));
             json_object_set_new(result, "data", cli_json_text(argv[1]));

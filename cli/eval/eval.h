@@ -6,6 +6,7 @@
  *     {"category": C, "seed": S or null,
  *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
  *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn"}, ...},
+ *      "clusters": [{"input", "defect", "drawn"}, ...],
  *      "figures": {...}} */
 #ifndef DP_CLI_EVAL_H
 #define DP_CLI_EVAL_H
@@ -41,6 +42,7 @@ typedef struct eval_run {
     const char *folder;   /* for maps and drawings below out: "" or "seed-2" */
     const char *out;      /* or NULL */
     dp_recipe recipe;
+    dp_model_info model;
     eval_state *state;
     size_t max_pixels, n_failed;
     bool stopped;         /* by the user */
@@ -48,8 +50,17 @@ typedef struct eval_run {
 
 /* Fits, inspects, measures, all of it only as far as the state does not hold it already. */
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err);
+/* FILE among the figures of a run, relative to out; g_free. */
+char *eval_figure_place(const eval_run *run, const char *file);
+/* out/place, its folder made; g_free.  NULL: err. */
+char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
 /* The figures that the field tables, NaN where one does not exist. */
 void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
+
+/* ---- clusters.c */
+/* Some test pictures with the clusters of their features, written below out: a list of {"input", "defect", "drawn"}.  What cannot be
+ * drawn is left out.  The canvas is that of the bank. */
+json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px);
 
 /* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
 void eval_print_heading(void);

@@ -55,8 +55,13 @@ static char *place_of(const eval_run *run, const char *root, const dataset_item 
     return place;
 }
 
-/* out/place, its folder made; g_free.  NULL: err. */
-static char *make_place(const eval_run *run, const char *place, dp_error *err)
+char *eval_figure_place(const eval_run *run, const char *file)
+{
+    return *run->folder ? g_build_filename(run->folder, "figures", run->set->category, file, NULL)
+                        : g_build_filename("figures", run->set->category, file, NULL);
+}
+
+char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
 {
     char *path = g_build_filename(run->out, place, NULL), *folder = g_path_get_dirname(path);
     if (g_mkdir_with_parents(folder, 0777)) {
@@ -110,7 +115,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
                           const dp_result *result, char **drawn, dp_error *err)
 {
     const eval_run *run = work->run;
-    char *place = place_of(run, "anomaly_maps", item, ".tiff"), *path = make_place(run, place, err);
+    char *place = place_of(run, "anomaly_maps", item, ".tiff"), *path = eval_make_place(run, place, err);
     bool good = path && !dp_map_save_tiff(result->map, result->height_px, result->width_px, path, err);
     g_free(path);
     g_free(place);
@@ -119,7 +124,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     dp_interval heat = cli_heat_scale(&work->view, result);
     dp_picture *whole = NULL, *small = NULL;
     place = place_of(run, "pictures", item, ".jpg");
-    path = make_place(run, place, err);
+    path = eval_make_place(run, place, err);
     good = path && !dp_result_draw(picture, result, heat.low, heat.high, &whole, err);
     if (good && !(small = eval_shrink(whole, DRAWN_SIDE))) {
         err->status = DP_E_MEMORY;
@@ -183,9 +188,8 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
         dp_error err;
         char file[32];
         g_snprintf(file, sizeof file, "axes-%zu.jpg", i + 1);
-        char *place = *run->folder ? g_build_filename(run->folder, "figures", run->set->category, file, NULL)
-                                   : g_build_filename("figures", run->set->category, file, NULL);
-        char *path = make_place(run, place, &err);
+        char *place = eval_figure_place(run, file);
+        char *path = eval_make_place(run, place, &err);
         const char *name = dp_bank_picture_name(bank, i);
         if (path && name && !dp_picture_load(name, run->max_pixels, &picture, &err)
             && !dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
@@ -386,6 +390,12 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     run->n_failed += (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (!status && work.pending->len)
         status = inspect(session, &work, bank, err);
+    if (!status && run->out && !json_object_get(known, "clusters")) {
+        const json_t *canvas = json_object_get(json_object_get(known, "fit"), "canvas_px");
+        json_t *drawn = eval_draw_clusters(session, run, (size_t)json_integer_value(json_array_get(canvas, 0)),
+                                           (size_t)json_integer_value(json_array_get(canvas, 1)));
+        work.broken |= !eval_state_put(run->state, run->name, "clusters", -1, drawn);
+    }
     if (!status)
         status = measure(&work, err);
     if (!status && bank_path)

@@ -200,21 +200,29 @@ static void pictures(GString *html, const char *folder, const struct shown *all,
     g_string_append(html, "</div>");
 }
 
-static void axes(GString *html, const char *folder, const json_t *fit)
+/* Pictures that the run drew, a list of {"input", "drawn"}, with "defect" where they are test pictures. */
+static void figures_drawn(GString *html, const char *folder, const json_t *list, const char *title, const char *words,
+                          const char *alt_words)
 {
-    const json_t *list = json_object_get(fit, "axes");
     if (!json_array_size(list))
         return;
-    g_string_append(html, "<h3>Good pictures with their axes</h3><div class=\"gallery\">");
+    html_add(html, "<h3>%s</h3>", title);
+    if (words)
+        html_add(html, "<p class=\"soft\">%s</p>", words);
+    g_string_append(html, "<div class=\"gallery\">");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         if (!is_inside(text(one, "drawn")))
             continue;
         char *path = g_build_filename(folder, text(one, "drawn"), NULL), *base = g_path_get_basename(text(one, "input"));
-        char *alt = g_strdup_printf("%s with principal axes, centre and canvas", base);
+        char *alt = g_strdup_printf("%s %s", base, alt_words);
         g_string_append(html, "<figure>");
         html_jpeg(html, path, alt);
         g_string_append(html, "<figcaption>");
+        if (*text(one, "defect")) {
+            html_text(html, text(one, "defect"));
+            g_string_append_c(html, '/');
+        }
         html_text(html, base);
         g_string_append(html, "</figcaption></figure>");
         g_free(alt);
@@ -257,7 +265,11 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
     charts(html, scores, labels, n, bank, best);
     pictures(html, folder, all, n, gallery, true);
     pictures(html, folder, all, n, gallery, false);
-    axes(html, folder, fit);
+    figures_drawn(html, folder, json_object_get(run, "clusters"), "What the features tell apart",
+                  "Each patch in the colour of its k-means cluster; a colour means the same in all of these pictures.",
+                  "with the clusters of its features");
+    figures_drawn(html, folder, json_object_get(fit, "axes"), "Good pictures with their axes", NULL,
+                  "with principal axes, centre and canvas");
     g_string_append(html, "<p class=\"soft\"><small>bank SHA-256 ");
     html_text(html, text(fit, "bank_sha256"));
     g_string_append(html, "</small></p></section>");

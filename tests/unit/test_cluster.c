@@ -1,0 +1,74 @@
+/* Groups of like features. */
+#include "bank_fixture.h"
+
+#include <math.h>
+
+enum { N = 300, DIM = 37 };
+
+/* Three clouds far apart of 150, 100 and 50 vectors, mixed: vector i belongs to cloud of[i]. */
+static float *clouds(uint32_t of[N])
+{
+    uint64_t seed = 3, centres_seed = 9;
+    float *centres = random_floats(3 * DIM, &centres_seed), *x = dp_malloc(N * DIM, sizeof *x);
+    for (size_t i = 0; i < N; i++) {
+        of[i] = i % 6 == 0 ? 2 : i % 6 < 3 ? 1 : 0;
+        for (size_t d = 0; d < DIM; d++)
+            x[i * DIM + d] = 20 * centres[of[i] * DIM + d] + uniform(&seed);
+    }
+    dp_memory_free(centres);
+    return x;
+}
+
+static void clouds_come_apart(void **state)
+{
+    (void)state;
+    uint32_t of[N], labels[N], again[N];
+    float *x = clouds(of);
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        assert_ok(dp_tokens_cluster(x, N, DIM, 3, seed, labels, err));
+        assert_memory_equal(labels, of, sizeof of); /* the largest is number 0 */
+        assert_ok(dp_tokens_cluster(x, N, DIM, 3, seed, again, err));
+        assert_memory_equal(labels, again, sizeof again);
+    }
+    assert_ok(dp_tokens_cluster(x, N, DIM, 9, 1, labels, err));
+    size_t sizes[9] = {0};
+    for (size_t i = 0; i < N; i++) {
+        assert_in_range(labels[i], 0, 8);
+        sizes[labels[i]]++;
+    }
+    for (size_t c = 1; c < 9; c++)
+        assert_true(sizes[c] && sizes[c] <= sizes[c - 1]);
+    dp_memory_free(x);
+}
+
+static void few_vectors(void **state)
+{
+    (void)state;
+    const float x[3 * 2] = {1, 2, 1, 2, 1, 2};
+    uint32_t labels[3];
+    assert_ok(dp_tokens_cluster(x, 3, 2, 1, 0, labels, err));
+    assert_int_equal(labels[0] + labels[1] + labels[2], 0);
+    assert_ok(dp_tokens_cluster(x, 3, 2, 8, 0, labels, err)); /* fewer than clusters: each its own */
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(labels[i], i);
+    assert_ok(dp_tokens_cluster(x, 3, 2, 2, 0, labels, err)); /* all alike */
+}
+
+static void nonsense(void **state)
+{
+    (void)state;
+    float x[4] = {1, 2, NAN, 4};
+    uint32_t labels[2];
+    assert_fails(DP_E_NUMERIC, "token 1 is not finite", dp_tokens_cluster(x, 2, 2, 1, 0, labels, err));
+    assert_fails(DP_E_ARGUMENT, "0 of 2 tokens", dp_tokens_cluster(x, 2, 2, 0, 0, labels, err));
+    assert_fails(DP_E_ARGUMENT, "1 of 0 tokens", dp_tokens_cluster(x, 0, 2, 1, 0, labels, err));
+    assert_fails(DP_E_ARGUMENT, "of 0 numbers", dp_tokens_cluster(x, 2, 0, 1, 0, labels, err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clouds_come_apart), cmocka_unit_test(few_vectors), cmocka_unit_test(nonsense),
+    };
+    return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
+}
