@@ -138,7 +138,13 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
             const dataset *set = job->sets->pdata[i];
             char *category = safe_name(set->category);
             char *name = job->n_seeds ? g_strdup_printf("%s, seed %zu", category, s + 1) : g_strdup(category);
-            eval_add_csv(csv, eval_state_run(&job->state, name), set);
+            char *seed = job->n_seeds ? g_strdup_printf("seed-%zu", s + 1) : g_strdup(".");
+            char *figures = g_build_filename(job->out, seed, "figures", set->category, NULL);
+            const json_t *run = eval_state_run(&job->state, name);
+            eval_add_csv(csv, run, set);
+            good = good && report_save_charts(run, figures);
+            g_free(figures);
+            g_free(seed);
             g_free(name);
             g_free(category);
         }

@@ -1,7 +1,8 @@
-/* charts.c - curves and histograms as inline SVG.  A plot is 300 x 220 units within 360 x 280. */
+/* charts.c - curves and histograms as SVG.  A plot is 300 x 220 units within 360 x 280. */
 #include "report.h"
 
 #include <math.h>
+#include <string.h>
 
 #define LEFT 46.0
 #define TOP 12.0
@@ -23,7 +24,8 @@ static void names(GString *html, const char *x_name, const char *y_name)
              TOP + HIGH / 2, y_name);
 }
 
-void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x, const double *y,
+/* Points (x, y in [0,1]). */
+static void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x, const double *y,
                  size_t n, bool diagonal)
 {
     begin(html, title);
@@ -56,7 +58,7 @@ static void line_at(GString *html, double value, double low, double high, const 
     }
 }
 
-void chart_histogram(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
+static void chart_histogram(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
                      double f1_threshold)
 {
     double low = INFINITY, high = -INFINITY;
@@ -98,4 +100,44 @@ void chart_histogram(GString *html, const double *scores, const uint8_t *labels,
     line_at(html, f1_threshold, low, high, "best");
     names(html, "score", "pictures");
     html_add(html, "</svg>");
+}
+
+GString *chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold)
+{
+    GString *svg = g_string_new(NULL);
+    if (kind == CHART_HISTOGRAM) {
+        chart_histogram(svg, scores, labels, n, bank_threshold, f1_threshold);
+        return svg;
+    }
+    dp_curve_point *points = NULL;
+    size_t n_points = 0;
+    if (dp_curve(scores, labels, n, &points, &n_points, NULL)) {
+        g_string_free(svg, TRUE);
+        return NULL;
+    }
+    double *x = g_new(double, n_points), *y = g_new(double, n_points);
+    for (size_t i = 0; i < n_points; i++) {
+        x[i] = kind == CHART_ROC ? points[i].false_positive_rate : points[i].recall;
+        y[i] = kind == CHART_ROC ? points[i].recall : points[i].precision;
+    }
+    if (kind == CHART_ROC)
+        chart_curve(svg, "ROC curve", "false-positive rate", "recall", x, y, n_points, true);
+    else
+        chart_curve(svg, "Precision-recall curve", "recall", "precision", x, y, n_points, false);
+    g_free(x);
+    g_free(y);
+    dp_memory_free(points);
+    return svg;
+}
+
+void chart_make_file(GString *svg)
+{
+    const char *inside = strchr(svg->str, '>') + 1;
+    GString *style = g_string_new("<style>");
+    g_string_append(style, chart_file_style);
+    g_string_append(style, "</style><rect width=\"360\" height=\"280\" fill=\"#fff\"/>");
+    g_string_insert(svg, inside - svg->str, style->str);
+    g_string_insert(svg, (gssize)strlen("<svg "), "xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"560\" ");
+    g_string_append_c(svg, '\n');
+    g_string_free(style, TRUE);
 }

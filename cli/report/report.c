@@ -32,6 +32,17 @@ static void cell(GString *html, double value, const char *format)
     html_add(html, "<td>%s</td>", isnan(value) ? "&ndash;" : shown);
 }
 
+static bool write_file(const char *path, const GString *text)
+{
+    GError *error = NULL;
+    bool good = g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
+    if (!good) {
+        cli_complain("%s: cannot write: %s", path, error->message);
+        g_error_free(error);
+    }
+    return good;
+}
+
 /* ------------------------------------------------------------------------------------------------------- the table */
 
 static void table(GString *html, json_t *metrics)
@@ -111,30 +122,16 @@ static void intervals(GString *html, const json_t *figures)
 
 static void charts(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank, double best)
 {
-    dp_curve_point *points = NULL;
-    size_t n_points = 0;
-    g_string_append(html, "<div class=\"charts\"><figure>");
-    chart_histogram(html, scores, labels, n, bank, best);
-    g_string_append(html, "<figcaption><span class=\"key g\"></span>good<span class=\"key b\"></span>anomalous. Line: the bank's "
-                          "threshold; dashed: best F1.</figcaption></figure>");
-    if (!dp_curve(scores, labels, n, &points, &n_points, NULL)) {
-        double *x = g_new(double, n_points), *y = g_new(double, n_points);
-        for (size_t i = 0; i < n_points; i++) {
-            x[i] = points[i].false_positive_rate;
-            y[i] = points[i].recall;
+    static const char *const captions[N_CHARTS] = {
+        "<span class=\"key g\"></span>good<span class=\"key b\"></span>anomalous. Line: the bank's threshold; dashed: best F1.",
+        "ROC curve", "Precision and recall"};
+    g_string_append(html, "<div class=\"charts\">");
+    for (int kind = 0; kind < N_CHARTS; kind++) {
+        GString *svg = chart_of(kind, scores, labels, n, bank, best);
+        if (svg) {
+            html_add(html, "<figure>%s<figcaption>%s</figcaption></figure>", svg->str, captions[kind]);
+            g_string_free(svg, TRUE);
         }
-        g_string_append(html, "<figure>");
-        chart_curve(html, "ROC curve", "false-positive rate", "recall", x, y, n_points, true);
-        g_string_append(html, "<figcaption>ROC curve</figcaption></figure><figure>");
-        for (size_t i = 0; i < n_points; i++) {
-            x[i] = points[i].recall;
-            y[i] = points[i].precision;
-        }
-        chart_curve(html, "Precision-recall curve", "recall", "precision", x, y, n_points, false);
-        g_string_append(html, "<figcaption>Precision and recall</figcaption></figure>");
-        g_free(x);
-        g_free(y);
-        dp_memory_free(points);
     }
     g_string_append(html, "</div>");
 }
@@ -232,39 +229,79 @@ static void figures_drawn(GString *html, const char *folder, const json_t *list,
     g_string_append(html, "</div>");
 }
 
-static void one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
+/* The pictures of a run with a score, highest first. */
+struct scored {
+    struct shown *all;
+    double *scores, ms; /* ms: of all pictures together */
+    uint8_t *labels;
+    size_t n;
+    double bank, best; /* thresholds */
+};
+
+static struct scored scored_of(const json_t *run)
 {
     json_t *known = json_object_get(run, "pictures"), *value;
     const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
-    double bank = number(fit, "threshold"), best = number(json_object_get(figures, "at_f1_max"), "threshold"), ms = 0;
-    size_t n = 0, room = json_object_size(known) + 1;
-    struct shown *all = g_new(struct shown, room);
-    double *scores = g_new(double, room);
-    uint8_t *labels = g_new(uint8_t, room);
+    size_t room = json_object_size(known) + 1;
+    struct scored s = {.all = g_new(struct shown, room), .scores = g_new(double, room), .labels = g_new(uint8_t, room),
+                       .bank = number(fit, "threshold"), .best = number(json_object_get(figures, "at_f1_max"), "threshold")};
     const char *key;
     json_object_foreach(known, key, value) {
         double score = number(value, "score");
         if (!isfinite(score))
             continue;
         int label = json_integer_value(json_object_get(value, "label")) != 0;
-        all[n++] = (struct shown){value, score, label, !isnan(bank) && (score > bank) != (label != 0)};
-        ms += isfinite(number(value, "ms")) ? number(value, "ms") : 0;
+        s.all[s.n++] = (struct shown){value, score, label, !isnan(s.bank) && (score > s.bank) != (label != 0)};
+        s.ms += isfinite(number(value, "ms")) ? number(value, "ms") : 0;
     }
-    qsort(all, n, sizeof *all, by_score);
-    for (size_t i = 0; i < n; i++) {
-        scores[i] = all[i].score;
-        labels[i] = (uint8_t)all[i].label;
+    qsort(s.all, s.n, sizeof *s.all, by_score);
+    for (size_t i = 0; i < s.n; i++) {
+        s.scores[i] = s.all[i].score;
+        s.labels[i] = (uint8_t)s.all[i].label;
     }
+    return s;
+}
+
+static void scored_free(struct scored *s)
+{
+    g_free(s->all);
+    g_free(s->scores);
+    g_free(s->labels);
+}
+
+bool report_save_charts(const json_t *run, const char *folder)
+{
+    static const char *const names[N_CHARTS] = {"histogram.svg", "roc.svg", "precision-recall.svg"};
+    struct scored s = scored_of(run);
+    bool good = cli_make_folder(folder);
+    for (int kind = 0; kind < N_CHARTS && good; kind++) {
+        GString *svg = chart_of(kind, s.scores, s.labels, s.n, s.bank, s.best);
+        if (!svg)
+            continue;
+        chart_make_file(svg);
+        char *path = g_build_filename(folder, names[kind], NULL);
+        good = write_file(path, svg);
+        g_free(path);
+        g_string_free(svg, TRUE);
+    }
+    scored_free(&s);
+    return good;
+}
+
+static void one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
+{
+    const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
+    struct scored s = scored_of(run);
     g_string_append(html, "<section><h2>");
     html_text(html, name);
     g_string_append(html, "</h2>");
     html_add(html, "<p>Learned from %.0f good pictures in %.1f s; %zu tested, %.0f ms each on average.</p>",
-             number(fit, "n_good"), number(fit, "seconds"), n, n ? ms / (double)n : 0);
+             number(fit, "n_good"), number(fit, "seconds"), s.n, s.n ? s.ms / (double)s.n : 0);
     confusion(html, figures);
     intervals(html, figures);
-    charts(html, scores, labels, n, bank, best);
-    pictures(html, folder, all, n, gallery, true);
-    pictures(html, folder, all, n, gallery, false);
+    charts(html, s.scores, s.labels, s.n, s.bank, s.best);
+    pictures(html, folder, s.all, s.n, gallery, true);
+    pictures(html, folder, s.all, s.n, gallery, false);
     figures_drawn(html, folder, json_object_get(run, "clusters"), "What the features tell apart",
                   "Each patch in the colour of its k-means cluster; a colour means the same in all of these pictures.",
                   "with the clusters of its features");
@@ -273,9 +310,59 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
     g_string_append(html, "<p class=\"soft\"><small>bank SHA-256 ");
     html_text(html, text(fit, "bank_sha256"));
     g_string_append(html, "</small></p></section>");
-    g_free(all);
-    g_free(scores);
-    g_free(labels);
+    scored_free(&s);
+}
+
+/* --------------------------------------------------------------------------------------------------------- ablation */
+
+/* What 'dinopatch eval --ablation --out' left in the same folder: rows for each category, and maps without and with alignment. */
+static void ablation(GString *html, const char *folder)
+{
+    static const char *const keys[] = {"accuracy", "precision", "recall", "f1", "auroc", "threshold"};
+    char *file = g_build_filename(folder, "ablation.json", NULL);
+    json_t *all = json_load_file(file, 0, NULL), *rows;
+    g_free(file);
+    if (!json_object_size(all)) {
+        json_decref(all);
+        return;
+    }
+    bool held_out = true;
+    const char *category;
+    g_string_append(html, "<section><h2>With and without alignment and post-processing</h2>");
+    json_object_foreach(all, category, rows) {
+        g_string_append(html, "<h3>");
+        html_text(html, category);
+        g_string_append(html, "</h3><div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Maps</th><th>accuracy</th>"
+                              "<th>precision</th><th>recall</th><th>F1</th><th>AUROC</th><th>threshold</th><th>gap</th></tr></thead><tbody>");
+        for (size_t i = 0; i < json_array_size(rows); i++) {
+            const json_t *row = json_array_get(rows, i);
+            bool post = json_is_true(json_object_get(row, "post"));
+            html_add(html, "<tr><td>%s%s</td>", strcmp(text(row, "align"), "pca") ? "as photographed" : "aligned",
+                     post ? ", post-processed" : "");
+            for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
+                cell(html, number(row, keys[k]), "%.4f");
+            cell(html, number(row, "gap"), "%+.4f");
+            g_string_append(html, "</tr>");
+            held_out = held_out && (!post || json_integer_value(json_object_get(row, "folds")) > 0);
+        }
+        g_string_append(html, "</tbody></table></div><div class=\"gallery wide\">");
+        for (int i = 1; i <= 6 && is_inside(category); i++) {
+            char name[32];
+            g_snprintf(name, sizeof name, "alignment-%d.jpg", i);
+            char *path = g_build_filename(folder, "figures", category, name, NULL);
+            if (g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+                g_string_append(html, "<figure>");
+                html_jpeg(html, path, "Heat maps of one anomalous picture, left without and right with alignment");
+                g_string_append(html, "<figcaption>left as photographed, right aligned</figcaption></figure>");
+            }
+            g_free(path);
+        }
+        g_string_append(html, "</div>");
+    }
+    html_add(html, "<p class=\"soft\">%s</p></section>",
+             held_out ? "Figures are held out. Gap: by how much the AUROC is better on the pictures that post-processing was tuned on."
+                      : "Figures are of the very pictures that post-processing was tuned on: they are too good to be believed.");
+    json_decref(all);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- all */
@@ -334,14 +421,10 @@ bool report_write(const char *folder, const char *file, size_t gallery)
     json_t *run;
     json_object_foreach(runs, name, run)
         one_run(html, folder, name, run, gallery);
+    ablation(html, folder);
     settings(html, page);
     g_string_append(html, "</main></body></html>\n");
-    GError *error = NULL;
-    bool good = g_file_set_contents_full(file, html->str, (gssize)html->len, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
-    if (!good) {
-        cli_complain("%s: cannot write: %s", file, error->message);
-        g_error_free(error);
-    }
+    bool good = write_file(file, html);
     g_string_free(html, TRUE);
     json_decref(page);
     return good;

@@ -8,6 +8,9 @@
  * False: complained. */
 bool report_write(const char *folder, const char *file, size_t gallery);
 
+/* The charts of a run (see eval/eval.h) as histogram.svg, roc.svg, precision-recall.svg in a folder.  False: complained. */
+bool report_save_charts(const json_t *run, const char *folder);
+
 /* ---- html.c */
 /* Text into HTML: the five special characters escaped, control characters and what is not UTF-8 become U+FFFD. */
 void html_text(GString *html, const char *text);
@@ -17,14 +20,14 @@ void html_add(GString *html, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void html_jpeg(GString *html, const char *path, const char *alt);
 
 /* ---- charts.c: inline SVG, coloured by the page's style sheet */
-/* One curve of points (x, y in [0,1]); steps: as a staircase does, not slanted. */
-void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x, const double *y,
-                 size_t n, bool diagonal);
-/* Counts of good and anomalous scores in 30 bins, and the thresholds (NaN: none). */
-void chart_histogram(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
-                     double f1_threshold);
+enum { CHART_HISTOGRAM, CHART_ROC, CHART_PRECISION_RECALL, N_CHARTS };
+/* One <svg>: counts of good and anomalous scores in 30 bins with the thresholds (NaN: none), or a curve.  NULL where there is none. */
+GString *chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold);
+/* Turns such an <svg> into a file of its own, light, with its style inside. */
+void chart_make_file(GString *svg);
 
 /* ---- style.c */
 extern const char report_style[];
+extern const char chart_file_style[]; /* plain colours, for viewers that know no variables */
 
 #endif

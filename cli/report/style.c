@@ -1,4 +1,4 @@
-/* style.c - the page's style sheet. */
+/* style.c - the page's style sheet, and that of charts as files. */
 #include "report.h"
 
 const char report_style[] =
@@ -28,4 +28,10 @@ const char report_style[] =
     ".key.g{background:var(--good);margin-left:0}.key.b{background:var(--bad)}"
     ".gallery{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(240px,100%),1fr))}"
     ".gallery img{display:block;width:100%;height:auto;border-radius:2px}"
-    ".wrong{border-color:var(--bad)}.wrong figcaption b{color:var(--bad)}";
+    ".wrong{border-color:var(--bad)}.wrong figcaption b{color:var(--bad)}"
+    ".gallery.wide{grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr))}";
+
+const char chart_file_style[] =
+    "text{font:11px sans-serif;fill:#59636e}.grid,.axis{stroke:#d5d9dd;fill:none}.chance{stroke:#59636e;stroke-dasharray:3 4;fill:none}"
+    ".curve{stroke:#1f6fb5;stroke-width:2;fill:none}.good{fill:#1f6fb5}.bad{fill:#c2410c}.threshold{stroke:#1c2126;stroke-width:1.5}"
+    ".best{stroke:#6d28d9;stroke-width:1.5;stroke-dasharray:5 4}";
