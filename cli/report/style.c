@@ -12,7 +12,7 @@ const char report_style[] =
     "h1{font-size:1.6rem;line-height:1.2;margin:0 0 4px;overflow-wrap:anywhere}"
     "h2{font-size:1.2rem;margin:40px 0 12px;padding-top:12px;border-top:1px solid var(--line);overflow-wrap:anywhere}"
     "h3{font-size:1rem;margin:24px 0 8px}"
-    "p{margin:0 0 12px}.soft,figcaption,small{color:var(--soft)}"
+    "p{margin:0 0 12px;overflow-wrap:anywhere}.soft,figcaption,small{color:var(--soft)}"
     ".scroll{overflow-x:auto;margin-bottom:12px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}"
     "th,td{padding:5px 12px 5px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
     "th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}"
@@ -29,6 +29,7 @@ const char report_style[] =
     ".gallery{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(240px,100%),1fr))}"
     ".gallery img{display:block;width:100%;height:auto;border-radius:2px}"
     ".wrong{border-color:var(--bad)}.wrong figcaption b{color:var(--bad)}"
+    ".gallery+p,table.facts+p{margin-top:16px}"
     ".gallery.wide{grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr))}";
 
 const char chart_file_style[] =
