@@ -6,7 +6,7 @@
  * in it, and those K results are the held-out figures.  Scores of different configurations are not comparable, so AUROC
  * is computed within each fold and averaged; calls (above the threshold or not) are, and are counted together.
  *
- * Cost: one trial on one map is a post-processing and a score; a map whose largest distance stays below the trial's thresholds
+ * Cost: one trial on one map is a post-processing and a score, of the cells that stay alone where these are few (sparse_map.c); a map whose largest distance stays below the trial's thresholds
  * is known to come out empty. */
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,6 +16,7 @@
 #include "dinopatch.h"
 #include "map/postprocess.h"
 #include "base/random.h"
+#include "measure/sparse_map.h"
 #include "measure/steps.h"
 
 #include <math.h>
@@ -41,6 +42,7 @@ struct best {
 
 struct worker {
     dp_post_work post;
+    dp_sparse_work sparse;
     float *map, *scratch; /* [rows, cols] */
     double *scores;       /* [n] */
     size_t *order;        /* [n] pictures, largest score first */
@@ -53,6 +55,7 @@ struct search {
     const float **maps;        /* [n] of [rows, cols], filtered, 0 where not valid */
     float *filtered;           /* [n, rows, cols] */
     const uint8_t **valid;     /* [n], entries may be NULL */
+    dp_sorted_map *sorted;     /* [n] */
     float *largest;            /* [n] of each map */
     size_t *fold;              /* [n] */
     float *quantiles;          /* [QUANTILES] of all valid distances, rising */
@@ -120,6 +123,9 @@ static double score_map(const struct search *s, const struct trial *t, size_t pi
     if (largest < needed)
         return 0;
     const float *map = s->maps[picture];
+    double score;
+    if (dp_sparse_score(&t->post, t->score, &s->sorted[picture], &w->sparse, &score))
+        return score;
     if (dp_post_active(&t->post)) {
         dp_post_run(&t->post, map, s->valid[picture], s->set->rows, s->set->cols, 1, &w->post, w->map);
         map = w->map;
@@ -218,11 +224,15 @@ static void search_close(struct search *s)
 {
     for (size_t i = 0; s->workers && i < s->n_workers; i++) {
         dp_post_work_close(&s->workers[i].post);
+        dp_sparse_work_close(&s->workers[i].sparse);
         dp_memory_free(s->workers[i].map);
         dp_memory_free(s->workers[i].scratch);
         dp_memory_free(s->workers[i].scores);
         dp_memory_free(s->workers[i].order);
     }
+    for (size_t i = 0; s->sorted && i < s->set->n; i++)
+        dp_sorted_map_close(&s->sorted[i]);
+    dp_memory_free(s->sorted);
     dp_memory_free(s->workers);
     dp_memory_free(s->maps);
     dp_memory_free(s->filtered);
@@ -315,16 +325,18 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
     s->valid = dp_malloc(n, sizeof *s->valid);
     s->filtered = dp_mul_size(n, s->cells, &bytes) ? dp_malloc(bytes, sizeof *s->filtered) : NULL;
     s->largest = dp_malloc(n, sizeof *s->largest);
+    s->sorted = dp_calloc(n, sizeof *s->sorted);
     s->fold = dp_malloc(n, sizeof *s->fold);
     s->quantiles = dp_malloc(QUANTILES, sizeof *s->quantiles);
     s->found = dp_malloc(TASKS_PER_BATCH * (s->folds + 1), sizeof *s->found);
     s->workers = dp_calloc(n_workers, sizeof *s->workers);
-    if (!s->maps || !s->valid || !s->filtered || !s->largest || !s->fold || !s->quantiles || !s->found || !s->workers)
+    if (!s->maps || !s->valid || !s->filtered || !s->largest || !s->sorted || !s->fold || !s->quantiles || !s->found || !s->workers)
         return dp_fail_memory(err, "the maps to tune on", bytes * sizeof *s->filtered);
     s->n_workers = n_workers;
     for (size_t i = 0; i < n_workers; i++) {
         struct worker *w = &s->workers[i];
-        if ((status = dp_post_work_open(set->rows, set->cols, &w->post, err)) != DP_OK)
+        if ((status = dp_post_work_open(set->rows, set->cols, &w->post, err)) != DP_OK
+            || (status = dp_sparse_work_open(set->rows, set->cols, &w->sparse, err)) != DP_OK)
             return status;
         w->map = dp_malloc(s->cells, sizeof *w->map);
         w->scratch = dp_malloc(s->cells, sizeof *w->scratch);
@@ -350,6 +362,8 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
         if (!inside)
             return dp_fail(err, DP_E_ARGUMENT, "map %zu of %zu has no valid cell", i + 1, n);
         dp_post_run(&filters, set->maps[i], valid, set->rows, set->cols, 1, &s->workers[0].post, map);
+        if ((status = dp_sorted_map_open(map, valid, set->rows, set->cols, &s->sorted[i], err)) != DP_OK)
+            return status;
         s->maps[i] = map;
         s->valid[i] = valid;
         s->largest[i] = 0;

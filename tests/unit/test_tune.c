@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "bank/score.h"
+#include "measure/sparse_map.h"
 
 #include <math.h>
 
@@ -310,12 +311,60 @@ static void p_values(void **state)
         fail_msg("false-alarm rate %g at 0.1", rate);
 }
 
+/* The short way to a score is the long one, wherever it is taken: random maps with rings around holes, cells that are not valid, odd
+ * shapes, all readings and scores. */
+static void the_short_way_is_the_long_one(void **state)
+{
+    (void)state;
+    size_t taken = 0, filled = 0;
+    static const size_t shapes[][2] = {{56, 56}, {1, 40}, {33, 1}, {7, 13}, {20, 31}};
+    for (size_t round = 0; round < 400; round++) {
+        size_t rows = shapes[round % 5][0], cols = shapes[round % 5][1], cells = rows * cols, seen = 0;
+        float *map = malloc(cells * sizeof *map), *out = malloc(cells * sizeof *out), *scratch = malloc(cells * sizeof *scratch);
+        uint8_t *valid = malloc(cells);
+        for (size_t i = 0; i < cells; i++) {
+            double y = (double)(i / cols) - (double)rows / 2, x = (double)(i % cols) - (double)cols / 2, r = sqrt(x * x + y * y);
+            map[i] = (float)(floor(8 * uniform()) / 8 + (r > 2 && r < 4.5 && round % 3 ? 1 : 0));
+            valid[i] = round % 2 ? 1 : uniform() > 0.05;
+            seen += valid[i];
+        }
+        dp_sorted_map sorted;
+        dp_sparse_work work;
+        assert_ok(dp_sorted_map_open(map, valid, rows, cols, &sorted, err));
+        assert_ok(dp_sparse_work_open(rows, cols, &work, err));
+        for (size_t t = 0; t < 60 && seen; t++) {
+            dp_post post;
+            dp_post_init(&post);
+            post.reading = (dp_reading)(t % 3);
+            post.low = 0.125 * floor(1 + 15 * uniform());
+            post.high = uniform() < 0.3 ? 0 : post.low + 0.125 * floor(6 * uniform());
+            post.min_object = (size_t)(6 * uniform());
+            post.max_hole = (size_t)(9 * uniform());
+            dp_score how = (dp_score)(t / 3 % 4);
+            double score;
+            if (!dp_sparse_score(&post, how, &sorted, &work, &score))
+                continue;
+            taken++;
+            filled += post.max_hole > 0;
+            assert_ok(dp_post_apply(&post, map, valid, rows, cols, 1, out, err));
+            double expected = dp_score_cells(how, out, valid, cells, scratch);
+            if (score != expected)
+                fail_msg("round %zu (%zux%zu), reading %d, low %g, high %g, objects %zu, holes %zu, score %d: %.17g, not %.17g", round, rows,
+                         cols, (int)post.reading, post.low, post.high, post.min_object, post.max_hole, (int)how, score, expected);
+        }
+        dp_sorted_map_close(&sorted);
+        dp_sparse_work_close(&work);
+        free(map), free(out), free(scratch), free(valid);
+    }
+    assert_true(taken > 5000 && filled > 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tuning_finds_what_is_there), cmocka_unit_test(held_out_is_honest),
         cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
-        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(p_values),
+        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(p_values), cmocka_unit_test(the_short_way_is_the_long_one),
     };
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }
