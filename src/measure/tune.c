@@ -6,8 +6,8 @@
  * in it, and those K results are the held-out figures.  Scores of different configurations are not comparable, so AUROC
  * is computed within each fold and averaged; calls (above the threshold or not) are, and are counted together.
  *
- * Cost: one trial on one map is a post-processing and a score, of the cells that stay alone where these are few (sparse_map.c); a map whose largest distance stays below the trial's thresholds
- * is known to come out empty. */
+ * Cost: one trial on one map is a post-processing and a score, of the cells that stay alone where these are few (sparse_map.c); a
+ * map whose largest distance stays below the trial's thresholds is known to come out empty. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
