@@ -20,13 +20,15 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     char *map = cli_map_text(&r->post);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:s, s:f}", "align", cli_align_names[r->align],
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:s, s:I, s:f}", "align",
+        cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
         cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "storage",
-        cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "shots", (json_int_t)r->shots, "seed",
+        cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "coreset", r->coreset, "neighbourhood",
+        (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
-        (json_int_t)r->knn, "map", map, "score", cli_score_names[r->score], "fpr", r->fpr);
+        (json_int_t)r->knn, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
@@ -56,6 +58,8 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
     if (r->kmeans)
         printf("  k-means     %zu centres at each place, seed %zu\n", r->kmeans, r->seed);
+    if (r->coreset > 0)
+        printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool", r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
     if (r->edge_px)
@@ -66,6 +70,8 @@ static void print_info(const char *path, const dp_bank_info *info)
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);
+    if (r->neighbourhood > 1)
+        printf(", mean over %zux%zu cells", r->neighbourhood, r->neighbourhood);
     printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? cli_layer_mix_names[r->layer_mix] : "",
            cli_precision_names[r->precision]);
     printf("  distance    %s, window ", cli_metric_names[r->metric]);
@@ -78,7 +84,10 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (strcmp(map, "none") != 0)
         printf("  map         %s\n", map);
     g_free(map);
-    printf("  score       %s, threshold ", cli_score_names[r->score]);
+    printf("  score       %s", cli_score_names[r->score]);
+    if (r->reweight)
+        printf(", weighted by %zu neighbours", r->reweight);
+    printf(", threshold ");
     if (isnan(info->threshold))
         printf("none\n");
     else

@@ -6,7 +6,8 @@
 
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
-    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN};
+    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN,
+                       .neighbourhood = -1, .coreset = NAN, .reweight = -1};
     const struct {
         unsigned part;
         GOptionEntry entry;
@@ -14,7 +15,7 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_ALIGN, {"canvas", 0, 0, G_OPTION_ARG_STRING, &o->canvas,
                             "aligned picture: HxW in multiples of the patch, or auto (auto:W for another width)", "784x784"}},
         {CLI_RECIPE_BANK, {"method", 0, 0, G_OPTION_ARG_STRING, &o->method,
-                           "settings of a published method, before all other options", "dinopatch|anomalydino"}},
+                           "settings of a published method, before all other options", "dinopatch|anomalydino|patchcore"}},
         {CLI_RECIPE_BANK, {"edge", 0, 0, G_OPTION_ARG_INT, &o->edge,
                            "resize the smaller side of each picture to N pixels, crop to whole patches; needs --align none --layout pool",
                            "N"}},
@@ -45,7 +46,14 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_BANK, {"kmeans", 0, 0, G_OPTION_ARG_INT, &o->kmeans, "keep K centres of the features of each place", "K"}},
         {CLI_RECIPE_BANK, {"shots", 0, 0, G_OPTION_ARG_INT, &o->shots, "learn from N of the pictures: the first by name", "N"}},
         {CLI_RECIPE_BANK, {"seed", 0, 0, G_OPTION_ARG_INT64, &o->seed,
-                           "draw the shots with this seed instead; also of k-means", "S"}},
+                           "draw the shots with this seed instead; also of k-means and coreset", "S"}},
+        {CLI_RECIPE_BANK, {"neighbourhood", 0, 0, G_OPTION_ARG_INT, &o->neighbourhood,
+                           "3: the features of each cell become the mean over 3x3 cells (default 1)", "1|3"}},
+        {CLI_RECIPE_BANK, {"coreset", 0, 0, G_OPTION_ARG_DOUBLE, &o->coreset,
+                           "keep the rows of a pool that cover it best: a share of them (0.1), or their number; 0: all", "F|N"}},
+        {CLI_RECIPE_BANK, {"reweight", 0, 0, G_OPTION_ARG_INT, &o->reweight,
+                           "weight the largest distance by N neighbours of its nearest row (PatchCore: 9); needs --layout pool --score max",
+                           "N"}},
         {CLI_RECIPE_BANK, {"mirror", 0, 0, G_OPTION_ARG_NONE, &o->mirror,
                            "each good picture also enters mirrored (for parts symmetric about their axis)", NULL}},
         {CLI_RECIPE_BANK, {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &o->fpr,
@@ -243,7 +251,7 @@ char *cli_map_text(const dp_post *post)
 
 bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
 {
-    static const char *const methods[] = {"dinopatch", "anomalydino", NULL};
+    static const char *const methods[] = {"dinopatch", "anomalydino", "patchcore", NULL};
     int method = 0;
     if (!choose("method", o->method, methods, &method, code))
         return false;
@@ -358,6 +366,38 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     }
     if (recipe->kmeans && recipe->layout == DP_LAYOUT_POOL) {
         *code = cli_usage("--kmeans is done at each place, and with --layout pool there are none");
+        return false;
+    }
+    if (o->neighbourhood != -1) {
+        if (o->neighbourhood != 1 && o->neighbourhood != 3) {
+            *code = cli_usage("--neighbourhood %d: 1 or 3", o->neighbourhood);
+            return false;
+        }
+        recipe->neighbourhood = (size_t)o->neighbourhood;
+    }
+    if (!isnan(o->coreset)) {
+        if (o->coreset != 0 && !cli_pca_is_good(o->coreset)) {
+            *code = cli_usage("--coreset %g: a share between 0 and 1, or a whole number", o->coreset);
+            return false;
+        }
+        recipe->coreset = o->coreset;
+    }
+    bool asked = !isnan(o->coreset) || !isnan(o->pca) || o->method; /* else it is a bank's, which may have been projected later */
+    if (recipe->coreset > 0 && asked && (recipe->layout != DP_LAYOUT_POOL || recipe->pca > 0)) {
+        *code = cli_usage("--coreset needs --layout pool, and does not go with --pca");
+        return false;
+    }
+    if (o->reweight != -1) {
+        if (o->reweight < 0 || o->reweight > 1000) {
+            *code = cli_usage("--reweight %d: from 0 to 1000", o->reweight);
+            return false;
+        }
+        recipe->reweight = (size_t)o->reweight;
+    }
+    if (o->reweight == -1 && recipe->score != DP_SCORE_MAX)
+        recipe->reweight = 0; /* a preset's or a bank's, which belongs to max alone */
+    if (recipe->reweight && (recipe->layout != DP_LAYOUT_POOL || recipe->score != DP_SCORE_MAX)) {
+        *code = cli_usage("--reweight needs --layout pool and --score max");
         return false;
     }
     if (o->shots != -1) {

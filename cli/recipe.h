@@ -6,7 +6,8 @@
 
 typedef struct cli_recipe {
     char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map;
-    double fill, fpr, pca, map_sigma;
+    double fill, fpr, pca, map_sigma, coreset;
+    int neighbourhood, reweight;
     int blur, knn, kmeans, shots, edge, rotations;
     gint64 seed;
     gboolean mirror;

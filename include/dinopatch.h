@@ -219,14 +219,17 @@ typedef struct dp_recipe {
     size_t n_layers;
     dp_layer_mix layer_mix;
     dp_precision precision;
+    size_t neighbourhood;             /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
     /* bank */
     dp_layout layout;
     dp_storage storage;
     double pca;                       /* features are projected on their principal components: a share of the variance below 1 that
                                          is kept, or their number; 0: not */
     size_t kmeans;                    /* each location keeps this many centres of its features; 0: the features themselves */
+    double coreset;                   /* of a pool only these rows are kept, chosen by greedy k-centre: a share below 1, or their
+                                         number; 0: all */
     size_t shots;                     /* this many of the good pictures are learned from; 0: all */
-    size_t seed;                      /* of the draws of shots and k-means; 0: the first shots, sorted by name */
+    size_t seed;                      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
     size_t rotations;                 /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     /* distance */
@@ -236,6 +239,8 @@ typedef struct dp_recipe {
     /* score and decision */
     dp_post post;                     /* of the distance map, before it is scored; off */
     dp_score score;
+    size_t reweight;                  /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
+                                         DP_SCORE_MAX and DP_LAYOUT_POOL only; 0: not */
     double map_sigma_px;              /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
     double fpr;                       /* false-alarm rate the first threshold aims at; 0.01 */
 } dp_recipe;
@@ -245,8 +250,11 @@ DP_API void dp_recipe_init(dp_recipe *recipe);
 
 typedef enum dp_method {
     DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
-    DP_METHOD_ANOMALYDINO    /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
+    DP_METHOD_ANOMALYDINO,   /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
                                 pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
+    DP_METHOD_PATCHCORE      /* Roth et al. 2022 on the features of a transformer: no alignment, canvas 448x448, the fifth and fourth
+                                block from the end concatenated, mean over 3x3 cells, a coreset of 10 %, Euclidean, the largest
+                                distance weighted by 9 neighbours, map smoothed with sigma 4 */
 } dp_method;
 
 /* The settings of a published method; all fields are set. */
@@ -575,6 +583,7 @@ typedef struct dp_view {
     size_t window, knn;
     dp_post post;
     dp_score score;
+    size_t reweight;                   /* of the score max in a pool: see dp_recipe */
     double threshold;                  /* NaN: none */
     dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
     const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */

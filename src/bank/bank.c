@@ -480,6 +480,7 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .knn = bank->recipe.knn,
         .post = bank->recipe.post,
         .score = bank->recipe.score,
+        .reweight = bank->recipe.reweight,
         .threshold = bank->threshold,
         .heat = bank->heat,
         .good_scores = bank->loo_scores,

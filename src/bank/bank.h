@@ -130,7 +130,7 @@ bool dp_bank_set_projection(dp_bank *bank, const float *mean, const float *basis
 /* Whether the features of each picture are in the bank, so that it can be searched with each left out. */
 static inline bool dp_bank_has_pictures(const dp_bank *bank)
 {
-    return bank->recipe.kmeans == 0;
+    return bank->recipe.kmeans == 0 && !(bank->recipe.coreset > 0);
 }
 
 /* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */

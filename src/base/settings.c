@@ -34,6 +34,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .polarity = DP_POLARITY_ROTATE,
         .rotations = 1,
         .precision = DP_FP32,
+        .neighbourhood = 1,
         .layout = DP_LAYOUT_GRID,
         .storage = DP_STORAGE_F32,
         .metric = DP_METRIC_L2,
@@ -52,14 +53,26 @@ void dp_recipe_preset(dp_recipe *recipe, dp_method method)
         return;
     recipe->align = DP_ALIGN_NONE;
     recipe->polarity = DP_POLARITY_NONE;
+    recipe->layout = DP_LAYOUT_POOL;
+    recipe->window = DP_WINDOW_GLOBAL;
+    recipe->map_sigma_px = 4;
+    if (method == DP_METHOD_PATCHCORE) {
+        recipe->canvas_height_px = recipe->canvas_width_px = 448;
+        recipe->layers[0] = (size_t)-5;
+        recipe->layers[1] = (size_t)-4;
+        recipe->n_layers = 2;
+        recipe->layer_mix = DP_LAYERS_CONCAT;
+        recipe->neighbourhood = 3;
+        recipe->coreset = 0.1;
+        recipe->score = DP_SCORE_MAX;
+        recipe->reweight = 9;
+        return;
+    }
     recipe->edge_px = 448;
     recipe->canvas_height_px = recipe->canvas_width_px = 0;
     recipe->rotations = 8;
-    recipe->layout = DP_LAYOUT_POOL;
     recipe->metric = DP_METRIC_COSINE;
-    recipe->window = DP_WINDOW_GLOBAL;
     recipe->score = DP_SCORE_TOP1P;
-    recipe->map_sigma_px = 4;
 }
 
 const char *dp_align_status_name(dp_align_status status)

@@ -17,7 +17,7 @@ static bool same_post(const dp_post *a, const dp_post *b)
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
     const dp_recipe *r = &bank->recipe;
-    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->score == r->score
+    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->score == r->score && view->reweight == r->reweight
            && same_post(&view->post, &r->post);
 }
 
@@ -67,6 +67,7 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
     changed.recipe.knn = view->knn;
     changed.recipe.post = view->post;
     changed.recipe.score = view->score;
+    changed.recipe.reweight = view->reweight;
     changed.recipe.fpr = fpr;
     changed.threshold = view->threshold;
     changed.heat = view->heat;

@@ -5,6 +5,7 @@
  * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
 #include "bank/bank.h"
+#include "bank/coreset.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -98,8 +99,7 @@ static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t pictu
     bool rows = r->align == DP_ALIGN_PCA;
     flip_canvas(prepared->rgb, r->canvas_height_px, r->canvas_width_px, rows);
     flip_cells(prepared->cells, bench->rows, bench->cols, rows);
-    dp_status status = dp_session_embed(fit->session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers,
-                                        r->n_layers, r->layer_mix, bench->tokens, err);
+    dp_status status = dp_workbench_embed_canvas(bench, fit->session, prepared->rgb, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     if (grid_mirrored) /* the cells are mirrored already */
@@ -335,7 +335,28 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
 
 static bool needs_shrinking(const dp_recipe *recipe)
 {
-    return recipe->pca > 0 || recipe->kmeans;
+    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0;
+}
+
+/* The pool gives way to a coreset of it, scored with the pictures' features as they were in the pool. */
+static dp_status cut(struct fit *fit, dp_isa isa, dp_pool *pool, dp_error *err)
+{
+    uint32_t *rows = NULL;
+    size_t n;
+    dp_bank *smaller = NULL;
+    dp_status status = dp_coreset_choose(fit->bank, fit->asked.coreset, fit->asked.seed, isa, pool, fit->run, &rows, &n, err);
+    if (!status)
+        status = dp_bank_cut(fit->bank, rows, n, fit->asked.coreset, fit->asked.storage, &smaller, err);
+    if (!status)
+        status = dp_bank_leave_one_out_of(fit->bank, smaller, isa, pool, fit->run, NULL, err);
+    dp_memory_free(rows);
+    if (status) {
+        dp_bank_close(&smaller);
+        return status;
+    }
+    dp_bank_close(&fit->bank);
+    fit->bank = smaller;
+    return DP_OK;
 }
 
 /* Scores and threshold; where the recipe asks for it, of the smaller bank that takes the bank's place. */
@@ -345,6 +366,8 @@ static dp_status calibrate(struct fit *fit, dp_error *err)
     dp_pool *pool = dp_session_pool(fit->session);
     if (!needs_shrinking(&fit->asked))
         return dp_bank_leave_one_out(fit->bank, isa, pool, fit->run, NULL, err);
+    if (fit->asked.coreset > 0)
+        return cut(fit, isa, pool, err);
     const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .seed = fit->asked.seed,
                                 .storage = fit->asked.storage};
     dp_bank *smaller = NULL;
@@ -385,6 +408,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     if (needs_shrinking(&recipe)) { /* collected as the network gives them, made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
+        recipe.coreset = 0;
         recipe.storage = DP_STORAGE_F32;
     }
     if (fit->known) {
@@ -452,6 +476,21 @@ static const char **choose_shots(const dp_recipe *recipe, const char *const *pat
     return sorted;
 }
 
+/* What goes together. */
+static dp_status check_recipe(const dp_recipe *recipe, dp_error *err)
+{
+    bool pool = recipe->layout == DP_LAYOUT_POOL;
+    if (recipe->neighbourhood != 1 && recipe->neighbourhood != 3)
+        return dp_fail(err, DP_E_ARGUMENT, "a neighbourhood of %zu cells: 1 or 3", recipe->neighbourhood);
+    if (!(recipe->coreset >= 0))
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g", recipe->coreset);
+    if (recipe->coreset > 0 && (!pool || recipe->pca > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset is chosen from a pool, and not together with principal components");
+    if (recipe->reweight && (!pool || recipe->score != DP_SCORE_MAX))
+        return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by neighbours in a pool only, and with the score max");
+    return DP_OK;
+}
+
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
@@ -462,6 +501,8 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     dp_status status = dp_post_check(&recipe->post, err);
     if (!status && recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
         status = dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
+    if (!status)
+        status = check_recipe(recipe, err);
     if (status)
         return status;
     const char **chosen = NULL;

@@ -11,6 +11,7 @@
 #include "map/project.h"
 #include "map/smooth.h"
 #include "run/judge.h"
+#include "run/reweight.h"
 #include "run/workbench.h"
 
 #include <math.h>
@@ -123,6 +124,12 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     }
     double cell_px = dp_cell_area_px(&bank->recipe, &result->pose, bench->rows, bench->cols);
     status = dp_judge_grid(&job->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
+    if (!status && dp_reweighs(&job->view)) {
+        double factor;
+        status = dp_reweight(bank, features, bench->nearest, result->grid, result->grid_valid, cells, &search, job->view.reweight,
+                             dp_session_pool(job->session), &factor, err);
+        result->score *= status ? 1 : factor;
+    }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->p_value = dp_conformal_p(job->view.good_scores, job->view.n_good_scores, result->score);

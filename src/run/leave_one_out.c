@@ -4,6 +4,9 @@
  * No picture is embedded again.  All pictures are compared cell by cell, so that a location's rows are read once for
  * MAX_QUERIES pictures and not once for each; the cost is n_pictures * n_rows * dim products a location searched.
  *
+ * A coreset holds only some rows of each picture, those that differ most from the rest: its pictures are scored with all their
+ * features, from the pool before it was cut, in the coreset without their own rows.
+ *
  * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the 90th percentile of the
  * good pictures' largest distances, so that good pictures stay calm and one odd one among them does not stretch the scale.
  *
@@ -15,6 +18,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/judge.h"
+#include "run/reweight.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +28,8 @@
 #define HEAT_PEAKS 0.90
 
 struct scoring {
-    const dp_bank *bank;
+    const dp_bank *bank;     /* that is searched */
+    const dp_bank *pictures; /* whose pictures are scored: the same, or the one it was cut from */
     const dp_view *view;
     dp_isa isa;
     dp_pool *pool;
@@ -78,11 +83,17 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
     s->total = bank->n_pictures;
     for (size_t p = 0; !status && p < bank->n_pictures; p++) {
         dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p, .isa = s->isa};
+        double factor = 1;
         dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
-        dp_bank_get(bank, p, 0, features, valid);
+        dp_bank_get(s->pictures, p, 0, features, valid);
         status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + most, err);
         if (!status)
             status = score_picture(s, p, grid, valid + most, search.rows, search.cols, err);
+        if (!status && dp_reweighs(view))
+            status = dp_reweight(bank, features, nearest, grid, valid + most, search.rows * search.cols, &search, view->reweight, s->pool,
+                                 &factor, err);
+        if (!status)
+            s->scores[p] *= factor;
         if (!status && report(s, p + 1, 0))
             status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
     }
@@ -144,13 +155,15 @@ static dp_interval heat_scale(struct scoring *s)
     return (dp_interval){low, 2 * middle - low};
 }
 
-dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
-                           dp_interval *heat, dp_error *err)
+/* pictures: a bank with all features of the pictures whose rows `bank` is searched for. */
+static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
+                           double *scores, dp_interval *heat, dp_error *err)
 {
-    if (!dp_bank_has_pictures(bank))
-        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps centres of k-means and no picture's own features: its pictures cannot be "
-                       "scored anew", bank->path ? bank->path : "", bank->path ? ": " : "");
-    struct scoring s = {.bank = bank, .view = view, .isa = isa, .pool = pool, .run = run, .scores = scores};
+    if (!dp_bank_has_pictures(pictures))
+        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
+                       bank->path ? bank->path : "", bank->path ? ": " : "",
+                       bank->recipe.kmeans ? "centres of k-means and no picture's own features" : "a coreset and not all features of its pictures");
+    struct scoring s = {.bank = bank, .pictures = pictures, .view = view, .isa = isa, .pool = pool, .run = run, .scores = scores};
     dp_status status = dp_judge_open(&view->post, view->score, &s.judge, err);
     if (status)
         return status;
@@ -177,7 +190,19 @@ dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa,
     return status;
 }
 
+dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
+                           dp_interval *heat, dp_error *err)
+{
+    return score_all(bank, bank, view, isa, pool, run, scores, heat, err);
+}
+
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+{
+    return dp_bank_leave_one_out_of(bank, bank, isa, pool, run, false_alarms, err);
+}
+
+dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run,
+                                   double *false_alarms, dp_error *err)
 {
     dp_view view;
     dp_interval heat;
@@ -185,7 +210,7 @@ dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const 
     double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
     if (!scores)
         return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
-    dp_status status = dp_leave_one_out(bank, &view, isa, pool, run, scores, &heat, err);
+    dp_status status = score_all(pictures, bank, &view, isa, pool, run, scores, &heat, err);
     if (!status)
         status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, &bank->threshold, false_alarms, err);
     if (!status) {

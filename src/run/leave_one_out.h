@@ -8,12 +8,16 @@
  * without any row of that picture, its augmentations included.  NaN where there is no other picture.  view->threshold is not
  * read.  heat (may be NULL): the scale for heat maps that dp_bank_calibrate describes.  run (may be NULL): progress is called,
  * stage "leave one out".
- * Errors: DP_E_ARGUMENT, DP_E_MISMATCH (centres of k-means), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+ * Errors: DP_E_ARGUMENT, DP_E_MISMATCH (centres of k-means, a coreset), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
 dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
                            dp_interval *heat, dp_error *err);
 
 /* The same into a bank that is being made: its scores and heat scale, and the threshold of its recipe's false-alarm rate.
  * false_alarms (may be NULL): the bound that holds, see dp_threshold_first. */
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err);
+
+/* The same for a bank that was cut from `pictures`, a pool with all features of the pictures: these are scored. */
+dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run,
+                                   double *false_alarms, dp_error *err);
 
 #endif

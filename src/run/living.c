@@ -19,8 +19,9 @@ static dp_status needs_pictures(const dp_bank *bank, dp_error *err)
 {
     if (dp_bank_has_pictures(bank))
         return DP_OK;
-    return dp_fail(err, DP_E_MISMATCH, "%s: its rows are centres of k-means, no picture's own: pictures can neither be added nor removed; "
-                   "fit it anew", bank->path ? bank->path : "the bank");
+    return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
+                   bank->path ? bank->path : "the bank",
+                   bank->recipe.kmeans ? "centres of k-means, no picture's own" : "a coreset, not all of the pictures' own");
 }
 
 /* Gathers, calibrates; closes what failed. */

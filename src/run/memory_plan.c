@@ -97,6 +97,12 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
         final.rows_per_picture = 1;
         final.capacity = recipe->kmeans;
     }
+    if (recipe->coreset > 0) {
+        double rows = (double)spec->grid_rows * (double)spec->grid_cols * (double)spec->capacity * (double)spec->rows_per_picture;
+        double kept = recipe->coreset < 1 ? recipe->coreset * rows : recipe->coreset < rows ? recipe->coreset : rows;
+        final.grid_rows = final.grid_cols = final.rows_per_picture = 1;
+        final.capacity = kept < 1 ? 1 : kept < (double)UINT32_MAX ? (size_t)kept : UINT32_MAX;
+    }
     return dp_bank_bytes(&final, bytes);
 }
 
@@ -104,7 +110,7 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, size_t *bytes)
 {
     size_t small = 0;
-    bool twice = adding || spec->recipe->pca > 0 || spec->recipe->kmeans;
+    bool twice = adding || spec->recipe->pca > 0 || spec->recipe->kmeans || spec->recipe->coreset > 0;
     return dp_bank_bytes(collected, bytes) && (!twice || (final_bytes(spec, &small) && dp_add_size(*bytes, small, bytes)));
 }
 
@@ -136,7 +142,7 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
         dp_storage storage;
         const char *option;
     } ways[] = {{DP_STORAGE_F32, "--storage f32"}, {DP_STORAGE_F16, "--storage f16"}, {DP_STORAGE_I8, "--storage int8"}};
-    const char *afterwards = spec->recipe->pca > 0 || spec->recipe->kmeans
+    const char *afterwards = spec->recipe->pca > 0 || spec->recipe->kmeans || spec->recipe->coreset > 0
                                  ? ", and 'dinopatch bank compress' makes it smaller afterwards" : "";
     size_t bytes, n = 0;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
@@ -148,7 +154,7 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
     }
     if (n) {
         if (n < size)
-            snprintf(text + n, size - n, " would fit%s", *afterwards ? " without --pca and --kmeans" : "");
+            snprintf(text + n, size - n, " would fit%s", !*afterwards ? "" : spec->recipe->coreset > 0 ? " without --coreset" : " without --pca and --kmeans");
         n = strlen(text);
         snprintf(text + n, size - n, "%s", afterwards);
         return;

@@ -24,12 +24,13 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
         .knn = knn,
         .valid = dp_malloc(cells * patch_px, patch_px),
         .tokens = dp_malloc(values, sizeof(float)),
+        .raw = recipe->neighbourhood > 1 ? dp_malloc(values, sizeof(float)) : NULL,
         .orientation = dp_malloc(dim, sizeof(float)),
         .nearest = dp_malloc(neighbours, sizeof(dp_neighbour)),
         .nearest_picture = dp_malloc(cells, sizeof(uint32_t)),
         .scratch = dp_malloc(cells, sizeof(float)),
     };
-    if (bench->valid && bench->tokens && bench->orientation && bench->nearest && bench->nearest_picture && bench->scratch)
+    if (bench->valid && bench->tokens && (bench->raw || recipe->neighbourhood <= 1) && bench->orientation && bench->nearest && bench->nearest_picture && bench->scratch)
         return DP_OK;
     dp_workbench_close(bench);
     return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
@@ -56,6 +57,7 @@ void dp_workbench_close(dp_workbench *bench)
 {
     dp_memory_free(bench->valid);
     dp_memory_free(bench->tokens);
+    dp_memory_free(bench->raw);
     dp_memory_free(bench->orientation);
     dp_memory_free(bench->nearest);
     dp_memory_free(bench->nearest_picture);
@@ -63,14 +65,41 @@ void dp_workbench_close(dp_workbench *bench)
     *bench = (dp_workbench){0};
 }
 
+void dp_mean_3x3(const float *in, size_t rows, size_t cols, size_t dim, float *out)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            float *to = out + (r * cols + c) * dim;
+            for (size_t d = 0; d < dim; d++)
+                to[d] = 0;
+            for (size_t y = r ? r - 1 : 0; y <= r + 1 && y < rows; y++)
+                for (size_t x = c ? c - 1 : 0; x <= c + 1 && x < cols; x++) {
+                    const float *from = in + (y * cols + x) * dim;
+                    for (size_t d = 0; d < dim; d++)
+                        to[d] += from[d];
+                }
+            for (size_t d = 0; d < dim; d++)
+                to[d] /= 9;
+        }
+    }
+}
+
+dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err)
+{
+    const dp_recipe *r = &bench->recipe;
+    dp_status status = dp_session_embed(session, rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers, r->layer_mix,
+                                        bench->raw ? bench->raw : bench->tokens, err);
+    if (!status && bench->raw)
+        dp_mean_3x3(bench->raw, bench->rows, bench->cols, bench->dim, bench->tokens);
+    return status;
+}
+
 dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
     dp_status status = dp_workbench_fit(bench, prepared, err);
     if (status)
         return status;
-    const dp_recipe *r = &bench->recipe;
-    status = dp_session_embed(session, prepared->rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
-                                        r->layer_mix, bench->tokens, err);
+    status = dp_workbench_embed_canvas(bench, session, prepared->rgb, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
 

@@ -15,6 +15,7 @@ typedef struct dp_workbench {
     size_t knn;               /* neighbours there is room for; 0: none */
     uint8_t *valid;           /* [canvas_height, canvas_width] */
     float *tokens;            /* [rows, cols, dim] */
+    float *raw;               /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
     float *orientation;       /* [dim] */
     dp_neighbour *nearest;    /* [rows, cols, knn] */
     uint32_t *nearest_picture; /* [rows, cols] */
@@ -32,6 +33,13 @@ void dp_workbench_close(dp_workbench *bench);
  * reference and bias).  *polarity: +1, -1, or 0 where it is not settled.  On return prepared->cells are those of the tokens. */
 dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
                                 int *polarity, dp_error *err);
+
+/* out [rows, cols, dim]: the mean over the 3x3 cells around each of in [rows, cols, dim], cells beyond the border counted as zeros
+ * (the divisor is always 9), as F.unfold with padding 1 in PatchCore's public code.  in and out do not overlap. */
+void dp_mean_3x3(const float *in, size_t rows, size_t cols, size_t dim, float *out);
+
+/* What the network makes of a canvas, with the mean over neighbourhoods where the recipe asks for it: into bench->tokens. */
+dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err);
 
 /* The steps of it, for fit, which has to look at each picture both ways round. */
 dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_prepared *prepared, dp_error *err);

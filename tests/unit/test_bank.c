@@ -533,6 +533,9 @@ static void recipe_round_trip(void **state)
         recipe.mirror = i % 5 == 0;
         recipe.edge_px = (size_t)i * 7;
         recipe.rotations = i % 2 ? 1 : 8;
+        recipe.neighbourhood = i % 2 ? 1 : 3;
+        recipe.coreset = i / 11.0;
+        recipe.reweight = (size_t)i % 10;
         recipe.map_sigma_px = i / 7.0;
         recipe.metric = (dp_metric)(i / 3 % 2);
         recipe.window = i % 4 ? (size_t)i : DP_WINDOW_GLOBAL;
@@ -560,6 +563,8 @@ static void recipe_round_trip(void **state)
                     && back.precision == recipe.precision && back.mirror == recipe.mirror
                     && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
                     && back.score == recipe.score && back.edge_px == recipe.edge_px && back.rotations == recipe.rotations
+                    && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
+                    && back.reweight == recipe.reweight
                     && back.map_sigma_px == recipe.map_sigma_px);
         assert_true(back.post.reading == recipe.post.reading && back.post.low == recipe.post.low
                     && back.post.high == recipe.post.high && back.post.min_object == recipe.post.min_object
@@ -583,10 +588,10 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"metric\":\"l2\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
-              "\"post.median\":0,\"score\":\"p99\",\"map_sigma_px\":0.0,\"fpr\":0.25}");
+              "\"post.median\":0,\"score\":\"p99\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
     dp_memory_free(text);
 }
 
@@ -622,7 +627,8 @@ static void recipes_that_are_none(void **state)
                                          "mirror",        "metric",    "window",           "knn",
                                          "post.reading",  "post.low",  "post.high",        "post.min_object",
                                          "post.max_hole", "post.unit", "post.gaussian",    "post.median",
-                                         "score",         "fpr"};
+                                         "score",         "fpr",       "neighbourhood",    "coreset",
+                                         "reweight"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char missing[64];
         snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
