@@ -40,7 +40,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .metric = DP_METRIC_L2,
         .window = 0,
         .knn = 1,
-        .score = DP_SCORE_P99,
+        .score = DP_SCORE_TOP1P,
         .fpr = 0.01,
     };
     dp_post_init(&recipe->post);
