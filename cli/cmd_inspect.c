@@ -41,9 +41,11 @@ static json_t *json_defects(const dp_bank *bank, const dp_result *result)
     for (size_t i = 0; i < result->n_defects; i++) {
         const dp_defect *d = &result->defects[i];
         json_array_append_new(
-            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
+            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
                             cli_json_real(d->x1_px), cli_json_real(d->y1_px), "area_px", cli_json_real(d->area_px), "peak",
-                            cli_json_real(d->peak), "nearest", cli_json_text(dp_bank_picture_name(bank, d->nearest_picture))));
+                            cli_json_real(d->peak), "nearest", cli_json_text(dp_bank_picture_name(bank, d->nearest_picture)),
+                            "nearest_at", isnan(d->nearest_x_px) ? json_null()
+                            : json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px))));
     }
     return list;
 }

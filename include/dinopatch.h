@@ -558,7 +558,10 @@ typedef struct dp_defect {
     double centre_x_px, centre_y_px;   /* centroid of its pixels */
     double area_px;                    /* pixels of the map above the threshold */
     double peak;                       /* largest distance inside */
+    size_t peak_cell;                  /* row * grid_cols + column of the peak */
     size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
+    double nearest_x_px, nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
+                                        * of several pictures, pictures turned (rotations) or of their own sizes (edge_px) */
 } dp_defect;
 
 typedef struct dp_result {

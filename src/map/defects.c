@@ -150,6 +150,9 @@ dp_status dp_defects_find(const dp_projection *p, const float *grid, const uint8
             .centre_y_px = region->sum_y / (double)region->pixels,
             .area_px = (double)region->pixels,
             .peak = (double)grid[region->peak_cell],
+            .peak_cell = region->peak_cell,
+            .nearest_x_px = NAN,
+            .nearest_y_px = NAN,
             .nearest_picture = nearest && nearest[region->peak_cell] != UINT32_MAX ? nearest[region->peak_cell] : SIZE_MAX,
         };
     }

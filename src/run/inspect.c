@@ -11,6 +11,7 @@
 #include "map/project.h"
 #include "map/smooth.h"
 #include "run/judge.h"
+#include "run/nearest.h"
 #include "run/reweight.h"
 #include "run/workbench.h"
 
@@ -155,6 +156,11 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     if (!status && result->label == DP_LABEL_ANOMALOUS)
         status = dp_defects_find(&projection, result->grid, result->grid_valid, job->bench.nearest_picture, result->threshold,
                                  result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
+    for (size_t i = 0; !status && i < result->n_defects; i++) {
+        dp_defect *defect = &result->defects[i];
+        dp_nearest_place(job->bank, &job->bench.nearest[defect->peak_cell * job->bench.knn], &defect->nearest_x_px,
+                         &defect->nearest_y_px);
+    }
     if (!status)
         status = dp_map_smooth(result->map, result->height_px, result->width_px, recipe->map_sigma_px, dp_session_pool(job->session), err);
     return status;

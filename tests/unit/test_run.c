@@ -607,6 +607,68 @@ static void a_pool_is_a_grid_searched_everywhere(void **state)
     dp_session_close(&session);
 }
 
+/* Coordinates along the nail that draw_nail drew with this centre and angle. */
+static double along_nail(const double pose[3], double x, double y)
+{
+    double angle = pose[2] * acos(-1) / 180;
+    return (x - pose[0]) * cos(angle) + (y - pose[1]) * sin(angle);
+}
+
+/* At window 0 what a defect is compared with lies at the same place of the part, whichever way round either was taken. */
+static void the_nearest_patch_is_found_in_its_picture(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    size_t known = 0;
+    for (int way = 0; way < 4; way++) {
+        dp_recipe recipe = small_recipe();
+        recipe.window = 0;
+        recipe.polarity = way % 2 ? DP_POLARITY_MIRROR : DP_POLARITY_ROTATE;
+        recipe.mirror = way / 2;
+        dp_bank *bank = fit(session, &recipe);
+        for (unsigned turn = 0; turn < 4; turn++) {
+            const double pose[3] = {152, 121, 25 + 90.0 * turn};
+            dp_picture *picture = draw_nail(pose[0], pose[1], pose[2], 1, 78);
+            dp_result *result = inspect(session, bank, picture);
+            for (size_t i = 0; i < result->n_defects && i < 1; i++) {
+                const dp_defect *d = &result->defects[i];
+                assert_true(d->nearest_picture < N_GOOD);
+                double here = along_nail(pose, d->centre_x_px, d->centre_y_px);
+                double there = along_nail(poses[d->nearest_picture], d->nearest_x_px, d->nearest_y_px);
+                if (!(fabs(here - there) < 16))
+                    fail_msg("way %d, turn %u: %g along the nail here, %g in good picture %zu", way, turn, here, there,
+                             d->nearest_picture);
+                known++;
+            }
+            dp_result_free(&result);
+            dp_picture_free(&picture);
+        }
+        dp_bank_close(&bank);
+    }
+    assert_true(known >= 8);
+    dp_recipe recipe = small_recipe();
+    recipe.align = DP_ALIGN_NONE;
+    recipe.polarity = DP_POLARITY_NONE;
+    recipe.window = 0;
+    dp_bank *bank = fit(session, &recipe);
+    dp_picture *picture = draw_nail(152, 121, 115, 1, 78);
+    dp_view view;
+    dp_view_init(bank, &view);
+    view.threshold = 0;
+    dp_result *result = NULL;
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_true(result->n_defects >= 1 && result->defects[0].nearest_picture < N_GOOD);
+    size_t cell = result->defects[0].peak_cell; /* of a window of 0: the same cell, resized */
+    double cell_width = (double)picture->width_px / (double)result->grid_cols;
+    double cell_height = (double)picture->height_px / (double)result->grid_rows;
+    assert_float_equal(result->defects[0].nearest_x_px, ((double)(cell % result->grid_cols) + 0.5) * cell_width - 0.5, 1e-6);
+    assert_float_equal(result->defects[0].nearest_y_px, ((double)(cell / result->grid_cols) + 0.5) * cell_height - 0.5, 1e-6);
+    dp_result_free(&result);
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
 static void things_that_do_not_belong_together(void **state)
 {
     (void)state;
@@ -762,7 +824,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defects_are_found_where_they_are), cmocka_unit_test(a_half_turn_changes_little),
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
-        cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand), cmocka_unit_test(things_that_do_not_belong_together),
+        cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand),
+        cmocka_unit_test(the_nearest_patch_is_found_in_its_picture), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
         cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
