@@ -3,6 +3,7 @@
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
 #include "eval/ablation.h"
 #include "eval/eval.h"
+#include "eval/sweep.h"
 #include "models.h"
 #include "report/report.h"
 #include "recipe.h"
@@ -242,6 +243,9 @@ int cmd_eval(int argc, char **argv)
     dp_session *session = NULL;
     json_t *header = NULL;
     dp_error err;
+    bool sweep = parsed && options.layers && !strcmp(options.layers, "sweep");
+    if (sweep) /* each block in turn; the recipe names none */
+        g_clear_pointer(&options.layers, g_free);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (argc != 2)
@@ -252,6 +256,8 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
+    else if (sweep && (ablation || seeds || fresh || report))
+        code = cli_usage("--layers sweep goes without --ablation, --seeds, --fresh and --report");
     else if (ablation && (seeds || fresh || report))
         code = cli_usage("--ablation goes without --seeds, --fresh and --report");
     else if (!ablation && (all_data || trials != 20000 || folds != 5))
@@ -263,11 +269,15 @@ int cmd_eval(int argc, char **argv)
     else if (cli_model_open(model_name, &model, &code)) {
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .n_seeds = (size_t)seeds};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
-        header = ablation ? NULL : make_header(entries, own_entries, model, sets, seeds);
-        if (!ablation && !eval_state_open(&job.state, out, header, fresh))
+        header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);
+        dp_model_info about;
+        dp_model_get_info(model, &about);
+        if (header && !eval_state_open(&job.state, out, header, fresh))
             code = EXIT_JOB_FAILED;
         else if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
+        else if (sweep)
+            code = sweep_do(session, &recipe, about.depth, &run, sets, out);
         else if (ablation)
             code = ablation_do(session, &recipe, &run, sets, &table, out);
         else {

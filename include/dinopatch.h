@@ -607,6 +607,8 @@ typedef int (*dp_result_fn)(void *user, size_t index, const char *path, const dp
 DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view,
                                           const char *const *paths, size_t n_paths, dp_result_fn on_result, void *user,
                                           dp_error *err);
+/* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
+DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);
 
 /* The picture with the heat map over it (red = anomalous; its cover grows with the distance, so that what is at `low` or

@@ -3,6 +3,7 @@
 #include "bank/bank.h"
 #include "bank/distance.h"
 #include "bank/pca.h"
+#include "bank/score.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -257,6 +258,15 @@ dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, con
     dp_prefetch_close(&prefetch);
     inspection_close(&job);
     return status;
+}
+
+double dp_result_score(const dp_result *result, dp_score how)
+{
+    size_t cells = result->grid_rows * result->grid_cols;
+    float *scratch = dp_malloc(cells, sizeof *scratch);
+    double score = scratch ? dp_score_cells(how, result->grid, result->grid_valid, cells, scratch) : NAN;
+    dp_memory_free(scratch);
+    return score;
 }
 
 void dp_result_free(dp_result **result_pointer)
