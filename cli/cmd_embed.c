@@ -48,7 +48,7 @@ int cmd_embed(int argc, char **argv)
         code = cli_usage("--size %zux%zu: not a multiple of the patch (%zu)", height, width, info.patch_px);
         goto done;
     }
-    if (dp_recipe_settle_layers(&recipe, info.depth, &err)) {
+    if (dp_model_settle_recipe(model, &recipe, &err)) {
         code = cli_failed(&err);
         goto done;
     }

@@ -27,11 +27,16 @@ static int model_info(int argc, char **argv)
     bool good = true;
     if (json) {
         good = cli_json_print(json_pack(
-            "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:[I,I], s:I, s:s, s:s, s:b, s:s}", "path", cli_json_text(path), "dim",
+            "{s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:[I,I], s:I, s:s, s:s, s:b, s:s}", "path", cli_json_text(path), "kind", i.kind, "architecture",
+            i.architecture ? i.architecture : i.kind, "dim",
             (json_int_t)i.dim, "depth", (json_int_t)i.depth, "heads", (json_int_t)i.heads, "patch_px", (json_int_t)i.patch_px,
             "registers", (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp", i.swiglu ? "swiglu" : "gelu",
             "position_grid", (json_int_t)i.position_rows, (json_int_t)i.position_cols, "parameters", (json_int_t)i.parameters,
             "naming", i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256));
+    } else if (!strcmp(i.kind, "resnet")) {
+        printf("%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
+               "  SHA-256      %s\n", path, i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
+               i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     } else {
         printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", path, i.depth, i.dim, i.heads,
                i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
@@ -51,7 +56,7 @@ static int model_synth(int argc, char **argv)
     char *arch = NULL, *out = NULL;
     gint64 seed = 0;
     const GOptionEntry entries[] = {
-        {"arch", 'a', 0, G_OPTION_ARG_STRING, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg", "NAME"},
+        {"arch", 'a', 0, G_OPTION_ARG_STRING, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "seed of the random weights (default 0)", "S"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the checkpoint to write", "FILE"},
         G_OPTION_ENTRY_NULL};

@@ -321,18 +321,23 @@ DP_API void dp_memory_free(void *memory);
 typedef struct dp_model dp_model;
 
 typedef struct dp_model_info {
-    size_t dim, depth, heads, patch_px, registers, hidden;
+    const char *kind;                    /* "vit" or "resnet"; static storage */
+    const char *architecture;            /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
+                                            any other; NULL for a transformer; static storage */
+    size_t dim, depth, heads, patch_px, registers, hidden; /* of a residual network: 1024 features, 4 layers, patch 8 (the
+                                            pixels of a cell of layer 2's grid), the others 0 */
     size_t position_rows, position_cols; /* grid the checkpoint's position embedding was trained on */
     int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
     int stand_in;                        /* non-zero: seeded random weights, not a trained model */
     size_t parameters;
-    const char *naming;                  /* "huggingface", "hub" or "timm" */
+    const char *naming;                  /* "huggingface", "hub", "timm" or "torchvision" */
     const char *dtype;                   /* "F32", "F16", "BF16" */
     const char *path;                    /* absolute, owned by the model */
     char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal */
 } dp_model_info;
 
-/* Opens a DINOv2 checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16).  Shapes are read off the
+/* Opens a DINOv2 checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
+ * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names).  Shapes are read off the
  * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
  * not change while the model is open.
  * Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
@@ -340,14 +345,26 @@ DP_API dp_status dp_model_open(const char *path, dp_model **model, dp_error *err
 DP_API void dp_model_close(dp_model **model);
 DP_API void dp_model_get_info(const dp_model *model, dp_model_info *info);
 
+/* Holds what a recipe says of the features against the model, and turns its layers into plain numbers: for a transformer as
+ * dp_recipe_settle_layers does it; for a residual network layers 1 to 4 by torchvision's names, of which 2 must be there (its grid
+ * is that of the features) and 1 must not; none: 2 and 3.  Errors: DP_E_ARGUMENT, also for int8 and for a mix of layers other
+ * than DP_LAYERS_MEAN with a residual network. */
+DP_API dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_error *err);
+
 typedef struct dp_architecture {
     size_t dim, depth, heads, patch_px, registers, position_side;
     int swiglu;
+    size_t resnet_blocks[4];  /* a residual network, if the first is not 0: blocks of each layer; then only what follows counts */
+    size_t resnet_width[4];   /* channels inside the blocks of each layer */
+    size_t resnet_out[4];     /* channels that leave each layer */
+    size_t resnet_stem;       /* channels of the first convolution */
+    int resnet_bottleneck;    /* three convolutions to a block; 0: two, and out = width */
 } dp_architecture;
 
-/* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", and "demo" (a small one).  DP_E_ARGUMENT otherwise. */
+/* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", "demo" (a small one), "resnet18", "resnet50",
+ * "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
 DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
-/* Writes a checkpoint of seeded random weights under Hugging Face names, marked as a stand-in in its metadata.  Good
+/* Writes a checkpoint of seeded random weights under Hugging Face (or torchvision) names, marked as a stand-in in its metadata.  Good
  * for timing and for trying the program out; it has learned nothing. */
 DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err);
 
@@ -417,7 +434,7 @@ DP_API void dp_session_close(dp_session **session);
 
 /* Features of one input.  rgb [height, width, 3] in 0..255; height and width multiples of the patch.  layers as in
  * dp_recipe.  tokens [height/patch, width/patch, dim * (concat ? n_layers : 1)], caller-owned: patch tokens after the
- * final LayerNorm.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
+ * final LayerNorm.  Of a residual network: PatchCore's features (docs/model.md), layers as dp_model_settle_recipe has them.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
 DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t height, size_t width,
                                   const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err);
 
@@ -433,7 +450,7 @@ typedef struct dp_bench_settings {
 } dp_bench_settings;
 
 /* Where a pass spends its time; the names as dp_bench_stage_name gives them. */
-#define DP_BENCH_STAGES 8
+#define DP_BENCH_STAGES 9
 
 typedef struct dp_bench_result {
     double median_s, min_s, max_s;      /* of one pass: a picture already in memory to its tokens */

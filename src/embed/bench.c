@@ -25,7 +25,7 @@ void dp_bench_settings_init(dp_bench_settings *settings)
 
 const char *dp_bench_stage_name(size_t stage)
 {
-    static const char *const names[] = {"patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other"};
+    static const char *const names[] = {"patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other", "conv"};
     return stage < DP_BENCH_STAGES ? names[stage] : NULL;
 }
 

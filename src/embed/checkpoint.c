@@ -435,6 +435,8 @@ void dp_transformer_close(dp_transformer *checkpoint)
 static int tensor_finite(const dp_tensor *tensor)
 {
     const unsigned char *data = tensor->data;
+    if (tensor->dtype != DP_DTYPE_F32 && tensor->dtype != DP_DTYPE_F16 && tensor->dtype != DP_DTYPE_BF16)
+        return 1; /* a counter of a batch norm */
     if (tensor->dtype == DP_DTYPE_F32) {
         uint32_t bad = 0;
         for (size_t i = 0; i < tensor->count; i++) {

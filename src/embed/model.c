@@ -69,14 +69,16 @@ dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
     if (!model)
         return dp_fail_memory(err, path, sizeof *model);
     pthread_mutex_init(&model->lock, NULL);
-    dp_status status = dp_transformer_open(path, &model->checkpoint, err);
+    dp_status status = dp_resnet_open(path, &model->checkpoint, &model->resnet, err);
+    if (!status && !model->resnet)
+        status = dp_transformer_open(path, &model->checkpoint, err);
     if (status)
         goto fail;
     char *absolute = realpath(path, NULL);
     model->path = dp_strdup(absolute ? absolute : path);
     free(absolute);
     status = model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
-    if (!status)
+    if (!status && !model->resnet)
         status = read_tokens(model, err);
     if (status)
         goto fail;
@@ -120,6 +122,7 @@ void dp_model_close(dp_model **model_pointer)
     dp_memory_free(model->cls);
     dp_memory_free(model->registers);
     dp_memory_free(model->position);
+    dp_resnet_close(&model->resnet);
     dp_transformer_close(&model->checkpoint);
     pthread_mutex_destroy(&model->lock);
     dp_memory_free(model);
@@ -134,6 +137,8 @@ void dp_model_get_info(const dp_model *model, dp_model_info *info)
     const dp_transformer *c = &model->checkpoint;
     *info = (dp_model_info){
         .path = model->path,
+        .kind = model->resnet ? "resnet" : "vit",
+        .architecture = model->resnet ? model->resnet->architecture : NULL,
         .dim = c->dim,
         .depth = c->depth,
         .heads = c->heads,
@@ -284,6 +289,27 @@ done:
     dp_memory_free(p.matrix);
     dp_memory_free(p.bias);
     return status;
+}
+
+dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err)
+{
+    dp_model *owner = (dp_model *)(uintptr_t)model; /* as below */
+    pthread_mutex_lock(&owner->lock);
+    dp_status status = dp_resnet_pack(owner->resnet, owner->path, backing, weights, err);
+    pthread_mutex_unlock(&owner->lock);
+    return status;
+}
+
+dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_error *err)
+{
+    if (!model->resnet)
+        return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
+    if (recipe->layer_mix != DP_LAYERS_MEAN)
+        return dp_fail(err, DP_E_ARGUMENT, "the layers of a residual network are always averaged to %d features: no other mix of layers",
+                       DP_RESNET_DIM);
+    if (recipe->precision != DP_FP32)
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
+    return dp_resnet_settle_layers(recipe->layers, &recipe->n_layers, err);
 }
 
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)

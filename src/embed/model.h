@@ -4,6 +4,7 @@
 
 #include "embed/checkpoint.h"
 #include "embed/linear.h"
+#include "embed/resnet.h"
 
 #include <pthread.h>
 
@@ -28,7 +29,8 @@ typedef struct dp_weights {
 
 struct dp_model {
     char *path; /* absolute */
-    dp_transformer checkpoint;
+    dp_transformer checkpoint;         /* of a residual network: what both have in common */
+    dp_resnet *resnet;                 /* NULL: a transformer */
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
     pthread_mutex_t lock;              /* guards what follows */
     dp_weights *weights[DP_BACKINGS];  /* made when a session first asks */
@@ -39,5 +41,6 @@ struct dp_model {
 
 /* The model's weights for a backing, packed on first use and kept with the model. */
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err);
+dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
 #endif

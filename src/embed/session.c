@@ -41,6 +41,10 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     status = dp_pool_open(s->run.threads, &s->pool, err);
     if (status)
         goto fail;
+    if (model->resnet && precision != DP_FP32) {
+        status = dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
+        goto fail;
+    }
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
     if (precision == DP_INT8 && !s->bytes && s->run.log)
         s->run.log(s->run.user, DP_LOG_WARNING, "int8 was asked for, but this machine has no VNNI: computing in fp32");
@@ -48,6 +52,17 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         s->run.log(s->run.user, DP_LOG_WARNING, "oneDNN is already at work in this process: its matrix products are not held to the "
                                                 "instruction set asked for");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
+    if (model->resnet) {
+        const dp_resnet_weights *weights = NULL;
+        status = dp_model_resnet_weights(model, backing, &weights, err);
+        if (!status)
+            status = dp_resnet_run_open(model->resnet, weights, s->pool, &s->resnet, err);
+        if (status)
+            goto fail;
+        s->resnet_bytes = weights->bytes;
+        *out = s;
+        return DP_OK;
+    }
     status = dp_model_weights(model, backing, &s->weights, err);
     if (status)
         goto fail;
@@ -81,6 +96,7 @@ void dp_session_close(dp_session **session_pointer)
         return;
     dp_session *s = *session_pointer;
     dp_workspace_release(s);
+    dp_resnet_run_close(&s->resnet);
     for (int i = 0; i < PLANS; i++)
         dp_linear_plan_close(&s->plans[i]);
     dp_memory_free(s->scratch);
@@ -121,7 +137,7 @@ dp_stage_seconds *dp_session_stage_seconds(dp_session *session)
 
 size_t dp_session_weights_bytes(const dp_session *session)
 {
-    return session->weights->bytes;
+    return session->resnet ? session->resnet_bytes : session->weights->bytes;
 }
 
 const dp_vit_kernels *dp_session_kernels(const dp_session *session)
@@ -133,6 +149,8 @@ const dp_vit_kernels *dp_session_kernels(const dp_session *session)
 double dp_session_gflop(const dp_session *session, size_t height, size_t width)
 {
     const dp_transformer *c = &session->model->checkpoint;
+    if (session->resnet)
+        return dp_resnet_gflop(session->model->resnet, height, width, DP_RESNET_GRID_LAYER + 1);
     double cells = (double)(height / c->patch_px) * (double)(width / c->patch_px), n = cells + 1 + (double)c->registers;
     double dim = (double)c->dim, linear = 4 * dim * dim + dim * (double)(session->inner + session->hidden);
     return 1e-9 * (2 * cells * (double)session->patch_floats * dim + (double)c->depth * (2 * n * linear + 4 * n * n * dim));
@@ -157,7 +175,7 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
         return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels is too large", height, width);
     if (n_layers > DP_MAX_LAYERS)
         return dp_fail(err, DP_E_ARGUMENT, "%zu layers asked for; at most %d", n_layers, DP_MAX_LAYERS);
-    for (size_t i = 0; i < n_layers; i++)
+    for (size_t i = 0; i < n_layers && !s->resnet; i++)
         if (layers[i] >= depth)
             return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; the model has layers 0 to %zu", layers[i], depth - 1);
     return DP_OK;
@@ -197,6 +215,22 @@ static int all_finite(const float *values, size_t n)
     return !bad;
 }
 
+static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
+                              dp_layer_mix mix, float *tokens, dp_error *err)
+{
+    size_t settled[DP_MAX_LAYERS];
+    if (mix != DP_LAYERS_MEAN)
+        return dp_fail(err, DP_E_ARGUMENT, "the layers of a residual network are always averaged: no other mix of layers");
+    if (n_layers)
+        memcpy(settled, layers, n_layers * sizeof *layers);
+    dp_status status = dp_resnet_settle_layers(settled, &n_layers, err);
+    if (!status)
+        status = dp_resnet_embed(s->resnet, rgb, height, width, settled, n_layers, &s->seconds, tokens, err);
+    if (!status && !all_finite(tokens, height / DP_RESNET_STRIDE * (width / DP_RESNET_STRIDE) * DP_RESNET_DIM))
+        status = dp_fail(err, DP_E_NUMERIC, "the residual network returned a value that is not finite");
+    return status;
+}
+
 dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
                            dp_layer_mix mix, float *tokens, dp_error *err)
 {
@@ -204,6 +238,8 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
     dp_status status = check_arguments(s, height, width, layers, n_layers, err);
     if (status)
         return status;
+    if (s->resnet)
+        return embed_resnet(s, rgb, height, width, layers, n_layers, mix, tokens, err);
     const size_t last_block = c->depth - 1;
     if (!n_layers) {
         layers = &last_block;

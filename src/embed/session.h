@@ -23,6 +23,7 @@ typedef enum dp_stage {
     DP_STAGE_MLP_OUT,
     DP_STAGE_NORM,
     DP_STAGE_OTHER, /* output, checks */
+    DP_STAGE_CONV,  /* a residual network's convolutions after the first, which counts as the patches */
     DP_STAGES
 } dp_stage;
 

@@ -11,6 +11,7 @@
 #include "embed/checkpoint.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,8 +50,26 @@ static const struct {
     size_t dim, depth;
 } sizes[] = {{"vits14", 384, 12}, {"vitb14", 768, 12}, {"vitl14", 1024, 24}, {"vitg14", 1536, 40}};
 
+/* blocks, width inside a block of layer 1, bottleneck */
+static const struct {
+    const char *name;
+    size_t blocks[4], width;
+    int bottleneck;
+} residual[] = {{"resnet18", {2, 2, 2, 2}, 64, 0}, {"resnet50", {3, 4, 6, 3}, 64, 1}, {"wide_resnet50_2", {3, 4, 6, 3}, 128, 1}};
+
 dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err)
 {
+    for (size_t i = 0; i < sizeof residual / sizeof *residual; i++) {
+        if (strcmp(name, residual[i].name) != 0)
+            continue;
+        *architecture = (dp_architecture){.resnet_stem = 64, .resnet_bottleneck = residual[i].bottleneck};
+        for (size_t l = 0; l < 4; l++) {
+            architecture->resnet_blocks[l] = residual[i].blocks[l];
+            architecture->resnet_width[l] = residual[i].width << l;
+            architecture->resnet_out[l] = (residual[i].bottleneck ? (size_t)256 : (size_t)64) << l;
+        }
+        return DP_OK;
+    }
     if (!strcmp(name, "demo")) {
         *architecture = (dp_architecture){.dim = 192, .depth = 4, .heads = 3, .patch_px = 14, .position_side = 16};
         return DP_OK;
@@ -72,7 +91,7 @@ dp_status dp_architecture_parse(const char *name, dp_architecture *architecture,
         return DP_OK;
     }
     return dp_fail(err, DP_E_ARGUMENT,
-                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, or demo", name);
+                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, demo, resnet18, resnet50 or wide_resnet50_2", name);
 }
 
 static void add(plan *p, float centre, double deviation, size_t rank, const size_t *shape, const char *prefix, const char *name)
@@ -138,6 +157,66 @@ static void lay_out(const dp_architecture *a, plan *p)
     add_vector(p, 0, 0.1, dim, "", "layernorm.bias");
 }
 
+static void add_conv(plan *p, size_t in, size_t out, size_t side, const char *prefix, const char *conv, const char *norm, float gain)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.weight", conv);
+    add(p, 0, sqrt(2 / (double)(in * side * side)), 4, (size_t[]){out, in, side, side}, prefix, name);
+    static const struct {
+        const char *name;
+        float centre, deviation;
+    } parts[] = {{"weight", 1, 0.1f}, {"bias", 0, 0.1f}, {"running_mean", 0, 0.1f}, {"running_var", 1, 0.1f}};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s.%s", norm, parts[i].name);
+        add_vector(p, i ? parts[i].centre : gain, (double)parts[i].deviation, out, prefix, name);
+    }
+}
+
+/* The last convolution of a block adds a quarter of its size to the shortcut, so that deep networks keep the signal's. */
+static void lay_out_residual(const dp_architecture *a, plan *p)
+{
+    size_t channels = a->resnet_stem;
+    add_conv(p, 3, channels, 7, "", "conv1", "bn1", 1);
+    for (size_t l = 0; l < 4; l++)
+        for (size_t i = 0; i < a->resnet_blocks[l]; i++) {
+            char b[64];
+            size_t width = a->resnet_width[l], out = a->resnet_out[l];
+            snprintf(b, sizeof b, "layer%zu.%zu.", l + 1, i);
+            if (a->resnet_bottleneck) {
+                add_conv(p, channels, width, 1, b, "conv1", "bn1", 1);
+                add_conv(p, width, width, 3, b, "conv2", "bn2", 1);
+                add_conv(p, width, out, 1, b, "conv3", "bn3", 0.25f);
+            } else {
+                add_conv(p, channels, width, 3, b, "conv1", "bn1", 1);
+                add_conv(p, width, out, 3, b, "conv2", "bn2", 0.25f);
+            }
+            if (i == 0 && (l > 0 || channels != out))
+                add_conv(p, channels, out, 1, b, "downsample.0", "downsample.1", 0.7f);
+            channels = out;
+        }
+}
+
+static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_error *err)
+{
+    if (!a->resnet_blocks[0]) {
+        if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth || a->depth > 512
+            || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side || a->position_side > 1024)
+            return dp_fail(err, DP_E_ARGUMENT, "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers",
+                           a->dim, a->depth, a->heads, a->patch_px, a->registers);
+        *most = 8 + a->depth * PER_BLOCK;
+        return DP_OK;
+    }
+    bool good = a->resnet_stem > 0 && a->resnet_stem <= 4096;
+    *most = 5;
+    for (size_t l = 0; l < 4; l++) {
+        size_t blocks = a->resnet_blocks[l], width = a->resnet_width[l], out = a->resnet_out[l];
+        good = good && blocks > 0 && blocks <= 200 && width > 0 && width <= 8192 && out > 0 && out <= 16384
+               && (a->resnet_bottleneck || width == out);
+        *most += good ? 20 * blocks : 0;
+    }
+    return good ? DP_OK : dp_fail(err, DP_E_ARGUMENT, "no such residual network: stem of %zu channels", a->resnet_stem);
+}
+
 static dp_status put_tensor(dp_writer *writer, const dp_tensor *tensor, recipe by, uint64_t key, dp_error *err)
 {
     float chunk[CHUNK];
@@ -153,11 +232,10 @@ static dp_status put_tensor(dp_writer *writer, const dp_tensor *tensor, recipe b
 
 dp_status dp_model_synthesise(const dp_architecture *a, uint64_t seed, const char *path, dp_error *err)
 {
-    if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth || a->depth > 512
-        || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side || a->position_side > 1024)
-        return dp_fail(err, DP_E_ARGUMENT, "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers",
-                       a->dim, a->depth, a->heads, a->patch_px, a->registers);
-    const size_t most = 8 + a->depth * PER_BLOCK;
+    size_t most = 0;
+    dp_status checked = check_architecture(a, &most, err);
+    if (checked)
+        return checked;
     plan p = {dp_calloc(most, sizeof *p.tensors), dp_calloc(most, NAME_BYTES), dp_calloc(most, sizeof *p.recipes), 0};
     dp_writer *writer = NULL;
     dp_status status = DP_OK;
@@ -165,7 +243,10 @@ dp_status dp_model_synthesise(const dp_architecture *a, uint64_t seed, const cha
         status = dp_fail_memory(err, path, most * sizeof *p.tensors);
         goto done;
     }
-    lay_out(a, &p);
+    if (a->resnet_blocks[0])
+        lay_out_residual(a, &p);
+    else
+        lay_out(a, &p);
     char seed_text[24];
     snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
     const dp_key_value metadata[] = {{"stand_in", "1"}, {"seed", seed_text}};

@@ -36,6 +36,8 @@ struct dp_session {
     dp_int8_kernels int8;
     bool bytes; /* computes in int8 */
     dp_linear_plan *plans[PLANS];
+    dp_resnet_run *resnet; /* where the model is one; then nothing of the transformer's is used */
+    size_t resnet_bytes;
     size_t dim, heads, inner, hidden, patch_floats;
 
     /* the input at hand */

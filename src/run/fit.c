@@ -384,7 +384,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     dp_model_info model;
     dp_model_get_info(dp_session_model(fit->session), &model);
     dp_recipe recipe = *asked;
-    dp_status status = dp_recipe_settle_layers(&recipe, model.depth, err);
+    dp_status status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
     if (!status)
         status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
     if (!status)

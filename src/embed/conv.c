@@ -1,0 +1,349 @@
+#include "embed/conv.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MOST_BANDS 16
+#define FEWEST_ROWS 3 /* of a band, where there is more than one */
+#define NOMINAL_SIDE 28 /* the input that weights are packed for; the other sizes are computed with the same layout */
+
+size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length)
+{
+    size_t padded = in_length + 2 * shape->pad;
+    return padded < shape->side ? 0 : (padded - shape->side) / shape->stride + 1;
+}
+
+/* Output rows [out_begin, out_begin + out_rows) and the input rows they are made of. */
+typedef struct band {
+    size_t out_begin, out_rows, in_begin, in_rows, pad_top, pad_bottom;
+} band;
+
+static band band_of(const dp_conv_shape *s, size_t rows_in, size_t out_begin, size_t out_rows)
+{
+    size_t first = out_begin * s->stride, end = (out_begin + out_rows - 1) * s->stride + s->side; /* in padded rows */
+    band b = {.out_begin = out_begin, .out_rows = out_rows};
+    b.pad_top = first < s->pad ? s->pad - first : 0;
+    b.in_begin = first < s->pad ? 0 : first - s->pad;
+    size_t in_end = end - s->pad;
+    b.pad_bottom = in_end > rows_in ? in_end - rows_in : 0;
+    b.in_rows = in_end - b.pad_bottom - b.in_begin;
+    return b;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ oneDNN */
+
+static dnnl_status_t image(dnnl_memory_desc_t *md, size_t channels, size_t rows, size_t cols)
+{
+    dnnl_dims_t dims = {1, (dnnl_dim_t)channels, (dnnl_dim_t)rows, (dnnl_dim_t)cols};
+    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, dnnl_nhwc);
+}
+
+/* packed NULL: oneDNN is free to choose the layout of the weights. */
+static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in,
+                              const dnnl_memory_desc_t *packed, dnnl_primitive_desc_t *pd)
+{
+    size_t cols_out = dp_conv_out(c, cols_in), covered = (cols_out - 1) * c->stride + c->side;
+    dnnl_memory_desc_t x, w, bias, y;
+    dnnl_dims_t kernel = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side};
+    dnnl_dims_t n_out = {(dnnl_dim_t)c->out}, strides = {(dnnl_dim_t)c->stride, (dnnl_dim_t)c->stride};
+    dnnl_dims_t before = {(dnnl_dim_t)b->pad_top, (dnnl_dim_t)c->pad};
+    dnnl_dims_t after = {(dnnl_dim_t)b->pad_bottom, covered > cols_in + c->pad ? (dnnl_dim_t)(covered - cols_in - c->pad) : 0};
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = image(&x, c->in, b->in_rows, cols_in);
+    if (!s)
+        s = image(&y, c->out, b->out_rows, cols_out);
+    if (!s)
+        s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
+    if (!s && packed)
+        w = *packed;
+    else if (!s)
+        s = dnnl_memory_desc_init_by_tag(&w, 4, kernel, dnnl_f32, dnnl_format_tag_any);
+    if (!s)
+        s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &bias, &y, strides,
+                                               before, after);
+    if (!s)
+        s = dnnl_post_ops_create(&ops);
+    if (!s && c->add)
+        s = dnnl_post_ops_append_sum(ops, 1.0f);
+    if (!s && c->relu)
+        s = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
+    if (!s)
+        s = dnnl_primitive_attr_create(&attr);
+    if (!s)
+        s = dnnl_primitive_attr_set_post_ops(attr, ops);
+    if (!s)
+        s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (!s)
+        s = dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
+    dnnl_primitive_attr_destroy(attr);
+    dnnl_post_ops_destroy(ops);
+    return s;
+}
+
+static dp_status fault(dp_error *err, dnnl_status_t status, const dp_conv_shape *c)
+{
+    if (status == dnnl_out_of_memory)
+        return dp_fail(err, DP_E_MEMORY, "not enough memory for a convolution of %zu to %zu channels", c->in, c->out);
+    return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN cannot make a convolution of %zu to %zu channels (status %d)", c->in, c->out,
+                   (int)status);
+}
+
+static dnnl_status_t pack(dp_conv *conv, dnnl_engine_t engine, const float *weights)
+{
+    const dp_conv_shape *c = &conv->shape;
+    const band whole = band_of(c, NOMINAL_SIDE, 0, dp_conv_out(c, NOMINAL_SIDE));
+    dnnl_dims_t dims = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side}, n_out = {(dnnl_dim_t)c->out};
+    dnnl_memory_desc_t from, bias;
+    dnnl_primitive_desc_t pd = NULL, reorder_pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_memory_t source = NULL;
+    const dnnl_memory_desc_t *to = NULL;
+    dnnl_status_t s = describe(c, engine, &whole, NOMINAL_SIDE, NULL, &pd);
+    if (!s)
+        s = (to = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) ? dnnl_success : dnnl_unimplemented;
+    if (!s)
+        s = dnnl_memory_desc_init_by_tag(&from, 4, dims, dnnl_f32, dnnl_ohwi);
+    if (!s)
+        s = dnnl_reorder_primitive_desc_create(&reorder_pd, &from, engine, to, engine, NULL);
+    if (!s)
+        s = dnnl_primitive_create(&reorder, reorder_pd);
+    if (!s)
+        s = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    if (!s)
+        s = dnnl_memory_create(&source, &from, engine, (float *)(uintptr_t)weights);
+    if (!s)
+        s = dnnl_memory_create(&conv->packed, to, engine, DNNL_MEMORY_ALLOCATE);
+    if (!s) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, conv->packed}};
+        s = dnnl_primitive_execute(reorder, stream, 2, args);
+    }
+    if (!s)
+        s = dnnl_stream_wait(stream);
+    if (!s)
+        s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
+    if (!s)
+        s = dnnl_memory_create(&conv->bias_memory, &bias, engine, conv->bias);
+    dnnl_memory_destroy(source);
+    dnnl_stream_destroy(stream);
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(reorder_pd);
+    dnnl_primitive_desc_destroy(pd);
+    return s;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- weights */
+
+dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engine_t engine, const float *weights,
+                       const float *bias, dp_conv *out, dp_error *err)
+{
+    size_t count = shape->out * shape->side * shape->side * shape->in;
+    dp_conv conv = {.shape = *shape, .backing = backing, .bias = dp_malloc(shape->out, sizeof(float))};
+    if (backing == DP_BACKING_PLAIN)
+        conv.plain = dp_malloc(count, sizeof(float));
+    if (!conv.bias || (backing == DP_BACKING_PLAIN && !conv.plain)) {
+        dp_conv_free(&conv);
+        return dp_fail_memory(err, "packed weights", count * sizeof(float));
+    }
+    memcpy(conv.bias, bias, shape->out * sizeof *bias);
+    if (conv.plain) {
+        memcpy(conv.plain, weights, count * sizeof *weights);
+    } else {
+        dnnl_status_t status = pack(&conv, engine, weights);
+        if (status) {
+            dp_conv_free(&conv);
+            return fault(err, status, shape);
+        }
+    }
+    *out = conv;
+    return DP_OK;
+}
+
+void dp_conv_free(dp_conv *conv)
+{
+    dnnl_memory_destroy(conv->packed);
+    dnnl_memory_destroy(conv->bias_memory);
+    dp_memory_free(conv->bias);
+    dp_memory_free(conv->plain);
+    *conv = (dp_conv){0};
+}
+
+size_t dp_conv_bytes(const dp_conv *conv)
+{
+    const dp_conv_shape *c = &conv->shape;
+    return (c->out * c->side * c->side * c->in + c->out) * sizeof(float);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- plans */
+
+typedef struct operands {
+    dnnl_memory_t x, y, scratchpad;
+    void *scratch;
+} operands;
+
+typedef struct task {
+    band band;
+    dnnl_primitive_t primitive;
+    const char *kernel;
+    operands *workers; /* [n_workers] */
+} task;
+
+struct dp_conv_plan {
+    const dp_conv *conv;
+    size_t rows_in, cols_in, cols_out, n_workers, n_tasks;
+    dnnl_stream_t *streams; /* [n_workers] */
+    task tasks[MOST_BANDS];
+    atomic_bool failed;
+};
+
+static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, task *t)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    const dnnl_memory_desc_t *packed = NULL;
+    dnnl_status_t s = dnnl_memory_get_memory_desc(plan->conv->packed, &packed);
+    if (!s)
+        s = describe(&plan->conv->shape, engine, &t->band, plan->cols_in, packed, &pd);
+    if (!s)
+        s = dnnl_primitive_create(&t->primitive, pd);
+    if (!s && !(t->workers = dp_calloc(plan->n_workers, sizeof *t->workers)))
+        s = dnnl_out_of_memory;
+    for (size_t i = 0; !s && i < plan->n_workers; i++) {
+        operands *o = &t->workers[i];
+        const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        s = dnnl_memory_create(&o->x, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), engine, DNNL_MEMORY_NONE);
+        if (!s)
+            s = dnnl_memory_create(&o->y, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), engine, DNNL_MEMORY_NONE);
+        if (!s && !(o->scratch = dp_malloc(dnnl_memory_desc_get_size(scratchpad), 1)))
+            s = dnnl_out_of_memory;
+        if (!s)
+            s = dnnl_memory_create(&o->scratchpad, scratchpad, engine, o->scratch);
+    }
+    if (!s)
+        (void)dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&t->kernel);
+    if (s)
+        t->kernel = NULL;
+    dnnl_primitive_desc_destroy(pd);
+    return s;
+}
+
+dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t workers, size_t rows_in, size_t cols_in,
+                            dp_conv_plan **out, dp_error *err)
+{
+    const dp_conv_shape *c = &conv->shape;
+    size_t rows_out = dp_conv_out(c, rows_in);
+    dp_conv_plan *plan = dp_calloc(1, sizeof *plan);
+    if (!plan)
+        return dp_fail_memory(err, "a convolution", sizeof *plan);
+    *plan = (dp_conv_plan){.conv = conv, .rows_in = rows_in, .cols_in = cols_in, .cols_out = dp_conv_out(c, cols_in), .n_workers = workers};
+    if (!rows_out || !plan->cols_out) {
+        dp_conv_plan_close(&plan);
+        return dp_fail(err, DP_E_ARGUMENT, "%zux%zu is too small for a convolution of side %zu", rows_in, cols_in, c->side);
+    }
+    size_t n = rows_out / FEWEST_ROWS;
+    plan->n_tasks = n < 1 ? 1 : n > MOST_BANDS ? MOST_BANDS : n;
+    for (size_t i = 0; i < plan->n_tasks; i++) {
+        size_t begin = i * rows_out / plan->n_tasks, end = (i + 1) * rows_out / plan->n_tasks;
+        plan->tasks[i].band = band_of(c, rows_in, begin, end - begin);
+    }
+    dnnl_status_t status = dnnl_success;
+    if (conv->backing != DP_BACKING_PLAIN) {
+        plan->streams = dp_calloc(workers, sizeof(dnnl_stream_t));
+        status = plan->streams ? dnnl_success : dnnl_out_of_memory;
+        for (size_t i = 0; !status && i < workers; i++)
+            status = dnnl_stream_create(&plan->streams[i], engine, dnnl_stream_default_flags);
+        for (size_t i = 0; !status && i < plan->n_tasks; i++)
+            status = task_make(plan, engine, &plan->tasks[i]);
+    }
+    if (status) {
+        dp_conv_plan_close(&plan);
+        return fault(err, status, c);
+    }
+    *out = plan;
+    return DP_OK;
+}
+
+void dp_conv_plan_close(dp_conv_plan **plan_pointer)
+{
+    if (!plan_pointer || !*plan_pointer)
+        return;
+    dp_conv_plan *plan = *plan_pointer;
+    for (size_t i = 0; i < plan->n_tasks; i++) {
+        task *t = &plan->tasks[i];
+        for (size_t w = 0; t->workers && w < plan->n_workers; w++) {
+            dnnl_memory_destroy(t->workers[w].x);
+            dnnl_memory_destroy(t->workers[w].y);
+            dnnl_memory_destroy(t->workers[w].scratchpad);
+            dp_memory_free(t->workers[w].scratch);
+        }
+        dp_memory_free(t->workers);
+        dnnl_primitive_destroy(t->primitive);
+    }
+    for (size_t i = 0; plan->streams && i < plan->n_workers; i++)
+        dnnl_stream_destroy(plan->streams[i]);
+    dp_memory_free(plan->streams);
+    dp_memory_free(plan);
+    *plan_pointer = NULL;
+}
+
+size_t dp_conv_plan_bands(const dp_conv_plan *plan)
+{
+    return plan->n_tasks;
+}
+
+bool dp_conv_plan_failed(const dp_conv_plan *plan)
+{
+    return plan && atomic_load(&plan->failed);
+}
+
+const char *dp_conv_plan_kernel(const dp_conv_plan *plan)
+{
+    return plan->tasks[0].kernel ? plan->tasks[0].kernel : "c";
+}
+
+/* The reference: double sums, one output at a time, from the whole picture. */
+static void run_plain(const dp_conv_plan *plan, const band *b, const float *x, float *y)
+{
+    const dp_conv_shape *c = &plan->conv->shape;
+    for (size_t r = b->out_begin; r < b->out_begin + b->out_rows; r++)
+        for (size_t col = 0; col < plan->cols_out; col++)
+            for (size_t o = 0; o < c->out; o++) {
+                float *to = y + (r * plan->cols_out + col) * c->out + o;
+                double sum = plan->conv->bias[o] + (c->add ? (double)*to : 0);
+                for (size_t u = 0; u < c->side; u++)
+                    for (size_t v = 0; v < c->side; v++) {
+                        size_t in_row = r * c->stride + u, in_col = col * c->stride + v; /* padded */
+                        if (in_row < c->pad || in_row >= plan->rows_in + c->pad || in_col < c->pad || in_col >= plan->cols_in + c->pad)
+                            continue;
+                        const float *from = x + ((in_row - c->pad) * plan->cols_in + in_col - c->pad) * c->in;
+                        const float *w = plan->conv->plain + ((o * c->side + u) * c->side + v) * c->in;
+                        for (size_t i = 0; i < c->in; i++)
+                            sum += (double)from[i] * w[i];
+                    }
+                *to = c->relu && sum < 0 ? 0 : (float)sum;
+            }
+}
+
+void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, size_t worker)
+{
+    const task *t = &plan->tasks[index];
+    const dp_conv_shape *c = &plan->conv->shape;
+    if (plan->conv->backing == DP_BACKING_PLAIN) {
+        run_plain(plan, &t->band, x, y);
+        return;
+    }
+    operands *o = &t->workers[worker];
+    dnnl_memory_set_data_handle(o->x, (float *)(uintptr_t)x + t->band.in_begin * plan->cols_in * c->in);
+    dnnl_memory_set_data_handle(o->y, y + t->band.out_begin * plan->cols_out * c->out);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
+                              {DNNL_ARG_WEIGHTS, plan->conv->packed},
+                              {DNNL_ARG_BIAS, plan->conv->bias_memory},
+                              {DNNL_ARG_DST, o->y},
+                              {DNNL_ARG_SCRATCHPAD, o->scratchpad}};
+    if (dnnl_primitive_execute(t->primitive, plan->streams[worker], 5, args) || dnnl_stream_wait(plan->streams[worker]))
+        atomic_store(&plan->failed, true);
+}

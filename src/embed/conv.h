@@ -1,0 +1,47 @@
+/* conv.h - convolutions of a convolutional backbone, on oneDNN or, for the reference, in plain C.
+ *
+ *     y[r, c, o] = relu(y[r, c, o] (if add) + b[o] + sum over u, v, i of w[o, u, v, i] x[r s + u - p, c s + v - p, i])
+ *
+ * with zeros outside of x.  Activations are channels last, [rows, cols, channels], so that a band of rows is one piece of
+ * memory: a band of output rows is one task, run on one thread.  The bands follow from the number of rows alone. */
+#ifndef DP_EMBED_CONV_H
+#define DP_EMBED_CONV_H
+
+#include "embed/linear.h"
+
+typedef struct dp_conv_shape {
+    size_t in, out, side, stride, pad; /* channels, side of the kernel */
+    bool add, relu;                    /* what is fused into it */
+} dp_conv_shape;
+
+typedef struct dp_conv {
+    dp_conv_shape shape;
+    dp_backing backing;        /* PLAIN or ONEDNN */
+    float *bias;               /* [out] */
+    float *plain;              /* [out, side, side, in], reference only */
+    dnnl_memory_t packed, bias_memory;
+} dp_conv;
+
+size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length);
+
+/* Packs weights [out, side, side, in] and bias [out]; both are copied. */
+dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engine_t engine, const float *weights,
+                       const float *bias, dp_conv *conv, dp_error *err);
+void dp_conv_free(dp_conv *conv);
+size_t dp_conv_bytes(const dp_conv *conv);
+
+/* One convolution ready for one input size. */
+typedef struct dp_conv_plan dp_conv_plan;
+
+/* Call it where OpenMP is told to use one thread.  conv must outlive the plan. */
+dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t workers, size_t rows_in, size_t cols_in,
+                            dp_conv_plan **plan, dp_error *err);
+void dp_conv_plan_close(dp_conv_plan **plan);
+size_t dp_conv_plan_bands(const dp_conv_plan *plan);
+/* One task.  x [rows_in, cols_in, in], y [rows_out, cols_out, out]. */
+void dp_conv_run(dp_conv_plan *plan, size_t band, const float *x, float *y, size_t worker);
+bool dp_conv_plan_failed(const dp_conv_plan *plan);
+/* What oneDNN computes it with, for the curious; static storage. */
+const char *dp_conv_plan_kernel(const dp_conv_plan *plan);
+
+#endif

@@ -1,0 +1,65 @@
+/* resnet.h - a residual network of convolutions as PatchCore's backbone. */
+#ifndef DP_EMBED_RESNET_H
+#define DP_EMBED_RESNET_H
+
+#include "base/pool.h"
+#include "embed/checkpoint.h"
+#include "embed/conv.h"
+#include "embed/session.h"
+
+#define DP_RESNET_LAYERS 4
+#define DP_RESNET_GRID_LAYER 2 /* whose grid the features are given on */
+#define DP_RESNET_STRIDE 8     /* pixels to a cell of that grid */
+#define DP_RESNET_DIM 1024     /* features of a cell */
+
+/* A convolution and the batch norm behind it, as the checkpoint holds them. */
+typedef struct dp_resnet_conv {
+    dp_conv_shape shape;
+    const dp_tensor *weight;                     /* [out, in, side, side] */
+    const dp_tensor *gamma, *beta, *mean, *variance; /* [out] */
+} dp_resnet_conv;
+
+typedef struct dp_resnet_block {
+    size_t layer;      /* 1..4 */
+    size_t first, n;   /* its convolutions: two (basic) or three (bottleneck) */
+    size_t downsample; /* the convolution of the shortcut; 0: the input itself */
+} dp_resnet_block;
+
+/* Folded and packed. */
+typedef struct dp_resnet_weights {
+    dnnl_engine_t engine;
+    dp_conv *convs; /* [n_convs] */
+    size_t bytes;
+} dp_resnet_weights;
+
+typedef struct dp_resnet {
+    const char *architecture; /* "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for another width or depth */
+    dp_resnet_conv *convs;    /* [n_convs]; 0: the stem */
+    dp_resnet_block *blocks;  /* [n_blocks] */
+    size_t n_convs, n_blocks, width; /* width: channels inside layer1's blocks */
+    size_t channels[DP_RESNET_LAYERS + 1]; /* that leave each layer; 0: the stem */
+    dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made when a session first asks */
+} dp_resnet;
+
+/* Whether the file holds one, by its names; then everything is read off the tensors.  Fills file, path, and what a transformer
+ * and a residual network have in common into checkpoint, which the caller closes.  *resnet NULL: it is something else, and
+ * checkpoint is untouched.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
+dp_status dp_resnet_open(const char *path, dp_transformer *checkpoint, dp_resnet **resnet, dp_error *err);
+void dp_resnet_close(dp_resnet **resnet);
+/* Call it under the model's lock. */
+dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
+
+/* Layers as given, 1..4 and negative from the end, to plain ones; none: 2 and 3.  Errors: DP_E_ARGUMENT. */
+dp_status dp_resnet_settle_layers(size_t *layers, size_t *n_layers, dp_error *err);
+
+/* What a session needs to run one. */
+typedef struct dp_resnet_run dp_resnet_run;
+dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **run,
+                             dp_error *err);
+void dp_resnet_run_close(dp_resnet_run **run);
+/* rgb [height, width, 3] in 0..255, sides multiples of 8 -> tokens [height/8, width/8, 1024]. */
+dp_status dp_resnet_embed(dp_resnet_run *run, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
+                          dp_stage_seconds *seconds, float *tokens, dp_error *err);
+double dp_resnet_gflop(const dp_resnet *resnet, size_t height, size_t width, size_t deepest);
+
+#endif

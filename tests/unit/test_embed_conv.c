@@ -1,0 +1,187 @@
+/* Convolutions on oneDNN against the plain C reference, and what a residual network refuses. */
+#include "test.h"
+
+#include "base/error.h"
+#include "embed/conv.h"
+#include "embed/resnet.h"
+#include "format/safetensors.h"
+
+#include <math.h>
+
+static float noise(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(*state >> 8) / 8388608.0f - 1.0f;
+}
+
+struct job {
+    dp_conv_plan *plan;
+    const dp_conv *conv;
+    dnnl_engine_t engine;
+    size_t rows, cols;
+    const float *x;
+    float *y;
+};
+
+static void run_job(void *context, size_t index, size_t worker)
+{
+    struct job *job = context;
+    (void)index;
+    assert_ok(dp_conv_plan_open(job->conv, job->engine, 1, job->rows, job->cols, &job->plan, err));
+    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
+        dp_conv_run(job->plan, b, job->x, job->y, worker);
+    assert_false(dp_conv_plan_failed(job->plan));
+    dp_conv_plan_close(&job->plan);
+}
+
+static void onednn_equals_reference(void **state)
+{
+    (void)state;
+    static const dp_conv_shape shapes[] = {
+        {3, 64, 7, 2, 3, false, true}, {16, 32, 3, 1, 1, true, true},   {32, 16, 3, 2, 1, false, true}, {24, 48, 1, 1, 0, true, true},
+        {16, 32, 1, 2, 0, false, false}, {5, 7, 3, 1, 1, true, true},   {3, 10, 7, 2, 3, false, true},  {7, 9, 1, 2, 0, true, false},
+        {64, 128, 3, 2, 1, false, true},
+    };
+    static const size_t sizes[][2] = {{1, 1}, {2, 3}, {7, 5}, {14, 14}, {19, 33}, {60, 8}};
+    dnnl_engine_t engine = NULL;
+    dp_pool *pool = NULL;
+    assert_int_equal(dnnl_engine_create(&engine, dnnl_cpu, 0), 0);
+    assert_ok(dp_pool_open(1, &pool, err));
+    uint32_t seed = 1;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const dp_conv_shape *s = &shapes[i];
+        size_t count = s->out * s->side * s->side * s->in;
+        float *weights = malloc(count * sizeof *weights), *bias = malloc(s->out * sizeof *bias);
+        for (size_t j = 0; j < count; j++)
+            weights[j] = noise(&seed) / sqrtf((float)(s->in * s->side * s->side));
+        for (size_t j = 0; j < s->out; j++)
+            bias[j] = noise(&seed);
+        dp_conv plain = {0}, fast = {0};
+        assert_ok(dp_conv_pack(s, DP_BACKING_PLAIN, engine, weights, bias, &plain, err));
+        assert_ok(dp_conv_pack(s, DP_BACKING_ONEDNN, engine, weights, bias, &fast, err));
+        for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++) {
+            size_t rows = sizes[z][0], cols = sizes[z][1], n_in = rows * cols * s->in;
+            size_t n_out = dp_conv_out(s, rows) * dp_conv_out(s, cols) * s->out;
+            float *x = malloc(n_in * sizeof *x), *y = malloc(n_out * sizeof *y), *z_fast = malloc(n_out * sizeof *z_fast);
+            for (size_t j = 0; j < n_in; j++)
+                x[j] = noise(&seed);
+            for (size_t j = 0; j < n_out; j++)
+                y[j] = z_fast[j] = noise(&seed);
+            struct job job = {.conv = &plain, .engine = engine, .rows = rows, .cols = cols, .x = x, .y = y};
+            dp_pool_run(pool, 1, run_job, &job);
+            job.conv = &fast;
+            job.y = z_fast;
+            dp_pool_run(pool, 1, run_job, &job);
+            for (size_t j = 0; j < n_out; j++)
+                if (!(fabsf(y[j] - z_fast[j]) <= 2e-6f * (4 + fabsf(y[j]))))
+                    fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: value %zu is %g, expected %g", s->in, s->out, s->side,
+                             s->stride, rows, cols, j, (double)z_fast[j], (double)y[j]);
+            free(x);
+            free(y);
+            free(z_fast);
+        }
+        dp_conv_free(&plain);
+        dp_conv_free(&fast);
+        free(weights);
+        free(bias);
+    }
+    dp_pool_close(&pool);
+    dnnl_engine_destroy(engine);
+}
+
+static void settings_that_mean_nothing(void **state)
+{
+    (void)state;
+    const char *path = "conv_small.safetensors";
+    dp_architecture small = {.resnet_blocks = {1, 1, 1, 1}, .resnet_width = {8, 8, 8, 8}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 8};
+    assert_ok(dp_model_synthesise(&small, 1, path, err));
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_error error;
+    assert_ok(dp_model_open(path, &model, err));
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    assert_true(info.stand_in && info.dim == 1024);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_true(recipe.n_layers == 2 && recipe.layers[0] == 2 && recipe.layers[1] == 3);
+    recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 3, 2}};
+    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_true(recipe.n_layers == 3 && recipe.layers[0] == 2 && recipe.layers[2] == 4);
+    const dp_recipe wrong[] = {{.n_layers = 1, .layers = {3}},         {.n_layers = 2, .layers = {1, 2}}, {.n_layers = 1, .layers = {0}},
+                               {.n_layers = 2, .layers = {2, 2}},      {.n_layers = 1, .layers = {5}},    {.layer_mix = DP_LAYERS_CONCAT},
+                               {.precision = DP_INT8}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        recipe = wrong[i];
+        if (dp_model_settle_recipe(model, &recipe, &error) != DP_E_ARGUMENT || !error.message[0])
+            fail_msg("recipe %zu was taken", i);
+    }
+    assert_int_equal(dp_session_open(model, DP_INT8, NULL, &session, &error), DP_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "fp32"));
+    assert_null(session);
+    assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
+    float *rgb = calloc(64 * 64 * 3, sizeof *rgb), *tokens = malloc(64 * 1024 * sizeof *tokens);
+    assert_ok(dp_session_embed(session, rgb, 64, 64, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_ok(dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_int_equal(dp_session_embed(session, rgb, 60, 64, NULL, 0, DP_LAYERS_MEAN, tokens, &error), DP_E_ARGUMENT);
+    assert_int_equal(dp_session_embed(session, rgb, 64, 64, (size_t[]){3}, 1, DP_LAYERS_MEAN, tokens, &error), DP_E_ARGUMENT);
+    assert_int_equal(dp_session_embed(session, rgb, 64, 64, NULL, 0, DP_LAYERS_CONCAT, tokens, &error), DP_E_ARGUMENT);
+    free(rgb);
+    free(tokens);
+    dp_session_close(&session);
+    dp_model_close(&model);
+    remove(path);
+}
+
+/* A checkpoint of the small network with one tensor left out, renamed, or of a wrong shape is refused and the tensor named. */
+static void faults_are_named(void **state)
+{
+    (void)state;
+    const char *path = "conv_faults.safetensors", *broken = "conv_broken.safetensors";
+    dp_architecture small = {.resnet_blocks = {1, 1, 1, 1}, .resnet_width = {4, 4, 4, 4}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 4,
+                             .resnet_bottleneck = 1};
+    assert_ok(dp_model_synthesise(&small, 1, path, err));
+    dp_safetensors *file = NULL;
+    assert_ok(dp_safetensors_open(path, &file, err));
+    size_t n = dp_safetensors_count(file);
+    dp_tensor *tensors = calloc(n, sizeof *tensors);
+    static const char *const marks[] = {"layer2.0.conv2.weight", "layer1.0.bn3.running_var", "layer3.0.downsample.0.weight"};
+    for (size_t fault = 0; fault < 9; fault++) {
+        size_t kept = 0;
+        const char *mark = marks[fault % 3];
+        for (size_t i = 0; i < n; i++) {
+            tensors[kept] = *dp_safetensors_at(file, i);
+            if (strcmp(tensors[kept].name, mark) != 0) {
+                kept++;
+            } else if (fault / 3 == 1) {
+                tensors[kept++].name = "layer9.extra";
+            } else if (fault / 3 == 2) {
+                tensors[kept].shape[0] /= 2;
+                tensors[kept++].count /= 2;
+            }
+        }
+        dp_writer *writer = NULL;
+        assert_ok(dp_safetensors_begin(broken, tensors, kept, NULL, 0, &writer, err));
+        for (size_t i = 0; i < kept; i++)
+            assert_ok(dp_writer_put(writer, tensors[i].data, tensors[i].count * sizeof(float), err));
+        assert_ok(dp_writer_commit(&writer, err));
+        dp_model *model = NULL;
+        dp_error error;
+        dp_status status = dp_model_open(broken, &model, &error);
+        if (status != DP_E_MODEL || !strstr(error.message, fault / 3 < 2 ? mark : fault % 3 == 0 ? "layer2.0.bn2.weight"
+                                                                                : fault % 3 == 1 ? mark : "layer3.0.downsample.1.weight"))
+            fail_msg("fault %zu: status %d, '%s'", fault, (int)status, status ? error.message : "");
+    }
+    free(tensors);
+    dp_safetensors_close(&file);
+    remove(path);
+    remove(broken);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(settings_that_mean_nothing),
+                                       cmocka_unit_test(faults_are_named)};
+    return cmocka_run_group_tests_name("embed_conv", tests, NULL, NULL);
+}
