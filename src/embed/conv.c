@@ -2,13 +2,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
 #define MOST_BANDS 16
 #define FEWEST_ROWS 3 /* of a band, where there is more than one */
-#define NOMINAL_SIDE 28 /* the input that weights are packed for; the other sizes are computed with the same layout */
 
 size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length)
 {
@@ -41,9 +41,8 @@ static dnnl_status_t image(dnnl_memory_desc_t *md, size_t channels, size_t rows,
     return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, dnnl_nhwc);
 }
 
-/* packed NULL: oneDNN is free to choose the layout of the weights. */
-static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in,
-                              const dnnl_memory_desc_t *packed, dnnl_primitive_desc_t *pd)
+/* oneDNN is free to choose the layout of the weights. */
+static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in, dnnl_primitive_desc_t *pd)
 {
     size_t cols_out = dp_conv_out(c, cols_in), covered = (cols_out - 1) * c->stride + c->side;
     dnnl_memory_desc_t x, w, bias, y;
@@ -59,9 +58,7 @@ static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, cons
         s = image(&y, c->out, b->out_rows, cols_out);
     if (!s)
         s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
-    if (!s && packed)
-        w = *packed;
-    else if (!s)
+    if (!s)
         s = dnnl_memory_desc_init_by_tag(&w, 4, kernel, dnnl_f32, dnnl_format_tag_any);
     if (!s)
         s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &bias, &y, strides,
@@ -93,48 +90,124 @@ static dp_status fault(dp_error *err, dnnl_status_t status, const dp_conv_shape 
                    (int)status);
 }
 
-static dnnl_status_t pack(dp_conv *conv, dnnl_engine_t engine, const float *weights)
+typedef struct layout {
+    dnnl_memory_t weights;
+    struct layout *next;
+} layout;
+
+struct dp_conv_layouts {
+    pthread_mutex_t lock;
+    float *raw;    /* [out, side, side, in]; NULL as soon as there is a layout */
+    layout *first; /* none is taken away before all are */
+};
+
+static void layouts_free(struct dp_conv_layouts *layouts)
 {
-    const dp_conv_shape *c = &conv->shape;
-    const band whole = band_of(c, NOMINAL_SIDE, 0, dp_conv_out(c, NOMINAL_SIDE));
-    dnnl_dims_t dims = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side}, n_out = {(dnnl_dim_t)c->out};
-    dnnl_memory_desc_t from, bias;
-    dnnl_primitive_desc_t pd = NULL, reorder_pd = NULL;
+    if (!layouts)
+        return;
+    for (layout *l = layouts->first, *next; l; l = next) {
+        next = l->next;
+        dnnl_memory_destroy(l->weights);
+        dp_memory_free(l);
+    }
+    pthread_mutex_destroy(&layouts->lock);
+    dp_memory_free(layouts->raw);
+    dp_memory_free(layouts);
+}
+
+static dnnl_status_t rearrange(dnnl_engine_t engine, dnnl_memory_t from, const dnnl_memory_desc_t *to_md, dnnl_memory_t *to)
+{
+    dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
-    dnnl_memory_t source = NULL;
-    const dnnl_memory_desc_t *to = NULL;
-    dnnl_status_t s = describe(c, engine, &whole, NOMINAL_SIDE, NULL, &pd);
+    const dnnl_memory_desc_t *from_md = NULL;
+    dnnl_status_t s = dnnl_memory_get_memory_desc(from, &from_md);
     if (!s)
-        s = (to = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) ? dnnl_success : dnnl_unimplemented;
+        s = dnnl_reorder_primitive_desc_create(&pd, from_md, engine, to_md, engine, NULL);
     if (!s)
-        s = dnnl_memory_desc_init_by_tag(&from, 4, dims, dnnl_f32, dnnl_ohwi);
-    if (!s)
-        s = dnnl_reorder_primitive_desc_create(&reorder_pd, &from, engine, to, engine, NULL);
-    if (!s)
-        s = dnnl_primitive_create(&reorder, reorder_pd);
+        s = dnnl_primitive_create(&reorder, pd);
     if (!s)
         s = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     if (!s)
-        s = dnnl_memory_create(&source, &from, engine, (float *)(uintptr_t)weights);
-    if (!s)
-        s = dnnl_memory_create(&conv->packed, to, engine, DNNL_MEMORY_ALLOCATE);
+        s = dnnl_memory_create(to, to_md, engine, DNNL_MEMORY_ALLOCATE);
     if (!s) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, conv->packed}};
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, *to}};
         s = dnnl_primitive_execute(reorder, stream, 2, args);
     }
     if (!s)
         s = dnnl_stream_wait(stream);
-    if (!s)
-        s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
-    if (!s)
-        s = dnnl_memory_create(&conv->bias_memory, &bias, engine, conv->bias);
-    dnnl_memory_destroy(source);
     dnnl_stream_destroy(stream);
     dnnl_primitive_destroy(reorder);
-    dnnl_primitive_desc_destroy(reorder_pd);
     dnnl_primitive_desc_destroy(pd);
     return s;
+}
+
+/* Under the lock. */
+static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
+{
+    struct dp_conv_layouts *layouts = conv->layouts;
+    const dp_conv_shape *c = &conv->shape;
+    dnnl_dims_t dims = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side};
+    dnnl_memory_desc_t raw_md;
+    dnnl_memory_t raw = NULL;
+    layout *added = dp_calloc(1, sizeof *added);
+    dnnl_status_t s = added ? dnnl_success : dnnl_out_of_memory;
+    if (!s && layouts->raw) {
+        s = dnnl_memory_desc_init_by_tag(&raw_md, 4, dims, dnnl_f32, dnnl_ohwi);
+        if (!s)
+            s = dnnl_memory_create(&raw, &raw_md, engine, layouts->raw);
+    }
+    if (!s)
+        s = rearrange(engine, raw ? raw : layouts->first->weights, wanted, &added->weights);
+    dnnl_memory_destroy(raw);
+    if (s) {
+        if (added)
+            dnnl_memory_destroy(added->weights);
+        dp_memory_free(added);
+        return s;
+    }
+    dp_memory_free(layouts->raw);
+    layouts->raw = NULL;
+    layout **last = &layouts->first;
+    while (*last)
+        last = &(*last)->next;
+    *last = added;
+    *weights = added->weights;
+    return dnnl_success;
+}
+
+/* The weights as `wanted` says; they stay conv's. */
+static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
+{
+    dnnl_status_t s = dnnl_success;
+    *weights = NULL;
+    pthread_mutex_lock(&conv->layouts->lock);
+    for (const layout *l = conv->layouts->first; l && !*weights && !s; l = l->next) {
+        const dnnl_memory_desc_t *md = NULL;
+        s = dnnl_memory_get_memory_desc(l->weights, &md);
+        if (!s && dnnl_memory_desc_equal(md, wanted))
+            *weights = l->weights;
+    }
+    if (!s && !*weights)
+        s = add_layout(conv, engine, wanted, weights);
+    pthread_mutex_unlock(&conv->layouts->lock);
+    return s;
+}
+
+/* Only keeps them until a plan says how it wants them. */
+static dnnl_status_t keep(dp_conv *conv, dnnl_engine_t engine, const float *weights, size_t count)
+{
+    dnnl_dims_t n_out = {(dnnl_dim_t)conv->shape.out};
+    dnnl_memory_desc_t bias;
+    conv->layouts = dp_calloc(1, sizeof *conv->layouts);
+    if (!conv->layouts)
+        return dnnl_out_of_memory;
+    pthread_mutex_init(&conv->layouts->lock, NULL);
+    if (!(conv->layouts->raw = dp_malloc(count, sizeof(float))))
+        return dnnl_out_of_memory;
+    memcpy(conv->layouts->raw, weights, count * sizeof(float));
+    dnnl_status_t s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
+    return s ? s : dnnl_memory_create(&conv->bias_memory, &bias, engine, conv->bias);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- weights */
@@ -154,7 +227,7 @@ dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engi
     if (conv.plain) {
         memcpy(conv.plain, weights, count * sizeof *weights);
     } else {
-        dnnl_status_t status = pack(&conv, engine, weights);
+        dnnl_status_t status = keep(&conv, engine, weights, count);
         if (status) {
             dp_conv_free(&conv);
             return fault(err, status, shape);
@@ -166,7 +239,7 @@ dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engi
 
 void dp_conv_free(dp_conv *conv)
 {
-    dnnl_memory_destroy(conv->packed);
+    layouts_free(conv->layouts);
     dnnl_memory_destroy(conv->bias_memory);
     dp_memory_free(conv->bias);
     dp_memory_free(conv->plain);
@@ -189,6 +262,7 @@ typedef struct operands {
 typedef struct task {
     band band;
     dnnl_primitive_t primitive;
+    dnnl_memory_t weights; /* of the convolution */
     const char *kernel;
     operands *workers; /* [n_workers] */
 } task;
@@ -204,10 +278,9 @@ struct dp_conv_plan {
 static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, task *t)
 {
     dnnl_primitive_desc_t pd = NULL;
-    const dnnl_memory_desc_t *packed = NULL;
-    dnnl_status_t s = dnnl_memory_get_memory_desc(plan->conv->packed, &packed);
+    dnnl_status_t s = describe(&plan->conv->shape, engine, &t->band, plan->cols_in, &pd);
     if (!s)
-        s = describe(&plan->conv->shape, engine, &t->band, plan->cols_in, packed, &pd);
+        s = weights_as(plan->conv, engine, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &t->weights);
     if (!s)
         s = dnnl_primitive_create(&t->primitive, pd);
     if (!s && !(t->workers = dp_calloc(plan->n_workers, sizeof *t->workers)))
@@ -300,9 +373,9 @@ bool dp_conv_plan_failed(const dp_conv_plan *plan)
     return plan && atomic_load(&plan->failed);
 }
 
-const char *dp_conv_plan_kernel(const dp_conv_plan *plan)
+const char *dp_conv_plan_kernel(const dp_conv_plan *plan, size_t index)
 {
-    return plan->tasks[0].kernel ? plan->tasks[0].kernel : "c";
+    return plan->tasks[index].kernel ? plan->tasks[index].kernel : "c";
 }
 
 /* The reference: double sums, one output at a time, from the whole picture. */
@@ -340,7 +413,7 @@ void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, siz
     dnnl_memory_set_data_handle(o->x, (float *)(uintptr_t)x + t->band.in_begin * plan->cols_in * c->in);
     dnnl_memory_set_data_handle(o->y, y + t->band.out_begin * plan->cols_out * c->out);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
-                              {DNNL_ARG_WEIGHTS, plan->conv->packed},
+                              {DNNL_ARG_WEIGHTS, t->weights},
                               {DNNL_ARG_BIAS, plan->conv->bias_memory},
                               {DNNL_ARG_DST, o->y},
                               {DNNL_ARG_SCRATCHPAD, o->scratchpad}};

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/error.h"
+#include "base/isa.h"
 #include "embed/conv.h"
 #include "embed/resnet.h"
 #include "format/safetensors.h"
@@ -82,6 +83,56 @@ static void onednn_equals_reference(void **state)
         }
         dp_conv_free(&plain);
         dp_conv_free(&fast);
+        free(weights);
+        free(bias);
+    }
+    dp_pool_close(&pool);
+    dnnl_engine_destroy(engine);
+}
+
+static void kernels_job(void *context, size_t index, size_t worker)
+{
+    struct job *job = context;
+    (void)index, (void)worker;
+    assert_ok(dp_conv_plan_open(job->conv, job->engine, 1, job->rows, job->cols, &job->plan, err));
+    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
+        if (strstr(dp_conv_plan_kernel(job->plan, b), "ref"))
+            fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: band %zu of %zu is computed by %s", job->conv->shape.in,
+                     job->conv->shape.out, job->conv->shape.side, job->conv->shape.stride, job->rows, job->cols, b,
+                     dp_conv_plan_bands(job->plan), dp_conv_plan_kernel(job->plan, b));
+    dp_conv_plan_close(&job->plan);
+}
+
+/* oneDNN's reference kernel is a hundred times slower and gives the same numbers: only its name tells. */
+static void fast_kernels(void **state)
+{
+    (void)state;
+    static const struct {
+        dp_conv_shape shape;
+        size_t side;
+    } cases[] = {
+        {{3, 64, 7, 2, 3, false, true}, 224},     {{64, 64, 3, 1, 1, false, true}, 56},    {{64, 64, 3, 1, 1, true, true}, 56},
+        {{64, 128, 3, 2, 1, false, true}, 56},    {{64, 128, 1, 2, 0, false, false}, 56},  {{128, 128, 3, 1, 1, true, true}, 28},
+        {{256, 256, 3, 1, 1, true, true}, 14},    {{512, 512, 3, 1, 1, true, true}, 7},    {{512, 512, 3, 1, 1, true, true}, 10},
+        {{64, 256, 1, 1, 0, true, true}, 56},     {{256, 64, 1, 1, 0, false, true}, 56},   {{1024, 2048, 1, 2, 0, false, false}, 14},
+        {{512, 2048, 1, 1, 0, true, true}, 7},    {{64, 64, 3, 1, 1, true, true}, 80},     {{256, 256, 3, 2, 1, false, true}, 28},
+    };
+    dp_isa isa = DP_ISA_C;
+    assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
+    if (isa < DP_ISA_AVX2)
+        skip();
+    dnnl_engine_t engine = NULL;
+    dp_pool *pool = NULL;
+    assert_int_equal(dnnl_engine_create(&engine, dnnl_cpu, 0), 0);
+    assert_ok(dp_pool_open(1, &pool, err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const dp_conv_shape *s = &cases[i].shape;
+        float *weights = calloc(s->out * s->side * s->side * s->in, sizeof *weights), *bias = calloc(s->out, sizeof *bias);
+        dp_conv conv = {0};
+        assert_ok(dp_conv_pack(s, DP_BACKING_ONEDNN, engine, weights, bias, &conv, err));
+        struct job job = {.conv = &conv, .engine = engine, .rows = cases[i].side, .cols = cases[i].side};
+        dp_pool_run(pool, 1, kernels_job, &job);
+        dp_conv_free(&conv);
         free(weights);
         free(bias);
     }
@@ -181,7 +232,7 @@ static void faults_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(settings_that_mean_nothing),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(fast_kernels), cmocka_unit_test(settings_that_mean_nothing),
                                        cmocka_unit_test(faults_are_named)};
     return cmocka_run_group_tests_name("embed_conv", tests, NULL, NULL);
 }
