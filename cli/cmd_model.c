@@ -25,15 +25,23 @@ static int model_info(int argc, char **argv)
     dp_model_info i;
     dp_model_get_info(model, &i);
     bool good = true;
+    const bool resnet = !strcmp(i.kind, "resnet");
     if (json) {
-        good = cli_json_print(json_pack(
-            "{s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:[I,I], s:I, s:s, s:s, s:b, s:s}", "path", cli_json_text(path), "kind", i.kind, "architecture",
-            i.architecture ? i.architecture : i.kind, "dim",
-            (json_int_t)i.dim, "depth", (json_int_t)i.depth, "heads", (json_int_t)i.heads, "patch_px", (json_int_t)i.patch_px,
-            "registers", (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp", i.swiglu ? "swiglu" : "gelu",
-            "position_grid", (json_int_t)i.position_rows, (json_int_t)i.position_cols, "parameters", (json_int_t)i.parameters,
-            "naming", i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256));
-    } else if (!strcmp(i.kind, "resnet")) {
+        json_t *line = json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind, "architecture",
+                                 i.architecture ? i.architecture : i.kind, "dim", (json_int_t)i.dim, "depth", (json_int_t)i.depth,
+                                 "patch_px", (json_int_t)i.patch_px);
+        json_t *transformer = resnet ? json_object() : json_pack("{s:I, s:I, s:I, s:s, s:[I,I]}", "heads", (json_int_t)i.heads, "registers",
+                                               (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp",
+                                               i.swiglu ? "swiglu" : "gelu", "position_grid", (json_int_t)i.position_rows,
+                                               (json_int_t)i.position_cols);
+        json_t *file = json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming", i.naming, "dtype",
+                                 i.dtype, "stand_in", i.stand_in, "sha256", i.sha256);
+        json_object_update(line, transformer);
+        json_object_update(line, file);
+        json_decref(transformer);
+        json_decref(file);
+        good = cli_json_print(line);
+    } else if (resnet) {
         printf("%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
                "  SHA-256      %s\n", path, i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);

@@ -18,6 +18,14 @@ char *cli_model_path(const char *model)
     return path;
 }
 
+static bool in_registry(const char *name)
+{
+    for (size_t i = 0; i < dp_registry_count(); i++)
+        if (!strcmp(dp_registry_at(i)->name, name))
+            return true;
+    return false;
+}
+
 bool cli_model_open(const char *argument, dp_model **model, int *code)
 {
     char *path = cli_model_path(argument);
@@ -30,7 +38,10 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
     dp_architecture architecture;
     if (argument && !strchr(argument, '/') && !g_file_test(path, G_FILE_TEST_EXISTS)
         && dp_architecture_parse(argument, &architecture, NULL) == DP_OK) {
-        cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
+        if (in_registry(argument))
+            cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
+        else
+            cli_complain("%s is not in the cache (%s), and 'model pull' does not have it: give the file", argument, path);
         *code = EXIT_JOB_FAILED;
     } else if (dp_model_open(path, model, &err)) {
         *code = cli_failed(&err);
