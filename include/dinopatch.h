@@ -741,7 +741,7 @@ DP_API double dp_conformal_p(const double *scores, size_t n, double score);
  * included, as the view says (view->threshold is not read), and dp_calibrate takes the scores.  Where the view scores as the
  * bank's recipe does, the scores that are in the bank are taken as they are.
  * scores [n_pictures of the bank], NaN where there is none.  *heat: the scale for heat maps.  Colours begin at the 95th percentile of
- * all good cells' distances; the middle of the scale is the 90th percentile of the good pictures' largest distances.  NaN where the
+ * all good cells' distances; the middle of the scale is the largest distance a good picture showed.  NaN where the
  * bank cannot say.  run (may be NULL): threads, and progress with the stage "leave one out".
  * Errors: DP_E_ARGUMENT, DP_E_MISMATCH (a bank of k-means centres, scored in another way than its recipe), DP_E_MEMORY,
  * DP_E_CANCELLED, DP_E_NUMERIC. */

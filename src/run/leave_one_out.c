@@ -7,8 +7,8 @@
  * A coreset holds only some rows of each picture, those that differ most from the rest: its pictures are scored with all their
  * features, from the pool before it was cut, in the coreset without their own rows.
  *
- * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the 90th percentile of the
- * good pictures' largest distances, so that good pictures stay calm and one odd one among them does not stretch the scale.
+ * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the largest distance that a
+ * good picture showed, so that no good picture is red, and a threshold on single cells lies inside the scale.
  *
  * The threshold is an order statistic of these scores with no margin on top: see dp_threshold_first.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
@@ -25,7 +25,7 @@
 
 #define CHUNK_PICTURES 64 /* whose maps are held at a time */
 #define HEAT_CELLS 0.95
-#define HEAT_PEAKS 0.90
+#define HEAT_PEAKS 1.0
 
 struct scoring {
     const dp_bank *bank;     /* that is searched */
