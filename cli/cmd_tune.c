@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const reading_names[] = {"hysteresis", "band", "clip"};
-
 /* Maps of the pictures that could be compared. */
 struct maps {
     GPtrArray *grids, *valids; /* float [rows, cols] and uint8_t [rows, cols] of each, owned */
@@ -45,7 +43,7 @@ static void print_post(const dp_post *post, dp_score score)
 {
     printf("score %s", cli_score_names[score]);
     if (post->low > 0 || post->high > 0)
-        printf(", %s %.6g to %.6g, objects from %zu cells, holes up to %zu cells", reading_names[post->reading], post->low, post->high,
+        printf(", %s %.6g to %.6g, objects from %zu cells, holes up to %zu cells", cli_reading_names[post->reading], post->low, post->high,
                MAX(post->min_object, 1), post->max_hole);
     else
         printf(", no thresholds");
@@ -98,7 +96,7 @@ static json_t *json_figures(const dp_tune_figures *f)
 
 static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad)
 {
-    json_t *post = json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", reading_names[r->post.reading], "low",
+    json_t *post = json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", cli_reading_names[r->post.reading], "low",
                              cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
                              "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
                              (json_int_t)r->post.median);

@@ -12,6 +12,8 @@ const char *const cli_precision_names[] = {"fp32", "int8", NULL};
 const char *const cli_align_names[] = {"pca", "none", NULL};
 const char *const cli_layer_mix_names[] = {"mean", "concat", NULL};
 const char *const cli_layout_names[] = {"grid", "pool", NULL};
+const char *const cli_reading_names[] = {"hysteresis", "band", "clip", NULL};
+const char *const cli_unit_names[] = {"cells", "pixels", NULL};
 const char *const cli_storage_names[] = {"f32", "f16", "int8", NULL};
 
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,

@@ -145,9 +145,6 @@ bool cli_pca_is_good(double pca)
     return (pca > 0 && pca < 1) || (pca >= 1 && pca <= 1e6 && pca == floor(pca));
 }
 
-static const char *const reading_names[] = {"hysteresis", "band", "clip", NULL};
-static const char *const unit_names[] = {"cells", "pixels", NULL};
-
 static bool parse_number(const char *text, double least, double most, bool whole, double *value)
 {
     char *end;
@@ -163,9 +160,9 @@ static bool parse_map_entry(const char *key, const char *value, dp_post *post)
 {
     double number;
     int choice;
-    if (!strcmp(key, "reading") && (choice = cli_choice(value, reading_names)) >= 0)
+    if (!strcmp(key, "reading") && (choice = cli_choice(value, cli_reading_names)) >= 0)
         post->reading = (dp_reading)choice;
-    else if (!strcmp(key, "unit") && (choice = cli_choice(value, unit_names)) >= 0)
+    else if (!strcmp(key, "unit") && (choice = cli_choice(value, cli_unit_names)) >= 0)
         post->unit = (dp_unit)choice;
     else if (!strcmp(key, "low") && parse_number(value, 0, 1e30, false, &number))
         post->low = number;
@@ -231,7 +228,7 @@ char *cli_map_text(const dp_post *post)
 {
     GString *text = g_string_new(NULL);
     if (post->low > 0 || post->high > 0)
-        g_string_append_printf(text, "reading=%s", reading_names[post->reading]);
+        g_string_append_printf(text, "reading=%s", cli_reading_names[post->reading]);
     if (post->low > 0)
         append_real(text, "low", post->low);
     if (post->high > 0)
@@ -241,7 +238,7 @@ char *cli_map_text(const dp_post *post)
     if (text->len && post->max_hole)
         append_real(text, "max-hole", (double)post->max_hole);
     if (text->len && (post->min_object > 1 || post->max_hole))
-        g_string_append_printf(text, ",unit=%s", unit_names[post->unit]);
+        g_string_append_printf(text, ",unit=%s", cli_unit_names[post->unit]);
     if (post->gaussian > 0)
         append_real(text, "gaussian", post->gaussian);
     if (post->median > 1)

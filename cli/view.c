@@ -3,12 +3,6 @@
 
 #include <math.h>
 
-static bool same_post(const dp_post *a, const dp_post *b)
-{
-    return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
-           && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
-}
-
 bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code)
 {
     dp_bank_info info;
@@ -18,7 +12,7 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run 
     dp_view *view = &settled->view;
     dp_view_init(bank, view);
     settled->rescored = view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn
-                        || view->score != recipe->score || !same_post(&view->post, &recipe->post);
+                        || view->score != recipe->score || !dp_post_equal(&view->post, &recipe->post);
     view->metric = recipe->metric;
     view->window = recipe->window;
     view->knn = recipe->knn;

@@ -177,6 +177,8 @@ typedef struct dp_post {
 
 /* All of it off. */
 DP_API void dp_post_init(dp_post *post);
+/* Non-zero where both say the same. */
+DP_API int dp_post_equal(const dp_post *a, const dp_post *b);
 
 /* map [rows, cols] -> out [rows, cols], which may be the same; valid [rows, cols] (NULL: all): what is not valid takes no
  * part and becomes 0.  element_px: area of an element in pixels of the picture, looked at for DP_UNIT_PIXELS only.

@@ -8,17 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-static bool same_post(const dp_post *a, const dp_post *b)
-{
-    return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
-           && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
-}
-
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
     const dp_recipe *r = &bank->recipe;
     return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->score == r->score && view->reweight == r->reweight
-           && same_post(&view->post, &r->post);
+           && dp_post_equal(&view->post, &r->post);
 }
 
 static dp_status score_anew(const dp_bank *bank, const dp_view *view, const dp_run *run, double *scores, dp_interval *heat, dp_error *err)

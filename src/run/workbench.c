@@ -28,9 +28,9 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
         .orientation = dp_malloc(dim, sizeof(float)),
         .nearest = dp_malloc(neighbours, sizeof(dp_neighbour)),
         .nearest_picture = dp_malloc(cells, sizeof(uint32_t)),
-        .scratch = dp_malloc(cells, sizeof(float)),
     };
-    if (bench->valid && bench->tokens && (bench->raw || recipe->neighbourhood <= 1) && bench->orientation && bench->nearest && bench->nearest_picture && bench->scratch)
+    if (bench->valid && bench->tokens && (bench->raw || recipe->neighbourhood <= 1) && bench->orientation
+        && bench->nearest && bench->nearest_picture)
         return DP_OK;
     dp_workbench_close(bench);
     return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
@@ -61,7 +61,6 @@ void dp_workbench_close(dp_workbench *bench)
     dp_memory_free(bench->orientation);
     dp_memory_free(bench->nearest);
     dp_memory_free(bench->nearest_picture);
-    dp_memory_free(bench->scratch);
     *bench = (dp_workbench){0};
 }
 

@@ -19,7 +19,6 @@ typedef struct dp_workbench {
     float *orientation;       /* [dim] */
     dp_neighbour *nearest;    /* [rows, cols, knn] */
     uint32_t *nearest_picture; /* [rows, cols] */
-    float *scratch;           /* [rows, cols] */
 } dp_workbench;
 
 dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,

@@ -5,6 +5,7 @@
 
 #include "bank/bank.h"
 #include "run/canvas.h"
+#include "run/judge.h"
 #include "run/memory_plan.h"
 
 #define W 320
@@ -369,6 +370,17 @@ static void post_processing_by_hand(void **state)
         largest = by_hand[i] > largest ? by_hand[i] : largest;
     assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
     assert_true(processed->score == (double)largest && processed->score != plain->score);
+    /* Sizes in pixels of the picture: the canvas is 2 sqrt(3) sigma / fill wide, each cell its share of that, squared. */
+    double side = 2 * sqrt(3) * plain->pose.sigma_major_px / recipe.fill / (double)plain->grid_cols;
+    dp_result_free(&processed);
+    view.post = (dp_post){.low = 0.3 * plain->score, .min_object = (size_t)(4.5 * side * side), .unit = DP_UNIT_PIXELS};
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
+    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, side * side, by_hand, err));
+    assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
+    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
+    assert_memory_not_equal(by_hand, processed->grid, cells * sizeof *by_hand);
+    dp_pose whole = {.status = DP_ALIGN_OFF, .picture_width_px = 320, .picture_height_px = 200};
+    assert_true(dp_cell_area_px(&recipe, &whole, 10, 8) == 20 * 40);
     free(by_hand);
     dp_result_free(&plain);
     dp_result_free(&processed);
