@@ -95,6 +95,8 @@ void cli_signals_reraise(void);
 json_t *cli_json_text(const char *bytes);
 /* A JSON number; null where it is not finite. */
 json_t *cli_json_real(double value);
+/* Milliseconds to three decimals. */
+json_t *cli_json_ms(double ms);
 json_t *cli_json_pose(const dp_pose *pose);
 /* One line on stdout; steals the reference.  False: stdout is broken, complained. */
 bool cli_json_print(json_t *value);

@@ -34,9 +34,10 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     for (size_t i = 0; i < info->n_pictures; i++)
         json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
                                                   "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i))));
-    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
-                     (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "threshold",
+                     (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
+                     (json_int_t)info->feature_bytes, "threshold",
                      cli_json_real(info->threshold), "model_path", cli_json_text(info->model_path), "model_sha256",
                      info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "pictures", pictures);
 }

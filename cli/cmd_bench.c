@@ -1,4 +1,4 @@
-/* dinopatch bench - times the transformer on this machine, beside the bound of its multiply-adds. */
+/* dinopatch bench - times the transformer on this machine, beside the bound of its multiply-adds, and the search in a bank. */
 #include "models.h"
 #include "recipe.h"
 
@@ -12,7 +12,50 @@ static json_t *json_stages(const dp_bench_result *r)
     return stages;
 }
 
-static bool print_json(const char *model, const dp_bench_settings *s, const dp_bench_result *r, bool profile)
+/* The search for one picture. */
+struct search {
+    const char *bank;
+    size_t bytes;
+    double median_s, min_s, max_s;
+};
+
+static void add_search(json_t *line, const struct search *s)
+{
+    json_object_set_new(line, "bank", cli_json_text(s->bank));
+    json_object_set_new(line, "bank_bytes", json_integer((json_int_t)s->bytes));
+    json_object_set_new(line, "search_ms", cli_json_ms(1000 * s->median_s));
+    json_object_set_new(line, "search_min_ms", cli_json_ms(1000 * s->min_s));
+    json_object_set_new(line, "search_max_ms", cli_json_ms(1000 * s->max_s));
+}
+
+static void print_search(const struct search *s, int repeat)
+{
+    printf("search in %s, %.1f MB\n", s->bank, (double)s->bytes / 1e6);
+    printf("  %.2f ms a picture (median of %d; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s, 1000 * s->max_s);
+}
+
+/* False: *code, complained. */
+static bool time_search(const char *path, size_t repeat, const dp_run *run, struct search *search, int *code)
+{
+    dp_bank *bank = NULL;
+    dp_error err;
+    dp_status status = dp_bank_open(path, &bank, &err);
+    if (!status) {
+        dp_view view;
+        dp_bank_info info;
+        dp_view_init(bank, &view);
+        dp_bank_get_info(bank, &info);
+        search->bank = path;
+        search->bytes = info.feature_bytes;
+        status = dp_bank_bench(bank, &view, repeat, run, &search->median_s, &search->min_s, &search->max_s, &err);
+    }
+    dp_bank_close(&bank);
+    if (status)
+        *code = cli_failed(&err);
+    return !status;
+}
+
+static json_t *json_bench(const char *model, const dp_bench_settings *s, const dp_bench_result *r, bool profile)
 {
     json_t *line = json_pack(
         "{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model", cli_json_text(model),
@@ -24,7 +67,7 @@ static bool print_json(const char *model, const dp_bench_settings *s, const dp_b
         (json_int_t)r->weights_bytes, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes);
     if (profile)
         json_object_set_new(line, "stages_s", json_stages(r));
-    return cli_json_print(line);
+    return line;
 }
 
 static void print_text(const dp_bench_settings *s, const dp_bench_result *r, bool profile)
@@ -41,11 +84,12 @@ static void print_text(const dp_bench_settings *s, const dp_bench_result *r, boo
 
 int cmd_bench(int argc, char **argv)
 {
-    char *model_name = NULL, *size = NULL;
+    char *model_name = NULL, *size = NULL, *bank = NULL;
     int repeat = 5;
     gboolean json = FALSE, profile = FALSE;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank, "also the search in this bank; without --model that alone", "B"},
         {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, G_OPTION_ARG_INT, &repeat, "timed passes (default 5)", "N"},
         {"precision", 0, 0, G_OPTION_ARG_STRING, NULL, "arithmetic of the transformer", "fp32|int8"},
@@ -59,8 +103,8 @@ int cmd_bench(int argc, char **argv)
     for (GOptionEntry *e = entries; e->long_name; e++)
         if (!e->arg_data)
             e->arg_data = &options.precision;
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M",
-                            "Times the transformer, one picture at a time, on noise.", NULL, &code);
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--bank B]",
+                            "Times the transformer and the search in a bank, one picture at a time, on noise.", NULL, &code);
     g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
@@ -80,22 +124,33 @@ int cmd_bench(int argc, char **argv)
     dp_session *session = NULL;
     dp_bench_result result;
     dp_error err;
-    if (!cli_model_open(model_name, &model, &code))
+    struct search search = {0};
+    bool network = model_name || !bank;
+    if (network && !cli_model_open(model_name, &model, &code))
         return code;
     cli_progress_begin("bench", run.quiet);
-    dp_status status = dp_session_open(model, recipe.precision, &run.run, &session, &err);
-    if (!status)
+    dp_status status = network ? dp_session_open(model, recipe.precision, &run.run, &session, &err) : DP_OK;
+    if (network && !status)
         status = dp_session_bench(session, &settings, &result, &err);
     cli_progress_end();
-    if (status) {
+    code = EXIT_DONE;
+    if (status)
         code = cli_failed(&err);
-    } else if (json) {
+    else if (bank)
+        time_search(bank, settings.repeat, &run.run, &search, &code);
+    if (code == EXIT_DONE && json) {
         dp_model_info info;
-        dp_model_get_info(model, &info);
-        code = print_json(info.path, &settings, &result, profile) ? EXIT_DONE : EXIT_JOB_FAILED;
-    } else {
-        print_text(&settings, &result, profile);
-        code = EXIT_DONE;
+        if (network)
+            dp_model_get_info(model, &info);
+        json_t *line = network ? json_bench(info.path, &settings, &result, profile) : json_object();
+        if (bank)
+            add_search(line, &search);
+        code = cli_json_print(line) ? EXIT_DONE : EXIT_JOB_FAILED;
+    } else if (code == EXIT_DONE) {
+        if (network)
+            print_text(&settings, &result, profile);
+        if (bank)
+            print_search(&search, repeat);
     }
     dp_session_close(&session);
     dp_model_close(&model);

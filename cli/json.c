@@ -19,6 +19,11 @@ json_t *cli_json_real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *cli_json_ms(double ms)
+{
+    return cli_json_real(round(ms * 1000) / 1000);
+}
+
 json_t *cli_json_pose(const dp_pose *pose)
 {
     json_t *object = json_object();

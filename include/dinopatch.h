@@ -487,6 +487,7 @@ typedef struct dp_bank_info {
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;
+    size_t feature_bytes;            /* of the features and their tables, in memory as in the file */
     size_t file_bytes;               /* 0: not on disk yet */
 } dp_bank_info;
 
@@ -590,6 +591,8 @@ typedef struct dp_result {
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
+    double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
+                                          distances: projection, nearest neighbours, weight of the largest */
     size_t grid_rows, grid_cols;
     float *grid;                       /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
     uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
@@ -626,6 +629,12 @@ typedef int (*dp_result_fn)(void *user, size_t index, const char *path, const dp
 DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view,
                                           const char *const *paths, size_t n_paths, dp_result_fn on_result, void *user,
                                           dp_error *err);
+/* How long the search for one picture takes in a bank, without a model: noise of the bank's size is searched for, `repeat` times after
+ * once to warm up, as the view says.  With pictures of their own sizes (edge_px) the grid is that of the bank's first.
+ * *median_s, *min_s and *max_s each may be NULL.  run (may be NULL): threads, isa.
+ * Errors: DP_E_ARGUMENT (repeat 0), DP_E_MEMORY, DP_E_UNSUPPORTED. */
+DP_API dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s,
+                               double *min_s, double *max_s, dp_error *err);
 /* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
 DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);

@@ -159,9 +159,10 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         cli_complain("%s", result ? err.message : message);
     }
     if (result) {
-        json_t *value = json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
+        json_t *value = json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
                                   item->split, "defect", cli_json_text(item->defect), "label", item->label, "score",
-                                  cli_json_real(result->score), "ms", cli_json_real(round(ms * 1000) / 1000), "align",
+                                  cli_json_real(result->score), "ms", cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms),
+                                  "search_ms", cli_json_ms(result->search_ms), "align",
                                   dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
         json_object_set_new(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
         json_object_set_new(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
@@ -237,8 +238,9 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     json_t *scores = json_array();
     for (size_t i = 0; i < info.n_pictures; i++)
         json_array_append_new(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
-    json_t *fit = json_pack("{s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
-                            (json_int_t)n_failed, "threshold", cli_json_real(info.threshold), "good_scores", scores,
+    json_t *fit = json_pack("{s:I, s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
+                            (json_int_t)n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
+                            cli_json_real(info.threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
                             "seconds", cli_json_real(round(fit_s * 1000) / 1000), "bank_sha256",
                             digest ? json_string(digest) : json_null(), "axes", draw_axes(run, *bank, &info));
@@ -303,10 +305,36 @@ static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *
     return status;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median over the test pictures of one of their timings; null where there is none. */
+static json_t *median_of(const eval_run *run, const char *timing)
+{
+    size_t n = 0;
+    double *ms = g_new(double, run->set->test->len);
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *value = json_object_get(known_picture(run, i), timing);
+        if (json_is_number(value))
+            ms[n++] = json_number_value(value);
+    }
+    qsort(ms, n, sizeof *ms, ascending);
+    json_t *median = n ? cli_json_ms(0.5 * (ms[n / 2] + ms[(n - 1) / 2])) : json_null();
+    g_free(ms);
+    return median;
+}
+
 static dp_status measure(struct work *work, dp_error *err)
 {
     json_t *figures = json_object();
     dp_status status = measure_images(work->run, figures, err);
+    json_object_set_new(figures, "embed_ms", median_of(work->run, "embed_ms"));
+    json_object_set_new(figures, "search_ms", median_of(work->run, "search_ms"));
+    json_object_set(figures, "bank_bytes",
+                    json_object_get(json_object_get(eval_state_run(work->run->state, work->run->name), "fit"), "bank_bytes"));
     dp_measures pixel;
     double aupro[2];
     if (!status && work->pixels)

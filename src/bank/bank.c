@@ -439,6 +439,14 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
     return DP_OK;
 }
 
+size_t dp_bank_held_bytes(const dp_bank *bank)
+{
+    size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
+    each += bank->scales ? sizeof(float) : 0;
+    each += (bank->row_picture ? sizeof(int32_t) : 0) + (bank->row_cell ? sizeof(int32_t) : 0);
+    return places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * sizeof(float) : 0);
+}
+
 void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
 {
     *info = (dp_bank_info){
@@ -452,6 +460,7 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .model_path = bank->model_path,
         .model_stand_in = bank->model_stand_in,
         .recipe = bank->recipe,
+        .feature_bytes = dp_bank_held_bytes(bank),
         .file_bytes = bank->file ? dp_safetensors_bytes(bank->file).bytes : 0,
     };
     memcpy(info->model_sha256, bank->model_sha256, sizeof info->model_sha256);

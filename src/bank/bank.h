@@ -145,6 +145,9 @@ static inline size_t dp_bank_row_picture(const dp_bank *bank, size_t cell, size_
 /* The cell a row comes from, in its own picture's grid. */
 size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row);
 
+/* Bytes of the features of a finished bank and of their tables. */
+size_t dp_bank_held_bytes(const dp_bank *bank);
+
 /* Bytes of one number. */
 static inline size_t dp_storage_bytes(dp_storage storage)
 {

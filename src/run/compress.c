@@ -242,14 +242,6 @@ static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_
     return DP_OK;
 }
 
-static size_t bytes_of(const dp_bank *bank)
-{
-    size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
-    each += bank->scales ? sizeof(float) : 0;
-    each += (bank->row_picture ? sizeof(int32_t) : 0) + (bank->row_cell ? sizeof(int32_t) : 0);
-    return places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * sizeof(float) : 0);
-}
-
 /* How long the search for the first picture takes in either. */
 static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_isa isa, dp_pool *pool, dp_compression_report *report,
                                dp_error *err)
@@ -301,7 +293,7 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
     dp_run_init(&run);
     if (given_run)
         run = *given_run;
-    dp_compression_report report = {.bytes_before = bytes_of(bank), .threshold_before = bank->threshold};
+    dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank), .threshold_before = bank->threshold};
     dp_status status = dp_pool_open(run.threads, &pool, err);
     if (!status)
         status = dp_bank_shrink(bank, how, run.isa, pool, &run, &smaller, &report.kept_variance, err);
@@ -314,7 +306,7 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
         dp_bank_close(&smaller);
         return status;
     }
-    report.bytes_after = bytes_of(smaller);
+    report.bytes_after = dp_bank_held_bytes(smaller);
     report.threshold_after = smaller->threshold;
     report.calibrated = dp_bank_has_pictures(bank);
     *compressed = smaller;

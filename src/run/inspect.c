@@ -112,6 +112,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     const dp_search search = {.metric = job->view.metric, .window = job->view.window, .knn = job->view.knn,
                               .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session), .rows = bench->rows, .cols = bench->cols};
     const float *features;
+    double start = dp_now_seconds();
     dp_status status = dp_bank_project(bank, bench->tokens, bench->rows * bench->cols, dp_session_pool(job->session), job->projected,
                                        &features, err);
     if (!status)
@@ -119,6 +120,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
                                        result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
+    result->search_ms = 1000 * (dp_now_seconds() - start);
     size_t cells = bench->rows * bench->cols;
     for (size_t i = 0; i < cells; i++) {
         const dp_neighbour *found = &bench->nearest[i * bench->knn];
@@ -128,9 +130,11 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     status = dp_judge_grid(&job->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
     if (!status && dp_reweighs(&job->view)) {
         double factor;
+        start = dp_now_seconds();
         status = dp_reweight(bank, features, bench->nearest, result->grid, result->grid_valid, cells, &search, job->view.reweight,
                              dp_session_pool(job->session), &factor, err);
         result->score *= status ? 1 : factor;
+        result->search_ms += 1000 * (dp_now_seconds() - start);
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
@@ -171,7 +175,9 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
 {
     dp_result *result = NULL;
     int polarity;
+    double start = dp_now_seconds();
     dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &polarity, err);
+    double embed_ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->bench.rows * job->bench.cols;
     if (!status && job->bank->basis && job->bank->recipe.edge_px) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
@@ -182,6 +188,7 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
         status = result_new(job, prepared, &result, err);
     if (!status) {
         result->polarity = polarity;
+        result->embed_ms = embed_ms;
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {

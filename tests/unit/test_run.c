@@ -727,6 +727,43 @@ static void things_that_do_not_belong_together(void **state)
     dp_session_close(&session);
 }
 
+/* Shares of the time add up to no more than the whole, and a bank can be timed by itself, whatever its layout. */
+static void the_search_is_timed_apart(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    for (int pool = 0; pool < 2; pool++) {
+        dp_recipe recipe = small_recipe();
+        if (pool) {
+            recipe.layout = DP_LAYOUT_POOL;
+            recipe.align = DP_ALIGN_NONE;
+            recipe.polarity = DP_POLARITY_NONE;
+            recipe.coreset = 40;
+            recipe.reweight = 3;
+        }
+        dp_bank *bank = fit(session, &recipe);
+        dp_picture *picture = draw_nail(152, 121, 25, 1, 77);
+        dp_result *result = inspect(session, bank, picture);
+        assert_true(result->search_ms > 0 && result->embed_ms > 0);
+        dp_bank_info info;
+        dp_bank_get_info(bank, &info);
+        size_t rows = pool ? 40 : N_GOOD * 8 * 16;
+        assert_true(info.feature_bytes >= rows * info.dim * sizeof(float));
+        assert_true(info.feature_bytes < rows * (info.dim * sizeof(float) + 16));
+        dp_view view;
+        dp_view_init(bank, &view);
+        double median = -1, least = -1, most = -1;
+        assert_ok(dp_bank_bench(bank, &view, 4, NULL, &median, &least, &most, err));
+        assert_true(least > 0 && least <= median && median <= most);
+        assert_ok(dp_bank_bench(bank, &view, 1, NULL, NULL, NULL, NULL, err));
+        assert_fails(DP_E_ARGUMENT, "0 repeats", dp_bank_bench(bank, &view, 0, NULL, &median, NULL, NULL, err));
+        dp_result_free(&result);
+        dp_picture_free(&picture);
+        dp_bank_close(&bank);
+    }
+    dp_session_close(&session);
+}
+
 static int stop_at_three(void *user, const char *stage, size_t done, size_t total)
 {
     (void)user, (void)stage, (void)total;
@@ -838,7 +875,7 @@ int main(void)
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand),
         cmocka_unit_test(the_nearest_patch_is_found_in_its_picture), cmocka_unit_test(things_that_do_not_belong_together),
-        cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
+        cmocka_unit_test(the_search_is_timed_apart), cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
         cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);

@@ -1,0 +1,96 @@
+/* bench_search.c - how long a bank takes to be searched, the network left out. */
+#include "bank/bank.h"
+#include "bank/distance.h"
+#include "bank/global.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/memory.h"
+#include "run/reweight.h"
+
+#include <stdlib.h>
+
+struct query {
+    dp_search search;
+    float *features;       /* [rows, cols, dim] noise */
+    dp_neighbour *nearest; /* [rows, cols, knn] */
+    float *grid;           /* [rows, cols] */
+    uint8_t *valid;        /* [rows, cols] */
+};
+
+static int by_seconds(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Numbers of either sign, of about the size features have after a LayerNorm; which they are does not matter to the time. */
+static void fill(float *x, size_t n)
+{
+    uint32_t state = 12345;
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = (float)(state >> 8) * 0x1p-23f - 1;
+    }
+}
+
+static dp_status search_once(const dp_bank *bank, const dp_view *view, const struct query *q, dp_pool *pool, double *seconds,
+                             dp_error *err)
+{
+    double start = dp_now_seconds(), factor;
+    dp_status status = dp_distance_map(bank, q->features, NULL, &q->search, pool, q->nearest, q->grid, q->valid, err);
+    if (!status && dp_reweighs(view))
+        status = dp_reweight(bank, q->features, q->nearest, q->grid, q->valid, q->search.rows * q->search.cols, &q->search,
+                             view->reweight, pool, &factor, err);
+    *seconds = dp_now_seconds() - start;
+    return status;
+}
+
+dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s, double *min_s,
+                        double *max_s, dp_error *err)
+{
+    dp_run settings;
+    dp_run_init(&settings);
+    if (run)
+        settings = *run;
+    if (!repeat || repeat > 100000 || !view->knn)
+        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats of a search for %zu neighbours: at least 1 of either", repeat, view->knn);
+    struct query q = {.search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE}};
+    dp_pool *pool = NULL;
+    dp_bank_picture_grid(bank, 0, &q.search.rows, &q.search.cols);
+    size_t cells = q.search.rows * q.search.cols;
+    q.features = dp_malloc(cells, bank->dim * sizeof *q.features);
+    q.nearest = dp_malloc(cells, view->knn * sizeof *q.nearest);
+    q.grid = dp_malloc(cells, sizeof *q.grid);
+    q.valid = dp_malloc(cells, 1);
+    double *seconds = dp_malloc(repeat, sizeof *seconds), warm_up;
+    dp_status status = DP_OK;
+    if (!q.features || !q.nearest || !q.grid || !q.valid || !seconds)
+        status = dp_fail_memory(err, "the features of one picture", cells * bank->dim * sizeof *q.features);
+    if (!status)
+        status = dp_isa_resolve(settings.isa, &q.search.isa, err);
+    if (!status)
+        status = dp_pool_open(settings.threads, &pool, err);
+    if (!status) {
+        fill(q.features, cells * bank->dim);
+        status = search_once(bank, view, &q, pool, &warm_up, err);
+    }
+    for (size_t i = 0; i < repeat && !status; i++)
+        status = search_once(bank, view, &q, pool, &seconds[i], err);
+    if (!status) {
+        qsort(seconds, repeat, sizeof *seconds, by_seconds);
+        if (median_s)
+            *median_s = 0.5 * (seconds[repeat / 2] + seconds[(repeat - 1) / 2]);
+        if (min_s)
+            *min_s = seconds[0];
+        if (max_s)
+            *max_s = seconds[repeat - 1];
+    }
+    dp_pool_close(&pool);
+    dp_memory_free(q.features);
+    dp_memory_free(q.nearest);
+    dp_memory_free(q.grid);
+    dp_memory_free(q.valid);
+    dp_memory_free(seconds);
+    return status;
+}
