@@ -7,12 +7,14 @@
 #     WERROR    1: warnings are errors
 #     MESON_OPTIONS   handed to meson setup
 #     TEST      options of "meson test", as TEST='--suite unit'
+#     TIME      seconds that "make fuzz" gives each target  60
 
 BUILD ?= build
 PREFIX ?= /usr/local
 WERROR ?= 0
 MESON_OPTIONS ?=
 TEST ?=
+TIME ?= 60
 DEPS ?= build
 
 ifneq ($(filter-out default undefined,$(origin CC)),)
@@ -25,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan clean help
+.PHONY: all deps install test demo sanitize tsan fuzz clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -55,9 +57,14 @@ tsan: deps ## run every test under the thread sanitizer
 	@ninja -C build-tsan
 	@scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
 
+fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in build-fuzz/fuzz
+	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
+	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
+	@scripts/fuzz.sh build-fuzz $(TIME)
+
 clean: ## remove the build folders and what the demo wrote
-	rm -rf build build-asan build-tsan build-clang build-ci build-ci-clang demo-out
+	rm -rf build build-asan build-tsan build-fuzz build-clang build-ci build-ci-clang demo-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
-	@sed -n '3,9s/^# \{0,4\}//p' Makefile
+	@sed -n '3,10s/^# \{0,4\}//p' Makefile

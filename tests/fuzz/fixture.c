@@ -1,0 +1,85 @@
+/* fixture.c - see fixture.h. */
+#include "fixture.h"
+#include "fuzz.h"
+
+#include "bank/bank.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const fixture_names[N_FIXTURES] = {"grid", "grid-f16", "grid-int8", "mirror", "pool", "patchcore", "kmeans", "pca"};
+
+enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4 };
+
+static void features_of(size_t picture, size_t augmentation, float *features, uint8_t *valid)
+{
+    uint64_t state = picture * 977 + augmentation * 31 + 5;
+    for (size_t i = 0; i < ROWS * COLS * DIM; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        features[i] = (float)(state >> 40) / 8388608.0f - 1;
+    }
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        valid[i] = (i + picture) % 5 != 0;
+}
+
+/* Bank `kind` made smaller, which takes its place. */
+static void compress(dp_bank **bank, size_t kmeans, double pca)
+{
+    dp_compression how;
+    dp_compression_init(*bank, &how);
+    how.kmeans = kmeans;
+    how.pca = pca;
+    dp_run run;
+    dp_run_init(&run);
+    run.threads = 1;
+    dp_bank *smaller = NULL;
+    fuzz_must(dp_bank_compress(*bank, &how, &run, &smaller, NULL, NULL) == DP_OK, "the fixture can be made smaller");
+    dp_bank_close(bank);
+    *bank = smaller;
+}
+
+dp_bank *fixture_bank(int kind)
+{
+    bool pool = kind == FIXTURE_POOL || kind == FIXTURE_PATCHCORE;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.storage = kind == FIXTURE_GRID_F16 ? DP_STORAGE_F16 : kind == FIXTURE_GRID_I8 ? DP_STORAGE_I8 : DP_STORAGE_F32;
+    recipe.canvas_height_px = ROWS * 14;
+    recipe.canvas_width_px = COLS * 14;
+    recipe.mirror = kind == FIXTURE_MIRROR;
+    recipe.layers[0] = 11;
+    recipe.n_layers = 1;
+    if (pool) {
+        recipe.layout = DP_LAYOUT_POOL;
+        recipe.align = DP_ALIGN_NONE;
+        recipe.polarity = DP_POLARITY_NONE;
+        recipe.score = DP_SCORE_MAX;
+        recipe.reweight = kind == FIXTURE_PATCHCORE ? 3 : 0;
+    }
+    size_t per = recipe.mirror ? 2 : 1;
+    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = pool ? 0 : ROWS, .grid_cols = pool ? 0 : COLS, .dim = DIM, .capacity = PICTURES,
+                         .rows_per_picture = per, .model_path = "/models/dino.safetensors",
+                         .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
+    dp_bank *bank = NULL;
+    dp_error err;
+    fuzz_must(fuzz_ok(dp_bank_new(&spec, &bank, &err), &err), "the fixture has room");
+    for (size_t p = 0; p < PICTURES; p++) {
+        float features[ROWS * COLS * DIM];
+        uint8_t valid[ROWS * COLS];
+        char name[32];
+        size_t index;
+        snprintf(name, sizeof name, "good/%03zu.png", p);
+        const dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 640, 480, 100 + p, 200 + p};
+        fuzz_must(dp_bank_add_picture(bank, name, &pose, &index, NULL) == DP_OK, "the fixture takes pictures");
+        for (size_t a = 0; a < per; a++) {
+            features_of(p, a, features, valid);
+            fuzz_must(dp_bank_put_grid(bank, index, a, features, valid, ROWS, COLS, NULL) == DP_OK, "the fixture takes features");
+        }
+    }
+    fuzz_must(fuzz_ok(dp_bank_finish(bank, &err), &err), "the fixture is whole");
+    if (kind == FIXTURE_KMEANS)
+        compress(&bank, 2, 0);
+    if (kind == FIXTURE_PCA)
+        compress(&bank, 0, 3);
+    return bank;
+}

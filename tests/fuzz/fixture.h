@@ -1,0 +1,14 @@
+/* fixture.h - small banks, for the seeds and for the target of the command line. */
+#ifndef DP_TESTS_FUZZ_FIXTURE_H
+#define DP_TESTS_FUZZ_FIXTURE_H
+
+#include "dinopatch.h"
+
+enum { FIXTURE_GRID, FIXTURE_GRID_F16, FIXTURE_GRID_I8, FIXTURE_MIRROR, FIXTURE_POOL, FIXTURE_PATCHCORE, FIXTURE_KMEANS, FIXTURE_PCA, N_FIXTURES };
+
+/* "grid", "grid-f16", ... */
+extern const char *const fixture_names[N_FIXTURES];
+/* The caller closes it. */
+dp_bank *fixture_bank(int kind);
+
+#endif
