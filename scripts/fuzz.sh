@@ -13,7 +13,7 @@ seconds=$2
 shift 2
 [ $# -gt 0 ] || set -- safetensors bank json picture options metrics
 
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1:max_allocation_size_mb=1024}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:max_allocation_size_mb=1024}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
 export LSAN_OPTIONS="${LSAN_OPTIONS:-print_suppressions=0}"
 # One small input at a time: more threads would only wait.
@@ -23,13 +23,17 @@ longest() { # bytes of an input
     case $1 in options) echo 600 ;; metrics) echo 4096 ;; picture) echo 8192 ;; *) echo 16384 ;; esac
 }
 
+leaks() { # the values of the command line live as long as the program
+    case $1 in options | metrics) echo 0 ;; *) echo 1 ;; esac
+}
+
 run_target() { # TARGET
     place=$build/fuzz/$1
     mkdir -p "$place/corpus" "$place/findings"
     end=$(($(date +%s) + seconds))
     while left=$((end - $(date +%s))) && [ "$left" -gt 0 ]; do
-        nice -n 19 "$build/tests/fuzz/fuzz_$1" -max_total_time="$left" -max_len="$(longest "$1")" -timeout=60 -rss_limit_mb=2048 \
-            -malloc_limit_mb=1024 -close_fd_mask=3 -print_final_stats=1 -artifact_prefix="$place/findings/" \
+        ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$(leaks "$1")" nice -n 19 "$build/tests/fuzz/fuzz_$1" -max_total_time="$left" -max_len="$(longest "$1")" -timeout=60 -rss_limit_mb=2048 -detect_leaks="$(leaks "$1")" \
+            -malloc_limit_mb=1024 -close_fd_mask=2 -print_final_stats=1 -artifact_prefix="$place/findings/" \
             "$place/corpus" "$source/tests/fuzz/corpus/$1" "$source/tests/fuzz/regressions/$1" </dev/null >>"$place/log" 2>&1
         if [ "$(find "$place/findings" -type f | wc -l)" -ge 50 ]; then break; fi # the same fault over and over
     done
