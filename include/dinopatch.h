@@ -106,6 +106,11 @@ typedef struct dp_run {
 
 DP_API void dp_run_init(dp_run *run);
 
+/* Writes a file whole or not at all: under a temporary name beside it, synced, renamed over path.  All files of this library are
+ * written so.  What a killed process left of path is removed; another that writes the same path now is not disturbed, and the later of
+ * the two wins.  Errors: DP_E_IO, DP_E_MEMORY. */
+DP_API dp_status dp_file_write(const char *path, const void *data, size_t bytes, dp_error *err);
+
 /* -------------------------------------------------------------------------------------------------------- pictures */
 
 typedef struct dp_picture {
@@ -555,6 +560,16 @@ DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
 /* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part. */
 DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
 DP_API void dp_bank_close(dp_bank **bank);
+
+/* The right to change the bank at a path.  Who opens a bank, adds to it and saves it over itself holds it all the while: then two that do
+ * so at once come one after the other, and neither loses what the other added.  Other processes and other threads are kept out alike;
+ * readers are not, they keep the bank that they opened.  A process that dies, of whatever, holds nothing. */
+typedef struct dp_bank_lock dp_bank_lock;
+/* Waits for whoever holds it: run (may be NULL) is told so once by log, and progress is asked ten times a second (stage "waiting").
+ * Where there is no such file, or its file system knows no locks, *lock is NULL and the work goes on without.
+ * Errors: DP_E_IO, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **lock, dp_error *err);
+DP_API void dp_bank_lock_release(dp_bank_lock **lock);
 DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
 /* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);

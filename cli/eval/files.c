@@ -9,12 +9,10 @@
 bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes)
 {
     char *path = g_build_filename(folder, name, NULL);
-    GError *error = NULL;
-    bool good = g_file_set_contents_full(path, text, (gssize)bytes, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
-    if (!good) {
-        cli_complain("%s: cannot write: %s", path, error->message);
-        g_error_free(error);
-    }
+    dp_error err;
+    bool good = dp_file_write(path, text, bytes, &err) == DP_OK;
+    if (!good)
+        cli_complain("%s", err.message);
     g_free(path);
     return good;
 }

@@ -34,12 +34,10 @@ static void cell(GString *html, double value, const char *format)
 
 static bool write_file(const char *path, const GString *text)
 {
-    GError *error = NULL;
-    bool good = g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &error);
-    if (!good) {
-        cli_complain("%s: cannot write: %s", path, error->message);
-        g_error_free(error);
-    }
+    dp_error err;
+    bool good = dp_file_write(path, text->str, text->len, &err) == DP_OK;
+    if (!good)
+        cli_complain("%s", err.message);
     return good;
 }
 

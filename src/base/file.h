@@ -14,7 +14,8 @@ dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err);
 void dp_mapping_close(dp_mapping *mapping);
 
 /* A file under construction: written under a temporary name in the target's folder, synced and renamed over the target
- * by commit.  Until then the target is untouched; abort (or a failed commit) removes the temporary file.
+ * by commit.  Until then the target is untouched; abort (or a failed commit) removes the temporary file, and what a killed
+ * writer left the next writer of the same target removes.
  *
  *     dp_writer *w;
  *     dp_writer_open(path, &w, err); dp_writer_put(w, data, bytes, err); ...; dp_writer_commit(&w, err);
@@ -25,8 +26,5 @@ dp_status dp_writer_open(const char *path, dp_writer **writer, dp_error *err);
 dp_status dp_writer_put(dp_writer *writer, const void *data, size_t bytes, dp_error *err);
 dp_status dp_writer_commit(dp_writer **writer, dp_error *err);
 void dp_writer_abort(dp_writer **writer);
-
-/* The whole of it for what is in memory already. */
-dp_status dp_file_write(const char *path, const void *data, size_t bytes, dp_error *err);
 
 #endif

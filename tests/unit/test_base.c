@@ -11,6 +11,9 @@
 #include <dirent.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <limits.h>
 #include <signal.h>
 
 static void read_back(const char *path, const char *expected)
@@ -69,6 +72,98 @@ static void full_disk(void **state)
     free(large);
     read_back(path, "old");
     assert_int_equal(entries_beside(path), before);
+}
+
+/* What a killed writer left is removed by the next; what a living one has under way is not. */
+static void dead_and_living_writers(void **state)
+{
+    (void)state;
+    char path[256], slot[300];
+    dp_writer *living = NULL, *beside = NULL;
+    snprintf(path, sizeof path, "%s", temporary_path("shared"));
+    size_t before = entries_beside(path);
+    for (int dead = 0; dead < 3; dead++) {
+        snprintf(slot, sizeof slot, "%s.dinopatch-tmp%d", path, dead);
+        FILE *file = fopen(slot, "w");
+        assert_non_null(file);
+        fclose(file);
+    }
+    assert_int_equal(entries_beside(path), before + 3);
+    assert_ok(dp_writer_open(path, &living, err));
+    assert_int_equal(entries_beside(path), before + 1);
+    assert_ok(dp_writer_put(living, "living", 6, err));
+    assert_ok(dp_writer_open(path, &beside, err));
+    assert_int_equal(entries_beside(path), before + 2);
+    assert_ok(dp_writer_put(beside, "beside", 6, err));
+    assert_ok(dp_file_write(path, "third", 5, err));
+    read_back(path, "third");
+    assert_ok(dp_writer_commit(&living, err));
+    read_back(path, "living");
+    assert_ok(dp_writer_commit(&beside, err));
+    read_back(path, "beside");
+    assert_int_equal(entries_beside(path), before + 1);
+}
+
+/* A process is killed while it writes: whatever it left goes with the next writer. */
+static void killed_writer(void **state)
+{
+    (void)state;
+    char path[256];
+    dp_writer *writer = NULL;
+    snprintf(path, sizeof path, "%s", temporary_path("killed"));
+    size_t before = entries_beside(path);
+    pid_t child = fork();
+    if (child == 0) {
+        if (dp_writer_open(path, &writer, NULL) == DP_OK)
+            raise(SIGKILL);
+        _exit(0);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+    assert_int_equal(entries_beside(path), before + 1);
+    assert_ok(dp_file_write(path, "new", 3, err));
+    read_back(path, "new");
+    assert_int_equal(entries_beside(path), before + 1);
+}
+
+/* All slots held: an error that says so, and nothing is disturbed. */
+static void too_many_writers(void **state)
+{
+    (void)state;
+    enum { N = 16 };
+    char path[256];
+    dp_writer *writers[N] = {NULL}, *more = NULL;
+    snprintf(path, sizeof path, "%s", temporary_path("crowded"));
+    for (int i = 0; i < N; i++)
+        assert_ok(dp_writer_open(path, &writers[i], err));
+    assert_fails(DP_E_IO, "crowded: cannot create: 16 others", dp_writer_open(path, &more, err));
+    for (int i = 0; i < N; i++)
+        dp_writer_abort(&writers[i]);
+    assert_ok(dp_file_write(path, "free again", 10, err));
+    read_back(path, "free again");
+}
+
+/* The longest name the file system takes, and one byte more. */
+static void long_names(void **state)
+{
+    (void)state;
+    char name[NAME_MAX + 2], path[NAME_MAX + 64];
+    memset(name, 'x', sizeof name - 1);
+    name[NAME_MAX] = 0;
+    size_t before = entries_beside(temporary_path("y"));
+    for (int i = 0; i < 2; i++) { /* two that differ behind the cut */
+        name[NAME_MAX - 1] = (char)('a' + i);
+        snprintf(path, sizeof path, "%s/%s", temporary_folder, name);
+        assert_ok(dp_file_write(path, name + NAME_MAX - 1, 1, err));
+        read_back(path, i ? "b" : "a");
+    }
+    assert_int_equal(entries_beside(temporary_path("y")), before + 2);
+    name[NAME_MAX] = 'x';
+    name[NAME_MAX + 1] = 0;
+    snprintf(path, sizeof path, "%s/%s", temporary_folder, name);
+    assert_fails(DP_E_IO, "File name too long", dp_file_write(path, "x", 1, err));
+    assert_int_equal(entries_beside(temporary_path("y")), before + 2);
 }
 
 static void missing_and_folders(void **state)
@@ -172,7 +267,8 @@ static void messages_are_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk),
+        cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk), cmocka_unit_test(dead_and_living_writers), cmocka_unit_test(killed_writer),
+        cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names),
         cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),
         cmocka_unit_test(messages_are_one_line),

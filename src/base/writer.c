@@ -1,0 +1,236 @@
+/* writer.c - files that appear whole or not at all, and leave nothing behind when their writer dies.
+ *
+ * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target.  N is the first of a few slots that no living
+ * writer holds: a slot's file is locked as long as its writer lives, and the kernel frees the lock of a dead one.  So the next writer
+ * of the same target finds what a killed one left, without searching the folder, and removes it; a living one's is never touched. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES ((size_t)1 << 20)
+#define SLOTS 16
+#define SUFFIX ".dinopatch-tmp%x"
+#define SUFFIX_BYTES (sizeof ".dinopatch-tmp0" - 1)
+
+struct dp_writer {
+    int fd;
+    char *target, *temporary; /* temporary[0] is 0 where there is no file to be removed */
+    size_t used;
+    unsigned char buffer[BUFFER_BYTES];
+};
+
+static dp_status flush(dp_writer *writer, const unsigned char *data, size_t bytes, dp_error *err)
+{
+    while (bytes) {
+        ssize_t done = write(writer->fd, data, bytes);
+        if (done < 0) {
+            if (errno == EINTR)
+                continue;
+            return dp_fail_errno(err, "%s: cannot write", writer->target);
+        }
+        data += done;
+        bytes -= (size_t)done;
+    }
+    return DP_OK;
+}
+
+/* Room for the name of a slot; its suffix begins at *suffix_at.  A long name is cut so that the suffix fits; two targets that are cut to
+ * the same name share their slots, which the locks allow. */
+static char *slot_name(const char *path, size_t *suffix_at)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t folder = (size_t)(base - path), length = strlen(base);
+    if (length > NAME_MAX - SUFFIX_BYTES)
+        length = NAME_MAX - SUFFIX_BYTES;
+    *suffix_at = folder + length;
+    char *name = dp_malloc(*suffix_at + SUFFIX_BYTES + 1, 1);
+    if (name)
+        memcpy(name, path, *suffix_at);
+    return name;
+}
+
+enum slot { SLOT_OURS, SLOT_TAKEN, SLOT_CHANGED, SLOT_FAILED };
+
+/* Removes the file of a slot where its writer is dead: only the holder of its lock unlinks or renames a file, so one that can be locked
+ * has no living writer.  SLOT_TAKEN where it lives, or nobody can tell. */
+static enum slot clear_slot(const char *name)
+{
+    int fd = open(name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT || errno == EINTR ? SLOT_CHANGED : SLOT_TAKEN;
+    enum slot found = SLOT_TAKEN;
+    if (dp_lock_try(fd) == DP_LOCK_OURS && (!dp_is_file_of(fd, name) || unlink(name) == 0))
+        found = SLOT_CHANGED;
+    close(fd);
+    return found;
+}
+
+/* Creates the file of a slot and locks it, then looks whether the name still stands for it: between the two it may have seemed dead. */
+static enum slot try_slot(const char *name, int *out)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        if (dp_lock_try(fd) == DP_LOCK_OTHERS || !dp_is_file_of(fd, name)) {
+            close(fd);
+            return SLOT_CHANGED;
+        }
+        *out = fd;
+        return SLOT_OURS;
+    }
+    if (errno == EEXIST)
+        return clear_slot(name);
+    return errno == EINTR ? SLOT_CHANGED : SLOT_FAILED;
+}
+
+static void name_slot(char *name, size_t suffix_at, int slot)
+{
+    snprintf(name + suffix_at, SUFFIX_BYTES + 1, SUFFIX, (unsigned)slot);
+}
+
+static dp_status open_slot(dp_writer *writer, size_t suffix_at, dp_error *err)
+{
+    for (int slot = 0; slot < SLOTS; slot++) {
+        name_slot(writer->temporary, suffix_at, slot);
+        enum slot found = SLOT_CHANGED;
+        for (int tries = 0; found == SLOT_CHANGED && tries < 1000; tries++)
+            found = try_slot(writer->temporary, &writer->fd);
+        if (found == SLOT_OURS) {
+            for (int other = slot + 1; other < SLOTS; other++) { /* left by one that wrote beside another and was killed */
+                name_slot(writer->temporary, suffix_at, other);
+                clear_slot(writer->temporary);
+            }
+            name_slot(writer->temporary, suffix_at, slot);
+            return DP_OK;
+        }
+        if (found == SLOT_FAILED)
+            return dp_fail_errno(err, "%s: cannot create", writer->target);
+    }
+    return dp_fail(err, DP_E_IO, "%s: cannot create: %d others are being written beside it (the last is %s)", writer->target, SLOTS,
+                   writer->temporary);
+}
+
+dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return dp_fail(err, DP_E_IO, "%s: is a folder, cannot be written as a file", path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a rename would put a file in the place of a device */
+        return dp_fail(err, DP_E_IO, "%s: is not a regular file, cannot be replaced", path);
+    size_t suffix_at;
+    dp_writer *writer = dp_malloc(1, sizeof *writer);
+    char *temporary = slot_name(path, &suffix_at), *target = dp_strdup(path);
+    if (!writer || !temporary || !target) {
+        dp_memory_free(writer);
+        dp_memory_free(temporary);
+        dp_memory_free(target);
+        return dp_fail_memory(err, path, sizeof *writer);
+    }
+    writer->fd = -1;
+    writer->target = target;
+    writer->temporary = temporary;
+    writer->used = 0;
+    dp_status status = open_slot(writer, suffix_at, err);
+    if (status) {
+        temporary[0] = 0;
+        dp_writer_abort(&writer);
+        return status;
+    }
+    *out = writer;
+    return DP_OK;
+}
+
+dp_status dp_writer_put(dp_writer *writer, const void *data, size_t bytes, dp_error *err)
+{
+    const unsigned char *from = data;
+    if (writer->used + bytes > BUFFER_BYTES) {
+        dp_status status = flush(writer, writer->buffer, writer->used, err);
+        if (status)
+            return status;
+        writer->used = 0;
+        if (bytes >= BUFFER_BYTES)
+            return flush(writer, from, bytes, err);
+    }
+    memcpy(writer->buffer + writer->used, from, bytes);
+    writer->used += bytes;
+    return DP_OK;
+}
+
+static int sync_file(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* So that the new name survives a power cut.  A file system that cannot sync a folder is no reason to fail. */
+static void sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (!folder)
+        return;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        sync_file(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+dp_status dp_writer_commit(dp_writer **writer_pointer, dp_error *err)
+{
+    dp_writer *writer = *writer_pointer;
+    dp_status status = flush(writer, writer->buffer, writer->used, err);
+    if (!status && sync_file(writer->fd) != 0)
+        status = dp_fail_errno(err, "%s: cannot write", writer->target);
+    /* Renamed while it is still locked.  After the sync, close has nothing to say that matters. */
+    if (!status && rename(writer->temporary, writer->target) != 0)
+        status = dp_fail_errno(err, "%s: cannot put in place", writer->target);
+    if (!status) {
+        writer->temporary[0] = 0;
+        sync_folder(writer->target);
+    }
+    dp_writer_abort(writer_pointer);
+    return status;
+}
+
+void dp_writer_abort(dp_writer **writer_pointer)
+{
+    if (!writer_pointer || !*writer_pointer)
+        return;
+    dp_writer *writer = *writer_pointer;
+    if (writer->temporary[0])
+        unlink(writer->temporary); /* before its lock goes with the descriptor */
+    if (writer->fd >= 0)
+        close(writer->fd);
+    dp_memory_free(writer->temporary);
+    dp_memory_free(writer->target);
+    dp_memory_free(writer);
+    *writer_pointer = NULL;
+}
+
+dp_status dp_file_write(const char *path, const void *data, size_t bytes, dp_error *err)
+{
+    dp_writer *writer;
+    dp_status status = dp_writer_open(path, &writer, err);
+    if (status)
+        return status;
+    status = dp_writer_put(writer, data, bytes, err);
+    if (status) {
+        dp_writer_abort(&writer);
+        return status;
+    }
+    return dp_writer_commit(&writer, err);
+}
