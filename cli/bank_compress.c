@@ -68,12 +68,17 @@ int cli_bank_compress(int argc, char **argv)
     if (type < 0)
         return cli_usage("--storage %s: one of f32, f16, int8", storage);
     dp_bank *bank = NULL, *smaller = NULL;
+    dp_bank_lock *lock = NULL;
     dp_compression how;
     dp_compression_report report;
     dp_error err;
-    dp_status status = dp_bank_open(argv[1], &bank, &err);
-    if (status)
+    dp_status status = dp_bank_lock_take(out, &run.run, &lock, &err);
+    if (!status)
+        status = dp_bank_open(argv[1], &bank, &err);
+    if (status) {
+        dp_bank_lock_release(&lock);
         return cli_failed(&err);
+    }
     dp_compression_init(bank, &how);
     how.pca = isnan(pca) ? 0 : pca;
     how.kmeans = kmeans == -1 ? 0 : (size_t)kmeans;
@@ -88,6 +93,7 @@ int cli_bank_compress(int argc, char **argv)
         code = cli_failed(&err);
     else
         print_report(argv[1], out, bank, smaller, &report);
+    dp_bank_lock_release(&lock);
     dp_bank_close(&bank);
     dp_bank_close(&smaller);
     return status ? code : EXIT_DONE;

@@ -49,6 +49,7 @@ int cli_bank_add(int argc, char **argv)
         return cli_usage("no pictures of good parts given");
     size_t n_failed = 0, n_unread = 0;
     dp_bank *bank = NULL, *larger = NULL;
+    dp_bank_lock *lock = NULL;
     dp_model *model = NULL;
     dp_session *session = NULL;
     dp_bank_info info;
@@ -59,7 +60,7 @@ int cli_bank_add(int argc, char **argv)
         cli_complain("no pictures to add");
         goto done;
     }
-    if (dp_bank_open(path, &bank, &err)) {
+    if (dp_bank_lock_take(out ? out : path, &run.run, &lock, &err) || dp_bank_open(path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
     }
@@ -79,6 +80,7 @@ int cli_bank_add(int argc, char **argv)
     code = n_failed + n_unread ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);
+    dp_bank_lock_release(&lock);
     dp_bank_close(&larger);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -130,10 +132,13 @@ int cli_bank_remove(int argc, char **argv)
     if (argc < 2)
         return cli_usage("no picture is named");
     dp_bank *bank = NULL, *smaller = NULL;
+    dp_bank_lock *lock = NULL;
     dp_bank_info info;
     dp_error err;
-    if (dp_bank_open(path, &bank, &err))
+    if (dp_bank_lock_take(out ? out : path, &run.run, &lock, &err) || dp_bank_open(path, &bank, &err)) {
+        dp_bank_lock_release(&lock);
         return cli_failed(&err);
+    }
     dp_bank_get_info(bank, &info);
     GArray *found = g_array_new(FALSE, FALSE, sizeof(size_t));
     bool all = true;
@@ -154,6 +159,7 @@ int cli_bank_remove(int argc, char **argv)
         }
     }
     g_array_free(found, TRUE);
+    dp_bank_lock_release(&lock);
     dp_bank_close(&smaller);
     dp_bank_close(&bank);
     return code;
@@ -175,8 +181,11 @@ int cli_bank_merge(int argc, char **argv)
     if (!out)
         return cli_usage("--out is missing");
     dp_bank *a = NULL, *b = NULL, *merged = NULL;
+    dp_bank_lock *lock = NULL;
     dp_error err;
-    dp_status status = dp_bank_open(argv[1], &a, &err);
+    dp_status status = dp_bank_lock_take(out, &run.run, &lock, &err);
+    if (!status)
+        status = dp_bank_open(argv[1], &a, &err);
     if (!status)
         status = dp_bank_open(argv[2], &b, &err);
     if (!status) {
@@ -195,6 +204,7 @@ int cli_bank_merge(int argc, char **argv)
         printf("%s: %zu good pictures (%zu and %zu)\nthreshold %.6g (%.6g and %.6g)\n", out, z.n_pictures, x.n_pictures, y.n_pictures,
                z.threshold, x.threshold, y.threshold);
     }
+    dp_bank_lock_release(&lock);
     dp_bank_close(&merged);
     dp_bank_close(&a);
     dp_bank_close(&b);

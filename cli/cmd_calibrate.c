@@ -64,10 +64,14 @@ int cmd_calibrate(int argc, char **argv)
         return cli_usage("'%s': calibrate takes no pictures", argv[1]);
     if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
         return cli_usage("--fpr %g: between 0 and 1", fpr);
+    const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
+    dp_bank_lock *lock = NULL;
     dp_error err;
-    if (dp_bank_open(bank_path, &bank, &err))
+    if ((target && dp_bank_lock_take(target, &run.run, &lock, &err)) || dp_bank_open(bank_path, &bank, &err)) {
+        dp_bank_lock_release(&lock);
         return cli_failed(&err);
+    }
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     dp_recipe recipe = info.recipe;
@@ -82,7 +86,6 @@ int cmd_calibrate(int argc, char **argv)
     if (!good)
         goto done;
     settled.view.threshold = settled.calibration.threshold;
-    const char *target = dry_run ? NULL : out ? out : bank_path;
     if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -94,6 +97,7 @@ int cmd_calibrate(int argc, char **argv)
         code = EXIT_JOB_FAILED;
 done:
     cli_view_free(&settled);
+    dp_bank_lock_release(&lock);
     dp_bank_close(&bank);
     return code;
 }

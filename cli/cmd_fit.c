@@ -85,6 +85,7 @@ int cmd_fit(int argc, char **argv)
     dp_model *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
+    dp_bank_lock *lock = NULL;
     dp_error err;
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
     if (!inputs->len) {
@@ -94,6 +95,10 @@ int cmd_fit(int argc, char **argv)
     }
     if (!cli_model_open(model_name, &model, &code))
         goto done;
+    if (dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
     cli_progress_begin("fit", run.quiet);
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
         || dp_bank_fit(session, &recipe, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &n_unread,
@@ -109,6 +114,7 @@ int cmd_fit(int argc, char **argv)
     code = n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);
+    dp_bank_lock_release(&lock);
     dp_bank_close(&bank);
     dp_session_close(&session);
     dp_model_close(&model);

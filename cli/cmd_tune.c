@@ -191,7 +191,9 @@ int cmd_tune(int argc, char **argv)
     if (seed < 0)
         return cli_usage("--seed %" G_GINT64_FORMAT ": not below 0", seed);
 
+    const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
+    dp_bank_lock *lock = NULL;
     dp_model *model = NULL;
     dp_session *session = NULL;
     dp_error err;
@@ -207,7 +209,7 @@ int cmd_tune(int argc, char **argv)
         cli_complain("no %s pictures to tune on", maps.n_good_inputs ? "bad" : "good");
         goto done;
     }
-    if (dp_bank_open(bank_path, &bank, &err)) {
+    if ((target && dp_bank_lock_take(target, &run.run, &lock, &err)) || dp_bank_open(bank_path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
     }
@@ -244,7 +246,6 @@ int cmd_tune(int argc, char **argv)
                              .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data};
     if (!status)
         status = dp_tune(&set, &settings, &run.run, &result, &err);
-    const char *target = dry_run ? NULL : out ? out : bank_path;
     if (!status && target)
         status = store(bank, &result, &run.run, target, &err);
     cli_progress_end();
@@ -272,6 +273,7 @@ done:
     dp_session_close(&session);
     dp_model_close(&model);
     dp_bank_close(&bank);
+    dp_bank_lock_release(&lock);
     g_strfreev(good);
     g_strfreev(bad);
     return code;

@@ -20,7 +20,7 @@ extern const char *const eval_columns[EVAL_COLUMNS]; /* "image_auroc", ... as me
 
 /* ---- state.c: DIR/state.jsonl */
 typedef struct eval_state {
-    FILE *file;       /* appended to; NULL without --out */
+    int fd;           /* appended to, and locked; -1 without --out */
     char *path;
     json_t *runs;     /* name -> what is known of the run */
     size_t n_resumed; /* pictures that need not be inspected again */
@@ -50,6 +50,8 @@ typedef struct eval_run {
 
 /* Fits, inspects, measures, all of it only as far as the state does not hold it already. */
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err);
+/* Removes the bank that a stopped evaluation would go on with: a run that is killed between its figures and its end leaves it. */
+void eval_forget_bank(const char *out);
 /* FILE among the figures of a run, relative to out; g_free. */
 char *eval_figure_place(const eval_run *run, const char *file);
 /* out/place, its folder made; g_free.  NULL: err. */

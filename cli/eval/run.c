@@ -206,6 +206,18 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
     return list;
 }
 
+static char *waiting_bank(const char *out)
+{
+    return g_build_filename(out, "resume.bank", NULL);
+}
+
+void eval_forget_bank(const char *out)
+{
+    char *path = waiting_bank(out);
+    unlink(path);
+    g_free(path);
+}
+
 /* The bank of the stopped evaluation; NULL where it is not there, or not it. */
 static dp_bank *reopen_bank(const json_t *fit, const char *path)
 {
@@ -403,7 +415,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     }
 
     struct work work = {.run = run, .pending = g_array_new(FALSE, FALSE, sizeof(guint))};
-    char *bank_path = run->out ? g_build_filename(run->out, "resume.bank", NULL) : NULL;
+    char *bank_path = run->out ? waiting_bank(run->out) : NULL;
     dp_bank *bank = NULL;
     dp_status status = DP_OK;
     if (run->set->masks)

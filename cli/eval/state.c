@@ -8,8 +8,10 @@
 #include "eval.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 json_t *eval_state_run(eval_state *state, const char *name)
@@ -34,12 +36,33 @@ static void keep(eval_state *state, const char *name, const char *part, long ind
     json_object_set(json_object_get(run, "pictures"), key, value);
 }
 
+static bool write_all(int fd, const char *text, size_t bytes)
+{
+    while (bytes) {
+        ssize_t done = write(fd, text, bytes);
+        if (done < 0 && errno != EINTR)
+            return false;
+        if (done > 0) {
+            text += done;
+            bytes -= (size_t)done;
+        }
+    }
+    return true;
+}
+
 static bool write_line(eval_state *state, const json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    bool good = text && fprintf(state->file, "%s\n", text) > 0 && fflush(state->file) == 0;
+    bool good = text != NULL;
     if (!good)
-        cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+        cli_complain("%s: not enough memory", state->path);
+    if (good) {
+        size_t length = strlen(text);
+        text[length] = '\n'; /* in place of the ending zero */
+        good = write_all(state->fd, text, length + 1);
+        if (!good)
+            cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+    }
     free(text);
     return good;
 }
@@ -48,7 +71,7 @@ bool eval_state_put(eval_state *state, const char *name, const char *part, long 
 {
     keep(state, name, part, index, value);
     bool good = true;
-    if (state->file) {
+    if (state->fd >= 0) {
         json_t *line = index < 0 ? json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
                                  : json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
         good = write_line(state, line);
@@ -115,19 +138,27 @@ static bool read_lines(eval_state *state, const char *text, const json_t *header
 
 bool eval_state_open(eval_state *state, const char *out, const json_t *header, bool fresh)
 {
-    *state = (eval_state){.runs = json_object()};
+    *state = (eval_state){.fd = -1, .runs = json_object()};
     if (!out)
         return true;
     state->path = g_build_filename(out, "state.jsonl", NULL);
     char *text = NULL;
     size_t end = 0;
+    state->fd = open(state->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (state->fd < 0) {
+        cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+        return false;
+    }
+    if (flock(state->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        cli_complain("%s: another evaluation is at work in this folder", out);
+        return false;
+    }
     if (!fresh && g_file_get_contents(state->path, &text, NULL, NULL) && !read_lines(state, text, header, &end)) {
         g_free(text);
         return false;
     }
     g_free(text);
-    state->file = fopen(state->path, end ? "r+" : "w");
-    if (!state->file || ftruncate(fileno(state->file), (off_t)end) || fseek(state->file, 0, SEEK_END)) {
+    if (ftruncate(state->fd, (off_t)end) != 0 || lseek(state->fd, (off_t)end, SEEK_SET) < 0) {
         cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
         return false;
     }
@@ -136,9 +167,9 @@ bool eval_state_open(eval_state *state, const char *out, const json_t *header, b
 
 void eval_state_close(eval_state *state)
 {
-    if (state->file)
-        fclose(state->file);
+    if (state->fd >= 0)
+        close(state->fd);
     json_decref(state->runs);
     g_free(state->path);
-    *state = (eval_state){0};
+    *state = (eval_state){.fd = -1};
 }

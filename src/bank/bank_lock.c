@@ -1,0 +1,79 @@
+/* bank_lock.c - who changes a bank comes one at a time.
+ *
+ * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever waited then holds
+ * the lock of a file that is no bank any more, sees that the path stands for another one, and tries again with that. */
+#include "base/error.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "dinopatch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+struct dp_bank_lock {
+    int fd;
+};
+
+static const struct timespec pause_between = {.tv_nsec = 100000000};
+
+/* NFS locks only what is open for writing. */
+static dp_lock try_lock(const char *path, int *fd)
+{
+    dp_lock lock = dp_lock_try(*fd);
+    if (lock != DP_LOCK_UNKNOWN)
+        return lock;
+    int writable = open(path, O_RDWR | O_CLOEXEC);
+    if (writable < 0)
+        return lock;
+    close(*fd);
+    *fd = writable;
+    return dp_lock_try(*fd);
+}
+
+dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **out, dp_error *err)
+{
+    for (size_t tries = 0;; tries++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0 && errno == EINTR)
+            continue;
+        if (fd < 0 && errno != ENOENT)
+            return dp_fail_errno(err, "%s: cannot open", path);
+        dp_lock lock = fd < 0 ? DP_LOCK_UNKNOWN : try_lock(path, &fd);
+        bool current = lock == DP_LOCK_OURS && dp_is_file_of(fd, path);
+        if (lock == DP_LOCK_UNKNOWN || current) {
+            dp_bank_lock *held = current ? dp_malloc(1, sizeof *held) : NULL;
+            if (current && !held) {
+                close(fd);
+                return dp_fail_memory(err, path, sizeof *held);
+            }
+            if (held)
+                held->fd = fd;
+            else if (fd >= 0)
+                close(fd);
+            *out = held;
+            return DP_OK;
+        }
+        close(fd);
+        if (lock == DP_LOCK_OURS) /* replaced while we waited */
+            continue;
+        if (run && run->log && tries == 0) {
+            dp_error line;
+            dp_fail(&line, DP_OK, "%s: another process is changing this bank; waiting for it", path);
+            run->log(run->user, DP_LOG_INFO, line.message);
+        }
+        if (run && run->progress && run->progress(run->user, "waiting", 0, 0))
+            return dp_fail(err, DP_E_CANCELLED, "%s: stopped while another process was changing the bank", path);
+        nanosleep(&pause_between, NULL);
+    }
+}
+
+void dp_bank_lock_release(dp_bank_lock **lock)
+{
+    if (!lock || !*lock)
+        return;
+    close((*lock)->fd);
+    dp_memory_free(*lock);
+    *lock = NULL;
+}
