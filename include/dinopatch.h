@@ -76,7 +76,7 @@ typedef enum dp_isa {
     DP_ISA_AUTO = 0,
     DP_ISA_C,      /* plain C, the reference */
     DP_ISA_NEON,   /* Arm v8 */
-    DP_ISA_AVX2,   /* x86-64: AVX2 and FMA */
+    DP_ISA_AVX2,   /* x86-64: AVX2, FMA and F16C */
     DP_ISA_AVX512, /* x86-64: AVX-512 F, BW, DQ and VL */
     DP_ISA_AVX512_VNNI /* the same and VNNI */
 } dp_isa;

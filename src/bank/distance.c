@@ -25,6 +25,7 @@
 #define TILE_SIDE 8
 #define MAX_QUERIES (TILE_SIDE * TILE_SIDE)
 #define BLOCK_ROWS 64
+#define WIDEN_QUERIES 16 /* for so many rows are widened once, and not again by every tile */
 #define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */
 #define SLICE_QUERIES ((size_t)1536)      /* of a global leave-one-out, between two calls of progress */
 #define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
@@ -32,11 +33,12 @@
 /* What all tasks of a run share. */
 struct job {
     const dp_bank *bank;
-    dp_tile_f32_fn kernel;
+    dp_distance_kernels kernels;
     dp_isa isa;
     dp_metric metric;
     size_t window, knn;
-    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are */
+    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or where each
+                    query goes alone */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
@@ -77,6 +79,28 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
     }
 }
 
+/* A block of rows against some queries: values [n, BLOCK_ROWS]. */
+static void compare(const struct job *job, const float *const *x, size_t n, size_t begin, size_t rows, size_t worker, float *values)
+{
+    const dp_bank *bank = job->bank;
+    const dp_distance_kernels *k = &job->kernels;
+    const void *stored = dp_bank_stored(bank, 0, begin);
+    bool cosine = job->metric == DP_METRIC_COSINE;
+    if (job->wide && n >= WIDEN_QUERIES) {
+        float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
+        dp_rows_widen(k, bank, begin, rows, wide);
+        (cosine ? k->dot : k->l2)(x, n, wide, rows, bank->dim, values, BLOCK_ROWS);
+        return;
+    }
+    switch (bank->storage) {
+    case DP_STORAGE_F32: (cosine ? k->dot : k->l2)(x, n, stored, rows, bank->dim, values, BLOCK_ROWS); break;
+    case DP_STORAGE_F16: (cosine ? k->dot_f16 : k->l2_f16)(x, n, stored, rows, bank->dim, values, BLOCK_ROWS); break;
+    case DP_STORAGE_I8:
+        (cosine ? k->dot_i8 : k->l2_i8)(x, n, stored, bank->scales + begin, rows, bank->dim, values, BLOCK_ROWS);
+        break;
+    }
+}
+
 /* Rows begin .. end-1, counted through all cells, for every one of the queries. */
 static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end, size_t worker)
 {
@@ -89,13 +113,7 @@ static void search_rows(struct job *job, const dp_query *const *queries, size_t 
         size_t rows = end - begin < BLOCK_ROWS ? end - begin : BLOCK_ROWS;
         if (!memchr(bank->valid + begin, 1, rows))
             continue;
-        const float *stored = dp_bank_stored(bank, 0, begin);
-        if (job->wide) {
-            float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
-            dp_bank_widen(bank, 0, begin, rows, wide);
-            stored = wide;
-        }
-        job->kernel(x, n, stored, rows, bank->dim, values, BLOCK_ROWS);
+        compare(job, x, n, begin, rows, worker, values);
         if (job->metric == DP_METRIC_COSINE)
             for (size_t r = 0; r < rows; r++)
                 inverse_norms[r] = bank->norms[begin + r] > 0 ? 1 / bank->norms[begin + r] : 0;
@@ -268,10 +286,9 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
     if (status)
         return status;
-    dp_distance_kernels kernels = dp_distance_kernels_get(isa);
     job->bank = bank;
     job->isa = isa;
-    job->kernel = settings->metric == DP_METRIC_COSINE ? kernels.dot : kernels.l2;
+    job->kernels = dp_distance_kernels_get(isa);
     job->metric = settings->metric;
     job->window = bank->recipe.layout == DP_LAYOUT_POOL ? DP_WINDOW_GLOBAL : settings->window;
     job->rows = settings->rows ? settings->rows : bank->grid_rows;

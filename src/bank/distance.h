@@ -50,37 +50,59 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
 /* ------------------------------------------------------------------------------------------------------------- kernels
  *
  * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.
- * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile. */
+ * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile.
+ * Rows of halves and of bytes are read back as they are stored (bank.h) while they are compared: the same bytes come out as from
+ * the float kernel of that instruction set on rows that were widened first. */
 typedef void (*dp_tile_f32_fn)(const float *const *queries /* [n_queries] of [dim] */, size_t n_queries,
                                const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out,
                                size_t stride);
+typedef void (*dp_tile_f16_fn)(const float *const *queries, size_t n_queries, const uint16_t *rows /* [n_rows, dim] halves */,
+                               size_t n_rows, size_t dim, float *out, size_t stride);
+typedef void (*dp_tile_i8_fn)(const float *const *queries, size_t n_queries, const int8_t *rows /* [n_rows, dim] */,
+                              const float *scales /* [n_rows] */, size_t n_rows, size_t dim, float *out, size_t stride);
 
 typedef struct dp_distance_kernels {
     dp_tile_f32_fn l2;  /* squared Euclidean distance, sum of squared differences */
     dp_tile_f32_fn dot; /* inner product */
+    dp_tile_f16_fn l2_f16, dot_f16;
+    dp_tile_i8_fn l2_i8, dot_i8;
+    void (*widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                      /* out [n_rows, dim] */
+    void (*widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out); /* out [n_rows, dim] */
 } dp_distance_kernels;
 
 /* isa as dp_isa_resolve gives it. */
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 
-void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                 float *out, size_t stride);
-void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                  float *out, size_t stride);
+/* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_bank_widen reads them back. */
+void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out);
+
+#define DP_DISTANCE_DECLARE(isa)                                                                                              \
+    void dp_l2_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,         \
+                         float *out, size_t stride);                                                                          \
+    void dp_dot_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,        \
+                          float *out, size_t stride);                                                                         \
+    void dp_l2_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,      \
+                         float *out, size_t stride);                                                                          \
+    void dp_dot_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,     \
+                          float *out, size_t stride);                                                                         \
+    void dp_l2_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,               \
+                        size_t n_rows, size_t dim, float *out, size_t stride);                                                \
+    void dp_dot_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,              \
+                         size_t n_rows, size_t dim, float *out, size_t stride);                                               \
+    void dp_widen_f16_##isa(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                                     \
+    void dp_widen_i8_##isa(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+#define DP_DISTANCE_TABLE(isa)                                                                                                \
+    (dp_distance_kernels)                                                                                                     \
+    {                                                                                                                         \
+        dp_l2_f32_##isa, dp_dot_f32_##isa, dp_l2_f16_##isa, dp_dot_f16_##isa, dp_l2_i8_##isa, dp_dot_i8_##isa,                \
+            dp_widen_f16_##isa, dp_widen_i8_##isa                                                                             \
+    }
+DP_DISTANCE_DECLARE(c);
 #if defined(__x86_64__)
-void dp_l2_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                    float *out, size_t stride);
-void dp_dot_f32_avx2(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                     float *out, size_t stride);
-void dp_l2_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                      float *out, size_t stride);
-void dp_dot_f32_avx512(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                       float *out, size_t stride);
+DP_DISTANCE_DECLARE(avx2);
+DP_DISTANCE_DECLARE(avx512);
 #elif defined(__aarch64__)
-void dp_l2_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                    float *out, size_t stride);
-void dp_dot_f32_neon(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                     float *out, size_t stride);
+DP_DISTANCE_DECLARE(neon);
 #endif
 
 #endif

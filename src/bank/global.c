@@ -40,6 +40,7 @@ struct search {
     size_t n, knn;
     dp_metric metric;
     dp_sweep_kernel sweep;
+    dp_distance_kernels kernels;
     dp_tile_f32_fn exact;
     size_t panels, group_panels, ranges, range_rows, block_rows, rows;
     float *packed;         /* [panels, dim, width] */
@@ -203,7 +204,7 @@ static void sweep_task(void *context, size_t index, size_t worker)
         const float *stored = dp_bank_stored(bank, 0, begin);
         if (s->wide) {
             float *wide = s->wide + worker * s->block_rows * bank->dim;
-            dp_bank_widen(bank, 0, begin, n, wide);
+            dp_rows_widen(&s->kernels, bank, begin, n, wide);
             stored = wide;
         }
         for (size_t panel = first; panel < last; panel++)
@@ -237,11 +238,11 @@ static void merge(const struct search *s)
 dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn, dp_isa isa,
                            dp_pool *pool, atomic_bool *not_finite, dp_error *err)
 {
-    dp_distance_kernels kernels = dp_distance_kernels_get(isa);
     struct search s = {.bank = bank, .queries = queries, .n = n, .knn = knn, .metric = metric, .not_finite = not_finite};
+    s.kernels = dp_distance_kernels_get(isa);
     size_t floats = 0, wide = 0, count = 0, threads = pool ? dp_pool_threads(pool) : 1;
     s.sweep = dp_sweep_kernel_get(isa);
-    s.exact = metric == DP_METRIC_COSINE ? kernels.dot : kernels.l2;
+    s.exact = metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
     s.rows = dp_bank_cells(bank) * bank->n_rows;
     if (n == 0 || s.rows == 0)
         return DP_OK;

@@ -4,6 +4,7 @@
 #include "bank/distance.h"
 #include "bank/score.h"
 #include "base/isa.h"
+#include "format/half.h"
 
 #include <float.h>
 #include <math.h>
@@ -76,14 +77,93 @@ static void kernels(void **state)
     }
 }
 
+/* Kernels that read halves and bytes: the same bytes as the float kernel of the level on rows that were read back one number at a time,
+ * and nothing behind the end. */
+static void check_stored_kernel(dp_isa isa, size_t n_queries, size_t n_rows, size_t dim)
+{
+    uint64_t seed = n_queries * 1000003 + n_rows * 1009 + dim;
+    dp_distance_kernels k = dp_distance_kernels_get(isa);
+    float *queries = random_floats(n_queries * dim, &seed), *rows = random_floats(n_rows * dim, &seed);
+    float *wide = dp_malloc(n_rows * dim, sizeof *wide), *widened = dp_malloc(n_rows * dim, sizeof *widened);
+    uint16_t *halves = dp_malloc(n_rows * dim, sizeof *halves);
+    int8_t *bytes = dp_malloc(n_rows * dim, 1);
+    float *scales = random_floats(n_rows, &seed);
+    size_t stride = n_rows + 3, results = n_queries * stride;
+    float *out = dp_malloc(results, sizeof *out), *expected = dp_malloc(results, sizeof *expected);
+    const float *x[16];
+    for (size_t q = 0; q < n_queries; q++)
+        x[q] = queries + q * dim;
+    for (size_t i = 0; i < n_rows * dim; i++) {
+        const uint16_t odd_halves[] = {0, 0x8000, 1, 0x83ff, 0x0400, 0x7bff}; /* zeros, subnormals, least normal, largest */
+        const int8_t odd_bytes[] = {127, -127, 0, 1, -1};
+        halves[i] = i % 7 == 3 ? odd_halves[i / 7 % 6] : dp_f32_to_f16(rows[i]);
+        bytes[i] = i % 5 == 2 ? odd_bytes[i / 5 % 5] : (int8_t)(127 * rows[i]);
+    }
+    scales[n_rows / 2] = 0;
+    for (int storage = DP_STORAGE_F16; storage <= DP_STORAGE_I8; storage++) {
+        bool f16 = storage == DP_STORAGE_F16;
+        for (size_t i = 0; i < n_rows * dim; i++)
+            wide[i] = f16 ? dp_f16_to_f32(halves[i]) : scales[i / dim] * (float)bytes[i];
+        if (f16)
+            k.widen_f16(halves, n_rows, dim, widened);
+        else
+            k.widen_i8(bytes, scales, n_rows, dim, widened);
+        if (memcmp(wide, widened, n_rows * dim * sizeof *wide) != 0)
+            fail_msg("%s, storage %d, %zu rows, dim %zu: rows are not read back as they are stored", dp_isa_name(isa), storage, n_rows, dim);
+        for (int l2 = 0; l2 <= 1; l2++) {
+            for (size_t i = 0; i < results; i++)
+                out[i] = expected[i] = -7;
+            (l2 ? k.l2 : k.dot)(x, n_queries, wide, n_rows, dim, expected, stride);
+            if (f16)
+                (l2 ? k.l2_f16 : k.dot_f16)(x, n_queries, halves, n_rows, dim, out, stride);
+            else
+                (l2 ? k.l2_i8 : k.dot_i8)(x, n_queries, bytes, scales, n_rows, dim, out, stride);
+            for (size_t i = 0; i < results; i++)
+                if (memcmp(out + i, expected + i, sizeof *out) != 0)
+                    fail_msg("%s %s, storage %d, %zu queries, %zu rows, dim %zu, pair (%zu, %zu): %.9g, widened %.9g",
+                             l2 ? "l2" : "dot", dp_isa_name(isa), storage, n_queries, n_rows, dim, i / stride, i % stride, out[i],
+                             expected[i]);
+        }
+    }
+    dp_memory_free(queries);
+    dp_memory_free(rows);
+    dp_memory_free(wide);
+    dp_memory_free(widened);
+    dp_memory_free(halves);
+    dp_memory_free(bytes);
+    dp_memory_free(scales);
+    dp_memory_free(out);
+    dp_memory_free(expected);
+}
+
+static void stored_kernels(void **state)
+{
+    (void)state;
+    const size_t dims[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 191, 192, 384, 1023};
+    const size_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 13};
+    for (size_t l = 0; l < N_LEVELS; l++) {
+        dp_isa isa;
+        if (dp_isa_resolve(levels[l], &isa, NULL) != DP_OK)
+            continue;
+        for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+            for (size_t q = 0; q < sizeof counts / sizeof *counts; q++)
+                for (size_t r = 0; r < sizeof counts / sizeof *counts; r++)
+                    check_stored_kernel(isa, counts[q], counts[r], dims[d]);
+        check_stored_kernel(isa, 16, 70, 768);
+    }
+}
+
 /* Levels whose kernels do differ: a table that handed out the reference everywhere would pass all else. */
 static void levels_are_distinct(void **state)
 {
     (void)state;
     for (size_t l = 1; l < N_LEVELS; l++) {
         dp_isa isa;
-        if (dp_isa_resolve(levels[l], &isa, NULL) == DP_OK)
-            assert_true(dp_distance_kernels_get(isa).l2 != dp_l2_f32_c);
+        if (dp_isa_resolve(levels[l], &isa, NULL) != DP_OK)
+            continue;
+        dp_distance_kernels k = dp_distance_kernels_get(isa);
+        assert_true(k.l2 != dp_l2_f32_c && k.dot != dp_dot_f32_c && k.l2_f16 != dp_l2_f16_c && k.dot_f16 != dp_dot_f16_c);
+        assert_true(k.l2_i8 != dp_l2_i8_c && k.dot_i8 != dp_dot_i8_c && k.widen_f16 != dp_widen_f16_c && k.widen_i8 != dp_widen_i8_c);
     }
 }
 
@@ -214,6 +294,58 @@ static void maps(void **state)
         dp_memory_free(picture.valid);
         dp_memory_free(nearest);
         dp_memory_free(grid);
+        dp_memory_free(valid);
+        dp_bank_close(&bank);
+    }
+}
+
+/* A map and a leave-one-out on rows of halves or bytes: the same bytes as on a bank of the floats they are read back as. */
+static void stored_maps(void **state)
+{
+    (void)state;
+    const size_t windows[] = {0, 1, 2, 3, DP_WINDOW_GLOBAL};
+    for (int storage = DP_STORAGE_F16; storage <= DP_STORAGE_I8; storage++) {
+        dp_bank *bank = random_bank_in((dp_storage)storage, 9, 11, 37, 5, 1, 6, SIZE_MAX), wide = *bank;
+        size_t cells = dp_bank_cells(bank), places = cells * bank->n_rows, n = bank->n_pictures;
+        float *rows = dp_malloc(places * bank->dim, sizeof *rows);
+        dp_bank_widen(bank, 0, 0, places, rows);
+        wide.storage = wide.recipe.storage = DP_STORAGE_F32;
+        wide.features = rows;
+        wide.scales = NULL;
+        struct query_picture picture = random_picture(bank, 77);
+        dp_neighbour *a = dp_calloc(cells * 2 * n, sizeof *a), *b = dp_calloc(cells * 2 * n, sizeof *b);
+        float *grid_a = dp_malloc(cells * n, sizeof *grid_a), *grid_b = dp_malloc(cells * n, sizeof *grid_b);
+        uint8_t *valid = dp_malloc(cells * n, 1);
+        for (size_t l = 0; l < N_LEVELS; l++) {
+            dp_isa isa;
+            if (dp_isa_resolve(levels[l], &isa, NULL) != DP_OK)
+                continue;
+            for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
+                for (int m = 0; m < 2; m++) {
+                    dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, isa, 0, 0};
+                    for (int loo = 0; loo < 2; loo++) {
+                        if (loo) {
+                            assert_ok(dp_distance_leave_one_out(bank, 0, n, &search, NULL, NULL, NULL, a, grid_a, valid, err));
+                            assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL, NULL, b, grid_b, valid, err));
+                        } else {
+                            assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, a, grid_a, valid, err));
+                            assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL, b, grid_b, valid, err));
+                        }
+                        size_t results = loo ? cells * n : cells;
+                        if (memcmp(a, b, results * 2 * sizeof *a) || memcmp(grid_a, grid_b, results * sizeof *grid_a))
+                            fail_msg("%s, storage %d, window %zu, metric %d, leave one out %d: not the result of the widened rows",
+                                     dp_isa_name(isa), storage, windows[w], m, loo);
+                    }
+                }
+            }
+        }
+        dp_memory_free(rows);
+        dp_memory_free(picture.features);
+        dp_memory_free(picture.valid);
+        dp_memory_free(a);
+        dp_memory_free(b);
+        dp_memory_free(grid_a);
+        dp_memory_free(grid_b);
         dp_memory_free(valid);
         dp_bank_close(&bank);
     }
@@ -433,8 +565,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels),
+        cmocka_unit_test(stored_kernels),
         cmocka_unit_test(levels_are_distinct),
         cmocka_unit_test(maps),
+        cmocka_unit_test(stored_maps),
         cmocka_unit_test(same_for_any_threads),
         cmocka_unit_test(ties_and_itself),
         cmocka_unit_test(zero_vectors),
