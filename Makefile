@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan fuzz clean help
+.PHONY: all deps install test demo sanitize tsan fuzz kills clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -61,6 +61,10 @@ fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in 
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
 	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
+
+kills: all ## end processes at KILLS random moments (1000) drawn with SEED (1), and look for what is lost
+	@$(BUILD)/tests/fault/fault_kills $(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render \
+	    tests/golden/vit/micro_reg4.hub.safetensors --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 clean: ## remove the build folders and what the demo wrote
 	rm -rf build build-asan build-tsan build-fuzz build-clang build-ci build-ci-clang demo-out

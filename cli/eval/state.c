@@ -18,7 +18,7 @@ json_t *eval_state_run(eval_state *state, const char *name)
 {
     json_t *run = json_object_get(state->runs, name);
     if (!run) {
-        run = json_pack("{s:{}}", "pictures");
+        run = json_pack("{s:n, s:n, s:{}}", "category", "seed", "pictures"); /* in the same order however the run came about */
         json_object_set_new(state->runs, name, run);
     }
     return run;
