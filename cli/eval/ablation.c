@@ -137,6 +137,11 @@ struct row {
     double auroc, threshold, tuned, gap; /* tuned: AUROC on the pictures it was chosen on; NaN without tuning */
 };
 
+static const char *row_name(bool aligned, bool post)
+{
+    return aligned ? (post ? "aligned, post-processed" : "aligned") : post ? "post-processed" : "as photographed";
+}
+
 static void print_row(const char *name, const struct row *row)
 {
     printf("  %-26s %8.4f %9.4f %8.4f %8.4f %8.4f %9.4g", name, row->confusion.accuracy, row->confusion.precision,
@@ -166,6 +171,18 @@ static json_t *json_row(const struct row *row, const char *align, bool post)
     return value;
 }
 
+/* Two rows that cannot be: no good picture could be used in this way, or what is left cannot be measured. */
+static void add_missing_rows(const char *align, const char *reason, json_t *rows)
+{
+    bool aligned = !strcmp(align, "pca");
+    cli_progress_end();
+    for (int post = 0; post < 2; post++) {
+        printf("  %-26s not possible: %s\n", row_name(aligned, post), reason);
+        json_array_append_new(rows, json_pack("{s:s, s:b, s:o}", "align", align, "post", post, "not_possible", cli_json_text(reason)));
+    }
+    fflush(stdout);
+}
+
 /* Two rows of one alignment: without and with post-processing. */
 static dp_status add_rows(const struct maps *maps, const char *align, dp_score score, const cli_run *run,
                           const ablation_settings *asked, json_t *rows, dp_error *err)
@@ -192,8 +209,8 @@ static dp_status add_rows(const struct maps *maps, const char *align, dp_score s
     struct row tuned = {best->confusion, best->auroc, t.threshold, t.tuned.auroc, folds ? t.tuned.auroc - t.held_out.auroc : NAN};
     bool aligned = !strcmp(align, "pca");
     cli_progress_end();
-    print_row(aligned ? "aligned" : "as photographed", &untuned);
-    print_row(aligned ? "aligned, post-processed" : "post-processed", &tuned);
+    print_row(row_name(aligned, false), &untuned);
+    print_row(row_name(aligned, true), &tuned);
     json_array_append_new(rows, json_row(&untuned, align, false));
     json_t *last = json_row(&tuned, align, true);
     json_object_set_new(last, "tuned", json_figures(&t.tuned.confusion, t.tuned.auroc));
@@ -267,12 +284,17 @@ int ablation_do(dp_session *session, const dp_recipe *recipe, const cli_run *run
             maps[pre] = maps_new(set, out != NULL);
             dp_error err;
             cli_progress_begin(category, run->quiet);
+            const char *align = pre ? "pca" : "none";
             dp_status status = compute_maps(session, &one, maps[pre], &err);
-            if (!status)
-                status = add_rows(maps[pre], pre ? "pca" : "none", one.score, run, settings, rows, &err);
+            bool possible = status != DP_E_PICTURE; /* none of the good pictures can be used, but all else goes on */
+            if (!status && (status = add_rows(maps[pre], align, one.score, run, settings, rows, &err)) == DP_E_ARGUMENT)
+                possible = false; /* a class is missing */
             cli_progress_end();
             n_failed += maps[pre]->n_failed;
-            if (status) {
+            if (!possible) {
+                add_missing_rows(align, err.message, rows);
+                n_failed++;
+            } else if (status) {
                 cli_complain("%s: %s", category, err.message);
                 code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
             }

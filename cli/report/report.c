@@ -337,6 +337,13 @@ static void ablation(GString *html, const char *folder)
             bool post = json_is_true(json_object_get(row, "post"));
             html_add(html, "<tr><td>%s%s</td>", strcmp(text(row, "align"), "pca") ? "as photographed" : "aligned",
                      post ? ", post-processed" : "");
+            const char *reason = text(row, "not_possible");
+            if (*reason) {
+                html_add(html, "<td class=\"words\" colspan=\"%zu\">not possible: ", G_N_ELEMENTS(keys) + 1);
+                html_text(html, reason);
+                g_string_append(html, "</td></tr>");
+                continue;
+            }
             for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
                 cell(html, number(row, keys[k]), "%.4f");
             cell(html, number(row, "gap"), "%+.4f");

@@ -16,6 +16,7 @@ const char report_style[] =
     ".scroll{overflow-x:auto;margin-bottom:12px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}"
     "th,td{padding:5px 12px 5px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
     "th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}"
+    "td.words{text-align:left;white-space:normal;min-width:20em}"
     "table.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}table.facts th{text-align:left;vertical-align:top}"
     ".charts{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr))}"
     "figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:4px;padding:8px}"

@@ -1,7 +1,5 @@
-/* score.c - max, mean, 99th percentile, mean of the top 1 %; and the first threshold. */
+/* score.c - max, mean, 99th percentile, mean of the top 1 %. */
 #include "bank/score.h"
-#include "base/error.h"
-#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -82,39 +80,4 @@ double dp_score_cells(dp_score how, const float *values, const uint8_t *valid, s
     case DP_SCORE_TOP1P: return top_mean(scratch, m);
     }
     return NAN;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-dp_status dp_threshold_first(const double *scores, size_t n, double fpr, double *threshold, double *false_alarms,
-                             dp_error *err)
-{
-    if (!(fpr > 0 && fpr < 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a false-alarm rate of %g: it must lie between 0 and 1", fpr);
-    double *sorted = dp_malloc(n, sizeof *sorted);
-    if (!sorted)
-        return dp_fail_memory(err, "the scores", n * sizeof *sorted);
-    size_t m = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!isnan(scores[i]))
-            sorted[m++] = scores[i];
-    if (m == 0) {
-        *threshold = NAN;
-        if (false_alarms)
-            *false_alarms = 1;
-    } else {
-        qsort(sorted, m, sizeof *sorted, ascending);
-        /* The small number keeps (99 + 1)(1 - 0.01) at 99 whatever the rounding. */
-        double k = ceil((double)(m + 1) * (1 - fpr) - 1e-9);
-        size_t rank = k < 1 ? 1 : k > (double)m ? m : (size_t)k;
-        *threshold = sorted[rank - 1];
-        if (false_alarms)
-            *false_alarms = 1 - (double)rank / (double)(m + 1);
-    }
-    dp_memory_free(sorted);
-    return DP_OK;
 }

@@ -15,6 +15,7 @@ struct job {
     size_t radius, height, width;
     const float *from; /* [height, width] */
     float *to;
+    int along_rows;
     size_t *across, *down; /* [width + 2 radius], [height + 2 radius] where a position beyond the border is read */
 };
 
@@ -28,28 +29,18 @@ static void reflect(size_t n, size_t radius, size_t *index)
     }
 }
 
-static void smooth_rows(void *context, size_t task, size_t worker)
+/* One pass over a band of rows.  Along the other axis the middle of the table is read, where each position stands for itself. */
+static void smooth_band(void *context, size_t task, size_t worker)
 {
     (void)worker;
     const struct job *job = context;
+    const size_t taps = 2 * job->radius + 1, step_x = job->along_rows ? 1 : 0, step_y = 1 - step_x;
     for (size_t y = task * BAND; y < (task + 1) * BAND && y < job->height; y++)
         for (size_t x = 0; x < job->width; x++) {
+            const size_t *column = job->across + x + step_y * job->radius, *row = job->down + y + step_x * job->radius;
             double sum = 0;
-            for (size_t k = 0; k <= 2 * job->radius; k++)
-                sum += job->weights[k] * job->from[y * job->width + job->across[x + k]];
-            job->to[y * job->width + x] = (float)sum;
-        }
-}
-
-static void smooth_columns(void *context, size_t task, size_t worker)
-{
-    (void)worker;
-    const struct job *job = context;
-    for (size_t y = task * BAND; y < (task + 1) * BAND && y < job->height; y++)
-        for (size_t x = 0; x < job->width; x++) {
-            double sum = 0;
-            for (size_t k = 0; k <= 2 * job->radius; k++)
-                sum += job->weights[k] * job->from[job->down[y + k] * job->width + x];
+            for (size_t k = 0; k < taps; k++)
+                sum += job->weights[k] * job->from[row[k * step_y] * job->width + column[k * step_x]];
             job->to[y * job->width + x] = (float)sum;
         }
 }
@@ -74,13 +65,14 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
     }
     for (size_t k = 0; k <= 2 * radius; k++)
         weights[k] /= total;
-    struct job job = {weights, radius, height, width, map, half, index, index + width + 2 * radius};
+    struct job job = {weights, radius, height, width, map, half, 1, index, index + width + 2 * radius};
     reflect(width, radius, job.across);
     reflect(height, radius, job.down);
-    dp_pool_run(pool, bands, smooth_rows, &job);
+    dp_pool_run(pool, bands, smooth_band, &job);
     job.from = half;
     job.to = map;
-    dp_pool_run(pool, bands, smooth_columns, &job);
+    job.along_rows = 0;
+    dp_pool_run(pool, bands, smooth_band, &job);
     dp_memory_free(weights);
     dp_memory_free(half);
     dp_memory_free(index);

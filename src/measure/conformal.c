@@ -1,14 +1,17 @@
 /* conformal.c - what n good pictures allow to be promised.
  *
  * With the threshold at the k-th smallest of n exchangeable scores, the next good picture lies above it with a probability of
- * at most 1 - k / (n + 1): averaged over all draws of the n pictures (dp_threshold_first).  For the one draw at hand
- * the rate itself is random, for continuous scores Beta(n - k + 1, k) distributed; its 95 % quantile b solves
+ * at most 1 - k / (n + 1), averaged over all draws of the n pictures: the ranks of exchangeable values are uniform.  The
+ * smallest k that keeps this within fpr is ceil((n + 1)(1 - fpr)); with fewer than 1 / fpr - 1 pictures there is none, and the
+ * largest score is taken.  For the one draw at hand the rate itself is random, for continuous scores Beta(n - k + 1, k)
+ * distributed; its 95 % quantile b solves
  *     P(Binomial(n, b) <= n - k) = 0.05                                               (Clopper and Pearson 1934). */
-#include "bank/score.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "dinopatch.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* P(Binomial(n, p) <= most), summed from the largest term's logarithm. */
 static double binomial_at_most(size_t n, size_t most, double p)
@@ -35,21 +38,39 @@ static double rate_below_95(size_t n, size_t above)
     return high;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibration *calibration, dp_error *err)
 {
     dp_calibration c = {0};
+    if (!(fpr > 0 && fpr < 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a false-alarm rate of %g: it must lie between 0 and 1", fpr);
     for (size_t i = 0; i < n; i++) {
         if (isinf(scores[i]))
             return dp_fail(err, DP_E_NUMERIC, "score %zu of %zu is infinite", i + 1, n);
         c.n += !isnan(scores[i]);
     }
-    dp_status status = dp_threshold_first(scores, n, fpr, &c.threshold, &c.fpr, err);
-    if (status != DP_OK)
-        return status;
+    double *sorted = dp_malloc(c.n, sizeof *sorted);
+    if (!sorted)
+        return dp_fail_memory(err, "the scores", c.n * sizeof *sorted);
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(scores[i]))
+            sorted[m++] = scores[i];
+    qsort(sorted, m, sizeof *sorted, ascending);
+    /* The small number keeps (99 + 1)(1 - 0.01) at 99 whatever the rounding. */
+    double k = ceil((double)(m + 1) * (1 - fpr) - 1e-9);
+    size_t rank = k < 1 ? 1 : k > (double)m ? m : (size_t)k;
+    c.threshold = m ? sorted[rank - 1] : (double)NAN;
+    c.fpr = 1 - (double)rank / (double)(m + 1);
+    dp_memory_free(sorted);
     c.fpr_least = 1 / ((double)c.n + 1);
     c.supported = c.fpr <= fpr * (1 + 1e-9);
     c.n_needed = (size_t)ceil(1 / fpr - 1 - 1e-9);
-    size_t rank = (size_t)lround((1 - c.fpr) * ((double)c.n + 1));
     c.fpr_95 = c.n ? rate_below_95(c.n, c.n - rank) : 1;
     *calibration = c;
     return DP_OK;

@@ -11,7 +11,6 @@
 #include "run/compress.h"
 #include "bank/distance.h"
 #include "bank/reduce.h"
-#include "bank/score.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -131,8 +130,13 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
+    dp_calibration found;
     dp_status status = score_by_folds(from, how, to, pool, run, err);
-    return status ? status : dp_threshold_first(to->loo_scores, to->n_pictures, to->recipe.fpr, &to->threshold, NULL, err);
+    if (!status)
+        status = dp_calibrate(to->loo_scores, to->n_pictures, to->recipe.fpr, &found, err);
+    if (!status)
+        to->threshold = found.threshold;
+    return status;
 }
 
 static dp_status find_components(const dp_bank *bank, const dp_compression *how, dp_pool *pool, dp_pca *pca, dp_error *err)

@@ -10,11 +10,10 @@
  * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the largest distance that a
  * good picture showed, so that no good picture is red, and a threshold on single cells lies inside the scale.
  *
- * The threshold is an order statistic of these scores with no margin on top: see dp_threshold_first.  Each score has one
+ * The threshold is an order statistic of these scores with no margin on top: see dp_calibrate.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
 #include "run/leave_one_out.h"
 #include "bank/distance.h"
-#include "bank/score.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/judge.h"
@@ -206,14 +205,18 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
 {
     dp_view view;
     dp_interval heat;
+    dp_calibration found;
     dp_view_init(bank, &view);
     double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
     if (!scores)
         return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
     dp_status status = score_all(pictures, bank, &view, isa, pool, run, scores, &heat, err);
     if (!status)
-        status = dp_threshold_first(scores, bank->n_pictures, bank->recipe.fpr, &bank->threshold, false_alarms, err);
+        status = dp_calibrate(scores, bank->n_pictures, bank->recipe.fpr, &found, err);
     if (!status) {
+        bank->threshold = found.threshold;
+        if (false_alarms)
+            *false_alarms = found.fpr;
         for (size_t p = 0; p < bank->n_pictures; p++)
             bank->loo_scores[p] = scores[p];
         bank->heat = heat;

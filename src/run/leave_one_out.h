@@ -13,7 +13,7 @@ dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa,
                            dp_interval *heat, dp_error *err);
 
 /* The same into a bank that is being made: its scores and heat scale, and the threshold of its recipe's false-alarm rate.
- * false_alarms (may be NULL): the bound that holds, see dp_threshold_first. */
+ * false_alarms (may be NULL): the bound that holds, see dp_calibrate. */
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err);
 
 /* The same for a bank that was cut from `pictures`, a pool with all features of the pictures: these are scored. */

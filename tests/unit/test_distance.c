@@ -532,35 +532,6 @@ static void score_by_sorting(void **state)
     assert_true(isnan(dp_score_cells(DP_SCORE_MAX, values, NULL, 10, scratch)));
 }
 
-static void threshold(void **state)
-{
-    (void)state;
-    double scores[200], t, bound;
-    for (size_t i = 0; i < 200; i++)
-        scores[i] = (double)((i * 77) % 200);                          /* 0..199 in another order */
-    assert_ok(dp_threshold_first(scores, 200, 0.01, &t, &bound, err)); /* ceil(201 * 0.99) = 199th */
-    assert_true(t == 198);
-    assert_float_equal(bound, 2.0 / 201, 1e-12);
-    for (size_t i = 0; i < 99; i++)
-        scores[i] = (double)i;
-    assert_ok(dp_threshold_first(scores, 99, 0.01, &t, &bound, err)); /* ceil(100 * 0.99) = 99 exactly, the largest */
-    assert_true(t == 98);
-    assert_float_equal(bound, 0.01, 1e-12);
-    assert_ok(dp_threshold_first(scores, 99, 0.5, &t, &bound, err));
-    assert_true(t == 49);
-    scores[2] = NAN;
-    assert_ok(dp_threshold_first(scores, 4, 0.01, &t, &bound, err)); /* of 3: the largest */
-    assert_true(t == 3);
-    assert_float_equal(bound, 0.25, 1e-12);
-    scores[0] = NAN;
-    assert_ok(dp_threshold_first(scores, 1, 0.01, &t, &bound, err));
-    assert_true(isnan(t) && bound == 1);
-    assert_ok(dp_threshold_first(scores + 1, 1, 0.999, &t, NULL, err));
-    assert_true(t == 1);
-    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_threshold_first(scores, 4, 0, &t, &bound, err));
-    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_threshold_first(scores, 4, NAN, &t, &bound, err));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,7 +545,6 @@ int main(void)
         cmocka_unit_test(zero_vectors),
         cmocka_unit_test(broken_input),
         cmocka_unit_test(score_by_sorting),
-        cmocka_unit_test(threshold),
     };
     return cmocka_run_group_tests_name("distance", tests, NULL, NULL);
 }

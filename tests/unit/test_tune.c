@@ -282,6 +282,36 @@ static void calibration_promises_what_it_can(void **state)
     assert_fails(DP_E_NUMERIC, "score 5 of 99 is infinite", dp_calibrate(scores, 99, 0.1, &c, err));
 }
 
+static void the_threshold_is_an_order_statistic(void **state)
+{
+    (void)state;
+    double scores[200];
+    dp_calibration c;
+    for (size_t i = 0; i < 200; i++)
+        scores[i] = (double)((i * 77) % 200); /* 0..199 in another order */
+    assert_ok(dp_calibrate(scores, 200, 0.01, &c, err)); /* ceil(201 * 0.99) = 199th */
+    assert_true(c.threshold == 198);
+    assert_float_equal(c.fpr, 2.0 / 201, 1e-12);
+    for (size_t i = 0; i < 99; i++)
+        scores[i] = (double)i;
+    assert_ok(dp_calibrate(scores, 99, 0.01, &c, err)); /* ceil(100 * 0.99) = 99 exactly, the largest */
+    assert_true(c.threshold == 98);
+    assert_float_equal(c.fpr, 0.01, 1e-12);
+    assert_ok(dp_calibrate(scores, 99, 0.5, &c, err));
+    assert_true(c.threshold == 49);
+    scores[2] = (double)NAN;
+    assert_ok(dp_calibrate(scores, 4, 0.01, &c, err)); /* of 3: the largest */
+    assert_true(c.threshold == 3);
+    assert_float_equal(c.fpr, 0.25, 1e-12);
+    scores[0] = (double)NAN;
+    assert_ok(dp_calibrate(scores, 1, 0.01, &c, err));
+    assert_true(isnan(c.threshold) && c.fpr == 1);
+    assert_ok(dp_calibrate(scores + 1, 1, 0.999, &c, err));
+    assert_true(c.threshold == 1);
+    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, 0, &c, err));
+    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, (double)NAN, &c, err));
+}
+
 static void p_values(void **state)
 {
     (void)state;
@@ -364,7 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tuning_finds_what_is_there), cmocka_unit_test(held_out_is_honest),
         cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
-        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(p_values), cmocka_unit_test(the_short_way_is_the_long_one),
+        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(the_threshold_is_an_order_statistic), cmocka_unit_test(p_values), cmocka_unit_test(the_short_way_is_the_long_one),
     };
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }

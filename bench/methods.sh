@@ -1,0 +1,89 @@
+#!/bin/sh
+# methods.sh - DinoPatch, AnomalyDINO and PatchCore beside each other, on the same pictures and features: one Markdown table.
+#
+# usage: bench/methods.sh DATA MODEL OUT
+#     DATA    folder of data sets (train/good, test/good, test/DEFECT..., ground_truth where there are masks); "" : drawn sets alone
+#     MODEL   checkpoint of the transformer that all of them use
+#     OUT     folder for the evaluations (what is there already is not done again) and for the drawn sets
+#
+#     SIZE=224    side of the input in pixels, a multiple of the patch, the same for every method
+#     SETS        names of the data sets, drawn ones (screw, pasta) included; all by default
+#     METHODS     rows by their keys below; all by default
+#     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS=0
+#
+# No setting is tuned on these pictures by this script.  "Best settings" are those that bench/defaults.sh favoured (docs/results.md).
+# Search: median over the test pictures of the time from the features of a picture to its distances, as `eval` measures it.
+# Bank: features and their tables.
+set -eu
+[ $# = 3 ] || { sed -n '4,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+data=$1 model=$2 out=$3
+program=${DINOPATCH:-build/dinopatch} render=${RENDER:-build/demo/dinopatch-demo-render}
+size=${SIZE:-224}
+mkdir -p "$out"
+
+drawn=$out/drawn
+[ -d "$drawn/pasta" ] || "$render" "$drawn" --train 24 --good 20 --bad 30
+
+known=
+for folder in ${data:+"$data"/*/} "$drawn"/*/; do
+    [ -d "$folder/train/good" ] && known="$known $(basename "$folder")"
+done
+
+folder_of() { # SET
+    if [ -n "$data" ] && [ -d "$data/$1/train/good" ]; then echo "$data/$1"; else echo "$drawn/$1"; fi
+}
+
+# Of the sets known here only the drawn screws lie at any angle; what is not aligned is compared as photographed.
+lying() { # SET -> options of a canvas that suits it
+    case $1 in
+    screw*) echo "--align pca --canvas ${size}x$((2 * size))" ;;
+    *) echo "--align none --canvas ${size}x$size" ;;
+    esac
+}
+
+options_of() { # METHOD SET
+    case $1 in
+    paper) echo "--align pca --polarity mirror --window 0 --score p99 --canvas ${size}x$size" ;;
+    best) echo "$(lying "$2") --polarity rotate --window 0 --score top1p" ;;
+    anomalydino) echo "--method anomalydino --edge $size" ;;
+    patchcore) echo "--method patchcore --canvas ${size}x$size" ;;
+    esac
+}
+
+title_of() { # METHOD
+    case $1 in
+    paper) echo "DinoPatch, the paper's settings" ;;
+    best) echo "DinoPatch, best settings" ;;
+    anomalydino) echo "AnomalyDINO" ;;
+    patchcore) echo "PatchCore" ;;
+    esac
+}
+
+number() { # KEY FILE FORMAT [FACTOR]
+    value=$(sed -n "s/^ *\"$1\": *\([-0-9.e+]*\),*\$/\1/p" "$2" | head -n 1)
+    if [ -n "$value" ]; then awk -v x="$value" -v f="${4:-1}" "BEGIN { printf \"$3\", x * f }"; else printf '%s' '–'; fi
+}
+
+echo "| set | method | image AUROC | pixel AUROC | AU-PRO 0.30 | bank, MB | search, ms | network, ms |"
+echo "|---|---|---|---|---|---|---|---|"
+for set in ${SETS:-$known}; do
+    for method in ${METHODS:-paper best anomalydino patchcore}; do
+        to=$out/$size/$set/$method
+        mkdir -p "$to"
+        code=0
+        # shellcheck disable=SC2046  # options are several words
+        "$program" eval --quiet --threads "${THREADS:-0}" --model "$model" --out "$to" $(options_of "$method" "$set") \
+            "$(folder_of "$set")" >"$to/table.txt" 2>"$to/log.txt" || code=$?
+        title=$(title_of "$method")
+        if [ ! -f "$to/metrics.json" ] || [ $code -gt 1 ]; then
+            echo "| $set | $title | not possible: $(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //; s/|/ /g') | | | | | |"
+            continue
+        fi
+        # Test pictures the alignment refused: they are compared unaligned.
+        refused=$(grep -c '"align": "\(few_edges\|round\|cut\)"' "$to/run.json" || true)
+        [ "$refused" = 0 ] || title="$title ($refused of $(grep -c '"align": "' "$to/run.json") not aligned)"
+        m=$to/metrics.json
+        echo "| $set | $title | $(number image_auroc "$m" %.3f) | $(number pixel_auroc "$m" %.3f) | $(number aupro_30 "$m" %.3f) |" \
+            "$(number bank_bytes "$m" %.1f 1e-6) | $(number search_ms "$m" %.2f) | $(number embed_ms "$m" %.1f) |"
+    done
+done
