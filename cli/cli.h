@@ -43,11 +43,11 @@ int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
                const char *summary, const char *description, int *code);
 
-/* --threads, --isa (and DINOPATCH_ISA), --quiet; the callbacks of run are set to the progress display. */
+/* --threads, --isa (and DINOPATCH_ISA), --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
     int threads;
     char *isa;
-    gboolean quiet;
+    gboolean quiet, no_times;
     dp_run run;
 } cli_run;
 GOptionGroup *cli_run_group(cli_run *options);
@@ -95,8 +95,11 @@ void cli_signals_reraise(void);
 json_t *cli_json_text(const char *bytes);
 /* A JSON number; null where it is not finite. */
 json_t *cli_json_real(double value);
-/* Milliseconds to three decimals. */
+/* How long something took, to three decimals: milliseconds, or seconds; null with --no-times. */
 json_t *cli_json_ms(double ms);
+/* With --no-times nothing that is written says how long it took: equal input gives equal bytes. */
+void cli_hide_times(void);
+bool cli_times_hidden(void);
 json_t *cli_json_pose(const dp_pose *pose);
 /* One line on stdout; steals the reference.  False: stdout is broken, complained. */
 bool cli_json_print(json_t *value);

@@ -62,9 +62,14 @@ int cmd_embed(int argc, char **argv)
     }
     if (dp_picture_load(argv[1], run.run.max_picture_pixels, &picture, &err)
         || dp_canvas_warp(picture, &whole, 1, 0, height, width, rgb, NULL, &err)
-        || dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_session_embed(session, rgb, height, width, recipe.layers, recipe.n_layers, recipe.layer_mix, tokens, &err)
-        || dp_tokens_save(tokens, rows, cols, dim, out, &err))
+        || dp_session_open(model, recipe.precision, &run.run, &session, &err)) {
+        code = cli_failed(&err);
+    } else if (dp_session_embed(session, rgb, height, width, recipe.layers, recipe.n_layers, recipe.layer_mix, tokens, &err)) {
+        char *message = g_strdup(err.message);
+        g_snprintf(err.message, sizeof err.message, "%s: %s", argv[1], message);
+        g_free(message);
+        code = cli_failed(&err);
+    } else if (dp_tokens_save(tokens, rows, cols, dim, out, &err))
         code = cli_failed(&err);
     else
         code = EXIT_DONE;

@@ -90,8 +90,11 @@ static void print_csv(const char *path, const dp_result *result, double ms, cons
         putchar(',');
         if (isfinite(result->p_value))
             printf("%.6g", result->p_value);
-        printf(",%s,%s,%d,%.6g,%zu,%.3f,\n", dp_label_name(result->label), dp_align_status_name(result->pose.status),
-               result->polarity, result->valid_fraction, result->n_defects, ms);
+        printf(",%s,%s,%d,%.6g,%zu,", dp_label_name(result->label), dp_align_status_name(result->pose.status), result->polarity,
+               result->valid_fraction, result->n_defects);
+        if (!cli_times_hidden())
+            printf("%.3f", ms);
+        puts(",");
     } else {
         fputs(",error,,,,,,,,,,", stdout);
         print_csv_text(message);
@@ -110,7 +113,9 @@ static void print_text(const char *path, const dp_result *result, double ms)
         printf(", %zu defect%s, largest at (%.0f, %.0f)", result->n_defects, result->n_defects > 1 ? "s" : "",
                (result->defects[0].x0_px + result->defects[0].x1_px) / 2,
                (result->defects[0].y0_px + result->defects[0].y1_px) / 2);
-    printf(", %.0f ms\n", ms);
+    if (!cli_times_hidden())
+        printf(", %.0f ms", ms);
+    putchar('\n');
 }
 
 static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,

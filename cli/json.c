@@ -19,9 +19,21 @@ json_t *cli_json_real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static bool hidden;
+
+void cli_hide_times(void)
+{
+    hidden = true;
+}
+
+bool cli_times_hidden(void)
+{
+    return hidden;
+}
+
 json_t *cli_json_ms(double ms)
 {
-    return cli_json_real(round(ms * 1000) / 1000);
+    return hidden ? json_null() : cli_json_real(round(ms * 1000) / 1000);
 }
 
 json_t *cli_json_pose(const dp_pose *pose)

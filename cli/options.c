@@ -65,6 +65,7 @@ GOptionGroup *cli_run_group(cli_run *options)
         {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads, "worker threads (default: one per processor)", "N"},
         {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
+        {"no-times", 0, 0, G_OPTION_ARG_NONE, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         G_OPTION_ENTRY_NULL};
     GOptionGroup *group = g_option_group_new("run", "Run options:", "", NULL, NULL);
     g_option_group_add_entries(group, entries);
@@ -78,6 +79,8 @@ bool cli_run_resolve(cli_run *options, int *code)
         *code = cli_usage("--threads %d: at least 1", options->threads);
         return false;
     }
+    if (options->no_times)
+        cli_hide_times();
     options->run.threads = (size_t)options->threads;
     options->run.log = options->quiet ? NULL : cli_log;
     options->run.progress = cli_progress;

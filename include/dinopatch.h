@@ -502,7 +502,9 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const 
 /* Builds a bank from pictures of good parts, ends with their leave-one-out scores and a first threshold.  Pictures that
  * cannot be read are reported to on_picture, counted in *n_failed (may be NULL) and left out; none left is an error.
  * run->progress is called after every picture.  What the bank will take is known before the first is embedded: it is said to run->log, and
- * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision. */
+ * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision.
+ * A picture whose features or distances are not finite stops the work with DP_E_NUMERIC and its name: it is not left out, for it says
+ * that checkpoint or settings are broken. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location, then the type of its numbers. */
@@ -542,7 +544,7 @@ DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how
 /* With further pictures, by the bank's own recipe: each is aligned, turned by the bank's reference of the polarity, projected and
  * stored as those before.  A picture that cannot be read or aligned, or whose name is in the bank already, is reported to on_picture,
  * counted in *n_failed (may be NULL) and left out; none left is an error.
- * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_MEMORY, DP_E_CANCELLED. */
+ * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **larger, size_t *n_failed, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.

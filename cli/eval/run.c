@@ -254,7 +254,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
                             (json_int_t)n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
                             cli_json_real(info.threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
-                            "seconds", cli_json_real(round(fit_s * 1000) / 1000), "bank_sha256",
+                            "seconds", cli_json_ms(fit_s), "bank_sha256",
                             digest ? json_string(digest) : json_null(), "axes", draw_axes(run, *bank, &info));
     g_free(digest);
     work->broken |= !eval_state_put(run->state, run->name, "fit", -1, fit);

@@ -230,7 +230,7 @@ static void figures_drawn(GString *html, const char *folder, const json_t *list,
 /* The pictures of a run with a score, highest first. */
 struct scored {
     struct shown *all;
-    double *scores, ms; /* ms: of all pictures together */
+    double *scores, ms; /* ms: of all pictures together; NaN where it is not known */
     uint8_t *labels;
     size_t n;
     double bank, best; /* thresholds */
@@ -250,7 +250,7 @@ static struct scored scored_of(const json_t *run)
             continue;
         int label = json_integer_value(json_object_get(value, "label")) != 0;
         s.all[s.n++] = (struct shown){value, score, label, !isnan(s.bank) && (score > s.bank) != (label != 0)};
-        s.ms += isfinite(number(value, "ms")) ? number(value, "ms") : 0;
+        s.ms += number(value, "ms");
     }
     qsort(s.all, s.n, sizeof *s.all, by_score);
     for (size_t i = 0; i < s.n; i++) {
@@ -293,8 +293,13 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
     g_string_append(html, "<section><h2>");
     html_text(html, name);
     g_string_append(html, "</h2>");
-    html_add(html, "<p>Learned from %.0f good pictures in %.1f s; %zu tested, %.0f ms each on average.</p>",
-             number(fit, "n_good"), number(fit, "seconds"), s.n, s.n ? s.ms / (double)s.n : 0);
+    html_add(html, "<p>Learned from %.0f good pictures", number(fit, "n_good"));
+    if (isfinite(number(fit, "seconds")))
+        html_add(html, " in %.1f s", number(fit, "seconds"));
+    html_add(html, "; %zu tested", s.n);
+    if (s.n && isfinite(s.ms))
+        html_add(html, ", %.0f ms each on average", s.ms / (double)s.n);
+    g_string_append(html, ".</p>");
     confusion(html, figures);
     intervals(html, figures);
     charts(html, s.scores, s.labels, s.n, s.bank, s.best);

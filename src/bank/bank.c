@@ -237,6 +237,8 @@ dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, c
     for (size_t cell = 0; cell < cells; cell++) {
         bool counts = !valid || valid[cell];
         dp_bank_encode(bank, first + cell * step, counts ? features + cell * dim : NULL);
+        if (!isfinite(bank->own_norms[first + cell * step]))
+            return dp_fail(err, DP_E_NUMERIC, "%s: a feature is too large for the bank to hold", bank->names[picture]);
     }
     bank->put[picture * bank->rows_per_picture + augmentation] = 1;
     return DP_OK;

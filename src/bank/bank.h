@@ -174,8 +174,11 @@ void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, flo
 void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n);
 
 /* x [dim] (NULL: a row that does not count) into one row that is being built, its norm and validity included.
- * place: row, counted through all locations. */
+ * place: row, counted through all locations.  What its type cannot hold gets an infinite norm: dp_bank_encoded. */
 void dp_bank_encode(dp_bank *bank, size_t place, const float *x);
+
+/* Whether all rows could be held.  Errors: DP_E_NUMERIC. */
+dp_status dp_bank_encoded(const dp_bank *bank, dp_error *err);
 
 /* Whether the canvas of a recipe is cut into that grid by square patches. */
 bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_cols);

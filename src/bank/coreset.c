@@ -184,8 +184,12 @@ dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, doubl
         bank->own_row_cell[i] = from->row_cell[rows[i]];
     }
     dp_memory_free(x);
-    if (status)
+    if (!status)
+        status = dp_bank_encoded(bank, err);
+    if (status) {
+        dp_bank_close(&bank);
         return status;
+    }
     bank->recipe.coreset = asked;
     *out = bank;
     return DP_OK;

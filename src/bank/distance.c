@@ -195,6 +195,8 @@ static float inverse_norm(const struct job *job, const float *x)
     if (job->metric != DP_METRIC_COSINE)
         return 0;
     float norm = dp_norm_f32(x, job->bank->dim);
+    if (!(norm < INFINITY)) /* the angle is not known: no distance may come out finite */
+        return NAN;
     return norm > 0 ? 1 / norm : 0;
 }
 

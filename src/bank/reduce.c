@@ -281,6 +281,8 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
         job.to->recipe.seed = (size_t)how->seed;
     if (!status)
         status = run_tasks(&job, pool, run, err);
+    if (!status)
+        status = dp_bank_encoded(job.to, err);
     if (status)
         dp_bank_close(&job.to);
     else

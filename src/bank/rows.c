@@ -5,6 +5,7 @@
  * so that the largest number of a vector is met exactly and no other is off by more than half a scale.  A scale for each vector:
  * the features of one place differ in length from those of another.  Norms are those of the vectors as they are read back. */
 #include "bank/bank.h"
+#include "base/error.h"
 #include "format/half.h"
 
 #include <math.h>
@@ -122,9 +123,12 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
         bank->own_norms[place] = dp_norm_f32(x, dim);
     } else if (bank->storage == DP_STORAGE_F16) {
         uint16_t *halves = stored;
-        for (size_t d = 0; d < dim; d++)
+        bool fits = true; /* dp_f32_to_f16 stops at the largest half */
+        for (size_t d = 0; d < dim; d++) {
             halves[d] = dp_f32_to_f16(x[d]);
-        bank->own_norms[place] = norm_of_halves(halves, dim);
+            fits &= fabsf(x[d]) < 65520;
+        }
+        bank->own_norms[place] = fits ? norm_of_halves(halves, dim) : INFINITY;
     } else {
         int8_t *integers = stored;
         float largest = 0;
@@ -140,6 +144,14 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
         bank->own_scales[place] = scale;
         bank->own_norms[place] = norm_of_bytes(integers, scale, dim);
     }
+}
+
+dp_status dp_bank_encoded(const dp_bank *bank, dp_error *err)
+{
+    if (dp_all_finite(bank->own_norms, dp_bank_cells(bank) * bank->n_rows))
+        return DP_OK;
+    return dp_fail(err, DP_E_NUMERIC, "a feature is too large for the %s that the bank is to hold",
+                   bank->storage == DP_STORAGE_F16 ? "half floats" : "floats");
 }
 
 void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n)

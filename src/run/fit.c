@@ -202,8 +202,6 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
         }
     }
     dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
-    if (status == DP_E_NUMERIC)
-        return leave_out(fit, prepared, err);
     if (!status)
         status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
     if (!status)
@@ -235,8 +233,6 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
     if (!status && dp_workbench_has_polarity(bench, prepared))
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
-    if (status == DP_E_NUMERIC)
-        return leave_out(fit, prepared, err);
     size_t picture = 0;
     if (!status)
         status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);

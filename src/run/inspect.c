@@ -43,6 +43,19 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     if (strcmp(model.sha256, bank->model_sha256) != 0)
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: SHA-256 %s, this one has %s", bank->model_sha256,
                        model.sha256);
+    const dp_recipe *recipe = &bank->recipe;
+    size_t dim = model.dim * (recipe->layer_mix == DP_LAYERS_CONCAT ? recipe->n_layers : 1);
+    if (bank->dim_in != dim)
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->dim_in,
+                       dim);
+    if (recipe->layout == DP_LAYOUT_GRID
+        && (recipe->canvas_height_px != bank->grid_rows * model.patch_px || recipe->canvas_width_px != bank->grid_cols * model.patch_px))
+        return dp_fail(err, DP_E_MISMATCH, "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
+                       bank->grid_rows, bank->grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
+    dp_recipe settled = *recipe;
+    dp_status status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
+    if (status)
+        return status;
     if (dp_session_precision(session) != bank->recipe.precision)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
                        bank->recipe.precision == DP_INT8 ? "int8" : "fp32", dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");

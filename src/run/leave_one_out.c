@@ -86,6 +86,8 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
         dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
         dp_bank_get(s->pictures, p, 0, features, valid);
         status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + most, err);
+        if (status == DP_E_NUMERIC)
+            dp_error_prefix(err, status, "%s", bank->names[p]);
         if (!status)
             status = score_picture(s, p, grid, valid + most, search.rows, search.cols, err);
         if (!status && dp_reweighs(view))
@@ -122,6 +124,12 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
         size_t n = bank->n_pictures - first < chunk ? bank->n_pictures - first : chunk;
         s->done_before = first * cells;
         status = dp_distance_leave_one_out(bank, first, n, &search, s->pool, report, s, nearest, grid, valid, err);
+        if (status == DP_E_NUMERIC) { /* whose? */
+            size_t p = first;
+            while (p + 1 < first + n && !dp_distance_leave_one_out(bank, p, 1, &search, s->pool, NULL, NULL, nearest, grid, valid, NULL))
+                p++;
+            dp_error_prefix(err, status, "%s", bank->names[p]);
+        }
         for (size_t p = 0; !status && p < n; p++)
             status = score_picture(s, first + p, grid + p * cells, valid + p * cells, bank->grid_rows, bank->grid_cols, err);
     }

@@ -70,6 +70,8 @@ dp_status dp_reweight(const dp_bank *bank, const float *features, const dp_neigh
                 distances[m++] = distance(bank, x, found[i].row, search->metric, &kernels, rows + bank->dim);
         }
         *factor = dp_reweight_factor(distances, m);
+        if (!isfinite(*factor))
+            status = dp_fail(err, DP_E_NUMERIC, "the weight of a score is not finite: a distance in the bank is too large");
     }
     dp_memory_free(found);
     dp_memory_free(distances);

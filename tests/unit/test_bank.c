@@ -225,7 +225,7 @@ static void stored_types(void **state)
     }
     /* Vectors that an integer type might stumble over. */
     dp_bank *bank = empty_bank_in(DP_STORAGE_I8, 1, 4, 2, 1, 1);
-    const float odd[8] = {0, 0, 1e-42f, -1e-42f, 3e38f, -3e38f, 1, -127};
+    const float odd[8] = {0, 0, 1e-42f, -1e-42f, 2e38f, -2e38f, 1, -127};
     float back[8];
     dp_pose pose = {0};
     size_t index;

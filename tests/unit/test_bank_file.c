@@ -230,18 +230,17 @@ static void every_prefix(void **state)
     dp_bank_close(&bank);
 }
 
-/* Every bit of the file, one at a time: opening or verifying must see it. */
-static void every_flip(void **state)
+/* Flips bits of every byte of the bank's file, one at a time: opening or verifying must see each. */
+static void flip(const dp_bank *bank, int bits)
 {
-    (void)state;
     const char *path = temporary_path("flip.safetensors");
-    dp_bank *bank = full_bank();
     assert_ok(dp_bank_save(bank, path, err));
     struct bytes file = read_file(path);
     size_t opened = 0;
     FILE *stream = fopen(path, "r+b");
     for (size_t i = 0; i < file.n; i++) {
-        for (int bit = 0; bit < 8; bit++) {
+        for (int k = 0; k < bits; k++) {
+            int bit = bits == 8 ? k : (int)(i % 8);
             unsigned char flipped = (unsigned char)(file.data[i] ^ 1u << bit);
             fseek(stream, (long)i, SEEK_SET);
             fputc(flipped, stream);
@@ -263,8 +262,24 @@ static void every_flip(void **state)
     }
     fclose(stream);
     /* What opening lets pass are the features and nothing else. */
-    assert_int_equal(opened, dp_bank_cells(bank) * bank->n_rows * bank->dim * sizeof(float) * 8);
+    assert_int_equal(opened, dp_bank_cells(bank) * bank->n_rows * bank->dim * dp_storage_bytes(bank->storage) * (size_t)bits);
     free(file.data);
+}
+
+static void every_flip(void **state)
+{
+    (void)state;
+    dp_bank *bank = full_bank();
+    flip(bank, 8);
+    dp_bank_close(&bank);
+    bank = random_bank_in(DP_STORAGE_I8, 2, 3, 5, 3, 1, 4, SIZE_MAX);
+    flip(bank, 1);
+    dp_bank_close(&bank);
+    bank = random_bank_in(DP_STORAGE_F16, 2, 2, 6, 2, 2, 5, SIZE_MAX);
+    flip(bank, 1);
+    dp_bank_close(&bank);
+    bank = random_pool_without(4, 2, 1, 6, SIZE_MAX);
+    flip(bank, 1);
     dp_bank_close(&bank);
 }
 
