@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""AnomalyDINO's scores computed without this library: numpy, OpenCV and PyTorch.
+"""AnomalyDINO's scores computed without this library: numpy, OpenCV, scikit-learn and PyTorch.
 
-    peer_anomalydino.py REFERENCE_FOLDER CHECKPOINT EDGE ROTATIONS REFERENCES TESTS < RESULTS
+    peer_anomalydino.py REFERENCE_FOLDER CHECKPOINT EDGE ROTATIONS BACKGROUND THRESHOLD REFERENCES TESTS < RESULTS
+    peer_anomalydino.py --store FILE (the same arguments, no RESULTS)
 
 REFERENCE_FOLDER holds reference_vit.py, a transformer in PyTorch with load(path) and ViT(weights, heads, offset=...).
 REFERENCES and TESTS are comma-separated pictures; RESULTS what `dinopatch inspect --json` printed for TESTS with a bank of REFERENCES
-(--method anomalydino --edge EDGE --rotations ROTATIONS).  Prints both scores of each picture and the largest relative difference,
-once with the resized picture rounded to 8 bits (Pillow, as the public code has it) and once unrounded (torch's interpolate).
-Ends with 1 where the first exceeds 1e-3.
+(--method anomalydino --edge EDGE --rotations ROTATIONS --background BACKGROUND --background-threshold THRESHOLD).  Prints both scores
+of each picture, the cells that the mask took, and the largest relative difference, once with the resized picture rounded to 8 bits
+(Pillow, as the public code has it) and once unrounded (torch's interpolate).  Ends with 1 where the first exceeds 1e-3.
+With --store the peer's figures (rounded pictures) go to FILE as text, the golden file of tests/golden/test_anomalydino.c.
 """
 import json
 import sys
@@ -15,6 +17,7 @@ import sys
 import cv2
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
 
 
 def cubic(x, a=-0.5):
@@ -51,44 +54,85 @@ def resize(picture, edge, rounded):
     return to_8bit(np.tensordot(matrix(h, size[0]), across, 1))
 
 
+def object_mask(tokens, grid, threshold):
+    """The published rule: the mask is a column of n cells when OpenCV dilates and closes it."""
+    component = PCA(n_components=1, svd_solver='randomized', random_state=0).fit_transform(tokens.astype(np.float32))
+    cut = [slice(int(g * 0.2), int(g * (1 - 0.2))) for g in grid]
+    mask = component > threshold
+    middle = mask.reshape(grid)[cut[0], cut[1]]
+    if middle.sum() <= 0.35 * middle.size:
+        mask = -component > threshold
+    kernel = np.ones((3, 3), np.uint8)
+    mask = cv2.morphologyEx(cv2.dilate(mask.astype(np.uint8), kernel), cv2.MORPH_CLOSE, kernel)
+    return mask.astype(bool).ravel()
+
+
+def read(path):
+    return cv2.cvtColor(cv2.imread(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def turned(picture, k, rotations):
+    if k == 0 and rotations == 1:
+        return picture
+    size = picture.shape[1::-1]
+    m = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), 45 * k, 1.0)
+    return cv2.warpAffine(picture, m, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_DEFAULT)
+
+
 def main():
-    folder, checkpoint, edge, rotations, references, tests = sys.argv[1:7]
+    arguments = sys.argv[1:]
+    store = arguments[1] if arguments[0] == '--store' else None
+    folder, checkpoint, edge, rotations, background, threshold, references, tests = arguments[2:] if store else arguments
     sys.path.insert(0, folder)
     import reference_vit
-    edge, rotations = int(edge), int(rotations)
+    edge, rotations, threshold = int(edge), int(rotations), float(threshold)
     weights, meta = reference_vit.load(checkpoint)
     vit = reference_vit.ViT(weights, heads=int(meta['heads']) if 'heads' in meta else None, offset=float(meta.get('offset', 0)))
-    results = {r['input']: r['score'] for r in map(json.loads, sys.stdin)}
 
-    def tokens(picture, rounded):
+    def embed(picture, rounded, masked):
         x = resize(picture, edge, rounded)
         h, w = (s // vit.patch * vit.patch for s in x.shape[:2])
         x = (x[:h, :w] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         with torch.inference_mode():
             t = vit.forward(torch.from_numpy(x.transpose(2, 0, 1)[None].astype(np.float32)))[0].numpy()
-        return t / np.linalg.norm(t, axis=1, keepdims=True)
+        grid = (h // vit.patch, w // vit.patch)
+        mask = object_mask(t, grid, threshold) if masked else np.ones(len(t), bool)
+        return t / np.linalg.norm(t, axis=1, keepdims=True), mask, grid
 
-    def read(path):
-        return cv2.cvtColor(cv2.imread(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    def score(path, memory, rounded):
+        t, mask, grid = embed(read(path), rounded, background in ('test', 'both'))
+        d = np.zeros(len(t))
+        d[mask] = 1 - (t[mask] @ memory.T).max(axis=1)
+        return np.sort(d)[::-1][:max(len(d) // 100, 1)].mean(), mask, grid
 
-    def turned(picture, k):
-        if k == 0 and rotations == 1:
-            return picture
-        size = picture.shape[1::-1]
-        m = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), 45 * k, 1.0)
-        return cv2.warpAffine(picture, m, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_DEFAULT)
+    def remember(rounded):
+        parts = []
+        for path in references.split(','):
+            for k in range(rotations):
+                t, mask, _ = embed(turned(read(path), k, rotations), rounded, background in ('reference', 'both'))
+                parts.append(t[mask])
+        return np.concatenate(parts)
 
+    if store:
+        memory = remember(True)
+        with open(store, 'w') as out:
+            out.write(f'edge {edge} rotations {rotations} background {background} threshold {threshold:g} rows {len(memory)}\n')
+            for path in tests.split(','):
+                s, mask, grid = score(path, memory, True)
+                out.write(f'{path.rsplit("/", 1)[-1]} {s:.9g} {grid[0]} {grid[1]} {"".join(".#"[int(m)] for m in mask)}\n')
+        return 0
+    results = {r['input']: r for r in map(json.loads, sys.stdin)}
     worst = {}
     for rounded in (True, False):
-        memory = np.concatenate([tokens(turned(read(p), k), rounded) for p in references.split(',') for k in range(rotations)])
+        memory = remember(rounded)
         worst[rounded] = 0
         for path in tests.split(','):
-            t = tokens(read(path), rounded)
-            d = 1 - (t @ memory.T).max(axis=1)
-            score = np.sort(d)[::-1][:max(len(d) // 100, 1)].mean()
-            difference = abs(score - results[path]) / score
+            s, mask, _ = score(path, memory, rounded)
+            ours = results[path]['score']
+            difference = abs(s - ours) / s
             worst[rounded] = max(worst[rounded], difference)
-            print(f'{path}  {"8 bit" if rounded else "float"}  peer {score:.9f}  dinopatch {results[path]:.9f}  relative {difference:.2e}')
+            print(f'{path}  {"8 bit" if rounded else "float"}  peer {s:.9f}  dinopatch {ours:.9f}  relative {difference:.2e}  '
+                  f'masked: peer {1 - mask.mean():.6f}  dinopatch {results[path]["coverage"]["masked_fraction"]:.6f}')
     print(f'largest relative difference: {worst[True]:.2e} rounded, {worst[False]:.2e} not rounded')
     return worst[True] > 1e-3
 

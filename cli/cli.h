@@ -64,7 +64,7 @@ bool cli_parse_bytes(const char *text, size_t *bytes);
 int cli_choice(const char *text, const char *const *names);
 extern const char *const cli_polarity_names[], *const cli_metric_names[], *const cli_score_names[],
     *const cli_precision_names[], *const cli_align_names[], *const cli_layer_mix_names[], *const cli_layout_names[],
-    *const cli_storage_names[], *const cli_reading_names[], *const cli_unit_names[];
+    *const cli_storage_names[], *const cli_background_names[], *const cli_background_rule_names[], *const cli_reading_names[], *const cli_unit_names[];
 
 /* ---- inputs */
 /* Paths as given, folders replaced by the pictures below them (sorted by name, hidden ones left out).  What cannot be

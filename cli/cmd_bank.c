@@ -30,6 +30,9 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
+    json_object_set_new(recipe, "background", json_string(cli_background_names[r->background]));
+    json_object_set_new(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
+    json_object_set_new(recipe, "background_threshold", cli_json_real(r->background_threshold));
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++)
         json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
@@ -81,6 +84,10 @@ static void print_info(const char *path, const dp_bank_info *info)
     else
         printf("%zu", r->window);
     printf(", nearest %zu%s\n", r->knn, r->mirror ? ", mirror pictures included" : "");
+    if (r->background)
+        printf("  background  masked in %s, threshold %g, rule %s\n",
+               r->background == DP_BACKGROUND_TEST ? "pictures inspected" : r->background == DP_BACKGROUND_BOTH ? "all pictures" : "good pictures",
+               r->background_threshold, cli_background_rule_names[r->background_rule]);
     char *map = cli_map_text(&r->post);
     if (strcmp(map, "none") != 0)
         printf("  map         %s\n", map);

@@ -58,10 +58,12 @@ static json_t *json_result(const struct job *job, const char *path, const dp_res
     json_t *map = json_object();
     json_object_set_new(map, "path", map_path ? cli_json_text(map_path) : json_null());
     json_object_set_new(map, "shape", json_pack("[I,I]", (json_int_t)result->height_px, (json_int_t)result->width_px));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
+    json_t *line = json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
                      cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
                      dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result), "ms",
                      cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms), "search_ms", cli_json_ms(result->search_ms));
+    json_object_set_new(line, "coverage", json_pack("{s:o}", "masked_fraction", cli_json_real(result->masked_fraction)));
+    return line;
 }
 
 /* RFC 4180: quoted where it must be. */

@@ -7,7 +7,7 @@
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
     *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN,
-                       .neighbourhood = -1, .coreset = NAN, .reweight = -1};
+                       .neighbourhood = -1, .coreset = NAN, .reweight = -1, .background_threshold = NAN};
     const struct {
         unsigned part;
         GOptionEntry entry;
@@ -54,6 +54,12 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_BANK, {"reweight", 0, 0, G_OPTION_ARG_INT, &o->reweight,
                            "weight the largest distance by N neighbours of its nearest row (PatchCore: 9); needs --layout pool --score max",
                            "N"}},
+        {CLI_RECIPE_BANK, {"background", 0, 0, G_OPTION_ARG_STRING, &o->background,
+                           "mask the background of the pictures inspected, of the good ones, or of both", "none|test|reference|both"}},
+        {CLI_RECIPE_BANK, {"background-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o->background_threshold,
+                           "object is what passes it on the first principal component of a picture's features (default 10)", "T"}},
+        {CLI_RECIPE_BANK, {"background-rule", 0, 0, G_OPTION_ARG_STRING, &o->background_rule,
+                           "smooth the mask over 3x3 cells and do not score what is masked, or as AnomalyDINO's code does", "cells|list"}},
         {CLI_RECIPE_BANK, {"mirror", 0, 0, G_OPTION_ARG_NONE, &o->mirror,
                            "each good picture also enters mirrored (for parts symmetric about their axis)", NULL}},
         {CLI_RECIPE_BANK, {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &o->fpr,
@@ -257,6 +263,7 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     int align = (int)recipe->align, polarity = (int)recipe->polarity, mix = (int)recipe->layer_mix;
     int precision = (int)recipe->precision, metric = (int)recipe->metric, score = (int)recipe->score;
     int layout = (int)recipe->layout, storage = (int)recipe->storage;
+    int background = (int)recipe->background, rule = (int)recipe->background_rule;
     if (!choose("align", o->align, cli_align_names, &align, code)
         || !choose("polarity", o->polarity, cli_polarity_names, &polarity, code)
         || !choose("layer-mix", o->layer_mix, cli_layer_mix_names, &mix, code)
@@ -264,7 +271,9 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         || !choose("metric", o->metric, cli_metric_names, &metric, code)
         || !choose("score", o->score, cli_score_names, &score, code)
         || !choose("layout", o->layout, cli_layout_names, &layout, code)
-        || !choose("storage", o->storage, cli_storage_names, &storage, code))
+        || !choose("storage", o->storage, cli_storage_names, &storage, code)
+        || !choose("background", o->background, cli_background_names, &background, code)
+        || !choose("background-rule", o->background_rule, cli_background_rule_names, &rule, code))
         return false;
     recipe->align = (dp_align)align;
     recipe->polarity = (dp_polarity)polarity;
@@ -274,6 +283,8 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     recipe->score = (dp_score)score;
     recipe->layout = (dp_layout)layout;
     recipe->storage = (dp_storage)storage;
+    recipe->background = (dp_background)background;
+    recipe->background_rule = (dp_background_rule)rule;
 
     if (o->canvas && !cli_parse_canvas(o->canvas, &recipe->canvas_height_px, &recipe->canvas_width_px)) {
         *code = cli_usage("--canvas %s: HEIGHTxWIDTH, auto, or auto:WIDTH", o->canvas);
@@ -382,6 +393,18 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     bool asked = !isnan(o->coreset) || !isnan(o->pca) || o->method; /* else it is a bank's, which may have been projected later */
     if (recipe->coreset > 0 && asked && (recipe->layout != DP_LAYOUT_POOL || recipe->pca > 0)) {
         *code = cli_usage("--coreset needs --layout pool, and does not go with --pca");
+        return false;
+    }
+    if (!isnan(o->background_threshold)) {
+        if (!(o->background_threshold >= 0 && o->background_threshold <= 1e9)) {
+            *code = cli_usage("--background-threshold %g: between 0 and 1e9", o->background_threshold);
+            return false;
+        }
+        recipe->background_threshold = o->background_threshold;
+    }
+    if (recipe->background == DP_BACKGROUND_REFERENCE && (o->background || o->method)
+        && (recipe->layout != DP_LAYOUT_POOL || recipe->pca > 0)) {
+        *code = cli_usage("--background reference needs --layout pool, and does not go with --pca; both and test go with all");
         return false;
     }
     if (o->reweight != -1) {

@@ -5,8 +5,8 @@
 #include "cli.h"
 
 typedef struct cli_recipe {
-    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map;
-    double fill, fpr, pca, map_sigma, coreset;
+    char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map, *background, *background_rule;
+    double fill, fpr, pca, map_sigma, coreset, background_threshold;
     int neighbourhood, reweight;
     int blur, knn, kmeans, shots, edge, rotations;
     gint64 seed;

@@ -205,6 +205,20 @@ typedef enum dp_storage {
     DP_STORAGE_I8   /* a quarter: 8 bits and one scale per feature vector */
 } dp_storage;
 
+/* Whose background cells are masked.  The mask is found in each picture by itself, from its features: docs/method.md, section 12. */
+typedef enum dp_background {
+    DP_BACKGROUND_NONE = 0,
+    DP_BACKGROUND_TEST,      /* of the picture that is inspected */
+    DP_BACKGROUND_REFERENCE, /* of the good pictures: those cells stay out of the bank; a pool only */
+    DP_BACKGROUND_BOTH
+} dp_background;
+
+/* How the mask is smoothed, and what a masked cell of an inspected picture is. */
+typedef enum dp_background_rule {
+    DP_BACKGROUND_CELLS = 0, /* 3x3 cells; a masked cell is not scored */
+    DP_BACKGROUND_LIST       /* as in AnomalyDINO's public code: along the list of cells; a masked cell has distance 0 and is scored */
+} dp_background_rule;
+
 #define DP_WINDOW_GLOBAL ((size_t)-1)
 #define DP_MAX_LAYERS 48
 
@@ -239,6 +253,9 @@ typedef struct dp_recipe {
     size_t seed;                      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
     size_t rotations;                 /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
+    dp_background background;
+    dp_background_rule background_rule;
+    double background_threshold;      /* on the first principal component of a picture's features; 10, which is DINOv2's scale */
     /* distance */
     dp_metric metric;
     size_t window;                    /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
@@ -608,6 +625,7 @@ typedef struct dp_result {
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
+    double masked_fraction;            /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
     double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
                                           distances: projection, nearest neighbours, weight of the largest */
     size_t grid_rows, grid_cols;

@@ -155,6 +155,9 @@ void dp_bank_close(dp_bank **bank_pointer)
     for (size_t p = 0; bank->names && p < bank->n_pictures; p++)
         dp_memory_free(bank->names[p]);
     dp_memory_free(bank->names);
+    for (size_t p = 0; bank->background && p < bank->n_pictures; p++)
+        dp_memory_free(bank->background[p]);
+    dp_memory_free(bank->background);
     dp_memory_free(bank->poses);
     dp_memory_free(bank->polarities);
     dp_memory_free(bank->loo_scores);
@@ -352,6 +355,8 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture)
             for (size_t c = 0; c < cols / 2; c++)
                 swap_rows(bank, first + (r * cols + c) * step, first + (r * cols + cols - 1 - c) * step);
     }
+    if (bank->background && bank->background[picture])
+        dp_bank_mirror_background(bank, picture, bank->background[picture]);
 }
 
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias)

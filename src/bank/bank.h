@@ -39,6 +39,8 @@ struct dp_bank {
     float *mean, *basis;   /* [dim_in], [dim, dim_in] orthonormal: rows are basis (x - mean); NULL where they are not projected */
     bool centred;          /* mean is not zero: angles of the rows are not those of the features, so there is no cosine */
     int32_t *grids;        /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
+    uint8_t **background;  /* [n_pictures] of [rows_per_picture, cells of the picture's grid] 1: background; NULL: the recipe asks for
+                              none (recipe.background) */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
@@ -111,6 +113,17 @@ void dp_bank_pool_range(const dp_bank *bank, size_t picture, size_t *first, size
 /* The reverse of putting, of any finished bank whose rows are those of its pictures: features [rows, cols, dim] and valid
  * [rows, cols] with the picture's grid; either may be NULL. */
 void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid);
+/* Which cells of a picture show its background: mask [rows, cols] of the grid it was put with, copied.  Where the recipe masks the
+ * good pictures too, those cells are put as not valid by the caller.  Errors: DP_E_ARGUMENT (no such grid), DP_E_MEMORY. */
+dp_status dp_bank_set_background(dp_bank *bank, size_t picture, size_t augmentation, const uint8_t *mask, dp_error *err);
+/* [cells] of the picture as it is; NULL where pictures are not masked when they are inspected. */
+const uint8_t *dp_bank_inspected_background(const dp_bank *bank, size_t picture);
+/* A table for n pictures' masks with all of them empty, [rows_per_picture, cells]; false: no memory. */
+bool dp_bank_new_backgrounds(dp_bank *bank, size_t n);
+/* A picture's masks [rows_per_picture, cells], its grid's columns in reverse order. */
+void dp_bank_mirror_background(const dp_bank *bank, size_t picture, uint8_t *masks);
+/* Bytes of a picture's masks. */
+size_t dp_bank_background_bytes(const dp_bank *bank, size_t picture);
 /* Mirrors all rows of a picture along its grid's columns, while the bank is being built. */
 void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
 /* reference [dim_in], bias [dim_in], copied. */
@@ -130,7 +143,7 @@ bool dp_bank_set_projection(dp_bank *bank, const float *mean, const float *basis
 /* Whether the features of each picture are in the bank, so that it can be searched with each left out. */
 static inline bool dp_bank_has_pictures(const dp_bank *bank)
 {
-    return bank->recipe.kmeans == 0 && !(bank->recipe.coreset > 0);
+    return bank->recipe.kmeans == 0 && !(bank->recipe.coreset > 0) && bank->recipe.background != DP_BACKGROUND_REFERENCE;
 }
 
 /* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */

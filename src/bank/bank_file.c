@@ -27,7 +27,7 @@
 
 /* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
 enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, LOO_SCORES, THRESHOLD, HEAT, DIGESTS, SEAL,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, BACKGROUND, LOO_SCORES, THRESHOLD, HEAT, DIGESTS, SEAL,
     N_TENSORS
 };
 
@@ -172,7 +172,20 @@ static bool has_tensor(const dp_bank *bank, size_t t)
         return bank->recipe.pca > 0;
     if (t == ROW_PICTURE)
         return pool || bank->recipe.kmeans;
+    if (t == BACKGROUND)
+        return bank->recipe.background == DP_BACKGROUND_TEST || bank->recipe.background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? pool : true;
+}
+
+/* Of all pictures' masks; 0 while the grids of a pool are not known. */
+static size_t background_bytes(const dp_bank *bank)
+{
+    size_t sum = 0;
+    if (bank->recipe.layout == DP_LAYOUT_POOL && !bank->grids)
+        return 0;
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        sum += dp_bank_background_bytes(bank, p);
+    return sum;
 }
 
 static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
@@ -193,6 +206,7 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim_in}, 0, NULL},
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
+        [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
         [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
         [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
@@ -278,15 +292,20 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     dp_writer *writer = NULL;
     describe(bank, tensors);
     unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
+    size_t mask_bytes = has_tensor(bank, BACKGROUND) ? tensors[BACKGROUND].count : 0;
+    uint8_t *masks = dp_calloc(mask_bytes, 1);
     const double heat[2] = {bank->heat.low, bank->heat.high};
     double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses);
     dp_status status = DP_OK;
-    if (!digests || !poses) {
+    if (!digests || !poses || !masks) {
         status = dp_fail_memory(err, path, tensors[DIGESTS].count);
         goto done;
     }
     for (size_t p = 0; p < bank->n_pictures; p++)
         pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
+    for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
+        if (bank->background && bank->background[p])
+            memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
     status = check_features(bank, digests, err);
     if (status)
         goto done;
@@ -303,6 +322,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [ORIENTATION] = bank->orientation,
         [POSES] = poses,
         [POLARITIES] = bank->polarities,
+        [BACKGROUND] = masks,
         [LOO_SCORES] = bank->loo_scores,
         [THRESHOLD] = &bank->threshold,
         [HEAT] = heat,
@@ -334,6 +354,7 @@ done:
     dp_memory_free(header);
     dp_memory_free(digests);
     dp_memory_free(poses);
+    dp_memory_free(masks);
     return status;
 }
 
@@ -470,7 +491,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         if (!found)
             continue;
         bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
-        for (size_t i = 0; same && i < found->rank; i++)
+        /* That of the masks follows from the grids, which are read later: read_backgrounds. */
+        for (size_t i = 0; same && i < found->rank && t != BACKGROUND; i++)
             same = found->shape[i] == expected[t].shape[i];
         if (!same)
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path,
@@ -575,6 +597,33 @@ static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error
     return good ? DP_OK : dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
 }
 
+/* The pictures' masks, once their grids are known to be sound. */
+static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
+{
+    size_t left = tensor->count;
+    for (size_t p = 0; p <= bank->n_pictures; p++) {
+        size_t bytes = p < bank->n_pictures ? dp_bank_background_bytes(bank, p) : left;
+        if (bytes > left || (p == bank->n_pictures && left))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path, tensor->name);
+        left -= bytes;
+    }
+    if (!dp_bank_new_backgrounds(bank, bank->n_pictures))
+        return dp_fail_memory(err, bank->path, bank->n_pictures * sizeof *bank->background);
+    const unsigned char *from = tensor->data;
+    for (size_t i = 0; i < tensor->count; i++)
+        if (from[i] > 1)
+            return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        size_t bytes = dp_bank_background_bytes(bank, p);
+        bank->background[p] = dp_malloc(bytes, 1);
+        if (!bank->background[p])
+            return dp_fail_memory(err, bank->path, bytes);
+        memcpy(bank->background[p], from, bytes);
+        from += bytes;
+    }
+    return DP_OK;
+}
+
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
@@ -624,7 +673,9 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     if (good && bank->basis)
         good = dp_all_finite(bank->mean, bank->dim_in) && dp_all_finite(bank->basis, bank->dim * bank->dim_in);
     good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));
-    return good ? DP_OK : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+    if (!good)
+        return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+    return at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : DP_OK;
 }
 
 static dp_status read_bank(dp_bank *bank, dp_error *err)

@@ -41,7 +41,6 @@ static void fill_pool(const dp_bank_pick *picks, size_t n, dp_bank *to)
             to->own_row_picture[place + row] = (int32_t)i;
             to->own_row_cell[place + row] = picks[i].bank->row_cell[first + row];
         }
-        memcpy(to->grids + 2 * i, picks[i].bank->grids + 2 * picks[i].picture, 2 * sizeof *to->grids);
         place += count;
     }
 }
@@ -65,8 +64,9 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     int8_t *polarities = dp_malloc(n, 1);
     double *scores = dp_malloc(n, sizeof *scores);
     int32_t *grids = dp_calloc(n, 2 * sizeof *grids);
+    uint8_t **masks = dp_calloc(n, sizeof *masks); /* borrowed */
     dp_status status = DP_OK;
-    if (!names || !poses || !polarities || !scores || !grids)
+    if (!names || !poses || !polarities || !scores || !grids || !masks)
         status = dp_fail_memory(err, "the pictures", n * sizeof *poses);
     for (size_t i = 0; !status && i < n; i++) {
         const dp_bank *from = picks[i].bank;
@@ -74,6 +74,9 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
         poses[i] = from->poses[picks[i].picture];
         polarities[i] = (int8_t)(picks[i].mirrored ? -from->polarities[picks[i].picture] : from->polarities[picks[i].picture]);
         scores[i] = NAN;
+        masks[i] = from->background ? from->background[picks[i].picture] : NULL;
+        if (pool)
+            memcpy(grids + 2 * i, from->grids + 2 * picks[i].picture, 2 * sizeof *grids);
     }
     frame.n_pictures = n;
     frame.names = names;
@@ -81,6 +84,7 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     frame.polarities = polarities;
     frame.loo_scores = scores;
     frame.grids = pool ? grids : NULL;
+    frame.background = like->background ? masks : NULL;
     if (!status)
         status = dp_bank_like(&frame, rows, like->dim, like->storage, like->row_picture != NULL, &bank, err);
     if (!status) {
@@ -89,6 +93,9 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
             fill_pool(picks, n, bank);
         else
             fill_grid(picks, n, bank);
+        for (size_t i = 0; i < n; i++)
+            if (picks[i].mirrored && masks[i])
+                dp_bank_mirror_background(bank, i, bank->background[i]);
         *out = bank;
     }
     dp_memory_free(names);
@@ -96,5 +103,6 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     dp_memory_free(polarities);
     dp_memory_free(scores);
     dp_memory_free(grids);
+    dp_memory_free(masks);
     return status;
 }

@@ -19,6 +19,9 @@ static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL
 static const char *const storages[] = {
     [DP_STORAGE_F32] = "f32", [DP_STORAGE_F16] = "f16", [DP_STORAGE_I8] = "int8", NULL};
 static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
+static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none", [DP_BACKGROUND_TEST] = "test",
+                                          [DP_BACKGROUND_REFERENCE] = "reference", [DP_BACKGROUND_BOTH] = "both", NULL};
+static const char *const background_rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
 static const char *const readings[] = {
     [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
 static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
@@ -60,6 +63,9 @@ static const struct field {
     {SIZE, FIELD(seed), NULL, 0, 4294967295.0},
     {SIZE, FIELD(rotations), NULL, 1, 8},
     {FLAG, FIELD(mirror), NULL, 0, 0},
+    {CHOICE, FIELD(background), backgrounds, 0, 0},
+    {CHOICE, FIELD(background_rule), background_rules, 0, 0},
+    {REAL, FIELD(background_threshold), NULL, 0, 1e9},
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
     {SIZE, FIELD(knn), NULL, 1, 1e6},

@@ -154,12 +154,22 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
         if (!bank->names[p])
             goto no_memory;
     }
+    if (like->background && !dp_bank_new_backgrounds(bank, n))
+        goto no_memory;
     memcpy(bank->poses, like->poses, n * sizeof *bank->poses);
     memcpy(bank->polarities, like->polarities, n);
     memcpy(bank->loo_scores, like->loo_scores, n * sizeof *bank->loo_scores);
     memcpy(bank->orientation, like->orientation, 2 * like->dim_in * sizeof *bank->orientation);
     if (like->grids)
         memcpy(bank->grids, like->grids, 2 * n * sizeof *bank->grids);
+    for (size_t p = 0; like->background && p < n; p++) {
+        size_t mask_bytes = dp_bank_background_bytes(bank, p);
+        if (!like->background[p])
+            continue;
+        if (!(bank->background[p] = dp_malloc(mask_bytes, 1)))
+            goto no_memory;
+        memcpy(bank->background[p], like->background[p], mask_bytes);
+    }
     if (like->basis && dim == like->dim && !dp_bank_set_projection(bank, like->mean, like->basis))
         goto no_memory;
     *out = bank;

@@ -44,6 +44,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .layout = DP_LAYOUT_GRID,
         .storage = DP_STORAGE_F32,
         .metric = DP_METRIC_L2,
+        .background_threshold = 10,
         .window = 0,
         .knn = 1,
         .score = DP_SCORE_TOP1P,
@@ -77,6 +78,7 @@ void dp_recipe_preset(dp_recipe *recipe, dp_method method)
     recipe->edge_px = 448;
     recipe->canvas_height_px = recipe->canvas_width_px = 0;
     recipe->rotations = 8;
+    recipe->background_rule = DP_BACKGROUND_LIST;
     recipe->metric = DP_METRIC_COSINE;
     recipe->score = DP_SCORE_TOP1P;
 }

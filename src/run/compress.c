@@ -93,6 +93,9 @@ static dp_status search(struct query *query, size_t p, const dp_bank *in, size_t
     if (!status)
         status = dp_distance_map(in, query->features, query->valid, &settings, pool, query->nearest, query->map, query->map_valid, err);
     *seconds = dp_now_seconds() - start;
+    const uint8_t *background = dp_bank_inspected_background(query->bank, p);
+    if (!status && background)
+        dp_grid_mask(recipe, background, cells, query->map, query->map_valid);
     if (!status)
         status = dp_judge_grid(&query->judge, query->map, query->map_valid, settings.rows, settings.cols,
                                dp_cell_area_px(recipe, &query->bank->poses[p], settings.rows, settings.cols), score, err);

@@ -90,6 +90,45 @@ static void flip_cells(uint8_t *cells, size_t rows_n, size_t cols, bool rows)
     }
 }
 
+/* The features in the bench into their rows.  The mask of their background, where there is one, stays with the bank; where the good
+ * pictures are masked too its cells do not count.  Those of `reference` alone do for now: the pictures are still to be scored with
+ * them, as new ones will be, before they are cut out. */
+static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t picture, size_t augmentation, dp_error *err)
+{
+    dp_workbench *bench = &fit->bench;
+    const uint8_t *valid = prepared->cells;
+    size_t left, cells = bench->rows * bench->cols;
+    dp_status status = DP_OK;
+    if (bench->background) {
+        status = dp_workbench_background(bench, fit->session, prepared->cells, prepared->path, &left, err);
+        if (status)
+            return status;
+    }
+    uint8_t *counts = NULL;
+    if (bench->recipe.background == DP_BACKGROUND_BOTH) {
+        if (!(counts = dp_malloc(cells, 1)))
+            return dp_fail_memory(err, "the mask of the background", cells);
+        for (size_t i = 0; i < cells; i++)
+            counts[i] = prepared->cells[i] && !bench->background[i];
+        valid = counts;
+    }
+    status = dp_bank_put_grid(fit->bank, picture, augmentation, bench->tokens, valid, bench->rows, bench->cols, err);
+    if (!status && bench->background)
+        status = dp_bank_set_background(fit->bank, picture, augmentation, bench->background, err);
+    dp_memory_free(counts);
+    return status;
+}
+
+/* DP_E_PICTURE where the mask would leave nothing of a picture in the bench. */
+static dp_status check_background(struct fit *fit, const dp_prepared *prepared, dp_error *err)
+{
+    size_t left;
+    if (!fit->bench.background)
+        return DP_OK;
+    dp_status status = dp_workbench_background(&fit->bench, fit->session, prepared->cells, prepared->path, &left, err);
+    return !status && !left ? dp_fail_all_background(&fit->asked, prepared->path, err) : status;
+}
+
 /* The mirror picture: across the principal axis (rows reversed) where the object was aligned, left to right otherwise.  It is
  * embedded anew: a transformer's features of a mirrored picture are not the mirrored features. */
 static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t picture, bool grid_mirrored, dp_error *err)
@@ -104,7 +143,7 @@ static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t pictu
         return dp_error_prefix(err, status, "%s", prepared->path);
     if (grid_mirrored) /* the cells are mirrored already */
         dp_grid_mirror(bench->tokens, NULL, bench->rows, bench->cols, bench->dim);
-    return dp_bank_put_grid(fit->bank, picture, 1, bench->tokens, prepared->cells, bench->rows, bench->cols, err);
+    return put_rows(fit, prepared, picture, 1, err);
 }
 
 /* The picture turned by 45, 90, ... degrees, each embedded anew. */
@@ -123,8 +162,7 @@ static dp_status put_rotations(struct fit *fit, dp_prepared *prepared, size_t pi
         if (!status)
             status = dp_workbench_embed(bench, fit->session, prepared, err);
         if (!status)
-            status = dp_bank_put_grid(fit->bank, picture, k + (bench->recipe.mirror ? 1 : 0), bench->tokens, prepared->cells, bench->rows,
-                                      bench->cols, err);
+            status = put_rows(fit, prepared, picture, k + (bench->recipe.mirror ? 1 : 0), err);
         prepared->picture = original;
         dp_picture_free(&turned);
     }
@@ -135,8 +173,7 @@ static dp_status put_rotations(struct fit *fit, dp_prepared *prepared, size_t pi
 static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
-    dp_status status = dp_bank_put_grid(fit->bank, picture, 0, bench->tokens, prepared->cells, bench->rows,
-                                        bench->cols, err);
+    dp_status status = put_rows(fit, prepared, picture, 0, err);
     if (!status && bench->recipe.mirror)
         status = put_mirror(fit, prepared, picture, polarity < 0 && bench->recipe.polarity == DP_POLARITY_MIRROR, err);
     if (!status && bench->recipe.rotations > 1)
@@ -203,6 +240,10 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
     }
     dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
     if (!status)
+        status = check_background(fit, prepared, err);
+    if (status == DP_E_PICTURE)
+        return leave_out(fit, prepared, err);
+    if (!status)
         status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
     if (!status)
         status = put(fit, prepared, picture, polarity, err);
@@ -233,6 +274,10 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
     if (!status && dp_workbench_has_polarity(bench, prepared))
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
+    if (!status)
+        status = check_background(fit, prepared, err);
+    if (status == DP_E_PICTURE)
+        return leave_out(fit, prepared, err);
     size_t picture = 0;
     if (!status)
         status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
@@ -331,21 +376,49 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
 
 static bool needs_shrinking(const dp_recipe *recipe)
 {
-    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0;
+    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
 }
 
-/* The pool gives way to a coreset of it, scored with the pictures' features as they were in the pool. */
+/* The rows of a pool that are not background, by the masks it holds. */
+static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
+{
+    uint32_t *rows = dp_malloc(bank->n_rows, sizeof *rows);
+    size_t n = 0;
+    if (!rows)
+        return dp_fail_memory(err, "the rows of the objects", bank->n_rows * sizeof *rows);
+    for (size_t row = 0; row < bank->n_rows; row++)
+        if (!bank->background[bank->row_picture[row]][bank->row_cell[row]])
+            rows[n++] = (uint32_t)row;
+    dp_status status = dp_bank_cut(bank, rows, n, 0, storage, out, err); /* check_background saw to it that n is not 0 */
+    dp_memory_free(rows);
+    if (!status)
+        (*out)->recipe.background = DP_BACKGROUND_REFERENCE;
+    return status;
+}
+
+/* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
 static dp_status cut(struct fit *fit, dp_isa isa, dp_pool *pool, dp_error *err)
 {
     uint32_t *rows = NULL;
     size_t n;
-    dp_bank *smaller = NULL;
-    dp_status status = dp_coreset_choose(fit->bank, fit->asked.coreset, fit->asked.seed, isa, pool, fit->run, &rows, &n, err);
-    if (!status)
-        status = dp_bank_cut(fit->bank, rows, n, fit->asked.coreset, fit->asked.storage, &smaller, err);
+    bool coreset = fit->asked.coreset > 0;
+    dp_bank *objects = NULL, *smaller = NULL;
+    dp_status status = DP_OK;
+    if (fit->asked.background == DP_BACKGROUND_REFERENCE)
+        status = cut_background(fit->bank, coreset ? DP_STORAGE_F32 : fit->asked.storage, &objects, err);
+    const dp_bank *from = objects ? objects : fit->bank;
+    if (!status && coreset)
+        status = dp_coreset_choose(from, fit->asked.coreset, fit->asked.seed, isa, pool, fit->run, &rows, &n, err);
+    if (!status && coreset)
+        status = dp_bank_cut(from, rows, n, fit->asked.coreset, fit->asked.storage, &smaller, err);
+    if (!status && !coreset) {
+        smaller = objects;
+        objects = NULL;
+    }
     if (!status)
         status = dp_bank_leave_one_out_of(fit->bank, smaller, isa, pool, fit->run, NULL, err);
     dp_memory_free(rows);
+    dp_bank_close(&objects);
     if (status) {
         dp_bank_close(&smaller);
         return status;
@@ -362,7 +435,7 @@ static dp_status calibrate(struct fit *fit, dp_error *err)
     dp_pool *pool = dp_session_pool(fit->session);
     if (!needs_shrinking(&fit->asked))
         return dp_bank_leave_one_out(fit->bank, isa, pool, fit->run, NULL, err);
-    if (fit->asked.coreset > 0)
+    if (fit->asked.coreset > 0 || fit->asked.background == DP_BACKGROUND_REFERENCE)
         return cut(fit, isa, pool, err);
     const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .seed = fit->asked.seed,
                                 .storage = fit->asked.storage};
@@ -406,6 +479,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         recipe.kmeans = 0;
         recipe.coreset = 0;
         recipe.storage = DP_STORAGE_F32;
+        if (recipe.background == DP_BACKGROUND_REFERENCE)
+            recipe.background = DP_BACKGROUND_NONE;
     }
     if (fit->known) {
         final.dim = fit->known->dim;
@@ -482,6 +557,11 @@ static dp_status check_recipe(const dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g", recipe->coreset);
     if (recipe->coreset > 0 && (!pool || recipe->pca > 0))
         return dp_fail(err, DP_E_ARGUMENT, "a coreset is chosen from a pool, and not together with principal components");
+    if (recipe->background == DP_BACKGROUND_REFERENCE && (!pool || recipe->pca > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "the background of the good pictures alone is masked in a pool, and not together with principal "
+                       "components; 'test' and 'both' go with all");
+    if (!(recipe->background_threshold >= 0))
+        return dp_fail(err, DP_E_ARGUMENT, "a threshold of %g on the first principal component", recipe->background_threshold);
     if (recipe->reweight && (!pool || recipe->score != DP_SCORE_MAX))
         return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by neighbours in a pool only, and with the score max");
     return DP_OK;
@@ -490,6 +570,8 @@ static dp_status check_recipe(const dp_recipe *recipe, dp_error *err)
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
+    dp_error own;
+    err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
     if (!n_paths)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
     if (recipe->precision != dp_session_precision(session))
@@ -537,6 +619,8 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *con
 {
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
                       .user = user, .known = known};
+    dp_error own;
+    err = err ? err : &own;
     dp_status status = prepare(&fit, &known->recipe, err);
     if (!status)
         status = learn_all(&fit, err);

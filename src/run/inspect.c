@@ -118,6 +118,25 @@ static dp_label decide(const dp_recipe *recipe, const dp_result *result)
     return result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
 }
 
+/* Takes the background off the cells that are searched for. */
+static dp_status mask_background(struct inspection *job, dp_prepared *prepared, dp_result *result, dp_error *err)
+{
+    const dp_workbench *bench = &job->bench;
+    size_t left, inside = 0, cells = bench->rows * bench->cols;
+    if (!dp_masks_inspected(&bench->recipe))
+        return DP_OK;
+    dp_status status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
+    for (size_t i = 0; !status && i < cells; i++) {
+        inside += prepared->cells[i];
+        prepared->cells[i] = prepared->cells[i] && !bench->background[i];
+    }
+    if (!status && inside && !left)
+        status = dp_fail_all_background(&bench->recipe, prepared->path, err);
+    if (!status && inside)
+        result->masked_fraction = (double)(inside - left) / (double)inside;
+    return status;
+}
+
 static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
 {
     const dp_bank *bank = job->bank;
@@ -139,6 +158,8 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
         const dp_neighbour *found = &bench->nearest[i * bench->knn];
         bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_bank_row_picture(bank, found->cell, found->row);
     }
+    if (dp_masks_inspected(&bank->recipe))
+        dp_grid_mask(&bank->recipe, bench->background, cells, result->grid, result->grid_valid);
     double cell_px = dp_cell_area_px(&bank->recipe, &result->pose, bench->rows, bench->cols);
     status = dp_judge_grid(&job->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
     if (!status && dp_reweighs(&job->view)) {
@@ -202,6 +223,9 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
     if (!status) {
         result->polarity = polarity;
         result->embed_ms = embed_ms;
+        status = mask_background(job, prepared, result, err);
+    }
+    if (!status) {
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {

@@ -48,6 +48,15 @@ dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size
     return DP_OK;
 }
 
+void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cells, float *grid, uint8_t *valid)
+{
+    for (size_t i = 0; i < cells; i++)
+        if (background[i]) {
+            grid[i] = 0;
+            valid[i] = recipe->background_rule == DP_BACKGROUND_LIST;
+        }
+}
+
 double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols)
 {
     size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;

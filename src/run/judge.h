@@ -8,6 +8,8 @@
 #include "dinopatch.h"
 #include "map/postprocess.h"
 
+#include <stdbool.h>
+
 typedef struct dp_judge {
     dp_post post;
     dp_score score;
@@ -25,6 +27,15 @@ void dp_judge_close(dp_judge *judge);
  * size comes.  Errors: DP_E_MEMORY. */
 dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px, double *score,
                         dp_error *err);
+
+/* Whether the background of the pictures that are inspected is masked. */
+static inline bool dp_masks_inspected(const dp_recipe *recipe)
+{
+    return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
+}
+
+/* background [cells] taken out of a distance map, by the recipe's rule: not valid, or a distance of 0. */
+void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cells, float *grid, uint8_t *valid);
 
 /* Pixels of the picture that one cell of a grid [rows, cols] covers, which divides the recipe's canvas. */
 double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols);

@@ -50,18 +50,21 @@ static int report(void *user, size_t done, size_t total)
 }
 
 /* Distances grid [rows, cols] of picture p become its score. */
-static dp_status score_picture(struct scoring *s, size_t p, float *grid, const uint8_t *valid, size_t rows, size_t cols, dp_error *err)
+static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t *valid, size_t rows, size_t cols, dp_error *err)
 {
+    const uint8_t *background = dp_bank_inspected_background(s->pictures, p);
     if (s->cells) {
         float peak = -1;
         for (size_t i = 0; i < rows * cols; i++)
-            if (valid[i]) {
+            if (valid[i] && !(background && background[i])) {
                 s->cells[s->n_cells++] = grid[i];
                 peak = grid[i] > peak ? grid[i] : peak;
             }
         if (peak >= 0)
             s->peaks[s->n_peaks++] = peak;
     }
+    if (background)
+        dp_grid_mask(&s->pictures->recipe, background, rows * cols, grid, valid);
     double cell_px = dp_cell_area_px(&s->bank->recipe, &s->bank->poses[p], rows, cols);
     return dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
 }
@@ -169,7 +172,9 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     if (!dp_bank_has_pictures(pictures))
         return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
                        bank->path ? bank->path : "", bank->path ? ": " : "",
-                       bank->recipe.kmeans ? "centres of k-means and no picture's own features" : "a coreset and not all features of its pictures");
+                       bank->recipe.kmeans ? "centres of k-means and no picture's own features"
+                       : bank->recipe.coreset > 0 ? "a coreset and not all features of its pictures"
+                                                  : "nothing of the background, which new pictures are inspected with");
     struct scoring s = {.bank = bank, .pictures = pictures, .view = view, .isa = isa, .pool = pool, .run = run, .scores = scores};
     dp_status status = dp_judge_open(&view->post, view->score, &s.judge, err);
     if (status)

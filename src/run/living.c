@@ -21,7 +21,9 @@ static dp_status needs_pictures(const dp_bank *bank, dp_error *err)
         return DP_OK;
     return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
                    bank->path ? bank->path : "the bank",
-                   bank->recipe.kmeans ? "centres of k-means, no picture's own" : "a coreset, not all of the pictures' own");
+                   bank->recipe.kmeans ? "centres of k-means, no picture's own"
+                   : bank->recipe.coreset > 0 ? "a coreset, not all of the pictures' own"
+                                              : "those of the object alone (--background reference)");
 }
 
 /* Gathers, calibrates; closes what failed. */

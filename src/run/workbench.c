@@ -6,6 +6,8 @@
 #include "run/workbench.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "embed/session.h"
+#include "map/background.h"
 #include "polarity/orientation.h"
 
 dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,
@@ -26,11 +28,13 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
         .tokens = dp_malloc(values, sizeof(float)),
         .raw = recipe->neighbourhood > 1 ? dp_malloc(values, sizeof(float)) : NULL,
         .orientation = dp_malloc(dim, sizeof(float)),
+        .background = recipe->background ? dp_calloc(cells, 1) : NULL,
+        .component = recipe->background ? dp_malloc(cells, sizeof(float)) : NULL,
         .nearest = dp_malloc(neighbours, sizeof(dp_neighbour)),
         .nearest_picture = dp_malloc(cells, sizeof(uint32_t)),
     };
     if (bench->valid && bench->tokens && (bench->raw || recipe->neighbourhood <= 1) && bench->orientation
-        && bench->nearest && bench->nearest_picture)
+        && (!recipe->background || (bench->background && bench->component)) && bench->nearest && bench->nearest_picture)
         return DP_OK;
     dp_workbench_close(bench);
     return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
@@ -59,6 +63,8 @@ void dp_workbench_close(dp_workbench *bench)
     dp_memory_free(bench->tokens);
     dp_memory_free(bench->raw);
     dp_memory_free(bench->orientation);
+    dp_memory_free(bench->background);
+    dp_memory_free(bench->component);
     dp_memory_free(bench->nearest);
     dp_memory_free(bench->nearest_picture);
     *bench = (dp_workbench){0};
@@ -135,4 +141,43 @@ dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_pre
     }
     status = dp_prepared_warp(prepared, r, bench->patch_px, 1, bench->valid, err);
     return status ? status : dp_workbench_embed(bench, session, prepared, err);
+}
+
+/* dp_mean_3x3 divides by 9 at the border too; here by the cells there are, or the border would be what differs most. */
+static const float *even_means(dp_workbench *bench)
+{
+    if (!bench->raw)
+        return bench->tokens;
+    for (size_t r = 0; r < bench->rows; r++)
+        for (size_t c = 0; c < bench->cols; c++) {
+            size_t high = 1 + (r > 0) + (r + 1 < bench->rows), wide = 1 + (c > 0) + (c + 1 < bench->cols);
+            size_t first = (r * bench->cols + c) * bench->dim;
+            float factor = 9 / (float)(high * wide);
+            for (size_t d = 0; d < bench->dim; d++)
+                bench->raw[first + d] = factor * bench->tokens[first + d];
+        }
+    return bench->raw;
+}
+
+dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path, size_t *left,
+                                  dp_error *err)
+{
+    const dp_recipe *r = &bench->recipe;
+    dp_status status = dp_first_component(even_means(bench), r->background_rule == DP_BACKGROUND_LIST ? NULL : cells, bench->rows, bench->cols,
+                                          bench->dim, dp_session_pool(session), bench->component, err);
+    if (!status)
+        status = dp_background_cells(bench->component, cells, bench->rows, bench->cols, r->background_threshold, r->background_rule,
+                                     bench->background, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", path);
+    *left = 0;
+    for (size_t i = 0; i < bench->rows * bench->cols; i++)
+        *left += cells[i] && !bench->background[i];
+    return DP_OK;
+}
+
+dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err)
+{
+    return dp_fail(err, DP_E_PICTURE, "%s: all of it is background: no feature passes the threshold %g on the first principal component", path,
+                   recipe->background_threshold);
 }

@@ -17,6 +17,8 @@ typedef struct dp_workbench {
     float *tokens;            /* [rows, cols, dim] */
     float *raw;               /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
     float *orientation;       /* [dim] */
+    uint8_t *background;      /* [rows, cols] 1: background, see dp_workbench_background; NULL: the recipe asks for no mask */
+    float *component;         /* [rows, cols] scratch of it */
     dp_neighbour *nearest;    /* [rows, cols, knn] */
     uint32_t *nearest_picture; /* [rows, cols] */
 } dp_workbench;
@@ -46,6 +48,13 @@ dp_status dp_workbench_embed(dp_workbench *bench, dp_session *session, const dp_
 dp_status dp_workbench_orientation(dp_workbench *bench, const dp_prepared *prepared, dp_error *err);
 /* Whether the recipe settles polarity, and the picture was aligned so that it can be. */
 bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *prepared);
+
+/* The mask of the background of bench->tokens into bench->background, of the cells [rows, cols] that come from inside the picture;
+ * *left: those that are not background.  path is named in errors.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
+dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path, size_t *left,
+                                  dp_error *err);
+/* DP_E_PICTURE, for a picture of which the mask leaves nothing. */
+dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err);
 
 /* DP_E_MISMATCH where the bank was made with another checkpoint or precision than the session's. */
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err);

@@ -1,0 +1,203 @@
+/* What is left out of an inspection, the whole way through fit and inspect: background. */
+#include "bank/bank.h"
+#include "nail.h"
+
+#define N_GOOD 4
+
+static const double poses[N_GOOD][3] = {{160, 120, 10}, {150, 125, 40}, {170, 118, 95}, {165, 120, 230}};
+static char good_paths[N_GOOD][256];
+static dp_model *model;
+static dp_session *session;
+
+static int set_up(void **state)
+{
+    (void)state;
+    dp_architecture architecture;
+    const char *path = temporary_path("demo.safetensors");
+    assert_ok(dp_architecture_parse("demo", &architecture, err));
+    assert_ok(dp_model_synthesise(&architecture, 1, path, err));
+    assert_ok(dp_model_open(path, &model, err));
+    dp_run run;
+    dp_run_init(&run);
+    run.threads = 2;
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    for (size_t i = 0; i < N_GOOD; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "good%zu.png", i);
+        snprintf(good_paths[i], sizeof good_paths[i], "%s", temporary_path(name));
+        dp_picture *picture = draw_nail(poses[i][0], poses[i][1], poses[i][2], 0, (unsigned)i);
+        assert_ok(dp_picture_save_png(picture, good_paths[i], err));
+        dp_picture_free(&picture);
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    dp_session_close(&session);
+    dp_model_close(&model);
+    return 0;
+}
+
+/* Of all good pictures but one (N_GOOD: of all). */
+static dp_bank *fit_without(const dp_recipe *recipe, size_t left_out)
+{
+    const char *paths[N_GOOD];
+    size_t n = 0, failed = 99;
+    for (size_t i = 0; i < N_GOOD; i++)
+        if (i != left_out)
+            paths[n++] = good_paths[i];
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_fit(session, recipe, paths, n, NULL, NULL, &bank, &failed, err));
+    assert_int_equal(failed, 0);
+    return bank;
+}
+
+static dp_result *inspect_file(const dp_bank *bank, const char *path)
+{
+    dp_picture *picture = NULL;
+    dp_result *result = NULL;
+    dp_view view;
+    dp_view_init(bank, &view);
+    assert_ok(dp_picture_load(path, 0, &picture, err));
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    dp_picture_free(&picture);
+    return result;
+}
+
+static void expect_close(double a, double b, const char *what)
+{
+    if (!(fabs(a - b) <= 2e-6 * (1 + fabs(b))))
+        fail_msg("%s: %.9g and %.9g", what, a, b);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- background */
+
+/* A good picture's leave-one-out score is that of the picture in a bank of the others, whichever pictures are masked and how, in all
+ * layouts that can; and the mask leaves out what it says. */
+static void a_masked_good_picture_scores_as_a_new_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        dp_background background;
+        dp_background_rule rule;
+        dp_layout layout;
+        dp_align align;
+        size_t rotations;
+        double coreset;
+    } cases[] = {
+        {"test, list, pool", DP_BACKGROUND_TEST, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
+        {"both, list, pool, rotations", DP_BACKGROUND_BOTH, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 8, 0},
+        {"reference, list, pool", DP_BACKGROUND_REFERENCE, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
+        {"both, cells, pool", DP_BACKGROUND_BOTH, DP_BACKGROUND_CELLS, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
+        {"test, cells, grid", DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS, DP_LAYOUT_GRID, DP_ALIGN_NONE, 1, 0},
+        {"both, list, grid", DP_BACKGROUND_BOTH, DP_BACKGROUND_LIST, DP_LAYOUT_GRID, DP_ALIGN_NONE, 1, 0},
+        {"test, cells, aligned", DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS, DP_LAYOUT_GRID, DP_ALIGN_PCA, 1, 0},
+        {"both, cells, aligned", DP_BACKGROUND_BOTH, DP_BACKGROUND_CELLS, DP_LAYOUT_GRID, DP_ALIGN_PCA, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dp_recipe recipe;
+        dp_recipe_init(&recipe);
+        recipe.align = cases[i].align;
+        recipe.polarity = DP_POLARITY_NONE;
+        recipe.canvas_height_px = 112;
+        recipe.canvas_width_px = 168;
+        recipe.layout = cases[i].layout;
+        recipe.rotations = cases[i].rotations;
+        recipe.window = 1;
+        recipe.score = DP_SCORE_MEAN;
+        recipe.background = cases[i].background;
+        recipe.background_rule = cases[i].rule;
+        recipe.background_threshold = 1;
+        dp_bank *bank = fit_without(&recipe, N_GOOD), *others = fit_without(&recipe, 2), *again = NULL;
+        dp_result *result = inspect_file(others, good_paths[2]);
+        expect_close(bank->loo_scores[2], result->score, cases[i].name);
+        bool masked = recipe.background != DP_BACKGROUND_REFERENCE;
+        size_t n = 0, valid = 0, cells = result->grid_rows * result->grid_cols;
+        const uint8_t *mask = dp_bank_inspected_background(bank, 2);
+        assert_int_equal(mask != NULL, masked);
+        for (size_t c = 0; c < cells && masked; c++) {
+            n += mask[c];
+            valid += result->grid_valid[c];
+            if (mask[c])
+                assert_true(result->grid[c] == 0 && result->grid_valid[c] == (cases[i].rule == DP_BACKGROUND_LIST));
+        }
+        if (masked && cases[i].align == DP_ALIGN_NONE)
+            assert_float_equal(result->masked_fraction, (double)n / (double)cells, 1e-12);
+        assert_true(masked ? result->masked_fraction > 0.05 && result->masked_fraction < 0.95 : result->masked_fraction == 0);
+        /* Of the good pictures only objects are in the pool; a bank without their background cannot be scored anew. */
+        if (cases[i].layout == DP_LAYOUT_POOL) {
+            size_t all = N_GOOD * cells * recipe.rotations;
+            assert_int_equal(bank->n_rows < all, recipe.background != DP_BACKGROUND_TEST);
+        }
+        assert_int_equal(dp_bank_has_pictures(bank), masked);
+        const char *path = temporary_path("masked.bank");
+        assert_ok(dp_bank_save(bank, path, err));
+        assert_ok(dp_bank_open(path, &again, err));
+        assert_int_equal(again->recipe.background, recipe.background);
+        dp_result_free(&result);
+        dp_bank_close(&again);
+        dp_bank_close(&bank);
+        dp_bank_close(&others);
+    }
+}
+
+struct told {
+    size_t n;
+    char message[512];
+};
+
+static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    (void)index, (void)path, (void)pose;
+    struct told *told = user;
+    if (message) {
+        told->n++;
+        snprintf(told->message, sizeof told->message, "%s", message);
+    }
+}
+
+/* A threshold nothing passes: no picture is fitted, none is scored; each says so. */
+static void all_background(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.align = DP_ALIGN_NONE;
+    recipe.polarity = DP_POLARITY_NONE;
+    recipe.canvas_height_px = recipe.canvas_width_px = 112;
+    recipe.background = DP_BACKGROUND_TEST;
+    recipe.background_threshold = 1;
+    dp_bank *bank = fit_without(&recipe, N_GOOD), *none = NULL;
+    bank->recipe.background_threshold = 1e6;
+    dp_view view;
+    dp_result *result = NULL;
+    dp_picture *picture = NULL;
+    dp_view_init(bank, &view);
+    assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
+    assert_fails(DP_E_PICTURE, "background", dp_session_inspect(session, bank, &view, picture, &result, err));
+    recipe.background_threshold = 1e6;
+    const char *paths[2] = {good_paths[0], good_paths[1]};
+    struct told told = {0};
+    assert_fails(DP_E_PICTURE, "none of the 2", dp_bank_fit(session, &recipe, paths, 2, on_picture, &told, &none, NULL, err));
+    assert_int_equal(told.n, 2);
+    assert_non_null(strstr(told.message, "background"));
+    told.n = 0;
+    assert_int_equal(dp_bank_fit(session, &recipe, paths, 2, on_picture, &told, &none, NULL, NULL), DP_E_PICTURE);
+    assert_int_equal(told.n, 2);
+    recipe.background = DP_BACKGROUND_REFERENCE; /* of a grid: nothing would be left to compare a new picture's background with */
+    assert_fails(DP_E_ARGUMENT, "pool", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_masked_good_picture_scores_as_a_new_one),
+        cmocka_unit_test(all_background),
+    };
+    return cmocka_run_group_tests_name("masks", tests, set_up, tear_down);
+}
