@@ -17,7 +17,7 @@
 struct dp_prefetch {
     const char *const *paths;
     size_t n;
-    const dp_recipe *recipe;
+    dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
     size_t patch_px, max_pixels;
     uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
 
@@ -125,7 +125,7 @@ static void *load_all(void *argument)
         dp_picture_free(&slot->picture);
         slot->index = index;
         slot->path = p->paths[index];
-        slot->status = dp_prepared_load(slot, p->recipe, p->patch_px, p->max_pixels, p->valid, &slot->error);
+        slot->status = dp_prepared_load(slot, &p->recipe, p->patch_px, p->max_pixels, p->valid, &slot->error);
 
         pthread_mutex_lock(&p->lock);
         p->produced++;
@@ -146,7 +146,7 @@ dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *
     }
     p->paths = paths;
     p->n = n;
-    p->recipe = recipe;
+    p->recipe = *recipe;
     p->patch_px = patch_px;
     p->max_pixels = max_pixels;
     pthread_mutex_init(&p->lock, NULL);
