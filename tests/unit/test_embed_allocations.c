@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
 #define COUNTING 0 /* the sanitiser has its own allocator; other C libraries lack the names below */
 #else
 #define COUNTING 1
