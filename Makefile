@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan fuzz kills clean help
+.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -55,7 +55,7 @@ sanitize: deps ## run every test under the address and undefined-behaviour sanit
 tsan: deps ## run every test under the thread sanitizer
 	@scripts/configure.sh build-tsan $(sanitizer_options) -Db_sanitize=thread
 	@ninja -C build-tsan
-	@scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
+	@OMP_NUM_THREADS=1 scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
 
 fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in build-fuzz/fuzz
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
@@ -66,8 +66,18 @@ kills: all ## end processes at KILLS random moments (1000) drawn with SEED (1), 
 	@$(BUILD)/tests/fault/fault_kills $(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render \
 	    tests/golden/vit/micro_reg4.hub.safetensors --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
+lint: ## read the code with gcc -fanalyzer, clang-tidy and cppcheck (LINT='gcc tidy cppcheck')
+	@scripts/deps.sh build ci
+	@scripts/lint.sh $(LINT)
+
+valgrind: deps ## run fit, inspect and eval under valgrind's memcheck
+	@scripts/deps.sh ci
+	@scripts/configure.sh build-valgrind --buildtype=debugoptimized -Dtests=false -Dwerror=$(werror)
+	@ninja -C build-valgrind
+	@scripts/valgrind.sh build-valgrind
+
 clean: ## remove the build folders and what the demo wrote
-	rm -rf build build-asan build-tsan build-fuzz build-clang build-ci build-ci-clang demo-out
+	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-clang build-ci build-ci-clang demo-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,3 +1,4 @@
+#define DP_ERROR_C /* the functions of error.h are defined here */
 #include "base/error.h"
 
 #include <errno.h>

@@ -18,4 +18,19 @@ dp_status dp_fail_memory(dp_error *err, const char *what, size_t bytes);
 /* Puts "prefix: " in front of err's message; returns err's status, or status where err is NULL. */
 dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What analyzers, which see one file at a time, cannot know: a fault is never DP_OK.  DP_ANALYSIS is defined by
+ * scripts/lint.sh alone. */
+#if defined(DP_ANALYSIS) && !defined(DP_ERROR_C)
+static inline dp_status dp_fault(dp_status status)
+{
+    if (status == DP_OK)
+        __builtin_unreachable();
+    return status;
+}
+#define dp_fail(...) dp_fault(dp_fail(__VA_ARGS__))
+#define dp_fail_errno(...) dp_fault(dp_fail_errno(__VA_ARGS__))
+#define dp_fail_memory(...) dp_fault(dp_fail_memory(__VA_ARGS__))
+#define dp_error_prefix(...) dp_fault(dp_error_prefix(__VA_ARGS__))
+#endif
+
 #endif

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# What reads the code without running it: gcc -fanalyzer, clang-tidy, cppcheck.
+#
+#     scripts/lint.sh [gcc] [tidy] [cppcheck]      all three where none is named
+#     FILES='REGEX'                                only files whose path matches it
+#
+# Silent about what is clean; prints findings and ends with exit code 1 where there are any.  The configuration stands in
+# .clang-tidy, scripts/cppcheck.supp and below; whatever is switched off has its reason beside it.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+build=build-lint
+files=${FILES:-.}
+jobs=$(nproc)
+[ $# -gt 0 ] || set -- gcc tidy cppcheck
+
+CC=clang scripts/configure.sh $build -Dwerror=false >/dev/null || exit 1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# "compiler arguments, then the file", a line per C file of the build.
+sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' $build/compile_commands.json |
+    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | grep -E "$files" >"$folder/commands"
+sed 's/.* //' "$folder/commands" >"$folder/files"
+
+# DP_ANALYSIS: see src/base/error.h.
+# A test that gets no memory may crash: it has failed either way.  So its results of malloc() are not looked at.
+run_gcc() {
+    local common='-O1 -fanalyzer -DDP_ANALYSIS -Werror -fdiagnostics-plain-output -S -o /dev/null'
+    local in_tests='-Wno-analyzer-possible-null-dereference -Wno-analyzer-possible-null-argument'
+    sed -E "s#^(.* \.\./(tests|bench)/.*)\$#$in_tests \1#" "$folder/commands" |
+        (cd $build && xargs -P "$jobs" -d '\n' -I{} sh -c "gcc $common {}")
+}
+
+run_tidy() {
+    (cd $build && xargs -P "$jobs" -n 1 clang-tidy --quiet -p . --extra-arg=-DDP_ANALYSIS 2>"$folder/tidy.err") <"$folder/files"
+    local code=$?
+    [ $code -eq 0 ] || grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? (generated|treated)|^Suppressed|^Use -header' "$folder/tidy.err"
+    [ $code -lt 124 ] || printf 'xargs ended with %d\n' $code
+    [ $code -eq 0 ]
+}
+
+run_cppcheck() {
+    cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,style,performance,portability --inline-suppr \
+        --suppressions-list=scripts/cppcheck.supp --library=posix --library=gnu --library=gtk --library=scripts/cppcheck.cfg \
+        -D__x86_64__ -D__GNUC__ -D_GNU_SOURCE -DDP_ANALYSIS -Iinclude -Isrc -Icli -Itests \
+        --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
+        --file-list="$folder/own" 2>&1
+}
+sed 's#^\.\./##' "$folder/files" >"$folder/own"
+
+failed=0
+for tool in "$@"; do
+    begin=$SECONDS
+    case $tool in
+    gcc | tidy | cppcheck) ;;
+    *) echo "lint: no tool \"$tool\"" >&2 && exit 2 ;;
+    esac
+    if "run_$tool" >"$folder/$tool.log" 2>&1; then
+        printf 'lint: %s: clean (%d files, %ds)\n' "$tool" "$(wc -l <"$folder/files")" $((SECONDS - begin))
+    else
+        sed -E "s#(/[^ :]*)?$build/\.\./##; s#^\.\./##" "$folder/$tool.log"
+        printf 'lint: %s: FINDINGS (%ds)\n' "$tool" $((SECONDS - begin))
+        failed=1
+    fi
+done
+exit $failed
