@@ -77,7 +77,7 @@ int cli_bank_add(int argc, char **argv)
     }
     cli_progress_end();
     print_result(out ? out : path, bank, larger);
-    code = n_failed + n_unread ? EXIT_SOME_FAILED : EXIT_DONE;
+    code = n_failed + n_unread > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);
     dp_bank_lock_release(&lock);

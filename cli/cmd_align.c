@@ -9,11 +9,6 @@ static struct {
     gboolean json, plot, edges;
 } own;
 
-struct job {
-    const dp_recipe *recipe;
-    const char *out;
-};
-
 static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem,
                         dp_error *err)
 {

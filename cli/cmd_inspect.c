@@ -15,7 +15,7 @@ struct job {
     const char *out;
     const GPtrArray *names;
     enum { AS_TEXT, AS_JSON, AS_CSV } format;
-    size_t n, n_failed, n_anomalous;
+    size_t n_failed, n_anomalous;
     bool output_broken;
 };
 

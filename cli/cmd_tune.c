@@ -256,7 +256,7 @@ int cmd_tune(int argc, char **argv)
     size_t n_bad = 0;
     for (size_t i = 0; i < set.n; i++)
         n_bad += set.labels[i];
-    code = n_unread + maps.n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+    code = n_unread + maps.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
     if (json) {
         if (!print_json(&result, set.n - n_bad, n_bad))
             code = EXIT_JOB_FAILED;

@@ -93,7 +93,7 @@ static bool choose(const char *option, const char *text, const char *const *name
         return true;
     int i = cli_choice(text, names);
     if (i < 0) {
-        char *list = g_strjoinv(", ", (char **)(uintptr_t)names);
+        char *list = g_strjoinv(", ", (char **)names);
         *code = cli_usage("--%s %s: one of %s", option, text, list);
         g_free(list);
         return false;

@@ -24,7 +24,6 @@ struct work {
     dp_pixel_meter *pixels; /* NULL where there are no masks */
     GArray *pending;        /* of guint: test pictures to be inspected */
     dp_view view;           /* the bank's own */
-    double started_s;
     bool broken;            /* the state cannot be written */
 };
 
@@ -347,8 +346,8 @@ static dp_status measure(struct work *work, dp_error *err)
     json_object_set_new(figures, "search_ms", median_of(work->run, "search_ms"));
     json_object_set(figures, "bank_bytes",
                     json_object_get(json_object_get(eval_state_run(work->run->state, work->run->name), "fit"), "bank_bytes"));
-    dp_measures pixel;
-    double aupro[2];
+    dp_measures pixel = {0};
+    double aupro[2] = {0};
     if (!status && work->pixels)
         status = dp_pixel_meter_measure(work->pixels, &pixel, aupro_limits, 2, aupro, err);
     if (!status && work->pixels) {

@@ -87,10 +87,10 @@ static char *difference(const json_t *had, const json_t *wants)
     const json_t *a = json_object_get(had, "settings"), *b = json_object_get(wants, "settings");
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)a, key, value)
+    json_object_foreach((json_t *)a, key, value)
         if (!json_equal(value, json_object_get(b, key)))
             return g_strdup_printf("--%s %s there", key, json_string_value(value) ? json_string_value(value) : "");
-    json_object_foreach((json_t *)(uintptr_t)b, key, value)
+    json_object_foreach((json_t *)b, key, value)
         if (!json_object_get(a, key))
             return g_strdup_printf("--%s %s is new", key, json_string_value(value) ? json_string_value(value) : "");
     if (!json_equal(json_object_get(had, "model"), json_object_get(wants, "model")))

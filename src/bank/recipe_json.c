@@ -282,7 +282,7 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
     }
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    json_object_foreach((json_t *)object, name, value)
     {
         size_t i = 0;
         while (i < N_FIELDS && strcmp(fields[i].name, name) != 0)

@@ -23,10 +23,12 @@ dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err)
         *mapping = (dp_mapping){0};
     } else {
         void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED)
+        if (data == MAP_FAILED) {
             status = dp_fail_errno(err, "%s: cannot map %lld bytes", path, (long long)st.st_size);
-        else
-            *mapping = (dp_mapping){data, (size_t)st.st_size};
+        } else {
+            mapping->data = data;
+            mapping->bytes = (size_t)st.st_size;
+        }
     }
     close(fd);
     return status;
@@ -35,6 +37,6 @@ dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err)
 void dp_mapping_close(dp_mapping *mapping)
 {
     if (mapping->data)
-        munmap((void *)(uintptr_t)mapping->data, mapping->bytes);
+        munmap((void *)mapping->data, mapping->bytes);
     *mapping = (dp_mapping){0};
 }

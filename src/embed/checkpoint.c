@@ -90,7 +90,7 @@ static const struct {
 static const char *first_global_name(dp_global_role role, int hf)
 {
     for (size_t i = 0; i < COUNT(global_names); i++)
-        if (global_names[i].role == role && (i < DP_GLOBAL_ROLES) == hf)
+        if ((i < DP_GLOBAL_ROLES) == hf && global_names[i].role == role)
             return global_names[i].name;
     return "";
 }

@@ -410,7 +410,7 @@ void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, siz
         return;
     }
     operands *o = &t->workers[worker];
-    dnnl_memory_set_data_handle(o->x, (float *)(uintptr_t)x + t->band.in_begin * plan->cols_in * c->in);
+    dnnl_memory_set_data_handle(o->x, (float *)x + t->band.in_begin * plan->cols_in * c->in);
     dnnl_memory_set_data_handle(o->y, y + t->band.out_begin * plan->cols_out * c->out);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
                               {DNNL_ARG_WEIGHTS, t->weights},

@@ -28,7 +28,7 @@ typedef enum dp_int8_input {
     DP_INT8_SIGNED = 0,
     DP_INT8_GELU,
 } dp_int8_input;
-#define DP_INT8_GELU_SHIFT -0.17f /* GELU's least value is -0.16997 */
+#define DP_INT8_GELU_SHIFT (-0.17f) /* GELU's least value is -0.16997 */
 
 /* The weights of a linear layer.  Channels past n and inputs past k hold zeros. */
 typedef struct dp_int8_matrix {

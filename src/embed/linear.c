@@ -106,7 +106,7 @@ static dnnl_status_t pack_group(dp_linear *l, dnnl_engine_t engine, dnnl_stream_
 {
     dnnl_memory_t source = NULL;
     dnnl_memory_desc_t bias;
-    dnnl_status_t s = dnnl_memory_create(&source, from, engine, (float *)(uintptr_t)weights + group * l->group * l->k);
+    dnnl_status_t s = dnnl_memory_create(&source, from, engine, (float *)weights + group * l->group * l->k);
     if (!s)
         s = dnnl_memory_create(&l->weights[group], to, engine, DNNL_MEMORY_ALLOCATE);
     if (!s) {
@@ -396,7 +396,7 @@ void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_
     }
     const shape *s = find_shape(plan, rows);
     operands *o = &s->workers[worker];
-    dnnl_memory_set_data_handle(o->x, (float *)(uintptr_t)x);
+    dnnl_memory_set_data_handle(o->x, (float *)x);
     dnnl_memory_set_data_handle(o->y, y);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
                               {DNNL_ARG_WEIGHTS, l->weights[group]},

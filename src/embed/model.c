@@ -132,7 +132,7 @@ void dp_model_close(dp_model **model_pointer)
 void dp_model_get_info(const dp_model *model, dp_model_info *info)
 {
     /* The digest is the one thing about a model that is found out late; nobody can see it change. */
-    dp_model *hidden = (dp_model *)(uintptr_t)model;
+    dp_model *hidden = (dp_model *)model;
     wait_for_hash(hidden);
     const dp_transformer *c = &model->checkpoint;
     *info = (dp_model_info){
@@ -293,7 +293,7 @@ done:
 
 dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err)
 {
-    dp_model *owner = (dp_model *)(uintptr_t)model; /* as below */
+    dp_model *owner = (dp_model *)model; /* as below */
     pthread_mutex_lock(&owner->lock);
     dp_status status = dp_resnet_pack(owner->resnet, owner->path, backing, weights, err);
     pthread_mutex_unlock(&owner->lock);
@@ -314,7 +314,7 @@ dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_er
 
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)
 {
-    dp_model *owner = (dp_model *)(uintptr_t)model; /* the packed copies are a cache under the model's own lock */
+    dp_model *owner = (dp_model *)model; /* the packed copies are a cache under the model's own lock */
     dp_status status = DP_OK;
     pthread_mutex_lock(&owner->lock);
     if (!owner->weights[backing]) {

@@ -80,10 +80,10 @@ static void release(dp_resnet_run *r)
 
 static void release_buffers(dp_resnet_run *r)
 {
-    float **const buffers[] = {&r->x, &r->y, &r->t, &r->u, &r->pooled[1], &r->pooled[2], &r->pooled[3], &r->pooled[4]};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        dp_memory_free(*buffers[i]);
-        *buffers[i] = NULL;
+    float **const all[] = {&r->x, &r->y, &r->t, &r->u, &r->pooled[1], &r->pooled[2], &r->pooled[3], &r->pooled[4]};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        dp_memory_free(*all[i]);
+        *all[i] = NULL;
     }
     r->room = r->pooled_room = 0;
 }

@@ -240,9 +240,9 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
         return status;
     if (s->resnet)
         return embed_resnet(s, rgb, height, width, layers, n_layers, mix, tokens, err);
-    const size_t last_block = c->depth - 1;
+    const size_t last_block[] = {c->depth - 1};
     if (!n_layers) {
-        layers = &last_block;
+        layers = last_block;
         n_layers = 1;
     }
     size_t last = 0, n_done = 0;

@@ -93,7 +93,7 @@ bool dp_digest_note_read(const char *path, char hex[DP_SHA256_HEX_BYTES])
     FILE *file = note ? fopen(note, "re") : NULL;
     bool found = file && fread(text, 1, 64, file) == 64 && dp_digest_parse(text, hex);
     if (file)
-        fclose(file);
+        (void)fclose(file);
     dp_memory_free(note);
     return found;
 }

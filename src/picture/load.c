@@ -38,7 +38,9 @@ static dp_status picture_make(size_t width_px, size_t height_px, dp_picture **ou
         dp_memory_free(rgb);
         return dp_fail_memory(err, "a picture", bytes);
     }
-    *picture = (dp_picture){width_px, height_px, rgb};
+    picture->width_px = width_px;
+    picture->height_px = height_px;
+    picture->rgb = rgb;
     *out = picture;
     return DP_OK;
 }

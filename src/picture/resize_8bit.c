@@ -109,7 +109,7 @@ dp_status dp_picture_rotate(const dp_picture *picture, double degrees, dp_pictur
         return status;
     double angle = degrees * 3.14159265358979323846 / 180, a = cos(angle), b = sin(angle);
     double cx = (double)w / 2, cy = (double)h / 2;
-    double m[6] = {a, b, (1 - a) * cx - b * cy, -b, a, b * cx + (1 - a) * cy};
+    const double m[6] = {a, b, (1 - a) * cx - b * cy, -b, a, b * cx + (1 - a) * cy};
     /* Its inverse: from the result back into the picture. */
     double det = m[0] * m[4] - m[1] * m[3], d = 1 / det;
     double i00 = m[4] * d, i11 = m[0] * d, i01 = m[1] * -d, i10 = m[3] * -d;

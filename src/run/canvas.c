@@ -83,7 +83,7 @@ static void look(void *context, size_t index, size_t worker)
 
 #define ROUND 16 /* pictures between two looks at the progress callback */
 
-static dp_status survey_pictures(struct survey *survey, size_t n, dp_pool *pool, const dp_run *run, dp_error *err)
+static dp_status survey_pictures(const struct survey *survey, size_t n, dp_pool *pool, const dp_run *run, dp_error *err)
 {
     for (size_t first = 0; first < n; first += ROUND) {
         struct survey part = *survey;

@@ -97,7 +97,7 @@ static dp_status start(const dp_run *given, dp_run *run, dp_pool **pool, dp_erro
 
 dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *given_run, dp_bank **smaller, dp_error *err)
 {
-    dp_run run;
+    dp_run run = {0};
     dp_pool *pool = NULL;
     size_t kept = 0;
     dp_status status = needs_pictures(bank, err);
@@ -204,7 +204,7 @@ static dp_status join_orientations(const dp_bank *a, const dp_bank *b, float *or
 
 dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *given_run, dp_bank **merged, dp_error *err)
 {
-    dp_run run;
+    dp_run run = {0};
     dp_pool *pool = NULL;
     bool opposite = false;
     float *orientation = dp_malloc(a->dim_in, 2 * sizeof *orientation);

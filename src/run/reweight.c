@@ -25,7 +25,7 @@ double dp_reweight_factor(const double *distances, size_t n)
 /* Of x to a row of the bank, widened into y. */
 static double distance(const dp_bank *bank, const float *x, uint32_t row, dp_metric metric, const dp_distance_kernels *kernels, float *y)
 {
-    float value, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[row];
+    float value = 0, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[row];
     dp_bank_widen(bank, 0, row, 1, y);
     (metric == DP_METRIC_COSINE ? kernels->dot : kernels->l2)(&x, 1, y, 1, bank->dim, &value, 1);
     value = dp_distance_of(metric, value, norm_x > 0 ? 1 / norm_x : 0, norm_y > 0 ? 1 / norm_y : 0);

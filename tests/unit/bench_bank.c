@@ -147,7 +147,8 @@ int main(int argc, char **argv)
         {"cosine, global", DP_METRIC_COSINE, DP_WINDOW_GLOBAL, 1, 1, DP_ISA_AUTO},
     };
     for (size_t s = 0; s < sizeof searches / sizeof *searches; s++) {
-        dp_search search = {searches[s].metric, searches[s].window, searches[s].knn, DP_NO_PICTURE, searches[s].isa};
+        dp_search search = {.metric = searches[s].metric, .window = searches[s].window, .knn = searches[s].knn,
+                            .leave_out = DP_NO_PICTURE, .isa = searches[s].isa};
         dp_neighbour *found = dp_malloc(cells * search.knn, sizeof *found);
         bool global = search.window == DP_WINDOW_GLOBAL;
         if (!found || (global && bytes > 1e9))

@@ -216,7 +216,7 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
                       const dp_neighbour *nearest, const float *grid, const uint8_t *grid_valid)
 {
     size_t rows = bank->grid_rows, cols = bank->grid_cols, cells = rows * cols, knn = search->knn;
-    struct found *all = malloc(cells * bank->n_rows * sizeof *all);
+    struct found *all = calloc(cells * bank->n_rows, sizeof *all);
     for (size_t cell = 0; cell < cells; cell++) {
         size_t n = 0;
         for (size_t other = 0; other < cells && picture->valid[cell]; other++) {

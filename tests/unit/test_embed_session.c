@@ -107,7 +107,7 @@ static void layers(void **state)
 {
     (void)state;
     const size_t cells = 6 * 9, dim = 128, wanted[] = {2, 0, 1};
-    float *each[3], *both = embed(plain, DP_FP32, DP_ISA_AUTO, 1, 24, 36, wanted, 3, DP_LAYERS_CONCAT);
+    float *each[3] = {0}, *both = embed(plain, DP_FP32, DP_ISA_AUTO, 1, 24, 36, wanted, 3, DP_LAYERS_CONCAT);
     float *mean = embed(plain, DP_FP32, DP_ISA_AUTO, 1, 24, 36, wanted, 3, DP_LAYERS_MEAN);
     for (size_t i = 0; i < 3; i++)
         each[i] = embed(plain, DP_FP32, DP_ISA_AUTO, 1, 24, 36, &wanted[i], 1, DP_LAYERS_MEAN);
