@@ -14,13 +14,24 @@ static json_t *json_layers(const dp_recipe *recipe)
     return layers;
 }
 
+/* [local, global] of each block that is kept apart; null where it was not found. */
+static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
+{
+    dp_view view;
+    dp_view_init(bank, &view);
+    json_t *list = json_array();
+    for (size_t i = 0; i < (recipe->layer_mix == DP_LAYERS_SEPARATE ? recipe->n_layers : 1); i++)
+        json_array_append_new(list, json_pack("[o,o]", cli_json_real(view.scales.local[i]), cli_json_real(view.scales.global[i])));
+    return list;
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     char *map = cli_map_text(&r->post);
     json_t *recipe = json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:s, s:s, s:I, s:f}", "align",
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, s:s, s:I, s:f}", "align",
         cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
         "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
@@ -28,7 +39,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "coreset", r->coreset, "neighbourhood",
         (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
-        (json_int_t)r->knn, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
+        (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
     json_object_set_new(recipe, "background", json_string(cli_background_names[r->background]));
     json_object_set_new(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
@@ -37,12 +48,13 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     for (size_t i = 0; i < info->n_pictures; i++)
         json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
                                                   "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i))));
-    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
                      (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
                      (json_int_t)info->feature_bytes, "threshold",
                      cli_json_real(info->threshold), "model_path", cli_json_text(info->model_path), "model_sha256",
-                     info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "pictures", pictures);
+                     info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "distance_scales",
+                     json_scales(bank, r), "pictures", pictures);
 }
 
 static void print_info(const char *path, const dp_bank_info *info)
@@ -83,7 +95,10 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("global");
     else
         printf("%zu", r->window);
-    printf(", nearest %zu%s\n", r->knn, r->mirror ? ", mirror pictures included" : "");
+    printf(", nearest %zu", r->knn);
+    if (r->blend > 0)
+        printf(", blended with %g of the global distance", r->blend);
+    printf("%s\n", r->mirror ? ", mirror pictures included" : "");
     if (r->background)
         printf("  background  masked in %s, threshold %g, rule %s\n",
                r->background == DP_BACKGROUND_TEST ? "pictures inspected" : r->background == DP_BACKGROUND_BOTH ? "all pictures" : "good pictures",

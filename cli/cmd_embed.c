@@ -53,7 +53,7 @@ int cmd_embed(int argc, char **argv)
         goto done;
     }
     size_t rows = height / info.patch_px, cols = width / info.patch_px;
-    size_t dim = info.dim * (recipe.layer_mix == DP_LAYERS_CONCAT ? recipe.n_layers : 1);
+    size_t dim = info.dim * (recipe.layer_mix != DP_LAYERS_MEAN ? recipe.n_layers : 1);
     rgb = g_try_new(float, height * width * 3);
     tokens = g_try_new(float, rows * cols * dim);
     if (!rgb || !tokens) {

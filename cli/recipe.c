@@ -7,7 +7,7 @@
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
     *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN,
-                       .neighbourhood = -1, .coreset = NAN, .reweight = -1, .background_threshold = NAN};
+                       .neighbourhood = -1, .coreset = NAN, .reweight = -1, .blend = NAN, .background_threshold = NAN};
     const struct {
         unsigned part;
         GOptionEntry entry;
@@ -35,8 +35,8 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
                             "mirror|rotate|none"}},
         {CLI_RECIPE_EMBED, {"layers", 0, 0, G_OPTION_ARG_STRING, &o->layers,
                             "blocks whose output is used, counted from 0, negative from the end (default -1)", "I,J,..."}},
-        {CLI_RECIPE_EMBED, {"layer-mix", 0, 0, G_OPTION_ARG_STRING, &o->layer_mix, "several blocks: average or concatenate",
-                            "mean|concat"}},
+        {CLI_RECIPE_EMBED, {"layer-mix", 0, 0, G_OPTION_ARG_STRING, &o->layer_mix, "several blocks: average, concatenate, or a distance for each",
+                            "mean|concat|separate"}},
         {CLI_RECIPE_EMBED, {"precision", 0, 0, G_OPTION_ARG_STRING, &o->precision, "arithmetic of the transformer", "fp32|int8"}},
         {CLI_RECIPE_BANK, {"layout", 0, 0, G_OPTION_ARG_STRING, &o->layout,
                            "features kept per place, or of all places in one list that is searched as a whole", "grid|pool"}},
@@ -66,6 +66,8 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
                            "false-alarm rate the threshold aims at (default 0.01)", "RATE"}},
         {CLI_RECIPE_SCORE, {"window", 0, 0, G_OPTION_ARG_STRING, &o->window,
                             "cells to each side that are searched: 0 = same place only", "R|global"}},
+        {CLI_RECIPE_SCORE, {"blend", 0, 0, G_OPTION_ARG_DOUBLE, &o->blend,
+                            "share of the distance to all places beside that within the window (default 0: none)", "A"}},
         {CLI_RECIPE_SCORE, {"metric", 0, 0, G_OPTION_ARG_STRING, &o->metric, "distance of two feature vectors", "l2|cosine"}},
         {CLI_RECIPE_SCORE, {"knn", 0, 0, G_OPTION_ARG_INT, &o->knn, "average over the K nearest (default 1)", "K"}},
         {CLI_RECIPE_SCORE, {"map", 0, 0, G_OPTION_ARG_STRING, &o->map,
@@ -358,6 +360,19 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         }
         recipe->knn = (size_t)o->knn;
     }
+    if (!isnan(o->blend)) {
+        if (!(o->blend >= 0 && o->blend <= 1)) {
+            *code = cli_usage("--blend %g: between 0 and 1", o->blend);
+            return false;
+        }
+        recipe->blend = o->blend;
+    }
+    if (isnan(o->blend) && (recipe->layout == DP_LAYOUT_POOL || recipe->window == DP_WINDOW_GLOBAL))
+        recipe->blend = 0; /* a bank's, whose window was replaced */
+    if (recipe->blend > 0 && (recipe->layout == DP_LAYOUT_POOL || recipe->window == DP_WINDOW_GLOBAL)) {
+        *code = cli_usage("--blend needs --layout grid and a --window of cells: it lays the global distance beside the local one");
+        return false;
+    }
     if (!isnan(o->pca)) {
         if (!cli_pca_is_good(o->pca)) {
             *code = cli_usage("--pca %g: a share between 0 and 1, or a whole number", o->pca);
@@ -416,6 +431,10 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     }
     if (o->reweight == -1 && recipe->score != DP_SCORE_MAX)
         recipe->reweight = 0; /* a preset's or a bank's, which belongs to max alone */
+    if (recipe->layer_mix == DP_LAYERS_SEPARATE && (recipe->pca > 0 || recipe->reweight)) {
+        *code = cli_usage("--layer-mix separate does not go with %s", recipe->pca > 0 ? "--pca" : "--reweight");
+        return false;
+    }
     if (recipe->reweight && (recipe->layout != DP_LAYOUT_POOL || recipe->score != DP_SCORE_MAX)) {
         *code = cli_usage("--reweight needs --layout pool and --score max");
         return false;

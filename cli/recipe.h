@@ -6,7 +6,7 @@
 
 typedef struct cli_recipe {
     char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map, *background, *background_rule;
-    double fill, fpr, pca, map_sigma, coreset, background_threshold;
+    double fill, fpr, pca, map_sigma, coreset, blend, background_threshold;
     int neighbourhood, reweight;
     int blur, knn, kmeans, shots, edge, rotations;
     gint64 seed;

@@ -11,14 +11,16 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run 
     *settled = (cli_view){.scores = g_new(double, info.n_pictures)};
     dp_view *view = &settled->view;
     dp_view_init(bank, view);
-    settled->rescored = view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn
+    settled->rescored = view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn || view->blend != recipe->blend || view->reweight != recipe->reweight
                         || view->score != recipe->score || !dp_post_equal(&view->post, &recipe->post);
     view->metric = recipe->metric;
     view->window = recipe->window;
     view->knn = recipe->knn;
+    view->blend = recipe->blend;
     view->post = recipe->post;
     view->score = recipe->score;
-    if (dp_bank_calibrate(bank, view, recipe->fpr, run, settled->scores, &view->heat, &settled->calibration, &err)) {
+    view->reweight = recipe->reweight;
+    if (dp_view_settle(bank, view, run, &err) || dp_bank_calibrate(bank, view, recipe->fpr, run, settled->scores, &view->heat, &settled->calibration, &err)) {
         *code = cli_failed(&err);
         cli_view_free(settled);
         return false;

@@ -146,7 +146,11 @@ DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height,
 
 typedef enum dp_align { DP_ALIGN_PCA = 0, DP_ALIGN_NONE } dp_align;
 typedef enum dp_polarity { DP_POLARITY_MIRROR = 0, DP_POLARITY_ROTATE, DP_POLARITY_NONE } dp_polarity;
-typedef enum dp_layer_mix { DP_LAYERS_MEAN = 0, DP_LAYERS_CONCAT } dp_layer_mix;
+typedef enum dp_layer_mix {
+    DP_LAYERS_MEAN = 0,
+    DP_LAYERS_CONCAT,  /* one vector of all blocks' features, one distance */
+    DP_LAYERS_SEPARATE /* a distance for each block, in units of what good pictures show; their mean */
+} dp_layer_mix;
 typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
 typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
@@ -260,6 +264,7 @@ typedef struct dp_recipe {
     dp_metric metric;
     size_t window;                    /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
     size_t knn;                       /* distances of the k nearest are averaged; 1 */
+    double blend;                     /* in 0..1: share of the distance to the whole bank beside that within the window; 0 */
     /* score and decision */
     dp_post post;                     /* of the distance map, before it is scored; off */
     dp_score score;
@@ -457,7 +462,7 @@ DP_API dp_status dp_session_open(const dp_model *model, dp_precision precision, 
 DP_API void dp_session_close(dp_session **session);
 
 /* Features of one input.  rgb [height, width, 3] in 0..255; height and width multiples of the patch.  layers as in
- * dp_recipe.  tokens [height/patch, width/patch, dim * (concat ? n_layers : 1)], caller-owned: patch tokens after the
+ * dp_recipe.  tokens [height/patch, width/patch, dim * (mean ? 1 : n_layers)], caller-owned: patch tokens after the
  * final LayerNorm.  Of a residual network: PatchCore's features (docs/model.md), layers as dp_model_settle_recipe has them.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
 DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t height, size_t width,
                                   const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err);
@@ -601,6 +606,15 @@ DP_API dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double 
 /* Reads every byte: DP_E_CORRUPT where the checksum does not hold, DP_E_NUMERIC where a feature is not finite. */
 DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
 
+/* What the distances of good pictures' cells to the other good pictures typically are, by which distances of different kinds become
+ * comparable: see docs/method.md.  NaN: not found yet. */
+typedef struct dp_distance_scales {
+    dp_metric metric;                  /* of the search they hold for */
+    size_t window, knn;
+    double local[DP_MAX_LAYERS];       /* within the window, of each separate block; of others only the first is used */
+    double global[DP_MAX_LAYERS];      /* searched in the whole bank */
+} dp_distance_scales;
+
 /* --------------------------------------------------------------------------------------------------------- inspect */
 
 typedef enum dp_label { DP_LABEL_GOOD = 0, DP_LABEL_ANOMALOUS, DP_LABEL_UNKNOWN } dp_label;
@@ -641,6 +655,9 @@ typedef struct dp_result {
 typedef struct dp_view {
     dp_metric metric;
     size_t window, knn;
+    double blend;                      /* see dp_recipe */
+    uint64_t blocks;                   /* of separate layers only those whose bit is set, bit 0 the first; 0: all */
+    dp_distance_scales scales;         /* the bank's; where they do not hold for metric, window and knn they are found anew */
     dp_post post;
     dp_score score;
     size_t reweight;                   /* of the score max in a pool: see dp_recipe */
@@ -650,6 +667,11 @@ typedef struct dp_view {
     size_t n_good_scores;
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
+/* Finds view->scales where the view needs them and they do not hold for it, from leave-one-out distances of a sample of the good
+ * pictures' cells.  Whatever takes a view does that by itself; done once before, it is not done again and again.
+ * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a pool or of a global search), DP_E_MISMATCH (the bank holds fewer
+ * than two pictures' features, or its pictures do not differ), DP_E_MEMORY. */
+DP_API dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err);
 /* Scores one picture.  The caller frees *result.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
  * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */
 DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
@@ -794,8 +816,9 @@ DP_API double dp_conformal_p(const double *scores, size_t n, double score);
 DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, double *scores,
                                    dp_interval *heat, dp_calibration *calibration, dp_error *err);
 
-/* Writes the bank with another way of scoring: metric, window, knn, post-processing, score, threshold, heat scale and good scores of
- * the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file. */
+/* Writes the bank with another way of scoring: metric, window, knn, blend, distance scales, post-processing, score, threshold, heat scale and good scores of
+ * the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file.  DP_E_ARGUMENT: a view
+ * of some of the blocks, which is no way of scoring a bank can hold. */
 DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err);
 
 /* ----- tuning: a search over post-processing and score, on maps that are computed once */

@@ -1,5 +1,6 @@
 /* bank.c - building a bank in memory, and asking it. */
 #include "bank/bank.h"
+#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
@@ -120,6 +121,7 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->threshold = NAN;
     bank->heat = (dp_interval){NAN, NAN};
+    dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
     if (!make_room(bank, places))
         goto no_memory;
     if (pool) {
@@ -494,6 +496,8 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .metric = bank->recipe.metric,
         .window = bank->recipe.window,
         .knn = bank->recipe.knn,
+        .blend = bank->recipe.blend,
+        .scales = bank->distance_scales,
         .post = bank->recipe.post,
         .score = bank->recipe.score,
         .reweight = bank->recipe.reweight,

@@ -26,6 +26,7 @@ struct dp_bank {
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
     size_t dim;                  /* of the rows as they are stored */
     size_t dim_in;               /* of a picture's features: dim, or more where they are projected */
+    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a part of a bank (bank/part.h) */
     size_t n_pictures, rows_per_picture;
     size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
     dp_storage storage;    /* of the features */
@@ -48,6 +49,7 @@ struct dp_bank {
     float *orientation;    /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is asked */
     double threshold;      /* NaN: none */
     dp_interval heat;      /* scale of heat maps; NaN: none */
+    dp_distance_scales distance_scales; /* they hold for the recipe's metric, window and knn, or are NaN */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
     char *model_path;      /* absolute path of the checkpoint when the bank was made; empty: not known */
     char model_sha256[65];
@@ -170,10 +172,16 @@ static inline size_t dp_storage_bytes(dp_storage storage)
 /* Rows of one location as they are stored. */
 static inline const void *dp_bank_stored(const dp_bank *bank, size_t cell, size_t row)
 {
-    return (const char *)bank->features + (cell * bank->n_rows + row) * bank->dim * dp_storage_bytes(bank->storage);
+    return (const char *)bank->features + (cell * bank->n_rows + row) * (bank->dim + bank->skip) * dp_storage_bytes(bank->storage);
 }
 
-/* Rows of one location of a bank of floats: [n_rows, dim]. */
+/* Whether the rows lie in memory as a search takes them: floats, one behind the other. */
+static inline bool dp_bank_is_plain(const dp_bank *bank)
+{
+    return bank->storage == DP_STORAGE_F32 && bank->skip == 0;
+}
+
+/* Rows of one location of a plain bank: [n_rows, dim]. */
 static inline const float *dp_bank_rows(const dp_bank *bank, size_t cell)
 {
     return dp_bank_stored(bank, cell, 0);

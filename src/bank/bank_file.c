@@ -5,7 +5,9 @@
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
  * the features as well. */
 #include "bank/bank.h"
+#include "bank/distance_scales.h"
 #include "bank/name_text.h"
+#include "bank/part.h"
 #include "bank/recipe_json.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -27,7 +29,8 @@
 
 /* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
 enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, BACKGROUND, LOO_SCORES, THRESHOLD, HEAT, DIGESTS, SEAL,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, BACKGROUND, LOO_SCORES, THRESHOLD, HEAT, DISTANCE_SCALES,
+    DIGESTS, SEAL,
     N_TENSORS
 };
 
@@ -210,6 +213,7 @@ static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
         [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
         [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
+        [DISTANCE_SCALES] = {"distance_scales", DP_DTYPE_F64, 2, {dp_bank_blocks(bank), 2}, 0, NULL},
         [DIGESTS] = {"feature_digests", DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {"seal", DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };
@@ -295,7 +299,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     size_t mask_bytes = has_tensor(bank, BACKGROUND) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
     const double heat[2] = {bank->heat.low, bank->heat.high};
-    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses);
+    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), distance_scales[DP_MAX_LAYERS][2];
     dp_status status = DP_OK;
     if (!digests || !poses || !masks) {
         status = dp_fail_memory(err, path, tensors[DIGESTS].count);
@@ -306,6 +310,10 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
         if (bank->background && bank->background[p])
             memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
+    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
+        distance_scales[b][0] = bank->distance_scales.local[b];
+        distance_scales[b][1] = bank->distance_scales.global[b];
+    }
     status = check_features(bank, digests, err);
     if (status)
         goto done;
@@ -326,6 +334,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [LOO_SCORES] = bank->loo_scores,
         [THRESHOLD] = &bank->threshold,
         [HEAT] = heat,
+        [DISTANCE_SCALES] = distance_scales,
         [DIGESTS] = digests,
         [SEAL] = seal,
     };
@@ -482,6 +491,9 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
         return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches", bank->path,
                        bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, bank->grid_rows, bank->grid_cols);
+    if (dp_bank_blocks(bank) > 1 && (bank->recipe.pca > 0 || bank->dim % dp_bank_blocks(bank) != 0))
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot be those of %zu blocks kept apart", bank->path, bank->dim,
+                       dp_bank_blocks(bank));
     describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
         const dp_tensor *found = dp_safetensors_find(bank->file, expected[t].name);
@@ -624,6 +636,22 @@ static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_err
     return DP_OK;
 }
 
+/* Each of them NaN or a distance. */
+static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
+{
+    bool good = true;
+    dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
+    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
+        double pair[2];
+        memcpy(pair, from + b * sizeof pair, sizeof pair);
+        for (size_t i = 0; i < 2; i++)
+            good = good && (isnan(pair[i]) || (pair[i] > 0 && pair[i] < INFINITY));
+        bank->distance_scales.local[b] = pair[0];
+        bank->distance_scales.global[b] = pair[1];
+    }
+    return good;
+}
+
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
@@ -657,8 +685,9 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
     memcpy(&bank->heat.low, at[HEAT]->data, sizeof bank->heat.low);
     memcpy(&bank->heat.high, at[HEAT]->data + sizeof bank->heat.low, sizeof bank->heat.high);
-    bool good =
-        dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold)
+    bool good = read_distance_scales(bank, at[DISTANCE_SCALES]->data);
+    good =
+        good && dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold)
         && (bank->heat.high > bank->heat.low || (isnan(bank->heat.low) && isnan(bank->heat.high)));
     for (size_t i = 0; i < places && good && bank->scales; i++)
         good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;

@@ -299,7 +299,7 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->rows, job->cols,
                        bank->grid_rows, bank->grid_cols);
     job->knn = settings->knn;
-    if (bank->storage != DP_STORAGE_F32) {
+    if (!dp_bank_is_plain(bank)) {
         size_t floats, rows = (pool ? dp_pool_threads(pool) : 1) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
         if (!job->wide)

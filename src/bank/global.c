@@ -261,9 +261,9 @@ dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t 
     s.packed = fits ? dp_malloc(floats, sizeof *s.packed) : NULL;
     s.squares = dp_malloc(n, sizeof *s.squares);
     s.found = fits && s.ranges > 1 ? dp_malloc(count, sizeof *s.found) : NULL;
-    s.wide = fits && bank->storage != DP_STORAGE_F32 ? dp_malloc(wide, sizeof *s.wide) : NULL;
+    s.wide = fits && !dp_bank_is_plain(bank) ? dp_malloc(wide, sizeof *s.wide) : NULL;
     dp_status status = DP_OK;
-    if (!s.packed || !s.squares || (!s.found && s.ranges > 1) || (!s.wide && bank->storage != DP_STORAGE_F32)) {
+    if (!s.packed || !s.squares || (!s.found && s.ranges > 1) || (!s.wide && !dp_bank_is_plain(bank))) {
         status = dp_fail_memory(err, "the search of the whole bank", n * bank->dim * sizeof(float));
     } else {
         for (size_t i = 0; s.found && i < count; i++)

@@ -13,7 +13,7 @@ enum kind { CHOICE, SIZE, REAL, FLAG, LAYERS, WINDOW };
 static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", NULL};
 static const char *const polarities[] = {
     [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
-static const char *const layer_mixes[] = {[DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", NULL};
+static const char *const layer_mixes[] = {[DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", [DP_LAYERS_SEPARATE] = "separate", NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
 static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL] = "pool", NULL};
 static const char *const storages[] = {
@@ -69,6 +69,7 @@ static const struct field {
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
     {SIZE, FIELD(knn), NULL, 1, 1e6},
+    {REAL, FIELD(blend), NULL, 0, 1},
     {CHOICE, FIELD(post.reading), readings, 0, 0},
     {REAL, FIELD(post.low), NULL, 0, 1e30},
     {REAL, FIELD(post.high), NULL, 0, 1e30},

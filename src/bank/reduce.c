@@ -123,6 +123,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->storage = storage;
     bank->threshold = like->threshold;
     bank->heat = like->heat;
+    bank->distance_scales = like->distance_scales;
     bank->recipe = like->recipe;
     bank->recipe.storage = storage;
     memcpy(bank->model_sha256, like->model_sha256, sizeof bank->model_sha256);

@@ -191,7 +191,7 @@ static void put_tokens(dp_session *s, size_t block, const size_t *layers, size_t
     for (size_t i = 0; i < n_layers; i++) {
         if (layers[i] != block)
             continue;
-        if (mix == DP_LAYERS_CONCAT) {
+        if (mix != DP_LAYERS_MEAN) {
             dp_block_normalise(s, w->norm_weight, w->norm_bias, from, cells, tokens + i * s->dim, s->dim * n_layers);
         } else if (*n_done == 0) {
             dp_block_normalise(s, w->norm_weight, w->norm_bias, from, cells, tokens, s->dim);
@@ -264,7 +264,7 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
         put_tokens(s, block, layers, n_layers, mix, &n_done, tokens);
     }
     double begin = dp_now_seconds();
-    size_t n_values = s->rows * s->cols * s->dim * (mix == DP_LAYERS_CONCAT ? n_layers : 1);
+    size_t n_values = s->rows * s->cols * s->dim * (mix != DP_LAYERS_MEAN ? n_layers : 1);
     if (mix == DP_LAYERS_MEAN && n_layers > 1)
         for (size_t i = 0; i < n_values; i++)
             tokens[i] *= 1.0f / (float)n_layers;

@@ -1,5 +1,7 @@
 /* calibrate.c - thresholds of a bank that is there: its good pictures scored as a view asks. */
 #include "bank/bank.h"
+#include "bank/components.h"
+#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
@@ -11,7 +13,7 @@
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
     const dp_recipe *r = &bank->recipe;
-    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->score == r->score && view->reweight == r->reweight
+    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->blend == r->blend && !view->blocks && view->score == r->score && view->reweight == r->reweight
            && dp_post_equal(&view->post, &r->post);
 }
 
@@ -36,8 +38,8 @@ dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr
                             dp_interval *heat, dp_calibration *calibration, dp_error *err)
 {
     dp_status status = DP_OK;
-    if (!view->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
+    if ((status = dp_view_check(bank, view, err)) != DP_OK)
+        return status;
     if (scores_as_the_bank(bank, view)) {
         memcpy(scores, bank->loo_scores, bank->n_pictures * sizeof *scores);
         *heat = bank->heat;
@@ -51,6 +53,8 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
 {
     if (view->n_good_scores != bank->n_pictures || !view->good_scores)
         return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path, bank->n_pictures);
+    if (view->blocks)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a bank is searched with all of its blocks", path);
     dp_bank changed = *bank; /* read only: nothing of it is freed here */
     double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
     if (!scores)
@@ -59,9 +63,13 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
     changed.recipe.metric = view->metric;
     changed.recipe.window = view->window;
     changed.recipe.knn = view->knn;
+    changed.recipe.blend = view->blend;
+    changed.distance_scales = view->scales;
+    if (!dp_distance_scales_hold(&view->scales, view->metric, view->window, view->knn))
+        dp_distance_scales_none(&changed.recipe, &changed.distance_scales);
     changed.recipe.post = view->post;
     changed.recipe.score = view->score;
-    changed.recipe.reweight = view->reweight;
+    changed.recipe.reweight = view->score == DP_SCORE_MAX ? view->reweight : 0; /* it belongs to max alone */
     changed.recipe.fpr = fpr;
     changed.threshold = view->threshold;
     changed.heat = view->heat;

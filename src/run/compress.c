@@ -9,7 +9,7 @@
  * leave-one-out).  A fold's bank has been made of fewer pictures than the final one, so that its scores err to the safe side.
  * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
 #include "run/compress.h"
-#include "bank/distance.h"
+#include "bank/components.h"
 #include "bank/reduce.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -73,14 +73,21 @@ static void query_close(struct query *query)
     dp_memory_free(query->nearest);
 }
 
-/* Picture p of the query's bank, searched in another, which was made of it. */
-static dp_status search(struct query *query, size_t p, const dp_bank *in, size_t leave_out, dp_isa isa, dp_pool *pool, double *score,
-                        double *seconds, dp_error *err)
+/* How a bank searches by its own recipe. */
+static dp_status searched_open(const dp_bank *bank, dp_isa isa, dp_pool *pool, dp_components *components, dp_error *err)
 {
-    const dp_recipe *recipe = &in->recipe;
-    dp_search settings = {.metric = recipe->metric, .window = recipe->window, .knn = recipe->knn, .leave_out = leave_out, .isa = isa};
-    dp_bank_picture_grid(query->bank, p, &settings.rows, &settings.cols);
-    size_t cells = settings.rows * settings.cols;
+    dp_view view;
+    dp_view_init(bank, &view);
+    return dp_components_open(bank, &view, isa, pool, components, err);
+}
+
+/* Picture p of the query's bank, searched in another, which was made of it. */
+static dp_status search(struct query *query, size_t p, dp_components *in, size_t leave_out, dp_pool *pool, double *score, double *seconds,
+                        dp_error *err)
+{
+    size_t rows, cols;
+    dp_bank_picture_grid(query->bank, p, &rows, &cols);
+    size_t cells = rows * cols;
     dp_bank_get(query->bank, p, 0, query->stored, query->valid);
     query->features = query->stored;
     dp_status status = DP_OK;
@@ -91,14 +98,15 @@ static dp_status search(struct query *query, size_t p, const dp_bank *in, size_t
     }
     double start = dp_now_seconds();
     if (!status)
-        status = dp_distance_map(in, query->features, query->valid, &settings, pool, query->nearest, query->map, query->map_valid, err);
+        status = dp_components_map(in, query->features, query->valid, rows, cols, leave_out, pool, query->nearest, query->map,
+                                   query->map_valid, err);
     *seconds = dp_now_seconds() - start;
     const uint8_t *background = dp_bank_inspected_background(query->bank, p);
     if (!status && background)
         dp_grid_mask(recipe, background, cells, query->map, query->map_valid);
     if (!status)
-        status = dp_judge_grid(&query->judge, query->map, query->map_valid, settings.rows, settings.cols,
-                               dp_cell_area_px(recipe, &query->bank->poses[p], settings.rows, settings.cols), score, err);
+        status = dp_judge_grid(&query->judge, query->map, query->map_valid, rows, cols,
+                               dp_cell_area_px(&query->bank->recipe, &query->bank->poses[p], rows, cols), score, err);
     return status;
 }
 
@@ -118,9 +126,13 @@ static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp
     part.n_folds = n <= FEW_PICTURES ? n : FOLDS;
     for (part.fold = 0; !status && part.fold < part.n_folds; part.fold++) {
         dp_bank *others = NULL;
+        dp_components in = {0};
         status = dp_bank_reduce(from, &part, pool, run, &others, err);
+        if (!status)
+            status = searched_open(others, how->isa, pool, &in, err);
         for (size_t p = part.fold; !status && p < n; p += part.n_folds)
-            status = search(&query, p, others, DP_NO_PICTURE, how->isa, pool, &to->loo_scores[p], &seconds, err);
+            status = search(&query, p, &in, DP_NO_PICTURE, pool, &to->loo_scores[p], &seconds, err);
+        dp_components_close(&in);
         dp_bank_close(&others);
     }
     query_close(&query);
@@ -147,10 +159,12 @@ static dp_status find_components(const dp_bank *bank, const dp_compression *how,
     return how->pca > 0 ? dp_pca_fit(bank, how->pca, bank->recipe.metric != DP_METRIC_COSINE, pool, pca, err) : DP_OK;
 }
 
-static dp_status check(const dp_compression *how, dp_error *err)
+static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
     if (!(how->pca >= 0) || (how->pca >= 1 && how->pca != floor(how->pca)))
         return dp_fail(err, DP_E_ARGUMENT, "%g principal components: a share below 1, or a whole number", how->pca);
+    if (how->pca > 0 && dp_bank_blocks(bank) > 1)
+        return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
     return DP_OK;
 }
 
@@ -159,7 +173,7 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
 {
     dp_pca pca = {0};
     dp_bank *smaller = NULL;
-    dp_status status = check(how, err);
+    dp_status status = check(bank, how, err);
     if (!status)
         status = find_components(bank, how, pool, &pca, err);
     const dp_reduction reduction = {.pca = pca.basis ? &pca : NULL, .pca_asked = how->pca, .kmeans = how->kmeans, .seed = how->seed,
@@ -259,6 +273,7 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
     /* The features of a picture in the bank before are those a new one would have there, projected or not. */
     dp_pca pca = {.dim_in = before->dim, .dim = after->dim};
     struct query old = {0}, new = {0};
+    dp_components in_old = {0}, in_new = {0};
     size_t zeros = after->dim * before->dim;
     bool projected = after->dim != before->dim; /* which numbers it searches for does not matter to the time */
     if (projected) {
@@ -272,14 +287,20 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
         status = query_open(before, NULL, &old, err);
     if (!status)
         status = query_open(before, projected ? &pca : NULL, &new, err);
+    if (!status)
+        status = searched_open(before, isa, pool, &in_old, err);
+    if (!status)
+        status = searched_open(after, isa, pool, &in_new, err);
     for (int i = 0; !status && i < TIMED; i++) {
         double score, seconds;
-        status = search(&old, 0, before, 0, isa, pool, &score, &seconds, err);
+        status = search(&old, 0, &in_old, 0, pool, &score, &seconds, err);
         report->search_before_s = fmin(report->search_before_s, seconds); /* of a number and NaN: the number */
         if (!status)
-            status = search(&new, 0, after, 0, isa, pool, &score, &seconds, err);
+            status = search(&new, 0, &in_new, 0, pool, &score, &seconds, err);
         report->search_after_s = fmin(report->search_after_s, seconds);
     }
+    dp_components_close(&in_old);
+    dp_components_close(&in_new);
     query_close(&old);
     query_close(&new);
     dp_pca_free(&pca);

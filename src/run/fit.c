@@ -440,7 +440,9 @@ static dp_status calibrate(struct fit *fit, dp_error *err)
     const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .seed = fit->asked.seed,
                                 .storage = fit->asked.storage};
     dp_bank *smaller = NULL;
-    dp_status status = dp_bank_shrink(fit->bank, &how, isa, pool, fit->run, &smaller, NULL, err);
+    dp_status status = dp_bank_find_scales(fit->bank, fit->bank, isa, pool, err); /* what is left of k-means cannot say them */
+    if (!status)
+        status = dp_bank_shrink(fit->bank, &how, isa, pool, fit->run, &smaller, NULL, err);
     if (!status) {
         dp_bank_close(&fit->bank);
         fit->bank = smaller;
@@ -548,7 +550,7 @@ static const char **choose_shots(const dp_recipe *recipe, const char *const *pat
 }
 
 /* What goes together. */
-static dp_status check_recipe(const dp_recipe *recipe, dp_error *err)
+static dp_status check_recipe(const dp_recipe *recipe, size_t n_paths, dp_error *err)
 {
     bool pool = recipe->layout == DP_LAYOUT_POOL;
     if (recipe->neighbourhood != 1 && recipe->neighbourhood != 3)
@@ -564,6 +566,16 @@ static dp_status check_recipe(const dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "a threshold of %g on the first principal component", recipe->background_threshold);
     if (recipe->reweight && (!pool || recipe->score != DP_SCORE_MAX))
         return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by neighbours in a pool only, and with the score max");
+    if (recipe->reweight && recipe->layer_mix == DP_LAYERS_SEPARATE)
+        return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by the neighbours of one distance, not with separate layers");
+    if (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->pca > 0)
+        return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
+    if (!(recipe->blend >= 0 && recipe->blend <= 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 and 1", recipe->blend);
+    if (recipe->blend > 0 && (pool || recipe->window == DP_WINDOW_GLOBAL))
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs places and a window of cells: no pool, no global window");
+    if (n_paths < 2 && (recipe->blend > 0 || (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)))
+        return dp_fail(err, DP_E_ARGUMENT, "distances are blended by what good pictures show of one another: that takes two pictures at least");
     return DP_OK;
 }
 
@@ -580,7 +592,7 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
     if (!status && recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
         status = dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
     if (!status)
-        status = check_recipe(recipe, err);
+        status = check_recipe(recipe, recipe->shots && recipe->shots < n_paths ? recipe->shots : n_paths, err);
     if (status)
         return status;
     const char **chosen = NULL;

@@ -1,7 +1,7 @@
 /* inspect.c - from one picture to its result. */
 #include "align/warp.h"
 #include "bank/bank.h"
-#include "bank/distance.h"
+#include "bank/components.h"
 #include "bank/pca.h"
 #include "bank/score.h"
 #include "base/clock.h"
@@ -26,6 +26,7 @@ struct inspection {
     dp_view view;
     dp_workbench bench;
     dp_judge judge;
+    dp_components components;
     float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
@@ -33,6 +34,7 @@ static void inspection_close(struct inspection *job)
 {
     dp_memory_free(job->projected);
     dp_judge_close(&job->judge);
+    dp_components_close(&job->components);
     dp_workbench_close(&job->bench);
 }
 
@@ -67,19 +69,20 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
 {
     dp_model_info model;
     dp_model_get_info(dp_session_model(session), &model);
-    if (!view->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
     *job = (struct inspection){.session = session, .bank = bank, .view = *view};
     dp_status status = dp_session_fits_bank(session, bank, err);
     if (!status)
         status = dp_judge_open(&view->post, view->score, &job->judge, err);
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);
+    if (!status)
+        status = dp_components_open(bank, view, dp_session_isa(session), dp_session_pool(session), &job->components, err);
     if (!status && bank->basis
         && !(job->projected = dp_malloc(job->bench.rows * job->bench.cols, bank->dim * sizeof *job->projected))) {
-        inspection_close(job);
         status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
     }
+    if (status)
+        inspection_close(job);
     return status;
 }
 
@@ -148,8 +151,8 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     dp_status status = dp_bank_project(bank, bench->tokens, bench->rows * bench->cols, dp_session_pool(job->session), job->projected,
                                        &features, err);
     if (!status)
-        status = dp_distance_map(bank, features, prepared->cells, &search, dp_session_pool(job->session), bench->nearest,
-                                       result->grid, result->grid_valid, err);
+        status = dp_components_map(&job->components, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE,
+                                   dp_session_pool(job->session), bench->nearest, result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * (dp_now_seconds() - start);

@@ -13,7 +13,8 @@
  * The threshold is an order statistic of these scores with no margin on top: see dp_calibrate.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
 #include "run/leave_one_out.h"
-#include "bank/distance.h"
+#include "bank/components.h"
+#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/judge.h"
@@ -34,6 +35,7 @@ struct scoring {
     dp_pool *pool;
     const dp_run *run;
     dp_judge judge;
+    dp_components components; /* of the view */
     double *scores;
     float *cells, *peaks;  /* all valid distances; [n_pictures] the largest of each; NULL: no heat scale is wanted */
     size_t n_cells, n_peaks;
@@ -88,7 +90,7 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
         double factor = 1;
         dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
         dp_bank_get(s->pictures, p, 0, features, valid);
-        status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + most, err);
+        status = dp_components_map(&s->components, features, valid, search.rows, search.cols, p, s->pool, nearest, grid, valid + most, err);
         if (status == DP_E_NUMERIC)
             dp_error_prefix(err, status, "%s", bank->names[p]);
         if (!status)
@@ -113,8 +115,6 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     const dp_bank *bank = s->bank;
     const dp_view *view = s->view;
     size_t chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count, neighbours;
-    const dp_search search = {
-        .metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE, .isa = s->isa};
     bool fits = dp_mul_size(cells, chunk, &count) && dp_mul_size(count, view->knn, &neighbours);
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
     float *grid = fits ? dp_malloc(count, sizeof *grid) : NULL;
@@ -126,10 +126,11 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     for (size_t first = 0; !status && first < bank->n_pictures; first += chunk) {
         size_t n = bank->n_pictures - first < chunk ? bank->n_pictures - first : chunk;
         s->done_before = first * cells;
-        status = dp_distance_leave_one_out(bank, first, n, &search, s->pool, report, s, nearest, grid, valid, err);
+        status = dp_components_leave_one_out(&s->components, first, n, s->pool, report, s, nearest, grid, valid, err);
         if (status == DP_E_NUMERIC) { /* whose? */
             size_t p = first;
-            while (p + 1 < first + n && !dp_distance_leave_one_out(bank, p, 1, &search, s->pool, NULL, NULL, nearest, grid, valid, NULL))
+            while (p + 1 < first + n
+                   && !dp_components_leave_one_out(&s->components, p, 1, s->pool, NULL, NULL, nearest, grid, valid, NULL))
                 p++;
             dp_error_prefix(err, status, "%s", bank->names[p]);
         }
@@ -193,9 +194,12 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
             status = dp_fail_memory(err, "the distances of the good pictures", all * sizeof *s.cells);
     }
     if (!status)
+        status = dp_components_open(bank, view, isa, pool, &s.components, err);
+    if (!status)
         status = bank->recipe.layout == DP_LAYOUT_POOL ? score_pool(&s, most, err) : score_grids(&s, most, err);
     if (!status && heat)
         *heat = heat_scale(&s);
+    dp_components_close(&s.components);
     dp_judge_close(&s.judge);
     dp_memory_free(s.cells);
     dp_memory_free(s.peaks);
@@ -206,6 +210,17 @@ dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa,
                            dp_interval *heat, dp_error *err)
 {
     return score_all(bank, bank, view, isa, pool, run, scores, heat, err);
+}
+
+dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, dp_error *err)
+{
+    dp_view view;
+    dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
+    dp_view_init(bank, &view);
+    dp_status status = dp_view_settle_in(pictures, &view, isa, pool, err);
+    if (!status)
+        bank->distance_scales = view.scales;
+    return status;
 }
 
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
@@ -219,11 +234,14 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
     dp_view view;
     dp_interval heat;
     dp_calibration found;
+    dp_status status = dp_bank_find_scales(pictures, bank, isa, pool, err);
+    if (status)
+        return status;
     dp_view_init(bank, &view);
     double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
     if (!scores)
         return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
-    dp_status status = score_all(pictures, bank, &view, isa, pool, run, scores, &heat, err);
+    status = score_all(pictures, bank, &view, isa, pool, run, scores, &heat, err);
     if (!status)
         status = dp_calibrate(scores, bank->n_pictures, bank->recipe.fpr, &found, err);
     if (!status) {

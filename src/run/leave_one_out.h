@@ -12,7 +12,11 @@
 dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
                            dp_interval *heat, dp_error *err);
 
-/* The same into a bank that is being made: its scores and heat scale, and the threshold of its recipe's false-alarm rate.
+/* Distance scales that the bank's recipe calls for, from `pictures`, which may be the bank itself: as dp_view_settle. */
+dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, dp_error *err);
+
+/* The same into a bank that is being made, with the distance scales that its recipe calls for: its scores and heat scale, and the
+ * threshold of its recipe's false-alarm rate.
  * false_alarms (may be NULL): the bound that holds, see dp_calibrate. */
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err);
 

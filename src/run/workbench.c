@@ -14,7 +14,7 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
                             dp_error *err)
 {
     size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values, neighbours;
-    size_t dim = model_dim * (recipe->layer_mix == DP_LAYERS_CONCAT ? recipe->n_layers : 1);
+    size_t dim = model_dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
     if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values) || !dp_mul_size(cells, knn, &neighbours))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px, recipe->canvas_width_px);
     *bench = (dp_workbench){
@@ -47,7 +47,7 @@ dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
-    size_t model_dim = bench->dim / (recipe.layer_mix == DP_LAYERS_CONCAT ? recipe.n_layers : 1);
+    size_t model_dim = bench->dim / (recipe.layer_mix != DP_LAYERS_MEAN ? recipe.n_layers : 1);
     dp_workbench larger;
     dp_status status = dp_workbench_open(&recipe, bench->patch_px, model_dim, bench->knn, &larger, err);
     if (status)

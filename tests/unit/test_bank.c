@@ -528,7 +528,7 @@ static void recipe_round_trip(void **state)
         recipe.n_layers = (size_t)i % (DP_MAX_LAYERS + 1);
         for (size_t l = 0; l < recipe.n_layers; l++)
             recipe.layers[l] = l * 3;
-        recipe.layer_mix = (dp_layer_mix)(i % 2);
+        recipe.layer_mix = (dp_layer_mix)(i % 3);
         recipe.precision = (dp_precision)(i / 2 % 2);
         recipe.mirror = i % 5 == 0;
         recipe.edge_px = (size_t)i * 7;
@@ -543,6 +543,7 @@ static void recipe_round_trip(void **state)
         recipe.metric = (dp_metric)(i / 3 % 2);
         recipe.window = i % 4 ? (size_t)i : DP_WINDOW_GLOBAL;
         recipe.knn = (size_t)i + 1;
+        recipe.blend = i % 50 / 64.0;
         recipe.post.reading = (dp_reading)(i % 3);
         recipe.post.low = 1.0 / (i + 3);
         recipe.post.high = 2.0 / (i + 3);
@@ -564,7 +565,7 @@ static void recipe_round_trip(void **state)
                     && back.canvas_width_px == recipe.canvas_width_px && back.polarity == recipe.polarity
                     && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
                     && back.precision == recipe.precision && back.mirror == recipe.mirror
-                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
+                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn && back.blend == recipe.blend
                     && back.score == recipe.score && back.edge_px == recipe.edge_px && back.background == recipe.background
                     && back.background_rule == recipe.background_rule && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
                     && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
@@ -593,7 +594,7 @@ static void recipe_names(void **state)
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"polarity\":\"mirror\","
               "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"metric\":\"l2\","
-              "\"window\":0,\"knn\":1,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
+              "\"window\":0,\"knn\":1,\"blend\":0.0,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
     dp_memory_free(text);
@@ -632,7 +633,7 @@ static void recipes_that_are_none(void **state)
                                          "post.reading",  "post.low",  "post.high",        "post.min_object",
                                          "post.max_hole", "post.unit", "post.gaussian",    "post.median",
                                          "score",         "fpr",       "neighbourhood",    "coreset",
-                                         "reweight"};
+                                         "reweight",      "blend"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char missing[64];
         snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
@@ -646,6 +647,7 @@ static void recipes_that_are_none(void **state)
     reject("blur_px", "1.5", "whole number");
     reject("blur_px", "-1", "between 1");
     reject("blur_px", "0", "between 1");
+    reject("blend", "1.5", "between 0");
     reject("canny_low", "\"5\"", "not a number");
     reject("canny_auto", "1", "true or false");
     reject("layers", "3", "list of numbers");

@@ -1,0 +1,495 @@
+/* Blended distances and separate layers against the same put together by hand. */
+#include "test.h"
+
+#include <math.h>
+
+#include "bank/components.h"
+#include "bank/distance_scales.h"
+#include "bank/gather.h"
+#include "bank/reduce.h"
+#include "bank_fixture.h"
+
+#define ROWS 4
+#define COLS 5
+#define CELLS (ROWS * COLS)
+#define DIM 6
+#define BLOCKS 3
+#define PICTURES 7
+#define KNN 2
+
+/* The features of block b of picture p, and all of them behind one another. */
+static void picture(size_t p, uint64_t seed, float *const each[BLOCKS], float *all, uint8_t *valid)
+{
+    for (size_t b = 0; b < BLOCKS; b++) {
+        float *features;
+        uint8_t *own;
+        random_grid(CELLS, DIM, seed + 10 * p + 1000 * b, &features, &own);
+        for (size_t i = 0; i < CELLS * DIM; i++)
+            features[i] *= (float)(b * b + 1); /* blocks of different size */
+        if (b == 0)
+            memcpy(valid, own, CELLS);
+        for (size_t cell = 0; cell < CELLS; cell++)
+            memcpy(all + (cell * BLOCKS + b) * DIM, features + cell * DIM, DIM * sizeof(float));
+        memcpy(each[b], features, CELLS * DIM * sizeof(float));
+        dp_memory_free(features);
+        dp_memory_free(own);
+    }
+}
+
+struct banks {
+    dp_bank *together, *alone[BLOCKS];
+    float *features, *of_block[BLOCKS]; /* of a picture that is in none */
+    uint8_t valid[CELLS];
+};
+
+static dp_bank *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_layer_mix mix, size_t layers)
+{
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.layout = layout;
+    recipe.storage = storage;
+    recipe.canvas_height_px = ROWS * 14;
+    recipe.canvas_width_px = COLS * 14;
+    recipe.layer_mix = mix;
+    recipe.n_layers = layers;
+    for (size_t i = 0; i < layers; i++)
+        recipe.layers[i] = i;
+    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = ROWS, .grid_cols = COLS, .dim = dim, .capacity = PICTURES, .rows_per_picture = 1,
+                         .model_sha256 = random_hash};
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_new(&spec, &bank, err));
+    return bank;
+}
+
+static void put(dp_bank *bank, size_t p, const float *features, const uint8_t *valid)
+{
+    size_t index;
+    char name[32];
+    dp_pose pose = {.status = DP_ALIGN_OFF};
+    snprintf(name, sizeof name, "good/%03zu.png", p);
+    assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+    assert_ok(dp_bank_put_grid(bank, index, 0, features, valid, ROWS, COLS, err));
+}
+
+static void make_banks(struct banks *banks, dp_layout layout, dp_storage storage)
+{
+    *banks = (struct banks){.together = new_bank(layout, storage, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS)};
+    banks->features = dp_malloc(CELLS * BLOCKS * DIM, sizeof(float));
+    for (size_t b = 0; b < BLOCKS; b++) {
+        banks->alone[b] = new_bank(layout, storage, DIM, DP_LAYERS_MEAN, 1);
+        banks->of_block[b] = dp_malloc(CELLS * DIM, sizeof(float));
+    }
+    for (size_t p = 0; p <= PICTURES; p++) { /* the last is the one that is searched for */
+        picture(p, 5, banks->of_block, banks->features, banks->valid);
+        if (p == PICTURES)
+            break;
+        put(banks->together, p, banks->features, banks->valid);
+        for (size_t b = 0; b < BLOCKS; b++)
+            put(banks->alone[b], p, banks->of_block[b], banks->valid);
+    }
+    assert_ok(dp_bank_finish(banks->together, err));
+    for (size_t b = 0; b < BLOCKS; b++)
+        assert_ok(dp_bank_finish(banks->alone[b], err));
+}
+
+static void free_banks(struct banks *banks)
+{
+    dp_bank_close(&banks->together);
+    dp_memory_free(banks->features);
+    for (size_t b = 0; b < BLOCKS; b++) {
+        dp_bank_close(&banks->alone[b]);
+        dp_memory_free(banks->of_block[b]);
+    }
+}
+
+static dp_view view_of(const dp_bank *bank, dp_metric metric, size_t window, double blend)
+{
+    dp_view view;
+    dp_view_init(bank, &view);
+    view.metric = metric;
+    view.window = window;
+    view.knn = KNN;
+    view.blend = blend;
+    return view;
+}
+
+struct map {
+    float grid[CELLS];
+    uint8_t valid[CELLS];
+    dp_neighbour nearest[CELLS * KNN];
+};
+
+static void plain_map(const dp_bank *bank, const float *features, const uint8_t *valid, dp_metric metric, size_t window, size_t leave_out,
+                      struct map *map)
+{
+    const dp_search search = {.metric = metric, .window = window, .knn = KNN, .leave_out = leave_out, .rows = ROWS, .cols = COLS};
+    assert_ok(dp_distance_map(bank, features, valid, &search, NULL, map->nearest, map->grid, map->valid, err));
+}
+
+static void component_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_view *view, dp_pool *pool,
+                          size_t leave_out, struct map *map)
+{
+    dp_components components;
+    assert_ok(dp_components_open(bank, view, DP_ISA_AUTO, pool, &components, err));
+    assert_ok(dp_components_map(&components, features, valid, ROWS, COLS, leave_out, pool, map->nearest, map->grid, map->valid, err));
+    dp_components_close(&components);
+}
+
+static void same_map(const struct map *a, const struct map *b)
+{
+    assert_memory_equal(a->grid, b->grid, sizeof a->grid);
+    assert_memory_equal(a->valid, b->valid, sizeof a->valid);
+    assert_memory_equal(a->nearest, b->nearest, sizeof a->nearest);
+}
+
+/* The scale by its definition: all leave-one-out distances of all pictures (fewer than a sample here), the 99th percentile. */
+static double scale_by_hand(const dp_bank *bank, dp_metric metric, size_t window)
+{
+    float all[PICTURES * CELLS];
+    size_t n = 0;
+    for (size_t p = 0; p < PICTURES; p++) {
+        float features[CELLS * DIM];
+        uint8_t valid[CELLS];
+        struct map map;
+        dp_bank_get(bank, p, 0, features, valid);
+        plain_map(bank, features, valid, metric, window, p, &map);
+        for (size_t i = 0; i < CELLS; i++)
+            if (map.valid[i])
+                all[n++] = map.grid[i];
+    }
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && all[k] < all[k - 1]; k--) {
+            float t = all[k];
+            all[k] = all[k - 1];
+            all[k - 1] = t;
+        }
+    return (double)all[(size_t)(0.99 * (double)(n - 1) + 0.5)];
+}
+
+static const dp_storage storages[] = {DP_STORAGE_F32, DP_STORAGE_F16, DP_STORAGE_I8};
+static const size_t windows[] = {0, 1, 2, DP_WINDOW_GLOBAL};
+
+/* A view of one block is what a bank of that block alone would say, bit by bit where the rows are (int8 rows share a scale). */
+static void one_block_alone(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 2; s++)
+        for (size_t w = 0; w < 4; w++)
+            for (int metric = 0; metric < 2; metric++)
+                for (int pool = 0; pool < 2; pool++) {
+                    struct banks banks;
+                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[s]);
+                    for (size_t b = 0; b < BLOCKS; b++) {
+                        struct map one, alone;
+                        dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
+                        view.blocks = (uint64_t)1 << b;
+                        component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &one);
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &alone);
+                        same_map(&one, &alone);
+                        component_map(banks.together, banks.features, banks.valid, &view, NULL, 3, &one);
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], 3, &alone);
+                        same_map(&one, &alone);
+                    }
+                    free_banks(&banks);
+                }
+}
+
+static void the_mean_of_blocks(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 3; s++)
+        for (size_t w = 0; w < 4; w++)
+            for (int metric = 0; metric < 2; metric++)
+                for (int pool = 0; pool < 2; pool++) {
+                    struct banks banks;
+                    struct map mean, alone[BLOCKS];
+                    double scale[BLOCKS], unit = 0, tolerance = storages[s] == DP_STORAGE_I8 ? 0.3 : 2e-6;
+                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[s]);
+                    dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
+                    component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &mean);
+                    for (size_t b = 0; b < BLOCKS; b++) {
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &alone[b]);
+                        scale[b] = scale_by_hand(banks.alone[b], (dp_metric)metric, windows[w]);
+                        unit += scale[b] / BLOCKS;
+                    }
+                    for (size_t i = 0; i < CELLS; i++) {
+                        double expected = 0;
+                        for (size_t b = 0; b < BLOCKS; b++)
+                            expected += (double)alone[b].grid[i] / scale[b] * unit / BLOCKS;
+                        assert_int_equal(mean.valid[i], alone[0].valid[i]);
+                        if (fabs((double)mean.grid[i] - expected) > tolerance * unit)
+                            fail_msg("storage %d, window %zu, metric %d, pool %d, cell %zu: %.9g where %.9g was expected", (int)storages[s],
+                                     windows[w], metric, pool, i, (double)mean.grid[i], expected);
+                    }
+                    if (storages[s] != DP_STORAGE_I8)
+                        assert_memory_equal(mean.nearest, alone[0].nearest, sizeof mean.nearest); /* those of the first block */
+                    free_banks(&banks);
+                }
+}
+
+static void blends(void **state)
+{
+    (void)state;
+    for (int metric = 0; metric < 2; metric++)
+        for (size_t w = 0; w < 3; w++) {
+            struct banks banks;
+            struct map local, global, map;
+            make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
+            const dp_bank *bank = banks.alone[1];
+            const float *x = banks.of_block[1];
+            double l = scale_by_hand(bank, (dp_metric)metric, windows[w]), g = scale_by_hand(bank, (dp_metric)metric, DP_WINDOW_GLOBAL);
+            plain_map(bank, x, banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &local);
+            plain_map(bank, x, banks.valid, (dp_metric)metric, DP_WINDOW_GLOBAL, DP_NO_PICTURE, &global);
+            for (int step = 0; step <= 4; step++) {
+                double a = step / 4.0;
+                dp_view view = view_of(bank, (dp_metric)metric, windows[w], a);
+                component_map(bank, x, banks.valid, &view, NULL, DP_NO_PICTURE, &map);
+                if (step == 0)
+                    same_map(&map, &local); /* bit by bit */
+                for (size_t i = 0; i < CELLS; i++) {
+                    double expected = (1 - a) * (double)local.grid[i] + a * l / g * (double)global.grid[i];
+                    assert_int_equal(map.valid[i], a < 1 ? local.valid[i] : global.valid[i]);
+                    if (map.valid[i] && fabs((double)map.grid[i] - expected) > 1e-6 * l)
+                        fail_msg("metric %d, window %zu, blend %g, cell %zu: %.9g where %.9g was expected", metric, windows[w], a, i,
+                                 (double)map.grid[i], expected);
+                }
+                /* The neighbours are those of the larger share. */
+                assert_memory_equal(map.nearest, a <= 0.5 ? local.nearest : global.nearest, sizeof map.nearest);
+            }
+            free_banks(&banks);
+        }
+}
+
+/* Both at once: two components for each block; a scale that the view brings is taken as it is. */
+static void blended_blocks_and_given_scales(void **state)
+{
+    (void)state;
+    struct banks banks;
+    struct map map;
+    make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
+    dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.25);
+    view.blocks = 5; /* the first and the third */
+    view.scales.metric = DP_METRIC_L2;
+    view.scales.window = 1;
+    view.scales.knn = KNN;
+    const double local[BLOCKS] = {2, NAN, 8}, global[BLOCKS] = {1, NAN, 16};
+    memcpy(view.scales.local, local, sizeof local);
+    memcpy(view.scales.global, global, sizeof global);
+    component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &map);
+    double expected[CELLS] = {0};
+    for (size_t b = 0; b < BLOCKS; b += 2)
+        for (int everywhere = 0; everywhere < 2; everywhere++) {
+            struct map one;
+            plain_map(banks.alone[b], banks.of_block[b], banks.valid, DP_METRIC_L2, everywhere ? DP_WINDOW_GLOBAL : 1, DP_NO_PICTURE, &one);
+            for (size_t i = 0; i < CELLS; i++)
+                expected[i] += 0.5 * (everywhere ? 0.25 : 0.75) * 5 / (everywhere ? global[b] : local[b]) * (double)one.grid[i];
+        }
+    for (size_t i = 0; i < CELLS; i++)
+        assert_true(!map.valid[i] || fabs((double)map.grid[i] - expected[i]) < 1e-5);
+    /* Of another search they do not hold, and are found anew. */
+    view.scales.window = 2;
+    struct map other, fresh;
+    component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &other);
+    dp_view unknown = view_of(banks.together, DP_METRIC_L2, 1, 0.25);
+    unknown.blocks = 5;
+    component_map(banks.together, banks.features, banks.valid, &unknown, NULL, DP_NO_PICTURE, &fresh);
+    same_map(&other, &fresh);
+    assert_true(memcmp(map.grid, fresh.grid, sizeof map.grid) != 0);
+    /* Settled once, they are kept, and change nothing. */
+    assert_ok(dp_view_settle(banks.together, &unknown, NULL, err));
+    assert_true(unknown.scales.local[0] > 0 && unknown.scales.global[2] > 0 && isnan(unknown.scales.local[1]));
+    component_map(banks.together, banks.features, banks.valid, &unknown, NULL, DP_NO_PICTURE, &other);
+    same_map(&other, &fresh);
+    free_banks(&banks);
+}
+
+/* Leave-one-out of all pictures is the map of each one without it, and threads change nothing. */
+static void leave_one_out(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 3; s++)
+        for (size_t w = 0; w < 3; w++) {
+            struct banks banks;
+            make_banks(&banks, DP_LAYOUT_GRID, storages[s]);
+            dp_view view = view_of(banks.together, DP_METRIC_L2, windows[w], 0.5);
+            dp_components components;
+            static float grid[PICTURES][CELLS];
+            static uint8_t valid[PICTURES][CELLS];
+            static dp_neighbour nearest[PICTURES][CELLS * KNN];
+            assert_ok(dp_components_open(banks.together, &view, DP_ISA_AUTO, NULL, &components, err));
+            assert_ok(dp_components_leave_one_out(&components, 0, PICTURES, NULL, NULL, NULL, nearest[0], grid[0], valid[0], err));
+            dp_components_close(&components);
+            dp_pool *pool = NULL;
+            assert_ok(dp_pool_open(3, &pool, err));
+            for (size_t p = 0; p < PICTURES; p++) {
+                float features[CELLS * BLOCKS * DIM];
+                uint8_t own[CELLS];
+                struct map map;
+                dp_bank_get(banks.together, p, 0, features, own);
+                component_map(banks.together, features, own, &view, pool, p, &map);
+                assert_memory_equal(map.grid, grid[p], sizeof map.grid);
+                assert_memory_equal(map.valid, valid[p], sizeof map.valid);
+                assert_memory_equal(map.nearest, nearest[p], sizeof map.nearest);
+            }
+            dp_pool_close(&pool);
+            free_banks(&banks);
+        }
+}
+
+static int count_up(void *user, size_t done, size_t total)
+{
+    size_t *last = user;
+    assert_true(done >= *last && done <= total);
+    *last = done;
+    return 0;
+}
+
+static void progress_goes_up_once(void **state)
+{
+    (void)state;
+    struct banks banks;
+    size_t last = 0;
+    static float grid[PICTURES * CELLS];
+    static uint8_t valid[PICTURES * CELLS];
+    static dp_neighbour nearest[PICTURES * CELLS * KNN];
+    make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
+    dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.5);
+    dp_components components;
+    assert_ok(dp_components_open(banks.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_ok(dp_components_leave_one_out(&components, 0, PICTURES, NULL, count_up, &last, nearest, grid, valid, err));
+    assert_int_equal(last, PICTURES * CELLS);
+    dp_components_close(&components);
+    free_banks(&banks);
+}
+
+static void kept_in_the_file(void **state)
+{
+    (void)state;
+    struct banks banks;
+    make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
+    dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.25), read;
+    double scores[PICTURES];
+    const char *path = temporary_path("blended.bank");
+    for (size_t p = 0; p < PICTURES; p++)
+        scores[p] = (double)p;
+    view.good_scores = scores;
+    assert_ok(dp_view_settle(banks.together, &view, NULL, err));
+    assert_ok(dp_bank_save_view(banks.together, &view, 0.01, path, err));
+    dp_bank *opened = NULL;
+    assert_ok(dp_bank_open(path, &opened, err));
+    dp_view_init(opened, &read);
+    assert_true(read.blend == 0.25 && read.window == 1 && read.knn == KNN);
+    assert_memory_equal(&read.scales, &view.scales, sizeof read.scales);
+    struct map a, b;
+    component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &a);
+    component_map(opened, banks.features, banks.valid, &read, NULL, DP_NO_PICTURE, &b);
+    same_map(&a, &b);
+    dp_bank_close(&opened);
+    /* Scales of another search are not written as if they were of this one. */
+    view.window = 2;
+    assert_ok(dp_bank_save_view(banks.together, &view, 0.01, path, err));
+    assert_ok(dp_bank_open(path, &opened, err));
+    dp_view_init(opened, &read);
+    assert_true(isnan(read.scales.local[0]) && isnan(read.scales.global[0]));
+    dp_bank_close(&opened);
+    view.blocks = 1;
+    assert_fails(DP_E_ARGUMENT, "all of its blocks", dp_bank_save_view(banks.together, &view, 0.01, path, err));
+    free_banks(&banks);
+}
+
+static void what_does_not_go_together(void **state)
+{
+    (void)state;
+    struct banks grid, pool;
+    dp_components components;
+    make_banks(&grid, DP_LAYOUT_GRID, DP_STORAGE_F32);
+    make_banks(&pool, DP_LAYOUT_POOL, DP_STORAGE_F32);
+    dp_view view = view_of(grid.together, DP_METRIC_L2, 0, -0.5);
+    assert_fails(DP_E_ARGUMENT, "between 0", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    view.blend = NAN;
+    assert_fails(DP_E_ARGUMENT, "between 0", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    view.blend = 0.5;
+    view.window = DP_WINDOW_GLOBAL;
+    assert_fails(DP_E_ARGUMENT, "not 'global'", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    view.window = 0;
+    view.blocks = 8;
+    assert_fails(DP_E_ARGUMENT, "it has 3", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    view = view_of(pool.together, DP_METRIC_L2, 0, 0.5);
+    assert_fails(DP_E_ARGUMENT, "a pool has none", dp_components_open(pool.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    view.blend = 0;
+    view.score = DP_SCORE_MAX;
+    view.reweight = 9;
+    assert_fails(DP_E_ARGUMENT, "not with separate layers", dp_components_open(pool.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    free_banks(&grid);
+    free_banks(&pool);
+}
+
+/* One picture, or copies of one, give no scale; a single block needs none. */
+static void no_scale_to_be_had(void **state)
+{
+    (void)state;
+    for (size_t copies = 1; copies < 3; copies++) {
+        dp_bank *bank = new_bank(DP_LAYOUT_GRID, DP_STORAGE_F32, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS);
+        uint64_t seed = 3;
+        float *features = random_floats(CELLS * BLOCKS * DIM, &seed);
+        dp_components components;
+        struct map map;
+        for (size_t p = 0; p < copies; p++)
+            put(bank, p, features, NULL);
+        assert_ok(dp_bank_finish(bank, err));
+        dp_view view = view_of(bank, DP_METRIC_L2, 0, 0);
+        assert_fails(DP_E_MISMATCH, copies == 1 ? "one picture" : "do not differ",
+                     dp_components_open(bank, &view, DP_ISA_AUTO, NULL, &components, err));
+        view.blocks = 2;
+        component_map(bank, features, NULL, &view, NULL, DP_NO_PICTURE, &map);
+        assert_true(map.valid[0] && map.grid[0] == 0);
+        dp_memory_free(features);
+        dp_bank_close(&bank);
+    }
+}
+
+/* Of more cells than a sample takes: near the quantile of all of them, and the same for any number of threads. */
+static void a_sample_is_enough(void **state)
+{
+    (void)state;
+    dp_bank *bank = random_bank(18, 20, 4, 24, 1, 9); /* about 7300 valid rows */
+    dp_distance_scales one, many;
+    dp_pool *pool = NULL;
+    assert_ok(dp_pool_open(3, &pool, err));
+    dp_distance_scales_none(&bank->recipe, &one);
+    dp_distance_scales_none(&bank->recipe, &many);
+    assert_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, NULL, &one, err));
+    assert_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, pool, &many, err));
+    dp_pool_close(&pool);
+    assert_memory_equal(&one, &many, sizeof one);
+    size_t above = 0, all = 0;
+    for (size_t p = 0; p < 24; p++) {
+        static float features[360 * 4], grid[360];
+        static uint8_t valid[360], found[360];
+        static dp_neighbour nearest[360];
+        const dp_search search = {.metric = DP_METRIC_L2, .window = 0, .knn = 1, .leave_out = p};
+        dp_bank_get(bank, p, 0, features, valid);
+        assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, found, err));
+        for (size_t i = 0; i < 360; i++) {
+            all += found[i];
+            above += found[i] && (double)grid[i] > one.local[0];
+        }
+    }
+    assert_true(all > 4096);
+    double share = (double)above / (double)all;
+    if (!(share > 0.005 && share < 0.017))
+        fail_msg("%zu of %zu distances lie above the scale, where one in a hundred should", above, all);
+    assert_true(one.global[0] > 0 && one.global[0] < one.local[0]);
+    dp_bank_close(&bank);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_block_alone), cmocka_unit_test(the_mean_of_blocks), cmocka_unit_test(blends),
+        cmocka_unit_test(blended_blocks_and_given_scales), cmocka_unit_test(leave_one_out), cmocka_unit_test(progress_goes_up_once),
+        cmocka_unit_test(kept_in_the_file), cmocka_unit_test(what_does_not_go_together), cmocka_unit_test(no_scale_to_be_had),
+        cmocka_unit_test(a_sample_is_enough),
+    };
+    return cmocka_run_group_tests_name("components", tests, NULL, NULL);
+}
