@@ -1,7 +1,6 @@
 /* bench_search.c - how long a bank takes to be searched, the network left out. */
 #include "bank/bank.h"
-#include "bank/distance.h"
-#include "bank/global.h"
+#include "bank/components.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -12,6 +11,7 @@
 
 struct query {
     dp_search search;
+    dp_components components;
     float *features;       /* [rows, cols, dim] noise */
     dp_neighbour *nearest; /* [rows, cols, knn] */
     float *grid;           /* [rows, cols] */
@@ -34,11 +34,12 @@ static void fill(float *x, size_t n)
     }
 }
 
-static dp_status search_once(const dp_bank *bank, const dp_view *view, const struct query *q, dp_pool *pool, double *seconds,
+static dp_status search_once(const dp_bank *bank, const dp_view *view, struct query *q, dp_pool *pool, double *seconds,
                              dp_error *err)
 {
     double start = dp_now_seconds(), factor;
-    dp_status status = dp_distance_map(bank, q->features, NULL, &q->search, pool, q->nearest, q->grid, q->valid, err);
+    dp_status status = dp_components_map(&q->components, q->features, NULL, q->search.rows, q->search.cols, DP_NO_PICTURE, pool, q->nearest, q->grid,
+                                         q->valid, err);
     if (!status && dp_reweighs(view))
         status = dp_reweight(bank, q->features, q->nearest, q->grid, q->valid, q->search.rows * q->search.cols, &q->search,
                              view->reweight, pool, &factor, err);
@@ -71,6 +72,8 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
         status = dp_isa_resolve(settings.isa, &q.search.isa, err);
     if (!status)
         status = dp_pool_open(settings.threads, &pool, err);
+    if (!status)
+        status = dp_components_open(bank, view, q.search.isa, pool, &q.components, err);
     if (!status) {
         fill(q.features, cells * bank->dim);
         status = search_once(bank, view, &q, pool, &warm_up, err);
@@ -86,6 +89,7 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
         if (max_s)
             *max_s = seconds[repeat - 1];
     }
+    dp_components_close(&q.components);
     dp_pool_close(&pool);
     dp_memory_free(q.features);
     dp_memory_free(q.nearest);
