@@ -86,7 +86,7 @@ static void compare(const struct job *job, const float *const *x, size_t n, size
     const dp_distance_kernels *k = &job->kernels;
     const void *stored = dp_bank_stored(bank, 0, begin);
     bool cosine = job->metric == DP_METRIC_COSINE;
-    if (job->wide && n >= WIDEN_QUERIES) {
+    if (job->wide && (n >= WIDEN_QUERIES || bank->skip)) {
         float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
         dp_rows_widen(k, bank, begin, rows, wide);
         (cosine ? k->dot : k->l2)(x, n, wide, rows, bank->dim, values, BLOCK_ROWS);

@@ -118,6 +118,10 @@ dp_distance_kernels dp_distance_kernels_get(dp_isa isa)
 void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out)
 {
     const void *stored = dp_bank_stored(bank, 0, begin);
+    if (bank->skip) { /* a part of a bank: row by row */
+        dp_bank_widen(bank, 0, begin, n, out);
+        return;
+    }
     switch (bank->storage) {
     case DP_STORAGE_F32: memcpy(out, stored, n * bank->dim * sizeof *out); break;
     case DP_STORAGE_F16: kernels->widen_f16(stored, n, bank->dim, out); break;
