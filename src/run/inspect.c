@@ -46,7 +46,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: SHA-256 %s, this one has %s", bank->model_sha256,
                        model.sha256);
     const dp_recipe *recipe = &bank->recipe;
-    size_t dim = model.dim * (recipe->layer_mix == DP_LAYERS_CONCAT ? recipe->n_layers : 1);
+    size_t dim = model.dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
     if (bank->dim_in != dim)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->dim_in,
                        dim);
