@@ -103,7 +103,7 @@ static dp_status search(struct query *query, size_t p, dp_components *in, size_t
     *seconds = dp_now_seconds() - start;
     const uint8_t *background = dp_bank_inspected_background(query->bank, p);
     if (!status && background)
-        dp_grid_mask(recipe, background, cells, query->map, query->map_valid);
+        dp_grid_mask(&query->bank->recipe, background, cells, query->map, query->map_valid);
     if (!status)
         status = dp_judge_grid(&query->judge, query->map, query->map_valid, rows, cols,
                                dp_cell_area_px(&query->bank->recipe, &query->bank->poses[p], rows, cols), score, err);
