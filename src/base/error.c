@@ -1,16 +1,32 @@
 #define DP_ERROR_C /* the functions of error.h are defined here */
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static void one_line(char *text)
+/* What a terminal or a log could take for a command, and what is not UTF-8 (also a letter that the end of the room cut in two),
+ * becomes '?'. */
+static void clean(char *text)
 {
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < 32 || *p == 127)
-            *p = '?';
+    char *out = text;
+    while (*text) {
+        size_t n = dp_utf8_sequence(text);
+        unsigned char first = (unsigned char)text[0];
+        bool control = first < 32 || first == 127 || (n == 2 && first == 0xc2 && (unsigned char)text[1] < 0xa0);
+        if (n == 0 || control) {
+            *out++ = '?';
+            text += n ? n : 1;
+            continue;
+        }
+        memmove(out, text, n);
+        out += n;
+        text += n;
+    }
+    *out = 0;
 }
 
 static void write_message(dp_error *err, dp_status status, const char *format, va_list args)
@@ -19,7 +35,7 @@ static void write_message(dp_error *err, dp_status status, const char *format, v
         return;
     err->status = status;
     vsnprintf(err->message, sizeof err->message, format, args);
-    one_line(err->message);
+    clean(err->message);
 }
 
 dp_status dp_fail(dp_error *err, dp_status status, const char *format, ...)
@@ -44,6 +60,7 @@ dp_status dp_fail_errno(dp_error *err, const char *format, ...)
     size_t used = strlen(err->message);
     char reason[128];
     snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(code, reason, sizeof reason));
+    clean(err->message);
     return status;
 }
 
@@ -64,6 +81,7 @@ dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, .
     va_end(args);
     size_t used = strlen(err->message);
     snprintf(err->message + used, sizeof err->message - used, ": %s", tail);
+    clean(err->message);
     return err->status;
 }
 

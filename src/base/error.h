@@ -6,7 +6,8 @@
 
 /* Fills err (may be NULL) and returns status, so that a fault is one line:
  *     return dp_fail(err, DP_E_FORMAT, "%s: header is cut short", path);
- * Line breaks and other control bytes in the text become '?', so that a file name cannot break a log. */
+ * Line breaks, other control characters and what is not UTF-8 become '?', so that a file name can break neither a log nor a
+ * terminal. */
 dp_status dp_fail(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */

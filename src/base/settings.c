@@ -16,6 +16,11 @@ void dp_run_init(dp_run *run)
     *run = (dp_run){.max_picture_pixels = (size_t)1 << 28};
 }
 
+void dp_limits_init(dp_limits *limits)
+{
+    *limits = (dp_limits){.max_header_bytes = 100000000, .max_tensors = 16384};
+}
+
 void dp_post_init(dp_post *post)
 {
     *post = (dp_post){.reading = DP_READING_HYSTERESIS};

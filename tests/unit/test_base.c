@@ -7,6 +7,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/utf8.h"
 
 #include <dirent.h>
 #include <stdatomic.h>
@@ -262,6 +263,22 @@ static void messages_are_one_line(void **state)
     assert_int_equal(dp_error_prefix(&err, DP_E_PICTURE, "file %d", 3), DP_E_PICTURE);
     assert_string_equal(err.message, "file 3: a?b?c?[31m");
     assert_int_equal(dp_fail(NULL, DP_E_IO, "x"), DP_E_IO);
+    /* Whatever a name holds: UTF-8 stays, all else does not; U+009B is an escape sequence of its own. */
+    dp_fail(&err, DP_E_IO, "%s", "gr\xc3\xbc\xc3 \xff\xfe \xc2\x9b\x33m \xed\xa0\x80 \xc0\xaf \xf0\x9f\x94\xa9 %n");
+    assert_string_equal(err.message, "gr\xc3\xbc? ?? ?3m ??? ?? \xf0\x9f\x94\xa9 %n");
+    /* Cut where the room ends, never inside a letter. */
+    char name[DP_ERROR_MESSAGE_BYTES + 8];
+    for (size_t first = 0; first < 3; first++) {
+        memset(name, 'x', sizeof name);
+        for (size_t i = first; i + 3 < sizeof name; i += 3)
+            memcpy(name + i, "\xe2\x82\xac", 3);
+        name[sizeof name - 1] = 0;
+        dp_fail(&err, DP_E_IO, "%s", name);
+        size_t length = strlen(err.message);
+        assert_true(length < sizeof err.message && length >= sizeof err.message - 4);
+        for (size_t i = 0, n; i < length; i += n)
+            assert_true((n = dp_utf8_sequence(err.message + i)) > 0);
+    }
 }
 
 int main(void)
