@@ -31,6 +31,9 @@ int cmd_tune(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);
+/* Names and messages for eyes: control characters, which a terminal could take for commands, and what is not UTF-8 become '?'.
+ * Static storage, overwritten after 4 calls.  cli_complain and cli_usage do this themselves. */
+const char *cli_shown(const char *bytes);
 void cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Complains about err and returns the exit code its status deserves. */
 int cli_failed(const dp_error *err);
@@ -43,10 +46,10 @@ int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
                const char *summary, const char *description, int *code);
 
-/* --threads, --isa (and DINOPATCH_ISA), --quiet, --no-times; the callbacks of run are set to the progress display. */
+/* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
     int threads;
-    char *isa;
+    char *isa, *max_pixels;
     gboolean quiet, no_times;
     dp_run run;
 } cli_run;
@@ -93,6 +96,8 @@ void cli_signals_reraise(void);
 /* ---- JSON */
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *bytes);
+/* Where the bytes are not UTF-8: object[key + "_base64"], from which the name can be had as it is. */
+void cli_json_bytes(json_t *object, const char *key, const char *bytes);
 /* A JSON number; null where it is not finite. */
 json_t *cli_json_real(double value);
 /* How long something took, to three decimals: milliseconds, or seconds; null with --no-times. */

@@ -66,6 +66,7 @@ GOptionGroup *cli_run_group(cli_run *options)
     const GOptionEntry entries[] = {
         {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads, "worker threads (default: one per processor)", "N"},
         {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
+        {"max-pixels", 0, 0, G_OPTION_ARG_STRING, &options->max_pixels, "refuse pictures with more (default 268M)", "N"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
         {"no-times", 0, 0, G_OPTION_ARG_NONE, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         G_OPTION_ENTRY_NULL};
@@ -84,6 +85,10 @@ bool cli_run_resolve(cli_run *options, int *code)
     if (options->no_times)
         cli_hide_times();
     options->run.threads = (size_t)options->threads;
+    if (options->max_pixels && !cli_parse_bytes(options->max_pixels, &options->run.max_picture_pixels)) {
+        *code = cli_usage("--max-pixels %s: a number such as 50M", options->max_pixels);
+        return false;
+    }
     options->run.log = options->quiet ? NULL : cli_log;
     options->run.progress = cli_progress;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");

@@ -106,6 +106,25 @@ typedef struct dp_run {
 
 DP_API void dp_run_init(dp_run *run);
 
+/* What a checkpoint or a bank from outside may ask for; held against the file before memory is spent on it.
+ *
+ * All limits of the library:
+ *     pixels of a picture          dp_run.max_picture_pixels, and max_pixels of dp_picture_load; asked of the header, before a pixel is
+ *                                  decoded.  Loading takes 3 bytes a pixel, and 3 to 8 more while an interlaced PNG or a progressive
+ *                                  JPEG is decoded
+ *     pixels of a map              2^28 (dp_map_load_tiff)
+ *     memory of a bank being made  dp_run.max_memory_bytes
+ *     checkpoint, bank             the fields below; DP_MAX_LAYERS; 512 blocks; the levels of nested JSON: 2048
+ *     threads                      1024
+ * Sizes are multiplied with a check for overflow wherever a factor comes from outside. */
+typedef struct dp_limits {
+    size_t max_file_bytes;   /* of the whole file, which is mapped, not read; 0, the default: none */
+    size_t max_header_bytes; /* of its header, which is read; default 100,000,000, the limit of the safetensors format */
+    size_t max_tensors;      /* in it; default 16,384 */
+} dp_limits;
+
+DP_API void dp_limits_init(dp_limits *limits);
+
 /* Writes a file whole or not at all: under a temporary name beside it, synced, renamed over path.  All files of this library are
  * written so.  What a killed process left of path is removed; another that writes the same path now is not disturbed, and the later of
  * the two wins.  Errors: DP_E_IO, DP_E_MEMORY. */
@@ -139,7 +158,7 @@ DP_API dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t wid
 /* map [height, width]; single-channel float32 TIFF, as the MVTec evaluation scripts read them. */
 DP_API dp_status dp_map_save_tiff(const float *map, size_t height, size_t width, const char *path, dp_error *err);
 /* The reverse: *map [*height, *width]; the caller frees with dp_memory_free.  Errors: DP_E_IO, DP_E_PICTURE (not one channel of
- * float32, cut short), DP_E_MEMORY. */
+ * float32, cut short, more than 2^28 pixels), DP_E_MEMORY. */
 DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err);
 
 /* -------------------------------------------------------------------------------------------------------- settings */
@@ -371,6 +390,8 @@ typedef struct dp_model_info {
  * not change while the model is open.
  * Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
 DP_API dp_status dp_model_open(const char *path, dp_model **model, dp_error *err);
+/* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
+DP_API dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_model **model, dp_error *err);
 DP_API void dp_model_close(dp_model **model);
 DP_API void dp_model_get_info(const dp_model *model, dp_model_info *info);
 
@@ -581,6 +602,8 @@ DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run 
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
 DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
+/* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
+DP_API dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **bank, dp_error *err);
 /* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part. */
 DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
 DP_API void dp_bank_close(dp_bank **bank);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "format/json_size.h"
 #include "format/safetensors.h"
 
 #include <jansson.h>
@@ -396,6 +397,9 @@ static const char *metadata(const dp_bank *bank, const char *key, dp_error *err)
 static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
 {
     dp_status status = DP_OK;
+    const dp_tensor *scores = dp_safetensors_find(bank->file, "loo_scores");
+    if (!scores || dp_json_values(text, strlen(text)) > scores->count + 2) /* the list itself, and one too many */
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' holds more names than the bank has pictures", bank->path);
     json_error_t json;
     json_t *list = json_loads(text, 0, &json);
     size_t n = json_array_size(list); /* 0 of what is no list */
@@ -742,6 +746,11 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
 
 dp_status dp_bank_open(const char *path, dp_bank **out, dp_error *err)
 {
+    return dp_bank_open_within(path, NULL, out, err);
+}
+
+dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **out, dp_error *err)
+{
     dp_bank *bank = dp_calloc(1, sizeof *bank);
     if (bank)
         bank->path = dp_strdup(path);
@@ -749,7 +758,7 @@ dp_status dp_bank_open(const char *path, dp_bank **out, dp_error *err)
         dp_bank_close(&bank);
         return dp_fail_memory(err, path, sizeof *bank);
     }
-    dp_status status = dp_safetensors_open(path, &bank->file, err);
+    dp_status status = dp_safetensors_open_within(path, limits, &bank->file, err);
     if (!status)
         status = read_bank(bank, err);
     if (status)

@@ -2,11 +2,14 @@
 #include "bank/recipe_json.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "format/json_size.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_VALUES 1024 /* of which a recipe has some 40, and its layers */
 
 enum kind { CHOICE, SIZE, REAL, FLAG, LAYERS, WINDOW };
 
@@ -296,6 +299,9 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
 
 dp_status dp_recipe_from_json(const char *text, const char *what, dp_recipe *recipe, dp_error *err)
 {
+    size_t bytes = strlen(text);
+    if (dp_json_values(text, bytes) > MAX_VALUES)
+        return dp_fail(err, DP_E_FORMAT, "%s: the recipe holds more values than any recipe needs", what);
     json_error_t json;
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &json);
     if (!object)

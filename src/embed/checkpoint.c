@@ -396,14 +396,14 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
     return DP_OK;
 }
 
-dp_status dp_transformer_open(const char *path, dp_transformer *checkpoint, dp_error *err)
+dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_error *err)
 {
     dp_transformer c = {.path = dp_strdup(path)};
     if (!c.path)
         return dp_fail_memory(err, path, strlen(path));
     size_t prefix = 0;
     int hf = 0;
-    dp_status status = dp_safetensors_open(path, &c.file, err);
+    dp_status status = dp_safetensors_open_within(path, limits, &c.file, err);
     if (!status)
         status = assign_all(&c, &prefix, &hf, err);
     if (!status)

@@ -67,8 +67,8 @@ typedef struct dp_transformer {
 /* Size of one attention head; every DINOv2 has this one. */
 #define DP_HEAD_DIM 64
 
-/* Opens and checks names and shapes, not values.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
-dp_status dp_transformer_open(const char *path, dp_transformer *checkpoint, dp_error *err);
+/* Opens and checks names and shapes, not values.  limits NULL: the usual ones.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
+dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_error *err);
 void dp_transformer_close(dp_transformer *checkpoint);
 /* DP_E_NUMERIC, naming the first tensor that holds a NaN or an infinity. */
 dp_status dp_transformer_check_finite(const dp_transformer *checkpoint, dp_error *err);

@@ -65,13 +65,18 @@ static dp_status read_tokens(dp_model *model, dp_error *err)
 
 dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
 {
+    return dp_model_open_within(path, NULL, out, err);
+}
+
+dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_model **out, dp_error *err)
+{
     dp_model *model = dp_calloc(1, sizeof *model);
     if (!model)
         return dp_fail_memory(err, path, sizeof *model);
     pthread_mutex_init(&model->lock, NULL);
-    dp_status status = dp_resnet_open(path, &model->checkpoint, &model->resnet, err);
+    dp_status status = dp_resnet_open(path, limits, &model->checkpoint, &model->resnet, err);
     if (!status && !model->resnet)
-        status = dp_transformer_open(path, &model->checkpoint, err);
+        status = dp_transformer_open(path, limits, &model->checkpoint, err);
     if (status)
         goto fail;
     char *absolute = realpath(path, NULL);

@@ -180,10 +180,10 @@ static char *prefix_of(const dp_safetensors *file)
     return NULL;
 }
 
-dp_status dp_resnet_open(const char *path, dp_transformer *checkpoint, dp_resnet **out, dp_error *err)
+dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **out, dp_error *err)
 {
     dp_safetensors *file = NULL;
-    dp_status status = dp_safetensors_open(path, &file, err);
+    dp_status status = dp_safetensors_open_within(path, limits, &file, err);
     char *prefix = status ? NULL : prefix_of(file);
     *out = NULL;
     if (!prefix) {

@@ -44,7 +44,7 @@ typedef struct dp_resnet {
 /* Whether the file holds one, by its names; then everything is read off the tensors.  Fills file, path, and what a transformer
  * and a residual network have in common into checkpoint, which the caller closes.  *resnet NULL: it is something else, and
  * checkpoint is untouched.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
-dp_status dp_resnet_open(const char *path, dp_transformer *checkpoint, dp_resnet **resnet, dp_error *err);
+dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **resnet, dp_error *err);
 void dp_resnet_close(dp_resnet **resnet);
 /* Call it under the model's lock. */
 dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);

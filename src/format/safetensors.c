@@ -1,18 +1,20 @@
 /* safetensors.c - reads with suspicion, writes whole files.
  *
  * Everything in the header is untrusted: the length before it is read, each name, type, shape and offset before it is
- * used.  Limits: a header of 100 MB (the format's own), DP_MAX_RANK dimensions. */
+ * used.  Limits: those of dp_limits, DP_MAX_RANK dimensions, and the JSON parser's 2048 levels. */
 #include "format/safetensors.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/half.h"
+#include "format/json_size.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_HEADER_BYTES ((uint64_t)100000000)
+#define VALUES_PER_TENSOR 32 /* in the header's JSON, at most: a tensor needs 14, metadata one for each key */
+#define VALUES_BESIDES 4096
 
 struct dp_safetensors {
     dp_mapping mapping; /* data NULL where the bytes are the caller's */
@@ -118,7 +120,7 @@ static dp_status check_layout(const dp_safetensors *file, size_t data_start, dp_
     return DP_OK;
 }
 
-static dp_status parse(dp_safetensors *file, dp_error *err)
+static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *err)
 {
     const unsigned char *data = file->bytes.data;
     if (file->bytes.bytes < 8)
@@ -126,11 +128,17 @@ static dp_status parse(dp_safetensors *file, dp_error *err)
     uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; i--)
         header_bytes = header_bytes << 8 | data[i];
-    if (header_bytes > MAX_HEADER_BYTES)
-        return dp_fail(err, DP_E_FORMAT, "%s: is no safetensors file, or its header is broken (a header of %llu bytes)", file->path,
-                       (unsigned long long)header_bytes);
+    if (header_bytes > limits->max_header_bytes)
+        return dp_fail(err, DP_E_FORMAT, "%s: is no safetensors file, or its header is broken (a header of %llu bytes; the limit is %zu)",
+                       file->path, (unsigned long long)header_bytes, limits->max_header_bytes);
     if (header_bytes > file->bytes.bytes - 8)
         return dp_fail(err, DP_E_FORMAT, "%s: header of %llu bytes is cut short", file->path, (unsigned long long)header_bytes);
+    size_t most;
+    if (!dp_mul_size(limits->max_tensors, VALUES_PER_TENSOR, &most) || !dp_add_size(most, VALUES_BESIDES, &most))
+        most = SIZE_MAX;
+    if (dp_json_values((const char *)data + 8, (size_t)header_bytes) > most)
+        return dp_fail(err, DP_E_FORMAT, "%s: its header holds more than %zu tensors could need, which is the limit", file->path,
+                       limits->max_tensors);
     json_error_t json;
     file->header = json_loadb((const char *)data + 8, (size_t)header_bytes, JSON_REJECT_DUPLICATES, &json);
     if (!file->header)
@@ -142,6 +150,9 @@ static dp_status parse(dp_safetensors *file, dp_error *err)
         return dp_fail(err, DP_E_FORMAT, "%s: __metadata__ is not an object", file->path);
 
     size_t data_start = 8 + (size_t)header_bytes, entries = json_object_size(file->header);
+    if (entries - (file->metadata != NULL) > limits->max_tensors)
+        return dp_fail(err, DP_E_FORMAT, "%s: holds %zu tensors; the limit is %zu", file->path, entries - (file->metadata != NULL),
+                       limits->max_tensors);
     file->tensors = dp_calloc(entries, sizeof *file->tensors);
     if (!file->tensors)
         return dp_fail_memory(err, file->path, entries * sizeof *file->tensors);
@@ -161,7 +172,7 @@ static dp_status parse(dp_safetensors *file, dp_error *err)
     return check_layout(file, data_start, err);
 }
 
-static dp_status create(const char *path, dp_mapping mapping, dp_bytes bytes, dp_safetensors **out, dp_error *err)
+static dp_status create(const char *path, const dp_limits *limits, dp_mapping mapping, dp_bytes bytes, dp_safetensors **out, dp_error *err)
 {
     dp_safetensors *file = dp_calloc(1, sizeof *file);
     char *name = dp_strdup(path);
@@ -172,7 +183,15 @@ static dp_status create(const char *path, dp_mapping mapping, dp_bytes bytes, dp
         return dp_fail_memory(err, path, sizeof *file);
     }
     *file = (dp_safetensors){.mapping = mapping, .bytes = bytes, .path = name};
-    dp_status status = parse(file, err);
+    dp_limits usual;
+    dp_limits_init(&usual);
+    if (!limits)
+        limits = &usual;
+    dp_status status = DP_OK;
+    if (limits->max_file_bytes && bytes.bytes > limits->max_file_bytes)
+        status = dp_fail(err, DP_E_FORMAT, "%s: is %zu bytes; the limit is %zu", path, bytes.bytes, limits->max_file_bytes);
+    else
+        status = parse(file, limits, err);
     if (status)
         dp_safetensors_close(&file);
     else
@@ -182,16 +201,21 @@ static dp_status create(const char *path, dp_mapping mapping, dp_bytes bytes, dp
 
 dp_status dp_safetensors_open(const char *path, dp_safetensors **out, dp_error *err)
 {
+    return dp_safetensors_open_within(path, NULL, out, err);
+}
+
+dp_status dp_safetensors_open_within(const char *path, const dp_limits *limits, dp_safetensors **out, dp_error *err)
+{
     dp_mapping mapping;
     dp_status status = dp_mapping_open(path, &mapping, err);
     if (status)
         return status;
-    return create(path, mapping, (dp_bytes){mapping.data, mapping.bytes}, out, err);
+    return create(path, limits, mapping, (dp_bytes){mapping.data, mapping.bytes}, out, err);
 }
 
 dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **out, dp_error *err)
 {
-    return create(name, (dp_mapping){0}, (dp_bytes){data, bytes}, out, err);
+    return create(name, NULL, (dp_mapping){0}, (dp_bytes){data, bytes}, out, err);
 }
 
 void dp_safetensors_close(dp_safetensors **file_pointer)

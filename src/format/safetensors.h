@@ -33,6 +33,8 @@ typedef struct dp_safetensors dp_safetensors;
 /* Maps and checks a file: every offset inside the data and consistent with dtype and shape, no overlap, no gap, no
  * duplicate name.  Errors: DP_E_IO, DP_E_FORMAT (the tensor is named), DP_E_MEMORY. */
 dp_status dp_safetensors_open(const char *path, dp_safetensors **file, dp_error *err);
+/* The same with limits of the caller's; NULL: the usual ones. */
+dp_status dp_safetensors_open_within(const char *path, const dp_limits *limits, dp_safetensors **file, dp_error *err);
 /* The same from memory that the caller keeps alive; name stands in the messages. */
 dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **file,
                                dp_error *err);

@@ -24,6 +24,7 @@
 
 #define ROWS 64
 #define REASON_BYTES 200
+#define MAX_MAP_PIXELS ((size_t)1 << 28)
 
 /* A picture whose pixels are still to be written. */
 static dp_status picture_make(size_t width_px, size_t height_px, dp_picture **out, dp_error *err)
@@ -432,6 +433,8 @@ dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t
     float *copy = NULL;
     if (vips_image_get_bands(image) != 1 || vips_image_get_format(image) != VIPS_FORMAT_FLOAT) {
         status = dp_fail(err, DP_E_PICTURE, "%s: is no map: not one channel of float32", path);
+    } else if (check_size(path, image, MAX_MAP_PIXELS, err)) {
+        status = DP_E_PICTURE;
     } else if (!(samples = vips_image_write_to_memory(image, &bytes)) || bytes != h * w * sizeof(float)) {
         char reason[REASON_BYTES];
         dp_vips_reason(reason, sizeof reason);
