@@ -11,7 +11,7 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
     dp_bank_info a, b;
     dp_bank_get_info(before, &a);
     dp_bank_get_info(after, &b);
-    printf("%s -> %s\n", in, out);
+    printf("%s -> %s\n", cli_shown(in), cli_shown(out));
     printf("  rows        %zu -> %zu%s\n", a.n_rows, b.n_rows, a.recipe.layout == DP_LAYOUT_POOL ? "" : " at each place");
     printf("  features    %zu in %s -> %zu in %s", a.dim, cli_storage_names[a.recipe.storage], b.dim,
            cli_storage_names[b.recipe.storage]);

@@ -11,7 +11,7 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
     dp_bank_info a, b;
     dp_bank_get_info(before, &a);
     dp_bank_get_info(after, &b);
-    printf("%s: %zu good pictures (%zu before)\n", path, b.n_pictures, a.n_pictures);
+    printf("%s: %zu good pictures (%zu before)\n", cli_shown(path), b.n_pictures, a.n_pictures);
     if (isnan(b.threshold))
         printf("no threshold: it takes at least two pictures to leave one out\n");
     else if (isnan(a.threshold))
@@ -201,7 +201,7 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(a, &x);
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
-        printf("%s: %zu good pictures (%zu and %zu)\nthreshold %.6g (%.6g and %.6g)\n", out, z.n_pictures, x.n_pictures, y.n_pictures,
+        printf("%s: %zu good pictures (%zu and %zu)\nthreshold %.6g (%.6g and %.6g)\n", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures,
                z.threshold, x.threshold, y.threshold);
     }
     dp_bank_lock_release(&lock);

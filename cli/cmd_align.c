@@ -13,11 +13,16 @@ static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp
                         dp_error *err)
 {
     size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
-    float *canvas = g_new(float, h * w * 3);
-    uint8_t *valid = g_new(uint8_t, h * w);
+    float *canvas = g_try_new(float, h * w * 3); /* each side at most 65536: cli_parse_canvas */
+    uint8_t *valid = g_try_new(uint8_t, h * w);
     dp_picture *aligned = NULL;
     char *path = g_strconcat(stem, ".aligned.png", NULL), *mask_path = g_strconcat(stem, ".mask.png", NULL);
-    bool good = !dp_canvas_warp(picture, pose, recipe->fill, 0, h, w, canvas, valid, err)
+    bool good = canvas && valid;
+    if (!good) {
+        err->status = DP_E_MEMORY;
+        g_snprintf(err->message, sizeof err->message, "not enough memory for a canvas of %zux%zu", h, w);
+    }
+    good = good && !dp_canvas_warp(picture, pose, recipe->fill, 0, h, w, canvas, valid, err)
                 && !dp_picture_new(w, h, &aligned, err);
     if (good) {
         for (size_t i = 0; i < h * w * 3; i++)
@@ -68,6 +73,7 @@ static bool print_pose(const char *path, const dp_picture *picture, const dp_pos
     if (own.json) {
         json_t *line = json_object();
         json_object_set_new(line, "input", cli_json_text(path));
+        cli_json_bytes(line, "input", path);
         json_object_set_new(line, "status", json_string("ok"));
         json_object_set_new(line, "width_px", json_integer((json_int_t)picture->width_px));
         json_object_set_new(line, "height_px", json_integer((json_int_t)picture->height_px));
@@ -75,8 +81,8 @@ static bool print_pose(const char *path, const dp_picture *picture, const dp_pos
         return cli_json_print(line);
     }
     if (!pose->n_points)
-        return printf("%s: %s\n", path, dp_align_status_name(pose->status)) >= 0;
-    return printf("%s: %s, centre (%.1f, %.1f) px, angle %.2f deg, sigma %.1f x %.1f px, %zu border points\n", path,
+        return printf("%s: %s\n", cli_shown(path), dp_align_status_name(pose->status)) >= 0;
+    return printf("%s: %s, centre (%.1f, %.1f) px, angle %.2f deg, sigma %.1f x %.1f px, %zu border points\n", cli_shown(path),
                   dp_align_status_name(pose->status), pose->centre_x_px, pose->centre_y_px, pose->angle_rad * 180 / G_PI,
                   pose->sigma_major_px, pose->sigma_minor_px, pose->n_points) >= 0;
 }
@@ -132,9 +138,12 @@ int cmd_align(int argc, char **argv)
         if (align_one(inputs->pdata[i], names->pdata[i], recipe, &run.run, &err))
             continue;
         n_failed++;
-        if (own.json)
-            cli_json_print(json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
-                                     cli_json_text(err.message)));
+        if (own.json) {
+            json_t *line = json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
+                                     cli_json_text(err.message));
+            cli_json_bytes(line, "input", inputs->pdata[i]);
+            cli_json_print(line);
+        }
         cli_complain("%s", err.message);
     }
     g_ptr_array_unref(names);

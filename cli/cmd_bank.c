@@ -45,9 +45,12 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     json_object_set_new(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
     json_object_set_new(recipe, "background_threshold", cli_json_real(r->background_threshold));
     json_t *pictures = json_array();
-    for (size_t i = 0; i < info->n_pictures; i++)
-        json_array_append_new(pictures, json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
-                                                  "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i))));
+    for (size_t i = 0; i < info->n_pictures; i++) {
+        const char *name = dp_bank_picture_name(bank, i);
+        json_t *picture = json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i)));
+        cli_json_bytes(picture, "name", name);
+        json_array_append_new(pictures, picture);
+    }
     return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
                      (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
@@ -60,7 +63,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 static void print_info(const char *path, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
-    printf("%s\n", path);
+    printf("%s\n", cli_shown(path));
     bool pool = r->layout == DP_LAYOUT_POOL;
     printf("  pictures    %zu", info->n_pictures);
     if (!pool)
@@ -115,7 +118,7 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("none\n");
     else
         printf("%.6g (false-alarm rate aimed at: %g)\n", info->threshold, r->fpr);
-    printf("  checkpoint  %s%s\n              SHA-256 %s\n", info->model_path, info->model_stand_in ? " (a stand-in)" : "",
+    printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path), info->model_stand_in ? " (a stand-in)" : "",
            info->model_sha256);
 }
 
@@ -138,9 +141,9 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
             json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(score),
                                                   "robust_z", cli_json_real(z[i])));
         else if (isnan(score))
-            printf("  %3zu         -         -  %s\n", i + 1, name);
+            printf("  %3zu         -         -  %s\n", i + 1, cli_shown(name));
         else
-            printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], name, z[i] > OUTLIER ? "  <- look at it" : "");
+            printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], cli_shown(name), z[i] > OUTLIER ? "  <- look at it" : "");
     }
     if (json && good && !cli_json_print(list)) {
         good = false;
@@ -225,7 +228,7 @@ static int bank_verify(int argc, char **argv)
     dp_bank_close(&bank);
     if (status)
         return cli_failed(&err);
-    printf("%s: whole\n", argv[1]);
+    printf("%s: whole\n", cli_shown(argv[1]));
     return EXIT_DONE;
 }
 

@@ -30,7 +30,7 @@ static void add_search(json_t *line, const struct search *s)
 
 static void print_search(const struct search *s, int repeat)
 {
-    printf("search in %s, %.1f MB\n", s->bank, (double)s->bytes / 1e6);
+    printf("search in %s, %.1f MB\n", cli_shown(s->bank), (double)s->bytes / 1e6);
     printf("  %.2f ms a picture (median of %d; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s, 1000 * s->max_s);
 }
 

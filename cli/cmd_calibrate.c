@@ -21,7 +21,7 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
     if (isfinite(settled->view.heat.low))
         printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
     if (path)
-        printf("written to           %s\n", path);
+        printf("written to           %s\n", cli_shown(path));
 }
 
 static bool print_json(const cli_view *settled, double fpr)

@@ -168,7 +168,7 @@ static int evaluate_all(struct job *job, json_t *header)
     double (*rows)[EVAL_COLUMNS] = g_malloc0_n(n, sizeof *rows);
     int code = EXIT_DONE;
     if (job->state.n_resumed && !job->run->quiet)
-        fprintf(stderr, "continuing in %s: %zu pictures are done\n", job->out, job->state.n_resumed);
+        fprintf(stderr, "continuing in %s: %zu pictures are done\n", cli_shown(job->out), job->state.n_resumed);
     eval_print_heading();
     for (guint i = 0; i < job->sets->len && code == EXIT_DONE; i++) {
         code = evaluate_category(job, job->sets->pdata[i], rows, metrics, &n_failed);

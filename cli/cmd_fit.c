@@ -17,7 +17,7 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
-    printf("%s: %zu good pictures", path, info.n_pictures);
+    printf("%s: %zu good pictures", cli_shown(path), info.n_pictures);
     if (info.recipe.mirror)
         printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
     if (info.recipe.layout == DP_LAYOUT_POOL)

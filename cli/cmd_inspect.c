@@ -57,6 +57,8 @@ static json_t *json_result(const struct job *job, const char *path, const dp_res
     json_object_set_new(align, "valid_fraction", cli_json_real(result->valid_fraction));
     json_t *map = json_object();
     json_object_set_new(map, "path", map_path ? cli_json_text(map_path) : json_null());
+    if (map_path)
+        cli_json_bytes(map, "path", map_path);
     json_object_set_new(map, "shape", json_pack("[I,I]", (json_int_t)result->height_px, (json_int_t)result->width_px));
     json_t *line = json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
                      cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
@@ -106,7 +108,7 @@ static void print_csv(const char *path, const dp_result *result, double ms, cons
 
 static void print_text(const char *path, const dp_result *result, double ms)
 {
-    printf("%s: %s, score %.4f", path, dp_label_name(result->label), result->score);
+    printf("%s: %s, score %.4f", cli_shown(path), dp_label_name(result->label), result->score);
     if (isfinite(result->threshold))
         printf(" (threshold %.4f)", result->threshold);
     if (result->pose.status != DP_ALIGN_OK && result->pose.status != DP_ALIGN_OFF)
@@ -140,6 +142,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         json_t *line = result ? json_result(job, path, result, map_path, ms)
                               : json_pack("{s:o, s:s, s:o}", "input", cli_json_text(path), "status", "error", "error",
                                           cli_json_text(message));
+        cli_json_bytes(line, "input", path);
         job->output_broken = !cli_json_print(line);
     } else {
         if (job->format == AS_CSV)

@@ -64,6 +64,17 @@ static bool read_list(const struct metrics_options *options, const char *where, 
     return found == n || wrong(options, where, "holds %zu numbers; %zu are expected", found, n);
 }
 
+/* So that memory is asked for as much as the file holds, not as much as it says. */
+static bool holds(const struct metrics_options *options, const char *level, const json_t *maps, size_t n)
+{
+    size_t found = 0;
+    char *where = g_strdup_printf("%s[0]", level);
+    bool good = !json_array_size(maps) || (read_numbers(options, where, json_array_get(maps, 0), NULL, 0, &found)
+                                           && (found == n || wrong(options, where, "holds %zu numbers; %zu are expected", found, n)));
+    g_free(where);
+    return good;
+}
+
 static void put_measures(json_t *object, const dp_measures *m)
 {
     json_object_set_new(object, "n_good", json_integer((json_int_t)m->n_good));
@@ -193,7 +204,9 @@ static json_t *measure_pixels(const struct metrics_options *options, const json_
             return NULL;
         }
     static const double limits[2] = {0.3, 0.05};
-    size_t n = sizes[1] * sizes[2];
+    size_t n = sizes[0] ? sizes[1] * sizes[2] : 0; /* each at most 2^24, their product at most 2^31: read_shape */
+    if (!holds(options, "pixel_level.maps", maps, n) || !holds(options, "pixel_level.masks", masks, n))
+        return NULL;
     double *values = g_try_new(double, n + 1), aupro[2];
     float *map = g_try_new(float, n + 1);
     uint8_t *mask = g_try_new(uint8_t, n + 1);

@@ -43,10 +43,10 @@ static int model_info(int argc, char **argv)
         good = cli_json_print(line);
     } else if (resnet) {
         printf("%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
-               "  SHA-256      %s\n", path, i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
+               "  SHA-256      %s\n", cli_shown(path), i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     } else {
-        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", path, i.depth, i.dim, i.heads,
+        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", cli_shown(path), i.depth, i.dim, i.heads,
                i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
         if (i.registers)
             printf(", %zu registers", i.registers);
@@ -140,7 +140,7 @@ static int model_pull(int argc, char **argv)
         return cli_failed(&err);
     }
     cli_progress_end();
-    printf("%s  %s\n", digest, out ? out : path);
+    printf("%s  %s\n", digest, cli_shown(out ? out : path));
     dp_memory_free(path);
     return EXIT_DONE;
 }
@@ -167,7 +167,7 @@ static int model_verify(int argc, char **argv)
     if (dp_model_open(path, &model, &err) || dp_model_verify(path, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
-        printf("%s  %s: whole, %s\n", digest, path, known ? "the digest is the known one" : "no digest is known to hold it against");
+        printf("%s  %s: whole, %s\n", digest, cli_shown(path), known ? "the digest is the known one" : "no digest is known to hold it against");
         code = EXIT_DONE;
     }
     dp_model_close(&model);

@@ -263,7 +263,7 @@ int cmd_tune(int argc, char **argv)
     } else {
         print_result(&result, set.n - n_bad, n_bad, all_data);
         if (target)
-            printf("stored in %s\n", target);
+            printf("stored in %s\n", cli_shown(target));
     }
 done:
     g_ptr_array_unref(inputs);

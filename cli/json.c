@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 json_t *cli_json_text(const char *bytes)
 {
@@ -12,6 +13,16 @@ json_t *cli_json_text(const char *bytes)
     json_t *value = json_string(text);
     g_free(text);
     return value;
+}
+
+void cli_json_bytes(json_t *object, const char *key, const char *bytes)
+{
+    if (g_utf8_validate(bytes, -1, NULL))
+        return;
+    char *name = g_strconcat(key, "_base64", NULL), *text = g_base64_encode((const guchar *)bytes, strlen(bytes));
+    json_object_set_new(object, name, json_string(text));
+    g_free(text);
+    g_free(name);
 }
 
 json_t *cli_json_real(double value)

@@ -96,7 +96,7 @@ int cli_progress(void *user, const char *stage, size_t done, size_t total)
 void cli_log(void *user, dp_log_level level, const char *line)
 {
     cli_progress_end();
-    fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", line);
+    fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", cli_shown(line));
 }
 
 void cli_progress_end(void)

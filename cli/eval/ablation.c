@@ -273,7 +273,7 @@ int ablation_do(dp_session *session, const dp_recipe *recipe, const cli_run *run
         struct maps *maps[2] = {NULL, NULL};
         char *category = g_utf8_validate(set->category, -1, NULL) ? g_strdup(set->category) : g_strescape(set->category, NULL);
         json_t *rows = json_array();
-        printf("%-28s %8s %9s %8s %8s %8s %9s %8s %8s\n", category, "accuracy", "precision", "recall", "F1", "AUROC", "threshold",
+        printf("%-28s %8s %9s %8s %8s %8s %9s %8s %8s\n", cli_shown(category), "accuracy", "precision", "recall", "F1", "AUROC", "threshold",
                "tuned", "gap");
         fflush(stdout);
         for (int pre = 0; pre < 2 && code == EXIT_DONE; pre++) {

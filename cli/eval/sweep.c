@@ -99,7 +99,7 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
         block.scores[k] = g_new(double, set->test->len);
     json_t *rows = json_array();
     int code = EXIT_DONE;
-    printf("%-20s %8s %8s %8s   image AUROC by score\n", category, score_names[0], score_names[1], score_names[2]);
+    printf("%-20s %8s %8s %8s   image AUROC by score\n", cli_shown(category), score_names[0], score_names[1], score_names[2]);
     fflush(stdout);
     for (size_t b = 0; b < depth && code == EXIT_DONE; b++) {
         dp_error err;

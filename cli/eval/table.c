@@ -31,7 +31,7 @@ void eval_print_heading(void)
 
 void eval_print_row(const char *name, const double row[EVAL_COLUMNS])
 {
-    printf("%-20s", name);
+    printf("%-20s", cli_shown(name));
     for (int i = 0; i < EVAL_COLUMNS; i++) {
         if (isnan(row[i]))
             printf(" %8s", "-");

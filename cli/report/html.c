@@ -16,6 +16,8 @@ void html_text(GString *html, const char *text)
         default:
             if ((unsigned char)*p < 0x20 || *p == 0x7f)
                 g_string_append(html, "\xEF\xBF\xBD");
+            else if ((unsigned char)*p == 0xc2 && (unsigned char)p[1] < 0xa0) /* U+0080 to U+009F */
+                g_string_append(html, "\xEF\xBF\xBD"), p++;
             else
                 g_string_append_c(html, *p);
         }

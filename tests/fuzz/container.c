@@ -177,7 +177,7 @@ static void reshape(json_t *entry)
             size_t at = roll(n);
             static const json_int_t small[] = {0, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 64, 128, 192};
             json_int_t old = json_integer_value(json_array_get(shape, at));
-            json_array_set_new(shape, at, json_integer(roll(2) ? old + (json_int_t)roll(3) - 1 : small[roll(15)]));
+            json_array_set_new(shape, at, json_integer(roll(2) && old > -100 && old < 1 << 30 ? old + (json_int_t)roll(3) - 1 : small[roll(15)]));
         }
     }
 }
