@@ -36,32 +36,38 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
 
 int cli_bank_compress(int argc, char **argv)
 {
-    char *out = NULL, *storage = NULL;
-    double pca = NAN;
+    char *out = NULL, *storage = NULL, *max_memory = NULL;
+    double pca = NAN, coreset = NAN;
     int kmeans = -1, code;
     gint64 seed = 0;
     cli_run run;
     const GOptionEntry entries[] = {
         {"pca", 0, 0, G_OPTION_ARG_DOUBLE, &pca, "project on principal components: a share of the variance (0.99), or a number", "P"},
         {"kmeans", 0, 0, G_OPTION_ARG_INT, &kmeans, "keep K centres of the features of each place", "K"},
-        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means", "S"},
+        {"coreset", 0, 0, G_OPTION_ARG_DOUBLE, &coreset, "keep the rows of a pool that cover it best: a share of them (0.1), or their number", "F|N"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means and coreset", "S"},
         {"storage", 0, 0, G_OPTION_ARG_STRING, &storage, "in what the bank keeps its features", "f32|f16|int8"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
+        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
         G_OPTION_ENTRY_NULL};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "compress [--pca P] [--kmeans K] [--storage S] BANK --out OUT",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "compress [--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
+    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
+        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (argc != 2)
         return cli_usage("one bank at a time");
     if (!out)
         return cli_usage("--out is missing");
-    if (isnan(pca) && kmeans == -1 && !storage)
-        return cli_usage("--pca, --kmeans or --storage?");
+    if (isnan(pca) && kmeans == -1 && isnan(coreset) && !storage)
+        return cli_usage("--pca, --kmeans, --coreset or --storage?");
     if (!isnan(pca) && !cli_pca_is_good(pca))
         return cli_usage("--pca %g: a share between 0 and 1, or a whole number", pca);
     if (kmeans != -1 && (kmeans < 1 || kmeans > 1000000))
         return cli_usage("--kmeans %d: from 1 to 1000000", kmeans);
+    if (!isnan(coreset) && !cli_pca_is_good(coreset))
+        return cli_usage("--coreset %g: a share between 0 and 1, or a whole number", coreset);
     if (seed < 0 || seed > UINT32_MAX)
         return cli_usage("--seed %" G_GINT64_FORMAT ": from 0 to %u", seed, UINT32_MAX);
     int type = storage ? cli_choice(storage, cli_storage_names) : 0;
@@ -82,6 +88,7 @@ int cli_bank_compress(int argc, char **argv)
     dp_compression_init(bank, &how);
     how.pca = isnan(pca) ? 0 : pca;
     how.kmeans = kmeans == -1 ? 0 : (size_t)kmeans;
+    how.coreset = isnan(coreset) ? 0 : coreset;
     how.seed = (size_t)seed;
     how.storage = storage ? (dp_storage)type : how.storage;
     cli_progress_begin("compress", run.quiet);

@@ -405,9 +405,8 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         }
         recipe->coreset = o->coreset;
     }
-    bool asked = !isnan(o->coreset) || !isnan(o->pca) || o->method; /* else it is a bank's, which may have been projected later */
-    if (recipe->coreset > 0 && asked && (recipe->layout != DP_LAYOUT_POOL || recipe->pca > 0)) {
-        *code = cli_usage("--coreset needs --layout pool, and does not go with --pca");
+    if (recipe->coreset > 0 && recipe->layout != DP_LAYOUT_POOL) {
+        *code = cli_usage("--coreset needs --layout pool");
         return false;
     }
     if (!isnan(o->background_threshold)) {

@@ -550,11 +550,13 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const 
  * that checkpoint or settings are broken. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
-/* Making a bank smaller: principal components first, then k-means at each location, then the type of its numbers. */
+/* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
+ * numbers. */
 typedef struct dp_compression {
     double pca;         /* as in dp_recipe; 0: features keep their dimensions */
     size_t kmeans;      /* as in dp_recipe; 0: rows stay as they are */
-    size_t seed;        /* of k-means */
+    double coreset;     /* as in dp_recipe, of a pool only; 0: rows stay as they are */
+    size_t seed;        /* of k-means and of the coreset */
     dp_storage storage;
 } dp_compression;
 
@@ -568,7 +570,7 @@ typedef struct dp_compression_report {
     double threshold_before, threshold_after;
     double mean_change, max_change;           /* of the leave-one-out scores, relative: 0.01 is one per cent more */
     double rank_correlation;                  /* Spearman's, of the scores before and after */
-    int calibrated;                           /* 0: the rows belong to no single picture (k-means), the scores are the old ones */
+    int calibrated;                           /* 0: the bank held no picture's own features (k-means, a coreset), the scores are the old ones */
 } dp_compression_report;
 
 /* A smaller bank from one that stays as it is; a mapped one is read location by location and never as a whole in memory.
@@ -576,7 +578,9 @@ typedef struct dp_compression_report {
  * banks made in the same way from the other pictures, of all in 5 parts one part at a time (each picture by itself where there are
  * 20 or fewer).  run (may be NULL): threads, isa, progress (stages "reduce" and "leave one out").  report may be NULL.
  * The caller closes *compressed.
- * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a pool or twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+ * A picture of a coreset is scored with the features it had before against the rows that are not its own.
+ * What it will take is known before: a bank that does not fit is refused with DP_E_MEMORY.
+ * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a pool, a coreset of a grid, either twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
 DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_bank **compressed,
                                   dp_compression_report *report, dp_error *err);
 

@@ -106,6 +106,15 @@ static void centres_task(void *context, size_t index, size_t worker)
     }
 }
 
+bool dp_bank_like_bytes(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, size_t *bytes)
+{
+    bool pool = like->row_cell != NULL;
+    size_t places, each, tables = sizeof(float) + 1;
+    tables += (storage == DP_STORAGE_I8 ? sizeof(float) : 0) + (pictures || pool ? sizeof(int32_t) : 0) + (pool ? sizeof(int32_t) : 0);
+    return dp_mul_size(dp_bank_cells(like), n_rows, &places) && dp_mul_size(dim, dp_storage_bytes(storage), &each)
+           && dp_add_size(each, tables, &each) && dp_mul_size(places, each, bytes);
+}
+
 dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, dp_bank **out,
                        dp_error *err)
 {

@@ -19,6 +19,9 @@ typedef struct dp_reduction {
 dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, dp_bank **out,
                        dp_error *err);
 
+/* Bytes of its rows and their tables; false on overflow. */
+bool dp_bank_like_bytes(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, size_t *bytes);
+
 /* The bank is read once, location by location; of a mapped one no more stays in memory than is being worked on.  Leave-one-out
  * scores and threshold are the old ones: the caller refreshes them.  progress: stage "reduce".
  * Errors: DP_E_ARGUMENT (k-means of a pool, or of rows that are centres already), DP_E_MEMORY, DP_E_CANCELLED. */

@@ -1,21 +1,25 @@
 /* compress.c - banks made smaller, and what that does to their scores.
  *
- * Order: principal components, then k-means in what is left of the dimensions, then the type.
+ * Order: principal components, then k-means (of a grid) or a coreset (of a pool) in what is left of the dimensions, then the type.
  *
  * Calibration.  A bank that still holds its pictures' rows is scored by leaving each picture out, as ever.  Centres of k-means belong to
  * no picture: a picture scored against centres that it helped to place would look better than a new one.  So the pictures are dealt
  * out into n folds (5, or as many as there are pictures where these are 20 or fewer); for each fold a bank is made in the same way
  * from the pictures of the others, against which those of the fold are scored (cross-fitting; with as many folds as pictures it is
- * leave-one-out).  A fold's bank has been made of fewer pictures than the final one, so that its scores err to the safe side.
+ * leave-one-out).  A coreset's rows are pictures' own: each picture is scored with the features it had before the cut, against the
+ * rows that are not its own.  A fold's bank has been made of fewer pictures than the final one, so that its scores err to the safe side.
  * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
 #include "run/compress.h"
 #include "bank/components.h"
+#include "bank/coreset.h"
+#include "bank/distance.h"
 #include "bank/reduce.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/judge.h"
 #include "run/leave_one_out.h"
+#include "run/memory_plan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -165,7 +169,37 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
         return dp_fail(err, DP_E_ARGUMENT, "%g principal components: a share below 1, or a whole number", how->pca);
     if (how->pca > 0 && dp_bank_blocks(bank) > 1)
         return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
+    if (!(how->coreset >= 0) || (how->coreset >= 1 && how->coreset != floor(how->coreset)))
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g: a share of the rows below 1, or a whole number", how->coreset);
+    if (how->coreset > 0 && how->kmeans)
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset of a pool, or k-means at each place: there is no bank for both");
+    if (how->coreset > 0 && bank->recipe.layout != DP_LAYOUT_POOL)
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset is chosen from a pool, and this bank keeps its rows place by place; k-means does it there");
+    if (how->coreset > 0 && bank->recipe.coreset > 0)
+        return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are a coreset already");
     return DP_OK;
+}
+
+/* The rows of a pool that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
+static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,
+                     dp_error *err)
+{
+    uint32_t *rows = NULL;
+    size_t n;
+    dp_bank *smaller = NULL;
+    dp_status status = dp_coreset_choose(from, how->coreset, how->seed, isa, pool, run, &rows, &n, err);
+    if (!status)
+        status = dp_bank_cut(from, rows, n, how->coreset, how->storage, &smaller, err);
+    if (!status)
+        smaller->recipe.seed = how->seed;
+    if (!status)
+        status = dp_bank_leave_one_out_of(from, smaller, isa, pool, run, NULL, err);
+    dp_memory_free(rows);
+    if (status)
+        dp_bank_close(&smaller);
+    else
+        *out = smaller;
+    return status;
 }
 
 dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,
@@ -177,11 +211,17 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
     if (!status)
         status = find_components(bank, how, pool, &pca, err);
     const dp_reduction reduction = {.pca = pca.basis ? &pca : NULL, .pca_asked = how->pca, .kmeans = how->kmeans, .seed = how->seed,
-                                    .storage = how->storage, .isa = isa};
-    if (!status)
+                                    .storage = how->coreset > 0 ? DP_STORAGE_F32 : how->storage, .isa = isa};
+    if (!status && (how->coreset == 0 || pca.basis))
         status = dp_bank_reduce(bank, &reduction, pool, run, &smaller, err);
-    if (!status)
+    if (!status && how->coreset > 0) {
+        dp_bank *projected = smaller;
+        smaller = NULL;
+        status = cut(projected ? projected : bank, how, isa, pool, run, &smaller, err);
+        dp_bank_close(&projected);
+    } else if (!status) {
         status = calibrate(bank, &reduction, smaller, pool, run, err);
+    }
     if (kept)
         *kept = pca.basis ? pca.kept : 1;
     dp_pca_free(&pca);
@@ -321,8 +361,11 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
     dp_run_init(&run);
     if (given_run)
         run = *given_run;
+    dp_status status = dp_memory_plan_compression(bank, how, &run, err);
+    if (status)
+        return status;
     dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank), .threshold_before = bank->threshold};
-    dp_status status = dp_pool_open(run.threads, &pool, err);
+    status = dp_pool_open(run.threads, &pool, err);
     if (!status)
         status = dp_bank_shrink(bank, how, run.isa, pool, &run, &smaller, &report.kept_variance, err);
     if (!status)

@@ -435,10 +435,10 @@ static dp_status calibrate(struct fit *fit, dp_error *err)
     dp_pool *pool = dp_session_pool(fit->session);
     if (!needs_shrinking(&fit->asked))
         return dp_bank_leave_one_out(fit->bank, isa, pool, fit->run, NULL, err);
-    if (fit->asked.coreset > 0 || fit->asked.background == DP_BACKGROUND_REFERENCE)
+    if ((fit->asked.coreset > 0 && fit->asked.pca == 0) || fit->asked.background == DP_BACKGROUND_REFERENCE)
         return cut(fit, isa, pool, err);
-    const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .seed = fit->asked.seed,
-                                .storage = fit->asked.storage};
+    const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .coreset = fit->asked.coreset,
+                                .seed = fit->asked.seed, .storage = fit->asked.storage};
     dp_bank *smaller = NULL;
     dp_status status = dp_bank_find_scales(fit->bank, fit->bank, isa, pool, err); /* what is left of k-means cannot say them */
     if (!status)
@@ -476,11 +476,12 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->asked = recipe;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
-    if (needs_shrinking(&recipe)) { /* collected as the network gives them, made smaller once they are all there */
+    if (needs_shrinking(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
         recipe.coreset = 0;
-        recipe.storage = DP_STORAGE_F32;
+        if (fit->known) /* they are few, and rounded once is better than twice */
+            recipe.storage = DP_STORAGE_F32;
         if (recipe.background == DP_BACKGROUND_REFERENCE)
             recipe.background = DP_BACKGROUND_NONE;
     }

@@ -9,6 +9,7 @@
 #include "polarity/orientation.h"
 #include "run/fit.h"
 #include "run/leave_one_out.h"
+#include "run/memory_plan.h"
 #include "run/workbench.h"
 
 #include <math.h>
@@ -31,7 +32,18 @@ static dp_status gather(const dp_bank *like, const dp_bank_pick *picks, size_t n
                         const dp_run *run, dp_bank **out, dp_error *err)
 {
     dp_bank *bank = NULL;
-    dp_status status = dp_bank_gather(like, picks, n, &bank, err);
+    size_t rows = 0, bytes;
+    for (size_t i = 0; i < n; i++) {
+        size_t first, count = like->rows_per_picture;
+        if (like->row_cell)
+            dp_bank_pool_range(picks[i].bank, picks[i].picture, &first, &count);
+        rows += count;
+    }
+    if (!dp_bank_like_bytes(like, rows, like->dim, like->storage, like->row_picture != NULL, &bytes))
+        return dp_fail_memory(err, "the bank", SIZE_MAX);
+    dp_status status = dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
+    if (!status)
+        status = dp_bank_gather(like, picks, n, &bank, err);
     if (!status && orientation)
         dp_bank_set_orientation(bank, orientation, orientation + bank->dim_in);
     if (!status)

@@ -4,9 +4,11 @@
  * Free is what Linux calls MemAvailable (free pages and those of files that can be dropped), and no more than a control group (a
  * container, a service) leaves of its limit: memory.max - memory.current of version 2, with what is only file cache given back. */
 #include "run/memory_plan.h"
+#include "bank/reduce.h"
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,12 +108,47 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
     return dp_bank_bytes(&final, bytes);
 }
 
+static bool is_reduced(const dp_recipe *recipe)
+{
+    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0;
+}
+
+/* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is
+ * there.  A coreset: the projected pool, as floats, and first what the choice compares, then the chosen rows. */
+static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small, size_t *bytes)
+{
+    *bytes = small;
+    if (how->kmeans && n_pictures > 1)
+        return dp_add_size(small, small, bytes);
+    if (how->coreset == 0)
+        return true;
+    size_t kept = how->pca >= 1 && how->pca < (double)dim ? (size_t)how->pca : dim, compared = kept < 128 ? kept : 128, z, projected = 0;
+    bool fits = dp_mul_size(places, (compared + 1) * sizeof(float), &z);
+    if (fits && how->pca > 0)
+        fits = dp_mul_size(places, (kept + 4) * sizeof(float), &projected);
+    return fits && dp_add_size(z > small ? z : small, projected, bytes);
+}
+
 /* While pictures come in, and then while the final bank is made from them. */
 static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, size_t *bytes)
 {
-    size_t small = 0;
-    bool twice = adding || spec->recipe->pca > 0 || spec->recipe->kmeans || spec->recipe->coreset > 0;
-    return dp_bank_bytes(collected, bytes) && (!twice || (final_bytes(spec, &small) && dp_add_size(*bytes, small, bytes)));
+    const dp_recipe *recipe = spec->recipe;
+    size_t small = 0, places, more = 0;
+    if (!dp_bank_bytes(collected, bytes) || (!adding && !is_reduced(recipe)))
+        return dp_bank_bytes(collected, bytes);
+    if (!final_bytes(spec, &small))
+        return false;
+    if (adding) { /* the new pictures, the same projected, and all of them together */
+        dp_bank_spec projected = *spec;
+        projected.capacity = collected->capacity;
+        more = small;
+        if (spec->dim != collected->dim)
+            return dp_bank_bytes(&projected, &small) && dp_add_size(more, small, &more) && dp_add_size(*bytes, more, bytes);
+        return dp_add_size(*bytes, more, bytes);
+    }
+    const dp_compression how = {.pca = recipe->pca, .kmeans = recipe->kmeans, .coreset = recipe->coreset};
+    return dp_mul_size(spec->grid_rows * spec->grid_cols, spec->capacity * spec->rows_per_picture, &places)
+           && reduction_bytes(&how, places, spec->dim, spec->capacity, small, &more) && dp_add_size(*bytes, more, bytes);
 }
 
 struct size_text {
@@ -125,45 +162,64 @@ static struct size_text size_text(size_t bytes)
     return size;
 }
 
-static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacity, size_t free_bytes, size_t *bytes)
+/* Such a fit in another type, of fewer pictures, with or without what makes the bank smaller. */
+static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacity, bool reduced, size_t free_bytes, size_t *bytes)
 {
-    dp_recipe recipe = *spec->recipe;
-    dp_bank_spec other = *spec;
+    dp_recipe recipe = *spec->recipe, plain;
+    dp_bank_spec other = *spec, collected;
     recipe.storage = storage;
-    other.recipe = &recipe;
+    plain = recipe;
+    plain.pca = plain.coreset = 0;
+    plain.kmeans = 0;
+    other.recipe = reduced ? &recipe : &plain;
     other.capacity = capacity;
-    return dp_bank_bytes(&other, bytes) && *bytes <= free_bytes;
+    collected = other;
+    collected.recipe = &plain;
+    return peak_bytes(&other, &collected, false, bytes) && *bytes <= free_bytes;
 }
 
-/* What to ask for instead: the mildest first. */
+static void append(char *text, size_t size, const char *format, ...)
+{
+    size_t n = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + n, size - n, format, arguments);
+    va_end(arguments);
+}
+
+static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_bytes, char *text, size_t size)
+{
+    static const char *const options[] = {"--storage f32", "--storage f16", "--storage int8"};
+    size_t bytes;
+    /* With the reductions that were asked for the type asked for has been found too large. */
+    for (int type = (int)spec->recipe->storage + (reduced || !is_reduced(spec->recipe) ? 1 : 0); type <= DP_STORAGE_I8; type++)
+        if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))
+            append(text, size, "%s%s (%s)", *text ? " or " : "", options[type], size_text(bytes).text);
+    return *text;
+}
+
+/* What to ask for instead: the mildest first.  0.4 of the rows as bytes: a tenth of the bank of floats; what that does to the
+ * detection of defects is measured in docs/results.md, "Smaller banks". */
 static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, size_t size)
 {
-    static const struct {
-        dp_storage storage;
-        const char *option;
-    } ways[] = {{DP_STORAGE_F32, "--storage f32"}, {DP_STORAGE_F16, "--storage f16"}, {DP_STORAGE_I8, "--storage int8"}};
-    const char *afterwards = spec->recipe->pca > 0 || spec->recipe->kmeans || spec->recipe->coreset > 0
-                                 ? ", and 'dinopatch bank compress' makes it smaller afterwards" : "";
-    size_t bytes, n = 0;
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        /* Without a reduction the type asked for has been found too large. */
-        if ((!*afterwards && ways[i].storage <= spec->recipe->storage) || !fits_as(spec, ways[i].storage, spec->capacity, free_bytes, &bytes))
-            continue;
-        n += (size_t)snprintf(text + n, n < size ? size - n : 0, "%s%s (%s)", n ? " or " : "", ways[i].option,
-                              size_text(bytes).text);
+    size_t bytes, rows = spec->capacity * spec->rows_per_picture;
+    const dp_recipe *recipe = spec->recipe;
+    if (suggest_types(spec, true, free_bytes, text, size)) {
+        append(text, size, " would fit");
+        if (!is_reduced(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
+            append(text, size, "; 'dinopatch bank compress --storage int8 --kmeans %zu' then makes it ten times smaller than in f32",
+                   2 * rows / 5);
+        return;
     }
-    if (n) {
-        if (n < size)
-            snprintf(text + n, size - n, " would fit%s", !*afterwards ? "" : spec->recipe->coreset > 0 ? " without --coreset" : " without --pca and --kmeans");
-        n = strlen(text);
-        snprintf(text + n, size - n, "%s", afterwards);
+    if (is_reduced(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
+        append(text, size, " would fit without --pca, --kmeans and --coreset, and 'dinopatch bank compress' makes it smaller afterwards");
         return;
     }
     /* Fewer pictures in the smallest type. */
     size_t low = 0, high = spec->capacity;
     while (low < high) {
         size_t middle = low + (high - low + 1) / 2;
-        if (fits_as(spec, DP_STORAGE_I8, middle, free_bytes, &bytes))
+        if (fits_as(spec, DP_STORAGE_I8, middle, true, free_bytes, &bytes))
             low = middle;
         else
             high = middle - 1;
@@ -174,6 +230,33 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
         snprintf(text, size, "a smaller --canvas is needed");
 }
 
+dp_status dp_memory_check(const char *what, size_t bytes, const char *advice, const dp_run *run, dp_error *err)
+{
+    size_t free_bytes = dp_memory_free_bytes(run);
+    return bytes <= free_bytes ? DP_OK
+                               : dp_fail(err, DP_E_MEMORY, "%s needs %s and there are %s: %s", what, size_text(bytes).text,
+                                         size_text(free_bytes).text, advice);
+}
+
+dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_error *err)
+{
+    size_t rows = bank->n_rows, dim = bank->dim, places, small, bytes;
+    bool counted = dp_bank_has_pictures(bank) ? bank->n_pictures > 1 : false;
+    if (how->pca >= 1 && how->pca < (double)dim)
+        dim = (size_t)how->pca;
+    if (how->kmeans && how->kmeans < rows)
+        rows = how->kmeans;
+    if (how->coreset > 0)
+        rows = how->coreset >= (double)rows ? rows : how->coreset >= 1 ? (size_t)how->coreset : (size_t)(how->coreset * (double)rows) + 1;
+    if (!dp_bank_like_bytes(bank, rows, dim, how->storage, how->kmeans || bank->row_picture, &small)
+        || !dp_mul_size(dp_bank_cells(bank), bank->n_rows, &places)
+        || !reduction_bytes(how, places, bank->dim, counted ? bank->n_pictures : 1, small, &bytes))
+        return dp_fail_memory(err, "the smaller bank", SIZE_MAX);
+    return dp_memory_check("making the bank smaller", bytes,
+                           how->storage == DP_STORAGE_I8 ? "a smaller --kmeans, --coreset or --pca needs less"
+                                                         : "--storage int8, or a smaller --kmeans, --coreset or --pca needs less", run, err);
+}
+
 dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, const dp_run *run, dp_error *err)
 {
     size_t final, peak, free_bytes = dp_memory_free_bytes(run);
@@ -181,7 +264,7 @@ dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected
         return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures on %zux%zu cells is too large", spec->capacity, spec->grid_rows,
                        spec->grid_cols);
     if (peak > free_bytes) {
-        char advice[300] = "";
+        char advice[400] = "";
         if (adding)
             snprintf(advice, sizeof advice, "'dinopatch bank compress' makes the bank smaller first");
         else

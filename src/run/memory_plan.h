@@ -15,4 +15,10 @@ size_t dp_memory_free_bytes(const dp_run *run);
 dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, const dp_run *run,
                          dp_error *err);
 
+/* The same for bytes that are known.  what: begins the sentence; advice: ends it. */
+dp_status dp_memory_check(const char *what, size_t bytes, const char *advice, const dp_run *run, dp_error *err);
+
+/* For a smaller bank made of one that is there and stays. */
+dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_error *err);
+
 #endif

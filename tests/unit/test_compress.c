@@ -2,6 +2,7 @@
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 
+#include "bank/coreset.h"
 #include "bank/distance.h"
 #include "bank/kmeans.h"
 #include "bank/pca.h"
@@ -158,8 +159,8 @@ static void smaller_banks(void **state)
 {
     (void)state;
     static const dp_compression ways[] = {
-        {0, 0, 0, DP_STORAGE_F16}, {0, 0, 0, DP_STORAGE_I8},  {0.999, 0, 0, DP_STORAGE_F32},
-        {5, 7, 3, DP_STORAGE_I8},  {0, 40, 1, DP_STORAGE_F32}, {6, 0, 0, DP_STORAGE_F16},
+        {0, 0, 0, 0, DP_STORAGE_F16}, {0, 0, 0, 0, DP_STORAGE_I8},  {0.999, 0, 0, 0, DP_STORAGE_F32},
+        {5, 7, 0, 3, DP_STORAGE_I8},  {0, 40, 0, 1, DP_STORAGE_F32}, {6, 0, 0, 0, DP_STORAGE_F16},
     };
     const char *path = temporary_path("smaller.safetensors");
     dp_bank *bank = flat_bank(3, 5, 24, 5, 30, 0.01f);
@@ -197,6 +198,91 @@ static void smaller_banks(void **state)
         dp_bank_close(&one);
         dp_bank_close(&three);
     }
+    dp_bank_close(&bank);
+}
+
+/* A pool cut down later is the pool that fit cuts down: its rows chosen among all, its pictures scored with what they were. */
+static void coreset_of_a_pool(void **state)
+{
+    (void)state;
+    const char *path = temporary_path("coreset.safetensors");
+    dp_bank *bank = random_pool_without(20, 7, 1, 3, SIZE_MAX), *cut = NULL, *back = NULL, *none = NULL;
+    dp_pool *pool = NULL;
+    uint32_t *rows;
+    size_t n;
+    assert_ok(dp_pool_open(2, &pool, err));
+    assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
+    assert_ok(dp_coreset_choose(bank, 0.25, 5, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_bank_cut(bank, rows, n, 0.25, DP_STORAGE_F16, &cut, err));
+    assert_ok(dp_bank_leave_one_out_of(bank, cut, DP_ISA_AUTO, pool, NULL, NULL, err));
+    dp_compression how = {.coreset = 0.25, .seed = 5, .storage = DP_STORAGE_F16};
+    dp_compression_report report;
+    dp_bank *smaller = compress(bank, &how, 3, &report);
+    assert_true(n == smaller->n_rows && n == bank->n_rows / 4 && smaller->recipe.coreset == 0.25 && smaller->recipe.seed == 5);
+    assert_memory_equal(smaller->features, cut->features, n * 20 * sizeof(uint16_t));
+    assert_memory_equal(smaller->row_picture, cut->row_picture, n * sizeof(int32_t));
+    assert_memory_equal(smaller->row_cell, cut->row_cell, n * sizeof(int32_t));
+    assert_memory_equal(smaller->loo_scores, cut->loo_scores, 7 * sizeof(double));
+    assert_true(report.calibrated && report.mean_change >= 0 && report.bytes_after < report.bytes_before / 6);
+    for (size_t p = 0; p < 7; p++) /* fewer rows are never nearer, but for what a half rounds */
+        assert_true(smaller->loo_scores[p] >= bank->loo_scores[p] * 0.999);
+    assert_ok(dp_bank_save(smaller, path, err));
+    assert_ok(dp_bank_open(path, &back, err));
+    assert_ok(dp_bank_verify(back, err));
+    assert_true(back->recipe.coreset == 0.25 && back->n_rows == n);
+    /* Another type later, with the scores as they were; no second coreset. */
+    how = (dp_compression){.storage = DP_STORAGE_I8};
+    dp_bank *bytes = compress(back, &how, 1, &report);
+    assert_true(!report.calibrated && bytes->n_rows == n && bytes->recipe.coreset == 0.25);
+    assert_memory_equal(bytes->loo_scores, back->loo_scores, 7 * sizeof(double));
+    how.coreset = 10;
+    assert_fails(DP_E_ARGUMENT, "a coreset already", dp_bank_compress(back, &how, NULL, &none, NULL, err));
+    how.coreset = 1.5;
+    assert_fails(DP_E_ARGUMENT, "a coreset of 1.5", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    how = (dp_compression){.kmeans = 3};
+    assert_fails(DP_E_ARGUMENT, "a pool has none", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    how.coreset = 10;
+    assert_fails(DP_E_ARGUMENT, "no bank for both", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    /* In fewer dimensions, by number. */
+    how = (dp_compression){.coreset = 10, .pca = 6, .storage = DP_STORAGE_I8};
+    dp_bank *both = compress(bank, &how, 2, &report);
+    assert_true(both->n_rows == 10 && both->dim == 6 && both->dim_in == 20 && both->basis && both->storage == DP_STORAGE_I8);
+    assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8 && report.kept_variance < 1);
+    dp_bank *grid = flat_bank(2, 3, 12, 6, 20, 0.05f);
+    assert_fails(DP_E_ARGUMENT, "place by place", dp_bank_compress(grid, &how, NULL, &none, NULL, err));
+    assert_null(none);
+    dp_bank_close(&grid);
+    dp_bank_close(&both);
+    dp_bank_close(&bytes);
+    dp_bank_close(&back);
+    dp_bank_close(&smaller);
+    dp_bank_close(&cut);
+    dp_bank_close(&bank);
+    dp_memory_free(rows);
+    dp_pool_close(&pool);
+}
+
+/* What does not fit is refused before the work. */
+static void compression_is_planned(void **state)
+{
+    (void)state;
+    dp_bank *bank = flat_bank(4, 5, 64, 6, 30, 0.05f), *smaller = NULL;
+    dp_run run;
+    dp_run_init(&run);
+    dp_compression how;
+    dp_compression_init(bank, &how);
+    size_t places = 4 * 5 * 30;
+    run.max_memory_bytes = places * (64 * 4 + 5) - 1;
+    assert_fails(DP_E_MEMORY, "--storage int8", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    how.storage = DP_STORAGE_I8;
+    assert_ok(dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    dp_bank_close(&smaller);
+    how.kmeans = 10; /* that of a fold beside the final one; each with a table of pictures */
+    run.max_memory_bytes = 2 * (places / 3) * (64 + 13) - 1;
+    assert_fails(DP_E_MEMORY, "a smaller --kmeans", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    run.max_memory_bytes++;
+    assert_ok(dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    dp_bank_close(&smaller);
     dp_bank_close(&bank);
 }
 
@@ -314,6 +400,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(components),      cmocka_unit_test(centres),             cmocka_unit_test(smaller_banks),
+        cmocka_unit_test(coreset_of_a_pool),
+        cmocka_unit_test(compression_is_planned),
         cmocka_unit_test(projected_twice), cmocka_unit_test(folds_leave_one_out), cmocka_unit_test(wrong_use),
     };
     return cmocka_run_group_tests_name("compress", tests, NULL, NULL);

@@ -359,15 +359,15 @@ static void post_processing_by_hand(void **state)
     dp_session_close(&session);
 }
 
-/* A bank made small at fit is the bank made small afterwards; a new picture is scored as one of the bank's own is. */
+/* A bank made small at fit is the bank of that type made small afterwards; a new picture is scored as one of the bank's own is. */
 static void small_banks_inspect_too(void **state)
 {
     (void)state;
     dp_session *session = open_session(2);
     dp_recipe recipe = small_recipe();
+    recipe.storage = DP_STORAGE_F16;
     dp_bank *whole = fit(session, &recipe), *later = NULL;
     recipe.pca = 0.99;
-    recipe.storage = DP_STORAGE_F16;
     dp_bank *small = fit(session, &recipe);
     dp_compression how = {.pca = 0.99, .storage = DP_STORAGE_F16};
     assert_ok(dp_bank_compress(whole, &how, NULL, &later, NULL, err));
@@ -485,14 +485,16 @@ static void memory_is_planned(void **state)
         dp_storage storage;
         const char *text; /* of the refusal; NULL: it fits */
     } cases[] = {
-        {(size_t)7e9, 0, DP_STORAGE_F32, "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit"},
+        {(size_t)7e9, 0, DP_STORAGE_F32, "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit; "
+                                        "'dinopatch bank compress --storage int8 --kmeans 400' then makes it ten times smaller"},
         {(size_t)3e9, 0, DP_STORAGE_F32, "there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
         {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
         {(size_t)1e9, 0, DP_STORAGE_I8, "need 2.4 GB and there are 1.0 GB: --storage int8 --shots 410 would fit"},
         {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller --canvas"},
         {(size_t)3e9, 0, DP_STORAGE_I8, NULL},
-        {(size_t)5e9, 256, DP_STORAGE_I8, "need 10.5 GB and there are 5.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit "
-                                          "without --pca and --kmeans, and 'dinopatch bank compress'"},
+        {(size_t)5e9, 256, DP_STORAGE_F32, "need 12.9 GB and there are 5.0 GB: --storage int8 (3.3 GB) would fit"},
+        {(size_t)3e9, 256, DP_STORAGE_I8, "need 3.3 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit without --pca, "
+                                          "--kmeans and --coreset, and 'dinopatch bank compress'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         recipe.storage = cases[i].storage;
@@ -502,7 +504,6 @@ static void memory_is_planned(void **state)
         dp_bank_spec collected = spec;
         if (cases[i].pca) {
             plain.pca = 0;
-            plain.storage = DP_STORAGE_F32;
         }
         collected.recipe = &plain;
         if (cases[i].text)
