@@ -1,4 +1,5 @@
 /* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
+#include "explain.h"
 #include "models.h"
 #include "recipe.h"
 #include "view.h"
@@ -14,6 +15,7 @@ struct job {
     const dp_view *view;
     const char *out;
     const GPtrArray *names;
+    cli_explain *explain; /* or NULL */
     enum { AS_TEXT, AS_JSON, AS_CSV } format;
     size_t n_failed, n_anomalous;
     bool output_broken;
@@ -35,22 +37,41 @@ static bool save_pictures(const struct job *job, size_t index, const dp_picture 
     return good;
 }
 
-static json_t *json_defects(const dp_bank *bank, const dp_result *result)
+/* NAME.explain-1.png for the largest defect, and so on; their paths into explained. */
+static bool save_explained(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result, GPtrArray *explained,
+                           dp_error *err)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < result->n_defects && i < CLI_EXPLAINED; i++) {
+        char *file = g_strdup_printf("%s.explain-%zu.png", (const char *)job->names->pdata[index], i + 1);
+        char *path = g_build_filename(job->out, file, NULL);
+        dp_picture *drawn = NULL;
+        good = !cli_explain_draw(job->explain, picture, result, i, &drawn, err) && !dp_picture_save_png(drawn, path, err);
+        g_ptr_array_add(explained, path);
+        dp_picture_free(&drawn);
+        g_free(file);
+    }
+    return good;
+}
+
+static json_t *json_defects(const dp_bank *bank, const dp_result *result, const GPtrArray *explained)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < result->n_defects; i++) {
         const dp_defect *d = &result->defects[i];
         json_array_append_new(
-            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
+            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
                             cli_json_real(d->x1_px), cli_json_real(d->y1_px), "area_px", cli_json_real(d->area_px), "peak",
                             cli_json_real(d->peak), "nearest", cli_json_text(dp_bank_picture_name(bank, d->nearest_picture)),
                             "nearest_at", isnan(d->nearest_x_px) ? json_null()
-                            : json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px))));
+                            : json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px)),
+                            "explained", i < explained->len ? cli_json_text(explained->pdata[i]) : json_null()));
     }
     return list;
 }
 
-static json_t *json_result(const struct job *job, const char *path, const dp_result *result, const char *map_path, double ms)
+static json_t *json_result(const struct job *job, const char *path, const dp_result *result, const char *map_path,
+                           const GPtrArray *explained, double ms)
 {
     json_t *align = cli_json_pose(&result->pose);
     json_object_set_new(align, "polarity", json_integer(result->polarity));
@@ -62,7 +83,7 @@ static json_t *json_result(const struct job *job, const char *path, const dp_res
     json_object_set_new(map, "shape", json_pack("[I,I]", (json_int_t)result->height_px, (json_int_t)result->width_px));
     json_t *line = json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
                      cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
-                     dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result), "ms",
+                     dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result, explained), "ms",
                      cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms), "search_ms", cli_json_ms(result->search_ms));
     json_object_set_new(line, "coverage", json_pack("{s:o}", "masked_fraction", cli_json_real(result->masked_fraction)));
     return line;
@@ -128,7 +149,10 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     struct job *job = user;
     dp_error err;
     char *map_path = NULL;
-    if (result && job->out && !save_pictures(job, index, picture, result, &map_path, &err)) {
+    GPtrArray *explained = g_ptr_array_new_with_free_func(g_free);
+    if (result && job->out
+        && (!save_pictures(job, index, picture, result, &map_path, &err)
+            || (job->explain && !save_explained(job, index, picture, result, explained, &err)))) {
         message = err.message;
         result = NULL;
     }
@@ -139,7 +163,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         job->n_anomalous++;
     }
     if (job->format == AS_JSON) {
-        json_t *line = result ? json_result(job, path, result, map_path, ms)
+        json_t *line = result ? json_result(job, path, result, map_path, explained, ms)
                               : json_pack("{s:o, s:s, s:o}", "input", cli_json_text(path), "status", "error", "error",
                                           cli_json_text(message));
         cli_json_bytes(line, "input", path);
@@ -154,6 +178,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
             cli_complain("standard output: cannot write: %s", g_strerror(errno));
     }
     g_free(map_path);
+    g_ptr_array_unref(explained);
     return job->output_broken || cli_interrupted();
 }
 
@@ -167,13 +192,15 @@ static int finish(const struct job *job, bool fail_on_anomaly, size_t n_failed)
 
 int cmd_inspect(int argc, char **argv)
 {
-    char *model_name = NULL, *bank_path = NULL, *out = NULL;
+    char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     double threshold = NAN;
-    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE;
+    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write NAME.heatmap.png and NAME.tiff (distances) here", "DIR"},
+        {"explain", 0, 0, G_OPTION_ARG_NONE, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
+        {"train", 0, 0, G_OPTION_ARG_FILENAME, &train, "with --explain: where the training pictures lie now", "DIR"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per picture on stdout", NULL},
         {"csv", 0, 0, G_OPTION_ARG_NONE, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold, "decide at this score (default: the bank's)", "T"},
@@ -198,6 +225,10 @@ int cmd_inspect(int argc, char **argv)
         return cli_usage("no pictures given");
     if (json && csv)
         return cli_usage("--json or --csv, not both");
+    if (explain && !out)
+        return cli_usage("--explain needs --out DIR");
+    if (train && !explain)
+        return cli_usage("--train belongs to --explain");
 
     dp_bank *bank = NULL;
     dp_model *model = NULL;
@@ -238,12 +269,14 @@ int cmd_inspect(int argc, char **argv)
     }
     if (!isnan(threshold))
         settled.view.threshold = threshold;
-    struct job job = {.bank = bank, .view = &settled.view, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
+    cli_explain *explainer = explain ? cli_explain_new(bank, train, run.run.max_picture_pixels) : NULL;
+    struct job job = {.bank = bank, .view = &settled.view, .explain = explainer, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
     if (csv)
         puts("input,status,score,threshold,p_value,label,align_status,polarity,valid_fraction,defects,ms,error");
     dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
                                                 on_result, &job, &err);
     cli_progress_end();
+    cli_explain_free(explainer);
     if (status)
         code = job.output_broken ? EXIT_JOB_FAILED : cli_failed(&err);
     else

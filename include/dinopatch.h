@@ -655,8 +655,11 @@ typedef struct dp_defect {
     double peak;                       /* largest distance inside */
     size_t peak_cell;                  /* row * grid_cols + column of the peak */
     size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
+    size_t nearest_cell;               /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
+    size_t nearest_version;            /* 0: of the picture as it is; 1: of its mirror, where dp_recipe.mirror is set; from there on of
+                                        * its rotations, in their order */
     double nearest_x_px, nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
-                                        * of several pictures, pictures turned (rotations) or of their own sizes (edge_px) */
+                                        * of several pictures, or a picture turned (rotations) */
 } dp_defect;
 
 typedef struct dp_result {
@@ -731,6 +734,15 @@ DP_API void dp_result_free(dp_result **result);
  * Errors: DP_E_ARGUMENT (high not above low, sizes that differ), DP_E_MEMORY. */
 DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
                                 dp_picture **drawn, dp_error *err);
+
+/* A defect explained: left the patch with its largest distance, right the patch of the good pictures that comes nearest to it, both with
+ * what lies around them, in the bank's pose, the patches outlined; below, distance, threshold, places and the name of the picture.
+ *   picture   that was inspected
+ *   nearest   the nominal picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
+ *             NULL) says why in its place.  So does this function where its size or pose is not the one that the bank knows.
+ * The caller frees *drawn.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
+DP_API dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
+                                const dp_picture *nearest, const char *missing, dp_picture **drawn, dp_error *err);
 
 /* --------------------------------------------------------------------------------------------------------- measure */
 

@@ -3,6 +3,7 @@
  * A label is looked at only once all scores are there.  What the state holds is not done again: the bank waits in
  * DIR/resume.bank until its run is through, the maps lie where they belong. */
 #include "eval.h"
+#include "../explain.h"
 #include "../view.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct work {
     dp_pixel_meter *pixels; /* NULL where there are no masks */
     GArray *pending;        /* of guint: test pictures to be inspected */
     dp_view view;           /* the bank's own */
+    cli_explain *explain;   /* NULL without out */
     bool broken;            /* the state cannot be written */
 };
 
@@ -141,6 +143,24 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     return good;
 }
 
+/* The largest defect beside the nearest good patch.  *explained: its path, g_free; NULL where there is no defect. */
+static bool save_explained(const struct work *work, const dataset_item *item, const dp_picture *picture, const dp_result *result,
+                           char **explained, dp_error *err)
+{
+    if (!work->explain || !result->n_defects)
+        return true;
+    char *place = place_of(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run, place, err);
+    dp_picture *drawn = NULL;
+    bool good = path && !cli_explain_draw(work->explain, picture, result, 0, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
+    dp_picture_free(&drawn);
+    g_free(path);
+    if (good)
+        *explained = place;
+    else
+        g_free(place);
+    return good;
+}
+
 static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
                      const char *message)
 {
@@ -149,10 +169,11 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     guint at = g_array_index(work->pending, guint, index);
     const dataset_item *item = item_at(run, at);
     dp_error err;
-    char *drawn = NULL;
+    char *drawn = NULL, *explained = NULL;
     bool good = result && meter_map(work, item, result->map, result->height_px, result->width_px, &err);
     if (good && run->out)
-        good = save_pictures(work, item, picture, result, &drawn, &err);
+        good = save_pictures(work, item, picture, result, &drawn, &err)
+               && save_explained(work, item, picture, result, &explained, &err);
     if (!good) {
         run->n_failed++;
         cli_complain("%s", result ? err.message : message);
@@ -164,10 +185,13 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
                                   "search_ms", cli_json_ms(result->search_ms), "align",
                                   dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
         json_object_set_new(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
+        if (explained)
+            json_object_set_new(value, "explained", cli_json_text(explained));
         json_object_set_new(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
         work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
     }
     g_free(drawn);
+    g_free(explained);
     return cli_interrupted() || work->broken;
 }
 
@@ -392,10 +416,12 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
 {
     const eval_run *run = work->run;
     dp_view_init(bank, &work->view);
+    work->explain = run->out ? cli_explain_new(bank, NULL, run->max_pixels) : NULL;
     const char **paths = g_new(const char *, work->pending->len);
     for (guint i = 0; i < work->pending->len; i++)
         paths[i] = item_at(run, g_array_index(work->pending, guint, i))->path;
     dp_status status = dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
+    g_clear_pointer(&work->explain, cli_explain_free);
     g_free(paths);
     return status;
 }

@@ -165,7 +165,15 @@ static void picture(GString *html, const char *folder, const struct shown *shown
     html_text(html, defect);
     g_string_append_c(html, '/');
     html_text(html, base);
-    html_add(html, ", score %.4g</figcaption></figure>", shown->score);
+    html_add(html, ", score %.4g</figcaption>", shown->score);
+    if (is_inside(text(shown->value, "explained"))) {
+        char *path = g_build_filename(folder, text(shown->value, "explained"), NULL);
+        char *words = g_strdup_printf("The largest defect of %s/%s beside the nearest good patch", defect, base);
+        html_jpeg(html, path, words);
+        g_free(words);
+        g_free(path);
+    }
+    g_string_append(html, "</figure>");
     g_free(alt);
     g_free(base);
 }

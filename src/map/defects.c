@@ -151,6 +151,7 @@ dp_status dp_defects_find(const dp_projection *p, const float *grid, const uint8
             .area_px = (double)region->pixels,
             .peak = (double)grid[region->peak_cell],
             .peak_cell = region->peak_cell,
+            .nearest_cell = SIZE_MAX,
             .nearest_x_px = NAN,
             .nearest_y_px = NAN,
             .nearest_picture = nearest && nearest[region->peak_cell] != UINT32_MAX ? nearest[region->peak_cell] : SIZE_MAX,

@@ -200,8 +200,13 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
                                  result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
-        dp_nearest_place(job->bank, &job->bench.nearest[defect->peak_cell * job->bench.knn], &defect->nearest_x_px,
-                         &defect->nearest_y_px);
+        const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->bench.knn];
+        dp_seen seen;
+        if (dp_nearest_seen(job->bank, nearest, &seen)) {
+            defect->nearest_cell = seen.cell;
+            defect->nearest_version = seen.version;
+        }
+        dp_nearest_place(job->bank, nearest, &defect->nearest_x_px, &defect->nearest_y_px);
     }
     if (!status)
         status = dp_map_smooth(result->map, result->height_px, result->width_px, recipe->map_sigma_px, dp_session_pool(job->session), err);

@@ -5,7 +5,6 @@
  * right without alignment (second row of a picture with --mirror), canvas turned (polarity
  * by rotation; part of the transform), canvas warped out of the picture. */
 #include "run/nearest.h"
-#include "align/warp.h"
 #include "bank/bank.h"
 
 #include <math.h>
@@ -20,35 +19,59 @@ static size_t augmentation_of(const dp_bank *bank, size_t row, size_t cells)
     return bank->row_picture ? SIZE_MAX : row % bank->rows_per_picture;
 }
 
-bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_px, double *y_px)
+bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen)
 {
-    *x_px = *y_px = NAN;
     if (found->row == DP_NO_ROW)
         return false;
-    size_t picture = dp_bank_row_picture(bank, found->cell, found->row), rows, cols;
-    if (picture == DP_NO_PICTURE || bank->recipe.edge_px)
+    size_t picture = dp_bank_row_picture(bank, found->cell, found->row);
+    if (picture == DP_NO_PICTURE || !bank->poses[picture].picture_width_px || !bank->poses[picture].picture_height_px)
         return false;
-    const dp_recipe *recipe = &bank->recipe;
-    const dp_pose *pose = &bank->poses[picture];
-    if (!pose->picture_width_px || !pose->picture_height_px)
+    *seen = (dp_seen){.picture = picture};
+    dp_bank_picture_grid(bank, picture, &seen->rows, &seen->cols);
+    seen->version = augmentation_of(bank, found->row, seen->rows * seen->cols);
+    seen->cell = dp_bank_row_cell(bank, found->cell, found->row);
+    return seen->version != SIZE_MAX;
+}
+
+/* Of the resized picture's sides only the whole patches are kept; the patch is the largest that so many of them fit in.  That is the
+ * model's, but for grids with fewer cells than a patch has pixels, where it may be a pixel too large. */
+static dp_affine edge_transform(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols)
+{
+    size_t w = pose->picture_width_px, h = pose->picture_height_px, smaller = w < h ? w : h, longer = w < h ? h : w;
+    size_t edge = recipe->edge_px, other = (size_t)((double)(edge * longer) / (double)smaller);
+    size_t width = w <= h ? edge : other, height = w <= h ? other : edge;
+    double patch = floor(fmin((double)width / (double)cols, (double)height / (double)rows));
+    double sx = (double)w / (double)width, sy = (double)h / (double)height;
+    return (dp_affine){.xu = patch * sx, .x0 = (patch * sx - 1) / 2, .yv = patch * sy, .y0 = (patch * sy - 1) / 2};
+}
+
+dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols)
+{
+    if (recipe->edge_px)
+        return edge_transform(recipe, pose, rows, cols);
+    bool flipped = polarity < 0, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
+    dp_affine canvas = dp_canvas_transform(pose, recipe->fill, turned, recipe->canvas_height_px, recipe->canvas_width_px,
+                                           pose->picture_height_px, pose->picture_width_px);
+    double cell_w = (double)recipe->canvas_width_px / (double)cols, cell_h = (double)recipe->canvas_height_px / (double)rows;
+    bool flip_cols = flipped && recipe->polarity == DP_POLARITY_MIRROR, flip_rows = mirrored && recipe->align == DP_ALIGN_PCA;
+    if (mirrored && !flip_rows)
+        flip_cols = !flip_cols;
+    /* grid -> canvas: u = u0 + du c, v = v0 + dv r */
+    double du = flip_cols ? -cell_w : cell_w, dv = flip_rows ? -cell_h : cell_h;
+    double u0 = (flip_cols ? (double)cols - 0.5 : 0.5) * cell_w - 0.5, v0 = (flip_rows ? (double)rows - 0.5 : 0.5) * cell_h - 0.5;
+    dp_affine map = {.xu = canvas.xu * du, .xv = canvas.xv * dv, .yu = canvas.yu * du, .yv = canvas.yv * dv};
+    dp_affine_apply(&canvas, u0, v0, &map.x0, &map.y0);
+    return map;
+}
+
+bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_px, double *y_px)
+{
+    dp_seen seen;
+    *x_px = *y_px = NAN;
+    if (!dp_nearest_seen(bank, found, &seen) || seen.version > (bank->recipe.mirror ? 1 : 0))
         return false;
-    dp_bank_picture_grid(bank, picture, &rows, &cols);
-    size_t augmentation = augmentation_of(bank, found->row, rows * cols);
-    if (augmentation > (recipe->mirror ? 1 : 0)) /* not known, or of the picture turned */
-        return false;
-    size_t cell = dp_bank_row_cell(bank, found->cell, found->row), row = cell / cols, col = cell % cols;
-    bool flipped = bank->polarities[picture] < 0;
-    if (flipped && recipe->polarity == DP_POLARITY_MIRROR)
-        col = cols - 1 - col;
-    if (augmentation && recipe->align == DP_ALIGN_PCA)
-        row = rows - 1 - row;
-    else if (augmentation)
-        col = cols - 1 - col;
-    dp_affine to_picture = dp_canvas_transform(pose, recipe->fill, flipped && recipe->polarity == DP_POLARITY_ROTATE,
-                                               recipe->canvas_height_px, recipe->canvas_width_px, pose->picture_height_px,
-                                               pose->picture_width_px);
-    double u = ((double)col + 0.5) * (double)recipe->canvas_width_px / (double)cols - 0.5;
-    double v = ((double)row + 0.5) * (double)recipe->canvas_height_px / (double)rows - 0.5;
-    dp_affine_apply(&to_picture, u, v, x_px, y_px);
+    dp_affine map = dp_grid_transform(&bank->recipe, &bank->poses[seen.picture], bank->polarities[seen.picture], seen.version == 1,
+                                      seen.rows, seen.cols);
+    dp_affine_apply(&map, (double)(seen.cell % seen.cols), (double)(seen.cell / seen.cols), x_px, y_px);
     return true;
 }

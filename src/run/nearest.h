@@ -2,11 +2,27 @@
 #ifndef DP_RUN_NEAREST_H
 #define DP_RUN_NEAREST_H
 
+#include "align/warp.h"
 #include "bank/distance.h"
 
-/* Centre of the patch in pixels of the picture it was cut from.  false, and both NaN, where that is not known: the row is of no
- * single picture, it may be of the picture or of its mirror, it is of the picture turned (rotations), or pictures have
- * their own sizes (edge_px). */
+#include <stdbool.h>
+
+/* The patch that a row was cut from. */
+typedef struct dp_seen {
+    size_t picture;
+    size_t version;          /* 0: the picture as it is; 1: its mirror, where the recipe has one; from there on its rotations */
+    size_t cell, rows, cols; /* in the picture's grid, and the size of that */
+} dp_seen;
+
+/* false where that is not known: no row was found, it is of no single picture, or of one version or another. */
+bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen);
+
+/* Cells of a grid in the bank's pose (column, row; centres at integers) to pixels of the picture, whose pose and polarity these are.
+ * mirrored: of the picture's mirror (dp_recipe.mirror).  With edge_px the canvas is that of rows x cols whole patches. */
+dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols);
+
+/* Centre of the patch in pixels of the picture it was cut from.  false, and both NaN, where that is not known (above), or it is of the
+ * picture turned (rotations). */
 bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_px, double *y_px);
 
 #endif

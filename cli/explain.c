@@ -1,0 +1,98 @@
+/* explain.c - finds and reads the training pictures that defects are compared with. */
+#include "explain.h"
+
+#include <string.h>
+
+enum { KEPT = 8 };
+
+/* A training picture as it can be read now; picture NULL: it cannot, and why. */
+struct kept {
+    size_t index, used;
+    dp_picture *picture;
+    char *why;
+};
+
+struct cli_explain {
+    const dp_bank *bank;
+    const char *train;
+    size_t max_pixels, n, clock;
+    struct kept kept[KEPT];
+};
+
+cli_explain *cli_explain_new(const dp_bank *bank, const char *train, size_t max_pixels)
+{
+    cli_explain *explain = g_new0(cli_explain, 1);
+    explain->bank = bank;
+    explain->train = train;
+    explain->max_pixels = max_pixels;
+    return explain;
+}
+
+static void forget(struct kept *kept)
+{
+    dp_picture_free(&kept->picture);
+    g_clear_pointer(&kept->why, g_free);
+}
+
+void cli_explain_free(cli_explain *explain)
+{
+    for (size_t i = 0; explain && i < explain->n; i++)
+        forget(&explain->kept[i]);
+    g_free(explain);
+}
+
+/* The longest end of the recorded path that exists below the folder; g_free.  NULL: none does. */
+static char *below(const char *folder, const char *name)
+{
+    for (const char *end = name; end; end = strchr(end, '/')) {
+        while (*end == '/')
+            end++;
+        if (!*end)
+            break;
+        char *path = g_build_filename(folder, end, NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
+            return path;
+        g_free(path);
+    }
+    return NULL;
+}
+
+static void read_picture(const cli_explain *explain, struct kept *kept)
+{
+    const char *name = dp_bank_picture_name(explain->bank, kept->index);
+    char *path = explain->train ? below(explain->train, name) : g_strdup(name);
+    dp_error err;
+    if (!path)
+        kept->why = g_strdup_printf("%s: not below %s", name, explain->train);
+    else if (dp_picture_load(path, explain->max_pixels, &kept->picture, &err))
+        kept->why = g_strdup_printf("%s%s", err.message, explain->train ? "" : " (--train DIR says where the training pictures are now)");
+    g_free(path);
+}
+
+static const struct kept *find(cli_explain *explain, size_t index)
+{
+    struct kept *oldest = explain->kept;
+    for (size_t i = 0; i < explain->n; i++) {
+        struct kept *kept = &explain->kept[i];
+        if (kept->index == index) {
+            kept->used = ++explain->clock;
+            return kept;
+        }
+        oldest = kept->used < oldest->used ? kept : oldest;
+    }
+    if (explain->n < KEPT)
+        oldest = &explain->kept[explain->n++];
+    else
+        forget(oldest);
+    *oldest = (struct kept){.index = index, .used = ++explain->clock};
+    read_picture(explain, oldest);
+    return oldest;
+}
+
+dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect, dp_picture **drawn,
+                           dp_error *err)
+{
+    size_t nearest = result->defects[defect].nearest_picture;
+    const struct kept *kept = dp_bank_picture_name(explain->bank, nearest) ? find(explain, nearest) : NULL;
+    return dp_defect_draw(explain->bank, picture, result, defect, kept ? kept->picture : NULL, kept ? kept->why : NULL, drawn, err);
+}
