@@ -122,7 +122,7 @@ int cmd_bench(int argc, char **argv)
 
     dp_model *model = NULL;
     dp_session *session = NULL;
-    dp_bench_result result;
+    dp_bench_result result = {0};
     dp_error err;
     struct search search = {0};
     bool network = model_name || !bank;

@@ -69,10 +69,9 @@ int cmd_embed(int argc, char **argv)
         g_snprintf(err.message, sizeof err.message, "%s: %s", argv[1], message);
         g_free(message);
         code = cli_failed(&err);
-    } else if (dp_tokens_save(tokens, rows, cols, dim, out, &err))
-        code = cli_failed(&err);
-    else
-        code = EXIT_DONE;
+    } else {
+        code = dp_tokens_save(tokens, rows, cols, dim, out, &err) ? cli_failed(&err) : EXIT_DONE;
+    }
 done:
     g_free(rgb);
     g_free(tokens);

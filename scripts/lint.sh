@@ -2,7 +2,7 @@
 # What reads the code without running it: gcc -fanalyzer, clang-tidy, cppcheck.
 #
 #     scripts/lint.sh [gcc] [tidy] [cppcheck]      all three where none is named
-#     FILES='REGEX'                                only files whose path matches it
+#     FILES='REGEX' JOBS=N                         only files whose path matches it; N processes (one per processor)
 #
 # Silent about what is clean; prints findings and ends with exit code 1 where there are any.  The configuration stands in
 # .clang-tidy, scripts/cppcheck.supp and below; whatever is switched off has its reason beside it.
@@ -10,7 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 build=build-lint
 files=${FILES:-.}
-jobs=$(nproc)
+jobs=${JOBS:-$(nproc)}
 [ $# -gt 0 ] || set -- gcc tidy cppcheck
 
 CC=clang scripts/configure.sh $build -Dwerror=false >/dev/null || exit 1

@@ -23,7 +23,7 @@ void dp_blur_weights(size_t side, unsigned *weights)
         memcpy(weights, tables[half], side * sizeof *weights);
         return;
     }
-    double sigma = 0.3 * ((double)half - 1) + 0.8, kernel[DP_MAX_BLUR_PX], total = 0;
+    double sigma = 0.3 * ((double)half - 1) + 0.8, kernel[DP_MAX_BLUR_PX] = {0}, total = 0;
     for (size_t i = 0; i < side; i++) {
         double x = (double)i - (double)half;
         kernel[i] = exp(-x * x / (2 * sigma * sigma));
@@ -110,7 +110,7 @@ static void blur_column_32(uint16_t *const *rows, size_t width, const unsigned *
 
 dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side, uint8_t *out, dp_error *err)
 {
-    if (side == 1) {
+    if (side <= 1) {
         memcpy(out, in, height * width);
         return DP_OK;
     }

@@ -82,10 +82,12 @@ fail:
 }
 
 /* Calls each with every visited pixel of visits [height + 2, width + 2]. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): x, y and count are declared by it */
 #define FOR_EACH_VISITED(visits, height, width, x, y, count)                                                           \
     for (size_t y = 0; y < (height); y++)                                                                              \
         for (size_t x = 0, count; x < (width); x++)                                                                    \
             if ((count = (visits)[(y + 1) * ((width) + 2) + x + 1]) != 0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* (n sum_ab - sum_a sum_b) / n^2: the covariance, rounded once on the way to double. */
 static double covariance(wide n, wide sum_a, wide sum_b, wide sum_ab)
@@ -100,8 +102,8 @@ static void principal_axes(const uint8_t *visits, size_t height, size_t width, d
     wide n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
     FOR_EACH_VISITED (visits, height, width, x, y, count) {
         n += count;
-        sx += count * x;
-        sy += count * y;
+        sx += (wide)count * x;
+        sy += (wide)count * y;
         sxx += (wide)count * x * x;
         sxy += (wide)count * x * y;
         syy += (wide)count * y * y;

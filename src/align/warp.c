@@ -63,9 +63,11 @@ static size_t wrap(ptrdiff_t i, size_t length)
 }
 
 /* Steps through the stretch [from, from + count) of a periodic row of `length` pixels, piece by piece. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): at, done and n are declared by it */
 #define FOR_PIECES(from, count, length, at, done, n)                                                                   \
     for (size_t done = 0, n, at = wrap(from, length);                                                                  \
          done < (count) && (n = (length) - at < (count) - done ? (length) - at : (count) - done, 1); done += n, at = 0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void fill_row(const struct patch *patch, size_t row, pixel *restrict out)
 {
@@ -108,7 +110,7 @@ static void fill_row_of_means(struct patch *patch, size_t row, pixel *restrict o
 
 static int reserve(void **memory, size_t *capacity, size_t wanted, size_t bytes)
 {
-    if (wanted <= *capacity)
+    if (*memory && wanted <= *capacity)
         return 1;
     dp_memory_free(*memory);
     *memory = dp_malloc(wanted, bytes);
@@ -227,7 +229,8 @@ static void valid_range(double along, double across, size_t length, struct sampl
     /* A picture that the canvas shows pixel by pixel must not lose its border to rounding. */
     const double tolerance = 1e-6;
     double reach = (fabs(along) + fabs(across)) / 2 * (double)(sampling.k - 1) / (double)sampling.k;
-    double middle = ((double)sampling.f - 1) / 2, last = (double)(length / sampling.f) - 1;
+    size_t means = length / sampling.f;
+    double middle = ((double)sampling.f - 1) / 2, last = (double)means - 1;
     *low = middle + reach - tolerance;
     *high = middle + last * (double)sampling.f - reach + tolerance;
 }

@@ -68,7 +68,7 @@ static bool make_room(dp_bank *bank, size_t places)
         dp_memory_free(cells);
         return false;
     }
-    if (bank->room && used) { /* a pool that grows */
+    if (pool && bank->room && used) { /* it grows */
         memcpy(features, bank->own_features, used * row_bytes);
         memcpy(norms, bank->own_norms, used * sizeof *norms);
         memcpy(valid, bank->own_valid, used);

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define TILE_SIDE 8
-#define MAX_QUERIES (TILE_SIDE * TILE_SIDE)
+#define MAX_QUERIES ((size_t)TILE_SIDE * TILE_SIDE)
 #define BLOCK_ROWS 64
 #define WIDEN_QUERIES 16 /* for so many rows are widened once, and not again by every tile */
 #define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */

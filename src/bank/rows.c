@@ -129,7 +129,7 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
             fits &= fabsf(x[d]) < 65520;
         }
         bank->own_norms[place] = fits ? norm_of_halves(halves, dim) : INFINITY;
-    } else {
+    } else if (bank->own_scales) {
         int8_t *integers = stored;
         float largest = 0;
         for (size_t d = 0; d < dim; d++)
@@ -159,9 +159,8 @@ void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n)
     if (!bank->file)
         return;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (uintptr_t)dp_bank_stored(bank, cell, first), end = (uintptr_t)dp_bank_stored(bank, cell, first + n);
-    begin = (begin + page - 1) / page * page;
-    end = end / page * page;
-    if (begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED); /* advice: what it says does not matter */
+    char *begin = (char *)dp_bank_stored(bank, cell, first), *end = (char *)dp_bank_stored(bank, cell, first + n);
+    size_t before = (page - (uintptr_t)begin % page) % page, bytes = (size_t)(end - begin), after = (uintptr_t)end % page;
+    if (before + after < bytes)
+        (void)madvise(begin + before, bytes - before - after, MADV_DONTNEED); /* advice: what it says does not matter */
 }

@@ -22,12 +22,12 @@ bool KERNEL(const float *panel, const float *const *rows, size_t dim, const floa
     for (size_t r = 0; r < ROWS; r++)
         row[r] = rows[r];
 #pragma GCC unroll 24
-    for (size_t i = 0; i < ROWS * VECTORS; i++)
+    for (size_t i = 0; i < (size_t)ROWS * VECTORS; i++)
         sums[i] = ZERO();
     for (size_t d = 0; d < dim; d++) {
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++)
-            x[v] = LOAD(panel + d * (VECTORS * LANES) + v * LANES);
+            x[v] = LOAD(panel + d * VECTORS * LANES + v * LANES);
 #pragma GCC unroll 8
         for (size_t r = 0; r < ROWS; r++) {
             VECTOR y = BROADCAST(row[r] + d);

@@ -15,7 +15,7 @@ dp_status dp_sha256(const dp_bytes *pieces, size_t n_pieces, char hex[DP_SHA256_
     EVP_MD_CTX_free(context);
     if (!good)
         return dp_fail(err, DP_E_MEMORY, "SHA-256 could not be computed");
-    for (unsigned i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++) {
         hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }

@@ -158,7 +158,8 @@ static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const
             s = dnnl_memory_create(&raw, &raw_md, engine, layouts->raw);
     }
     if (!s)
-        s = rearrange(engine, raw ? raw : layouts->first->weights, wanted, &added->weights);
+        s = raw || layouts->first ? rearrange(engine, raw ? raw : layouts->first->weights, wanted, &added->weights)
+                                  : dnnl_invalid_arguments;
     dnnl_memory_destroy(raw);
     if (s) {
         if (added)

@@ -15,6 +15,8 @@
 #include <math.h>
 #include <string.h>
 
+/* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
+ * other code of it. */
 #define PANEL DP_QUERY_PANEL
 #define NV 3
 #define MR 8
@@ -261,3 +263,4 @@ void dp_int8_attention_avx512vnni(dp_int8_kernels *kernels)
     kernels->prepare_head = dp_prepare_head_i8_avx512vnni;
     kernels->attention = dp_attention_i8_avx512vnni;
 }
+/* NOLINTEND(bugprone-implicit-widening-of-multiplication-result) */

@@ -112,8 +112,10 @@ void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_querie
                 double p = beta * rint(255 * exp2(score[j] - here));
                 size_t key = begin + j;
                 sum += p;
-                for (size_t d = 0; d < DP_HEAD_DIM; d++)
-                    mixed[d] += p * head->v[(key / 4 * DP_HEAD_DIM + d) * 4 + key % 4];
+                for (size_t d = 0; d < DP_HEAD_DIM; d++) {
+                    int value = head->v[(key / 4 * DP_HEAD_DIM + d) * 4 + key % 4];
+                    mixed[d] += p * value;
+                }
             }
             top = both;
         }

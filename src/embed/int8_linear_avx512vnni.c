@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+/* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
+ * other code of it. */
 #define GROUP DP_INT8_GROUP
 #define PANEL DP_INT8_PANEL
 #define NV (PANEL / 16)
@@ -124,3 +126,4 @@ void dp_int8_linear_avx512vnni(dp_int8_kernels *kernels)
     kernels->quantise = dp_quantise_i8_avx512vnni;
     kernels->product = dp_product_i8_avx512vnni;
 }
+/* NOLINTEND(bugprone-implicit-widening-of-multiplication-result) */

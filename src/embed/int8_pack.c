@@ -31,7 +31,7 @@ dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *wei
 {
     dp_int8_matrix m = {.n = n, .k = k, .n_panels = (n + PANEL - 1) / PANEL, .n_groups = (k + GROUP - 1) / GROUP, .input = input};
     const size_t cells = m.n_panels * m.n_groups;
-    m.bytes = dp_calloc(cells, GROUP * PANEL);
+    m.bytes = dp_calloc(cells, (size_t)GROUP * PANEL);
     m.scale = dp_calloc(cells, PANEL * sizeof *m.scale);
     m.start = dp_calloc(cells, PANEL * sizeof *m.start);
     m.bias = dp_calloc(m.n_panels, PANEL * sizeof *m.bias);
@@ -63,6 +63,6 @@ void dp_int8_matrix_free(dp_int8_matrix *m)
 
 size_t dp_int8_matrix_bytes(const dp_int8_matrix *m)
 {
-    return m->n_panels * m->n_groups * (GROUP * PANEL + PANEL * (sizeof *m->scale + sizeof *m->start))
+    return m->n_panels * m->n_groups * ((size_t)GROUP * PANEL + PANEL * (sizeof *m->scale + sizeof *m->start))
            + m->n_panels * PANEL * sizeof *m->bias;
 }

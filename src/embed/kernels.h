@@ -14,7 +14,7 @@
 
 /* Floats of scratch memory for one attention call (see vit_body.h for its map). */
 #define DP_ATTENTION_SCRATCH                                                                                           \
-    (DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
+    ((size_t)DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
 
 #define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the accumulators in use */
 

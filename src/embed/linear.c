@@ -12,7 +12,7 @@
 dp_tiles dp_tiles_of(size_t rows)
 {
     size_t about = (rows + DP_TILE_ROWS / 2) / DP_TILE_ROWS, fours = (about + 1) / 4;
-    dp_tiles t = {.rows = rows, .count = rows < FEWEST_ROWS * 4 ? 1 : fours ? 4 * fours : 4};
+    dp_tiles t = {.rows = rows, .count = rows < (size_t)4 * FEWEST_ROWS ? 1 : fours ? 4 * fours : 4};
     t.base = rows / t.count;
     t.longer = rows % t.count;
     return t;

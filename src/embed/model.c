@@ -250,10 +250,11 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
 static void release_pages(const dp_transformer *c)
 {
     dp_bytes bytes = dp_safetensors_bytes(c->file);
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = ((uintptr_t)bytes.data + page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)bytes.data + bytes.bytes) / page * page;
-    if (end > start)
-        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+    char *data = (char *)bytes.data;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)data % page) % page;
+    size_t after = (uintptr_t)(data + bytes.bytes) % page;
+    if (before + after < bytes.bytes)
+        (void)madvise(data + before, bytes.bytes - before - after, MADV_DONTNEED);
 }
 
 static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights *w, dp_error *err)

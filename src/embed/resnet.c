@@ -192,6 +192,7 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
     }
     size_t n = dp_safetensors_count(file);
     dp_resnet *net = dp_calloc(1, sizeof *net);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     reader r = {net, file, path, prefix, dp_calloc(n + 8, sizeof *r.used), 0, err};
     if (net) {
         net->convs = dp_calloc(n + 8, sizeof *net->convs);

@@ -60,7 +60,7 @@ dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weig
     size_t widest = 0;
     for (size_t l = 1; l <= DP_RESNET_LAYERS; l++)
         widest = net->channels[l] > widest ? net->channels[l] : widest;
-    r->scratch_floats = 9 * widest + (DP_RESNET_LAYERS + 1) * DIM;
+    r->scratch_floats = 9 * widest + (size_t)(DP_RESNET_LAYERS + 1) * DIM;
     r->plans = dp_calloc(net->n_convs, sizeof(dp_conv_plan *));
     r->scratch = dp_malloc(dp_pool_threads(pool) * r->scratch_floats, sizeof(float));
     if (!r->plans || !r->scratch) {
@@ -80,7 +80,7 @@ static void release(dp_resnet_run *r)
 
 static void release_buffers(dp_resnet_run *r)
 {
-    float **const all[] = {&r->x, &r->y, &r->t, &r->u, &r->pooled[1], &r->pooled[2], &r->pooled[3], &r->pooled[4]};
+    float **all[] = {&r->x, &r->y, &r->t, &r->u, &r->pooled[1], &r->pooled[2], &r->pooled[3], &r->pooled[4]};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         dp_memory_free(*all[i]);
         *all[i] = NULL;

@@ -74,7 +74,7 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         status = dp_linear_plan_open(shapes[i], s->weights->engine, dp_pool_threads(s->pool), &s->plans[i], err);
         if (status)
             goto fail;
-        size_t widest = shapes[i]->group > DP_WIDEST_GROUP ? shapes[i]->group : DP_WIDEST_GROUP, tile = 2 * DP_TILE_ROWS * widest;
+        size_t widest = shapes[i]->group > DP_WIDEST_GROUP ? shapes[i]->group : DP_WIDEST_GROUP, tile = (size_t)2 * DP_TILE_ROWS * widest;
         s->scratch_floats = tile > s->scratch_floats ? tile : s->scratch_floats;
     }
     s->scratch_floats = (s->scratch_floats + 15) / 16 * 16;
@@ -151,7 +151,8 @@ double dp_session_gflop(const dp_session *session, size_t height, size_t width)
     const dp_transformer *c = &session->model->checkpoint;
     if (session->resnet)
         return dp_resnet_gflop(session->model->resnet, height, width, DP_RESNET_GRID_LAYER + 1);
-    double cells = (double)(height / c->patch_px) * (double)(width / c->patch_px), n = cells + 1 + (double)c->registers;
+    size_t rows = height / c->patch_px, cols = width / c->patch_px;
+    double cells = (double)rows * (double)cols, n = cells + 1 + (double)c->registers;
     double dim = (double)c->dim, linear = 4 * dim * dim + dim * (double)(session->inner + session->hidden);
     return 1e-9 * (2 * cells * (double)session->patch_floats * dim + (double)c->depth * (2 * n * linear + 4 * n * n * dim));
 }

@@ -17,6 +17,8 @@
  * 2^x: x is held at -126 or above, split into a whole number and f in [-1/2, 1/2]; 2^f by a polynomial of degree 5
  * fitted for least largest relative error (7.5e-8 in exact arithmetic). */
 
+/* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
+ * other code of it. */
 #define NV 3
 #define SUB (NV * VL) /* queries of a register tile */
 
@@ -253,3 +255,4 @@ void ISA(dp_vit_kernels)(dp_vit_kernels *kernels)
     kernels->fma_rounds = ISA(dp_fma_rounds_f32);
     kernels->isa = KERNEL_ISA;
 }
+/* NOLINTEND(bugprone-implicit-widening-of-multiplication-result) */

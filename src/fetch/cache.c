@@ -11,6 +11,7 @@
 /* The XDG base directory specification: a relative path in the variable is ignored. */
 static const char *cache_root(const char **below)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is, unless somebody changes the environment; this library does not */
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     *below = "";
     if (xdg && xdg[0] == '/')

@@ -70,7 +70,7 @@ dp_status dp_digest_file(const char *path, const dp_run *run, char hex[DP_SHA256
         status = digest_descriptor(fd, path, (uint64_t)st.st_size, run, context, piece, err);
     if (!status && (!EVP_DigestFinal_ex(context, sum, &length) || length != 32))
         status = dp_fail(err, DP_E_MEMORY, "%s: SHA-256 could not be computed", path);
-    for (unsigned i = 0; !status && i < length; i++)
+    for (size_t i = 0; !status && i < length; i++)
         snprintf(hex + 2 * i, 3, "%02x", sum[i]);
     EVP_MD_CTX_free(context);
     dp_memory_free(piece);

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): parts of one text, put side by side */
 #define ENTRY(name_, repository_, parameters_)                                                                         \
     {                                                                                                                  \
         .name = name_, .repository = "facebook/" repository_, .revision = "main", .file = "model.safetensors",         \
         .source = "https://huggingface.co/facebook/" repository_, .licence = "Apache-2.0",                             \
         .parameters = UINT64_C(parameters_), .bytes = 4 * UINT64_C(parameters_)                                        \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const dp_checkpoint checkpoints[] = {
     ENTRY("vits14", "dinov2-small", 22056576),

@@ -59,7 +59,8 @@ static void add_pixel(struct region *region, size_t x, size_t y)
 static void pixel_of_cell(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y)
 {
     double det = p->u[0] * p->v[1] - p->u[1] * p->v[0];
-    double u = (double)(cell % p->cols) - p->u[2], v = (double)(cell / p->cols) - p->v[2];
+    size_t row = cell / p->cols, col = cell % p->cols;
+    double u = (double)col - p->u[2], v = (double)row - p->v[2];
     double px = round((p->v[1] * u - p->u[1] * v) / det), py = round((p->u[0] * v - p->v[0] * u) / det);
     *x = (size_t)fmin(fmax(px, 0), (double)(width_px - 1));
     *y = (size_t)fmin(fmax(py, 0), (double)(height_px - 1));

@@ -153,7 +153,7 @@ static void gaussian_filter(const float *map, const uint8_t *valid, size_t rows,
         float *plane = pass ? work->sums : out;
         for (size_t i = 0; i < n; i++) {
             int good = !valid || valid[i];
-            plane[i] = pass ? (good ? 1 : 0) : (good ? map[i] : 0);
+            plane[i] = !good ? 0.0F : pass ? 1.0F : map[i];
         }
         for (size_t r = 0; r < rows; r++)
             blur_row(plane + r * cols, cols, kernel, radius, work->weights + r * cols);

@@ -13,12 +13,19 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* lgamma keeps a sign in a variable that threads share. */
+static double log_factorial(size_t n)
+{
+    int sign;
+    return lgamma_r((double)n + 1, &sign);
+}
+
 /* P(Binomial(n, p) <= most), summed from the largest term's logarithm. */
 static double binomial_at_most(size_t n, size_t most, double p)
 {
     double sum = 0;
     for (size_t j = 0; j <= most; j++)
-        sum += exp(lgamma((double)n + 1) - lgamma((double)j + 1) - lgamma((double)(n - j) + 1) + (double)j * log(p)
+        sum += exp(log_factorial(n) - log_factorial(j) - log_factorial(n - j) + (double)j * log(p)
                    + (double)(n - j) * log1p(-p));
     return sum;
 }

@@ -509,7 +509,7 @@ dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, cons
     for (size_t k = 0; k <= s.folds; k++)
         best[k] = (struct best){-1, -1, UINT64_MAX};
 
-    const uint64_t batch = TRIALS_PER_TASK * TASKS_PER_BATCH;
+    const uint64_t batch = (uint64_t)TRIALS_PER_TASK * TASKS_PER_BATCH;
     const double start = dp_now_seconds();
     uint64_t trials = 0;
     for (;;) {

@@ -318,10 +318,10 @@ static dp_status read_rows(const char *path, VipsImage *image, const struct plac
     size_t bands = (size_t)vips_image_get_bands(image);
     VipsBandFormat format = vips_image_get_format(image);
     VipsRegion *region = vips_region_new(image);
-    uint8_t *rows = dp_malloc(ROWS * 3, width);
+    uint8_t *rows = dp_malloc((size_t)ROWS * 3, width);
     dp_status status = DP_OK;
     if (!region || !rows) {
-        status = dp_fail_memory(err, path, ROWS * 3 * width);
+        status = dp_fail_memory(err, path, (size_t)ROWS * 3 * width);
         goto done;
     }
     for (size_t y = 0; y < height; y += ROWS) {

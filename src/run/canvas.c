@@ -31,7 +31,8 @@ static double aspect_of(const dp_recipe *recipe, const dp_pose *pose, size_t wid
 
 static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_most_square)
 {
-    double rows = aspect * (double)width / (double)patch_px, limit = at_most_square ? (double)(width / patch_px) : 4096;
+    size_t cols = width / patch_px;
+    double rows = aspect * (double)width / (double)patch_px, limit = at_most_square ? (double)cols : 4096;
     rows = at_most_square ? ceil(rows) : round(rows);
     return (size_t)fmin(fmax(rows, 1), limit) * patch_px;
 }

@@ -149,7 +149,7 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
-    dp_calibration found;
+    dp_calibration found = {0};
     dp_status status = score_by_folds(from, how, to, pool, run, err);
     if (!status)
         status = dp_calibrate(to->loo_scores, to->n_pictures, to->recipe.fpr, &found, err);

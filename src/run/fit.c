@@ -583,7 +583,7 @@ static dp_status check_recipe(const dp_recipe *recipe, size_t n_paths, dp_error 
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
-    dp_error own;
+    dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
     if (!n_paths)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
@@ -632,7 +632,7 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *con
 {
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
                       .user = user, .known = known};
-    dp_error own;
+    dp_error own = {0};
     err = err ? err : &own;
     dp_status status = prepare(&fit, &known->recipe, err);
     if (!status)

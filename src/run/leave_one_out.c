@@ -233,7 +233,7 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
 {
     dp_view view;
     dp_interval heat;
-    dp_calibration found;
+    dp_calibration found = {0};
     dp_status status = dp_bank_find_scales(pictures, bank, isa, pool, err);
     if (status)
         return status;

@@ -23,10 +23,14 @@ static bool read_number(const char *path, const char *key, unsigned long long *n
     bool found = false;
     while (file && !found && fgets(line, sizeof line, file)) {
         size_t skip = key ? strlen(key) : 0;
-        found = (!key || strncmp(line, key, skip) == 0) && sscanf(line + skip, " %llu", number) == 1; /* not "max" */
+        if (key && strncmp(line, key, skip) != 0)
+            continue;
+        char *end = line + skip;
+        *number = strtoull(line + skip, &end, 10);
+        found = end != line + skip; /* not "max" */
     }
     if (file)
-        fclose(file);
+        (void)fclose(file);
     return found;
 }
 
@@ -77,7 +81,7 @@ static size_t groups_free(void)
         least = group_free(folder, sizeof mount - 1);
     }
     if (file)
-        fclose(file);
+        (void)fclose(file);
     return least;
 }
 
