@@ -32,6 +32,7 @@ G_GNUC_PRINTF(3, 4) static bool wrong(const struct metrics_options *options, con
 }
 
 /* Puts the numbers of a list, and of lists inside it, behind each other; at most `room`.  Counts all of them. */
+/* NOLINTNEXTLINE(misc-no-recursion): Jansson reads at most 2048 levels */
 static bool read_numbers(const struct metrics_options *options, const char *where, const json_t *list, double *out,
                          size_t room, size_t *n)
 {
@@ -191,7 +192,7 @@ static bool read_shape(const struct metrics_options *options, const json_t *shap
 static json_t *measure_pixels(const struct metrics_options *options, const json_t *level)
 {
     const json_t *maps = json_object_get(level, "maps"), *masks = json_object_get(level, "masks");
-    size_t sizes[3];
+    size_t sizes[3] = {0};
     if (!json_is_object(level)) {
         wrong(options, "pixel_level", "is not an object");
         return NULL;
@@ -207,7 +208,7 @@ static json_t *measure_pixels(const struct metrics_options *options, const json_
     size_t n = sizes[0] ? sizes[1] * sizes[2] : 0; /* each at most 2^24, their product at most 2^31: read_shape */
     if (!holds(options, "pixel_level.maps", maps, n) || !holds(options, "pixel_level.masks", masks, n))
         return NULL;
-    double *values = g_try_new(double, n + 1), aupro[2];
+    double *values = g_try_new0(double, n + 1), aupro[2] = {0};
     float *map = g_try_new(float, n + 1);
     uint8_t *mask = g_try_new(uint8_t, n + 1);
     json_t *answer = NULL;
