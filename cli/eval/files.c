@@ -89,7 +89,7 @@ char *eval_file_sha256(const char *path)
     char *text = ferror(file) ? NULL : g_strdup(g_checksum_get_string(sum));
     g_checksum_free(sum);
     g_free(bytes);
-    fclose(file);
+    (void)fclose(file);
     return text;
 }
 

@@ -395,6 +395,10 @@ void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_
         return;
     }
     const shape *s = find_shape(plan, rows);
+    if (!s) {
+        atomic_store(&plan->failed, true); /* the plan was made for other rows */
+        return;
+    }
     operands *o = &s->workers[worker];
     dnnl_memory_set_data_handle(o->x, (float *)x);
     dnnl_memory_set_data_handle(o->y, y);
