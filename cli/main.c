@@ -1,6 +1,7 @@
 /* main.c - the table of commands. */
 #include "cli.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,16 @@ static void print_help(FILE *stream)
                     "  dinopatch inspect --bank part.bank --out out/ new/     score, and draw heat maps\n");
 }
 
+/* What was printed has arrived, or the job has failed: a full disk behind a redirection must not pass for success. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (code != EXIT_JOB_FAILED)
+        cli_complain("standard output: cannot write: %s", strerror(errno));
+    return EXIT_JOB_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -47,11 +58,11 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (!strcmp(name, "--version") || !strcmp(name, "version")) {
         printf("dinopatch %s\n", dp_version());
-        return EXIT_DONE;
+        return finish(EXIT_DONE);
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || (!strcmp(name, "help") && argc < 3)) {
         print_help(stdout);
-        return EXIT_DONE;
+        return finish(EXIT_DONE);
     }
     char help_option[] = "--help", *help_argv[] = {argv[0], NULL, help_option, NULL};
     if (!strcmp(name, "help")) {
@@ -65,7 +76,7 @@ int main(int argc, char **argv)
             cli_signals_catch();
             int code = commands[i].run(argc - 1, argv + 1);
             cli_signals_reraise();
-            return code;
+            return finish(code);
         }
     }
     return cli_usage("'%s' is no command", name);

@@ -60,7 +60,8 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
 
 bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_model **model, int *code)
 {
-    if (argument || (getenv("DINOPATCH_MODEL") && *getenv("DINOPATCH_MODEL")))
+    const char *named = getenv("DINOPATCH_MODEL");
+    if (argument || (named && *named))
         return cli_model_open(argument, model, code);
     if (g_file_test(bank->model_path, G_FILE_TEST_EXISTS))
         return cli_model_open(bank->model_path, model, code);
