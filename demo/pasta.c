@@ -298,7 +298,7 @@ bool draw_pasta(struct plate *p, struct chance *c, size_t kind)
     for (size_t row = 0; row < p->size; row++)
         for (size_t col = 0; col < p->size; col++) {
             double sum[4] = {0};
-            for (size_t part = 0; part < FINE * FINE; part++) {
+            for (size_t part = 0; part < (size_t)FINE * FINE; part++) {
                 size_t i = (row * FINE + part / FINE) * pan.size + col * FINE + part % FINE;
                 for (size_t k = 0; k < 3; k++)
                     sum[k] += (double)pan.light[3 * i + k];

@@ -66,7 +66,7 @@ static void blur_lines(const float *in, float *out, size_t size, size_t line, si
 
 void blur(float *data, float *work, size_t size, size_t channels, double sigma)
 {
-    double weight[129], sum = 0;
+    double weight[129] = {0}, sum = 0;
     long reach = lround(ceil(3 * sigma));
     reach = reach > 64 ? 64 : reach;
     for (long k = -reach; k <= reach; k++)

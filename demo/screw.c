@@ -232,7 +232,7 @@ static void mark(const struct screw *s, const struct sheet *sheet, const struct 
         switch ((enum defect)kind) {
         case MISSING_WASHER:
         case MISPLACED_WASHER:
-        case BROKEN_TIP: mask[i] = here != there || (here && fabs(sheet->height[i] - whole->height[i]) > 0.004f); break;
+        case BROKEN_TIP: mask[i] = here != there || (here && fabsf(sheet->height[i] - whole->height[i]) > 0.004f); break;
         case BENT_TIP: mask[i] = here && u < s->bend_from - 0.02; break;
         case THREAD_DAMAGE:
             for (size_t k = 0; here && k < DENTS; k++)
@@ -298,6 +298,7 @@ static void sheet_free(struct sheet *sheet)
 {
     free(sheet->height);
     free(sheet->colour);
+    *sheet = (struct sheet){0};
 }
 
 static bool sheet_new(struct sheet *sheet, double cells)
@@ -395,7 +396,7 @@ bool draw_screw(struct plate *p, struct chance *c, size_t kind)
 
     size_t pixels = p->size * p->size;
     struct sheet sheet = {0}, whole = {0};
-    float *shadow = calloc(pixels * 2, sizeof *shadow);
+    float *shadow = pixels ? calloc(pixels * 2, sizeof *shadow) : NULL;
     bool good = shadow && sheet_new(&sheet, place.length_px * SAMPLES) && sheet_new(&whole, sheet.cells);
     if (good) {
         throw_surface(&s, &sheet);

@@ -35,6 +35,6 @@ check() { # TITLE COMMAND...
 set -- pictures/screw/train/good
 check 'fit' "$program" fit --quiet --model model.safetensors --bank good.bank --canvas 56x112 --threads 2 "$@"
 check 'inspect' "$program" inspect --model model.safetensors --bank good.bank --json --out heat --threads 2 pictures/screw/test
-check 'eval' "$program" eval --quiet --model model.safetensors --canvas 56x112 --threads 2 --save --out out pictures/screw
+check 'eval' "$program" eval --quiet --model model.safetensors --canvas 56x112 --threads 2 --out out --report report.html pictures/screw
 check 'bank verify' "$program" bank verify good.bank
 [ "$failures" -eq 0 ]
