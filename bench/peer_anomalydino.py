@@ -90,7 +90,8 @@ def main():
     import reference_vit
     edge, rotations, threshold = int(edge), int(rotations), float(threshold)
     weights, meta = reference_vit.load(checkpoint)
-    vit = reference_vit.ViT(weights, heads=int(meta['heads']) if 'heads' in meta else None, offset=float(meta.get('offset', 0)))
+    vit = reference_vit.ViT(weights, heads=int(meta['heads']) if 'heads' in meta else None, offset=float(meta.get('offset', 0)),
+                            antialias=meta.get('antialias') == '1')
 
     def embed(picture, rounded, masked):
         x = resize(picture, edge, rounded)

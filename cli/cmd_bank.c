@@ -81,7 +81,10 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool", r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
-    if (r->edge_px)
+    if (r->crop_px)
+        printf("  canvas      %zu x %zu pixels in the middle of the picture, resized to a smaller side of %zu; rotations %zu\n", r->crop_px,
+               r->crop_px, r->edge_px, r->rotations);
+    else if (r->edge_px)
         printf("  canvas      each picture's own, its smaller side %zu pixels; rotations %zu\n", r->edge_px, r->rotations);
     else
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,

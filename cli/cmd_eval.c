@@ -269,6 +269,7 @@ int cmd_eval(int argc, char **argv)
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code)) {
+        cli_recipe_for_model(&options, model, &recipe);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
         header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);

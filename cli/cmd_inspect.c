@@ -70,6 +70,15 @@ static json_t *json_defects(const dp_bank *bank, const dp_result *result, const 
     return list;
 }
 
+/* What part of the picture was looked at. */
+static json_t *json_coverage(const dp_result *result)
+{
+    json_t *crop = isnan(result->crop_x0_px) ? json_null()
+                   : json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
+                               cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
+    return json_pack("{s:o, s:o}", "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
+}
+
 static json_t *json_result(const struct job *job, const char *path, const dp_result *result, const char *map_path,
                            const GPtrArray *explained, double ms)
 {
@@ -85,7 +94,7 @@ static json_t *json_result(const struct job *job, const char *path, const dp_res
                      cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
                      dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result, explained), "ms",
                      cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms), "search_ms", cli_json_ms(result->search_ms));
-    json_object_set_new(line, "coverage", json_pack("{s:o}", "masked_fraction", cli_json_real(result->masked_fraction)));
+    json_object_set_new(line, "coverage", json_coverage(result));
     return line;
 }
 

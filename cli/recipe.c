@@ -6,7 +6,7 @@
 
 GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEntry *own)
 {
-    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .rotations = -1, .map_sigma = NAN,
+    *o = (cli_recipe){.fill = NAN, .fpr = NAN, .blur = -1, .knn = -1, .pca = NAN, .kmeans = -1, .shots = -1, .seed = -1, .edge = -1, .crop = -1, .rotations = -1, .map_sigma = NAN,
                        .neighbourhood = -1, .coreset = NAN, .reweight = -1, .blend = NAN, .background_threshold = NAN};
     const struct {
         unsigned part;
@@ -19,6 +19,8 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_BANK, {"edge", 0, 0, G_OPTION_ARG_INT, &o->edge,
                            "resize the smaller side of each picture to N pixels, crop to whole patches; needs --align none --layout pool",
                            "N"}},
+        {CLI_RECIPE_BANK, {"crop", 0, 0, G_OPTION_ARG_INT, &o->crop,
+                           "with --edge: look at the square of N pixels in the middle of the resized picture only", "N"}},
         {CLI_RECIPE_BANK, {"rotations", 0, 0, G_OPTION_ARG_INT, &o->rotations,
                            "8: each good picture also enters turned by 45, 90, ... degrees (default 1)", "1|8"}},
         {CLI_RECIPE_BANK, {"map-sigma", 0, 0, G_OPTION_ARG_DOUBLE, &o->map_sigma,
@@ -293,7 +295,7 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         return false;
     }
     if (o->canvas)
-        recipe->edge_px = 0;
+        recipe->edge_px = recipe->crop_px = 0;
     if (o->edge != -1) {
         if (o->edge < 1 || o->edge > 20000 || o->canvas) {
             *code = o->canvas ? cli_usage("--edge and --canvas: one or the other") : cli_usage("--edge %d: from 1 to 20000", o->edge);
@@ -302,7 +304,14 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         recipe->edge_px = (size_t)o->edge;
         recipe->canvas_height_px = recipe->canvas_width_px = 0;
     }
-    if (recipe->edge_px && (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)) {
+    if (o->crop != -1) {
+        if (o->crop < 0 || (o->crop && (!recipe->edge_px || (size_t)o->crop > recipe->edge_px || recipe->align != DP_ALIGN_NONE))) {
+            *code = cli_usage("--crop %d: needs --align none and --edge, and is no larger than the edge", o->crop);
+            return false;
+        }
+        recipe->crop_px = (size_t)o->crop;
+    }
+    if (recipe->edge_px && !recipe->crop_px && (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)) {
         *code = cli_usage("--edge: pictures of their own sizes need --align none and --layout pool");
         return false;
     }
@@ -455,4 +464,22 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     if (o->mirror)
         recipe->mirror = 1;
     return true;
+}
+
+void cli_recipe_for_model(const cli_recipe *o, const dp_model *model, dp_recipe *recipe)
+{
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    if (!o->method || strcmp(o->method, "patchcore") != 0 || strcmp(info.kind, "resnet") != 0)
+        return;
+    if (!o->canvas && o->edge == -1 && o->crop == -1 && recipe->align == DP_ALIGN_NONE) {
+        recipe->edge_px = 256;
+        recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
+    }
+    if (!o->layers)
+        recipe->n_layers = 0;
+    if (!o->layer_mix)
+        recipe->layer_mix = DP_LAYERS_MEAN;
+    if (o->neighbourhood == -1)
+        recipe->neighbourhood = 1;
 }

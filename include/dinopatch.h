@@ -256,6 +256,8 @@ typedef struct dp_recipe {
     size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
     size_t edge_px;                   /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
                                          and bottom to multiples of the patch; the canvas sizes are then 0.  0: the canvas */
+    size_t crop_px;                   /* with edge_px: only the square of this side in the middle of the resized picture is looked at; it is
+                                         the canvas, a multiple of the patch.  0: all of it */
     dp_polarity polarity;
     /* embed */
     size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
@@ -669,6 +671,8 @@ typedef struct dp_result {
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
+    double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part of the picture that crop_px left, x1 and y1 one past the last; NaN
+                                                              where nothing was cropped */
     double masked_fraction;            /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
     double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
                                           distances: projection, nearest neighbours, weight of the largest */

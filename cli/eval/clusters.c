@@ -47,7 +47,7 @@ static bool load_canvas(const eval_run *run, const dp_recipe *recipe, struct pic
         double scale = (double)recipe->edge_px / (double)MIN(picture->width_px, picture->height_px);
         height = (size_t)((double)picture->height_px * scale + 0.5) / patch * patch;
         width = (size_t)((double)picture->width_px * scale + 0.5) / patch * patch;
-    }
+    } /* a crop's clusters are shown for the whole picture */
     bool good = height && width && (recipe->align == DP_ALIGN_NONE || !dp_pose_find(picture, recipe, &pose, NULL));
     one->canvas = good ? g_try_new(float, height * width * 3) : NULL;
     good = one->canvas && !dp_canvas_warp(picture, &pose, recipe->fill, 0, height, width, one->canvas, NULL, NULL);

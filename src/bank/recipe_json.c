@@ -52,6 +52,7 @@ static const struct field {
     {SIZE, FIELD(canvas_height_px), NULL, 0, 1e6}, /* 0: to be chosen; never in a bank that is finished */
     {SIZE, FIELD(canvas_width_px), NULL, 0, 1e6},
     {SIZE, FIELD(edge_px), NULL, 0, 1e6},
+    {SIZE, FIELD(crop_px), NULL, 0, 1e6},
     {CHOICE, FIELD(polarity), polarities, 0, 0},
     {LAYERS, FIELD(layers), NULL, 0, 1e6},
     {CHOICE, FIELD(layer_mix), layer_mixes, 0, 0},

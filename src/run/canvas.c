@@ -103,6 +103,13 @@ static dp_status survey_pictures(const struct survey *survey, size_t n, dp_pool 
 dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const *paths, size_t n_paths, dp_pool *pool,
                            const dp_run *run, dp_error *err)
 {
+    if (recipe->crop_px) {
+        if (recipe->align != DP_ALIGN_NONE || recipe->crop_px > recipe->edge_px || recipe->crop_px % patch_px)
+            return dp_fail(err, DP_E_ARGUMENT, "a crop of %zu pixels: no alignment, at most the edge (%zu), and a multiple of the model's "
+                           "patch (%zu)", recipe->crop_px, recipe->edge_px, patch_px);
+        recipe->canvas_height_px = recipe->canvas_width_px = recipe->crop_px;
+        return DP_OK;
+    }
     if (recipe->edge_px) {
         if (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)
             return dp_fail(err, DP_E_ARGUMENT, "pictures of their own sizes (edge) need no alignment and the layout of a pool");

@@ -4,6 +4,7 @@
  * orientation from what the features say of mere position (polarity/orientation.h).  The reference can only come from the whole
  * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
+#include "align/warp.h"
 #include "bank/bank.h"
 #include "bank/coreset.h"
 #include "base/error.h"
@@ -464,8 +465,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     const dp_bank_spec spec = {
         .recipe = &recipe,
-        .grid_rows = recipe.edge_px ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
-        .grid_cols = recipe.edge_px ? recipe.edge_px / model.patch_px : fit->bench.cols,
+        .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
+        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.cols,
         .dim = fit->bench.dim,
         .capacity = fit->n_paths,
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),

@@ -96,6 +96,7 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
             .label = DP_LABEL_UNKNOWN,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
+            .crop_x0_px = NAN, .crop_y0_px = NAN, .crop_x1_px = NAN, .crop_y1_px = NAN,
             .grid_rows = job->bench.rows,
             .grid_cols = job->bench.cols,
             .grid = dp_malloc(cells, sizeof(float)),
@@ -187,8 +188,15 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     const dp_recipe *recipe = &job->bench.recipe;
     bool flipped = result->polarity < 0;
     bool mirrored = flipped && recipe->polarity == DP_POLARITY_MIRROR, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
-    dp_affine to_picture = dp_canvas_transform(&prepared->pose, recipe->fill, turned, recipe->canvas_height_px,
-                                               recipe->canvas_width_px, result->height_px, result->width_px);
+    dp_affine to_picture = dp_recipe_transform(recipe, &prepared->pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
+                                               result->height_px, result->width_px);
+    if (recipe->crop_px) {
+        dp_affine_apply(&to_picture, -0.5, -0.5, &result->crop_x0_px, &result->crop_y0_px);
+        dp_affine_apply(&to_picture, (double)recipe->crop_px - 0.5, (double)recipe->crop_px - 0.5, &result->crop_x1_px,
+                        &result->crop_y1_px);
+        result->crop_x0_px += 0.5, result->crop_y0_px += 0.5; /* borders of pixels, as boxes have them, not centres */
+        result->crop_x1_px += 0.5, result->crop_y1_px += 0.5;
+    }
     dp_projection projection;
     dp_status status = dp_projection_init(&projection, &to_picture, recipe->canvas_height_px, recipe->canvas_width_px,
                                           result->grid_rows, result->grid_cols, mirrored, 0, err);
@@ -221,7 +229,7 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
     dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &polarity, err);
     double embed_ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->bench.rows * job->bench.cols;
-    if (!status && job->bank->basis && job->bank->recipe.edge_px) { /* the grid is the picture's own */
+    if (!status && job->bank->basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
         if (!(job->projected = dp_malloc(cells, job->bank->dim * sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));

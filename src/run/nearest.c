@@ -37,9 +37,8 @@ bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *se
  * model's, but for grids with fewer cells than a patch has pixels, where it may be a pixel too large. */
 static dp_affine edge_transform(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols)
 {
-    size_t w = pose->picture_width_px, h = pose->picture_height_px, smaller = w < h ? w : h, longer = w < h ? h : w;
-    size_t edge = recipe->edge_px, other = (size_t)((double)(edge * longer) / (double)smaller);
-    size_t width = w <= h ? edge : other, height = w <= h ? other : edge;
+    size_t w = pose->picture_width_px, h = pose->picture_height_px, width, height;
+    dp_edge_size(recipe->edge_px, w, h, &width, &height);
     double patch = floor(fmin((double)width / (double)cols, (double)height / (double)rows));
     double sx = (double)w / (double)width, sy = (double)h / (double)height;
     return (dp_affine){.xu = patch * sx, .x0 = (patch * sx - 1) / 2, .yv = patch * sy, .y0 = (patch * sy - 1) / 2};
@@ -47,10 +46,10 @@ static dp_affine edge_transform(const dp_recipe *recipe, const dp_pose *pose, si
 
 dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols)
 {
-    if (recipe->edge_px)
+    if (dp_own_canvas(recipe))
         return edge_transform(recipe, pose, rows, cols);
     bool flipped = polarity < 0, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
-    dp_affine canvas = dp_canvas_transform(pose, recipe->fill, turned, recipe->canvas_height_px, recipe->canvas_width_px,
+    dp_affine canvas = dp_recipe_transform(recipe, pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
                                            pose->picture_height_px, pose->picture_width_px);
     double cell_w = (double)recipe->canvas_width_px / (double)cols, cell_h = (double)recipe->canvas_height_px / (double)rows;
     bool flip_cols = flipped && recipe->polarity == DP_POLARITY_MIRROR, flip_rows = mirrored && recipe->align == DP_ALIGN_PCA;

@@ -3,6 +3,7 @@
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
  * the slots are allocated once. */
 #include "run/prefetch.h"
+#include "align/warp.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -43,14 +44,14 @@ static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width,
 }
 
 /* The smaller side to edge_px, the other in proportion and cut down to whole pixels (torchvision's Resize), right and bottom
- * cropped to whole patches (AnomalyDINO's public code). */
+ * cropped to whole patches (AnomalyDINO's public code), or all sides to the square in the middle (PatchCore's). */
 static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
 {
     const dp_picture *picture = prepared->picture;
-    size_t w = picture->width_px, h = picture->height_px, edge = recipe->edge_px, smaller = w < h ? w : h, longer = w < h ? h : w;
-    size_t other = (size_t)((double)(edge * longer) / (double)smaller), pixels;
-    size_t width = w <= h ? edge : other, height = w <= h ? other : edge;
-    size_t canvas_w = width / patch_px * patch_px, canvas_h = height / patch_px * patch_px;
+    size_t edge = recipe->edge_px, crop = recipe->crop_px, width, height, pixels;
+    dp_edge_size(edge, picture->width_px, picture->height_px, &width, &height);
+    size_t canvas_w = crop ? crop : width / patch_px * patch_px, canvas_h = crop ? crop : height / patch_px * patch_px;
+    size_t left = crop ? dp_crop_first(width, crop) : 0, top = crop ? dp_crop_first(height, crop) : 0;
     if (!dp_mul_size(canvas_w, canvas_h, &pixels) || pixels > (size_t)1 << 28)
         return dp_fail(err, DP_E_PICTURE, "%s: too long and narrow for a smaller side of %zu pixels", prepared->path, edge);
     if (pixels > prepared->room_px) {
@@ -68,7 +69,7 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
         return status;
     for (size_t y = 0; y < canvas_h; y++)
         for (size_t i = 0; i < 3 * canvas_w; i++)
-            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[y * width * 3 + i];
+            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[((top + y) * width + left) * 3 + i];
     dp_picture_free(&resized);
     memset(prepared->cells, 1, (canvas_h / patch_px) * (canvas_w / patch_px));
     prepared->height_px = canvas_h;

@@ -23,7 +23,7 @@ typedef struct dp_prepared {
 
 /* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
  * valid [canvas_height, canvas_width] is scratch. */
-/* With edge_px the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used. */
+/* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
 /* Loads, finds the pose, warps.  rgb and cells must be there. */

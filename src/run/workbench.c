@@ -4,6 +4,7 @@
  * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
  * as the paper does, which is the same for parts symmetric about their axis only. */
 #include "run/workbench.h"
+#include "align/warp.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
@@ -43,7 +44,7 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
 dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_error *err)
 {
     dp_recipe recipe = bench->recipe;
-    if (!recipe.edge_px || (recipe.canvas_height_px == prepared->height_px && recipe.canvas_width_px == prepared->width_px))
+    if (!dp_own_canvas(&recipe) || (recipe.canvas_height_px == prepared->height_px && recipe.canvas_width_px == prepared->width_px))
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;

@@ -1,4 +1,5 @@
-/* What is left out of an inspection, the whole way through fit and inspect: background. */
+/* What is left out of an inspection, the whole way through fit and inspect: background, crop. */
+#include "align/warp.h"
 #include "bank/bank.h"
 #include "nail.h"
 
@@ -193,11 +194,100 @@ static void all_background(void **state)
     dp_bank_close(&bank);
 }
 
+/* ---------------------------------------------------------------------------------------------------------------- crop */
+
+/* A crop of a picture whose sides are the edge is the picture's own middle: same scores as the middle cut out beforehand, the map in its
+ * place and 0 around it. */
+static void a_crop_is_the_middle(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.align = DP_ALIGN_NONE;
+    recipe.polarity = DP_POLARITY_NONE;
+    recipe.edge_px = H; /* as the pictures are: 320 x 240 */
+    recipe.crop_px = 168;
+    dp_recipe plain = recipe;
+    plain.edge_px = plain.crop_px = 0;
+    plain.canvas_height_px = plain.canvas_width_px = 168;
+    const size_t left = (W - 168) / 2, top = (H - 168) / 2;
+    const char *cut_paths[2];
+    char kept[2][256];
+    for (size_t i = 0; i < 2; i++) {
+        dp_picture *whole = NULL, *cut = NULL;
+        char name[32];
+        assert_ok(dp_picture_load(good_paths[i], 0, &whole, err));
+        assert_ok(dp_picture_new(168, 168, &cut, err));
+        for (size_t y = 0; y < 168; y++)
+            memcpy(cut->rgb + y * 168 * 3, whole->rgb + ((top + y) * W + left) * 3, 168 * 3);
+        snprintf(name, sizeof name, "cut%zu.png", i);
+        snprintf(kept[i], sizeof kept[i], "%s", temporary_path(name));
+        assert_ok(dp_picture_save_png(cut, cut_paths[i] = kept[i], err));
+        dp_picture_free(&whole);
+        dp_picture_free(&cut);
+    }
+    const char *paths[2] = {good_paths[0], good_paths[1]};
+    for (int pool = 0; pool < 2; pool++) {
+        recipe.layout = plain.layout = pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
+        dp_bank *bank = NULL, *other = NULL;
+        assert_ok(dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &bank, NULL, err));
+        assert_ok(dp_bank_fit(session, &plain, cut_paths, 2, NULL, NULL, &other, NULL, err));
+        assert_int_equal(bank->recipe.canvas_height_px, 168);
+        for (size_t p = 0; p < 2; p++)
+            expect_close(bank->loo_scores[p], other->loo_scores[p], "crop");
+        dp_result *one = inspect_file(bank, good_paths[2]);
+        assert_true(one->crop_x0_px == (double)left && one->crop_y0_px == (double)top && one->crop_x1_px == (double)left + 168
+                    && one->crop_y1_px == (double)top + 168);
+        size_t inside = 0;
+        for (size_t y = 0; y < H; y++)
+            for (size_t x = 0; x < W; x++) {
+                bool in = x >= left && x < left + 168 && y >= top && y < top + 168;
+                if (!in)
+                    assert_true(one->map[y * W + x] == 0);
+                inside += in && one->map[y * W + x] > 0;
+            }
+        assert_int_equal(inside, 168 * 168);
+        dp_result_free(&one);
+        dp_bank_close(&bank);
+        dp_bank_close(&other);
+    }
+    recipe.crop_px = 170;
+    dp_bank *none = NULL;
+    assert_fails(DP_E_ARGUMENT, "patch", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
+    recipe.crop_px = 252;
+    assert_fails(DP_E_ARGUMENT, "edge", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
+}
+
+/* Resized as well: an odd rest is cut with the half rounded to the even one, and the transform says where the crop lies. */
+static void where_a_crop_lies(void **state)
+{
+    (void)state;
+    assert_int_equal(dp_crop_first(256, 224), 16);
+    assert_int_equal(dp_crop_first(341, 224), 58); /* 58.5 -> 58 */
+    assert_int_equal(dp_crop_first(343, 224), 60); /* 59.5 -> 60 */
+    assert_int_equal(dp_crop_first(224, 224), 0);
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.edge_px = 256;
+    recipe.crop_px = 224;
+    dp_pose pose = {.status = DP_ALIGN_OFF};
+    dp_affine map = dp_recipe_transform(&recipe, &pose, 0, 224, 224, 512, 1024); /* 256 x 512 after the resize */
+    double x, y;
+    dp_affine_apply(&map, -0.5, -0.5, &x, &y);
+    assert_float_equal(x, 144 * 2 - 0.5, 1e-9);
+    assert_float_equal(y, 16 * 2 - 0.5, 1e-9);
+    dp_affine_apply(&map, 223.5, 223.5, &x, &y);
+    assert_float_equal(x, (144 + 224) * 2 - 0.5, 1e-9);
+    assert_float_equal(y, (16 + 224) * 2 - 0.5, 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_masked_good_picture_scores_as_a_new_one),
         cmocka_unit_test(all_background),
+        cmocka_unit_test(a_crop_is_the_middle),
+        cmocka_unit_test(where_a_crop_lies),
     };
     return cmocka_run_group_tests_name("masks", tests, set_up, tear_down);
 }
