@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills clean help
+.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills coverage mutation abi clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -76,8 +76,19 @@ valgrind: deps ## run fit, inspect and eval under valgrind's memcheck
 	@ninja -C build-valgrind
 	@scripts/valgrind.sh build-valgrind
 
+coverage: deps ## lines and branches of src/ that the tests reach; fails below 90 % of the lines
+	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
+	@ninja -C build-coverage
+	@scripts/coverage.sh build-coverage $(TEST)
+
+mutation: deps ## MUTANTS (300) changes of the scoring and metrics code drawn with SEED (1): which do the unit tests notice?
+	@tests/mutation/run.sh $(or $(MUTANTS),300) $(or $(SEED),1)
+
+abi: all ## write the list of the binary interface anew: tests/abi/abi.txt
+	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so
+
 clean: ## remove the build folders and what the demo wrote
-	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-clang build-ci build-ci-clang demo-out
+	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

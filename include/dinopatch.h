@@ -11,8 +11,13 @@
  *   - Sizes are size_t; a unit stands in the name (_px, _rad, _bytes).  Coordinates: x right, y down, pixel centres at
  *     integers.  Angles in radians, from the x axis towards the y axis.
  *   - Every pointer to numbers carries its shape in a comment, the last index running fastest.
- *   - dp_model and dp_bank never change once opened: any number of threads may share them.  A dp_session belongs to one
- *     thread at a time and owns its workspace and its worker threads.
+ *   - Threads.  Every function may be called from any thread, and there is nothing to be initialised first.  What a function takes
+ *     by a pointer to const it only reads: any number of threads may read the same object at the same time.  What it takes by
+ *     a pointer that is not const it writes: nobody else may use that object meanwhile.  So dp_model and dp_bank, which never
+ *     change once opened, are shared by as many threads as there are; a dp_session, which owns its workspace and its worker
+ *     threads, and a dp_pixel_meter are used by one thread at a time, whichever it is.  `*_close` and `*_free` come after the
+ *     last use by any thread.  A function with no object at all is as free as its outputs.  Each function below is bound by
+ *     this; where there is more to say, it says "Threads:".
  *   - The library never prints, never exits and keeps no mutable global state of its own.
  */
 #ifndef DINOPATCH_H
@@ -390,6 +395,7 @@ typedef struct dp_model_info {
  * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names).  Shapes are read off the
  * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
  * not change while the model is open.
+ * Threads: sessions of several threads share the model; it is closed after the last of them.
  * Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
 DP_API dp_status dp_model_open(const char *path, dp_model **model, dp_error *err);
 /* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
@@ -462,6 +468,7 @@ DP_API void dp_pull_init(dp_pull *pull);
  * also by a later call.  Proxies: the variables libcurl reads (https_proxy, no_proxy, ...).
  * settings may be NULL.  run (may be NULL) lends its callbacks: progress is called in bytes, with the stages
  * "download" and "check".  sha256 [65] (may be NULL) receives the digest.
+ * Threads: a destination that another thread or process is fetching is DP_E_IO.
  * Errors: DP_E_ARGUMENT (unknown name, a digest that is none), DP_E_IO (network, server, disk), DP_E_CORRUPT (the
  * digest does not hold: nothing is kept), DP_E_UNSUPPORTED (no digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
 DP_API dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run,
@@ -479,7 +486,8 @@ typedef struct dp_session dp_session;
 typedef struct dp_bank dp_bank;
 
 /* A thread's workspace and workers.  The model must outlive the session.  precision: what the transformer computes in.
- * Weights are packed here, once per model and precision, and shared by its sessions. */
+ * Weights are packed here, once per model and precision, and shared by its sessions.
+ * Threads: several may open sessions of one model at the same time; the first packs the weights, the others wait for it. */
 DP_API dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **session,
                                  dp_error *err);
 DP_API void dp_session_close(dp_session **session);
@@ -610,7 +618,8 @@ DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run 
 DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
 /* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **bank, dp_error *err);
-/* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part. */
+/* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part.
+ * Threads: of several that write the same path at once the last one's bank stays, whole. */
 DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
 DP_API void dp_bank_close(dp_bank **bank);
 

@@ -52,9 +52,17 @@ report programs-see-the-public-header-only "$(
 )"
 
 report header-stands-alone "$(
-    printf '#include "dinopatch.h"\nint main(void) { return 0; }\n' >"${TMPDIR:-/tmp}/dinopatch-header-$$.c"
-    "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -fsyntax-only -Iinclude "${TMPDIR:-/tmp}/dinopatch-header-$$.c" 2>&1
-    "${CXX:-c++}" -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only -Iinclude "${TMPDIR:-/tmp}/dinopatch-header-$$.c" 2>&1
-    rm -f "${TMPDIR:-/tmp}/dinopatch-header-$$.c"
+    file=${TMPDIR:-/tmp}/dinopatch-header-$$.c
+    printf '#include "dinopatch.h"\nint main(void) { return 0; }\n' >"$file"
+    strict='-Wall -Wextra -pedantic -Werror -fsyntax-only -Iinclude'
+    for compiler in "${CC:-cc}" gcc clang; do
+        # shellcheck disable=SC2086
+        command -v ${compiler%% *} >/dev/null && $compiler -std=c11 $strict "$file" 2>&1
+    done
+    for compiler in "${CXX:-c++}" g++ clang++; do
+        # shellcheck disable=SC2086
+        command -v ${compiler%% *} >/dev/null && $compiler -x c++ -std=c++11 $strict "$file" 2>&1
+    done
+    rm -f "$file"
 )"
 [ "$failures" = 0 ]

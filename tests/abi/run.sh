@@ -1,0 +1,61 @@
+#!/bin/sh
+# The binary interface of the library against the list in abi.txt: exported symbols, declarations, sizes, offsets, values, soname.
+#
+#     run.sh SOURCE_FOLDER LIBRARY [CC]
+#
+# What changed is printed as a difference.  ACCEPT=1, or `make abi`, writes the list anew.
+set -eu
+source=$(CDPATH='' cd "$1" && pwd -P)
+library=$2
+cc=${3:-cc}
+here=$source/tests/abi
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+header=$source/include/dinopatch.h
+failed=0
+report() { # NAME FINDINGS_FILE
+    printf '[ RUN      ] %s\n' "$1"
+    if [ -s "$2" ]; then
+        cat "$2"
+        printf '[  FAILED  ] %s\n' "$1"
+        failed=1
+    else
+        printf '[       OK ] %s\n' "$1"
+    fi
+}
+
+$cc -std=c11 -E -P -I"$source/include" "$header" >"$folder/plain"
+awk -v functions="$folder/functions" -f "$here/list.awk" "$folder/plain" >"$folder/list.c"
+$cc -std=c11 -I"$source/include" -o "$folder/list" "$folder/list.c"
+nm -D --defined-only "$library" | awk '$3 !~ /^__/ { print $3 }' | LC_ALL=C sort >"$folder/exported"
+grep -v '^typedef' "$folder/functions" | sed 's/(.*//; s/.*[ *]//' | LC_ALL=C sort >"$folder/declared"
+
+# What the header declares is what the library exports, and nothing else.
+LC_ALL=C comm -3 "$folder/declared" "$folder/exported" |
+    sed 's/^\t\(.*\)/exported, but not declared: \1/; t; s/^/declared, but not exported: /' >"$folder/findings"
+report exported-is-what-is-declared "$folder/findings"
+grep -v '^dp_' "$folder/exported" | sed 's/^/without the prefix dp_: /' >"$folder/findings" || :
+report exported-names-have-the-prefix "$folder/findings"
+
+{
+    printf '# The binary interface: tests/abi/run.sh compares it with the library, "make abi" writes it anew.\n'
+    readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\]/soname \1/p'
+    LC_ALL=C sort "$folder/functions"
+    sed -nE 's/^#define (DP_[A-Z_]+) +([^ /].*[^ ])( *\/\*.*)?$/define \1 \2/p' "$header" | grep -v -e DP_API -e DP_VERSION
+    "$folder/list"
+} >"$folder/abi.txt"
+if [ "${ACCEPT:-}" = 1 ]; then
+    cp "$folder/abi.txt" "$here/abi.txt"
+fi
+if diff -u --label 'abi.txt (as listed)' --label 'now' "$here/abi.txt" "$folder/abi.txt" >"$folder/findings"; then
+    :
+else
+    cat >>"$folder/findings" <<'END'
+The binary interface has changed.  Lines that are only added keep old programs running; a line that is gone or different
+breaks them: once the interface is stable, raise `soversion` in src/meson.build with it.  Where the change is meant:
+    make abi          (or: ACCEPT=1 tests/abi/run.sh . build/src/libdinopatch.so)
+and commit tests/abi/abi.txt.
+END
+fi
+report interface-is-as-listed "$folder/findings"
+exit $failed

@@ -1,0 +1,100 @@
+#!/bin/sh
+# Installs into a temporary folder and builds examples/ against what was installed, by pkg-config alone: with the shared library, with
+# the static one, and as C++.  Then runs them.
+#
+#     run.sh SOURCE_FOLDER BUILD_FOLDER RENDER
+set -u
+source=$(CDPATH='' cd "$1" && pwd -P)
+build=$(CDPATH='' cd "$2" && pwd -P)
+render=$(realpath "$3")
+top=$(mktemp -d "${TMPDIR:-/tmp}/dinopatch-install-XXXXXX")
+trap 'rm -rf "$top"' EXIT
+cc=${CC:-cc}
+failed=0
+
+begin() { printf '[ RUN      ] %s\n' "$1"; }
+finish() { # NAME CODE
+    if [ "$2" = 0 ]; then
+        printf '[       OK ] %s\n' "$1"
+    else
+        printf '[  FAILED  ] %s\n' "$1"
+        failed=1
+    fi
+}
+
+begin install
+meson install -C "$build" --no-rebuild --quiet --destdir "$top/root" >"$top/log" 2>&1 || cat "$top/log"
+pc=$(find "$top/root" -name dinopatch.pc)
+finish install $?
+[ -n "$pc" ] || { echo "no dinopatch.pc was installed"; exit 1; }
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+export PKG_CONFIG_PATH="$(dirname "$pc")"
+config() { pkg-config --define-variable=prefix="$top/root$prefix" "$@" dinopatch; }
+libdir=$(config --variable=libdir)
+export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+
+begin what-is-installed
+(
+    code=0
+    for file in bin/dinopatch include/dinopatch.h share/man/man1/dinopatch.1; do
+        [ -f "$top/root$prefix/$file" ] || { echo "$file is missing"; code=1; }
+    done
+    soname=$(readelf -d "$libdir/libdinopatch.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+    [ "$soname" = libdinopatch.so.0 ] && [ -e "$libdir/$soname" ] || { echo "the soname is '$soname'"; code=1; }
+    [ "$(config --modversion)" = "$("$top/root$prefix/bin/dinopatch" --version | awk '{ print $2 }')" ] || {
+        echo "the versions of dinopatch.pc and of the program differ"
+        code=1
+    }
+    [ "$(find "$top/root" -name '*.h' | wc -l)" = 1 ] || { echo "more than one header"; code=1; }
+    exit $code
+)
+finish what-is-installed $?
+
+cd "$top" || exit 1
+program="$top/root$prefix/bin/dinopatch"
+"$render" pictures --size 112 --train 3 --good 1 --bad 1 >/dev/null 2>&1
+"$program" model synth --arch demo --out model.safetensors >/dev/null 2>&1
+good=$(find pictures/screw/train -name '*.png' | sort)
+new=$(find pictures/screw/test -name '*.png' | sort | head -n 2)
+
+# $good and $new are lists of names without spaces.
+run_all() { # FOLDER: what the three print goes to FOLDER/output
+    "$1/fit_and_inspect" model.safetensors $good -- $new >"$1/output" &&
+        "$1/embed" model.safetensors pictures/screw/test/good/000.png tokens.safetensors >>"$1/output" &&
+        "$1/many_threads" model.safetensors good.bank $new >"$1/threads" && LC_ALL=C sort "$1/threads" >>"$1/output" &&
+        [ "$(grep -c ': [a-z]*, score ' "$1/output")" = 4 ] || { cat "$1/output"; return 1; }
+}
+
+# The flags of a sanitizer build, which the installed library needs in the program as well.
+sanitize=$(sed -n 's/.*-fsanitize=\([a-z,]*\).*/-fsanitize=\1/p' "$build/build.ninja" | head -n 1)
+coverage=$(grep -q -e ' --coverage' "$build/build.ninja" && echo --coverage)
+build_all() { # FOLDER COMPILER LIBRARIES
+    mkdir -p "$1"
+    for name in fit_and_inspect embed many_threads; do
+        # shellcheck disable=SC2086
+        $2 -Wall -Wextra -pedantic -Werror $sanitize $(config --cflags) "$source/examples/$name.c" $3 -pthread $sanitize $coverage \
+            -o "$1/$name" || return 1
+    done
+}
+
+begin shared-library
+build_all shared "$cc -std=c11" "$(config --libs)" && run_all shared && ldd shared/embed | grep -q "libdinopatch.so.0 => $libdir"
+finish shared-library $?
+
+# The library itself statically, what it stands on as the system has it.
+begin static-library
+needs="$(pkg-config --libs "$(config --print-requires-private | tr '\n' ' ')") $(sed -n 's/^Libs.private: //p' "$pc")"
+build_all static "$cc -std=c11" "-L$libdir -Wl,-Bstatic -ldinopatch -Wl,-Bdynamic $needs" &&
+    run_all static && ! ldd static/embed | grep -q libdinopatch && diff shared/output static/output
+finish static-library $?
+
+for compiler in g++ clang++; do
+    [ "$compiler" = g++ ] || [ -z "$sanitize" ] || continue # each compiler has a runtime of its own
+    command -v $compiler >/dev/null || continue
+    begin "header-in-$compiler"
+    printf '#include <dinopatch.h>\nint main() { return dp_version() ? 0 : 1; }\n' >plain.cc
+    # shellcheck disable=SC2046,SC2086
+    $compiler -std=c++11 -Wall -Wextra -pedantic -Werror $sanitize $(config --cflags) plain.cc $(config --libs) $coverage -o plain && ./plain
+    finish "header-in-$compiler" $?
+done
+exit $failed
