@@ -119,7 +119,8 @@ DP_API void dp_run_init(dp_run *run);
  *                                  JPEG is decoded
  *     pixels of a map              2^28 (dp_map_load_tiff)
  *     memory of a bank being made  dp_run.max_memory_bytes
- *     checkpoint, bank             the fields below; DP_MAX_LAYERS; 512 blocks; the levels of nested JSON: 2048
+ *     checkpoint, bank             the fields below; DP_MAX_LAYERS; 512 blocks; the levels of nested JSON: 2048; cells of one picture
+ *                                  in a pool: 2^22
  *     threads                      1024
  * Sizes are multiplied with a check for overflow wherever a factor comes from outside. */
 typedef struct dp_limits {

@@ -203,7 +203,7 @@ static dp_status find_place(dp_bank *bank, size_t picture, size_t augmentation, 
     }
     int32_t *grid = bank->grids + 2 * picture;
     if (!grid[0]) {
-        if (!rows || !cols || rows > INT32_MAX || cols > INT32_MAX || cells > INT32_MAX / bank->rows_per_picture)
+        if (!rows || !cols || rows > INT32_MAX || cols > INT32_MAX || cells > (size_t)DP_MAX_GRID_CELLS || cells > INT32_MAX / bank->rows_per_picture)
             return dp_fail(err, DP_E_ARGUMENT, "%s: a grid of %zux%zu cells", bank->names[picture], rows, cols);
         grid[0] = (int32_t)rows;
         grid[1] = (int32_t)cols;

@@ -22,6 +22,10 @@ struct dp_safetensors;
 
 #define DP_NO_PICTURE ((size_t)-1)
 
+/* Cells of a picture's own grid in a pool: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number, and what searches
+ * the bank makes room for so many cells. */
+#define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
+
 struct dp_bank {
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
     size_t dim;                  /* of the rows as they are stored */

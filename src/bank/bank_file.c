@@ -560,7 +560,7 @@ static bool pool_is_sound(const dp_bank *bank)
 {
     for (size_t p = 0; p < bank->n_pictures; p++) {
         int64_t rows = bank->grids[2 * p], cols = bank->grids[2 * p + 1];
-        if (rows <= 0 || cols <= 0 || rows * cols > INT32_MAX / (int64_t)bank->rows_per_picture)
+        if (rows <= 0 || cols <= 0 || rows * cols > DP_MAX_GRID_CELLS || rows * cols > INT32_MAX / (int64_t)bank->rows_per_picture)
             return false;
     }
     int32_t picture = 0, cell = -1;
