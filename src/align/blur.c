@@ -130,7 +130,7 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
     size_t half = side / 2;
 
     /* A ring of `side` blurred rows; row y of the picture, reflected where it lies outside, is kept in slot y % side. */
-    uint16_t *ring = dp_malloc(side, width * sizeof *ring);
+    uint16_t *ring = dp_malloc_2d(side, width, sizeof *ring);
     uint8_t *padded = dp_malloc(width + 2 * half, 1);
     uint32_t *sums = dp_malloc(width, sizeof *sums);
     dp_status status = DP_OK;

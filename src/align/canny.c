@@ -121,7 +121,7 @@ dp_status dp_canny_u8(const uint8_t *in, size_t height, size_t width, int low, i
     /* Three rows of each, row y in slot y % 3; thinning row y needs the magnitudes of y + 1. */
     size_t padded_width = width + 2;
     uint8_t *padded = dp_malloc(4, padded_width); /* the fourth: candidates */
-    int16_t *gradients = dp_calloc(9, padded_width * sizeof *gradients);
+    int16_t *gradients = dp_calloc(padded_width, 9 * sizeof *gradients);
     struct stack stack = {0};
     dp_status status = DP_OK;
     if (!padded || !gradients)

@@ -371,7 +371,7 @@ bool dp_bank_set_projection(dp_bank *bank, const float *mean, const float *basis
 {
     size_t dim_in = bank->dim_in, dim = bank->dim;
     bank->mean = dp_malloc(dim_in, sizeof *mean);
-    bank->basis = dp_malloc(dim, dim_in * sizeof *basis);
+    bank->basis = dp_malloc_2d(dim, dim_in, sizeof *basis);
     if (!bank->mean || !bank->basis)
         return false;
     memcpy(bank->mean, mean, dim_in * sizeof *mean);

@@ -151,7 +151,7 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
         return status;
-    norms.rows = dp_malloc(dp_pool_threads(pool), bank->dim * sizeof *norms.rows);
+    norms.rows = dp_malloc_2d(dp_pool_threads(pool), bank->dim, sizeof *norms.rows);
     if (norms.rows)
         dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
     else

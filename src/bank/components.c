@@ -113,7 +113,7 @@ dp_status dp_components_open(const dp_bank *bank, const dp_view *view, dp_isa is
     if (status)
         return status;
     c.parts = dp_calloc(blocks, sizeof *c.parts);
-    c.list = dp_calloc(2 * blocks, sizeof *c.list);
+    c.list = dp_calloc(blocks, 2 * sizeof *c.list);
     if (!c.parts || !c.list)
         status = dp_fail_memory(err, "the blocks of features", blocks * sizeof *c.parts);
     bool norms = view->metric == DP_METRIC_COSINE || bank->recipe.layout == DP_LAYOUT_POOL || view->window > 0 || view->blend > 0;
@@ -178,7 +178,7 @@ static dp_status pick(dp_components *c, const dp_part *part, const float *featur
     if (cells > c->feature_room) {
         dp_memory_free(c->features);
         c->feature_room = 0;
-        c->features = dp_malloc(cells, part->bank.dim * sizeof *c->features);
+        c->features = dp_malloc_2d(cells, part->bank.dim, sizeof *c->features);
         if (!c->features)
             return dp_fail_memory(err, "the features of one block", cells * part->bank.dim * sizeof *c->features);
         c->feature_room = cells;

@@ -83,7 +83,7 @@ static void cover_task(void *context, size_t index, size_t worker)
 
 static float *draw_projection(size_t dim, size_t dim_in, uint64_t seed)
 {
-    float *projection = dp_malloc(dim, dim_in * sizeof *projection), size = sqrtf(3.0f / (float)dim);
+    float *projection = dp_malloc_2d(dim, dim_in, sizeof *projection), size = sqrtf(3.0f / (float)dim);
     dp_random random = dp_random_at(seed, 1);
     for (size_t i = 0; projection && i < dim * dim_in; i++) {
         uint64_t side = dp_random_below(&random, 6);
@@ -139,9 +139,9 @@ dp_status dp_coreset_choose(const dp_bank *bank, double asked, uint64_t seed, dp
         return status;
     struct choice job = {.bank = bank, .n = bank->n_rows, .dim = dim, .kernels = dp_distance_kernels_get(isa)};
     job.projection = dim < dim_in ? draw_projection(dim, dim_in, seed) : NULL;
-    job.z = dp_malloc(job.n, dim * sizeof *job.z);
+    job.z = dp_malloc_2d(job.n, dim, sizeof *job.z);
     job.least = dp_malloc(job.n, sizeof *job.least);
-    job.x = dp_malloc(threads, dim_in * sizeof *job.x);
+    job.x = dp_malloc_2d(threads, dim_in, sizeof *job.x);
     job.out = dp_malloc(threads, BLOCK * sizeof *job.out);
     job.blocks = dp_malloc((job.n + BLOCK - 1) / BLOCK, sizeof *job.blocks);
     uint8_t *chosen = dp_calloc(job.n, 1);

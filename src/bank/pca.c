@@ -74,8 +74,8 @@ static size_t count_valid(const dp_bank *bank)
 static dp_status collect(const dp_bank *bank, bool centred, dp_pool *pool, double *mean, double *moments, dp_error *err)
 {
     size_t dim = bank->dim, n_valid = count_valid(bank), stride = (n_valid + MOST_ROWS - 1) / MOST_ROWS;
-    float *x = dp_malloc(BLOCK, dim * sizeof *x);
-    struct moments m = {.dim = dim, .x = x, .sum = moments, .strips = dp_malloc(dp_pool_threads(pool) * dim, STRIP * sizeof(float))};
+    float *x = dp_malloc(dim, BLOCK * sizeof *x);
+    struct moments m = {.dim = dim, .x = x, .sum = moments, .strips = dp_malloc_2d(dp_pool_threads(pool), dim, STRIP * sizeof(float))};
     dp_status status = x && m.strips ? DP_OK : dp_fail_memory(err, "the principal components", BLOCK * dim * sizeof *x);
     stride = stride ? stride : 1;
     for (int pass = centred ? 0 : 1; !status && pass < 2; pass++) {
@@ -143,7 +143,7 @@ dp_status dp_pca_fit(const dp_bank *bank, double keep, bool centred, dp_pool *po
     size_t dim = bank->dim, k = 0;
     dp_pca pca = {.dim_in = dim, .mean = dp_calloc(dim, sizeof(float))};
     double *mean = dp_calloc(dim, sizeof *mean), *values = dp_malloc(dim, sizeof *values);
-    double *moments = dp_calloc(dim, dim * sizeof *moments);
+    double *moments = dp_calloc_2d(dim, dim, sizeof *moments);
     dp_status status = DP_OK;
     if (!pca.mean || !mean || !values || !moments)
         status = dp_fail_memory(err, "the principal components", dim * dim * sizeof *moments);
@@ -155,7 +155,7 @@ dp_status dp_pca_fit(const dp_bank *bank, double keep, bool centred, dp_pool *po
         status = dp_fail(err, DP_E_NUMERIC, "the principal components of the bank's features cannot be found");
     if (!status)
         status = choose(values, dim, keep, &k, &pca.kept, err);
-    if (!status && !(pca.basis = dp_malloc(k, dim * sizeof *pca.basis)))
+    if (!status && !(pca.basis = dp_malloc_2d(k, dim, sizeof *pca.basis)))
         status = dp_fail_memory(err, "the principal components", k * dim * sizeof *pca.basis);
     if (!status) {
         take(moments, dim, k, pca.basis);
@@ -220,7 +220,7 @@ dp_status dp_bank_project(const dp_bank *bank, const float *tokens, size_t cells
     }
     size_t tasks = (cells + QUERY_BLOCK - 1) / QUERY_BLOCK;
     struct projection p = {.bank = bank, .tokens = tokens, .cells = cells, .out = out};
-    p.scratch = dp_malloc((pool ? dp_pool_threads(pool) : 1) * QUERY_BLOCK, bank->dim_in * sizeof(float));
+    p.scratch = dp_malloc_2d(pool ? dp_pool_threads(pool) : 1, bank->dim_in, QUERY_BLOCK * sizeof(float));
     if (p.scratch && pool)
         dp_pool_run(pool, tasks, project_task, &p);
     for (size_t i = 0; p.scratch && !pool && i < tasks; i++)

@@ -138,7 +138,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     memcpy(bank->model_sha256, like->model_sha256, sizeof bank->model_sha256);
     bank->model_stand_in = like->model_stand_in;
     bank->model_path = dp_strdup(like->model_path);
-    bank->features = bank->own_features = dp_malloc(places, dim * dp_storage_bytes(storage));
+    bank->features = bank->own_features = dp_malloc_2d(places, dim, dp_storage_bytes(storage));
     bank->norms = bank->own_norms = dp_malloc(places, sizeof *bank->own_norms);
     bank->valid = bank->own_valid = dp_malloc(places, 1);
     bank->names = dp_calloc(n, sizeof *bank->names);
@@ -196,7 +196,7 @@ static dp_status join_projections(const dp_bank *from, const dp_pca *pca, dp_ban
     if (!from->basis)
         return dp_bank_set_projection(to, pca->mean, pca->basis) ? DP_OK : dp_fail_memory(err, "the projection", 0);
     size_t dim_in = from->dim_in, middle = from->dim, dim = pca->dim;
-    float *mean = dp_malloc(dim_in, sizeof *mean), *basis = dp_malloc(dim, dim_in * sizeof *basis);
+    float *mean = dp_malloc(dim_in, sizeof *mean), *basis = dp_malloc_2d(dim, dim_in, sizeof *basis);
     bool good = mean && basis;
     for (size_t d = 0; good && d < dim_in; d++) {
         double sum = from->mean[d];
@@ -222,14 +222,14 @@ static bool work_open(const struct reduction *job, struct work *work)
 {
     size_t dim_in = job->from->dim, dim = job->to->dim, k = job->to->n_rows;
     size_t rows = job->how->kmeans ? job->from->n_rows : BLOCK;
-    work->x = dp_malloc(rows, dim_in * sizeof(float));
+    work->x = dp_malloc_2d(rows, dim_in, sizeof(float));
     work->rows = dp_malloc(rows, sizeof *work->rows);
     if (job->how->pca) {
-        work->scratch = dp_malloc(rows, dim_in * sizeof(float));
-        work->y = dp_malloc(rows, dim * sizeof(float));
+        work->scratch = dp_malloc_2d(rows, dim_in, sizeof(float));
+        work->y = dp_malloc_2d(rows, dim, sizeof(float));
     }
     if (job->how->kmeans) {
-        work->centres = dp_malloc(k, dim * sizeof(float));
+        work->centres = dp_malloc_2d(k, dim, sizeof(float));
         work->kmeans_scratch = dp_malloc(dp_kmeans_scratch(rows, k, dim), sizeof(float));
         work->members = dp_malloc(rows, sizeof *work->members);
         work->owner = dp_malloc(k, sizeof *work->owner);

@@ -21,6 +21,18 @@ void *dp_calloc(size_t count, size_t size)
     return memory;
 }
 
+void *dp_malloc_2d(size_t a, size_t b, size_t size)
+{
+    size_t count;
+    return dp_mul_size(a, b, &count) ? dp_malloc(count, size) : NULL;
+}
+
+void *dp_calloc_2d(size_t a, size_t b, size_t size)
+{
+    size_t count;
+    return dp_mul_size(a, b, &count) ? dp_calloc(count, size) : NULL;
+}
+
 char *dp_strdup(const char *text)
 {
     size_t bytes = strlen(text) + 1;

@@ -23,6 +23,9 @@ static inline bool dp_add_size(size_t a, size_t b, size_t *sum)
 void *dp_calloc(size_t count, size_t size);
 /* The same, not zeroed: for what is about to be written whole. */
 void *dp_malloc(size_t count, size_t size);
+/* a * b things of `size` bytes, for a matrix: no product of sizes is made outside this file. */
+void *dp_calloc_2d(size_t a, size_t b, size_t size);
+void *dp_malloc_2d(size_t a, size_t b, size_t size);
 /* A copy of a string; NULL when memory is short. */
 char *dp_strdup(const char *text);
 

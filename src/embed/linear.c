@@ -169,7 +169,7 @@ dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, siz
         goto no_memory;
     memcpy(l.bias, bias, n * sizeof *bias);
     if (backing == DP_BACKING_PLAIN) {
-        l.plain = dp_malloc(n * k, sizeof *l.plain);
+        l.plain = dp_malloc_2d(n, k, sizeof *l.plain);
         if (!l.plain)
             goto no_memory;
         memcpy(l.plain, weights, n * k * sizeof *weights);

@@ -46,7 +46,7 @@ static dp_status read_tokens(dp_model *model, dp_error *err)
     size_t cells = c->position_side * c->position_side;
     const dp_tensor *position = c->role[DP_G_POSITION];
     model->cls = dp_malloc(c->dim, sizeof(float));
-    model->registers = dp_malloc(c->registers * c->dim, sizeof(float));
+    model->registers = dp_malloc_2d(c->registers, c->dim, sizeof(float));
     model->position = dp_malloc(position->count, sizeof(float));
     if (!model->cls || !model->registers || !model->position)
         return dp_fail_memory(err, c->path, position->count * sizeof(float));
@@ -271,8 +271,8 @@ static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights 
     p.matrix = dp_malloc(largest, sizeof *p.matrix);
     p.bias = dp_malloc(rows + dim, sizeof *p.bias);
     w->blocks = dp_calloc(c->depth, sizeof *w->blocks);
-    w->norms = dp_malloc(c->depth * 4 * dim, sizeof *w->norms);
-    w->norm_weight = dp_malloc(2 * dim, sizeof *w->norm_weight);
+    w->norms = dp_malloc_2d(c->depth, dim, 4 * sizeof *w->norms);
+    w->norm_weight = dp_malloc(dim, 2 * sizeof *w->norm_weight);
     dp_status status = DP_OK;
     if (!p.matrix || !p.bias || !w->blocks || !w->norms || !w->norm_weight) {
         status = dp_fail_memory(err, c->path, largest * sizeof *p.matrix);

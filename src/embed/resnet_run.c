@@ -62,7 +62,7 @@ dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weig
         widest = net->channels[l] > widest ? net->channels[l] : widest;
     r->scratch_floats = 9 * widest + (size_t)(DP_RESNET_LAYERS + 1) * DIM;
     r->plans = dp_calloc(net->n_convs, sizeof(dp_conv_plan *));
-    r->scratch = dp_malloc(dp_pool_threads(pool) * r->scratch_floats, sizeof(float));
+    r->scratch = dp_malloc_2d(dp_pool_threads(pool), r->scratch_floats, sizeof(float));
     if (!r->plans || !r->scratch) {
         dp_resnet_run_close(&r);
         return dp_fail_memory(err, "a session", dp_pool_threads(pool) * r->scratch_floats * sizeof(float));

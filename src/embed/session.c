@@ -78,7 +78,7 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         s->scratch_floats = tile > s->scratch_floats ? tile : s->scratch_floats;
     }
     s->scratch_floats = (s->scratch_floats + 15) / 16 * 16;
-    s->scratch = dp_malloc(dp_pool_threads(s->pool) * s->scratch_floats, sizeof(float));
+    s->scratch = dp_malloc_2d(dp_pool_threads(s->pool), s->scratch_floats, sizeof(float));
     if (!s->scratch) {
         status = dp_fail_memory(err, "a session", dp_pool_threads(s->pool) * s->scratch_floats * sizeof(float));
         goto fail;

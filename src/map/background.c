@@ -183,8 +183,8 @@ dp_status dp_first_component(const float *features, const uint8_t *inside, size_
         return DP_OK;
     if (!dp_mul_size(n, dim, &values))
         return dp_fail_memory(err, "the principal component", SIZE_MAX);
-    float *x = dp_malloc(values, sizeof *x), *block = dp_malloc(n + 2 * dim, COLUMNS * sizeof *block);
-    double *work = dp_malloc(dim, (COLUMNS + 2) * sizeof *work), w[COLUMNS];
+    float *x = dp_malloc(values, sizeof *x), *block = dp_malloc(n + 2 * dim /* checked: they are there */, COLUMNS * sizeof *block);
+    double *work = dp_malloc_2d(dim, COLUMNS + 2, sizeof *work), w[COLUMNS];
     dp_status status = x && block && work ? DP_OK : dp_fail_memory(err, "the principal component", values * sizeof *x);
     if (!status) {
         struct iteration job = {.n = n, .dim = dim, .x = x, .y = block, .v = block + n * COLUMNS, .z = block + (n + dim) * COLUMNS};

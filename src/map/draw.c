@@ -357,7 +357,7 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
     dp_picture *out = NULL;
     cairo_t *cr = NULL;
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)d.whole_width, (int)d.whole_height);
-    d.distances = dp_malloc(d.width * d.height, sizeof *d.distances);
+    d.distances = dp_malloc_2d(d.width, d.height, sizeof *d.distances);
     if (!d.distances || cairo_surface_status(surface) != CAIRO_STATUS_SUCCESS) {
         status = dp_fail_memory(err, "the heat map's drawing", d.whole_width * d.whole_height * 4);
         goto done;

@@ -51,7 +51,7 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
     if (!(sigma_px > 0) || !height || !width)
         return DP_OK;
     double *weights = dp_malloc(2 * radius + 1, sizeof *weights), total = 0;
-    float *half = dp_malloc(height * width, sizeof *half);
+    float *half = dp_malloc_2d(height, width, sizeof *half);
     size_t *index = dp_malloc(height + width + 4 * radius, sizeof *index);
     if (!weights || !half || !index) {
         dp_memory_free(weights);

@@ -91,7 +91,7 @@ static dp_status label_regions(const uint8_t *mask, size_t width, size_t x0, siz
     size_t rows = y1 - y0, cols = x1 - x0;
     uint8_t *part = dp_malloc(rows, cols);
     uint32_t *scratch = dp_malloc(dp_components_scratch(rows, cols), sizeof *scratch);
-    uint32_t *found = dp_malloc(rows * cols, sizeof *found);
+    uint32_t *found = dp_malloc_2d(rows, cols, sizeof *found);
     if (!part || !scratch || !found) {
         dp_memory_free(part);
         dp_memory_free(scratch);

@@ -60,7 +60,7 @@ void dp_sorted_map_close(dp_sorted_map *sorted)
 dp_status dp_sparse_work_open(size_t rows, size_t cols, dp_sparse_work *work, dp_error *err)
 {
     size_t n = rows * cols;
-    *work = (dp_sparse_work){.slot = dp_calloc((rows + 2) * (cols + 2), sizeof *work->slot),
+    *work = (dp_sparse_work){.slot = dp_calloc_2d(rows + 2, cols + 2, sizeof *work->slot),
                              .parent = dp_malloc(n, sizeof *work->parent),
                              .sizes = dp_malloc(n, sizeof *work->sizes),
                              .kept = dp_malloc(n, sizeof *work->kept)};

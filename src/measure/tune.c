@@ -328,7 +328,7 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
     s->sorted = dp_calloc(n, sizeof *s->sorted);
     s->fold = dp_malloc(n, sizeof *s->fold);
     s->quantiles = dp_malloc(QUANTILES, sizeof *s->quantiles);
-    s->found = dp_malloc(TASKS_PER_BATCH * (s->folds + 1), sizeof *s->found);
+    s->found = dp_malloc(s->folds + 1, TASKS_PER_BATCH * sizeof *s->found);
     s->workers = dp_calloc(n_workers, sizeof *s->workers);
     if (!s->maps || !s->valid || !s->filtered || !s->largest || !s->sorted || !s->fold || !s->quantiles || !s->found || !s->workers)
         return dp_fail_memory(err, "the maps to tune on", bytes * sizeof *s->filtered);

@@ -318,7 +318,7 @@ static dp_status read_rows(const char *path, VipsImage *image, const struct plac
     size_t bands = (size_t)vips_image_get_bands(image);
     VipsBandFormat format = vips_image_get_format(image);
     VipsRegion *region = vips_region_new(image);
-    uint8_t *rows = dp_malloc((size_t)ROWS * 3, width);
+    uint8_t *rows = dp_malloc(width, (size_t)ROWS * 3);
     dp_status status = DP_OK;
     if (!region || !rows) {
         status = dp_fail_memory(err, path, (size_t)ROWS * 3 * width);
@@ -439,7 +439,7 @@ dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t
         char reason[REASON_BYTES];
         dp_vips_reason(reason, sizeof reason);
         status = dp_fail(err, DP_E_PICTURE, "%s: cannot be decoded: %s", path, reason);
-    } else if (!(copy = dp_malloc(h, w * sizeof(float)))) {
+    } else if (!(copy = dp_malloc_2d(h, w, sizeof(float)))) {
         status = dp_fail_memory(err, "a map", bytes);
     } else {
         memcpy(copy, samples, bytes);

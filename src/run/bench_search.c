@@ -60,8 +60,8 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
     dp_pool *pool = NULL;
     dp_bank_picture_grid(bank, 0, &q.search.rows, &q.search.cols);
     size_t cells = q.search.rows * q.search.cols;
-    q.features = dp_malloc(cells, bank->dim * sizeof *q.features);
-    q.nearest = dp_malloc(cells, view->knn * sizeof *q.nearest);
+    q.features = dp_malloc_2d(cells, bank->dim, sizeof *q.features);
+    q.nearest = dp_malloc_2d(cells, view->knn, sizeof *q.nearest);
     q.grid = dp_malloc(cells, sizeof *q.grid);
     q.valid = dp_malloc(cells, 1);
     double *seconds = dp_malloc(repeat, sizeof *seconds), warm_up;

@@ -52,13 +52,13 @@ static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query
     *query = (struct query){
         .bank = bank,
         .pca = pca,
-        .stored = dp_malloc(most, bank->dim * sizeof(float)),
-        .scratch = dp_malloc(pca ? most : 0, bank->dim * sizeof(float)),
-        .projected = dp_malloc(most, (pca ? pca->dim : 0) * sizeof(float)),
+        .stored = dp_malloc_2d(most, bank->dim, sizeof(float)),
+        .scratch = dp_malloc_2d(pca ? most : 0, bank->dim, sizeof(float)),
+        .projected = dp_malloc_2d(most, pca ? pca->dim : 0, sizeof(float)),
         .valid = dp_malloc(most, 1),
         .map_valid = dp_malloc(most, 1),
         .map = dp_malloc(most, sizeof(float)),
-        .nearest = dp_malloc(most, bank->recipe.knn * sizeof(dp_neighbour)),
+        .nearest = dp_malloc_2d(most, bank->recipe.knn, sizeof(dp_neighbour)),
     };
     if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->nearest)
         return dp_judge_open(&bank->recipe.post, bank->recipe.score, &query->judge, err);

@@ -320,7 +320,7 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
     size_t h = bench->recipe.canvas_height_px, w = bench->recipe.canvas_width_px;
     dp_prepared again = {
         .path = fit->paths[fit->sources[picture]],
-        .rgb = dp_malloc(h * w, 3 * sizeof(float)),
+        .rgb = dp_malloc_2d(h, w, 3 * sizeof(float)),
         .cells = dp_malloc(bench->rows, bench->cols),
     };
     int sign = 1;
@@ -502,7 +502,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->running = dp_calloc(fit->bench.dim, sizeof(float));
     fit->bias = dp_calloc(fit->bench.dim, sizeof(double));
     fit->pair = dp_calloc(fit->bench.dim, 2 * sizeof(float));
-    fit->as_found = dp_malloc(fit->bench.rows * fit->bench.cols, fit->bench.dim * sizeof(float));
+    fit->as_found = dp_malloc_2d(fit->bench.rows * fit->bench.cols /* checked by the workbench */, fit->bench.dim, sizeof(float));
     fit->cells_as_found = dp_malloc(fit->bench.rows, fit->bench.cols);
     fit->signs = dp_calloc(fit->n_paths, sizeof(int));
     fit->sources = dp_calloc(fit->n_paths, sizeof(size_t));

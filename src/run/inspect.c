@@ -78,7 +78,7 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     if (!status)
         status = dp_components_open(bank, view, dp_session_isa(session), dp_session_pool(session), &job->components, err);
     if (!status && bank->basis
-        && !(job->projected = dp_malloc(job->bench.rows * job->bench.cols, bank->dim * sizeof *job->projected))) {
+        && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
     }
     if (status)
@@ -231,7 +231,7 @@ static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared,
     size_t cells = job->bench.rows * job->bench.cols;
     if (!status && job->bank->basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
-        if (!(job->projected = dp_malloc(cells, job->bank->dim * sizeof *job->projected)))
+        if (!(job->projected = dp_malloc_2d(cells, job->bank->dim, sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));
     }
     if (!status)
@@ -267,7 +267,7 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     dp_prepared prepared = {
         .path = "picture",
         .picture = &borrowed,
-        .rgb = dp_malloc(recipe->canvas_height_px * recipe->canvas_width_px, 3 * sizeof(float)),
+        .rgb = dp_malloc_2d(recipe->canvas_height_px, recipe->canvas_width_px, 3 * sizeof(float)),
         .cells = dp_malloc(job.bench.rows, job.bench.cols),
     };
     if (!prepared.rgb || !prepared.cells)

@@ -30,7 +30,7 @@ static dp_status make_room(dp_judge *judge, size_t rows, size_t cols, dp_error *
     dp_memory_free(judge->scratch);
     judge->rows = rows;
     judge->cols = cols;
-    judge->scratch = dp_malloc(rows * cols, sizeof *judge->scratch);
+    judge->scratch = dp_malloc_2d(rows, cols, sizeof *judge->scratch);
     if (!judge->scratch)
         return dp_fail_memory(err, "the score of a picture", rows * cols * sizeof *judge->scratch);
     return dp_post_active(&judge->post) ? dp_post_work_open(rows, cols, &judge->work, err) : DP_OK;

@@ -25,7 +25,7 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t mod
         .cols = cols,
         .dim = dim,
         .knn = knn,
-        .valid = dp_malloc(cells * patch_px, patch_px),
+        .valid = dp_malloc_2d(cells, patch_px, patch_px),
         .tokens = dp_malloc(values, sizeof(float)),
         .raw = recipe->neighbourhood > 1 ? dp_malloc(values, sizeof(float)) : NULL,
         .orientation = dp_malloc(dim, sizeof(float)),

@@ -51,6 +51,13 @@ report programs-see-the-public-header-only "$(
     done
 )"
 
+# Memory comes from base/memory.h, which multiplies with a check: there is no product of sizes in a call, but one whose check a comment
+# names.
+report sizes-are-multiplied-with-a-check "$(
+    grep -nE '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|alloca)\(' src/*/*.[ch] | grep -v '^src/base/memory\.c'
+    grep -nE 'dp_[mc]alloc(_2d)?\([^;]*[]a-z_)] \* ' src/*/*.[ch] | grep -v '/\* checked'
+)"
+
 report header-stands-alone "$(
     file=${TMPDIR:-/tmp}/dinopatch-header-$$.c
     printf '#include "dinopatch.h"\nint main(void) { return 0; }\n' >"$file"
