@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -47,8 +49,21 @@ static int finish(int code)
     return EXIT_JOB_FAILED;
 }
 
+/* A list that lost a member for want of memory would be printed as if it were whole.  GLib ends the process in that case, and so it is done
+ * here, with the exit code of a job that failed; files are as they were, for they get their names when they are whole. */
+static void *json_memory(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (!memory) {
+        cli_complain("not enough memory (%zu bytes)", bytes);
+        _exit(EXIT_JOB_FAILED);
+    }
+    return memory;
+}
+
 int main(int argc, char **argv)
 {
+    json_set_alloc_funcs(json_memory, free);
     setlocale(LC_CTYPE, "");
     cli_begin(NULL);
     if (argc < 2) {

@@ -35,33 +35,40 @@ static size_t pick(const eval_run *run, struct picked *picked)
     return n;
 }
 
-/* The picture as it goes into the transformer; false where there is none. */
-static bool load_canvas(const eval_run *run, const dp_recipe *recipe, struct picked *one)
+/* The picture as it goes into the transformer. */
+static dp_status load_canvas(const eval_run *run, const dp_recipe *recipe, struct picked *one, dp_error *err)
 {
     size_t patch = run->model.patch_px, height = recipe->canvas_height_px, width = recipe->canvas_width_px;
     dp_picture *picture = NULL;
     dp_pose pose = {.status = DP_ALIGN_OFF};
-    if (dp_picture_load(one->item->path, run->max_pixels, &picture, NULL))
-        return false;
+    dp_status status = dp_picture_load(one->item->path, run->max_pixels, &picture, err);
+    if (status)
+        return status;
     if (recipe->edge_px) { /* each picture its own size */
         double scale = (double)recipe->edge_px / (double)MIN(picture->width_px, picture->height_px);
         height = (size_t)((double)picture->height_px * scale + 0.5) / patch * patch;
         width = (size_t)((double)picture->width_px * scale + 0.5) / patch * patch;
     } /* a crop's clusters are shown for the whole picture */
-    bool good = height && width && (recipe->align == DP_ALIGN_NONE || !dp_pose_find(picture, recipe, &pose, NULL));
-    one->canvas = good ? g_try_new(float, height * width * 3) : NULL;
-    good = one->canvas && !dp_canvas_warp(picture, &pose, recipe->fill, 0, height, width, one->canvas, NULL, NULL);
-    if (good) {
+    if (!height || !width)
+        status = DP_E_PICTURE;
+    if (!status && recipe->align != DP_ALIGN_NONE)
+        status = dp_pose_find(picture, recipe, &pose, err);
+    if (!status && !(one->canvas = g_try_new(float, height * width * 3)))
+        status = DP_E_MEMORY;
+    if (!status)
+        status = dp_canvas_warp(picture, &pose, recipe->fill, 0, height, width, one->canvas, NULL, err);
+    if (!status) {
         one->rows = height / patch;
         one->cols = width / patch;
     }
     dp_picture_free(&picture);
-    return good;
+    return status;
 }
 
+/* The patches of a picture in the colours of their clusters; NULL: no memory. */
 static dp_picture *draw(const struct picked *one, const uint32_t *labels, size_t patch)
 {
-    dp_picture *drawn = NULL, *small = NULL;
+    dp_picture *drawn = NULL;
     size_t width = one->cols * patch, height = one->rows * patch;
     if (dp_picture_new(width, height, &drawn, NULL))
         return NULL;
@@ -73,12 +80,41 @@ static dp_picture *draw(const struct picked *one, const uint32_t *labels, size_t
                 drawn->rgb[(y * width + x) * 3 + k] = (uint8_t)(photo + (colour[k] - photo) * COVER + 0.5);
             }
         }
-    small = eval_shrink(drawn, DRAWN_SIDE);
-    dp_picture_free(&drawn);
-    return small;
+    return drawn;
 }
 
-json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px)
+static dp_status no_memory(dp_error *err)
+{
+    err->status = DP_E_MEMORY;
+    g_strlcpy(err->message, "not enough memory to draw the clusters of the features", sizeof err->message);
+    return DP_E_MEMORY;
+}
+
+/* Draws all that were loaded; what is written is put into the list. */
+static dp_status draw_all(const eval_run *run, const struct picked *picked, size_t n, const uint32_t *labels, json_t *list, dp_error *err)
+{
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < n && !status; i++) {
+        if (!picked[i].rows)
+            continue;
+        char file[32];
+        g_snprintf(file, sizeof file, "clusters-%zu.jpg", i + 1);
+        char *place = eval_figure_place(run, file);
+        dp_picture *drawn = draw(&picked[i], labels, run->model.patch_px);
+        if (!drawn)
+            status = no_memory(err);
+        else if (!eval_save_small(run, place, drawn, DRAWN_SIDE, err))
+            status = err->status;
+        else
+            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "input", cli_json_text(picked[i].item->path), "defect",
+                                                  cli_json_text(picked[i].item->defect), "drawn", cli_json_text(place)));
+        dp_picture_free(&drawn);
+        g_free(place);
+    }
+    return status;
+}
+
+json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px, dp_error *err)
 {
     json_t *list = json_array();
     struct picked picked[N_MOST] = {{0}};
@@ -86,38 +122,34 @@ json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canv
     recipe.canvas_height_px = canvas_height_px;
     recipe.canvas_width_px = canvas_width_px;
     size_t n = pick(run, picked), n_tokens = 0;
-    if (dp_recipe_settle_layers(&recipe, run->model.depth, NULL))
-        return list;
+    dp_status status = dp_recipe_settle_layers(&recipe, run->model.depth, err);
     size_t dim = run->model.dim * (recipe.layer_mix == DP_LAYERS_MEAN ? 1 : recipe.n_layers);
-    for (size_t i = 0; i < n; i++)
-        if (load_canvas(run, &recipe, &picked[i])) {
-            picked[i].first = n_tokens;
-            n_tokens += picked[i].rows * picked[i].cols;
-        }
-    float *tokens = n_tokens ? g_try_malloc_n(n_tokens, dim * sizeof *tokens) : NULL;
-    uint32_t *labels = n_tokens ? g_try_new(uint32_t, n_tokens) : NULL;
-    bool good = tokens && labels;
-    for (size_t i = 0; i < n && good; i++)
-        good = !picked[i].rows
-               || !dp_session_embed(session, picked[i].canvas, picked[i].rows * run->model.patch_px,
-                                    picked[i].cols * run->model.patch_px, recipe.layers, recipe.n_layers, recipe.layer_mix,
-                                    tokens + picked[i].first * dim, NULL);
-    good = good && !dp_tokens_cluster(tokens, n_tokens, dim, N_CLUSTERS, 0, labels, NULL);
-    for (size_t i = 0; i < n; i++) {
-        dp_picture *drawn = good && picked[i].rows ? draw(&picked[i], labels, run->model.patch_px) : NULL;
-        char file[32];
-        g_snprintf(file, sizeof file, "clusters-%zu.jpg", i + 1);
-        dp_error err;
-        char *place = eval_figure_place(run, file), *path = drawn ? eval_make_place(run, place, &err) : NULL;
-        if (path && !dp_picture_save_jpeg(drawn, path, NULL))
-            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "input", cli_json_text(picked[i].item->path), "defect",
-                                                  cli_json_text(picked[i].item->defect), "drawn", cli_json_text(place)));
-        g_free(path);
-        g_free(place);
-        dp_picture_free(&drawn);
-        g_free(picked[i].canvas);
+    for (size_t i = 0; i < n && !status; i++) {
+        dp_status loaded = load_canvas(run, &recipe, &picked[i], err);
+        if (loaded == DP_E_MEMORY)
+            status = no_memory(err);
+        picked[i].first = n_tokens;
+        n_tokens += picked[i].rows * picked[i].cols;
     }
+    float *tokens = n_tokens && !status ? g_try_malloc_n(n_tokens, dim * sizeof *tokens) : NULL;
+    uint32_t *labels = n_tokens && !status ? g_try_new(uint32_t, n_tokens) : NULL;
+    if (!status && n_tokens && (!tokens || !labels))
+        status = no_memory(err);
+    for (size_t i = 0; i < n && !status; i++)
+        if (picked[i].rows)
+            status = dp_session_embed(session, picked[i].canvas, picked[i].rows * run->model.patch_px,
+                                      picked[i].cols * run->model.patch_px, recipe.layers, recipe.n_layers, recipe.layer_mix,
+                                      tokens + picked[i].first * dim, err);
+    if (!status && n_tokens)
+        status = dp_tokens_cluster(tokens, n_tokens, dim, N_CLUSTERS, 0, labels, err);
+    if (!status)
+        status = draw_all(run, picked, n, labels, list, err);
+    for (size_t i = 0; i < n; i++)
+        g_free(picked[i].canvas);
     g_free(tokens);
     g_free(labels);
-    return list;
+    if (!status)
+        return list;
+    json_decref(list);
+    return NULL;
 }

@@ -56,13 +56,15 @@ void eval_forget_bank(const char *out);
 char *eval_figure_place(const eval_run *run, const char *file);
 /* out/place, its folder made; g_free.  NULL: err. */
 char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
+/* Writes a picture, at most side pixels long, as a JPEG to out/place.  False: err. */
+bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err);
 /* The figures that the field tables, NaN where one does not exist. */
 void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
 
 /* ---- clusters.c */
-/* Some test pictures with the clusters of their features, written below out: a list of {"input", "defect", "drawn"}.  What cannot be
- * drawn is left out.  The canvas is that of the bank. */
-json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px);
+/* Some test pictures with the clusters of their features, written below out: a list of {"input", "defect", "drawn"}.  A picture that
+ * cannot be read or aligned is left out.  NULL: err.  The canvas is that of the bank. */
+json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px, dp_error *err);
 
 /* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
 void eval_print_heading(void);

@@ -75,6 +75,20 @@ char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
     return path;
 }
 
+bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err)
+{
+    char *path = eval_make_place(run, place, err);
+    dp_picture *small = path ? eval_shrink(picture, side) : NULL;
+    if (path && !small) {
+        err->status = DP_E_MEMORY;
+        g_snprintf(err->message, sizeof err->message, "%s: not enough memory", path);
+    }
+    bool good = small && !dp_picture_save_jpeg(small, path, err);
+    dp_picture_free(&small);
+    g_free(path);
+    return good;
+}
+
 /* ------------------------------------------------------------------------------------------------------ one picture */
 
 /* The mask of a picture, [height, width] of its map; NULL for a good one.  False: err. */
@@ -123,19 +137,10 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     if (!good)
         return false;
     dp_interval heat = cli_heat_scale(&work->view, result);
-    dp_picture *whole = NULL, *small = NULL;
+    dp_picture *whole = NULL;
     place = place_of(run, "pictures", item, ".jpg");
-    path = eval_make_place(run, place, err);
-    good = path && !dp_result_draw(picture, result, heat.low, heat.high, &whole, err);
-    if (good && !(small = eval_shrink(whole, DRAWN_SIDE))) {
-        err->status = DP_E_MEMORY;
-        g_snprintf(err->message, sizeof err->message, "%s: not enough memory", path);
-        good = false;
-    }
-    good = good && !dp_picture_save_jpeg(small, path, err);
+    good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err) && eval_save_small(run, place, whole, DRAWN_SIDE, err);
     dp_picture_free(&whole);
-    dp_picture_free(&small);
-    g_free(path);
     if (good)
         *drawn = place;
     else
@@ -203,30 +208,33 @@ static void on_nominal(void *user, size_t index, const char *path, const dp_pose
         cli_complain("%s", message);
 }
 
-/* Good pictures with axes, centre and canvas (the paper's Figure 4).  What cannot be drawn is left out. */
-static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_info *info)
+/* Good pictures with axes, centre and canvas (the paper's Figure 4).  One that cannot be drawn is left out; NULL (err) where memory is short
+ * or a drawing cannot be written. */
+static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_info *info, dp_error *err)
 {
     json_t *list = json_array();
-    for (size_t i = 0; run->out && info->recipe.align == DP_ALIGN_PCA && i < info->n_pictures && i < N_AXES; i++) {
-        dp_picture *picture = NULL, *drawn = NULL, *small = NULL;
-        dp_error err;
+    bool good = true;
+    for (size_t i = 0; good && run->out && info->recipe.align == DP_ALIGN_PCA && i < info->n_pictures && i < N_AXES; i++) {
+        dp_picture *picture = NULL, *drawn = NULL;
         char file[32];
         g_snprintf(file, sizeof file, "axes-%zu.jpg", i + 1);
         char *place = eval_figure_place(run, file);
-        char *path = eval_make_place(run, place, &err);
         const char *name = dp_bank_picture_name(bank, i);
-        if (path && name && !dp_picture_load(name, run->max_pixels, &picture, &err)
-            && !dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
-                             info->recipe.canvas_width_px, &drawn, &err)
-            && (small = eval_shrink(drawn, DRAWN_SIDE)) && !dp_picture_save_jpeg(small, path, &err))
+        dp_status status = dp_picture_load(name, run->max_pixels, &picture, err);
+        if (!status)
+            status = dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
+                                  info->recipe.canvas_width_px, &drawn, err);
+        good = status ? status != DP_E_MEMORY : eval_save_small(run, place, drawn, DRAWN_SIDE, err);
+        if (good && !status)
             json_array_append_new(list, json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
         dp_picture_free(&picture);
         dp_picture_free(&drawn);
-        dp_picture_free(&small);
-        g_free(path);
         g_free(place);
     }
-    return list;
+    if (good)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 static char *waiting_bank(const char *out)
@@ -270,6 +278,11 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
         digest = eval_file_sha256(path);
     else if (path)
         unlink(path);
+    json_t *axes = draw_axes(run, *bank, &info, err);
+    if (!axes) {
+        g_free(digest);
+        return err->status;
+    }
     json_t *scores = json_array();
     for (size_t i = 0; i < info.n_pictures; i++)
         json_array_append_new(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
@@ -278,7 +291,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
                             cli_json_real(info.threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
                             "seconds", cli_json_ms(fit_s), "bank_sha256",
-                            digest ? json_string(digest) : json_null(), "axes", draw_axes(run, *bank, &info));
+                            digest ? json_string(digest) : json_null(), "axes", axes);
     g_free(digest);
     work->broken |= !eval_state_put(run->state, run->name, "fit", -1, fit);
     return DP_OK;
@@ -458,11 +471,18 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     if (!status && run->out && !json_object_get(known, "clusters")) {
         const json_t *canvas = json_object_get(json_object_get(known, "fit"), "canvas_px");
         json_t *drawn = eval_draw_clusters(session, run, (size_t)json_integer_value(json_array_get(canvas, 0)),
-                                           (size_t)json_integer_value(json_array_get(canvas, 1)));
-        work.broken |= !eval_state_put(run->state, run->name, "clusters", -1, drawn);
+                                           (size_t)json_integer_value(json_array_get(canvas, 1)), err);
+        if (drawn)
+            work.broken |= !eval_state_put(run->state, run->name, "clusters", -1, drawn);
+        else
+            status = err->status;
     }
     if (!status)
         status = measure(&work, err);
+    if (work.broken) { /* said already why */
+        status = err->status = DP_E_IO;
+        g_snprintf(err->message, sizeof err->message, "stopped: what is done cannot be written down");
+    }
     if (!status && bank_path)
         unlink(bank_path);
     run->stopped = status == DP_E_CANCELLED && cli_interrupted();

@@ -144,7 +144,9 @@ bool eval_state_open(eval_state *state, const char *out, const json_t *header, b
     state->path = g_build_filename(out, "state.jsonl", NULL);
     char *text = NULL;
     size_t end = 0;
-    state->fd = open(state->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    do
+        state->fd = open(state->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    while (state->fd < 0 && errno == EINTR);
     if (state->fd < 0) {
         cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
         return false;

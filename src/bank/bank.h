@@ -205,6 +205,9 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x);
 /* Whether all rows could be held.  Errors: DP_E_NUMERIC. */
 dp_status dp_bank_encoded(const dp_bank *bank, dp_error *err);
 
+/* DP_E_CORRUPT where the file of an opened bank was written to since: figures made from it cannot be trusted. */
+dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err);
+
 /* Whether the canvas of a recipe is cut into that grid by square patches. */
 bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_cols);
 /* 64 lower-case hexadecimal digits. */

@@ -768,6 +768,11 @@ dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank
     return status;
 }
 
+dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err)
+{
+    return bank->file ? dp_safetensors_check(bank->file, err) : DP_OK;
+}
+
 dp_status dp_bank_verify(const dp_bank *bank, dp_error *err)
 {
     if (bank->file) {

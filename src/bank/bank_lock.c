@@ -3,6 +3,7 @@
  * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever waited then holds
  * the lock of a file that is no bank any more, sees that the path stands for another one, and tries again with that. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -35,9 +36,7 @@ static dp_lock try_lock(const char *path, int *fd)
 dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **out, dp_error *err)
 {
     for (size_t tries = 0;; tries++) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0 && errno == EINTR)
-            continue;
+        int fd = dp_open_to_read(path);
         if (fd < 0 && errno != ENOENT)
             return dp_fail_errno(err, "%s: cannot open", path);
         dp_lock lock = fd < 0 ? DP_LOCK_UNKNOWN : try_lock(path, &fd);

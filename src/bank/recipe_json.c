@@ -99,11 +99,16 @@ static dp_status out_of_range(const struct field *field, double value, dp_status
 
 /* ------------------------------------------------------------------------------------------------------------- to JSON */
 
+/* NULL when memory is short. */
 static json_t *write_layers(const dp_recipe *recipe)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < recipe->n_layers; i++)
-        json_array_append_new(list, json_integer((json_int_t)recipe->layers[i]));
+    for (size_t i = 0; i < recipe->n_layers; i++) {
+        if (json_array_append_new(list, json_integer((json_int_t)recipe->layers[i]))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
     return list;
 }
 

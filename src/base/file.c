@@ -1,14 +1,24 @@
 #include "base/file.h"
 #include "base/error.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+int dp_open_to_read(const char *path)
+{
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = dp_open_to_read(path);
     if (fd < 0)
         return dp_fail_errno(err, "%s: cannot open", path);
     dp_status status = DP_OK;
@@ -28,15 +38,32 @@ dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err)
         } else {
             mapping->data = data;
             mapping->bytes = (size_t)st.st_size;
+            mapping->fd = fd;
+            mapping->changed = st.st_mtim;
         }
     }
-    close(fd);
+    if (status || !mapping->data)
+        close(fd);
     return status;
+}
+
+dp_status dp_mapping_check(const dp_mapping *mapping, const char *path, dp_error *err)
+{
+    struct stat st;
+    if (!mapping->data)
+        return DP_OK;
+    if (fstat(mapping->fd, &st) != 0)
+        return dp_fail_errno(err, "%s: cannot read its time", path);
+    if ((size_t)st.st_size == mapping->bytes && st.st_mtim.tv_sec == mapping->changed.tv_sec && st.st_mtim.tv_nsec == mapping->changed.tv_nsec)
+        return DP_OK;
+    return dp_fail(err, DP_E_CORRUPT, "%s: was written to while it was in use; what was read from it cannot be trusted", path);
 }
 
 void dp_mapping_close(dp_mapping *mapping)
 {
-    if (mapping->data)
+    if (mapping->data) {
         munmap((void *)mapping->data, mapping->bytes);
+        close(mapping->fd);
+    }
     *mapping = (dp_mapping){0};
 }

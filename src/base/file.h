@@ -4,13 +4,23 @@
 
 #include "dinopatch.h"
 
-/* A file mapped read-only. */
+#include <time.h>
+
+/* A file mapped read-only.  Replacing the file by another (as dp_writer_commit does) leaves the mapping as it was; a file that is written to
+ * in place changes under it, which dp_mapping_check finds out.  Bytes that were cut off cannot be read any more: SIGBUS. */
 typedef struct dp_mapping {
     const unsigned char *data; /* [bytes]; NULL for an empty file */
     size_t bytes;
+    int fd; /* where data is not NULL */
+    struct timespec changed;
 } dp_mapping;
 
+/* open() for reading: an interrupted call is made again, and a pipe does not keep us waiting.  -1: errno. */
+int dp_open_to_read(const char *path);
+
 dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err);
+/* DP_E_CORRUPT where the file was written to since it was mapped. */
+dp_status dp_mapping_check(const dp_mapping *mapping, const char *path, dp_error *err);
 void dp_mapping_close(dp_mapping *mapping);
 
 /* A file under construction: written under a temporary name in the target's folder, synced and renamed over the target

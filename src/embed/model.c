@@ -134,6 +134,11 @@ void dp_model_close(dp_model **model_pointer)
     *model_pointer = NULL;
 }
 
+dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err)
+{
+    return dp_safetensors_check(model->checkpoint.file, err);
+}
+
 void dp_model_get_info(const dp_model *model, dp_model_info *info)
 {
     /* The digest is the one thing about a model that is found out late; nobody can see it change. */

@@ -41,6 +41,8 @@ struct dp_model {
 
 /* The model's weights for a backing, packed on first use and kept with the model. */
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err);
+/* DP_E_CORRUPT where the checkpoint's file was written to since it was opened: weights and digest may be of different files. */
+dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err);
 dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
 #endif

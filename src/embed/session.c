@@ -56,6 +56,8 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         const dp_resnet_weights *weights = NULL;
         status = dp_model_resnet_weights(model, backing, &weights, err);
         if (!status)
+            status = dp_model_check_unchanged(model, err);
+        if (!status)
             status = dp_resnet_run_open(model->resnet, weights, s->pool, &s->resnet, err);
         if (status)
             goto fail;
@@ -64,6 +66,8 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         return DP_OK;
     }
     status = dp_model_weights(model, backing, &s->weights, err);
+    if (!status)
+        status = dp_model_check_unchanged(model, err);
     if (status)
         goto fail;
     const dp_block_weights *block = &s->weights->blocks[0];

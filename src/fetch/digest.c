@@ -4,7 +4,6 @@
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +51,7 @@ static dp_status digest_descriptor(int fd, const char *path, uint64_t total, con
 
 dp_status dp_digest_file(const char *path, const dp_run *run, char hex[DP_SHA256_HEX_BYTES], dp_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = dp_open_to_read(path);
     if (fd < 0)
         return dp_fail_errno(err, "%s: cannot open", path);
     unsigned char sum[EVP_MAX_MD_SIZE], *piece = dp_malloc(PIECE_BYTES, 1);

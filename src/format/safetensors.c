@@ -218,6 +218,11 @@ dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const ch
     return create(name, NULL, (dp_mapping){0}, (dp_bytes){data, bytes}, out, err);
 }
 
+dp_status dp_safetensors_check(const dp_safetensors *file, dp_error *err)
+{
+    return dp_mapping_check(&file->mapping, file->path, err);
+}
+
 void dp_safetensors_close(dp_safetensors **file_pointer)
 {
     if (!file_pointer || !*file_pointer)
@@ -286,11 +291,17 @@ dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err)
     }
 }
 
+/* NULL when memory is short. */
 static json_t *describe(const dp_tensor *tensor, size_t *offset)
 {
     json_t *shape = json_array();
-    for (size_t i = 0; i < tensor->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    int failed = !shape;
+    for (size_t i = 0; i < tensor->rank && !failed; i++)
+        failed = json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    if (failed) {
+        json_decref(shape);
+        return NULL;
+    }
     size_t begin = *offset;
     *offset += tensor->count * dp_dtype_bytes(tensor->dtype);
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dp_dtype_name(tensor->dtype), "shape", shape, "data_offsets",

@@ -38,6 +38,8 @@ dp_status dp_safetensors_open_within(const char *path, const dp_limits *limits, 
 /* The same from memory that the caller keeps alive; name stands in the messages. */
 dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **file,
                                dp_error *err);
+/* DP_E_CORRUPT where the file was written to since it was opened. */
+dp_status dp_safetensors_check(const dp_safetensors *file, dp_error *err);
 void dp_safetensors_close(dp_safetensors **file);
 
 size_t dp_safetensors_count(const dp_safetensors *file);

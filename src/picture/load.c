@@ -10,12 +10,12 @@
  *     8 bit   round(c a / 255)          16 bit   round(c a / (65535 * 257)), which is c / 257 without alpha
  *     float   round(255 c a), c and a within [0, 1] */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "dinopatch.h"
 #include "picture/vips.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,7 +68,7 @@ void dp_picture_free(dp_picture **picture)
 /* An open, readable, non-empty regular file. */
 static dp_status open_file(const char *path, int *descriptor, dp_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not keep us waiting */
+    int fd = dp_open_to_read(path);
     if (fd < 0)
         return dp_fail_errno(err, "%s: cannot open", path);
     struct stat st;

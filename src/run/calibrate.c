@@ -30,6 +30,8 @@ static dp_status score_anew(const dp_bank *bank, const dp_view *view, const dp_r
         status = dp_pool_open(settings.threads, &pool, err);
     if (!status)
         status = dp_leave_one_out(bank, view, isa, pool, run, scores, heat, err);
+    if (!status)
+        status = dp_bank_check_unchanged(bank, err);
     dp_pool_close(&pool);
     return status;
 }

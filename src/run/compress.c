@@ -372,6 +372,8 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
         status = compare_scores(bank, smaller, &report, err);
     if (!status)
         status = time_searches(bank, smaller, run.isa, pool, &report, err);
+    if (!status)
+        status = dp_bank_check_unchanged(bank, err);
     dp_pool_close(&pool);
     if (status) {
         dp_bank_close(&smaller);

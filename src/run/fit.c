@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "embed/model.h"
 #include "embed/session.h"
 #include "map/postprocess.h"
 #include "picture/picture.h"
@@ -617,6 +618,8 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         status = dp_bank_finish(fit.bank, err);
     if (!status)
         status = calibrate(&fit, err);
+    if (!status) /* the bank names the checkpoint by its digest */
+        status = dp_model_check_unchanged(dp_session_model(session), err);
     if (!status) {
         *bank = fit.bank;
         fit.bank = NULL;

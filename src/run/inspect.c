@@ -259,6 +259,7 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
                              dp_result **result, dp_error *err)
 {
     struct inspection job;
+    dp_result *made = NULL;
     dp_status status = inspection_open(session, bank, view, &job, err);
     if (status)
         return status;
@@ -277,7 +278,13 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     if (!status)
         status = dp_prepared_warp(&prepared, recipe, job.bench.patch_px, 0, job.bench.valid, err);
     if (!status)
-        status = inspect_prepared(&job, &prepared, result, err);
+        status = inspect_prepared(&job, &prepared, &made, err);
+    if (!status)
+        status = dp_bank_check_unchanged(bank, err);
+    if (status)
+        dp_result_free(&made);
+    else
+        *result = made;
     dp_memory_free(prepared.rgb);
     dp_memory_free(prepared.cells);
     inspection_close(&job);
@@ -293,6 +300,11 @@ static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_
     if (!status)
         status = inspect_prepared(job, prepared, &result, &fault);
     double milliseconds = 1000 * (prepared->seconds + dp_now_seconds() - start);
+    dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
+    if (intact) {
+        dp_result_free(&result);
+        return intact;
+    }
     int stop = on_result(user, prepared->index, prepared->path, prepared->picture, result, milliseconds,
                          status ? fault.message : NULL);
     dp_result_free(&result);

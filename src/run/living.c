@@ -48,6 +48,9 @@ static dp_status gather(const dp_bank *like, const dp_bank_pick *picks, size_t n
         dp_bank_set_orientation(bank, orientation, orientation + bank->dim_in);
     if (!status)
         status = dp_bank_leave_one_out(bank, isa, pool, run, NULL, err);
+    for (size_t i = 0; i < n && !status; i++)
+        if (i == 0 || picks[i].bank != picks[i - 1].bank)
+            status = dp_bank_check_unchanged(picks[i].bank, err);
     if (status)
         dp_bank_close(&bank);
     else

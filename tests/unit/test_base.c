@@ -10,8 +10,10 @@
 #include "base/utf8.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <limits.h>
@@ -167,6 +169,34 @@ static void long_names(void **state)
     assert_int_equal(entries_beside(temporary_path("y")), before + 2);
 }
 
+/* A mapping of a file that is replaced stays good; one that is written to, or grows, is found out. */
+static void changed_under_a_mapping(void **state)
+{
+    (void)state;
+    char path[256];
+    dp_mapping mapping, second;
+    snprintf(path, sizeof path, "%s", temporary_path("mapped"));
+    assert_ok(dp_file_write(path, "old bytes", 9, err));
+    assert_ok(dp_mapping_open(path, &mapping, err));
+    assert_ok(dp_mapping_check(&mapping, path, err));
+    assert_ok(dp_file_write(path, "new bytes", 9, err));
+    assert_ok(dp_mapping_check(&mapping, path, err));
+    assert_memory_equal(mapping.data, "old bytes", 9);
+    dp_mapping_close(&mapping);
+    struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0); /* so that what follows is another time on any clock */
+    assert_ok(dp_mapping_open(path, &mapping, err));
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fputs("X", file);
+    fclose(file);
+    assert_fails(DP_E_CORRUPT, "mapped: was written to while it was in use", dp_mapping_check(&mapping, path, err));
+    assert_ok(dp_mapping_open(path, &second, err));
+    assert_ok(dp_mapping_check(&second, path, err));
+    dp_mapping_close(&second);
+    dp_mapping_close(&mapping);
+}
+
 static void missing_and_folders(void **state)
 {
     (void)state;
@@ -285,7 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk), cmocka_unit_test(dead_and_living_writers), cmocka_unit_test(killed_writer),
-        cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names),
+        cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names), cmocka_unit_test(changed_under_a_mapping),
         cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),
         cmocka_unit_test(messages_are_one_line),
