@@ -25,7 +25,7 @@ command commands[N_COMMANDS] = {
 const char *eval_argv[] = {"@", "eval", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--out", EVAL, "pics/screw", NULL};
 const char *inspect_argv[] = {"@", "inspect", "--quiet", "--json", "--threads", "1", "--model", "%", "--bank", OLD, "--out", "i",
                               "pics/screw/test", NULL};
-const char *report_argv[] = {"@", "report", EVAL, "--out", "r/report.html", NULL};
+const char *report_argv[] = {"@", "report", "whole-e", "--out", "r/report.html", NULL};
 const char *add_other_argv[] = {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "two.png", NULL};
 blob old_bank;
 

@@ -96,12 +96,13 @@ static void look_at_bank(int found, const char *name, int which)
     here.new_left += found > 0;
 }
 
-static void look_at_temporaries(const char *folder, int which)
+/* before: how many a SIGKILL of the same file had left. */
+static void look_at_temporaries(const char *folder, size_t before, int which)
 {
-    size_t n = count_named(folder, TEMPORARY);
-    if (n && which > 0)
-        test_fault("%s left %zu temporary files", signal_names[which], n);
-    here.temporary_left += n;
+    size_t n = count_named(folder, TEMPORARY), more = n > before ? n - before : 0;
+    if (more && which > 0)
+        test_fault("%s left %zu temporary files", signal_names[which], more);
+    here.temporary_left += more;
 }
 
 static void kill_command(command *c, dice *d, int watch, size_t turn)
@@ -112,7 +113,7 @@ static void kill_command(command *c, dice *d, int watch, size_t turn)
     end_child(child_start(c->argv, NULL, 0), d, c->seconds, watch, turn / 3 % 2, which);
     const blob *new_bank = &c->expected;
     look_at_bank(bank_is(&new_bank, 1), c->name, which);
-    look_at_temporaries("w", which);
+    look_at_temporaries("w", 0, which);
     if (!count_named("w", TEMPORARY) && turn % 8)
         return;
     must_write(BANK, &old_bank); /* the next run, beside what the dead one left */
@@ -142,7 +143,7 @@ static void kill_one_of_two(dice *d, int watch, size_t turn, const blob *const b
         test_fault("%s: the other's addition is %s", signal_names[which], found < 0 ? "in no whole bank" : "lost");
     here.old_left += found == 2;
     here.new_left += found > 2;
-    look_at_temporaries("w", which);
+    look_at_temporaries("w", 0, which);
     fixture_reset();
 }
 
@@ -174,9 +175,10 @@ static size_t kill_eval(dice *d, size_t turn, double seconds, size_t left)
         kills = left;
     for (size_t i = 0; i < kills; i++) {
         int which = (int)((turn + i) % 3);
+        size_t before = count_named(EVAL, TEMPORARY);
         drain(watch);
         end_child(child_start(eval_argv, NULL, 0), d, seconds, watch, (turn + i) % 2, which);
-        look_at_temporaries(EVAL, which);
+        look_at_temporaries(EVAL, before, which);
     }
     close(watch);
     ended e = child_run(eval_argv, NULL, LIMIT_S);
