@@ -1,0 +1,74 @@
+/* bench_scores.c - scores every picture of one bank against another bank, without embedding anything: what a smaller bank does to the
+ * detection of defects, in seconds.
+ * usage: bench_scores BANK PICTURES_BANK [THREADS]
+ * PICTURES_BANK holds the features of the pictures to be scored (a fit of them, or of all pictures with the others removed), not projected.
+ * Printed: a line `bytes N, rows N, dim N, search_ms N` (features with their tables; the median over the pictures, their projection included), then for each picture
+ * its name and its scores top1p, max, p99 and mean, with tabs between. */
+#include "bank/bank.h"
+#include "bank/distance.h"
+#include "bank/pca.h"
+#include "bank/score.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int stop(const dp_error *err)
+{
+    fprintf(stderr, "bench_scores: %s\n", err->message);
+    return 4;
+}
+
+int main(int argc, char **argv)
+{
+    static const dp_score ways[] = {DP_SCORE_TOP1P, DP_SCORE_MAX, DP_SCORE_P99, DP_SCORE_MEAN};
+    if (argc < 3) {
+        fprintf(stderr, "usage: bench_scores BANK PICTURES_BANK [THREADS]\n");
+        return 2;
+    }
+    dp_error err;
+    dp_bank *bank = NULL, *pictures = NULL;
+    dp_pool *pool = NULL;
+    if (dp_bank_open(argv[1], &bank, &err) || dp_bank_open(argv[2], &pictures, &err)
+        || dp_pool_open(argc > 3 ? strtoul(argv[3], NULL, 10) : 0, &pool, &err))
+        return stop(&err);
+    size_t cells = dp_bank_cells(pictures), n = pictures->n_pictures, knn = bank->recipe.knn;
+    if (bank->row_cell || pictures->row_cell || cells != dp_bank_cells(bank) || pictures->dim != bank->dim_in) {
+        fprintf(stderr, "bench_scores: two banks of one grid are compared, the pictures' not projected\n");
+        return 4;
+    }
+    float *features = dp_malloc(cells * pictures->dim, sizeof *features), *projected = dp_malloc(cells * bank->dim, sizeof *projected);
+    float *grid = dp_malloc(cells, sizeof *grid), *scratch = dp_malloc(cells, sizeof *scratch);
+    uint8_t *valid = dp_malloc(cells, 1), *found = dp_malloc(cells, 1);
+    dp_neighbour *nearest = dp_malloc(cells * knn, sizeof *nearest);
+    double *scores = dp_malloc(n, 4 * sizeof *scores), *times = dp_malloc(n, sizeof *times);
+    const dp_search search = {.metric = bank->recipe.metric, .window = bank->recipe.window, .knn = knn, .leave_out = DP_NO_PICTURE};
+    if (!features || !projected || !grid || !scratch || !valid || !found || !nearest || !scores || !times)
+        return 4;
+    for (size_t p = 0; p < n; p++) {
+        const float *x;
+        dp_bank_get(pictures, p, 0, features, valid);
+        double start = dp_now_seconds();
+        if (dp_bank_project(bank, features, cells, pool, projected, &x, &err)
+            || dp_distance_map(bank, x, valid, &search, pool, nearest, grid, found, &err))
+            return stop(&err);
+        times[p] = dp_now_seconds() - start;
+        for (size_t w = 0; w < 4; w++)
+            scores[4 * p + w] = dp_score_cells(ways[w], grid, found, cells, scratch);
+    }
+    size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
+    each += (bank->scales ? sizeof(float) : 0) + (bank->row_picture ? sizeof(int32_t) : 0);
+    qsort(times, n, sizeof *times, ascending);
+    printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * 4 : 0),
+           bank->n_rows, bank->dim, 1e3 * times[n / 2]);
+    for (size_t p = 0; p < n; p++)
+        printf("%s\t%.9g\t%.9g\t%.9g\t%.9g\n", pictures->names[p], scores[4 * p], scores[4 * p + 1], scores[4 * p + 2], scores[4 * p + 3]);
+    return 0;
+}
