@@ -10,6 +10,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef DP_FUZZING
+/* The values of the command line live as long as the program (scripts/lsan.supp); whole call stacks, by which that is known. */
+const char *__lsan_default_suppressions(void);
+const char *__asan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:g_option_context_parse\n";
+}
+
+const char *__asan_default_options(void)
+{
+    return "fast_unwind_on_malloc=0:allocator_may_return_null=1";
+}
+#endif
+
 void fuzz_must(bool holds, const char *promise)
 {
     if (holds)

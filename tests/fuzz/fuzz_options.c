@@ -17,13 +17,6 @@
 
 int dinopatch_main(int argc, char **argv);
 
-/* The values of the command line live as long as the program (scripts/lsan.supp). */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:g_option_context_parse\n";
-}
-
 /* ---------------------------------------------------------------------------------------- where the work would begin */
 
 static dp_status refuse(dp_error *err)
