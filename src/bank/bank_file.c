@@ -1,390 +1,22 @@
-/* bank_file.c - a bank on disk, version 1: docs/bank-format.md is its description.
+/* bank_file.c - a bank from disk, version 1: docs/bank-format.md is its description.
  *
  * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their
  * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
- * the features as well. */
-#include "bank/bank.h"
+ * the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them. */
+#include "bank/bank_tensors.h"
 #include "bank/distance_scales.h"
 #include "bank/name_text.h"
 #include "bank/part.h"
 #include "bank/recipe_json.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "format/json_size.h"
-#include "format/safetensors.h"
 
 #include <jansson.h>
 #include <math.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FORMAT_KEY "dinopatch_bank"
-#define FORMAT_VERSION "1"
-#define BLOCK_BYTES ((size_t)1 << 20)
-#define DIGEST_BYTES 32
-#define POSE_NUMBERS 11
-
-/* In the order of the file.  Which of them a bank has its recipe says: has_tensor. */
-enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, BACKGROUND, LOO_SCORES, THRESHOLD, HEAT, DISTANCE_SCALES,
-    DIGESTS, SEAL,
-    N_TENSORS
-};
-
-/* --------------------------------------------------------------------------------------------------------- checksums */
-
-static dp_status digest(const dp_bytes *pieces, size_t n, unsigned char out[DIGEST_BYTES], dp_error *err)
-{
-    char hex[DP_SHA256_HEX_BYTES];
-    dp_status status = dp_sha256(pieces, n, hex, err);
-    for (size_t i = 0; !status && i < DIGEST_BYTES; i++) {
-        unsigned high = (unsigned)(hex[2 * i] <= '9' ? hex[2 * i] - '0' : hex[2 * i] - 'a' + 10);
-        unsigned low = (unsigned)(hex[2 * i + 1] <= '9' ? hex[2 * i + 1] - '0' : hex[2 * i + 1] - 'a' + 10);
-        out[i] = (unsigned char)(high << 4 | low);
-    }
-    return status;
-}
-
-static size_t block_count(size_t bytes)
-{
-    return bytes / BLOCK_BYTES + (bytes % BLOCK_BYTES != 0);
-}
-
-static size_t feature_bytes(const dp_bank *bank)
-{
-    return dp_bank_cells(bank) * bank->n_rows * bank->dim * dp_storage_bytes(bank->storage);
-}
-
-/* For dp_pool_open: all processors, but one where the work is over before a second has started. */
-static size_t threads_for(const dp_bank *bank)
-{
-    return feature_bytes(bank) < 8 * BLOCK_BYTES ? 1 : 0;
-}
-
-/* Digests of the blocks of the features, made or compared. */
-struct blocks {
-    const unsigned char *data;
-    size_t bytes;
-    unsigned char *digests;        /* [n_blocks, 32] where they go, or NULL */
-    const unsigned char *expected; /* [n_blocks, 32] or NULL */
-    atomic_bool failed;            /* no memory */
-    atomic_size_t first_wrong;     /* lowest block that differs; n_blocks: none */
-    atomic_size_t first_not_finite;
-    dp_storage storage;
-};
-
-static void lower(atomic_size_t *least, size_t value)
-{
-    size_t seen = atomic_load(least);
-    while (value < seen && !atomic_compare_exchange_weak(least, &seen, value))
-        ;
-}
-
-static void block_task(void *context, size_t index, size_t worker)
-{
-    (void)worker;
-    struct blocks *blocks = context;
-    size_t begin = index * BLOCK_BYTES,
-           bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
-    unsigned char made[DIGEST_BYTES];
-    if (digest(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
-        atomic_store(&blocks->failed, true);
-        return;
-    }
-    if (blocks->digests)
-        memcpy(blocks->digests + index * DIGEST_BYTES, made, DIGEST_BYTES);
-    if (blocks->expected && memcmp(blocks->expected + index * DIGEST_BYTES, made, DIGEST_BYTES) != 0)
-        lower(&blocks->first_wrong, index);
-    if (!dp_stored_finite(blocks->storage, blocks->data + begin, bytes / dp_storage_bytes(blocks->storage)))
-        lower(&blocks->first_not_finite, index);
-}
-
-/* Digests of a bank's features into digests (may be NULL), on all processors.  A mapped bank's are compared with what its file
- * says, so that a damaged bank is not written anew under checksums that hold. */
-static dp_status check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
-{
-    const char *name = bank->path ? bank->path : "the bank";
-    size_t bytes = feature_bytes(bank), n = block_count(bytes);
-    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n, bank->storage};
-    dp_pool *pool = NULL;
-    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
-    if (status)
-        return status;
-    dp_pool_run(pool, n, block_task, &blocks);
-    dp_pool_close(&pool);
-    if (blocks.failed)
-        return dp_fail_memory(err, "the checksums of a bank", 0);
-    if (blocks.first_wrong < n)
-        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold",
-                       name, blocks.first_wrong, n);
-    if (blocks.first_not_finite < n)
-        return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
-    return DP_OK;
-}
-
-struct norms {
-    const dp_bank *bank;
-    float *rows;               /* [threads, dim] */
-    atomic_size_t first_wrong; /* place */
-};
-
-static void norm_task(void *context, size_t cell, size_t worker)
-{
-    struct norms *norms = context;
-    const dp_bank *bank = norms->bank;
-    float *x = norms->rows + worker * bank->dim;
-    for (size_t row = 0; row < bank->n_rows; row++) {
-        dp_bank_widen(bank, cell, row, 1, x);
-        if (dp_norm_f32(x, bank->dim) != bank->norms[cell * bank->n_rows + row])
-            lower(&norms->first_wrong, cell * bank->n_rows + row);
-    }
-}
-
-static dp_status check_norms(const dp_bank *bank, dp_error *err)
-{
-    struct norms norms = {bank, NULL, SIZE_MAX};
-    dp_pool *pool = NULL;
-    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
-    if (status)
-        return status;
-    norms.rows = dp_malloc_2d(dp_pool_threads(pool), bank->dim, sizeof *norms.rows);
-    if (norms.rows)
-        dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
-    else
-        status = dp_fail_memory(err, "a row of the bank", bank->dim * sizeof *norms.rows);
-    dp_memory_free(norms.rows);
-    dp_pool_close(&pool);
-    if (norms.first_wrong != SIZE_MAX)
-        status = dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
-                         bank->path ? bank->path : "the bank", norms.first_wrong % bank->n_rows,
-                         norms.first_wrong / bank->n_rows);
-    return status;
-}
-
-/* -------------------------------------------------------------------------------------------------------------- saving */
-
-static bool has_tensor(const dp_bank *bank, size_t t)
-{
-    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
-    if (t == SCALES)
-        return bank->recipe.storage == DP_STORAGE_I8;
-    if (t == MEAN || t == BASIS)
-        return bank->recipe.pca > 0;
-    if (t == ROW_PICTURE)
-        return pool || bank->recipe.kmeans;
-    if (t == BACKGROUND)
-        return bank->recipe.background == DP_BACKGROUND_TEST || bank->recipe.background == DP_BACKGROUND_BOTH;
-    return t == ROW_CELL || t == GRIDS ? pool : true;
-}
-
-/* Of all pictures' masks; 0 while the grids of a pool are not known. */
-static size_t background_bytes(const dp_bank *bank)
-{
-    size_t sum = 0;
-    if (bank->recipe.layout == DP_LAYOUT_POOL && !bank->grids)
-        return 0;
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        sum += dp_bank_background_bytes(bank, p);
-    return sum;
-}
-
-static void describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
-{
-    size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
-    size_t blocks = block_count(feature_bytes(bank));
-    dp_dtype stored = bank->storage == DP_STORAGE_F32 ? DP_DTYPE_F32 : bank->storage == DP_STORAGE_F16 ? DP_DTYPE_F16 : DP_DTYPE_I8;
-    const dp_tensor described[N_TENSORS] = {
-        [FEATURES] = {"features", stored, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
-        [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [SCALES] = {"scales", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ROW_PICTURE] = {"row_picture", DP_DTYPE_I32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ROW_CELL] = {"row_cell", DP_DTYPE_I32, 1, {bank->n_rows}, 0, NULL},
-        [GRIDS] = {"grids", DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
-        [MEAN] = {"mean", DP_DTYPE_F32, 1, {bank->dim_in}, 0, NULL},
-        [BASIS] = {"basis", DP_DTYPE_F32, 2, {bank->dim, bank->dim_in}, 0, NULL},
-        [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim_in}, 0, NULL},
-        [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
-        [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
-        [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
-        [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
-        [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
-        [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
-        [DISTANCE_SCALES] = {"distance_scales", DP_DTYPE_F64, 2, {dp_bank_blocks(bank), 2}, 0, NULL},
-        [DIGESTS] = {"feature_digests", DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
-        [SEAL] = {"seal", DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
-    };
-    for (size_t t = 0; t < N_TENSORS; t++) {
-        tensors[t] = described[t];
-        tensors[t].count = 1;
-        for (size_t i = 0; i < tensors[t].rank; i++)
-            tensors[t].count *= tensors[t].shape[i];
-    }
-}
-
-static size_t tensor_bytes(const dp_tensor *tensor)
-{
-    return tensor->count * dp_dtype_bytes(tensor->dtype);
-}
-
-static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
-{
-    const double all[POSE_NUMBERS] = {pose->status,          pose->centre_x_px,           pose->centre_y_px,
-                                      pose->angle_rad,       pose->sigma_major_px,        pose->sigma_minor_px,
-                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points,
-                                      (double)pose->picture_width_px, (double)pose->picture_height_px};
-    memcpy(numbers, all, sizeof all);
-}
-
-/* The names as a JSON list; NULL when memory is short. */
-static char *names_to_json(const dp_bank *bank)
-{
-    json_t *list = json_array();
-    char *text = NULL;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        char *name = dp_name_to_text(bank->names[p]);
-        int failed = !name || json_array_append_new(list, json_string(name));
-        dp_memory_free(name);
-        if (failed)
-            goto done;
-    }
-    text = json_dumps(list, JSON_COMPACT);
-done:
-    json_decref(list);
-    return text;
-}
-
-static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
-                              unsigned char **header, size_t *bytes, dp_error *err)
-{
-    char *recipe = NULL, rows[24];
-    dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
-    if (status)
-        return status;
-    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path);
-    snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
-    const dp_key_value metadata[] = {
-        {FORMAT_KEY, FORMAT_VERSION},
-        {"recipe", recipe},
-        {"pictures", names},
-        {"rows_per_picture", rows},
-        {"model_path", model_path},
-        {"model_sha256", bank->model_sha256},
-        {"model_stand_in", bank->model_stand_in ? "true" : "false"},
-    };
-    if (names && model_path)
-        status = dp_safetensors_header(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, header,
-                                       bytes, err);
-    else
-        status = dp_fail_memory(err, path, 0);
-    dp_memory_free(recipe);
-    dp_memory_free(model_path);
-    free(names);
-    return status;
-}
-
-dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
-{
-    if (bank->put)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: the bank is not finished yet", path);
-    dp_tensor tensors[N_TENSORS];
-    dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
-    unsigned char *header = NULL, seal[DIGEST_BYTES];
-    dp_writer *writer = NULL;
-    describe(bank, tensors);
-    unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
-    size_t mask_bytes = has_tensor(bank, BACKGROUND) ? tensors[BACKGROUND].count : 0;
-    uint8_t *masks = dp_calloc(mask_bytes, 1);
-    const double heat[2] = {bank->heat.low, bank->heat.high};
-    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), distance_scales[DP_MAX_LAYERS][2];
-    dp_status status = DP_OK;
-    if (!digests || !poses || !masks) {
-        status = dp_fail_memory(err, path, tensors[DIGESTS].count);
-        goto done;
-    }
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
-    for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
-        if (bank->background && bank->background[p])
-            memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
-    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
-        distance_scales[b][0] = bank->distance_scales.local[b];
-        distance_scales[b][1] = bank->distance_scales.global[b];
-    }
-    status = check_features(bank, digests, err);
-    if (status)
-        goto done;
-    const void *const data[N_TENSORS] = {
-        [FEATURES] = bank->features,
-        [NORMS] = bank->norms,
-        [SCALES] = bank->scales,
-        [ROW_PICTURE] = bank->row_picture,
-        [ROW_CELL] = bank->row_cell,
-        [GRIDS] = bank->grids,
-        [MEAN] = bank->mean,
-        [BASIS] = bank->basis,
-        [VALID] = bank->valid,
-        [ORIENTATION] = bank->orientation,
-        [POSES] = poses,
-        [POLARITIES] = bank->polarities,
-        [BACKGROUND] = masks,
-        [LOO_SCORES] = bank->loo_scores,
-        [THRESHOLD] = &bank->threshold,
-        [HEAT] = heat,
-        [DISTANCE_SCALES] = distance_scales,
-        [DIGESTS] = digests,
-        [SEAL] = seal,
-    };
-    size_t n_tensors = 0;
-    for (size_t t = 0; t < N_TENSORS; t++) {
-        if (!has_tensor(bank, t))
-            continue;
-        pieces[n_tensors + 1] = (dp_bytes){data[t], tensor_bytes(&tensors[t])};
-        tensors[n_tensors++] = tensors[t];
-    }
-    status = write_header(bank, path, tensors, n_tensors, &header, &pieces[0].bytes, err);
-    if (status)
-        goto done;
-    pieces[0].data = header;
-    dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
-    memcpy(sealed + 1, pieces + 2, (n_tensors - 2) * sizeof *pieces);
-    status = digest(sealed, n_tensors - 1, seal, err);
-    if (!status)
-        status = dp_writer_open(path, &writer, err);
-    for (size_t i = 0; !status && i <= n_tensors; i++)
-        status = dp_writer_put(writer, pieces[i].data, pieces[i].bytes, err);
-    if (!status)
-        status = dp_writer_commit(&writer, err);
-    dp_writer_abort(&writer);
-done:
-    dp_memory_free(header);
-    dp_memory_free(digests);
-    dp_memory_free(poses);
-    dp_memory_free(masks);
-    return status;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- opening */
-
-static dp_status check_seal(const dp_safetensors *file, const char *path, dp_error *err)
-{
-    const dp_tensor *features = dp_safetensors_find(file, "features"), *seal = dp_safetensors_find(file, "seal");
-    dp_bytes whole = dp_safetensors_bytes(file);
-    const unsigned char *after = features->data + tensor_bytes(features);
-    const dp_bytes sealed[] = {
-        {whole.data, (size_t)(features->data - (const unsigned char *)whole.data)},
-        {after, (size_t)(seal->data - after)},
-    };
-    unsigned char made[DIGEST_BYTES];
-    dp_status status = digest(sealed, 2, made, err);
-    if (!status && memcmp(made, seal->data, DIGEST_BYTES) != 0)
-        status = dp_fail(err, DP_E_CORRUPT, "%s: the bank is damaged: the checksum of its header does not hold", path);
-    return status;
-}
 
 static const char *metadata(const dp_bank *bank, const char *key, dp_error *err)
 {
@@ -498,10 +130,10 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (dp_bank_blocks(bank) > 1 && (bank->recipe.pca > 0 || bank->dim % dp_bank_blocks(bank) != 0))
         return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot be those of %zu blocks kept apart", bank->path, bank->dim,
                        dp_bank_blocks(bank));
-    describe(bank, expected);
+    dp_bank_describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
         const dp_tensor *found = dp_safetensors_find(bank->file, expected[t].name);
-        if (!found != !has_tensor(bank, t))
+        if (!found != !dp_bank_has_tensor(bank, t))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->path, expected[t].name,
                            found ? "there, but the recipe has no use for it" : "missing");
         if (!found)
@@ -661,7 +293,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     dp_tensor described[N_TENSORS];
     const dp_tensor *at[N_TENSORS];
     bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
-    describe(bank, described);
+    dp_bank_describe(bank, described);
     for (size_t t = 0; t < N_TENSORS; t++)
         at[t] = dp_safetensors_find(bank->file, described[t].name);
     size_t n = bank->n_pictures, places = dp_bank_cells(bank) * bank->n_rows;
@@ -721,9 +353,9 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
                        bank->path, version, FORMAT_VERSION);
     dp_bank none = {0};
     dp_tensor tensors[N_TENSORS];
-    describe(&none, tensors);
+    dp_bank_describe(&none, tensors);
     for (size_t t = 0; t < N_TENSORS; t++)
-        if (has_tensor(&none, t) && !dp_safetensors_find(bank->file, tensors[t].name))
+        if (dp_bank_has_tensor(&none, t) && !dp_safetensors_find(bank->file, tensors[t].name))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->path, tensors[t].name);
     for (size_t i = 0, t = 0; i < dp_safetensors_count(bank->file); i++, t++) {
         const char *name = dp_safetensors_at(bank->file, i)->name;
@@ -732,9 +364,9 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
         if (t >= N_TENSORS)
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->path, name);
     }
-    if (tensor_bytes(dp_safetensors_find(bank->file, "seal")) != DIGEST_BYTES)
+    if (dp_tensor_bytes(dp_safetensors_find(bank->file, "seal")) != DIGEST_BYTES)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->path, DIGEST_BYTES);
-    dp_status status = check_seal(bank->file, bank->path, err);
+    dp_status status = dp_bank_check_seal(bank->file, bank->path, err);
     if (!status)
         status = read_metadata(bank, err);
     if (!status)
@@ -771,15 +403,4 @@ dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank
 dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err)
 {
     return bank->file ? dp_safetensors_check(bank->file, err) : DP_OK;
-}
-
-dp_status dp_bank_verify(const dp_bank *bank, dp_error *err)
-{
-    if (bank->file) {
-        dp_status status = check_seal(bank->file, bank->path, err);
-        if (status)
-            return status;
-    }
-    dp_status status = check_features(bank, NULL, err);
-    return status ? status : check_norms(bank, err);
 }

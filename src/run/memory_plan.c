@@ -114,7 +114,7 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 
 static bool is_reduced(const dp_recipe *recipe)
 {
-    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0;
+    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
 }
 
 /* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is

@@ -1,0 +1,152 @@
+/* bank_check.c - the checksums of a bank's file, and whether its numbers are some.
+ *
+ * Each block of the features has a digest, so that many processors can check them; everything else stands under the seal. */
+#include "bank/bank_tensors.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+dp_status dp_digest(const dp_bytes *pieces, size_t n, unsigned char out[DIGEST_BYTES], dp_error *err)
+{
+    char hex[DP_SHA256_HEX_BYTES];
+    dp_status status = dp_sha256(pieces, n, hex, err);
+    for (size_t i = 0; !status && i < DIGEST_BYTES; i++) {
+        unsigned high = (unsigned)(hex[2 * i] <= '9' ? hex[2 * i] - '0' : hex[2 * i] - 'a' + 10);
+        unsigned low = (unsigned)(hex[2 * i + 1] <= '9' ? hex[2 * i + 1] - '0' : hex[2 * i + 1] - 'a' + 10);
+        out[i] = (unsigned char)(high << 4 | low);
+    }
+    return status;
+}
+
+/* For dp_pool_open: all processors, but one where the work is over before a second has started. */
+static size_t threads_for(const dp_bank *bank)
+{
+    return dp_bank_feature_bytes(bank) < 8 * BLOCK_BYTES ? 1 : 0;
+}
+
+/* Digests of the blocks of the features, made or compared. */
+struct blocks {
+    const unsigned char *data;
+    size_t bytes;
+    unsigned char *digests;        /* [n_blocks, 32] where they go, or NULL */
+    const unsigned char *expected; /* [n_blocks, 32] or NULL */
+    atomic_bool failed;            /* no memory */
+    atomic_size_t first_wrong;     /* lowest block that differs; n_blocks: none */
+    atomic_size_t first_not_finite;
+    dp_storage storage;
+};
+
+static void lower(atomic_size_t *least, size_t value)
+{
+    size_t seen = atomic_load(least);
+    while (value < seen && !atomic_compare_exchange_weak(least, &seen, value))
+        ;
+}
+
+static void block_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    struct blocks *blocks = context;
+    size_t begin = index * BLOCK_BYTES,
+           bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
+    unsigned char made[DIGEST_BYTES];
+    if (dp_digest(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
+        atomic_store(&blocks->failed, true);
+        return;
+    }
+    if (blocks->digests)
+        memcpy(blocks->digests + index * DIGEST_BYTES, made, DIGEST_BYTES);
+    if (blocks->expected && memcmp(blocks->expected + index * DIGEST_BYTES, made, DIGEST_BYTES) != 0)
+        lower(&blocks->first_wrong, index);
+    if (!dp_stored_finite(blocks->storage, blocks->data + begin, bytes / dp_storage_bytes(blocks->storage)))
+        lower(&blocks->first_not_finite, index);
+}
+
+dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
+{
+    const char *name = bank->path ? bank->path : "the bank";
+    size_t bytes = dp_bank_feature_bytes(bank), n = dp_block_count(bytes);
+    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n, bank->storage};
+    dp_pool *pool = NULL;
+    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
+    if (status)
+        return status;
+    dp_pool_run(pool, n, block_task, &blocks);
+    dp_pool_close(&pool);
+    if (blocks.failed)
+        return dp_fail_memory(err, "the checksums of a bank", 0);
+    if (blocks.first_wrong < n)
+        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold",
+                       name, blocks.first_wrong, n);
+    if (blocks.first_not_finite < n)
+        return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
+    return DP_OK;
+}
+
+struct norms {
+    const dp_bank *bank;
+    float *rows;               /* [threads, dim] */
+    atomic_size_t first_wrong; /* place */
+};
+
+static void norm_task(void *context, size_t cell, size_t worker)
+{
+    struct norms *norms = context;
+    const dp_bank *bank = norms->bank;
+    float *x = norms->rows + worker * bank->dim;
+    for (size_t row = 0; row < bank->n_rows; row++) {
+        dp_bank_widen(bank, cell, row, 1, x);
+        if (dp_norm_f32(x, bank->dim) != bank->norms[cell * bank->n_rows + row])
+            lower(&norms->first_wrong, cell * bank->n_rows + row);
+    }
+}
+
+static dp_status check_norms(const dp_bank *bank, dp_error *err)
+{
+    struct norms norms = {bank, NULL, SIZE_MAX};
+    dp_pool *pool = NULL;
+    dp_status status = dp_pool_open(threads_for(bank), &pool, err);
+    if (status)
+        return status;
+    norms.rows = dp_malloc_2d(dp_pool_threads(pool), bank->dim, sizeof *norms.rows);
+    if (norms.rows)
+        dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
+    else
+        status = dp_fail_memory(err, "a row of the bank", bank->dim * sizeof *norms.rows);
+    dp_memory_free(norms.rows);
+    dp_pool_close(&pool);
+    if (norms.first_wrong != SIZE_MAX)
+        status = dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
+                         bank->path ? bank->path : "the bank", norms.first_wrong % bank->n_rows,
+                         norms.first_wrong / bank->n_rows);
+    return status;
+}
+
+dp_status dp_bank_check_seal(const dp_safetensors *file, const char *path, dp_error *err)
+{
+    const dp_tensor *features = dp_safetensors_find(file, "features"), *seal = dp_safetensors_find(file, "seal");
+    dp_bytes whole = dp_safetensors_bytes(file);
+    const unsigned char *after = features->data + dp_tensor_bytes(features);
+    const dp_bytes sealed[] = {
+        {whole.data, (size_t)(features->data - (const unsigned char *)whole.data)},
+        {after, (size_t)(seal->data - after)},
+    };
+    unsigned char made[DIGEST_BYTES];
+    dp_status status = dp_digest(sealed, 2, made, err);
+    if (!status && memcmp(made, seal->data, DIGEST_BYTES) != 0)
+        status = dp_fail(err, DP_E_CORRUPT, "%s: the bank is damaged: the checksum of its header does not hold", path);
+    return status;
+}
+
+dp_status dp_bank_verify(const dp_bank *bank, dp_error *err)
+{
+    if (bank->file) {
+        dp_status status = dp_bank_check_seal(bank->file, bank->path, err);
+        if (status)
+            return status;
+    }
+    dp_status status = dp_bank_check_features(bank, NULL, err);
+    return status ? status : check_norms(bank, err);
+}

@@ -1,0 +1,151 @@
+/* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
+#include "bank/bank_tensors.h"
+#include "bank/distance_scales.h"
+#include "bank/name_text.h"
+#include "bank/part.h"
+#include "bank/recipe_json.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
+{
+    const double all[POSE_NUMBERS] = {pose->status,          pose->centre_x_px,           pose->centre_y_px,
+                                      pose->angle_rad,       pose->sigma_major_px,        pose->sigma_minor_px,
+                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points,
+                                      (double)pose->picture_width_px, (double)pose->picture_height_px};
+    memcpy(numbers, all, sizeof all);
+}
+
+/* The names as a JSON list; NULL when memory is short. */
+static char *names_to_json(const dp_bank *bank)
+{
+    json_t *list = json_array();
+    char *text = NULL;
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        char *name = dp_name_to_text(bank->names[p]);
+        int failed = !name || json_array_append_new(list, json_string(name));
+        dp_memory_free(name);
+        if (failed)
+            goto done;
+    }
+    text = json_dumps(list, JSON_COMPACT);
+done:
+    json_decref(list);
+    return text;
+}
+
+static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
+                              unsigned char **header, size_t *bytes, dp_error *err)
+{
+    char *recipe = NULL, rows[24];
+    dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
+    if (status)
+        return status;
+    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path);
+    snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
+    const dp_key_value metadata[] = {
+        {FORMAT_KEY, FORMAT_VERSION},
+        {"recipe", recipe},
+        {"pictures", names},
+        {"rows_per_picture", rows},
+        {"model_path", model_path},
+        {"model_sha256", bank->model_sha256},
+        {"model_stand_in", bank->model_stand_in ? "true" : "false"},
+    };
+    if (names && model_path)
+        status = dp_safetensors_header(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, header,
+                                       bytes, err);
+    else
+        status = dp_fail_memory(err, path, 0);
+    dp_memory_free(recipe);
+    dp_memory_free(model_path);
+    free(names);
+    return status;
+}
+
+dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
+{
+    if (bank->put)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the bank is not finished yet", path);
+    dp_tensor tensors[N_TENSORS];
+    dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
+    unsigned char *header = NULL, seal[DIGEST_BYTES];
+    dp_writer *writer = NULL;
+    dp_bank_describe(bank, tensors);
+    unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
+    size_t mask_bytes = dp_bank_has_tensor(bank, BACKGROUND) ? tensors[BACKGROUND].count : 0;
+    uint8_t *masks = dp_calloc(mask_bytes, 1);
+    const double heat[2] = {bank->heat.low, bank->heat.high};
+    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), distance_scales[DP_MAX_LAYERS][2];
+    dp_status status = DP_OK;
+    if (!digests || !poses || !masks) {
+        status = dp_fail_memory(err, path, tensors[DIGESTS].count);
+        goto done;
+    }
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
+    for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
+        if (bank->background && bank->background[p])
+            memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
+    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
+        distance_scales[b][0] = bank->distance_scales.local[b];
+        distance_scales[b][1] = bank->distance_scales.global[b];
+    }
+    status = dp_bank_check_features(bank, digests, err);
+    if (status)
+        goto done;
+    const void *const data[N_TENSORS] = {
+        [FEATURES] = bank->features,
+        [NORMS] = bank->norms,
+        [SCALES] = bank->scales,
+        [ROW_PICTURE] = bank->row_picture,
+        [ROW_CELL] = bank->row_cell,
+        [GRIDS] = bank->grids,
+        [MEAN] = bank->mean,
+        [BASIS] = bank->basis,
+        [VALID] = bank->valid,
+        [ORIENTATION] = bank->orientation,
+        [POSES] = poses,
+        [POLARITIES] = bank->polarities,
+        [BACKGROUND] = masks,
+        [LOO_SCORES] = bank->loo_scores,
+        [THRESHOLD] = &bank->threshold,
+        [HEAT] = heat,
+        [DISTANCE_SCALES] = distance_scales,
+        [DIGESTS] = digests,
+        [SEAL] = seal,
+    };
+    size_t n_tensors = 0;
+    for (size_t t = 0; t < N_TENSORS; t++) {
+        if (!dp_bank_has_tensor(bank, t))
+            continue;
+        pieces[n_tensors + 1] = (dp_bytes){data[t], dp_tensor_bytes(&tensors[t])};
+        tensors[n_tensors++] = tensors[t];
+    }
+    status = write_header(bank, path, tensors, n_tensors, &header, &pieces[0].bytes, err);
+    if (status)
+        goto done;
+    pieces[0].data = header;
+    dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
+    memcpy(sealed + 1, pieces + 2, (n_tensors - 2) * sizeof *pieces);
+    status = dp_digest(sealed, n_tensors - 1, seal, err);
+    if (!status)
+        status = dp_writer_open(path, &writer, err);
+    for (size_t i = 0; !status && i <= n_tensors; i++)
+        status = dp_writer_put(writer, pieces[i].data, pieces[i].bytes, err);
+    if (!status)
+        status = dp_writer_commit(&writer, err);
+    dp_writer_abort(&writer);
+done:
+    dp_memory_free(header);
+    dp_memory_free(digests);
+    dp_memory_free(poses);
+    dp_memory_free(masks);
+    return status;
+}
