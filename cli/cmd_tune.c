@@ -8,7 +8,7 @@
 
 /* Maps of the pictures that could be compared. */
 struct maps {
-    GPtrArray *grids, *valids; /* float [rows, cols] and uint8_t [rows, cols] of each, owned */
+    GPtrArray *grids, *valids, *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
     GByteArray *labels;
     size_t rows, cols, n_good_inputs, n_failed, n_unaligned;
     bool other_size;
@@ -34,6 +34,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         maps->cols = result->grid_cols;
         g_ptr_array_add(maps->grids, g_memdup2(result->grid, cells * sizeof *result->grid));
         g_ptr_array_add(maps->valids, g_memdup2(result->grid_valid, cells));
+        g_ptr_array_add(maps->weights, result->weights ? g_memdup2(result->weights, cells * sizeof *result->weights) : NULL);
         g_byte_array_append(maps->labels, &label, 1);
     }
     return cli_interrupted();
@@ -109,15 +110,16 @@ static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad)
 }
 
 /* The bank with the configuration that was found.  Its good pictures are scored anew for p-values and heat maps, where it has them. */
-static dp_status store(const dp_bank *bank, const dp_tune_result *r, const dp_run *run, const char *path, dp_error *err)
+static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r, const dp_run *run, const char *path, dp_error *err)
 {
     dp_bank_info info;
     dp_calibration calibration;
-    dp_view view;
+    dp_view view = *looked;
     dp_bank_get_info(bank, &info);
-    dp_view_init(bank, &view);
     view.post = r->post;
     view.score = r->score;
+    if (view.score != DP_SCORE_MAX)
+        view.reweight = 0;
     double *scores = g_new(double, info.n_pictures);
     dp_status status = dp_bank_calibrate(bank, &view, info.recipe.fpr, run, scores, &view.heat, &calibration, err);
     if (status == DP_E_MISMATCH) {
@@ -147,7 +149,7 @@ int cmd_tune(int argc, char **argv)
 {
     char *bank_path = NULL, *model_name = NULL, *out = NULL, **good = NULL, **bad = NULL;
     int trials = -1, folds = 5;
-    double seconds = NAN;
+    double seconds = NAN, blend = NAN;
     gint64 seed = 0;
     gboolean all_data = FALSE, json = FALSE, dry_run = FALSE;
     const GOptionEntry entries[] = {
@@ -159,6 +161,7 @@ int cmd_tune(int argc, char **argv)
         {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "try for so long instead", "S"},
         {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "of the held-out figures (default 5)", "K"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the search and the folds (default 0)", "S"},
+        {"blend", 0, 0, G_OPTION_ARG_DOUBLE, &blend, "as for fit; becomes the bank's own (default: the bank's)", "A"},
         {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data, "the paper's way: no held-out figures", NULL},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
@@ -186,6 +189,8 @@ int cmd_tune(int argc, char **argv)
         return cli_usage("--trials %d: at least 1", trials);
     if (!isnan(seconds) && !(seconds > 0 && seconds < 1e6))
         return cli_usage("--seconds %g: more than 0", seconds);
+    if (!isnan(blend) && !(blend >= 0 && blend <= 1))
+        return cli_usage("--blend %g: between 0 and 1", blend);
     if (folds < 2 || folds > 100)
         return cli_usage("--folds %d: between 2 and 100; --all-data goes without", folds);
     if (seed < 0)
@@ -199,6 +204,7 @@ int cmd_tune(int argc, char **argv)
     dp_error err;
     size_t n_unread = 0;
     struct maps maps = {.grids = g_ptr_array_new_with_free_func(g_free), .valids = g_ptr_array_new_with_free_func(g_free),
+                        .weights = g_ptr_array_new_with_free_func(g_free),
                         .labels = g_byte_array_new()};
     GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
     add_inputs(inputs, good, &n_unread);
@@ -221,7 +227,13 @@ int cmd_tune(int argc, char **argv)
     dp_view view;
     dp_view_init(bank, &view);
     dp_post_init(&view.post);
-    dp_status status = dp_session_open(model, info.recipe.precision, &run.run, &session, &err);
+    view.cell_weights = view.reweight > 0;
+    bool weighted = view.reweight > 0 && view.score == DP_SCORE_MAX;
+    if (!isnan(blend))
+        view.blend = blend;
+    dp_status status = dp_view_settle(bank, &view, &run.run, &err);
+    if (!status)
+        status = dp_session_open(model, info.recipe.precision, &run.run, &session, &err);
     if (!status)
         status = dp_session_inspect_files(session, bank, &view, (const char *const *)inputs->pdata, inputs->len, on_result, &maps, &err);
     if (maps.other_size) {
@@ -243,11 +255,12 @@ int cmd_tune(int argc, char **argv)
     settings.post = info.recipe.post;
     settings.score = info.recipe.score;
     const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.grids->len, .maps = (const float *const *)maps.grids->pdata,
-                             .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data};
+                             .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data,
+                             .weights = weighted ? (const float *const *)maps.weights->pdata : NULL};
     if (!status)
         status = dp_tune(&set, &settings, &run.run, &result, &err);
     if (!status && target)
-        status = store(bank, &result, &run.run, target, &err);
+        status = store(bank, &view, &result, &run.run, target, &err);
     cli_progress_end();
     if (status) {
         code = cli_failed(&err);
@@ -269,6 +282,7 @@ done:
     g_ptr_array_unref(inputs);
     g_ptr_array_unref(maps.grids);
     g_ptr_array_unref(maps.valids);
+    g_ptr_array_unref(maps.weights);
     g_byte_array_unref(maps.labels);
     dp_session_close(&session);
     dp_model_close(&model);

@@ -689,6 +689,8 @@ typedef struct dp_result {
     size_t grid_rows, grid_cols;
     float *grid;                       /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
     uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
+    float *weights;                    /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
+                                          the largest distance; NULL unless the view asks for it, and weights */
     size_t height_px, width_px;
     float *map;                        /* [height_px, width_px] distances in the picture's own pose; 0 where unknown */
     dp_defect *defects;                /* [n_defects], largest peak first */
@@ -705,6 +707,7 @@ typedef struct dp_view {
     dp_post post;
     dp_score score;
     size_t reweight;                   /* of the score max in a pool: see dp_recipe */
+    int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
     double threshold;                  /* NaN: none */
     dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
     const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
@@ -736,6 +739,15 @@ DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *ba
  * Errors: DP_E_ARGUMENT (repeat 0), DP_E_MEMORY, DP_E_UNSUPPORTED. */
 DP_API dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s,
                                double *min_s, double *max_s, dp_error *err);
+/* One picture of a run by one of several views, else as dp_result_fn.  A picture that fails before it can be viewed is told once, as of
+ * view 0. */
+typedef int (*dp_view_result_fn)(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                                 const dp_result *result, double milliseconds, const char *message);
+/* dp_session_inspect_files by views [n_views] of one bank: each picture goes through the network once, then on_result is called with view
+ * after view. */
+DP_API dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                          const char *const *paths, size_t n_paths, dp_view_result_fn on_result, void *user,
+                                          dp_error *err);
 /* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
 DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);
@@ -882,6 +894,7 @@ typedef struct dp_tune_set {
     const float *const *maps;     /* [n] of [rows, cols]: distance maps without post-processing */
     const uint8_t *const *valid;  /* [n] of [rows, cols]; NULL, or an entry NULL: all cells */
     const uint8_t *labels;        /* [n] non-zero = anomalous */
+    const float *const *weights;  /* [n] of [rows, cols], dp_result.weights: what the score max is multiplied by; NULL: nothing */
 } dp_tune_set;
 
 typedef struct dp_tune_settings {

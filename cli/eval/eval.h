@@ -58,6 +58,8 @@ char *eval_figure_place(const eval_run *run, const char *file);
 char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
 /* Writes a picture, at most side pixels long, as a JPEG to out/place.  False: err. */
 bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err);
+/* The mask of a picture, [height, width] of its map, g_free; NULL for a good one.  False: err. */
+bool eval_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err);
 /* The figures that the field tables, NaN where one does not exist. */
 void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
 

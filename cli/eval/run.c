@@ -91,14 +91,13 @@ bool eval_save_small(const eval_run *run, const char *place, const dp_picture *p
 
 /* ------------------------------------------------------------------------------------------------------ one picture */
 
-/* The mask of a picture, [height, width] of its map; NULL for a good one.  False: err. */
-static bool load_mask(const eval_run *run, const dataset_item *item, size_t height, size_t width, uint8_t **mask, dp_error *err)
+bool eval_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
 {
     *mask = NULL;
     if (!item->mask)
         return true;
     dp_picture *picture = NULL;
-    if (dp_picture_load(item->mask, run->max_pixels, &picture, err))
+    if (dp_picture_load(item->mask, max_pixels, &picture, err))
         return false;
     bool good = picture->height_px == height && picture->width_px == width;
     if (good) {
@@ -119,7 +118,7 @@ static bool meter_map(const struct work *work, const dataset_item *item, const f
 {
     uint8_t *mask = NULL;
     bool good = !work->pixels
-                || (load_mask(work->run, item, height, width, &mask, err)
+                || (eval_load_mask(item, work->run->max_pixels, height, width, &mask, err)
                     && !dp_pixel_meter_add(work->pixels, map, mask, height, width, err));
     g_free(mask);
     return good;

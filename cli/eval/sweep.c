@@ -1,78 +1,185 @@
-/* sweep.c - each block of the transformer by itself: one bank and one evaluation per block.
+/* sweep.c - each block of the transformer by itself, from features that are computed once.
  *
- * The scores are taken from the same map of distances.  The row that is recommended has the best mean rank over them, ties
- * counted half: a block that is best by one score only is likely to be so by chance. */
+ * One bank holds the features of all blocks side by side (--layer-mix separate); a view of one block is what a bank of that block
+ * alone would say, but for the polarity, which all blocks settle together.  So the good pictures and the test pictures go through the
+ * network once each.  Two rows more use several blocks at once, each in units of what good pictures show: all, and the middle third.
+ *
+ * Memory is bounded.  Where a bank of so many blocks does not fit, half as many are taken at a time, again and again.  Figures of
+ * pixels keep 4 to 8 bytes for each pixel of the test set and block: as many blocks are looked at in one pass over the
+ * test pictures as METER_BYTES hold.
+ *
+ * The row that is recommended has the best mean rank over the scores, ties counted half: a block that is best by one score only is likely to
+ * be so by chance. */
 #include "sweep.h"
 #include "eval.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { N_SCORES = 3 };
-static const char *const score_names[N_SCORES] = {"max", "p99", "top1p"};
+#define METER_BYTES 2e9
+
+enum { N_SCORES = 3, N_FIGURES = 5 };
+static const char *const figure_names[N_FIGURES] = {"max", "p99", "top1p", "pixel_auroc", "aupro_30"};
 static const dp_score score_kinds[N_SCORES] = {DP_SCORE_MAX, DP_SCORE_P99, DP_SCORE_TOP1P};
 
-/* One block under way. */
-struct block {
-    const dataset *set;
-    double *scores[N_SCORES]; /* [test pictures], the first n used */
-    uint8_t *labels;
-    size_t n, n_failed;
+/* A row of the table. */
+struct row {
+    char name[32];
+    uint64_t blocks; /* of the transformer */
+    double figures[N_FIGURES];
 };
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+/* One data set under way. */
+struct sweep {
+    const dataset *set;
+    const cli_run *run;
+    dp_session *session;
+    dp_recipe recipe;
+    struct row *rows;
+    size_t n_rows, depth;
+    size_t n_failed;
+};
+
+/* A pass over the test pictures. */
+struct pass {
+    struct sweep *sweep;
+    size_t n_views, n;            /* n: pictures so far */
+    double *scores;               /* [n_views, N_SCORES, test pictures] */
+    uint8_t *labels;              /* [test pictures] */
+    dp_pixel_meter **meters;      /* [n_views]; NULL without masks */
+    bool failed;                  /* the picture under way */
+    dp_error err;
+};
+
+static double *scores_of(const struct pass *pass, size_t view, size_t kind)
+{
+    return pass->scores + (view * N_SCORES + kind) * pass->sweep->set->test->len;
+}
+
+static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result, double ms,
                      const char *message)
 {
-    struct block *block = user;
-    if (!result) {
-        block->n_failed++;
-        cli_complain("%s", message);
-        return cli_interrupted();
+    struct pass *pass = user;
+    const dataset_item *item = &g_array_index(pass->sweep->set->test, dataset_item, index);
+    dp_error err;
+    uint8_t *mask = NULL;
+    if (view == 0)
+        pass->failed = !result;
+    bool good = result != NULL;
+    for (size_t k = 0; k < N_SCORES && good; k++)
+        scores_of(pass, view, k)[pass->n] = dp_result_score(result, score_kinds[k]);
+    if (good && pass->meters) {
+        good = eval_load_mask(item, pass->sweep->run->run.max_picture_pixels, result->height_px, result->width_px, &mask, &err)
+               && !dp_pixel_meter_add(pass->meters[view], result->map, mask, result->height_px, result->width_px, &err);
+        message = err.message;
     }
-    block->labels[block->n] = (uint8_t)g_array_index(block->set->test, dataset_item, index).label;
-    for (size_t k = 0; k < N_SCORES; k++)
-        block->scores[k][block->n] = dp_result_score(result, score_kinds[k]);
-    block->n++;
+    g_free(mask);
+    if (!good) {
+        pass->sweep->n_failed++;
+        cli_complain("%s", message);
+    }
+    pass->labels[pass->n] = (uint8_t)item->label;
+    if (view + 1 == pass->n_views && !pass->failed)
+        pass->n++;
     return cli_interrupted();
 }
 
 static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
-    if (message)
+    struct sweep *sweep = user;
+    if (message) {
+        sweep->n_failed++;
         cli_complain("%s", message);
+    }
 }
 
-/* AUROC by each score, for a bank of that block. */
-static dp_status evaluate_block(dp_session *session, const dp_recipe *recipe, size_t number, struct block *block,
-                                double auroc[N_SCORES], dp_error *err)
+/* Rows first .. first + n - 1 of `rows`, all of them of blocks that are in the bank, whose first block is first_block. */
+static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t first_block, struct row *const *rows, size_t n, dp_error *err)
 {
-    const dataset *set = block->set;
-    dp_recipe one = *recipe;
-    one.n_layers = 1;
-    one.layers[0] = number;
-    dp_bank *bank = NULL;
-    size_t n_left_out = 0;
-    dp_status status = dp_bank_fit(session, &one, (const char *const *)set->train->pdata, set->train->len, on_nominal, NULL, &bank,
-                                   &n_left_out, err);
-    block->n_failed = n_left_out;
-    block->n = 0;
-    if (!status) {
-        dp_view view;
-        dp_view_init(bank, &view);
-        const char **paths = g_new(const char *, set->test->len);
-        for (guint i = 0; i < set->test->len; i++)
-            paths[i] = g_array_index(set->test, dataset_item, i).path;
-        status = dp_session_inspect_files(session, bank, &view, paths, set->test->len, on_result, block, err);
-        g_free(paths);
+    const dataset *set = sweep->set;
+    struct pass pass = {.sweep = sweep, .n_views = n, .scores = g_new0(double, n * N_SCORES * set->test->len),
+                        .labels = g_new0(uint8_t, set->test->len), .meters = set->masks ? g_new0(dp_pixel_meter *, n) : NULL};
+    dp_view *views = g_new(dp_view, n);
+    const char **paths = g_new(const char *, set->test->len);
+    dp_status status = DP_OK;
+    for (guint i = 0; i < set->test->len; i++)
+        paths[i] = g_array_index(set->test, dataset_item, i).path;
+    for (size_t v = 0; v < n; v++) {
+        dp_view_init(bank, &views[v]);
+        views[v].blocks = rows[v]->blocks >> first_block;
+        if (pass.meters && !status)
+            status = dp_pixel_meter_open(&pass.meters[v], err);
     }
-    for (size_t k = 0; k < N_SCORES && !status; k++)
-        status = dp_auroc(block->scores[k], block->labels, block->n, &auroc[k], err);
+    if (!status)
+        status = dp_session_inspect_views(sweep->session, bank, views, n, paths, set->test->len, on_result, &pass, err);
+    for (size_t v = 0; v < n && !status; v++) {
+        static const double limit = 0.3;
+        dp_measures pixel;
+        for (size_t k = 0; k < N_SCORES && !status; k++)
+            status = dp_auroc(scores_of(&pass, v, k), pass.labels, pass.n, &rows[v]->figures[k], err);
+        if (!status && pass.meters)
+            status = dp_pixel_meter_measure(pass.meters[v], &pixel, &limit, 1, &rows[v]->figures[4], err);
+        if (!status && pass.meters)
+            rows[v]->figures[3] = pixel.auroc;
+        if (pass.meters)
+            dp_pixel_meter_close(&pass.meters[v]);
+    }
+    for (size_t v = 0; v < n && pass.meters; v++)
+        dp_pixel_meter_close(&pass.meters[v]);
+    g_free(pass.meters);
+    g_free(pass.scores);
+    g_free(pass.labels);
+    g_free(views);
+    g_free(paths);
+    return status;
+}
+
+/* How many rows one pass over the test pictures may measure: by the size of the first of them. */
+static size_t rows_of_a_pass(const struct sweep *sweep)
+{
+    dp_picture *picture = NULL;
+    double pixels = 1e6;
+    if (!sweep->set->masks || !sweep->set->test->len)
+        return SIZE_MAX;
+    if (!dp_picture_load(g_array_index(sweep->set->test, dataset_item, 0).path, sweep->run->run.max_picture_pixels, &picture, NULL))
+        pixels = (double)picture->width_px * (double)picture->height_px;
+    dp_picture_free(&picture);
+    double rows = METER_BYTES / (8 * pixels * sweep->set->test->len);
+    return rows < 1 ? 1 : (size_t)rows;
+}
+
+static bool is_between(const struct row *row, size_t first, size_t n)
+{
+    uint64_t all = n < 64 ? ((uint64_t)1 << n) - 1 : UINT64_MAX;
+    return !(row->blocks & ~(all << first));
+}
+
+/* All rows whose blocks lie in first .. first + n - 1, from one bank of these blocks. */
+static dp_status sweep_blocks(struct sweep *sweep, size_t first, size_t n, dp_error *err)
+{
+    dp_recipe recipe = sweep->recipe;
+    recipe.n_layers = n;
+    recipe.layer_mix = n > 1 ? DP_LAYERS_SEPARATE : DP_LAYERS_MEAN;
+    recipe.reweight = 0;
+    for (size_t i = 0; i < n; i++)
+        recipe.layers[i] = first + i;
+    dp_bank *bank = NULL;
+    struct row **rows = g_new(struct row *, sweep->n_rows);
+    size_t n_rows = 0, most = rows_of_a_pass(sweep);
+    for (size_t r = 0; r < sweep->n_rows; r++)
+        if (is_between(&sweep->rows[r], first, n))
+            rows[n_rows++] = &sweep->rows[r];
+    dp_status status = dp_bank_fit(sweep->session, &recipe, (const char *const *)sweep->set->train->pdata, sweep->set->train->len,
+                                   on_nominal, sweep, &bank, NULL, err);
+    for (size_t r = 0; r < n_rows && !status; r += most)
+        status = pass_over(sweep, bank, first, rows + r, MIN(most, n_rows - r), err);
     dp_bank_close(&bank);
+    g_free(rows);
     return status;
 }
 
 /* The block with the best mean rank over the scores, the earliest of several; *rank: that mean, 1 the best there is. */
-static size_t robust_choice(const double (*auroc)[N_SCORES], size_t depth, double *rank)
+static size_t robust_choice(const struct row *rows, size_t depth, double *rank)
 {
     size_t best = 0;
     *rank = INFINITY;
@@ -80,7 +187,7 @@ static size_t robust_choice(const double (*auroc)[N_SCORES], size_t depth, doubl
         double sum = 0;
         for (size_t other = 0; other < depth; other++)
             for (size_t k = 0; k < N_SCORES && other != b; k++)
-                sum += auroc[other][k] > auroc[b][k] ? 1 : auroc[other][k] < auroc[b][k] ? 0 : 0.5;
+                sum += rows[other].figures[k] > rows[b].figures[k] ? 1 : rows[other].figures[k] < rows[b].figures[k] ? 0 : 0.5;
         double mean = 1 + sum / N_SCORES;
         if (mean < *rank) {
             *rank = mean;
@@ -90,49 +197,93 @@ static size_t robust_choice(const double (*auroc)[N_SCORES], size_t depth, doubl
     return best;
 }
 
+static void print_row(const struct row *row)
+{
+    printf("  %-18s", row->name);
+    for (size_t k = 0; k < N_FIGURES; k++)
+        if (isnan(row->figures[k]))
+            printf(" %8s", "-");
+        else
+            printf(" %8.4f", row->figures[k]);
+    putchar('\n');
+}
+
+/* Each block, then all and the middle third; a transformer of fewer than 6 blocks has no such middle. */
+static void make_rows(struct sweep *sweep)
+{
+    size_t depth = sweep->depth;
+    sweep->rows = g_new0(struct row, depth + 2);
+    for (size_t b = 0; b < depth; b++) {
+        sweep->rows[b].blocks = (uint64_t)1 << b;
+        g_snprintf(sweep->rows[b].name, sizeof sweep->rows[b].name, "block %zu", b);
+        sweep->rows[depth].blocks |= (uint64_t)1 << b;
+        if (b >= depth / 3 && b < depth - depth / 3)
+            sweep->rows[depth + 1].blocks |= (uint64_t)1 << b;
+    }
+    sweep->n_rows = depth + (depth >= 6 ? 2 : depth > 1 ? 1 : 0);
+    g_strlcpy(sweep->rows[depth].name, "all, separate", sizeof sweep->rows[depth].name);
+    g_snprintf(sweep->rows[depth + 1].name, sizeof sweep->rows[depth + 1].name, "%zu to %zu, separate", depth / 3, depth - depth / 3 - 1);
+    for (size_t r = 0; r < depth + 2; r++)
+        for (size_t k = 0; k < N_FIGURES; k++)
+            sweep->rows[r].figures[k] = NAN;
+}
+
+static json_t *json_row(const struct sweep *sweep, const struct row *row)
+{
+    json_t *object = json_object(), *blocks = json_array();
+    for (size_t b = 0; b < sweep->depth; b++)
+        if (row->blocks >> b & 1)
+            json_array_append_new(blocks, json_integer((json_int_t)b));
+    json_object_set_new(object, "blocks", blocks);
+    for (size_t k = 0; k < N_FIGURES; k++)
+        json_object_set_new(object, figure_names[k], cli_json_real(row->figures[k]));
+    return object;
+}
+
 static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth, const cli_run *run, const dataset *set,
                      const char *category, json_t *all, size_t *n_failed)
 {
-    double (*auroc)[N_SCORES] = g_malloc0_n(depth, sizeof *auroc);
-    struct block block = {.set = set, .labels = g_new(uint8_t, set->test->len)};
-    for (size_t k = 0; k < N_SCORES; k++)
-        block.scores[k] = g_new(double, set->test->len);
-    json_t *rows = json_array();
+    struct sweep sweep = {.set = set, .run = run, .session = session, .recipe = *recipe, .depth = depth};
+    dp_error err;
     int code = EXIT_DONE;
-    printf("%-20s %8s %8s %8s   image AUROC by score\n", cli_shown(category), score_names[0], score_names[1], score_names[2]);
-    fflush(stdout);
-    for (size_t b = 0; b < depth && code == EXIT_DONE; b++) {
-        dp_error err;
-        char name[32];
-        g_snprintf(name, sizeof name, "block %zu", b);
-        cli_progress_begin(name, run->quiet);
-        dp_status status = evaluate_block(session, recipe, b, &block, auroc[b], &err);
-        cli_progress_end();
-        *n_failed += block.n_failed;
-        if (status) {
-            cli_complain("%s, block %zu: %s", category, b, err.message);
-            code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
-            break;
+    make_rows(&sweep);
+    cli_progress_begin(category, run->quiet);
+    dp_status status = DP_OK;
+    /* Rows that are chosen or made from all of a feature are another set for each block. */
+    size_t at_once = recipe->coreset > 0 || recipe->kmeans || recipe->pca > 0 ? 1 : depth;
+    for (size_t first = 0; first < depth && !status;) {
+        size_t n = MIN(at_once, depth - first);
+        status = sweep_blocks(&sweep, first, n, &err);
+        if (status == DP_E_MEMORY && n > 1) { /* half as many, from here on */
+            at_once = (n + 1) / 2;
+            status = DP_OK;
+        } else {
+            first += n;
         }
-        printf("  %-18s %8.4f %8.4f %8.4f\n", name, auroc[b][0], auroc[b][1], auroc[b][2]);
-        fflush(stdout);
-        json_t *row = json_pack("{s:I}", "block", (json_int_t)b);
-        for (size_t k = 0; k < N_SCORES; k++)
-            json_object_set_new(row, score_names[k], cli_json_real(auroc[b][k]));
-        json_array_append_new(rows, row);
     }
-    double rank;
-    size_t best = robust_choice((const double (*)[N_SCORES])auroc, depth, &rank);
-    if (code == EXIT_DONE && isnan(auroc[0][0]))
-        puts("Without good and anomalous test pictures nothing can be chosen.");
-    else if (code == EXIT_DONE)
-        printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other pictures.\n", best, rank,
-               depth);
-    json_object_set_new(all, category, rows);
-    for (size_t k = 0; k < N_SCORES; k++)
-        g_free(block.scores[k]);
-    g_free(block.labels);
-    g_free(auroc);
+    cli_progress_end();
+    *n_failed += sweep.n_failed;
+    if (status) {
+        cli_complain("%s: %s", category, err.message);
+        code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
+    } else {
+        printf("%-20s %8s %8s %8s %8s %8s\n", cli_shown(category), "max", "p99", "top1p", "pixel", "AU-PRO");
+        json_t *rows = json_array();
+        for (size_t r = 0; r < sweep.n_rows; r++) {
+            print_row(&sweep.rows[r]);
+            json_array_append_new(rows, json_row(&sweep, &sweep.rows[r]));
+        }
+        double rank;
+        size_t best = robust_choice(sweep.rows, depth, &rank);
+        if (isnan(sweep.rows[0].figures[0]))
+            puts("Without good and anomalous test pictures nothing can be chosen.");
+        else
+            printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other pictures.\n", best, rank,
+                   depth);
+        fflush(stdout);
+        json_object_set_new(all, category, rows);
+    }
+    g_free(sweep.rows);
     return code;
 }
 

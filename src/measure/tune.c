@@ -20,6 +20,7 @@
 #include "measure/steps.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,17 @@ static struct trial draw_trial(const struct search *s, uint64_t index)
     return t;
 }
 
+/* The weight of the cell with the largest distance, of equal ones the first: as inspection finds it. */
+static double weight_of_largest(const struct search *s, size_t picture, const float *map)
+{
+    const uint8_t *valid = s->valid[picture];
+    size_t top = s->cells;
+    for (size_t i = 0; i < s->cells; i++)
+        if ((!valid || valid[i]) && (top == s->cells || map[i] > map[top]))
+            top = i;
+    return top < s->cells ? (double)s->set->weights[picture][top] : 1;
+}
+
 static double score_map(const struct search *s, const struct trial *t, size_t picture, struct worker *w)
 {
     double largest = (double)s->largest[picture];
@@ -124,13 +136,15 @@ static double score_map(const struct search *s, const struct trial *t, size_t pi
         return 0;
     const float *map = s->maps[picture];
     double score;
-    if (dp_sparse_score(&t->post, t->score, &s->sorted[picture], &w->sparse, &score))
+    bool weighted = s->set->weights && t->score == DP_SCORE_MAX;
+    if (!weighted && dp_sparse_score(&t->post, t->score, &s->sorted[picture], &w->sparse, &score))
         return score;
     if (dp_post_active(&t->post)) {
         dp_post_run(&t->post, map, s->valid[picture], s->set->rows, s->set->cols, 1, &w->post, w->map);
         map = w->map;
     }
-    return dp_score_cells(t->score, map, s->valid[picture], s->cells, w->scratch);
+    score = dp_score_cells(t->score, map, s->valid[picture], s->cells, w->scratch);
+    return weighted ? score * weight_of_largest(s, picture, map) : score;
 }
 
 static void score_trial(const struct search *s, const struct trial *t, struct worker *w)

@@ -19,22 +19,32 @@
 #include <math.h>
 #include <string.h>
 
+/* What one view needs. */
+struct way {
+    dp_view view;
+    dp_judge judge;
+    dp_components components;
+};
+
 /* What is the same for every picture of a run. */
 struct inspection {
     dp_session *session;
     const dp_bank *bank;
-    dp_view view;
+    struct way *ways; /* [n_ways] */
+    size_t n_ways;
+    struct way *way;  /* the one in use */
     dp_workbench bench;
-    dp_judge judge;
-    dp_components components;
     float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
 static void inspection_close(struct inspection *job)
 {
     dp_memory_free(job->projected);
-    dp_judge_close(&job->judge);
-    dp_components_close(&job->components);
+    for (size_t i = 0; job->ways && i < job->n_ways; i++) {
+        dp_judge_close(&job->ways[i].judge);
+        dp_components_close(&job->ways[i].components);
+    }
+    dp_memory_free(job->ways);
     dp_workbench_close(&job->bench);
 }
 
@@ -64,19 +74,27 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     return DP_OK;
 }
 
-static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *view, struct inspection *job,
+static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, struct inspection *job,
                                  dp_error *err)
 {
     dp_model_info model;
+    size_t knn = 0;
     dp_model_get_info(dp_session_model(session), &model);
-    *job = (struct inspection){.session = session, .bank = bank, .view = *view};
+    *job = (struct inspection){.session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
+    if (!job->ways)
+        return dp_fail_memory(err, "the views", n_views * sizeof *job->ways);
+    job->way = job->ways;
     dp_status status = dp_session_fits_bank(session, bank, err);
+    for (size_t i = 0; i < n_views && !status; i++) {
+        struct way *way = &job->ways[i];
+        way->view = views[i];
+        knn = views[i].knn > knn ? views[i].knn : knn;
+        status = dp_judge_open(&views[i].post, views[i].score, &way->judge, err);
+        if (!status)
+            status = dp_components_open(bank, &views[i], dp_session_isa(session), dp_session_pool(session), &way->components, err);
+    }
     if (!status)
-        status = dp_judge_open(&view->post, view->score, &job->judge, err);
-    if (!status)
-        status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, view->knn, &job->bench, err);
-    if (!status)
-        status = dp_components_open(bank, view, dp_session_isa(session), dp_session_pool(session), &job->components, err);
+        status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, knn, &job->bench, err);
     if (!status && bank->basis
         && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
@@ -92,7 +110,7 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
     dp_result *result = dp_calloc(1, sizeof *result);
     if (result) {
         *result = (dp_result){
-            .threshold = job->view.threshold,
+            .threshold = job->way->view.threshold,
             .label = DP_LABEL_UNKNOWN,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
@@ -122,11 +140,18 @@ static dp_label decide(const dp_recipe *recipe, const dp_result *result)
     return result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
 }
 
+/* What is known of a picture before it is viewed. */
+struct embedded {
+    int polarity;
+    double ms, masked_fraction;
+};
+
 /* Takes the background off the cells that are searched for. */
-static dp_status mask_background(struct inspection *job, dp_prepared *prepared, dp_result *result, dp_error *err)
+static dp_status mask_background(struct inspection *job, dp_prepared *prepared, double *masked_fraction, dp_error *err)
 {
     const dp_workbench *bench = &job->bench;
     size_t left, inside = 0, cells = bench->rows * bench->cols;
+    *masked_fraction = 0;
     if (!dp_masks_inspected(&bench->recipe))
         return DP_OK;
     dp_status status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
@@ -137,7 +162,7 @@ static dp_status mask_background(struct inspection *job, dp_prepared *prepared, 
     if (!status && inside && !left)
         status = dp_fail_all_background(&bench->recipe, prepared->path, err);
     if (!status && inside)
-        result->masked_fraction = (double)(inside - left) / (double)inside;
+        *masked_fraction = (double)(inside - left) / (double)inside;
     return status;
 }
 
@@ -145,38 +170,41 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
 {
     const dp_bank *bank = job->bank;
     dp_workbench *bench = &job->bench;
-    const dp_search search = {.metric = job->view.metric, .window = job->view.window, .knn = job->view.knn,
+    const dp_search search = {.metric = job->way->view.metric, .window = job->way->view.window, .knn = job->way->view.knn,
                               .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session), .rows = bench->rows, .cols = bench->cols};
     const float *features;
     double start = dp_now_seconds();
     dp_status status = dp_bank_project(bank, bench->tokens, bench->rows * bench->cols, dp_session_pool(job->session), job->projected,
                                        &features, err);
     if (!status)
-        status = dp_components_map(&job->components, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE,
+        status = dp_components_map(&job->way->components, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE,
                                    dp_session_pool(job->session), bench->nearest, result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * (dp_now_seconds() - start);
     size_t cells = bench->rows * bench->cols;
     for (size_t i = 0; i < cells; i++) {
-        const dp_neighbour *found = &bench->nearest[i * bench->knn];
+        const dp_neighbour *found = &bench->nearest[i * job->way->view.knn];
         bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_bank_row_picture(bank, found->cell, found->row);
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, bench->background, cells, result->grid, result->grid_valid);
     double cell_px = dp_cell_area_px(&bank->recipe, &result->pose, bench->rows, bench->cols);
-    status = dp_judge_grid(&job->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
-    if (!status && dp_reweighs(&job->view)) {
+    status = dp_judge_grid(&job->way->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
+    if (!status && dp_reweighs(&job->way->view)) {
         double factor;
         start = dp_now_seconds();
-        status = dp_reweight(bank, features, bench->nearest, result->grid, result->grid_valid, cells, &search, job->view.reweight,
+        status = dp_reweight(bank, features, bench->nearest, result->grid, result->grid_valid, cells, &search, job->way->view.reweight,
                              dp_session_pool(job->session), &factor, err);
         result->score *= status ? 1 : factor;
         result->search_ms += 1000 * (dp_now_seconds() - start);
+        if (!status && job->way->view.cell_weights)
+            status = dp_reweight_cells(bank, features, bench->nearest, result->grid_valid, cells, &search, job->way->view.reweight,
+                                       dp_session_pool(job->session), &result->weights, err);
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
-    result->p_value = dp_conformal_p(job->view.good_scores, job->view.n_good_scores, result->score);
+    result->p_value = dp_conformal_p(job->way->view.good_scores, job->way->view.n_good_scores, result->score);
     if (isnan(result->score))
         return dp_fail(err, DP_E_PICTURE, "%s: no cell lies inside the picture, there is nothing to compare", prepared->path);
     return DP_OK;
@@ -208,7 +236,7 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
                                  result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
-        const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->bench.knn];
+        const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->way->view.knn];
         dp_seen seen;
         if (dp_nearest_seen(job->bank, nearest, &seen)) {
             defect->nearest_cell = seen.cell;
@@ -221,27 +249,32 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     return status;
 }
 
-static dp_status inspect_prepared(struct inspection *job, dp_prepared *prepared, dp_result **out, dp_error *err)
+/* The features of a picture and the cells that take part, for all views. */
+static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
 {
-    dp_result *result = NULL;
-    int polarity;
     double start = dp_now_seconds();
-    dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &polarity, err);
-    double embed_ms = 1000 * (dp_now_seconds() - start);
+    dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &embedded->polarity, err);
+    embedded->ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->bench.rows * job->bench.cols;
     if (!status && job->bank->basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
         if (!(job->projected = dp_malloc_2d(cells, job->bank->dim, sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));
     }
-    if (!status)
-        status = result_new(job, prepared, &result, err);
+    return status ? status : mask_background(job, prepared, &embedded->masked_fraction, err);
+}
+
+/* One view of it. */
+static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepared *prepared, const struct embedded *embedded,
+                               dp_result **out, dp_error *err)
+{
+    dp_result *result = NULL;
+    job->way = way;
+    dp_status status = result_new(job, prepared, &result, err);
     if (!status) {
-        result->polarity = polarity;
-        result->embed_ms = embed_ms;
-        status = mask_background(job, prepared, result, err);
-    }
-    if (!status) {
+        result->polarity = embedded->polarity;
+        result->embed_ms = embedded->ms;
+        result->masked_fraction = embedded->masked_fraction;
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {
@@ -260,7 +293,8 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
 {
     struct inspection job;
     dp_result *made = NULL;
-    dp_status status = inspection_open(session, bank, view, &job, err);
+    struct embedded embedded;
+    dp_status status = inspection_open(session, bank, view, 1, &job, err);
     if (status)
         return status;
     const dp_recipe *recipe = &bank->recipe;
@@ -278,7 +312,9 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     if (!status)
         status = dp_prepared_warp(&prepared, recipe, job.bench.patch_px, 0, job.bench.valid, err);
     if (!status)
-        status = inspect_prepared(&job, &prepared, &made, err);
+        status = embed_prepared(&job, &prepared, &embedded, err);
+    if (!status)
+        status = view_prepared(&job, job.ways, &prepared, &embedded, &made, err);
     if (!status)
         status = dp_bank_check_unchanged(bank, err);
     if (status)
@@ -291,31 +327,39 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     return status;
 }
 
-static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_result_fn on_result, void *user, dp_error *err)
+static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_view_result_fn on_result, void *user, dp_error *err)
 {
-    double start = dp_now_seconds();
-    dp_result *result = NULL;
+    double start = dp_now_seconds() - prepared->seconds;
     dp_error fault = prepared->error;
-    dp_status status = prepared->status;
-    if (!status)
-        status = inspect_prepared(job, prepared, &result, &fault);
-    double milliseconds = 1000 * (prepared->seconds + dp_now_seconds() - start);
-    dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
-    if (intact) {
-        dp_result_free(&result);
-        return intact;
-    }
-    int stop = on_result(user, prepared->index, prepared->path, prepared->picture, result, milliseconds,
+    struct embedded embedded;
+    dp_status before = prepared->status;
+    int stop = 0;
+    if (!before)
+        before = embed_prepared(job, prepared, &embedded, &fault);
+    for (size_t i = 0; i < (before ? 1 : job->n_ways) && !stop; i++) {
+        dp_result *result = NULL;
+        dp_status status = before ? before : view_prepared(job, &job->ways[i], prepared, &embedded, &result, &fault);
+        double end = dp_now_seconds();
+        dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
+        if (intact) {
+            dp_result_free(&result);
+            return intact;
+        }
+        stop = on_result(user, prepared->index, i, prepared->path, prepared->picture, result, 1000 * (end - start),
                          status ? fault.message : NULL);
-    dp_result_free(&result);
+        dp_result_free(&result);
+        start = dp_now_seconds();
+    }
     return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
 }
 
-dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view, const char *const *paths,
-                                   size_t n_paths, dp_result_fn on_result, void *user, dp_error *err)
+dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                   const char *const *paths, size_t n_paths, dp_view_result_fn on_result, void *user, dp_error *err)
 {
     struct inspection job;
-    dp_status status = inspection_open(session, bank, view, &job, err);
+    if (!n_views)
+        return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
+    dp_status status = inspection_open(session, bank, views, n_views, &job, err);
     if (status)
         return status;
     const dp_run *run = dp_session_run(session);
@@ -330,6 +374,26 @@ dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, con
     dp_prefetch_close(&prefetch);
     inspection_close(&job);
     return status;
+}
+
+struct plain_callback {
+    dp_result_fn on_result;
+    void *user;
+};
+
+static int call_plainly(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result,
+                        double milliseconds, const char *message)
+{
+    const struct plain_callback *plain = user;
+    (void)view;
+    return plain->on_result(plain->user, index, path, picture, result, milliseconds, message);
+}
+
+dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view, const char *const *paths,
+                                   size_t n_paths, dp_result_fn on_result, void *user, dp_error *err)
+{
+    struct plain_callback plain = {on_result, user};
+    return dp_session_inspect_views(session, bank, view, 1, paths, n_paths, call_plainly, &plain, err);
 }
 
 double dp_result_score(const dp_result *result, dp_score how)
@@ -348,6 +412,7 @@ void dp_result_free(dp_result **result_pointer)
     dp_result *result = *result_pointer;
     dp_memory_free(result->grid);
     dp_memory_free(result->grid_valid);
+    dp_memory_free(result->weights);
     dp_memory_free(result->map);
     dp_memory_free(result->defects);
     dp_memory_free(result);

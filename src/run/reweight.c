@@ -32,6 +32,58 @@ static double distance(const dp_bank *bank, const float *x, uint32_t row, dp_met
     return metric == DP_METRIC_COSINE ? (double)value : sqrt((double)value);
 }
 
+/* The factor of a cell x whose nearest row is `star`, with the n rows found nearest to that one.  distances [n], row [dim] are scratch. */
+static double factor_of(const dp_bank *bank, const float *x, uint32_t star, const dp_neighbour *found, size_t n, dp_metric metric,
+                        const dp_distance_kernels *kernels, double *distances, float *row)
+{
+    size_t m = 0;
+    bool met = false; /* the row itself, which a copy may have pushed from the first place */
+    distances[m++] = distance(bank, x, star, metric, kernels, row);
+    for (size_t i = 0; i < n && found[i].row != DP_NO_ROW && m < n; i++) {
+        if (found[i].row == star && !met)
+            met = true;
+        else
+            distances[m++] = distance(bank, x, found[i].row, metric, kernels, row);
+    }
+    return dp_reweight_factor(distances, m);
+}
+
+/* factors [n_cells] of some cells; stars: their nearest rows. */
+static dp_status find_factors(const dp_bank *bank, const float *features, const size_t *cells, const uint32_t *stars, size_t n_cells,
+                              const dp_search *search, size_t n, dp_pool *pool, double *factors, dp_error *err)
+{
+    dp_search around = *search;
+    around.window = DP_WINDOW_GLOBAL;
+    around.knn = n;
+    around.rows = n_cells;
+    around.cols = 1;
+    dp_isa isa;
+    size_t count, values;
+    bool fits = dp_mul_size(n_cells, n, &count) && dp_mul_size(n_cells + 1, bank->dim, &values);
+    dp_neighbour *found = fits ? dp_malloc(count, sizeof *found) : NULL;
+    double *distances = dp_malloc(n, sizeof *distances);
+    float *rows = fits ? dp_malloc(values, sizeof *rows) : NULL, *mean = dp_malloc(n_cells, sizeof *mean);
+    uint8_t *counts = dp_malloc(n_cells, 1);
+    dp_status status = found && distances && rows && mean && counts ? dp_isa_resolve(search->isa, &isa, err)
+                                                                    : dp_fail_memory(err, "the weight of a score", n_cells * n * sizeof *found);
+    for (size_t i = 0; i < n_cells && !status; i++)
+        dp_bank_widen(bank, 0, stars[i], 1, rows + i * bank->dim);
+    if (!status)
+        status = dp_distance_map(bank, rows, NULL, &around, pool, found, mean, counts, err);
+    if (!status) {
+        const dp_distance_kernels kernels = dp_distance_kernels_get(isa);
+        for (size_t i = 0; i < n_cells; i++)
+            factors[i] = factor_of(bank, features + cells[i] * bank->dim, stars[i], found + i * n, n, search->metric, &kernels, distances,
+                                   rows + n_cells * bank->dim);
+    }
+    dp_memory_free(found);
+    dp_memory_free(distances);
+    dp_memory_free(rows);
+    dp_memory_free(mean);
+    dp_memory_free(counts);
+    return status;
+}
+
 dp_status dp_reweight(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const float *grid, const uint8_t *valid,
                       size_t cells, const dp_search *search, size_t n, dp_pool *pool, double *factor, dp_error *err)
 {
@@ -42,39 +94,34 @@ dp_status dp_reweight(const dp_bank *bank, const float *features, const dp_neigh
     *factor = 1;
     if (top == cells || nearest[top * search->knn].row == DP_NO_ROW || !n)
         return DP_OK;
-    dp_search around = *search;
-    around.window = DP_WINDOW_GLOBAL;
-    around.knn = n;
-    around.rows = around.cols = 1;
-    dp_isa isa;
-    dp_neighbour *found = dp_malloc(n, sizeof *found);
-    double *distances = dp_malloc(n, sizeof *distances);
-    float *rows = dp_malloc(bank->dim, 2 * sizeof *rows), mean;
-    uint8_t counts;
-    uint32_t star = nearest[top * search->knn].row;
-    dp_status status = found && distances && rows ? dp_isa_resolve(search->isa, &isa, err) : dp_fail_memory(err, "the weight of a score", 0);
-    if (!status) {
-        dp_bank_widen(bank, 0, star, 1, rows);
-        status = dp_distance_map(bank, rows, NULL, &around, pool, found, &mean, &counts, err);
+    return find_factors(bank, features, &top, &nearest[top * search->knn].row, 1, search, n, pool, factor, err);
+}
+
+dp_status dp_reweight_cells(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const uint8_t *valid, size_t cells,
+                            const dp_search *search, size_t n, dp_pool *pool, float **weights, dp_error *err)
+{
+    size_t m = 0, *which = dp_malloc(cells, sizeof *which);
+    uint32_t *stars = dp_malloc(cells, sizeof *stars);
+    double *factors = dp_malloc(cells, sizeof *factors);
+    float *out = dp_malloc(cells, sizeof *out);
+    dp_status status = which && stars && factors && out ? DP_OK : dp_fail_memory(err, "the weights of cells", cells * sizeof *factors);
+    for (size_t i = 0; i < cells && !status; i++) {
+        out[i] = 1;
+        if (!valid[i] || nearest[i * search->knn].row == DP_NO_ROW)
+            continue;
+        which[m] = i;
+        stars[m++] = nearest[i * search->knn].row;
     }
-    if (!status) {
-        const dp_distance_kernels kernels = dp_distance_kernels_get(isa);
-        const float *x = features + top * bank->dim;
-        size_t m = 0;
-        distances[m++] = distance(bank, x, star, search->metric, &kernels, rows + bank->dim);
-        bool met = false; /* the row itself, which a copy may have pushed from the first place */
-        for (size_t i = 0; i < n && found[i].row != DP_NO_ROW && m < n; i++) {
-            if (found[i].row == star && !met)
-                met = true;
-            else
-                distances[m++] = distance(bank, x, found[i].row, search->metric, &kernels, rows + bank->dim);
-        }
-        *factor = dp_reweight_factor(distances, m);
-        if (!isfinite(*factor))
-            status = dp_fail(err, DP_E_NUMERIC, "the weight of a score is not finite: a distance in the bank is too large");
-    }
-    dp_memory_free(found);
-    dp_memory_free(distances);
-    dp_memory_free(rows);
+    if (!status && m && n)
+        status = find_factors(bank, features, which, stars, m, search, n, pool, factors, err);
+    for (size_t i = 0; i < m && n && !status; i++)
+        out[which[i]] = (float)factors[i];
+    dp_memory_free(which);
+    dp_memory_free(stars);
+    dp_memory_free(factors);
+    if (status)
+        dp_memory_free(out);
+    else
+        *weights = out;
     return status;
 }

@@ -21,4 +21,8 @@ double dp_reweight_factor(const double *distances, size_t n);
 dp_status dp_reweight(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const float *grid, const uint8_t *valid,
                       size_t cells, const dp_search *search, size_t n, dp_pool *pool, double *factor, dp_error *err);
 
+/* The factor of each cell, were it the largest: *weights [cells], 1 where there is none; the caller frees with dp_memory_free. */
+dp_status dp_reweight_cells(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const uint8_t *valid, size_t cells,
+                            const dp_search *search, size_t n, dp_pool *pool, float **weights, dp_error *err);
+
 #endif

@@ -266,6 +266,135 @@ static void many_files_through_a_saved_bank(void **state)
     dp_session_close(&session);
 }
 
+struct viewed {
+    dp_result *results[16]; /* copies of the numbers: grid, map and score */
+    size_t n, n_messages, last_index;
+};
+
+static int keep_view(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result,
+                     double milliseconds, const char *message)
+{
+    struct viewed *seen = user;
+    (void)path, (void)picture;
+    assert_true(milliseconds >= 0 && index >= seen->last_index);
+    seen->last_index = index;
+    if (message) {
+        assert_int_equal(view, 0);
+        seen->n_messages++;
+        return 0;
+    }
+    assert_int_equal(view, seen->n % 5);
+    dp_result *copy = calloc(1, sizeof *copy);
+    *copy = *result;
+    copy->grid = malloc(result->grid_rows * result->grid_cols * sizeof(float));
+    copy->map = malloc(W * H * sizeof(float));
+    memcpy(copy->grid, result->grid, result->grid_rows * result->grid_cols * sizeof(float));
+    memcpy(copy->map, result->map, W * H * sizeof(float));
+    seen->results[seen->n++] = copy;
+    return 0;
+}
+
+static void same_picture(const dp_result *a, const dp_result *b)
+{
+    assert_memory_equal(a->grid, b->grid, a->grid_rows * a->grid_cols * sizeof(float));
+    assert_memory_equal(a->map, b->map, W * H * sizeof(float));
+    assert_true(a->score == b->score && a->label == b->label && a->polarity == b->polarity && a->n_defects == b->n_defects);
+}
+
+/* Several views of one bank are what each says by itself, the network run once; a view of one block is a bank of that block. */
+static void several_views_at_once(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    recipe.polarity = DP_POLARITY_NONE; /* which blocks settle together */
+    recipe.n_layers = 3;
+    recipe.layers[0] = 0, recipe.layers[1] = 1, recipe.layers[2] = 3;
+    recipe.layer_mix = DP_LAYERS_SEPARATE;
+    dp_bank *bank = fit(session, &recipe);
+    dp_view views[5];
+    for (size_t v = 0; v < 5; v++)
+        dp_view_init(bank, &views[v]);
+    assert_true(views[0].scales.local[0] > 0 && views[0].scales.local[2] > 0 && isnan(views[0].scales.global[0]));
+    views[1].blocks = 1;
+    views[2].blocks = 4;
+    views[2].knn = 2;
+    views[3].blend = 0.5;
+    views[4].blocks = 6;
+    views[4].score = DP_SCORE_MEAN;
+    dp_picture *picture = draw_nail(157, 121, 70, 1, 77);
+    const char *path = keep(temporary_path("viewed.png")), *missing = keep(temporary_path("not there.png"));
+    assert_ok(dp_picture_save_png(picture, path, err));
+    struct viewed seen = {0};
+    const char *files[] = {path, missing, path};
+    assert_ok(dp_session_inspect_views(session, bank, views, 5, files, 3, keep_view, &seen, err));
+    assert_int_equal(seen.n, 10);
+    assert_int_equal(seen.n_messages, 1);
+    for (size_t v = 0; v < 5; v++) {
+        dp_result *alone = NULL;
+        assert_ok(dp_session_inspect(session, bank, &views[v], picture, &alone, err));
+        same_picture(alone, seen.results[v]);
+        same_picture(alone, seen.results[5 + v]);
+        dp_result_free(&alone);
+    }
+    recipe.n_layers = 1;
+    recipe.layers[0] = 3;
+    recipe.layer_mix = DP_LAYERS_MEAN;
+    recipe.knn = 2;
+    dp_bank *of_one = fit(session, &recipe);
+    dp_result *one = inspect(session, of_one, picture);
+    assert_memory_equal(one->grid, seen.results[2]->grid, one->grid_rows * one->grid_cols * sizeof(float));
+    dp_result_free(&one);
+    for (size_t i = 0; i < seen.n; i++) {
+        free(seen.results[i]->grid);
+        free(seen.results[i]->map);
+        free(seen.results[i]);
+    }
+    assert_fails(DP_E_ARGUMENT, "no view", dp_session_inspect_views(session, bank, views, 0, files, 3, keep_view, &seen, err));
+    free((void *)(uintptr_t)path);
+    free((void *)(uintptr_t)missing);
+    dp_picture_free(&picture);
+    dp_bank_close(&of_one);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
+/* The weight of each cell is that of the score, were it the largest. */
+static void weights_of_cells(void **state)
+{
+    (void)state;
+    dp_session *session = open_session(2);
+    dp_recipe recipe = small_recipe();
+    recipe.layout = DP_LAYOUT_POOL;
+    recipe.reweight = 5;
+    dp_bank *bank = fit(session, &recipe);
+    dp_picture *picture = draw_nail(157, 121, 70, 1, 77);
+    dp_view view;
+    dp_view_init(bank, &view);
+    dp_result *plain = inspect(session, bank, picture), *result = NULL;
+    assert_null(plain->weights);
+    view.cell_weights = 1;
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_true(result->score == plain->score);
+    size_t top = 0, cells = result->grid_rows * result->grid_cols, differ = 0;
+    for (size_t i = 0; i < cells; i++) {
+        top = result->grid_valid[i] && result->grid[i] > result->grid[top] ? i : top;
+        assert_true(result->weights[i] >= 0 && result->weights[i] <= 1);
+        differ += result->weights[i] != result->weights[0];
+    }
+    assert_true(differ > cells / 4);
+    assert_float_equal((double)result->grid[top] * (double)result->weights[top], result->score, 1e-6 * result->score);
+    dp_result_free(&plain);
+    dp_result_free(&result);
+    view.reweight = 0;
+    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_null(result->weights);
+    dp_result_free(&result);
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+}
+
 /* A bank scored in another way is the bank that was fitted so: threshold, scores and heat scale, also once it is written. */
 static void scored_in_another_way(void **state)
 {
@@ -277,6 +406,7 @@ static void scored_in_another_way(void **state)
     dp_view_init(bank, &view);
     other.score = view.score = DP_SCORE_TOP1P;
     other.window = view.window = 0;
+    other.blend = view.blend = 0.375;
     other.post.gaussian = view.post.gaussian = 0.7;
     other.post.low = view.post.low = 0.5 * view.heat.low;
     other.post.min_object = view.post.min_object = 300; /* in pixels, so that the pictures' poses count */
@@ -844,7 +974,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defects_are_found_where_they_are), cmocka_unit_test(a_half_turn_changes_little),
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
-        cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand),
+        cmocka_unit_test(several_views_at_once), cmocka_unit_test(weights_of_cells), cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand),
         cmocka_unit_test(the_nearest_patch_is_found_in_its_picture), cmocka_unit_test(things_that_do_not_belong_together),
         cmocka_unit_test(the_search_is_timed_apart), cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
         cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),

@@ -46,7 +46,7 @@ static struct maps *make_maps(size_t rows, size_t cols, size_t n, double strengt
             m->values[i * cells + c] = (float)(d + (m->labels[i] && r < 4 ? strength * uniform() : 0));
         }
     }
-    m->set = (dp_tune_set){rows, cols, n, m->map, m->map_valid, m->labels};
+    m->set = (dp_tune_set){rows, cols, n, m->map, m->map_valid, m->labels, NULL};
     return m;
 }
 
@@ -69,6 +69,57 @@ static void same_result(const dp_tune_result *a, const dp_tune_result *b)
     assert_float_equal(a->tuned.auroc, b->tuned.auroc, 0);
     assert_float_equal(a->held_out.auroc, b->held_out.auroc, 0);
     assert_memory_equal(&a->held_out.confusion, &b->held_out.confusion, 4 * sizeof(uint64_t));
+}
+
+/* Score of picture i by a configuration, the weight of its largest cell included. */
+static double weighted_score(const struct maps *m, const dp_post *post, dp_score how, size_t i, const float *weights)
+{
+    float out[28 * 28], scratch[28 * 28];
+    size_t top = 28 * 28;
+    assert_ok(dp_post_apply(post, m->map[i], m->map_valid[i], 28, 28, 1, out, err));
+    for (size_t c = 0; c < 28 * 28; c++)
+        if (m->map_valid[i][c] && (top == 28 * 28 || out[c] > out[top]))
+            top = c;
+    return dp_score_cells(how, out, m->map_valid[i], 28 * 28, scratch) * (how == DP_SCORE_MAX ? (double)weights[top] : 1);
+}
+
+/* Weights of cells belong to the score max: what tuning says of itself is what they make of the configurations. */
+static void cells_are_weighted(void **state)
+{
+    (void)state;
+    struct maps *m = make_maps(28, 28, 40, 10);
+    float *weights = malloc(40 * 28 * 28 * sizeof *weights);
+    const float *of[40];
+    for (size_t i = 0; i < 40; i++) {
+        of[i] = weights + i * 28 * 28;
+        for (size_t c = 0; c < 28 * 28; c++) /* of one kind of picture against the other, so that they show */
+            weights[i * 28 * 28 + c] = (float)(uniform() * (m->labels[i] ? 1 : 0.6));
+    }
+    dp_tune_settings settings;
+    dp_tune_settings_init(&settings);
+    settings.score = DP_SCORE_MAX;
+    dp_tune_result plain, weighted;
+    for (size_t trials = 1; trials <= 401; trials += 400) {
+        settings.trials = trials;
+        m->set.weights = NULL;
+        assert_ok(dp_tune(&m->set, &settings, NULL, &plain, err));
+        m->set.weights = of;
+        assert_ok(dp_tune(&m->set, &settings, NULL, &weighted, err));
+        assert_true(weighted.untuned.auroc != plain.untuned.auroc);
+        double scores[40], auroc;
+        for (size_t i = 0; i < 40; i++)
+            scores[i] = weighted_score(m, &settings.post, DP_SCORE_MAX, i, of[i]);
+        assert_ok(dp_auroc(scores, m->labels, 40, &auroc, err));
+        assert_float_equal(auroc, weighted.untuned.auroc, 1e-12);
+        for (size_t i = 0; i < 40; i++)
+            scores[i] = weighted_score(m, &weighted.post, weighted.score, i, of[i]);
+        assert_ok(dp_auroc(scores, m->labels, 40, &auroc, err));
+        assert_float_equal(auroc, weighted.tuned.auroc, 1e-12);
+        if (trials == 1)
+            assert_int_equal(weighted.score, DP_SCORE_MAX);
+    }
+    free(weights);
+    free_maps(m);
 }
 
 /* Speckles fool the maximum; removing small objects helps, and the held-out figure says so too. */
@@ -393,7 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tuning_finds_what_is_there), cmocka_unit_test(held_out_is_honest),
-        cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
+        cmocka_unit_test(cells_are_weighted), cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
         cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(the_threshold_is_an_order_statistic), cmocka_unit_test(p_values), cmocka_unit_test(the_short_way_is_the_long_one),
     };
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
