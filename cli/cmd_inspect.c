@@ -46,7 +46,7 @@ static bool save_explained(const struct job *job, size_t index, const dp_picture
         char *file = g_strdup_printf("%s.explain-%zu.png", (const char *)job->names->pdata[index], i + 1);
         char *path = g_build_filename(job->out, file, NULL);
         dp_picture *drawn = NULL;
-        good = !cli_explain_draw(job->explain, picture, result, i, &drawn, err) && !dp_picture_save_png(drawn, path, err);
+        good = !cli_explain_draw(job->explain, picture, result, i, true, &drawn, err) && !dp_picture_save_png(drawn, path, err);
         g_ptr_array_add(explained, path);
         dp_picture_free(&drawn);
         g_free(file);

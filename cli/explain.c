@@ -89,10 +89,11 @@ static const struct kept *find(cli_explain *explain, size_t index)
     return oldest;
 }
 
-dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect, dp_picture **drawn,
-                           dp_error *err)
+dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect, bool captions,
+                           dp_picture **drawn, dp_error *err)
 {
     size_t nearest = result->defects[defect].nearest_picture;
     const struct kept *kept = dp_bank_picture_name(explain->bank, nearest) ? find(explain, nearest) : NULL;
-    return dp_defect_draw(explain->bank, picture, result, defect, kept ? kept->picture : NULL, kept ? kept->why : NULL, drawn, err);
+    return dp_defect_draw(explain->bank, picture, result, defect, kept ? kept->picture : NULL, kept ? kept->why : NULL, captions,
+                          drawn, err);
 }

@@ -762,13 +762,14 @@ DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *resu
                                 dp_picture **drawn, dp_error *err);
 
 /* A defect explained: left the patch with its largest distance, right the patch of the good pictures that comes nearest to it, both with
- * what lies around them, in the bank's pose, the patches outlined; below, distance, threshold, places and the name of the picture.
+ * what lies around them, in the bank's pose, the patches outlined; with captions (non-zero) distance, threshold, places and the name of the
+ * picture stand below.
  *   picture   that was inspected
  *   nearest   the nominal picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
  *             NULL) says why in its place.  So does this function where its size or pose is not the one that the bank knows.
  * The caller frees *drawn.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
 DP_API dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
-                                const dp_picture *nearest, const char *missing, dp_picture **drawn, dp_error *err);
+                                const dp_picture *nearest, const char *missing, int captions, dp_picture **drawn, dp_error *err);
 
 /* --------------------------------------------------------------------------------------------------------- measure */
 

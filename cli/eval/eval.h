@@ -5,7 +5,7 @@
  *
  *     {"category": C, "seed": S or null,
  *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
- *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn", "explained"}, ...},
+ *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn", "explained", "peak", "nearest"}, ...},
  *      "clusters": [{"input", "defect", "drawn"}, ...],
  *      "figures": {...}} */
 #ifndef DP_CLI_EVAL_H

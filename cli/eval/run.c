@@ -26,6 +26,7 @@ struct work {
     GArray *pending;        /* of guint: test pictures to be inspected */
     dp_view view;           /* the bank's own */
     cli_explain *explain;   /* NULL without out */
+    const dp_bank *bank;    /* while it inspects */
     bool broken;            /* the state cannot be written */
 };
 
@@ -155,7 +156,7 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
         return true;
     char *place = place_of(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run, place, err);
     dp_picture *drawn = NULL;
-    bool good = path && !cli_explain_draw(work->explain, picture, result, 0, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
+    bool good = path && !cli_explain_draw(work->explain, picture, result, 0, false, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
     dp_picture_free(&drawn);
     g_free(path);
     if (good)
@@ -189,8 +190,13 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
                                   "search_ms", cli_json_ms(result->search_ms), "align",
                                   dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
         json_object_set_new(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
+        const char *nearest = explained ? dp_bank_picture_name(work->bank, result->defects[0].nearest_picture) : NULL;
         if (explained)
             json_object_set_new(value, "explained", cli_json_text(explained));
+        if (explained)
+            json_object_set_new(value, "peak", cli_json_real(result->defects[0].peak));
+        if (nearest)
+            json_object_set_new(value, "nearest", cli_json_text(nearest));
         json_object_set_new(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
         work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
     }
@@ -428,6 +434,7 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
 {
     const eval_run *run = work->run;
     dp_view_init(bank, &work->view);
+    work->bank = bank;
     work->explain = run->out ? cli_explain_new(bank, NULL, run->max_pixels) : NULL;
     const char **paths = g_new(const char *, work->pending->len);
     for (guint i = 0; i < work->pending->len; i++)

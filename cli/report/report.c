@@ -165,11 +165,19 @@ static void picture(GString *html, const char *folder, const struct shown *shown
     html_text(html, defect);
     g_string_append_c(html, '/');
     html_text(html, base);
-    html_add(html, ", score %.4g</figcaption>", shown->score);
+    html_add(html, ", score&nbsp;%.4g</figcaption>", shown->score);
     if (is_inside(text(shown->value, "explained"))) {
         char *path = g_build_filename(folder, text(shown->value, "explained"), NULL);
         char *words = g_strdup_printf("The largest defect of %s/%s beside the nearest good patch", defect, base);
         html_jpeg(html, path, words);
+        char *nearest = g_path_get_basename(text(shown->value, "nearest"));
+        html_add(html, "<figcaption>largest defect, distance&nbsp;%.4g", number(shown->value, "peak"));
+        if (*text(shown->value, "nearest")) {
+            g_string_append(html, "; right the nearest good patch, of ");
+            html_text(html, nearest);
+        }
+        g_string_append(html, "</figcaption>");
+        g_free(nearest);
         g_free(words);
         g_free(path);
     }

@@ -31,6 +31,9 @@ const char report_style[] =
     ".gallery img{display:block;width:100%;height:auto;border-radius:2px}"
     ".wrong{border-color:var(--bad)}.wrong figcaption b{color:var(--bad)}"
     ".gallery+p,table.facts+p{margin-top:16px}"
+    ".gallery figcaption+img{margin-top:10px}"
+    "@media(max-width:560px){.gallery{grid-template-columns:1fr 1fr;gap:8px}.gallery figure{padding:5px}"
+    ".gallery figcaption{font-size:.8rem}}"
     ".gallery.wide{grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr))}";
 
 const char chart_file_style[] =

@@ -169,9 +169,9 @@ static void draw_words(cairo_t *cr, const dp_patch_view *view, double left)
     line(cr, view->words, left + 4, PANEL + 2.9 * FONT, PANEL - 8);
 }
 
-dp_status dp_patches_draw(const dp_patch_view views[2], dp_picture **drawn, dp_error *err)
+dp_status dp_patches_draw(const dp_patch_view views[2], int captions, dp_picture **drawn, dp_error *err)
 {
-    const size_t width = 2 * PANEL + GAP, height = PANEL + (size_t)(3.6 * FONT);
+    const size_t width = 2 * PANEL + GAP, height = PANEL + (captions ? (size_t)(3.6 * FONT) : 0);
     struct frame frames[2];
     for (int k = 0; k < 2; k++) {
         const dp_affine *m = &views[k].cells_to_picture;

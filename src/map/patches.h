@@ -15,7 +15,7 @@ typedef struct dp_patch_view {
     const char *missing;        /* what is said where there is no picture */
 } dp_patch_view;
 
-/* Draws them; the caller frees *drawn.  Errors: DP_E_ARGUMENT (a grid without cells, a map without an inverse), DP_E_MEMORY. */
-dp_status dp_patches_draw(const dp_patch_view views[2], dp_picture **drawn, dp_error *err);
+/* Draws them, with captions (non-zero) title and words below; the caller frees *drawn.  Errors: DP_E_ARGUMENT (a grid without cells, a map without an inverse), DP_E_MEMORY. */
+dp_status dp_patches_draw(const dp_patch_view views[2], int captions, dp_picture **drawn, dp_error *err);
 
 #endif

@@ -40,7 +40,7 @@ static const char *base_name(const char *path)
 }
 
 dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
-                         const dp_picture *nearest, const char *missing, dp_picture **drawn, dp_error *err)
+                         const dp_picture *nearest, const char *missing, int captions, dp_picture **drawn, dp_error *err)
 {
     if (defect >= result->n_defects)
         return dp_fail(err, DP_E_ARGUMENT, "defect %zu of %zu", defect + 1, result->n_defects);
@@ -97,7 +97,7 @@ dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const d
             snprintf(whose, sizeof whose, "nearest good patch, at (%.0f, %.0f)%s", x, y, mirrored ? ", mirrored" : "");
     }
     if (!status)
-        status = dp_patches_draw(views, drawn, err);
+        status = dp_patches_draw(views, captions, drawn, err);
     dp_picture_free(&turned);
     return status;
 }

@@ -131,7 +131,7 @@ static void assert_alike(const char *name, const dp_recipe *recipe, const dp_pic
         d->peak_cell = d->nearest_cell = (result->grid_rows / 2) * result->grid_cols + result->grid_cols * 2 / 3;
     dp_picture *drawn = NULL;
     double spread, apart;
-    assert_ok(dp_defect_draw(bank, picture, result, 0, good, NULL, &drawn, err));
+    assert_ok(dp_defect_draw(bank, picture, result, 0, good, NULL, 1, &drawn, err));
     apart = difference(drawn, &spread);
     if (!(spread > 10) || !(apart <= most))
         fail_msg("%s: the panels are %g levels apart, their spread is %g", name, apart, spread);
@@ -230,7 +230,7 @@ static void what_cannot_be_shown(void **state)
     /* there, gone, of another size, moved */
     const dp_picture *now[] = {good, NULL, other, elsewhere};
     for (size_t i = 0; i < 4; i++) {
-        assert_ok(dp_defect_draw(bank, good, result, 0, now[i], i == 1 ? "it is \xC3\xA4""anywhere" : NULL, &drawn, err));
+        assert_ok(dp_defect_draw(bank, good, result, 0, now[i], i == 1 ? "it is \xC3\xA4""anywhere" : NULL, 1, &drawn, err));
         double nothing = share_of_nothing(drawn);
         if (i ? !(nothing > 0.8 && nothing < 0.999) : nothing > 0.5)
             fail_msg("%zu: %g of the panel is empty", i, nothing);
@@ -238,15 +238,18 @@ static void what_cannot_be_shown(void **state)
     }
     dp_defect *d = &result->defects[0];
     d->nearest_cell = SIZE_MAX;
-    assert_ok(dp_defect_draw(bank, good, result, 0, good, NULL, &drawn, err));
+    assert_ok(dp_defect_draw(bank, good, result, 0, good, NULL, 1, &drawn, err));
     assert_true(share_of_nothing(drawn) > 0.8);
     dp_picture_free(&drawn);
     d->nearest_picture = SIZE_MAX;
-    assert_ok(dp_defect_draw(bank, good, result, 0, good, NULL, &drawn, err));
+    assert_ok(dp_defect_draw(bank, good, result, 0, good, NULL, 1, &drawn, err));
     assert_true(share_of_nothing(drawn) > 0.8);
     dp_picture_free(&drawn);
-    assert_fails(DP_E_ARGUMENT, "defect 1000 of", dp_defect_draw(bank, good, result, 999, good, NULL, &drawn, err));
-    assert_fails(DP_E_ARGUMENT, "does not belong", dp_defect_draw(bank, other, result, 0, good, NULL, &drawn, err));
+    assert_ok(dp_defect_draw(bank, good, result, 0, good, NULL, 0, &drawn, err));
+    assert_int_equal(drawn->height_px, PANEL);
+    dp_picture_free(&drawn);
+    assert_fails(DP_E_ARGUMENT, "defect 1000 of", dp_defect_draw(bank, good, result, 999, good, NULL, 1, &drawn, err));
+    assert_fails(DP_E_ARGUMENT, "does not belong", dp_defect_draw(bank, other, result, 0, good, NULL, 1, &drawn, err));
     assert_null(drawn);
     dp_result_free(&result);
     dp_bank_close(&bank);
