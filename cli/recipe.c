@@ -363,8 +363,8 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         recipe->blur_px = (size_t)o->blur;
     }
     if (o->knn != -1) {
-        if (o->knn < 1) {
-            *code = cli_usage("--knn %d: at least 1", o->knn);
+        if (o->knn < 1 || o->knn > 1000) {
+            *code = cli_usage("--knn %d: from 1 to 1000", o->knn);
             return false;
         }
         recipe->knn = (size_t)o->knn;

@@ -72,7 +72,7 @@ static const struct field {
     {REAL, FIELD(background_threshold), NULL, 0, 1e9},
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
-    {SIZE, FIELD(knn), NULL, 1, 1e6},
+    {SIZE, FIELD(knn), NULL, 1, 1000}, /* each cell keeps so many neighbours */
     {REAL, FIELD(blend), NULL, 0, 1},
     {CHOICE, FIELD(post.reading), readings, 0, 0},
     {REAL, FIELD(post.low), NULL, 0, 1e30},
