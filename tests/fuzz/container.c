@@ -1,6 +1,8 @@
 /* container.c - see container.h.  Only libFuzzer's builds mutate; replays need container_expand alone. */
 #include "container.h"
 
+#include "bank/recipe_json.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,59 @@ uint8_t *container_expand(const uint8_t *header, size_t header_bytes, size_t mos
         file[i] = (uint8_t)((uint64_t)header_bytes >> 8 * i);
     memcpy(file + 8, header, header_bytes);
     memset(file + 8 + header_bytes, fill, end);
+    return file;
+}
+
+char *container_recipe(const char *text)
+{
+    dp_recipe recipe;
+    char *usual_text = NULL;
+    dp_recipe_init(&recipe);
+    json_t *given = json_loads(text, 0, NULL);
+    json_t *usual = dp_recipe_to_json(&recipe, &usual_text, NULL) ? NULL : json_loads(usual_text, 0, NULL);
+    dp_memory_free(usual_text);
+    char *result = NULL;
+    if (json_is_object(given) && usual) {
+        const char *name;
+        json_t *value;
+        void *next;
+        json_object_foreach_safe(given, next, name, value)
+            if (!json_object_get(usual, name))
+                json_object_del(given, name);
+        json_object_update_missing(given, usual);
+        result = json_dumps(given, JSON_COMPACT);
+    }
+    json_decref(given);
+    json_decref(usual);
+    return result;
+}
+
+uint8_t *container_bank(const uint8_t *data, size_t bytes, size_t *new_bytes)
+{
+    uint64_t length = 0;
+    for (int i = 7; bytes >= 8 && i >= 0; i--)
+        length = length << 8 | data[i];
+    if (bytes < 8 || length > bytes - 8)
+        return NULL;
+    json_t *header = json_loadb((const char *)data + 8, (size_t)length, 0, NULL), *metadata = json_object_get(header, "__metadata__");
+    const char *given = json_string_value(json_object_get(metadata, "recipe"));
+    char *recipe = given ? container_recipe(given) : NULL, *text = NULL;
+    uint8_t *file = NULL;
+    if (recipe && json_object_set_new(metadata, "recipe", json_string(recipe)) == 0 && (text = json_dumps(header, JSON_COMPACT))) {
+        size_t used = strlen(text), padded = (8 + used + 63) / 64 * 64 - 8, rest = bytes - 8 - (size_t)length;
+        file = malloc(8 + padded + rest);
+        for (int i = 0; file && i < 8; i++)
+            file[i] = (uint8_t)((uint64_t)padded >> 8 * i);
+        if (file) {
+            memcpy(file + 8, text, used);
+            memset(file + 8 + used, ' ', padded - used);
+            memcpy(file + 8 + padded, data + 8 + length, rest);
+            *new_bytes = 8 + padded + rest;
+        }
+    }
+    free(recipe);
+    free(text);
+    json_decref(header);
     return file;
 }
 

@@ -14,4 +14,10 @@ size_t container_mutate(uint8_t *data, size_t bytes, size_t most, unsigned seed)
  * or wants more than `most` bytes of tensors. */
 uint8_t *container_expand(const uint8_t *header, size_t header_bytes, size_t most, uint8_t fill, size_t *bytes);
 
+/* A recipe as JSON text with the fields that recipes have today: those it lacks are the defaults', those that no recipe has any more
+ * go.  So seeds and findings outlive a new field.  NULL where the text is no JSON object; free. */
+char *container_recipe(const char *text);
+/* A bank whose recipe is made so: free.  NULL where there is none. */
+uint8_t *container_bank(const uint8_t *data, size_t bytes, size_t *new_bytes);
+
 #endif

@@ -1,7 +1,7 @@
 /* fuzz_bank.c - a bank from nowhere: opened, verified, calibrated (which searches it), made smaller.
  *
  * The checksums of a bank stop nearly everything a file can do wrong.  So each input is opened twice: as it is, and with
- * checksums and norms that hold. */
+ * checksums that hold and a recipe that lacks no field. */
 #include "container.h"
 #include "fuzz.h"
 
@@ -144,18 +144,16 @@ static void open_bank(const uint8_t *data, size_t bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    uint8_t *copy = malloc(bytes + !bytes);
-    if (!copy)
-        return 0;
-    memcpy(copy, data, bytes);
-    repair(copy, bytes);
-    if (memcmp(copy, data, bytes) != 0) {
-        dp_bank *bank = NULL;
-        dp_error err;
-        fuzz_ok(dp_bank_open(fuzz_file(data, bytes), &bank, &err), &err);
-        dp_bank_close(&bank);
+    dp_bank *bank = NULL;
+    dp_error err;
+    fuzz_ok(dp_bank_open(fuzz_file(data, bytes), &bank, &err), &err);
+    dp_bank_close(&bank);
+    size_t whole = 0;
+    uint8_t *copy = container_bank(data, bytes, &whole);
+    if (copy) {
+        repair(copy, whole);
+        open_bank(copy, whole);
     }
-    open_bank(copy, bytes);
     free(copy);
     return 0;
 }

@@ -1,11 +1,13 @@
 /* fuzz_json.c - the JSON that settings and results are kept in: a bank's recipe, the state of an evaluation that was stopped, and what
  * the report is made of. */
+#include "container.h"
 #include "fuzz.h"
 
 #include "bank/recipe_json.h"
 #include "eval/eval.h"
 #include "report/report.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void recipe(const char *text)
@@ -72,8 +74,11 @@ static void report(const uint8_t *data, size_t bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    char *text = g_strndup((const char *)data, bytes);
+    char *text = g_strndup((const char *)data, bytes), *complete = container_recipe(text);
     recipe(text);
+    if (complete)
+        recipe(complete);
+    free(complete);
     g_free(text);
     state(data, bytes);
     report(data, bytes);

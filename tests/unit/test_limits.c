@@ -189,37 +189,11 @@ static void values_are_counted(void **state)
     }
 }
 
-/* A seed that is refused at the door teaches a fuzz target nothing.  Where the format has changed: tests/fuzz/make_seeds.c. */
-static void seeds_are_sound(void **state)
-{
-    (void)state;
-    static const char *const banks[] = {"grid", "grid-f16", "grid-int8", "mirror", "pool", "patchcore", "kmeans", "pca"};
-    static const char *const recipes[] = {"recipe-dinopatch", "recipe-anomalydino", "recipe-patchcore"};
-    char path[512], text[8192];
-    for (size_t i = 0; i < sizeof banks / sizeof *banks; i++) {
-        dp_bank *bank = NULL;
-        snprintf(path, sizeof path, SEEDS "/bank/%s", banks[i]);
-        assert_ok(dp_bank_open(path, &bank, err));
-        assert_ok(dp_bank_verify(bank, err));
-        dp_bank_close(&bank);
-    }
-    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
-        dp_recipe recipe;
-        snprintf(path, sizeof path, SEEDS "/json/%s", recipes[i]);
-        FILE *file = fopen(path, "rb");
-        assert_non_null(file);
-        text[fread(text, 1, sizeof text - 1, file)] = 0;
-        fclose(file);
-        assert_ok(dp_recipe_from_json(text, path, &recipe, err));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(picture_bombs),    cmocka_unit_test(pages_of_a_tiff), cmocka_unit_test(limits_of_a_file),
         cmocka_unit_test(json_bomb), cmocka_unit_test(values_are_counted),
-        cmocka_unit_test(seeds_are_sound),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }
