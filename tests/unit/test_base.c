@@ -311,10 +311,35 @@ static void messages_are_one_line(void **state)
     }
 }
 
+/* Every value of an enumeration has a name of its own; what is none has one as well, and nothing is read behind a table. */
+static void every_value_has_a_name(void **state)
+{
+    (void)state;
+    const char *seen[64];
+    size_t n = 0;
+    for (int i = DP_OK; i <= DP_E_CANCELLED; i++)
+        seen[n++] = dp_status_name((dp_status)i);
+    for (int i = DP_ALIGN_OK; i <= DP_ALIGN_CUT; i++)
+        if (i != DP_ALIGN_OK) /* "ok" is the name of a status, too */
+            seen[n++] = dp_align_status_name((dp_align_status)i);
+    for (int i = DP_LABEL_GOOD; i <= DP_LABEL_UNKNOWN; i++)
+        seen[n++] = dp_label_name((dp_label)i);
+    for (int i = DP_ISA_AUTO; i <= DP_ISA_AVX512_VNNI; i++)
+        seen[n++] = dp_isa_name((dp_isa)i);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(seen[i] && *seen[i]);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(seen[i], seen[j]);
+    }
+    assert_string_equal(dp_status_name(DP_E_PICTURE), "not a picture");
+    assert_string_equal(dp_align_status_name(DP_ALIGN_OK), "ok");
+    assert_non_null(dp_status_name((dp_status)99));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk), cmocka_unit_test(dead_and_living_writers), cmocka_unit_test(killed_writer),
+        cmocka_unit_test(every_value_has_a_name), cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk), cmocka_unit_test(dead_and_living_writers), cmocka_unit_test(killed_writer),
         cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names), cmocka_unit_test(changed_under_a_mapping),
         cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),

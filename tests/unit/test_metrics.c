@@ -285,6 +285,31 @@ static void pixels_equal_their_definition(void **state)
     }
 }
 
+/* Two regions of one pixel; a good pixel lies above all: (0, 0) to (1/2, 0), up to (1/2, 1/2), on to (1, 1/2). */
+static void regions_by_hand(void **state)
+{
+    (void)state;
+    const float map[5] = {4, 3, 2, 1, 1};
+    const uint8_t mask[5] = {0, 1, 0, 1, 0};
+    const double limits[4] = {0.25, 0.5, 0.75, 1};
+    double aupro[4];
+    dp_pixel_meter *meter = NULL;
+    assert_ok(dp_pixel_meter_open(&meter, err));
+    assert_ok(dp_pixel_meter_add(meter, map, mask, 1, 4, err));
+    assert_ok(dp_pixel_meter_measure(meter, NULL, limits, 4, aupro, err));
+    close_to("left of the first good pixel", aupro[0], 0);
+    close_to("up to it", aupro[1], 0);
+    close_to("half way behind it", aupro[2], 0.125 / 0.75);
+    close_to("all", aupro[3], 0.25);
+    dp_pixel_meter_close(&meter);
+    /* With a third good pixel that ties with the last region: the steps are a slope there. */
+    assert_ok(dp_pixel_meter_open(&meter, err));
+    assert_ok(dp_pixel_meter_add(meter, map, mask, 1, 5, err));
+    assert_ok(dp_pixel_meter_measure(meter, NULL, limits + 3, 1, aupro, err));
+    close_to("with a tie", aupro[0], (0.5 + 0.75) / 3);
+    dp_pixel_meter_close(&meter);
+}
+
 /* More pixels than one block holds. */
 static void many_pixels(void **state)
 {
@@ -354,7 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranking_equals_its_definition), cmocka_unit_test(what_is_missing_is_defined),
         cmocka_unit_test(bootstrap_intervals), cmocka_unit_test(pixels_equal_their_definition),
-        cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
+        cmocka_unit_test(regions_by_hand), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

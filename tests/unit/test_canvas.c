@@ -1,0 +1,114 @@
+/* The size of the canvas: chosen from the pictures, or refused. */
+#include "base/pool.h"
+#include "run/canvas.h"
+#include "small_world.h"
+
+enum { MANY = 20 };
+
+struct asked {
+    size_t calls, stop_at;
+};
+
+static int count(void *user, const char *stage, size_t done, size_t total)
+{
+    struct asked *asked = user;
+    assert_string_equal(stage, "survey");
+    assert_true(done <= total && total == MANY);
+    return ++asked->calls == asked->stop_at;
+}
+
+/* Twenty pictures, one of them not there, one no picture; those that can be read are 56 wide and 28, 56 or 84 high. */
+static void chosen_from_pictures(void **state)
+{
+    (void)state;
+    char *paths[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "canvas-%zu.png", i);
+        paths[i] = world_path(name);
+        if (i == 3)
+            continue;
+        dp_picture *picture = NULL;
+        assert_ok(dp_picture_new(56, i < 5 ? 28 : i < 15 ? 84 : 112, &picture, err));
+        assert_ok(dp_picture_save_png(picture, paths[i], err));
+        dp_picture_free(&picture);
+    }
+    assert_ok(dp_file_write(paths[7], "none", 4, err));
+    dp_pool *pool = NULL;
+    assert_ok(dp_pool_open(3, &pool, err));
+    dp_recipe recipe = world_recipe();
+    struct asked asked = {0};
+    dp_run run;
+    dp_run_init(&run);
+    run.progress = count;
+    run.user = &asked;
+    recipe.canvas_height_px = 0;
+    recipe.canvas_width_px = 112;
+    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+    assert_int_equal(recipe.canvas_width_px, 112);
+    assert_int_equal(recipe.canvas_height_px, 168); /* 84 of 56, the middle of eighteen */
+    assert_int_equal(asked.calls, 2);
+    for (size_t at = 1; at <= 2; at++) {
+        asked = (struct asked){.stop_at = at};
+        recipe.canvas_height_px = 0;
+        assert_fails(DP_E_CANCELLED, "size of the canvas",
+                     dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+    }
+    /* Nothing to be seen in any of them: a square. */
+    asked = (struct asked){0};
+    recipe.align = DP_ALIGN_PCA;
+    recipe.canvas_height_px = 0;
+    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+    assert_int_equal(recipe.canvas_height_px, 112);
+    /* None can be read: a square as well; the fit that follows says what is wrong. */
+    recipe.align = DP_ALIGN_NONE;
+    recipe.canvas_height_px = 0;
+    run.progress = NULL;
+    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths + 3, 1, pool, &run, err));
+    assert_int_equal(recipe.canvas_height_px, 112);
+    dp_pool_close(&pool);
+    for (size_t i = 0; i < MANY; i++)
+        free(paths[i]);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    const char *none = "none.png";
+    dp_run run;
+    dp_run_init(&run);
+    const struct {
+        size_t height, width, edge;
+        dp_align align;
+        dp_layout layout;
+        const char *text;
+    } wrong[] = {
+        {56, 0, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "not a multiple"},
+        {56, 57, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "56x57 is not a multiple of the model's patch (14): the nearest is 56x56"},
+        {60, 56, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x56"},
+        {56, 3, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x14"},
+        {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_POOL, "own sizes"},
+        {0, 0, 56, DP_ALIGN_NONE, DP_LAYOUT_GRID, "own sizes"},
+        {0, 0, 13, DP_ALIGN_NONE, DP_LAYOUT_POOL, "less than the model's patch"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        dp_recipe recipe = world_recipe();
+        recipe.canvas_height_px = wrong[i].height;
+        recipe.canvas_width_px = wrong[i].width;
+        recipe.edge_px = wrong[i].edge;
+        recipe.align = wrong[i].align;
+        recipe.layout = wrong[i].layout;
+        assert_fails(DP_E_ARGUMENT, wrong[i].text, dp_canvas_settle(&recipe, 14, &none, 1, NULL, &run, err));
+    }
+    dp_recipe recipe = world_recipe();
+    recipe.edge_px = 14;
+    recipe.layout = DP_LAYOUT_POOL;
+    assert_ok(dp_canvas_settle(&recipe, 14, &none, 1, NULL, &run, err));
+    assert_true(recipe.canvas_height_px == 0 && recipe.canvas_width_px == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chosen_from_pictures), cmocka_unit_test(refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
