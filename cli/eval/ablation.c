@@ -19,6 +19,8 @@ struct maps {
     size_t rows, cols, n;     /* of the maps; maps that are there */
     float **grids;            /* [test pictures], the first n used */
     uint8_t **valid;          /* likewise */
+    float **weights;          /* likewise; NULL where the score is not weighted (PatchCore) */
+    bool weighted;
     uint8_t *labels;
     double *scores;
     dp_picture **drawn;       /* [N_BESIDE] of the first anomalous pictures by index; NULL where there is none */
@@ -34,6 +36,7 @@ static struct maps *maps_new(const dataset *set, bool draw)
     maps->draw = draw;
     maps->grids = g_new0(float *, set->test->len);
     maps->valid = g_new0(uint8_t *, set->test->len);
+    maps->weights = g_new0(float *, set->test->len);
     maps->labels = g_new0(uint8_t, set->test->len);
     maps->scores = g_new0(double, set->test->len);
     maps->drawn = g_new0(dp_picture *, N_BESIDE);
@@ -54,11 +57,13 @@ static void maps_free(struct maps *maps)
     for (size_t i = 0; i < maps->n; i++) {
         g_free(maps->grids[i]);
         g_free(maps->valid[i]);
+        g_free(maps->weights[i]);
     }
     for (size_t i = 0; i < N_BESIDE; i++)
         dp_picture_free(&maps->drawn[i]);
     g_free(maps->grids);
     g_free(maps->valid);
+    g_free(maps->weights);
     g_free(maps->labels);
     g_free(maps->scores);
     g_free(maps->drawn);
@@ -94,6 +99,9 @@ static int on_map(void *user, size_t index, const char *path, const dp_picture *
     maps->cols = result->grid_cols;
     maps->grids[at] = g_memdup2(result->grid, cells * sizeof(float));
     maps->valid[at] = g_memdup2(result->grid_valid, cells);
+    maps->weighted = result->weights != NULL;
+    if (result->weights)
+        maps->weights[at] = g_memdup2(result->weights, cells * sizeof(float));
     maps->labels[at] = (uint8_t)g_array_index(maps->set->test, dataset_item, index).label;
     maps->scores[at] = result->score;
     draw(maps, index, picture, result);
@@ -117,6 +125,7 @@ static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, stru
         dp_view view;
         dp_view_init(bank, &view);
         dp_post_init(&view.post);
+        view.cell_weights = 1; /* where the score is weighted at all */
         maps->view = &view;
         const char **paths = g_new(const char *, set->test->len);
         for (guint i = 0; i < set->test->len; i++)
@@ -188,7 +197,8 @@ static dp_status add_rows(const struct maps *maps, const char *align, dp_score s
                           const ablation_settings *asked, json_t *rows, dp_error *err)
 {
     const dp_tune_set set = {.rows = maps->rows, .cols = maps->cols, .n = maps->n, .maps = (const float *const *)maps->grids,
-                             .valid = (const uint8_t *const *)maps->valid, .labels = maps->labels};
+                             .valid = (const uint8_t *const *)maps->valid, .labels = maps->labels,
+                             .weights = maps->weighted ? (const float *const *)maps->weights : NULL};
     dp_tune_settings settings;
     dp_tune_settings_init(&settings);
     settings.trials = asked->trials;
