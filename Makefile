@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills coverage mutation abi clean help
+.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills fault coverage mutation abi clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -61,6 +61,12 @@ fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in 
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
 	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
+
+fault: all ## fail each allocation and each write of each command in turn (RUNS=N: at most N of each); change files under their reader
+	@set -e; program="$(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render tests/golden/vit/micro_reg4.hub.safetensors"; \
+	$(BUILD)/tests/fault/fault_library tests/golden/vit/micro_reg4.hub.safetensors tests/golden/align --runs $(or $(RUNS),0); \
+	$(BUILD)/tests/fault/fault_changes $$program $(BUILD)/tests/fault/fault_shim.so; \
+	$(BUILD)/tests/fault/fault_injections $$program $(BUILD)/tests/fault/fault_shim.so --runs $(or $(RUNS),0)
 
 kills: all ## end processes at KILLS random moments (1000) drawn with SEED (1), and look for what is lost
 	@$(BUILD)/tests/fault/fault_kills $(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render \

@@ -259,6 +259,8 @@ int cmd_tune(int argc, char **argv)
                              .weights = weighted ? (const float *const *)maps.weights->pdata : NULL};
     if (!status)
         status = dp_tune(&set, &settings, &run.run, &result, &err);
+    if (status == DP_E_ARGUMENT && maps.n_failed) /* not what was asked for is at fault, but pictures that could not be read */
+        err.status = DP_E_PICTURE;
     if (!status && target)
         status = store(bank, &view, &result, &run.run, target, &err);
     cli_progress_end();

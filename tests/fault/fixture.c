@@ -62,11 +62,13 @@ void fixture_reset(void)
 void fixture_make(const char *program, const char *renderer, const char *model)
 {
     for (int i = 0; i < N_COMMANDS; i++)
-        fill_in(commands[i].argv, program, model);
-    fill_in(eval_argv, program, model);
-    fill_in(inspect_argv, program, model);
-    fill_in(report_argv, program, model);
-    fill_in(add_other_argv, program, model);
+        fill_in(commands[i].argv, program, MODEL);
+    fill_in(eval_argv, program, MODEL);
+    fill_in(inspect_argv, program, MODEL);
+    fill_in(report_argv, program, MODEL);
+    fill_in(add_other_argv, program, MODEL);
+    must_copy(model, MODEL);
+    model = MODEL;
     if (mkdir("w", 0777) || mkdir("r", 0777)) {
         perror("mkdir");
         exit(1);

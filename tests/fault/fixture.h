@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #define BANK "w/part.bank"  /* what the commands change; the only file in its folder */
+#define MODEL "m.safetensors"
 #define OLD "old.bank"      /* what it is before */
 #define EVAL "e"            /* where eval writes */
 #define GOOD "pics/screw/train/good"

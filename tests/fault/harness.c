@@ -243,7 +243,7 @@ static char compare_found[4096];
 
 /* Takes the digits out of figures of time (what follows ms": and seconds":), and the digest of the bank that eval keeps for going on, which
  * may well be missing. */
-static void forget_times(blob *b)
+void blob_forget_times(blob *b)
 {
     size_t to = 0;
     for (size_t from = 0; from < b->bytes; from++) {
@@ -270,8 +270,8 @@ static int on_comparison(const char *path, const struct stat *st, int type, stru
     snprintf(other, sizeof other, "%s%s", compare_root, path + compare_prefix);
     blob a = blob_read(path), b = blob_read(other);
     if (a.data && b.data && strstr(path + at->base, ".json")) {
-        forget_times(&a);
-        forget_times(&b);
+        blob_forget_times(&a);
+        blob_forget_times(&b);
     }
     bool same = blob_same(&a, &b);
     blob_free(&a);

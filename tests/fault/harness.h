@@ -45,6 +45,8 @@ typedef struct blob {
 blob blob_read(const char *path);
 void blob_free(blob *b);
 bool blob_same(const blob *a, const blob *b);
+/* Takes figures of time out of JSON text. */
+void blob_forget_times(blob *b);
 void must_copy(const char *from, const char *to);
 void must_write(const char *path, const blob *b);
 /* Files below a folder whose name holds the text. */

@@ -347,13 +347,33 @@ static void change_file(void)
     }
 }
 
+static int stat_now(int fd, struct stat *st)
+{
+    return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
 static void look(const char *function, int fd)
 {
     struct stat st;
-    if (kind < CUT || !changed_file || fd < 0 || fstat(fd, &st) != 0 || st.st_dev != changed_stat.st_dev || st.st_ino != changed_stat.st_ino)
+    if (kind < CUT || !changed_file || fd < 0 || stat_now(fd, &st) != 0 || st.st_dev != changed_stat.st_dev || st.st_ino != changed_stat.st_ino)
         return;
     if (fires_anyhow(function, NULL, n_modules))
         change_file();
+}
+
+/* After the call: what was just found to be unchanged changes now. */
+SEEN int fstat(int fd, struct stat *st)
+{
+    int result = stat_now(fd, st);
+    look("fstat", fd);
+    return result;
+}
+
+SEEN int fstat64(int fd, struct stat64 *st)
+{
+    int result = (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+    look("fstat", fd);
+    return result;
 }
 
 SEEN ssize_t read(int fd, void *data, size_t bytes)
