@@ -171,6 +171,30 @@ static void bootstrap_intervals(void **state)
     assert_fails(DP_E_ARGUMENT, "0 resamples", dp_bootstrap(apart, two, 4, 0, 0.9, 1, &a, NULL, NULL, err));
 }
 
+/* The ends of an interval lie between the sorted values, straight in between: of three, a = 0, b = 1, c = 2, the place is
+ * (1 -+ confidence) / 2 * 2. */
+static void bootstrap_ends(void **state)
+{
+    (void)state;
+    double scores[60];
+    uint8_t labels[60];
+    for (size_t i = 0; i < 60; i++) {
+        labels[i] = i % 3 == 0;
+        scores[i] = uniform() + (labels[i] ? 0.3 : 0);
+    }
+    dp_interval ends, middle, between, one;
+    assert_ok(dp_bootstrap(scores, labels, 60, 3, 1 - 1e-12, 7, &ends, NULL, NULL, err));
+    assert_ok(dp_bootstrap(scores, labels, 60, 3, 1e-12, 7, &middle, NULL, NULL, err));
+    assert_true(ends.low < middle.low && middle.high < ends.high && fabs(middle.low - middle.high) < 1e-9);
+    assert_ok(dp_bootstrap(scores, labels, 60, 3, 0.5, 7, &between, NULL, NULL, err));
+    assert_float_equal(between.low, 0.5 * (ends.low + middle.low), 1e-9);
+    assert_float_equal(between.high, 0.5 * (ends.high + middle.high), 1e-9);
+    assert_ok(dp_bootstrap(scores, labels, 60, 3, 0.75, 7, &between, NULL, NULL, err));
+    assert_float_equal(between.low, 0.75 * ends.low + 0.25 * middle.low, 1e-9);
+    assert_ok(dp_bootstrap(scores, labels, 60, 1, 0.5, 7, &one, NULL, NULL, err));
+    assert_true(one.low == one.high);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ pixels */
 
 enum { SIDE_Y = 11, SIDE_X = 14, MAPS = 4, PIXELS = SIDE_Y * SIDE_X };
@@ -379,7 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranking_equals_its_definition), cmocka_unit_test(what_is_missing_is_defined),
         cmocka_unit_test(bootstrap_intervals), cmocka_unit_test(pixels_equal_their_definition),
-        cmocka_unit_test(regions_by_hand), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
+        cmocka_unit_test(regions_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

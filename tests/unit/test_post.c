@@ -148,6 +148,93 @@ static void filters(void **state)
     assert_memory_equal(map, out, sizeof map);
 }
 
+static int rising(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* What the filters are by definition, in double, at one element. */
+static double naive_median(const float *map, const uint8_t *valid, int rows, int cols, int r, int c, int side)
+{
+    float window[31 * 31];
+    int n = 0;
+    for (int y = r - side / 2; y <= r + side / 2; y++)
+        for (int x = c - side / 2; x <= c + side / 2; x++)
+            if (y >= 0 && y < rows && x >= 0 && x < cols && valid[y * cols + x])
+                window[n++] = map[y * cols + x];
+    qsort(window, (size_t)n, sizeof *window, rising);
+    return n % 2 ? (double)window[n / 2] : 0.5 * ((double)window[n / 2 - 1] + (double)window[n / 2]);
+}
+
+static double naive_gaussian(const float *map, const uint8_t *valid, int rows, int cols, int r, int c, double sigma)
+{
+    double sum = 0, weights = 0;
+    int radius = (int)(4 * sigma + 0.5);
+    for (int y = r - radius; y <= r + radius; y++)
+        for (int x = c - radius; x <= c + radius; x++)
+            if (y >= 0 && y < rows && x >= 0 && x < cols && valid[y * cols + x]) {
+                double weight = exp(-0.5 * ((y - r) * (y - r) + (x - c) * (x - c)) / (sigma * sigma));
+                sum += weight * (double)map[y * cols + x];
+                weights += weight;
+            }
+    return sum / weights;
+}
+
+/* Random maps of odd shapes with holes, against the definitions. */
+static void filters_equal_their_definitions(void **state)
+{
+    (void)state;
+    static const int shapes[][2] = {{1, 1}, {1, 9}, {9, 1}, {5, 7}, {12, 17}};
+    static const size_t sides[] = {3, 5, 31};
+    static const double sigmas[] = {0.3, 1, 2.5};
+    unsigned seed = 5;
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        int rows = shapes[k][0], cols = shapes[k][1], n = rows * cols;
+        float map[12 * 17], out[12 * 17];
+        uint8_t valid[12 * 17];
+        for (int i = 0; i < n; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            map[i] = (float)(seed >> 20);
+            valid[i] = n == 1 || seed % 7 != 0;
+        }
+        for (size_t f = 0; f < 6; f++) {
+            dp_post post = {0};
+            if (f < 3)
+                post.median = sides[f];
+            else
+                post.gaussian = sigmas[f - 3];
+            assert_ok(dp_post_apply(&post, map, valid, (size_t)rows, (size_t)cols, 1, out, err));
+            for (int i = 0; i < n; i++) {
+                int r = i / cols, c = i % cols;
+                double expected = !valid[i] ? 0 : f < 3 ? naive_median(map, valid, rows, cols, r, c, (int)sides[f])
+                                                        : naive_gaussian(map, valid, rows, cols, r, c, sigmas[f - 3]);
+                if (fabs((double)out[i] - expected) > (f < 3 ? 0 : 0.005))
+                    fail_msg("%d x %d, filter %zu, element %d: %g, expected %g", rows, cols, f, i, (double)out[i], expected);
+            }
+        }
+    }
+}
+
+/* The largest and smallest settings that are taken, and the first that are not. */
+static void limits_of_the_settings(void **state)
+{
+    (void)state;
+    float map[1] = {2};
+    const dp_post taken[] = {{.median = 31}, {.median = 1}, {.gaussian = 64}, {.low = 1, .high = 1}, {.low = 1}, {.high = 1}};
+    const dp_post refused[] = {{.median = 33}, {.median = 2}, {.gaussian = 64.5}, {.gaussian = -1}, {.gaussian = (double)NAN},
+                               {.low = (double)INFINITY}, {.high = (double)INFINITY}, {.low = (double)NAN}, {.high = -1},
+                               {.unit = (dp_unit)2}, {.unit = (dp_unit)-1}, {.reading = (dp_reading)-1}, {.reading = (dp_reading)3},
+                               {.low = 2, .high = 1}};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        float out[1] = {0};
+        assert_ok(dp_post_apply(&taken[i], map, NULL, 1, 1, 1, out, err));
+        assert_float_equal(out[0], 2, 0);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_fails(DP_E_ARGUMENT, "post-processing", dp_post_apply(&refused[i], map, NULL, 1, 1, 1, map, err));
+}
+
 static void nonsense(void **state)
 {
     (void)state;
@@ -174,7 +261,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(off_changes_nothing), cmocka_unit_test(three_readings), cmocka_unit_test(groups),
         cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
-        cmocka_unit_test(nonsense),
+        cmocka_unit_test(nonsense),      cmocka_unit_test(filters_equal_their_definitions),
+        cmocka_unit_test(limits_of_the_settings),
     };
     return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }
