@@ -43,7 +43,7 @@ failed=0
 for name in embed_kernels distance; do
     mapfile -t objects < <(find "$folder/objects" -name '*.o' ! -name 'test_*')
     objects+=("$folder/objects/test_$name.o")
-    linked=(-Wl,--gc-sections "$library/libcmocka.so.0.7.0" -lm -lpthread -l:libgomp.so.1)
+    linked=("-Wl,--gc-sections" "$library/libcmocka.so.0.7.0" -lm -lpthread -l:libgomp.so.1)
     stubs "${objects[@]}" >"$folder/stubs.c"
     aarch64-linux-gnu-gcc -w "$folder/stubs.c" "${objects[@]}" "${linked[@]}" -o "$folder/program"
     printf 'arm64: test_%s\n' "$name"

@@ -8,37 +8,40 @@
 # .clang-tidy, scripts/cppcheck.supp and below; whatever is switched off has its reason beside it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-build=build-lint
+build="build-lint"
 files=${FILES:-.}
 jobs=${JOBS:-$(nproc)}
 [ $# -gt 0 ] || set -- gcc tidy cppcheck
 
-CC=clang scripts/configure.sh $build -Dwerror=false >/dev/null || exit 1
+CC=clang scripts/configure.sh "$build" -Dwerror=false >/dev/null || exit 1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 # "compiler arguments, then the file", a line per C file of the build.
-sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' $build/compile_commands.json |
-    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | grep -E "$files" >"$folder/commands"
+sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' "$build"/compile_commands.json |
+    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files' >"$folder/commands"
 sed 's/.* //' "$folder/commands" >"$folder/files"
 
 # DP_ANALYSIS: see src/base/error.h.
 # A test that gets no memory may crash: it has failed either way.  So its results of malloc() are not looked at.
+# shellcheck disable=SC2317  # called by name
 run_gcc() {
     local common='-O1 -fanalyzer -DDP_ANALYSIS -Werror -fdiagnostics-plain-output -S -o /dev/null'
     local in_tests='-Wno-analyzer-possible-null-dereference -Wno-analyzer-possible-null-argument'
     sed -E "s#^(.* \.\./(tests|bench)/.*)\$#$in_tests \1#" "$folder/commands" |
-        (cd $build && xargs -P "$jobs" -d '\n' -I{} sh -c "gcc $common {}")
+        (cd "$build" && xargs -P "$jobs" -d '\n' -I{} sh -c "gcc $common {}")
 }
 
+# shellcheck disable=SC2317
 run_tidy() {
-    (cd $build && xargs -P "$jobs" -n 1 clang-tidy --quiet -p . --extra-arg=-DDP_ANALYSIS 2>"$folder/tidy.err") <"$folder/files"
+    (cd "$build" && xargs -P "$jobs" -n 1 clang-tidy --quiet -p . --extra-arg=-DDP_ANALYSIS 2>"$folder/tidy.err") <"$folder/files"
     local code=$?
-    [ $code -eq 0 ] || grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? (generated|treated)|^Suppressed|^Use -header' "$folder/tidy.err"
-    [ $code -lt 124 ] || printf 'xargs ended with %d\n' $code
-    [ $code -eq 0 ]
+    [ "$code" -eq 0 ] || grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? (generated|treated)|^Suppressed|^Use -header' "$folder/tidy.err"
+    [ "$code" -lt 124 ] || printf 'xargs ended with %d\n' "$code"
+    [ "$code" -eq 0 ]
 }
 
+# shellcheck disable=SC2317
 run_cppcheck() {
     cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,style,performance,portability --inline-suppr \
         --suppressions-list=scripts/cppcheck.supp --library=posix --library=gnu --library=gtk --library=scripts/cppcheck.cfg \

@@ -5,6 +5,7 @@
 #
 # Every read of memory that is not allocated or holds no value, every wrong free and every definite leak is an error and
 # ends with exit code 1, after its report.  scripts/valgrind.supp says what libraries may do, and why.
+# VALGRIND_OPTIONS: more of its options, split at spaces.
 # Valgrind 3.19 knows AVX2 and tells the program so; oneDNN asks the processor itself and is told by a variable.
 set -u
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
@@ -16,6 +17,7 @@ cd "$folder" || exit 1
 export ONEDNN_MAX_CPU_ISA=AVX2 G_SLICE=always-malloc OMP_NUM_THREADS=1 HOME="$folder"
 failures=0
 
+# shellcheck disable=SC2086
 check() { # TITLE COMMAND...
     title=$1
     shift

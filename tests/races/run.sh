@@ -12,12 +12,13 @@ look() { # PLACE PATTERN     no pattern: nothing may be reported
     printf '[ RUN      ] %s\n' "$1"
     "$program" "$1" "$picture" >"$report" 2>&1
     code=$?
+    good=no
     if [ -n "$2" ]; then
-        [ $code -ne 0 ] && grep -q 'WARNING: ThreadSanitizer: data race' "$report" && grep -Eq "$2" "$report"
+        [ $code -ne 0 ] && grep -q 'WARNING: ThreadSanitizer: data race' "$report" && grep -Eq "$2" "$report" && good=yes
     else
-        [ $code -eq 0 ] && ! grep -q ThreadSanitizer "$report"
+        [ $code -eq 0 ] && ! grep -q ThreadSanitizer "$report" && good=yes
     fi
-    if [ $? -eq 0 ]; then
+    if [ "$good" = yes ]; then
         printf '[       OK ] %s\n' "$1"
     else
         cat "$report"
