@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     dp_neighbour *nearest = dp_malloc(n_queries * search.knn, sizeof *nearest);
     float *grid = dp_malloc(n_queries, sizeof *grid), *out = dp_malloc(n_queries * PRODUCT_ROWS, sizeof *out);
     uint8_t *valid = dp_malloc(n_queries, 1);
-    double search_s[MAX_REPEAT], product_s[MAX_REPEAT], search_cpu_s[MAX_REPEAT], product_cpu_s[MAX_REPEAT];
+    double search_s[MAX_REPEAT] = {0}, product_s[MAX_REPEAT] = {0}, search_cpu_s[MAX_REPEAT] = {0}, product_cpu_s[MAX_REPEAT] = {0};
     product(queries, n_queries, rows, n_rows < PRODUCT_ROWS ? n_rows : PRODUCT_ROWS, dim, out); /* oneDNN makes its code once */
     for (size_t i = 0; i < repeat; i++) {
         double start = dp_now_seconds();

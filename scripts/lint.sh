@@ -19,7 +19,7 @@ trap 'rm -rf "$folder"' EXIT
 
 # "compiler arguments, then the file", a line per C file of the build.
 sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' "$build"/compile_commands.json |
-    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files' >"$folder/commands"
+    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files && !seen[$NF]++' >"$folder/commands"
 sed 's/.* //' "$folder/commands" >"$folder/files"
 
 # DP_ANALYSIS: see src/base/error.h.

@@ -18,6 +18,9 @@
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
  * other code of it. */
 #define PANEL DP_QUERY_PANEL
+#if defined(DP_ANALYSIS) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-use-of-uninitialized-value" /* it does not see that NV times is at least once */
+#endif
 #define NV 3
 #define MR 8
 

@@ -78,13 +78,20 @@ static void release(dp_resnet_run *r)
     r->height = r->width = r->planned = 0;
 }
 
+static void release(float **buffer)
+{
+    dp_memory_free(*buffer);
+    *buffer = NULL;
+}
+
 static void release_buffers(dp_resnet_run *r)
 {
-    float **all[] = {&r->x, &r->y, &r->t, &r->u, &r->pooled[1], &r->pooled[2], &r->pooled[3], &r->pooled[4]};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        dp_memory_free(*all[i]);
-        *all[i] = NULL;
-    }
+    release(&r->x);
+    release(&r->y);
+    release(&r->t);
+    release(&r->u);
+    for (size_t i = 1; i <= DP_RESNET_LAYERS; i++)
+        release(&r->pooled[i]);
     r->room = r->pooled_room = 0;
 }
 

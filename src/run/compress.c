@@ -190,10 +190,10 @@ static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa,
     dp_status status = dp_coreset_choose(from, how->coreset, how->seed, isa, pool, run, &rows, &n, err);
     if (!status)
         status = dp_bank_cut(from, rows, n, how->coreset, how->storage, &smaller, err);
-    if (!status)
+    if (!status) {
         smaller->recipe.seed = how->seed;
-    if (!status)
         status = dp_bank_leave_one_out_of(from, smaller, isa, pool, run, NULL, err);
+    }
     dp_memory_free(rows);
     if (status)
         dp_bank_close(&smaller);

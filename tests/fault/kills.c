@@ -100,7 +100,7 @@ static void look_at_bank(int found, const char *name, int which)
 static void look_at_temporaries(const char *folder, size_t before, int which)
 {
     size_t n = count_named(folder, TEMPORARY), more = n > before ? n - before : 0;
-    if (more && which > 0)
+    if (more && which)
         test_fault("%s left %zu temporary files", signal_names[which], more);
     here.temporary_left += more;
 }
