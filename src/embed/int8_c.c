@@ -113,8 +113,8 @@ void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_querie
                 size_t key = begin + j;
                 sum += p;
                 for (size_t d = 0; d < DP_HEAD_DIM; d++) {
-                    int value = head->v[(key / 4 * DP_HEAD_DIM + d) * 4 + key % 4];
-                    mixed[d] += p * value;
+                    size_t at = (key / 4 * DP_HEAD_DIM + d) * 4 + key % 4;
+                    mixed[d] += p * head->v[at];
                 }
             }
             top = both;

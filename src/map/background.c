@@ -113,7 +113,7 @@ static dp_status best_of(const struct iteration *job, double *w, dp_error *err)
         for (size_t a = 0; a < COLUMNS; a++)
             for (size_t b = a; b < COLUMNS; b++)
                 moments[a * COLUMNS + b] += (double)job->y[i * COLUMNS + a] * (double)job->y[i * COLUMNS + b];
-    for (size_t i = 0; i < COLUMNS * COLUMNS; i++)
+    for (size_t i = 0; i < (size_t)COLUMNS * COLUMNS; i++)
         if (!isfinite(moments[i]))
             return dp_fail(err, DP_E_NUMERIC, "a feature is not finite");
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', COLUMNS, moments, COLUMNS, values) != 0)

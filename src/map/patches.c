@@ -69,7 +69,8 @@ static void draw_piece(const dp_patch_view *view, const struct frame *frame, uns
         for (size_t i = 0; i < PANEL; i++) {
             double sum[3] = {0};
             for (size_t s = 0; s < n * n; s++) {
-                double di = ((double)(s % n) + 0.5) / (double)n - 0.5, dj = ((double)(s / n) + 0.5) / (double)n - 0.5, x, y;
+                size_t down = s / n, across = s % n;
+                double di = ((double)across + 0.5) / (double)n - 0.5, dj = ((double)down + 0.5) / (double)n - 0.5, x, y;
                 double c = (double)view->col + ((double)i + di - middle) * frame->cols_per_px;
                 double r = (double)view->row + ((double)j + dj - middle) * frame->rows_per_px;
                 double rgb[3] = {255 * nothing[0], 255 * nothing[1], 255 * nothing[2]};
