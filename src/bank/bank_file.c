@@ -200,7 +200,7 @@ static bool pool_is_sound(const dp_bank *bank)
         int32_t p = bank->row_picture[row], c = bank->row_cell[row];
         if (p < picture || (size_t)p >= bank->n_pictures || c < 0 || (p == picture && c <= cell) || bank->valid[row] != 1)
             return false;
-        if ((size_t)c >= (size_t)bank->grids[2 * p] * (size_t)bank->grids[2 * p + 1] * bank->rows_per_picture)
+        if ((size_t)c >= (size_t)bank->grids[2 * (size_t)p] * (size_t)bank->grids[2 * (size_t)p + 1] * bank->rows_per_picture)
             return false;
         picture = p;
         cell = c;

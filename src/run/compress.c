@@ -207,14 +207,15 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
 {
     dp_pca pca = {0};
     dp_bank *smaller = NULL;
+    const bool choose = how->coreset > 0;
     dp_status status = check(bank, how, err);
     if (!status)
         status = find_components(bank, how, pool, &pca, err);
     const dp_reduction reduction = {.pca = pca.basis ? &pca : NULL, .pca_asked = how->pca, .kmeans = how->kmeans, .seed = how->seed,
-                                    .storage = how->coreset > 0 ? DP_STORAGE_F32 : how->storage, .isa = isa};
-    if (!status && (how->coreset == 0 || pca.basis))
+                                    .storage = choose ? DP_STORAGE_F32 : how->storage, .isa = isa};
+    if (!status && (!choose || pca.basis))
         status = dp_bank_reduce(bank, &reduction, pool, run, &smaller, err);
-    if (!status && how->coreset > 0) {
+    if (!status && choose) {
         dp_bank *projected = smaller;
         smaller = NULL;
         status = cut(projected ? projected : bank, how, isa, pool, run, &smaller, err);
