@@ -194,7 +194,7 @@ static void append(char *text, size_t size, const char *format, ...)
 static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_bytes, char *text, size_t size)
 {
     static const char *const options[] = {"--storage f32", "--storage f16", "--storage int8"};
-    size_t bytes;
+    size_t bytes = 0;
     /* With the reductions that were asked for the type asked for has been found too large. */
     for (int type = (int)spec->recipe->storage + (reduced || !is_reduced(spec->recipe) ? 1 : 0); type <= DP_STORAGE_I8; type++)
         if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))

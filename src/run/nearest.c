@@ -71,6 +71,7 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
         return false;
     dp_affine map = dp_grid_transform(&bank->recipe, &bank->poses[seen.picture], bank->polarities[seen.picture], seen.version == 1,
                                       seen.rows, seen.cols);
-    dp_affine_apply(&map, (double)(seen.cell % seen.cols), (double)(seen.cell / seen.cols), x_px, y_px);
+    size_t row = seen.cell / seen.cols, col = seen.cell % seen.cols;
+    dp_affine_apply(&map, (double)col, (double)row, x_px, y_px);
     return true;
 }
