@@ -64,8 +64,9 @@ dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weig
     r->plans = dp_calloc(net->n_convs, sizeof(dp_conv_plan *));
     r->scratch = dp_malloc_2d(dp_pool_threads(pool), r->scratch_floats, sizeof(float));
     if (!r->plans || !r->scratch) {
+        size_t bytes = dp_pool_threads(pool) * r->scratch_floats * sizeof(float);
         dp_resnet_run_close(&r);
-        return dp_fail_memory(err, "a session", dp_pool_threads(pool) * r->scratch_floats * sizeof(float));
+        return dp_fail_memory(err, "a session", bytes);
     }
     *out = r;
     return DP_OK;
@@ -78,7 +79,7 @@ static void release(dp_resnet_run *r)
     r->height = r->width = r->planned = 0;
 }
 
-static void release(float **buffer)
+static void free_buffer(float **buffer)
 {
     dp_memory_free(*buffer);
     *buffer = NULL;
@@ -86,12 +87,12 @@ static void release(float **buffer)
 
 static void release_buffers(dp_resnet_run *r)
 {
-    release(&r->x);
-    release(&r->y);
-    release(&r->t);
-    release(&r->u);
+    free_buffer(&r->x);
+    free_buffer(&r->y);
+    free_buffer(&r->t);
+    free_buffer(&r->u);
     for (size_t i = 1; i <= DP_RESNET_LAYERS; i++)
-        release(&r->pooled[i]);
+        free_buffer(&r->pooled[i]);
     r->room = r->pooled_room = 0;
 }
 
