@@ -51,7 +51,7 @@ static void header(const char *root, const char *name, const dp_architecture *ar
     dp_error err;
     fuzz_must(fuzz_ok(dp_model_synthesise(architecture, 1, file, &err), &err), "a checkpoint can be made");
     FILE *stream = fopen(file, "rb");
-    unsigned char length[8];
+    unsigned char length[8] = {0};
     fuzz_must(stream && fread(length, 1, 8, stream) == 8, "a checkpoint can be read");
     size_t bytes = length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16;
     char *text = calloc(bytes + 1, 1);
