@@ -440,6 +440,7 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
     for (guint i = 0; i < work->pending->len; i++)
         paths[i] = item_at(run, g_array_index(work->pending, guint, i))->path;
     dp_status status = dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): GLib asks for the size of the pointer */
     g_clear_pointer(&work->explain, cli_explain_free);
     g_free(paths);
     return status;
