@@ -29,10 +29,10 @@ src/measure/steps.c metrics tune
 src/measure/tune.c tune
 src/map/components.c components map
 src/map/defects.c map run
-src/map/postprocess.c post
+src/map/postprocess.c post score
 src/map/project.c map
 src/map/smooth.c map patchcore
-src/bank/score.c bank tune distance
+src/bank/score.c score
 src/bank/distance.c bank patchcore compress distance
 src/bank/distance_c.c distance
 src/run/calibrate.c run

@@ -41,6 +41,21 @@ static void clouds_come_apart(void **state)
     dp_memory_free(x);
 }
 
+/* Groups of the same size are numbered in the order of their first vectors, whatever k-means called them. */
+static void ties_in_their_order(void **state)
+{
+    (void)state;
+    float x[4 * 3];
+    uint32_t labels[12];
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        for (size_t i = 0; i < 12; i++)
+            x[i] = (float)(i % 4 * 100) + (float)(i / 4);
+        assert_ok(dp_tokens_cluster(x, 12, 1, 4, seed, labels, err));
+        for (uint32_t i = 0; i < 12; i++)
+            assert_int_equal(labels[i], i % 4);
+    }
+}
+
 static void few_vectors(void **state)
 {
     (void)state;
@@ -59,6 +74,11 @@ static void nonsense(void **state)
     (void)state;
     float x[4] = {1, 2, NAN, 4};
     uint32_t labels[2];
+    for (size_t i = 0; i < 4; i += 3) { /* the first and the last number */
+        float y[4] = {1, 2, 3, 4};
+        y[i] = INFINITY;
+        assert_fails(DP_E_NUMERIC, "is not finite", dp_tokens_cluster(y, 2, 2, 1, 0, labels, err));
+    }
     assert_fails(DP_E_NUMERIC, "token 1 is not finite", dp_tokens_cluster(x, 2, 2, 1, 0, labels, err));
     assert_fails(DP_E_ARGUMENT, "0 of 2 tokens", dp_tokens_cluster(x, 2, 2, 0, 0, labels, err));
     assert_fails(DP_E_ARGUMENT, "1 of 0 tokens", dp_tokens_cluster(x, 0, 2, 1, 0, labels, err));
@@ -68,7 +88,7 @@ static void nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clouds_come_apart), cmocka_unit_test(few_vectors), cmocka_unit_test(nonsense),
+        cmocka_unit_test(clouds_come_apart), cmocka_unit_test(ties_in_their_order), cmocka_unit_test(few_vectors), cmocka_unit_test(nonsense),
     };
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
 }
