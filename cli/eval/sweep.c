@@ -48,7 +48,6 @@ struct pass {
     uint8_t *labels;              /* [test pictures] */
     dp_pixel_meter **meters;      /* [n_views]; NULL without masks */
     bool failed;                  /* the picture under way */
-    dp_error err;
 };
 
 static double *scores_of(const struct pass *pass, size_t view, size_t kind)
@@ -114,7 +113,7 @@ static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t firs
         status = dp_session_inspect_views(sweep->session, bank, views, n, paths, set->test->len, on_result, &pass, err);
     for (size_t v = 0; v < n && !status; v++) {
         static const double limit = 0.3;
-        dp_measures pixel;
+        dp_measures pixel = {0};
         for (size_t k = 0; k < N_SCORES && !status; k++)
             status = dp_auroc(scores_of(&pass, v, k), pass.labels, pass.n, &rows[v]->figures[k], err);
         if (!status && pass.meters)
