@@ -86,7 +86,7 @@ static dp_status live(dp_error *err)
     dp_recipe recipe;
     dp_compression how;
     dp_view view;
-    dp_calibration calibration;
+    dp_calibration calibration = {0};
     double good[8];
     size_t first = 0;
     dp_run_init(&run);
