@@ -41,6 +41,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
+    json_object_set_new(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
     json_object_set_new(recipe, "background", json_string(cli_background_names[r->background]));
     json_object_set_new(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
     json_object_set_new(recipe, "background_threshold", cli_json_real(r->background_threshold));
@@ -105,6 +106,8 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (r->blend > 0)
         printf(", blended with %g of the global distance", r->blend);
     printf("%s\n", r->mirror ? ", mirror pictures included" : "");
+    if (r->roi)
+        printf("  region      inspected only in a part, %s\n", r->roi == DP_ROI_FIXED ? "the same pixels of every picture" : "which follows the object");
     if (r->background)
         printf("  background  masked in %s, threshold %g, rule %s\n",
                r->background == DP_BACKGROUND_TEST ? "pictures inspected" : r->background == DP_BACKGROUND_BOTH ? "all pictures" : "good pictures",

@@ -81,7 +81,7 @@ int cmd_calibrate(int argc, char **argv)
     if (!isnan(fpr))
         recipe.fpr = fpr;
     cli_progress_begin("calibrate", run.quiet);
-    bool good = cli_view_settle(bank, &recipe, &run.run, &settled, &code);
+    bool good = cli_view_settle(bank, &recipe, NULL, &run.run, &settled, &code);
     cli_progress_end();
     if (!good)
         goto done;

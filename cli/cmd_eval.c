@@ -7,6 +7,7 @@
 #include "models.h"
 #include "report/report.h"
 #include "recipe.h"
+#include "roi.h"
 
 #include <math.h>
 #include <string.h>
@@ -60,6 +61,7 @@ struct job {
     const char *out;
     size_t n_seeds; /* 0: one run, with the recipe's own seed */
     eval_state state;
+    const dp_roi *roi; /* or NULL */
 };
 
 /* A name that JSON takes; two that differ stay different. */
@@ -76,7 +78,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
-        eval_run run = {.set = set, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state,
+        eval_run run = {.set = set, .roi = job->roi, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state,
                         .max_pixels = job->run->run.max_picture_pixels};
         char *name = g_strdup(category), *folder = g_strdup("");
         if (job->n_seeds) {
@@ -209,8 +211,19 @@ static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own,
     return header;
 }
 
+static void bind_roi(json_t *header, const cli_roi *region)
+{
+    json_t *settings = json_object_get(header, "settings");
+    char *digest = eval_file_sha256(region->path);
+    json_object_set_new(settings, "roi", json_string(digest ? digest : ""));
+    json_object_set_new(settings, "roi-picture", region->picture ? cli_json_text(region->picture) : json_null());
+    g_free(digest);
+}
+
 int cmd_eval(int argc, char **argv)
 {
+    cli_roi region = {0};
+    dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
     gboolean fresh = FALSE, ablation = FALSE, all_data = FALSE;
     int seeds = 0, trials = 20000, folds = 5;
@@ -227,6 +240,7 @@ int cmd_eval(int argc, char **argv)
         {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "with --ablation: held-out figures from K parts (default 5)", "K"},
         {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data,
          "with --ablation: tune and report on the same pictures, as the paper does", NULL},
+        CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -266,13 +280,19 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--trials, --folds and --all-data belong to --ablation");
     else if (trials < 1 || folds < 2 || folds > 100)
         code = cli_usage("--trials %d, --folds %d: at least 1 trial, from 2 to 100 folds", trials, folds);
+    else if (region.path && (ablation || sweep))
+        code = cli_usage("--roi goes without --ablation and --layers sweep");
+    else if (!cli_roi_open(&region, &run.run, &roi, &code))
+        { /* complained */ }
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code)) {
         cli_recipe_for_model(&options, model, &recipe);
-        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
+        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
         header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);
+        if (header && roi)
+            bind_roi(header, &region);
         dp_model_info about;
         dp_model_get_info(model, &about);
         if (header && !eval_state_open(&job.state, out, header, fresh))
@@ -300,6 +320,7 @@ int cmd_eval(int argc, char **argv)
         eval_state_close(&job.state);
     }
 done:
+    dp_roi_close(&roi);
     json_decref(header);
     g_free(entries);
     dp_session_close(&session);

@@ -1,6 +1,7 @@
 /* dinopatch fit - a memory bank from pictures of good parts. */
 #include "models.h"
 #include "recipe.h"
+#include "roi.h"
 
 #include <errno.h>
 #include <math.h>
@@ -52,11 +53,14 @@ static bool can_write_beside(const char *path)
 
 int cmd_fit(int argc, char **argv)
 {
+    cli_roi region = {0};
+    dp_roi *roi = NULL;
     char *model_name = NULL, *bank_path = NULL, *max_memory = NULL;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
         {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -80,6 +84,8 @@ int cmd_fit(int argc, char **argv)
         return cli_usage("no pictures of good parts given");
     if (!can_write_beside(bank_path))
         return EXIT_JOB_FAILED;
+    if (!cli_roi_open(&region, &run.run, &roi, &code))
+        return code;
 
     size_t n_failed = 0, n_unread = 0;
     dp_model *model = NULL;
@@ -102,7 +108,7 @@ int cmd_fit(int argc, char **argv)
     }
     cli_progress_begin("fit", run.quiet);
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_bank_fit(session, &recipe, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &n_unread,
+        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &n_unread,
                        &err)
         || dp_bank_save(bank, bank_path, &err)) {
         cli_progress_end();
@@ -117,6 +123,7 @@ done:
     g_ptr_array_unref(inputs);
     dp_bank_lock_release(&lock);
     dp_bank_close(&bank);
+    dp_roi_close(&roi);
     dp_session_close(&session);
     dp_model_close(&model);
     return code;

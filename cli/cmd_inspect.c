@@ -2,6 +2,7 @@
 #include "explain.h"
 #include "models.h"
 #include "recipe.h"
+#include "roi.h"
 #include "view.h"
 
 #include <errno.h>
@@ -76,7 +77,8 @@ static json_t *json_coverage(const dp_result *result)
     json_t *crop = isnan(result->crop_x0_px) ? json_null()
                    : json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
                                cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
-    return json_pack("{s:o, s:o}", "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
+    return json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction), "roi_fraction",
+                     cli_json_real(result->roi_fraction), "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
 }
 
 static json_t *json_result(const struct job *job, const char *path, const dp_result *result, const char *map_path,
@@ -201,6 +203,7 @@ static int finish(const struct job *job, bool fail_on_anomaly, size_t n_failed)
 
 int cmd_inspect(int argc, char **argv)
 {
+    cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     double threshold = NAN;
     gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE;
@@ -214,10 +217,12 @@ int cmd_inspect(int argc, char **argv)
         {"csv", 0, 0, G_OPTION_ARG_NONE, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold, "decide at this score (default: the bank's)", "T"},
         {"fail-on-anomaly", 0, 0, G_OPTION_ARG_NONE, &fail_on_anomaly, "exit code 3 where an anomaly was found", NULL},
+        CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
     int code;
+    dp_roi *roi = NULL;
     GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                             "Scores new pictures by their distance from the good ones, place by place.",
@@ -246,6 +251,8 @@ int cmd_inspect(int argc, char **argv)
     size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
     cli_view settled = {0};
+    if (!cli_roi_open(&region, &run.run, &roi, &code))
+        goto done;
     if (dp_bank_open(bank_path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -270,7 +277,7 @@ int cmd_inspect(int argc, char **argv)
     if (!cli_model_open_for_bank(model_name, &info, &model, &code))
         goto done;
     cli_progress_begin("inspect", run.quiet || (!out && isatty(fileno(stdout))));
-    if (!cli_view_settle(bank, &recipe, &run.run, &settled, &code))
+    if (!cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
         goto done;
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)) {
         code = cli_failed(&err);
@@ -296,6 +303,7 @@ done:
     if (names)
         g_ptr_array_unref(names);
     cli_view_free(&settled);
+    dp_roi_close(&roi);
     dp_session_close(&session);
     dp_model_close(&model);
     dp_bank_close(&bank);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code)
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run, cli_view *settled, int *code)
 {
     dp_bank_info info;
     dp_error err;
@@ -11,7 +11,8 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run 
     *settled = (cli_view){.scores = g_new(double, info.n_pictures)};
     dp_view *view = &settled->view;
     dp_view_init(bank, view);
-    settled->rescored = view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn || view->blend != recipe->blend || view->reweight != recipe->reweight
+    view->roi = roi;
+    settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn || view->blend != recipe->blend || view->reweight != recipe->reweight
                         || view->score != recipe->score || !dp_post_equal(&view->post, &recipe->post);
     view->metric = recipe->metric;
     view->window = recipe->window;

@@ -11,9 +11,9 @@ typedef struct cli_view {
     bool rescored;              /* another way than the bank's: threshold, scores and heat scale were found anew */
 } cli_view;
 
-/* recipe: the bank's with options laid over it; its fpr is the rate aimed at.  The threshold is the bank's where nothing was changed,
+/* recipe: the bank's with options laid over it; its fpr is the rate aimed at.  roi: a region that narrows the bank's, or NULL.  The threshold is the bank's where nothing was changed,
  * else the calibration's.  False: *code, complained. */
-bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_run *run, cli_view *settled, int *code);
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run, cli_view *settled, int *code);
 void cli_view_free(cli_view *settled);
 
 /* The colours of a heat map: all pictures of a view share its scale; where it has none, from 0 to the picture's largest. */

@@ -248,6 +248,13 @@ typedef enum dp_background_rule {
     DP_BACKGROUND_LIST       /* as in AnomalyDINO's public code: along the list of cells; a masked cell has distance 0 and is scored */
 } dp_background_rule;
 
+/* Where a region to inspect lies. */
+typedef enum dp_roi_frame {
+    DP_ROI_NONE = 0, /* everywhere */
+    DP_ROI_FIXED,    /* over the pixels of every picture; all have the mask's size */
+    DP_ROI_OBJECT    /* it follows the object: drawn on one good picture, carried to the others by their poses */
+} dp_roi_frame;
+
 #define DP_WINDOW_GLOBAL ((size_t)-1)
 #define DP_MAX_LAYERS 48
 
@@ -286,6 +293,7 @@ typedef struct dp_recipe {
     int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     dp_background background;
     dp_background_rule background_rule;
+    dp_roi_frame roi;                 /* of the bank's region to inspect; set by fit, not read by it */
     double background_threshold;      /* on the first principal component of a picture's features; 10, which is DINOv2's scale */
     /* distance */
     dp_metric metric;
@@ -561,6 +569,18 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const 
  * that checkpoint or settings are broken. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
+/* A region to inspect: a mask that a person drew. */
+typedef struct dp_roi dp_roi;
+/* Any picture; what is brighter than half is inspected.  drawn_on: with DP_ROI_OBJECT the good picture it was drawn on, named as it was given to
+ * fit or by its file name alone; else NULL.  max_pixels as in dp_picture_load.  The caller closes *roi; it never changes.
+ * Errors: as dp_picture_load, DP_E_ARGUMENT (nothing is white, no picture named). */
+DP_API dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **roi, dp_error *err);
+DP_API void dp_roi_close(dp_roi **roi);
+/* dp_bank_fit with a region (NULL: none) that the bank keeps: only there are pictures inspected, and the good ones scored.  The features of
+ * whole pictures are kept.  A good picture that a fixed mask does not fit is left out.
+ * Further errors: DP_E_ARGUMENT (the picture the mask was drawn on is not among the good ones, was not aligned or has another size). */
+DP_API dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
+                                    dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
  * numbers. */
 typedef struct dp_compression {
@@ -683,6 +703,10 @@ typedef struct dp_result {
     double valid_fraction;             /* of the canvas that comes from inside the picture */
     double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part of the picture that crop_px left, x1 and y1 one past the last; NaN
                                                               where nothing was cropped */
+    double roi_fraction;               /* of the cells inside the picture, those in the region to inspect; 1: no region */
+    double inspected_fraction;         /* of the picture's pixels, those that were inspected; NaN where `inspected` is NULL */
+    uint8_t *inspected;                /* [height_px, width_px] 1: inspected, 0: outside crop or region, 2: background.  NULL where there is
+                                          neither of these */
     double masked_fraction;            /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
     double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
                                           distances: projection, nearest neighbours, weight of the largest */
@@ -708,6 +732,7 @@ typedef struct dp_view {
     dp_score score;
     size_t reweight;                   /* of the score max in a pool: see dp_recipe */
     int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
+    const dp_roi *roi;                 /* narrows the bank's own region; borrowed; NULL: does not */
     double threshold;                  /* NaN: none */
     dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
     const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
@@ -755,8 +780,8 @@ DP_API void dp_result_free(dp_result **result);
 /* The picture with the heat map over it (red = anomalous; its cover grows with the distance, so that what is at `low` or
  * below stays as photographed), the contour of result->threshold, numbered defect boxes, and a caption below with
  * label, score, threshold and a legend whose scale runs from `low` to `high`.  The longest side of the picture is drawn
- * with at most 1600 pixels and at least 480, whatever its size; *drawn is the caption's height taller.  The map must have
- * the picture's size.  The caller frees *drawn.
+ * with at most 1600 pixels and at least 480, whatever its size; *drawn is the caption's height taller.  What result->inspected leaves out
+ * is drawn darker.  The map must have the picture's size.  The caller frees *drawn.
  * Errors: DP_E_ARGUMENT (high not above low, sizes that differ), DP_E_MEMORY. */
 DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
                                 dp_picture **drawn, dp_error *err);

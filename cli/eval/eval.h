@@ -42,6 +42,7 @@ typedef struct eval_run {
     const char *folder;   /* for maps and drawings below out: "" or "seed-2" */
     const char *out;      /* or NULL */
     dp_recipe recipe;
+    const dp_roi *roi;    /* or NULL */
     dp_model_info model;
     eval_state *state;
     size_t max_pixels, n_failed;

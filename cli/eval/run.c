@@ -271,7 +271,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     eval_run *run = work->run;
     size_t n_failed = 0;
     double started_s = now_s();
-    dp_status status = dp_bank_fit(session, &run->recipe, (const char *const *)run->set->train->pdata, run->set->train->len,
+    dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata, run->set->train->len,
                                    on_nominal, NULL, bank, &n_failed, err);
     if (status)
         return status;

@@ -160,6 +160,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     for (size_t p = 0; bank->background && p < bank->n_pictures; p++)
         dp_memory_free(bank->background[p]);
     dp_memory_free(bank->background);
+    dp_roi_close(&bank->roi);
     dp_memory_free(bank->poses);
     dp_memory_free(bank->polarities);
     dp_memory_free(bank->loo_scores);

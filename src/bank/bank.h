@@ -46,6 +46,7 @@ struct dp_bank {
     int32_t *grids;        /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
     uint8_t **background;  /* [n_pictures] of [rows_per_picture, cells of the picture's grid] 1: background; NULL: the recipe asks for
                               none (recipe.background) */
+    dp_roi *roi;           /* region to inspect, as recipe.roi says: bank/roi.h; NULL: none */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */

@@ -9,6 +9,7 @@
 #include "bank/name_text.h"
 #include "bank/part.h"
 #include "bank/recipe_json.h"
+#include "bank/roi.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/json_size.h"
@@ -139,8 +140,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         if (!found)
             continue;
         bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
-        /* That of the masks follows from the grids, which are read later: read_backgrounds. */
-        for (size_t i = 0; same && i < found->rank && t != BACKGROUND; i++)
+        /* Those of the masks are looked at later: read_backgrounds, read_roi. */
+        for (size_t i = 0; same && i < found->rank && t != BACKGROUND && t != ROI; i++)
             same = found->shape[i] == expected[t].shape[i];
         if (!same)
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path,
@@ -245,6 +246,22 @@ static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error
     return good ? DP_OK : dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
 }
 
+/* The region to inspect: one that follows the object lies on the canvas. */
+static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
+{
+    const dp_recipe *recipe = &bank->recipe;
+    bool object = recipe->roi == DP_ROI_OBJECT, white = false, good = tensor->count > 0;
+    if (object)
+        good = good && tensor->shape[0] == recipe->canvas_height_px && tensor->shape[1] == recipe->canvas_width_px;
+    for (size_t i = 0; good && i < tensor->count; i++) {
+        good = tensor->data[i] <= 1;
+        white = white || tensor->data[i];
+    }
+    if (!good || !white)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is no mask for this bank", bank->path, tensor->name);
+    return dp_roi_new(recipe->roi, object, tensor->shape[0], tensor->shape[1], tensor->data, &bank->roi, err);
+}
+
 /* The pictures' masks, once their grids are known to be sound. */
 static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 {
@@ -340,7 +357,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
-    return at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : DP_OK;
+    status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
+    return !status && at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : status;
 }
 
 static dp_status read_bank(dp_bank *bank, dp_error *err)

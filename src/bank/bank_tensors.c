@@ -1,5 +1,6 @@
 /* bank_tensors.c - the tensors of a bank's file: which there are, of what type and shape. */
 #include "bank/bank_tensors.h"
+#include "bank/roi.h"
 #include "bank/distance_scales.h"
 #include "bank/part.h"
 
@@ -12,6 +13,8 @@ bool dp_bank_has_tensor(const dp_bank *bank, size_t t)
         return bank->recipe.pca > 0;
     if (t == ROW_PICTURE)
         return pool || bank->recipe.kmeans;
+    if (t == ROI)
+        return bank->recipe.roi != DP_ROI_NONE;
     if (t == BACKGROUND)
         return bank->recipe.background == DP_BACKGROUND_TEST || bank->recipe.background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? pool : true;
@@ -47,6 +50,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
         [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
+        [ROI] = {"roi", DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
         [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
         [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},

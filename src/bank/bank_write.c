@@ -1,5 +1,6 @@
 /* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
 #include "bank/bank_tensors.h"
+#include "bank/roi.h"
 #include "bank/distance_scales.h"
 #include "bank/name_text.h"
 #include "bank/part.h"
@@ -71,6 +72,8 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
 
 dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
 {
+    if ((bank->recipe.roi != DP_ROI_NONE) != (bank->roi != NULL))
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and its region to inspect do not agree", path);
     if (bank->put)
         return dp_fail(err, DP_E_ARGUMENT, "%s: the bank is not finished yet", path);
     dp_tensor tensors[N_TENSORS];
@@ -114,6 +117,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [POSES] = poses,
         [POLARITIES] = bank->polarities,
         [BACKGROUND] = masks,
+        [ROI] = bank->roi ? bank->roi->mask : NULL,
         [LOO_SCORES] = bank->loo_scores,
         [THRESHOLD] = &bank->threshold,
         [HEAT] = heat,

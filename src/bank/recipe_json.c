@@ -25,6 +25,7 @@ static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] 
 static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none", [DP_BACKGROUND_TEST] = "test",
                                           [DP_BACKGROUND_REFERENCE] = "reference", [DP_BACKGROUND_BOTH] = "both", NULL};
 static const char *const background_rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
+static const char *const rois[] = {[DP_ROI_NONE] = "none", [DP_ROI_FIXED] = "fixed", [DP_ROI_OBJECT] = "object", NULL};
 static const char *const readings[] = {
     [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
 static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
@@ -70,6 +71,7 @@ static const struct field {
     {CHOICE, FIELD(background), backgrounds, 0, 0},
     {CHOICE, FIELD(background_rule), background_rules, 0, 0},
     {REAL, FIELD(background_threshold), NULL, 0, 1e9},
+    {CHOICE, FIELD(roi), rois, 0, 0},
     {CHOICE, FIELD(metric), metrics, 0, 0},
     {WINDOW, FIELD(window), NULL, 0, 1e6},
     {SIZE, FIELD(knn), NULL, 1, 1000}, /* each cell keeps so many neighbours */

@@ -1,5 +1,6 @@
 /* reduce.c - one pass over a bank: each location's rows projected, replaced by centres, and stored in another type. */
 #include "bank/reduce.h"
+#include "bank/roi.h"
 #include "bank/distance.h"
 #include "bank/kmeans.h"
 #include "base/error.h"
@@ -180,6 +181,9 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
             goto no_memory;
         memcpy(bank->background[p], like->background[p], mask_bytes);
     }
+    if (like->roi
+        && dp_roi_new(like->roi->frame, like->roi->settled, like->roi->height, like->roi->width, like->roi->mask, &bank->roi, NULL))
+        goto no_memory;
     if (like->basis && dim == like->dim && !dp_bank_set_projection(bank, like->mean, like->basis))
         goto no_memory;
     *out = bank;

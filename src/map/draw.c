@@ -148,6 +148,19 @@ static void enlarge(struct drawing *d, const dp_picture *picture, const float *m
     }
 }
 
+/* What was not inspected is darker: half as bright where nobody looked, a little where the mask of the background lies. */
+static void dim(struct drawing *d, const dp_result *result)
+{
+    static const double dark[3] = {20, 20, 24};
+    for (size_t y = 0; result->inspected && y < d->height; y++)
+        for (size_t x = 0; x < d->width; x++) {
+            size_t row = source(y, d->height, result->height_px), col = source(x, d->width, result->width_px);
+            uint8_t what = result->inspected[row * result->width_px + col];
+            if (what != 1)
+                blend_pixel(d->pixels + y * d->stride + (d->left + x) * 4, dark, what ? 0.25 : 0.5);
+        }
+}
+
 static void draw_heat(struct drawing *d, double low, double high)
 {
     for (size_t y = 0; y < d->height; y++)
@@ -370,6 +383,7 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
         shrink(&d, picture, result->map);
     else
         enlarge(&d, picture, result->map);
+    dim(&d, result);
     draw_heat(&d, low, high);
     if (!isnan(result->threshold))
         draw_contour(&d, result->threshold);

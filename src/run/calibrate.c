@@ -13,7 +13,7 @@
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
     const dp_recipe *r = &bank->recipe;
-    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->blend == r->blend && !view->blocks && view->score == r->score && view->reweight == r->reweight
+    return view->metric == r->metric && view->window == r->window && view->knn == r->knn && view->blend == r->blend && !view->blocks && !view->roi && view->score == r->score && view->reweight == r->reweight
            && dp_post_equal(&view->post, &r->post);
 }
 
@@ -57,6 +57,8 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
         return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path, bank->n_pictures);
     if (view->blocks)
         return dp_fail(err, DP_E_ARGUMENT, "%s: a bank is searched with all of its blocks", path);
+    if (view->roi)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a region of the view is not kept; it is given to fit", path);
     dp_bank changed = *bank; /* read only: nothing of it is freed here */
     double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
     if (!scores)

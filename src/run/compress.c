@@ -19,10 +19,12 @@
 #include "base/memory.h"
 #include "run/judge.h"
 #include "run/leave_one_out.h"
+#include "run/region.h"
 #include "run/memory_plan.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FEW_PICTURES 20
 #define FOLDS 5
@@ -108,6 +110,14 @@ static dp_status search(struct query *query, size_t p, dp_components *in, size_t
     const uint8_t *background = dp_bank_inspected_background(query->bank, p);
     if (!status && background)
         dp_grid_mask(&query->bank->recipe, background, cells, query->map, query->map_valid);
+    if (!status && query->bank->roi) {
+        const dp_regions regions = {.own = query->bank->roi};
+        memset(query->valid, 1, cells);
+        status = dp_regions_cells(&regions, &query->bank->recipe, &query->bank->poses[p], query->bank->polarities[p], rows, cols,
+                                  query->bank->names[p], query->valid, err);
+        if (!status)
+            dp_grid_narrow(query->valid, cells, query->map, query->map_valid);
+    }
     if (!status)
         status = dp_judge_grid(&query->judge, query->map, query->map_valid, rows, cols,
                                dp_cell_area_px(&query->bank->recipe, &query->bank->poses[p], rows, cols), score, err);

@@ -19,6 +19,7 @@
 #include "run/compress.h"
 #include "run/fit.h"
 #include "run/memory_plan.h"
+#include "run/region.h"
 #include "run/leave_one_out.h"
 #include "run/workbench.h"
 
@@ -37,6 +38,7 @@ struct fit {
 
     dp_workbench bench;
     dp_recipe asked; /* layers and canvas settled */
+    const dp_roi *roi;    /* region to inspect; NULL: none */
     const dp_bank *known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
     dp_bank *bank;
     float *orientations; /* [n_paths, dim] each picture's own, as it was found */
@@ -269,6 +271,10 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
                 prepared->path, dp_align_status_name(prepared->pose.status));
         return leave_out(fit, prepared, &why);
     }
+    dp_error unfit;
+    const dp_roi *roi = fit->known ? fit->known->roi : fit->roi;
+    if (dp_region_fits(roi, prepared->picture->height_px, prepared->picture->width_px, prepared->path, &unfit))
+        return leave_out(fit, prepared, &unfit);
     if (fit->known)
         return learn_more(fit, prepared, err);
     int sign = 1;
@@ -457,6 +463,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     dp_model_info model;
     dp_model_get_info(dp_session_model(fit->session), &model);
     dp_recipe recipe = *asked;
+    recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
     dp_status status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
     if (!status)
         status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
@@ -585,6 +592,12 @@ static dp_status check_recipe(const dp_recipe *recipe, size_t n_paths, dp_error 
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
+    return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, n_failed, err);
+}
+
+dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
+                             dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+{
     dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
     if (!n_paths)
@@ -605,7 +618,7 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         paths = chosen;
         n_paths = recipe->shots;
     }
-    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
+    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .roi = roi, .on_picture = on_picture,
                       .user = user};
     status = prepare(&fit, recipe, err);
     if (!status)
@@ -614,6 +627,8 @@ dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *
         status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", n_paths);
     if (!status)
         status = settle_polarity(&fit, err);
+    if (!status)
+        status = dp_region_settle(roi, fit.bank, &fit.bank->roi, err);
     if (!status)
         status = dp_bank_finish(fit.bank, err);
     if (!status)

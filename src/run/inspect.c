@@ -13,6 +13,7 @@
 #include "map/smooth.h"
 #include "run/judge.h"
 #include "run/nearest.h"
+#include "run/region.h"
 #include "run/reweight.h"
 #include "run/workbench.h"
 
@@ -34,6 +35,7 @@ struct inspection {
     size_t n_ways;
     struct way *way;  /* the one in use */
     dp_workbench bench;
+    dp_regions regions; /* of all views */
     float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
@@ -45,6 +47,7 @@ static void inspection_close(struct inspection *job)
         dp_components_close(&job->ways[i].components);
     }
     dp_memory_free(job->ways);
+    dp_regions_close(&job->regions);
     dp_workbench_close(&job->bench);
 }
 
@@ -95,6 +98,11 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     }
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, knn, &job->bench, err);
+    for (size_t i = 1; i < n_views && !status; i++)
+        if (views[i].roi != views[0].roi)
+            status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");
+    if (!status)
+        status = dp_regions_open(bank, &views[0], &job->regions, err);
     if (!status && bank->basis
         && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
@@ -114,6 +122,8 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
             .label = DP_LABEL_UNKNOWN,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
+            .roi_fraction = 1,
+            .inspected_fraction = NAN,
             .crop_x0_px = NAN, .crop_y0_px = NAN, .crop_x1_px = NAN, .crop_y1_px = NAN,
             .grid_rows = job->bench.rows,
             .grid_cols = job->bench.cols,
@@ -143,27 +153,48 @@ static dp_label decide(const dp_recipe *recipe, const dp_result *result)
 /* What is known of a picture before it is viewed. */
 struct embedded {
     int polarity;
-    double ms, masked_fraction;
+    double ms, masked_fraction, roi_fraction;
 };
 
-/* Takes the background off the cells that are searched for. */
-static dp_status mask_background(struct inspection *job, dp_prepared *prepared, double *masked_fraction, dp_error *err)
+static size_t count(const uint8_t *cells, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += cells[i] != 0;
+    return sum;
+}
+
+/* Narrows the cells that are searched for to the region to inspect, and takes the background off them. */
+static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
 {
     const dp_workbench *bench = &job->bench;
-    size_t left, inside = 0, cells = bench->rows * bench->cols;
-    *masked_fraction = 0;
-    if (!dp_masks_inspected(&bench->recipe))
-        return DP_OK;
-    dp_status status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
-    for (size_t i = 0; !status && i < cells; i++) {
-        inside += prepared->cells[i];
+    size_t left, cells = bench->rows * bench->cols, inside = count(prepared->cells, cells), in_region = inside;
+    bool masked = dp_masks_inspected(&bench->recipe);
+    dp_status status = DP_OK;
+    embedded->masked_fraction = 0;
+    embedded->roi_fraction = 1;
+    if (masked) /* of the whole picture, whatever is inspected of it */
+        status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
+    if (!status && dp_regions_any(&job->regions)) {
+        status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows, bench->cols, prepared->path,
+                                  prepared->cells, err);
+        in_region = count(prepared->cells, cells);
+        if (!status && inside && !in_region)
+            status = dp_fail(err, DP_E_PICTURE, "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
+        embedded->roi_fraction = inside ? (double)in_region / (double)inside : 0;
+    }
+    if (status || !masked)
+        return status;
+    for (size_t i = 0; i < cells; i++) {
+        bench->background[i] = bench->background[i] && prepared->cells[i];
         prepared->cells[i] = prepared->cells[i] && !bench->background[i];
     }
-    if (!status && inside && !left)
-        status = dp_fail_all_background(&bench->recipe, prepared->path, err);
-    if (!status && inside)
-        *masked_fraction = (double)(inside - left) / (double)inside;
-    return status;
+    left = count(prepared->cells, cells);
+    if (in_region && !left)
+        return dp_fail_all_background(&bench->recipe, prepared->path, err);
+    if (in_region)
+        embedded->masked_fraction = (double)(in_region - left) / (double)in_region;
+    return DP_OK;
 }
 
 static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
@@ -210,6 +241,40 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     return DP_OK;
 }
 
+/* result->inspected, where not all of the picture is. */
+static dp_status mark_inspected(const struct inspection *job, const dp_projection *p, dp_result *result, dp_error *err)
+{
+    const dp_workbench *bench = &job->bench;
+    bool masked = dp_masks_inspected(&bench->recipe);
+    size_t pixels = result->height_px * result->width_px, n = 0;
+    if (!masked && !bench->recipe.crop_px && !dp_regions_any(&job->regions))
+        return DP_OK;
+    result->inspected = dp_malloc(pixels, 1);
+    if (!result->inspected)
+        return dp_fail_memory(err, "the inspected pixels", pixels);
+    for (size_t y = 0; y < result->height_px; y++)
+        for (size_t x = 0; x < result->width_px; x++) {
+            double u = floor(p->u[0] * (double)x + p->u[1] * (double)y + p->u[2] + 0.5);
+            double v = floor(p->v[0] * (double)x + p->v[1] * (double)y + p->v[2] + 0.5);
+            bool in = u >= 0 && v >= 0 && u < (double)p->cols && v < (double)p->rows;
+            result->inspected[y * result->width_px + x] =
+                !in ? 0 : masked && bench->background[(size_t)v * p->cols + (size_t)u] ? 2 : 1;
+        }
+    dp_regions_pixels(&job->regions, &bench->recipe, &result->pose, result->polarity, result->inspected);
+    for (size_t i = 0; i < pixels; i++)
+        n += result->inspected[i] == 1;
+    result->inspected_fraction = (double)n / (double)pixels;
+    return DP_OK;
+}
+
+/* Nothing is shown where nothing was looked at. */
+static void blank_map(dp_result *result)
+{
+    for (size_t i = 0; result->inspected && i < result->height_px * result->width_px; i++)
+        if (!result->inspected[i])
+            result->map[i] = 0;
+}
+
 /* Canvas pixels to picture pixels, for the canvas that the grid belongs to. */
 static dp_status show_in_picture(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
 {
@@ -231,6 +296,10 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     if (!status)
         status = dp_project(&projection, result->grid, result->grid_valid, result->height_px, result->width_px,
                             dp_session_pool(job->session), result->map, err);
+    if (!status)
+        status = mark_inspected(job, &projection, result, err);
+    if (!status)
+        blank_map(result);
     if (!status && result->label == DP_LABEL_ANOMALOUS)
         status = dp_defects_find(&projection, result->grid, result->grid_valid, job->bench.nearest_picture, result->threshold,
                                  result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
@@ -246,6 +315,8 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
     }
     if (!status)
         status = dp_map_smooth(result->map, result->height_px, result->width_px, recipe->map_sigma_px, dp_session_pool(job->session), err);
+    if (!status)
+        blank_map(result);
     return status;
 }
 
@@ -261,7 +332,7 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
         if (!(job->projected = dp_malloc_2d(cells, job->bank->dim, sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));
     }
-    return status ? status : mask_background(job, prepared, &embedded->masked_fraction, err);
+    return status ? status : mask_cells(job, prepared, embedded, err);
 }
 
 /* One view of it. */
@@ -275,6 +346,7 @@ static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepa
         result->polarity = embedded->polarity;
         result->embed_ms = embedded->ms;
         result->masked_fraction = embedded->masked_fraction;
+        result->roi_fraction = embedded->roi_fraction;
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {
@@ -414,6 +486,7 @@ void dp_result_free(dp_result **result_pointer)
     dp_memory_free(result->grid_valid);
     dp_memory_free(result->weights);
     dp_memory_free(result->map);
+    dp_memory_free(result->inspected);
     dp_memory_free(result->defects);
     dp_memory_free(result);
     *result_pointer = NULL;

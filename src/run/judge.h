@@ -37,6 +37,16 @@ static inline bool dp_masks_inspected(const dp_recipe *recipe)
 /* background [cells] taken out of a distance map, by the recipe's rule: not valid, or a distance of 0. */
 void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cells, float *grid, uint8_t *valid);
 
+/* Cells of a distance map that are not inside [cells] do not count. */
+static inline void dp_grid_narrow(const uint8_t *inside, size_t cells, float *grid, uint8_t *valid)
+{
+    for (size_t i = 0; i < cells; i++)
+        if (!inside[i]) {
+            grid[i] = 0;
+            valid[i] = 0;
+        }
+}
+
 /* Pixels of the picture that one cell of a grid [rows, cols] covers, which divides the recipe's canvas. */
 double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols);
 

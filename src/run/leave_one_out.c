@@ -18,10 +18,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/judge.h"
+#include "run/region.h"
 #include "run/reweight.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_PICTURES 64 /* whose maps are held at a time */
 #define HEAT_CELLS 0.95
@@ -35,6 +37,8 @@ struct scoring {
     dp_pool *pool;
     const dp_run *run;
     dp_judge judge;
+    dp_regions regions;
+    uint8_t *inside;       /* cells of a picture that are in the regions */
     dp_components components; /* of the view */
     double *scores;
     float *cells, *peaks;  /* all valid distances; [n_pictures] the largest of each; NULL: no heat scale is wanted */
@@ -55,6 +59,19 @@ static int report(void *user, size_t done, size_t total)
 static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t *valid, size_t rows, size_t cols, dp_error *err)
 {
     const uint8_t *background = dp_bank_inspected_background(s->pictures, p);
+    const dp_bank *from = s->pictures;
+    bool narrowed = dp_regions_any(&s->regions);
+    if (narrowed) {
+        dp_error why;
+        memset(s->inside, 1, rows * cols);
+        dp_status status = dp_regions_cells(&s->regions, &s->bank->recipe, &from->poses[p], from->polarities[p], rows, cols, from->names[p],
+                                            s->inside, &why);
+        if (status) { /* another size than a fixed mask of the view: there is nothing to score */
+            s->scores[p] = NAN;
+            return DP_OK;
+        }
+        dp_grid_narrow(s->inside, rows * cols, grid, valid);
+    }
     if (s->cells) {
         float peak = -1;
         for (size_t i = 0; i < rows * cols; i++)
@@ -67,6 +84,8 @@ static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t
     }
     if (background)
         dp_grid_mask(&s->pictures->recipe, background, rows * cols, grid, valid);
+    if (background && narrowed)
+        dp_grid_narrow(s->inside, rows * cols, grid, valid);
     double cell_px = dp_cell_area_px(&s->bank->recipe, &s->bank->poses[p], rows, cols);
     return dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
 }
@@ -196,11 +215,17 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     if (!status)
         status = dp_components_open(bank, view, isa, pool, &s.components, err);
     if (!status)
+        status = dp_regions_open(bank, view, &s.regions, err);
+    if (!status && dp_regions_any(&s.regions) && !(s.inside = dp_malloc(most, 1)))
+        status = dp_fail_memory(err, "the region to inspect", most);
+    if (!status)
         status = bank->recipe.layout == DP_LAYOUT_POOL ? score_pool(&s, most, err) : score_grids(&s, most, err);
     if (!status && heat)
         *heat = heat_scale(&s);
     dp_components_close(&s.components);
     dp_judge_close(&s.judge);
+    dp_regions_close(&s.regions);
+    dp_memory_free(s.inside);
     dp_memory_free(s.cells);
     dp_memory_free(s.peaks);
     return status;

@@ -3,6 +3,7 @@
 #include "bank/gather.h"
 #include "bank/recipe_json.h"
 #include "bank/reduce.h"
+#include "bank/roi.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
@@ -186,6 +187,8 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, dp_error *err
                     || a->grid_rows != b->grid_rows || a->grid_cols != b->grid_cols))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s differ in size: %zux%zu cells of %zu features and %zux%zu of %zu", name_of(a),
                        name_of(b), a->grid_rows, a->grid_cols, a->dim, b->grid_rows, b->grid_cols, b->dim);
+    if (!status && !dp_roi_equal(a->roi, b->roi))
+        return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
     if (!status && a->basis
         && (memcmp(a->mean, b->mean, a->dim_in * sizeof *a->mean) != 0
             || memcmp(a->basis, b->basis, a->dim * a->dim_in * sizeof *a->basis) != 0))

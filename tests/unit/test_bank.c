@@ -533,6 +533,7 @@ static void recipe_round_trip(void **state)
         recipe.mirror = i % 5 == 0;
         recipe.edge_px = (size_t)i * 7;
         recipe.crop_px = (size_t)i * 5;
+        recipe.roi = (dp_roi_frame)(i % 3);
         recipe.background = (dp_background)(i % 4);
         recipe.background_rule = i % 2 ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS;
         recipe.background_threshold = i / 3.0;
@@ -567,7 +568,7 @@ static void recipe_round_trip(void **state)
                     && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
                     && back.precision == recipe.precision && back.mirror == recipe.mirror
                     && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn && back.blend == recipe.blend
-                    && back.score == recipe.score && back.edge_px == recipe.edge_px && back.crop_px == recipe.crop_px && back.background == recipe.background
+                    && back.score == recipe.score && back.edge_px == recipe.edge_px && back.crop_px == recipe.crop_px && back.roi == recipe.roi && back.background == recipe.background
                     && back.background_rule == recipe.background_rule && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
                     && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
                     && back.reweight == recipe.reweight
@@ -594,7 +595,7 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,\"canny_auto\":false,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"metric\":\"l2\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"blend\":0.0,\"post.reading\":\"hysteresis\",\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");

@@ -1,4 +1,4 @@
-/* What is left out of an inspection, the whole way through fit and inspect: background, crop. */
+/* What is left out of an inspection, the whole way through fit and inspect: background, crop, regions. */
 #include "align/warp.h"
 #include "bank/bank.h"
 #include "nail.h"
@@ -281,6 +281,282 @@ static void where_a_crop_lies(void **state)
     assert_float_equal(y, (16 + 224) * 2 - 0.5, 1e-9);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- regions */
+
+/* White where keep(x, y, context). */
+static const char *draw_mask(const char *name, size_t width, size_t height, int (*keep)(double, double, const void *), const void *context)
+{
+    dp_picture *mask = NULL;
+    const char *path = temporary_path(name);
+    assert_ok(dp_picture_new(width, height, &mask, err));
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            memset(mask->rgb + 3 * (y * width + x), keep((double)x, (double)y, context) ? 255 : 0, 3);
+    assert_ok(dp_picture_save_png(mask, path, err));
+    dp_picture_free(&mask);
+    return path;
+}
+
+static int left_of(double x, double y, const void *context)
+{
+    (void)y;
+    return x < *(const double *)context;
+}
+
+/* The half of a nail at a pose that has its head. */
+static int head_half(double x, double y, const void *context)
+{
+    const double *pose = context;
+    double a = pose[2] * M_PI / 180;
+    return cos(a) * (x - pose[0]) + sin(a) * (y - pose[1]) > 0;
+}
+
+static int nowhere(double x, double y, const void *context)
+{
+    (void)x, (void)y, (void)context;
+    return 0;
+}
+
+static dp_recipe whole_picture(dp_layout layout)
+{
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.align = DP_ALIGN_NONE;
+    recipe.polarity = DP_POLARITY_NONE;
+    recipe.canvas_height_px = 112;
+    recipe.canvas_width_px = 154;
+    recipe.layout = layout;
+    recipe.window = 1;
+    recipe.score = DP_SCORE_MEAN;
+    return recipe;
+}
+
+static dp_bank *fit_within(const dp_recipe *recipe, const dp_roi *roi, size_t left_out)
+{
+    const char *paths[N_GOOD];
+    size_t n = 0;
+    for (size_t i = 0; i < N_GOOD; i++)
+        if (i != left_out)
+            paths[n++] = good_paths[i];
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_fit_within(session, recipe, roi, paths, n, NULL, NULL, &bank, NULL, err));
+    return bank;
+}
+
+/* Cells, score, map and what is said of the coverage, of a mask that covers the left 160 of 320 pixels: 5.5 of 11 columns, of which the
+ * sixth is half white and counts.  A region given to fit and the same given to inspect are one. */
+static void a_fixed_region(void **state)
+{
+    (void)state;
+    const double half = 160;
+    dp_roi *roi = NULL;
+    const char *mask = draw_mask("left.png", W, H, left_of, &half);
+    assert_ok(dp_roi_open(mask, DP_ROI_FIXED, NULL, 0, &roi, err));
+    for (int pool = 0; pool < 2; pool++) {
+        dp_recipe recipe = whole_picture(pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID);
+        dp_bank *bank = fit_within(&recipe, roi, N_GOOD), *plain = fit_without(&recipe, N_GOOD), *others = fit_within(&recipe, roi, 2),
+                *again = NULL;
+        assert_int_equal(bank->recipe.roi, DP_ROI_FIXED);
+        assert_int_equal(bank->n_rows, plain->n_rows); /* features are those of whole pictures */
+        dp_result *result = inspect_file(bank, good_paths[2]), *whole = inspect_file(plain, good_paths[2]);
+        double sum = 0;
+        size_t n = 0;
+        for (size_t i = 0; i < 8 * 11; i++) {
+            assert_int_equal(result->grid_valid[i], i % 11 < 6);
+            if (i % 11 < 6) {
+                assert_true(result->grid[i] == whole->grid[i]);
+                sum += (double)whole->grid[i];
+                n++;
+            }
+        }
+        expect_close(result->score, sum / (double)n, "mean of the region");
+        assert_float_equal(result->roi_fraction, 6.0 / 11, 1e-12);
+        assert_float_equal(result->inspected_fraction, 0.5, 1e-12);
+        assert_true(whole->inspected == NULL && whole->roi_fraction == 1 && isnan(whole->inspected_fraction));
+        for (size_t i = 0; i < W * H; i++) {
+            assert_int_equal(result->inspected[i], i % W < 160);
+            assert_true(i % W < 160 || result->map[i] == 0);
+        }
+        dp_result_free(&result);
+        /* A good picture's score is that of a new one. */
+        result = inspect_file(others, good_paths[2]);
+        expect_close(bank->loo_scores[2], result->score, "leave one out within a region");
+        dp_result_free(&result);
+        /* On disk, and given to a view instead of to fit. */
+        const char *path = temporary_path("region.bank");
+        assert_ok(dp_bank_save(bank, path, err));
+        assert_ok(dp_bank_open(path, &again, err));
+        dp_view view;
+        dp_interval heat;
+        dp_calibration calibration;
+        double scores[N_GOOD];
+        dp_view_init(plain, &view);
+        view.roi = roi;
+        assert_ok(dp_bank_calibrate(plain, &view, 0.01, NULL, scores, &heat, &calibration, err));
+        for (size_t p = 0; p < N_GOOD; p++) {
+            expect_close(scores[p], bank->loo_scores[p], "a view's region");
+            assert_true(again->loo_scores[p] == bank->loo_scores[p]);
+        }
+        result = inspect_file(again, good_paths[1]);
+        dp_picture *picture = NULL;
+        dp_result *viewed = NULL;
+        assert_ok(dp_picture_load(good_paths[1], 0, &picture, err));
+        assert_ok(dp_session_inspect(session, plain, &view, picture, &viewed, err));
+        expect_close(result->score, viewed->score, "fit's and a view's region");
+        assert_memory_equal(result->map, viewed->map, W * H * sizeof(float));
+        assert_fails(DP_E_ARGUMENT, "region", dp_bank_save_view(plain, &view, 0.01, path, err));
+        dp_picture_free(&picture);
+        dp_result_free(&viewed);
+        dp_result_free(&result);
+        dp_result_free(&whole);
+        dp_bank_close(&again);
+        dp_bank_close(&others);
+        dp_bank_close(&plain);
+        dp_bank_close(&bank);
+    }
+    dp_roi_close(&roi);
+}
+
+/* A mask of one half of a nail, drawn on one good picture, finds that half in pictures where it lies elsewhere and otherwise: most of
+ * what is inspected is that half, and nearly nothing of the other. */
+static void a_region_that_follows_the_object(void **state)
+{
+    (void)state;
+    static const dp_polarity polarities[] = {DP_POLARITY_ROTATE, DP_POLARITY_MIRROR};
+    dp_roi *roi = NULL;
+    const char *mask = draw_mask("head.png", W, H, head_half, poses[1]);
+    assert_ok(dp_roi_open(mask, DP_ROI_OBJECT, "good1.png", 0, &roi, err));
+    for (size_t k = 0; k < 2; k++) {
+        dp_recipe recipe;
+        dp_recipe_init(&recipe);
+        recipe.canvas_height_px = 112;
+        recipe.canvas_width_px = 224;
+        recipe.polarity = polarities[k];
+        dp_bank *bank = fit_within(&recipe, roi, N_GOOD);
+        assert_int_equal(bank->recipe.roi, DP_ROI_OBJECT);
+        for (size_t p = 0; p < N_GOOD; p++) {
+            dp_result *result = inspect_file(bank, good_paths[p]);
+            size_t wrong = 0, right = 0;
+            for (size_t y = 0; y < H; y++)
+                for (size_t x = 0; x < W; x++) {
+                    bool wanted = head_half((double)x, (double)y, poses[p]), is = result->inspected[y * W + x] == 1;
+                    right += is && wanted;
+                    wrong += is && !wanted;
+                    assert_true(is || result->map[y * W + x] == 0);
+                }
+            /* poses are found to about a degree and a pixel or two */
+            if (!(wrong * 20 < right && right > 1000))
+                fail_msg("polarity %d, picture %zu: %zu pixels of the half that is wanted, %zu of the other", (int)polarities[k], p, right, wrong);
+            assert_true(result->roi_fraction > 0.3 && result->roi_fraction < 0.7);
+            dp_result_free(&result);
+        }
+        dp_bank_close(&bank);
+    }
+    dp_roi_close(&roi);
+}
+
+static void regions_that_do_not_fit(void **state)
+{
+    (void)state;
+    const double half = 160, sliver = 3;
+    const char *left = draw_mask("left2.png", W, H, left_of, &half), *small = draw_mask("small.png", W - 1, H, left_of, &half);
+    const char *black = draw_mask("black.png", W, H, nowhere, NULL), *thin = draw_mask("thin.png", W, H, left_of, &sliver);
+    dp_roi *roi = NULL;
+    dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);
+    dp_bank *bank = NULL, *none = NULL;
+    const char *paths[2] = {good_paths[0], good_paths[1]};
+    struct told told = {0};
+    assert_fails(DP_E_ARGUMENT, "white", dp_roi_open(black, DP_ROI_FIXED, NULL, 0, &roi, err));
+    assert_fails(DP_E_ARGUMENT, "named", dp_roi_open(left, DP_ROI_OBJECT, NULL, 0, &roi, err));
+    assert_fails(DP_E_IO, "missing", dp_roi_open("missing.png", DP_ROI_FIXED, NULL, 0, &roi, err));
+    /* another size: no good picture fits it */
+    assert_ok(dp_roi_open(small, DP_ROI_FIXED, NULL, 0, &roi, err));
+    assert_fails(DP_E_PICTURE, "none of the 2", dp_bank_fit_within(session, &recipe, roi, paths, 2, on_picture, &told, &none, NULL, err));
+    assert_int_equal(told.n, 2);
+    assert_non_null(strstr(told.message, "319x240"));
+    dp_roi_close(&roi);
+    /* without alignment nothing can be followed */
+    assert_ok(dp_roi_open(left, DP_ROI_OBJECT, "good0.png", 0, &roi, err));
+    assert_fails(DP_E_ARGUMENT, "align", dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
+    dp_roi_close(&roi);
+    /* a picture that is not there */
+    assert_ok(dp_roi_open(left, DP_ROI_OBJECT, "good3.png", 0, &roi, err));
+    assert_fails(DP_E_ARGUMENT, "not one of", dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
+    dp_roi_close(&roi);
+    /* a region without a whole half of any cell leaves nothing to inspect */
+    bank = fit_without(&recipe, N_GOOD);
+    dp_view view;
+    dp_result *result = NULL;
+    dp_picture *picture = NULL;
+    dp_view_init(bank, &view);
+    assert_ok(dp_roi_open(thin, DP_ROI_FIXED, NULL, 0, &roi, err));
+    view.roi = roi;
+    assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
+    assert_fails(DP_E_PICTURE, "region", dp_session_inspect(session, bank, &view, picture, &result, err));
+    dp_picture_free(&picture);
+    /* a picture of another size than the mask */
+    assert_ok(dp_picture_new(W, H + 1, &picture, err));
+    assert_fails(DP_E_PICTURE, "320x241", dp_session_inspect(session, bank, &view, picture, &result, err));
+    dp_picture_free(&picture);
+    dp_roi_close(&roi);
+    dp_bank_close(&bank);
+}
+
+/* What a drawing leaves dark. */
+static void a_drawing_shows_the_region(void **state)
+{
+    (void)state;
+    const double half = 160;
+    dp_roi *roi = NULL;
+    const char *mask = draw_mask("left3.png", W, H, left_of, &half);
+    assert_ok(dp_roi_open(mask, DP_ROI_FIXED, NULL, 0, &roi, err));
+    dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);
+    dp_bank *bank = fit_within(&recipe, roi, N_GOOD);
+    dp_result *result = inspect_file(bank, good_paths[0]);
+    dp_picture *picture = NULL, *drawn = NULL;
+    assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
+    assert_ok(dp_result_draw(picture, result, 1e6, 2e6, &drawn, err)); /* no colours: the photograph and its darkening alone */
+    double scale = (double)drawn->width_px / W;
+    size_t y = (size_t)(20 * scale);
+    int bright = drawn->rgb[3 * (y * drawn->width_px + (size_t)(40 * scale))];
+    int dark = drawn->rgb[3 * (y * drawn->width_px + (size_t)(280 * scale))];
+    assert_true(bright > 200 && dark > 100 && dark < 150); /* the background is 225 */
+    dp_picture_free(&drawn);
+    dp_picture_free(&picture);
+    dp_result_free(&result);
+    dp_bank_close(&bank);
+    dp_roi_close(&roi);
+}
+
+/* Carried along by what is done to a bank; two banks with different regions stay two. */
+static void a_region_stays_with_its_bank(void **state)
+{
+    (void)state;
+    const double half = 160, more = 200;
+    dp_roi *one = NULL, *other = NULL;
+    const char *left = draw_mask("left4.png", W, H, left_of, &half), *wider = draw_mask("wider.png", W, H, left_of, &more);
+    assert_ok(dp_roi_open(left, DP_ROI_FIXED, NULL, 0, &one, err));
+    assert_ok(dp_roi_open(wider, DP_ROI_FIXED, NULL, 0, &other, err));
+    dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);
+    dp_bank *whole = fit_within(&recipe, one, N_GOOD), *less = NULL, *a = fit_within(&recipe, one, 0), *joined = NULL;
+    const size_t gone = 0;
+    assert_ok(dp_bank_remove(whole, &gone, 1, NULL, &less, err));
+    for (size_t p = 0; p < N_GOOD - 1; p++)
+        expect_close(less->loo_scores[p], a->loo_scores[p], "a picture removed");
+    const char *path[1] = {good_paths[0]};
+    assert_ok(dp_bank_add(session, less, path, 1, NULL, NULL, &joined, NULL, err));
+    expect_close(joined->loo_scores[N_GOOD - 1], whole->loo_scores[0], "a picture added");
+    dp_bank_close(&joined);
+    dp_bank *strange = fit_within(&recipe, other, N_GOOD);
+    assert_fails(DP_E_MISMATCH, "region", dp_bank_merge(whole, strange, NULL, &joined, err));
+    dp_bank_close(&strange);
+    dp_bank_close(&less);
+    dp_bank_close(&a);
+    dp_bank_close(&whole);
+    dp_roi_close(&one);
+    dp_roi_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +564,11 @@ int main(void)
         cmocka_unit_test(all_background),
         cmocka_unit_test(a_crop_is_the_middle),
         cmocka_unit_test(where_a_crop_lies),
+        cmocka_unit_test(a_fixed_region),
+        cmocka_unit_test(a_region_that_follows_the_object),
+        cmocka_unit_test(regions_that_do_not_fit),
+        cmocka_unit_test(a_drawing_shows_the_region),
+        cmocka_unit_test(a_region_stays_with_its_bank),
     };
     return cmocka_run_group_tests_name("masks", tests, set_up, tear_down);
 }

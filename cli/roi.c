@@ -1,0 +1,23 @@
+/* roi.c - from option texts to the region to inspect. */
+#include "roi.h"
+
+bool cli_roi_open(const cli_roi *o, const dp_run *run, dp_roi **roi, int *code)
+{
+    static const char *const frames[] = {"fixed", "object", NULL};
+    int frame = o->frame ? cli_choice(o->frame, frames) : o->picture ? 1 : 0;
+    dp_error err;
+    *roi = NULL;
+    if (frame < 0)
+        *code = cli_usage("--roi-frame %s: one of fixed, object", o->frame);
+    else if (!o->path && (o->frame || o->picture))
+        *code = cli_usage("--roi-frame and --roi-picture belong to --roi");
+    else if (frame == 0 && o->picture)
+        *code = cli_usage("--roi-picture belongs to --roi-frame object");
+    else if (frame == 1 && !o->picture)
+        *code = cli_usage("--roi-frame object needs --roi-picture: the good picture the mask was drawn on");
+    else if (o->path && dp_roi_open(o->path, frame ? DP_ROI_OBJECT : DP_ROI_FIXED, o->picture, run->max_picture_pixels, roi, &err))
+        *code = cli_failed(&err);
+    else
+        return true;
+    return false;
+}

@@ -1,0 +1,73 @@
+/* roi.c - reading and keeping the region to inspect. */
+#include "bank/roi.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **out, dp_error *err)
+{
+    dp_roi *roi = dp_calloc(1, sizeof *roi);
+    if (roi)
+        *roi = (dp_roi){.frame = frame, .settled = settled, .height = height, .width = width, .mask = dp_malloc(height, width)};
+    if (!roi || !roi->mask) {
+        dp_roi_close(&roi);
+        return dp_fail_memory(err, "the region to inspect", height * width);
+    }
+    memcpy(roi->mask, mask, height * width);
+    *out = roi;
+    return DP_OK;
+}
+
+void dp_roi_close(dp_roi **pointer)
+{
+    if (!pointer || !*pointer)
+        return;
+    dp_roi *roi = *pointer;
+    dp_memory_free(roi->mask);
+    dp_memory_free(roi->path);
+    dp_memory_free(roi->picture);
+    dp_memory_free(roi);
+    *pointer = NULL;
+}
+
+bool dp_roi_equal(const dp_roi *a, const dp_roi *b)
+{
+    if (!a || !b)
+        return !a && !b;
+    return a->frame == b->frame && a->settled == b->settled && a->height == b->height && a->width == b->width
+           && !memcmp(a->mask, b->mask, a->height * a->width);
+}
+
+dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **out, dp_error *err)
+{
+    dp_picture *picture = NULL;
+    dp_roi *roi = NULL;
+    if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a region that follows the object is drawn on a good picture, which must be named", path);
+    dp_status status = dp_picture_load(path, max_pixels, &picture, err);
+    if (status)
+        return status;
+    size_t pixels = picture->height_px * picture->width_px, white = 0;
+    for (size_t i = 0; i < pixels; i++) { /* in place: one byte for three */
+        const uint8_t *rgb = picture->rgb + 3 * i;
+        picture->rgb[i] = (unsigned)rgb[0] + rgb[1] + rgb[2] >= 3 * 128;
+        white += picture->rgb[i];
+    }
+    if (!white)
+        status = dp_fail(err, DP_E_ARGUMENT, "%s: nothing of it is white: there would be nothing to inspect", path);
+    if (!status)
+        status = dp_roi_new(frame, false, picture->height_px, picture->width_px, picture->rgb, &roi, err);
+    if (!status) {
+        roi->path = dp_strdup(path);
+        roi->picture = frame == DP_ROI_OBJECT ? dp_strdup(drawn_on) : NULL;
+        if (!roi->path || (frame == DP_ROI_OBJECT && !roi->picture))
+            status = dp_fail_memory(err, path, strlen(path));
+    }
+    dp_picture_free(&picture);
+    if (status)
+        dp_roi_close(&roi);
+    else
+        *out = roi;
+    return status;
+}
