@@ -12,6 +12,14 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature) /* clang's way of saying it */
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
@@ -46,7 +54,7 @@ static int run_file(const char *path, const struct stat *st, int type, struct FT
 int main(int argc, char **argv)
 {
     /* What a hostile file may cost at most: 2 GiB of address space beyond the start.  The sanitizers reserve more for themselves. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
     setrlimit(RLIMIT_AS, &(struct rlimit){(rlim_t)3 << 30, (rlim_t)3 << 30});
 #endif
     list = stderr;
