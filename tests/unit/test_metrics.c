@@ -192,7 +192,12 @@ static void bootstrap_ends(void **state)
     assert_ok(dp_bootstrap(scores, labels, 60, 3, 0.75, 7, &between, NULL, NULL, err));
     assert_float_equal(between.low, 0.75 * ends.low + 0.25 * middle.low, 1e-9);
     assert_ok(dp_bootstrap(scores, labels, 60, 1, 0.5, 7, &one, NULL, NULL, err));
-    assert_true(one.low == one.high);
+    assert_true(one.low == one.high && one.low > 0.5 && one.low <= 1);
+    const double apart[4] = {1, 2, 8, 9};
+    const uint8_t two[4] = {0, 0, 1, 1};
+    dp_interval p, f;
+    assert_ok(dp_bootstrap(apart, two, 4, 1, 0.5, 7, &one, &p, &f, err));
+    assert_true(one.low == 1 && p.low == 1 && f.low == 1 && one.high == 1 && p.high == 1 && f.high == 1);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ pixels */
@@ -334,6 +339,29 @@ static void regions_by_hand(void **state)
     dp_pixel_meter_close(&meter);
 }
 
+/* Whichever pixel it is: the map is refused as a whole and the meter stays as it was. */
+static void pixels_that_are_not_finite(void **state)
+{
+    (void)state;
+    const uint8_t mask[4] = {0, 1, 0, 0};
+    const float broken[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < 3; k++) {
+            float map[4] = {1, 2, 3, 4};
+            dp_pixel_meter *meter = NULL;
+            dp_measures m;
+            assert_ok(dp_pixel_meter_open(&meter, err));
+            map[i] = broken[k];
+            assert_fails(DP_E_NUMERIC, "", dp_pixel_meter_add(meter, map, mask, 2, 2, err));
+            assert_fails(DP_E_NUMERIC, "", dp_pixel_meter_add(meter, map, NULL, 2, 2, err));
+            map[i] = 0;
+            assert_ok(dp_pixel_meter_add(meter, map, mask, 2, 2, err));
+            assert_ok(dp_pixel_meter_measure(meter, &m, NULL, 0, NULL, err));
+            assert_true(m.n_good == 3 && m.n_anomalous == 1);
+            dp_pixel_meter_close(&meter);
+        }
+}
+
 /* More pixels than one block holds. */
 static void many_pixels(void **state)
 {
@@ -403,7 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranking_equals_its_definition), cmocka_unit_test(what_is_missing_is_defined),
         cmocka_unit_test(bootstrap_intervals), cmocka_unit_test(pixels_equal_their_definition),
-        cmocka_unit_test(regions_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
+        cmocka_unit_test(regions_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(pixels_that_are_not_finite), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

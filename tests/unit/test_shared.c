@@ -13,6 +13,7 @@ struct shared {
     const dp_picture *pictures[WORLD_PICTURES];
     double scores[WORLD_PICTURES]; /* as one thread finds them */
     float *maps[WORLD_PICTURES];
+    const char *common; /* a bank that all of them write */
     pthread_barrier_t start;
 };
 
@@ -83,9 +84,16 @@ static const char *ask(const struct shared *s, const char *name)
         return "a picture that stays";
     if (dp_bank_save(smaller, name, &err) || dp_bank_open(name, &again, &err))
         return "a bank that cannot be saved";
+    dp_bank_close(&again);
+    /* All write this one, and whoever reads it finds a whole bank. */
+    const char *wrong = NULL;
+    if (dp_bank_save(smaller, s->common, &err) || dp_bank_open(s->common, &again, &err))
+        wrong = "a path that two cannot write at once";
+    else if (dp_bank_verify(again, &err))
+        wrong = "a bank that is mixed of two";
     dp_bank_close(&smaller);
     dp_bank_close(&again);
-    return NULL;
+    return wrong;
 }
 
 static void *work(void *argument)
@@ -119,6 +127,7 @@ static void many_threads_share(void **state)
     assert_ok(dp_bank_open(path, &bank, err));
     dp_bank_close(&fitted);
     s.bank = bank;
+    s.common = temporary_path("common.bank");
     dp_view view;
     dp_view_init(bank, &view);
     dp_picture *pictures[WORLD_PICTURES];
