@@ -59,7 +59,7 @@ static void drain(int watch)
 }
 
 /* Ends a child at a random moment with the next signal in turn, and looks how it ended.  *which: index of the signal. */
-static ended end_child(pid_t child, dice *d, double seconds, int watch, bool at_writing, int which)
+static ended end_child(pid_t child, dice *d, double seconds, int watch, bool at_writing, size_t which)
 {
     if (!wait_for_moment(child, d, seconds, watch, at_writing))
         here.too_late++;
@@ -88,7 +88,7 @@ static int bank_is(const blob *const *new_banks, size_t n)
     return found;
 }
 
-static void look_at_bank(int found, const char *name, int which)
+static void look_at_bank(int found, const char *name, size_t which)
 {
     if (found < 0)
         test_fault("%s, %s: the bank is neither the old one nor the new one", name, signal_names[which]);
@@ -97,7 +97,7 @@ static void look_at_bank(int found, const char *name, int which)
 }
 
 /* before: how many a SIGKILL of the same file had left. */
-static void look_at_temporaries(const char *folder, size_t before, int which)
+static void look_at_temporaries(const char *folder, size_t before, size_t which)
 {
     size_t n = count_named(folder, TEMPORARY), more = n > before ? n - before : 0;
     if (more && which)
@@ -109,7 +109,7 @@ static void kill_command(command *c, dice *d, int watch, size_t turn)
 {
     fixture_reset();
     drain(watch);
-    int which = (int)(turn % 3);
+    size_t which = turn % 3;
     end_child(child_start(c->argv, NULL, 0), d, c->seconds, watch, turn / 3 % 2, which);
     const blob *new_bank = &c->expected;
     look_at_bank(bank_is(&new_bank, 1), c->name, which);
@@ -132,7 +132,7 @@ static void kill_one_of_two(dice *d, int watch, size_t turn, const blob *const b
 {
     fixture_reset();
     drain(watch);
-    int which = (int)(turn % 3);
+    size_t which = turn % 3;
     pid_t first = child_start(commands[ADD].argv, NULL, 0), second = child_start(add_other_argv, NULL, 2);
     end_child(first, d, 2 * commands[ADD].seconds, watch, turn / 3 % 2, which);
     ended e = child_wait(second, LIMIT_S);
@@ -174,7 +174,7 @@ static size_t kill_eval(dice *d, size_t turn, double seconds, size_t left)
     if (kills > left)
         kills = left;
     for (size_t i = 0; i < kills; i++) {
-        int which = (int)((turn + i) % 3);
+        size_t which = (turn + i) % 3;
         size_t before = count_named(EVAL, TEMPORARY);
         drain(watch);
         end_child(child_start(eval_argv, NULL, 0), d, seconds, watch, (turn + i) % 2, which);

@@ -169,6 +169,7 @@ int main(int argc, char **argv)
         return 1;
     for (int i = 0; i < 4; i++)
         snprintf(pictures[i], sizeof pictures[i], "%s/%s", folder, names[i]);
+    free(folder);
     json_set_alloc_funcs(json_memory, free);
     printf("[ RUN      ] library: each allocation fails in turn\n");
     fflush(stdout);
