@@ -75,6 +75,9 @@ static dp_status find_factors(const dp_bank *bank, const float *features, const 
         for (size_t i = 0; i < n_cells; i++)
             factors[i] = factor_of(bank, features + cells[i] * bank->dim, stars[i], found + i * n, n, search->metric, &kernels, distances,
                                    rows + n_cells * bank->dim);
+        for (size_t i = 0; i < n_cells && !status; i++)
+            if (!isfinite(factors[i]))
+                status = dp_fail(err, DP_E_NUMERIC, "the weight of a score is not finite: a distance in the bank is too large");
     }
     dp_memory_free(found);
     dp_memory_free(distances);

@@ -16,16 +16,16 @@ seed=${2:-1}
 
 # The code, and the tests that are about it, the quick ones first.
 table='
-src/measure/aupro.c metrics
-src/measure/bootstrap.c metrics
+src/measure/aupro.c metrics golden
+src/measure/bootstrap.c metrics golden
 src/measure/cluster.c cluster
-src/measure/confusion.c metrics tune
+src/measure/confusion.c metrics golden tune
 src/measure/conformal.c tune
-src/measure/pixels.c metrics
-src/measure/precision_recall.c metrics
-src/measure/roc.c metrics
+src/measure/pixels.c metrics golden
+src/measure/precision_recall.c metrics golden
+src/measure/roc.c metrics golden
 src/measure/sparse_map.c tune
-src/measure/steps.c metrics tune
+src/measure/steps.c metrics golden tune
 src/measure/tune.c tune
 src/map/components.c components map
 src/map/defects.c map run
@@ -41,7 +41,8 @@ src/run/leave_one_out.c patchcore compress living run
 src/run/reweight.c patchcore
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'
-ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u | sed '/^$/d; s|^|tests/unit/test_|') >/dev/null ||
+ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |
+    sed '/^$/d; s|^|tests/unit/test_|; s|tests/unit/test_golden$|tests/golden/test_golden_metrics|') >/dev/null ||
     exit 1
 libraries=$(pkg-config --libs vips glib-2.0 jansson libcrypto cairo libcurl cmocka)
 out=build-mutation
@@ -78,8 +79,10 @@ while IFS="$tab" read -r file line column old new; do
     else
         verdict=survived
         for name in $(printf '%s' "$table" | awk -v file="$file" '$1 == file { $1 = ""; print }'); do
+            object=$build/tests/unit/test_$name.p/test_$name.c.o
+            [ "$name" = golden ] && object=$build/tests/golden/test_golden_metrics.p/test_metrics.c.o
             # shellcheck disable=SC2086
-            ${CC:-cc} -o "$out/test" "$build/tests/unit/test_$name.p/test_$name.c.o" "$out/mutant.o" "$build/src/libdinopatch.a" $libraries -ldnnl -lgomp \
+            ${CC:-cc} -o "$out/test" "$object" "$out/mutant.o" "$build/src/libdinopatch.a" $libraries -ldnnl -lgomp \
                 -llapacke -lm -pthread 2>"$out/link.log" || { cat "$out/link.log"; exit 1; }
             # A mutant that runs for ever or asks for all memory is noticed as well.
             (ulimit -v 8000000; export CMOCKA_TEST_ABORT=1; exec nice -n "${NICE:-19}" timeout -k 1 "${SECONDS_EACH:-60}" "$out/test" >/dev/null 2>&1) || { verdict=killed; break; }

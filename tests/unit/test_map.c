@@ -311,6 +311,24 @@ static void defects_have_box_area_and_peak(void **state)
     assert_int_equal(n, 0);
 }
 
+/* Of equal peaks the larger area comes first, then the upper, then the left one. */
+static void defects_of_equal_peaks(void **state)
+{
+    (void)state;
+    float grid[GRID * GRID] = {0}, map[SIDE * SIDE];
+    grid[11] = grid[17] = grid[71] = 5; /* single cells: upper left, upper right, lower left */
+    grid[77] = grid[78] = 5;
+    dp_defect *defects = NULL;
+    size_t n = 0;
+    find(grid, NULL, NULL, 1, map, &defects, &n);
+    assert_int_equal(n, 4);
+    assert_true(defects[0].area_px > defects[1].area_px && defects[0].x0_px > 50 && defects[0].y0_px > 50);
+    assert_true(defects[1].y0_px < 50 && defects[1].x0_px < 50);
+    assert_true(defects[2].y0_px < 50 && defects[2].x0_px > 50);
+    assert_true(defects[3].y0_px > 50 && defects[3].x0_px < 50);
+    dp_memory_free(defects);
+}
+
 /* A cell that is not valid is neither a defect nor a bridge between two. */
 static void invalid_cells_are_no_defects(void **state)
 {
@@ -385,7 +403,7 @@ int main(void)
         cmocka_unit_test(components_equal_flood_fill), cmocka_unit_test(components_fill_their_scratch),
         cmocka_unit_test(projection_equals_its_definition), cmocka_unit_test(hot_cell_lands_where_it_came_from),
         cmocka_unit_test(same_map_for_any_number_of_threads), cmocka_unit_test(projection_refuses_nonsense),
-        cmocka_unit_test(defects_have_box_area_and_peak), cmocka_unit_test(invalid_cells_are_no_defects),
+        cmocka_unit_test(defects_have_box_area_and_peak), cmocka_unit_test(defects_of_equal_peaks), cmocka_unit_test(invalid_cells_are_no_defects),
         cmocka_unit_test(coarse_picture_keeps_its_defect),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);

@@ -133,6 +133,31 @@ static void what_is_missing_is_defined(void **state)
     close_to("precision", c.precision, 0);
 }
 
+static void figures_by_hand(void **state)
+{
+    (void)state;
+    /* Above 3.5: three of five anomalous ones, one of three good ones. */
+    const double scores[8] = {1, 2, 3, 4, 5, 6, 7, 0};
+    const uint8_t labels[8] = {0, 1, 1, 0, 1, 1, 1, 0};
+    dp_confusion c;
+    assert_ok(dp_confusion_at(scores, labels, 8, 3.5, &c, err));
+    assert_true(c.true_positives == 3 && c.false_positives == 1 && c.true_negatives == 2 && c.false_negatives == 2);
+    close_to("accuracy", c.accuracy, 5.0 / 8);
+    close_to("precision", c.precision, 3.0 / 4);
+    close_to("recall", c.recall, 3.0 / 5);
+    close_to("f1", c.f1, 6.0 / 9);
+    /* The decision lies half way to the next lower score; below the lowest a millionth. */
+    const double apart[4] = {0, 1, 3, 4};
+    const uint8_t two[4] = {0, 0, 1, 1}, all[4] = {1, 1, 1, 1};
+    dp_measures m;
+    assert_ok(dp_measure(apart, two, 4, &m, err));
+    close_to("threshold", m.f1_threshold, 3);
+    close_to("decision", m.decision_threshold, 2);
+    assert_ok(dp_measure(apart + 1, all, 3, &m, err));
+    close_to("threshold", m.f1_threshold, 1);
+    assert_true(m.decision_threshold < 1 && m.decision_threshold > 1 - 1e-5);
+}
+
 static void bootstrap_intervals(void **state)
 {
     (void)state;
@@ -431,7 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranking_equals_its_definition), cmocka_unit_test(what_is_missing_is_defined),
         cmocka_unit_test(bootstrap_intervals), cmocka_unit_test(pixels_equal_their_definition),
-        cmocka_unit_test(regions_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(pixels_that_are_not_finite), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
+        cmocka_unit_test(regions_by_hand), cmocka_unit_test(figures_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(pixels_that_are_not_finite), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

@@ -311,6 +311,78 @@ static void weight_in_a_pool(void **state)
     dp_bank_close(&bank);
 }
 
+/* Two dimensions, three cells, two neighbours each, both metrics: the weight is that of the farthest cell, by its first neighbour,
+ * in the metric that is asked for. */
+static void weight_by_its_definition(void **state)
+{
+    (void)state;
+    const float rows[5 * 2] = {1, 0, 4, 3, 0, 2, 4, 3, -3, 1}; /* the second stands there twice */
+    const float cells[3 * 2] = {1, 0.5f, 9, 7, 0.5f, 2};
+    const uint8_t valid[3] = {1, 1, 1};
+    dp_bank *bank = pool_of_rows(rows, 5, 2);
+    for (int metric = DP_METRIC_L2; metric <= DP_METRIC_COSINE; metric++)
+        for (size_t n = 1; n <= 5; n++) {
+            dp_neighbour nearest[3 * 2];
+            float grid[3];
+            uint8_t found[3];
+            dp_search search = {.metric = (dp_metric)metric, .window = DP_WINDOW_GLOBAL, .knn = 2, .leave_out = DP_NO_PICTURE,
+                                .isa = DP_ISA_C, .rows = 1, .cols = 3};
+            assert_ok(dp_distance_map(bank, cells, valid, &search, NULL, nearest, grid, found, err));
+            size_t top = 0;
+            for (size_t i = 1; i < 3; i++)
+                top = grid[i] > grid[top] ? i : top;
+            double d[5], from_star[5], distances[5];
+            uint32_t star = nearest[top * 2].row, order[5] = {0, 1, 2, 3, 4};
+            for (size_t r = 0; r < 5; r++) {
+                double xy = 0, xx = 0, yy = 0, sy = 0, ss = 0, square = 0, star_square = 0;
+                for (size_t k = 0; k < 2; k++) {
+                    double x = (double)cells[top * 2 + k], y = (double)rows[r * 2 + k], s = (double)rows[star * 2 + k];
+                    xy += x * y, xx += x * x, yy += y * y, sy += s * y, ss += s * s;
+                    square += (x - y) * (x - y), star_square += (s - y) * (s - y);
+                }
+                d[r] = metric == DP_METRIC_L2 ? sqrt(square) : 1 - xy / sqrt(xx * yy);
+                from_star[r] = metric == DP_METRIC_L2 ? sqrt(star_square) : 1 - sy / sqrt(ss * yy);
+            }
+            for (size_t i = 0; i < 5; i++) /* nearest to the star first, of equal ones the first in the bank */
+                for (size_t j = i + 1; j < 5; j++)
+                    if (from_star[order[j]] < from_star[order[i]] - 1e-9
+                        || (fabs(from_star[order[j]] - from_star[order[i]]) <= 1e-9 && order[j] < order[i])) {
+                        uint32_t keep = order[i];
+                        order[i] = order[j];
+                        order[j] = keep;
+                    }
+            size_t m = 0, seen = 0;
+            distances[m++] = d[star];
+            for (size_t i = 0; i < n && m < n; i++) {
+                if (order[i] == star && !seen++)
+                    continue;
+                distances[m++] = d[order[i]];
+            }
+            double sum = 0, factor;
+            for (size_t i = 0; i < m; i++)
+                sum += exp(distances[i]);
+            assert_ok(dp_reweight(bank, cells, nearest, grid, found, 3, &search, n, NULL, &factor, err));
+            assert_float_equal(factor, 1 - exp(distances[0]) / sum, 1e-5);
+        }
+    dp_bank_close(&bank);
+}
+
+/* From the cell to a neighbour of its row it is farther than a float can say. */
+static void weight_that_is_not_finite(void **state)
+{
+    (void)state;
+    const float line[2] = {0, 1.8e19f}, cell[1] = {-2e18f};
+    dp_bank *bank = pool_of_rows(line, 2, 1);
+    dp_neighbour nearest[1] = {{2e18f, 0, 0}};
+    const float grid[1] = {2e18f};
+    const uint8_t valid[1] = {1};
+    const dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
+                              .rows = 1, .cols = 1};
+    double factor;
+    assert_fails(DP_E_NUMERIC, "not finite", dp_reweight(bank, cell, nearest, grid, valid, 1, &search, 2, NULL, &factor, err));
+    dp_bank_close(&bank);
+}
+
 static void weighted_leave_one_out(void **state)
 {
     (void)state;
@@ -344,7 +416,7 @@ int main(void)
         cmocka_unit_test(a_cut_bank_and_its_scores),
         cmocka_unit_test(mean_by_hand),
         cmocka_unit_test(factor_by_hand),
-        cmocka_unit_test(weight_in_a_pool),
+        cmocka_unit_test(weight_in_a_pool), cmocka_unit_test(weight_by_its_definition), cmocka_unit_test(weight_that_is_not_finite),
         cmocka_unit_test(weighted_leave_one_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
