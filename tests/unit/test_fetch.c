@@ -589,7 +589,6 @@ static void progress_and_stop(void **state)
     server.cuts = 1;
     assert_fails(DP_E_CANCELLED, "stopped", dp_model_pull("vits14", NULL, &settings, &run, NULL, err));
     assert_int_equal(files_in(cache), 3); /* the old file, its note, and the part that has come */
-    /* cppcheck-suppress [redundantAssignment, unreadVariable] ; the callback reads it through run.user */
     watch = (struct watch){.stop_at = SIZE_MAX};
     server.cuts = 0;
     assert_ok(dp_model_pull("vits14", NULL, &settings, &run, NULL, err));

@@ -157,7 +157,7 @@ static int rising(const void *a, const void *b)
 /* What the filters are by definition, in double, at one element. */
 static double naive_median(const float *map, const uint8_t *valid, int rows, int cols, int r, int c, int side)
 {
-    float window[31 * 31];
+    float window[31 * 31] = {0};
     int n = 0;
     for (int y = r - side / 2; y <= r + side / 2; y++)
         for (int x = c - side / 2; x <= c + side / 2; x++)
