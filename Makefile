@@ -55,7 +55,7 @@ sanitize: deps ## run every test under the address and undefined-behaviour sanit
 tsan: deps ## run every test under the thread sanitizer
 	@scripts/configure.sh build-tsan $(sanitizer_options) -Db_sanitize=thread
 	@ninja -C build-tsan
-	@OMP_NUM_THREADS=1 scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
+	@OMP_NUM_THREADS=1 CASE_SECONDS=900 scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
 
 fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in build-fuzz/fuzz
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false

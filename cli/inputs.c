@@ -21,6 +21,7 @@ static int by_name(gconstpointer a, gconstpointer b)
 }
 
 /* Adds the pictures below a folder, in the order of their names.  Links to folders are not followed, so that no loop arises. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
 static bool add_folder(GPtrArray *files, const char *folder)
 {
     GError *error = NULL;
