@@ -72,9 +72,9 @@ kills: all ## end processes at KILLS random moments (1000) drawn with SEED (1), 
 	@$(BUILD)/tests/fault/fault_kills $(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render \
 	    tests/golden/vit/micro_reg4.hub.safetensors --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
-lint: ## read the code with gcc -fanalyzer, clang-tidy and cppcheck (LINT='gcc tidy cppcheck')
+lint: ## read the code with gcc -fanalyzer, clang-tidy and cppcheck (LINTERS='gcc tidy cppcheck')
 	@scripts/deps.sh build ci
-	@scripts/lint.sh $(LINT)
+	@scripts/lint.sh $(LINTERS)
 
 valgrind: deps ## run fit, inspect and eval under valgrind's memcheck
 	@scripts/deps.sh ci
