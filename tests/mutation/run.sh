@@ -85,7 +85,7 @@ while IFS="$tab" read -r file line column old new; do
             ${CC:-cc} -o "$out/test" "$object" "$out/mutant.o" "$build/src/libdinopatch.a" $libraries -ldnnl -lgomp \
                 -llapacke -lm -pthread 2>"$out/link.log" || { cat "$out/link.log"; exit 1; }
             # A mutant that runs for ever or asks for all memory is noticed as well.
-            (ulimit -v 8000000; export CMOCKA_TEST_ABORT=1; exec nice -n "${NICE:-19}" timeout -k 1 "${SECONDS_EACH:-60}" "$out/test" >/dev/null 2>&1) || { verdict=killed; break; }
+            { (ulimit -v 8000000; export CMOCKA_TEST_ABORT=1; exec nice -n "${NICE:-19}" timeout -k 1 "${SECONDS_EACH:-60}" "$out/test" >/dev/null 2>&1); } 2>/dev/null || { verdict=killed; break; }
         done
         [ $verdict = killed ] && killed=$((killed + 1)) || survived=$((survived + 1))
     fi

@@ -363,6 +363,18 @@ static void weight_by_its_definition(void **state)
                 sum += exp(distances[i]);
             assert_ok(dp_reweight(bank, cells, nearest, grid, found, 3, &search, n, NULL, &factor, err));
             assert_float_equal(factor, 1 - exp(distances[0]) / sum, 1e-5);
+            /* All cells at once: each has the weight that it has alone; one that does not count has 1. */
+            for (size_t gone = 0; gone <= 3; gone++) {
+                uint8_t counts[3] = {gone != 0, gone != 1, gone != 2};
+                float *weights = NULL;
+                assert_ok(dp_reweight_cells(bank, cells, nearest, counts, 3, &search, n, NULL, &weights, err));
+                for (size_t i = 0; i < 3; i++) {
+                    const uint8_t alone[3] = {i == 0, i == 1, i == 2};
+                    assert_ok(dp_reweight(bank, cells, nearest, grid, alone, 3, &search, n, NULL, &factor, err));
+                    assert_true(weights[i] == (i == gone ? 1.0f : (float)factor));
+                }
+                dp_memory_free(weights);
+            }
         }
     dp_bank_close(&bank);
 }

@@ -78,6 +78,23 @@ static void groups(void **state)
     check(MAP("3x6", "3x3"), post, 1, MAP("..6", "..3"));
 }
 
+/* Thresholds below 1, each alone: distances are of any scale. */
+static void small_thresholds(void **state)
+{
+    (void)state;
+    const float map[3] = {0.2f, 0.5f, 0.7f};
+    float out[3];
+    dp_post post = {.reading = DP_READING_BAND, .high = 0.5};
+    assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
+    assert_true(out[0] == 0.2f && out[1] == 0.5f && out[2] == 0);
+    post = (dp_post){.reading = DP_READING_CLIP, .high = 0.5};
+    assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
+    assert_true(out[0] == 0.2f && out[1] == 0.5f && out[2] == 0.5f);
+    post = (dp_post){.low = 0.5};
+    assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
+    assert_true(out[0] == 0 && out[1] == 0.5f && out[2] == 0.7f);
+}
+
 static void small_objects(void **state)
 {
     (void)state;
@@ -85,6 +102,9 @@ static void small_objects(void **state)
     check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("33..3...", "3....3..", "......33", "........"));
     post.min_object = 4;
     check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("....3...", ".....3..", "......33", "........"));
+    /* In cells it does not matter how many pixels a cell has. */
+    post.min_object = 3;
+    check(MAP("33..3", "3...."), post, 4, MAP("33...", "3...."));
     /* 4 pixels to an element: 12 pixels are three elements. */
     post.unit = DP_UNIT_PIXELS;
     post.min_object = 12;
@@ -103,6 +123,9 @@ static void small_holes(void **state)
     post.max_hole = 2;
     check(MAP("333.3333", "313.3113", "333.3333"), post, 1, MAP("333.3333", "313.3113", "333.3333"));
     check(MAP("3133", "3333", "3333"), post, 1, MAP("3.33", "3333", "3333"));
+    check(MAP("3333", "3333", "3313"), post, 1, MAP("3333", "3333", "33.3"));
+    check(MAP("3333", "1333", "3333"), post, 1, MAP("3333", ".333", "3333"));
+    check(MAP("3333", "3331", "3333"), post, 1, MAP("3333", "333.", "3333"));
     check(MAP("33333", "31x33", "33333"), post, 1, MAP("33333", "3.x33", "33333"));
     /* A hole is closed by corners: the object hangs together over them. */
     check(MAP(".3.", "323", ".3."), post, 1, MAP(".3.", "323", ".3."));
@@ -260,7 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(off_changes_nothing), cmocka_unit_test(three_readings), cmocka_unit_test(groups),
-        cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
+        cmocka_unit_test(small_thresholds), cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
         cmocka_unit_test(nonsense),      cmocka_unit_test(filters_equal_their_definitions),
         cmocka_unit_test(limits_of_the_settings),
     };
