@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/json_text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ static char *names_to_json(const dp_bank *bank)
         if (failed)
             goto done;
     }
-    text = json_dumps(list, JSON_COMPACT);
+    text = dp_json_text(list);
 done:
     json_decref(list);
     return text;
@@ -66,7 +67,7 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
         status = dp_fail_memory(err, path, 0);
     dp_memory_free(recipe);
     dp_memory_free(model_path);
-    free(names);
+    dp_memory_free(names);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "bank/recipe_json.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "format/json_text.h"
 #include "format/json_size.h"
 
 #include <jansson.h>
@@ -167,7 +168,7 @@ static dp_status write_field(const dp_recipe *recipe, const struct field *field,
 dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err)
 {
     json_t *object = json_object();
-    char *dump = NULL, *copy = NULL;
+    char *made = NULL;
     dp_status status = DP_OK;
     int failed = !object;
     for (size_t i = 0; i < N_FIELDS && !failed; i++) {
@@ -177,15 +178,12 @@ dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err)
             goto done;
         failed = json_object_set_new(object, fields[i].name, value);
     }
-    dump =
-        failed ? NULL : json_dumps(object, JSON_COMPACT); /* numbers with 17 digits: doubles come back as they were */
-    copy = dump ? dp_strdup(dump) : NULL;
-    if (!copy)
+    made = failed ? NULL : dp_json_text(object);
+    if (!made)
         status = dp_fail_memory(err, "the recipe", 0);
     else
-        *text = copy;
+        *text = made;
 done:
-    free(dump);
     json_decref(object);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/half.h"
+#include "format/json_text.h"
 #include "format/json_size.h"
 
 #include <jansson.h>
@@ -321,7 +322,7 @@ static char *header_text(const dp_tensor *tensors, size_t n_tensors, const dp_ke
     size_t offset = 0;
     for (size_t i = 0; i < n_tensors; i++)
         failed |= json_object_set_new(header, tensors[i].name, describe(&tensors[i], &offset));
-    char *text = failed ? NULL : json_dumps(header, JSON_COMPACT);
+    char *text = failed ? NULL : dp_json_text(header);
     if (text) {
         size_t length = strlen(text);
         *bytes = (8 + length + 63) / 64 * 64 - 8;
@@ -329,7 +330,7 @@ static char *header_text(const dp_tensor *tensors, size_t n_tensors, const dp_ke
         if (padded)
             snprintf(padded, *bytes + 1, "%-*s", (int)*bytes, text);
     }
-    free(text);
+    dp_memory_free(text);
     json_decref(pairs);
     json_decref(header);
     return padded;
