@@ -12,7 +12,6 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])

@@ -2,12 +2,11 @@
 #include "bank/recipe_json.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "format/json_text.h"
 #include "format/json_size.h"
+#include "format/json_text.h"
 
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_VALUES 1024 /* of which a recipe has some 40, and its layers */

@@ -2,6 +2,7 @@
  * key or a comma is missing and the rest is there.  Here the text is measured first and written into memory that need not grow. */
 #include "format/json_text.h"
 #include "base/memory.h"
+#include "dinopatch.h"
 
 char *dp_json_text(const json_t *value)
 {

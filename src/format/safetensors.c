@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/half.h"
-#include "format/json_text.h"
 #include "format/json_size.h"
+#include "format/json_text.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
  *     library MODEL PICTURES [--runs N]         PICTURES: a folder with upright.png, rot30.png, rot90.png, rot200.png
  *
  * A life of a bank: model and session, fit, save, open, add, remove, merge, compress, calibrate, inspect.  The allocation functions of
- * base/memory.h are wrapped by the linker (--wrap), jansson's by its own hook, but not while it parses: jansson 2.14 does not look whether
- * the buffer of the text it reads could grow (lex_save in its load.c), and writes beyond the string it makes of it.  With --runs N at most N of the allocations are tried, evenly
- * spread.  Under the address sanitizer, leaks are looked for after every one. */
+ * base/memory.h are wrapped by the linker (--wrap), jansson's by its own hook, but not while it parses: jansson 2.14 does not look
+ * whether the buffer of the text it reads could grow (lex_save in its load.c), and writes beyond the string it makes of it.  With
+ * --runs N at most N of the allocations are tried, evenly spread.  Under the address sanitizer, leaks are looked for after every one. */
 #include "dinopatch.h"
 
 #include <jansson.h>

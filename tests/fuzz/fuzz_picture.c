@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         volatile uint8_t seen = 0;
         for (size_t i = 0; i < 3 * picture->width_px * picture->height_px; i++)
             seen ^= picture->rgb[i];
+        (void)seen;
         dp_recipe recipe;
         dp_pose pose;
         dp_recipe_init(&recipe);
