@@ -227,7 +227,10 @@ int main(int argc, char **argv)
             d.state = strtoul(argv[i + 1], NULL, 10);
     }
     double started = now_s();
-    const char *program = must_find(argv[1]), *renderer = must_find(argv[2]), *model = must_find(argv[3]);
+    static const char *program, *renderer, *model; /* live until the end */
+    program = must_find(argv[1]);
+    renderer = must_find(argv[2]);
+    model = must_find(argv[3]);
     work_folder();
     fixture_make(program, renderer, model);
     int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -243,7 +246,7 @@ int main(int argc, char **argv)
             for (size_t i = 0; i < kills; i++)
                 kill_command(&commands[scene], &d, watch, i);
         } else if (scene == N_COMMANDS) {
-            blob pairs[4];
+            static blob pairs[4]; /* as all else here, until the end */
             make_pairs(&pairs[0], &pairs[1], &pairs[2], &pairs[3]);
             const blob *const banks[4] = {&pairs[0], &pairs[1], &pairs[2], &pairs[3]};
             for (size_t i = 0; i < kills; i++)
