@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-#define POINTS 8
+static const size_t points = 8; /* along each side of a cell, where the mask is looked at */
 
 static const char *file_name(const char *path)
 {
@@ -132,9 +132,10 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;
     for (size_t i = 0; i < rows * cols; i++) {
         size_t white = 0;
-        for (size_t k = 0; k < POINTS * POINTS && cells[i]; k++) {
-            double c = (double)(i % cols) - 0.5 + ((double)(k % POINTS) + 0.5) / POINTS;
-            double r = (double)(i / cols) - 0.5 + ((double)(k / POINTS) + 0.5) / POINTS, x, y;
+        for (size_t k = 0; k < points * points && cells[i]; k++) {
+            size_t row = i / cols, point_row = k / points;
+            double c = (double)(i % cols) - 0.5 + ((double)(k % points) + 0.5) / (double)points;
+            double r = (double)row - 0.5 + ((double)point_row + 0.5) / (double)points, x, y;
             if (roi->frame == DP_ROI_OBJECT) { /* the mask is the canvas's own */
                 x = (c + 0.5) * wide - 0.5;
                 y = (r + 0.5) * high - 0.5;
@@ -143,7 +144,7 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
             }
             white += at(roi, x, y);
         }
-        cells[i] = cells[i] && 2 * white >= POINTS * POINTS;
+        cells[i] = cells[i] && 2 * white >= points * points;
     }
     return DP_OK;
 }

@@ -45,7 +45,7 @@ static void scores_equal_their_definitions(void **state)
     unsigned seed = 3;
     for (size_t n = 1; n <= MOST; n += n < 12 ? 1 : 17)
         for (int kind = 0; kind < 5; kind++) {
-            float values[MOST], sorted[MOST], scratch[MOST];
+            float values[MOST], sorted[MOST] = {0}, scratch[MOST];
             uint8_t valid[MOST];
             size_t m = 0;
             for (size_t i = 0; i < n; i++) {
