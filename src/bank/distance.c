@@ -265,15 +265,6 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
     return status;
 }
 
-static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
-{
-    if (pool)
-        dp_pool_run(pool, n_tasks, task, context);
-    else
-        for (size_t i = 0; i < n_tasks; i++)
-            task(context, i, 0);
-}
-
 static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *settings, dp_pool *pool, dp_error *err)
 {
     dp_isa isa;
@@ -300,7 +291,7 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
                        bank->grid_rows, bank->grid_cols);
     job->knn = settings->knn;
     if (!dp_bank_is_plain(bank)) {
-        size_t floats, rows = (pool ? dp_pool_threads(pool) : 1) * (BLOCK_ROWS + MAX_QUERIES);
+        size_t floats, rows = dp_pool_threads(pool) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
         if (!job->wide)
             return dp_fail_memory(err, "rows of the bank", rows * bank->dim * sizeof *job->wide);
@@ -329,12 +320,12 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
     size_t cells = job.rows * job.cols, floats = bank->n_rows * bank->dim;
     if (job.window == 0) {
         job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
-        run_tasks(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
+        dp_pool_run(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
     } else if (everywhere(&job)) {
         status = map_everywhere(&job, pool, err);
     } else {
         job.tiles_across = (job.cols + TILE_SIDE - 1) / TILE_SIDE;
-        run_tasks(pool, job.tiles_across * ((job.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
+        dp_pool_run(pool, job.tiles_across * ((job.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
     }
     return status ? (end(&job, NULL), status) : end(&job, err);
 }
@@ -429,11 +420,11 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
     double side = 2.0 * (double)(settings->window < cells ? settings->window : cells) + 1;
     double searched = fmin(side, (double)bank->grid_rows) * fmin(side, (double)bank->grid_cols);
     double products = searched * (double)n * (double)bank->n_rows * (double)bank->dim;
-    size_t threads = pool ? dp_pool_threads(pool) : 1;
+    size_t threads = dp_pool_threads(pool);
     size_t slice = (size_t)fmin(fmax(SLICE_PRODUCTS / products, 2.0 * (double)threads), (double)cells);
     for (job.first_task = 0; job.first_task < cells; job.first_task += slice) {
         size_t tasks = cells - job.first_task < slice ? cells - job.first_task : slice;
-        run_tasks(pool, tasks, leave_one_out_task, &job);
+        dp_pool_run(pool, tasks, leave_one_out_task, &job);
         if (progress && progress(user, (job.first_task + tasks) * n, cells * n)) {
             end(&job, NULL);
             return dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");

@@ -214,15 +214,6 @@ static void sweep_task(void *context, size_t index, size_t worker)
 
 /* ------------------------------------------------------------------------------------------------------------------- all of it */
 
-static void run_tasks(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
-{
-    if (pool)
-        dp_pool_run(pool, n_tasks, task, context);
-    else
-        for (size_t i = 0; i < n_tasks; i++)
-            task(context, i, 0);
-}
-
 static void merge(const struct search *s)
 {
     for (size_t query = 0; query < s->n; query++) {
@@ -240,7 +231,7 @@ dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t 
 {
     struct search s = {.bank = bank, .queries = queries, .n = n, .knn = knn, .metric = metric, .not_finite = not_finite};
     s.kernels = dp_distance_kernels_get(isa);
-    size_t floats = 0, wide = 0, count = 0, threads = pool ? dp_pool_threads(pool) : 1;
+    size_t floats = 0, wide = 0, count = 0, threads = dp_pool_threads(pool);
     s.sweep = dp_sweep_kernel_get(isa);
     s.exact = metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
     s.rows = dp_bank_cells(bank) * bank->n_rows;
@@ -268,8 +259,8 @@ dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t 
     } else {
         for (size_t i = 0; s.found && i < count; i++)
             s.found[i] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
-        run_tasks(pool, s.panels, pack_task, &s);
-        run_tasks(pool, groups * s.ranges, sweep_task, &s);
+        dp_pool_run(pool, s.panels, pack_task, &s);
+        dp_pool_run(pool, groups * s.ranges, sweep_task, &s);
         if (s.found)
             merge(&s);
     }

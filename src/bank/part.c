@@ -36,18 +36,14 @@ static void norms_task(void *context, size_t index, size_t worker)
 static dp_status find_norms(dp_part *part, dp_pool *pool, dp_error *err)
 {
     size_t places = dp_bank_cells(&part->bank) * part->bank.n_rows, tasks = (places + BLOCK - 1) / BLOCK;
-    struct norms n = {&part->bank, dp_malloc_2d(pool ? dp_pool_threads(pool) : 1, part->bank.dim, sizeof(float)),
+    struct norms n = {&part->bank, dp_malloc_2d(dp_pool_threads(pool), part->bank.dim, sizeof(float)),
                       dp_malloc(places, sizeof(float))};
     if (!n.rows || !n.norms) {
         dp_memory_free(n.rows);
         dp_memory_free(n.norms);
         return dp_fail_memory(err, "the norms of features", places * sizeof(float));
     }
-    if (pool)
-        dp_pool_run(pool, tasks, norms_task, &n);
-    else
-        for (size_t i = 0; i < tasks; i++)
-            norms_task(&n, i, 0);
+    dp_pool_run(pool, tasks, norms_task, &n);
     dp_memory_free(n.rows);
     part->bank.norms = part->norms = n.norms;
     return DP_OK;

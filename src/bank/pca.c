@@ -220,7 +220,7 @@ dp_status dp_bank_project(const dp_bank *bank, const float *tokens, size_t cells
     }
     size_t tasks = (cells + QUERY_BLOCK - 1) / QUERY_BLOCK;
     struct projection p = {.bank = bank, .tokens = tokens, .cells = cells, .out = out};
-    p.scratch = dp_malloc_2d(pool ? dp_pool_threads(pool) : 1, bank->dim_in, QUERY_BLOCK * sizeof(float));
+    p.scratch = dp_malloc_2d(dp_pool_threads(pool), bank->dim_in, QUERY_BLOCK * sizeof(float));
     if (p.scratch && pool)
         dp_pool_run(pool, tasks, project_task, &p);
     for (size_t i = 0; p.scratch && !pool && i < tasks; i++)

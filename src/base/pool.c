@@ -149,14 +149,14 @@ void dp_pool_close(dp_pool **pool_pointer)
 
 size_t dp_pool_threads(const dp_pool *pool)
 {
-    return pool->n_threads;
+    return pool ? pool->n_threads : 1;
 }
 
 void dp_pool_run(dp_pool *pool, size_t n_tasks, dp_task_fn task, void *context)
 {
     int callers_threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    if (pool->n_threads == 1 || n_tasks <= 1) {
+    if (dp_pool_threads(pool) == 1 || n_tasks <= 1) {
         for (size_t i = 0; i < n_tasks; i++)
             task(context, i, 0);
         omp_set_num_threads(callers_threads);

@@ -65,15 +65,6 @@ static void z_task(void *context, size_t index, size_t worker)
         job->failed = 1;
 }
 
-static void run(dp_pool *pool, size_t tasks, dp_task_fn task, void *context)
-{
-    if (pool)
-        dp_pool_run(pool, tasks, task, context);
-    else
-        for (size_t i = 0; i < tasks; i++)
-            task(context, i, 0);
-}
-
 /* Columns of z [dim, COLUMNS] made orthonormal in their order (modified Gram-Schmidt, twice) into v; a column that is nothing but the
  * others becomes zeros. */
 static void orthonormalise(const float *z, size_t dim, double *work, float *v)
@@ -132,7 +123,7 @@ static dp_status iterate(struct iteration *job, double *work, double *now, doubl
     memset(before, 0, job->dim * sizeof *before);
     for (int step = 0; step < MOST_STEPS; step++) {
         orthonormalise(job->z, job->dim, work, job->v);
-        run(pool, (job->n + ROWS_OF_TASK - 1) / ROWS_OF_TASK, y_task, job);
+        dp_pool_run(pool, (job->n + ROWS_OF_TASK - 1) / ROWS_OF_TASK, y_task, job);
         dp_status status = job->failed ? dp_fail_memory(err, "the principal component", 0) : best_of(job, w, err);
         if (status)
             return status;
@@ -146,7 +137,7 @@ static dp_status iterate(struct iteration *job, double *work, double *now, doubl
         if (1 - fabs(product) < STILL)
             break;
         memcpy(before, now, job->dim * sizeof *before);
-        run(pool, (job->dim + NUMBERS_OF_TASK - 1) / NUMBERS_OF_TASK, z_task, job);
+        dp_pool_run(pool, (job->dim + NUMBERS_OF_TASK - 1) / NUMBERS_OF_TASK, z_task, job);
         if (job->failed)
             return dp_fail_memory(err, "the principal component", 0);
     }

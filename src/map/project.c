@@ -181,11 +181,7 @@ dp_status dp_project(const dp_projection *projection, const float *grid, const u
         }
     struct job job = {projection, squares, weights, mixed, square_rows, square_cols, height_px, width_px, map};
     size_t bands = (height_px + BAND_ROWS - 1) / BAND_ROWS;
-    if (pool)
-        dp_pool_run(pool, bands, project_band, &job);
-    else
-        for (size_t i = 0; i < bands; i++)
-            project_band(&job, i, 0);
+    dp_pool_run(pool, bands, project_band, &job);
     dp_memory_free(squares);
     dp_memory_free(mixed);
     return DP_OK;
