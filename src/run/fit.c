@@ -6,26 +6,21 @@
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
 #include "align/warp.h"
 #include "bank/bank.h"
-#include "bank/coreset.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "embed/model.h"
 #include "embed/session.h"
-#include "map/postprocess.h"
 #include "picture/picture.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
-#include "run/compress.h"
 #include "run/fit.h"
+#include "run/fit_calibrate.h"
+#include "run/fit_check.h"
 #include "run/memory_plan.h"
 #include "run/region.h"
-#include "run/leave_one_out.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct fit {
@@ -382,82 +377,6 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
     return status;
 }
 
-static bool needs_shrinking(const dp_recipe *recipe)
-{
-    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
-}
-
-/* The rows of a pool that are not background, by the masks it holds. */
-static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
-{
-    uint32_t *rows = dp_malloc(bank->n_rows, sizeof *rows);
-    size_t n = 0;
-    if (!rows)
-        return dp_fail_memory(err, "the rows of the objects", bank->n_rows * sizeof *rows);
-    for (size_t row = 0; row < bank->n_rows; row++)
-        if (!bank->background[bank->row_picture[row]][bank->row_cell[row]])
-            rows[n++] = (uint32_t)row;
-    dp_status status = dp_bank_cut(bank, rows, n, 0, storage, out, err); /* check_background saw to it that n is not 0 */
-    dp_memory_free(rows);
-    if (!status)
-        (*out)->recipe.background = DP_BACKGROUND_REFERENCE;
-    return status;
-}
-
-/* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
-static dp_status cut(struct fit *fit, dp_isa isa, dp_pool *pool, dp_error *err)
-{
-    uint32_t *rows = NULL;
-    size_t n;
-    bool coreset = fit->asked.coreset > 0;
-    dp_bank *objects = NULL, *smaller = NULL;
-    dp_status status = DP_OK;
-    if (fit->asked.background == DP_BACKGROUND_REFERENCE)
-        status = cut_background(fit->bank, coreset ? DP_STORAGE_F32 : fit->asked.storage, &objects, err);
-    const dp_bank *from = objects ? objects : fit->bank;
-    if (!status && coreset)
-        status = dp_coreset_choose(from, fit->asked.coreset, fit->asked.seed, isa, pool, fit->run, &rows, &n, err);
-    if (!status && coreset)
-        status = dp_bank_cut(from, rows, n, fit->asked.coreset, fit->asked.storage, &smaller, err);
-    if (!status && !coreset) {
-        smaller = objects;
-        objects = NULL;
-    }
-    if (!status)
-        status = dp_bank_leave_one_out_of(fit->bank, smaller, isa, pool, fit->run, NULL, err);
-    dp_memory_free(rows);
-    dp_bank_close(&objects);
-    if (status) {
-        dp_bank_close(&smaller);
-        return status;
-    }
-    dp_bank_close(&fit->bank);
-    fit->bank = smaller;
-    return DP_OK;
-}
-
-/* Scores and threshold; where the recipe asks for it, of the smaller bank that takes the bank's place. */
-static dp_status calibrate(struct fit *fit, dp_error *err)
-{
-    dp_isa isa = dp_session_isa(fit->session);
-    dp_pool *pool = dp_session_pool(fit->session);
-    if (!needs_shrinking(&fit->asked))
-        return dp_bank_leave_one_out(fit->bank, isa, pool, fit->run, NULL, err);
-    if ((fit->asked.coreset > 0 && fit->asked.pca == 0) || fit->asked.background == DP_BACKGROUND_REFERENCE)
-        return cut(fit, isa, pool, err);
-    const dp_compression how = {.pca = fit->asked.pca, .kmeans = fit->asked.kmeans, .coreset = fit->asked.coreset,
-                                .seed = fit->asked.seed, .storage = fit->asked.storage};
-    dp_bank *smaller = NULL;
-    dp_status status = dp_bank_find_scales(fit->bank, fit->bank, isa, pool, err); /* what is left of k-means cannot say them */
-    if (!status)
-        status = dp_bank_shrink(fit->bank, &how, isa, pool, fit->run, &smaller, NULL, err);
-    if (!status) {
-        dp_bank_close(&fit->bank);
-        fit->bank = smaller;
-    }
-    return status;
-}
-
 static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 {
     dp_model_info model;
@@ -485,7 +404,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->asked = recipe;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
-    if (needs_shrinking(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
+    if (dp_fit_shrinks(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
         recipe.coreset = 0;
@@ -533,62 +452,6 @@ static void fit_close(struct fit *fit)
     dp_memory_free(fit->sources);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* recipe->shots of the paths: the first by name, or those that the seed draws (Fisher and Yates), by name again.  NULL: no memory. */
-static const char **choose_shots(const dp_recipe *recipe, const char *const *paths, size_t n)
-{
-    const char **sorted = dp_malloc(n, sizeof *sorted);
-    if (!sorted)
-        return NULL;
-    memcpy(sorted, paths, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, by_name);
-    if (!recipe->seed)
-        return sorted;
-    dp_random random = dp_random_at(recipe->seed, 0);
-    for (size_t i = 0; i < recipe->shots; i++) {
-        size_t j = i + (size_t)dp_random_below(&random, n - i);
-        const char *keep = sorted[i];
-        sorted[i] = sorted[j];
-        sorted[j] = keep;
-    }
-    qsort(sorted, recipe->shots, sizeof *sorted, by_name);
-    return sorted;
-}
-
-/* What goes together. */
-static dp_status check_recipe(const dp_recipe *recipe, size_t n_paths, dp_error *err)
-{
-    bool pool = recipe->layout == DP_LAYOUT_POOL;
-    if (recipe->neighbourhood != 1 && recipe->neighbourhood != 3)
-        return dp_fail(err, DP_E_ARGUMENT, "a neighbourhood of %zu cells: 1 or 3", recipe->neighbourhood);
-    if (!(recipe->coreset >= 0))
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g", recipe->coreset);
-    if (recipe->coreset > 0 && (!pool || recipe->pca > 0))
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset is chosen from a pool, and not together with principal components");
-    if (recipe->background == DP_BACKGROUND_REFERENCE && (!pool || recipe->pca > 0))
-        return dp_fail(err, DP_E_ARGUMENT, "the background of the good pictures alone is masked in a pool, and not together with principal "
-                       "components; 'test' and 'both' go with all");
-    if (!(recipe->background_threshold >= 0))
-        return dp_fail(err, DP_E_ARGUMENT, "a threshold of %g on the first principal component", recipe->background_threshold);
-    if (recipe->reweight && (!pool || recipe->score != DP_SCORE_MAX))
-        return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by neighbours in a pool only, and with the score max");
-    if (recipe->reweight && recipe->layer_mix == DP_LAYERS_SEPARATE)
-        return dp_fail(err, DP_E_ARGUMENT, "scores are weighted by the neighbours of one distance, not with separate layers");
-    if (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->pca > 0)
-        return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
-    if (!(recipe->blend >= 0 && recipe->blend <= 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 and 1", recipe->blend);
-    if (recipe->blend > 0 && (pool || recipe->window == DP_WINDOW_GLOBAL))
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs places and a window of cells: no pool, no global window");
-    if (n_paths < 2 && (recipe->blend > 0 || (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)))
-        return dp_fail(err, DP_E_ARGUMENT, "distances are blended by what good pictures show of one another: that takes two pictures at least");
-    return DP_OK;
-}
-
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
 {
@@ -604,16 +467,12 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
-    dp_status status = dp_post_check(&recipe->post, err);
-    if (!status && recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
-        status = dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
-    if (!status)
-        status = check_recipe(recipe, recipe->shots && recipe->shots < n_paths ? recipe->shots : n_paths, err);
+    dp_status status = dp_fit_check(recipe, recipe->shots && recipe->shots < n_paths ? recipe->shots : n_paths, err);
     if (status)
         return status;
     const char **chosen = NULL;
     if (recipe->shots && recipe->shots < n_paths) {
-        if (!(chosen = choose_shots(recipe, paths, n_paths)))
+        if (!(chosen = dp_fit_shots(recipe, paths, n_paths)))
             return dp_fail_memory(err, "the pictures", n_paths * sizeof *chosen);
         paths = chosen;
         n_paths = recipe->shots;
@@ -632,7 +491,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status)
         status = dp_bank_finish(fit.bank, err);
     if (!status)
-        status = calibrate(&fit, err);
+        status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &fit.bank, err);
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_model_check_unchanged(dp_session_model(session), err);
     if (!status) {
