@@ -70,7 +70,17 @@ static char *safe_name(const char *category)
     return g_utf8_validate(category, -1, NULL) ? g_strdup(category) : g_strescape(category, NULL);
 }
 
-/* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code. */
+/* A category that nothing can be learned from has a row all the same, and the next one its turn. */
+static void put_not_possible(const char *category, const char *reason, double row[EVAL_COLUMNS], json_t *run, json_t *metrics)
+{
+    eval_print_not_possible(category, reason);
+    for (int k = 0; k < EVAL_COLUMNS; k++)
+        row[k] = NAN;
+    json_object_set_new(run, "not_possible", cli_json_text(reason));
+    json_object_set_new(metrics, category, json_pack("{s:o}", "not_possible", cli_json_text(reason)));
+}
+
+/* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code: EXIT_SOME_FAILED where it is not possible. */
 static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics, size_t *n_failed)
 {
     size_t n = MAX(job->n_seeds, 1);
@@ -97,9 +107,12 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         *n_failed += run.n_failed;
         if (run.stopped && job->out)
             cli_complain("%s: stopped; the same command goes on from here", name);
-        else if (status)
+        else if (status && !run.not_possible)
             cli_complain("%s: %s", name, err.message);
-        if (status) {
+        if (run.not_possible) {
+            put_not_possible(category, err.message, rows[0], eval_state_run(&job->state, name), metrics);
+            code = EXIT_SOME_FAILED;
+        } else if (status) {
             code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
         } else {
             const json_t *known = eval_state_run(&job->state, name);
@@ -145,7 +158,7 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
             char *figures = g_build_filename(job->out, seed, "figures", set->category, NULL);
             const json_t *run = eval_state_run(&job->state, name);
             eval_add_csv(csv, run, set);
-            good = good && report_save_charts(run, figures);
+            good = good && (!json_object_get(run, "figures") || report_save_charts(run, figures));
             g_free(figures);
             g_free(seed);
             g_free(name);
@@ -165,7 +178,7 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
 static int evaluate_all(struct job *job, json_t *header)
 {
     json_t *metrics = json_object();
-    size_t n = MAX(job->n_seeds, 1), n_failed = 0;
+    size_t n = MAX(job->n_seeds, 1), n_failed = 0, n_possible = 0;
     double (*means)[EVAL_COLUMNS] = g_malloc0_n(job->sets->len, sizeof *means);
     double (*rows)[EVAL_COLUMNS] = g_malloc0_n(n, sizeof *rows);
     int code = EXIT_DONE;
@@ -175,12 +188,19 @@ static int evaluate_all(struct job *job, json_t *header)
     for (guint i = 0; i < job->sets->len && code == EXIT_DONE; i++) {
         code = evaluate_category(job, job->sets->pdata[i], rows, metrics, &n_failed);
         memcpy(means[i], rows[0], sizeof means[i]);
+        n_possible += code == EXIT_DONE;
+        if (code == EXIT_SOME_FAILED)
+            code = EXIT_DONE;
     }
     if (code == EXIT_DONE && job->sets->len > 1) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
         eval_mean((const double (*)[EVAL_COLUMNS])means, job->sets->len, mean, deviation);
-        eval_print_row("mean", mean);
-        json_object_set_new(metrics, "mean", eval_row_json(mean));
+        char label[32];
+        g_snprintf(label, sizeof label, n_possible == job->sets->len ? "mean" : "mean of %zu", n_possible);
+        eval_print_row(label, mean);
+        json_t *value = eval_row_json(mean);
+        json_object_set_new(value, "categories", json_integer((json_int_t)n_possible));
+        json_object_set_new(metrics, "mean", value);
     }
     if (code == EXIT_DONE && job->out && !write_results(job, metrics, header))
         code = EXIT_JOB_FAILED;
@@ -189,7 +209,9 @@ static int evaluate_all(struct job *job, json_t *header)
     json_decref(metrics);
     g_free(means);
     g_free(rows);
-    return code == EXIT_DONE && n_failed ? EXIT_SOME_FAILED : code;
+    if (code == EXIT_DONE && !n_possible)
+        return EXIT_JOB_FAILED;
+    return code == EXIT_DONE && (n_failed || n_possible < job->sets->len) ? EXIT_SOME_FAILED : code;
 }
 
 /* What the evaluation is bound to. */

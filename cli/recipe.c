@@ -17,7 +17,7 @@ GOptionEntry *cli_recipe_entries(cli_recipe *o, unsigned parts, const GOptionEnt
         {CLI_RECIPE_BANK, {"method", 0, 0, G_OPTION_ARG_STRING, &o->method,
                            "settings of a published method, before all other options", "dinopatch|anomalydino|patchcore"}},
         {CLI_RECIPE_BANK, {"edge", 0, 0, G_OPTION_ARG_INT, &o->edge,
-                           "resize the smaller side of each picture to N pixels, crop to whole patches; needs --align none --layout pool",
+                           "resize the smaller side of each picture to N pixels, crop to whole patches; needs --align none, and --layout pool or --crop",
                            "N"}},
         {CLI_RECIPE_BANK, {"crop", 0, 0, G_OPTION_ARG_INT, &o->crop,
                            "with --edge: look at the square of N pixels in the middle of the resized picture only", "N"}},

@@ -7,7 +7,9 @@
  *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
  *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn", "explained", "peak", "nearest"}, ...},
  *      "clusters": [{"input", "defect", "drawn"}, ...],
- *      "figures": {...}} */
+ *      "figures": {...}}
+ *
+ * or {"category", "seed", "not_possible": reason} where none of the good pictures can be used. */
 #ifndef DP_CLI_EVAL_H
 #define DP_CLI_EVAL_H
 
@@ -47,6 +49,7 @@ typedef struct eval_run {
     eval_state *state;
     size_t max_pixels, n_failed;
     bool stopped;         /* by the user */
+    bool not_possible;    /* none of the good pictures can be used: nothing to learn from */
 } eval_run;
 
 /* Fits, inspects, measures, all of it only as far as the state does not hold it already. */
@@ -72,6 +75,7 @@ json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canv
 /* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
 void eval_print_heading(void);
 void eval_print_row(const char *name, const double row[EVAL_COLUMNS]);
+void eval_print_not_possible(const char *name, const char *reason);
 void eval_mean(const double (*rows)[EVAL_COLUMNS], size_t n, double mean[EVAL_COLUMNS], double deviation[EVAL_COLUMNS]);
 json_t *eval_row_json(const double row[EVAL_COLUMNS]);
 

@@ -471,6 +471,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
             bank = reopen_bank(json_object_get(known, "fit"), bank_path);
         if (work.pending->len && !bank)
             status = make_bank(session, &work, bank_path, &bank, err);
+        run->not_possible = status == DP_E_PICTURE;
     }
     run->n_failed += (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (!status && work.pending->len)

@@ -42,6 +42,12 @@ void eval_print_row(const char *name, const double row[EVAL_COLUMNS])
     fflush(stdout);
 }
 
+void eval_print_not_possible(const char *name, const char *reason)
+{
+    printf("%-20s not possible: %s\n", cli_shown(name), reason);
+    fflush(stdout);
+}
+
 void eval_mean(const double (*rows)[EVAL_COLUMNS], size_t n, double mean[EVAL_COLUMNS], double deviation[EVAL_COLUMNS])
 {
     for (int k = 0; k < EVAL_COLUMNS; k++) {

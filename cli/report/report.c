@@ -43,6 +43,18 @@ static bool write_file(const char *path, const GString *text)
 
 /* ------------------------------------------------------------------------------------------------------- the table */
 
+/* The rest of a row that has a reason instead of figures.  False: it has figures. */
+static bool not_possible(GString *html, const json_t *row, size_t columns)
+{
+    const char *reason = text(row, "not_possible");
+    if (!*reason)
+        return false;
+    html_add(html, "<td class=\"words\" colspan=\"%zu\">not possible: ", columns);
+    html_text(html, reason);
+    g_string_append(html, "</td></tr>");
+    return true;
+}
+
 static void table(GString *html, json_t *metrics)
 {
     static const char *const keys[] = {"image_auroc", "image_ap", "image_f1_max", "pixel_auroc",
@@ -55,7 +67,12 @@ static void table(GString *html, json_t *metrics)
     json_object_foreach(metrics, name, row) {
         g_string_append(html, "<tr><td>");
         html_text(html, name);
+        json_int_t of = json_integer_value(json_object_get(row, "categories")); /* of the mean; the row itself is one more */
+        if (of && (size_t)of + 1 < json_object_size(metrics))
+            html_add(html, " of %d", (int)of);
         g_string_append(html, "</td>");
+        if (not_possible(html, row, G_N_ELEMENTS(keys)))
+            continue;
         for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
             cell(html, number(row, keys[k]), "%.4f");
         g_string_append(html, "</tr>");
@@ -305,6 +322,8 @@ bool report_save_charts(const json_t *run, const char *folder)
 static void one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
 {
     const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
+    if (!figures) /* not possible: the table says why */
+        return;
     struct scored s = scored_of(run);
     g_string_append(html, "<section><h2>");
     html_text(html, name);
@@ -358,13 +377,8 @@ static void ablation(GString *html, const char *folder)
             bool post = json_is_true(json_object_get(row, "post"));
             html_add(html, "<tr><td>%s%s</td>", strcmp(text(row, "align"), "pca") ? "as photographed" : "aligned",
                      post ? ", post-processed" : "");
-            const char *reason = text(row, "not_possible");
-            if (*reason) {
-                html_add(html, "<td class=\"words\" colspan=\"%zu\">not possible: ", G_N_ELEMENTS(keys) + 1);
-                html_text(html, reason);
-                g_string_append(html, "</td></tr>");
+            if (not_possible(html, row, G_N_ELEMENTS(keys) + 1))
                 continue;
-            }
             for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
                 cell(html, number(row, keys[k]), "%.4f");
             cell(html, number(row, "gap"), "%+.4f");
