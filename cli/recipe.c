@@ -312,7 +312,7 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
         recipe->crop_px = (size_t)o->crop;
     }
     if (recipe->edge_px && !recipe->crop_px && (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)) {
-        *code = cli_usage("--edge: pictures of their own sizes need --align none and --layout pool");
+        *code = cli_usage("--edge: pictures of their own sizes need --align none and --layout pool, or --crop");
         return false;
     }
     if (o->rotations != -1) {
