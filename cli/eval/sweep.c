@@ -239,6 +239,7 @@ static json_t *json_row(const struct sweep *sweep, const struct row *row)
     return object;
 }
 
+/* EXIT_SOME_FAILED where nothing can be learned from the set. */
 static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth, const cli_run *run, const dataset *set,
                      const char *category, json_t *all, size_t *n_failed)
 {
@@ -262,7 +263,11 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
     }
     cli_progress_end();
     *n_failed += sweep.n_failed;
-    if (status) {
+    if (status == DP_E_PICTURE) { /* nothing to learn from */
+        eval_print_not_possible(category, err.message);
+        json_object_set_new(all, category, json_pack("{s:o}", "not_possible", cli_json_text(err.message)));
+        code = EXIT_SOME_FAILED;
+    } else if (status) {
         cli_complain("%s: %s", category, err.message);
         code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
     } else {
@@ -289,16 +294,21 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
 int sweep_do(dp_session *session, const dp_recipe *recipe, size_t depth, const cli_run *run, const GPtrArray *sets, const char *out)
 {
     json_t *all = json_object();
-    size_t n_failed = 0;
+    size_t n_failed = 0, n_possible = 0;
     int code = EXIT_DONE;
     for (guint s = 0; s < sets->len && code == EXIT_DONE; s++) {
         const dataset *set = sets->pdata[s];
         char *category = g_utf8_validate(set->category, -1, NULL) ? g_strdup(set->category) : g_strescape(set->category, NULL);
         code = sweep_set(session, recipe, depth, run, set, category, all, &n_failed);
+        n_possible += code == EXIT_DONE;
+        if (code == EXIT_SOME_FAILED)
+            code = EXIT_DONE;
         g_free(category);
     }
     if (code == EXIT_DONE && out && !eval_write_json(out, "layers.json", all))
         code = EXIT_JOB_FAILED;
     json_decref(all);
-    return code == EXIT_DONE && n_failed ? EXIT_SOME_FAILED : code;
+    if (code == EXIT_DONE && !n_possible)
+        return EXIT_JOB_FAILED;
+    return code == EXIT_DONE && (n_failed || n_possible < sets->len) ? EXIT_SOME_FAILED : code;
 }
