@@ -1,4 +1,4 @@
-/* background.c - the masks of the background that a bank keeps of its pictures: by them its own pictures are scored as new ones are. */
+/* bank_background.c - the masks of the background that a bank keeps of its pictures: by them its own pictures are scored as new ones are. */
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
