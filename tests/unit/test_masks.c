@@ -416,6 +416,37 @@ static void a_fixed_region(void **state)
     dp_roi_close(&roi);
 }
 
+/* A cell is inspected where half of its points or more are white.  The mask covers six columns of cells and, of the 29.1 pixels of the
+ * seventh, the left 12 (three points of eight), 14 (four) or 20. */
+static void a_cell_is_inspected_from_its_half_on(void **state)
+{
+    (void)state;
+    static const struct {
+        double beyond;
+        size_t columns;
+    } cases[] = {{12, 6}, {14, 7}, {20, 7}};
+    dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);
+    dp_bank *bank = fit_without(&recipe, N_GOOD);
+    dp_picture *picture = NULL;
+    assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const double edge = 6 * (double)W / 11 + cases[k].beyond;
+        dp_roi *roi = NULL;
+        dp_view view;
+        dp_result *result = NULL;
+        dp_view_init(bank, &view);
+        assert_ok(dp_roi_open(draw_mask("edge.png", W, H, left_of, &edge), DP_ROI_FIXED, NULL, 0, &roi, err));
+        view.roi = roi;
+        assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+        for (size_t i = 0; i < 8 * 11; i++)
+            assert_int_equal(result->grid_valid[i], i % 11 < cases[k].columns);
+        dp_result_free(&result);
+        dp_roi_close(&roi);
+    }
+    dp_picture_free(&picture);
+    dp_bank_close(&bank);
+}
+
 /* A mask of one half of a nail, drawn on one good picture, finds that half in pictures where it lies elsewhere and otherwise: most of
  * what is inspected is that half, and nearly nothing of the other. */
 static void a_region_that_follows_the_object(void **state)
@@ -564,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_crop_is_the_middle),
         cmocka_unit_test(where_a_crop_lies),
         cmocka_unit_test(a_fixed_region),
+        cmocka_unit_test(a_cell_is_inspected_from_its_half_on),
         cmocka_unit_test(a_region_that_follows_the_object),
         cmocka_unit_test(regions_that_do_not_fit),
         cmocka_unit_test(a_drawing_shows_the_region),
