@@ -87,7 +87,9 @@ for set in $sets; do
             "$(folder_of "$set")" >"$to/table.txt" 2>"$to/log.txt" || code=$?
         title=$(title_of "$method")
         if [ ! -f "$to/metrics.json" ] || [ $code -gt 1 ]; then
-            echo "| $set | $title | not possible: $(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //; s/|/ /g') | | | | | |"
+            why=$(sed -n 's/.*not possible: //p' "$to/table.txt" | tail -n 1)
+            [ "$why" ] || why=$(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //')
+            echo "| $set | $title | not possible: $(echo "$why" | tr '|' ' ') | | | | | |"
             continue
         fi
         # Test pictures the alignment refused: they are compared unaligned.
