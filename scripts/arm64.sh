@@ -27,7 +27,8 @@ ln -s /usr/include/oneapi "$folder/include/oneapi" # declarations only, the same
 flags=(-std=c11 -O3 -g -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror -ffunction-sections
     -fdata-sections -Iinclude -Isrc -Itests "-I$folder/include" "-I$folder/cmocka/usr/include")
 for file in src/base/{error,isa,memory,pool,settings}.c src/embed/{kernels,vit_c,vit_neon,int8_c,int8_pack,linear}.c \
-    src/bank/{bank,distance,distance_c,distance_neon,distance_scales,global,part,rows,score,sweep_c,sweep_neon}.c \
+    src/bank/{bank,bank_ask,rows}.c \
+    src/distance/{distance,distance_c,distance_neon,distance_scales,global,part,score,sweep_c,sweep_neon}.c \
     tests/unit/test_{embed_kernels,distance}.c; do
     aarch64-linux-gnu-gcc "${flags[@]}" -c "$file" -o "$folder/objects/$(basename "$file" .c).o"
 done

@@ -3,7 +3,7 @@
  * The axes reach two standard deviations from the centre to each side, the major one in red, the minor one in blue; the
  * canvas is yellow, its upper edge (v = 0, which a turn would swap with the lower one) dashed.  A pose that is not DP_ALIGN_OK
  * has no canvas: its axes, if there are any, are dashed, and the caption says what is wrong. */
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
 

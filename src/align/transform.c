@@ -3,7 +3,7 @@
  * A straight rod of length L has the standard deviation L / sqrt(12) along its axis, so L = 2 sqrt(3) sigma_major.  It is
  * to fill the share `fill` of the canvas width: the canvas shows L / fill = 2 sqrt(3) sigma_major / fill pixels of the
  * picture, which is the paper's 4 sigma_major at fill = sqrt(3) / 2. */
-#include "align/warp.h"
+#include "align/transform.h"
 
 #include <math.h>
 

@@ -16,7 +16,7 @@
  *
  * A canvas pixel is valid where nothing it is mixed from lies outside the picture: none of its k x k samples takes a pixel (or
  * a mean) that is not wholly inside. */
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture.h"

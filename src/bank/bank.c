@@ -1,17 +1,11 @@
-/* bank.c - building a bank in memory, and asking it. */
+/* bank.c - building a bank in memory. */
 #include "bank/bank.h"
-#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
 
 #include <math.h>
 #include <string.h>
-
-static bool is_pool(const dp_bank *bank)
-{
-    return bank->recipe.layout == DP_LAYOUT_POOL;
-}
 
 static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
 {
@@ -54,7 +48,7 @@ static void free_rows(dp_bank *bank)
 static bool make_room(dp_bank *bank, size_t places)
 {
     size_t used = bank->n_rows, row_bytes = bank->dim * dp_storage_bytes(bank->storage);
-    bool pool = is_pool(bank), scaled = bank->storage == DP_STORAGE_I8;
+    bool pool = dp_bank_is_pool(bank), scaled = bank->storage == DP_STORAGE_I8;
     void *features = dp_malloc(places, row_bytes);
     float *norms = dp_malloc(places, sizeof *norms), *scales = scaled ? dp_malloc(places, sizeof *scales) : NULL;
     uint8_t *valid = features ? dp_calloc(places, 1) : NULL;
@@ -194,7 +188,7 @@ static dp_status find_place(dp_bank *bank, size_t picture, size_t augmentation, 
                             size_t *step, dp_error *err)
 {
     size_t slot = picture * bank->rows_per_picture + augmentation, cells = rows * cols, room = bank->room;
-    if (!is_pool(bank)) {
+    if (!dp_bank_is_pool(bank)) {
         if (rows != bank->grid_rows || cols != bank->grid_cols)
             return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, the bank %zux%zu", bank->names[picture], rows, cols,
                            bank->grid_rows, bank->grid_cols);
@@ -254,78 +248,6 @@ dp_status dp_bank_put(dp_bank *bank, size_t picture, size_t augmentation, const 
                       dp_error *err)
 {
     return dp_bank_put_grid(bank, picture, augmentation, features, valid, bank->grid_rows, bank->grid_cols, err);
-}
-
-void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, size_t *cols)
-{
-    *rows = is_pool(bank) ? (size_t)bank->grids[2 * picture] : bank->grid_rows;
-    *cols = is_pool(bank) ? (size_t)bank->grids[2 * picture + 1] : bank->grid_cols;
-}
-
-size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row)
-{
-    if (!bank->row_cell)
-        return cell;
-    size_t rows, cols;
-    dp_bank_picture_grid(bank, dp_bank_row_picture(bank, cell, row), &rows, &cols);
-    return (size_t)bank->row_cell[row] % (rows * cols);
-}
-
-/* The first row of a pool that belongs to that picture or a later one: they ascend. */
-static size_t first_of(const dp_bank *bank, size_t picture)
-{
-    size_t low = 0, high = bank->n_rows;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if ((size_t)bank->row_picture[middle] < picture)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-void dp_bank_pool_range(const dp_bank *bank, size_t picture, size_t *first, size_t *n)
-{
-    *first = first_of(bank, picture);
-    *n = first_of(bank, picture + 1) - *first;
-}
-
-static void get_from_pool(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid)
-{
-    size_t rows, cols, dim = bank->dim;
-    dp_bank_picture_grid(bank, picture, &rows, &cols);
-    size_t cells = rows * cols;
-    if (features)
-        memset(features, 0, cells * dim * sizeof *features);
-    if (valid)
-        memset(valid, 0, cells);
-    size_t first, n;
-    dp_bank_pool_range(bank, picture, &first, &n);
-    for (size_t row = first; row < first + n; row++) {
-        size_t cell = (size_t)bank->row_cell[row];
-        if (cell / cells != augmentation)
-            continue;
-        if (features)
-            dp_bank_widen(bank, 0, row, 1, features + cell % cells * dim);
-        if (valid)
-            valid[cell % cells] = bank->valid[row];
-    }
-}
-
-void dp_bank_get(const dp_bank *bank, size_t picture, size_t augmentation, float *features, uint8_t *valid)
-{
-    size_t row = picture * bank->rows_per_picture + augmentation, dim = bank->dim, cells = dp_bank_cells(bank);
-    if (is_pool(bank)) {
-        get_from_pool(bank, picture, augmentation, features, valid);
-        return;
-    }
-    for (size_t cell = 0; cell < cells; cell++) {
-        if (features)
-            dp_bank_widen(bank, cell, row, 1, features + cell * dim);
-        if (valid)
-            valid[cell] = bank->valid[cell * bank->n_rows + row];
-    }
 }
 
 static void swap_bytes(void *array, size_t size, size_t a, size_t b)
@@ -434,7 +356,7 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
         if (!bank->put[slot])
             return dp_fail(err, DP_E_ARGUMENT, "%s: has no features in the bank",
                            bank->names[slot / bank->rows_per_picture]);
-    if (is_pool(bank)) {
+    if (dp_bank_is_pool(bank)) {
         status = close_pool(bank, err);
         if (status)
             return status;
@@ -447,64 +369,4 @@ dp_status dp_bank_finish(dp_bank *bank, dp_error *err)
     dp_memory_free(bank->put);
     bank->put = NULL;
     return DP_OK;
-}
-
-size_t dp_bank_held_bytes(const dp_bank *bank)
-{
-    size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
-    each += bank->scales ? sizeof(float) : 0;
-    each += (bank->row_picture ? sizeof(int32_t) : 0) + (bank->row_cell ? sizeof(int32_t) : 0);
-    return places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * sizeof(float) : 0);
-}
-
-void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
-{
-    *info = (dp_bank_info){
-        .grid_rows = bank->grid_rows,
-        .grid_cols = bank->grid_cols,
-        .dim = bank->dim,
-        .dim_in = bank->dim_in,
-        .n_pictures = bank->n_pictures,
-        .n_rows = bank->n_rows,
-        .threshold = bank->threshold,
-        .model_path = bank->model_path,
-        .model_stand_in = bank->model_stand_in,
-        .recipe = bank->recipe,
-        .feature_bytes = dp_bank_held_bytes(bank),
-        .file_bytes = bank->file ? dp_safetensors_bytes(bank->file).bytes : 0,
-    };
-    memcpy(info->model_sha256, bank->model_sha256, sizeof info->model_sha256);
-}
-
-const char *dp_bank_picture_name(const dp_bank *bank, size_t picture)
-{
-    return picture < bank->n_pictures ? bank->names[picture] : NULL;
-}
-
-double dp_bank_picture_score(const dp_bank *bank, size_t picture)
-{
-    return picture < bank->n_pictures ? bank->loo_scores[picture] : NAN;
-}
-
-const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture)
-{
-    return picture < bank->n_pictures ? &bank->poses[picture] : NULL;
-}
-
-void dp_view_init(const dp_bank *bank, dp_view *view)
-{
-    *view = (dp_view){
-        .metric = bank->recipe.metric,
-        .window = bank->recipe.window,
-        .knn = bank->recipe.knn,
-        .blend = bank->recipe.blend,
-        .scales = bank->distance_scales,
-        .post = bank->recipe.post,
-        .score = bank->recipe.score,
-        .reweight = bank->recipe.reweight,
-        .threshold = bank->threshold,
-        .heat = bank->heat,
-        .good_scores = bank->loo_scores,
-        .n_good_scores = bank->n_pictures,
-    };
 }

@@ -30,7 +30,7 @@ struct dp_bank {
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
     size_t dim;                  /* of the rows as they are stored */
     size_t dim_in;               /* of a picture's features: dim, or more where they are projected */
-    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a part of a bank (bank/part.h) */
+    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a part of a bank (distance/part.h) */
     size_t n_pictures, rows_per_picture;
     size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
     dp_storage storage;    /* of the features */
@@ -137,11 +137,23 @@ void dp_bank_mirror_picture(dp_bank *bank, size_t picture);
 void dp_bank_set_orientation(dp_bank *bank, const float *reference, const float *bias);
 /* Closes the gaps that unused capacity leaves.  Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put). */
 dp_status dp_bank_finish(dp_bank *bank, dp_error *err);
+
+/* A finished bank with the names, poses, scores and recipe of `like`, and memory for rows; shapes as above.  pictures: with a table
+ * row_picture.  Errors: DP_E_MEMORY. */
+dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, dp_bank **out, dp_error *err);
+/* Bytes of its rows and their tables; false on overflow. */
+bool dp_bank_like_bytes(const dp_bank *like, size_t n_rows, size_t dim, dp_storage storage, bool pictures, size_t *bytes);
+
 /* ------------------------------------------------------------------------------------------------------------ pieces */
 
 static inline size_t dp_bank_cells(const dp_bank *bank)
 {
     return bank->grid_rows * bank->grid_cols;
+}
+
+static inline bool dp_bank_is_pool(const dp_bank *bank)
+{
+    return bank->recipe.layout == DP_LAYOUT_POOL;
 }
 
 /* mean [dim_in], basis [dim, dim_in], copied; false: no memory. */
@@ -164,6 +176,14 @@ static inline size_t dp_bank_row_picture(const dp_bank *bank, size_t cell, size_
 
 /* The cell a row comes from, in its own picture's grid. */
 size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row);
+
+/* How many blocks a bank's rows keep apart: 1 where they were averaged, concatenated or are one. */
+size_t dp_bank_blocks(const dp_bank *bank);
+
+/* All of them unknown, of a search as that of the recipe. */
+void dp_distance_scales_none(const dp_recipe *recipe, dp_distance_scales *scales);
+/* Whether they were found by such a search; what is NaN is unknown all the same. */
+bool dp_distance_scales_hold(const dp_distance_scales *scales, dp_metric metric, size_t window, size_t knn);
 
 /* Bytes of the features of a finished bank and of their tables. */
 size_t dp_bank_held_bytes(const dp_bank *bank);

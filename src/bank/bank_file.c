@@ -5,9 +5,7 @@
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
  * the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them. */
 #include "bank/bank_tensors.h"
-#include "bank/distance_scales.h"
 #include "bank/name_text.h"
-#include "bank/part.h"
 #include "bank/recipe_json.h"
 #include "bank/roi.h"
 #include "base/error.h"
@@ -97,7 +95,7 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
 static dp_status check_shapes(dp_bank *bank, dp_error *err)
 {
     const dp_tensor *features = dp_safetensors_find(bank->file, "features");
-    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    bool pool = dp_bank_is_pool(bank);
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
     static const dp_dtype stored[] = {[DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
@@ -309,7 +307,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
     const dp_tensor *at[N_TENSORS];
-    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    bool pool = dp_bank_is_pool(bank);
     dp_bank_describe(bank, described);
     for (size_t t = 0; t < N_TENSORS; t++)
         at[t] = dp_safetensors_find(bank->file, described[t].name);

@@ -1,12 +1,10 @@
 /* bank_tensors.c - the tensors of a bank's file: which there are, of what type and shape. */
 #include "bank/bank_tensors.h"
 #include "bank/roi.h"
-#include "bank/distance_scales.h"
-#include "bank/part.h"
 
 bool dp_bank_has_tensor(const dp_bank *bank, size_t t)
 {
-    bool pool = bank->recipe.layout == DP_LAYOUT_POOL;
+    bool pool = dp_bank_is_pool(bank);
     if (t == SCALES)
         return bank->recipe.storage == DP_STORAGE_I8;
     if (t == MEAN || t == BASIS)
@@ -24,7 +22,7 @@ bool dp_bank_has_tensor(const dp_bank *bank, size_t t)
 static size_t background_bytes(const dp_bank *bank)
 {
     size_t sum = 0;
-    if (bank->recipe.layout == DP_LAYOUT_POOL && !bank->grids)
+    if (dp_bank_is_pool(bank) && !bank->grids)
         return 0;
     for (size_t p = 0; p < bank->n_pictures; p++)
         sum += dp_bank_background_bytes(bank, p);

@@ -1,10 +1,8 @@
 /* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
 #include "bank/bank_tensors.h"
-#include "bank/roi.h"
-#include "bank/distance_scales.h"
 #include "bank/name_text.h"
-#include "bank/part.h"
 #include "bank/recipe_json.h"
+#include "bank/roi.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,6 +1,5 @@
 /* gather.c - rows of pictures brought together, location by location, without being computed anew. */
 #include "bank/gather.h"
-#include "bank/reduce.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -48,7 +47,7 @@ static void fill_pool(const dp_bank_pick *picks, size_t n, dp_bank *to)
 dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t n, dp_bank **out, dp_error *err)
 {
     size_t rows = 0, first, count;
-    bool pool = like->row_cell != NULL;
+    bool pool = dp_bank_is_pool(like);
     for (size_t i = 0; i < n; i++) {
         count = like->rows_per_picture;
         if (pool)

@@ -2,7 +2,7 @@
 #ifndef DP_MAP_PATCHES_H
 #define DP_MAP_PATCHES_H
 
-#include "align/warp.h"
+#include "align/transform.h"
 #include "dinopatch.h"
 
 /* One side.  Cells are those of a grid: the centre of row r, column c lies at (c, r). */

@@ -2,7 +2,7 @@
 #ifndef DP_MAP_PROJECT_H
 #define DP_MAP_PROJECT_H
 
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/pool.h"
 #include "dinopatch.h"
 

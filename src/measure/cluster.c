@@ -1,12 +1,12 @@
 /* cluster.c - groups of like features, for looking at what the transformer sees (the paper's Figure 5).
  *
- * k-means as in bank/kmeans.c.  Clusters are numbered by falling size, of equal ones the one seen first, so that the same colours mean
+ * k-means as in reduce/kmeans.c.  Clusters are numbered by falling size, of equal ones the one seen first, so that the same colours mean
  * the same from one picture to the next as far as they can. */
-#include "bank/kmeans.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
 #include "dinopatch.h"
+#include "reduce/kmeans.h"
 
 #include <math.h>
 #include <stdlib.h>

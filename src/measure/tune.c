@@ -12,10 +12,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pool.h"
-#include "bank/score.h"
-#include "dinopatch.h"
-#include "map/postprocess.h"
 #include "base/random.h"
+#include "dinopatch.h"
+#include "distance/score.h"
+#include "map/postprocess.h"
 #include "measure/sparse_map.h"
 #include "measure/steps.h"
 

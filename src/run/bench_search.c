@@ -1,10 +1,10 @@
 /* bench_search.c - how long a bank takes to be searched, the network left out. */
 #include "bank/bank.h"
-#include "bank/components.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "distance/components.h"
 #include "run/reweight.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* calibrate.c - thresholds of a bank that is there: its good pictures scored as a view asks. */
 #include "bank/bank.h"
-#include "bank/components.h"
-#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "distance/components.h"
+#include "distance/distance_scales.h"
 #include "run/leave_one_out.h"
 
 #include <math.h>

@@ -10,17 +10,17 @@
  * rows that are not its own.  A fold's bank has been made of fewer pictures than the final one, so that its scores err to the safe side.
  * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
 #include "run/compress.h"
-#include "bank/components.h"
-#include "bank/coreset.h"
-#include "bank/distance.h"
-#include "bank/reduce.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "distance/components.h"
+#include "distance/distance.h"
+#include "reduce/coreset.h"
+#include "reduce/reduce.h"
 #include "run/judge.h"
 #include "run/leave_one_out.h"
-#include "run/region.h"
 #include "run/memory_plan.h"
+#include "run/region.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef DP_RUN_COMPRESS_H
 #define DP_RUN_COMPRESS_H
 
-#include "bank/pca.h"
+#include "reduce/pca.h"
 
 /* dp_bank_compress on a pool and at a level that are there already.  kept (may be NULL): share of the variance. */
 dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,

@@ -2,9 +2,9 @@
  * it takes the place of the one that holds all they showed. */
 #include "run/fit_calibrate.h"
 #include "bank/bank.h"
-#include "bank/coreset.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "reduce/coreset.h"
 #include "run/compress.h"
 #include "run/leave_one_out.h"
 

@@ -1,9 +1,9 @@
 /* judge.c - post-processing and score. */
 #include "run/judge.h"
-#include "align/warp.h"
-#include "bank/score.h"
+#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "distance/score.h"
 
 #include <math.h>
 

@@ -13,10 +13,10 @@
  * The threshold is an order statistic of these scores with no margin on top: see dp_calibrate.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
 #include "run/leave_one_out.h"
-#include "bank/components.h"
-#include "bank/distance_scales.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "distance/components.h"
+#include "distance/distance_scales.h"
 #include "run/judge.h"
 #include "run/region.h"
 #include "run/reweight.h"
@@ -219,7 +219,7 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     if (!status && dp_regions_any(&s.regions) && !(s.inside = dp_malloc(most, 1)))
         status = dp_fail_memory(err, "the region to inspect", most);
     if (!status)
-        status = bank->recipe.layout == DP_LAYOUT_POOL ? score_pool(&s, most, err) : score_grids(&s, most, err);
+        status = dp_bank_is_pool(bank) ? score_pool(&s, most, err) : score_grids(&s, most, err);
     if (!status && heat)
         *heat = heat_scale(&s);
     dp_components_close(&s.components);

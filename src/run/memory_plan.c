@@ -4,9 +4,9 @@
  * Free is what Linux calls MemAvailable (free pages and those of files that can be dropped), and no more than a control group (a
  * container, a service) leaves of its limit: memory.max - memory.current of version 2, with what is only file cache given back. */
 #include "run/memory_plan.h"
-#include "bank/reduce.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "reduce/reduce.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef DP_RUN_NEAREST_H
 #define DP_RUN_NEAREST_H
 
-#include "align/warp.h"
-#include "bank/distance.h"
+#include "align/transform.h"
+#include "distance/distance.h"
 
 #include <stdbool.h>
 

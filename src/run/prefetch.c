@@ -3,7 +3,7 @@
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
  * the slots are allocated once. */
 #include "run/prefetch.h"
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"

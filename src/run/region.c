@@ -6,7 +6,7 @@
  *
  * A cell is inspected where at least half of it is white, told by 8x8 points spread evenly over it. */
 #include "run/region.h"
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/nearest.h"

@@ -2,7 +2,7 @@
 #ifndef DP_RUN_REWEIGHT_H
 #define DP_RUN_REWEIGHT_H
 
-#include "bank/distance.h"
+#include "distance/distance.h"
 
 /* Whether a view asks for it. */
 static inline bool dp_reweighs(const dp_view *view)

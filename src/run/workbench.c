@@ -4,7 +4,7 @@
  * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
  * as the paper does, which is the same for parts symmetric about their axis only. */
 #include "run/workbench.h"
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"

@@ -2,8 +2,8 @@
 #ifndef DP_RUN_WORKBENCH_H
 #define DP_RUN_WORKBENCH_H
 
-#include "bank/distance.h"
 #include "dinopatch.h"
+#include "distance/distance.h"
 #include "run/prefetch.h"
 
 #include <stdbool.h>

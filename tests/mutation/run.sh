@@ -32,9 +32,9 @@ src/map/defects.c map run
 src/map/postprocess.c post score
 src/map/project.c map
 src/map/smooth.c map patchcore
-src/bank/score.c score
-src/bank/distance.c bank patchcore compress distance
-src/bank/distance_c.c distance
+src/distance/score.c score
+src/distance/distance.c bank patchcore compress distance
+src/distance/distance_c.c distance
 src/run/calibrate.c run
 src/run/judge.c patchcore run
 src/run/leave_one_out.c patchcore compress living run

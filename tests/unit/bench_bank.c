@@ -4,7 +4,7 @@
  *
  * Prints the minimum and the median of several runs; random features, so that nothing depends on data. */
 #include "bank/bank.h"
-#include "bank/distance.h"
+#include "distance/distance.h"
 #include "base/memory.h"
 #include "run/leave_one_out.h"
 

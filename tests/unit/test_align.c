@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "align/edges.h"
-#include "align/warp.h"
+#include "align/transform.h"
 
 #include <math.h>
 

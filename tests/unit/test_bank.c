@@ -2,10 +2,10 @@
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 
-#include "bank/distance.h"
+#include "distance/distance.h"
 #include "bank/name_text.h"
 #include "bank/recipe_json.h"
-#include "bank/score.h"
+#include "distance/score.h"
 #include "format/half.h"
 #include "polarity/orientation.h"
 

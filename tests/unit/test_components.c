@@ -3,10 +3,10 @@
 
 #include <math.h>
 
-#include "bank/components.h"
-#include "bank/distance_scales.h"
+#include "distance/components.h"
+#include "distance/distance_scales.h"
 #include "bank/gather.h"
-#include "bank/reduce.h"
+#include "reduce/reduce.h"
 #include "bank_fixture.h"
 
 #define ROWS 4

@@ -2,12 +2,12 @@
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 
-#include "bank/coreset.h"
-#include "bank/distance.h"
-#include "bank/kmeans.h"
-#include "bank/pca.h"
-#include "bank/reduce.h"
-#include "bank/score.h"
+#include "reduce/coreset.h"
+#include "distance/distance.h"
+#include "reduce/kmeans.h"
+#include "reduce/pca.h"
+#include "reduce/reduce.h"
+#include "distance/score.h"
 
 #include <math.h>
 

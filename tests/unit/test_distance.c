@@ -1,8 +1,8 @@
 /* Distance kernels against their reference, distance maps against the definition, scores against numpy. */
 #include "bank_fixture.h"
 
-#include "bank/distance.h"
-#include "bank/score.h"
+#include "distance/distance.h"
+#include "distance/score.h"
 #include "base/isa.h"
 #include "format/half.h"
 

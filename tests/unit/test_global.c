@@ -1,8 +1,8 @@
 /* The sweep against exact sums, and the global search against every pair compared with the exact kernel: the same bytes. */
 #include "bank_fixture.h"
 
-#include "bank/distance.h"
-#include "bank/sweep.h"
+#include "distance/distance.h"
+#include "distance/sweep.h"
 #include "base/isa.h"
 
 #include <float.h>

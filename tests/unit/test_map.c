@@ -1,7 +1,7 @@
 /* The grid seen in the picture, connected components, defects. */
 #include "test.h"
 
-#include "align/warp.h"
+#include "align/transform.h"
 #include "base/pool.h"
 #include "map/components.h"
 #include "map/defects.h"

@@ -1,5 +1,5 @@
 /* What is left out of an inspection, the whole way through fit and inspect: background, crop, regions. */
-#include "align/warp.h"
+#include "align/transform.h"
 #include "bank/bank.h"
 #include "nail.h"
 

@@ -1,6 +1,6 @@
 /* Coreset, mean over neighbourhoods and weight of the score: what PatchCore adds. */
-#include "bank/coreset.h"
-#include "bank/distance.h"
+#include "reduce/coreset.h"
+#include "distance/distance.h"
 #include "bank_fixture.h"
 #include "base/isa.h"
 #include "run/leave_one_out.h"

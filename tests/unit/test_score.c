@@ -1,5 +1,5 @@
 /* From a map's cells to one figure, against the definitions on sorted values; and what is active in a post-processing. */
-#include "bank/score.h"
+#include "distance/score.h"
 #include "map/postprocess.h"
 #include "test.h"
 

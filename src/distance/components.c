@@ -1,0 +1,273 @@
+/* components.c - blended distances and separate layers.
+ *
+ *     D(cell) = sum over blocks b:   (1 - a) / B  U / L_b  local_b(cell)  +  a / B  U / G_b  global_b(cell)
+ *
+ * local_b: the distance of block b within the window, global_b: in the whole bank; L_b and G_b the scales of either
+ * (distance_scales.h); a the blend, B the number of blocks.  U = mean of L_b: the result is in units of a plain local distance, so
+ * that one block with blend 0 is that distance itself, and a small blend changes little.  Components without a share are not
+ * searched. */
+#include "distance/components.h"
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/memory.h"
+#include "distance/distance_scales.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_active(const dp_view *view, size_t block)
+{
+    return !view->blocks || view->blocks >> block & 1;
+}
+
+static size_t count_active(const dp_bank *bank, const dp_view *view)
+{
+    size_t n = 0;
+    for (size_t b = 0; b < dp_bank_blocks(bank); b++)
+        n += is_active(view, b);
+    return n;
+}
+
+bool dp_view_needs_scales(const dp_bank *bank, const dp_view *view)
+{
+    return view->blend > 0 || count_active(bank, view) > 1;
+}
+
+dp_status dp_view_check(const dp_bank *bank, const dp_view *view, dp_error *err)
+{
+    size_t blocks = dp_bank_blocks(bank);
+    if (!view->knn)
+        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
+    if (!(view->blend >= 0 && view->blend <= 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 (local distance) and 1 (global)", view->blend);
+    if (view->blend > 0 && dp_bank_is_pool(bank))
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs places: a pool has none, its search is global");
+    if (view->blend > 0 && view->window == DP_WINDOW_GLOBAL)
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs a window of cells for the local one, not 'global'");
+    if (view->blocks && (view->blocks >> (blocks - 1) >> 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu", blocks);
+    if (view->reweight && view->score == DP_SCORE_MAX && (blocks > 1 || view->blend > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "the score is weighted by the neighbours of one distance: not with separate layers or a blend");
+    return DP_OK;
+}
+
+dp_status dp_view_settle_in(const dp_bank *bank, dp_view *view, dp_isa isa, dp_pool *pool, dp_error *err)
+{
+    dp_status status = dp_view_check(bank, view, err);
+    if (status || !dp_view_needs_scales(bank, view))
+        return status;
+    dp_distance_scales scales = view->scales;
+    if (!dp_distance_scales_hold(&scales, view->metric, view->window, view->knn)) {
+        const dp_recipe search = {.metric = view->metric, .window = view->window, .knn = view->knn};
+        dp_distance_scales_none(&search, &scales);
+    }
+    status = dp_distance_scales_find(bank, view->blocks, view->blend > 0, isa, pool, &scales, err);
+    if (!status)
+        view->scales = scales;
+    return status;
+}
+
+dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err)
+{
+    dp_pool *pool = NULL;
+    dp_status status = dp_view_check(bank, view, err);
+    if (status || !dp_view_needs_scales(bank, view))
+        return status;
+    status = dp_pool_open(run ? run->threads : 0, &pool, err);
+    if (!status)
+        status = dp_view_settle_in(bank, view, run ? run->isa : DP_ISA_AUTO, pool, err);
+    dp_pool_close(&pool);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- the list */
+
+static void make_list(dp_components *c, const dp_view *view, size_t n_active, bool scaled)
+{
+    const dp_distance_scales *scales = &view->scales;
+    double unit = 0, share_of_block = 1 / (double)n_active;
+    for (size_t b = 0; b < c->n_parts && scaled; b++)
+        if (is_active(view, b))
+            unit += scales->local[b] * share_of_block;
+    for (size_t b = 0; b < c->n_parts; b++) {
+        for (int global = 0; global < 2 && is_active(view, b); global++) {
+            double share = share_of_block * (global ? view->blend : 1 - view->blend);
+            if (!(share > 0))
+                continue;
+            double scale = global ? scales->global[b] : scales->local[b];
+            c->list[c->n] = (dp_component){.bank = &c->parts[b].bank, .block = b, .window = global ? DP_WINDOW_GLOBAL : view->window,
+                                           .share = share, .weight = scaled ? share * (unit / scale) : 1};
+            if (share > c->list[c->lead].share)
+                c->lead = c->n;
+            c->n++;
+        }
+    }
+}
+
+dp_status dp_components_open(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, dp_components *components, dp_error *err)
+{
+    dp_view settled = *view;
+    size_t blocks = dp_bank_blocks(bank), n_active = count_active(bank, view);
+    dp_components c = {.metric = view->metric, .knn = view->knn, .isa = isa, .n_parts = blocks};
+    dp_status status = dp_view_settle_in(bank, &settled, isa, pool, err);
+    if (status)
+        return status;
+    c.parts = dp_calloc(blocks, sizeof *c.parts);
+    c.list = dp_calloc(blocks, 2 * sizeof *c.list);
+    if (!c.parts || !c.list)
+        status = dp_fail_memory(err, "the blocks of features", blocks * sizeof *c.parts);
+    bool norms = view->metric == DP_METRIC_COSINE || dp_bank_is_pool(bank) || view->window > 0 || view->blend > 0;
+    for (size_t b = 0; !status && b < blocks; b++)
+        if (is_active(view, b))
+            status = dp_part_open(bank, b, norms, pool, &c.parts[b], err);
+    if (status) {
+        dp_components_close(&c);
+        return status;
+    }
+    make_list(&c, &settled, n_active, dp_view_needs_scales(bank, view));
+    *components = c;
+    return DP_OK;
+}
+
+void dp_components_close(dp_components *c)
+{
+    for (size_t b = 0; c->parts && b < c->n_parts; b++)
+        dp_part_close(&c->parts[b]);
+    dp_memory_free(c->parts);
+    dp_memory_free(c->list);
+    dp_memory_free(c->features);
+    dp_memory_free(c->nearest);
+    dp_memory_free(c->grid);
+    dp_memory_free(c->valid);
+    dp_memory_free(c->sum);
+    *c = (dp_components){0};
+}
+
+/* A single component with the weight 1 is written where the result shall be. */
+static bool is_plain(const dp_components *c)
+{
+    return c->n == 1 && c->list[0].weight == 1;
+}
+
+static dp_status make_room(dp_components *c, size_t cells, dp_error *err)
+{
+    size_t neighbours;
+    if (cells <= c->room || is_plain(c))
+        return DP_OK;
+    dp_memory_free(c->nearest);
+    dp_memory_free(c->grid);
+    dp_memory_free(c->valid);
+    dp_memory_free(c->sum);
+    c->room = 0;
+    c->nearest = dp_mul_size(cells, c->knn, &neighbours) ? dp_malloc(neighbours, sizeof *c->nearest) : NULL;
+    c->grid = dp_malloc(cells, sizeof *c->grid);
+    c->valid = dp_malloc(cells, 1);
+    c->sum = dp_malloc(cells, sizeof *c->sum);
+    if (!c->nearest || !c->grid || !c->valid || !c->sum)
+        return dp_fail_memory(err, "the distances of one picture", cells * c->knn * sizeof *c->nearest);
+    c->room = cells;
+    return DP_OK;
+}
+
+/* The numbers of features [cells, whole row] that a component looks at: *picked [cells, dim]. */
+static dp_status pick(dp_components *c, const dp_part *part, const float *features, size_t cells, const float **picked, dp_error *err)
+{
+    *picked = features;
+    if (dp_part_is_whole(part))
+        return DP_OK;
+    if (cells > c->feature_room) {
+        dp_memory_free(c->features);
+        c->feature_room = 0;
+        c->features = dp_malloc_2d(cells, part->bank.dim, sizeof *c->features);
+        if (!c->features)
+            return dp_fail_memory(err, "the features of one block", cells * part->bank.dim * sizeof *c->features);
+        c->feature_room = cells;
+    }
+    dp_part_pick(part, features, cells, c->features);
+    *picked = c->features;
+    return DP_OK;
+}
+
+/* Adds a component's distances to the mean. */
+static void add(dp_components *c, size_t i, size_t cells, uint8_t *grid_valid)
+{
+    double weight = c->list[i].weight;
+    for (size_t cell = 0; cell < cells; cell++) {
+        grid_valid[cell] = c->valid[cell] && (i == 0 || grid_valid[cell]);
+        c->sum[cell] = (i == 0 ? 0 : c->sum[cell]) + weight * (double)c->grid[cell];
+    }
+}
+
+static void conclude(const dp_components *c, size_t cells, float *grid, const uint8_t *grid_valid)
+{
+    for (size_t cell = 0; cell < cells; cell++)
+        grid[cell] = grid_valid[cell] ? (float)c->sum[cell] : 0;
+}
+
+static dp_search search_of(const dp_components *c, size_t i, size_t leave_out)
+{
+    return (dp_search){.metric = c->metric, .window = c->list[i].window, .knn = c->knn, .leave_out = leave_out, .isa = c->isa};
+}
+
+dp_status dp_components_map(dp_components *c, const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t leave_out,
+                            dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+{
+    const dp_bank *bank = c->list[0].bank;
+    size_t cells = (rows ? rows : bank->grid_rows) * (cols ? cols : bank->grid_cols);
+    const float *x = features;
+    dp_status status = make_room(c, cells, err);
+    for (size_t i = 0; !status && i < c->n; i++) {
+        const dp_part *part = &c->parts[c->list[i].block];
+        dp_search search = search_of(c, i, leave_out);
+        search.rows = rows;
+        search.cols = cols;
+        if (i == 0 || c->list[i].block != c->list[i - 1].block)
+            status = pick(c, part, features, cells, &x, err);
+        if (!status && is_plain(c))
+            return dp_distance_map(&part->bank, x, valid, &search, pool, nearest, grid, grid_valid, err);
+        if (!status)
+            status = dp_distance_map(&part->bank, x, valid, &search, pool, i == c->lead ? nearest : c->nearest, c->grid, c->valid, err);
+        if (!status)
+            add(c, i, cells, grid_valid);
+    }
+    if (!status)
+        conclude(c, cells, grid, grid_valid);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- leave-one-out */
+
+/* What is done of one component is part of what is done of all. */
+struct share_of_progress {
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+    size_t at, of;
+};
+
+static int pass_on(void *user, size_t done, size_t total)
+{
+    const struct share_of_progress *share = user;
+    return share->progress(share->user, (share->at * total + done) / share->of, total);
+}
+
+dp_status dp_components_leave_one_out(dp_components *c, size_t first, size_t n, dp_pool *pool,
+                                      int (*progress)(void *user, size_t done, size_t total), void *user, dp_neighbour *nearest,
+                                      float *grid, uint8_t *grid_valid, dp_error *err)
+{
+    size_t cells = dp_bank_cells(c->list[0].bank) * n;
+    dp_status status = make_room(c, cells, err);
+    for (size_t i = 0; !status && i < c->n; i++) {
+        const dp_search search = search_of(c, i, DP_NO_PICTURE);
+        struct share_of_progress share = {progress, user, i, c->n};
+        int (*each)(void *, size_t, size_t) = progress ? pass_on : NULL;
+        if (is_plain(c))
+            return dp_distance_leave_one_out(c->list[i].bank, first, n, &search, pool, each, &share, nearest, grid, grid_valid, err);
+        status = dp_distance_leave_one_out(c->list[i].bank, first, n, &search, pool, each, &share, i == c->lead ? nearest : c->nearest,
+                                           c->grid, c->valid, err);
+        if (!status)
+            add(c, i, cells, grid_valid);
+    }
+    if (!status)
+        conclude(c, cells, grid, grid_valid);
+    return status;
+}

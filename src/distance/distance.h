@@ -1,0 +1,108 @@
+/* distance.h - nearest neighbours of a picture's features in the bank. */
+#ifndef DP_DISTANCE_DISTANCE_H
+#define DP_DISTANCE_DISTANCE_H
+
+#include "bank/bank.h"
+#include "base/pool.h"
+#include "dinopatch.h"
+
+/* One neighbour: how far, and where it lies in the bank. */
+typedef struct dp_neighbour {
+    float distance;
+    uint32_t cell; /* row-major index into the bank's grid; 0 in a pool */
+    uint32_t row;  /* row of that cell; dp_bank_row_picture says whose it is */
+} dp_neighbour;
+
+#define DP_NO_ROW UINT32_MAX /* cell and row of a neighbour that does not exist; its distance is infinite */
+
+typedef struct dp_search {
+    dp_metric metric;
+    size_t window;    /* DP_WINDOW_GLOBAL: all cells */
+    size_t knn;       /* at least 1 */
+    size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
+    dp_isa isa;
+    size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a pool only */
+} dp_search;
+
+/* Distance map of one picture; grid_rows and grid_cols below are those of its own grid.
+ *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all)
+ *   nearest  [grid_rows, grid_cols, knn] the k nearest rows of each cell, nearest first; of equal ones the first in the
+ *            bank's order of cells and rows.  Also the workspace: nothing is allocated, but room for
+ *            some rows where the bank's are not floats.
+ *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
+ *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
+ * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all.  With fewer than
+ * knn of them the mean is over those there are.
+ * The same bytes for any number of threads.  pool NULL: on the calling thread.
+ * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that is not finite). */
+dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *search,
+                          dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+
+/* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's own row (augmentation 0) searched in the bank
+ * without any row of that picture; search->leave_out is not used.
+ *   nearest [n, grid_rows, grid_cols, knn], grid and grid_valid [n, grid_rows, grid_cols]
+ * progress (may be NULL) is called from this thread with the cells done and n * cells; other than 0: DP_E_CANCELLED. */
+dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *search, dp_pool *pool,
+                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+
+/* ------------------------------------------------------------------------------------------------------------- kernels
+ *
+ * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.
+ * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile.
+ * Rows of halves and of bytes are read back as they are stored (bank.h) while they are compared: the same bytes come out as from
+ * the float kernel of that instruction set on rows that were widened first. */
+typedef void (*dp_tile_f32_fn)(const float *const *queries /* [n_queries] of [dim] */, size_t n_queries,
+                               const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out,
+                               size_t stride);
+typedef void (*dp_tile_f16_fn)(const float *const *queries, size_t n_queries, const uint16_t *rows /* [n_rows, dim] halves */,
+                               size_t n_rows, size_t dim, float *out, size_t stride);
+typedef void (*dp_tile_i8_fn)(const float *const *queries, size_t n_queries, const int8_t *rows /* [n_rows, dim] */,
+                              const float *scales /* [n_rows] */, size_t n_rows, size_t dim, float *out, size_t stride);
+
+typedef struct dp_distance_kernels {
+    dp_tile_f32_fn l2;  /* squared Euclidean distance, sum of squared differences */
+    dp_tile_f32_fn dot; /* inner product */
+    dp_tile_f16_fn l2_f16, dot_f16;
+    dp_tile_i8_fn l2_i8, dot_i8;
+    void (*widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                      /* out [n_rows, dim] */
+    void (*widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out); /* out [n_rows, dim] */
+} dp_distance_kernels;
+
+/* isa as dp_isa_resolve gives it. */
+dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
+
+/* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_bank_widen reads them back. */
+void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out);
+
+#define DP_DISTANCE_DECLARE(isa)                                                                                              \
+    void dp_l2_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,         \
+                         float *out, size_t stride);                                                                          \
+    void dp_dot_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,        \
+                          float *out, size_t stride);                                                                         \
+    void dp_l2_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,      \
+                         float *out, size_t stride);                                                                          \
+    void dp_dot_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,     \
+                          float *out, size_t stride);                                                                         \
+    void dp_l2_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,               \
+                        size_t n_rows, size_t dim, float *out, size_t stride);                                                \
+    void dp_dot_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,              \
+                         size_t n_rows, size_t dim, float *out, size_t stride);                                               \
+    void dp_widen_f16_##isa(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                                     \
+    void dp_widen_i8_##isa(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+#define DP_DISTANCE_TABLE(isa)                                                                                                \
+    (dp_distance_kernels)                                                                                                     \
+    {                                                                                                                         \
+        dp_l2_f32_##isa, dp_dot_f32_##isa, dp_l2_f16_##isa, dp_dot_f16_##isa, dp_l2_i8_##isa, dp_dot_i8_##isa,                \
+            dp_widen_f16_##isa, dp_widen_i8_##isa                                                                             \
+    }
+DP_DISTANCE_DECLARE(c);
+#if defined(__x86_64__)
+DP_DISTANCE_DECLARE(avx2);
+DP_DISTANCE_DECLARE(avx512);
+#elif defined(__aarch64__)
+DP_DISTANCE_DECLARE(neon);
+#endif
+
+#endif

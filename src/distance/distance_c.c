@@ -1,0 +1,130 @@
+/* distance_c.c - the reference of the distance kernels, and the table of them all.
+ *
+ * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
+ * the order. */
+#include "distance/distance.h"
+#include "format/half.h"
+
+#include <string.h>
+
+#define LANES 16
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+static float sum_lanes(const float *lane)
+{
+    float sum = 0;
+    for (size_t i = 0; i < LANES; i++)
+        sum += lane[i];
+    return sum;
+}
+
+/* Number i of stored rows; storage is a constant where it is called. */
+ALWAYS_INLINE float number(dp_storage storage, const void *rows, float scale, size_t i)
+{
+    return storage == DP_STORAGE_F32   ? ((const float *)rows)[i]
+           : storage == DP_STORAGE_F16 ? dp_f16_to_f32(((const uint16_t *)rows)[i])
+                                       : scale * (float)((const int8_t *)rows)[i];
+}
+
+ALWAYS_INLINE float term(float x, float y, bool l2)
+{
+    return l2 ? (x - y) * (x - y) : x * y;
+}
+
+ALWAYS_INLINE void all_pairs(const float *const *queries, size_t n_queries, dp_storage storage, const void *rows,
+                             const float *scales, size_t n_rows, size_t dim, float *out, size_t stride, bool l2)
+{
+    for (size_t q = 0; q < n_queries; q++) {
+        for (size_t r = 0; r < n_rows; r++) {
+            const float *x = queries[q], scale = scales ? scales[r] : 0;
+            float lane[LANES] = {0};
+            size_t d = 0;
+            for (; d + LANES <= dim; d += LANES)
+                for (size_t i = 0; i < LANES; i++)
+                    lane[i] += term(x[d + i], number(storage, rows, scale, r * dim + d + i), l2);
+            for (size_t i = 0; d + i < dim; i++)
+                lane[i] += term(x[d + i], number(storage, rows, scale, r * dim + d + i), l2);
+            out[q * stride + r] = sum_lanes(lane);
+        }
+    }
+}
+
+void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                 float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, true);
+}
+
+void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+                  float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, false);
+}
+
+void dp_l2_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+                 float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, true);
+}
+
+void dp_dot_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+                  float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, false);
+}
+
+void dp_l2_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+                size_t dim, float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, true);
+}
+
+void dp_dot_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+                 size_t dim, float *out, size_t stride)
+{
+    all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, false);
+}
+
+void dp_widen_f16_c(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
+{
+    for (size_t i = 0; i < n_rows * dim; i++)
+        out[i] = dp_f16_to_f32(rows[i]);
+}
+
+void dp_widen_i8_c(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t d = 0; d < dim; d++)
+            out[r * dim + d] = scales[r] * (float)rows[r * dim + d];
+}
+
+dp_distance_kernels dp_distance_kernels_get(dp_isa isa)
+{
+    dp_distance_kernels kernels = DP_DISTANCE_TABLE(c);
+#if defined(__x86_64__)
+    if (isa < DP_ISA_AVX2)
+        return kernels;
+    kernels = DP_DISTANCE_TABLE(avx2);
+    if (isa < DP_ISA_AVX512)
+        return kernels;
+    kernels = DP_DISTANCE_TABLE(avx512);
+#elif defined(__aarch64__)
+    if (isa == DP_ISA_NEON)
+        kernels = DP_DISTANCE_TABLE(neon);
+#endif
+    return kernels;
+}
+
+void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out)
+{
+    const void *stored = dp_bank_stored(bank, 0, begin);
+    if (bank->skip) { /* a part of a bank: row by row */
+        dp_bank_widen(bank, 0, begin, n, out);
+        return;
+    }
+    switch (bank->storage) {
+    case DP_STORAGE_F32: memcpy(out, stored, n * bank->dim * sizeof *out); break;
+    case DP_STORAGE_F16: kernels->widen_f16(stored, n, bank->dim, out); break;
+    case DP_STORAGE_I8: kernels->widen_i8(stored, bank->scales + begin, n, bank->dim, out); break;
+    }
+}

@@ -1,0 +1,200 @@
+/* distance_tile.h - the distance kernels, written once for every vector instruction set.
+ *
+ * A file distance_<isa>.c defines, then includes this:
+ *     VECTOR, LANES           the register type and its floats
+ *     LOAD(p), LOAD_PART(p, n) LANES floats; the first n floats, zeros behind them, without touching what follows
+ *     LOAD_F16, LOAD_F16_PART the same of halves, LOAD_I8, LOAD_I8_PART of int8_t, as floats
+ *     STORE(p, v), STORE_PART(p, n, v)
+ *     ZERO(), SET(x), SUB(a, b), MUL(a, b), FMA(a, b, c) = a b + c rounded once
+ *     SUM(v)                  of all lanes, in a fixed order
+ *     TILE_QUERIES, TILE_ROWS the register tile for several queries: its accumulators, one column of queries and two
+ *                             temporaries fit the register file
+ *     KERNEL(name)            dp_<name>_<isa>
+ *
+ * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + LANES, l + 2 LANES, ...; so a pair's
+ * result does not depend on the tile it fell into.  Halves and bytes become floats in the register, by the very operations that
+ * would widen them in memory, so a pair's result does not depend on that either.
+ *
+ * Where the time goes: a single query is bound by memory, and memory is fastest read in one run from front to end, so
+ * one row after the other (several rows at once, each its own stream, reached 55-75 % of it); the processor overlaps a
+ * row's chain of additions with the next row's by itself.  Of rows of bytes a quarter comes from memory, and the chain of additions is the
+ * longer part: SINGLE_ROWS go side by side.  Several queries are bound by arithmetic: a tile of a x b pairs
+ * reads a + b vectors, and the next rows are fetched while it works. */
+#include "distance/distance.h"
+
+#include <stdbool.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Stored rows; storage is a constant where it is made. */
+struct rows {
+    dp_storage storage;
+    const void *data;    /* [n_rows, dim] */
+    const float *scales; /* [n_rows] of bytes, else NULL */
+};
+
+ALWAYS_INLINE struct rows from_row(struct rows rows, size_t r, size_t dim)
+{
+    rows.data = (const char *)rows.data + r * dim * dp_storage_bytes(rows.storage);
+    rows.scales = rows.storage == DP_STORAGE_I8 ? rows.scales + r : NULL;
+    return rows;
+}
+
+ALWAYS_INLINE VECTOR load_row(struct rows rows, VECTOR scale, size_t i)
+{
+    return rows.storage == DP_STORAGE_F32   ? LOAD((const float *)rows.data + i)
+           : rows.storage == DP_STORAGE_F16 ? LOAD_F16((const uint16_t *)rows.data + i)
+                                            : MUL(scale, LOAD_I8((const int8_t *)rows.data + i));
+}
+
+ALWAYS_INLINE VECTOR load_row_part(struct rows rows, VECTOR scale, size_t i, size_t n)
+{
+    return rows.storage == DP_STORAGE_F32   ? LOAD_PART((const float *)rows.data + i, n)
+           : rows.storage == DP_STORAGE_F16 ? LOAD_F16_PART((const uint16_t *)rows.data + i, n)
+                                            : MUL(scale, LOAD_I8_PART((const int8_t *)rows.data + i, n));
+}
+
+ALWAYS_INLINE VECTOR step(VECTOR sum, VECTOR query, VECTOR row, bool l2)
+{
+    if (l2) {
+        VECTOR difference = SUB(query, row);
+        return FMA(difference, difference, sum);
+    }
+    return FMA(query, row, sum);
+}
+
+/* nq, nr, l2 and ahead are constants where it is called, so that the loops over them unroll and sums stays in registers.
+ * ahead: fetches the nr rows behind these into the cache meanwhile. */
+ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows, size_t nr, size_t dim, float *out,
+                        size_t stride, bool l2, bool ahead)
+{
+    VECTOR sums[TILE_QUERIES * TILE_ROWS], q[TILE_QUERIES], scales[TILE_ROWS];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < nq * nr; i++)
+        sums[i] = ZERO();
+#pragma GCC unroll 4
+    for (size_t j = 0; j < nr; j++)
+        scales[j] = rows.storage == DP_STORAGE_I8 ? SET(rows.scales[j]) : ZERO();
+    size_t d = 0;
+    for (; d + LANES <= dim; d += LANES) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < nq; i++)
+            q[i] = LOAD(queries[i] + d);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < nr; j++) {
+            VECTOR row = load_row(rows, scales[j], j * dim + d);
+            if (ahead)
+                __builtin_prefetch((const char *)rows.data + ((nr + j) * dim + d) * dp_storage_bytes(rows.storage), 0, 2);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < nq; i++)
+                sums[i * nr + j] = step(sums[i * nr + j], q[i], row, l2);
+        }
+    }
+    if (d < dim) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < nq; i++)
+            q[i] = LOAD_PART(queries[i] + d, dim - d);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < nr; j++) {
+            VECTOR row = load_row_part(rows, scales[j], j * dim + d, dim - d);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < nq; i++)
+                sums[i * nr + j] = step(sums[i * nr + j], q[i], row, l2);
+        }
+    }
+#pragma GCC unroll 4
+    for (size_t i = 0; i < nq; i++)
+#pragma GCC unroll 4
+        for (size_t j = 0; j < nr; j++)
+            out[i * stride + j] = SUM(sums[i * nr + j]);
+}
+
+/* All queries against nr rows, which stay in the first-level cache meanwhile. */
+ALWAYS_INLINE void row_group(const float *const *queries, size_t n_queries, struct rows rows, size_t nr, size_t dim,
+                             float *out, size_t stride, bool l2)
+{
+    size_t q = 0;
+    for (; q + TILE_QUERIES <= n_queries; q += TILE_QUERIES) {
+        if (q == 0)
+            tile(queries, TILE_QUERIES, rows, nr, dim, out, stride, l2, true);
+        else
+            tile(queries + q, TILE_QUERIES, rows, nr, dim, out + q * stride, stride, l2, false);
+    }
+    switch (n_queries - q) {
+    case 3: tile(queries + q, 3, rows, nr, dim, out + q * stride, stride, l2, true); break;
+    case 2: tile(queries + q, 2, rows, nr, dim, out + q * stride, stride, l2, true); break;
+    case 1: tile(queries + q, 1, rows, nr, dim, out + q * stride, stride, l2, true); break;
+    }
+}
+
+ALWAYS_INLINE void all_rows(const float *const *queries, size_t n_queries, struct rows rows, size_t n_rows, size_t dim,
+                            float *out, size_t stride, bool l2)
+{
+    size_t r = 0;
+    if (n_queries == 1) {
+        for (; r < n_rows; r++)
+            tile(queries, 1, from_row(rows, r, dim), 1, dim, out + r, stride, l2, false);
+        return;
+    }
+    for (; r + TILE_ROWS <= n_rows; r += TILE_ROWS)
+        row_group(queries, n_queries, from_row(rows, r, dim), TILE_ROWS, dim, out + r, stride, l2);
+    for (; r < n_rows; r++)
+        row_group(queries, n_queries, from_row(rows, r, dim), 1, dim, out + r, stride, l2);
+}
+
+void KERNEL(l2_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                    size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, true);
+}
+
+void KERNEL(dot_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+                     size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, false);
+}
+
+void KERNEL(l2_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+                    float *out, size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, true);
+}
+
+void KERNEL(dot_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+                     float *out, size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, false);
+}
+
+void KERNEL(l2_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+                   size_t dim, float *out, size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, true);
+}
+
+void KERNEL(dot_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+                    size_t dim, float *out, size_t stride)
+{
+    all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, false);
+}
+
+ALWAYS_INLINE void widen(struct rows rows, size_t n, float *out)
+{
+    VECTOR scale = rows.storage == DP_STORAGE_I8 ? SET(rows.scales[0]) : ZERO();
+    size_t d = 0;
+    for (; d + LANES <= n; d += LANES)
+        STORE(out + d, load_row(rows, scale, d));
+    if (d < n)
+        STORE_PART(out + d, n - d, load_row_part(rows, scale, d, n - d));
+}
+
+void KERNEL(widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
+{
+    widen((struct rows){DP_STORAGE_F16, rows, NULL}, n_rows * dim, out);
+}
+
+void KERNEL(widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        widen((struct rows){DP_STORAGE_I8, rows + r * dim, scales + r}, dim, out + r * dim);
+}

@@ -1,0 +1,42 @@
+/* global.h - the nearest rows of the whole bank for many queries at once. */
+#ifndef DP_DISTANCE_GLOBAL_H
+#define DP_DISTANCE_GLOBAL_H
+
+#include "distance/distance.h"
+
+#include <stdatomic.h>
+
+/* What is searched for. */
+typedef struct dp_query {
+    const float *x;     /* [dim] */
+    float inverse_norm; /* cosine only; 0 of a zero vector */
+    size_t row, col;    /* of its cell; not read by a global search */
+    size_t leave_out;   /* picture whose rows are not searched, or DP_NO_PICTURE */
+    dp_neighbour *nearest; /* [knn], distances infinite where there is none yet; Euclidean ones are squared */
+} dp_query;
+
+/* Offers every valid row of the bank to every query.  Distances are those of the kernels in distance.h, bit by bit; of equal ones the
+ * first row of the bank comes first.  The same bytes for any number of threads.  not_finite is set where a distance is not.
+ * Errors: DP_E_MEMORY. */
+dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn, dp_isa isa,
+                           dp_pool *pool, atomic_bool *not_finite, dp_error *err);
+
+/* Puts a row where it belongs among the nearest [knn], behind those as near. */
+static inline void dp_neighbour_insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)
+{
+    size_t i = knn - 1;
+    for (; i > 0 && found.distance < nearest[i - 1].distance; i--)
+        nearest[i] = nearest[i - 1];
+    nearest[i] = found;
+}
+
+/* Distance, squared or 1 - cosine, of a kernel's value. */
+static inline float dp_distance_of(dp_metric metric, float value, float inverse_norm_x, float inverse_norm_y)
+{
+    if (metric != DP_METRIC_COSINE)
+        return value;
+    float distance = 1 - value * inverse_norm_x * inverse_norm_y;
+    return distance < 0 ? 0 : distance > 2 ? 2 : distance;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* sweep_c.c - the reference of the sweep, and the choice of one. */
+#include "distance/sweep.h"
+
+#define WIDTH 16
+#define ROWS 4
+
+bool dp_sweep_f32_c(const float *panel, const float *const *rows, size_t dim, const float *scale, const float *bias,
+                    const float *limits, uint64_t *hits)
+{
+    uint64_t any = 0;
+    for (size_t r = 0; r < ROWS; r++) {
+        float sums[WIDTH] = {0};
+        for (size_t d = 0; d < dim; d++)
+            for (size_t q = 0; q < WIDTH; q++)
+                sums[q] += panel[d * WIDTH + q] * rows[r][d];
+        hits[r] = 0;
+        for (size_t q = 0; q < WIDTH; q++)
+            hits[r] |= (uint64_t)!(sums[q] * scale[r] + bias[r] < limits[q]) << q;
+        any |= hits[r];
+    }
+    return any != 0;
+}
+
+dp_sweep_kernel dp_sweep_kernel_get(dp_isa isa)
+{
+    dp_sweep_kernel kernel = {dp_sweep_f32_c, WIDTH, ROWS};
+#if defined(__x86_64__)
+    if (isa < DP_ISA_AVX2)
+        return kernel;
+    kernel = (dp_sweep_kernel){dp_sweep_f32_avx2, 16, 6};
+    if (isa < DP_ISA_AVX512)
+        return kernel;
+    kernel = (dp_sweep_kernel){dp_sweep_f32_avx512, 48, 8};
+#elif defined(__aarch64__)
+    if (isa == DP_ISA_NEON)
+        kernel = (dp_sweep_kernel){dp_sweep_f32_neon, 12, 8};
+#endif
+    return kernel;
+}

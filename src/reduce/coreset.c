@@ -1,0 +1,196 @@
+/* coreset.c - greedy k-centre selection (Sener and Savarese 2018), as PatchCore (Roth et al. 2022, algorithm 1) uses it.
+ *
+ *     c_0 drawn by the seed;   c_k = argmax over rows i of min over j < k of | z_i - z_(c_j) |
+ *
+ * The least distance of each row to the centres so far is kept, so that a further centre costs one pass over the rows: n k distances
+ * in all, in squared form, which has the same order.  Exact: no row is passed over.  Of equally far rows the first is taken.
+ *
+ * Dimensions above 128 are projected first, as in the paper (Johnson and Lindenstrauss): z = R x, with entries of R drawn from
+ * sqrt(3 / 128) {-1 with 1/6, 0 with 2/3, +1 with 1/6} (Achlioptas 2003), so that distances keep their expectation.  The same numbers
+ * come from the seed on every machine, because no function of the mathematical library takes part.
+ *
+ * Tasks are blocks of rows of a fixed size; each block's farthest row is noted and the blocks are compared in their order. */
+#include "reduce/coreset.h"
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "distance/distance.h"
+#include "reduce/reduce.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PROJECTED 128 /* dimensions */
+#define BLOCK 2048    /* rows of a task */
+#define ROUND 64      /* centres between two calls of progress */
+
+struct farthest {
+    float distance; /* squared */
+    size_t row;
+};
+
+struct choice {
+    const dp_bank *bank;
+    size_t n, dim;           /* rows, and dimensions they are compared in */
+    float *projection;       /* [dim, bank->dim] or NULL */
+    float *z;                /* [n, dim] */
+    float *least;            /* [n] squared distance to the nearest centre */
+    float *x;                /* [threads, bank->dim] */
+    float *out;              /* [threads, BLOCK] */
+    struct farthest *blocks; /* [n_blocks] */
+    dp_distance_kernels kernels;
+    size_t centre;           /* the row that became one last */
+};
+
+static size_t block_rows(const struct choice *job, size_t index)
+{
+    size_t left = job->n - index * BLOCK;
+    return left < BLOCK ? left : BLOCK;
+}
+
+static void project_task(void *context, size_t index, size_t worker)
+{
+    struct choice *job = context;
+    size_t first = index * BLOCK, n = block_rows(job, index), dim_in = job->bank->dim;
+    if (!job->projection) {
+        dp_bank_widen(job->bank, 0, first, n, job->z + first * job->dim);
+        return;
+    }
+    float *x = job->x + worker * dim_in;
+    const float *query = x;
+    for (size_t row = first; row < first + n; row++) {
+        dp_bank_widen(job->bank, 0, row, 1, x);
+        job->kernels.dot(&query, 1, job->projection, job->dim, dim_in, job->z + row * job->dim, job->dim);
+    }
+}
+
+static void cover_task(void *context, size_t index, size_t worker)
+{
+    struct choice *job = context;
+    size_t first = index * BLOCK, n = block_rows(job, index);
+    float *out = job->out + worker * BLOCK, *least = job->least + first;
+    const float *centre = job->z + job->centre * job->dim;
+    job->kernels.l2(&centre, 1, job->z + first * job->dim, n, job->dim, out, BLOCK);
+    struct farthest best = {-1, first};
+    for (size_t i = 0; i < n; i++) {
+        least[i] = out[i] < least[i] ? out[i] : least[i];
+        if (least[i] > best.distance)
+            best = (struct farthest){least[i], first + i};
+    }
+    job->blocks[index] = best;
+}
+
+static float *draw_projection(size_t dim, size_t dim_in, uint64_t seed)
+{
+    float *projection = dp_malloc_2d(dim, dim_in, sizeof *projection), size = sqrtf(3.0f / (float)dim);
+    dp_random random = dp_random_at(seed, 1);
+    for (size_t i = 0; projection && i < dim * dim_in; i++) {
+        uint64_t side = dp_random_below(&random, 6);
+        projection[i] = side == 0 ? -size : side == 1 ? size : 0;
+    }
+    return projection;
+}
+
+static size_t centres_asked(size_t n, double asked)
+{
+    double k = asked < 1 ? floor(asked * (double)n) : floor(asked);
+    return k < 1 ? 1 : k > (double)n ? n : (size_t)k;
+}
+
+/* chosen [n] 1 where a row is a centre. */
+static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *pool, const dp_run *run, uint8_t *chosen, size_t *found,
+                        dp_error *err)
+{
+    size_t n_blocks = (job->n + BLOCK - 1) / BLOCK;
+    dp_random random = dp_random_at(seed, 0);
+    dp_pool_run(pool, n_blocks, project_task, job);
+    if (!dp_all_finite(job->z, job->n * job->dim))
+        return dp_fail(err, DP_E_NUMERIC, "a feature of the bank is too large to be projected");
+    for (size_t i = 0; i < job->n; i++)
+        job->least[i] = INFINITY;
+    job->centre = (size_t)dp_random_below(&random, job->n);
+    for (*found = 0;;) {
+        chosen[job->centre] = 1;
+        ++*found;
+        if (run && run->progress && (*found % ROUND == 0 || *found == k) && run->progress(run->user, "coreset", *found, k))
+            return dp_fail(err, DP_E_CANCELLED, "stopped while the coreset was chosen");
+        if (*found == k)
+            return DP_OK;
+        dp_pool_run(pool, n_blocks, cover_task, job);
+        struct farthest best = job->blocks[0];
+        for (size_t b = 1; b < n_blocks; b++)
+            if (job->blocks[b].distance > best.distance)
+                best = job->blocks[b];
+        if (!(best.distance > 0)) /* what is left are copies of centres */
+            return DP_OK;
+        job->centre = best.row;
+    }
+}
+
+dp_status dp_coreset_choose(const dp_bank *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool, const dp_run *run,
+                            uint32_t **rows, size_t *n, dp_error *err)
+{
+    if (bank->recipe.layout != DP_LAYOUT_POOL || !(asked > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g is chosen from a pool, as a share of its rows or their number", asked);
+    size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool), found = 0;
+    dp_status status = dp_isa_resolve(isa, &isa, err);
+    if (status)
+        return status;
+    struct choice job = {.bank = bank, .n = bank->n_rows, .dim = dim, .kernels = dp_distance_kernels_get(isa)};
+    job.projection = dim < dim_in ? draw_projection(dim, dim_in, seed) : NULL;
+    job.z = dp_malloc_2d(job.n, dim, sizeof *job.z);
+    job.least = dp_malloc(job.n, sizeof *job.least);
+    job.x = dp_malloc_2d(threads, dim_in, sizeof *job.x);
+    job.out = dp_malloc(threads, BLOCK * sizeof *job.out);
+    job.blocks = dp_malloc((job.n + BLOCK - 1) / BLOCK, sizeof *job.blocks);
+    uint8_t *chosen = dp_calloc(job.n, 1);
+    uint32_t *list = NULL;
+    if ((dim < dim_in && !job.projection) || !job.z || !job.least || !job.x || !job.out || !job.blocks || !chosen)
+        status = dp_fail_memory(err, "the coreset", job.n * dim * sizeof *job.z);
+    if (!status)
+        status = choose(&job, centres_asked(job.n, asked), seed, pool, run, chosen, &found, err);
+    if (!status && !(list = dp_malloc(found, sizeof *list)))
+        status = dp_fail_memory(err, "the coreset", found * sizeof *list);
+    for (size_t row = 0, i = 0; !status && row < job.n; row++)
+        if (chosen[row])
+            list[i++] = (uint32_t)row;
+    dp_memory_free(job.projection);
+    dp_memory_free(job.z);
+    dp_memory_free(job.least);
+    dp_memory_free(job.x);
+    dp_memory_free(job.out);
+    dp_memory_free(job.blocks);
+    dp_memory_free(chosen);
+    if (status)
+        return status;
+    *rows = list;
+    *n = found;
+    return DP_OK;
+}
+
+dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, double asked, dp_storage storage, dp_bank **out,
+                      dp_error *err)
+{
+    dp_bank *bank = NULL;
+    float *x = dp_malloc(from->dim, sizeof *x);
+    if (!x)
+        return dp_fail_memory(err, "a row of the bank", from->dim * sizeof *x);
+    dp_status status = dp_bank_like(from, n, from->dim, storage, true, &bank, err);
+    for (size_t i = 0; !status && i < n; i++) {
+        dp_bank_widen(from, 0, rows[i], 1, x);
+        dp_bank_encode(bank, i, x);
+        bank->own_row_picture[i] = from->row_picture[rows[i]];
+        bank->own_row_cell[i] = from->row_cell[rows[i]];
+    }
+    dp_memory_free(x);
+    if (!status)
+        status = dp_bank_encoded(bank, err);
+    if (status) {
+        dp_bank_close(&bank);
+        return status;
+    }
+    bank->recipe.coreset = asked;
+    *out = bank;
+    return DP_OK;
+}
