@@ -201,3 +201,25 @@ GPtrArray *dataset_find(const char *folder)
     g_ptr_array_unref(sets);
     return NULL;
 }
+
+bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
+{
+    *mask = NULL;
+    if (!item->mask)
+        return true;
+    dp_picture *picture = NULL;
+    if (dp_picture_load(item->mask, max_pixels, &picture, err))
+        return false;
+    bool good = picture->height_px == height && picture->width_px == width;
+    if (good) {
+        *mask = g_new(uint8_t, height * width);
+        for (size_t i = 0; i < height * width; i++)
+            (*mask)[i] = picture->rgb[3 * i] > 0;
+    } else {
+        err->status = DP_E_MISMATCH;
+        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
+                   picture->width_px, picture->height_px, width, height);
+    }
+    dp_picture_free(&picture);
+    return good;
+}

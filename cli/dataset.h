@@ -29,5 +29,7 @@ typedef struct dataset {
 
 /* The categories at or directly below a folder, sorted by name: GPtrArray of dataset *.  NULL: complained. */
 GPtrArray *dataset_find(const char *folder);
+/* The mask of a picture, [height, width] of its map, g_free; NULL for a good one.  False: err. */
+bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err);
 
 #endif

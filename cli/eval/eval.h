@@ -34,6 +34,8 @@ bool eval_state_open(eval_state *state, const char *out, const json_t *header, b
 void eval_state_close(eval_state *state);
 /* The run of a name, made where it is new; borrowed. */
 json_t *eval_state_run(eval_state *state, const char *name);
+/* What is known of the test picture of that number; borrowed; NULL: nothing. */
+json_t *eval_state_picture(eval_state *state, const char *name, guint index);
 /* Sets run[part] (index < 0) or run.pictures[index], and writes it down.  Steals value. */
 bool eval_state_put(eval_state *state, const char *name, const char *part, long index, json_t *value);
 
@@ -56,16 +58,27 @@ typedef struct eval_run {
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err);
 /* Removes the bank that a stopped evaluation would go on with: a run that is killed between its figures and its end leaves it. */
 void eval_forget_bank(const char *out);
+
+static inline const dataset_item *eval_item(const eval_run *run, guint index)
+{
+    return &g_array_index(run->set->test, dataset_item, index);
+}
+
+/* ---- places.c: what is written of a run's pictures */
+/* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
+char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending);
 /* FILE among the figures of a run, relative to out; g_free. */
 char *eval_figure_place(const eval_run *run, const char *file);
 /* out/place, its folder made; g_free.  NULL: err. */
 char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
+/* At most side pixels on the longer side, by averaging; the caller frees.  NULL: no memory. */
+dp_picture *eval_shrink(const dp_picture *picture, size_t side);
 /* Writes a picture, at most side pixels long, as a JPEG to out/place.  False: err. */
 bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err);
-/* The mask of a picture, [height, width] of its map, g_free; NULL for a good one.  False: err. */
-bool eval_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err);
-/* The figures that the field tables, NaN where one does not exist. */
-void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
+
+/* ---- figures.c */
+/* Of the scores that the state holds, and of the maps in `pixels` (NULL: there are no masks).  The caller owns *figures. */
+dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **figures, dp_error *err);
 
 /* ---- clusters.c */
 /* Some test pictures with the clusters of their features, written below out: a list of {"input", "defect", "drawn"}.  A picture that
@@ -73,6 +86,8 @@ void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
 json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px, dp_error *err);
 
 /* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
+/* The figures that the field tables, NaN where one does not exist. */
+void eval_row(const json_t *run, double row[EVAL_COLUMNS]);
 void eval_print_heading(void);
 void eval_print_row(const char *name, const double row[EVAL_COLUMNS]);
 void eval_print_not_possible(const char *name, const char *reason);
@@ -87,7 +102,5 @@ void eval_add_csv(GString *csv, const json_t *run, const dataset *set);
 char *eval_files_digest(const GPtrArray *sets);
 /* SHA-256 of a file; NULL where it cannot be read.  g_free. */
 char *eval_file_sha256(const char *path);
-/* At most side pixels on the longer side, by averaging; the caller frees.  NULL: no memory. */
-dp_picture *eval_shrink(const dp_picture *picture, size_t side);
 
 #endif

@@ -2,7 +2,6 @@
 #include "eval.h"
 
 #include <glib/gstdio.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,27 +90,4 @@ char *eval_file_sha256(const char *path)
     g_free(bytes);
     (void)fclose(file);
     return text;
-}
-
-dp_picture *eval_shrink(const dp_picture *picture, size_t side)
-{
-    size_t longest = MAX(picture->width_px, picture->height_px);
-    double scale = longest > side ? (double)side / (double)longest : 1;
-    size_t w = MAX((size_t)((double)picture->width_px * scale), 1), h = MAX((size_t)((double)picture->height_px * scale), 1);
-    dp_picture *small = NULL;
-    if (dp_picture_new(w, h, &small, NULL))
-        return NULL;
-    for (size_t y = 0; y < h; y++)
-        for (size_t x = 0; x < w; x++) {
-            size_t x0 = x * picture->width_px / w, x1 = MAX((x + 1) * picture->width_px / w, x0 + 1);
-            size_t y0 = y * picture->height_px / h, y1 = MAX((y + 1) * picture->height_px / h, y0 + 1);
-            uint64_t sum[3] = {0}, n = (x1 - x0) * (y1 - y0);
-            for (size_t sy = y0; sy < y1; sy++)
-                for (size_t sx = x0; sx < x1; sx++)
-                    for (size_t k = 0; k < 3; k++)
-                        sum[k] += picture->rgb[(sy * picture->width_px + sx) * 3 + k];
-            for (size_t k = 0; k < 3; k++)
-                small->rgb[(y * w + x) * 3 + k] = (uint8_t)((sum[k] + n / 2) / n);
-        }
-    return small;
 }

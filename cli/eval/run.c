@@ -6,18 +6,11 @@
 #include "../explain.h"
 #include "../view.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DRAWN_SIDE 560    /* of the pictures for a report */
 #define N_AXES 4          /* good pictures that are drawn with their axes */
-#define RESAMPLES 2000
-#define CONFIDENCE 0.95
-
-static const double aupro_limits[2] = {0.30, 0.05};
 
 /* A run under way. */
 struct work {
@@ -35,91 +28,12 @@ static double now_s(void)
     return (double)g_get_monotonic_time() / 1e6;
 }
 
-static const dataset_item *item_at(const eval_run *run, guint index)
-{
-    return &g_array_index(run->set->test, dataset_item, index);
-}
-
-static json_t *known_picture(const eval_run *run, guint index)
-{
-    char key[32];
-    g_snprintf(key, sizeof key, "%u", index);
-    return json_object_get(json_object_get(eval_state_run(run->state, run->name), "pictures"), key);
-}
-
-/* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
-static char *place_of(const eval_run *run, const char *root, const dataset_item *item, const char *ending)
-{
-    char *file = g_strconcat(item->name, ending, NULL);
-    char *place = *run->folder ? g_build_filename(run->folder, root, run->set->category, item->split, item->defect, file, NULL)
-                               : g_build_filename(root, run->set->category, item->split, item->defect, file, NULL);
-    g_free(file);
-    return place;
-}
-
-char *eval_figure_place(const eval_run *run, const char *file)
-{
-    return *run->folder ? g_build_filename(run->folder, "figures", run->set->category, file, NULL)
-                        : g_build_filename("figures", run->set->category, file, NULL);
-}
-
-char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
-{
-    char *path = g_build_filename(run->out, place, NULL), *folder = g_path_get_dirname(path);
-    if (g_mkdir_with_parents(folder, 0777)) {
-        err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", folder, g_strerror(errno));
-        g_free(path);
-        path = NULL;
-    }
-    g_free(folder);
-    return path;
-}
-
-bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err)
-{
-    char *path = eval_make_place(run, place, err);
-    dp_picture *small = path ? eval_shrink(picture, side) : NULL;
-    if (path && !small) {
-        err->status = DP_E_MEMORY;
-        g_snprintf(err->message, sizeof err->message, "%s: not enough memory", path);
-    }
-    bool good = small && !dp_picture_save_jpeg(small, path, err);
-    dp_picture_free(&small);
-    g_free(path);
-    return good;
-}
-
-/* ------------------------------------------------------------------------------------------------------ one picture */
-
-bool eval_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
-{
-    *mask = NULL;
-    if (!item->mask)
-        return true;
-    dp_picture *picture = NULL;
-    if (dp_picture_load(item->mask, max_pixels, &picture, err))
-        return false;
-    bool good = picture->height_px == height && picture->width_px == width;
-    if (good) {
-        *mask = g_new(uint8_t, height * width);
-        for (size_t i = 0; i < height * width; i++)
-            (*mask)[i] = picture->rgb[3 * i] > 0;
-    } else {
-        err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
-                   picture->width_px, picture->height_px, width, height);
-    }
-    dp_picture_free(&picture);
-    return good;
-}
-
 static bool meter_map(const struct work *work, const dataset_item *item, const float *map, size_t height, size_t width,
                       dp_error *err)
 {
     uint8_t *mask = NULL;
     bool good = !work->pixels
-                || (eval_load_mask(item, work->run->max_pixels, height, width, &mask, err)
+                || (dataset_load_mask(item, work->run->max_pixels, height, width, &mask, err)
                     && !dp_pixel_meter_add(work->pixels, map, mask, height, width, err));
     g_free(mask);
     return good;
@@ -130,7 +44,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
                           const dp_result *result, char **drawn, dp_error *err)
 {
     const eval_run *run = work->run;
-    char *place = place_of(run, "anomaly_maps", item, ".tiff"), *path = eval_make_place(run, place, err);
+    char *place = eval_place(run, "anomaly_maps", item, ".tiff"), *path = eval_make_place(run, place, err);
     bool good = path && !dp_map_save_tiff(result->map, result->height_px, result->width_px, path, err);
     g_free(path);
     g_free(place);
@@ -138,7 +52,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
         return false;
     dp_interval heat = cli_heat_scale(&work->view, result);
     dp_picture *whole = NULL;
-    place = place_of(run, "pictures", item, ".jpg");
+    place = eval_place(run, "pictures", item, ".jpg");
     good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err) && eval_save_small(run, place, whole, DRAWN_SIDE, err);
     dp_picture_free(&whole);
     if (good)
@@ -154,7 +68,7 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
 {
     if (!work->explain || !result->n_defects)
         return true;
-    char *place = place_of(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run, place, err);
+    char *place = eval_place(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run, place, err);
     dp_picture *drawn = NULL;
     bool good = path && !cli_explain_draw(work->explain, picture, result, 0, false, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
     dp_picture_free(&drawn);
@@ -172,7 +86,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     struct work *work = user;
     eval_run *run = work->run;
     guint at = g_array_index(work->pending, guint, index);
-    const dataset_item *item = item_at(run, at);
+    const dataset_item *item = eval_item(run, at);
     dp_error err;
     char *drawn = NULL, *explained = NULL;
     bool good = result && meter_map(work, item, result->map, result->height_px, result->width_px, &err);
@@ -302,125 +216,32 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     return DP_OK;
 }
 
-/* --------------------------------------------------------------------------------------------------------- figures */
-
-static json_t *json_confusion(const dp_confusion *c)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
-                     "false_positives", (json_int_t)c->false_positives, "true_negatives", (json_int_t)c->true_negatives,
-                     "false_negatives", (json_int_t)c->false_negatives, "accuracy", cli_json_real(c->accuracy), "precision",
-                     cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1));
-}
-
-static json_t *json_interval(const dp_interval *interval)
-{
-    return json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
-}
-
-static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *err)
-{
-    size_t n = 0;
-    double *scores = g_new(double, run->set->test->len);
-    uint8_t *labels = g_new(uint8_t, run->set->test->len);
-    for (guint i = 0; i < run->set->test->len; i++) {
-        const json_t *score = json_object_get(known_picture(run, i), "score");
-        if (!json_is_number(score))
-            continue;
-        scores[n] = json_number_value(score);
-        labels[n++] = (uint8_t)item_at(run, i)->label;
-    }
-    dp_measures m;
-    dp_interval auroc, precision, f1;
-    dp_status status = dp_measure(scores, labels, n, &m, err);
-    if (!status)
-        status = dp_bootstrap(scores, labels, n, RESAMPLES, CONFIDENCE, 0, &auroc, &precision, &f1, err);
-    if (!status) {
-        json_object_set_new(figures, "image_auroc", cli_json_real(m.auroc));
-        json_object_set_new(figures, "image_ap", cli_json_real(m.average_precision));
-        json_object_set_new(figures, "image_f1_max", cli_json_real(m.f1_max));
-        json_object_set_new(figures, "intervals_95",
-                            json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
-                                      json_interval(&precision), "image_f1_max", json_interval(&f1)));
-        json_t *at = json_confusion(&m.at_f1);
-        json_object_set_new(at, "threshold", cli_json_real(m.decision_threshold));
-        json_object_set_new(figures, "at_f1_max", at);
-    }
-    const json_t *bank = json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "threshold");
-    if (!status && json_is_number(bank)) {
-        dp_confusion confusion;
-        status = dp_confusion_at(scores, labels, n, json_number_value(bank), &confusion, err);
-        json_t *at = json_confusion(&confusion);
-        json_object_set_new(at, "threshold", cli_json_real(json_number_value(bank)));
-        json_object_set_new(figures, "at_bank_threshold", at);
-    }
-    g_free(scores);
-    g_free(labels);
-    return status;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median over the test pictures of one of their timings; null where there is none. */
-static json_t *median_of(const eval_run *run, const char *timing)
-{
-    size_t n = 0;
-    double *ms = g_new(double, run->set->test->len);
-    for (guint i = 0; i < run->set->test->len; i++) {
-        const json_t *value = json_object_get(known_picture(run, i), timing);
-        if (json_is_number(value))
-            ms[n++] = json_number_value(value);
-    }
-    qsort(ms, n, sizeof *ms, ascending);
-    json_t *median = n ? cli_json_ms(0.5 * (ms[n / 2] + ms[(n - 1) / 2])) : json_null();
-    g_free(ms);
-    return median;
-}
+/* ------------------------------------------------------------------------------------------------------------- all */
 
 static dp_status measure(struct work *work, dp_error *err)
 {
-    json_t *figures = json_object();
-    dp_status status = measure_images(work->run, figures, err);
-    json_object_set_new(figures, "embed_ms", median_of(work->run, "embed_ms"));
-    json_object_set_new(figures, "search_ms", median_of(work->run, "search_ms"));
-    json_object_set(figures, "bank_bytes",
-                    json_object_get(json_object_get(eval_state_run(work->run->state, work->run->name), "fit"), "bank_bytes"));
-    dp_measures pixel = {0};
-    double aupro[2] = {0};
-    if (!status && work->pixels)
-        status = dp_pixel_meter_measure(work->pixels, &pixel, aupro_limits, 2, aupro, err);
-    if (!status && work->pixels) {
-        const double values[] = {pixel.auroc, pixel.average_precision, pixel.f1_max, aupro[0], aupro[1]};
-        for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
-            json_object_set_new(figures, eval_columns[3 + i], cli_json_real(values[i]));
-    }
-    if (status)
-        json_decref(figures);
-    else
+    json_t *figures = NULL;
+    dp_status status = eval_figures(work->run, work->pixels, &figures, err);
+    if (!status)
         work->broken |= !eval_state_put(work->run->state, work->run->name, "figures", -1, figures);
     return status;
 }
-
-/* ------------------------------------------------------------------------------------------------------------- all */
 
 /* What is done stays done: its map goes into the meter again, all else into work->pending. */
 static void sort_out(struct work *work)
 {
     const eval_run *run = work->run;
     for (guint i = 0; i < run->set->test->len; i++) {
-        const json_t *known = known_picture(run, i);
+        const json_t *known = eval_state_picture(run->state, run->name, i);
         bool done = json_is_true(json_object_get(known, "whole")) && json_is_number(json_object_get(known, "score"));
         if (done && work->pixels) {
-            char *place = place_of(run, "anomaly_maps", item_at(run, i), ".tiff");
+            char *place = eval_place(run, "anomaly_maps", eval_item(run, i), ".tiff");
             char *path = g_build_filename(run->out, place, NULL);
             float *map = NULL;
             size_t height, width;
             dp_error err;
             done = !dp_map_load_tiff(path, &map, &height, &width, &err)
-                   && meter_map(work, item_at(run, i), map, height, width, &err);
+                   && meter_map(work, eval_item(run, i), map, height, width, &err);
             dp_memory_free(map);
             g_free(path);
             g_free(place);
@@ -438,7 +259,7 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
     work->explain = run->out ? cli_explain_new(bank, NULL, run->max_pixels) : NULL;
     const char **paths = g_new(const char *, work->pending->len);
     for (guint i = 0; i < work->pending->len; i++)
-        paths[i] = item_at(run, g_array_index(work->pending, guint, i))->path;
+        paths[i] = eval_item(run, g_array_index(work->pending, guint, i))->path;
     dp_status status = dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): GLib asks for the size of the pointer */
     g_clear_pointer(&work->explain, cli_explain_free);
@@ -453,7 +274,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     json_object_set_new(known, "seed", *run->folder ? json_integer((json_int_t)run->recipe.seed) : json_null());
     bool done = json_object_get(known, "figures") != NULL;
     for (guint i = 0; done && i < run->set->test->len; i++)
-        done = json_is_true(json_object_get(known_picture(run, i), "whole"));
+        done = json_is_true(json_object_get(eval_state_picture(run->state, run->name, i), "whole"));
     if (done) {
         run->n_failed = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
         return DP_OK;

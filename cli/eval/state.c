@@ -24,6 +24,13 @@ json_t *eval_state_run(eval_state *state, const char *name)
     return run;
 }
 
+json_t *eval_state_picture(eval_state *state, const char *name, guint index)
+{
+    char key[32];
+    g_snprintf(key, sizeof key, "%u", index);
+    return json_object_get(json_object_get(eval_state_run(state, name), "pictures"), key);
+}
+
 static void keep(eval_state *state, const char *name, const char *part, long index, json_t *value)
 {
     json_t *run = eval_state_run(state, name);

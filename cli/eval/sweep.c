@@ -68,7 +68,7 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     for (size_t k = 0; k < N_SCORES && good; k++)
         scores_of(pass, view, k)[pass->n] = dp_result_score(result, score_kinds[k]);
     if (good && pass->meters) {
-        good = eval_load_mask(item, pass->sweep->run->run.max_picture_pixels, result->height_px, result->width_px, &mask, &err)
+        good = dataset_load_mask(item, pass->sweep->run->run.max_picture_pixels, result->height_px, result->width_px, &mask, &err)
                && !dp_pixel_meter_add(pass->meters[view], result->map, mask, result->height_px, result->width_px, &err);
         message = err.message;
     }

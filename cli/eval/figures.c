@@ -1,0 +1,109 @@
+/* figures.c - what a run's scores and maps amount to. */
+#include "eval.h"
+
+#include <stdlib.h>
+
+#define RESAMPLES 2000
+#define CONFIDENCE 0.95
+
+static const double aupro_limits[2] = {0.30, 0.05};
+
+static json_t *json_confusion(const dp_confusion *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
+                     "false_positives", (json_int_t)c->false_positives, "true_negatives", (json_int_t)c->true_negatives,
+                     "false_negatives", (json_int_t)c->false_negatives, "accuracy", cli_json_real(c->accuracy), "precision",
+                     cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1));
+}
+
+static json_t *json_interval(const dp_interval *interval)
+{
+    return json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
+}
+
+static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *err)
+{
+    size_t n = 0;
+    double *scores = g_new(double, run->set->test->len);
+    uint8_t *labels = g_new(uint8_t, run->set->test->len);
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *score = json_object_get(eval_state_picture(run->state, run->name, i), "score");
+        if (!json_is_number(score))
+            continue;
+        scores[n] = json_number_value(score);
+        labels[n++] = (uint8_t)eval_item(run, i)->label;
+    }
+    dp_measures m;
+    dp_interval auroc, precision, f1;
+    dp_status status = dp_measure(scores, labels, n, &m, err);
+    if (!status)
+        status = dp_bootstrap(scores, labels, n, RESAMPLES, CONFIDENCE, 0, &auroc, &precision, &f1, err);
+    if (!status) {
+        json_object_set_new(figures, "image_auroc", cli_json_real(m.auroc));
+        json_object_set_new(figures, "image_ap", cli_json_real(m.average_precision));
+        json_object_set_new(figures, "image_f1_max", cli_json_real(m.f1_max));
+        json_object_set_new(figures, "intervals_95",
+                            json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
+                                      json_interval(&precision), "image_f1_max", json_interval(&f1)));
+        json_t *at = json_confusion(&m.at_f1);
+        json_object_set_new(at, "threshold", cli_json_real(m.decision_threshold));
+        json_object_set_new(figures, "at_f1_max", at);
+    }
+    const json_t *bank = json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "threshold");
+    if (!status && json_is_number(bank)) {
+        dp_confusion confusion;
+        status = dp_confusion_at(scores, labels, n, json_number_value(bank), &confusion, err);
+        json_t *at = json_confusion(&confusion);
+        json_object_set_new(at, "threshold", cli_json_real(json_number_value(bank)));
+        json_object_set_new(figures, "at_bank_threshold", at);
+    }
+    g_free(scores);
+    g_free(labels);
+    return status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median over the test pictures of one of their timings; null where there is none. */
+static json_t *median_of(const eval_run *run, const char *timing)
+{
+    size_t n = 0;
+    double *ms = g_new(double, run->set->test->len);
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *value = json_object_get(eval_state_picture(run->state, run->name, i), timing);
+        if (json_is_number(value))
+            ms[n++] = json_number_value(value);
+    }
+    qsort(ms, n, sizeof *ms, ascending);
+    json_t *median = n ? cli_json_ms(0.5 * (ms[n / 2] + ms[(n - 1) / 2])) : json_null();
+    g_free(ms);
+    return median;
+}
+
+dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **figures, dp_error *err)
+{
+    *figures = json_object();
+    dp_status status = measure_images(run, *figures, err);
+    json_object_set_new(*figures, "embed_ms", median_of(run, "embed_ms"));
+    json_object_set_new(*figures, "search_ms", median_of(run, "search_ms"));
+    json_object_set(*figures, "bank_bytes",
+                    json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "bank_bytes"));
+    dp_measures pixel = {0};
+    double aupro[2] = {0};
+    if (!status && pixels)
+        status = dp_pixel_meter_measure(pixels, &pixel, aupro_limits, 2, aupro, err);
+    if (!status && pixels) {
+        const double values[] = {pixel.auroc, pixel.average_precision, pixel.f1_max, aupro[0], aupro[1]};
+        for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
+            json_object_set_new(*figures, eval_columns[3 + i], cli_json_real(values[i]));
+    }
+    if (status) {
+        json_decref(*figures);
+        *figures = NULL;
+    }
+    return status;
+}
