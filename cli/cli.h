@@ -94,6 +94,8 @@ bool cli_interrupted(void);
 void cli_signals_reraise(void);
 
 /* ---- JSON */
+/* What a file of at most 1 GiB says; flags as jansson's.  NULL: complained. */
+json_t *cli_json_load(const char *path, size_t flags);
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *bytes);
 /* Where the bytes are not UTF-8: object[key + "_base64"], from which the name can be had as it is. */

@@ -281,15 +281,9 @@ int cmd_metrics(int argc, char **argv)
         return cli_usage("--bootstrap wants a number of resamples, --confidence a number between 0 and 1");
     options.path = path;
 
-    json_error_t error;
-    json_t *file = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!file) {
-        if (error.line > 0)
-            cli_complain("%s: line %d: %s", path, error.line, error.text);
-        else
-            cli_complain("%s: %s", path, error.text);
+    json_t *file = cli_json_load(path, JSON_REJECT_DUPLICATES);
+    if (!file)
         return EXIT_JOB_FAILED;
-    }
     json_t *images = json_object_get(file, "image_level"), *pixels = json_object_get(file, "pixel_level");
     json_t *answer = json_object();
     bool good = images || pixels;

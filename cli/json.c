@@ -1,11 +1,68 @@
-/* json.c - machine-readable lines on stdout. */
+/* json.c - JSON from files, and machine-readable lines on stdout. */
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MOST_BYTES ((size_t)1 << 30) /* of a file; what it says takes several times as much memory */
+
+struct source {
+    int fd;
+    size_t left;
+    int error;     /* errno of a read that failed */
+    bool too_long;
+};
+
+/* json_load_callback_t */
+static size_t read_some(void *buffer, size_t bytes, void *user)
+{
+    struct source *from = user;
+    ssize_t n;
+    do
+        n = read(from->fd, buffer, bytes);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        from->error = errno;
+    else if ((size_t)n > from->left)
+        from->too_long = true;
+    if (n < 0 || from->too_long)
+        return (size_t)-1;
+    from->left -= (size_t)n;
+    return (size_t)n;
+}
+
+json_t *cli_json_load(const char *path, size_t flags)
+{
+    struct source from = {.fd = open(path, O_RDONLY | O_CLOEXEC), .left = MOST_BYTES};
+    struct stat about;
+    json_error_t error = {0};
+    json_t *value = NULL;
+    if (from.fd < 0 || fstat(from.fd, &about))
+        from.error = errno;
+    else if (S_ISREG(about.st_mode) && about.st_size > (off_t)MOST_BYTES)
+        from.too_long = true;
+    else
+        value = json_load_callback(read_some, &from, flags, &error);
+    if (from.fd >= 0)
+        close(from.fd);
+    if (from.error)
+        cli_complain("%s: cannot read: %s", path, g_strerror(from.error));
+    else if (from.too_long)
+        cli_complain("%s: is larger than 1 GiB, the most that is read of JSON", path);
+    else if (!value)
+        cli_complain("%s: line %d: %s", path, error.line, error.text);
+    if (value && (from.error || from.too_long)) {
+        json_decref(value);
+        value = NULL;
+    }
+    return value;
+}
 
 json_t *cli_json_text(const char *bytes)
 {

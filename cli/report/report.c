@@ -353,16 +353,19 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
 
 /* --------------------------------------------------------------------------------------------------------- ablation */
 
-/* What 'dinopatch eval --ablation --out' left in the same folder: rows for each category, and maps without and with alignment. */
-static void ablation(GString *html, const char *folder)
+/* What 'dinopatch eval --ablation --out' left in the same folder, if it did: rows for each category, and maps without and with
+ * alignment.  False: complained. */
+static bool ablation(GString *html, const char *folder)
 {
     static const char *const keys[] = {"accuracy", "precision", "recall", "f1", "auroc", "threshold"};
     char *file = g_build_filename(folder, "ablation.json", NULL);
-    json_t *all = json_load_file(file, 0, NULL), *rows;
+    bool there = g_file_test(file, G_FILE_TEST_EXISTS);
+    json_t *all = there ? cli_json_load(file, 0) : NULL, *rows;
     g_free(file);
     if (!json_object_size(all)) {
+        bool good = all || !there;
         json_decref(all);
-        return;
+        return good;
     }
     bool held_out = true;
     const char *category;
@@ -403,6 +406,7 @@ static void ablation(GString *html, const char *folder)
              held_out ? "Figures are held out. Gap: by how much the AUROC is better on the pictures that post-processing was tuned on."
                       : "Figures are of the very pictures that post-processing was tuned on: they are too good to be believed.");
     json_decref(all);
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- all */
@@ -437,10 +441,10 @@ static void settings(GString *html, json_t *page)
 bool report_write(const char *folder, const char *file, size_t gallery)
 {
     char *path = g_build_filename(folder, "run.json", NULL);
-    json_error_t reason;
-    json_t *page = json_load_file(path, 0, &reason), *runs = json_object_get(page, "runs");
+    json_t *page = cli_json_load(path, 0), *runs = json_object_get(page, "runs");
     if (!json_is_object(runs)) {
-        cli_complain("%s: %s", path, page ? "is not what 'dinopatch eval --out' writes" : reason.text);
+        if (page)
+            cli_complain("%s: is not what 'dinopatch eval --out' writes", path);
         json_decref(page);
         g_free(path);
         return false;
@@ -461,10 +465,10 @@ bool report_write(const char *folder, const char *file, size_t gallery)
     json_t *run;
     json_object_foreach(runs, name, run)
         one_run(html, folder, name, run, gallery);
-    ablation(html, folder);
+    bool good = ablation(html, folder);
     settings(html, page);
     g_string_append(html, "</main></body></html>\n");
-    bool good = write_file(file, html);
+    good = good && write_file(file, html);
     g_string_free(html, TRUE);
     json_decref(page);
     return good;
