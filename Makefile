@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz kills fault coverage mutation abi clean help
+.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -61,6 +61,11 @@ fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in 
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
 	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
+
+fuzz-coverage: deps ## lines that the inputs of the fuzz targets reach, those of a "make fuzz" before it among them
+	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
+	@ninja -C build-coverage $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
+	@scripts/fuzz-coverage.sh build-coverage
 
 fault: all ## fail each allocation and each write of each command in turn (RUNS=N: at most N of each); change files under their reader
 	@set -e; program="$(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render tests/golden/vit/micro_reg4.hub.safetensors"; \
@@ -97,5 +102,5 @@ clean: ## remove the build folders and what the demo wrote
 	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@sed -n '3,10s/^# \{0,4\}//p' Makefile

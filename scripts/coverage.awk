@@ -1,12 +1,15 @@
 # Adds up the files that gcov writes: lines and branches that ran, for each file, each folder and in all.
 #
 #     awk -v least=90 -v lines=FILE -f coverage.awk FILE...
+#     awk -v only=REGEX -f coverage.awk FILE...
 #
 # A line of a file that several objects were compiled from (a header of kernels, say) counts once, and as run where it ran in any.
 # `lines` gets "path:line: text" of every line that did not run.  Exit code 1 below `least` per cent of the lines.
+# only: nothing but the files of src/ and cli/ whose paths match, each of them, and their total.
 function begin_file(path) {
     sub("^.*/src/", "src/", path)
-    file = path ~ /^src\// ? path : ""
+    sub("^.*/cli/", "cli/", path)
+    file = (only == "" ? path ~ /^src\// : path ~ only) ? path : ""
     if (file != "" && !(file in known)) {
         known[file] = 1
         names[++n_names] = file
@@ -91,6 +94,13 @@ END {
             split(here, part, SUBSEP)
             printf "%s:%d:%s\n", part[1], part[2], text[here] > lines
         }
+    if (only != "") {
+        for (i = 1; i <= n_names; i++)
+            if (all[names[i]])
+                show(names[i], hit[names[i]], all[names[i]], run_branches[names[i]], all_branches[names[i]])
+        show("these", total_hit, total, total_run, total_branches)
+        exit 0
+    }
     for (i = 1; i <= n_names; i++)
         if (all[names[i]] && hit[names[i]] < 0.01 * least * all[names[i]])
             show(names[i], hit[names[i]], all[names[i]], run_branches[names[i]], all_branches[names[i]])
