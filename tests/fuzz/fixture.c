@@ -3,13 +3,16 @@
 #include "fuzz.h"
 
 #include "bank/bank.h"
+#include "bank/roi.h"
+#include "distance/distance_scales.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *const fixture_names[N_FIXTURES] = {"grid", "grid-f16", "grid-int8", "mirror", "pool", "patchcore", "kmeans", "pca"};
+const char *const fixture_names[N_FIXTURES] = {"grid", "grid-f16", "grid-int8", "mirror", "pool", "patchcore", "kmeans", "pca",
+                                                "separate", "background", "region"};
 
-enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4 };
+enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4, WIDTH = 64, HEIGHT = 48 };
 
 static void features_of(size_t picture, size_t augmentation, float *features, uint8_t *valid)
 {
@@ -49,6 +52,17 @@ dp_bank *fixture_bank(int kind)
     recipe.mirror = kind == FIXTURE_MIRROR;
     recipe.layers[0] = 11;
     recipe.n_layers = 1;
+    if (kind == FIXTURE_SEPARATE) {
+        recipe.layers[0] = 3;
+        recipe.layers[1] = 11;
+        recipe.n_layers = 2;
+        recipe.layer_mix = DP_LAYERS_SEPARATE;
+        recipe.blend = 0.25;
+    }
+    if (kind == FIXTURE_BACKGROUND)
+        recipe.background = DP_BACKGROUND_TEST;
+    if (kind == FIXTURE_REGION)
+        recipe.roi = DP_ROI_FIXED;
     if (pool) {
         recipe.layout = DP_LAYOUT_POOL;
         recipe.align = DP_ALIGN_NONE;
@@ -69,16 +83,28 @@ dp_bank *fixture_bank(int kind)
         char name[32];
         size_t index;
         snprintf(name, sizeof name, "good/%03zu.png", p);
-        const dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 640, 480, 100 + p, 200 + p};
+        const dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, WIDTH, HEIGHT, 100 + p, 200 + p};
         fuzz_must(dp_bank_add_picture(bank, name, &pose, &index, NULL) == DP_OK, "the fixture takes pictures");
         for (size_t a = 0; a < per; a++) {
             features_of(p, a, features, valid);
             fuzz_must(dp_bank_put_grid(bank, index, a, features, valid, ROWS, COLS, NULL) == DP_OK, "the fixture takes features");
+            for (size_t i = 0; i < ROWS * COLS; i++)
+                valid[i] = i % COLS == a;
+            if (kind == FIXTURE_BACKGROUND)
+                fuzz_must(dp_bank_set_background(bank, index, a, valid, NULL) == DP_OK, "the fixture takes masks");
         }
+    }
+    if (kind == FIXTURE_REGION) {
+        uint8_t mask[WIDTH * HEIGHT];
+        for (size_t i = 0; i < sizeof mask; i++)
+            mask[i] = i % WIDTH < WIDTH / 2;
+        fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &bank->roi, NULL) == DP_OK, "the fixture takes a region");
     }
     fuzz_must(fuzz_ok(dp_bank_finish(bank, &err), &err), "the fixture is whole");
     if (kind == FIXTURE_KMEANS)
         compress(&bank, 2, 0);
+    if (kind == FIXTURE_SEPARATE)
+        fuzz_must(fuzz_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, NULL, &bank->distance_scales, &err), &err), "scales are found");
     if (kind == FIXTURE_PCA)
         compress(&bank, 0, 3);
     return bank;

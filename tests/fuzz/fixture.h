@@ -4,7 +4,20 @@
 
 #include "dinopatch.h"
 
-enum { FIXTURE_GRID, FIXTURE_GRID_F16, FIXTURE_GRID_I8, FIXTURE_MIRROR, FIXTURE_POOL, FIXTURE_PATCHCORE, FIXTURE_KMEANS, FIXTURE_PCA, N_FIXTURES };
+enum {
+    FIXTURE_GRID,
+    FIXTURE_GRID_F16,
+    FIXTURE_GRID_I8,
+    FIXTURE_MIRROR,
+    FIXTURE_POOL,
+    FIXTURE_PATCHCORE,
+    FIXTURE_KMEANS,
+    FIXTURE_PCA,
+    FIXTURE_SEPARATE,   /* two blocks, and their scales */
+    FIXTURE_BACKGROUND, /* masks of the good pictures' background */
+    FIXTURE_REGION,     /* a region to inspect */
+    N_FIXTURES
+};
 
 /* "grid", "grid-f16", ... */
 extern const char *const fixture_names[N_FIXTURES];

@@ -1,4 +1,4 @@
-/* fuzz_bank.c - a bank from nowhere: opened, verified, calibrated (which searches it), made smaller.
+/* fuzz_bank.c - a bank from nowhere: opened, verified, calibrated (which searches it), made smaller, written again.
  *
  * The checksums of a bank stop nearly everything a file can do wrong.  So each input is opened twice: as it is, and with
  * checksums that hold and a recipe that lacks no field. */
@@ -10,6 +10,7 @@
 #include "format/safetensors.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,26 @@ static void look(const dp_bank *bank, const dp_bank_info *info)
     free(z);
 }
 
+/* A bank that was made here out of a sound one can be written, and what was written is that bank. */
+static void keep(const dp_bank *bank)
+{
+    char path[160];
+    dp_error err;
+    dp_bank *again = NULL;
+    snprintf(path, sizeof path, "%s/kept.bank", fuzz_folder());
+    if (!fuzz_ok(dp_bank_save(bank, path, &err), &err))
+        return;
+    fuzz_must(fuzz_ok(dp_bank_open(path, &again, &err), &err) && fuzz_ok(dp_bank_verify(again, &err), &err), "a saved bank can be opened");
+    dp_bank_info was, is;
+    dp_bank_get_info(bank, &was);
+    dp_bank_get_info(again, &is);
+    fuzz_must(was.n_pictures == is.n_pictures && was.dim == is.dim && was.feature_bytes == is.feature_bytes, "a saved bank is the bank");
+    for (size_t p = 0; p < was.n_pictures; p++)
+        fuzz_must(!strcmp(dp_bank_picture_name(bank, p), dp_bank_picture_name(again, p)), "a saved name is the name");
+    dp_bank_close(&again);
+    remove(path);
+}
+
 static void use(const dp_bank *bank)
 {
     dp_bank_info info;
@@ -108,19 +129,33 @@ static void use(const dp_bank *bank)
     view.reweight = 0;
     if (scores)
         fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, scores, &heat, &calibration, &err), &err);
+    view.blend = 0.5;
+    if (scores)
+        fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, scores, &heat, &calibration, &err), &err);
     free(scores);
 
     dp_bank *other = NULL;
     const size_t first = 0;
     steps = 0;
-    if (fuzz_ok(dp_bank_remove(bank, &first, 1, &run, &other, &err), &err))
+    if (fuzz_ok(dp_bank_remove(bank, &first, 1, &run, &other, &err), &err)) {
+        if (sound)
+            keep(other);
         dp_bank_close(&other);
+    }
     fuzz_must(other == NULL, "a failed removal leaves its output alone");
     dp_compression how;
     dp_compression_init(bank, &how);
     how.storage = how.storage == DP_STORAGE_F16 ? DP_STORAGE_I8 : DP_STORAGE_F16;
+    if (fuzz_ok(dp_bank_compress(bank, &how, &run, &other, NULL, &err), &err)) {
+        if (sound)
+            keep(other);
+        dp_bank_close(&other);
+    }
+    dp_compression_init(bank, &how);
+    how.coreset = 0.5;
     if (fuzz_ok(dp_bank_compress(bank, &how, &run, &other, NULL, &err), &err))
         dp_bank_close(&other);
+    how.coreset = 0;
     if (info.dim > 1) {
         how.pca = 1;
         how.kmeans = 2;
