@@ -880,7 +880,7 @@ typedef struct dp_calibration {
     double fpr_least;   /* the smallest bound that n pictures can support, 1 / (n + 1) */
     double fpr_95;      /* the false-alarm rate of this very threshold lies below this with 95 % confidence */
     int supported;      /* non-zero: fpr is within what was asked for */
-    size_t n_needed;    /* good pictures that the rate asked for would need */
+    size_t n_needed;    /* good pictures that the rate asked for would need; at most 2^53 is said */
 } dp_calibration;
 
 /* The smallest threshold whose bound is within fpr, from scores [n] of good pictures (leave-one-out scores: a picture and

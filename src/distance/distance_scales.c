@@ -47,8 +47,8 @@ static size_t draw(size_t i, size_t total, size_t wanted)
     return (size_t)(((double)i + dp_random_unit(&random)) * (double)total / (double)wanted);
 }
 
-/* Walks through every row that a picture, as it is, has in the bank: samples NULL: counts them; else takes `wanted` of `total`, or one or two
- * less.  Returns how many. */
+/* Walks through every row that a picture, as it is, has in the bank: samples NULL: counts them; else takes `wanted` (not 0) of `total`, or
+ * one or two less.  Returns how many. */
 static size_t walk(const dp_bank *bank, size_t total, size_t wanted, struct sample *samples)
 {
     size_t seen = 0, taken = 0, at = samples ? draw(0, total, wanted) : 0;
@@ -206,6 +206,9 @@ dp_status dp_distance_scales_find(const dp_bank *bank, uint64_t blocks, bool glo
     if (status)
         return status;
     size_t total = walk(bank, 0, 0, NULL), n = total < MAX_SAMPLES ? total : MAX_SAMPLES;
+    if (!total)
+        return dp_fail(err, DP_E_MISMATCH, "%s%sno cell of the good pictures is valid: there are no distances to blend distances or blocks by",
+                       bank->path ? bank->path : "", bank->path ? ": " : "");
     s.samples = dp_malloc(n, sizeof *s.samples);
     s.values = dp_malloc(n, sizeof *s.values);
     if (!s.samples || !s.values)

@@ -77,7 +77,7 @@ dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibratio
     dp_memory_free(sorted);
     c.fpr_least = 1 / ((double)c.n + 1);
     c.supported = c.fpr <= fpr * (1 + 1e-9);
-    c.n_needed = (size_t)ceil(1 / fpr - 1 - 1e-9);
+    c.n_needed = (size_t)fmin(ceil(1 / fpr - 1 - 1e-9), 0x1p53);
     c.fpr_95 = c.n ? rate_below_95(c.n, c.n - rank) : 1;
     *calibration = c;
     return DP_OK;
