@@ -73,6 +73,8 @@ extern const char *const cli_polarity_names[], *const cli_metric_names[], *const
 /* Paths as given, folders replaced by the pictures below them (sorted by name, hidden ones left out).  What cannot be
  * read is complained about and counted in *n_failed.  Free with g_ptr_array_unref. */
 GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
+/* Names in a folder, sorted, hidden ones left out.  NULL: cannot be read, complained.  Free with g_ptr_array_unref. */
+GPtrArray *cli_folder_names(const char *folder);
 /* Whether a file name ends like a picture's. */
 bool cli_is_picture_name(const char *name);
 /* Creates a folder and its parents; complains where it cannot. */

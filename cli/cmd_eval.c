@@ -277,6 +277,7 @@ int cmd_eval(int argc, char **argv)
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     GPtrArray *sets = NULL;
+    size_t n_unusable = 0; /* categories */
     dp_model *model = NULL;
     dp_session *session = NULL;
     json_t *header = NULL;
@@ -306,7 +307,7 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--roi goes without --ablation and --layers sweep");
     else if (!cli_roi_open(&region, &run.run, &roi, &code))
         { /* complained */ }
-    else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1])))
+    else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code)) {
         cli_recipe_for_model(&options, model, &recipe);
@@ -340,6 +341,8 @@ int cmd_eval(int argc, char **argv)
                 code = EXIT_JOB_FAILED;
         }
         eval_state_close(&job.state);
+        if (code == EXIT_DONE && n_unusable)
+            code = EXIT_SOME_FAILED;
     }
 done:
     dp_roi_close(&roi);

@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-static int by_text(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_folder(const char *parent, const char *name)
 {
     char *path = g_build_filename(parent, name, NULL);
@@ -15,17 +10,16 @@ static bool is_folder(const char *parent, const char *name)
     return folder;
 }
 
-/* Names in a folder, sorted, hidden ones left out; empty where it cannot be read. */
-static GPtrArray *names_in(const char *folder, bool folders)
+/* Folders, or pictures, in a folder, sorted by name; none, and *broken, where it cannot be read (complained). */
+static GPtrArray *names_in(const char *folder, bool folders, bool *broken)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GDir *dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));)
-        if (name[0] != '.' && is_folder(folder, name) == folders && (folders || cli_is_picture_name(name)))
-            g_ptr_array_add(names, g_strdup(name));
-    if (dir)
-        g_dir_close(dir);
-    g_ptr_array_sort(names, by_text);
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free), *all = cli_folder_names(folder);
+    for (guint i = 0; all && i < all->len; i++)
+        if (is_folder(folder, all->pdata[i]) == folders && (folders || cli_is_picture_name(all->pdata[i])))
+            g_ptr_array_add(names, g_strdup(all->pdata[i]));
+    *broken |= !all;
+    if (all)
+        g_ptr_array_unref(all);
     return names;
 }
 
@@ -52,7 +46,7 @@ static char *find_mask(const char *truth, const char *defect, const char *name)
 static void add_test_folder(dataset *set, const char *folder, const char *split, const char *defect, const char *truth)
 {
     char *path = g_build_filename(folder, defect, NULL);
-    GPtrArray *files = names_in(path, false);
+    GPtrArray *files = names_in(path, false, &set->broken);
     for (guint i = 0; i < files->len; i++) {
         char *name = stem(files->pdata[i]);
         dataset_item item = {
@@ -110,7 +104,7 @@ static void add_split(dataset *set, const char *split)
     char *folder = g_build_filename(set->path, split, NULL);
     char *truth = is_folder(folder, "ground_truth") ? g_build_filename(folder, "ground_truth", NULL)
                                                     : g_build_filename(set->path, "ground_truth", NULL);
-    GPtrArray *defects = names_in(folder, true);
+    GPtrArray *defects = names_in(folder, true, &set->broken);
     for (guint i = 0; i < defects->len; i++)
         if (strcmp(defects->pdata[i], "ground_truth") != 0)
             add_test_folder(set, folder, split, defects->pdata[i], truth);
@@ -122,7 +116,7 @@ static void add_split(dataset *set, const char *split)
 /* Plain folders: every third good picture is kept for the test. */
 static void split_plain(dataset *set)
 {
-    GPtrArray *folders = names_in(set->path, true);
+    GPtrArray *folders = names_in(set->path, true, &set->broken);
     for (guint i = 0; i < folders->len; i++)
         add_test_folder(set, set->path, "test", folders->pdata[i], NULL);
     g_ptr_array_unref(folders);
@@ -146,15 +140,29 @@ static void split_plain(dataset *set)
 static void add_train(dataset *set)
 {
     char *folder = g_build_filename(set->path, "train", "good", NULL);
-    GPtrArray *files = names_in(folder, false);
+    GPtrArray *files = names_in(folder, false, &set->broken);
     for (guint i = 0; i < files->len; i++)
         g_ptr_array_add(set->train, g_build_filename(folder, files->pdata[i], NULL));
     g_ptr_array_unref(files);
     g_free(folder);
 }
 
-/* The category a folder holds; NULL where it holds none. */
-static dataset *read_category(const char *folder)
+/* Pixel figures need a mask for every anomalous picture; where only some have one, that is said. */
+static void tell_missing_masks(const dataset *set)
+{
+    guint n_anomalous = 0, n_masks = 0;
+    for (guint i = 0; i < set->test->len; i++) {
+        const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+        n_anomalous += item->label != 0;
+        n_masks += item->mask != NULL;
+    }
+    if (n_masks && n_masks < n_anomalous)
+        cli_complain("%s: %u of %u anomalous pictures have no mask: there will be no pixel figures", set->path, n_anomalous - n_masks,
+                     n_anomalous);
+}
+
+/* The category a folder holds; NULL where it holds none, or one that cannot be used (complained, counted). */
+static dataset *read_category(const char *folder, size_t *n_failed)
 {
     bool mvtec = is_folder(folder, "train") && (is_folder(folder, "test") || is_folder(folder, "test_public"));
     if (!mvtec && !is_folder(folder, "good"))
@@ -166,14 +174,18 @@ static dataset *read_category(const char *folder)
     } else {
         split_plain(set);
     }
-    if (set->train->len && set->test->len)
+    if (set->train->len && set->test->len && !set->broken) {
+        tell_missing_masks(set);
         return set;
-    cli_complain("%s: %s", folder, set->train->len ? "no pictures to test" : "no good pictures to learn from");
+    }
+    if (!set->broken)
+        cli_complain("%s: %s", folder, set->train->len ? "no pictures to test" : "no good pictures to learn from");
+    ++*n_failed;
     dataset_free(set);
     return NULL;
 }
 
-GPtrArray *dataset_find(const char *folder)
+GPtrArray *dataset_find(const char *folder, size_t *n_failed)
 {
     GPtrArray *sets = g_ptr_array_new_with_free_func(dataset_free);
     if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) {
@@ -181,14 +193,15 @@ GPtrArray *dataset_find(const char *folder)
         g_ptr_array_unref(sets);
         return NULL;
     }
-    dataset *set = read_category(folder);
+    bool broken = false;
+    dataset *set = read_category(folder, n_failed);
     if (set) {
         g_ptr_array_add(sets, set);
-    } else {
-        GPtrArray *names = names_in(folder, true);
+    } else if (!*n_failed) {
+        GPtrArray *names = names_in(folder, true, &broken);
         for (guint i = 0; i < names->len; i++) {
             char *path = g_build_filename(folder, names->pdata[i], NULL);
-            set = read_category(path);
+            set = read_category(path, n_failed);
             if (set)
                 g_ptr_array_add(sets, set);
             g_free(path);
@@ -197,7 +210,8 @@ GPtrArray *dataset_find(const char *folder)
     }
     if (sets->len)
         return sets;
-    cli_complain("%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such", folder);
+    if (!broken && !*n_failed) /* else it has been said */
+        cli_complain("%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such", folder);
     g_ptr_array_unref(sets);
     return NULL;
 }

@@ -25,10 +25,12 @@ typedef struct dataset {
     GPtrArray *train;   /* of char *, sorted */
     GArray *test;       /* of dataset_item, sorted by folder and name */
     bool masks;         /* every anomalous picture has one */
+    bool broken;        /* one of its folders cannot be read; none that dataset_find returns is */
 } dataset;
 
-/* The categories at or directly below a folder, sorted by name: GPtrArray of dataset *.  NULL: complained. */
-GPtrArray *dataset_find(const char *folder);
+/* The categories at or directly below a folder, sorted by name: GPtrArray of dataset *.  Those that cannot be used are complained about
+ * and counted in *n_failed.  NULL: there is none, complained. */
+GPtrArray *dataset_find(const char *folder, size_t *n_failed);
 /* The mask of a picture, [height, width] of its map, g_free; NULL for a good one.  False: err. */
 bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err);
 

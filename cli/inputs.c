@@ -1,6 +1,7 @@
 /* inputs.c - from what the user names to a list of picture files. */
 #include "cli.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,23 +21,38 @@ static int by_name(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+GPtrArray *cli_folder_names(const char *folder)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    DIR *dir = opendir(folder);
+    int error = dir ? 0 : errno;
+    while (dir && !error) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        error = errno;
+        if (!entry)
+            break;
+        if (entry->d_name[0] != '.')
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    }
+    if (dir)
+        closedir(dir);
+    if (error) {
+        cli_complain("%s: cannot read the folder: %s", folder, g_strerror(error));
+        g_ptr_array_unref(names);
+        return NULL;
+    }
+    g_ptr_array_sort(names, by_name);
+    return names;
+}
+
 /* Adds the pictures below a folder, in the order of their names.  Links to folders are not followed, so that no loop arises. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
 static bool add_folder(GPtrArray *files, const char *folder)
 {
-    GError *error = NULL;
-    GDir *dir = g_dir_open(folder, 0, &error);
-    if (!dir) {
-        cli_complain("%s: cannot read the folder: %s", folder, g_strerror(errno));
-        g_error_free(error);
+    GPtrArray *names = cli_folder_names(folder);
+    if (!names)
         return false;
-    }
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    for (const char *name; (name = g_dir_read_name(dir));)
-        if (name[0] != '.')
-            g_ptr_array_add(names, g_strdup(name));
-    g_dir_close(dir);
-    g_ptr_array_sort(names, by_name);
     bool good = true;
     for (guint i = 0; i < names->len; i++) {
         char *path = g_build_filename(folder, names->pdata[i], NULL);

@@ -27,7 +27,7 @@ src/measure/roc.c metrics golden
 src/measure/sparse_map.c tune
 src/measure/steps.c metrics golden tune
 src/measure/tune.c tune
-src/map/components.c components map
+src/map/components.c map post
 src/map/defects.c map run
 src/map/postprocess.c post score
 src/map/project.c map
@@ -35,10 +35,14 @@ src/map/smooth.c map patchcore
 src/distance/score.c score
 src/distance/distance.c bank patchcore compress distance
 src/distance/distance_c.c distance
+src/distance/components.c components
+src/distance/distance_scales.c components
+src/distance/global.c global distance
+src/distance/part.c components
 src/run/calibrate.c run
 src/run/judge.c patchcore run
 src/run/leave_one_out.c patchcore compress living run
-src/run/reweight.c patchcore
+src/run/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'
 ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |

@@ -119,8 +119,10 @@ static void fast_kernels(void **state)
     };
     dp_isa isa = DP_ISA_C;
     assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
-    if (isa < DP_ISA_AVX2)
+    if (isa < DP_ISA_AVX2) {
+        print_message("skipped: no AVX2 here\n");
         skip();
+    }
     dnnl_engine_t engine = NULL;
     dp_pool *pool = NULL;
     assert_int_equal(dnnl_engine_create(&engine, dnnl_cpu, 0), 0);

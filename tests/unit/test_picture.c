@@ -333,11 +333,6 @@ static void not_pictures(void **state)
         const char *path = put("text.png", texts[i], strlen(texts[i]));
         assert_fails(DP_E_PICTURE, "text.png: ", dp_picture_load(path, 0, &picture, err));
     }
-    if (geteuid() != 0) { /* root may read everything */
-        const char *path = put("locked.png", "x", 1);
-        chmod(path, 0);
-        assert_fails(DP_E_IO, "locked.png: cannot open: Permission denied", dp_picture_load(path, 0, &picture, err));
-    }
     assert_null(picture);
 }
 
