@@ -71,15 +71,21 @@ static void maps_free(struct maps *maps)
     g_free(maps);
 }
 
-static void draw(struct maps *maps, size_t index, const dp_picture *picture, const dp_result *result)
+static void draw(struct maps *maps, size_t index, const char *path, const dp_picture *picture, const dp_result *result)
 {
     for (size_t i = 0; maps->draw && i < N_BESIDE; i++) {
         if (maps->drawn_of[i] != index)
             continue;
         dp_interval heat = cli_heat_scale(maps->view, result);
         dp_picture *whole = NULL;
-        if (!dp_result_draw(picture, result, heat.low, heat.high, &whole, NULL))
+        dp_error err;
+        dp_status status = dp_result_draw(picture, result, heat.low, heat.high, &whole, &err);
+        if (!status)
             maps->drawn[i] = eval_shrink(whole, BESIDE_SIDE);
+        if (!maps->drawn[i]) {
+            maps->n_failed++;
+            cli_complain("%s: cannot be drawn: %s", path, status ? err.message : "not enough memory");
+        }
         dp_picture_free(&whole);
     }
 }
@@ -104,7 +110,7 @@ static int on_map(void *user, size_t index, const char *path, const dp_picture *
         maps->weights[at] = g_memdup2(result->weights, cells * sizeof(float));
     maps->labels[at] = (uint8_t)g_array_index(maps->set->test, dataset_item, index).label;
     maps->scores[at] = result->score;
-    draw(maps, index, picture, result);
+    draw(maps, index, path, picture, result);
     return cli_interrupted();
 }
 

@@ -36,6 +36,8 @@ void eval_state_close(eval_state *state);
 json_t *eval_state_run(eval_state *state, const char *name);
 /* What is known of the test picture of that number; borrowed; NULL: nothing. */
 json_t *eval_state_picture(eval_state *state, const char *name, guint index);
+/* Test pictures 0 .. n - 1 in that order, whatever the order in which they were inspected. */
+void eval_state_sort_pictures(eval_state *state, const char *name, guint n);
 /* Sets run[part] (index < 0) or run.pictures[index], and writes it down.  Steals value. */
 bool eval_state_put(eval_state *state, const char *name, const char *part, long index, json_t *value);
 

@@ -297,6 +297,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     run->n_failed += (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (!status && work.pending->len)
         status = inspect(session, &work, bank, err);
+    eval_state_sort_pictures(run->state, run->name, run->set->test->len);
     if (!status && run->out && !json_object_get(known, "clusters")) {
         const json_t *canvas = json_object_get(json_object_get(known, "fit"), "canvas_px");
         json_t *drawn = eval_draw_clusters(session, run, (size_t)json_integer_value(json_array_get(canvas, 0)),

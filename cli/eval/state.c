@@ -31,6 +31,19 @@ json_t *eval_state_picture(eval_state *state, const char *name, guint index)
     return json_object_get(json_object_get(eval_state_run(state, name), "pictures"), key);
 }
 
+void eval_state_sort_pictures(eval_state *state, const char *name, guint n)
+{
+    json_t *sorted = json_object();
+    for (guint i = 0; i < n; i++) {
+        char key[32];
+        g_snprintf(key, sizeof key, "%u", i);
+        json_t *picture = eval_state_picture(state, name, i);
+        if (picture)
+            json_object_set(sorted, key, picture);
+    }
+    json_object_set_new(eval_state_run(state, name), "pictures", sorted);
+}
+
 static void keep(eval_state *state, const char *name, const char *part, long index, json_t *value)
 {
     json_t *run = eval_state_run(state, name);

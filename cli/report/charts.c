@@ -102,32 +102,36 @@ static void chart_histogram(GString *html, const double *scores, const uint8_t *
     html_add(html, "</svg>");
 }
 
-GString *chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold)
+bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold, GString **svg)
 {
-    GString *svg = g_string_new(NULL);
+    *svg = NULL;
     if (kind == CHART_HISTOGRAM) {
-        chart_histogram(svg, scores, labels, n, bank_threshold, f1_threshold);
-        return svg;
+        *svg = g_string_new(NULL);
+        chart_histogram(*svg, scores, labels, n, bank_threshold, f1_threshold);
+        return true;
     }
     dp_curve_point *points = NULL;
     size_t n_points = 0;
-    if (dp_curve(scores, labels, n, &points, &n_points, NULL)) {
-        g_string_free(svg, TRUE);
-        return NULL;
-    }
+    dp_error err;
+    dp_status status = dp_curve(scores, labels, n, &points, &n_points, &err);
+    if (status == DP_E_MEMORY)
+        cli_complain("%s", err.message);
+    if (status)
+        return status != DP_E_MEMORY;
+    *svg = g_string_new(NULL);
     double *x = g_new(double, n_points), *y = g_new(double, n_points);
     for (size_t i = 0; i < n_points; i++) {
         x[i] = kind == CHART_ROC ? points[i].false_positive_rate : points[i].recall;
         y[i] = kind == CHART_ROC ? points[i].recall : points[i].precision;
     }
     if (kind == CHART_ROC)
-        chart_curve(svg, "ROC curve", "false-positive rate", "recall", x, y, n_points, true);
+        chart_curve(*svg, "ROC curve", "false-positive rate", "recall", x, y, n_points, true);
     else
-        chart_curve(svg, "Precision-recall curve", "recall", "precision", x, y, n_points, false);
+        chart_curve(*svg, "Precision-recall curve", "recall", "precision", x, y, n_points, false);
     g_free(x);
     g_free(y);
     dp_memory_free(points);
-    return svg;
+    return true;
 }
 
 void chart_make_file(GString *svg)

@@ -135,20 +135,23 @@ static void intervals(GString *html, const json_t *figures)
     g_string_append(html, ".</p>");
 }
 
-static void charts(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank, double best)
+static bool charts(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank, double best)
 {
     static const char *const captions[N_CHARTS] = {
         "<span class=\"key g\"></span>good<span class=\"key b\"></span>anomalous. Line: the bank's threshold; dashed: best F1.",
         "ROC curve", "Precision and recall"};
     g_string_append(html, "<div class=\"charts\">");
-    for (int kind = 0; kind < N_CHARTS; kind++) {
-        GString *svg = chart_of(kind, scores, labels, n, bank, best);
+    bool good = true;
+    for (int kind = 0; kind < N_CHARTS && good; kind++) {
+        GString *svg;
+        good = chart_of(kind, scores, labels, n, bank, best, &svg);
         if (svg) {
             html_add(html, "<figure>%s<figcaption>%s</figcaption></figure>", svg->str, captions[kind]);
             g_string_free(svg, TRUE);
         }
     }
     g_string_append(html, "</div>");
+    return good;
 }
 
 /* run.json may have been edited: a picture is taken from below the folder only. */
@@ -306,7 +309,8 @@ bool report_save_charts(const json_t *run, const char *folder)
     struct scored s = scored_of(run);
     bool good = cli_make_folder(folder);
     for (int kind = 0; kind < N_CHARTS && good; kind++) {
-        GString *svg = chart_of(kind, s.scores, s.labels, s.n, s.bank, s.best);
+        GString *svg;
+        good = chart_of(kind, s.scores, s.labels, s.n, s.bank, s.best, &svg);
         if (!svg)
             continue;
         chart_make_file(svg);
@@ -319,11 +323,12 @@ bool report_save_charts(const json_t *run, const char *folder)
     return good;
 }
 
-static void one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
+/* False: complained. */
+static bool one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
 {
     const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
     if (!figures) /* not possible: the table says why */
-        return;
+        return true;
     struct scored s = scored_of(run);
     g_string_append(html, "<section><h2>");
     html_text(html, name);
@@ -337,7 +342,7 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
     g_string_append(html, ".</p>");
     confusion(html, figures);
     intervals(html, figures);
-    charts(html, s.scores, s.labels, s.n, s.bank, s.best);
+    bool good = charts(html, s.scores, s.labels, s.n, s.bank, s.best);
     pictures(html, folder, s.all, s.n, gallery, true);
     pictures(html, folder, s.all, s.n, gallery, false);
     figures_drawn(html, folder, json_object_get(run, "clusters"), "What the features tell apart",
@@ -349,6 +354,7 @@ static void one_run(GString *html, const char *folder, const char *name, json_t 
     html_text(html, text(fit, "bank_sha256"));
     g_string_append(html, "</small></p></section>");
     scored_free(&s);
+    return good;
 }
 
 /* --------------------------------------------------------------------------------------------------------- ablation */
@@ -463,9 +469,10 @@ bool report_write(const char *folder, const char *file, size_t gallery)
     table(html, json_object_get(page, "metrics"));
     const char *name;
     json_t *run;
+    bool good = true;
     json_object_foreach(runs, name, run)
-        one_run(html, folder, name, run, gallery);
-    bool good = ablation(html, folder);
+        good = one_run(html, folder, name, run, gallery) && good;
+    good = ablation(html, folder) && good;
     settings(html, page);
     g_string_append(html, "</main></body></html>\n");
     good = good && write_file(file, html);

@@ -1,6 +1,6 @@
 /* injections.c - each call of a kind fails in turn, in every command; the command says so and leaves nothing half done.
  *
- *     injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K]
+ *     injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K] [--command C]
  *
  * Kinds: alloc (memory refused), ENOSPC, EIO (write, sync, rename, open, mkdir, close), EINTR, SHORT (half a write is taken); alloc+, ENOSPC+
  * and EIO+ fail on from the n-th call.  With --runs N at most N calls of each kind and command are tried, evenly spread; without all are.
@@ -119,12 +119,12 @@ static void count_outcome(size_t outcomes[3], const ended *e)
     outcomes[e->code == 0 ? 0 : e->code == 1 ? 1 : 2]++;
 }
 
-static void go_on(const struct job *job)
+static void go_on(const struct job *job, size_t at)
 {
     ended e = child_run(job->argv, NULL, LIMIT_S);
     const char *other = e.hung || e.signalled || e.code ? ended_text(&e) : first_difference(job->whole, job->folder, logs);
     if (other)
-        test_fault("%s, run again afterwards: %s", job->name, other);
+        test_fault("%s, run again after call %zu (%s): %s", job->name, at, report->where, other);
 }
 
 static void inject(const struct job *job, const struct kind *kind)
@@ -146,7 +146,7 @@ static void inject(const struct job *job, const struct kind *kind)
         else
             count_outcome(outcomes, &e);
         if (job->argv == eval_argv && e.code && runs % 4 == 0)
-            go_on(job);
+            go_on(job, at);
     }
     printf("%-13s %5zu of %5zu calls: exit 0 %zu times, 1 %zu, 4 %zu%s", job->name, runs, calls, outcomes[0], outcomes[1], outcomes[2],
            unfired ? "" : "\n");
@@ -158,15 +158,17 @@ static void inject(const struct job *job, const struct kind *kind)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K]\n");
+        fprintf(stderr, "usage: injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K] [--command C]\n");
         return 2;
     }
-    const char *only = NULL;
+    const char *only = NULL, *only_command = NULL;
     for (int i = 5; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--runs"))
             most_runs = strtoul(argv[i + 1], NULL, 10);
         else if (!strcmp(argv[i], "--kind"))
             only = argv[i + 1];
+        else if (!strcmp(argv[i], "--command"))
+            only_command = argv[i + 1];
     }
     const char *program = must_find(argv[1]), *renderer = must_find(argv[2]), *model = must_find(argv[3]);
     shim_path = must_find(argv[4]);
@@ -195,7 +197,8 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "faults: %s", kinds[k].name);
         test_begin(name);
         for (size_t i = 0; i < N_COMMANDS + 3; i++)
-            inject(&jobs[i], &kinds[k]);
+            if (!only_command || !strcmp(only_command, jobs[i].name))
+                inject(&jobs[i], &kinds[k]);
         test_end();
     }
     return test_result();
