@@ -158,12 +158,13 @@ static int rising(const void *a, const void *b)
 static dp_status conclude(const dp_bank *bank, struct sampling *s, double *scale, dp_error *err)
 {
     qsort(s->values, s->n_values, sizeof *s->values, rising);
-    double found = s->n_values ? (double)s->values[(size_t)(SHARE * (double)(s->n_values - 1) + 0.5)] : 0;
-    if (!(found > 0))
-        return dp_fail(err, DP_E_MISMATCH, "%s%sthe good pictures do not differ from one another: their distances give no scale to blend "
-                       "distances or blocks by", bank->path ? bank->path : "", bank->path ? ": " : "");
-    *scale = found;
-    return DP_OK;
+    *scale = s->n_values ? (double)s->values[(size_t)(SHARE * (double)(s->n_values - 1) + 0.5)] : 0;
+    if (*scale > 0)
+        return DP_OK;
+    *scale = (double)NAN;
+    return dp_fail(err, DP_E_MISMATCH, "%s%sthe good pictures %s: their distances give no scale to blend distances or blocks by",
+                   bank->path ? bank->path : "", bank->path ? ": " : "",
+                   s->n_values ? "do not differ from one another" : "have no cell in common");
 }
 
 static dp_status find(const dp_bank *bank, size_t block, bool global, struct sampling *s, dp_distance_scales *scales, dp_error *err)
@@ -207,7 +208,7 @@ dp_status dp_distance_scales_find(const dp_bank *bank, uint64_t blocks, bool glo
         return status;
     size_t total = walk(bank, 0, 0, NULL), n = total < MAX_SAMPLES ? total : MAX_SAMPLES;
     if (!total)
-        return dp_fail(err, DP_E_MISMATCH, "%s%sno cell of the good pictures is valid: there are no distances to blend distances or blocks by",
+        return dp_fail(err, DP_E_MISMATCH, "%s%sno cell of the good pictures is valid: they give no scale to blend distances or blocks by",
                        bank->path ? bank->path : "", bank->path ? ": " : "");
     s.samples = dp_malloc(n, sizeof *s.samples);
     s.values = dp_malloc(n, sizeof *s.values);

@@ -33,15 +33,15 @@ src/map/postprocess.c post score
 src/map/project.c map
 src/map/smooth.c map patchcore
 src/distance/score.c score
-src/distance/distance.c bank patchcore compress distance
+src/distance/distance.c bank distance leave_one_out patchcore compress
 src/distance/distance_c.c distance
 src/distance/components.c components
 src/distance/distance_scales.c components
 src/distance/global.c global distance
 src/distance/part.c components
-src/run/calibrate.c run
-src/run/judge.c patchcore run
-src/run/leave_one_out.c patchcore compress living run
+src/run/calibrate.c leave_one_out run
+src/run/judge.c leave_one_out patchcore run
+src/run/leave_one_out.c leave_one_out patchcore compress living run
 src/run/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'

@@ -61,14 +61,19 @@ static dp_bank *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_la
     return bank;
 }
 
-static void put(dp_bank *bank, size_t p, const float *features, const uint8_t *valid)
+static void put_in(dp_bank *bank, size_t p, const float *features, const uint8_t *valid, size_t rows, size_t cols)
 {
     size_t index;
     char name[32];
     dp_pose pose = {.status = DP_ALIGN_OFF};
     snprintf(name, sizeof name, "good/%03zu.png", p);
     assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
-    assert_ok(dp_bank_put_grid(bank, index, 0, features, valid, ROWS, COLS, err));
+    assert_ok(dp_bank_put_grid(bank, index, 0, features, valid, rows, cols, err));
+}
+
+static void put(dp_bank *bank, size_t p, const float *features, const uint8_t *valid)
+{
+    put_in(bank, p, features, valid, ROWS, COLS);
 }
 
 static void make_banks(struct banks *banks, dp_layout layout, dp_storage storage)
@@ -424,35 +429,52 @@ static void what_does_not_go_together(void **state)
     free_banks(&pool);
 }
 
-/* One picture, or copies of one, give no scale; a single block needs none. */
+/* One picture, copies of one, or pictures without a cell in common give no scale; a single block needs none. */
 static void no_scale_to_be_had(void **state)
 {
     (void)state;
-    for (size_t copies = 1; copies < 3; copies++) {
+    for (size_t copies = 1; copies < 5; copies++) { /* of which the third and fourth time no cell is valid in both, or in any */
         dp_bank *bank = new_bank(DP_LAYOUT_GRID, DP_STORAGE_F32, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS);
         uint64_t seed = 3;
         float *features = random_floats(CELLS * BLOCKS * DIM, &seed);
         dp_components components;
         struct map map;
-        for (size_t p = 0; p < copies; p++)
-            put(bank, p, features, NULL);
+        for (size_t p = 0; p < (copies < 2 ? 1 : 2); p++) {
+            uint8_t valid[CELLS];
+            for (size_t i = 0; i < CELLS; i++)
+                valid[i] = copies < 3 || (copies == 3 && i % 2 == p);
+            put(bank, p, features, valid);
+        }
         assert_ok(dp_bank_finish(bank, err));
         dp_view view = view_of(bank, DP_METRIC_L2, 0, 0);
-        assert_fails(DP_E_MISMATCH, copies == 1 ? "one picture" : "do not differ",
+        static const char *const reasons[] = {"one picture", "do not differ", "no cell in common", "no cell of the good pictures is valid"};
+        assert_fails(DP_E_MISMATCH, reasons[copies - 1],
                      dp_components_open(bank, &view, DP_ISA_AUTO, NULL, &components, err));
         view.blocks = 2;
         component_map(bank, features, NULL, &view, NULL, DP_NO_PICTURE, &map);
-        assert_true(map.valid[0] && map.grid[0] == 0);
+        assert_true(copies > 3 ? !map.valid[0] : map.valid[0] && map.grid[0] == 0);
         dp_memory_free(features);
         dp_bank_close(&bank);
     }
 }
 
-/* Of more cells than a sample takes: near the quantile of all of them, and the same for any number of threads. */
+/* Of more cells than a sample takes: near the quantile of all of them, though the largest distances are all of the last pictures, and
+ * the same for any number of threads. */
 static void a_sample_is_enough(void **state)
 {
     (void)state;
-    dp_bank *bank = random_bank(18, 20, 4, 24, 1, 9); /* about 7300 valid rows */
+    dp_bank *bank = empty_bank(18, 20, 4, 24, 1); /* about 7300 valid rows */
+    for (size_t p = 0; p < 24; p++) {
+        float *own;
+        uint8_t *own_valid;
+        random_grid(360, 4, 9000 + p * 10, &own, &own_valid);
+        for (size_t i = 0; i < 360 * 4; i++)
+            own[i] *= p < 22 ? 1.0f : 10.0f + (float)p;
+        put_in(bank, p, own, own_valid, 18, 20);
+        dp_memory_free(own);
+        dp_memory_free(own_valid);
+    }
+    assert_ok(dp_bank_finish(bank, err));
     dp_distance_scales one, many;
     dp_pool *pool = NULL;
     assert_ok(dp_pool_open(3, &pool, err));

@@ -1,0 +1,239 @@
+/* Scores of the good pictures and what follows from them, against the same by definition: scores, heat scale, the picture to blame,
+ * a bank with another way of scoring, the area of a cell. */
+#include "test.h"
+
+#include <math.h>
+
+#include "bank_fixture.h"
+#include "distance/distance.h"
+#include "distance/score.h"
+#include "run/judge.h"
+#include "run/leave_one_out.h"
+
+#define DIM 5
+#define PICTURES 9
+#define MOST 64 /* cells of a picture */
+
+static int rising(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The picture p searched without itself. */
+static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *grid, uint8_t *valid, size_t *cells)
+{
+    float features[MOST * DIM];
+    uint8_t own[MOST];
+    dp_neighbour nearest[MOST * 3];
+    dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p};
+    dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
+    *cells = search.rows * search.cols;
+    dp_bank_get(bank, p, 0, features, own);
+    assert_ok(dp_distance_map(bank, features, own, &search, NULL, nearest, grid, valid, err));
+}
+
+/* Grids, with and without mirrored rows, and pools; within a window and everywhere; float and int8. */
+static void scores_and_heat_scale(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES, 1 + (kind == 1), 3, SIZE_MAX)
+                                 : random_pool_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
+        for (size_t window = 0; window < 3; window++)
+            for (size_t knn = 1; knn < 4; knn += 2) {
+                dp_view view;
+                dp_view_init(bank, &view);
+                view.window = window < 2 ? window : DP_WINDOW_GLOBAL;
+                view.knn = knn;
+                view.metric = window == 1 && kind < 3 ? DP_METRIC_COSINE : DP_METRIC_L2;
+                view.score = DP_SCORE_MEAN;
+                double scores[PICTURES];
+                dp_interval heat;
+                dp_calibration calibration;
+                assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &heat, &calibration, err));
+                float all[PICTURES * MOST], peak = 0;
+                size_t n = 0;
+                for (size_t p = 0; p < PICTURES; p++) {
+                    float grid[MOST], scratch[MOST];
+                    uint8_t valid[MOST];
+                    size_t cells;
+                    map_of(bank, &view, p, grid, valid, &cells);
+                    assert_true(scores[p] == dp_score_cells(DP_SCORE_MEAN, grid, valid, cells, scratch));
+                    for (size_t i = 0; i < cells; i++)
+                        if (valid[i]) {
+                            all[n++] = grid[i];
+                            peak = fmaxf(peak, grid[i]);
+                        }
+                }
+                qsort(all, n, sizeof *all, rising);
+                assert_true(heat.low == (double)all[(size_t)(0.95 * (double)(n - 1) + 0.5)]);
+                assert_float_equal(heat.low + heat.high, 2 * (double)peak, 1e-9);
+                assert_int_equal(calibration.n, PICTURES);
+            }
+        dp_bank_close(&bank);
+    }
+}
+
+/* Where all good pictures lie equally far from one another, colours end at twice that; where they are all the same there is no scale. */
+static void heat_scale_of_equals(void **state)
+{
+    (void)state;
+    for (int apart = 0; apart <= 1; apart++) {
+        dp_bank *bank = empty_bank(2, 3, DIM, 2, 1);
+        for (size_t p = 0; p < 2; p++) {
+            float features[6 * DIM] = {0};
+            size_t index;
+            for (size_t i = 0; i < 6; i++)
+                features[i * DIM + 2] = apart ? 3.0f * (float)p : 1.0f;
+            dp_pose pose = {.status = DP_ALIGN_OFF};
+            assert_ok(dp_bank_add_picture(bank, "good.png", &pose, &index, err));
+            assert_ok(dp_bank_put(bank, index, 0, features, NULL, err));
+        }
+        assert_ok(dp_bank_finish(bank, err));
+        assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+        assert_true(apart ? bank->heat.low == 3 && bank->heat.high == 6 : isnan(bank->heat.low) && isnan(bank->heat.high));
+        assert_true(bank->loo_scores[0] == 3 * apart && bank->loo_scores[1] == 3 * apart);
+        /* Scored as the bank is, the scores are the bank's own, and no search is made for them. */
+        dp_view view;
+        double scores[2];
+        dp_interval heat;
+        dp_calibration calibration;
+        dp_view_init(bank, &view);
+        bank->loo_scores[0] = 7;
+        bank->loo_scores[1] = 8;
+        assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &heat, &calibration, err));
+        assert_true(scores[0] == 7 && scores[1] == 8);
+        dp_bank_close(&bank);
+    }
+}
+
+/* Distances that are not finite are those of the two pictures that share a cell, of which the first is named. */
+static void the_picture_is_named(void **state)
+{
+    (void)state;
+    dp_bank *bank = empty_bank(2, 3, DIM, 5, 1);
+    for (size_t p = 0; p < 5; p++) {
+        float features[6 * DIM];
+        uint8_t valid[6];
+        size_t index;
+        char name[32];
+        for (size_t i = 0; i < 6 * DIM; i++)
+            features[i] = i / DIM == 4 ? (p == 2 ? 1e25f : -1e25f) : 1.0f / (float)(i + p + 1);
+        for (size_t i = 0; i < 6; i++)
+            valid[i] = i != 4 || p == 2 || p == 3;
+        snprintf(name, sizeof name, "good/%zu.png", p);
+        dp_pose pose = {.status = DP_ALIGN_OFF};
+        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_put(bank, index, 0, features, valid, err));
+    }
+    assert_ok(dp_bank_finish(bank, err));
+    assert_fails(DP_E_NUMERIC, "good/2.png: ", dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+    dp_bank_close(&bank);
+}
+
+/* Everything that a view holds, through the file and back. */
+static void a_view_is_saved(void **state)
+{
+    (void)state;
+    dp_bank *bank = random_bank(5, 6, DIM, PICTURES, 1, 3), *back = NULL;
+    const char *path = temporary_path("viewed.bank");
+    double scores[PICTURES];
+    dp_view view, is;
+    dp_calibration calibration;
+    dp_view_init(bank, &view);
+    view.metric = DP_METRIC_COSINE;
+    view.window = 2;
+    view.knn = 3;
+    view.score = DP_SCORE_MEAN;
+    view.post.median = 3;
+    assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &view.heat, &calibration, err));
+    view.threshold = calibration.threshold;
+    view.good_scores = scores;
+    view.n_good_scores = PICTURES;
+    assert_ok(dp_bank_save_view(bank, &view, 0.2, path, err));
+    assert_ok(dp_bank_open(path, &back, err));
+    dp_view_init(back, &is);
+    assert_true(is.metric == view.metric && is.window == 2 && is.knn == 3 && is.score == DP_SCORE_MEAN && is.post.median == 3);
+    assert_true(is.threshold == view.threshold && is.heat.low == view.heat.low && is.heat.high == view.heat.high);
+    assert_true(back->recipe.fpr == 0.2);
+    assert_memory_equal(is.good_scores, scores, sizeof scores);
+    dp_bank_close(&back);
+    dp_bank_close(&bank);
+}
+
+/* Grids of several sizes in turn give what each gives alone. */
+static void one_judge_for_many_sizes(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{4, 5}, {5, 4}, {7, 8}, {2, 10}, {4, 5}};
+    dp_post post = {0};
+    dp_judge judge;
+    uint64_t seed = 8;
+    post.median = 3;
+    assert_ok(dp_judge_open(&post, DP_SCORE_MEAN, &judge, err));
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t n = sizes[k][0] * sizes[k][1];
+        float grid[MOST], same[MOST];
+        uint8_t valid[MOST];
+        for (size_t i = 0; i < n; i++) {
+            grid[i] = same[i] = fabsf(uniform(&seed));
+            valid[i] = 1;
+        }
+        double score, alone_score;
+        dp_judge alone;
+        assert_ok(dp_judge_open(&post, DP_SCORE_MEAN, &alone, err));
+        assert_ok(dp_judge_grid(&judge, grid, valid, sizes[k][0], sizes[k][1], 1, &score, err));
+        assert_ok(dp_judge_grid(&alone, same, valid, sizes[k][0], sizes[k][1], 1, &alone_score, err));
+        assert_true(score == alone_score);
+        assert_memory_equal(grid, same, n * sizeof *grid);
+        dp_judge_close(&alone);
+    }
+    dp_judge_close(&judge);
+}
+
+/* A rod of length L = 2 sqrt(3) sigma fills the share `fill` of the canvas's width. */
+static void the_area_of_a_cell(void **state)
+{
+    (void)state;
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    recipe.canvas_height_px = 112;
+    recipe.canvas_width_px = 224;
+    recipe.fill = 0.8;
+    dp_pose pose = {.status = DP_ALIGN_OK, .angle_rad = 0.7, .sigma_major_px = 60, .picture_width_px = 640, .picture_height_px = 480};
+    double pixel = 2 * sqrt(3.0) * 60 / 0.8 / 224;
+    assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 16), pixel * pixel * 14 * 14, 1e-9);
+    assert_float_equal(dp_cell_area_px(&recipe, &pose, 4, 8), pixel * pixel * 28 * 28, 1e-9);
+    pose.status = DP_ALIGN_OFF; /* the canvas is the whole picture */
+    assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 16), 640.0 * 480 / (8 * 16), 1e-9);
+    recipe.edge_px = 120; /* the smaller side becomes 120 pixels, of which the middle 112 are looked at: 8 cells of 14 */
+    recipe.crop_px = recipe.canvas_height_px = recipe.canvas_width_px = 112;
+    assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 8), 14.0 * 14 * 4 * 4, 1e-9);
+}
+
+/* What the background covers is out, or has a distance of 0, by the rule. */
+static void two_rules_for_the_background(void **state)
+{
+    (void)state;
+    for (int list = 0; list <= 1; list++) {
+        dp_recipe recipe;
+        dp_recipe_init(&recipe);
+        recipe.background_rule = list ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS;
+        float grid[4] = {1, 2, 3, 4};
+        uint8_t valid[4] = {1, 1, 0, 1};
+        dp_grid_mask(&recipe, (const uint8_t[4]){0, 1, 1, 0}, 4, grid, valid);
+        assert_true(grid[0] == 1 && grid[1] == 0 && grid[2] == 0 && grid[3] == 4);
+        assert_true(valid[0] == 1 && valid[1] == list && valid[2] == list && valid[3] == 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_and_heat_scale),    cmocka_unit_test(heat_scale_of_equals), cmocka_unit_test(the_picture_is_named),
+        cmocka_unit_test(a_view_is_saved),          cmocka_unit_test(one_judge_for_many_sizes),
+        cmocka_unit_test(the_area_of_a_cell),       cmocka_unit_test(two_rules_for_the_background),
+    };
+    return cmocka_run_group_tests_name("leave one out", tests, NULL, NULL);
+}
