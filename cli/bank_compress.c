@@ -36,7 +36,7 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
 
 int cli_bank_compress(int argc, char **argv)
 {
-    char *out = NULL, *storage = NULL, *max_memory = NULL;
+    char *out = NULL, *storage = NULL;
     double pca = NAN, coreset = NAN;
     int kmeans = -1, code;
     gint64 seed = 0;
@@ -48,14 +48,12 @@ int cli_bank_compress(int argc, char **argv)
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means and coreset", "S"},
         {"storage", 0, 0, G_OPTION_ARG_STRING, &storage, "in what the bank keeps its features", "f32|f16|int8"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
-        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "compress [--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
-    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
-        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (argc != 2)
         return cli_usage("one bank at a time");
     if (!out)

@@ -28,21 +28,19 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
 
 int cli_bank_add(int argc, char **argv)
 {
-    char *path = NULL, *model_name = NULL, *out = NULL, *max_memory = NULL;
+    char *path = NULL, *model_name = NULL, *out = NULL;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
-        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "add --bank B PICTURES_OR_FOLDERS...",
                    "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
-    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
-        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (!path)
         return cli_usage("--bank is missing");
     if (argc < 2)
@@ -117,20 +115,18 @@ static bool find_pictures(const dp_bank *bank, size_t n, const char *name, GArra
 
 int cli_bank_remove(int argc, char **argv)
 {
-    char *path = NULL, *out = NULL, *max_memory = NULL;
+    char *path = NULL, *out = NULL;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank", "B"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
-        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "remove --bank B NAME...",
                    "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
-    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
-        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (!path)
         return cli_usage("--bank is missing");
     if (argc < 2)
@@ -171,19 +167,17 @@ int cli_bank_remove(int argc, char **argv)
 
 int cli_bank_merge(int argc, char **argv)
 {
-    char *out = NULL, *max_memory = NULL;
+    char *out = NULL;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
-        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "merge A B --out OUT",
                    "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
-    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
-        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (argc != 3)
         return cli_usage("two banks, no more and no less");
     if (!out)

@@ -49,11 +49,14 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGrou
 /* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
     int threads;
-    char *isa, *max_pixels;
+    char *isa, *max_pixels, *max_memory;
     gboolean quiet, no_times;
     dp_run run;
 } cli_run;
 GOptionGroup *cli_run_group(cli_run *options);
+/* For the commands that make a bank, among their own entries. */
+#define CLI_MAX_MEMORY_ENTRY(options) \
+    {"max-memory", 0, 0, G_OPTION_ARG_STRING, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"}
 /* After parsing: fills options->run.  False: *code, complained. */
 bool cli_run_resolve(cli_run *options, int *code);
 

@@ -55,15 +55,15 @@ int cmd_fit(int argc, char **argv)
 {
     cli_roi region = {0};
     dp_roi *roi = NULL;
-    char *model_name = NULL, *bank_path = NULL, *max_memory = NULL;
+    char *model_name = NULL, *bank_path = NULL;
+    cli_run run;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
-        {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"},
+        CLI_MAX_MEMORY_ENTRY(&run),
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
-    cli_run run;
     int code;
     GOptionEntry *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
@@ -76,8 +76,6 @@ int cmd_fit(int argc, char **argv)
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
-    if (max_memory && !cli_parse_bytes(max_memory, &run.run.max_memory_bytes))
-        return cli_usage("--max-memory %s: a size such as 500M or 2.5G", max_memory);
     if (!bank_path)
         return cli_usage("--bank is missing");
     if (argc < 2)

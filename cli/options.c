@@ -89,6 +89,10 @@ bool cli_run_resolve(cli_run *options, int *code)
         *code = cli_usage("--max-pixels %s: a number such as 50M", options->max_pixels);
         return false;
     }
+    if (options->max_memory && !cli_parse_bytes(options->max_memory, &options->run.max_memory_bytes)) {
+        *code = cli_usage("--max-memory %s: a size such as 500M or 2.5G", options->max_memory);
+        return false;
+    }
     options->run.log = options->quiet ? NULL : cli_log;
     options->run.progress = cli_progress;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
