@@ -50,7 +50,7 @@ int cli_bank_compress(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "compress [--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;

@@ -37,7 +37,7 @@ int cli_bank_add(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "add --bank B PICTURES_OR_FOLDERS...",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                    "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -123,7 +123,7 @@ int cli_bank_remove(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "remove --bank B NAME...",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
                    "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -174,7 +174,7 @@ int cli_bank_merge(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "merge A B --out OUT",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
                    "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;

@@ -31,6 +31,10 @@ int cmd_tune(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);
+/* Of a command with commands of its own: "remove" of "bank". */
+void cli_begin_verb(const char *verb);
+/* "dinopatch bank remove"; g_free. */
+char *cli_command(void);
 /* Names and messages for eyes: control characters, which a terminal could take for commands, and what is not UTF-8 become '?'.
  * Static storage, overwritten after 4 calls.  cli_complain and cli_usage do this themselves. */
 const char *cli_shown(const char *bytes);

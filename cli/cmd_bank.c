@@ -186,7 +186,7 @@ static int bank_info(int argc, char **argv)
     int code;
     char **words = g_new0(char *, 2 * (gsize)argc + 1), **left = words;
     int n_words = number_of_suspects(argc, argv, words);
-    bool parsed = cli_parse(&n_words, &left, entries, NULL, "info [--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code);
+    bool parsed = cli_parse(&n_words, &left, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code);
     const char *path = parsed && n_words == 2 ? left[1] : NULL;
     dp_bank *bank = NULL;
     dp_error err;
@@ -222,7 +222,7 @@ static int bank_verify(int argc, char **argv)
 {
     const GOptionEntry entries[] = {G_OPTION_ENTRY_NULL};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "verify BANK", "Reads every byte of a bank and checks it.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "BANK", "Reads every byte of a bank and checks it.", NULL, &code))
         return code;
     if (argc != 2)
         return cli_usage("one bank at a time");
@@ -248,13 +248,15 @@ int cmd_bank(int argc, char **argv)
     if (argc < 2)
         return cli_usage("info, verify, compress, add, remove or merge?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        if (!strcmp(argv[1], verbs[i].name))
+        if (!strcmp(argv[1], verbs[i].name)) {
+            cli_begin_verb(verbs[i].name);
             return verbs[i].run(argc - 1, argv + 1);
+        }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:\n"
              "  dinopatch bank info [--json] [--suspects [N]] BANK   what a bank holds, and which pictures may be bad\n"
              "  dinopatch bank verify BANK                           reads every byte and checks it\n"
-             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --storage\n"
+             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --coreset, --storage\n"
              "  dinopatch bank add --bank B PICTURES                 adds pictures of good parts\n"
              "  dinopatch bank remove --bank B NAME...               takes pictures out\n"
              "  dinopatch bank merge A B --out OUT                   makes one bank of two");

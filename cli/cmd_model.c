@@ -11,7 +11,7 @@ static int model_info(int argc, char **argv)
     const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
                                     G_OPTION_ENTRY_NULL};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "info MODEL", "Prints what a checkpoint is.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "MODEL", "Prints what a checkpoint is.", NULL, &code))
         return code;
     if (argc != 2)
         return cli_usage("one checkpoint at a time");
@@ -69,7 +69,7 @@ static int model_synth(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the checkpoint to write", "FILE"},
         G_OPTION_ENTRY_NULL};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "synth --arch NAME --out FILE",
+    if (!cli_parse(&argc, &argv, entries, NULL, "--arch NAME --out FILE",
                    "Writes a checkpoint of seeded random weights: for timing and for trying the program out.",
                    "Such a stand-in has learned nothing; a bank made with it says so.", &code))
         return code;
@@ -88,7 +88,7 @@ static int model_list(int argc, char **argv)
     const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per checkpoint on stdout", NULL},
                                     G_OPTION_ENTRY_NULL};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "list", "Lists the official DINOv2 checkpoints.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the official DINOv2 checkpoints.", NULL, &code))
         return code;
     if (!json)
         printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
@@ -119,7 +119,7 @@ static int model_pull(int argc, char **argv)
         G_OPTION_ENTRY_NULL};
     cli_run run;
     int code;
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "pull NAME",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "NAME",
                    "Downloads an official checkpoint, checks its SHA-256 and puts it into the cache.",
                    "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address; proxies are taken from the environment.", &code)
         || !cli_run_resolve(&run, &code))
@@ -153,7 +153,7 @@ static int model_verify(int argc, char **argv)
         {"sha256", 0, 0, G_OPTION_ARG_STRING, &sha256, "the digest the file must have", "HEX"}, G_OPTION_ENTRY_NULL};
     cli_run run;
     int code;
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "verify MODEL", "Reads a checkpoint whole and checks it.", NULL,
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "MODEL", "Reads a checkpoint whole and checks it.", NULL,
                    &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -192,8 +192,10 @@ int cmd_model(int argc, char **argv)
     if (argc < 2)
         return cli_usage("which command of model?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        if (!strcmp(argv[1], verbs[i].name))
+        if (!strcmp(argv[1], verbs[i].name)) {
+            cli_begin_verb(verbs[i].name);
             return verbs[i].run(argc - 1, argv + 1);
+        }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:");
         for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)

@@ -4,11 +4,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *current_command;
+static const char *current_command, *current_verb;
 
 void cli_begin(const char *command)
 {
     current_command = command;
+    current_verb = NULL;
+}
+
+void cli_begin_verb(const char *verb)
+{
+    current_verb = verb;
+}
+
+char *cli_command(void)
+{
+    return g_strjoin(" ", "dinopatch", current_command, current_verb, NULL); /* which ends where one is not there */
 }
 
 static void print_message(const char *format, va_list args)
@@ -34,7 +45,9 @@ int cli_usage(const char *format, ...)
     va_start(args, format);
     print_message(format, args);
     va_end(args);
-    fprintf(stderr, "Try 'dinopatch %s%s--help'.\n", current_command ? current_command : "", current_command ? " " : "");
+    char *command = cli_command();
+    fprintf(stderr, "Try '%s --help'.\n", command);
+    g_free(command);
     return EXIT_USAGE;
 }
 

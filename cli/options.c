@@ -36,7 +36,7 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGrou
     if (group)
         g_option_context_add_group(context, group);
 
-    char *program = g_strconcat("dinopatch ", (*argv)[0], NULL);
+    char *program = cli_command();
     g_set_prgname(program);
     GError *error = NULL;
     bool good = g_option_context_parse(context, argc, argv, &error);
