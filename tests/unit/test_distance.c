@@ -469,6 +469,12 @@ static void broken_input(void **state)
         search.leave_out = 2;
         assert_fails(DP_E_ARGUMENT, "left out",
                      dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+        search.leave_out = DP_NO_PICTURE;
+        for (int other = 0; other < 2; other++) { /* another grid than the bank's, in one of its sides */
+            search.rows = other ? 2 : 1;
+            search.cols = other ? 2 : 3;
+            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+        }
     }
 #if defined(__x86_64__)
     dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON, 0, 0};

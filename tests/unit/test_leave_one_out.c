@@ -75,6 +75,56 @@ static void scores_and_heat_scale(void **state)
     }
 }
 
+struct steps {
+    size_t last, total;
+    bool rising;
+};
+
+static int on_step(void *user, const char *stage, size_t done, size_t total)
+{
+    struct steps *steps = user;
+    assert_string_equal(stage, "leave one out");
+    steps->rising = steps->rising && done >= steps->last && (!steps->total || total == steps->total);
+    steps->last = done;
+    steps->total = total;
+    return 0;
+}
+
+/* More than are searched, and kept, at a time: the last ones are scored as the first are; progress ends at all of them. */
+static void many_pictures(void **state)
+{
+    (void)state;
+    enum { MANY = 150 };
+    dp_bank *bank = random_bank(2, 3, DIM, MANY, 1, 6);
+    for (size_t window = 0; window < 3; window++) {
+        dp_view view;
+        dp_view_init(bank, &view);
+        view.window = window < 2 ? window : DP_WINDOW_GLOBAL;
+        view.score = DP_SCORE_MEAN;
+        view.knn = 2;
+        struct steps steps = {.rising = true};
+        dp_run run;
+        dp_run_init(&run);
+        run.threads = 2;
+        run.progress = on_step;
+        run.user = &steps;
+        double scores[MANY];
+        dp_interval heat;
+        dp_calibration calibration;
+        assert_ok(dp_bank_calibrate(bank, &view, 0.2, &run, scores, &heat, &calibration, err));
+        for (size_t p = 0; p < MANY; p++) {
+            float grid[MOST], scratch[MOST];
+            uint8_t valid[MOST];
+            size_t cells;
+            map_of(bank, &view, p, grid, valid, &cells);
+            assert_true(scores[p] == dp_score_cells(DP_SCORE_MEAN, grid, valid, cells, scratch));
+        }
+        assert_true(steps.rising && steps.last == steps.total);
+        assert_int_equal(steps.total, MANY * 6);
+    }
+    dp_bank_close(&bank);
+}
+
 /* Where all good pictures lie equally far from one another, colours end at twice that; where they are all the same there is no scale. */
 static void heat_scale_of_equals(void **state)
 {
@@ -231,9 +281,9 @@ static void two_rules_for_the_background(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scores_and_heat_scale),    cmocka_unit_test(heat_scale_of_equals), cmocka_unit_test(the_picture_is_named),
-        cmocka_unit_test(a_view_is_saved),          cmocka_unit_test(one_judge_for_many_sizes),
-        cmocka_unit_test(the_area_of_a_cell),       cmocka_unit_test(two_rules_for_the_background),
+        cmocka_unit_test(scores_and_heat_scale), cmocka_unit_test(many_pictures),   cmocka_unit_test(heat_scale_of_equals),
+        cmocka_unit_test(the_picture_is_named),  cmocka_unit_test(a_view_is_saved), cmocka_unit_test(one_judge_for_many_sizes),
+        cmocka_unit_test(the_area_of_a_cell),    cmocka_unit_test(two_rules_for_the_background),
     };
     return cmocka_run_group_tests_name("leave one out", tests, NULL, NULL);
 }
