@@ -52,7 +52,7 @@ static void scores_and_heat_scale(void **state)
                 dp_interval heat;
                 dp_calibration calibration;
                 assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &heat, &calibration, err));
-                float all[PICTURES * MOST], peak = 0;
+                float all[PICTURES * MOST] = {0}, peak = 0;
                 size_t n = 0;
                 for (size_t p = 0; p < PICTURES; p++) {
                     float grid[MOST], scratch[MOST];
