@@ -180,7 +180,11 @@ bool eval_state_open(eval_state *state, const char *out, const json_t *header, b
         return false;
     }
     g_free(text);
-    if (ftruncate(state->fd, (off_t)end) != 0 || lseek(state->fd, (off_t)end, SEEK_SET) < 0) {
+    int cut;
+    do
+        cut = ftruncate(state->fd, (off_t)end);
+    while (cut != 0 && errno == EINTR);
+    if (cut != 0 || lseek(state->fd, (off_t)end, SEEK_SET) < 0) {
         cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
         return false;
     }

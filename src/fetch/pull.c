@@ -140,7 +140,9 @@ static dp_status open_part(pull_job *job, dp_error *err)
 {
     for (;;) {
         struct stat by_fd, by_name;
-        job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        do
+            job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        while (job->fd < 0 && errno == EINTR);
         if (job->fd < 0)
             return dp_fail_errno(err, "%s: cannot create", job->part);
         if (flock(job->fd, LOCK_EX | LOCK_NB) != 0) {
@@ -166,8 +168,12 @@ static dp_status open_part(pull_job *job, dp_error *err)
 
 static dp_status start_over(pull_job *job, dp_error *err)
 {
+    int cut;
     job->have = 0;
-    if (ftruncate(job->fd, 0) != 0)
+    do
+        cut = ftruncate(job->fd, 0);
+    while (cut != 0 && errno == EINTR);
+    if (cut != 0)
         return dp_fail_errno(err, "%s: cannot empty", job->part);
     return DP_OK;
 }
@@ -272,7 +278,11 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
         return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, should have %s; nothing was kept",
                        job->name, job->url, found, job->digest);
     }
-    if (fsync(job->fd) != 0) {
+    int synced;
+    do
+        synced = fsync(job->fd);
+    while (synced != 0 && errno == EINTR);
+    if (synced != 0) {
         job->disk_fault = true;
         return dp_fail_errno(err, "%s: cannot write", job->target);
     }
