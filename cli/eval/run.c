@@ -190,6 +190,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     if (status)
         return status;
     double fit_s = now_s() - started_s;
+    run->n_failed += n_failed;
     dp_bank_info info;
     dp_bank_get_info(*bank, &info);
     char *digest = NULL;
@@ -267,6 +268,15 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
     return status;
 }
 
+/* Good pictures that an earlier process could not use: it said why, this one says that they are missing. */
+static void tell_left_out(eval_run *run, const json_t *known)
+{
+    size_t n = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
+    if (n)
+        cli_complain("%s: the bank was made without %zu of the good pictures, which could not be used; --fresh begins anew", run->name, n);
+    run->n_failed += n;
+}
+
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
 {
     json_t *known = eval_state_run(run->state, run->name);
@@ -276,7 +286,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     for (guint i = 0; done && i < run->set->test->len; i++)
         done = json_is_true(json_object_get(eval_state_picture(run->state, run->name, i), "whole"));
     if (done) {
-        run->n_failed = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
+        tell_left_out(run, known);
         return DP_OK;
     }
 
@@ -292,13 +302,15 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
             bank = reopen_bank(json_object_get(known, "fit"), bank_path);
         if (work.pending->len && !bank)
             status = make_bank(session, &work, bank_path, &bank, err);
+        else
+            tell_left_out(run, known);
         run->not_possible = status == DP_E_PICTURE;
     }
-    run->n_failed += (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (!status && work.pending->len)
         status = inspect(session, &work, bank, err);
     eval_state_sort_pictures(run->state, run->name, run->set->test->len);
-    if (!status && run->out && !json_object_get(known, "clusters")) {
+    /* A picture that could not be read before may now be among those that are drawn. */
+    if (!status && run->out && (work.pending->len || !json_object_get(known, "clusters"))) {
         const json_t *canvas = json_object_get(json_object_get(known, "fit"), "canvas_px");
         json_t *drawn = eval_draw_clusters(session, run, (size_t)json_integer_value(json_array_get(canvas, 0)),
                                            (size_t)json_integer_value(json_array_get(canvas, 1)), err);
