@@ -33,6 +33,14 @@ static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *gr
     assert_ok(dp_distance_map(bank, features, own, &search, NULL, nearest, grid, valid, err));
 }
 
+/* The score of the picture p that was found is the mean of that map, which is left in grid and valid. */
+static void check_mean(const dp_bank *bank, const dp_view *view, size_t p, double score, float *grid, uint8_t *valid, size_t *cells)
+{
+    float scratch[MOST];
+    map_of(bank, view, p, grid, valid, cells);
+    assert_true(score == dp_score_cells(DP_SCORE_MEAN, grid, valid, *cells, scratch));
+}
+
 /* Grids, with and without mirrored rows, and pools; within a window and everywhere; float and int8. */
 static void scores_and_heat_scale(void **state)
 {
@@ -55,11 +63,10 @@ static void scores_and_heat_scale(void **state)
                 float all[PICTURES * MOST] = {0}, peak = 0;
                 size_t n = 0;
                 for (size_t p = 0; p < PICTURES; p++) {
-                    float grid[MOST], scratch[MOST];
+                    float grid[MOST];
                     uint8_t valid[MOST];
                     size_t cells;
-                    map_of(bank, &view, p, grid, valid, &cells);
-                    assert_true(scores[p] == dp_score_cells(DP_SCORE_MEAN, grid, valid, cells, scratch));
+                    check_mean(bank, &view, p, scores[p], grid, valid, &cells);
                     for (size_t i = 0; i < cells; i++)
                         if (valid[i]) {
                             all[n++] = grid[i];
@@ -113,11 +120,10 @@ static void many_pictures(void **state)
         dp_calibration calibration;
         assert_ok(dp_bank_calibrate(bank, &view, 0.2, &run, scores, &heat, &calibration, err));
         for (size_t p = 0; p < MANY; p++) {
-            float grid[MOST], scratch[MOST];
+            float grid[MOST];
             uint8_t valid[MOST];
             size_t cells;
-            map_of(bank, &view, p, grid, valid, &cells);
-            assert_true(scores[p] == dp_score_cells(DP_SCORE_MEAN, grid, valid, cells, scratch));
+            check_mean(bank, &view, p, scores[p], grid, valid, &cells);
         }
         assert_true(steps.rising && steps.last == steps.total);
         assert_int_equal(steps.total, MANY * 6);
