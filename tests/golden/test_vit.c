@@ -1,6 +1,7 @@
 /* The transformer against the float64 reference of the official code, stage by stage, at every instruction set the machine
  * has.  The small cases stand in tests/golden/vit: two checkpoints of random weights, 2.5 MB each, the least that has registers and the
- * least with SwiGLU whose features the official code gave, so they cannot be made anew here.  The others are taken from $DINOPATCH_TEST_DATA/golden where it is set. */
+ * least with SwiGLU whose features the official code gave, so they cannot be made anew here.  The others are taken from
+ * $DINOPATCH_TEST_DATA/golden where it is set. */
 #include "test.h"
 
 #include "base/isa.h"
