@@ -334,6 +334,8 @@ static bool one_run(GString *html, const char *folder, const char *name, json_t 
     html_text(html, name);
     g_string_append(html, "</h2>");
     html_add(html, "<p>Learned from %.0f good pictures", number(fit, "n_good"));
+    if (number(fit, "n_failed") > 0)
+        html_add(html, " (%.0f more could not be used)", number(fit, "n_failed"));
     if (isfinite(number(fit, "seconds")))
         html_add(html, " in %.1f s", number(fit, "seconds"));
     html_add(html, "; %zu tested", s.n);
