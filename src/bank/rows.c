@@ -6,7 +6,7 @@
  * the features of one place differ in length from those of another.  Norms are those of the vectors as they are read back. */
 #include "bank/bank.h"
 #include "base/error.h"
-#include "format/half.h"
+#include "simd/half.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "bank/bank.h"
 #include "base/pool.h"
 #include "dinopatch.h"
+#include "simd/dispatch.h"
 
 /* One neighbour: how far, and where it lies in the bank. */
 typedef struct dp_neighbour {
@@ -76,33 +77,6 @@ dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 /* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_bank_widen reads them back. */
 void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out);
 
-#define DP_DISTANCE_DECLARE(isa)                                                                                              \
-    void dp_l2_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,         \
-                         float *out, size_t stride);                                                                          \
-    void dp_dot_f32_##isa(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,        \
-                          float *out, size_t stride);                                                                         \
-    void dp_l2_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,      \
-                         float *out, size_t stride);                                                                          \
-    void dp_dot_f16_##isa(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,     \
-                          float *out, size_t stride);                                                                         \
-    void dp_l2_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,               \
-                        size_t n_rows, size_t dim, float *out, size_t stride);                                                \
-    void dp_dot_i8_##isa(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,              \
-                         size_t n_rows, size_t dim, float *out, size_t stride);                                               \
-    void dp_widen_f16_##isa(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                                     \
-    void dp_widen_i8_##isa(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
-#define DP_DISTANCE_TABLE(isa)                                                                                                \
-    (dp_distance_kernels)                                                                                                     \
-    {                                                                                                                         \
-        dp_l2_f32_##isa, dp_dot_f32_##isa, dp_l2_f16_##isa, dp_dot_f16_##isa, dp_l2_i8_##isa, dp_dot_i8_##isa,                \
-            dp_widen_f16_##isa, dp_widen_i8_##isa                                                                             \
-    }
-DP_DISTANCE_DECLARE(c);
-#if defined(__x86_64__)
-DP_DISTANCE_DECLARE(avx2);
-DP_DISTANCE_DECLARE(avx512);
-#elif defined(__aarch64__)
-DP_DISTANCE_DECLARE(neon);
-#endif
+DP_KERNELS_DECLARE(dp_distance_kernels, dp_distance_kernels);
 
 #endif

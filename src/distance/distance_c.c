@@ -3,7 +3,7 @@
  * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
  * the order. */
 #include "distance/distance.h"
-#include "format/half.h"
+#include "simd/half.h"
 
 #include <string.h>
 
@@ -49,49 +49,49 @@ ALWAYS_INLINE void all_pairs(const float *const *queries, size_t n_queries, dp_s
     }
 }
 
-void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+static void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
                  float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, true);
 }
 
-void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
+static void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
                   float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, false);
 }
 
-void dp_l2_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+static void dp_l2_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
                  float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, true);
 }
 
-void dp_dot_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+static void dp_dot_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
                   float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, false);
 }
 
-void dp_l2_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+static void dp_l2_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
                 size_t dim, float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, true);
 }
 
-void dp_dot_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+static void dp_dot_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
                  size_t dim, float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, false);
 }
 
-void dp_widen_f16_c(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
+static void dp_widen_f16_c(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
 {
     for (size_t i = 0; i < n_rows * dim; i++)
         out[i] = dp_f16_to_f32(rows[i]);
 }
 
-void dp_widen_i8_c(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+static void dp_widen_i8_c(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
 {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t d = 0; d < dim; d++)
@@ -100,18 +100,9 @@ void dp_widen_i8_c(const int8_t *rows, const float *scales, size_t n_rows, size_
 
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa)
 {
-    dp_distance_kernels kernels = DP_DISTANCE_TABLE(c);
-#if defined(__x86_64__)
-    if (isa < DP_ISA_AVX2)
-        return kernels;
-    kernels = DP_DISTANCE_TABLE(avx2);
-    if (isa < DP_ISA_AVX512)
-        return kernels;
-    kernels = DP_DISTANCE_TABLE(avx512);
-#elif defined(__aarch64__)
-    if (isa == DP_ISA_NEON)
-        kernels = DP_DISTANCE_TABLE(neon);
-#endif
+    dp_distance_kernels kernels = {dp_l2_f32_c, dp_dot_f32_c, dp_l2_f16_c, dp_dot_f16_c,
+                                   dp_l2_i8_c,  dp_dot_i8_c,  dp_widen_f16_c, dp_widen_i8_c};
+    DP_KERNELS_FILL(dp_distance_kernels, &kernels, isa);
     return kernels;
 }
 

@@ -12,7 +12,7 @@
 #ifndef DP_DISTANCE_SWEEP_H
 #define DP_DISTANCE_SWEEP_H
 
-#include "dinopatch.h"
+#include "simd/dispatch.h"
 
 #include <stdbool.h>
 
@@ -33,15 +33,10 @@ typedef struct dp_sweep_kernel {
 /* isa as dp_isa_resolve gives it. */
 dp_sweep_kernel dp_sweep_kernel_get(dp_isa isa);
 
-#define DP_SWEEP_DECLARE(name)                                                                                                \
-    bool name(const float *panel, const float *const *rows, size_t dim, const float *scale, const float *bias,                \
-              const float *limits, uint64_t *hits)
-DP_SWEEP_DECLARE(dp_sweep_f32_c);
-#if defined(__x86_64__)
-DP_SWEEP_DECLARE(dp_sweep_f32_avx2);
-DP_SWEEP_DECLARE(dp_sweep_f32_avx512);
-#elif defined(__aarch64__)
-DP_SWEEP_DECLARE(dp_sweep_f32_neon);
-#endif
+/* The reference: WIDTH and ROWS of sweep_c.c. */
+bool dp_sweep_f32_c(const float *panel, const float *const *rows, size_t dim, const float *scale, const float *bias,
+                    const float *limits, uint64_t *hits);
+
+DP_KERNELS_DECLARE(dp_sweep_kernel, dp_sweep_kernel);
 
 #endif

@@ -24,16 +24,6 @@ bool dp_sweep_f32_c(const float *panel, const float *const *rows, size_t dim, co
 dp_sweep_kernel dp_sweep_kernel_get(dp_isa isa)
 {
     dp_sweep_kernel kernel = {dp_sweep_f32_c, WIDTH, ROWS};
-#if defined(__x86_64__)
-    if (isa < DP_ISA_AVX2)
-        return kernel;
-    kernel = (dp_sweep_kernel){dp_sweep_f32_avx2, 16, 6};
-    if (isa < DP_ISA_AVX512)
-        return kernel;
-    kernel = (dp_sweep_kernel){dp_sweep_f32_avx512, 48, 8};
-#elif defined(__aarch64__)
-    if (isa == DP_ISA_NEON)
-        kernel = (dp_sweep_kernel){dp_sweep_f32_neon, 12, 8};
-#endif
+    DP_KERNELS_FILL(dp_sweep_kernel, &kernel, isa);
     return kernel;
 }

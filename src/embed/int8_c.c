@@ -123,3 +123,16 @@ void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_querie
             out[d] = (float)(mixed[d] / sum * (double)head->v_scale[d]);
     }
 }
+
+bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa)
+{
+#if defined(__x86_64__)
+    if (isa >= DP_ISA_AVX512_VNNI) {
+        dp_int8_linear_avx512vnni(kernels);
+        dp_int8_attention_avx512vnni(kernels);
+        return true;
+    }
+#endif
+    (void)kernels, (void)isa;
+    return false;
+}

@@ -1,12 +1,11 @@
 /* int8_linear_avx512vnni.c - 8-bit linear layers for AVX-512 with VNNI.
- * vpdpbusd: 64 multiply-adds, latency 4 or 5, one a cycle or two (one on Zen 4).
  *
  * Product: a register tile of 6 tokens x 64 channels (24 accumulators, 4 vectors of weights, one broadcast) runs down a group of
  * 64 inputs, 16 steps of four; then the sums are scaled and added to the outputs, which stay in the first-level cache.  Groups
  * are taken four at a time over all tokens of the call, so that their weights (16 kB) stay there too. */
 #include "embed/int8.h"
+#include "simd/vector.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
@@ -17,70 +16,67 @@
 #define MR 6
 #define GROUPS_AT_ONCE 4
 
-/* Accumulators are of the instruction's own vector type: with __m512i gcc 12 keeps a copy of each in memory. */
-typedef int ints __attribute__((vector_size(64)));
-
-static inline __mmask16 lanes(size_t left)
+static inline vmask lanes(size_t left)
 {
-    return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+    return left >= 16 ? 0xffff : (vmask)((1u << left) - 1);
 }
 
 static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t k, dp_int8_input input, uint8_t *q, float *scale)
 {
-    const __m512i zero = _mm512_set1_epi32(input == DP_INT8_GELU ? 0 : 128);
-    const __m512 shift = _mm512_set1_ps(input == DP_INT8_GELU ? DP_INT8_GELU_SHIFT : 0);
+    const vi zero = viset1(input == DP_INT8_GELU ? 0 : 128);
+    const vf shift = vset1(input == DP_INT8_GELU ? DP_INT8_GELU_SHIFT : 0);
     const float levels = input == DP_INT8_GELU ? 255 : 127;
     const size_t n_groups = (k + GROUP - 1) / GROUP;
     for (size_t i = 0; i < rows; i++, x += k)
         for (size_t g = 0; g < n_groups; g++, q += GROUP) {
-            __m512 value[GROUP / 16], top = _mm512_setzero_ps();
-            __mmask16 in[GROUP / 16];
+            vf value[GROUP / 16], top = vset1(0);
+            vmask in[GROUP / 16];
             for (size_t c = 0; c < GROUP / 16; c++) {
                 size_t at = g * GROUP + 16 * c;
                 in[c] = at < k ? lanes(k - at) : 0;
-                value[c] = _mm512_maskz_sub_ps(in[c], _mm512_maskz_loadu_ps(in[c], x + at), shift);
-                top = _mm512_max_ps(top, _mm512_abs_ps(value[c]));
+                value[c] = vmsub(in[c], vmload(in[c], x + at), shift);
+                top = vmax(top, vabs(value[c]));
             }
-            float largest = _mm512_reduce_max_ps(top), by = largest > 0 ? levels / largest : 1;
+            float largest = vmax_lanes(top), by = largest > 0 ? levels / largest : 1;
             *scale++ = largest > 0 ? largest / levels : 1;
             for (size_t c = 0; c < GROUP / 16; c++) {
-                __m512i byte = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value[c], _mm512_set1_ps(by))), zero);
-                byte = _mm512_maskz_mov_epi32(in[c], _mm512_max_epi32(byte, _mm512_setzero_si512()));
-                _mm_storeu_si128((__m128i *)(q + 16 * c), _mm512_cvtusepi32_epi8(byte));
+                vi byte = viadd(vround_i(vmul(value[c], vset1(by))), zero);
+                byte = vimask(in[c], vimax(byte, viset1(0)));
+                visqueeze_u8(q + 16 * c, byte);
             }
         }
 }
 
-static inline __attribute__((always_inline)) void tile(int rows, size_t n_groups, const uint8_t *q, size_t ld_q, const float *scale,
+ALWAYS_INLINE void tile(int rows, size_t n_groups, const uint8_t *q, size_t ld_q, const float *scale,
                                                        size_t ld_scale, const int8_t *w, const float *w_scale, const int32_t *start,
                                                        float *y, size_t ld_y)
 {
     for (size_t g = 0; g < n_groups; g++, q += GROUP, scale++, w_scale += PANEL, start += PANEL) {
-        ints acc[MR][NV];
+        vi_sum acc[MR][NV];
         for (int c = 0; c < NV; c++) {
-            __m512i from = _mm512_loadu_si512(start + 16 * c);
+            vi from = viload(start + 16 * c);
             for (int r = 0; r < rows; r++)
-                acc[r][c] = (ints)from;
+                acc[r][c] = (vi_sum)from;
         }
         for (size_t k = 0; k < GROUP; k += 4, w += 4 * PANEL) {
-            __m512i weights[NV];
+            vi weights[NV];
             for (int c = 0; c < NV; c++)
-                weights[c] = _mm512_loadu_si512(w + 64 * c);
+                weights[c] = viload(w + 64 * c);
 #pragma GCC unroll 8
             for (int r = 0; r < rows; r++) {
                 int32_t four;
                 memcpy(&four, q + (size_t)r * ld_q + k, sizeof four);
-                __m512i bytes = _mm512_set1_epi32(four);
+                vi bytes = viset1(four);
                 for (int c = 0; c < NV; c++)
-                    acc[r][c] = (ints)_mm512_dpbusd_epi32((__m512i)acc[r][c], bytes, weights[c]);
+                    acc[r][c] = vidot4(acc[r][c], bytes, weights[c]);
             }
         }
         for (int r = 0; r < rows; r++) {
-            __m512 by = _mm512_set1_ps(scale[(size_t)r * ld_scale]);
+            vf by = vset1(scale[(size_t)r * ld_scale]);
             for (int c = 0; c < NV; c++) {
                 float *to = y + (size_t)r * ld_y + 16 * c;
-                __m512 factor = _mm512_mul_ps(by, _mm512_loadu_ps(w_scale + 16 * c));
-                _mm512_storeu_ps(to, _mm512_fmadd_ps(_mm512_cvtepi32_ps((__m512i)acc[r][c]), factor, _mm512_loadu_ps(to)));
+                vf factor = vmul(by, vload(w_scale + 16 * c));
+                vstore(to, vfma(vfrom_i((vi)acc[r][c]), factor, vload(to)));
             }
         }
     }

@@ -5,6 +5,7 @@
 
 #include "dinopatch.h"
 #include "embed/checkpoint.h"
+#include "simd/dispatch.h"
 
 /* Queries that one call of the attention kernel takes at most, and keys it works through at a time. */
 #define DP_QUERY_BLOCK 96
@@ -12,7 +13,7 @@
 /* Queries side by side in one panel: a multiple of every vector width times the registers a kernel gives to it. */
 #define DP_QUERY_PANEL 48
 
-/* Floats of scratch memory for one attention call (see vit_body.h for its map). */
+/* Floats of scratch memory for one attention call (see vit_kernels.c for its map). */
 #define DP_ATTENTION_SCRATCH                                                                                           \
     ((size_t)DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
 
@@ -52,9 +53,6 @@ void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n
                         size_t ld_out, float *scratch);
 float dp_fma_rounds_f32_c(size_t rounds);
 
-/* Each overwrites the slots its instruction set serves. */
-void dp_vit_kernels_avx2(dp_vit_kernels *kernels);
-void dp_vit_kernels_avx512(dp_vit_kernels *kernels);
-void dp_vit_kernels_neon(dp_vit_kernels *kernels);
+DP_KERNELS_DECLARE(dp_vit_kernels, dp_vit_kernels);
 
 #endif

@@ -1,4 +1,5 @@
-/* vit_c.c - the transformer's kernels written for the reader, in double precision: what the fast ones are held against. */
+/* vit_c.c - the transformer's kernels written for the reader, in double precision: what the fast ones are held against; and
+ * the choice among them. */
 #include "embed/kernels.h"
 
 #include <math.h>
@@ -70,4 +71,11 @@ float dp_fma_rounds_f32_c(size_t rounds)
     for (size_t i = 0; i < 16; i++)
         sum += a[i];
     return sum;
+}
+
+void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
+{
+    *kernels = (dp_vit_kernels){DP_ISA_C, dp_layernorm_f32_c, dp_gelu_f32_c, dp_swiglu_f32_c, dp_attention_f32_c,
+                                dp_fma_rounds_f32_c};
+    DP_KERNELS_FILL(dp_vit_kernels, kernels, isa);
 }

@@ -5,7 +5,7 @@
 #include "format/safetensors.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "format/half.h"
+#include "simd/half.h"
 #include "format/json_size.h"
 #include "format/json_text.h"
 

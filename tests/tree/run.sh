@@ -17,7 +17,7 @@ report() { # NAME FINDINGS
 }
 
 # A folder of src/ may include headers of itself and of the folders before it.
-order='base format fetch picture align embed polarity bank distance reduce map measure run'
+order='base simd format fetch picture align embed polarity bank distance reduce map measure run'
 report dependencies-point-one-way "$(
     allowed=
     for folder in $order; do
@@ -39,6 +39,13 @@ report every-folder-has-its-place "$(
         folder=$(basename "$path")
         case " $order " in *" $folder "*) ;; *) printf 'src/%s stands in no order\n' "$folder" ;; esac
     done
+)"
+
+# One vector vocabulary: src/simd.  base/isa.c asks which instruction sets there are.
+report intrinsics-stay-in-simd "$(
+    grep -nE '#[[:space:]]*include <((([a-z]?mm|x86|imm|avx[0-9a-z]*)intrin)|cpuid|arm_(neon|sve|acle))\.h>' src/*/*.[ch] cli/*.[ch] |
+        grep -v '^src/simd/vector_[a-z0-9]*\.h:' | grep -v '^src/base/isa\.c:.*<cpuid\.h>'
+    grep -nE '(^|[^a-z_])(_mm[0-9]*_[a-z]|__m(128|256|512)|v[a-z0-9]+q_[a-z0-9_]*[fsu](8|16|32)\()' src/*/*.[ch] | grep -v '^src/simd/'
 )"
 
 report programs-see-the-public-header-only "$(

@@ -6,7 +6,7 @@
 #include "bank/name_text.h"
 #include "bank/recipe_json.h"
 #include "distance/score.h"
-#include "format/half.h"
+#include "simd/half.h"
 #include "polarity/orientation.h"
 
 #include <jansson.h>

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/checkpoint.h"
-#include "format/half.h"
+#include "simd/half.h"
 
 #include <math.h>
 

@@ -1,5 +1,4 @@
-/* vit_body.h - the transformer's vector kernels, written once over the operations of vec_<isa>.h and compiled for each
- * instruction set (included by vit_<isa>.c only).
+/* vit_kernels.c - the transformer's vector kernels, compiled for each instruction set (simd/vector.h).
  *
  * Attention, one head.  With Q [n_q, 64], K and V [n_k, 64] the result is softmax(Q K^T) V.  Nothing of size n_q x n_k is
  * stored: keys come in blocks of DP_KEY_BLOCK, and a running maximum m and sum l for each query correct what was summed
@@ -16,11 +15,16 @@
  *
  * 2^x: x is held at -126 or above, split into a whole number and f in [-1/2, 1/2]; 2^f by a polynomial of degree 5
  * fitted for least largest relative error (7.5e-8 in exact arithmetic). */
+#include "embed/kernels.h"
+#include "simd/vector.h"
+
+#include <math.h>
 
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
  * other code of it. */
 #define NV 3
-#define SUB (NV * VL) /* queries of a register tile */
+#define SUB (NV * VL)         /* queries of a register tile */
+#define MR (V_REGISTERS / 4)  /* keys or channels of it: MR x NV accumulators + NV operands + 1 broadcast */
 
 static inline vf exp2_vector(vf x)
 {
@@ -36,7 +40,7 @@ static inline vf exp2_vector(vf x)
 }
 
 /* st[j, 0:SUB] = k[j] . q for rows keys; raises largest to the scores. */
-static inline __attribute__((always_inline)) void score_tile(int rows, const float *k, const float *qt, float *st,
+ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *st,
                                                              vf largest[NV])
 {
     vf acc[MR][NV];
@@ -62,7 +66,7 @@ static inline __attribute__((always_inline)) void score_tile(int rows, const flo
 }
 
 /* ot[d, 0:SUB] = ot[d] * alpha + sum_j v[j, d] * pt[j] for MR channels d. */
-static inline __attribute__((always_inline)) void value_tile(const float *v, const float *pt, size_t n_keys, float *ot,
+ALWAYS_INLINE void value_tile(const float *v, const float *pt, size_t n_keys, float *ot,
                                                              const vf alpha[NV])
 {
     vf acc[MR][NV];
@@ -116,7 +120,7 @@ static void attend(const float *k, const float *v, size_t n_keys, const float *q
         value_tile(v + d, st, n_keys, ot + d * DP_QUERY_PANEL, alpha);
 }
 
-static void ISA(dp_attention_f32)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
+static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
                                   size_t ld_out, float *scratch)
 {
     const size_t panel = DP_HEAD_DIM * DP_QUERY_PANEL, n_panels = (n_queries + DP_QUERY_PANEL - 1) / DP_QUERY_PANEL;
@@ -146,7 +150,7 @@ static void ISA(dp_attention_f32)(const float *q, const float *k, const float *v
 }
 
 /* dim is a multiple of 64: four accumulators at every vector length. */
-static void ISA(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
+static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
                                   float *y, size_t ld_y)
 {
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
@@ -186,7 +190,7 @@ static inline vf gelu_vector(vf t)
     return vsub(positive, vmul(size, h));
 }
 
-static void ISA(dp_gelu_f32)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y)
+static void KERNEL(dp_gelu_f32)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y)
 {
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         size_t j = 0;
@@ -210,7 +214,7 @@ static inline vf silu_times(vf gate, vf value)
     return vmul(vdiv(gate, vadd(vset1(1), e)), value);
 }
 
-static void ISA(dp_swiglu_f32)(const float *u, size_t rows, size_t hidden, float *y)
+static void KERNEL(dp_swiglu_f32)(const float *u, size_t rows, size_t hidden, float *y)
 {
     for (size_t i = 0; i < rows; i++, u += 2 * hidden, y += hidden) {
         size_t j = 0;
@@ -235,7 +239,7 @@ static void ISA(dp_swiglu_f32)(const float *u, size_t rows, size_t hidden, float
     __asm__ volatile("" : "+" VREG(x));
 #define CHAIN_ADD(x) total = vadd(total, x);
 
-static float ISA(dp_fma_rounds_f32)(size_t rounds)
+static float KERNEL(dp_fma_rounds_f32)(size_t rounds)
 {
     vf factor = vset1(0.999f), offset = vset1(1e-3f), total = vset1(0);
     EACH_CHAIN(CHAIN_BEGIN)
@@ -246,13 +250,13 @@ static float ISA(dp_fma_rounds_f32)(size_t rounds)
     return vsum(total);
 }
 
-void ISA(dp_vit_kernels)(dp_vit_kernels *kernels)
+void KERNEL(dp_vit_kernels)(dp_vit_kernels *kernels)
 {
-    kernels->layernorm = ISA(dp_layernorm_f32);
-    kernels->gelu = ISA(dp_gelu_f32);
-    kernels->swiglu = ISA(dp_swiglu_f32);
-    kernels->attention = ISA(dp_attention_f32);
-    kernels->fma_rounds = ISA(dp_fma_rounds_f32);
+    kernels->layernorm = KERNEL(dp_layernorm_f32);
+    kernels->gelu = KERNEL(dp_gelu_f32);
+    kernels->swiglu = KERNEL(dp_swiglu_f32);
+    kernels->attention = KERNEL(dp_attention_f32);
+    kernels->fma_rounds = KERNEL(dp_fma_rounds_f32);
     kernels->isa = KERNEL_ISA;
 }
 /* NOLINTEND(bugprone-implicit-widening-of-multiplication-result) */

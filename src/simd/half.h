@@ -1,6 +1,6 @@
 /* half.h - 16-bit floating point to and from float, exactly (IEEE 754 binary16 and bfloat16). */
-#ifndef DP_FORMAT_HALF_H
-#define DP_FORMAT_HALF_H
+#ifndef DP_SIMD_HALF_H
+#define DP_SIMD_HALF_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,30 +1,21 @@
-/* distance_tile.h - the distance kernels, written once for every vector instruction set.
+/* distance_kernels.c - the distance kernels, compiled for each instruction set (simd/vector.h).
  *
- * A file distance_<isa>.c defines, then includes this:
- *     VECTOR, LANES           the register type and its floats
- *     LOAD(p), LOAD_PART(p, n) LANES floats; the first n floats, zeros behind them, without touching what follows
- *     LOAD_F16, LOAD_F16_PART the same of halves, LOAD_I8, LOAD_I8_PART of int8_t, as floats
- *     STORE(p, v), STORE_PART(p, n, v)
- *     ZERO(), SET(x), SUB(a, b), MUL(a, b), FMA(a, b, c) = a b + c rounded once
- *     SUM(v)                  of all lanes, in a fixed order
- *     TILE_QUERIES, TILE_ROWS the register tile for several queries: its accumulators, one column of queries and two
- *                             temporaries fit the register file
- *     KERNEL(name)            dp_<name>_<isa>
- *
- * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + LANES, l + 2 LANES, ...; so a pair's
+ * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + VL, l + 2 VL, ...; so a pair's
  * result does not depend on the tile it fell into.  Halves and bytes become floats in the register, by the very operations that
  * would widen them in memory, so a pair's result does not depend on that either.
  *
  * Where the time goes: a single query is bound by memory, and memory is fastest read in one run from front to end, so
  * one row after the other (several rows at once, each its own stream, reached 55-75 % of it); the processor overlaps a
- * row's chain of additions with the next row's by itself.  Of rows of bytes a quarter comes from memory, and the chain of additions is the
- * longer part: SINGLE_ROWS go side by side.  Several queries are bound by arithmetic: a tile of a x b pairs
+ * row's chain of additions with the next row's by itself.  Several queries are bound by arithmetic: a tile of a x b pairs
  * reads a + b vectors, and the next rows are fetched while it works. */
 #include "distance/distance.h"
+#include "simd/vector.h"
 
 #include <stdbool.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* The register tile for several queries: its accumulators, one column of queries and two temporaries fit the registers. */
+#define TILE_QUERIES 4
+#define TILE_ROWS (V_REGISTERS / 8)
 
 /* Stored rows; storage is a constant where it is made. */
 struct rows {
@@ -40,27 +31,27 @@ ALWAYS_INLINE struct rows from_row(struct rows rows, size_t r, size_t dim)
     return rows;
 }
 
-ALWAYS_INLINE VECTOR load_row(struct rows rows, VECTOR scale, size_t i)
+ALWAYS_INLINE vf load_row(struct rows rows, vf scale, size_t i)
 {
-    return rows.storage == DP_STORAGE_F32   ? LOAD((const float *)rows.data + i)
-           : rows.storage == DP_STORAGE_F16 ? LOAD_F16((const uint16_t *)rows.data + i)
-                                            : MUL(scale, LOAD_I8((const int8_t *)rows.data + i));
+    return rows.storage == DP_STORAGE_F32   ? vload((const float *)rows.data + i)
+           : rows.storage == DP_STORAGE_F16 ? vload_f16((const uint16_t *)rows.data + i)
+                                            : vmul(scale, vload_i8((const int8_t *)rows.data + i));
 }
 
-ALWAYS_INLINE VECTOR load_row_part(struct rows rows, VECTOR scale, size_t i, size_t n)
+ALWAYS_INLINE vf load_row_part(struct rows rows, vf scale, size_t i, size_t n)
 {
-    return rows.storage == DP_STORAGE_F32   ? LOAD_PART((const float *)rows.data + i, n)
-           : rows.storage == DP_STORAGE_F16 ? LOAD_F16_PART((const uint16_t *)rows.data + i, n)
-                                            : MUL(scale, LOAD_I8_PART((const int8_t *)rows.data + i, n));
+    return rows.storage == DP_STORAGE_F32   ? vload_part((const float *)rows.data + i, n)
+           : rows.storage == DP_STORAGE_F16 ? vload_f16_part((const uint16_t *)rows.data + i, n)
+                                            : vmul(scale, vload_i8_part((const int8_t *)rows.data + i, n));
 }
 
-ALWAYS_INLINE VECTOR step(VECTOR sum, VECTOR query, VECTOR row, bool l2)
+ALWAYS_INLINE vf step(vf sum, vf query, vf row, bool l2)
 {
     if (l2) {
-        VECTOR difference = SUB(query, row);
-        return FMA(difference, difference, sum);
+        vf difference = vsub(query, row);
+        return vfma(difference, difference, sum);
     }
-    return FMA(query, row, sum);
+    return vfma(query, row, sum);
 }
 
 /* nq, nr, l2 and ahead are constants where it is called, so that the loops over them unroll and sums stays in registers.
@@ -68,21 +59,21 @@ ALWAYS_INLINE VECTOR step(VECTOR sum, VECTOR query, VECTOR row, bool l2)
 ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows, size_t nr, size_t dim, float *out,
                         size_t stride, bool l2, bool ahead)
 {
-    VECTOR sums[TILE_QUERIES * TILE_ROWS], q[TILE_QUERIES], scales[TILE_ROWS];
+    vf sums[TILE_QUERIES * TILE_ROWS], q[TILE_QUERIES], scales[TILE_ROWS];
 #pragma GCC unroll 16
     for (size_t i = 0; i < nq * nr; i++)
-        sums[i] = ZERO();
+        sums[i] = vset1(0);
 #pragma GCC unroll 4
     for (size_t j = 0; j < nr; j++)
-        scales[j] = rows.storage == DP_STORAGE_I8 ? SET(rows.scales[j]) : ZERO();
+        scales[j] = rows.storage == DP_STORAGE_I8 ? vset1(rows.scales[j]) : vset1(0);
     size_t d = 0;
-    for (; d + LANES <= dim; d += LANES) {
+    for (; d + VL <= dim; d += VL) {
 #pragma GCC unroll 4
         for (size_t i = 0; i < nq; i++)
-            q[i] = LOAD(queries[i] + d);
+            q[i] = vload(queries[i] + d);
 #pragma GCC unroll 4
         for (size_t j = 0; j < nr; j++) {
-            VECTOR row = load_row(rows, scales[j], j * dim + d);
+            vf row = load_row(rows, scales[j], j * dim + d);
             if (ahead)
                 __builtin_prefetch((const char *)rows.data + ((nr + j) * dim + d) * dp_storage_bytes(rows.storage), 0, 2);
 #pragma GCC unroll 4
@@ -93,10 +84,10 @@ ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows
     if (d < dim) {
 #pragma GCC unroll 4
         for (size_t i = 0; i < nq; i++)
-            q[i] = LOAD_PART(queries[i] + d, dim - d);
+            q[i] = vload_part(queries[i] + d, dim - d);
 #pragma GCC unroll 4
         for (size_t j = 0; j < nr; j++) {
-            VECTOR row = load_row_part(rows, scales[j], j * dim + d, dim - d);
+            vf row = load_row_part(rows, scales[j], j * dim + d, dim - d);
 #pragma GCC unroll 4
             for (size_t i = 0; i < nq; i++)
                 sums[i * nr + j] = step(sums[i * nr + j], q[i], row, l2);
@@ -106,7 +97,7 @@ ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows
     for (size_t i = 0; i < nq; i++)
 #pragma GCC unroll 4
         for (size_t j = 0; j < nr; j++)
-            out[i * stride + j] = SUM(sums[i * nr + j]);
+            out[i * stride + j] = vsum(sums[i * nr + j]);
 }
 
 /* All queries against nr rows, which stay in the first-level cache meanwhile. */
@@ -142,37 +133,37 @@ ALWAYS_INLINE void all_rows(const float *const *queries, size_t n_queries, struc
         row_group(queries, n_queries, from_row(rows, r, dim), 1, dim, out + r, stride, l2);
 }
 
-void KERNEL(l2_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+static void KERNEL(dp_l2_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
                     size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, true);
 }
 
-void KERNEL(dot_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
+static void KERNEL(dp_dot_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
                      size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, false);
 }
 
-void KERNEL(l2_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+static void KERNEL(dp_l2_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
                     float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, true);
 }
 
-void KERNEL(dot_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
+static void KERNEL(dp_dot_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
                      float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, false);
 }
 
-void KERNEL(l2_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+static void KERNEL(dp_l2_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
                    size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, true);
 }
 
-void KERNEL(dot_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
+static void KERNEL(dp_dot_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
                     size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, false);
@@ -180,21 +171,27 @@ void KERNEL(dot_i8)(const float *const *queries, size_t n_queries, const int8_t 
 
 ALWAYS_INLINE void widen(struct rows rows, size_t n, float *out)
 {
-    VECTOR scale = rows.storage == DP_STORAGE_I8 ? SET(rows.scales[0]) : ZERO();
+    vf scale = rows.storage == DP_STORAGE_I8 ? vset1(rows.scales[0]) : vset1(0);
     size_t d = 0;
-    for (; d + LANES <= n; d += LANES)
-        STORE(out + d, load_row(rows, scale, d));
+    for (; d + VL <= n; d += VL)
+        vstore(out + d, load_row(rows, scale, d));
     if (d < n)
-        STORE_PART(out + d, n - d, load_row_part(rows, scale, d, n - d));
+        vstore_part(out + d, n - d, load_row_part(rows, scale, d, n - d));
 }
 
-void KERNEL(widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
+static void KERNEL(dp_widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out)
 {
     widen((struct rows){DP_STORAGE_F16, rows, NULL}, n_rows * dim, out);
 }
 
-void KERNEL(widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
+static void KERNEL(dp_widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out)
 {
     for (size_t r = 0; r < n_rows; r++)
         widen((struct rows){DP_STORAGE_I8, rows + r * dim, scales + r}, dim, out + r * dim);
+}
+
+void KERNEL(dp_distance_kernels)(dp_distance_kernels *kernels)
+{
+    *kernels = (dp_distance_kernels){KERNEL(dp_l2_f32), KERNEL(dp_dot_f32), KERNEL(dp_l2_f16), KERNEL(dp_dot_f16),
+                                     KERNEL(dp_l2_i8), KERNEL(dp_dot_i8), KERNEL(dp_widen_f16), KERNEL(dp_widen_i8)};
 }

@@ -1,0 +1,54 @@
+/* vector.h - the vector vocabulary that every fast kernel is written in.
+ *
+ * A kernel is one source file, compiled once for each instruction set with -DDP_SIMD_<ISA> (src/meson.build); this header
+ * then brings that set's registers under the names below.  vector_c.h defines what each operation returns, one lane at a
+ * time; tests/unit/test_simd.c holds the others to it.  Intrinsics headers are included in this folder only.
+ *
+ *     vf, VL                      a register of VL floats
+ *     V_REGISTERS                 how many there are: a kernel sizes its register tile by it
+ *     VREG                        constraint of such a register in inline assembly
+ *     KERNEL(name), KERNEL_ISA    name_<isa>; its dp_isa
+ *
+ *     vload(p)  vstore(p, v)                  VL floats, at any address
+ *     vload_part(p, n)  vstore_part(p, n, v)  the first n < VL; loads zeros behind them; no other memory is touched
+ *     vload_f16(p)  vload_f16_part(p, n)      halves, as floats
+ *     vload_i8(p)  vload_i8_part(p, n)        int8_t, as floats
+ *     vset1(x)                                x in all lanes
+ *     vadd  vsub  vmul  vdiv(a, b)            rounded once each
+ *     vfma(a, b, c)                           a b + c, rounded once
+ *     vmax(bound, x)                          the larger; NaN where x is NaN; bound is a number
+ *     vround(x)                               to the nearest whole number, ties to even
+ *     vscale(x, n)                            x 2^n for a whole number n in -126..127
+ *     vsum(x)                                 all lanes: the upper half is added to the lower until one lane is left
+ *     vnot_below(a, b)                        bit l is set unless a[l] < b[l]
+ *
+ * vector_avx512vnni.h adds whole numbers in 8 and 32 bits, for that instruction set only. */
+#ifndef DP_SIMD_VECTOR_H
+#define DP_SIMD_VECTOR_H
+
+#include "dinopatch.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(DP_SIMD_C)
+#  include "simd/vector_c.h"
+#elif defined(DP_SIMD_AVX512VNNI)
+#  include "simd/vector_avx512vnni.h"
+#elif defined(DP_SIMD_AVX512)
+#  include "simd/vector_avx512.h"
+#elif defined(DP_SIMD_AVX2)
+#  include "simd/vector_avx2.h"
+#elif defined(__aarch64__)
+#  include "simd/vector_neon.h"
+#else
+#  error "a file of kernels is compiled with -DDP_SIMD_<ISA>: see src/meson.build"
+#endif
+
+#define DP_JOIN_NAME(name, isa) name##_##isa
+#define DP_KERNEL_NAME(name, isa) DP_JOIN_NAME(name, isa)
+#define KERNEL(name) DP_KERNEL_NAME(name, KERNEL_SUFFIX)
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+#endif
