@@ -1,7 +1,7 @@
 /* cli.h - what the commands share: their table, options that several take, inputs, progress, exit codes.
  *
- * Exit codes: 0 all done; 1 some inputs failed; 2 wrong usage; 3 an anomaly was found (with --fail-on-anomaly only);
- * 4 the job itself failed. */
+ * Exit codes: 0 all done; 1 some inputs failed or fewer used than asked; 2 wrong usage; 3 something is anomalous or not inspected
+ * (with --fail-on-anomaly only; it goes before 1); 4 the job itself failed. */
 #ifndef DP_CLI_H
 #define DP_CLI_H
 

@@ -1,5 +1,6 @@
 /* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
 #include "explain.h"
+#include "inspect_rows.h"
 #include "models.h"
 #include "recipe.h"
 #include "roi.h"
@@ -18,7 +19,7 @@ struct job {
     const GPtrArray *names;
     cli_explain *explain; /* or NULL */
     enum { AS_TEXT, AS_JSON, AS_CSV } format;
-    size_t n_failed, n_anomalous;
+    cli_tally tally;
     bool output_broken;
 };
 
@@ -55,105 +56,6 @@ static bool save_explained(const struct job *job, size_t index, const dp_picture
     return good;
 }
 
-static json_t *json_defects(const dp_bank *bank, const dp_result *result, const GPtrArray *explained)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < result->n_defects; i++) {
-        const dp_defect *d = &result->defects[i];
-        json_array_append_new(
-            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
-                            cli_json_real(d->x1_px), cli_json_real(d->y1_px), "area_px", cli_json_real(d->area_px), "peak",
-                            cli_json_real(d->peak), "nearest", cli_json_text(dp_bank_picture_name(bank, d->nearest_picture)),
-                            "nearest_at", isnan(d->nearest_x_px) ? json_null()
-                            : json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px)),
-                            "explained", i < explained->len ? cli_json_text(explained->pdata[i]) : json_null()));
-    }
-    return list;
-}
-
-/* What part of the picture was looked at. */
-static json_t *json_coverage(const dp_result *result)
-{
-    json_t *crop = isnan(result->crop_x0_px) ? json_null()
-                   : json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
-                               cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
-    return json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction), "roi_fraction",
-                     cli_json_real(result->roi_fraction), "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
-}
-
-static json_t *json_result(const struct job *job, const char *path, const dp_result *result, const char *map_path,
-                           const GPtrArray *explained, double ms)
-{
-    json_t *align = cli_json_pose(&result->pose);
-    json_object_set_new(align, "polarity", json_integer(result->polarity));
-    json_object_set_new(align, "valid_fraction", cli_json_real(result->valid_fraction));
-    json_t *map = json_object();
-    json_object_set_new(map, "path", map_path ? cli_json_text(map_path) : json_null());
-    if (map_path)
-        cli_json_bytes(map, "path", map_path);
-    json_object_set_new(map, "shape", json_pack("[I,I]", (json_int_t)result->height_px, (json_int_t)result->width_px));
-    json_t *line = json_pack("{s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", cli_json_text(path), "status", "ok", "score",
-                     cli_json_real(result->score), "p_value", cli_json_real(result->p_value), "threshold", cli_json_real(result->threshold), "label",
-                     dp_label_name(result->label), "align", align, "map", map, "defects", json_defects(job->bank, result, explained), "ms",
-                     cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms), "search_ms", cli_json_ms(result->search_ms));
-    json_object_set_new(line, "coverage", json_coverage(result));
-    return line;
-}
-
-/* RFC 4180: quoted where it must be. */
-static void print_csv_text(const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"')
-            putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-static void print_csv(const char *path, const dp_result *result, double ms, const char *message)
-{
-    print_csv_text(path);
-    if (result) {
-        printf(",ok,%.9g,", result->score);
-        if (isfinite(result->threshold))
-            printf("%.9g", result->threshold);
-        putchar(',');
-        if (isfinite(result->p_value))
-            printf("%.6g", result->p_value);
-        printf(",%s,%s,%d,%.6g,%zu,", dp_label_name(result->label), dp_align_status_name(result->pose.status), result->polarity,
-               result->valid_fraction, result->n_defects);
-        if (!cli_times_hidden())
-            printf("%.3f", ms);
-        puts(",");
-    } else {
-        fputs(",error,,,,,,,,,,", stdout);
-        print_csv_text(message);
-        putchar('\n');
-    }
-}
-
-static void print_text(const char *path, const dp_result *result, double ms)
-{
-    printf("%s: %s, score %.4f", cli_shown(path), dp_label_name(result->label), result->score);
-    if (isfinite(result->threshold))
-        printf(" (threshold %.4f)", result->threshold);
-    if (result->pose.status != DP_ALIGN_OK && result->pose.status != DP_ALIGN_OFF)
-        printf(", could not be aligned (%s)", dp_align_status_name(result->pose.status));
-    if (result->n_defects)
-        printf(", %zu defect%s, largest at (%.0f, %.0f)", result->n_defects, result->n_defects > 1 ? "s" : "",
-               (result->defects[0].x0_px + result->defects[0].x1_px) / 2,
-               (result->defects[0].y0_px + result->defects[0].y1_px) / 2);
-    if (!cli_times_hidden())
-        printf(", %.0f ms", ms);
-    putchar('\n');
-}
-
 static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
                      const char *message)
 {
@@ -164,26 +66,21 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     if (result && job->out
         && (!save_pictures(job, index, picture, result, &map_path, &err)
             || (job->explain && !save_explained(job, index, picture, result, explained, &err)))) {
-        message = err.message;
-        result = NULL;
+        message = err.message; /* the figures stand all the same */
+        g_clear_pointer(&map_path, g_free);
     }
-    if (!result) {
-        job->n_failed++;
+    const cli_row row = {.bank = job->bank, .path = path, .result = result, .fault = message, .map_path = map_path,
+                         .explained = explained, .threshold = job->view->threshold, .ms = ms};
+    cli_tally_add(&job->tally, &row);
+    if (message)
         cli_complain("%s", message);
-    } else if (result->label == DP_LABEL_ANOMALOUS) {
-        job->n_anomalous++;
-    }
     if (job->format == AS_JSON) {
-        json_t *line = result ? json_result(job, path, result, map_path, explained, ms)
-                              : json_pack("{s:o, s:s, s:o}", "input", cli_json_text(path), "status", "error", "error",
-                                          cli_json_text(message));
-        cli_json_bytes(line, "input", path);
-        job->output_broken = !cli_json_print(line);
+        job->output_broken = !cli_json_print(cli_row_json(&row));
     } else {
         if (job->format == AS_CSV)
-            print_csv(path, result, ms, message);
-        else if (result)
-            print_text(path, result, ms);
+            cli_row_print_csv(&row);
+        else
+            cli_row_print_text(&row);
         job->output_broken = fflush(stdout) != 0;
         if (job->output_broken)
             cli_complain("standard output: cannot write: %s", g_strerror(errno));
@@ -193,12 +90,20 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     return job->output_broken || cli_interrupted();
 }
 
-static int finish(const struct job *job, bool fail_on_anomaly, size_t n_failed)
+/* The summary, and the exit code: a gate that lets anything pass but good pictures is none. */
+static int finish(const struct job *job, bool fail_on_anomaly, bool summary, bool quiet, size_t n_failed)
 {
-    n_failed += job->n_failed;
-    if (fail_on_anomaly && job->n_anomalous)
+    const cli_tally *tally = &job->tally;
+    if (summary && !cli_json_print(cli_tally_json(tally)))
+        return EXIT_JOB_FAILED;
+    if (!quiet) {
+        char *text = cli_tally_text(tally, isnan(job->view->threshold));
+        fprintf(stderr, "%s\n", text);
+        g_free(text);
+    }
+    if (fail_on_anomaly && tally->n_anomalous + tally->n_not_inspected > 0)
         return EXIT_ANOMALY;
-    return n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+    return n_failed + tally->n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 int cmd_inspect(int argc, char **argv)
@@ -206,7 +111,7 @@ int cmd_inspect(int argc, char **argv)
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     double threshold = NAN;
-    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE;
+    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
@@ -214,9 +119,10 @@ int cmd_inspect(int argc, char **argv)
         {"explain", 0, 0, G_OPTION_ARG_NONE, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
         {"train", 0, 0, G_OPTION_ARG_FILENAME, &train, "with --explain: where the training pictures lie now", "DIR"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per picture on stdout", NULL},
+        {"summary", 0, 0, G_OPTION_ARG_NONE, &summary, "with --json: {\"summary\": {...}} as the last line", NULL},
         {"csv", 0, 0, G_OPTION_ARG_NONE, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold, "decide at this score (default: the bank's)", "T"},
-        {"fail-on-anomaly", 0, 0, G_OPTION_ARG_NONE, &fail_on_anomaly, "exit code 3 where an anomaly was found", NULL},
+        {"fail-on-anomaly", 0, 0, G_OPTION_ARG_NONE, &fail_on_anomaly, "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
@@ -224,12 +130,18 @@ int cmd_inspect(int argc, char **argv)
     int code;
     dp_roi *roi = NULL;
     GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    char *columns = cli_row_csv_help();
+    char *notes = g_strconcat("A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the reason is said.\n"
+                              "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, whatever\n"
+                              "else failed; 2 wrong usage; 4 the job failed.\n\n"
+                              "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
+                              "--threshold it is found anew from the bank's good pictures.\n\n", columns, NULL);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
-                            "Scores new pictures by their distance from the good ones, place by place.",
-                            "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
-                            "--threshold it is found anew from the bank's good pictures.",
+                            "Scores new pictures by their distance from the good ones, place by place.", notes,
                             &code);
     g_free(entries);
+    g_free(columns);
+    g_free(notes);
     dp_recipe recipe = {0};
     if (!parsed || !cli_run_resolve(&run, &code))
         return code;
@@ -239,6 +151,8 @@ int cmd_inspect(int argc, char **argv)
         return cli_usage("no pictures given");
     if (json && csv)
         return cli_usage("--json or --csv, not both");
+    if (summary && !json)
+        return cli_usage("--summary needs --json");
     if (explain && !out)
         return cli_usage("--explain needs --out DIR");
     if (train && !explain)
@@ -288,7 +202,7 @@ int cmd_inspect(int argc, char **argv)
     cli_explain *explainer = explain ? cli_explain_new(bank, train, run.run.max_picture_pixels) : NULL;
     struct job job = {.bank = bank, .view = &settled.view, .explain = explainer, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
     if (csv)
-        puts("input,status,score,threshold,p_value,label,align_status,polarity,valid_fraction,defects,ms,error");
+        cli_row_print_csv_header();
     dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
                                                 on_result, &job, &err);
     cli_progress_end();
@@ -296,7 +210,7 @@ int cmd_inspect(int argc, char **argv)
     if (status)
         code = job.output_broken ? EXIT_JOB_FAILED : cli_failed(&err);
     else
-        code = finish(&job, fail_on_anomaly, n_failed);
+        code = finish(&job, fail_on_anomaly, summary, run.quiet, n_failed);
 done:
     if (inputs)
         g_ptr_array_unref(inputs);

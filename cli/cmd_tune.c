@@ -10,7 +10,7 @@
 struct maps {
     GPtrArray *grids, *valids, *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
     GByteArray *labels;
-    size_t rows, cols, n_good_inputs, n_failed, n_unaligned;
+    size_t rows, cols, n_good_inputs, n_failed;
     bool other_size;
 };
 
@@ -21,9 +21,9 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     if (!result) {
         maps->n_failed++;
         cli_complain("%s", message);
-    } else if (result->pose.status != DP_ALIGN_OK && result->pose.status != DP_ALIGN_OFF) {
-        maps->n_unaligned++;
-        cli_complain("%s: cannot be aligned (%s) and is left out", path, dp_align_status_name(result->pose.status));
+    } else if (result->label == DP_LABEL_NOT_INSPECTED) {
+        maps->n_failed++;
+        cli_complain("%s: is left out: %s", path, result->reason);
     } else if (maps->grids->len && (result->grid_rows != maps->rows || result->grid_cols != maps->cols)) {
         maps->other_size = true;
         return 1;

@@ -676,8 +676,13 @@ typedef struct dp_distance_scales {
 
 /* --------------------------------------------------------------------------------------------------------- inspect */
 
-typedef enum dp_label { DP_LABEL_GOOD = 0, DP_LABEL_ANOMALOUS, DP_LABEL_UNKNOWN } dp_label;
-DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "unknown" */
+typedef enum dp_label {
+    DP_LABEL_GOOD = 0,
+    DP_LABEL_ANOMALOUS,
+    DP_LABEL_NOT_INSPECTED, /* the picture could not be judged; dp_result.reason says why */
+    DP_LABEL_NONE           /* it was scored, but there is no threshold to judge by */
+} dp_label;
+DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "not_inspected", "none" */
 
 /* A connected group (8 neighbours) of cells above the threshold, in the picture the user took. */
 typedef struct dp_defect {
@@ -694,10 +699,13 @@ typedef struct dp_defect {
                                         * of several pictures, or a picture turned (rotations) */
 } dp_defect;
 
+#define DP_REASON_BYTES 256
+
 typedef struct dp_result {
-    double score, threshold;           /* threshold NaN: the bank has none */
+    double score, threshold;           /* score NaN: no cell could be compared; threshold NaN: the bank has none */
     double p_value;                    /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
     dp_label label;
+    char reason[DP_REASON_BYTES];      /* why the picture was not inspected; empty with every other label */
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
@@ -710,7 +718,7 @@ typedef struct dp_result {
     double masked_fraction;            /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
     double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
                                           distances: projection, nearest neighbours, weight of the largest */
-    size_t grid_rows, grid_cols;
+    size_t grid_rows, grid_cols;       /* 0 and 0 where nothing of the picture could be compared: its label is not_inspected */
     float *grid;                       /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
     uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
     float *weights;                    /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
@@ -744,7 +752,7 @@ DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
  * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a pool or of a global search), DP_E_MISMATCH (the bank holds fewer
  * than two pictures' features, or its pictures do not differ), DP_E_MEMORY. */
 DP_API dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err);
-/* Scores one picture.  The caller frees *result.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
+/* Scores one picture.  The caller frees *result.  A picture that cannot be judged is no error: its label and reason say so.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
  * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */
 DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
                                     const dp_picture *picture, dp_result **result, dp_error *err);

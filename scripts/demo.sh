@@ -91,8 +91,8 @@ function row(name, kind,    i, j, pairs, won, n, caught, passed, goods) {
         next
     count++
     defect[count] = path[n - 1]
-    score[count] = field[2] + 0
-    label[count] = field[4]
+    score[count] = field[4] + 0 # the columns: dinopatch inspect --help
+    label[count] = field[2]
     if (path[n - 1] != "good" && !(path[n - 1] in seen)) {
         seen[path[n - 1]] = 1
         kinds[++n_kinds] = path[n - 1]

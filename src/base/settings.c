@@ -105,9 +105,10 @@ const char *dp_label_name(dp_label label)
     switch (label) {
     case DP_LABEL_GOOD: return "good";
     case DP_LABEL_ANOMALOUS: return "anomalous";
-    case DP_LABEL_UNKNOWN: return "unknown";
+    case DP_LABEL_NOT_INSPECTED: return "not_inspected";
+    case DP_LABEL_NONE: return "none";
     }
-    return "unknown";
+    return "none";
 }
 
 dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err)

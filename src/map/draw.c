@@ -308,9 +308,11 @@ static void draw_legend(cairo_t *cr, const struct drawing *d, double threshold, 
 
 static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *result, double low, double high)
 {
-    static const double pills[3][3] = {{0.13, 0.55, 0.32}, {0.80, 0.14, 0.18}, {0.40, 0.43, 0.47}};
-    const char *label = dp_label_name(result->label);
-    char text[256], score[32], threshold[32];
+    static const double pills[][3] = {{0.13, 0.55, 0.32}, {0.80, 0.14, 0.18}, {0.72, 0.45, 0.05}, {0.40, 0.43, 0.47}};
+    static const char *const labels[] = {"good", "anomalous", "not inspected", "no threshold"};
+    size_t which = result->label <= DP_LABEL_NONE ? result->label : DP_LABEL_NONE;
+    const char *label = labels[which];
+    char text[256 + DP_REASON_BYTES], score[32], threshold[32];
     write_number(score, sizeof score, result->score, 4);
     if (isnan(result->threshold))
         snprintf(threshold, sizeof threshold, "none");
@@ -320,9 +322,8 @@ static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *
     if (result->n_defects)
         used += snprintf(text + used, sizeof text - (size_t)used, "   %zu defect%s", result->n_defects,
                          result->n_defects == 1 ? "" : "s");
-    if (result->pose.status != DP_ALIGN_OK && result->pose.status != DP_ALIGN_OFF)
-        snprintf(text + used, sizeof text - (size_t)used, "   not aligned (%s)",
-                 dp_align_status_name(result->pose.status));
+    if (*result->reason)
+        snprintf(text + used, sizeof text - (size_t)used, "   %s", result->reason);
 
     double font = d->font;
     cairo_set_source_rgb(cr, 0.10, 0.11, 0.13);
@@ -340,7 +341,7 @@ static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *
         font *= room / wide;
     }
     double x = 1.2 * d->font, y = (double)d->height + 0.55 * d->font;
-    const double *colour = pills[result->label <= DP_LABEL_UNKNOWN ? result->label : DP_LABEL_UNKNOWN];
+    const double *colour = pills[which];
     cairo_rectangle(cr, x, y, pill.x_advance + 0.9 * font, 1.35 * font);
     cairo_set_source_rgb(cr, colour[0], colour[1], colour[2]);
     cairo_fill(cr);

@@ -18,6 +18,8 @@
 #include "run/workbench.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What one view needs. */
@@ -119,7 +121,7 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
     if (result) {
         *result = (dp_result){
             .threshold = job->way->view.threshold,
-            .label = DP_LABEL_UNKNOWN,
+            .label = DP_LABEL_NONE,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
             .roi_fraction = 1,
@@ -142,12 +144,72 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
     return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
 }
 
-/* The decision.  A bank of aligned pictures cannot judge one that could not be aligned. */
-static dp_label decide(const dp_recipe *recipe, const dp_result *result)
+static void not_inspected(dp_result *result, const char *format, ...)
 {
-    if (isnan(result->threshold) || (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK))
-        return DP_LABEL_UNKNOWN;
-    return result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->reason, sizeof result->reason, format, args);
+    va_end(args);
+    result->label = DP_LABEL_NOT_INSPECTED;
+}
+
+static const char *why_unaligned(dp_align_status status)
+{
+    switch (status) {
+    case DP_ALIGN_FEW_EDGES: return "no part is seen in it: there are too few edges";
+    case DP_ALIGN_ROUND: return "what is seen in it is round and has no axis";
+    case DP_ALIGN_CUT: return "the part runs over the border of the picture";
+    default: return "no part is seen in it";
+    }
+}
+
+/* The decision.  What could not be judged is said first; it is never called good. */
+static void decide(const dp_recipe *recipe, dp_result *result)
+{
+    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
+        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status), why_unaligned(result->pose.status));
+    else if (isnan(result->score))
+        not_inspected(result, "no cell could be compared");
+    else if (isnan(result->threshold))
+        result->label = DP_LABEL_NONE;
+    else
+        result->label = result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
+}
+
+/* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
+static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out, dp_error *err)
+{
+    size_t pixels = prepared->picture->height_px * prepared->picture->width_px, named = strlen(prepared->path);
+    const char *why = fault->message;
+    if (!strncmp(why, prepared->path, named) && !strncmp(why + named, ": ", 2))
+        why += named + 2;
+    dp_result *result = dp_calloc(1, sizeof *result);
+    if (result) {
+        *result = (dp_result){
+            .score = NAN, .threshold = view->threshold, .p_value = NAN,
+            .pose = prepared->pose,
+            .crop_x0_px = NAN, .crop_y0_px = NAN, .crop_x1_px = NAN, .crop_y1_px = NAN,
+            .inspected_fraction = NAN,
+            .grid = dp_calloc(1, sizeof(float)),
+            .grid_valid = dp_calloc(1, 1),
+            .height_px = prepared->picture->height_px,
+            .width_px = prepared->picture->width_px,
+            .map = dp_calloc(pixels, sizeof(float)),
+        };
+        not_inspected(result, "%s", why);
+        if (result->grid && result->grid_valid && result->map) {
+            *out = result;
+            return DP_OK;
+        }
+    }
+    dp_result_free(&result);
+    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+}
+
+/* Whether a fault lies in the picture, which was decoded, and not in the checkpoint or the machine. */
+static bool cannot_be_judged(dp_status fault, const dp_prepared *prepared)
+{
+    return fault == DP_E_PICTURE && prepared->picture;
 }
 
 /* What is known of a picture before it is viewed. */
@@ -236,8 +298,6 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->p_value = dp_conformal_p(job->way->view.good_scores, job->way->view.n_good_scores, result->score);
-    if (isnan(result->score))
-        return dp_fail(err, DP_E_PICTURE, "%s: no cell lies inside the picture, there is nothing to compare", prepared->path);
     return DP_OK;
 }
 
@@ -350,7 +410,7 @@ static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepa
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {
-        result->label = decide(&job->bank->recipe, result);
+        decide(&job->bank->recipe, result);
         status = show_in_picture(job, prepared, result, err);
     }
     if (status)
@@ -366,6 +426,8 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     struct inspection job;
     dp_result *made = NULL;
     struct embedded embedded;
+    dp_error own = {0};
+    err = err ? err : &own; /* what is wrong with the picture goes into the result */
     dp_status status = inspection_open(session, bank, view, 1, &job, err);
     if (status)
         return status;
@@ -387,6 +449,10 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
         status = embed_prepared(&job, &prepared, &embedded, err);
     if (!status)
         status = view_prepared(&job, job.ways, &prepared, &embedded, &made, err);
+    if (cannot_be_judged(status, &prepared)) {
+        dp_error fault = *err;
+        status = result_blank(view, &prepared, &fault, &made, err);
+    }
     if (!status)
         status = dp_bank_check_unchanged(bank, err);
     if (status)
@@ -408,9 +474,20 @@ static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_
     int stop = 0;
     if (!before)
         before = embed_prepared(job, prepared, &embedded, &fault);
-    for (size_t i = 0; i < (before ? 1 : job->n_ways) && !stop; i++) {
+    bool blank = cannot_be_judged(before, prepared);
+    for (size_t i = 0; i < (before && !blank ? 1 : job->n_ways) && !stop; i++) {
         dp_result *result = NULL;
         dp_status status = before ? before : view_prepared(job, &job->ways[i], prepared, &embedded, &result, &fault);
+        if (status == DP_E_CANCELLED) {
+            *err = fault;
+            return status;
+        }
+        if (cannot_be_judged(status, prepared)) {
+            dp_error why = fault;
+            status = result_blank(&job->ways[i].view, prepared, &why, &result, &fault);
+            if (!status)
+                fault = why; /* it serves the other views as well */
+        }
         double end = dp_now_seconds();
         dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
         if (intact) {

@@ -322,7 +322,7 @@ static void every_value_has_a_name(void **state)
     for (int i = DP_ALIGN_OK; i <= DP_ALIGN_CUT; i++)
         if (i != DP_ALIGN_OK) /* "ok" is the name of a status, too */
             seen[n++] = dp_align_status_name((dp_align_status)i);
-    for (int i = DP_LABEL_GOOD; i <= DP_LABEL_UNKNOWN; i++)
+    for (int i = DP_LABEL_GOOD; i <= DP_LABEL_NONE; i++)
         seen[n++] = dp_label_name((dp_label)i);
     for (int i = DP_ISA_AUTO; i <= DP_ISA_AVX512_VNNI; i++)
         seen[n++] = dp_isa_name((dp_isa)i);

@@ -93,7 +93,7 @@ static void cold_stays_hot_turns_red(void **state)
     /* No threshold, no line. */
     dp_picture_free(&drawn);
     result->threshold = (double)NAN;
-    result->label = DP_LABEL_UNKNOWN;
+    result->label = DP_LABEL_NONE;
     assert_ok(dp_result_draw(picture, result, 10, 30, &drawn, err));
     for (size_t x = 310; x < 400; x++)
         assert_true(pixel(drawn, x, 200)[2] < 200);

@@ -896,7 +896,8 @@ static void one_picture_has_no_threshold(void **state)
     dp_picture *picture = draw_nail(150, 120, 10, 1, 3);
     dp_result *result = inspect(session, bank, picture);
     assert_true(isnan(result->threshold));
-    assert_int_equal(result->label, DP_LABEL_UNKNOWN);
+    assert_int_equal(result->label, DP_LABEL_NONE);
+    assert_string_equal(result->reason, "");
     assert_int_equal(result->n_defects, 0);
     dp_result_free(&result);
     dp_picture_free(&picture);
@@ -904,7 +905,7 @@ static void one_picture_has_no_threshold(void **state)
     dp_session_close(&session);
 }
 
-/* A flat picture cannot be aligned: left out by fit, unknown to inspect. */
+/* A flat picture cannot be aligned: left out by fit, not inspected. */
 static void flat_pictures(void **state)
 {
     (void)state;
@@ -920,7 +921,8 @@ static void flat_pictures(void **state)
     assert_ok(dp_bank_fit(session, &recipe, files, 3, NULL, NULL, &bank, &n_failed, err));
     assert_int_equal(n_failed, 1);
     dp_result *result = inspect(session, bank, flat);
-    assert_int_equal(result->label, DP_LABEL_UNKNOWN);
+    assert_int_equal(result->label, DP_LABEL_NOT_INSPECTED);
+    assert_non_null(strstr(result->reason, "cannot be aligned (few_edges)"));
     assert_int_equal(result->pose.status, DP_ALIGN_FEW_EDGES);
     dp_result_free(&result);
     dp_picture_free(&flat);
