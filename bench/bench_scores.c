@@ -9,16 +9,11 @@
 #include "reduce/pca.h"
 #include "distance/score.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int stop(const dp_error *err)
 {
@@ -65,7 +60,7 @@ int main(int argc, char **argv)
     }
     size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
     each += (bank->scales ? sizeof(float) : 0) + (bank->row_picture ? sizeof(int32_t) : 0);
-    qsort(times, n, sizeof *times, ascending);
+    dp_sort_f64(times, n);
     printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * 4 : 0),
            bank->n_rows, bank->dim, 1e3 * times[n / 2]);
     for (size_t p = 0; p < n; p++)

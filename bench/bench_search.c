@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <math.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -36,15 +37,9 @@ static float *read_floats(const char *path, size_t dim, size_t *n)
     return x;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(double *x, size_t n)
 {
-    qsort(x, n, sizeof *x, ascending);
+    dp_sort_f64(x, n);
     return x[n / 2];
 }
 

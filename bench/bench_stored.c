@@ -7,6 +7,7 @@
 #include "distance/distance.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,15 +15,9 @@
 
 #define MAX_REPEAT 101
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(double *x, size_t n)
 {
-    qsort(x, n, sizeof *x, ascending);
+    dp_sort_f64(x, n);
     return x[n / 2];
 }
 

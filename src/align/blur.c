@@ -9,6 +9,7 @@
  * Weights that share a power of two are divided by it first; for 3 and 5 taps everything then fits 16 bits.
  * Outside the picture: reflection about the border pixel (BORDER_REFLECT_101). */
 #include "align/edges.h"
+#include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -39,17 +40,6 @@ void dp_blur_weights(size_t side, unsigned *weights)
         used += 2 * weights[i];
     }
     weights[half] = 256 - used;
-}
-
-/* Index of a pixel outside [0, length) after reflection. */
-static size_t reflect(ptrdiff_t i, size_t length)
-{
-    if (length == 1)
-        return 0;
-    ptrdiff_t last = (ptrdiff_t)length - 1;
-    while (i < 0 || i > last)
-        i = i < 0 ? -i : 2 * last - i;
-    return (size_t)i;
 }
 
 /* padded [width + 2 half] with the row in its middle -> sums [width]. */
@@ -139,11 +129,11 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
         goto done;
     }
     for (size_t step = 0; step < height + 2 * half; step++) {
-        const uint8_t *row = in + reflect((ptrdiff_t)step - (ptrdiff_t)half, height) * width;
+        const uint8_t *row = in + dp_border_reflect_101((ptrdiff_t)step - (ptrdiff_t)half, height) * width;
         memcpy(padded + half, row, width);
         for (size_t i = 0; i < half; i++) {
-            padded[i] = row[reflect((ptrdiff_t)i - (ptrdiff_t)half, width)];
-            padded[half + width + i] = row[reflect((ptrdiff_t)(width + i), width)];
+            padded[i] = row[dp_border_reflect_101((ptrdiff_t)i - (ptrdiff_t)half, width)];
+            padded[half + width + i] = row[dp_border_reflect_101((ptrdiff_t)(width + i), width)];
         }
         blur_row(padded, width, weights, half, ring + step % side * width);
         if (step < 2 * half)

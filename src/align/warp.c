@@ -17,6 +17,7 @@
  * A canvas pixel is valid where nothing it is mixed from lies outside the picture: none of its k x k samples takes a pixel (or
  * a mean) that is not wholly inside. */
 #include "align/transform.h"
+#include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture.h"
@@ -56,23 +57,17 @@ struct patch {
     size_t sums_capacity;
 };
 
-static size_t wrap(ptrdiff_t i, size_t length)
-{
-    ptrdiff_t rest = i % (ptrdiff_t)length;
-    return (size_t)(rest < 0 ? rest + (ptrdiff_t)length : rest);
-}
-
 /* Steps through the stretch [from, from + count) of a periodic row of `length` pixels, piece by piece. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): at, done and n are declared by it */
 #define FOR_PIECES(from, count, length, at, done, n)                                                                   \
-    for (size_t done = 0, n, at = wrap(from, length);                                                                  \
+    for (size_t done = 0, n, at = dp_border_wrap(from, length);                                                                  \
          done < (count) && (n = (length) - at < (count) - done ? (length) - at : (count) - done, 1); done += n, at = 0)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 static void fill_row(const struct patch *patch, size_t row, pixel *restrict out)
 {
     const dp_picture *picture = patch->picture;
-    const uint8_t *line = picture->rgb + 3 * picture->width_px * wrap(patch->top + (ptrdiff_t)row, picture->height_px);
+    const uint8_t *line = picture->rgb + 3 * picture->width_px * dp_border_wrap(patch->top + (ptrdiff_t)row, picture->height_px);
     FOR_PIECES (patch->left, patch->width, picture->width_px, at, done, n) {
         const uint8_t *restrict in = line + 3 * at;
         for (size_t i = 0; i < n; i++)
@@ -87,7 +82,7 @@ static void fill_row_of_means(struct patch *patch, size_t row, pixel *restrict o
     memset(patch->sums, 0, 3 * columns * sizeof *patch->sums);
     for (size_t j = 0; j < f; j++) {
         ptrdiff_t y = (patch->top + (ptrdiff_t)row) * patch->f + (ptrdiff_t)j;
-        const uint8_t *line = picture->rgb + 3 * picture->width_px * wrap(y, picture->height_px);
+        const uint8_t *line = picture->rgb + 3 * picture->width_px * dp_border_wrap(y, picture->height_px);
         FOR_PIECES (patch->left * patch->f, columns, picture->width_px, at, done, n) {
             const uint8_t *restrict in = line + 3 * at;
             uint32_t *restrict sums = patch->sums + 3 * done;

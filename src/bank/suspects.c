@@ -1,6 +1,6 @@
 /* suspects.c - which of the good pictures may not be good.
  *
- *     z_p = (s_p - median(s)) / (1.4826 * median |s - median(s)|)
+ *     z_p = (s_p - dp_median(s)) / (1.4826 * median |s - dp_median(s)|)
  *
  * over the leave-one-out scores s.  Median and MAD are not moved by the few pictures that are looked for; the factor makes z that of a
  * normal distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
@@ -9,21 +9,10 @@
 #include "dinopatch.h"
 
 #include "bank/bank.h"
+#include "base/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, ascending);
-    return n ? (values[(n - 1) / 2] + values[n / 2]) / 2 : NAN;
-}
 
 struct suspect {
     double score;
@@ -56,12 +45,12 @@ dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double *robust
         if (!isnan(bank->loo_scores[p]))
             values[m++] = bank->loo_scores[p];
     }
-    double middle = median(values, m);
+    double middle = dp_median(values, m);
     m = 0;
     for (size_t p = 0; p < n; p++)
         if (!isnan(bank->loo_scores[p]))
             values[m++] = fabs(bank->loo_scores[p] - middle);
-    double spread = 1.4826 * median(values, m);
+    double spread = 1.4826 * dp_median(values, m);
     qsort(list, n, sizeof *list, before);
     for (size_t i = 0; i < n; i++) {
         double off = list[i].score - middle;

@@ -12,6 +12,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/statistics.h"
 #include "distance/distance.h"
 #include "distance/global.h"
 #include "distance/part.h"
@@ -149,16 +150,9 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
     return status;
 }
 
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static dp_status conclude(const dp_bank *bank, struct sampling *s, double *scale, dp_error *err)
 {
-    qsort(s->values, s->n_values, sizeof *s->values, rising);
-    *scale = s->n_values ? (double)s->values[(size_t)(SHARE * (double)(s->n_values - 1) + 0.5)] : 0;
+    *scale = s->n_values ? dp_quantile_f32(s->values, s->n_values, SHARE) : 0;
     if (*scale > 0)
         return DP_OK;
     *scale = (double)NAN;

@@ -1,16 +1,12 @@
 /* position.c - bicubic interpolation of the position embedding.
  *
- * Cubic convolution kernel (Keys 1981):
- *     w(t) = (a+2)|t|^3 - (a+3)|t|^2 + 1          for |t| < 1
- *     w(t) = a|t|^3 - 5a|t|^2 + 8a|t| - 4a        for 1 <= |t| < 2
- * Without antialias (PyTorch's interpolate, mode bicubic): a = -0.75, four taps around the source coordinate
+ * Kernel and weights with antialias: base/resample.h.  Without antialias (PyTorch's interpolate, mode bicubic): a = -0.75, four taps around the source coordinate
  * (i + 1/2) * s - 1/2, indices held at the border.  s is side / (n + offset): the official code hands PyTorch the scale
- * factor (n + 0.1) / side instead of the size n, and PyTorch then uses that factor as it stands.
- * With antialias (Pillow's filter, PyTorch's antialias=True): a = -0.5, taps over |t| < 2 max(s, 1) around (i + 1/2) * s,
- * weights normalised to sum 1. */
+ * factor (n + 0.1) / side instead of the size n, and PyTorch then uses that factor as it stands. */
 #include "embed/position.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/resample.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,16 +17,6 @@ typedef struct taps {
     float *weight;  /* [n, width]; 0 for taps not used */
 } taps;
 
-static double cubic(double t, double a)
-{
-    t = fabs(t);
-    if (t < 1)
-        return ((a + 2) * t - (a + 3)) * t * t + 1;
-    if (t < 2)
-        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
-    return 0;
-}
-
 static void taps_free(taps *t)
 {
     dp_memory_free(t->index);
@@ -40,38 +26,35 @@ static void taps_free(taps *t)
 
 static int taps_make(size_t side, size_t n, double offset, int antialias, taps *t)
 {
-    double scale = (double)side / ((double)n + offset), wide = antialias && scale > 1 ? scale : 1;
-    t->width = antialias ? (size_t)ceil(2 * wide) * 2 + 1 : 4;
+    double scale = (double)side / ((double)n + offset);
+    t->width = antialias ? dp_cubic_taps(scale) : 4;
     size_t count;
     if (!dp_mul_size(n, t->width, &count))
         return 0;
     t->index = dp_calloc(count, sizeof *t->index);
     t->weight = dp_calloc(count, sizeof *t->weight);
-    if (!t->index || !t->weight)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t *index = t->index + i * t->width;
+    double *exact = dp_malloc(t->width, sizeof *exact);
+    for (size_t i = 0; t->index && t->weight && exact && i < n; i++) {
+        size_t *index = t->index + i * t->width, first;
         float *weight = t->weight + i * t->width;
-        if (!antialias) {
-            double source = ((double)i + 0.5) * scale - 0.5, base = floor(source);
-            for (int k = 0; k < 4; k++) {
-                double at = base - 1 + k, held = at < 0 ? 0 : at > (double)(side - 1) ? (double)(side - 1) : at;
-                index[k] = (size_t)held;
-                weight[k] = (float)cubic(source - at, -0.75);
+        if (antialias) {
+            size_t taken = dp_cubic_weights(scale, i, side, exact, &first);
+            for (size_t k = 0; k < taken; k++) {
+                index[k] = first + k;
+                weight[k] = (float)exact[k];
             }
             continue;
         }
-        double centre = ((double)i + 0.5) * scale, first = floor(centre - 2 * wide + 0.5), last = floor(centre + 2 * wide + 0.5);
-        size_t begin = first < 0 ? 0 : (size_t)first, end = last > (double)side ? side : (size_t)last;
-        double sum = 0;
-        for (size_t j = begin; j < end; j++)
-            sum += cubic(((double)j - centre + 0.5) / wide, -0.5);
-        for (size_t j = begin; j < end && j - begin < t->width; j++) {
-            index[j - begin] = j;
-            weight[j - begin] = (float)(cubic(((double)j - centre + 0.5) / wide, -0.5) / sum);
+        double source = ((double)i + 0.5) * scale - 0.5, base = floor(source);
+        for (int k = 0; k < 4; k++) {
+            double at = base - 1 + k, held = at < 0 ? 0 : at > (double)(side - 1) ? (double)(side - 1) : at;
+            index[k] = (size_t)held;
+            weight[k] = (float)dp_cubic(source - at, -0.75);
         }
     }
-    return 1;
+    int made = t->index && t->weight && exact;
+    dp_memory_free(exact);
+    return made;
 }
 
 dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, double offset, int antialias, size_t rows,

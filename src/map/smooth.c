@@ -2,6 +2,7 @@
  * (rounded), normalised; the border is reflected with the edge pixel (d c b a | a b c d).  AnomalyDINO and PatchCore smooth their maps
  * so, with sigma 4.  Rows first, then columns; sums in double, in the order of the weights. */
 #include "map/smooth.h"
+#include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -21,12 +22,8 @@ struct job {
 
 static void reflect(size_t n, size_t radius, size_t *index)
 {
-    ptrdiff_t period = 2 * (ptrdiff_t)n;
-    for (size_t i = 0; i < n + 2 * radius; i++) {
-        ptrdiff_t at = ((ptrdiff_t)i - (ptrdiff_t)radius) % period;
-        at = at < 0 ? at + period : at;
-        index[i] = (size_t)(at < (ptrdiff_t)n ? at : period - 1 - at);
-    }
+    for (size_t i = 0; i < n + 2 * radius; i++)
+        index[i] = dp_border_reflect((ptrdiff_t)i - (ptrdiff_t)radius, n);
 }
 
 /* One pass over a band of rows.  Along the other axis the middle of the table is read, where each position stands for itself. */

@@ -8,22 +8,17 @@
 #include "base/memory.h"
 #include "dinopatch.h"
 #include "base/random.h"
+#include "base/statistics.h"
 #include "measure/steps.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int smaller_first(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static dp_interval interval_of(double *values, size_t n, double confidence)
 {
     double ends[2];
-    qsort(values, n, sizeof *values, smaller_first);
+    dp_sort_f64(values, n);
     for (int k = 0; k < 2; k++) {
         double position = (k ? 1 + confidence : 1 - confidence) / 2 * (double)(n - 1);
         size_t i = (size_t)position;

@@ -8,6 +8,7 @@
  *     P(Binomial(n, b) <= n - k) = 0.05                                               (Clopper and Pearson 1934). */
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "dinopatch.h"
 
 #include <math.h>
@@ -45,12 +46,6 @@ static double rate_below_95(size_t n, size_t above)
     return high;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibration *calibration, dp_error *err)
 {
     dp_calibration c = {0};
@@ -68,7 +63,7 @@ dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibratio
     for (size_t i = 0; i < n; i++)
         if (!isnan(scores[i]))
             sorted[m++] = scores[i];
-    qsort(sorted, m, sizeof *sorted, ascending);
+    dp_sort_f64(sorted, m);
     /* The small number keeps (99 + 1)(1 - 0.01) at 99 whatever the rounding. */
     double k = ceil((double)(m + 1) * (1 - fpr) - 1e-9);
     size_t rank = k < 1 ? 1 : k > (double)m ? m : (size_t)k;

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/random.h"
+#include "base/statistics.h"
 #include "dinopatch.h"
 #include "distance/score.h"
 #include "map/postprocess.h"
@@ -257,12 +258,6 @@ static void search_close(struct search *s)
     dp_memory_free(s->found);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* Quantiles of at most a million of the valid distances, evenly taken. */
 static dp_status find_quantiles(struct search *s, dp_error *err)
 {
@@ -280,7 +275,7 @@ static dp_status find_quantiles(struct search *s, dp_error *err)
         for (size_t c = 0; c < s->cells; c++)
             if ((!s->valid[i] || s->valid[i][c]) && seen++ % every == 0)
                 values[kept++] = s->maps[i][c];
-    qsort(values, kept, sizeof *values, ascending);
+    dp_sort_f32(values, kept);
     for (size_t q = 0; q < QUANTILES; q++)
         s->quantiles[q] = values[(size_t)((double)q / (QUANTILES - 1) * (double)(kept - 1))];
     dp_memory_free(values);

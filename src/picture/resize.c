@@ -1,15 +1,11 @@
-/* resize.c - bicubic with antialias, as torchvision's Resize does on tensors (align_corners false, antialias true).
- *
- * Along each axis, with scale = in / out and stretch = max(scale, 1), output pixel i takes its weights from
- *     centre = scale (i + 1/2),   pixels j from trunc(centre - 2 stretch + 1/2) to trunc(centre + 2 stretch + 1/2) - 1,
- *     w_j ~ k((j - centre + 1/2) / stretch),   sum of the w_j = 1,
- * clipped to the picture, k being R. Keys' cubic (IEEE ASSP 29, 1981) with a = -1/2.
- * Source: PyTorch's upsample kernel with antialias, which follows Pillow's.
+/* resize.c - bicubic with antialias, as torchvision's Resize does on tensors (align_corners false, antialias true): the weights of
+ * base/resample.h along each axis.
  *
  * Columns come first: that pass runs along whole rows of the source, three channels alike. */
 #include "picture/picture.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/resample.h"
 
 #include <math.h>
 
@@ -18,17 +14,6 @@ struct taps {
     float *weights;        /* [out, width] */
     size_t width;          /* the largest count */
 };
-
-static double cubic(double x)
-{
-    const double a = -0.5;
-    x = fabs(x);
-    if (x < 1)
-        return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2)
-        return (((x - 5) * x + 8) * x - 4) * a;
-    return 0;
-}
 
 static void taps_free(struct taps *taps)
 {
@@ -39,30 +24,22 @@ static void taps_free(struct taps *taps)
 
 static dp_status taps_make(size_t in, size_t out, struct taps *taps, dp_error *err)
 {
-    double scale = (double)in / (double)out, stretch = scale > 1 ? scale : 1, support = 2 * stretch;
-    taps->width = (size_t)ceil(support) * 2 + 1;
+    double scale = (double)in / (double)out, *exact;
+    taps->width = dp_cubic_taps(scale);
     taps->first = dp_malloc(out, sizeof *taps->first);
     taps->count = dp_malloc(out, sizeof *taps->count);
-    size_t bytes;
-    taps->weights = dp_mul_size(taps->width, sizeof(float), &bytes) ? dp_calloc(out, bytes) : NULL;
-    if (!taps->first || !taps->count || !taps->weights)
+    taps->weights = dp_malloc_2d(out, taps->width, sizeof *taps->weights);
+    exact = dp_malloc(taps->width, sizeof *exact);
+    if (!taps->first || !taps->count || !taps->weights || !exact) {
+        dp_memory_free(exact);
         return dp_fail_memory(err, "resizing", out * taps->width * sizeof(float));
-    for (size_t i = 0; i < out; i++) {
-        double centre = scale * ((double)i + 0.5);
-        ptrdiff_t from = (ptrdiff_t)(centre - support + 0.5), to = (ptrdiff_t)(centre + support + 0.5);
-        if (from < 0)
-            from = 0;
-        if (to > (ptrdiff_t)in)
-            to = (ptrdiff_t)in;
-        size_t first = (size_t)from, count = (size_t)(to - from);
-        double total = 0;
-        for (size_t j = 0; j < count; j++)
-            total += cubic(((double)(first + j) - centre + 0.5) / stretch);
-        for (size_t j = 0; j < count; j++)
-            taps->weights[i * taps->width + j] = (float)(cubic(((double)(first + j) - centre + 0.5) / stretch) / total);
-        taps->first[i] = first;
-        taps->count[i] = count;
     }
+    for (size_t i = 0; i < out; i++) {
+        taps->count[i] = dp_cubic_weights(scale, i, in, exact, &taps->first[i]);
+        for (size_t j = 0; j < taps->count[i]; j++)
+            taps->weights[i * taps->width + j] = (float)exact[j];
+    }
+    dp_memory_free(exact);
     return DP_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "distance/components.h"
 #include "run/reweight.h"
 
@@ -17,12 +18,6 @@ struct query {
     float *grid;           /* [rows, cols] */
     uint8_t *valid;        /* [rows, cols] */
 };
-
-static int by_seconds(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Numbers of either sign, of about the size features have after a LayerNorm; which they are does not matter to the time. */
 static void fill(float *x, size_t n)
@@ -81,9 +76,9 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
     for (size_t i = 0; i < repeat && !status; i++)
         status = search_once(bank, view, &q, pool, &seconds[i], err);
     if (!status) {
-        qsort(seconds, repeat, sizeof *seconds, by_seconds);
+        double median = dp_median(seconds, repeat);
         if (median_s)
-            *median_s = 0.5 * (seconds[repeat / 2] + seconds[(repeat - 1) / 2]);
+            *median_s = median;
         if (min_s)
             *min_s = seconds[0];
         if (max_s)

@@ -6,18 +6,13 @@
 #include "run/canvas.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #define MARGIN 1.1
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double aspect_of(const dp_recipe *recipe, const dp_pose *pose, size_t width_px, size_t height_px)
 {
@@ -49,7 +44,7 @@ size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, cons
         }
         for (size_t i = 0; i < n; i++)
             aspects[i] = aspect_of(recipe, &poses[i], width_px[i], height_px[i]);
-        qsort(aspects, n, sizeof *aspects, ascending);
+        dp_sort_f64(aspects, n);
         double middle = aspects[n / 2];
         dp_memory_free(aspects);
         return height_for(middle, width, patch_px, false);

@@ -15,6 +15,7 @@
 #include "run/leave_one_out.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "distance/components.h"
 #include "distance/distance_scales.h"
 #include "run/judge.h"
@@ -162,24 +163,11 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     return status;
 }
 
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts. */
-static double quantile(float *values, size_t n, double share)
-{
-    qsort(values, n, sizeof *values, rising);
-    return (double)values[(size_t)(share * (double)(n - 1) + 0.5)];
-}
-
 static dp_interval heat_scale(struct scoring *s)
 {
     if (!s->n_cells)
         return (dp_interval){NAN, NAN};
-    double low = quantile(s->cells, s->n_cells, HEAT_CELLS), middle = quantile(s->peaks, s->n_peaks, HEAT_PEAKS);
+    double low = dp_quantile_f32(s->cells, s->n_cells, HEAT_CELLS), middle = dp_quantile_f32(s->peaks, s->n_peaks, HEAT_PEAKS);
     if (!(middle > low)) /* good pictures that hardly differ */
         return low > 0 ? (dp_interval){low, 2 * low} : (dp_interval){NAN, NAN};
     return (dp_interval){low, 2 * middle - low};

@@ -5,7 +5,9 @@
  * Prints the minimum and the median of several runs; random features, so that nothing depends on data. */
 #include "bank/bank.h"
 #include "distance/distance.h"
+#include "base/clock.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "run/leave_one_out.h"
 
 #include <stdio.h>
@@ -13,22 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(const char *what, double *seconds, size_t n, double bytes, double products)
 {
-    qsort(seconds, n, sizeof *seconds, ascending);
+    dp_sort_f64(seconds, n);
     printf("%-34s min %9.2f ms, median %9.2f ms", what, seconds[0] * 1e3, seconds[n / 2] * 1e3);
     if (bytes > 0)
         printf(", %6.2f GB/s", bytes / seconds[0] * 1e-9);
@@ -106,10 +95,10 @@ int main(int argc, char **argv)
                 seed = seed * 6364136223846793005u + 1442695040888963407u;
                 features[i] = (float)(seed >> 40) / 8388608.0f - 1;
             }
-            double start = now();
+            double start = dp_now_seconds();
             if (dp_bank_put(bank, p, a, features, NULL, &err))
                 stop(&err);
-            put += now() - start;
+            put += dp_now_seconds() - start;
         }
     }
     if (dp_bank_finish(bank, &err))
@@ -124,9 +113,9 @@ int main(int argc, char **argv)
     *reading = (struct reading){.data = (const uint64_t *)(const void *)bank->features,
                                 .words_per_task = bank->n_rows * dim / 2};
     for (size_t i = 0; i < RUNS; i++) {
-        double start = now();
+        double start = dp_now_seconds();
         dp_pool_run(pool, cells, read_task, reading);
-        seconds[i] = now() - start;
+        seconds[i] = dp_now_seconds() - start;
     }
     report("reading the features", seconds, RUNS, bytes, 0);
 
@@ -156,9 +145,9 @@ int main(int argc, char **argv)
         size_t side = 2 * search.window + 1;
         dp_status status = DP_OK;
         for (size_t i = 0; i < searches[s].runs && !status; i++) {
-            double start = now();
+            double start = dp_now_seconds();
             status = dp_distance_map(bank, features, NULL, &search, pool, found, grid, valid, &err);
-            seconds[i] = now() - start;
+            seconds[i] = dp_now_seconds() - start;
         }
         if (!status)
             report(searches[s].name, seconds, searches[s].runs, search.window ? 0 : bytes,
@@ -166,33 +155,33 @@ int main(int argc, char **argv)
         dp_memory_free(found);
     }
     for (size_t i = 0; i < 3; i++) {
-        double start = now();
+        double start = dp_now_seconds();
         if (dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, &err))
             stop(&err);
-        seconds[i] = now() - start;
+        seconds[i] = dp_now_seconds() - start;
     }
     report("leave one out, window 0", seconds, 3, 0, products * (double)pictures);
 
     if (argc > 7) {
-        double start = now();
+        double start = dp_now_seconds();
         dp_bank *opened = NULL;
         if (dp_bank_save(bank, argv[7], &err))
             stop(&err);
-        printf("saving %.0f ms", (now() - start) * 1e3);
-        start = now();
+        printf("saving %.0f ms", (dp_now_seconds() - start) * 1e3);
+        start = dp_now_seconds();
         if (dp_bank_open(argv[7], &opened, &err))
             stop(&err);
-        printf(", opening %.1f ms", (now() - start) * 1e3);
-        start = now();
+        printf(", opening %.1f ms", (dp_now_seconds() - start) * 1e3);
+        start = dp_now_seconds();
         if (dp_bank_verify(opened, &err))
             stop(&err);
-        printf(", verifying %.0f ms\n", (now() - start) * 1e3);
+        printf(", verifying %.0f ms\n", (dp_now_seconds() - start) * 1e3);
         dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t i = 0; i < RUNS; i++) {
-            start = now();
+            start = dp_now_seconds();
             if (dp_distance_map(opened, features, NULL, &search, pool, nearest, grid, valid, &err))
                 stop(&err);
-            seconds[i] = now() - start;
+            seconds[i] = dp_now_seconds() - start;
         }
         report("l2, window 0, from the mapped file", seconds, RUNS, bytes, 0);
         dp_bank_close(&opened);

@@ -1,12 +1,15 @@
 /* Files that appear whole or not at all; the worker pool; names and defaults. */
 #include "test.h"
 
+#include "base/border.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/resample.h"
+#include "base/statistics.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
@@ -17,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 
 static void read_back(const char *path, const char *expected)
@@ -336,6 +340,56 @@ static void every_value_has_a_name(void **state)
     assert_non_null(dp_status_name((dp_status)99));
 }
 
+static void statistics(void **state)
+{
+    (void)state;
+    double x[] = {3, -1, 2, 7};
+    float y[] = {5, 1, 4, 2, 3};
+    assert_true(isnan(dp_median(x, 0)) && isnan(dp_median(NULL, 0)));
+    assert_true(dp_median(x, 1) == 3 && dp_median(x, 3) == 2 && dp_median(x, 4) == 2.5);
+    assert_true(x[0] == -1 && x[3] == 7);
+    assert_true(dp_quantile_f32(y, 5, 0) == 1 && dp_quantile_f32(y, 5, 0.6) == 3 && dp_quantile_f32(y, 5, 1) == 5);
+}
+
+static void borders(void **state)
+{
+    (void)state;
+    static const size_t wrap[] = {1, 2, 0, 1, 2, 0, 1, 2, 0}, reflect[] = {1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0},
+                        reflect_101[] = {1, 2, 1, 0, 1, 2, 1, 0};
+    for (ptrdiff_t i = 0; i < 9; i++)
+        assert_int_equal(dp_border_wrap(i - 2, 3), wrap[i]);
+    for (ptrdiff_t i = 0; i < 12; i++)
+        assert_int_equal(dp_border_reflect(i - 5, 3), reflect[i]);
+    for (ptrdiff_t i = 0; i < 8; i++)
+        assert_int_equal(dp_border_reflect_101(i - 3, 3), reflect_101[i]);
+    assert_int_equal(dp_border_wrap(-5, 1) + dp_border_reflect(-5, 1) + dp_border_reflect_101(-5, 1), 0);
+}
+
+/* The kernel is 1 at 0 and 0 at the other whole numbers; the weights sum to 1 and keep a ramp a ramp inside the border. */
+static void cubic_weights(void **state)
+{
+    (void)state;
+    assert_true(dp_cubic(0, -0.5) == 1 && dp_cubic(1, -0.75) == 0 && dp_cubic(-2, -0.75) == 0 && dp_cubic(2.5, -0.5) == 0);
+    assert_float_equal(dp_cubic(-0.5, -0.5), 0.5625, 1e-12);
+    assert_float_equal(dp_cubic(1.5, -0.75), -0.09375, 1e-12);
+    for (size_t out = 5; out < 200; out += 13) {
+        double weights[64], scale = 64.0 / (double)out;
+        assert_in_range(dp_cubic_taps(scale), 5, 64);
+        for (size_t i = 0; i < out; i++) {
+            size_t first, count = dp_cubic_weights(scale, i, 64, weights, &first);
+            assert_in_range(count, 1, dp_cubic_taps(scale));
+            double sum = 0, ramp = 0;
+            for (size_t j = 0; j < count; j++) {
+                sum += weights[j];
+                ramp += weights[j] * ((double)(first + j) + 0.5);
+            }
+            assert_float_equal(sum, 1, 1e-12);
+            if (first > 0 && first + count < 64)
+                assert_float_equal(ramp, scale * ((double)i + 0.5), 0.05 * scale);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +397,7 @@ int main(void)
         cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names), cmocka_unit_test(changed_under_a_mapping),
         cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),
+        cmocka_unit_test(statistics), cmocka_unit_test(borders), cmocka_unit_test(cubic_weights),
         cmocka_unit_test(messages_are_one_line),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Distance kernels against their reference, distance maps against the definition, scores against numpy. */
 #include "bank_fixture.h"
 
+#include "base/statistics.h"
 #include "distance/distance.h"
 #include "distance/score.h"
 #include "base/isa.h"
@@ -486,12 +487,6 @@ static void broken_input(void **state)
 
 /* -------------------------------------------------------------------------------------------------------------- scores */
 
-static int ascending_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static void score_by_sorting(void **state)
 {
     (void)state;
@@ -510,7 +505,7 @@ static void score_by_sorting(void **state)
             else
                 values[i] = 1e9f;
         }
-        qsort(sorted, m, sizeof *sorted, ascending_floats);
+        dp_sort_f32(sorted, m);
         double sum = 0, top = 0, place = 0.99 * (double)(m - 1);
         for (size_t i = 0; i < m; i++)
             sum += sorted[i];

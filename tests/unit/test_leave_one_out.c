@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "bank_fixture.h"
+#include "base/statistics.h"
 #include "distance/distance.h"
 #include "distance/score.h"
 #include "run/judge.h"
@@ -13,12 +14,6 @@
 #define DIM 5
 #define PICTURES 9
 #define MOST 64 /* cells of a picture */
-
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
 
 /* The picture p searched without itself. */
 static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *grid, uint8_t *valid, size_t *cells)
@@ -73,7 +68,7 @@ static void scores_and_heat_scale(void **state)
                             peak = fmaxf(peak, grid[i]);
                         }
                 }
-                qsort(all, n, sizeof *all, rising);
+                dp_sort_f32(all, n);
                 assert_true(heat.low == (double)all[(size_t)(0.95 * (double)(n - 1) + 0.5)]);
                 assert_float_equal(heat.low + heat.high, 2 * (double)peak, 1e-9);
                 assert_int_equal(calibration.n, PICTURES);

@@ -1,6 +1,8 @@
 /* Post-processing: the three readings, objects, holes, filters. */
 #include "test.h"
 
+#include "base/statistics.h"
+
 #include <math.h>
 
 /* A map written as text: '.' is 0, a digit its own value, 'x' not valid. */
@@ -171,12 +173,6 @@ static void filters(void **state)
     assert_memory_equal(map, out, sizeof map);
 }
 
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* What the filters are by definition, in double, at one element. */
 static double naive_median(const float *map, const uint8_t *valid, int rows, int cols, int r, int c, int side)
 {
@@ -186,7 +182,7 @@ static double naive_median(const float *map, const uint8_t *valid, int rows, int
         for (int x = c - side / 2; x <= c + side / 2; x++)
             if (y >= 0 && y < rows && x >= 0 && x < cols && valid[y * cols + x])
                 window[n++] = map[y * cols + x];
-    qsort(window, (size_t)n, sizeof *window, rising);
+    dp_sort_f32(window, (size_t)n);
     return n % 2 ? (double)window[n / 2] : 0.5 * ((double)window[n / 2 - 1] + (double)window[n / 2]);
 }
 

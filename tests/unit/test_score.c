@@ -1,15 +1,10 @@
 /* From a map's cells to one figure, against the definitions on sorted values; and what is active in a post-processing. */
+#include "base/statistics.h"
 #include "distance/score.h"
 #include "map/postprocess.h"
 #include "test.h"
 
 #include <math.h>
-
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
 
 /* sorted [n] */
 static double naive(dp_score how, const float *sorted, size_t n)
@@ -56,7 +51,7 @@ static void scores_equal_their_definitions(void **state)
                 if (valid[i])
                     sorted[m++] = values[i];
             }
-            qsort(sorted, m, sizeof *sorted, rising);
+            dp_sort_f32(sorted, m);
             for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP1P; how++) {
                 double found = dp_score_cells((dp_score)how, values, valid, n, scratch), expected = naive((dp_score)how, sorted, m);
                 if (!(fabs(found - expected) <= 1e-12 * fabs(expected)))
