@@ -19,8 +19,8 @@ trap 'rm -rf "$folder"' EXIT
 
 # "compiler arguments, then the file", a line per C file of the build.
 sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' "$build"/compile_commands.json |
-    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files && !seen[$NF]++' >"$folder/commands"
-sed 's/.* //' "$folder/commands" >"$folder/files"
+    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files && !seen[$0]++' >"$folder/commands" # kernels: once for each instruction set
+sed 's/.* //' "$folder/commands" | sort -u >"$folder/files"
 
 # DP_ANALYSIS: see src/base/error.h.
 # A test that gets no memory may crash: it has failed either way.  So its results of malloc() are not looked at; where its
@@ -47,7 +47,7 @@ run_tidy() {
 run_cppcheck() {
     cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,style,performance,portability --inline-suppr \
         --suppressions-list=scripts/cppcheck.supp --library=posix --library=gnu --library=gtk --library=scripts/cppcheck.cfg \
-        -D__x86_64__ -D__GNUC__ -D_GNU_SOURCE -DDP_ANALYSIS -Iinclude -Isrc -Icli -Itests \
+        -D__x86_64__ -DDP_SIMD_AVX2 -D__GNUC__ -D_GNU_SOURCE -DDP_ANALYSIS -Iinclude -Isrc -Icli -Itests \
         --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
         --file-list="$folder/own" 2>&1
 }

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture.h"
+#include "simd/float4.h"
 
 #include <math.h>
 #include <string.h>
@@ -30,7 +31,7 @@
 #define MIN_FILL 0.1
 #define MAX_FILL 10
 
-typedef float pixel __attribute__((vector_size(16))); /* red, green, blue, unused */
+typedef dp_float4 pixel; /* red, green, blue, unused */
 
 /* How finely a canvas pixel is sampled. */
 struct sampling {

@@ -22,6 +22,7 @@
  *     vsum(x)                                 all lanes: the upper half is added to the lower until one lane is left
  *     vnot_below(a, b)                        bit l is set unless a[l] < b[l]
  *
+ * float4.h has the four channels of a pixel, for code that is compiled once.
  * vector_avx512vnni.h adds whole numbers in 8 and 32 bits, for that instruction set only. */
 #ifndef DP_SIMD_VECTOR_H
 #define DP_SIMD_VECTOR_H
