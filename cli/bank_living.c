@@ -45,7 +45,8 @@ int cli_bank_add(int argc, char **argv)
         return cli_usage("--bank is missing");
     if (argc < 2)
         return cli_usage("no pictures of good parts given");
-    size_t n_failed = 0, n_unread = 0;
+    size_t n_failed = 0;
+    dp_fit_report report;
     dp_bank *bank = NULL, *larger = NULL;
     dp_bank_lock *lock = NULL;
     dp_model *model = NULL;
@@ -67,15 +68,20 @@ int cli_bank_add(int argc, char **argv)
         goto done;
     cli_progress_begin("add", run.quiet);
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
-        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &larger, &n_unread, &err)
-        || dp_bank_save(larger, out ? out : path, &err)) {
+        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &larger, &report, &err)
+        || ((larger || out) && dp_bank_save(larger ? larger : bank, out ? out : path, &err))) {
         cli_progress_end();
         code = cli_failed(&err);
         goto done;
     }
     cli_progress_end();
-    print_result(out ? out : path, bank, larger);
-    code = n_failed + n_unread > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
+    if (larger)
+        print_result(out ? out : path, bank, larger);
+    else
+        printf("%s: %zu good pictures as before: nothing was added\n", cli_shown(out ? out : path), info.n_pictures);
+    if (report.n_twins)
+        printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
+    code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);
     dp_bank_lock_release(&lock);
@@ -165,6 +171,13 @@ int cli_bank_remove(int argc, char **argv)
     return code;
 }
 
+/* text [32] */
+static const char *threshold_text(double threshold, char *text)
+{
+    g_snprintf(text, 32, isnan(threshold) ? "none" : "%.6g", threshold);
+    return text;
+}
+
 int cli_bank_merge(int argc, char **argv)
 {
     char *out = NULL;
@@ -203,8 +216,13 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(a, &x);
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
-        printf("%s: %zu good pictures (%zu and %zu)\nthreshold %.6g (%.6g and %.6g)\n", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures,
-               z.threshold, x.threshold, y.threshold);
+        char texts[3][32];
+        printf("%s: %zu good pictures (%zu and %zu", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures);
+        size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
+        if (n_twins)
+            printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");
+        printf(")\nthreshold %s (%s and %s), found anew at a false-alarm rate of %g\n", threshold_text(z.threshold, texts[0]),
+               threshold_text(x.threshold, texts[1]), threshold_text(y.threshold, texts[2]), z.recipe.fpr);
     }
     dp_bank_lock_release(&lock);
     dp_bank_close(&merged);

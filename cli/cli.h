@@ -90,10 +90,15 @@ bool cli_make_folder(const char *path);
  * where any two would collide.  Free with g_ptr_array_unref. */
 GPtrArray *cli_output_names(const GPtrArray *inputs);
 
+/* Whether n_good good pictures and the bad ones behind them may be judged with a bank: none of them is in it, and none is given twice.  The check
+ * of every command that learns from labelled pictures.  False: *code, complained. */
+bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good, const dp_run *run, int *code);
+
 /* ---- progress on stderr: a bar on a terminal, plain lines otherwise, nothing when quiet */
 void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
 void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
+void cli_log_warning(void *user, dp_log_level level, const char *line);     /* the same of warnings alone: with --quiet */
 void cli_progress_end(void);
 
 /* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, the second ends the process */

@@ -25,6 +25,48 @@ static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
     return list;
 }
 
+/* 64 hexadecimal digits; null where it is not known. */
+static json_t *json_digest(const unsigned char *digest)
+{
+    char text[65] = "";
+    for (int i = 0; digest && i < 32; i++)
+        g_snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return digest ? json_string(text) : json_null();
+}
+
+/* Where the threshold came from; null where there is none. */
+static json_t *json_origin(const dp_bank_info *info)
+{
+    const dp_threshold_origin *o = &info->threshold_origin;
+    if (isnan(info->threshold))
+        return json_null();
+    return json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr", o->fpr > 0 ? json_real(o->fpr) : json_null(), "good",
+                     (json_int_t)o->n_good, "bad", (json_int_t)o->n_bad);
+}
+
+static void print_threshold(const dp_bank_info *info)
+{
+    const dp_threshold_origin *o = &info->threshold_origin;
+    printf("%.6g (", info->threshold);
+    switch (o->by) {
+    case DP_ORIGIN_LEAVE_ONE_OUT:
+    case DP_ORIGIN_CALIBRATE:
+        printf("%sleave-one-out scores of %zu good pictures, false-alarm rate aimed at: %g", o->by == DP_ORIGIN_CALIBRATE ? "calibrate, from " : "",
+               o->n_good, o->fpr);
+        break;
+    case DP_ORIGIN_VALUE:
+        printf("a value given by hand");
+        break;
+    case DP_ORIGIN_TUNE:
+        printf("tune, on %zu good and %zu bad picture%s", o->n_good, o->n_bad, o->n_bad == 1 ? "" : "s");
+        break;
+    case DP_ORIGIN_UNKNOWN:
+        printf("an older dinopatch did not say where it came from; false-alarm rate aimed at: %g", info->recipe.fpr);
+        break;
+    }
+    printf(")\n");
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
@@ -50,13 +92,14 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         const char *name = dp_bank_picture_name(bank, i);
         json_t *picture = json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i)));
         cli_json_bytes(picture, "name", name);
+        json_object_set_new(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
         json_array_append_new(pictures, picture);
     }
-    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
                      (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
                      (json_int_t)info->feature_bytes, "threshold",
-                     cli_json_real(info->threshold), "model_path", cli_json_text(info->model_path), "model_sha256",
+                     cli_json_real(info->threshold), "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path), "model_sha256",
                      info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "distance_scales",
                      json_scales(bank, r), "pictures", pictures);
 }
@@ -123,7 +166,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (isnan(info->threshold))
         printf("none\n");
     else
-        printf("%.6g (false-alarm rate aimed at: %g)\n", info->threshold, r->fpr);
+        print_threshold(info);
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path), info->model_stand_in ? " (a stand-in)" : "",
            info->model_sha256);
 }

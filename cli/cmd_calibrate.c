@@ -24,6 +24,23 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
         printf("written to           %s\n", cli_shown(path));
 }
 
+/* A threshold given by hand promises nothing: how many of the good pictures lie above it is all there is to say. */
+static bool print_value(const cli_view *settled, double value, const char *path, bool json)
+{
+    size_t n = 0, above = 0;
+    for (size_t i = 0; i < settled->view.n_good_scores; i++) {
+        n += !isnan(settled->scores[i]);
+        above += settled->scores[i] > value;
+    }
+    if (json)
+        return cli_json_print(json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
+    printf("threshold            %.6g, as given\nfalse alarms         %zu of the %zu good pictures, each scored without itself, lie above it\n", value,
+           above, n);
+    if (path)
+        printf("written to           %s\n", cli_shown(path));
+    return true;
+}
+
 static bool print_json(const cli_view *settled, double fpr)
 {
     const dp_calibration *c = &settled->calibration;
@@ -37,11 +54,12 @@ static bool print_json(const cli_view *settled, double fpr)
 int cmd_calibrate(int argc, char **argv)
 {
     char *bank_path = NULL, *out = NULL;
-    double fpr = NAN;
+    double fpr = NAN, value = NAN;
     gboolean json = FALSE, dry_run = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
+        {"value", 0, 0, G_OPTION_ARG_DOUBLE, &value, "set this threshold, whatever rate it makes", "T"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
@@ -50,7 +68,7 @@ int cmd_calibrate(int argc, char **argv)
     cli_run run;
     int code;
     GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE]",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
                             "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
                             "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
                             "seconds. Options of scoring that are given become the bank's own.",
@@ -64,6 +82,10 @@ int cmd_calibrate(int argc, char **argv)
         return cli_usage("'%s': calibrate takes no pictures", argv[1]);
     if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
         return cli_usage("--fpr %g: between 0 and 1", fpr);
+    if (!isnan(value) && !(value >= 0 && value < INFINITY))
+        return cli_usage("--value %g: a score, 0 or more", value);
+    if (!isnan(value) && !isnan(fpr))
+        return cli_usage("--value or --fpr, not both");
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
     dp_bank_lock *lock = NULL;
@@ -86,12 +108,20 @@ int cmd_calibrate(int argc, char **argv)
     if (!good)
         goto done;
     settled.view.threshold = settled.calibration.threshold;
+    settled.view.origin = (dp_threshold_origin){.by = settled.calibration.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
+                                                .fpr = settled.calibration.n ? recipe.fpr : 0, .n_good = settled.calibration.n};
+    if (!isnan(value)) {
+        settled.view.threshold = value;
+        settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
+    }
     if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
         code = cli_failed(&err);
         goto done;
     }
     code = EXIT_DONE;
-    if (!json)
+    if (!isnan(value))
+        code = print_value(&settled, value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
+    else if (!json)
         print_calibration(&settled, recipe.fpr, target);
     else if (!print_json(&settled, recipe.fpr))
         code = EXIT_JOB_FAILED;

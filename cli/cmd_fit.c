@@ -14,7 +14,7 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
         cli_complain("%s", message);
 }
 
-static void print_summary(const dp_bank *bank, const char *path, size_t n_failed)
+static void print_summary(const dp_bank *bank, const char *path, size_t n_failed, size_t n_twins)
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
@@ -27,6 +27,8 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
         printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
     if (n_failed)
         printf("; %zu left out", n_failed);
+    if (n_twins)
+        printf("; %zu picture%s given twice", n_twins, n_twins == 1 ? " was" : "s were");
     if (isnan(info.threshold)) {
         printf("\nno threshold: it takes at least two pictures to leave one out\n");
         return;
@@ -85,7 +87,8 @@ int cmd_fit(int argc, char **argv)
     if (!cli_roi_open(&region, &run.run, &roi, &code))
         return code;
 
-    size_t n_failed = 0, n_unread = 0;
+    size_t n_failed = 0;
+    dp_fit_report report;
     dp_model *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
@@ -106,7 +109,7 @@ int cmd_fit(int argc, char **argv)
     }
     cli_progress_begin("fit", run.quiet);
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &n_unread,
+        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &report,
                        &err)
         || dp_bank_save(bank, bank_path, &err)) {
         cli_progress_end();
@@ -114,8 +117,8 @@ int cmd_fit(int argc, char **argv)
         goto done;
     }
     cli_progress_end();
-    n_failed += n_unread;
-    print_summary(bank, bank_path, n_failed);
+    n_failed += report.n_failed;
+    print_summary(bank, bank_path, n_failed, report.n_twins);
     code = n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);

@@ -6,25 +6,32 @@
 #include <stdio.h>
 #include <string.h>
 
+/* As the settings under trial see the pictures, and where --blend makes that another way, as the stored ones do. */
+enum { TRIED, STORED, N_WAYS };
+
 /* Maps of the pictures that could be compared. */
 struct maps {
-    GPtrArray *grids, *valids, *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
+    GPtrArray *grids[N_WAYS], *valids, *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
     GByteArray *labels;
     size_t rows, cols, n_good_inputs, n_failed;
     bool other_size;
 };
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
+static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result, double ms,
                      const char *message)
 {
     struct maps *maps = user;
-    if (!result) {
+    GPtrArray *tried = maps->grids[TRIED], *stored = maps->grids[STORED];
+    if (view == STORED) {
+        if (result && stored->len < tried->len) /* it went in by the first view */
+            g_ptr_array_add(stored, g_memdup2(result->grid, result->grid_rows * result->grid_cols * sizeof *result->grid));
+    } else if (!result) {
         maps->n_failed++;
         cli_complain("%s", message);
     } else if (result->label == DP_LABEL_NOT_INSPECTED) {
         maps->n_failed++;
         cli_complain("%s: is left out: %s", path, result->reason);
-    } else if (maps->grids->len && (result->grid_rows != maps->rows || result->grid_cols != maps->cols)) {
+    } else if (tried->len && (result->grid_rows != maps->rows || result->grid_cols != maps->cols)) {
         maps->other_size = true;
         return 1;
     } else {
@@ -32,7 +39,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         uint8_t label = index >= maps->n_good_inputs;
         maps->rows = result->grid_rows;
         maps->cols = result->grid_cols;
-        g_ptr_array_add(maps->grids, g_memdup2(result->grid, cells * sizeof *result->grid));
+        g_ptr_array_add(tried, g_memdup2(result->grid, cells * sizeof *result->grid));
         g_ptr_array_add(maps->valids, g_memdup2(result->grid_valid, cells));
         g_ptr_array_add(maps->weights, result->weights ? g_memdup2(result->weights, cells * sizeof *result->weights) : NULL);
         g_byte_array_append(maps->labels, &label, 1);
@@ -86,6 +93,41 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, b
     printf("threshold %.6g\n", r->threshold);
 }
 
+/* Whether what was found is worth more than what the bank holds, on pictures that had no say in it: by AUROC, between equals by F1. */
+static bool is_better(const dp_tune_result *r)
+{
+    double gain = r->held_out.auroc - r->untuned_fold_auroc;
+    return r->folds && (gain > 1e-9 || (gain > -1e-9 && r->held_out.confusion.f1 > r->untuned.confusion.f1 + 1e-9));
+}
+
+static void tell_not_better(const dp_tune_result *r, bool all_data)
+{
+    if (r->folds)
+        cli_complain("what was found does not beat the stored settings on held-out pictures: AUROC %.4f against %.4f, F1 %.4f against %.4f. "
+                     "Nothing is stored; --force stores it all the same",
+                     r->held_out.auroc, r->untuned_fold_auroc, r->held_out.confusion.f1, r->untuned.confusion.f1);
+    else
+        cli_complain("%s: whether what was found beats the stored settings is not known. Nothing is stored; --force stores it all the same",
+                     all_data ? "--all-data holds no picture out" : "there are too few pictures to hold some out");
+}
+
+/* Puts the figures of the stored settings, by maps of their own, in the place of those that trial 0 has by the maps under trial. */
+static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_settings *settings, const dp_run *run, dp_tune_result *result,
+                                     dp_error *err)
+{
+    dp_tune_settings one = *settings;
+    dp_tune_result plain;
+    dp_run quiet = *run;
+    quiet.progress = NULL;
+    one.trials = 1;
+    dp_status status = dp_tune(stored, &one, &quiet, &plain, err);
+    if (!status) {
+        result->untuned = plain.untuned;
+        result->untuned_fold_auroc = plain.untuned_fold_auroc;
+    }
+    return status;
+}
+
 static json_t *json_figures(const dp_tune_figures *f)
 {
     const dp_confusion *c = &f->confusion;
@@ -95,22 +137,23 @@ static json_t *json_figures(const dp_tune_figures *f)
                      (json_int_t)c->false_negatives);
 }
 
-static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad)
+static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, bool stored)
 {
     json_t *post = json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", cli_reading_names[r->post.reading], "low",
                              cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
                              "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
                              (json_int_t)r->post.median);
     return cli_json_print(json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b, s:b}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
         (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned", json_figures(&r->untuned), "untuned_fold_auroc",
         cli_json_real(r->untuned_fold_auroc), "tuned", json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(),
         "held_out_deviation", cli_json_real(r->held_out_deviation), "post", post, "score", cli_score_names[r->score], "threshold",
-        cli_json_real(r->threshold)));
+        cli_json_real(r->threshold), "better", is_better(r), "stored", stored));
 }
 
 /* The bank with the configuration that was found.  Its good pictures are scored anew for p-values and heat maps, where it has them. */
-static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r, const dp_run *run, const char *path, dp_error *err)
+static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r, const dp_threshold_origin *origin, const dp_run *run,
+                       const char *path, dp_error *err)
 {
     dp_bank_info info;
     dp_calibration calibration;
@@ -129,6 +172,7 @@ static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune
         status = DP_OK;
     }
     view.threshold = r->threshold;
+    view.origin = *origin;
     view.good_scores = scores;
     view.n_good_scores = info.n_pictures;
     if (!status)
@@ -151,7 +195,7 @@ int cmd_tune(int argc, char **argv)
     int trials = -1, folds = 5;
     double seconds = NAN, blend = NAN;
     gint64 seed = 0;
-    gboolean all_data = FALSE, json = FALSE, dry_run = FALSE;
+    gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
@@ -163,6 +207,7 @@ int cmd_tune(int argc, char **argv)
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the search and the folds (default 0)", "S"},
         {"blend", 0, 0, G_OPTION_ARG_DOUBLE, &blend, "as for fit; becomes the bank's own (default: the bank's)", "A"},
         {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data, "the paper's way: no held-out figures", NULL},
+        {"force", 0, 0, G_OPTION_ARG_NONE, &force, "store what was found although held-out pictures do not speak for it", NULL},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
@@ -172,8 +217,8 @@ int cmd_tune(int argc, char **argv)
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
                    "Searches for the post-processing, the score and the threshold that part good pictures from bad ones best, and stores\n"
                    "them in the bank.",
-                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. The pictures must not\n"
-                   "be those the bank was made of.",
+                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. Where these do not beat\n"
+                   "the stored settings nothing is stored. The pictures must not be those the bank was made of.",
                    &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -203,7 +248,7 @@ int cmd_tune(int argc, char **argv)
     dp_session *session = NULL;
     dp_error err;
     size_t n_unread = 0;
-    struct maps maps = {.grids = g_ptr_array_new_with_free_func(g_free), .valids = g_ptr_array_new_with_free_func(g_free),
+    struct maps maps = {.grids = {g_ptr_array_new_with_free_func(g_free), g_ptr_array_new_with_free_func(g_free)}, .valids = g_ptr_array_new_with_free_func(g_free),
                         .weights = g_ptr_array_new_with_free_func(g_free),
                         .labels = g_byte_array_new()};
     GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
@@ -221,21 +266,29 @@ int cmd_tune(int argc, char **argv)
     }
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
-    if (!cli_model_open_for_bank(model_name, &info, &model, &code))
-        goto done;
     cli_progress_begin("tune", run.quiet);
-    dp_view view;
-    dp_view_init(bank, &view);
-    dp_post_init(&view.post);
-    view.cell_weights = view.reweight > 0;
-    bool weighted = view.reweight > 0 && view.score == DP_SCORE_MAX;
-    if (!isnan(blend))
-        view.blend = blend;
-    dp_status status = dp_view_settle(bank, &view, &run.run, &err);
+    if (!cli_check_labelled(bank, bank_path, inputs, maps.n_good_inputs, &run.run, &code)
+        || !cli_model_open_for_bank(model_name, &info, &model, &code)) {
+        cli_progress_end();
+        goto done;
+    }
+    dp_view views[N_WAYS];
+    dp_view_init(bank, &views[STORED]);
+    dp_post_init(&views[STORED].post);
+    views[STORED].cell_weights = views[STORED].reweight > 0;
+    views[TRIED] = views[STORED];
+    const dp_view *view = &views[TRIED];
+    bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX, other_way = !isnan(blend) && blend != view->blend;
+    if (other_way)
+        views[TRIED].blend = blend;
+    dp_status status = dp_view_settle(bank, &views[TRIED], &run.run, &err);
+    if (!status && other_way)
+        status = dp_view_settle(bank, &views[STORED], &run.run, &err);
     if (!status)
         status = dp_session_open(model, info.recipe.precision, &run.run, &session, &err);
     if (!status)
-        status = dp_session_inspect_files(session, bank, &view, (const char *const *)inputs->pdata, inputs->len, on_result, &maps, &err);
+        status = dp_session_inspect_views(session, bank, views, other_way ? N_WAYS : 1, (const char *const *)inputs->pdata, inputs->len, on_result,
+                                          &maps, &err);
     if (maps.other_size) {
         cli_progress_end();
         cli_complain("the pictures' maps differ in size; tuning takes pictures of one size");
@@ -254,35 +307,46 @@ int cmd_tune(int argc, char **argv)
     settings.seed = (uint64_t)seed;
     settings.post = info.recipe.post;
     settings.score = info.recipe.score;
-    const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.grids->len, .maps = (const float *const *)maps.grids->pdata,
+    const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.labels->len, .maps = (const float *const *)maps.grids[TRIED]->pdata,
                              .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data,
                              .weights = weighted ? (const float *const *)maps.weights->pdata : NULL};
     if (!status)
         status = dp_tune(&set, &settings, &run.run, &result, &err);
+    if (!status && other_way) {
+        dp_tune_set stored = set;
+        stored.maps = (const float *const *)maps.grids[STORED]->pdata;
+        status = compare_with_stored(&stored, &settings, &run.run, &result, &err);
+    }
     if (status == DP_E_ARGUMENT && maps.n_failed) /* not what was asked for is at fault, but pictures that could not be read */
         err.status = DP_E_PICTURE;
-    if (!status && target)
-        status = store(bank, &view, &result, &run.run, target, &err);
+    size_t n_bad = 0;
+    for (size_t i = 0; i < set.n; i++)
+        n_bad += set.labels[i];
+    const dp_threshold_origin origin = {.by = DP_ORIGIN_TUNE, .n_good = set.n - n_bad, .n_bad = n_bad};
+    bool stored = !status && target && (force || is_better(&result));
+    if (stored)
+        status = store(bank, view, &result, &origin, &run.run, target, &err);
     cli_progress_end();
     if (status) {
         code = cli_failed(&err);
         goto done;
     }
-    size_t n_bad = 0;
-    for (size_t i = 0; i < set.n; i++)
-        n_bad += set.labels[i];
     code = n_unread + maps.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
-    if (json) {
-        if (!print_json(&result, set.n - n_bad, n_bad))
-            code = EXIT_JOB_FAILED;
-    } else {
+    bool printed = true;
+    if (json)
+        printed = print_json(&result, set.n - n_bad, n_bad, stored);
+    else
         print_result(&result, set.n - n_bad, n_bad, all_data);
-        if (target)
-            printf("stored in %s\n", cli_shown(target));
-    }
+    if (stored && !json)
+        printf("stored in %s\n", cli_shown(target));
+    if (target && !stored)
+        tell_not_better(&result, all_data);
+    if (!printed || (target && !stored))
+        code = EXIT_JOB_FAILED;
 done:
     g_ptr_array_unref(inputs);
-    g_ptr_array_unref(maps.grids);
+    g_ptr_array_unref(maps.grids[TRIED]);
+    g_ptr_array_unref(maps.grids[STORED]);
     g_ptr_array_unref(maps.valids);
     g_ptr_array_unref(maps.weights);
     g_byte_array_unref(maps.labels);

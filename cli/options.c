@@ -93,7 +93,7 @@ bool cli_run_resolve(cli_run *options, int *code)
         *code = cli_usage("--max-memory %s: a size such as 500M or 2.5G", options->max_memory);
         return false;
     }
-    options->run.log = options->quiet ? NULL : cli_log;
+    options->run.log = options->quiet ? cli_log_warning : cli_log;
     options->run.progress = cli_progress;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
     dp_error err;

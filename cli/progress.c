@@ -99,6 +99,12 @@ void cli_log(void *user, dp_log_level level, const char *line)
     fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", cli_shown(line));
 }
 
+void cli_log_warning(void *user, dp_log_level level, const char *line)
+{
+    if (level == DP_LOG_WARNING)
+        cli_log(user, level, line);
+}
+
 void cli_progress_end(void)
 {
     if (display.drawn)

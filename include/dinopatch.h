@@ -153,6 +153,8 @@ DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture
 /* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
 DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
 DP_API void dp_picture_free(dp_picture **picture);
+/* Two pictures are the same where these 32 bytes are: SHA-256 over size and pixels (docs/bank-format.md).  Errors: DP_E_MEMORY. */
+DP_API dp_status dp_picture_digest(const dp_picture *picture, unsigned char digest[32], dp_error *err);
 
 /* The writers below write to a temporary name beside the target and rename: the file is whole or untouched.
  * Errors: DP_E_IO, DP_E_MEMORY. */
@@ -544,12 +546,29 @@ DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *
 
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
+/* What set a threshold. */
+typedef enum dp_origin {
+    DP_ORIGIN_UNKNOWN = 0, /* there is no threshold, or the bank is of a version that did not say */
+    DP_ORIGIN_LEAVE_ONE_OUT, /* leave-one-out scores of the good pictures, as the bank was made: by fit, add, remove, merge, compress */
+    DP_ORIGIN_CALIBRATE,   /* leave-one-out scores, at a rate or in a way that was asked for later */
+    DP_ORIGIN_VALUE,       /* a person */
+    DP_ORIGIN_TUNE         /* labelled pictures */
+} dp_origin;
+typedef struct dp_threshold_origin {
+    dp_origin by;
+    double fpr;            /* false-alarm rate it aims at; 0: at none (a value, tune) */
+    size_t n_good, n_bad;  /* pictures that it was found on */
+} dp_threshold_origin;
+/* "leave-one-out", "calibrate", "value", "tune", "unknown"; static storage. */
+DP_API const char *dp_origin_name(dp_origin origin);
+
 typedef struct dp_bank_info {
     size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature as they are stored */
     size_t dim_in;                   /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;               /* nominal pictures */
     size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
     double threshold;                /* NaN: none */
+    dp_threshold_origin threshold_origin;
     const char *model_path;          /* absolute path of the checkpoint at the time of fitting; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
@@ -561,14 +580,21 @@ typedef struct dp_bank_info {
 /* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
 typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const dp_pose *pose, const char *message);
 
+/* What became of the pictures that fit or add was given. */
+typedef struct dp_fit_report {
+    size_t n_failed; /* could not be used */
+    size_t n_twins;  /* have the pixels of one given before, or of one in the bank: each picture counts once.  They are no failures */
+} dp_fit_report;
+
 /* Builds a bank from pictures of good parts, ends with their leave-one-out scores and a first threshold.  Pictures that
- * cannot be read are reported to on_picture, counted in *n_failed (may be NULL) and left out; none left is an error.
+ * cannot be read, and those that are given twice, are reported to on_picture, counted in *report (may be NULL) and left out; none left is an
+ * error.  Nearly equal pictures are taken, and said to run->log: leave-one-out scores rest on pictures of different parts.
  * run->progress is called after every picture.  What the bank will take is known before the first is embedded: it is said to run->log, and
  * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision.
  * A picture whose features or distances are not finite stops the work with DP_E_NUMERIC and its name: it is not left out, for it says
  * that checkpoint or settings are broken. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
+                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err);
 /* A region to inspect: a mask that a person drew. */
 typedef struct dp_roi dp_roi;
 /* Any picture; what is brighter than half is inspected.  drawn_on: with DP_ROI_OBJECT the good picture it was drawn on, named as it was given to
@@ -580,7 +606,7 @@ DP_API void dp_roi_close(dp_roi **roi);
  * whole pictures are kept.  A good picture that a fixed mask does not fit is left out.
  * Further errors: DP_E_ARGUMENT (the picture the mask was drawn on is not among the good ones, was not aligned or has another size). */
 DP_API dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
-                                    dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err);
+                                    dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
  * numbers. */
 typedef struct dp_compression {
@@ -620,19 +646,27 @@ DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how
  * Banks whose rows are centres of k-means take no part: their pictures' features are gone (DP_E_MISMATCH). */
 
 /* With further pictures, by the bank's own recipe: each is aligned, turned by the bank's reference of the polarity, projected and
- * stored as those before.  A picture that cannot be read or aligned, or whose name is in the bank already, is reported to on_picture,
- * counted in *n_failed (may be NULL) and left out; none left is an error.
+ * stored as those before.  A picture that cannot be read or aligned, or that is in the bank already, is reported to on_picture, counted in
+ * *report (may be NULL) and left out.  None left is an error, but where all of them are in the bank already: then *larger is NULL.
  * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **larger, size_t *n_failed, dp_error *err);
+                             dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_report *report, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
  * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run, dp_bank **smaller,
                                 dp_error *err);
-/* The pictures of a, then those of b.  Both must have the same recipe and checkpoint, and the same projection.  Where the two
+/* The pictures of a, then those of b that are not in a: a picture counts once (said to run->log).  Both must have features of the same kind:
+ * checkpoint, alignment, canvas, blocks, precision, projection.  How they are scored, kept and decided on is as in a.  Where the two
  * settled the polarity the other way round, b's grids are mirrored (--polarity mirror) or the merge is refused (rotate).
  * Errors: DP_E_MISMATCH (what differs is named), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *run, dp_bank **merged, dp_error *err);
+
+/* Which of n pictures are in a bank (NULL: none is asked), and which are the same as one given before: by their pixels, whatever they are
+ * called and in whatever format they are.  in_bank [n] (NULL without a bank): the bank's picture, earlier [n]: the first path with that picture; SIZE_MAX:
+ * there is none.  A picture that cannot be read has neither.  Of the pictures whose pixels the bank does not know (dp_bank_picture_digest) only
+ * the names are compared.  run (may be NULL): threads, max_picture_pixels, progress (stage "compare").  Errors: DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *run, size_t *in_bank, size_t *earlier,
+                               dp_error *err);
 
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
@@ -657,6 +691,9 @@ DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
 /* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
+/* [32] dp_picture_digest of a nominal picture, owned by the bank; NULL where there is no such picture, or the bank does not know (it was
+ * made in version 1 of the format). */
+DP_API const unsigned char *dp_bank_picture_digest(const dp_bank *bank, size_t picture);
 DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture); /* NULL where there is no such picture */
 /* The pictures in the order in which their leave-one-out scores speak against them, the highest first: pictures [n_pictures], and how far
  * each lies from the rest: robust_z [n_pictures], (score - median) / (1.4826 MAD), from about 3.5 on an outlier.  A bad part among the
@@ -742,6 +779,7 @@ typedef struct dp_view {
     int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
     const dp_roi *roi;                 /* narrows the bank's own region; borrowed; NULL: does not */
     double threshold;                  /* NaN: none */
+    dp_threshold_origin origin;        /* of the threshold, for dp_bank_save_view */
     dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
     const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
     size_t n_good_scores;

@@ -123,10 +123,10 @@ static void on_nominal(void *user, size_t index, const char *path, const dp_pose
 static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, struct maps *maps, dp_error *err)
 {
     dp_bank *bank = NULL;
-    size_t n_left_out = 0;
+    dp_fit_report report = {0};
     const dataset *set = maps->set;
     dp_status status = dp_bank_fit(session, recipe, (const char *const *)set->train->pdata, set->train->len, on_nominal, NULL,
-                                   &bank, &n_left_out, err);
+                                   &bank, &report, err);
     if (!status) {
         dp_view view;
         dp_view_init(bank, &view);
@@ -140,7 +140,7 @@ static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, stru
         maps->view = NULL;
         g_free(paths);
     }
-    maps->n_failed += n_left_out;
+    maps->n_failed += report.n_failed;
     dp_bank_close(&bank);
     return status;
 }

@@ -183,14 +183,14 @@ static dp_bank *reopen_bank(const json_t *fit, const char *path)
 static dp_status make_bank(dp_session *session, struct work *work, const char *path, dp_bank **bank, dp_error *err)
 {
     eval_run *run = work->run;
-    size_t n_failed = 0;
+    dp_fit_report report = {0};
     double started_s = now_s();
     dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata, run->set->train->len,
-                                   on_nominal, NULL, bank, &n_failed, err);
+                                   on_nominal, NULL, bank, &report, err);
     if (status)
         return status;
     double fit_s = now_s() - started_s;
-    run->n_failed += n_failed;
+    run->n_failed += report.n_failed;
     dp_bank_info info;
     dp_bank_get_info(*bank, &info);
     char *digest = NULL;
@@ -207,7 +207,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     for (size_t i = 0; i < info.n_pictures; i++)
         json_array_append_new(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
     json_t *fit = json_pack("{s:I, s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
-                            (json_int_t)n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
+                            (json_int_t)report.n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
                             cli_json_real(info.threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
                             "seconds", cli_json_ms(fit_s), "bank_sha256",

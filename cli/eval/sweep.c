@@ -85,11 +85,8 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
 
 static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
-    struct sweep *sweep = user;
-    if (message) {
-        sweep->n_failed++;
+    if (message)
         cli_complain("%s", message);
-    }
 }
 
 /* Rows first .. first + n - 1 of `rows`, all of them of blocks that are in the bank, whose first block is first_block. */
@@ -163,13 +160,15 @@ static dp_status sweep_blocks(struct sweep *sweep, size_t first, size_t n, dp_er
     for (size_t i = 0; i < n; i++)
         recipe.layers[i] = first + i;
     dp_bank *bank = NULL;
+    dp_fit_report report = {0};
     struct row **rows = g_new(struct row *, sweep->n_rows);
     size_t n_rows = 0, most = rows_of_a_pass(sweep);
     for (size_t r = 0; r < sweep->n_rows; r++)
         if (is_between(&sweep->rows[r], first, n))
             rows[n_rows++] = &sweep->rows[r];
     dp_status status = dp_bank_fit(sweep->session, &recipe, (const char *const *)sweep->set->train->pdata, sweep->set->train->len,
-                                   on_nominal, sweep, &bank, NULL, err);
+                                   on_nominal, NULL, &bank, &report, err);
+    sweep->n_failed += report.n_failed;
     for (size_t r = 0; r < n_rows && !status; r += most)
         status = pass_over(sweep, bank, first, rows + r, MIN(most, n_rows - r), err);
     dp_bank_close(&bank);

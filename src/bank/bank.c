@@ -125,11 +125,12 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->names = dp_calloc(spec->capacity, sizeof *bank->names);
     bank->poses = dp_calloc(spec->capacity, sizeof *bank->poses);
     bank->polarities = dp_calloc(spec->capacity, 1);
+    bank->picture_digests = dp_calloc(spec->capacity, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     bank->put = dp_calloc(slots, 1);
     if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
-        || !bank->put || !bank->model_path)
+        || !bank->picture_digests || !bank->put || !bank->model_path)
         goto no_memory;
     *out = bank;
     return DP_OK;
@@ -157,6 +158,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_roi_close(&bank->roi);
     dp_memory_free(bank->poses);
     dp_memory_free(bank->polarities);
+    dp_memory_free(bank->picture_digests);
     dp_memory_free(bank->loo_scores);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->put);
@@ -181,6 +183,11 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
     bank->loo_scores[p] = NAN;
     *picture = p;
     return DP_OK;
+}
+
+void dp_bank_set_digest(dp_bank *bank, size_t picture, const unsigned char *digest)
+{
+    memcpy(bank->picture_digests + picture * DP_DIGEST_BYTES, digest, DP_DIGEST_BYTES);
 }
 
 /* Where the rows of a picture and augmentation lie that is being put: cell c of it at *first + c * *step. */

@@ -13,6 +13,7 @@
 #define DP_BANK_BANK_H
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/pool.h"
 #include "dinopatch.h"
 
@@ -21,6 +22,7 @@
 struct dp_safetensors;
 
 #define DP_NO_PICTURE ((size_t)-1)
+#define DP_DIGEST_BYTES DP_SHA256_BYTES
 
 /* Cells of a picture's own grid in a pool: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number, and what searches
  * the bank makes room for so many cells. */
@@ -50,9 +52,11 @@ struct dp_bank {
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
+    unsigned char *picture_digests; /* [n_pictures, 32] dp_picture_digest of each; zeros: not known (a bank of version 1) */
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
     float *orientation;    /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is asked */
     double threshold;      /* NaN: none */
+    dp_threshold_origin origin; /* of the threshold */
     dp_interval heat;      /* scale of heat maps; NaN: none */
     dp_distance_scales distance_scales; /* they hold for the recipe's metric, window and knn, or are NaN */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
@@ -62,6 +66,7 @@ struct dp_bank {
 
     /* What the pointers above point into: the mapped file of an opened bank, or memory of a bank being built. */
     struct dp_safetensors *file;     /* NULL: owned memory */
+    int version;                     /* of the format of the file; 0: owned memory.  Saved is always the newest */
     char *path;                      /* of the mapped file, or NULL */
     const unsigned char *digests;    /* [n_blocks, 32] SHA-256 of the blocks of features, in the mapped file, or NULL */
     void *own_features;              /* NULL: mapped */
@@ -104,6 +109,8 @@ bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
 dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **bank, dp_error *err);
 /* Makes room for the next picture.  name any bytes, copied; pose copied.  Errors: DP_E_ARGUMENT (full), DP_E_MEMORY. */
 dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *pose, size_t *picture, dp_error *err);
+/* What its pixels are, digest [32]; not known until then. */
+void dp_bank_set_digest(dp_bank *bank, size_t picture, const unsigned char *digest);
 /* features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all); copied into the rows of that picture and
  * augmentation, again and again if need be.  Cells that are not valid are stored as zeros.
  * Errors: DP_E_NUMERIC (a valid feature that is not finite). */

@@ -95,6 +95,7 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .n_pictures = bank->n_pictures,
         .n_rows = bank->n_rows,
         .threshold = bank->threshold,
+        .threshold_origin = bank->origin,
         .model_path = bank->model_path,
         .model_stand_in = bank->model_stand_in,
         .recipe = bank->recipe,
@@ -114,6 +115,15 @@ double dp_bank_picture_score(const dp_bank *bank, size_t picture)
     return picture < bank->n_pictures ? bank->loo_scores[picture] : NAN;
 }
 
+const unsigned char *dp_bank_picture_digest(const dp_bank *bank, size_t picture)
+{
+    static const unsigned char unknown[DP_DIGEST_BYTES];
+    if (picture >= bank->n_pictures)
+        return NULL;
+    const unsigned char *digest = bank->picture_digests + picture * DP_DIGEST_BYTES;
+    return memcmp(digest, unknown, sizeof unknown) != 0 ? digest : NULL;
+}
+
 const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture)
 {
     return picture < bank->n_pictures ? &bank->poses[picture] : NULL;
@@ -131,6 +141,7 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .score = bank->recipe.score,
         .reweight = bank->recipe.reweight,
         .threshold = bank->threshold,
+        .origin = bank->origin,
         .heat = bank->heat,
         .good_scores = bank->loo_scores,
         .n_good_scores = bank->n_pictures,

@@ -8,18 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-dp_status dp_digest(const dp_bytes *pieces, size_t n, unsigned char out[DIGEST_BYTES], dp_error *err)
-{
-    char hex[DP_SHA256_HEX_BYTES];
-    dp_status status = dp_sha256(pieces, n, hex, err);
-    for (size_t i = 0; !status && i < DIGEST_BYTES; i++) {
-        unsigned high = (unsigned)(hex[2 * i] <= '9' ? hex[2 * i] - '0' : hex[2 * i] - 'a' + 10);
-        unsigned low = (unsigned)(hex[2 * i + 1] <= '9' ? hex[2 * i + 1] - '0' : hex[2 * i + 1] - 'a' + 10);
-        out[i] = (unsigned char)(high << 4 | low);
-    }
-    return status;
-}
-
 /* For dp_pool_open: all processors, but one where the work is over before a second has started. */
 static size_t threads_for(const dp_bank *bank)
 {
@@ -52,7 +40,7 @@ static void block_task(void *context, size_t index, size_t worker)
     size_t begin = index * BLOCK_BYTES,
            bytes = blocks->bytes - begin < BLOCK_BYTES ? blocks->bytes - begin : BLOCK_BYTES;
     unsigned char made[DIGEST_BYTES];
-    if (dp_digest(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
+    if (dp_sha256_raw(&(dp_bytes){blocks->data + begin, bytes}, 1, made, NULL)) {
         atomic_store(&blocks->failed, true);
         return;
     }
@@ -134,7 +122,7 @@ dp_status dp_bank_check_seal(const dp_safetensors *file, const char *path, dp_er
         {after, (size_t)(seal->data - after)},
     };
     unsigned char made[DIGEST_BYTES];
-    dp_status status = dp_digest(sealed, 2, made, err);
+    dp_status status = dp_sha256_raw(sealed, 2, made, err);
     if (!status && memcmp(made, seal->data, DIGEST_BYTES) != 0)
         status = dp_fail(err, DP_E_CORRUPT, "%s: the bank is damaged: the checksum of its header does not hold", path);
     return status;

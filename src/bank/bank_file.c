@@ -1,4 +1,4 @@
-/* bank_file.c - a bank from disk, version 1: docs/bank-format.md is its description.
+/* bank_file.c - a bank from disk, version 1 or 2: docs/bank-format.md is its description.
  *
  * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their
  * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
@@ -6,6 +6,7 @@
  * the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them. */
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
+#include "bank/origin.h"
 #include "bank/recipe_json.h"
 #include "bank/roi.h"
 #include "base/error.h"
@@ -88,7 +89,10 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->path);
     bank->model_stand_in = strcmp(stand_in, "true") == 0;
-    return DP_OK;
+    if (bank->version == 1) /* it does not say where its threshold came from */
+        return DP_OK;
+    const char *origin = metadata(bank, "threshold_origin", err);
+    return origin ? dp_origin_from_json(origin, bank->path, &bank->origin, err) : DP_E_FORMAT;
 }
 
 /* Sizes from the shape of the features and the metadata; then every tensor must be what these sizes make it. */
@@ -132,7 +136,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     dp_bank_describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
         const dp_tensor *found = dp_safetensors_find(bank->file, expected[t].name);
-        if (!found != !dp_bank_has_tensor(bank, t))
+        if (!found != !dp_bank_has_tensor(bank, t, bank->version))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->path, expected[t].name,
                            found ? "there, but the recipe has no use for it" : "missing");
         if (!found)
@@ -324,14 +328,17 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     bank->orientation = dp_malloc(bank->dim_in, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
+    bank->picture_digests = dp_calloc(n, DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
-    if (!bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->loo_scores)
+    if (!bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
     dp_status status = read_tables(bank, at, err);
     if (status)
         return status;
     memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->dim_in * sizeof *bank->orientation);
     memcpy(bank->polarities, at[POLARITIES]->data, n);
+    if (at[PICTURE_DIGESTS])
+        memcpy(bank->picture_digests, at[PICTURE_DIGESTS]->data, n * DIGEST_BYTES);
     memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
     memcpy(&bank->heat.low, at[HEAT]->data, sizeof bank->heat.low);
@@ -364,14 +371,15 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
     const char *version = dp_safetensors_metadata(bank->file, FORMAT_KEY);
     if (!version)
         return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->path);
-    if (strcmp(version, FORMAT_VERSION) != 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads version %s",
-                       bank->path, version, FORMAT_VERSION);
+    bank->version = strlen(version) == 1 ? version[0] - '0' : 0;
+    if (bank->version < 1 || bank->version > FORMAT_VERSION)
+        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads versions 1 to %d", bank->path, version,
+                       FORMAT_VERSION);
     dp_bank none = {0};
     dp_tensor tensors[N_TENSORS];
     dp_bank_describe(&none, tensors);
     for (size_t t = 0; t < N_TENSORS; t++)
-        if (dp_bank_has_tensor(&none, t) && !dp_safetensors_find(bank->file, tensors[t].name))
+        if (dp_bank_has_tensor(&none, t, bank->version) && !dp_safetensors_find(bank->file, tensors[t].name))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->path, tensors[t].name);
     for (size_t i = 0, t = 0; i < dp_safetensors_count(bank->file); i++, t++) {
         const char *name = dp_safetensors_at(bank->file, i)->name;

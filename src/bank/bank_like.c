@@ -31,6 +31,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->n_rows = n_rows;
     bank->storage = storage;
     bank->threshold = like->threshold;
+    bank->origin = like->origin;
     bank->heat = like->heat;
     bank->distance_scales = like->distance_scales;
     bank->recipe = like->recipe;
@@ -44,6 +45,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->names = dp_calloc(n, sizeof *bank->names);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
     bank->polarities = dp_malloc(n, 1);
+    bank->picture_digests = dp_malloc(n, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
     bank->orientation = dp_malloc(like->dim_in, 2 * sizeof *bank->orientation);
     if (storage == DP_STORAGE_I8)
@@ -55,7 +57,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     if (like->grids)
         bank->grids = dp_malloc(n, 2 * sizeof *bank->grids);
     if (!bank->model_path || !bank->features || !bank->norms || !bank->valid || !bank->names || !bank->poses || !bank->polarities
-        || !bank->loo_scores || !bank->orientation || (storage == DP_STORAGE_I8 && !bank->scales)
+        || !bank->picture_digests || !bank->loo_scores || !bank->orientation || (storage == DP_STORAGE_I8 && !bank->scales)
         || ((pictures || pool) && !bank->row_picture) || (pool && !bank->row_cell) || (like->grids && !bank->grids))
         goto no_memory;
     for (size_t p = 0; p < n; p++) {
@@ -68,6 +70,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
         goto no_memory;
     memcpy(bank->poses, like->poses, n * sizeof *bank->poses);
     memcpy(bank->polarities, like->polarities, n);
+    memcpy(bank->picture_digests, like->picture_digests, n * DP_DIGEST_BYTES);
     memcpy(bank->loo_scores, like->loo_scores, n * sizeof *bank->loo_scores);
     memcpy(bank->orientation, like->orientation, 2 * like->dim_in * sizeof *bank->orientation);
     if (like->grids)

@@ -2,9 +2,11 @@
 #include "bank/bank_tensors.h"
 #include "bank/roi.h"
 
-bool dp_bank_has_tensor(const dp_bank *bank, size_t t)
+bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
 {
     bool pool = dp_bank_is_pool(bank);
+    if (t == PICTURE_DIGESTS)
+        return version >= 2;
     if (t == SCALES)
         return bank->recipe.storage == DP_STORAGE_I8;
     if (t == MEAN || t == BASIS)
@@ -47,6 +49,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim_in}, 0, NULL},
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
+        [PICTURE_DIGESTS] = {"picture_digests", DP_DTYPE_U8, 2, {n, DIGEST_BYTES}, 0, NULL},
         [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
         [ROI] = {"roi", DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},

@@ -7,20 +7,20 @@
 #include "format/safetensors.h"
 
 #define FORMAT_KEY "dinopatch_bank"
-#define FORMAT_VERSION "1"
+#define FORMAT_VERSION 2 /* that is written; version 1 is read, too */
 #define BLOCK_BYTES ((size_t)1 << 20) /* of features under one digest */
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES DP_DIGEST_BYTES
 #define POSE_NUMBERS 11
 
 /* In the order of the file.  Which of them a bank has its recipe says: dp_bank_has_tensor. */
 enum {
-    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, BACKGROUND, ROI, LOO_SCORES, THRESHOLD, HEAT, DISTANCE_SCALES,
+    FEATURES, NORMS, SCALES, ROW_PICTURE, ROW_CELL, GRIDS, MEAN, BASIS, VALID, ORIENTATION, POSES, POLARITIES, PICTURE_DIGESTS, BACKGROUND, ROI, LOO_SCORES, THRESHOLD, HEAT, DISTANCE_SCALES,
     DIGESTS, SEAL,
     N_TENSORS
 };
 
-/* Whether a bank of that recipe has the tensor. */
-bool dp_bank_has_tensor(const dp_bank *bank, size_t t);
+/* Whether the file of a bank of that recipe has the tensor, in that version of the format. */
+bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version);
 /* Names, types and shapes of all tensors at the bank's sizes, those included that it does not have. */
 void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS]);
 size_t dp_tensor_bytes(const dp_tensor *tensor);
@@ -28,8 +28,6 @@ size_t dp_bank_feature_bytes(const dp_bank *bank);
 /* Blocks of so many bytes of features. */
 size_t dp_block_count(size_t bytes);
 
-/* SHA-256 of the pieces, one after the other. */
-dp_status dp_digest(const dp_bytes *pieces, size_t n, unsigned char out[DIGEST_BYTES], dp_error *err);
 /* Digests of a bank's features into digests [n_blocks, 32] (may be NULL), on all processors.  A mapped bank's are compared with what its
  * file says, so that a damaged bank is not written anew under checksums that hold.  Errors: DP_E_CORRUPT, DP_E_NUMERIC, DP_E_MEMORY. */
 dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err);

@@ -1,6 +1,7 @@
 /* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
+#include "bank/origin.h"
 #include "bank/recipe_json.h"
 #include "bank/roi.h"
 #include "base/error.h"
@@ -42,28 +43,31 @@ done:
 static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
                               unsigned char **header, size_t *bytes, dp_error *err)
 {
-    char *recipe = NULL, rows[24];
+    char *recipe = NULL, rows[24], version[8];
     dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
     if (status)
         return status;
-    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path);
+    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path), *origin = dp_origin_to_json(&bank->origin);
     snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
+    snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     const dp_key_value metadata[] = {
-        {FORMAT_KEY, FORMAT_VERSION},
+        {FORMAT_KEY, version},
         {"recipe", recipe},
         {"pictures", names},
         {"rows_per_picture", rows},
         {"model_path", model_path},
         {"model_sha256", bank->model_sha256},
         {"model_stand_in", bank->model_stand_in ? "true" : "false"},
+        {"threshold_origin", origin},
     };
-    if (names && model_path)
+    if (names && model_path && origin)
         status = dp_safetensors_header(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, header,
                                        bytes, err);
     else
         status = dp_fail_memory(err, path, 0);
     dp_memory_free(recipe);
     dp_memory_free(model_path);
+    dp_memory_free(origin);
     dp_memory_free(names);
     return status;
 }
@@ -80,7 +84,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     dp_writer *writer = NULL;
     dp_bank_describe(bank, tensors);
     unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
-    size_t mask_bytes = dp_bank_has_tensor(bank, BACKGROUND) ? tensors[BACKGROUND].count : 0;
+    size_t mask_bytes = dp_bank_has_tensor(bank, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
     const double heat[2] = {bank->heat.low, bank->heat.high};
     double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), distance_scales[DP_MAX_LAYERS][2];
@@ -114,6 +118,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [ORIENTATION] = bank->orientation,
         [POSES] = poses,
         [POLARITIES] = bank->polarities,
+        [PICTURE_DIGESTS] = bank->picture_digests,
         [BACKGROUND] = masks,
         [ROI] = bank->roi ? bank->roi->mask : NULL,
         [LOO_SCORES] = bank->loo_scores,
@@ -125,7 +130,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     };
     size_t n_tensors = 0;
     for (size_t t = 0; t < N_TENSORS; t++) {
-        if (!dp_bank_has_tensor(bank, t))
+        if (!dp_bank_has_tensor(bank, t, FORMAT_VERSION))
             continue;
         pieces[n_tensors + 1] = (dp_bytes){data[t], dp_tensor_bytes(&tensors[t])};
         tensors[n_tensors++] = tensors[t];
@@ -136,7 +141,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     pieces[0].data = header;
     dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
     memcpy(sealed + 1, pieces + 2, (n_tensors - 2) * sizeof *pieces);
-    status = dp_digest(sealed, n_tensors - 1, seal, err);
+    status = dp_sha256_raw(sealed, n_tensors - 1, seal, err);
     if (!status)
         status = dp_writer_open(path, &writer, err);
     for (size_t i = 0; !status && i <= n_tensors; i++)

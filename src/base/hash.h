@@ -4,6 +4,7 @@
 
 #include "dinopatch.h"
 
+#define DP_SHA256_BYTES 32
 #define DP_SHA256_HEX_BYTES 65 /* with the terminating zero */
 
 /* Digest of the concatenation of n pieces, as lower-case hexadecimal in hex. */
@@ -11,6 +12,8 @@ typedef struct dp_bytes {
     const void *data;
     size_t bytes;
 } dp_bytes;
+/* The same as 32 bytes. */
+dp_status dp_sha256_raw(const dp_bytes *pieces, size_t n_pieces, unsigned char digest[DP_SHA256_BYTES], dp_error *err);
 dp_status dp_sha256(const dp_bytes *pieces, size_t n_pieces, char hex[DP_SHA256_HEX_BYTES], dp_error *err);
 
 #endif

@@ -76,6 +76,7 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
     changed.recipe.reweight = view->score == DP_SCORE_MAX ? view->reweight : 0; /* it belongs to max alone */
     changed.recipe.fpr = fpr;
     changed.threshold = view->threshold;
+    changed.origin = view->origin;
     changed.heat = view->heat;
     changed.loo_scores = scores;
     dp_status status = dp_bank_save(&changed, path, err);

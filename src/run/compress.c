@@ -11,6 +11,7 @@
  * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
 #include "run/compress.h"
 #include "base/clock.h"
+#include "bank/origin.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "distance/components.h"
@@ -164,7 +165,7 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
     if (!status)
         status = dp_calibrate(to->loo_scores, to->n_pictures, to->recipe.fpr, &found, err);
     if (!status)
-        to->threshold = found.threshold;
+        dp_bank_take_threshold(to, &found);
     return status;
 }
 

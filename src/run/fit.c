@@ -6,6 +6,7 @@
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
 #include "align/transform.h"
 #include "bank/bank.h"
+#include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/model.h"
@@ -44,7 +45,11 @@ struct fit {
     uint8_t *cells_as_found; /* [rows, cols] */
     int *signs;          /* [n_paths] sign each picture was stored with */
     size_t *sources;     /* [n_paths] which path each picture in the bank came from */
-    size_t n_failed;
+    unsigned char *digests;   /* [n_paths, 32] of the pictures that were loaded */
+    dp_twin_table given;      /* their digests, under the paths' indices */
+    dp_twin_table known_ones; /* those of the known bank, under its pictures' */
+    bool unseen;              /* of some of its pictures the digest is not known */
+    dp_fit_report report;
 };
 
 static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
@@ -55,9 +60,33 @@ static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const
 
 static dp_status leave_out(struct fit *fit, const dp_prepared *prepared, const dp_error *why)
 {
-    fit->n_failed++;
+    fit->report.n_failed++;
     tell(fit, prepared->index, NULL, why->message);
     return DP_OK;
+}
+
+/* A picture that is there already counts once. */
+static dp_status leave_twin(struct fit *fit, const dp_prepared *prepared, const char *twin, const char *where)
+{
+    dp_error why;
+    if (strcmp(twin, prepared->path) != 0)
+        dp_fail(&why, DP_E_PICTURE, "%s: has the same pixels as %s%s and is taken once", prepared->path, twin, where);
+    else
+        dp_fail(&why, DP_E_PICTURE, "%s: is given twice%s and taken once", prepared->path, where);
+    fit->report.n_twins++;
+    tell(fit, prepared->index, NULL, why.message);
+    return DP_OK;
+}
+
+/* Whether a picture that was loaded is in the bank that is added to; its twin's index there, or SIZE_MAX. */
+static size_t in_known(const struct fit *fit, const dp_prepared *prepared)
+{
+    size_t twin = fit->known ? dp_twin_table_find(&fit->known_ones, prepared->digest) : SIZE_MAX;
+    /* Of pictures whose pixels an old bank does not know there is the name. */
+    for (size_t p = 0; fit->unseen && twin == SIZE_MAX && p < fit->known->n_pictures; p++)
+        if (!dp_bank_picture_digest(fit->known, p) && !strcmp(fit->known->names[p], prepared->path))
+            twin = p;
+    return twin;
 }
 
 /* Columns or rows of an RGB canvas in reverse order, in place: rgb [height, width, 3]. */
@@ -229,14 +258,6 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
 {
     int polarity;
     size_t picture;
-    for (size_t p = 0; p < fit->known->n_pictures + fit->bank->n_pictures; p++) {
-        const char *name = p < fit->known->n_pictures ? fit->known->names[p] : fit->bank->names[p - fit->known->n_pictures];
-        if (!strcmp(name, prepared->path)) {
-            dp_error why;
-            dp_fail(&why, DP_E_PICTURE, "%s: is in the bank already", prepared->path);
-            return leave_out(fit, prepared, &why);
-        }
-    }
     dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
     if (!status)
         status = check_background(fit, prepared, err);
@@ -248,6 +269,7 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
         status = put(fit, prepared, picture, polarity, err);
     if (status)
         return status;
+    dp_bank_set_digest(fit->bank, picture, prepared->digest);
     if (fit->bench.recipe.polarity != DP_POLARITY_NONE)
         fit->bank->polarities[picture] = (int8_t)polarity;
     tell(fit, prepared->index, &prepared->pose, NULL);
@@ -260,6 +282,14 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     if (prepared->status)
         return prepared->status == DP_E_MEMORY ? dp_fail(err, DP_E_MEMORY, "%s", prepared->error.message)
                                                : leave_out(fit, prepared, &prepared->error);
+    size_t known = in_known(fit, prepared);
+    if (known != SIZE_MAX)
+        return leave_twin(fit, prepared, fit->known->names[known], " in the bank");
+    unsigned char *digest = fit->digests + prepared->index * DP_DIGEST_BYTES;
+    memcpy(digest, prepared->digest, DP_DIGEST_BYTES);
+    size_t twin = dp_twin_table_put(&fit->given, digest, prepared->index);
+    if (twin != SIZE_MAX)
+        return leave_twin(fit, prepared, fit->paths[twin], "");
     if (bench->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
         dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are",
@@ -288,6 +318,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         status = put(fit, prepared, picture, sign, err);
     if (status)
         return status;
+    dp_bank_set_digest(fit->bank, picture, prepared->digest);
     for (size_t i = 0; i < bench->dim; i++)
         fit->running[i] += (float)sign * own[i];
     fit->signs[picture] = sign;
@@ -300,7 +331,7 @@ static dp_status learn_all(struct fit *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
     dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px,
-                                        fit->run->max_picture_pixels, &prefetch, err);
+                                        fit->run->max_picture_pixels, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         status = learn(fit, next, err);
@@ -433,6 +464,13 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->cells_as_found = dp_malloc(fit->bench.rows, fit->bench.cols);
     fit->signs = dp_calloc(fit->n_paths, sizeof(int));
     fit->sources = dp_calloc(fit->n_paths, sizeof(size_t));
+    fit->digests = dp_malloc(fit->n_paths, DP_DIGEST_BYTES);
+    if (!fit->digests || !dp_twin_table_open(&fit->given, fit->n_paths)
+        || (fit->known && !dp_twin_table_of_bank(&fit->known_ones, fit->known, 0)))
+        return dp_fail_memory(err, "the pictures' digests", fit->n_paths * DP_DIGEST_BYTES);
+    fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
+    if (fit->unseen)
+        dp_tell_unseen_twins(fit->run, fit->known);
     if (!fit->orientations || !fit->running || !fit->bias || !fit->pair || !fit->as_found || !fit->cells_as_found || !fit->signs || !fit->sources)
         return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
     return DP_OK;
@@ -450,16 +488,49 @@ static void fit_close(struct fit *fit)
     dp_memory_free(fit->cells_as_found);
     dp_memory_free(fit->signs);
     dp_memory_free(fit->sources);
+    dp_memory_free(fit->digests);
+    dp_twin_table_close(&fit->given);
+    dp_twin_table_close(&fit->known_ones);
+}
+
+/* Of the pictures given as many as the recipe asks for, none of them twice: *chosen, owned by the caller, becomes fit's paths. */
+static dp_status choose_shots(struct fit *fit, const dp_recipe *recipe, const char ***chosen, dp_error *err)
+{
+    size_t n = 0, *earlier = dp_malloc(fit->n_paths, sizeof *earlier);
+    const char **distinct = dp_malloc(fit->n_paths, sizeof *distinct);
+    dp_status status = earlier && distinct ? dp_find_twins(NULL, fit->paths, fit->n_paths, fit->run, NULL, earlier, err)
+                                           : dp_fail_memory(err, "the pictures", fit->n_paths * sizeof *earlier);
+    for (size_t i = 0; !status && i < fit->n_paths; i++) {
+        const dp_prepared twin = {.index = i, .path = fit->paths[i]};
+        if (earlier[i] == SIZE_MAX)
+            distinct[n++] = fit->paths[i];
+        else
+            leave_twin(fit, &twin, fit->paths[earlier[i]], "");
+    }
+    size_t wanted = recipe->shots < n ? recipe->shots : n;
+    if (!status && wanted < n && !(*chosen = dp_fit_shots(recipe, distinct, n)))
+        status = dp_fail_memory(err, "the pictures", n * sizeof *distinct);
+    if (!status && wanted == n) {
+        *chosen = distinct;
+        distinct = NULL;
+    }
+    if (!status) {
+        fit->paths = *chosen;
+        fit->n_paths = wanted;
+    }
+    dp_memory_free(distinct);
+    dp_memory_free(earlier);
+    return status;
 }
 
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                      dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+                      dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
-    return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, n_failed, err);
+    return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, report, err);
 }
 
 dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
     dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
@@ -471,19 +542,18 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (status)
         return status;
     const char **chosen = NULL;
-    if (recipe->shots && recipe->shots < n_paths) {
-        if (!(chosen = dp_fit_shots(recipe, paths, n_paths)))
-            return dp_fail_memory(err, "the pictures", n_paths * sizeof *chosen);
-        paths = chosen;
-        n_paths = recipe->shots;
-    }
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .roi = roi, .on_picture = on_picture,
                       .user = user};
+    if (recipe->shots && recipe->shots < n_paths) {
+        status = choose_shots(&fit, recipe, &chosen, err);
+        if (status)
+            return status;
+    }
     status = prepare(&fit, recipe, err);
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures)
-        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", n_paths);
+        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", fit.n_paths);
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
@@ -497,8 +567,8 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status) {
         *bank = fit.bank;
         fit.bank = NULL;
-        if (n_failed)
-            *n_failed = fit.n_failed;
+        if (report)
+            *report = fit.report;
     }
     fit_close(&fit);
     dp_memory_free(chosen);
@@ -506,7 +576,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
 }
 
 dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
-                      void *user, dp_bank **bank, size_t *n_failed, dp_error *err)
+                      void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
     struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
                       .user = user, .known = known};
@@ -515,15 +585,15 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *con
     dp_status status = prepare(&fit, &known->recipe, err);
     if (!status)
         status = learn_all(&fit, err);
-    if (!status && !fit.bank->n_pictures)
+    if (!status && !fit.bank->n_pictures && fit.report.n_failed)
         status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be added", n_paths);
-    if (!status)
+    if (!status && fit.bank->n_pictures)
         status = dp_bank_finish(fit.bank, err);
-    if (!status) {
+    if (!status && fit.bank->n_pictures) {
         *bank = fit.bank;
         fit.bank = NULL;
     }
-    *n_failed = fit.n_failed;
+    *report = fit.report;
     fit_close(&fit);
     return status;
 }

@@ -513,7 +513,7 @@ dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, con
         return status;
     const dp_run *run = dp_session_run(session);
     dp_prefetch *prefetch = NULL;
-    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run->max_picture_pixels, &prefetch, err);
+    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run->max_picture_pixels, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         status = inspect_next(&job, next, on_result, user, err);

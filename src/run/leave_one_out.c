@@ -13,6 +13,7 @@
  * The threshold is an order statistic of these scores with no margin on top: see dp_calibrate.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
 #include "run/leave_one_out.h"
+#include "bank/origin.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
@@ -258,7 +259,7 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
     if (!status)
         status = dp_calibrate(scores, bank->n_pictures, bank->recipe.fpr, &found, err);
     if (!status) {
-        bank->threshold = found.threshold;
+        dp_bank_take_threshold(bank, &found);
         if (false_alarms)
             *false_alarms = found.fpr;
         for (size_t p = 0; p < bank->n_pictures; p++)

@@ -20,6 +20,7 @@ struct dp_prefetch {
     size_t n;
     dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
     size_t patch_px, max_pixels;
+    bool digests;
     uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
 
     pthread_t thread;
@@ -127,6 +128,8 @@ static void *load_all(void *argument)
         slot->index = index;
         slot->path = p->paths[index];
         slot->status = dp_prepared_load(slot, &p->recipe, p->patch_px, p->max_pixels, p->valid, &slot->error);
+        if (!slot->status && p->digests)
+            slot->status = dp_picture_digest(slot->picture, slot->digest, &slot->error);
 
         pthread_mutex_lock(&p->lock);
         p->produced++;
@@ -137,7 +140,7 @@ static void *load_all(void *argument)
 }
 
 dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
-                           dp_prefetch **out, dp_error *err)
+                           bool digests, dp_prefetch **out, dp_error *err)
 {
     size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     dp_prefetch *p = dp_calloc(1, sizeof *p);
@@ -150,6 +153,7 @@ dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *
     p->recipe = *recipe;
     p->patch_px = patch_px;
     p->max_pixels = max_pixels;
+    p->digests = digests;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->moved, NULL);
     bool memory = (p->valid = dp_malloc(pixels, 1)) != NULL;

@@ -5,6 +5,8 @@
 
 #include "dinopatch.h"
 
+#include <stdbool.h>
+
 /* A picture ready for the transformer. */
 typedef struct dp_prepared {
     size_t index;
@@ -12,6 +14,7 @@ typedef struct dp_prepared {
     dp_status status;       /* not DP_OK: error says why, the rest is empty */
     dp_error error;
     dp_picture *picture;
+    unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
     dp_pose pose;
     size_t height_px, width_px; /* of its canvas */
     size_t room_px;         /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
@@ -32,9 +35,9 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_
 
 typedef struct dp_prefetch dp_prefetch;
 
-/* paths [n] and *recipe (its canvas settled) must outlive the prefetch. */
+/* paths [n] and *recipe (its canvas settled) must outlive the prefetch.  digests: of each picture, too. */
 dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
-                           dp_prefetch **prefetch, dp_error *err);
+                           bool digests, dp_prefetch **prefetch, dp_error *err);
 /* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
  * until the next call. */
 dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);

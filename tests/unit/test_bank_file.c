@@ -51,6 +51,9 @@ static dp_bank *full_bank(void)
     bank->recipe.post.min_object = 3;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     bank->loo_scores[2] = NAN;
+    bank->origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.25, 3, 7};
+    for (size_t i = 0; i < 32; i++)
+        bank->picture_digests[32 + i] = (unsigned char)(7 * i + 1);
     dp_memory_free(bank->names[0]);
     bank->names[0] = dp_strdup("line\nfeed \xff\xfe \\ \"\xc3\xbc\"");
     return bank;
@@ -76,6 +79,9 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
     assert_memory_equal(a->orientation, b->orientation, 2 * a->dim * sizeof(float));
     assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
+    assert_true(a->origin.by == b->origin.by && a->origin.fpr == b->origin.fpr && a->origin.n_good == b->origin.n_good
+                && a->origin.n_bad == b->origin.n_bad);
+    assert_memory_equal(a->picture_digests, b->picture_digests, 32 * a->n_pictures);
     assert_string_equal(a->model_path, b->model_path);
     assert_string_equal(a->model_sha256, b->model_sha256);
     assert_int_equal(a->model_stand_in, b->model_stand_in);
@@ -383,7 +389,13 @@ static void header_lie(const char *old, const char *new, const char *text)
 static void headers_that_lie(void **state)
 {
     (void)state;
-    header_lie("\"dinopatch_bank\":\"1\"", "\"dinopatch_bank\":\"2\"", "version 2; this program reads version 1");
+    header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"3\"", "version 3; this program reads versions 1 to 2");
+    header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"0\"", "version 0; this program reads versions 1 to 2");
+    header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"1\"", "'picture_digests' is there, but");
+    header_lie("\"picture_digests\"", "\"picture_digestz\"", "'picture_digests' is missing");
+    header_lie("\"threshold_origin\"", "\"threshold_origim\"", "'threshold_origin' is missing");
+    header_lie("\\\"by\\\"", "\\\"bi\\\"", "'threshold_origin' is broken");
+    header_lie("[3,32]", "[2,48]", "'picture_digests' has the wrong type or shape");
     header_lie("\"dinopatch_bank\"", "\"dinopatch_bunk\"", "no dinopatch bank");
     header_lie("\"norms\"", "\"forms\"", "'norms' is missing");
     header_lie("\"features\"", "\"futures_\"", "'features' is missing");

@@ -124,11 +124,17 @@ static void banks_that_do_not_go_together(void **state)
     calibrate(a);
     calibrate(b);
     calibrate(wide);
+    b->recipe.neighbourhood = 3;
+    assert_fails(DP_E_MISMATCH, "different recipes: \"neighbourhood\":1 and \"neighbourhood\":3", dp_bank_merge(a, b, NULL, &c, err));
+    b->recipe.neighbourhood = 1;
+    b->recipe.shots = 3; /* none of these is a difference in the features: the first bank's hold */
     b->recipe.knn = 2;
-    assert_fails(DP_E_MISMATCH, "different recipes: \"knn\":1 and \"knn\":2", dp_bank_merge(a, b, NULL, &c, err));
-    b->recipe.knn = 1;
-    b->recipe.shots = 3; /* that is no difference */
+    b->recipe.fpr = 0.2;
+    b->recipe.post.low = 1;
+    b->threshold = 7;
     assert_ok(dp_bank_merge(a, b, NULL, &c, err));
+    assert_true(c->recipe.knn == 1 && c->recipe.fpr == a->recipe.fpr && c->recipe.post.low == 0 && c->threshold != 7);
+    assert_int_equal(c->n_pictures, 6);
     dp_bank_close(&c);
     b->model_sha256[0] = 'f';
     assert_fails(DP_E_MISMATCH, "different checkpoints: /models/d", dp_bank_merge(a, b, NULL, &c, err));

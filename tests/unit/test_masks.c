@@ -45,13 +45,14 @@ static int tear_down(void **state)
 static dp_bank *fit_without(const dp_recipe *recipe, size_t left_out)
 {
     const char *paths[N_GOOD];
-    size_t n = 0, failed = 99;
+    size_t n = 0;
+    dp_fit_report report = {99, 99};
     for (size_t i = 0; i < N_GOOD; i++)
         if (i != left_out)
             paths[n++] = good_paths[i];
     dp_bank *bank = NULL;
-    assert_ok(dp_bank_fit(session, recipe, paths, n, NULL, NULL, &bank, &failed, err));
-    assert_int_equal(failed, 0);
+    assert_ok(dp_bank_fit(session, recipe, paths, n, NULL, NULL, &bank, &report, err));
+    assert_int_equal(report.n_failed, 0);
     return bank;
 }
 

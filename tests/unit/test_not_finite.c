@@ -109,11 +109,11 @@ static void activations_that_overflow(void **state)
     for (int precision = DP_FP32; precision <= DP_INT8; precision++) {
         dp_session *session = world_session(model, (dp_precision)precision, 2);
         recipe.precision = (dp_precision)precision;
-        size_t n_failed = 77;
+        dp_fit_report report = {77, 77};
         assert_fails(DP_E_NUMERIC, "world-0.png: the transformer returned a value that is not finite",
-                     dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &none, &n_failed, err));
+                     dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &none, &report, err));
         assert_null(none);
-        assert_int_equal(n_failed, 77);
+        assert_int_equal(report.n_failed, 77);
         adopt(bank, model);
         bank->recipe.precision = (dp_precision)precision;
         assert_fails(DP_E_NUMERIC, "further.png: ",

@@ -76,9 +76,9 @@ static dp_session *open_session(size_t threads)
 static dp_bank *fit(dp_session *session, const dp_recipe *recipe)
 {
     dp_bank *bank = NULL;
-    size_t n_failed = 99;
-    assert_ok(dp_bank_fit(session, recipe, good_paths, N_GOOD, NULL, NULL, &bank, &n_failed, err));
-    assert_int_equal(n_failed, 0);
+    dp_fit_report report = {99, 99};
+    assert_ok(dp_bank_fit(session, recipe, good_paths, N_GOOD, NULL, NULL, &bank, &report, err));
+    assert_int_equal(report.n_failed + report.n_twins, 0);
     return bank;
 }
 
@@ -537,12 +537,13 @@ static void pictures_are_added(void **state)
         recipe.layout = way == 2 ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
         recipe.storage = way == 3 ? DP_STORAGE_I8 : DP_STORAGE_F32;
         dp_bank *all = fit(session, &recipe), *some = NULL, *larger = NULL;
-        size_t n_failed = 0;
+        dp_fit_report report = {0};
         assert_ok(dp_bank_fit(session, &recipe, good_paths, 5, NULL, NULL, &some, NULL, err));
         /* One is there already, one does not exist. */
         const char *more[] = {good_paths[5], good_paths[2], good_paths[6], "/no/such/picture.png", good_paths[7]};
-        assert_ok(dp_bank_add(session, some, more, 5, NULL, NULL, &larger, &n_failed, err));
-        assert_int_equal(n_failed, 2);
+        assert_ok(dp_bank_add(session, some, more, 5, NULL, NULL, &larger, &report, err));
+        assert_int_equal(report.n_failed, 1);
+        assert_int_equal(report.n_twins, 1);
         const char *a = keep(temporary_path("all.bank")), *b = keep(temporary_path("larger.bank"));
         dp_bank *back = NULL;
         assert_ok(dp_bank_save(all, a, err));
@@ -557,7 +558,9 @@ static void pictures_are_added(void **state)
             assert_true(dp_bank_picture_score(larger, p) == dp_bank_picture_score(all, p));
         }
         dp_bank *none = NULL;
-        assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_add(session, all, more, 1, NULL, NULL, &none, NULL, err));
+        assert_ok(dp_bank_add(session, all, more, 1, NULL, NULL, &none, &report, err));
+        assert_true(!none && report.n_twins == 1 && report.n_failed == 0);
+        assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_add(session, all, more + 3, 1, NULL, NULL, &none, NULL, err));
         free((void *)(uintptr_t)a);
         free((void *)(uintptr_t)b);
         dp_bank_close(&back);
@@ -917,9 +920,9 @@ static void flat_pictures(void **state)
     dp_session *session = open_session(2);
     dp_recipe recipe = small_recipe();
     dp_bank *bank = NULL;
-    size_t n_failed = 0;
-    assert_ok(dp_bank_fit(session, &recipe, files, 3, NULL, NULL, &bank, &n_failed, err));
-    assert_int_equal(n_failed, 1);
+    dp_fit_report report = {0};
+    assert_ok(dp_bank_fit(session, &recipe, files, 3, NULL, NULL, &bank, &report, err));
+    assert_int_equal(report.n_failed, 1);
     dp_result *result = inspect(session, bank, flat);
     assert_int_equal(result->label, DP_LABEL_NOT_INSPECTED);
     assert_non_null(strstr(result->reason, "cannot be aligned (few_edges)"));

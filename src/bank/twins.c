@@ -1,0 +1,79 @@
+#include "bank/twins.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+bool dp_twin_table_open(dp_twin_table *table, size_t n)
+{
+    size_t room = 16;
+    while (room < SIZE_MAX / 4 && room / 2 < n)
+        room *= 2;
+    *table = (dp_twin_table){.digests = dp_calloc(room, sizeof *table->digests), .indices = dp_malloc(room, sizeof *table->indices), .room = room};
+    if (table->digests && table->indices)
+        return true;
+    dp_twin_table_close(table);
+    return false;
+}
+
+void dp_twin_table_close(dp_twin_table *table)
+{
+    dp_memory_free(table->digests);
+    dp_memory_free(table->indices);
+    *table = (dp_twin_table){0};
+}
+
+/* Where a digest lies, or would. */
+static size_t place_of(const dp_twin_table *table, const unsigned char *digest)
+{
+    size_t place;
+    memcpy(&place, digest, sizeof place); /* a digest is as good as random */
+    place &= table->room - 1;
+    while (table->digests[place] && memcmp(table->digests[place], digest, DP_DIGEST_BYTES) != 0)
+        place = (place + 1) & (table->room - 1);
+    return place;
+}
+
+size_t dp_twin_table_find(const dp_twin_table *table, const unsigned char *digest)
+{
+    size_t place = place_of(table, digest);
+    return table->digests[place] ? table->indices[place] : SIZE_MAX;
+}
+
+size_t dp_twin_table_put(dp_twin_table *table, const unsigned char *digest, size_t index)
+{
+    size_t place = place_of(table, digest);
+    if (table->digests[place])
+        return table->indices[place];
+    table->digests[place] = digest;
+    table->indices[place] = index;
+    return SIZE_MAX;
+}
+
+bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t more)
+{
+    if (!dp_twin_table_open(table, bank->n_pictures + more))
+        return false;
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        if (dp_bank_picture_digest(bank, p))
+            dp_twin_table_put(table, dp_bank_picture_digest(bank, p), p);
+    return true;
+}
+
+bool dp_bank_knows_digests(const dp_bank *bank)
+{
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        if (!dp_bank_picture_digest(bank, p))
+            return false;
+    return true;
+}
+
+void dp_tell_unseen_twins(const dp_run *run, const dp_bank *bank)
+{
+    dp_error line;
+    if (!run || !run->log)
+        return;
+    dp_fail(&line, DP_E_MISMATCH, "%s: was made by an older dinopatch and does not know its pictures' pixels: that a picture is in it already is "
+            "told by the name alone; fit it anew", bank->path ? bank->path : "the bank");
+    run->log(run->user, DP_LOG_WARNING, line.message);
+}

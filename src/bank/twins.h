@@ -1,0 +1,28 @@
+/* twins.h - pictures with the same pixels, found by their digests (picture/digest.c). */
+#ifndef DP_BANK_TWINS_H
+#define DP_BANK_TWINS_H
+
+#include "bank/bank.h"
+
+/* A table from digests to indices: open addressing, at most half full. */
+typedef struct dp_twin_table {
+    const unsigned char **digests; /* [room] borrowed; NULL: empty */
+    size_t *indices;               /* [room] */
+    size_t room;
+} dp_twin_table;
+
+/* Room for n digests.  false: no memory. */
+bool dp_twin_table_open(dp_twin_table *table, size_t n);
+void dp_twin_table_close(dp_twin_table *table);
+/* The index that this digest was put under before; SIZE_MAX: it was not there, and now is under `index`.  digest [32] is borrowed. */
+size_t dp_twin_table_put(dp_twin_table *table, const unsigned char *digest, size_t index);
+/* The same without putting it there. */
+size_t dp_twin_table_find(const dp_twin_table *table, const unsigned char *digest);
+/* All pictures of a bank whose digests are known, under their indices; room for `more` besides.  false: no memory. */
+bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t more);
+/* Whether a bank knows the digests of all its pictures. */
+bool dp_bank_knows_digests(const dp_bank *bank);
+/* Logs that the twins of such a bank's pictures cannot be told, but by their names. */
+void dp_tell_unseen_twins(const dp_run *run, const dp_bank *bank);
+
+#endif
