@@ -66,13 +66,12 @@ static dp_status leave_out(struct fit *fit, const dp_prepared *prepared, const d
 }
 
 /* A picture that is there already counts once. */
-static dp_status leave_twin(struct fit *fit, const dp_prepared *prepared, const char *twin, const char *where)
+static dp_status leave_twin(struct fit *fit, const dp_prepared *prepared, const char *twin, bool known)
 {
     dp_error why;
-    if (strcmp(twin, prepared->path) != 0)
-        dp_fail(&why, DP_E_PICTURE, "%s: has the same pixels as %s%s and is taken once", prepared->path, twin, where);
-    else
-        dp_fail(&why, DP_E_PICTURE, "%s: is given twice%s and taken once", prepared->path, where);
+    bool other_name = strcmp(twin, prepared->path) != 0;
+    dp_fail(&why, DP_E_PICTURE, "%s: %s%s%s", prepared->path, other_name ? "has the same pixels as " : known ? "is" : "is given twice",
+            other_name ? twin : "", !known ? " and is taken once" : other_name ? ", which is in the bank already" : " in the bank already");
     fit->report.n_twins++;
     tell(fit, prepared->index, NULL, why.message);
     return DP_OK;
@@ -284,12 +283,12 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
                                                : leave_out(fit, prepared, &prepared->error);
     size_t known = in_known(fit, prepared);
     if (known != SIZE_MAX)
-        return leave_twin(fit, prepared, fit->known->names[known], " in the bank");
+        return leave_twin(fit, prepared, fit->known->names[known], true);
     unsigned char *digest = fit->digests + prepared->index * DP_DIGEST_BYTES;
     memcpy(digest, prepared->digest, DP_DIGEST_BYTES);
     size_t twin = dp_twin_table_put(&fit->given, digest, prepared->index);
     if (twin != SIZE_MAX)
-        return leave_twin(fit, prepared, fit->paths[twin], "");
+        return leave_twin(fit, prepared, fit->paths[twin], false);
     if (bench->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
         dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are",
@@ -505,7 +504,7 @@ static dp_status choose_shots(struct fit *fit, const dp_recipe *recipe, const ch
         if (earlier[i] == SIZE_MAX)
             distinct[n++] = fit->paths[i];
         else
-            leave_twin(fit, &twin, fit->paths[earlier[i]], "");
+            leave_twin(fit, &twin, fit->paths[earlier[i]], false);
     }
     size_t wanted = recipe->shots < n ? recipe->shots : n;
     if (!status && wanted < n && !(*chosen = dp_fit_shots(recipe, distinct, n)))
