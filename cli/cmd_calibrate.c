@@ -53,13 +53,13 @@ static bool print_json(const cli_view *settled, double fpr)
 
 int cmd_calibrate(int argc, char **argv)
 {
-    char *bank_path = NULL, *out = NULL;
+    char *bank_path = NULL, *out = NULL, *value_text = NULL;
     double fpr = NAN, value = NAN;
     gboolean json = FALSE, dry_run = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
-        {"value", 0, 0, G_OPTION_ARG_DOUBLE, &value, "set this threshold, whatever rate it makes", "T"},
+        {"value", 0, 0, G_OPTION_ARG_STRING, &value_text, "set this threshold, whatever rate it makes", "T"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
@@ -82,9 +82,13 @@ int cmd_calibrate(int argc, char **argv)
         return cli_usage("'%s': calibrate takes no pictures", argv[1]);
     if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
         return cli_usage("--fpr %g: between 0 and 1", fpr);
-    if (!isnan(value) && !(value >= 0 && value < INFINITY))
-        return cli_usage("--value %g: a score, 0 or more", value);
-    if (!isnan(value) && !isnan(fpr))
+    if (value_text) {
+        char *end;
+        value = g_ascii_strtod(value_text, &end);
+        if (end == value_text || *end || !(value >= 0 && value < INFINITY))
+            return cli_usage("--value %s: a score, 0 or more", value_text);
+    }
+    if (value_text && !isnan(fpr))
         return cli_usage("--value or --fpr, not both");
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
@@ -110,7 +114,7 @@ int cmd_calibrate(int argc, char **argv)
     settled.view.threshold = settled.calibration.threshold;
     settled.view.origin = (dp_threshold_origin){.by = settled.calibration.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
                                                 .fpr = settled.calibration.n ? recipe.fpr : 0, .n_good = settled.calibration.n};
-    if (!isnan(value)) {
+    if (value_text) {
         settled.view.threshold = value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
     }
@@ -119,7 +123,7 @@ int cmd_calibrate(int argc, char **argv)
         goto done;
     }
     code = EXIT_DONE;
-    if (!isnan(value))
+    if (value_text)
         code = print_value(&settled, value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
     else if (!json)
         print_calibration(&settled, recipe.fpr, target);

@@ -309,7 +309,7 @@ int cmd_eval(int argc, char **argv)
         { /* complained */ }
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if (cli_model_open(model_name, &model, &code)) {
+    else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)) {
         cli_recipe_for_model(&options, model, &recipe);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};

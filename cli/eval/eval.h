@@ -66,6 +66,10 @@ static inline const dataset_item *eval_item(const eval_run *run, guint index)
     return &g_array_index(run->set->test, dataset_item, index);
 }
 
+/* ---- leaks.c */
+/* Takes the categories out of which a test picture is learned from, or has two labels: complained, counted.  False: *code, none is left. */
+bool eval_refuse_leaks(GPtrArray *sets, const cli_run *run, size_t *n_unusable, int *code);
+
 /* ---- places.c: what is written of a run's pictures */
 /* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending);

@@ -18,6 +18,7 @@
 #include "run/fit_calibrate.h"
 #include "run/fit_check.h"
 #include "run/memory_plan.h"
+#include "run/near.h"
 #include "run/region.h"
 #include "run/workbench.h"
 
@@ -561,6 +562,8 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
         status = dp_bank_finish(fit.bank, err);
     if (!status)
         status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &fit.bank, err);
+    if (!status)
+        status = dp_bank_tell_near(fit.bank, fit.run, err);
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_model_check_unchanged(dp_session_model(session), err);
     if (!status) {

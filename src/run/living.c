@@ -7,6 +7,7 @@
 #include "run/fit.h"
 #include "run/leave_one_out.h"
 #include "run/memory_plan.h"
+#include "run/near.h"
 #include "run/workbench.h"
 
 dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
@@ -86,6 +87,10 @@ dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *cons
     }
     if (!status && fresh)
         status = both(bank, alike ? alike : fresh, pool, run, &made, err);
+    if (!status && made)
+        status = dp_bank_tell_near(made, run, err);
+    if (status)
+        dp_bank_close(&made);
     if (!status) {
         *larger = made;
         if (report)

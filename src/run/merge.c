@@ -11,6 +11,7 @@
 #include "polarity/orientation.h"
 #include "reduce/reduce.h"
 #include "run/living.h"
+#include "run/near.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -222,7 +223,7 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
     size_t n = 0, most = a->n_pictures + b->n_pictures;
     float *orientation = dp_malloc(a->dim_in, 2 * sizeof *orientation);
     dp_bank_pick *picks = dp_malloc(most, sizeof *picks);
-    dp_bank *alike = NULL;
+    dp_bank *alike = NULL, *made = NULL;
     dp_status status = orientation && picks ? DP_OK : dp_fail_memory(err, "the pictures", most * sizeof *picks);
     bool settled = a->recipe.polarity != DP_POLARITY_NONE && a->recipe.align != DP_ALIGN_NONE;
     bool opposite = settled && dp_orientation_sign(a->orientation, b->orientation, a->dim_in, NULL) < 0;
@@ -238,7 +239,14 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
     if (!status)
         join_orientations(a, b, n - a->n_pictures, opposite, orientation);
     if (!status)
-        status = dp_bank_regather(a, picks, n, orientation, pool, run, merged, err);
+        status = dp_bank_regather(a, picks, n, orientation, pool, run, &made, err);
+    if (!status)
+        status = dp_bank_tell_near(made, run, err);
+    if (!status) {
+        *merged = made;
+        made = NULL;
+    }
+    dp_bank_close(&made);
     dp_bank_close(&alike);
     dp_memory_free(picks);
     dp_memory_free(orientation);
