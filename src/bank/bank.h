@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "dinopatch.h"
+#include "simd/half.h"
 
 #include <stdbool.h>
 
@@ -199,6 +200,14 @@ size_t dp_bank_held_bytes(const dp_bank *bank);
 static inline size_t dp_storage_bytes(dp_storage storage)
 {
     return storage == DP_STORAGE_F32 ? sizeof(float) : storage == DP_STORAGE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
+/* Number i of a stored row, whose scale is used for bytes only.  storage is a constant where it is called in a loop. */
+static inline float dp_stored_number(dp_storage storage, const void *row, float scale, size_t i)
+{
+    return storage == DP_STORAGE_F32   ? ((const float *)row)[i]
+           : storage == DP_STORAGE_F16 ? dp_f16_to_f32(((const uint16_t *)row)[i])
+                                       : scale * (float)((const int8_t *)row)[i];
 }
 
 /* Rows of one location as they are stored. */

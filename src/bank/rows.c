@@ -13,17 +13,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Four sums, so that the additions need not wait for one another; the same on every machine. */
-float dp_norm_f32(const float *x, size_t dim)
+/* The norm of a row as it will be read back; storage is a constant where it is called.  Four sums, so that the additions need not wait
+ * for one another; the same on every machine. */
+static inline __attribute__((always_inline)) float norm(dp_storage storage, const void *stored, float scale, size_t dim)
 {
-    double sums[4] = {0};
+    double sums[4] = {0}, x;
     size_t d = 0;
     for (; d + 4 <= dim; d += 4)
-        for (size_t i = 0; i < 4; i++)
-            sums[i] += (double)x[d + i] * x[d + i];
-    for (size_t i = 0; d + i < dim; i++)
-        sums[i] += (double)x[d + i] * x[d + i];
+        for (size_t i = 0; i < 4; i++) {
+            x = (double)dp_stored_number(storage, stored, scale, d + i);
+            sums[i] += x * x;
+        }
+    for (size_t i = 0; d + i < dim; i++) {
+        x = (double)dp_stored_number(storage, stored, scale, d + i);
+        sums[i] += x * x;
+    }
     return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+float dp_norm_f32(const float *x, size_t dim)
+{
+    return norm(DP_STORAGE_F32, x, 0, dim);
 }
 
 bool dp_all_finite(const float *x, size_t n)
@@ -48,27 +58,18 @@ bool dp_stored_finite(dp_storage storage, const void *x, size_t n)
     return !broken;
 }
 
-/* dp_f16_to_f32 of what is finite, without a branch: the exponent is shifted by a product, which also normalises. */
-static inline float half(uint16_t h)
-{
-    float size = dp_bits_to_f32((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
-    return dp_bits_to_f32(dp_f32_to_bits(size) | (uint32_t)(h & 0x8000) << 16);
-}
-
 /* How the numbers of one row are read back. */
 static void decode(dp_storage storage, const void *stored, float scale, size_t dim, float *out)
 {
-    const uint16_t *halves = stored;
-    const int8_t *bytes = stored;
     switch (storage) {
     case DP_STORAGE_F32: memcpy(out, stored, dim * sizeof *out); break;
     case DP_STORAGE_F16:
         for (size_t d = 0; d < dim; d++)
-            out[d] = half(halves[d]);
+            out[d] = dp_stored_number(DP_STORAGE_F16, stored, scale, d);
         break;
     case DP_STORAGE_I8:
         for (size_t d = 0; d < dim; d++)
-            out[d] = scale * (float)bytes[d];
+            out[d] = dp_stored_number(DP_STORAGE_I8, stored, scale, d);
         break;
     }
 }
@@ -79,31 +80,6 @@ void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, flo
     for (size_t row = first; row < first + n; row++)
         decode(bank->storage, dp_bank_stored(bank, cell, row), bank->scales ? bank->scales[cell * bank->n_rows + row] : 0, dim,
                out + (row - first) * dim);
-}
-
-/* Its norm as it will be read back, without memory for the whole of it. */
-static float norm_of_halves(const uint16_t *halves, size_t dim)
-{
-    double sums[4] = {0};
-    size_t d = 0;
-    for (; d + 4 <= dim; d += 4)
-        for (size_t i = 0; i < 4; i++)
-            sums[i] += (double)half(halves[d + i]) * half(halves[d + i]);
-    for (size_t i = 0; d + i < dim; i++)
-        sums[i] += (double)half(halves[d + i]) * half(halves[d + i]);
-    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
-
-static float norm_of_bytes(const int8_t *bytes, float scale, size_t dim)
-{
-    double sums[4] = {0};
-    size_t d = 0;
-    for (; d + 4 <= dim; d += 4)
-        for (size_t i = 0; i < 4; i++)
-            sums[i] += (double)(scale * (float)bytes[d + i]) * (scale * (float)bytes[d + i]);
-    for (size_t i = 0; d + i < dim; i++)
-        sums[i] += (double)(scale * (float)bytes[d + i]) * (scale * (float)bytes[d + i]);
-    return (float)sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
@@ -128,7 +104,7 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
             halves[d] = dp_f32_to_f16(x[d]);
             fits &= fabsf(x[d]) < 65520;
         }
-        bank->own_norms[place] = fits ? norm_of_halves(halves, dim) : INFINITY;
+        bank->own_norms[place] = fits ? norm(DP_STORAGE_F16, halves, 0, dim) : INFINITY;
     } else if (bank->own_scales) {
         int8_t *integers = stored;
         float largest = 0;
@@ -142,7 +118,7 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
             integers[d] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
         }
         bank->own_scales[place] = scale;
-        bank->own_norms[place] = norm_of_bytes(integers, scale, dim);
+        bank->own_norms[place] = norm(DP_STORAGE_I8, integers, scale, dim);
     }
 }
 

@@ -3,7 +3,6 @@
  * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
  * the order. */
 #include "distance/distance.h"
-#include "simd/half.h"
 
 #include <string.h>
 
@@ -16,14 +15,6 @@ static float sum_lanes(const float *lane)
     for (size_t i = 0; i < LANES; i++)
         sum += lane[i];
     return sum;
-}
-
-/* Number i of stored rows; storage is a constant where it is called. */
-ALWAYS_INLINE float number(dp_storage storage, const void *rows, float scale, size_t i)
-{
-    return storage == DP_STORAGE_F32   ? ((const float *)rows)[i]
-           : storage == DP_STORAGE_F16 ? dp_f16_to_f32(((const uint16_t *)rows)[i])
-                                       : scale * (float)((const int8_t *)rows)[i];
 }
 
 ALWAYS_INLINE float term(float x, float y, bool l2)
@@ -41,9 +32,9 @@ ALWAYS_INLINE void all_pairs(const float *const *queries, size_t n_queries, dp_s
             size_t d = 0;
             for (; d + LANES <= dim; d += LANES)
                 for (size_t i = 0; i < LANES; i++)
-                    lane[i] += term(x[d + i], number(storage, rows, scale, r * dim + d + i), l2);
+                    lane[i] += term(x[d + i], dp_stored_number(storage, rows, scale, r * dim + d + i), l2);
             for (size_t i = 0; d + i < dim; i++)
-                lane[i] += term(x[d + i], number(storage, rows, scale, r * dim + d + i), l2);
+                lane[i] += term(x[d + i], dp_stored_number(storage, rows, scale, r * dim + d + i), l2);
             out[q * stride + r] = sum_lanes(lane);
         }
     }

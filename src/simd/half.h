@@ -24,15 +24,12 @@ static inline float dp_bf16_to_f32(uint16_t half)
     return dp_bits_to_f32((uint32_t)half << 16);
 }
 
+/* Without a branch: the exponent is shifted by a product, which also normalises; infinities and NaN get the highest exponent. */
 static inline float dp_f16_to_f32(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 1023;
-    if (exponent == 31)
-        return dp_bits_to_f32(sign | 0x7f800000u | mantissa << 13);
-    if (exponent)
-        return dp_bits_to_f32(sign | (exponent + 112) << 23 | mantissa << 13);
-    float value = (float)mantissa * 0x1p-24f; /* subnormal or zero */
-    return sign ? -value : value;
+    float size = dp_bits_to_f32((uint32_t)(half & 0x7fff) << 13) * 0x1p112f;
+    uint32_t beyond = (half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0;
+    return dp_bits_to_f32(dp_f32_to_bits(size) | beyond | (uint32_t)(half & 0x8000) << 16);
 }
 
 /* To the nearest, ties to even; what lies beyond 65504, the largest, becomes that.  Finite values only. */
