@@ -27,7 +27,7 @@ werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi clean help
+.PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -40,6 +40,9 @@ deps: ## install the Debian packages this needs (scripts/debian-packages.txt)
 
 install: all ## install below PREFIX
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+uninstall: ## remove what "make install" put there
+	@ninja -C $(BUILD) uninstall
 
 test: deps all ## install packages, build, run every test
 	@scripts/test.sh $(BUILD) $(TEST)

@@ -50,10 +50,10 @@ int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
                const char *summary, const char *description, int *code);
 
-/* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --quiet, --no-times; the callbacks of run are set to the progress display. */
+/* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --max-tokens, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
     int threads;
-    char *isa, *max_pixels, *max_memory;
+    char *isa, *max_pixels, *max_tokens, *max_memory;
     gboolean quiet, no_times;
     dp_run run;
 } cli_run;

@@ -68,6 +68,19 @@ static void settle_canvas(dp_recipe *recipe, const dp_pose *pose, const dp_pictu
         recipe->canvas_height_px = dp_canvas_height(recipe, 14, 1, pose, &picture->width_px, &picture->height_px);
 }
 
+/* No network looks at it: what bounds it is what bounds a picture. */
+static bool canvas_is_bounded(const dp_recipe *recipe, const dp_run *run, const char *path, dp_error *err)
+{
+    size_t pixels = recipe->canvas_height_px * recipe->canvas_width_px; /* each side at most 65,536 */
+    if (pixels <= run->max_picture_pixels)
+        return true;
+    err->status = path ? DP_E_PICTURE : DP_E_ARGUMENT;
+    g_snprintf(err->message, sizeof err->message, "%s%sa canvas of %zux%zu has %zu pixels, more than the limit of %zu: a smaller --canvas, or "
+               "--max-pixels %zu", path ? path : "", path ? ": " : "", recipe->canvas_height_px, recipe->canvas_width_px, pixels,
+               run->max_picture_pixels, pixels);
+    return false;
+}
+
 static bool print_pose(const char *path, const dp_picture *picture, const dp_pose *pose)
 {
     if (own.json) {
@@ -95,7 +108,7 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
     if (good && own.out) {
         char *stem = g_build_filename(own.out, name, NULL);
         settle_canvas(&recipe, &pose, picture);
-        good = save_canvas(picture, &pose, &recipe, stem, err) && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
+        good = canvas_is_bounded(&recipe, run, path, err) && save_canvas(picture, &pose, &recipe, stem, err) && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
                && (!own.edges || save_edges(picture, &recipe, stem, err));
         g_free(stem);
     }
@@ -128,13 +141,15 @@ int cmd_align(int argc, char **argv)
         return cli_usage("no picture given");
     if ((own.plot || own.edges) && !own.out)
         return cli_usage("--plot and --edges need --out");
+    dp_error err;
+    if (!canvas_is_bounded(&recipe, &run.run, NULL, &err))
+        return cli_failed(&err);
     if (own.out && !cli_make_folder(own.out))
         return EXIT_JOB_FAILED;
 
     size_t n_failed = 0;
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed), *names = cli_output_names(inputs);
     for (guint i = 0; i < inputs->len && !cli_interrupted(); i++) {
-        dp_error err;
         if (align_one(inputs->pdata[i], names->pdata[i], recipe, &run.run, &err))
             continue;
         n_failed++;

@@ -48,6 +48,12 @@ int cmd_embed(int argc, char **argv)
         code = cli_usage("--size %zux%zu: not a multiple of the patch (%zu)", height, width, info.patch_px);
         goto done;
     }
+    if (height / info.patch_px * (width / info.patch_px) > run.run.max_tokens) { /* a side has at most 65,536 pixels */
+        code = cli_usage("--size %zux%zu: %zu cells, more than the limit of %zu for one picture: a smaller --size, or --max-tokens %zu", height,
+                         width, height / info.patch_px * (width / info.patch_px), run.run.max_tokens,
+                         height / info.patch_px * (width / info.patch_px));
+        goto done;
+    }
     if (dp_model_settle_recipe(model, &recipe, &err)) {
         code = cli_failed(&err);
         goto done;

@@ -163,11 +163,18 @@ static int model_verify(int argc, char **argv)
     int known = 0;
     dp_model *model = NULL;
     dp_error err;
+    dp_architecture promised;
     cli_progress_begin("verify", run.quiet);
-    if (dp_model_open(path, &model, &err) || dp_model_verify(path, sha256, &run.run, digest, &known, &err)) {
+    if (!strchr(argv[1], '/') && strcmp(argv[1], path) != 0 && dp_architecture_parse(argv[1], &promised, NULL) == DP_OK
+        && dp_model_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
+        cli_complain("%s: is no %s: %s", path, argv[1], err.message);
+        code = EXIT_JOB_FAILED;
+    } else if ((!model && dp_model_open(path, &model, &err)) || dp_model_verify(path, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
-        printf("%s  %s: whole, %s\n", digest, cli_shown(path), known ? "the digest is the known one" : "no digest is known to hold it against");
+        printf("%s  %s: whole, %s\n", digest, cli_shown(path), sha256 ? "the digest is the one given"
+                                                             : known ? "the digest is the one noted when it was fetched"
+                                                                     : "no digest is known to hold it against");
         code = EXIT_DONE;
     }
     dp_model_close(&model);

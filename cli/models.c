@@ -45,6 +45,11 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
         *code = EXIT_JOB_FAILED;
     } else if (dp_model_open(path, model, &err)) {
         *code = cli_failed(&err);
+    } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* from the cache, by its name */
+               && dp_architecture_parse(argument, &architecture, NULL) == DP_OK && dp_architecture_check(&architecture, *model, &err)) {
+        cli_complain("%s: is no %s: %s.  'dinopatch model pull %s' fetches it anew", path, argument, err.message, argument);
+        dp_model_close(model);
+        *code = EXIT_JOB_FAILED;
     } else {
         good = true;
     }

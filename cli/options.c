@@ -67,6 +67,7 @@ GOptionGroup *cli_run_group(cli_run *options)
         {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads, "worker threads (default: one per processor)", "N"},
         {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
         {"max-pixels", 0, 0, G_OPTION_ARG_STRING, &options->max_pixels, "refuse pictures with more (default 268M)", "N"},
+        {"max-tokens", 0, 0, G_OPTION_ARG_STRING, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
         {"no-times", 0, 0, G_OPTION_ARG_NONE, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         G_OPTION_ENTRY_NULL};
@@ -87,6 +88,10 @@ bool cli_run_resolve(cli_run *options, int *code)
     options->run.threads = (size_t)options->threads;
     if (options->max_pixels && !cli_parse_bytes(options->max_pixels, &options->run.max_picture_pixels)) {
         *code = cli_usage("--max-pixels %s: a number such as 50M", options->max_pixels);
+        return false;
+    }
+    if (options->max_tokens && (!cli_parse_bytes(options->max_tokens, &options->run.max_tokens) || !options->run.max_tokens)) {
+        *code = cli_usage("--max-tokens %s: a number of cells from 1, such as 16384", options->max_tokens);
         return false;
     }
     if (options->max_memory && !cli_parse_bytes(options->max_memory, &options->run.max_memory_bytes)) {

@@ -102,6 +102,8 @@ typedef struct dp_run {
     size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
     size_t max_memory_bytes;    /* a bank that would need more is refused before the work begins; 0: what the machine, or the
                                    control group the process runs in, has free */
+    size_t max_tokens;          /* cells of the network's grid that one picture may have; more are refused before the network runs, for its
+                                   attention takes time with their square.  Default 16,384 (1792x1792 pixels at patch 14), 0: no limit */
     void (*log)(void *user, dp_log_level level, const char *line);
     /* Called after each step of long work with what is done and what there is in all (0: unknown).
      * A result other than 0 stops the work with DP_E_CANCELLED. */
@@ -117,6 +119,8 @@ DP_API void dp_run_init(dp_run *run);
  *     pixels of a picture          dp_run.max_picture_pixels, and max_pixels of dp_picture_load; asked of the header, before a pixel is
  *                                  decoded.  Loading takes 3 bytes a pixel, and 3 to 8 more while an interlaced PNG or a progressive
  *                                  JPEG is decoded
+ *     cells of a picture           dp_run.max_tokens; 16,384 on a side.  What a picture is resized to (edge_px) is bounded by
+ *                                  dp_run.max_picture_pixels, too
  *     pixels of a map              2^28 (dp_map_load_tiff)
  *     memory of a bank being made  dp_run.max_memory_bytes
  *     checkpoint, bank             the fields below; DP_MAX_LAYERS; 512 blocks; the levels of nested JSON: 2048; cells of one picture
@@ -433,6 +437,8 @@ typedef struct dp_architecture {
 /* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", "demo" (a small one), "resnet18", "resnet50",
  * "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
 DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
+/* Whether a model is of an architecture.  Errors: DP_E_MODEL; the message says in what they differ. */
+DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_model *model, dp_error *err);
 /* Writes a checkpoint of seeded random weights under Hugging Face (or torchvision) names, marked as a stand-in in its metadata.  Good
  * for timing and for trying the program out; it has learned nothing. */
 DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err);
@@ -473,15 +479,17 @@ typedef struct dp_pull {
 DP_API void dp_pull_init(dp_pull *pull);
 
 /* Fetches a checkpoint over HTTPS to destination (NULL: dp_model_cache_path), whose folder is made where missing.  A
- * file that is there and holds its digest is left alone, without asking the network.  What has arrived is kept beside
- * the destination as *.part until the whole is there and its SHA-256 holds; only then it is renamed, and its digest
- * written to destination.sha256 (the format of sha256sum).  A connection that breaks is taken up again where it broke,
+ * file that is there, holds its digest and is the network of that name is left alone, without asking the network.  What has arrived is
+ * kept beside the destination as *.part until the whole is there, its SHA-256 holds, and it opens as the network of that name
+ * (dp_architecture_check); only then it is renamed, and its digest written to destination.sha256 (the format of sha256sum).  At most
+ * the registry's bytes and 1 MiB are taken.  Where no SHA-256 is given and the registry pins none, what the server states is used: it
+ * proves that the file arrived whole, not who made it.  Messages leave out the user, password and query of an address.  A connection that breaks is taken up again where it broke,
  * also by a later call.  Proxies: the variables libcurl reads (https_proxy, no_proxy, ...).
  * settings may be NULL.  run (may be NULL) lends its callbacks: progress is called in bytes, with the stages
  * "download" and "check".  sha256 [65] (may be NULL) receives the digest.
  * Threads: a destination that another thread or process is fetching is DP_E_IO.
  * Errors: DP_E_ARGUMENT (unknown name, a digest that is none), DP_E_IO (network, server, disk), DP_E_CORRUPT (the
- * digest does not hold: nothing is kept), DP_E_UNSUPPORTED (no digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
+ * digest does not hold, too much or nothing is sent, another network or none: nothing is kept), DP_E_UNSUPPORTED (no digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
 DP_API dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run,
                                char *sha256, dp_error *err);
 

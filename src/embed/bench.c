@@ -79,14 +79,16 @@ dp_status dp_session_bench(dp_session *session, const dp_bench_settings *setting
     size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb, n_tokens;
     if (!settings->repeat || settings->repeat > 100000)
         return dp_fail(err, DP_E_ARGUMENT, "%zu repeats asked for; 1 to 100000 make sense", settings->repeat);
+    const dp_run *run = dp_session_run(session);
+    dp_status status = dp_cells_check(run, height, width, patch, NULL, err);
+    if (status)
+        return status;
     if (!dp_mul_size(height, width, &n_rgb) || !dp_mul_size(n_rgb, 3, &n_rgb)
         || !dp_mul_size(height / patch * (width / patch), model->checkpoint.dim, &n_tokens))
         return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels is too large", height, width);
     float *rgb = dp_malloc(n_rgb, sizeof *rgb), *tokens = dp_malloc(n_tokens, sizeof *tokens);
     pass *passes = dp_calloc(settings->repeat, sizeof *passes);
-    dp_status status = DP_OK;
     double bound = 0;
-    const dp_run *run = dp_session_run(session);
     if (!rgb || !tokens || !passes) {
         status = dp_fail_memory(err, "a benchmark", (n_rgb + n_tokens) * sizeof *rgb);
         goto done;

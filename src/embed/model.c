@@ -114,6 +114,32 @@ static void weights_free(dp_weights *w, size_t depth)
     dp_memory_free(w);
 }
 
+dp_status dp_architecture_check(const dp_architecture *a, const dp_model *model, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    if (model->resnet || a->resnet_blocks[0]) {
+        if (!model->resnet || !a->resnet_blocks[0])
+            return dp_fail(err, DP_E_MODEL, "it is a %s", model->resnet ? "residual network, not a transformer" : "transformer, not a residual network");
+        if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
+            return dp_fail(err, DP_E_MODEL, "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu", model->resnet->width,
+                           model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
+        return DP_OK;
+    }
+    const struct {
+        const char *name;
+        size_t is, should;
+    } facts[] = {{"features", c->dim, a->dim},
+                 {"blocks", c->depth, a->depth},
+                 {"heads", c->heads, a->heads},
+                 {"pixels to the side of a patch", c->patch_px, a->patch_px},
+                 {"registers", c->registers, a->registers},
+                 {"SwiGLU", c->swiglu != 0, a->swiglu != 0}};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        if (facts[i].is != facts[i].should)
+            return dp_fail(err, DP_E_MODEL, "%s: %zu, should be %zu", facts[i].name, facts[i].is, facts[i].should);
+    return DP_OK;
+}
+
 void dp_model_close(dp_model **model_pointer)
 {
     if (!model_pointer || !*model_pointer)

@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#define MAX_SIDE_CELLS 16384
+
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
 dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **out, dp_error *err)
@@ -169,6 +171,20 @@ void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
 
 /* -------------------------------------------------------------------------------------------------------------- embed */
 
+dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path, dp_error *err)
+{
+    size_t cells, rows = height_px / patch_px, cols = width_px / patch_px;
+    bool known = dp_mul_size(rows, cols, &cells);
+    if (known && rows <= MAX_SIDE_CELLS && cols <= MAX_SIDE_CELLS && (!run->max_tokens || cells <= run->max_tokens))
+        return DP_OK;
+    if (!known || rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS)
+        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) are %zux%zu cells, more than the %d that a "
+                       "side may have", path ? path : "", path ? ": " : "a canvas of ", height_px, width_px, rows, cols, MAX_SIDE_CELLS);
+    return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for "
+                   "one picture: a smaller %s takes it, or --max-tokens %zu", path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px,
+                   width_px, cells, run->max_tokens, path ? "--edge" : "canvas or edge", cells);
+}
+
 static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers, size_t n_layers,
                                  dp_error *err)
 {
@@ -176,8 +192,9 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
     if (!height || !width || height % patch || width % patch)
         return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels: both sides must be multiples of the patch, %zu", height, width,
                        patch);
-    if (height / patch > 16384 || width / patch > 16384)
-        return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels is too large", height, width);
+    dp_status status = dp_cells_check(&s->run, height, width, patch, NULL, err);
+    if (status)
+        return status;
     if (n_layers > DP_MAX_LAYERS)
         return dp_fail(err, DP_E_ARGUMENT, "%zu layers asked for; at most %d", n_layers, DP_MAX_LAYERS);
     for (size_t i = 0; i < n_layers && !s->resnet; i++)

@@ -13,6 +13,10 @@ dp_precision dp_session_precision(const dp_session *session);
 /* The settings the session was opened with; callbacks as the caller gave them. */
 const dp_run *dp_session_run(const dp_session *session);
 
+/* Whether height_px x width_px pixels have no more cells than run allows.  path (may be NULL) is the picture whose size it is; without
+ * one it is a setting.  Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
+dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path, dp_error *err);
+
 /* Where the time of embedding goes. */
 typedef enum dp_stage {
     DP_STAGE_PATCH = 0, /* normalised patches, patch embedding, position, class and register tokens */

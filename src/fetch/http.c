@@ -11,18 +11,43 @@
 
 #define CONNECT_SECONDS 20L
 #define MAX_REDIRECTS 10L
+#define MAX_HEADER_BYTES ((size_t)1 << 18) /* of one answer, redirects included */
 
 typedef struct request {
     const char *url;
+    char *shown; /* the same for messages */
     const dp_run *run;
     const dp_http_sink *sink; /* NULL: the body is not wanted */
     dp_http_facts *facts;
     CURL *curl;
     uint64_t from, got; /* first byte asked for; bytes handed to the sink */
+    size_t header_bytes;
     bool begun, linked, stopped;
+    bool page; /* what comes is the text of a refusal, which nobody reads */
     dp_status sink_status;
     dp_error *err;
 } request;
+
+char *dp_url_shown(const char *url)
+{
+    const char *scheme = strstr(url, "://"), *rest = scheme ? scheme + 3 : url, *query = strpbrk(rest, "?#");
+    const char *end = query ? query : url + strlen(url), *host = rest;
+    for (const char *at = rest; at < end; at++)
+        host = *at == '@' ? at + 1 : host;
+    /* A password may hold '?' and '#': then the '@' comes after them, and the whole of it goes. */
+    const char *late = query ? strrchr(query, '@') : NULL;
+    if (late) {
+        host = late + 1;
+        end = host + strcspn(host, "?#");
+        query = *end ? end : NULL;
+    }
+    size_t bytes = strlen(url) + sizeof "***@?***";
+    char *shown = dp_malloc(bytes, 1);
+    if (shown)
+        snprintf(shown, bytes, "%.*s%s%.*s%s", (int)(rest - url), url, host > rest ? "***@" : "", (int)(end - host), host,
+                 query ? "?***" : "");
+    return shown;
+}
 
 /* Value of the header line when it bears the name, with spaces, quotes and a weak mark taken off. */
 static bool header_value(const char *line, const char *name, char *value, size_t bytes)
@@ -66,10 +91,14 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     size_t length = bytes < sizeof line ? bytes : sizeof line - 1;
     memcpy(line, data, length);
     line[length] = 0;
+    r->header_bytes += bytes;
+    if (r->header_bytes > MAX_HEADER_BYTES)
+        return 0;
 
     uint64_t number;
     if (strncmp(line, "HTTP/", 5) == 0) {
         facts->range_start = 0;
+        facts->encoded = false;
         if (!r->linked)
             facts->file_bytes = DP_BYTES_UNKNOWN;
     } else if (header_value(line, "x-linked-etag", value, sizeof value)) {
@@ -85,6 +114,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
         if (status == 200 && !r->linked && parse_size(value, &number))
             facts->file_bytes = number;
+    } else if (header_value(line, "content-encoding", value, sizeof value)) {
+        facts->encoded = value[0] && strcasecmp(value, "identity") != 0;
     } else if (header_value(line, "content-range", value, sizeof value)) {
         const char *dash = strchr(value, '-'), *slash = strchr(value, '/');
         if (strncasecmp(value, "bytes ", 6) == 0 && dash && slash) {
@@ -102,8 +133,9 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     size_t bytes = size * count;
     if (!r->begun) {
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &r->facts->status);
-        if (r->facts->status != 200 && r->facts->status != 206)
-            return bytes; /* the text of an error page */
+        r->page = r->facts->status != 200 && r->facts->status != 206;
+        if (r->page)
+            return CURL_WRITEFUNC_ERROR; /* however long it is */
         r->begun = true;
         if (r->sink)
             r->sink_status = r->sink->begin(r->sink->user, r->facts, r->err);
@@ -164,17 +196,19 @@ static dp_status explain(const request *r, CURLcode code, const char *text, dp_e
     if (r->sink_status)
         return r->sink_status;
     if (r->stopped || code == CURLE_ABORTED_BY_CALLBACK)
-        return dp_fail(err, DP_E_CANCELLED, "%s: stopped", r->url);
+        return dp_fail(err, DP_E_CANCELLED, "%s: stopped", r->shown);
     if (code == CURLE_OUT_OF_MEMORY)
-        return dp_fail(err, DP_E_MEMORY, "%s: not enough memory", r->url);
-    if (code)
-        return dp_fail(err, DP_E_IO, "%s: %s", r->url, text[0] ? text : curl_easy_strerror(code));
+        return dp_fail(err, DP_E_MEMORY, "%s: not enough memory", r->shown);
+    if (r->header_bytes > MAX_HEADER_BYTES)
+        return dp_fail(err, DP_E_IO, "%s: the server's answer has more than %zu bytes of headers", r->shown, MAX_HEADER_BYTES);
+    if (code && !r->page)
+        return dp_fail(err, DP_E_IO, "%s: %s", r->shown, text[0] ? text : curl_easy_strerror(code));
     switch (r->facts->status) {
     case 401:
-    case 403: return dp_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->url, r->facts->status);
+    case 403: return dp_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->shown, r->facts->status);
     case 404:
-    case 410: return dp_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->url, r->facts->status);
-    default: return dp_fail(err, DP_E_IO, "%s: the server answers %ld", r->url, r->facts->status);
+    case 410: return dp_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->shown, r->facts->status);
+    default: return dp_fail(err, DP_E_IO, "%s: the server answers %ld", r->shown, r->facts->status);
     }
 }
 
@@ -209,12 +243,13 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
     char text[CURL_ERROR_SIZE] = "", *next = dp_strdup(url);
     *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
     *again = false;
-    request r = {.url = url, .run = run, .facts = facts, .err = err};
-    CURL *curl = next ? open_request(&r, stall_s, text) : NULL;
+    request r = {.url = url, .shown = dp_url_shown(url), .run = run, .facts = facts, .err = err};
+    CURL *curl = next && r.shown ? open_request(&r, stall_s, text) : NULL;
     if (!curl || curl_easy_setopt(curl, CURLOPT_NOBODY, 1L)) {
         dp_memory_free(next);
+        dp_memory_free(r.shown);
         curl_easy_cleanup(curl);
-        return dp_fail_memory(err, url, 1);
+        return dp_fail_memory(err, "a request", 1);
     }
     CURLcode code = CURLE_OK;
     for (long hops = 0; !code; hops++) {
@@ -228,7 +263,10 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
             break;
         if (hops == MAX_REDIRECTS || (strncasecmp(url, "https:", 6) == 0 && strncasecmp(location, "https:", 6) != 0)) {
             code = hops == MAX_REDIRECTS ? CURLE_TOO_MANY_REDIRECTS : CURLE_UNSUPPORTED_PROTOCOL;
-            snprintf(text, sizeof text, "redirected to %.200s", location);
+            char *shown = dp_url_shown(location);
+            snprintf(text, sizeof text, "%sredirected to %.200s", hops == MAX_REDIRECTS ? "too many redirects, the last one " : "",
+                     shown ? shown : "another place");
+            dp_memory_free(shown);
             break;
         }
         char *copy = dp_strdup(location);
@@ -236,7 +274,7 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
         next = copy;
         code = next ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     }
-    *again = worth_another_try(code, facts->status);
+    *again = r.header_bytes <= MAX_HEADER_BYTES && worth_another_try(code, facts->status);
     dp_status status = DP_OK;
     /* A server that knows no HEAD, or a storage server that signs GET only, has still not refused the file. */
     bool refused =
@@ -245,6 +283,7 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
         status = explain(&r, code, text, err);
     curl_easy_cleanup(curl);
     dp_memory_free(next);
+    dp_memory_free(r.shown);
     return status;
 }
 
@@ -254,24 +293,28 @@ dp_status dp_http_get(const char *url, uint64_t from, unsigned stall_s, const dp
     char text[CURL_ERROR_SIZE] = "", range[32];
     *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
     *again = false;
-    request r = {.url = url, .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
-    CURL *curl = open_request(&r, stall_s, text);
+    request r = {.url = url, .shown = dp_url_shown(url), .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
+    CURL *curl = r.shown ? open_request(&r, stall_s, text) : NULL;
     snprintf(range, sizeof range, "%llu-", (unsigned long long)from);
     if (!curl || curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L)
         || curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS)
         || (from && curl_easy_setopt(curl, CURLOPT_RANGE, range))) {
         curl_easy_cleanup(curl);
-        return dp_fail_memory(err, url, 1);
+        dp_memory_free(r.shown);
+        return dp_fail_memory(err, "a request", 1);
     }
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &facts->status);
     dp_status status = DP_OK;
+    if (r.page)
+        code = CURLE_OK; /* its status says it all */
     if (!code && !r.begun && (facts->status == 200 || facts->status == 206))
         r.sink_status = sink->begin(sink->user, facts, err);
     if (code || r.sink_status || (facts->status != 200 && facts->status != 206 && facts->status != 416)) {
         status = explain(&r, code, text, err);
-        *again = !r.sink_status && status != DP_E_CANCELLED && worth_another_try(code, facts->status);
+        *again = !r.sink_status && status != DP_E_CANCELLED && r.header_bytes <= MAX_HEADER_BYTES && worth_another_try(code, facts->status);
     }
     curl_easy_cleanup(curl);
+    dp_memory_free(r.shown);
     return status;
 }

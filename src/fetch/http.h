@@ -18,7 +18,12 @@ typedef struct dp_http_facts {
     char sha256[DP_SHA256_HEX_BYTES]; /* empty: none stated */
     uint64_t file_bytes;              /* of the whole file, DP_BYTES_UNKNOWN where not stated */
     uint64_t range_start;             /* first byte of a 206 answer */
+    bool encoded;                     /* the body is compressed, though nobody asked for that */
 } dp_http_facts;
+
+/* An address as messages and logs may show it: without what stands before an '@' (a user and a password) and after a '?' (often a
+ * token).  Where in doubt, more is left out.  To be freed with dp_memory_free; NULL: no memory. */
+char *dp_url_shown(const char *url);
 
 /* Asks for the facts alone.  The storage server's signature often covers GET only: a redirect is followed no further
  * than to the answer that states the digest.  *again: another try may succeed. Errors: DP_E_IO, DP_E_MEMORY,

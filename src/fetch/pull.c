@@ -1,15 +1,19 @@
 /* pull.c - a checkpoint from the hub into the cache.
  *
  *     digest known? --no--> ask the server (HEAD)          the file is there and holds it? -> done
- *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> note -> rename
+ *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> opened as a network -> note -> rename
  *
- * The part file bears the first digits of the digest it is to have, so that what was begun for one version of a file is
- * never continued with another. */
+ * The part file bears the first digits of a digest of where it comes from and of the SHA-256 it is to have, so that what was begun
+ * for one version of a file or from one server is never continued with another.
+ *
+ * A server that states a wrong SHA-256 can send anything that has it.  So what came counts only if it is the network that the
+ * registry promises under the name, and no more bytes are taken than that network has. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "fetch/cache.h"
 #include "fetch/digest.h"
 #include "fetch/http.h"
+#include "fetch/pull.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +29,20 @@
 #define HUB "https://huggingface.co"
 #define PART_DIGITS 12
 #define LONGEST_PAUSE_MS 60000u
+#define HEADER_ROOM ((uint64_t)1 << 20)      /* names and shapes of the tensors, beside their bytes */
+#define UNKNOWN_MOST ((uint64_t)20000000000) /* where the registry knows no size */
 
 typedef struct pull_job {
+    const dp_checkpoint *checkpoint;
+    const dp_architecture *promised; /* NULL: whatever comes */
     const char *name, *target;
     const dp_pull *settings;
     const dp_run *run;
     char *url, *part;
+    char *shown;                      /* the url without passwords and tokens */
     char digest[DP_SHA256_HEX_BYTES]; /* what the file must have; empty: not known yet */
+    const char *stated_by;            /* who says that it must have it */
+    uint64_t most;                    /* bytes that are taken at the most */
     uint64_t total;                   /* its size, DP_BYTES_UNKNOWN where not known */
     int fd;                           /* the part file, -1: not open */
     uint64_t have;                    /* bytes in it */
@@ -89,9 +100,41 @@ static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *
         if (job->run && job->run->progress
             && job->run->progress(job->run->user, "download", (size_t)job->have,
                                   job->total == DP_BYTES_UNKNOWN ? 0 : (size_t)job->total))
-            return dp_fail(err, DP_E_CANCELLED, "%s: stopped", job->url);
+            return dp_fail(err, DP_E_CANCELLED, "%s: stopped", job->shown);
     }
     return DP_OK;
+}
+
+/* A size that was announced: neither nothing nor more than the checkpoint can have. */
+static dp_status check_size(const pull_job *job, uint64_t bytes, dp_error *err)
+{
+    if (bytes == 0)
+        return dp_fail(err, DP_E_CORRUPT, "%s: %s announces an empty file", job->name, job->shown);
+    if (bytes != DP_BYTES_UNKNOWN && bytes > job->most)
+        return dp_fail(err, DP_E_CORRUPT, "%s: %s announces %" PRIu64 " bytes, this checkpoint has at most %" PRIu64, job->name, job->shown,
+                       bytes, job->most);
+    return DP_OK;
+}
+
+/* The file begins like something that servers send in place of a checkpoint. */
+static dp_status check_beginning(const pull_job *job, const unsigned char *data, size_t bytes, dp_error *err)
+{
+    static const char lfs[] = "version https://git-lfs";
+    const char *what = NULL;
+    if (!job->promised || bytes < 9 || data[8] == '{')
+        return DP_OK;
+    size_t blank = 0;
+    while (blank < bytes && (data[blank] == ' ' || data[blank] == '\n' || data[blank] == '\r' || data[blank] == '\t'))
+        blank++;
+    if (blank < bytes && data[blank] == '<')
+        what = "a web page; it may ask for a login or be made by a proxy";
+    else if (bytes >= sizeof lfs - 1 && memcmp(data, lfs, sizeof lfs - 1) == 0)
+        what = "a Git LFS pointer, which only names the checkpoint; the mirror must serve the file itself";
+    else if (data[0] == 0x1f && data[1] == 0x8b)
+        what = "a gzip file; the mirror must serve it uncompressed";
+    else
+        what = "no safetensors file";
+    return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is %s; nothing was kept", job->name, job->shown, what);
 }
 
 /* Counts tries that brought nothing; DP_OK: try again, after a pause that doubles. */
@@ -127,9 +170,13 @@ static dp_status ask_server(pull_job *job, dp_error *err)
     if (!facts.sha256[0])
         return dp_fail(err, DP_E_UNSUPPORTED,
                        "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)", job->name,
-                       job->url);
+                       job->shown);
     job->reached = true;
+    dp_status status = check_size(job, facts.file_bytes, err);
+    if (status)
+        return status;
     memcpy(job->digest, facts.sha256, sizeof job->digest);
+    job->stated_by = "the server states";
     job->total = facts.file_bytes;
     return DP_OK;
 }
@@ -141,7 +188,7 @@ static dp_status open_part(pull_job *job, dp_error *err)
     for (;;) {
         struct stat by_fd, by_name;
         do
-            job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+            job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         while (job->fd < 0 && errno == EINTR);
         if (job->fd < 0)
             return dp_fail_errno(err, "%s: cannot create", job->part);
@@ -181,17 +228,23 @@ static dp_status start_over(pull_job *job, dp_error *err)
 static dp_status begin(void *user, const dp_http_facts *facts, dp_error *err)
 {
     pull_job *job = user;
+    dp_status status = check_size(job, facts->file_bytes, err);
+    if (status)
+        return status;
+    if (facts->encoded)
+        return dp_fail(err, DP_E_IO, "%s: %s sends it compressed, though that was not asked for: the mirror must serve it as it is", job->name,
+                       job->shown);
     if (job->total == DP_BYTES_UNKNOWN)
         job->total = facts->file_bytes;
     if (facts->file_bytes != DP_BYTES_UNKNOWN && facts->file_bytes != job->total)
         return dp_fail(err, DP_E_IO, "%s: the server sends a file of %" PRIu64 " bytes, %" PRIu64 " were announced",
-                       job->url, facts->file_bytes, job->total);
+                       job->shown, facts->file_bytes, job->total);
     if (facts->status == 200) { /* the whole file: the server knows no ranges, or none was asked for */
-        dp_status status = start_over(job, err);
+        status = start_over(job, err);
         if (status)
             return status;
     } else if (facts->range_start != job->have) {
-        return dp_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64, job->url,
+        return dp_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64, job->shown,
                        job->have, facts->range_start);
     }
     struct statvfs disk;
@@ -209,8 +262,16 @@ static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
     pull_job *job = user;
     const char *from = data;
     if (job->total != DP_BYTES_UNKNOWN && bytes > job->total - job->have)
-        return dp_fail(err, DP_E_IO, "%s: the server sends more than the %" PRIu64 " bytes announced", job->url,
+        return dp_fail(err, DP_E_IO, "%s: the server sends more than the %" PRIu64 " bytes announced", job->shown,
                        job->total);
+    if (bytes > job->most || job->have > job->most - bytes)
+        return dp_fail(err, DP_E_CORRUPT, "%s: %s sends more than %" PRIu64 " bytes, which is the most that this checkpoint has", job->name,
+                       job->shown, job->most);
+    if (job->have == 0) {
+        dp_status status = check_beginning(job, data, bytes, err);
+        if (status)
+            return status;
+    }
     while (bytes) {
         ssize_t done = pwrite(job->fd, from, bytes, (off_t)job->have);
         if (done < 0 && errno == EINTR)
@@ -247,13 +308,13 @@ static dp_status download(pull_job *job, dp_error *err)
             && facts.status == 416) { /* nothing comes after what is here: let the digest say what it is worth */
             if (before)
                 return DP_OK;
-            status = dp_fail(err, DP_E_IO, "%s: the server answers 416", job->url);
+            status = dp_fail(err, DP_E_IO, "%s: the server answers 416", job->shown);
         }
         if (!status && (job->total == DP_BYTES_UNKNOWN || job->have == job->total))
             return DP_OK;
         if (!status) { /* a proper end before the end */
             again = true;
-            status = dp_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->url, job->have,
+            status = dp_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->shown, job->have,
                              job->total);
         }
         job->reached |= facts.status != 0;
@@ -267,6 +328,33 @@ static dp_status download(pull_job *job, dp_error *err)
     }
 }
 
+/* The file is the network that the registry promises. */
+static dp_status check_promise(const pull_job *job, const char *path, dp_error *err)
+{
+    if (!job->promised)
+        return DP_OK;
+    dp_model *model = NULL;
+    dp_error cause = {0};
+    dp_status status = dp_model_open(path, &model, &cause);
+    if (status == DP_E_MEMORY)
+        return dp_fail(err, status, "%s: not enough memory to open what came", job->name);
+    if (status) { /* the reason names the part file, which goes */
+        size_t n = strlen(path);
+        const char *reason = strncmp(cause.message, path, n) == 0 && strncmp(cause.message + n, ": ", 2) == 0 ? cause.message + n + 2
+                                                                                                           : cause.message;
+        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is not this checkpoint: %.600s; nothing was kept", job->name, job->shown, reason);
+    }
+    status = dp_architecture_check(job->promised, model, &cause);
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    if (status)
+        dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is another network: %.600s; nothing was kept", job->name, job->shown, cause.message);
+    else if (info.stand_in && job->run && job->run->log)
+        job->run->log(job->run->user, DP_LOG_WARNING, "what the server sends is a stand-in of random weights: it has learned nothing");
+    dp_model_close(&model);
+    return status ? DP_E_CORRUPT : DP_OK;
+}
+
 static dp_status check_and_place(pull_job *job, dp_error *err)
 {
     char found[DP_SHA256_HEX_BYTES];
@@ -275,8 +363,13 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
         return status;
     if (strcmp(found, job->digest) != 0) {
         unlink(job->part);
-        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, should have %s; nothing was kept",
-                       job->name, job->url, found, job->digest);
+        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, and %s %s; nothing was kept", job->name, job->shown, found,
+                       job->stated_by, job->digest);
+    }
+    status = check_promise(job, job->part, err);
+    if (status) {
+        unlink(job->part);
+        return status;
     }
     int synced;
     do
@@ -305,6 +398,8 @@ static dp_status already_there(pull_job *job, bool *there, dp_error *err)
     dp_status status = dp_digest_file(job->target, job->run, found, err);
     if (status || strcmp(expected, found) != 0)
         return status;
+    if (check_promise(job, job->target, NULL))
+        return DP_OK; /* to be replaced */
     memcpy(job->digest, found, sizeof found);
     *there = true;
     return DP_OK;
@@ -328,8 +423,12 @@ static dp_status pull(pull_job *job, dp_error *err)
     status = dp_folder_make_for(job->target, err);
     if (status)
         return status;
-    char digits[PART_DIGITS + 1];
-    snprintf(digits, sizeof digits, "%.*s", PART_DIGITS, job->digest);
+    char source[DP_SHA256_HEX_BYTES], digits[PART_DIGITS + 1];
+    const dp_bytes origin[] = {{job->shown, strlen(job->shown)}, {job->digest, strlen(job->digest)}};
+    status = dp_sha256(origin, 2, source, err);
+    if (status)
+        return status;
+    snprintf(digits, sizeof digits, "%.*s", PART_DIGITS, source);
     job->part = join(job->target, ".", digits, ".part", "", "");
     if (!job->part)
         return dp_fail_memory(err, job->target, strlen(job->target));
@@ -343,36 +442,53 @@ static dp_status pull(pull_job *job, dp_error *err)
     return status;
 }
 
-dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run,
-                        char *sha256, dp_error *err)
+dp_status dp_pull_checkpoint(const dp_checkpoint *checkpoint, const dp_architecture *promised, const char *destination,
+                             const dp_pull *settings, const dp_run *run, char *sha256, dp_error *err)
 {
     dp_pull defaults;
     dp_pull_init(&defaults);
     dp_error own = {0};
-    pull_job job = {.settings = settings ? settings : &defaults, .run = run, .total = DP_BYTES_UNKNOWN, .fd = -1};
+    pull_job job = {.checkpoint = checkpoint, .promised = promised, .settings = settings ? settings : &defaults, .run = run, .total = DP_BYTES_UNKNOWN, .fd = -1};
     err = err ? err : &own; /* the advice and the log quote it */
 
-    const dp_checkpoint *checkpoint;
-    dp_status status = dp_registry_find(name, &checkpoint, err);
-    if (status)
-        return status;
     const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
     if (wanted && !dp_digest_parse(wanted, job.digest))
         return dp_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", wanted);
+    job.stated_by = job.settings->sha256 ? "the one asked for is" : "the registry pins";
+    job.most = checkpoint->bytes ? checkpoint->bytes + HEADER_ROOM : UNKNOWN_MOST;
     char *path = NULL;
-    status = destination ? DP_OK : dp_model_cache_path(name, NULL, &path, err);
+    dp_status status = destination ? DP_OK : dp_model_cache_path(checkpoint->name, NULL, &path, err);
     if (status)
         return status;
     job.name = checkpoint->name;
     job.target = destination ? destination : path;
     job.url = checkpoint_url(checkpoint, job.settings->mirror);
-    status = job.url ? pull(&job, err) : dp_fail_memory(err, name, strlen(name));
+    job.shown = job.url ? dp_url_shown(job.url) : NULL;
+    status = job.shown ? pull(&job, err) : dp_fail_memory(err, job.name, strlen(job.name));
+    if (!status && run && run->log && strcmp(job.stated_by, "the server states") == 0) {
+        char line[256];
+        snprintf(line, sizeof line, "%s: its SHA-256 is what the server states; no pinned one was there to hold it against (--sha256)",
+                 job.name);
+        run->log(run->user, DP_LOG_INFO, line);
+    }
     if (!status && sha256)
         memcpy(sha256, job.digest, sizeof job.digest);
     if (job.fd >= 0)
         close(job.fd);
     dp_memory_free(job.url);
+    dp_memory_free(job.shown);
     dp_memory_free(job.part);
     dp_memory_free(path);
     return status;
+}
+
+dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run, char *sha256,
+                        dp_error *err)
+{
+    const dp_checkpoint *checkpoint;
+    dp_architecture promised;
+    dp_status status = dp_registry_find(name, &checkpoint, err);
+    if (!status)
+        status = dp_architecture_parse(checkpoint->name, &promised, err);
+    return status ? status : dp_pull_checkpoint(checkpoint, &promised, destination, settings, run, sha256, err);
 }

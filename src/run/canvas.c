@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
+#include "embed/session.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -103,7 +104,7 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
             return dp_fail(err, DP_E_ARGUMENT, "a crop of %zu pixels: no alignment, at most the edge (%zu), and a multiple of the model's "
                            "patch (%zu)", recipe->crop_px, recipe->edge_px, patch_px);
         recipe->canvas_height_px = recipe->canvas_width_px = recipe->crop_px;
-        return DP_OK;
+        return dp_cells_check(run, recipe->crop_px, recipe->crop_px, patch_px, NULL, err);
     }
     if (recipe->edge_px) {
         if (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)
@@ -111,7 +112,7 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
         if (recipe->edge_px < patch_px)
             return dp_fail(err, DP_E_ARGUMENT, "an edge of %zu pixels is less than the model's patch (%zu)", recipe->edge_px, patch_px);
         recipe->canvas_height_px = recipe->canvas_width_px = 0;
-        return DP_OK;
+        return dp_cells_check(run, recipe->edge_px, recipe->edge_px, patch_px, NULL, err); /* a square has the fewest */
     }
     if (!recipe->canvas_width_px || recipe->canvas_width_px % patch_px || recipe->canvas_height_px % patch_px)
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is not a multiple of the model's patch (%zu): the nearest is %zux%zu",
@@ -119,7 +120,7 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
                        (recipe->canvas_height_px + patch_px / 2) / patch_px * patch_px,
                        recipe->canvas_width_px < patch_px ? patch_px : (recipe->canvas_width_px + patch_px / 2) / patch_px * patch_px);
     if (recipe->canvas_height_px)
-        return DP_OK;
+        return dp_cells_check(run, recipe->canvas_height_px, recipe->canvas_width_px, patch_px, NULL, err);
     struct survey survey = {
         .recipe = recipe,
         .paths = paths,
@@ -142,7 +143,10 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
             survey.width_px[n] = survey.width_px[i];
             survey.height_px[n++] = survey.height_px[i];
         }
-        recipe->canvas_height_px = dp_canvas_height(recipe, patch_px, n, survey.poses, survey.width_px, survey.height_px);
+        size_t height = dp_canvas_height(recipe, patch_px, n, survey.poses, survey.width_px, survey.height_px);
+        status = dp_cells_check(run, height, recipe->canvas_width_px, patch_px, NULL, err);
+        if (!status)
+            recipe->canvas_height_px = height;
     }
     dp_memory_free(survey.poses);
     dp_memory_free(survey.width_px);

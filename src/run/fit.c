@@ -330,8 +330,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 static dp_status learn_all(struct fit *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
-    dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px,
-                                        fit->run->max_picture_pixels, true, &prefetch, err);
+    dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         status = learn(fit, next, err);
@@ -352,6 +351,7 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
     }
     size_t h = bench->recipe.canvas_height_px, w = bench->recipe.canvas_width_px;
     dp_prepared again = {
+        .run = fit->run,
         .path = fit->paths[fit->sources[picture]],
         .rgb = dp_malloc_2d(h, w, 3 * sizeof(float)),
         .cells = dp_malloc(bench->rows, bench->cols),
@@ -359,7 +359,7 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
     int sign = 1;
     dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
     if (!status)
-        status = dp_prepared_load(&again, &bench->recipe, bench->patch_px, fit->run->max_picture_pixels, bench->valid, err);
+        status = dp_prepared_load(&again, &bench->recipe, bench->patch_px, bench->valid, err);
     if (!status)
         status = dp_workbench_embed(bench, fit->session, &again, err);
     if (!status)

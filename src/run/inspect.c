@@ -90,6 +90,9 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
         return dp_fail_memory(err, "the views", n_views * sizeof *job->ways);
     job->way = job->ways;
     dp_status status = dp_session_fits_bank(session, bank, err);
+    if (!status && !dp_own_canvas(&bank->recipe))
+        status = dp_cells_check(dp_session_run(session), bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, model.patch_px, NULL,
+                                err);
     for (size_t i = 0; i < n_views && !status; i++) {
         struct way *way = &job->ways[i];
         way->view = views[i];
@@ -434,6 +437,7 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     const dp_recipe *recipe = &bank->recipe;
     dp_picture borrowed = *picture; /* only read */
     dp_prepared prepared = {
+        .run = dp_session_run(session),
         .path = "picture",
         .picture = &borrowed,
         .rgb = dp_malloc_2d(recipe->canvas_height_px, recipe->canvas_width_px, 3 * sizeof(float)),
@@ -513,7 +517,7 @@ dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, con
         return status;
     const dp_run *run = dp_session_run(session);
     dp_prefetch *prefetch = NULL;
-    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run->max_picture_pixels, false, &prefetch, err);
+    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         status = inspect_next(&job, next, on_result, user, err);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "embed/session.h"
 #include "picture/picture.h"
 
 #include <pthread.h>
@@ -19,8 +20,9 @@ struct dp_prefetch {
     const char *const *paths;
     size_t n;
     dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
-    size_t patch_px, max_pixels;
+    size_t patch_px;
     bool digests;
+    const dp_run *run;
     uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
 
     pthread_t thread;
@@ -53,8 +55,14 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
     dp_edge_size(edge, picture->width_px, picture->height_px, &width, &height);
     size_t canvas_w = crop ? crop : width / patch_px * patch_px, canvas_h = crop ? crop : height / patch_px * patch_px;
     size_t left = crop ? dp_crop_first(width, crop) : 0, top = crop ? dp_crop_first(height, crop) : 0;
-    if (!dp_mul_size(canvas_w, canvas_h, &pixels) || pixels > (size_t)1 << 28)
-        return dp_fail(err, DP_E_PICTURE, "%s: too long and narrow for a smaller side of %zu pixels", prepared->path, edge);
+    dp_status status = dp_cells_check(prepared->run, canvas_h, canvas_w, patch_px, prepared->path, err);
+    if (status)
+        return status;
+    if (!dp_mul_size(width, height, &pixels) || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
+        return dp_fail(err, DP_E_PICTURE, "%s: %zux%zu pixels (height x width) become %zux%zu by a smaller side of %zu, more than the limit of "
+                       "%zu pixels: a smaller --edge takes it, or a larger --max-pixels", prepared->path, picture->height_px,
+                       picture->width_px, height, width, edge, prepared->run->max_picture_pixels);
+    pixels = canvas_w * canvas_h; /* at most width x height */
     if (pixels > prepared->room_px) {
         dp_memory_free(prepared->rgb);
         dp_memory_free(prepared->cells);
@@ -65,7 +73,7 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
             return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
     }
     dp_picture *resized = NULL;
-    dp_status status = dp_picture_resize_8bit(picture, height, width, &resized, err);
+    status = dp_picture_resize_8bit(picture, height, width, &resized, err);
     if (status)
         return status;
     for (size_t y = 0; y < canvas_h; y++)
@@ -98,11 +106,10 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
     return DP_OK;
 }
 
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, size_t max_pixels, uint8_t *valid,
-                           dp_error *err)
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err)
 {
     double start = dp_now_seconds();
-    dp_status status = dp_picture_load(prepared->path, max_pixels, &prepared->picture, err);
+    dp_status status = dp_picture_load(prepared->path, prepared->run->max_picture_pixels, &prepared->picture, err);
     if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
@@ -127,7 +134,7 @@ static void *load_all(void *argument)
         dp_picture_free(&slot->picture);
         slot->index = index;
         slot->path = p->paths[index];
-        slot->status = dp_prepared_load(slot, &p->recipe, p->patch_px, p->max_pixels, p->valid, &slot->error);
+        slot->status = dp_prepared_load(slot, &p->recipe, p->patch_px, p->valid, &slot->error);
         if (!slot->status && p->digests)
             slot->status = dp_picture_digest(slot->picture, slot->digest, &slot->error);
 
@@ -139,7 +146,7 @@ static void *load_all(void *argument)
     return NULL;
 }
 
-dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
+dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
                            bool digests, dp_prefetch **out, dp_error *err)
 {
     size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
@@ -152,12 +159,13 @@ dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *
     p->n = n;
     p->recipe = *recipe;
     p->patch_px = patch_px;
-    p->max_pixels = max_pixels;
+    p->run = run;
     p->digests = digests;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->moved, NULL);
     bool memory = (p->valid = dp_malloc(pixels, 1)) != NULL;
     for (size_t i = 0; i < SLOTS; i++) {
+        p->slots[i].run = run;
         memory = (p->slots[i].rgb = dp_malloc(pixels, 3 * sizeof(float))) && memory;
         memory = (p->slots[i].cells = dp_malloc(h / patch_px, w / patch_px)) && memory;
     }

@@ -9,6 +9,7 @@
 
 /* A picture ready for the transformer. */
 typedef struct dp_prepared {
+    const dp_run *run;      /* the limits */
     size_t index;
     const char *path;
     dp_status status;       /* not DP_OK: error says why, the rest is empty */
@@ -26,17 +27,17 @@ typedef struct dp_prepared {
 
 /* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
  * valid [canvas_height, canvas_width] is scratch. */
-/* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used. */
+/* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used.
+ * DP_E_PICTURE where it would have more cells than prepared->run allows. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
-/* Loads, finds the pose, warps.  rgb and cells must be there. */
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, size_t max_pixels, uint8_t *valid,
-                           dp_error *err);
+/* Loads, finds the pose, warps.  run must be set, rgb and cells be there. */
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err);
 
 typedef struct dp_prefetch dp_prefetch;
 
-/* paths [n] and *recipe (its canvas settled) must outlive the prefetch.  digests: of each picture, too. */
-dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, size_t max_pixels,
+/* paths [n], *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
+dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
                            bool digests, dp_prefetch **prefetch, dp_error *err);
 /* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
  * until the next call. */

@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "fetch/digest.h"
+#include "fetch/http.h"
+#include "fetch/pull.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -201,6 +203,24 @@ static int fresh(void **state)
     return 0;
 }
 
+/* Transport alone: the server's file is noise, no network. */
+static dp_status pull_bytes(const char *name, const char *destination, const dp_pull *how, const dp_run *run, char *sha256, dp_error *error)
+{
+    const dp_checkpoint *checkpoint;
+    dp_status status = dp_registry_find(name, &checkpoint, error);
+    return status ? status : dp_pull_checkpoint(checkpoint, NULL, destination, how, run, sha256, error);
+}
+
+/* The part file of vits14 as a pull from the server names it. */
+static void part_name(char part[400])
+{
+    char url[200], source[DP_SHA256_HEX_BYTES];
+    snprintf(url, sizeof url, "%.*s%s", (int)strlen(server.root) - 1, server.root, RESOLVE);
+    const dp_bytes pieces[] = {{url, strlen(url)}, {server.digest, strlen(server.digest)}};
+    assert_ok(dp_sha256(pieces, 2, source, err));
+    snprintf(part, 400, "%s.%.12s.part", target, source);
+}
+
 static void assert_whole(void)
 {
     dp_mapping mapping;
@@ -217,7 +237,7 @@ static void assert_whole(void)
 static void assert_pulled(void)
 {
     char sha256[DP_SHA256_HEX_BYTES];
-    assert_ok(dp_model_pull("vits14", NULL, &settings, NULL, sha256, err));
+    assert_ok(pull_bytes("vits14", NULL, &settings, NULL, sha256, err));
     assert_string_equal(sha256, server.digest);
     assert_whole();
 }
@@ -325,17 +345,17 @@ static void no_such_file(void **state)
     (void)state;
     server.refuse = 404;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "no such file (404)", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "no such file (404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     server.refuse = 401;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "refuses access (401)", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
-    assert_fails(DP_E_IO, "404", dp_model_pull("vitb14", NULL, &settings, NULL, NULL, err));
-    assert_fails(DP_E_ARGUMENT, "no such checkpoint", dp_model_pull("vit", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "refuses access (401)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "404", pull_bytes("vitb14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "no such checkpoint", pull_bytes("vit", NULL, &settings, NULL, NULL, err));
     settings.sha256 = server.digest; /* no question beforehand: the GET itself is refused */
     server.refuse = 404;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "no such file (404)", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "no such file (404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
 }
 
@@ -348,7 +368,7 @@ static void a_server_out_of_breath(void **state)
     settings.force = 1;
     server.refusals = 100;
     server.heads = 0;
-    assert_fails(DP_E_IO, "answers 503", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "answers 503", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(server.heads, 3);
     assert_whole(); /* what was there stays */
 }
@@ -369,7 +389,7 @@ static void a_later_call_takes_up_the_rest(void **state)
     settings.retries = 0;
     server.cut_after = 900000;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "vits14: could not be fetched", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "vits14: could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 1); /* the part */
     assert_pulled();
     assert_int_equal(server.ranges, 1);
@@ -382,7 +402,7 @@ static void a_connection_that_always_breaks(void **state)
     (void)state;
     server.cut_after = 0;
     server.cuts = 1000;
-    assert_fails(DP_E_IO, "could not be fetched", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(server.gets, 2 * 3);
     assert_int_equal(files_in(cache), 0);
 }
@@ -404,7 +424,7 @@ static void a_range_that_begins_elsewhere(void **state)
     server.cut_after = 500000;
     server.cuts = 1;
     assert_fails(DP_E_IO, "asked for bytes from 500000, the server sends from 500007",
-                 dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+                 pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     server.shift = 0;
     assert_pulled();
 }
@@ -413,14 +433,14 @@ static void a_wrong_digest_leaves_nothing(void **state)
 {
     (void)state;
     server.wrong_bytes = true;
-    assert_fails(DP_E_CORRUPT, server.digest, dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, server.digest, pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     server.wrong_bytes = false;
     settings.sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
-    assert_fails(DP_E_CORRUPT, "should have 0000", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "the one asked for is 0000", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     settings.sha256 = "0000";
-    assert_fails(DP_E_ARGUMENT, "64 hexadecimal", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "64 hexadecimal", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
 }
 
 /* With a checkpoint in place, a wrong digest must not cost the user the good one. */
@@ -430,7 +450,7 @@ static void a_wrong_digest_spares_the_old_file(void **state)
     assert_pulled();
     settings.force = 1;
     server.wrong_bytes = true;
-    assert_fails(DP_E_CORRUPT, "nothing was kept", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "nothing was kept", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_whole();
 }
 
@@ -441,11 +461,11 @@ static void parts_that_lie(void **state)
     settings.retries = 0;
     server.cut_after = 10;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "could not", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "could not", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     char part[400];
-    snprintf(part, sizeof part, "%s.%.12s.part", target, server.digest);
+    part_name(part);
     assert_int_equal(truncate(part, FILE_BYTES), 0);
-    assert_fails(DP_E_CORRUPT, "nothing was kept", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "nothing was kept", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     close(open(part, O_CREAT | O_WRONLY, 0666));
     assert_int_equal(truncate(part, FILE_BYTES + 5), 0);
@@ -457,7 +477,7 @@ static void a_digest_nobody_states(void **state)
     (void)state;
     server.redirect = false;
     server.no_digest = true;
-    assert_fails(DP_E_UNSUPPORTED, "--sha256", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_UNSUPPORTED, "--sha256", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     settings.sha256 = server.digest;
     assert_pulled();
@@ -465,7 +485,7 @@ static void a_digest_nobody_states(void **state)
     settings.force = 1;
     server.no_digest = false;
     server.no_head = true;
-    assert_fails(DP_E_UNSUPPORTED, "--sha256", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_UNSUPPORTED, "--sha256", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_whole();
 }
 
@@ -478,7 +498,7 @@ static void a_full_disk(void **state)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small);
     dp_error err = {0};
-    dp_status status = dp_model_pull("vits14", NULL, &settings, NULL, NULL, &err);
+    dp_status status = pull_bytes("vits14", NULL, &settings, NULL, NULL, &err);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(status, DP_E_IO);
     assert_non_null(strstr(err.message, "vits14.safetensors: cannot write"));
@@ -492,12 +512,12 @@ static void two_at_once(void **state)
     settings.retries = 0;
     server.cut_after = 500;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "could not", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "could not", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     char part[400];
-    snprintf(part, sizeof part, "%s.%.12s.part", target, server.digest);
+    part_name(part);
     int fd = open(part, O_RDWR);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_fails(DP_E_IO, "another process", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "another process", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 1); /* the other's part is left to it */
     close(fd);
     assert_pulled();
@@ -507,12 +527,12 @@ static void unwritable_places(void **state)
 {
     (void)state;
     assert_fails(DP_E_IO, "cannot make the folder",
-                 dp_model_pull("vits14", "/proc/none/x/vits14.safetensors", &settings, NULL, NULL, err));
+                 pull_bytes("vits14", "/proc/none/x/vits14.safetensors", &settings, NULL, NULL, err));
     FILE *file = fopen(temporary_path("plain"), "w");
     fclose(file);
     char path[300];
     snprintf(path, sizeof path, "%s/vits14.safetensors", temporary_path("plain"));
-    assert_fails(DP_E_IO, "vits14.safetensors", dp_model_pull("vits14", path, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "vits14.safetensors", pull_bytes("vits14", path, &settings, NULL, NULL, err));
 }
 
 static void nobody_answers(void **state)
@@ -521,10 +541,10 @@ static void nobody_answers(void **state)
     settings.mirror = "http://127.0.0.1:1";
     settings.retry_pause_ms = 60000; /* offline is said at once: this pause would run into the test's time limit */
     assert_fails(DP_E_IO, "on another machine and put it at",
-                 dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+                 pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     settings.mirror = "file:///etc"; /* http and https only */
-    assert_fails(DP_E_IO, "file", dp_model_pull("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "file", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
 }
 
 /* Through the proxy that the environment names: the server here plays it, for a host that does not exist. */
@@ -576,7 +596,7 @@ static void progress_and_stop(void **state)
     run.user = &watch;
     server.cut_after = 600000;
     server.cuts = 1;
-    assert_ok(dp_model_pull("vits14", NULL, &settings, &run, NULL, err));
+    assert_ok(pull_bytes("vits14", NULL, &settings, &run, NULL, err));
     assert_whole();
     assert_true(watch.checked && !watch.backwards && watch.calls > 3);
     assert_int_equal(watch.last, FILE_BYTES);
@@ -587,11 +607,11 @@ static void progress_and_stop(void **state)
     settings.force = 1;
     server.cut_after = 300000;
     server.cuts = 1;
-    assert_fails(DP_E_CANCELLED, "stopped", dp_model_pull("vits14", NULL, &settings, &run, NULL, err));
+    assert_fails(DP_E_CANCELLED, "stopped", pull_bytes("vits14", NULL, &settings, &run, NULL, err));
     assert_int_equal(files_in(cache), 3); /* the old file, its note, and the part that has come */
     watch = (struct watch){.stop_at = SIZE_MAX};
     server.cuts = 0;
-    assert_ok(dp_model_pull("vits14", NULL, &settings, &run, NULL, err));
+    assert_ok(pull_bytes("vits14", NULL, &settings, &run, NULL, err));
     assert_true(server.last_from > 0 && server.last_from <= 300000);
     assert_whole();
 }
