@@ -15,6 +15,7 @@
 #include "fetch/http.h"
 #include "fetch/pull.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -355,6 +356,33 @@ static dp_status check_promise(const pull_job *job, const char *path, dp_error *
     return status ? DP_E_CORRUPT : DP_OK;
 }
 
+/* Parts of the same file that came from elsewhere, or of another version of it, and that no other process is filling. */
+static void remove_other_parts(const pull_job *job)
+{
+    const char *slash = strrchr(job->target, '/'), *base = slash ? slash + 1 : job->target;
+    size_t n = strlen(base), n_name = n + 1 + PART_DIGITS + strlen(".part");
+    char *folder = slash ? join(job->target, "", "", "", "", "") : dp_strdup("."), *path = NULL;
+    if (folder && slash)
+        folder[slash - job->target + (slash == job->target)] = 0;
+    DIR *dir = folder ? opendir(folder) : NULL;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream of its own, readdir is safe */
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        const char *name = entry->d_name;
+        if (strlen(name) != n_name || strncmp(name, base, n) != 0 || name[n] != '.' || strcmp(name + n_name - strlen(".part"), ".part") != 0)
+            continue;
+        path = join(folder, "/", name, "", "", "");
+        int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlink(path);
+        if (fd >= 0)
+            close(fd);
+        dp_memory_free(path);
+    }
+    if (dir)
+        closedir(dir);
+    dp_memory_free(folder);
+}
+
 static dp_status check_and_place(pull_job *job, dp_error *err)
 {
     char found[DP_SHA256_HEX_BYTES];
@@ -382,6 +410,8 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
     status = dp_digest_note_write(job->target, job->digest, err);
     if (!status && rename(job->part, job->target) != 0)
         status = dp_fail_errno(err, "%s: cannot put in place", job->target);
+    if (!status)
+        remove_other_parts(job);
     return status;
 }
 

@@ -24,7 +24,8 @@
 static struct server {
     struct MHD_Daemon *daemon;
     char root[64], digest[DP_SHA256_HEX_BYTES];
-    unsigned char *file; /* [FILE_BYTES] */
+    unsigned char *file; /* [bytes] */
+    size_t bytes;
     bool redirect;       /* as the hub does it: digest in the redirect, the file from STORAGE */
     bool no_ranges, no_digest, no_head;
     uint64_t shift;   /* a range begins so many bytes after the one asked for */
@@ -74,7 +75,7 @@ static enum MHD_Result answer_file(struct MHD_Connection *connection, bool state
         atomic_fetch_add(&server.ranges, 1);
         body->from = server.last_from = server.shift + strtoull(range + strlen("bytes="), NULL, 10);
         status = MHD_HTTP_PARTIAL_CONTENT;
-        if (body->from >= FILE_BYTES) {
+        if (body->from >= server.bytes) {
             free(body);
             return answer_status(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE);
         }
@@ -85,9 +86,9 @@ static enum MHD_Result answer_file(struct MHD_Connection *connection, bool state
         body->cut = server.cut_after;
     }
     struct MHD_Response *response =
-        MHD_create_response_from_callback(FILE_BYTES - body->from, 65536, send_piece, body, free);
+        MHD_create_response_from_callback(server.bytes - body->from, 65536, send_piece, body, free);
     if (status == MHD_HTTP_PARTIAL_CONTENT) {
-        snprintf(text, sizeof text, "bytes %llu-%u/%u", (unsigned long long)body->from, FILE_BYTES - 1, FILE_BYTES);
+        snprintf(text, sizeof text, "bytes %llu-%zu/%zu", (unsigned long long)body->from, server.bytes - 1, server.bytes);
         MHD_add_response_header(response, "Content-Range", text);
     }
     if (stated) {
@@ -106,7 +107,7 @@ static enum MHD_Result answer_redirect(struct MHD_Connection *connection)
     MHD_add_response_header(response, "Location", STORAGE);
     snprintf(text, sizeof text, "\"%s\"", server.digest);
     MHD_add_response_header(response, "X-Linked-ETag", text);
-    snprintf(text, sizeof text, "%u", FILE_BYTES);
+    snprintf(text, sizeof text, "%zu", server.bytes);
     MHD_add_response_header(response, "X-Linked-Size", text);
     MHD_add_response_header(response, "ETag", "\"0123456789abcdef0123456789abcdef\"");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_FOUND, response);
@@ -146,6 +147,7 @@ static int start_server(void **state)
          *name; name++)
         unsetenv(*name);
     server.file = malloc(FILE_BYTES);
+    server.bytes = FILE_BYTES;
     uint32_t random = 1;
     for (size_t i = 0; i < FILE_BYTES; i++)
         server.file[i] = (unsigned char)((random = random * 1664525u + 1013904223u) >> 24);
@@ -191,7 +193,7 @@ static int fresh(void **state)
     snprintf(cache, sizeof cache, "%s/dinopatch", temporary_path(name));
     snprintf(target, sizeof target, "%s/vits14.safetensors", cache);
     setenv("XDG_CACHE_HOME", temporary_path(name), 1);
-    struct server kept = {.daemon = server.daemon, .file = server.file, .redirect = true};
+    struct server kept = {.daemon = server.daemon, .file = server.file, .bytes = FILE_BYTES, .redirect = true};
     memcpy(kept.root, server.root, sizeof kept.root);
     memcpy(kept.digest, server.digest, sizeof kept.digest);
     server = kept;
@@ -560,7 +562,7 @@ static void through_a_proxy(void **state)
 
 struct watch {
     size_t calls, last, total, stop_at;
-    bool backwards, checked;
+    bool backwards, checked, stand_in, stated;
     unsigned warnings;
 };
 
@@ -583,6 +585,8 @@ static void watch_log(void *user, dp_log_level level, const char *line)
 {
     struct watch *watch = user;
     watch->warnings += level == DP_LOG_WARNING && strstr(line, "trying again");
+    watch->stand_in |= level == DP_LOG_WARNING && strstr(line, "stand-in");
+    watch->stated |= strstr(line, "what the server states") != NULL;
 }
 
 static void progress_and_stop(void **state)
@@ -614,6 +618,103 @@ static void progress_and_stop(void **state)
     assert_ok(pull_bytes("vits14", NULL, &settings, &run, NULL, err));
     assert_true(server.last_from > 0 && server.last_from <= 300000);
     assert_whole();
+}
+
+/* The other mirror here is the same server under another address: it sends the same bytes, and still nothing is continued. */
+static void a_part_from_elsewhere(void **state)
+{
+    (void)state;
+    char other[sizeof server.root + 16];
+    settings.retries = 0;
+    server.cut_after = 900000;
+    server.cuts = 1;
+    assert_fails(DP_E_IO, "could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    snprintf(other, sizeof other, "%sother", server.root);
+    settings.mirror = other;
+    assert_ok(pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_int_equal(server.ranges, 0);
+    assert_int_equal(files_in(cache), 2); /* what the first one sent is gone, too */
+}
+
+/* The server sends a small network; what is promised under its name must be that. */
+static void the_promised_network(void **state)
+{
+    (void)state;
+    unsigned char *noise = server.file;
+    char noise_digest[DP_SHA256_HEX_BYTES];
+    memcpy(noise_digest, server.digest, sizeof noise_digest);
+    dp_architecture small = {.dim = 64, .depth = 2, .heads = 1, .patch_px = 14, .position_side = 4}, other = small;
+    const dp_checkpoint *listed;
+    assert_ok(dp_registry_find("vits14", &listed, err));
+    assert_ok(dp_model_synthesise(&small, 1, temporary_path("small.safetensors"), err));
+    dp_mapping mapping;
+    assert_ok(dp_mapping_open(temporary_path("small.safetensors"), &mapping, err));
+    server.file = memcpy(malloc(mapping.bytes), mapping.data, mapping.bytes);
+    server.bytes = mapping.bytes;
+    dp_mapping_close(&mapping);
+    assert_ok(dp_sha256(&(dp_bytes){server.file, server.bytes}, 1, server.digest, err));
+    dp_checkpoint checkpoint = *listed;
+    checkpoint.bytes = server.bytes;
+
+    struct watch watch = {.stop_at = SIZE_MAX};
+    dp_run run;
+    dp_run_init(&run);
+    run.log = watch_log;
+    run.user = &watch;
+    assert_ok(dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, &run, NULL, err));
+    assert_int_equal(files_in(cache), 2);
+    assert_true(watch.stand_in && watch.stated); /* both are said */
+    unsigned gets = server.gets;
+    assert_ok(dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
+    assert_int_equal(server.gets, gets); /* it is there */
+
+    other.depth = 3;
+    assert_fails(DP_E_CORRUPT, "another network: blocks: 2, should be 3",
+                 dp_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
+    assert_true(server.gets > gets); /* what was there is not it, and so the server was asked */
+    other = small;
+    other.registers = 4;
+    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4", dp_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
+    assert_int_equal(files_in(cache), 2); /* the old file and its note */
+
+    server.bytes -= 4; /* cut short, with the digest of that */
+    assert_ok(dp_sha256(&(dp_bytes){server.file, server.bytes}, 1, server.digest, err));
+    settings.force = 1;
+    assert_fails(DP_E_CORRUPT, "not this checkpoint", dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
+    assert_int_equal(files_in(cache), 2);
+    checkpoint.bytes = 1; /* more is announced than that and 1 MiB; whatever is promised */
+    server.redirect = false;
+    free(server.file);
+    server.file = noise;
+    server.bytes = FILE_BYTES;
+    memcpy(server.digest, noise_digest, sizeof noise_digest);
+    assert_fails(DP_E_CORRUPT, "announces 1500000 bytes, this checkpoint has at most 1048577",
+                 dp_pull_checkpoint(&checkpoint, NULL, NULL, &settings, NULL, NULL, err));
+}
+
+static void addresses_as_they_are_shown(void **state)
+{
+    (void)state;
+    const struct {
+        const char *url, *shown;
+    } cases[] = {
+        {"https://host/a/b", "https://host/a/b"},
+        {"https://user:pass@host:81/a", "https://***@host:81/a"},
+        {"https://token@host/a?x=1", "https://***@host/a?***"},
+        {"https://host/a?token=1#f", "https://host/a?***"},
+        {"https://host/a#f", "https://host/a?***"},
+        {"user:pass@host/a", "***@host/a"},
+        {"https://user:p@ss@host/a", "https://***@host/a"},
+        {"https://user:p/ss@host/a", "https://***@host/a"},
+        {"https://user:p?ss@host/a", "https://***@host/a"},
+        {"https://user:p#ss@host/a?t=1", "https://***@host/a?***"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *shown = dp_url_shown(cases[i].url);
+        assert_string_equal(shown, cases[i].shown);
+        dp_memory_free(shown);
+    }
 }
 
 static void digests(void **state)
@@ -666,6 +767,9 @@ int main(void)
         CASE(nobody_answers),
         CASE(through_a_proxy),
         CASE(progress_and_stop),
+        CASE(a_part_from_elsewhere),
+        CASE(the_promised_network),
+        CASE(addresses_as_they_are_shown),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

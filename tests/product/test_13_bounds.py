@@ -1,0 +1,255 @@
+"""Cost is bounded: cells of a picture, bytes of a download; what a mirror sends is what was asked for; names stay in their folder."""
+
+import hashlib
+import json
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from conftest import MODEL, save, texture, textures
+
+# ------------------------------------------------------------------------------------------------------ cells of a picture
+
+POOL = ["--align", "none", "--layout", "pool", "--polarity", "none"]
+
+
+def strip(path, height=20, width=2000):
+    return save(np.full((height, width, 3), 128, np.uint8), path)
+
+
+def pool(dp, edge, *good, code=0):
+    return dp.run("fit", "--model", MODEL, "--bank", "p.bank", *POOL, "--edge", edge, *good, code=code)
+
+
+def judged(picture):
+    return picture.get("label") in ("good", "anomalous")
+
+
+def test_a_long_picture_is_one_failed_picture(dp, tmp_path):
+    good = textures(tmp_path / "good", 6, width=100, height=100)
+    pool(dp, 112, *good)
+    long = strip(tmp_path / "long.png", 20, 6000)  # 112 x 33600 pixels
+    thread = strip(tmp_path / "thread.png", 1, 20000)
+    run = dp.inspect("p.bank", long, good[0], thread, code=1)
+    assert [judged(p) for p in run.pictures] == [False, True, False]
+    assert "long.png" in run.err and "16384" in run.err and "--edge" in run.err and "--max-tokens" in run.err
+    assert "thread.png" in run.err
+
+
+def test_max_tokens_takes_what_it_names(dp, tmp_path):
+    good = textures(tmp_path / "good", 6, width=100, height=100)
+    pool(dp, 112, *good)
+    wide = save(texture(50, width=300, height=100), tmp_path / "wide.png")
+    run = dp.inspect("p.bank", "--max-tokens", 100, wide, code=1)
+    cells = int(run.err.split("--max-tokens ")[1].split()[0])
+    run = dp.inspect("p.bank", "--max-tokens", cells, wide)
+    assert judged(run.pictures[0])
+    assert not judged(dp.inspect("p.bank", "--max-tokens", cells - 1, wide, code=1).pictures[0])
+
+
+def test_fit_leaves_a_long_picture_out(dp, tmp_path):
+    good = textures(tmp_path / "good", 12, width=100, height=100)
+    strip(tmp_path / "good" / "long.png", 20, 6000)
+    run = pool(dp, 112, tmp_path / "good", code=1)
+    assert "long.png" in run.err and "--max-tokens" in run.err
+    info = json.loads(dp.run("bank", "info", "--json", "p.bank").out)
+    assert len(good) in info.values()
+
+
+@pytest.mark.parametrize("command", [
+    ["fit", "--model", MODEL, "--bank", "x.bank", "--align", "none", "--canvas", "14000x14000", "good"],
+    ["fit", "--model", MODEL, "--bank", "x.bank", *POOL, "--edge", "14000", "good"],
+    ["fit", "--model", MODEL, "--bank", "x.bank", "--align", "none", "--edge", "14000", "--crop", "7000", "good"],
+    ["embed", "--model", MODEL, "--size", "14000x14000", "--out", "x.safetensors", "good/000.png"],
+    ["bench", "--model", MODEL, "--size", "14000x14000"],
+    ["align", "--canvas", "60000x60000", "--out", "x", "good/000.png"],
+])
+def test_a_canvas_too_large_is_refused_at_once(dp, tmp_path, command):
+    textures(tmp_path / "good", 2, width=32, height=32)
+    run = dp.run(*command, code=2)
+    assert "limit" in run.err and "--max-" in run.err
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "many", "1e30"])
+def test_max_tokens_that_means_nothing(dp, value):
+    dp.run("inspect", "--bank", "no.bank", f"--max-tokens={value}", "x.png", code=2)
+
+
+# --------------------------------------------------------------------------------------------------------------- downloads
+
+LIMIT = 4 * 22056576 + (1 << 20)  # what vits14 has, and room for its header
+HEADER = struct.pack("<Q", 200) + b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(200)
+
+
+class Mirror:
+    """A mirror on the loopback address.  `answer(handler, head)` says all."""
+
+    def __init__(self, answer):
+        mirror = self
+        self.paths = []
+        self.sent = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self):
+                self.close_connection = True
+                mirror.paths.append(self.path)
+                answer(self, True)
+
+            def do_GET(self):
+                self.close_connection = True
+                mirror.paths.append(self.path)
+                try:
+                    answer(self, False)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+
+            def log_message(self, *args):
+                pass
+
+            def put(self, data):
+                self.wfile.write(data)
+                mirror.sent += len(data)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def sends(body, status=200, length=None, **headers):
+    """An answer: this body, its SHA-256 as the ETag."""
+    def answer(handler, head):
+        handler.send_response(status)
+        handler.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        if not head:
+            handler.put(body)
+    return answer
+
+
+def endless(piece, status=200, first=b""):
+    """A body without an end."""
+    def answer(handler, head):
+        handler.send_response(status)
+        handler.send_header("ETag", '"' + "a" * 64 + '"')
+        handler.end_headers()
+        if not head:
+            handler.put(first)
+            while True:
+                handler.put(piece)
+    return answer
+
+
+def pull(dp, mirror, *options, code=4, url=None):
+    run = dp.run("model", "pull", *options, "vits14", env={"DINOPATCH_MIRROR": url or mirror.url, "no_proxy": "*"}, code=code)
+    cache = dp.folder / "cache" / "dinopatch"
+    if code:
+        assert not [p for p in cache.rglob("*") if p.name.endswith((".safetensors", ".sha256"))], "something was kept"
+    return run
+
+
+@pytest.mark.parametrize("body, says", [
+    (b"", "empty"),
+    (b"\n<!DOCTYPE html><html>please log in</html>", "web page"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 88\n", "LFS"),
+    (b"\x1f\x8b\x08\x00" + bytes(100), "gzip"),
+    (bytes(1000), "no safetensors"),
+    (HEADER + bytes(4), "not this checkpoint"),
+    (MODEL.read_bytes(), "another network"),
+], ids=["empty", "page", "lfs", "gzip", "zeros", "one-tensor", "another-network"])
+def test_what_is_not_the_promised_network_is_refused(dp, body, says):
+    """Although it has the SHA-256 that the server states, or the one that was asked for."""
+    with Mirror(sends(body)) as mirror:
+        assert says in pull(dp, mirror).err
+        assert says in pull(dp, mirror, "--sha256", hashlib.sha256(body).hexdigest()).err
+
+
+def test_a_body_without_end_is_cut_at_the_size_of_the_checkpoint(dp):
+    with Mirror(endless(bytes(1 << 20), first=HEADER)) as mirror:
+        assert str(LIMIT) in pull(dp, mirror).err
+        assert mirror.sent < LIMIT + (64 << 20)
+
+
+@pytest.mark.parametrize("status", [404, 403, 200])
+def test_a_page_without_end_is_not_read(dp, status):
+    with Mirror(endless(b"<html>" * 10000, status=status)) as mirror:
+        pull(dp, mirror, "--sha256", "a" * 64)
+        assert mirror.sent < 32 << 20
+
+
+def test_an_announced_size_beyond_the_checkpoint_is_refused_unread(dp):
+    with Mirror(sends(HEADER, length=LIMIT + 1)) as mirror:
+        assert str(LIMIT + 1) in pull(dp, mirror).err
+        assert mirror.sent == 0
+
+
+def test_a_compressed_body_is_refused(dp):
+    with Mirror(sends(HEADER, Content_Encoding="gzip")) as mirror:
+        assert "compressed" in pull(dp, mirror).err
+
+
+@pytest.mark.parametrize("target", ["self", "file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x"])
+def test_redirects_end(dp, target):
+    def answer(handler, head):
+        handler.send_response(302)
+        handler.send_header("Location", handler.path if target == "self" else target)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+    with Mirror(answer) as mirror:
+        pull(dp, mirror)
+        pull(dp, mirror, "--sha256", "a" * 64)
+        assert len(mirror.paths) < 64
+
+
+@pytest.mark.parametrize("status", [401, 404, 200, 302])
+def test_passwords_and_tokens_are_never_shown(dp, status):
+    def answer(handler, head):
+        handler.send_response(status)
+        if status == 302:
+            handler.send_header("Location", "ftp://user:pa55word@host/?token=t0ken")
+        handler.send_header("Content-Length", "5")
+        handler.send_header("ETag", '"' + "b" * 64 + '"')
+        handler.end_headers()
+        if not head:
+            handler.put(b"hello")
+    with Mirror(answer) as mirror:
+        host = mirror.url[len("http://"):]
+        for url in [f"http://user:pa55word@{host}/", f"http://{host}/?token=t0ken", f"http://us:pa55word@{host}?token=t0ken",
+                    f"user:pa55word@{host}", f"http://user:x/pa55word@{host}", f"http://user:x?pa55word@{host}", f"http://user:x#pa55word@{host}",
+                    "http://user:pa55word@127.0.0.1:1/?token=t0ken", "ftp://user:pa55word@127.0.0.1/?token=t0ken"]:
+            run = pull(dp, mirror, url=url)
+            said = run.out + run.err + " ".join(str(p) for p in dp.folder.rglob("*"))
+            assert "pa55word" not in said and "t0ken" not in said
+            assert run.err.count("vits14")
+
+
+def test_a_name_stands_for_its_network(dp):
+    """A file in the cache that is another network than its name says is not taken for it."""
+    cache = dp.folder / "cache" / "dinopatch"
+    cache.mkdir(parents=True)
+    (cache / "vits14.safetensors").write_bytes(MODEL.read_bytes())
+    assert "vits14" in dp.run("model", "verify", "vits14", code=4).err
+    assert "vits14" in dp.run("embed", "--model", "vits14", "--out", "x", "x.png", code=4).err
+
+
+def test_verify_says_what_the_digest_was_held_against(dp):
+    digest = hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    assert "no digest is known" in dp.run("model", "verify", MODEL, code=0).out
+    assert "the one given" in dp.run("model", "verify", "--sha256", digest.upper(), MODEL, code=0).out
+    assert digest in dp.run("model", "verify", "--sha256", "0" * 64, MODEL, code=4).err
+    dp.run("model", "verify", "--sha256", digest[:-1], MODEL, code=2)
