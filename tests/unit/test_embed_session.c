@@ -136,7 +136,7 @@ static void wrong_arguments(void **state)
     const size_t deep = 3;
     assert_fails(DP_E_ARGUMENT, "multiples of the patch, 4", dp_session_embed(session, rgb, 8, 6, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     assert_fails(DP_E_ARGUMENT, "multiples of the patch", dp_session_embed(session, rgb, 0, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
-    assert_fails(DP_E_ARGUMENT, "too large", dp_session_embed(session, rgb, 8, (size_t)1 << 40, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_ARGUMENT, "more than the 16384 that a side may have", dp_session_embed(session, rgb, 8, (size_t)1 << 40, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     assert_fails(DP_E_ARGUMENT, "layers 0 to 2", dp_session_embed(session, rgb, 8, 8, &deep, 1, DP_LAYERS_MEAN, tokens, err));
     rgb[17] = NAN;
     assert_fails(DP_E_NUMERIC, "not finite", dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
