@@ -178,8 +178,9 @@ dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, s
     if (known && rows <= MAX_SIDE_CELLS && cols <= MAX_SIDE_CELLS && (!run->max_tokens || cells <= run->max_tokens))
         return DP_OK;
     if (!known || rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS)
-        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) are %zux%zu cells, more than the %d that a "
-                       "side may have", path ? path : "", path ? ": " : "a canvas of ", height_px, width_px, rows, cols, MAX_SIDE_CELLS);
+        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a "
+                       "side may have: a smaller %s takes it", path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px,
+                       rows, cols, MAX_SIDE_CELLS, path ? "--edge" : "canvas or edge");
     return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for "
                    "one picture: a smaller %s takes it, or --max-tokens %zu", path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px,
                    width_px, cells, run->max_tokens, path ? "--edge" : "canvas or edge", cells);

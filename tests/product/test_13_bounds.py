@@ -32,21 +32,21 @@ def test_a_long_picture_is_one_failed_picture(dp, tmp_path):
     pool(dp, 112, *good)
     long = strip(tmp_path / "long.png", 20, 6000)  # 112 x 33600 pixels
     thread = strip(tmp_path / "thread.png", 1, 20000)
-    run = dp.inspect("p.bank", long, good[0], thread, code=1)
+    run = dp.inspect("p.bank", "--fail-on-anomaly", long, good[0], thread, code=3)
     assert [judged(p) for p in run.pictures] == [False, True, False]
-    assert "long.png" in run.err and "16384" in run.err and "--edge" in run.err and "--max-tokens" in run.err
-    assert "thread.png" in run.err
+    assert all(word in run.pictures[0]["reason"] for word in ("19200", "16384", "--edge", "--max-tokens 19200"))
+    assert "--edge" in run.pictures[2]["reason"]
 
 
 def test_max_tokens_takes_what_it_names(dp, tmp_path):
     good = textures(tmp_path / "good", 6, width=100, height=100)
     pool(dp, 112, *good)
     wide = save(texture(50, width=300, height=100), tmp_path / "wide.png")
-    run = dp.inspect("p.bank", "--max-tokens", 100, wide, code=1)
-    cells = int(run.err.split("--max-tokens ")[1].split()[0])
+    run = dp.inspect("p.bank", "--max-tokens", 100, wide)
+    cells = int(run.pictures[0]["reason"].split("--max-tokens ")[1].split()[0])
     run = dp.inspect("p.bank", "--max-tokens", cells, wide)
     assert judged(run.pictures[0])
-    assert not judged(dp.inspect("p.bank", "--max-tokens", cells - 1, wide, code=1).pictures[0])
+    assert not judged(dp.inspect("p.bank", "--max-tokens", cells - 1, wide).pictures[0])
 
 
 def test_fit_leaves_a_long_picture_out(dp, tmp_path):
