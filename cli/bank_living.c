@@ -92,26 +92,57 @@ done:
     return code;
 }
 
-/* Indices of the pictures of that name; where there is none, of the one file name that is the same.  False: complained. */
-static bool find_pictures(const dp_bank *bank, size_t n, const char *name, GArray *found)
+/* Where the pictures of a bank are by their names: the first of each name, + 1, and the next one of the same
+ * name, + 1, or 0. */
+struct index {
+    GHashTable *names, *files; /* whole names; file names */
+    size_t *next_name, *next_file; /* [n] */
+};
+
+static void index_put(GHashTable *table, size_t *next, const char *name, size_t p)
 {
-    guint before = found->len;
-    for (size_t p = 0; p < n; p++)
-        if (!strcmp(dp_bank_picture_name(bank, p), name))
-            g_array_append_val(found, p);
-    if (found->len > before)
-        return true;
-    size_t last = 0;
-    guint same = 0;
-    for (size_t p = 0; p < n; p++) {
-        const char *slash = strrchr(dp_bank_picture_name(bank, p), '/');
-        if (slash && !strcmp(slash + 1, name)) {
-            same++;
-            last = p;
-        }
+    next[p] = GPOINTER_TO_SIZE(g_hash_table_lookup(table, name));
+    g_hash_table_insert(table, (char *)name, GSIZE_TO_POINTER(p + 1));
+}
+
+static struct index index_new(const dp_bank *bank, size_t n)
+{
+    struct index index = {g_hash_table_new(g_str_hash, g_str_equal), g_hash_table_new(g_str_hash, g_str_equal), g_new0(size_t, n + 1),
+                          g_new0(size_t, n + 1)};
+    for (size_t p = n; p-- > 0;) { /* so that the chains ascend */
+        const char *name = dp_bank_picture_name(bank, p), *slash = strrchr(name, '/');
+        index_put(index.names, index.next_name, name, p);
+        if (slash)
+            index_put(index.files, index.next_file, slash + 1, p);
     }
+    return index;
+}
+
+static void index_free(struct index *index)
+{
+    g_hash_table_unref(index->names);
+    g_hash_table_unref(index->files);
+    g_free(index->next_name);
+    g_free(index->next_file);
+}
+
+/* Indices of the pictures of that name; where there is none, of the one file name that is the same.  False: complained. */
+static bool find_pictures(const struct index *index, const char *name, GArray *found)
+{
+    size_t at = GPOINTER_TO_SIZE(g_hash_table_lookup(index->names, name));
+    for (size_t p = at; p; p = index->next_name[p - 1]) {
+        size_t picture = p - 1;
+        g_array_append_val(found, picture);
+    }
+    if (at)
+        return true;
+    guint same = 0;
+    size_t one = GPOINTER_TO_SIZE(g_hash_table_lookup(index->files, name));
+    for (size_t p = one; p; p = index->next_file[p - 1])
+        same++;
+    one--;
     if (same == 1)
-        g_array_append_val(found, last);
+        g_array_append_val(found, one);
     else if (same)
         cli_complain("%s: %u pictures of the bank are called that: name it with its folder", name, same);
     else
@@ -147,9 +178,11 @@ int cli_bank_remove(int argc, char **argv)
     }
     dp_bank_get_info(bank, &info);
     GArray *found = g_array_new(FALSE, FALSE, sizeof(size_t));
+    struct index index = index_new(bank, info.n_pictures);
     bool all = true;
     for (int i = 1; i < argc; i++)
-        all = find_pictures(bank, info.n_pictures, argv[i], found) && all;
+        all = find_pictures(&index, argv[i], found) && all;
+    index_free(&index);
     code = EXIT_JOB_FAILED;
     if (all) { /* a name that is not there stops it all: nobody wants half of a removal */
         cli_progress_begin("remove", run.quiet);
