@@ -94,6 +94,10 @@ GPtrArray *cli_output_names(const GPtrArray *inputs);
  * of every command that learns from labelled pictures.  False: *code, complained. */
 bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good, const dp_run *run, int *code);
 
+/* folder/name for a name that a file brought along and that may say anything: a regular file below the folder, g_free.  NULL: there is
+ * none; *outside: the name is absolute, goes up by "..", or a symbolic link leads out of the folder. */
+char *cli_path_inside(const char *folder, const char *name, bool *outside);
+
 /* ---- progress on stderr: a bar on a terminal, plain lines otherwise, nothing when quiet */
 void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */

@@ -41,18 +41,21 @@ void cli_explain_free(cli_explain *explain)
     g_free(explain);
 }
 
-/* The longest end of the recorded path that exists below the folder; g_free.  NULL: none does. */
-static char *below(const char *folder, const char *name)
+/* The longest end of the recorded path that exists below the folder; g_free.  NULL: none does.  The bank may come from anywhere, and its
+ * names lead nowhere else: *outside where one would have. */
+static char *below(const char *folder, const char *name, bool *outside)
 {
+    *outside = false;
     for (const char *end = name; end; end = strchr(end, '/')) {
         while (*end == '/')
             end++;
         if (!*end)
             break;
-        char *path = g_build_filename(folder, end, NULL);
-        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
+        bool this_outside;
+        char *path = cli_path_inside(folder, end, &this_outside);
+        *outside = *outside || this_outside;
+        if (path)
             return path;
-        g_free(path);
     }
     return NULL;
 }
@@ -60,9 +63,13 @@ static char *below(const char *folder, const char *name)
 static void read_picture(const cli_explain *explain, struct kept *kept)
 {
     const char *name = dp_bank_picture_name(explain->bank, kept->index);
-    char *path = explain->train ? below(explain->train, name) : g_strdup(name);
+    bool outside = false;
+    char *path = explain->train ? below(explain->train, name, &outside) : g_strdup(name);
     dp_error err;
-    if (!path)
+    if (!path && outside) {
+        kept->why = g_strdup_printf("%s: leads out of %s, and is not read", name, explain->train);
+        cli_log(NULL, DP_LOG_WARNING, kept->why);
+    } else if (!path)
         kept->why = g_strdup_printf("%s: not below %s", name, explain->train);
     else if (dp_picture_load(path, explain->max_pixels, &kept->picture, &err))
         kept->why = g_strdup_printf("%s%s", err.message, explain->train ? "" : " (--train DIR says where the training pictures are now)");

@@ -37,7 +37,7 @@ void html_jpeg(GString *html, const char *path, const char *alt)
 {
     char *bytes = NULL;
     gsize n = 0;
-    if (!g_file_get_contents(path, &bytes, &n, NULL) || !n) {
+    if (!path || !g_file_get_contents(path, &bytes, &n, NULL) || n < 3 || memcmp(bytes, "\xFF\xD8\xFF", 3) != 0) {
         g_string_append(html, "<p class=\"missing\">picture not there</p>");
     } else {
         char *text = g_base64_encode((const guchar *)bytes, n);

@@ -155,16 +155,12 @@ static bool charts(GString *html, const double *scores, const uint8_t *labels, s
 }
 
 /* run.json may have been edited: a picture is taken from below the folder only. */
-static bool is_inside(const char *place)
+static void add_picture(GString *html, const char *folder, const char *place, const char *alt)
 {
-    if (!*place || g_path_is_absolute(place))
-        return false;
-    char **parts = g_strsplit(place, "/", -1);
-    bool inside = true;
-    for (char **part = parts; *part; part++)
-        inside &= strcmp(*part, "..") != 0;
-    g_strfreev(parts);
-    return inside;
+    bool outside;
+    char *path = cli_path_inside(folder, place, &outside);
+    html_jpeg(html, path, alt);
+    g_free(path);
 }
 
 static void picture(GString *html, const char *folder, const struct shown *shown)
@@ -174,11 +170,8 @@ static void picture(GString *html, const char *folder, const struct shown *shown
     char *alt = g_strdup_printf("Heat map of %s/%s, score %.4g, %s%s", defect, base, shown->score,
                                 shown->label ? "anomalous" : "good", shown->wrong ? ", called wrongly" : "");
     html_add(html, "<figure%s>", shown->wrong ? " class=\"wrong\"" : "");
-    if (is_inside(place)) {
-        char *path = g_build_filename(folder, place, NULL);
-        html_jpeg(html, path, alt);
-        g_free(path);
-    }
+    if (*place)
+        add_picture(html, folder, place, alt);
     g_string_append(html, "<figcaption>");
     if (shown->wrong)
         html_add(html, "<b>%s</b> ", shown->label ? "missed:" : "false alarm:");
@@ -186,10 +179,9 @@ static void picture(GString *html, const char *folder, const struct shown *shown
     g_string_append_c(html, '/');
     html_text(html, base);
     html_add(html, ", score&nbsp;%.4g</figcaption>", shown->score);
-    if (is_inside(text(shown->value, "explained"))) {
-        char *path = g_build_filename(folder, text(shown->value, "explained"), NULL);
+    if (*text(shown->value, "explained")) {
         char *words = g_strdup_printf("The largest defect of %s/%s beside the nearest good patch", defect, base);
-        html_jpeg(html, path, words);
+        add_picture(html, folder, text(shown->value, "explained"), words);
         char *nearest = g_path_get_basename(text(shown->value, "nearest"));
         html_add(html, "<figcaption>largest defect, distance&nbsp;%.4g", number(shown->value, "peak"));
         if (*text(shown->value, "nearest")) {
@@ -199,7 +191,6 @@ static void picture(GString *html, const char *folder, const struct shown *shown
         g_string_append(html, "</figcaption>");
         g_free(nearest);
         g_free(words);
-        g_free(path);
     }
     g_string_append(html, "</figure>");
     g_free(alt);
@@ -243,12 +234,12 @@ static void figures_drawn(GString *html, const char *folder, const json_t *list,
     g_string_append(html, "<div class=\"gallery\">");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        if (!is_inside(text(one, "drawn")))
+        if (!*text(one, "drawn"))
             continue;
-        char *path = g_build_filename(folder, text(one, "drawn"), NULL), *base = g_path_get_basename(text(one, "input"));
+        char *base = g_path_get_basename(text(one, "input"));
         char *alt = g_strdup_printf("%s %s", base, alt_words);
         g_string_append(html, "<figure>");
-        html_jpeg(html, path, alt);
+        add_picture(html, folder, text(one, "drawn"), alt);
         g_string_append(html, "<figcaption>");
         if (*text(one, "defect")) {
             html_text(html, text(one, "defect"));
@@ -258,7 +249,6 @@ static void figures_drawn(GString *html, const char *folder, const json_t *list,
         g_string_append(html, "</figcaption></figure>");
         g_free(alt);
         g_free(base);
-        g_free(path);
     }
     g_string_append(html, "</div>");
 }
@@ -397,16 +387,16 @@ static bool ablation(GString *html, const char *folder)
             held_out = held_out && (!post || json_integer_value(json_object_get(row, "folds")) > 0);
         }
         g_string_append(html, "</tbody></table></div><div class=\"gallery wide\">");
-        for (int i = 1; i <= 6 && is_inside(category); i++) {
-            char name[32];
-            g_snprintf(name, sizeof name, "alignment-%d.jpg", i);
-            char *path = g_build_filename(folder, "figures", category, name, NULL);
-            if (g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+        for (int i = 1; i <= 6; i++) {
+            bool outside;
+            char *place = g_strdup_printf("figures/%s/alignment-%d.jpg", category, i), *path = cli_path_inside(folder, place, &outside);
+            if (path) {
                 g_string_append(html, "<figure>");
                 html_jpeg(html, path, "Heat maps of one anomalous picture, left without and right with alignment");
                 g_string_append(html, "<figcaption>left as photographed, right aligned</figcaption></figure>");
             }
             g_free(path);
+            g_free(place);
         }
         g_string_append(html, "</div>");
     }
