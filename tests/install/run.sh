@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs into a temporary folder and builds examples/ against what was installed, by pkg-config alone: with the shared library, with
-# the static one, and as C++.  Then runs them.
+# Installs into a temporary folder, runs what was installed from there and from where it is moved to, and builds examples/ against it, by
+# pkg-config alone: with the shared library, with the static one, and as C++.  Then runs them.
 #
 #     run.sh SOURCE_FOLDER BUILD_FOLDER RENDER
 set -u
@@ -27,16 +27,18 @@ meson install -C "$build" --no-rebuild --quiet --destdir "$top/root" >"$top/log"
 pc=$(find "$top/root" -name dinopatch.pc)
 finish install $?
 [ -n "$pc" ] || { echo "no dinopatch.pc was installed"; exit 1; }
-prefix=$(sed -n 's/^prefix=//p' "$pc")
+prefix=$(sed -n 's/.*"name": "prefix", "value": "\([^"]*\)".*/\1/p' "$build/meson-info/intro-buildoptions.json" | head -n 1)
 export PKG_CONFIG_PATH="$(dirname "$pc")"
-config() { pkg-config --define-variable=prefix="$top/root$prefix" "$@" dinopatch; }
+config() { pkg-config "$@" dinopatch; } # its paths are relative to where the .pc file lies
 libdir=$(config --variable=libdir)
-export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+unset LD_LIBRARY_PATH
 
 begin what-is-installed
 (
     code=0
-    for file in bin/dinopatch include/dinopatch.h share/man/man1/dinopatch.1; do
+    for file in bin/dinopatch include/dinopatch.h share/man/man1/dinopatch.1 share/doc/dinopatch/LICENSE share/doc/dinopatch/README.md \
+        share/doc/dinopatch/docs/method.md share/bash-completion/completions/dinopatch share/zsh/site-functions/_dinopatch \
+        share/fish/vendor_completions.d/dinopatch.fish; do
         [ -f "$top/root$prefix/$file" ] || { echo "$file is missing"; code=1; }
     done
     soname=$(readelf -d "$libdir/libdinopatch.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
@@ -49,6 +51,49 @@ begin what-is-installed
     exit $code
 )
 finish what-is-installed $?
+
+# Nothing but the program's own idea of where its library is: no LD_LIBRARY_PATH, no ldconfig.
+starts() { # BIN LIBDIR: it runs, with the library below
+    "$1/dinopatch" --version >/dev/null && ldd "$1/dinopatch" | grep -q "libdinopatch.so.0 => $(realpath "$2")/"
+}
+begin starts-where-it-lies
+starts "$top/root$prefix/bin" "$libdir"
+finish starts-where-it-lies $?
+
+begin starts-after-a-move
+(
+    cp -a "$top/root$prefix" "$top/moved elsewhere" && cd / && starts "$top/moved elsewhere/bin" "$top/moved elsewhere/${libdir#"$top/root$prefix/"}" &&
+        ln -s "$top/moved elsewhere/bin/dinopatch" "$top/link" && "$top/link" --version >/dev/null &&
+        pc=$(find "$top/moved elsewhere" -name dinopatch.pc) && flags=$(PKG_CONFIG_PATH="$(dirname "$pc")" pkg-config --cflags dinopatch) &&
+        case $flags in *moved*elsewhere/*include*) ;; *) echo "cflags after the move: $flags"; exit 1 ;; esac
+)
+finish starts-after-a-move $?
+
+# What the compiler and the linker put in against faults of memory (meson.build).
+begin hardened
+(
+    code=0
+    plain=$(grep -q -e '-fsanitize=' -e ' -O0 ' "$build/build.ninja" || echo yes)
+    for file in "$top/root$prefix/bin/dinopatch" "$libdir/libdinopatch.so"; do
+        lacks() { echo "$(basename "$file"): $1"; code=1; }
+        readelf -h "$file" | grep -q 'Type: *DYN' || lacks 'not position independent'
+        readelf -dW "$file" | grep -q 'FLAGS_1.*NOW' || lacks 'symbols are bound late'
+        readelf -dW "$file" | grep -q TEXTREL && lacks 'relocations in its code'
+        readelf -lW "$file" | grep -q GNU_RELRO || lacks 'tables stay writable (no RELRO)'
+        readelf -lW "$file" | grep GNU_STACK | grep -q ' RW ' || lacks 'an executable stack'
+        readelf -lW "$file" | grep -q ' RWE ' && lacks 'a segment that can be written and executed'
+        [ -z "$plain" ] && continue
+        readelf --dyn-syms -W "$file" | grep -q __stack_chk_fail || lacks 'no stack protector'
+        readelf --dyn-syms -W "$file" | grep -q 'printf_chk' || lacks 'no _FORTIFY_SOURCE'
+    done
+    exit $code
+)
+finish hardened $?
+
+# Each command and each option that --help names, offered by each shell that is here.
+begin completions
+"$source/tests/install/completions.sh" "$top/root$prefix"
+finish completions $?
 
 cd "$top" || exit 1
 program="$top/root$prefix/bin/dinopatch"
