@@ -1,6 +1,6 @@
 #!/bin/sh
 # The demo: draws two data sets (screws at any pose, a box of pasta), learns from the good pictures alone, inspects new
-# ones, and prints how well good and defective are told apart.  Everything it writes lies in demo-out/.
+# ones, and counts in what `inspect --json` says how well good and defective are told apart.  Everything it writes lies in demo-out/.
 #
 #     BUILD=build DEMO_OUT=demo-out scripts/demo.sh [renderer options, as --seed 2 --bad 48]
 set -eu
@@ -14,7 +14,7 @@ say() { printf '%s\n' "$*"; }
 
 # The smallest DINOv2 checkpoint at hand, or a stand-in.
 cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/dinopatch
-model=${DINOPATCH_MODEL:-}
+model=${DINOPATCH_MODEL:-} stand_in=
 for name in vits14 vits14_reg vitb14 vitb14_reg vitl14 vitl14_reg vitg14 vitg14_reg; do
     if [ -z "$model" ] && [ -f "$cache/$name.safetensors" ]; then model=$cache/$name.safetensors; fi
 done
@@ -29,6 +29,7 @@ if [ -n "$model" ]; then
 else
     model=$out/stand-in.safetensors
     "$program" model synth --arch demo --out "$model" >/dev/null
+    stand_in=1
     say "Weights: none of DINOv2 found (in DINOPATCH_MODEL or $cache), so a small stand-in"
     say "         of random numbers is used.  It shows how everything works, not how well: for real figures run"
     say "         \"$program model pull vits14\" once, then this demo again."
@@ -46,69 +47,87 @@ run() { # shown on the terminal, then run; its output goes where the caller send
     "$@"
 }
 
-try() { # SET FIT_OPTIONS...: fits on the good pictures, inspects the others into SET/scores.csv
+try() { # SET FIT_OPTIONS...: fits on the good pictures, inspects the others into SET/results.jsonl
     set_name=$1
     bank=$out/$1/$1.bank pictures=$out/data/$1 maps=$out/$1/maps
     shift
     mkdir -p "$out/$set_name"
     run "$program" fit --quiet --model "$model" --bank "$bank" "$@" "$pictures/train/good"
-    run "$program" inspect --quiet --model "$model" --bank "$bank" --csv --out "$maps" "$pictures/test" \
-        >"$out/$set_name/scores.csv"
+    code=0 # 1: some pictures could not be inspected, which the table counts
+    run "$program" inspect --quiet --model "$model" --bank "$bank" --json --out "$maps" "$pictures/test" \
+        >"$out/$set_name/results.jsonl" || code=$?
+    [ "$code" -le 1 ] || exit "$code"
 }
 
 # A part lies anywhere: found and turned into one pose, compared place by place.  A texture: compared with all places.
 try screw --canvas 224x448 --score top1p
 try pasta --canvas 448x448 --score top1p --align none --polarity none --window global
 
+# One object a line; the folder above a picture says what it is.
 # AUROC: the share of pairs of a good and a defective picture in which the defective one has the higher score.
 # shellcheck disable=SC2016
 table='
-function row(name, kind,    i, j, pairs, won, n, caught, passed, goods) {
+function field(name,    text) {
+    if (!match($0, "\"" name "\": *(null|\"[^\"]*\"|[-+.0-9eE]+)")) {
+        print "no " name " in: " $0 >"/dev/stderr"
+        failed = 1
+        exit
+    }
+    text = substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3)
+    gsub(/^ *"?|"$/, "", text)
+    return text
+}
+function row(name, kind,    i, j, pairs, won, n, caught, passed, goods, skipped) {
     for (i = 1; i <= count; i++) {
+        if (kind != "" && defect[i] != kind && defect[i] != "good")
+            continue
         if (defect[i] == "good") {
             goods++
             passed += label[i] == "good"
-        } else if (kind == "" || defect[i] == kind) {
+        } else {
             n++
             caught += label[i] == "anomalous"
-            for (j = 1; j <= count; j++)
-                if (defect[j] == "good") {
-                    pairs++
-                    won += score[i] > score[j] ? 1 : score[i] == score[j] ? 0.5 : 0
-                }
         }
+        if (kind == "" || defect[i] == kind)
+            skipped += label[i] != "good" && label[i] != "anomalous"
+        if (defect[i] == "good" || score[i] == "null")
+            continue
+        for (j = 1; j <= count; j++)
+            if (defect[j] == "good" && score[j] != "null") {
+                pairs++
+                won += score[i] + 0 > score[j] + 0 ? 1 : score[i] + 0 == score[j] + 0 ? 0.5 : 0
+            }
     }
-    printf "%-22s %8s %10d of %-3d", name, pairs ? sprintf("%.3f", won / pairs) : "-", caught, n
-    printf kind == "" ? " %12d of %d\n" : "\n", passed, goods
+    printf "%-20s %7s %18s %18s %15d\n", name, pairs ? sprintf("%.3f", won / pairs) : "-", caught + 0 " of " n + 0, \
+        kind == "" ? passed + 0 " of " goods + 0 : "", skipped
 }
-{
-    input = $0
-    sub(/,(ok|error),.*/, "", input)
-    n = split(input, path, "/")
-    rest = substr($0, length(input) + 2)
-    split(rest, field, ",")
-    if (field[1] != "ok")
-        next
-    count++
-    defect[count] = path[n - 1]
-    score[count] = field[4] + 0 # the columns: dinopatch inspect --help
-    label[count] = field[2]
+/"input"/ {
+    n = split(field("input"), path, "/")
+    defect[++count] = path[n - 1]
+    score[count] = field("score")
+    label[count] = field("label")
     if (path[n - 1] != "good" && !(path[n - 1] in seen)) {
         seen[path[n - 1]] = 1
         kinds[++n_kinds] = path[n - 1]
     }
 }
 END {
+    if (failed)
+        exit 1
     row(set_name, "")
     for (k = 1; k <= n_kinds; k++)
         row("  " kinds[k], kinds[k])
 }'
 
-printf '\n%-22s %8s %17s %18s\n' '' AUROC 'defects caught' 'good ones passed'
+printf '\n%-20s %7s %18s %18s %15s\n' '' AUROC 'defects caught' 'good ones passed' 'not inspected'
 for name in screw pasta; do
-    awk -v set_name="$name" "$table" "$out/$name/scores.csv"
+    awk -v set_name="$name" "$table" "$out/$name/results.jsonl"
 done
 say ""
 say "AUROC: 1 all defective pictures score above all good ones, 0.5 no better than chance."
-say "Heat maps to look at: $out/screw/maps/*.heatmap.png and $out/pasta/maps/*.heatmap.png"
+say "Caught and passed: at the threshold that fit found, from the good pictures alone."
+if [ -n "$stand_in" ]; then
+    say "These figures are those of a network that has learned nothing."
+fi
+say "Heat maps to look at, and the results: $out/screw and $out/pasta"
 say "Done in $(($(date +%s) - began)) s."

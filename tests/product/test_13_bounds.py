@@ -1,14 +1,18 @@
 """Cost is bounded: cells of a picture, bytes of a download; what a mirror sends is what was asked for; names stay in their folder."""
 
+import base64
 import hashlib
 import json
+import shutil
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import MODEL, save, texture, textures
+from PIL import Image
 
 # ------------------------------------------------------------------------------------------------------ cells of a picture
 
@@ -253,3 +257,64 @@ def test_verify_says_what_the_digest_was_held_against(dp):
     assert "the one given" in dp.run("model", "verify", "--sha256", digest.upper(), MODEL, code=0).out
     assert digest in dp.run("model", "verify", "--sha256", "0" * 64, MODEL, code=4).err
     dp.run("model", "verify", "--sha256", digest[:-1], MODEL, code=2)
+
+
+# --------------------------------------------------------------------------------------- names that a file brings along
+
+
+@pytest.fixture
+def train(dp, tmp_path):
+    """A bank of pictures in train/ab/, named with ".." in their paths, and a picture with a defect."""
+    good = textures(tmp_path / "train" / "ab", 6, width=112, height=112)
+    (tmp_path / "x").mkdir()
+    dp.fit("p.bank", *[Path("x") / ".." / p.relative_to(tmp_path) for p in good])
+    return save(texture(101, width=112, height=112, defect=True), tmp_path / "bad.png")
+
+
+def explained(dp, bad, folder):
+    """The picture that explains the largest defect, as bytes, and what was said; run with --train."""
+    shutil.rmtree(dp.folder / "out", ignore_errors=True)
+    run = dp.run("inspect", "--bank", "p.bank", "--json", "--out", "out", "--explain", "--train", folder, bad)
+    paths = [d["explained"] for p in run.pictures for d in p["defects"] if d["explained"]]
+    return (dp.folder / paths[0]).read_bytes(), run.err
+
+
+def test_names_of_a_bank_lead_explain_nowhere_else(dp, train, tmp_path):
+    """Below other folders: the same files; links that lead out; nothing, but the path with ".." in it would lead there."""
+    shutil.copytree(tmp_path / "train" / "ab", tmp_path / "kept" / "ab")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "ab").symlink_to(tmp_path / "train" / "ab")
+    (tmp_path / "dots").mkdir()
+    (tmp_path / "inside" / "real").mkdir(parents=True)
+    shutil.copytree(tmp_path / "train" / "ab", tmp_path / "inside" / "real" / "there")
+    (tmp_path / "inside" / "ab").symlink_to("real/there")
+    kept, said = explained(dp, train, "kept")
+    assert "leads out" not in said
+    assert explained(dp, train, "inside")[0] == kept  # a link that stays inside is followed
+    for folder in ("links", "dots"):
+        shown, said = explained(dp, train, folder)
+        assert shown != kept and "leads out" in said
+
+
+def test_a_report_takes_no_picture_from_outside(dp, train, tmp_path):
+    """run.json may come from anywhere, and so may what lies beside it."""
+    save(texture(1), tmp_path / "secret.png")
+    secret = tmp_path / "secret.jpg"
+    Image.fromarray(texture(7, width=64, height=64)).save(secret, quality=95)
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "link.jpg").symlink_to(secret)
+    (results / "page.jpg").write_text("no picture, a secret")
+    picture = {"input": "<b>x</b>.png", "split": "test", "defect": "<script>alert(1)</script>", "label": 1, "score": 2.0, "ms": 1.0}
+    places = ["link.jpg", "../secret.jpg", str(secret), "page.jpg", "/dev/zero"]
+    (results / "run.json").write_text(json.dumps({
+        "data": "<i>d</i>", "metrics": {},
+        "runs": {"<u>r</u>": {"fit": {"threshold": 1.0, "n_good": 3}, "figures": {"image": {}},
+                              "pictures": {str(i): {**picture, "drawn": place} for i, place in enumerate(places)}}}}))
+    dp.run("report", results, code=(0, 4))
+    page = results / "report.html"
+    if page.exists():
+        text = page.read_text()
+        assert base64.b64encode(secret.read_bytes()[:60]).decode()[:60] not in text
+        assert base64.b64encode(b"no picture, a secret").decode() not in text
+        assert "<script>alert" not in text and "<b>x" not in text and "<i>d" not in text and "<u>r" not in text

@@ -1,0 +1,79 @@
+"""The figures that the demo prints are those that `inspect --json` gives for its pictures."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import DINOPATCH, Program, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = re.compile(r"^(  )?(\S+) +(-|[01]\.\d{3}) +(\d+) of (\d+) +(?:(\d+) of (\d+) +)?(\d+)$")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    done = subprocess.run([ROOT / "scripts" / "demo.sh", "--size", "96", "--train", "3", "--good", "3", "--bad", "6"], capture_output=True,
+                          text=True, timeout=300,
+                          env=environment(folder, BUILD=Path(DINOPATCH).parent, DEMO_OUT=folder / "out"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out", done.stdout
+
+
+def rows(said):
+    """{set: {kind or "": (AUROC, caught, defective, passed, good, not inspected)}} as printed."""
+    found, current = {}, None
+    for line in said.splitlines():
+        row = ROW.match(line)
+        if not row:
+            continue
+        indent, name, auroc, caught, n, passed, goods, skipped = row.groups()
+        if not indent:
+            current = found.setdefault(name, {})
+        current[name if indent else ""] = (auroc, int(caught), int(n), passed and int(passed), goods and int(goods), int(skipped))
+    return found
+
+
+def auroc(bad, good):
+    pairs = [(b > g) + 0.5 * (b == g) for b in bad for g in good]
+    return sum(pairs) / len(pairs) if pairs else None
+
+
+def test_the_table_says_what_inspect_says(demo):
+    out, said = demo
+    printed = rows(said)
+    assert set(printed) == {"screw", "pasta"}
+    labels = set()
+    for name, table in printed.items():
+        run = Program(out).run("inspect", "--bank", out / name / f"{name}.bank", "--json", out / "data" / name / "test", code=(0, 1))
+        pictures = [(Path(p["input"]).parent.name, p["label"], p.get("score")) for p in run.pictures]
+        labels |= {label for _, label, _ in pictures}
+        kinds = {kind for kind, _, _ in pictures} - {"good"}
+        assert set(table) == kinds | {""}
+        good = [(label, score) for kind, label, score in pictures if kind == "good"]
+        for kind in table:
+            bad = [(label, score) for k, label, score in pictures if k != "good" and kind in ("", k)]
+            n_skipped = sum(label not in ("good", "anomalous") for label, _ in bad + (good if kind == "" else []))
+            expected = auroc([s for _, s in bad if s is not None], [s for _, s in good if s is not None])
+            shown, caught, n, passed, goods, skipped = table[kind]
+            assert (caught, n, skipped) == (sum(label == "anomalous" for label, _ in bad), len(bad), n_skipped)
+            assert (shown == "-") if expected is None else abs(float(shown) - expected) <= 0.0005 + 1e-9
+            if kind == "":
+                assert (passed, goods) == (sum(label == "good" for label, _ in good), len(good))
+    assert "good" in labels, "a table of nothing but zeros would prove nothing"
+
+
+def test_what_was_counted_lies_beside_it(demo):
+    out, _ = demo
+    for name in ("screw", "pasta"):
+        lines = [json.loads(line) for line in (out / name / "results.jsonl").read_text().splitlines()]
+        assert len([line for line in lines if "input" in line]) == 9
+
+
+def test_a_stand_in_is_called_one(demo):
+    out, said = demo
+    assert os.path.exists(out / "stand-in.safetensors")
+    assert "random numbers" in said and "learned nothing" in said
