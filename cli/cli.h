@@ -114,7 +114,22 @@ void cli_signals_reraise(void);
 /* ---- JSON */
 /* What a file of at most 1 GiB says; flags as jansson's.  NULL: complained. */
 json_t *cli_json_load(const char *path, size_t flags);
-/* A JSON string; bytes that are not UTF-8 become U+FFFD. */
+/* Values are put together by these alone: what cannot be made (no memory, a NULL where a value belongs) is complained about with its
+ * place, and from then on nothing is printed or written as JSON: a line that lacks something never looks like a whole one. */
+#define cli_json_pack(...) cli_json_packed(__FILE__, __LINE__, __VA_ARGS__)
+#define cli_json_set(object, key, value) cli_json_put(object, key, value, __FILE__, __LINE__)
+#define cli_json_share(object, key, value) cli_json_put(object, key, json_incref(value), __FILE__, __LINE__) /* json_object_set */
+#define cli_json_append(list, value) cli_json_add(list, value, __FILE__, __LINE__)
+json_t *cli_json_packed(const char *where, int line, const char *format, ...); /* json_pack */
+void cli_json_put(json_t *object, const char *key, json_t *value, const char *where, int line); /* json_object_set_new */
+void cli_json_add(json_t *list, json_t *value, const char *where, int line);                    /* json_array_append_new */
+/* The value, or null after a complaint where it is NULL; why may be NULL. */
+json_t *cli_json_made(json_t *value, const char *where, int line, const char *why);
+/* Whether something could not be made so far. */
+bool cli_json_broken(void);
+/* json_dumps that fails where it is not whole, or where something could not be made; free. */
+char *cli_json_dumped(const json_t *value, size_t flags);
+/* A JSON string, null of NULL; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *bytes);
 /* Where the bytes are not UTF-8: object[key + "_base64"], from which the name can be had as it is. */
 void cli_json_bytes(json_t *object, const char *key, const char *bytes);

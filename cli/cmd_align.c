@@ -85,12 +85,12 @@ static bool print_pose(const char *path, const dp_picture *picture, const dp_pos
 {
     if (own.json) {
         json_t *line = json_object();
-        json_object_set_new(line, "input", cli_json_text(path));
+        cli_json_set(line, "input", cli_json_text(path));
         cli_json_bytes(line, "input", path);
-        json_object_set_new(line, "status", json_string("ok"));
-        json_object_set_new(line, "width_px", json_integer((json_int_t)picture->width_px));
-        json_object_set_new(line, "height_px", json_integer((json_int_t)picture->height_px));
-        json_object_set_new(line, "align", cli_json_pose(pose));
+        cli_json_set(line, "status", json_string("ok"));
+        cli_json_set(line, "width_px", json_integer((json_int_t)picture->width_px));
+        cli_json_set(line, "height_px", json_integer((json_int_t)picture->height_px));
+        cli_json_set(line, "align", cli_json_pose(pose));
         return cli_json_print(line);
     }
     if (!pose->n_points)
@@ -154,7 +154,7 @@ int cmd_align(int argc, char **argv)
             continue;
         n_failed++;
         if (own.json) {
-            json_t *line = json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
+            json_t *line = cli_json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
                                      cli_json_text(err.message));
             cli_json_bytes(line, "input", inputs->pdata[i]);
             cli_json_print(line);

@@ -10,7 +10,7 @@ static json_t *json_layers(const dp_recipe *recipe)
 {
     json_t *layers = json_array();
     for (size_t i = 0; i < recipe->n_layers; i++)
-        json_array_append_new(layers, json_integer((json_int_t)recipe->layers[i]));
+        cli_json_append(layers, json_integer((json_int_t)recipe->layers[i]));
     return layers;
 }
 
@@ -21,7 +21,7 @@ static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
     dp_view_init(bank, &view);
     json_t *list = json_array();
     for (size_t i = 0; i < (recipe->layer_mix == DP_LAYERS_SEPARATE ? recipe->n_layers : 1); i++)
-        json_array_append_new(list, json_pack("[o,o]", cli_json_real(view.scales.local[i]), cli_json_real(view.scales.global[i])));
+        cli_json_append(list, cli_json_pack("[o,o]", cli_json_real(view.scales.local[i]), cli_json_real(view.scales.global[i])));
     return list;
 }
 
@@ -40,7 +40,7 @@ static json_t *json_origin(const dp_bank_info *info)
     const dp_threshold_origin *o = &info->threshold_origin;
     if (isnan(info->threshold))
         return json_null();
-    return json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr", o->fpr > 0 ? json_real(o->fpr) : json_null(), "good",
+    return cli_json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr", o->fpr > 0 ? json_real(o->fpr) : json_null(), "good",
                      (json_int_t)o->n_good, "bad", (json_int_t)o->n_bad);
 }
 
@@ -72,7 +72,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
     char *map = cli_map_text(&r->post);
-    json_t *recipe = json_pack(
+    json_t *recipe = cli_json_pack(
         "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, s:s, s:I, s:f}", "align",
         cli_align_names[r->align],
         "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
@@ -83,19 +83,19 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
-    json_object_set_new(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
-    json_object_set_new(recipe, "background", json_string(cli_background_names[r->background]));
-    json_object_set_new(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
-    json_object_set_new(recipe, "background_threshold", cli_json_real(r->background_threshold));
+    cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
+    cli_json_set(recipe, "background", json_string(cli_background_names[r->background]));
+    cli_json_set(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
+    cli_json_set(recipe, "background_threshold", cli_json_real(r->background_threshold));
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++) {
         const char *name = dp_bank_picture_name(bank, i);
-        json_t *picture = json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i)));
+        json_t *picture = cli_json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i)));
         cli_json_bytes(picture, "name", name);
-        json_object_set_new(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
-        json_array_append_new(pictures, picture);
+        cli_json_set(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
+        cli_json_append(pictures, picture);
     }
-    return json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    return cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
                      (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
                      (json_int_t)info->feature_bytes, "threshold",
@@ -187,7 +187,7 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
         const char *name = dp_bank_picture_name(bank, pictures[i]);
         double score = dp_bank_picture_score(bank, pictures[i]);
         if (json)
-            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(score),
+            cli_json_append(list, cli_json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(score),
                                                   "robust_z", cli_json_real(z[i])));
         else if (isnan(score))
             printf("  %3zu         -         -  %s\n", i + 1, cli_shown(name));

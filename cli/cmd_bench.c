@@ -8,7 +8,7 @@ static json_t *json_stages(const dp_bench_result *r)
 {
     json_t *stages = json_object();
     for (size_t i = 0; dp_bench_stage_name(i); i++)
-        json_object_set_new(stages, dp_bench_stage_name(i), cli_json_real(r->stage_s[i]));
+        cli_json_set(stages, dp_bench_stage_name(i), cli_json_real(r->stage_s[i]));
     return stages;
 }
 
@@ -21,11 +21,11 @@ struct search {
 
 static void add_search(json_t *line, const struct search *s)
 {
-    json_object_set_new(line, "bank", cli_json_text(s->bank));
-    json_object_set_new(line, "bank_bytes", json_integer((json_int_t)s->bytes));
-    json_object_set_new(line, "search_ms", cli_json_ms(1000 * s->median_s));
-    json_object_set_new(line, "search_min_ms", cli_json_ms(1000 * s->min_s));
-    json_object_set_new(line, "search_max_ms", cli_json_ms(1000 * s->max_s));
+    cli_json_set(line, "bank", cli_json_text(s->bank));
+    cli_json_set(line, "bank_bytes", json_integer((json_int_t)s->bytes));
+    cli_json_set(line, "search_ms", cli_json_ms(1000 * s->median_s));
+    cli_json_set(line, "search_min_ms", cli_json_ms(1000 * s->min_s));
+    cli_json_set(line, "search_max_ms", cli_json_ms(1000 * s->max_s));
 }
 
 static void print_search(const struct search *s, int repeat)
@@ -57,7 +57,7 @@ static bool time_search(const char *path, size_t repeat, const dp_run *run, stru
 
 static json_t *json_bench(const char *model, const dp_bench_settings *s, const dp_bench_result *r, bool profile)
 {
-    json_t *line = json_pack(
+    json_t *line = cli_json_pack(
         "{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model", cli_json_text(model),
         "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision", cli_precision_names[r->precision], "isa",
         dp_isa_name(r->isa), "threads", (json_int_t)r->threads, "repeat", (json_int_t)s->repeat, "median_s",
@@ -66,7 +66,7 @@ static json_t *json_bench(const char *model, const dp_bench_settings *s, const d
         cli_json_real(r->fma_bound_gflop_per_s), "share_of_bound", cli_json_real(r->share_of_bound), "weights_bytes",
         (json_int_t)r->weights_bytes, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes);
     if (profile)
-        json_object_set_new(line, "stages_s", json_stages(r));
+        cli_json_set(line, "stages_s", json_stages(r));
     return line;
 }
 

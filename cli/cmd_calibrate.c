@@ -33,7 +33,7 @@ static bool print_value(const cli_view *settled, double value, const char *path,
         above += settled->scores[i] > value;
     }
     if (json)
-        return cli_json_print(json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
+        return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
     printf("threshold            %.6g, as given\nfalse alarms         %zu of the %zu good pictures, each scored without itself, lie above it\n", value,
            above, n);
     if (path)
@@ -44,7 +44,7 @@ static bool print_value(const cli_view *settled, double value, const char *path,
 static bool print_json(const cli_view *settled, double fpr)
 {
     const dp_calibration *c = &settled->calibration;
-    return cli_json_print(json_pack(
+    return cli_json_print(cli_json_pack(
         "{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold", cli_json_real(c->threshold), "fpr_asked",
         cli_json_real(fpr), "fpr_bound", cli_json_real(c->fpr), "fpr_least", cli_json_real(c->fpr_least), "fpr_95",
         cli_json_real(c->fpr_95), "supported", c->supported, "n_needed", (json_int_t)c->n_needed, "heat_scale",

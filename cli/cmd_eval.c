@@ -45,7 +45,7 @@ static json_t *given_settings(const GOptionEntry *entries, const GOptionEntry *o
             break;
         }
         if (text)
-            json_object_set_new(given, entries->long_name, cli_json_text(text));
+            cli_json_set(given, entries->long_name, cli_json_text(text));
         g_free(text);
     }
     return given;
@@ -76,8 +76,8 @@ static void put_not_possible(const char *category, const char *reason, double ro
     eval_print_not_possible(category, reason);
     for (int k = 0; k < EVAL_COLUMNS; k++)
         row[k] = NAN;
-    json_object_set_new(run, "not_possible", cli_json_text(reason));
-    json_object_set_new(metrics, category, json_pack("{s:o}", "not_possible", cli_json_text(reason)));
+    cli_json_set(run, "not_possible", cli_json_text(reason));
+    cli_json_set(metrics, category, cli_json_pack("{s:o}", "not_possible", cli_json_text(reason)));
 }
 
 /* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code: EXIT_SOME_FAILED where it is not possible. */
@@ -117,7 +117,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         } else {
             const json_t *known = eval_state_run(&job->state, name);
             eval_row(known, rows[i]);
-            json_array_append(seeds, json_object_get(known, "figures"));
+            cli_json_append(seeds, json_incref(json_object_get(known, "figures")));
             if (job->n_seeds > 1)
                 eval_print_row(name, rows[i]);
         }
@@ -125,14 +125,14 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         g_free(folder);
     }
     if (code == EXIT_DONE && job->n_seeds < 2) {
-        json_object_set(metrics, category, json_array_get(seeds, 0));
+        cli_json_share(metrics, category, json_array_get(seeds, 0));
     } else if (code == EXIT_DONE) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
         eval_mean((const double (*)[EVAL_COLUMNS])rows, n, mean, deviation);
         json_t *value = eval_row_json(mean);
-        json_object_set_new(value, "deviation", eval_row_json(deviation));
-        json_object_set(value, "seeds", seeds);
-        json_object_set_new(metrics, category, value);
+        cli_json_set(value, "deviation", eval_row_json(deviation));
+        cli_json_share(value, "seeds", seeds);
+        cli_json_set(metrics, category, value);
         eval_print_row(category, mean);
         eval_print_row("  +-", deviation);
         memcpy(rows[0], mean, sizeof mean);
@@ -169,8 +169,8 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
         g_free(folder);
     }
     g_string_free(csv, TRUE);
-    json_object_set(header, "metrics", metrics);
-    json_object_set(header, "runs", job->state.runs);
+    cli_json_share(header, "metrics", metrics);
+    cli_json_share(header, "runs", job->state.runs);
     return good && eval_write_json(job->out, "run.json", header);
 }
 
@@ -199,8 +199,8 @@ static int evaluate_all(struct job *job, json_t *header)
         g_snprintf(label, sizeof label, n_possible == job->sets->len ? "mean" : "mean of %zu", n_possible);
         eval_print_row(label, mean);
         json_t *value = eval_row_json(mean);
-        json_object_set_new(value, "categories", json_integer((json_int_t)n_possible));
-        json_object_set_new(metrics, "mean", value);
+        cli_json_set(value, "categories", json_integer((json_int_t)n_possible));
+        cli_json_set(metrics, "mean", value);
     }
     if (code == EXIT_DONE && job->out && !write_results(job, metrics, header))
         code = EXIT_JOB_FAILED;
@@ -224,22 +224,28 @@ static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own,
     if (seeds) {
         char text[32];
         g_snprintf(text, sizeof text, "%d", seeds);
-        json_object_set_new(settings, "seeds", json_string(text));
+        cli_json_set(settings, "seeds", json_string(text));
     }
     char *files = eval_files_digest(sets);
-    json_t *header = json_pack("{s:s, s:o, s:s, s:s}", "dinopatch", dp_version(), "settings", settings, "model", info.sha256,
+    json_t *header = cli_json_pack("{s:s, s:o, s:s, s:s}", "dinopatch", dp_version(), "settings", settings, "model", info.sha256,
                                "files", files);
     g_free(files);
     return header;
 }
 
-static void bind_roi(json_t *header, const cli_roi *region)
+/* False: complained. */
+static bool bind_roi(json_t *header, const cli_roi *region)
 {
     json_t *settings = json_object_get(header, "settings");
     char *digest = eval_file_sha256(region->path);
-    json_object_set_new(settings, "roi", json_string(digest ? digest : ""));
-    json_object_set_new(settings, "roi-picture", region->picture ? cli_json_text(region->picture) : json_null());
+    if (!digest) {
+        cli_complain("%s: its SHA-256 could not be computed: cannot read it any more", region->path);
+        return false;
+    }
+    cli_json_set(settings, "roi", json_string(digest));
+    cli_json_set(settings, "roi-picture", region->picture ? cli_json_text(region->picture) : json_null());
     g_free(digest);
+    return true;
 }
 
 int cmd_eval(int argc, char **argv)
@@ -310,15 +316,16 @@ int cmd_eval(int argc, char **argv)
     else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)) {
-        cli_recipe_for_model(&options, model, &recipe);
+        bool settled = !dp_model_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
         header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);
-        if (header && roi)
-            bind_roi(header, &region);
+        bool bound = !header || !roi || bind_roi(header, &region);
         dp_model_info about;
         dp_model_get_info(model, &about);
-        if (header && !eval_state_open(&job.state, out, header, fresh))
+        if (!settled)
+            code = cli_failed(&err);
+        else if (!bound || (header && !eval_state_open(&job.state, out, header, fresh)))
             code = EXIT_JOB_FAILED;
         else if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
@@ -332,9 +339,9 @@ int cmd_eval(int argc, char **argv)
             dp_model_info info;
             dp_model_get_info(model, &info);
             job.model = info;
-            json_object_set_new(result, "model_path", cli_json_text(info.path));
-            json_object_set_new(result, "model_stand_in", json_boolean(info.stand_in));
-            json_object_set_new(result, "data", cli_json_text(argv[1]));
+            cli_json_set(result, "model_path", cli_json_text(info.path));
+            cli_json_set(result, "model_stand_in", json_boolean(info.stand_in));
+            cli_json_set(result, "data", cli_json_text(argv[1]));
             code = evaluate_all(&job, result);
             json_decref(result);
             if (report && (code == EXIT_DONE || code == EXIT_SOME_FAILED) && !report_write(out, report, 48))

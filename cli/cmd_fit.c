@@ -102,8 +102,7 @@ int cmd_fit(int argc, char **argv)
     }
     if (!cli_model_open(model_name, &model, &code))
         goto done;
-    cli_recipe_for_model(&options, model, &recipe);
-    if (dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
+    if (dp_model_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
         code = cli_failed(&err);
         goto done;
     }

@@ -78,18 +78,18 @@ static bool holds(const struct metrics_options *options, const char *level, cons
 
 static void put_measures(json_t *object, const dp_measures *m)
 {
-    json_object_set_new(object, "n_good", json_integer((json_int_t)m->n_good));
-    json_object_set_new(object, "n_anomalous", json_integer((json_int_t)m->n_anomalous));
-    json_object_set_new(object, "auroc", cli_json_real(m->auroc));
-    json_object_set_new(object, "average_precision", cli_json_real(m->average_precision));
-    json_object_set_new(object, "f1_max", cli_json_real(m->f1_max));
-    json_object_set_new(object, "f1_threshold", cli_json_real(m->f1_threshold));
-    json_object_set_new(object, "decision_threshold", cli_json_real(m->decision_threshold));
-    json_object_set_new(object, "accuracy_at_f1", cli_json_real(m->at_f1.accuracy));
-    json_object_set_new(object, "precision_at_f1", cli_json_real(m->at_f1.precision));
-    json_object_set_new(object, "recall_at_f1", cli_json_real(m->at_f1.recall));
-    json_object_set_new(object, "confusion_at_f1",
-                        json_pack("{sIsIsIsI}", "true_positives", (json_int_t)m->at_f1.true_positives,
+    cli_json_set(object, "n_good", json_integer((json_int_t)m->n_good));
+    cli_json_set(object, "n_anomalous", json_integer((json_int_t)m->n_anomalous));
+    cli_json_set(object, "auroc", cli_json_real(m->auroc));
+    cli_json_set(object, "average_precision", cli_json_real(m->average_precision));
+    cli_json_set(object, "f1_max", cli_json_real(m->f1_max));
+    cli_json_set(object, "f1_threshold", cli_json_real(m->f1_threshold));
+    cli_json_set(object, "decision_threshold", cli_json_real(m->decision_threshold));
+    cli_json_set(object, "accuracy_at_f1", cli_json_real(m->at_f1.accuracy));
+    cli_json_set(object, "precision_at_f1", cli_json_real(m->at_f1.precision));
+    cli_json_set(object, "recall_at_f1", cli_json_real(m->at_f1.recall));
+    cli_json_set(object, "confusion_at_f1",
+                        cli_json_pack("{sIsIsIsI}", "true_positives", (json_int_t)m->at_f1.true_positives,
                                   "false_positives", (json_int_t)m->at_f1.false_positives, "true_negatives",
                                   (json_int_t)m->at_f1.true_negatives, "false_negatives",
                                   (json_int_t)m->at_f1.false_negatives));
@@ -97,7 +97,7 @@ static void put_measures(json_t *object, const dp_measures *m)
 
 static json_t *interval(dp_interval i)
 {
-    return json_pack("[o,o]", cli_json_real(i.low), cli_json_real(i.high));
+    return cli_json_pack("[o,o]", cli_json_real(i.low), cli_json_real(i.high));
 }
 
 /* One set of scores; NULL: complained. */
@@ -136,9 +136,9 @@ static json_t *measure_scores(const struct metrics_options *options, const char 
             answer = NULL;
             goto done;
         }
-        json_object_set_new(answer, "auroc_interval", interval(auroc));
-        json_object_set_new(answer, "average_precision_interval", interval(ap));
-        json_object_set_new(answer, "f1_max_interval", interval(f1));
+        cli_json_set(answer, "auroc_interval", interval(auroc));
+        cli_json_set(answer, "average_precision_interval", interval(ap));
+        cli_json_set(answer, "f1_max_interval", interval(f1));
     }
 done:
     g_free(where_scores);
@@ -168,7 +168,7 @@ static json_t *measure_images(const struct metrics_options *options, json_t *lev
             json_decref(answer);
             return NULL;
         }
-        json_object_set_new(answer, name, figures);
+        cli_json_set(answer, name, figures);
     }
     return answer;
 }
@@ -243,8 +243,8 @@ static json_t *measure_pixels(const struct metrics_options *options, const json_
         goto failed;
     answer = json_object();
     put_measures(answer, &m);
-    json_object_set_new(answer, "aupro_30", cli_json_real(aupro[0]));
-    json_object_set_new(answer, "aupro_05", cli_json_real(aupro[1]));
+    cli_json_set(answer, "aupro_30", cli_json_real(aupro[0]));
+    cli_json_set(answer, "aupro_05", cli_json_real(aupro[1]));
     goto done;
 failed:
     wrong(options, "pixel_level", "%s", err.message);
@@ -291,11 +291,15 @@ int cmd_metrics(int argc, char **argv)
         cli_complain("%s: holds neither 'image_level' nor 'pixel_level'", path);
     if (good && images) {
         json_t *figures = measure_images(&options, images);
-        good = figures && json_object_set_new(answer, "image_level", figures) == 0;
+        good = figures != NULL;
+        if (good)
+            cli_json_set(answer, "image_level", figures);
     }
     if (good && pixels) {
         json_t *figures = measure_pixels(&options, pixels);
-        good = figures && json_object_set_new(answer, "pixel_level", figures) == 0;
+        good = figures != NULL;
+        if (good)
+            cli_json_set(answer, "pixel_level", figures);
     }
     json_decref(file);
     if (good)

@@ -24,20 +24,24 @@ static int model_info(int argc, char **argv)
     }
     dp_model_info i;
     dp_model_get_info(model, &i);
-    bool good = true;
+    bool good = *i.sha256 != 0;
+    if (!good)
+        cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
     const bool resnet = !strcmp(i.kind, "resnet");
-    if (json) {
-        json_t *line = json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind, "architecture",
+    if (!good) {
+        /* said */
+    } else if (json) {
+        json_t *line = cli_json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind, "architecture",
                                  i.architecture ? i.architecture : i.kind, "dim", (json_int_t)i.dim, "depth", (json_int_t)i.depth,
                                  "patch_px", (json_int_t)i.patch_px);
-        json_t *transformer = resnet ? json_object() : json_pack("{s:I, s:I, s:I, s:s, s:[I,I]}", "heads", (json_int_t)i.heads, "registers",
+        json_t *transformer = resnet ? json_object() : cli_json_pack("{s:I, s:I, s:I, s:s, s:[I,I]}", "heads", (json_int_t)i.heads, "registers",
                                                (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp",
                                                i.swiglu ? "swiglu" : "gelu", "position_grid", (json_int_t)i.position_rows,
                                                (json_int_t)i.position_cols);
-        json_t *file = json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming", i.naming, "dtype",
+        json_t *file = cli_json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming", i.naming, "dtype",
                                  i.dtype, "stand_in", i.stand_in, "sha256", i.sha256);
-        json_object_update(line, transformer);
-        json_object_update(line, file);
+        if (json_object_update(line, transformer) || json_object_update(line, file))
+            cli_json_made(NULL, __FILE__, __LINE__, NULL);
         json_decref(transformer);
         json_decref(file);
         good = cli_json_print(line);
@@ -97,7 +101,7 @@ static int model_list(int argc, char **argv)
         char *path = NULL;
         bool cached = dp_model_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
         if (json)
-            cli_json_print(json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
+            cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
                                      (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence", c->licence, "source",
                                      c->source, "path", path ? cli_json_text(path) : json_null(), "cached", cached));
         else

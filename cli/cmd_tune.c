@@ -131,7 +131,7 @@ static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_se
 static json_t *json_figures(const dp_tune_figures *f)
 {
     const dp_confusion *c = &f->confusion;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[I,I,I,I]}", "auroc", cli_json_real(f->auroc), "accuracy", cli_json_real(c->accuracy),
+    return cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:[I,I,I,I]}", "auroc", cli_json_real(f->auroc), "accuracy", cli_json_real(c->accuracy),
                      "precision", cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1), "tp_fp_tn_fn",
                      (json_int_t)c->true_positives, (json_int_t)c->false_positives, (json_int_t)c->true_negatives,
                      (json_int_t)c->false_negatives);
@@ -139,11 +139,11 @@ static json_t *json_figures(const dp_tune_figures *f)
 
 static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, bool stored)
 {
-    json_t *post = json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", cli_reading_names[r->post.reading], "low",
+    json_t *post = cli_json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", cli_reading_names[r->post.reading], "low",
                              cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
                              "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
                              (json_int_t)r->post.median);
-    return cli_json_print(json_pack(
+    return cli_json_print(cli_json_pack(
         "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b, s:b}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
         (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned", json_figures(&r->untuned), "untuned_fold_auroc",
         cli_json_real(r->untuned_fold_auroc), "tuned", json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(),

@@ -48,7 +48,7 @@ char *cli_tally_text(const cli_tally *tally, bool unlabelled)
 
 json_t *cli_tally_json(const cli_tally *tally)
 {
-    return json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "summary", "pictures", (json_int_t)n_pictures(tally), "good",
+    return cli_json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "summary", "pictures", (json_int_t)n_pictures(tally), "good",
                      (json_int_t)tally->n_good, "anomalous", (json_int_t)tally->n_anomalous, "not_inspected",
                      (json_int_t)tally->n_not_inspected, "unlabelled", (json_int_t)tally->n_unlabelled, "failed",
                      (json_int_t)tally->n_failed);
@@ -68,12 +68,12 @@ static json_t *json_defects(const cli_row *row)
     for (size_t i = 0; row->result && i < row->result->n_defects; i++) {
         const dp_defect *d = &row->result->defects[i];
         const char *nearest = dp_bank_picture_name(row->bank, d->nearest_picture);
-        json_array_append_new(
-            list, json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
+        cli_json_append(
+            list, cli_json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
                             cli_json_real(d->x1_px), cli_json_real(d->y1_px), "area_px", cli_json_real(d->area_px), "peak",
-                            cli_json_real(d->peak), "nearest", nearest ? cli_json_text(nearest) : json_null(),
+                            cli_json_real(d->peak), "nearest", cli_json_text(nearest),
                             "nearest_at", isnan(d->nearest_x_px) ? json_null()
-                            : json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px)),
+                            : cli_json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px)),
                             "explained", i < row->explained->len ? cli_json_text(row->explained->pdata[i]) : json_null()));
     }
     return list;
@@ -83,9 +83,9 @@ static json_t *json_defects(const cli_row *row)
 static json_t *json_coverage(const dp_result *result)
 {
     json_t *crop = isnan(result->crop_x0_px) ? json_null()
-                   : json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
+                   : cli_json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
                                cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
-    return json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction), "roi_fraction",
+    return cli_json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction), "roi_fraction",
                      cli_json_real(result->roi_fraction), "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
 }
 
@@ -94,19 +94,19 @@ static json_t *json_align(const dp_result *result)
     if (!result)
         return json_null();
     json_t *align = cli_json_pose(&result->pose);
-    json_object_set_new(align, "polarity", json_integer(result->polarity));
-    json_object_set_new(align, "valid_fraction", cli_json_real(result->valid_fraction));
+    cli_json_set(align, "polarity", json_integer(result->polarity));
+    cli_json_set(align, "valid_fraction", cli_json_real(result->valid_fraction));
     return align;
 }
 
 static json_t *json_map(const cli_row *row)
 {
     json_t *map = json_object();
-    json_object_set_new(map, "path", row->map_path ? cli_json_text(row->map_path) : json_null());
+    cli_json_set(map, "path", row->map_path ? cli_json_text(row->map_path) : json_null());
     if (row->map_path)
         cli_json_bytes(map, "path", row->map_path);
-    json_object_set_new(map, "shape", !row->result ? json_null()
-                        : json_pack("[I,I]", (json_int_t)row->result->height_px, (json_int_t)row->result->width_px));
+    cli_json_set(map, "shape", !row->result ? json_null()
+                        : cli_json_pack("[I,I]", (json_int_t)row->result->height_px, (json_int_t)row->result->width_px));
     return map;
 }
 
@@ -115,23 +115,23 @@ json_t *cli_row_json(const cli_row *row)
     const dp_result *result = row->result;
     const char *reason = reason_of(row);
     json_t *line = json_object();
-    json_object_set_new(line, "input", cli_json_text(row->path));
-    json_object_set_new(line, "status", json_string(row->fault ? "error" : "ok"));
-    json_object_set_new(line, "label", json_label(row));
-    json_object_set_new(line, "reason", reason ? cli_json_text(reason) : json_null());
-    json_object_set_new(line, "score", result ? cli_json_real(result->score) : json_null());
-    json_object_set_new(line, "threshold", cli_json_real(row->threshold));
-    json_object_set_new(line, "p_value", result ? cli_json_real(result->p_value) : json_null());
-    json_object_set_new(line, "cell_threshold", json_null());
-    json_object_set_new(line, "align", json_align(result));
-    json_object_set_new(line, "map", json_map(row));
-    json_object_set_new(line, "defects", json_defects(row));
-    json_object_set_new(line, "ms", cli_json_ms(row->ms));
-    json_object_set_new(line, "embed_ms", result ? cli_json_ms(result->embed_ms) : json_null());
-    json_object_set_new(line, "search_ms", result ? cli_json_ms(result->search_ms) : json_null());
-    json_object_set_new(line, "coverage", result ? json_coverage(result) : json_null());
+    cli_json_set(line, "input", cli_json_text(row->path));
+    cli_json_set(line, "status", json_string(row->fault ? "error" : "ok"));
+    cli_json_set(line, "label", json_label(row));
+    cli_json_set(line, "reason", reason ? cli_json_text(reason) : json_null());
+    cli_json_set(line, "score", result ? cli_json_real(result->score) : json_null());
+    cli_json_set(line, "threshold", cli_json_real(row->threshold));
+    cli_json_set(line, "p_value", result ? cli_json_real(result->p_value) : json_null());
+    cli_json_set(line, "cell_threshold", cli_json_real(row->cell_threshold));
+    cli_json_set(line, "align", json_align(result));
+    cli_json_set(line, "map", json_map(row));
+    cli_json_set(line, "defects", json_defects(row));
+    cli_json_set(line, "ms", cli_json_ms(row->ms));
+    cli_json_set(line, "embed_ms", result ? cli_json_ms(result->embed_ms) : json_null());
+    cli_json_set(line, "search_ms", result ? cli_json_ms(result->search_ms) : json_null());
+    cli_json_set(line, "coverage", result ? json_coverage(result) : json_null());
     if (row->fault)
-        json_object_set_new(line, "error", cli_json_text(row->fault));
+        cli_json_set(line, "error", cli_json_text(row->fault));
     cli_json_bytes(line, "input", row->path);
     return line;
 }
@@ -183,7 +183,7 @@ static void put_p_value(GString *out, const cli_row *row)
 
 static void put_cell_threshold(GString *out, const cli_row *row)
 {
-    (void)out, (void)row;
+    put_real(out, row->cell_threshold, "%.9g");
 }
 
 static void put_align_status(GString *out, const cli_row *row)

@@ -64,27 +64,82 @@ json_t *cli_json_load(const char *path, size_t flags)
     return value;
 }
 
+/* A value that could not be made is never left out in silence: it is said where, and nothing that was made with it is printed or written. */
+static bool broken;
+
+json_t *cli_json_made(json_t *value, const char *where, int line, const char *why)
+{
+    if (value)
+        return value;
+    cli_complain("%s:%d: this JSON cannot be made: %s", where, line, why && *why ? why : "not enough memory");
+    broken = true;
+    return json_null();
+}
+
+bool cli_json_broken(void)
+{
+    return broken;
+}
+
+json_t *cli_json_packed(const char *where, int line, const char *format, ...)
+{
+    json_error_t error = {0};
+    va_list values;
+    va_start(values, format);
+    json_t *value = json_vpack_ex(&error, 0, format, values);
+    va_end(values);
+    return cli_json_made(value, where, line, error.text);
+}
+
+void cli_json_put(json_t *object, const char *key, json_t *value, const char *where, int line)
+{
+    if (json_object_set_new(object, key, value))
+        cli_json_made(NULL, where, line, key);
+}
+
+void cli_json_add(json_t *list, json_t *value, const char *where, int line)
+{
+    if (json_array_append_new(list, value))
+        cli_json_made(NULL, where, line, "an entry of a list");
+}
+
+char *cli_json_dumped(const json_t *value, size_t flags)
+{
+    /* json_dumps of jansson 2.14 overlooks a buffer that could not grow; json_dumpb tells how much it would have written. */
+    size_t bytes = value && !broken ? json_dumpb(value, NULL, 0, flags) : 0;
+    char *text = bytes ? malloc(bytes + 1) : NULL;
+    if (text && json_dumpb(value, text, bytes, flags) != bytes) {
+        free(text);
+        return NULL;
+    }
+    if (text)
+        text[bytes] = 0;
+    return text;
+}
+
 json_t *cli_json_text(const char *bytes)
 {
+    if (!bytes)
+        return json_null();
     char *text = g_utf8_make_valid(bytes, -1);
-    json_t *value = json_string(text);
+    json_t *value = cli_json_made(json_string(text), __FILE__, __LINE__, NULL);
     g_free(text);
     return value;
 }
 
 void cli_json_bytes(json_t *object, const char *key, const char *bytes)
 {
-    if (g_utf8_validate(bytes, -1, NULL))
+    if (!bytes || g_utf8_validate(bytes, -1, NULL))
         return;
     char *name = g_strconcat(key, "_base64", NULL), *text = g_base64_encode((const guchar *)bytes, strlen(bytes));
-    json_object_set_new(object, name, json_string(text));
+    cli_json_set(object, name, json_string(text));
     g_free(text);
     g_free(name);
 }
 
 json_t *cli_json_real(double value)
 {
-    return isfinite(value) ? json_real(value) : json_null();
+    return isfinite(value) ? cli_json_made(json_real(value), __FILE__, __LINE__, NULL) : json_null();
 }
 
 static bool hidden;
@@ -107,25 +162,25 @@ json_t *cli_json_ms(double ms)
 json_t *cli_json_pose(const dp_pose *pose)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "status", json_string(dp_align_status_name(pose->status)));
+    cli_json_set(object, "status", json_string(dp_align_status_name(pose->status)));
     bool found = pose->n_points > 0;
-    json_object_set_new(object, "angle_deg", found ? cli_json_real(pose->angle_rad * 180 / G_PI) : json_null());
-    json_object_set_new(object, "centre_px",
-                        found ? json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
+    cli_json_set(object, "angle_deg", found ? cli_json_real(pose->angle_rad * 180 / G_PI) : json_null());
+    cli_json_set(object, "centre_px",
+                        found ? cli_json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
                               : json_null());
-    json_object_set_new(object, "sigma_major_px", found ? cli_json_real(pose->sigma_major_px) : json_null());
-    json_object_set_new(object, "sigma_minor_px", found ? cli_json_real(pose->sigma_minor_px) : json_null());
+    cli_json_set(object, "sigma_major_px", found ? cli_json_real(pose->sigma_major_px) : json_null());
+    cli_json_set(object, "sigma_minor_px", found ? cli_json_real(pose->sigma_minor_px) : json_null());
     return object;
 }
 
 bool cli_json_print(json_t *value)
 {
     /* Twelve digits carry a float exactly and a double beyond any use here. */
-    char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    char *text = cli_json_dumped(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(value);
     bool good = text && puts(text) >= 0 && fflush(stdout) == 0;
     if (!good)
-        cli_complain("standard output: cannot write: %s", text ? g_strerror(errno) : "not enough memory");
+        cli_complain("standard output: cannot write: %s", text ? g_strerror(errno) : broken ? "its JSON could not be made" : "not enough memory");
     free(text);
     return good;
 }

@@ -26,6 +26,14 @@ static bool in_registry(const char *name)
     return false;
 }
 
+static void warn_of_stand_in(const dp_model *model)
+{
+    dp_model_info info;
+    dp_model_get_info(model, &info);
+    if (info.stand_in)
+        cli_log(NULL, DP_LOG_WARNING, "this checkpoint is a stand-in of random weights: it has learned nothing");
+}
+
 bool cli_model_open(const char *argument, dp_model **model, int *code)
 {
     char *path = cli_model_path(argument);
@@ -51,35 +59,94 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
         dp_model_close(model);
         *code = EXIT_JOB_FAILED;
     } else {
-        good = true;
-    }
-    g_free(path);
-    if (good) {
         dp_model_info info;
         dp_model_get_info(*model, &info);
-        if (info.stand_in)
-            cli_log(NULL, DP_LOG_WARNING, "this checkpoint is a stand-in of random weights: it has learned nothing");
+        good = *info.sha256 != 0;
+        if (!good) {
+            cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
+            dp_model_close(model);
+            *code = EXIT_JOB_FAILED;
+        }
     }
+    g_free(path);
+    if (good)
+        warn_of_stand_in(*model);
     return good;
 }
 
+/* Opens a file that may be the bank's checkpoint; *why, g_free: how it is not. */
+static bool open_same(const char *path, const dp_bank_info *bank, dp_model **model, char **why)
+{
+    dp_error err;
+    dp_model_info info;
+    *why = NULL;
+    if (dp_model_open(path, model, &err)) {
+        *why = g_strdup(err.message);
+        return false;
+    }
+    dp_model_get_info(*model, &info);
+    if (!strcmp(info.sha256, bank->model_sha256))
+        return true;
+    *why = *info.sha256 ? g_strdup_printf("%s is another checkpoint: SHA-256 %s", path, info.sha256)
+                        : g_strdup_printf("%s: its SHA-256 could not be computed (not enough memory)", path);
+    dp_model_close(model);
+    return false;
+}
+
+static void tell_of_variable(const char *recorded, const char *variable)
+{
+    char *line = g_strdup_printf("%s, the bank's checkpoint, is not here: DINOPATCH_MODEL=%s is used, the same by its SHA-256", recorded, variable);
+    cli_log(NULL, DP_LOG_INFO, line);
+    g_free(line);
+}
+
+/* A record ranks above a default: the file that the bank names, then the same file name in this machine's cache (the bank may come from
+ * another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
 bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_model **model, int *code)
 {
-    const char *named = getenv("DINOPATCH_MODEL");
-    if (argument || (named && *named))
-        return cli_model_open(argument, model, code);
-    if (g_file_test(bank->model_path, G_FILE_TEST_EXISTS))
-        return cli_model_open(bank->model_path, model, code);
-    /* The bank may come from another machine: the same file name in this one's cache. */
-    char *name = g_path_get_basename(bank->model_path), *path = g_build_filename(g_get_user_cache_dir(), "dinopatch", name, NULL);
-    bool good = g_file_test(path, G_FILE_TEST_EXISTS);
-    if (good) {
-        good = cli_model_open(path, model, code);
-    } else {
-        cli_complain("the bank's checkpoint %s is not here: give it by --model (SHA-256 %s)", bank->model_path,
-                     bank->model_sha256);
-        *code = EXIT_JOB_FAILED;
+    const char *variable = getenv("DINOPATCH_MODEL");
+    char *name = g_path_get_basename(bank->model_path), *why = NULL, *path = NULL;
+    GString *tried = g_string_new(NULL);
+    bool good = false;
+    *code = EXIT_JOB_FAILED;
+    if (argument) {
+        good = cli_model_open(argument, model, code);
+        dp_model_info info = {.sha256 = ""};
+        if (good)
+            dp_model_get_info(*model, &info);
+        if (good && strcmp(info.sha256, bank->model_sha256) != 0) {
+            cli_complain("--model %s is not the checkpoint that the bank was made with: that is %s (SHA-256 %s), this one has %s", argument,
+                         bank->model_path, bank->model_sha256, *info.sha256 ? info.sha256 : "none: not enough memory");
+            dp_model_close(model);
+            *code = EXIT_JOB_FAILED;
+            good = false;
+        }
+        goto done;
     }
+    char *places[] = {g_strdup(bank->model_path), g_build_filename(g_get_user_cache_dir(), "dinopatch", name, NULL)};
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        if (!good && *bank->model_path && g_file_test(places[i], G_FILE_TEST_EXISTS) && !(good = open_same(places[i], bank, model, &why))) {
+            g_string_append_printf(tried, "; %s", why);
+            g_free(why);
+        }
+        g_free(places[i]);
+    }
+    if (!good && variable && *variable) {
+        path = cli_model_path(NULL);
+        good = open_same(path, bank, model, &why);
+        if (good)
+            tell_of_variable(bank->model_path, variable);
+        else
+            g_string_append_printf(tried, "; DINOPATCH_MODEL=%s: %s", variable, why);
+        g_free(why);
+    }
+    if (good)
+        warn_of_stand_in(*model);
+    else
+        cli_complain("the checkpoint that the bank was made with, %s (SHA-256 %s), is not here%s: give it by --model",
+                     *bank->model_path ? bank->model_path : "a file of no name", bank->model_sha256, tried->str);
+done:
+    g_string_free(tried, TRUE);
     g_free(path);
     g_free(name);
     return good;

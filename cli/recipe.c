@@ -463,23 +463,12 @@ bool cli_recipe_resolve(const cli_recipe *o, dp_recipe *recipe, int *code)
     }
     if (o->mirror)
         recipe->mirror = 1;
+    /* What was named is meant as it is, also where it is what the preset says of another network. */
+    if (o->canvas || o->edge != -1 || o->crop != -1 || o->align)
+        recipe->preset &= ~(unsigned)DP_PRESET_CANVAS;
+    if (o->layers || o->layer_mix)
+        recipe->preset &= ~(unsigned)DP_PRESET_LAYERS;
+    if (o->neighbourhood != -1)
+        recipe->preset &= ~(unsigned)DP_PRESET_NEIGHBOURHOOD;
     return true;
-}
-
-void cli_recipe_for_model(const cli_recipe *o, const dp_model *model, dp_recipe *recipe)
-{
-    dp_model_info info;
-    dp_model_get_info(model, &info);
-    if (!o->method || strcmp(o->method, "patchcore") != 0 || strcmp(info.kind, "resnet") != 0)
-        return;
-    if (!o->canvas && o->edge == -1 && o->crop == -1 && recipe->align == DP_ALIGN_NONE) {
-        recipe->edge_px = 256;
-        recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
-    }
-    if (!o->layers)
-        recipe->n_layers = 0;
-    if (!o->layer_mix)
-        recipe->layer_mix = DP_LAYERS_MEAN;
-    if (o->neighbourhood == -1)
-        recipe->neighbourhood = 1;
 }

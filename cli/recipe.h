@@ -25,10 +25,6 @@ GOptionEntry *cli_recipe_entries(cli_recipe *options, unsigned parts, const GOpt
 /* Lays what was given over *recipe; untouched where an option was not given.  False: *code, complained. */
 bool cli_recipe_resolve(const cli_recipe *options, dp_recipe *recipe, int *code);
 
-/* After cli_recipe_resolve, once the model is known: --method patchcore with a residual network is the paper's own: smaller side 256, the
- * middle 224 pixels, layers 2 and 3 averaged with their neighbourhoods by the network itself; where no option says otherwise. */
-void cli_recipe_for_model(const cli_recipe *options, const dp_model *model, dp_recipe *recipe);
-
 /* Post-processing as --map takes it, what is off left out; "none" where all is.  To be freed with g_free. */
 char *cli_map_text(const dp_post *post);
 

@@ -312,8 +312,13 @@ typedef struct dp_recipe {
     size_t reweight;                  /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
                                          DP_SCORE_MAX and DP_LAYOUT_POOL only; 0: not */
     double map_sigma_px;              /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
-    double fpr;                       /* false-alarm rate the first threshold aims at; 0.01 */
+    double fpr;                       /* false-alarm rate the first thresholds aim at; 0.01 */
+    unsigned preset;                  /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
 } dp_recipe;
+
+/* Parts of a preset that depend on the network.  dp_model_settle_recipe, and with it fit, fits those whose bit is set and whose values are
+ * still the preset's.  Who wants the very values of the preset takes the bit away. */
+enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4 };
 
 /* The defaults, chosen by measurement: see docs/method.md. */
 DP_API void dp_recipe_init(dp_recipe *recipe);
@@ -322,12 +327,15 @@ typedef enum dp_method {
     DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
     DP_METHOD_ANOMALYDINO,   /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
                                 pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
-    DP_METHOD_PATCHCORE      /* Roth et al. 2022 on the features of a transformer: no alignment, canvas 448x448, the fifth and fourth
-                                block from the end concatenated, mean over 3x3 cells, a coreset of 10 %, Euclidean, the largest
-                                distance weighted by 9 neighbours, map smoothed with sigma 4 */
+    DP_METHOD_PATCHCORE      /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
+                                neighbours, map smoothed with sigma 4.  On the features of a transformer: canvas 448x448, the fifth and
+                                fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
+                                cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
+                                (2 alone where the network ends there), averaged with their neighbourhoods by the network itself */
 } dp_method;
 
-/* The settings of a published method; all fields are set. */
+/* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until
+ * dp_model_settle_recipe or fit sees which it is. */
 DP_API void dp_recipe_preset(dp_recipe *recipe, dp_method method);
 
 /* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
@@ -394,7 +402,7 @@ typedef struct dp_model_info {
     const char *kind;                    /* "vit" or "resnet"; static storage */
     const char *architecture;            /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
                                             any other; NULL for a transformer; static storage */
-    size_t dim, depth, heads, patch_px, registers, hidden; /* of a residual network: 1024 features, 4 layers, patch 8 (the
+    size_t dim, depth, heads, patch_px, registers, hidden; /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
                                             pixels of a cell of layer 2's grid), the others 0 */
     size_t position_rows, position_cols; /* grid the checkpoint's position embedding was trained on */
     int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
@@ -403,11 +411,12 @@ typedef struct dp_model_info {
     const char *naming;                  /* "huggingface", "hub", "timm" or "torchvision" */
     const char *dtype;                   /* "F32", "F16", "BF16" */
     const char *path;                    /* absolute, owned by the model */
-    char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal */
+    char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
 } dp_model_info;
 
 /* Opens a DINOv2 checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
- * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names).  Shapes are read off the
+ * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names; it may end after
+ * layer 2 or 3).  Shapes are read off the
  * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
  * not change while the model is open.
  * Threads: sessions of several threads share the model; it is closed after the last of them.
@@ -418,9 +427,9 @@ DP_API dp_status dp_model_open_within(const char *path, const dp_limits *limits,
 DP_API void dp_model_close(dp_model **model);
 DP_API void dp_model_get_info(const dp_model *model, dp_model_info *info);
 
-/* Holds what a recipe says of the features against the model, and turns its layers into plain numbers: for a transformer as
- * dp_recipe_settle_layers does it; for a residual network layers 1 to 4 by torchvision's names, of which 2 must be there (its grid
- * is that of the features) and 1 must not; none: 2 and 3.  Errors: DP_E_ARGUMENT, also for int8 and for a mix of layers other
+/* Fits what is left of a preset to the model (dp_recipe.preset, 0 afterwards), holds what the recipe says of the features against it, and
+ * turns its layers into plain numbers: for a transformer as dp_recipe_settle_layers does it; for a residual network layers 1 to its depth by
+ * torchvision's names, of which 2 must be there (its grid is that of the features) and 1 must not; none: 2 and 3, or 2 alone.  Errors: DP_E_ARGUMENT, also for int8 and for a mix of layers other
  * than DP_LAYERS_MEAN with a residual network. */
 DP_API dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_error *err);
 

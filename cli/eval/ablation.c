@@ -172,7 +172,7 @@ static void print_row(const char *name, const struct row *row)
 
 static json_t *json_figures(const dp_confusion *c, double auroc)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "accuracy", cli_json_real(c->accuracy), "precision",
+    return cli_json_pack("{s:o, s:o, s:o, s:o, s:o}", "accuracy", cli_json_real(c->accuracy), "precision",
                      cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1), "auroc",
                      cli_json_real(auroc));
 }
@@ -180,9 +180,9 @@ static json_t *json_figures(const dp_confusion *c, double auroc)
 static json_t *json_row(const struct row *row, const char *align, bool post)
 {
     json_t *value = json_figures(&row->confusion, row->auroc);
-    json_object_set_new(value, "align", json_string(align));
-    json_object_set_new(value, "post", json_boolean(post));
-    json_object_set_new(value, "threshold", cli_json_real(row->threshold));
+    cli_json_set(value, "align", json_string(align));
+    cli_json_set(value, "post", json_boolean(post));
+    cli_json_set(value, "threshold", cli_json_real(row->threshold));
     return value;
 }
 
@@ -193,7 +193,7 @@ static void add_missing_rows(const char *align, const char *reason, json_t *rows
     cli_progress_end();
     for (int post = 0; post < 2; post++) {
         printf("  %-26s not possible: %s\n", row_name(aligned, post), reason);
-        json_array_append_new(rows, json_pack("{s:s, s:b, s:o}", "align", align, "post", post, "not_possible", cli_json_text(reason)));
+        cli_json_append(rows, cli_json_pack("{s:s, s:b, s:o}", "align", align, "post", post, "not_possible", cli_json_text(reason)));
     }
     fflush(stdout);
 }
@@ -227,15 +227,15 @@ static dp_status add_rows(const struct maps *maps, const char *align, dp_score s
     cli_progress_end();
     print_row(row_name(aligned, false), &untuned);
     print_row(row_name(aligned, true), &tuned);
-    json_array_append_new(rows, json_row(&untuned, align, false));
+    cli_json_append(rows, json_row(&untuned, align, false));
     json_t *last = json_row(&tuned, align, true);
-    json_object_set_new(last, "tuned", json_figures(&t.tuned.confusion, t.tuned.auroc));
-    json_object_set_new(last, "untuned", json_figures(&t.untuned.confusion, t.untuned.auroc));
-    json_object_set_new(last, "gap", cli_json_real(tuned.gap));
-    json_object_set_new(last, "held_out_deviation", cli_json_real(t.held_out_deviation));
-    json_object_set_new(last, "folds", json_integer((json_int_t)t.folds));
-    json_object_set_new(last, "trials", json_integer((json_int_t)t.trials));
-    json_array_append_new(rows, last);
+    cli_json_set(last, "tuned", json_figures(&t.tuned.confusion, t.tuned.auroc));
+    cli_json_set(last, "untuned", json_figures(&t.untuned.confusion, t.untuned.auroc));
+    cli_json_set(last, "gap", cli_json_real(tuned.gap));
+    cli_json_set(last, "held_out_deviation", cli_json_real(t.held_out_deviation));
+    cli_json_set(last, "folds", json_integer((json_int_t)t.folds));
+    cli_json_set(last, "trials", json_integer((json_int_t)t.trials));
+    cli_json_append(rows, last);
     return DP_OK;
 }
 
@@ -317,7 +317,7 @@ int ablation_do(dp_session *session, const dp_recipe *recipe, const cli_run *run
         }
         if (code == EXIT_DONE && out && !save_beside(maps[0], maps[1], out))
             code = EXIT_JOB_FAILED;
-        json_object_set_new(all, category, rows);
+        cli_json_set(all, category, rows);
         maps_free(maps[0]);
         maps_free(maps[1]);
         g_free(category);

@@ -106,7 +106,7 @@ static dp_status draw_all(const eval_run *run, const struct picked *picked, size
         else if (!eval_save_small(run, place, drawn, DRAWN_SIDE, err))
             status = err->status;
         else
-            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "input", cli_json_text(picked[i].item->path), "defect",
+            cli_json_append(list, cli_json_pack("{s:o, s:o, s:o}", "input", cli_json_text(picked[i].item->path), "defect",
                                                   cli_json_text(picked[i].item->defect), "drawn", cli_json_text(place)));
         dp_picture_free(&drawn);
         g_free(place);
@@ -122,7 +122,7 @@ json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canv
     recipe.canvas_height_px = canvas_height_px;
     recipe.canvas_width_px = canvas_width_px;
     size_t n = pick(run, picked), n_tokens = 0;
-    dp_status status = dp_recipe_settle_layers(&recipe, run->model.depth, err);
+    dp_status status = DP_OK; /* the recipe is settled: cmd_eval */
     size_t dim = run->model.dim * (recipe.layer_mix == DP_LAYERS_MEAN ? 1 : recipe.n_layers);
     for (size_t i = 0; i < n && !status; i++) {
         dp_status loaded = load_canvas(run, &recipe, &picked[i], err);

@@ -10,7 +10,7 @@ static const double aupro_limits[2] = {0.30, 0.05};
 
 static json_t *json_confusion(const dp_confusion *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
+    return cli_json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
                      "false_positives", (json_int_t)c->false_positives, "true_negatives", (json_int_t)c->true_negatives,
                      "false_negatives", (json_int_t)c->false_negatives, "accuracy", cli_json_real(c->accuracy), "precision",
                      cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1));
@@ -18,7 +18,7 @@ static json_t *json_confusion(const dp_confusion *c)
 
 static json_t *json_interval(const dp_interval *interval)
 {
-    return json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
+    return cli_json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
 }
 
 static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *err)
@@ -39,23 +39,23 @@ static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *
     if (!status)
         status = dp_bootstrap(scores, labels, n, RESAMPLES, CONFIDENCE, 0, &auroc, &precision, &f1, err);
     if (!status) {
-        json_object_set_new(figures, "image_auroc", cli_json_real(m.auroc));
-        json_object_set_new(figures, "image_ap", cli_json_real(m.average_precision));
-        json_object_set_new(figures, "image_f1_max", cli_json_real(m.f1_max));
-        json_object_set_new(figures, "intervals_95",
-                            json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
+        cli_json_set(figures, "image_auroc", cli_json_real(m.auroc));
+        cli_json_set(figures, "image_ap", cli_json_real(m.average_precision));
+        cli_json_set(figures, "image_f1_max", cli_json_real(m.f1_max));
+        cli_json_set(figures, "intervals_95",
+                            cli_json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
                                       json_interval(&precision), "image_f1_max", json_interval(&f1)));
         json_t *at = json_confusion(&m.at_f1);
-        json_object_set_new(at, "threshold", cli_json_real(m.decision_threshold));
-        json_object_set_new(figures, "at_f1_max", at);
+        cli_json_set(at, "threshold", cli_json_real(m.decision_threshold));
+        cli_json_set(figures, "at_f1_max", at);
     }
     const json_t *bank = json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "threshold");
     if (!status && json_is_number(bank)) {
         dp_confusion confusion;
         status = dp_confusion_at(scores, labels, n, json_number_value(bank), &confusion, err);
         json_t *at = json_confusion(&confusion);
-        json_object_set_new(at, "threshold", cli_json_real(json_number_value(bank)));
-        json_object_set_new(figures, "at_bank_threshold", at);
+        cli_json_set(at, "threshold", cli_json_real(json_number_value(bank)));
+        cli_json_set(figures, "at_bank_threshold", at);
     }
     g_free(scores);
     g_free(labels);
@@ -88,9 +88,9 @@ dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **fig
 {
     *figures = json_object();
     dp_status status = measure_images(run, *figures, err);
-    json_object_set_new(*figures, "embed_ms", median_of(run, "embed_ms"));
-    json_object_set_new(*figures, "search_ms", median_of(run, "search_ms"));
-    json_object_set(*figures, "bank_bytes",
+    cli_json_set(*figures, "embed_ms", median_of(run, "embed_ms"));
+    cli_json_set(*figures, "search_ms", median_of(run, "search_ms"));
+    cli_json_share(*figures, "bank_bytes",
                     json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "bank_bytes"));
     dp_measures pixel = {0};
     double aupro[2] = {0};
@@ -99,7 +99,7 @@ dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **fig
     if (!status && pixels) {
         const double values[] = {pixel.auroc, pixel.average_precision, pixel.f1_max, aupro[0], aupro[1]};
         for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
-            json_object_set_new(*figures, eval_columns[3 + i], cli_json_real(values[i]));
+            cli_json_set(*figures, eval_columns[3 + i], cli_json_real(values[i]));
     }
     if (status) {
         json_decref(*figures);

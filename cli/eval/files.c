@@ -18,7 +18,7 @@ bool eval_write_file(const char *folder, const char *name, const char *text, siz
 
 bool eval_write_json(const char *folder, const char *name, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    char *text = cli_json_dumped(value, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     bool good = text && eval_write_file(folder, name, text, strlen(text));
     free(text);
     return good;

@@ -98,20 +98,20 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         cli_complain("%s", result ? err.message : message);
     }
     if (result) {
-        json_t *value = json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
+        json_t *value = cli_json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
                                   item->split, "defect", cli_json_text(item->defect), "label", item->label, "score",
                                   cli_json_real(result->score), "ms", cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms),
                                   "search_ms", cli_json_ms(result->search_ms), "align",
                                   dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
-        json_object_set_new(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
+        cli_json_set(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
         const char *nearest = explained ? dp_bank_picture_name(work->bank, result->defects[0].nearest_picture) : NULL;
         if (explained)
-            json_object_set_new(value, "explained", cli_json_text(explained));
+            cli_json_set(value, "explained", cli_json_text(explained));
         if (explained)
-            json_object_set_new(value, "peak", cli_json_real(result->defects[0].peak));
+            cli_json_set(value, "peak", cli_json_real(result->defects[0].peak));
         if (nearest)
-            json_object_set_new(value, "nearest", cli_json_text(nearest));
-        json_object_set_new(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
+            cli_json_set(value, "nearest", cli_json_text(nearest));
+        cli_json_set(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
         work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
     }
     g_free(drawn);
@@ -145,7 +145,7 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
                                   info->recipe.canvas_width_px, &drawn, err);
         good = status ? status != DP_E_MEMORY : eval_save_small(run, place, drawn, DRAWN_SIDE, err);
         if (good && !status)
-            json_array_append_new(list, json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
+            cli_json_append(list, cli_json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
         dp_picture_free(&picture);
         dp_picture_free(&drawn);
         g_free(place);
@@ -205,8 +205,8 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     }
     json_t *scores = json_array();
     for (size_t i = 0; i < info.n_pictures; i++)
-        json_array_append_new(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
-    json_t *fit = json_pack("{s:I, s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
+        cli_json_append(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
+    json_t *fit = cli_json_pack("{s:I, s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
                             (json_int_t)report.n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
                             cli_json_real(info.threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
@@ -280,8 +280,8 @@ static void tell_left_out(eval_run *run, const json_t *known)
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
 {
     json_t *known = eval_state_run(run->state, run->name);
-    json_object_set_new(known, "category", cli_json_text(run->set->category));
-    json_object_set_new(known, "seed", *run->folder ? json_integer((json_int_t)run->recipe.seed) : json_null());
+    cli_json_set(known, "category", cli_json_text(run->set->category));
+    cli_json_set(known, "seed", *run->folder ? json_integer((json_int_t)run->recipe.seed) : json_null());
     bool done = json_object_get(known, "figures") != NULL;
     for (guint i = 0; done && i < run->set->test->len; i++)
         done = json_is_true(json_object_get(eval_state_picture(run->state, run->name, i), "whole"));

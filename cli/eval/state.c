@@ -18,8 +18,8 @@ json_t *eval_state_run(eval_state *state, const char *name)
 {
     json_t *run = json_object_get(state->runs, name);
     if (!run) {
-        run = json_pack("{s:n, s:n, s:{}}", "category", "seed", "pictures"); /* in the same order however the run came about */
-        json_object_set_new(state->runs, name, run);
+        run = cli_json_pack("{s:n, s:n, s:{}}", "category", "seed", "pictures"); /* in the same order however the run came about */
+        cli_json_set(state->runs, name, run);
     }
     return run;
 }
@@ -39,21 +39,21 @@ void eval_state_sort_pictures(eval_state *state, const char *name, guint n)
         g_snprintf(key, sizeof key, "%u", i);
         json_t *picture = eval_state_picture(state, name, i);
         if (picture)
-            json_object_set(sorted, key, picture);
+            cli_json_share(sorted, key, picture);
     }
-    json_object_set_new(eval_state_run(state, name), "pictures", sorted);
+    cli_json_set(eval_state_run(state, name), "pictures", sorted);
 }
 
 static void keep(eval_state *state, const char *name, const char *part, long index, json_t *value)
 {
     json_t *run = eval_state_run(state, name);
     if (index < 0) {
-        json_object_set(run, part, value);
+        cli_json_share(run, part, value);
         return;
     }
     char key[32];
     g_snprintf(key, sizeof key, "%ld", index);
-    json_object_set(json_object_get(run, "pictures"), key, value);
+    cli_json_share(json_object_get(run, "pictures"), key, value);
 }
 
 static bool write_all(int fd, const char *text, size_t bytes)
@@ -72,7 +72,7 @@ static bool write_all(int fd, const char *text, size_t bytes)
 
 static bool write_line(eval_state *state, const json_t *line)
 {
-    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    char *text = cli_json_dumped(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
     bool good = text != NULL;
     if (!good)
         cli_complain("%s: not enough memory", state->path);
@@ -92,8 +92,8 @@ bool eval_state_put(eval_state *state, const char *name, const char *part, long 
     keep(state, name, part, index, value);
     bool good = true;
     if (state->fd >= 0) {
-        json_t *line = index < 0 ? json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
-                                 : json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
+        json_t *line = index < 0 ? cli_json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
+                                 : cli_json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
         good = write_line(state, line);
         json_decref(line);
     }

@@ -231,10 +231,10 @@ static json_t *json_row(const struct sweep *sweep, const struct row *row)
     json_t *object = json_object(), *blocks = json_array();
     for (size_t b = 0; b < sweep->depth; b++)
         if (row->blocks >> b & 1)
-            json_array_append_new(blocks, json_integer((json_int_t)b));
-    json_object_set_new(object, "blocks", blocks);
+            cli_json_append(blocks, json_integer((json_int_t)b));
+    cli_json_set(object, "blocks", blocks);
     for (size_t k = 0; k < N_FIGURES; k++)
-        json_object_set_new(object, figure_names[k], cli_json_real(row->figures[k]));
+        cli_json_set(object, figure_names[k], cli_json_real(row->figures[k]));
     return object;
 }
 
@@ -264,7 +264,7 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
     *n_failed += sweep.n_failed;
     if (status == DP_E_PICTURE) { /* nothing to learn from */
         eval_print_not_possible(category, err.message);
-        json_object_set_new(all, category, json_pack("{s:o}", "not_possible", cli_json_text(err.message)));
+        cli_json_set(all, category, cli_json_pack("{s:o}", "not_possible", cli_json_text(err.message)));
         code = EXIT_SOME_FAILED;
     } else if (status) {
         cli_complain("%s: %s", category, err.message);
@@ -274,7 +274,7 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
         json_t *rows = json_array();
         for (size_t r = 0; r < sweep.n_rows; r++) {
             print_row(&sweep.rows[r]);
-            json_array_append_new(rows, json_row(&sweep, &sweep.rows[r]));
+            cli_json_append(rows, json_row(&sweep, &sweep.rows[r]));
         }
         double rank;
         size_t best = robust_choice(sweep.rows, depth, &rank);
@@ -284,7 +284,7 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
             printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other pictures.\n", best, rank,
                    depth);
         fflush(stdout);
-        json_object_set_new(all, category, rows);
+        cli_json_set(all, category, rows);
     }
     g_free(sweep.rows);
     return code;

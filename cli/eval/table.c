@@ -19,7 +19,7 @@ json_t *eval_row_json(const double row[EVAL_COLUMNS])
     json_t *object = json_object();
     for (int i = 0; i < EVAL_COLUMNS; i++)
         if (i < 3 || !isnan(row[i]))
-            json_object_set_new(object, eval_columns[i], cli_json_real(row[i]));
+            cli_json_set(object, eval_columns[i], cli_json_real(row[i]));
     return object;
 }
 

@@ -78,6 +78,7 @@ void dp_recipe_preset(dp_recipe *recipe, dp_method method)
         recipe->coreset = 0.1;
         recipe->score = DP_SCORE_MAX;
         recipe->reweight = 9;
+        recipe->preset = DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD;
         return;
     }
     recipe->edge_px = 448;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
+/* Empty where it could not be computed; dp_model_digest tries again and says so. */
 static void *hash_file(void *argument)
 {
     dp_model *model = argument;
@@ -33,11 +35,16 @@ static void wait_for_hash(dp_model *model)
     if (model->hashing) {
         pthread_join(model->hasher, NULL);
         model->hashing = 0;
-    } else if (!model->hashed) {
-        hash_file(model);
     }
-    model->hashed = 1;
+    if (!*model->sha256)
+        hash_file(model);
     pthread_mutex_unlock(&model->lock);
+}
+
+dp_status dp_model_digest(const dp_model *model, dp_error *err)
+{
+    wait_for_hash((dp_model *)model);
+    return *model->sha256 ? DP_OK : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
 }
 
 static dp_status read_tokens(dp_model *model, dp_error *err)
@@ -337,7 +344,39 @@ dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, con
     return status;
 }
 
-dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_error *err)
+/* PatchCore's preset for this network, where it is still as dp_recipe_preset left it. */
+static void fit_preset(const dp_model *model, dp_recipe *recipe)
+{
+    const size_t depth = model->checkpoint.depth;
+    dp_recipe preset;
+    dp_recipe_preset(&preset, DP_METHOD_PATCHCORE);
+    bool canvas = (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset.align && !recipe->edge_px && !recipe->crop_px
+                  && recipe->canvas_height_px == preset.canvas_height_px && recipe->canvas_width_px == preset.canvas_width_px;
+    bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix && recipe->n_layers == preset.n_layers
+                  && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
+    bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
+    recipe->preset = 0;
+    if (layers && !model->resnet && depth < 5) {
+        size_t first = (depth - 1) / 2;
+        recipe->layers[0] = first;
+        recipe->layers[1] = first + 1;
+        recipe->n_layers = depth > 1 ? 2 : 1;
+    }
+    if (!model->resnet)
+        return;
+    if (canvas) {
+        recipe->edge_px = 256;
+        recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
+    }
+    if (layers) {
+        recipe->n_layers = 0;
+        recipe->layer_mix = DP_LAYERS_MEAN;
+    }
+    if (mean) /* the network's own features are such means already */
+        recipe->neighbourhood = 1;
+}
+
+static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
 {
     if (!model->resnet)
         return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
@@ -346,9 +385,19 @@ dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_er
                        DP_RESNET_DIM);
     if (recipe->precision != DP_FP32)
         return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
-    return dp_resnet_settle_layers(recipe->layers, &recipe->n_layers, err);
+    return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
 }
 
+dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *asked, dp_error *err)
+{
+    dp_recipe settled = *asked, *recipe = &settled;
+    if (recipe->preset)
+        fit_preset(model, recipe);
+    dp_status status = settle(model, recipe, err);
+    if (!status)
+        *asked = settled;
+    return status;
+}
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)
 {
     dp_model *owner = (dp_model *)model; /* the packed copies are a cache under the model's own lock */

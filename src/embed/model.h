@@ -34,7 +34,7 @@ struct dp_model {
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
     pthread_mutex_t lock;              /* guards what follows */
     dp_weights *weights[DP_BACKINGS];  /* made when a session first asks */
-    int hashing, hashed;
+    int hashing;
     pthread_t hasher;
     char sha256[65];
 };
@@ -43,6 +43,8 @@ struct dp_model {
 dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err);
 /* DP_E_CORRUPT where the checkpoint's file was written to since it was opened: weights and digest may be of different files. */
 dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err);
+/* DP_E_MEMORY where the SHA-256 of its file could not be computed: dp_model_info.sha256 is then empty, and no bank may name it. */
+dp_status dp_model_digest(const dp_model *model, dp_error *err);
 dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
 #endif

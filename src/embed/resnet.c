@@ -2,7 +2,8 @@
  *
  * Names are torchvision's, which timm shares: conv1, bn1, layerL.B.convK, layerL.B.bnK, layerL.B.downsample.0 (convolution) and
  * .1 (batch norm), fc (not used).  A block with conv3 is a bottleneck: the stride stands in its 3x3 convolution (torchvision
- * since 0.2, timm), in a basic block in the first.  Layers 2, 3 and 4 begin with stride 2.
+ * since 0.2, timm), in a basic block in the first.  Layers 2, 3 and 4 begin with stride 2.  A network may end after layer 2 or 3: the
+ * features need no more.
  * Source: He et al., "Deep residual learning for image recognition", 2016; Zagoruyko and Komodakis, "Wide residual networks",
  * 2016.
  *
@@ -125,6 +126,7 @@ static dp_status check_known(const reader *r)
     return DP_OK;
 }
 
+/* By the layers that are there. */
 static const char *architecture_of(const dp_resnet *net, const size_t blocks[DP_RESNET_LAYERS + 1])
 {
     static const struct {
@@ -132,10 +134,22 @@ static const char *architecture_of(const dp_resnet *net, const size_t blocks[DP_
         size_t blocks[DP_RESNET_LAYERS], width, out;
     } known[] = {{"resnet18", {2, 2, 2, 2}, 64, 512}, {"resnet50", {3, 4, 6, 3}, 64, 2048}, {"wide_resnet50_2", {3, 4, 6, 3}, 128, 2048}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!memcmp(known[i].blocks, blocks + 1, sizeof known[i].blocks) && known[i].width == net->width
-            && known[i].out == net->channels[DP_RESNET_LAYERS])
+        if (!memcmp(known[i].blocks, blocks + 1, net->depth * sizeof *blocks) && known[i].width == net->width
+            && known[i].out >> (DP_RESNET_LAYERS - net->depth) == net->channels[net->depth])
             return known[i].name;
     return "resnet";
+}
+
+/* Whether any tensor's name begins so: a layer of which a part is missing is broken, not absent. */
+static bool any_begins(const reader *r, const char *stem)
+{
+    size_t prefix = strlen(r->prefix), n = strlen(stem);
+    for (size_t i = 0; i < dp_safetensors_count(r->file); i++) {
+        const char *name = dp_safetensors_at(r->file, i)->name;
+        if (!strncmp(name, r->prefix, prefix) && !strncmp(name + prefix, stem, n))
+            return true;
+    }
+    return false;
 }
 
 static dp_status read_all(reader *r)
@@ -147,6 +161,11 @@ static dp_status read_all(reader *r)
         return status;
     size_t channels = net->channels[0] = net->convs[0].shape.out;
     for (size_t layer = 1; layer <= DP_RESNET_LAYERS; layer++) {
+        char first[32];
+        snprintf(first, sizeof first, "layer%zu.", layer);
+        if (layer > DP_RESNET_GRID_LAYER && !any_begins(r, first))
+            break;
+        net->depth = layer;
         for (size_t b = 0; b < MOST_BLOCKS && !status; b++) {
             char block[64];
             snprintf(block, sizeof block, "layer%zu.%zu.", layer, b);
@@ -206,7 +225,7 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
     if (!status) {
         const char *stand_in = dp_safetensors_metadata(file, "stand_in");
         c.dim = DP_RESNET_DIM;
-        c.depth = DP_RESNET_LAYERS;
+        c.depth = net->depth;
         c.patch_px = DP_RESNET_STRIDE;
         c.stand_in = stand_in && strcmp(stand_in, "0") != 0;
         c.naming = "torchvision";
@@ -305,25 +324,24 @@ dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, c
 
 /* ------------------------------------------------------------------------------------------------------------ layers */
 
-dp_status dp_resnet_settle_layers(size_t *layers, size_t *n_layers, dp_error *err)
+dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers, dp_error *err)
 {
     bool chosen[DP_RESNET_LAYERS + 1] = {0};
     for (size_t i = 0; i < *n_layers; i++) {
-        size_t layer = layers[i] > DP_RESNET_LAYERS ? layers[i] + DP_RESNET_LAYERS + 1 : layers[i]; /* wraps: -1 is the last */
-        if (layer < 1 || layer > DP_RESNET_LAYERS)
-            return dp_fail(err, DP_E_ARGUMENT, "a layer is asked for that does not exist: a residual network has layers 1 to %d",
-                           DP_RESNET_LAYERS);
+        size_t layer = layers[i] > DP_RESNET_LAYERS ? layers[i] + depth + 1 : layers[i]; /* wraps: -1 is the last */
+        if (layer < 1 || layer > depth)
+            return dp_fail(err, DP_E_ARGUMENT, "a layer is asked for that does not exist: this residual network has layers 1 to %zu", depth);
         if (chosen[layer])
             return dp_fail(err, DP_E_ARGUMENT, "layer %zu is asked for twice", layer);
         chosen[layer] = true;
     }
     if (!*n_layers)
-        chosen[2] = chosen[3] = true;
+        chosen[2] = chosen[depth < 3 ? 2 : 3] = true;
     if (chosen[1] || !chosen[DP_RESNET_GRID_LAYER])
-        return dp_fail(err, DP_E_ARGUMENT, "the features of a residual network are given on the grid of layer %d: take it, alone or with 3 and 4",
+        return dp_fail(err, DP_E_ARGUMENT, "the features of a residual network are given on the grid of layer %d: take it, alone or with those after it",
                        DP_RESNET_GRID_LAYER);
     *n_layers = 0;
-    for (size_t l = 1; l <= DP_RESNET_LAYERS; l++)
+    for (size_t l = 1; l <= depth; l++)
         if (chosen[l])
             layers[(*n_layers)++] = l;
     return DP_OK;

@@ -7,7 +7,7 @@
 #include "embed/conv.h"
 #include "embed/session.h"
 
-#define DP_RESNET_LAYERS 4
+#define DP_RESNET_LAYERS 4 /* at most; a network may end after 2 or 3 */
 #define DP_RESNET_GRID_LAYER 2 /* whose grid the features are given on */
 #define DP_RESNET_STRIDE 8     /* pixels to a cell of that grid */
 #define DP_RESNET_DIM 1024     /* features of a cell */
@@ -37,6 +37,7 @@ typedef struct dp_resnet {
     dp_resnet_conv *convs;    /* [n_convs]; 0: the stem */
     dp_resnet_block *blocks;  /* [n_blocks] */
     size_t n_convs, n_blocks, width; /* width: channels inside layer1's blocks */
+    size_t depth;                    /* layers that are there: 2, 3 or 4 */
     size_t channels[DP_RESNET_LAYERS + 1]; /* that leave each layer; 0: the stem */
     dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made when a session first asks */
 } dp_resnet;
@@ -49,8 +50,8 @@ void dp_resnet_close(dp_resnet **resnet);
 /* Call it under the model's lock. */
 dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
-/* Layers as given, 1..4 and negative from the end, to plain ones; none: 2 and 3.  Errors: DP_E_ARGUMENT. */
-dp_status dp_resnet_settle_layers(size_t *layers, size_t *n_layers, dp_error *err);
+/* Layers as given, 1..depth and negative from the end, to plain ones; none: 2, and 3 where there is one.  Errors: DP_E_ARGUMENT. */
+dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers, dp_error *err);
 
 /* What a session needs to run one. */
 typedef struct dp_resnet_run dp_resnet_run;

@@ -58,7 +58,7 @@ dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weig
     r->weights = weights;
     r->pool = pool;
     size_t widest = 0;
-    for (size_t l = 1; l <= DP_RESNET_LAYERS; l++)
+    for (size_t l = 1; l <= net->depth; l++)
         widest = net->channels[l] > widest ? net->channels[l] : widest;
     r->scratch_floats = 9 * widest + (size_t)(DP_RESNET_LAYERS + 1) * DIM;
     r->plans = dp_calloc(net->n_convs, sizeof(dp_conv_plan *));
@@ -189,7 +189,7 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
     if (r->height != height || r->width != width)
         release(r);
     struct count count = {.net = r->net, .largest = height * width * 3};
-    (void)walk(r->net, height, width, DP_RESNET_LAYERS, count_conv, &count);
+    (void)walk(r->net, height, width, r->net->depth, count_conv, &count);
     const size_t cells = (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE);
     if (count.largest > r->room || cells > r->pooled_room) {
         release_buffers(r);
@@ -197,7 +197,7 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
         bool good = true;
         for (size_t i = 0; i < 4; i++)
             good = (*buffers[i] = dp_malloc(count.largest, sizeof(float))) && good;
-        for (size_t l = DP_RESNET_GRID_LAYER; l <= DP_RESNET_LAYERS; l++)
+        for (size_t l = DP_RESNET_GRID_LAYER; l <= r->net->depth; l++)
             good = (r->pooled[l] = dp_malloc(cells, DIM * sizeof(float))) && good;
         if (!good) {
             release_buffers(r);

@@ -48,8 +48,12 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         goto fail;
     }
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
-    if (precision == DP_INT8 && !s->bytes && s->run.log)
-        s->run.log(s->run.user, DP_LOG_WARNING, "int8 was asked for, but this machine has no VNNI: computing in fp32");
+    if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would move every score, and the labels with them */
+        status = dp_fail(err, DP_E_UNSUPPORTED, "int8 needs the instruction set %s, and %s is %s: take --precision fp32, and fit a bank that "
+                         "was made in int8 anew with it", dp_isa_name(DP_ISA_AVX512_VNNI),
+                         s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for", dp_isa_name(s->isa));
+        goto fail;
+    }
     if (s->run.isa != DP_ISA_AUTO && !dp_linear_hold_isa(s->isa) && s->run.log)
         s->run.log(s->run.user, DP_LOG_WARNING, "oneDNN is already at work in this process: its matrix products are not held to the "
                                                 "instruction set asked for");
@@ -155,8 +159,8 @@ const dp_vit_kernels *dp_session_kernels(const dp_session *session)
 double dp_session_gflop(const dp_session *session, size_t height, size_t width)
 {
     const dp_transformer *c = &session->model->checkpoint;
-    if (session->resnet)
-        return dp_resnet_gflop(session->model->resnet, height, width, DP_RESNET_GRID_LAYER + 1);
+    if (session->resnet) /* of the layers that are taken where none is named */
+        return dp_resnet_gflop(session->model->resnet, height, width, c->depth < 3 ? c->depth : 3);
     size_t rows = height / c->patch_px, cols = width / c->patch_px;
     double cells = (double)rows * (double)cols, n = cells + 1 + (double)c->registers;
     double dim = (double)c->dim, linear = 4 * dim * dim + dim * (double)(session->inner + session->hidden);
@@ -246,7 +250,7 @@ static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, si
         return dp_fail(err, DP_E_ARGUMENT, "the layers of a residual network are always averaged: no other mix of layers");
     if (n_layers)
         memcpy(settled, layers, n_layers * sizeof *layers);
-    dp_status status = dp_resnet_settle_layers(settled, &n_layers, err);
+    dp_status status = dp_resnet_settle_layers(s->model->resnet->depth, settled, &n_layers, err);
     if (!status)
         status = dp_resnet_embed(s->resnet, rgb, height, width, settled, n_layers, &s->seconds, tokens, err);
     if (!status && !all_finite(tokens, height / DP_RESNET_STRIDE * (width / DP_RESNET_STRIDE) * DP_RESNET_DIM))

@@ -1,69 +1,99 @@
-/* defects.c - cells decide what belongs together, pixels how large it is.
+/* defects.c - what stands out of the delivered map.
  *
- * Valid cells with a distance above the threshold form groups (8-connected).  A pixel of the map is a weighted mean of
- * the at most four valid cells around it, so a pixel above the threshold has at least one such cell among them, and all of
- * those are neighbours of each other: the pixel belongs to exactly one group.  Box, area and centroid are those of
- * the group's pixels, and agree with the contour that is drawn; peak and nearest picture are those of its cells.
- * Where the picture is so coarse that a group has no pixel of its own, the pixel under its peak stands for it. */
+ * The map's pixels decide alone: a defect is a group of pixels above the threshold that touch (8-connected), and its box, area, centroid and
+ * peak are those of its pixels, so that they agree with the contour that is drawn and with the file of the map, smoothed or not.  The cell
+ * behind its peak says which good patch comes nearest.
+ *
+ * Each row becomes runs of pixels above the threshold; runs of neighbouring rows that touch join their trees. */
 #include "map/defects.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "map/components.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
-struct region {
-    size_t x0, y0, x1, y1, pixels;
-    double sum_x, sum_y;
-    size_t peak_cell;
+/* Pixels first .. end - 1 of row y. */
+struct run {
+    size_t y, first, end, parent;
 };
 
-/* The group of the pixel at grid coordinates (u, v): that of the nearest of the four cells around it which has one. */
-static uint32_t group_at(const dp_projection *p, const uint32_t *labels, double u, double v)
+struct region {
+    size_t x0, y0, x1, y1, pixels; /* x1, y1: the last ones */
+    double sum_x, sum_y;
+    size_t peak_x, peak_y;
+    float peak;
+};
+
+static bool counts(const dp_delivered *m, size_t cell)
 {
+    return !m->valid || m->valid[cell];
+}
+
+/* The cell behind a pixel: of the four around it that count, the one with the largest distance; else the nearest that counts. */
+static size_t cell_behind(const dp_delivered *m, size_t x, size_t y)
+{
+    const dp_projection *p = m->projection;
+    double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2], v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
     u = fmin(fmax(u, 0), (double)(p->cols - 1));
     v = fmin(fmax(v, 0), (double)(p->rows - 1));
-    size_t c = (size_t)u, r = (size_t)v;
-    double fu = u - (double)c, fv = v - (double)r, best_weight = -1;
-    uint32_t best = 0;
+    size_t c = (size_t)u, r = (size_t)v, found = SIZE_MAX;
     for (size_t k = 0; k < 4; k++) {
-        size_t row = r + k / 2, col = c + k % 2;
-        if (row >= p->rows || col >= p->cols || !labels[row * p->cols + col])
-            continue;
-        double weight = (k % 2 ? fu : 1 - fu) * (k / 2 ? fv : 1 - fv);
-        if (weight > best_weight) {
-            best_weight = weight;
-            best = labels[row * p->cols + col];
-        }
+        size_t row = r + k / 2, col = c + k % 2, cell = row * p->cols + col;
+        if (row < p->rows && col < p->cols && counts(m, cell) && (found == SIZE_MAX || m->grid[cell] > m->grid[found]))
+            found = cell;
     }
-    return best;
+    size_t most = p->rows > p->cols ? p->rows : p->cols;
+    for (size_t reach = 1; found == SIZE_MAX && reach <= most; reach++) {
+        size_t top = r > reach ? r - reach : 0, left = c > reach ? c - reach : 0;
+        for (size_t row = top; row <= r + reach && row < p->rows; row++)
+            for (size_t col = left; col <= c + reach && col < p->cols; col++)
+                if (counts(m, row * p->cols + col) && (found == SIZE_MAX || m->grid[row * p->cols + col] > m->grid[found]))
+                    found = row * p->cols + col;
+    }
+    return found;
 }
 
-static void add_pixel(struct region *region, size_t x, size_t y)
+static void add_pixels(struct region *region, const dp_delivered *m, size_t y, size_t first, size_t end)
 {
-    if (region->pixels++ == 0) {
-        region->x0 = region->x1 = x;
-        region->y0 = region->y1 = y;
-    }
-    region->x0 = x < region->x0 ? x : region->x0;
-    region->x1 = x > region->x1 ? x : region->x1;
+    const float *row = m->map + y * m->width_px;
+    if (region->pixels == 0)
+        *region = (struct region){.x0 = first, .y0 = y, .x1 = end - 1, .y1 = y, .peak = row[first], .peak_x = first, .peak_y = y};
+    region->x0 = first < region->x0 ? first : region->x0;
+    region->x1 = end - 1 > region->x1 ? end - 1 : region->x1;
     region->y0 = y < region->y0 ? y : region->y0;
     region->y1 = y > region->y1 ? y : region->y1;
-    region->sum_x += (double)x;
-    region->sum_y += (double)y;
+    region->pixels += end - first;
+    region->sum_x += (double)(first + end - 1) * 0.5 * (double)(end - first);
+    region->sum_y += (double)y * (double)(end - first);
+    for (size_t x = first; x < end; x++)
+        if (row[x] > region->peak) {
+            region->peak = row[x];
+            region->peak_x = x;
+            region->peak_y = y;
+        }
 }
 
-/* The pixel nearest to the centre of a cell, inside the picture. */
-static void pixel_of_cell(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y)
+/* Of `cell` if it is one, else the one behind the peak. */
+static dp_defect defect_of(const dp_delivered *m, const struct region *region, size_t cell)
 {
-    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0];
-    size_t row = cell / p->cols, col = cell % p->cols;
-    double u = (double)col - p->u[2], v = (double)row - p->v[2];
-    double px = round((p->v[1] * u - p->u[1] * v) / det), py = round((p->u[0] * v - p->v[0] * u) / det);
-    *x = (size_t)fmin(fmax(px, 0), (double)(width_px - 1));
-    *y = (size_t)fmin(fmax(py, 0), (double)(height_px - 1));
+    cell = cell == SIZE_MAX ? cell_behind(m, region->peak_x, region->peak_y) : cell;
+    bool known = cell != SIZE_MAX && m->nearest && m->nearest[cell] != UINT32_MAX;
+    return (dp_defect){
+        .x0_px = (double)region->x0,
+        .y0_px = (double)region->y0,
+        .x1_px = (double)region->x1 + 1,
+        .y1_px = (double)region->y1 + 1,
+        .centre_x_px = region->sum_x / (double)region->pixels,
+        .centre_y_px = region->sum_y / (double)region->pixels,
+        .area_px = (double)region->pixels,
+        .peak = (double)region->peak,
+        .peak_cell = cell == SIZE_MAX ? 0 : cell,
+        .nearest_cell = SIZE_MAX,
+        .nearest_x_px = NAN,
+        .nearest_y_px = NAN,
+        .nearest_picture = known ? m->nearest[cell] : SIZE_MAX,
+    };
 }
 
 static int larger_peak_first(const void *a, const void *b)
@@ -78,95 +108,152 @@ static int larger_peak_first(const void *a, const void *b)
     return x->x0_px < y->x0_px ? -1 : x->x0_px > y->x0_px;
 }
 
-dp_status dp_defects_find(const dp_projection *p, const float *grid, const uint8_t *valid, const uint32_t *nearest,
-                          double threshold, const float *map, size_t height_px, size_t width_px, dp_defect **defects,
-                          size_t *n_defects, dp_error *err)
+/* ---------------------------------------------------------------------------------------------------------------- runs */
+
+/* Runs of the whole map into runs (NULL: they are only counted). */
+static size_t list_runs(const dp_delivered *m, float threshold, struct run *runs)
 {
-    size_t cells = p->rows * p->cols;
-    if (isnan(threshold)) {
+    size_t n = 0;
+    for (size_t y = 0; y < m->height_px; y++) {
+        const float *row = m->map + y * m->width_px;
+        for (size_t x = 0; x < m->width_px; x++) {
+            if (!(row[x] > threshold))
+                continue;
+            size_t first = x;
+            while (x < m->width_px && row[x] > threshold)
+                x++;
+            if (runs)
+                runs[n] = (struct run){y, first, x, n};
+            n++;
+        }
+    }
+    return n;
+}
+
+static size_t root_of(struct run *runs, size_t i)
+{
+    while (runs[i].parent != i)
+        i = runs[i].parent = runs[runs[i].parent].parent;
+    return i;
+}
+
+/* The smaller index stays the root, so that groups are numbered as a scan meets them. */
+static void join(struct run *runs, size_t a, size_t b)
+{
+    a = root_of(runs, a);
+    b = root_of(runs, b);
+    runs[a > b ? a : b].parent = a < b ? a : b;
+}
+
+static void join_all(struct run *runs, size_t n)
+{
+    for (size_t i = 0, above = 0; i < n; i++) {
+        while (above < i && (runs[above].y + 1 < runs[i].y || (runs[above].y + 1 == runs[i].y && runs[above].end < runs[i].first)))
+            above++;
+        for (size_t k = above; k < i && runs[k].y + 1 == runs[i].y && runs[k].first <= runs[i].end; k++)
+            join(runs, k, i);
+    }
+}
+
+/* The float below or at a double, so that "above it" means the same for every float. */
+static float not_above(double value)
+{
+    float rounded = (float)value;
+    return (double)rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
+}
+
+dp_status dp_defects_find(const dp_delivered *m, double threshold, dp_defect **defects, size_t *n_defects, dp_error *err)
+{
+    const float limit = not_above(threshold > 0 ? threshold : 0);
+    size_t n_runs = isnan(threshold) ? 0 : list_runs(m, limit, NULL), n = 0;
+    if (!n_runs) {
         *defects = NULL;
         *n_defects = 0;
         return DP_OK;
     }
-    dp_status status = DP_OK;
+    struct run *runs = dp_malloc(n_runs, sizeof *runs);
     struct region *regions = NULL;
+    size_t *numbers = dp_malloc(n_runs, sizeof *numbers);
     dp_defect *found = NULL;
-    uint8_t *above = dp_malloc(cells, 1);
-    uint32_t *labels = dp_malloc(cells, sizeof *labels);
-    uint32_t *scratch = dp_malloc(dp_components_scratch(p->rows, p->cols), sizeof *scratch);
-    if (!above || !labels || !scratch) {
-        status = dp_fail_memory(err, "the defects' labels", cells * 9);
+    dp_status status = DP_OK;
+    if (!runs || !numbers) {
+        status = dp_fail_memory(err, "the defects", n_runs * sizeof *runs);
         goto done;
     }
-    for (size_t i = 0; i < cells; i++)
-        above[i] = (!valid || valid[i]) && (double)grid[i] > threshold;
-    size_t n = dp_components_label(above, p->rows, p->cols, DP_CONNECT_8, labels, scratch);
-    if (n == 0) {
-        *defects = NULL;
-        *n_defects = 0;
-        goto done;
-    }
+    list_runs(m, limit, runs);
+    join_all(runs, n_runs);
+    for (size_t i = 0; i < n_runs; i++)
+        numbers[i] = root_of(runs, i) == i ? n++ : numbers[root_of(runs, i)];
     regions = dp_calloc(n, sizeof *regions);
-    found = dp_calloc(n, sizeof *found);
+    found = dp_malloc(n, sizeof *found);
     if (!regions || !found) {
         status = dp_fail_memory(err, "the defects", n * (sizeof *regions + sizeof *found));
         goto done;
     }
+    for (size_t i = 0; i < n_runs; i++)
+        add_pixels(&regions[numbers[i]], m, runs[i].y, runs[i].first, runs[i].end);
     for (size_t i = 0; i < n; i++)
-        regions[i].peak_cell = SIZE_MAX;
-    for (size_t i = 0; i < cells; i++)
-        if (labels[i]) {
-            struct region *region = &regions[labels[i] - 1];
-            if (region->peak_cell == SIZE_MAX || grid[i] > grid[region->peak_cell])
-                region->peak_cell = i;
-        }
-    for (size_t y = 0; y < height_px; y++) {
-        const float *row = map + y * width_px;
-        for (size_t x = 0; x < width_px; x++) {
-            if (!((double)row[x] > threshold))
-                continue;
-            double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2];
-            double v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
-            /* Outside the canvas the map is 0, which a threshold below 0 would let in. */
-            if (u < -0.5 || v < -0.5 || u > (double)p->cols - 0.5 || v > (double)p->rows - 0.5)
-                continue;
-            uint32_t group = group_at(p, labels, u, v);
-            if (group)
-                add_pixel(&regions[group - 1], x, y);
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct region *region = &regions[i];
-        if (region->pixels == 0) {
-            size_t x, y;
-            pixel_of_cell(p, region->peak_cell, height_px, width_px, &x, &y);
-            add_pixel(region, x, y);
-        }
-        found[i] = (dp_defect){
-            .x0_px = (double)region->x0,
-            .y0_px = (double)region->y0,
-            .x1_px = (double)region->x1 + 1,
-            .y1_px = (double)region->y1 + 1,
-            .centre_x_px = region->sum_x / (double)region->pixels,
-            .centre_y_px = region->sum_y / (double)region->pixels,
-            .area_px = (double)region->pixels,
-            .peak = (double)grid[region->peak_cell],
-            .peak_cell = region->peak_cell,
-            .nearest_cell = SIZE_MAX,
-            .nearest_x_px = NAN,
-            .nearest_y_px = NAN,
-            .nearest_picture = nearest && nearest[region->peak_cell] != UINT32_MAX ? nearest[region->peak_cell] : SIZE_MAX,
-        };
-    }
+        found[i] = defect_of(m, &regions[i], SIZE_MAX);
     qsort(found, n, sizeof *found, larger_peak_first);
     *defects = found;
     *n_defects = n;
     found = NULL;
 done:
-    dp_memory_free(above);
-    dp_memory_free(labels);
-    dp_memory_free(scratch);
+    dp_memory_free(runs);
+    dp_memory_free(numbers);
     dp_memory_free(regions);
     dp_memory_free(found);
     return status;
+}
+
+/* -------------------------------------------------------------------------------------------------------- the largest */
+
+/* Picture pixels whose cell may be this one: a box around its corners. */
+static void box_of(const dp_delivered *m, size_t cell, size_t box[4])
+{
+    const dp_projection *p = m->projection;
+    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
+    for (int k = 0; k < 4; k++) {
+        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2], row = (double)(cell / p->cols);
+        double v = row + (k / 2 ? 0.5 : -0.5) - p->v[2];
+        double x = (p->v[1] * u - p->u[1] * v) / det, y = (p->u[0] * v - p->v[0] * u) / det;
+        low_x = fmin(low_x, x), high_x = fmax(high_x, x);
+        low_y = fmin(low_y, y), high_y = fmax(high_y, y);
+    }
+    const double last_x = (double)m->width_px - 1, last_y = (double)m->height_px - 1;
+    box[0] = (size_t)fmin(fmax(floor(low_x), 0), last_x);
+    box[1] = (size_t)fmin(fmax(floor(low_y), 0), last_y);
+    box[2] = (size_t)fmin(fmax(ceil(high_x), 0), last_x);
+    box[3] = (size_t)fmin(fmax(ceil(high_y), 0), last_y);
+}
+
+dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t *n_defects, dp_error *err)
+{
+    const dp_projection *p = m->projection;
+    size_t cell = SIZE_MAX, box[4];
+    for (size_t i = 0; i < p->rows * p->cols; i++)
+        if (counts(m, i) && (cell == SIZE_MAX || m->grid[i] > m->grid[cell]))
+            cell = i;
+    if (cell == SIZE_MAX || !m->height_px || !m->width_px) {
+        *defects = NULL;
+        *n_defects = 0;
+        return DP_OK;
+    }
+    dp_defect *found = dp_malloc(1, sizeof *found);
+    if (!found)
+        return dp_fail_memory(err, "the defects", sizeof *found);
+    struct region region = {0};
+    box_of(m, cell, box);
+    for (size_t y = box[1]; y <= box[3]; y++)
+        for (size_t x = box[0]; x <= box[2]; x++) {
+            double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2], v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
+            if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols))
+                add_pixels(&region, m, y, x, x + 1);
+        }
+    if (!region.pixels) /* a cell smaller than a pixel: the one it lies in */
+        add_pixels(&region, m, (box[1] + box[3]) / 2, (box[0] + box[2]) / 2, (box[0] + box[2]) / 2 + 1);
+    *found = defect_of(m, &region, cell);
+    *defects = found;
+    *n_defects = 1;
+    return DP_OK;
 }

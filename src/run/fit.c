@@ -411,10 +411,13 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
 static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 {
     dp_model_info model;
+    dp_status status = dp_model_digest(dp_session_model(fit->session), err);
+    if (status)
+        return status;
     dp_model_get_info(dp_session_model(fit->session), &model);
     dp_recipe recipe = *asked;
     recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
-    dp_status status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
+    status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
     if (!status)
         status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
     if (!status)

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "distance/components.h"
 #include "distance/score.h"
+#include "embed/model.h"
 #include "embed/session.h"
 #include "map/defects.h"
 #include "map/project.h"
@@ -56,10 +57,13 @@ static void inspection_close(struct inspection *job)
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err)
 {
     dp_model_info model;
+    dp_status status = dp_model_digest(dp_session_model(session), err);
+    if (status)
+        return status;
     dp_model_get_info(dp_session_model(session), &model);
     if (strcmp(model.sha256, bank->model_sha256) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: SHA-256 %s, this one has %s", bank->model_sha256,
-                       model.sha256);
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s", bank->model_path,
+                       bank->model_sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
     size_t dim = model.dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
     if (bank->dim_in != dim)
@@ -70,7 +74,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
                        bank->grid_rows, bank->grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
     dp_recipe settled = *recipe;
-    dp_status status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
+    status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
     if (status)
         return status;
     if (dp_session_precision(session) != bank->recipe.precision)

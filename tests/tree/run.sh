@@ -58,6 +58,11 @@ report programs-see-the-public-header-only "$(
     done
 )"
 
+# What a jansson call returns is looked at in one place; a value that could not be made would be left out in silence.
+report json-is-made-in-one-place "$(
+    grep -nE '(^|[^_a-z])json_(v?pack(_ex)?|dumps|object_set(_new)?|array_append(_new)?)\(' cli/*.[ch] cli/*/*.[ch] | grep -v '^cli/json\.c:'
+)"
+
 # Memory comes from base/memory.h, which multiplies with a check: there is no product of sizes in a call, but one whose check a comment
 # names.
 report sizes-are-multiplied-with-a-check "$(
