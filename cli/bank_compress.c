@@ -26,6 +26,7 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
         return;
     }
     printf("  threshold   %.6g -> %.6g\n", r->threshold_before, r->threshold_after);
+    printf("  cells       threshold %.6g -> %.6g\n", a.cell_threshold, b.cell_threshold);
     if (!isnan(r->mean_change))
         printf("  leave one out  scores change by %+.2f %% on average, %+.2f %% at most", 100 * r->mean_change, 100 * r->max_change);
     if (!isnan(r->rank_correlation))

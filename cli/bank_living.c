@@ -18,6 +18,10 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
         printf("threshold %.6g\n", b.threshold);
     else
         printf("threshold %.6g (%.6g before)\n", b.threshold, a.threshold);
+    if (!isnan(b.cell_threshold) && isnan(a.cell_threshold))
+        printf("cell threshold %.6g\n", b.cell_threshold);
+    else if (!isnan(b.cell_threshold))
+        printf("cell threshold %.6g (%.6g before)\n", b.cell_threshold, a.cell_threshold);
 }
 
 static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
@@ -249,13 +253,15 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(a, &x);
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
-        char texts[3][32];
+        char texts[6][32];
         printf("%s: %zu good pictures (%zu and %zu", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures);
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");
         printf(")\nthreshold %s (%s and %s), found anew at a false-alarm rate of %g\n", threshold_text(z.threshold, texts[0]),
                threshold_text(x.threshold, texts[1]), threshold_text(y.threshold, texts[2]), z.recipe.fpr);
+        printf("cell threshold %s (%s and %s)\n", threshold_text(z.cell_threshold, texts[3]), threshold_text(x.cell_threshold, texts[4]),
+               threshold_text(y.cell_threshold, texts[5]));
     }
     dp_bank_lock_release(&lock);
     dp_bank_close(&merged);

@@ -70,7 +70,7 @@ static void print_threshold(const dp_bank_info *info)
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
-    json_t *window = r->window == DP_WINDOW_GLOBAL ? json_string("global") : json_integer((json_int_t)r->window);
+    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_POOL ? json_string("global") : json_integer((json_int_t)r->window);
     char *map = cli_map_text(&r->post);
     json_t *recipe = cli_json_pack(
         "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, s:s, s:I, s:f}", "align",
@@ -83,6 +83,10 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
+    cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
+    cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
+    cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));
+    cli_json_set(recipe, "map_sigma", cli_json_real(r->map_sigma_px));
     cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
     cli_json_set(recipe, "background", json_string(cli_background_names[r->background]));
     cli_json_set(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
@@ -95,11 +99,12 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         cli_json_set(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
         cli_json_append(pictures, picture);
     }
-    return cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    return cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
-                     (json_int_t)info->n_rows, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
+                     (json_int_t)info->n_rows, "patch_px", (json_int_t)info->patch_px, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
                      (json_int_t)info->feature_bytes, "threshold",
-                     cli_json_real(info->threshold), "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path), "model_sha256",
+                     cli_json_real(info->threshold), "cell_threshold", cli_json_real(info->cell_threshold),
+                     "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path), "model_sha256",
                      info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "distance_scales",
                      json_scales(bank, r), "pictures", pictures);
 }
@@ -158,6 +163,8 @@ static void print_info(const char *path, const dp_bank_info *info)
     char *map = cli_map_text(&r->post);
     if (strcmp(map, "none") != 0)
         printf("  map         %s\n", map);
+    if (r->map_sigma_px > 0)
+        printf("  smoothed    in the picture, Gaussian of sigma %g pixels\n", r->map_sigma_px);
     g_free(map);
     printf("  score       %s", cli_score_names[r->score]);
     if (r->reweight)
@@ -167,6 +174,11 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("none\n");
     else
         print_threshold(info);
+    if (isnan(info->cell_threshold))
+        printf("  cells       no threshold\n");
+    else
+        printf("  cells       threshold %.6g: boxes, contour and area (the largest distance in a picture's map, at the same rate)\n",
+               info->cell_threshold);
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path), info->model_stand_in ? " (a stand-in)" : "",
            info->model_sha256);
 }

@@ -7,13 +7,15 @@
 
 static void print_calibration(const cli_view *settled, double fpr, const char *path)
 {
-    const dp_calibration *c = &settled->calibration;
+    const dp_calibration *c = &settled->good.of_scores;
     printf("good pictures        %zu, each scored without itself%s\n", c->n, settled->rescored ? ", in the new way" : "");
     if (!c->n) {
         printf("threshold            none: it takes at least two pictures to leave one out\n");
         return;
     }
     printf("threshold            %.6g\n", c->threshold);
+    if (isfinite(settled->view.cell_threshold))
+        printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", settled->view.cell_threshold);
     printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
     if (!c->supported)
         printf("                     %zu pictures cannot promise less than %.3g; %g would take %zu\n", c->n, c->fpr_least, fpr, c->n_needed);
@@ -43,9 +45,10 @@ static bool print_value(const cli_view *settled, double value, const char *path,
 
 static bool print_json(const cli_view *settled, double fpr)
 {
-    const dp_calibration *c = &settled->calibration;
+    const dp_calibration *c = &settled->good.of_scores;
     return cli_json_print(cli_json_pack(
-        "{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold", cli_json_real(c->threshold), "fpr_asked",
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold", cli_json_real(c->threshold),
+        "cell_threshold", cli_json_real(settled->view.cell_threshold), "fpr_asked",
         cli_json_real(fpr), "fpr_bound", cli_json_real(c->fpr), "fpr_least", cli_json_real(c->fpr_least), "fpr_95",
         cli_json_real(c->fpr_95), "supported", c->supported, "n_needed", (json_int_t)c->n_needed, "heat_scale",
         cli_json_real(settled->view.heat.low), cli_json_real(settled->view.heat.high)));
@@ -101,7 +104,7 @@ int cmd_calibrate(int argc, char **argv)
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     dp_recipe recipe = info.recipe;
-    cli_view settled = {0};
+    cli_view settled = {.threshold = NAN};
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (!isnan(fpr))
@@ -111,9 +114,10 @@ int cmd_calibrate(int argc, char **argv)
     cli_progress_end();
     if (!good)
         goto done;
-    settled.view.threshold = settled.calibration.threshold;
-    settled.view.origin = (dp_threshold_origin){.by = settled.calibration.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
-                                                .fpr = settled.calibration.n ? recipe.fpr : 0, .n_good = settled.calibration.n};
+    settled.view.threshold = settled.good.of_scores.threshold;
+    settled.view.cell_threshold = settled.good.of_peaks.threshold;
+    settled.view.origin = (dp_threshold_origin){.by = settled.good.of_scores.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
+                                                .fpr = settled.good.of_scores.n ? recipe.fpr : 0, .n_good = settled.good.of_scores.n};
     if (value_text) {
         settled.view.threshold = value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};

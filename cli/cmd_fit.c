@@ -39,7 +39,7 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     if (promised > info.recipe.fpr)
         printf("; aimed at a false-alarm rate of %g, but %zu pictures can promise no less than %.2g", info.recipe.fpr,
                info.n_pictures, promised);
-    printf(")\n");
+    printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
 }
 
 /* Said before the work is done, not after it. */

@@ -70,7 +70,8 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         g_clear_pointer(&map_path, g_free);
     }
     const cli_row row = {.bank = job->bank, .path = path, .result = result, .fault = message, .map_path = map_path,
-                         .explained = explained, .threshold = job->view->threshold, .ms = ms};
+                         .explained = explained, .threshold = job->view->threshold,
+                         .cell_threshold = job->view->cell_threshold, .ms = ms};
     cli_tally_add(&job->tally, &row);
     if (message)
         cli_complain("%s", message);
@@ -164,7 +165,7 @@ int cmd_inspect(int argc, char **argv)
     dp_error err;
     size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
-    cli_view settled = {0};
+    cli_view settled = {.threshold = threshold};
     if (!cli_roi_open(&region, &run.run, &roi, &code))
         goto done;
     if (dp_bank_open(bank_path, &bank, &err)) {
@@ -197,8 +198,6 @@ int cmd_inspect(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
-    if (!isnan(threshold))
-        settled.view.threshold = threshold;
     cli_explain *explainer = explain ? cli_explain_new(bank, train, run.run.max_picture_pixels) : NULL;
     struct job job = {.bank = bank, .view = &settled.view, .explain = explainer, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
     if (csv)

@@ -156,28 +156,28 @@ static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune
                        const char *path, dp_error *err)
 {
     dp_bank_info info;
-    dp_calibration calibration;
     dp_view view = *looked;
     dp_bank_get_info(bank, &info);
     view.post = r->post;
     view.score = r->score;
     if (view.score != DP_SCORE_MAX)
         view.reweight = 0;
-    double *scores = g_new(double, info.n_pictures);
-    dp_status status = dp_bank_calibrate(bank, &view, info.recipe.fpr, run, scores, &view.heat, &calibration, err);
-    if (status == DP_E_MISMATCH) {
-        cli_complain("%s; inspect will give no p-values", err->message);
-        for (size_t i = 0; i < info.n_pictures; i++)
-            scores[i] = NAN;
-        status = DP_OK;
-    }
-    view.threshold = r->threshold;
+    dp_good good = {.scores = g_new(double, info.n_pictures), .peaks = g_new(double, info.n_pictures), .optional = 1};
+    dp_status status = dp_bank_calibrate(bank, &view, info.recipe.fpr, run, &good, err);
+    if (!status && !good.of_scores.n && info.n_pictures > 1)
+        cli_complain("the bank holds nothing to score its good pictures anew with; inspect will give no p-values%s",
+                     good.of_peaks.n ? "" : ", and of an anomalous picture the largest cell");
+    view.threshold = r->threshold; /* of labelled pictures; the cell threshold is of the good ones alone, as ever */
     view.origin = *origin;
-    view.good_scores = scores;
+    view.cell_threshold = good.of_peaks.threshold;
+    view.heat = good.heat;
+    view.good_scores = good.scores;
+    view.good_peaks = good.peaks;
     view.n_good_scores = info.n_pictures;
     if (!status)
         status = dp_bank_save_view(bank, &view, info.recipe.fpr, path, err);
-    g_free(scores);
+    g_free(good.scores);
+    g_free(good.peaks);
     return status;
 }
 

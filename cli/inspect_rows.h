@@ -12,6 +12,7 @@ typedef struct cli_row {
     const char *map_path;       /* or NULL */
     const GPtrArray *explained; /* paths */
     double threshold;           /* of the run; NaN: none */
+    double cell_threshold;      /* of the run; NaN: none */
     double ms;
 } cli_row;
 

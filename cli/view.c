@@ -8,8 +8,11 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
     dp_bank_info info;
     dp_error err;
     dp_bank_get_info(bank, &info);
-    *settled = (cli_view){.scores = g_new(double, info.n_pictures)};
     dp_view *view = &settled->view;
+    dp_good *good = &settled->good;
+    double threshold = settled->threshold;
+    *settled = (cli_view){.good = {.scores = g_new(double, info.n_pictures), .peaks = g_new(double, info.n_pictures), .optional = !isnan(threshold)},
+                          .threshold = threshold};
     dp_view_init(bank, view);
     view->roi = roi;
     settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn || view->blend != recipe->blend || view->reweight != recipe->reweight
@@ -21,22 +24,32 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
     view->post = recipe->post;
     view->score = recipe->score;
     view->reweight = recipe->reweight;
-    if (dp_view_settle(bank, view, run, &err) || dp_bank_calibrate(bank, view, recipe->fpr, run, settled->scores, &view->heat, &settled->calibration, &err)) {
+    if (dp_view_settle(bank, view, run, &err) || dp_bank_calibrate(bank, view, recipe->fpr, run, good, &err)) {
         *code = cli_failed(&err);
         cli_view_free(settled);
         return false;
     }
-    view->good_scores = settled->scores;
+    view->good_scores = good->scores;
+    view->good_peaks = good->peaks;
     view->n_good_scores = info.n_pictures;
+    view->heat = good->heat;
     if (settled->rescored)
-        view->threshold = settled->calibration.threshold;
+        view->threshold = good->of_scores.threshold;
+    if (settled->rescored || isnan(view->cell_threshold))
+        view->cell_threshold = good->of_peaks.threshold;
+    if (!isnan(threshold))
+        view->threshold = threshold;
+    if (isnan(view->cell_threshold) && info.n_pictures > 1 && run->log)
+        run->log(run->user, DP_LOG_WARNING, "this bank has no cell threshold for such maps: it holds nothing to find one with; of an anomalous picture the "
+                                      "largest cell is shown");
     return true;
 }
 
 void cli_view_free(cli_view *settled)
 {
-    g_free(settled->scores);
-    settled->scores = NULL;
+    g_free(settled->good.scores);
+    g_free(settled->good.peaks);
+    settled->good.scores = settled->good.peaks = NULL;
 }
 
 dp_interval cli_heat_scale(const dp_view *view, const dp_result *result)
@@ -44,7 +57,7 @@ dp_interval cli_heat_scale(const dp_view *view, const dp_result *result)
     if (isfinite(view->heat.low) && isfinite(view->heat.high))
         return view->heat;
     dp_interval heat = {0, 1e-30};
-    for (size_t i = 0; i < result->grid_rows * result->grid_cols; i++)
-        heat.high = MAX(heat.high, result->grid[i]);
+    for (size_t i = 0; i < result->height_px * result->width_px; i++)
+        heat.high = MAX(heat.high, (double)result->map[i]);
     return heat;
 }

@@ -584,8 +584,10 @@ typedef struct dp_bank_info {
     size_t dim_in;                   /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;               /* nominal pictures */
     size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
-    double threshold;                /* NaN: none */
+    double threshold;                /* of the score; NaN: none */
     dp_threshold_origin threshold_origin;
+    double cell_threshold;           /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
+    size_t patch_px;                 /* of the network it was made with; 0: not known */
     const char *model_path;          /* absolute path of the checkpoint at the time of fitting; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
@@ -738,13 +740,15 @@ typedef enum dp_label {
 } dp_label;
 DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "not_inspected", "none" */
 
-/* A connected group (8 neighbours) of cells above the threshold, in the picture the user took. */
+/* A connected group (8 neighbours) of the map's pixels above the cell threshold.  A good picture has none.  An anomalous one has at least
+ * one: where nothing of its map passes the cell threshold, as with a score that many slightly unusual cells raise, or where there is none,
+ * the pixels of its largest cell are shown, and `peak` says that they stay below. */
 typedef struct dp_defect {
     double x0_px, y0_px, x1_px, y1_px; /* box in pixels, x1 and y1 one past the last */
     double centre_x_px, centre_y_px;   /* centroid of its pixels */
-    double area_px;                    /* pixels of the map above the threshold */
-    double peak;                       /* largest distance inside */
-    size_t peak_cell;                  /* row * grid_cols + column of the peak */
+    double area_px;                    /* pixels of it */
+    double peak;                       /* the map's largest distance inside */
+    size_t peak_cell;                  /* row * grid_cols + column of the cell behind the peak */
     size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
     size_t nearest_cell;               /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
     size_t nearest_version;            /* 0: of the picture as it is; 1: of its mirror, where dp_recipe.mirror is set; from there on of
@@ -757,13 +761,14 @@ typedef struct dp_defect {
 
 typedef struct dp_result {
     double score, threshold;           /* score NaN: no cell could be compared; threshold NaN: the bank has none */
+    double cell_threshold;             /* NaN: the bank has none */
     double p_value;                    /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
     dp_label label;
     char reason[DP_REASON_BYTES];      /* why the picture was not inspected; empty with every other label */
     dp_pose pose;
     int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;             /* of the canvas that comes from inside the picture */
-    double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part of the picture that crop_px left, x1 and y1 one past the last; NaN
+    double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part of the picture that crop_px or edge_px left, x1 and y1 one past the last; NaN
                                                               where nothing was cropped */
     double roi_fraction;               /* of the cells inside the picture, those in the region to inspect; 1: no region */
     double inspected_fraction;         /* of the picture's pixels, those that were inspected; NaN where `inspected` is NULL */
@@ -778,7 +783,7 @@ typedef struct dp_result {
     float *weights;                    /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
                                           the largest distance; NULL unless the view asks for it, and weights */
     size_t height_px, width_px;
-    float *map;                        /* [height_px, width_px] distances in the picture's own pose; 0 where unknown */
+    float *map;                        /* [height_px, width_px] distances in the picture's own pose, smoothed by map_sigma_px; 0 where unknown */
     dp_defect *defects;                /* [n_defects], largest peak first */
     size_t n_defects;
 } dp_result;
@@ -795,11 +800,13 @@ typedef struct dp_view {
     size_t reweight;                   /* of the score max in a pool: see dp_recipe */
     int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
     const dp_roi *roi;                 /* narrows the bank's own region; borrowed; NULL: does not */
-    double threshold;                  /* NaN: none */
+    double threshold;                  /* of the score; NaN: none */
     dp_threshold_origin origin;        /* of the threshold, for dp_bank_save_view */
+    double cell_threshold;             /* of the map, see dp_good; NaN: none */
     dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
     const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
     size_t n_good_scores;
+    const double *good_peaks;          /* [n_good_scores] largest distances in their maps, for dp_bank_save_view; borrowed; NULL: not known */
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
 /* Finds view->scales where the view needs them and they do not hold for it, from leave-one-out distances of a sample of the good
@@ -841,7 +848,7 @@ DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);
 
 /* The picture with the heat map over it (red = anomalous; its cover grows with the distance, so that what is at `low` or
- * below stays as photographed), the contour of result->threshold, numbered defect boxes, and a caption below with
+ * below stays as photographed), of an anomalous one the contour of result->cell_threshold, numbered defect boxes, and a caption below with
  * label, score, threshold and a legend whose scale runs from `low` to `high`.  The longest side of the picture is drawn
  * with at most 1600 pixels and at least 480, whatever its size; *drawn is the caption's height taller.  What result->inspected leaves out
  * is drawn darker.  The map must have the picture's size.  The caller frees *drawn.
@@ -959,19 +966,31 @@ DP_API dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_cal
  * left out; a score that is NaN gives NaN. */
 DP_API double dp_conformal_p(const double *scores, size_t n, double score);
 
-/* Thresholds of a bank from its own pictures alone, no model needed: each is searched in the bank without its own rows, its augmentations
- * included, as the view says (view->threshold is not read), and dp_calibrate takes the scores.  Where the view scores as the
- * bank's recipe does, the scores that are in the bank are taken as they are.
- * scores [n_pictures of the bank], NaN where there is none.  *heat: the scale for heat maps.  Colours begin at the 95th percentile of
- * all good cells' distances; the middle of the scale is the largest distance a good picture showed.  NaN where the
- * bank cannot say.  run (may be NULL): threads, and progress with the stage "leave one out".
- * Errors: DP_E_ARGUMENT, DP_E_MISMATCH (a bank of k-means centres, scored in another way than its recipe), DP_E_MEMORY,
- * DP_E_CANCELLED, DP_E_NUMERIC. */
-DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, double *scores,
-                                   dp_interval *heat, dp_calibration *calibration, dp_error *err);
+/* What the good pictures of a bank show when each is searched without its own rows, its augmentations included.
+ *
+ * There are two thresholds, in units of their own.  The picture threshold holds for the score, which is a mean, a quantile or weighted by
+ * neighbours, and decides the label.  The cell threshold holds for the distances in the delivered map: it draws boxes, contour and area.
+ * Both are found by dp_calibrate at the same rate: one from the scores, one from the largest value of each picture's map, smoothed as it is
+ * delivered; so the next good picture shows anything above the cell threshold, anywhere in it, with at most that probability. */
+typedef struct dp_good {
+    double *scores;           /* [pictures of the bank], the caller's; NaN where there is none */
+    double *peaks;            /* [pictures of the bank], the caller's: the largest value of each map; NaN where there is none */
+    int optional;             /* in, non-zero: what a bank without its pictures' features cannot say is NaN, and no error */
+    dp_interval heat;         /* scale for heat maps, of the same maps: colours begin at the 95th percentile of all good cells; the middle of
+                                 the scale is the largest distance a good picture showed.  NaN where the bank cannot say */
+    dp_calibration of_scores; /* its threshold is the picture threshold */
+    dp_calibration of_peaks;  /* its threshold is the cell threshold */
+} dp_good;
 
-/* Writes the bank with another way of scoring: metric, window, knn, blend, distance scales, post-processing, score, threshold, heat scale and good scores of
- * the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file.  DP_E_ARGUMENT: a view
+/* Thresholds of a bank from its own pictures alone, no model needed, scored as the view says (its thresholds are not read).  Where the view
+ * scores as the bank's recipe does, what is in the bank is taken as it is.  run (may be NULL): threads, and progress with the stage
+ * "leave one out".
+ * Errors (*good is untouched): DP_E_ARGUMENT, DP_E_MISMATCH (a bank of k-means centres or a coreset, scored in another way than its recipe),
+ * DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, dp_good *good, dp_error *err);
+
+/* Writes the bank with another way of scoring: metric, window, knn, blend, distance scales, post-processing, score, thresholds, heat scale, good scores and
+ * peaks of the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file.  DP_E_ARGUMENT: a view
  * of some of the blocks, which is no way of scoring a bank can hold. */
 DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err);
 

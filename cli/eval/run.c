@@ -206,9 +206,9 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     json_t *scores = json_array();
     for (size_t i = 0; i < info.n_pictures; i++)
         cli_json_append(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
-    json_t *fit = cli_json_pack("{s:I, s:I, s:I, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
+    json_t *fit = cli_json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
                             (json_int_t)report.n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
-                            cli_json_real(info.threshold), "good_scores", scores,
+                            cli_json_real(info.threshold), "cell_threshold", cli_json_real(info.cell_threshold), "good_scores", scores,
                             "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
                             "seconds", cli_json_ms(fit_s), "bank_sha256",
                             digest ? json_string(digest) : json_null(), "axes", axes);

@@ -37,12 +37,13 @@ dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t
 dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height, size_t canvas_width,
                               size_t picture_height, size_t picture_width)
 {
-    if (!recipe->crop_px)
+    if (!recipe->edge_px)
         return dp_canvas_transform(pose, recipe->fill, turn, canvas_height, canvas_width, picture_height, picture_width);
-    size_t width, height;
+    /* A part of the resized picture: its middle, or all but what is cropped at right and bottom. */
+    size_t width, height, crop = recipe->crop_px;
     dp_edge_size(recipe->edge_px, picture_width, picture_height, &width, &height);
     double sx = (double)picture_width / (double)width, sy = (double)picture_height / (double)height;
-    double left = (double)dp_crop_first(width, recipe->crop_px), top = (double)dp_crop_first(height, recipe->crop_px);
+    double left = crop ? (double)dp_crop_first(width, crop) : 0, top = crop ? (double)dp_crop_first(height, crop) : 0;
     return (dp_affine){.xu = sx, .x0 = (left + 0.5) * sx - 0.5, .yv = sy, .y0 = (top + 0.5) * sy - 0.5};
 }
 

@@ -50,7 +50,8 @@ static inline int dp_own_canvas(const dp_recipe *recipe)
     return recipe->edge_px > 0 && !recipe->crop_px;
 }
 
-/* Canvas pixel -> picture pixel for any recipe: dp_canvas_transform, or with a crop the resize of which the canvas is the middle. */
+/* Canvas pixel -> picture pixel for any recipe: dp_canvas_transform, or with edge_px the resize of which the canvas is the middle (crop_px) or
+ * the upper left, whole patches.  The canvas's size does not matter then: a pixel of it is a pixel of the resized picture. */
 dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height, size_t canvas_width,
                               size_t picture_height, size_t picture_width);
 

@@ -91,7 +91,8 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols, spec->dim);
     if (!dp_bank_is_sha256(spec->model_sha256))
         return dp_fail(err, DP_E_ARGUMENT, "the checkpoint's hash is not 64 lower-case hexadecimal digits");
-    if (!pool && !dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols))
+    if (!pool && (!dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols)
+                  || (spec->patch_px && spec->patch_px * spec->grid_rows != spec->recipe->canvas_height_px)))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches",
                        spec->recipe->canvas_height_px, spec->recipe->canvas_width_px, spec->grid_rows, spec->grid_cols);
     size_t places, bytes, slots;
@@ -113,7 +114,9 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     memcpy(bank->model_sha256, spec->model_sha256, sizeof bank->model_sha256);
     bank->model_stand_in = spec->model_stand_in;
     bank->model_path = dp_strdup(spec->model_path ? spec->model_path : "");
-    bank->threshold = NAN;
+    bank->threshold = bank->cell_threshold = NAN;
+    bank->patch_recorded = spec->patch_px > 0;
+    bank->patch_px = spec->patch_px ? spec->patch_px : pool ? 0 : spec->recipe->canvas_height_px / spec->grid_rows;
     bank->heat = (dp_interval){NAN, NAN};
     dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
     if (!make_room(bank, places))
@@ -127,9 +130,10 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     bank->polarities = dp_calloc(spec->capacity, 1);
     bank->picture_digests = dp_calloc(spec->capacity, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
+    bank->loo_peaks = dp_malloc(spec->capacity, sizeof *bank->loo_peaks);
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     bank->put = dp_calloc(slots, 1);
-    if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->orientation
+    if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->loo_peaks || !bank->orientation
         || !bank->picture_digests || !bank->put || !bank->model_path)
         goto no_memory;
     *out = bank;
@@ -160,6 +164,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_memory_free(bank->polarities);
     dp_memory_free(bank->picture_digests);
     dp_memory_free(bank->loo_scores);
+    dp_memory_free(bank->loo_peaks);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->put);
     dp_memory_free(bank->model_path);
@@ -180,7 +185,7 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
     bank->names[p] = copy;
     bank->poses[p] = *pose;
     bank->polarities[p] = 1;
-    bank->loo_scores[p] = NAN;
+    bank->loo_scores[p] = bank->loo_peaks[p] = NAN;
     *picture = p;
     return DP_OK;
 }

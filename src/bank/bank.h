@@ -55,9 +55,14 @@ struct dp_bank {
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
     unsigned char *picture_digests; /* [n_pictures, 32] dp_picture_digest of each; zeros: not known (a bank of version 1) */
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
+    double *loo_peaks;     /* [n_pictures] the largest distance in each picture's leave-one-out map as it is delivered, NaN where there is none */
+    bool peaks_known;      /* loo_peaks and cell_threshold were found: not in a bank of an earlier version */
     float *orientation;    /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is asked */
-    double threshold;      /* NaN: none */
+    double threshold;      /* of the score; NaN: none */
     dp_threshold_origin origin; /* of the threshold */
+    double cell_threshold; /* of the map; NaN: none */
+    size_t patch_px;       /* of the network; 0: not known */
+    bool patch_recorded;   /* else it was guessed from the grids of a bank of an earlier version */
     dp_interval heat;      /* scale of heat maps; NaN: none */
     dp_distance_scales distance_scales; /* they hold for the recipe's metric, window and knn, or are NaN */
     dp_recipe recipe;      /* canvas sizes as they were used, never "auto" */
@@ -97,6 +102,7 @@ typedef struct dp_bank_spec {
     const dp_recipe *recipe; /* copied; canvas size settled */
     size_t grid_rows, grid_cols; /* of the canvas; of a pool whose pictures have grids of their own: 0 */
     size_t dim;
+    size_t patch_px;          /* of the network; 0: as canvas and grid have it */
     size_t capacity;          /* most pictures that will be added */
     size_t rows_per_picture;  /* 1, and 1 more for each augmentation */
     const char *model_path;   /* where the checkpoint lies, any bytes, copied; NULL: not known */
@@ -123,6 +129,9 @@ dp_status dp_bank_put_grid(dp_bank *bank, size_t picture, size_t augmentation, c
                            size_t rows, size_t cols, dp_error *err);
 /* Size of a picture's grid. */
 void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, size_t *cols);
+/* The bank's recipe with the canvas that a grid of that size divides: where each picture has its own (edge_px) that of so many patches.
+ * Canvas 0 where the patch is not known. */
+dp_recipe dp_bank_recipe_for(const dp_bank *bank, size_t rows, size_t cols);
 /* Rows of a picture in a finished pool. */
 void dp_bank_pool_range(const dp_bank *bank, size_t picture, size_t *first, size_t *n);
 /* The reverse of putting, of any finished bank whose rows are those of its pictures: features [rows, cols, dim] and valid

@@ -11,6 +11,16 @@ void dp_bank_picture_grid(const dp_bank *bank, size_t picture, size_t *rows, siz
     *cols = dp_bank_is_pool(bank) ? (size_t)bank->grids[2 * picture + 1] : bank->grid_cols;
 }
 
+dp_recipe dp_bank_recipe_for(const dp_bank *bank, size_t rows, size_t cols)
+{
+    dp_recipe recipe = bank->recipe;
+    if (recipe.edge_px && !recipe.crop_px) {
+        recipe.canvas_height_px = rows * bank->patch_px;
+        recipe.canvas_width_px = cols * bank->patch_px;
+    }
+    return recipe;
+}
+
 size_t dp_bank_row_cell(const dp_bank *bank, size_t cell, size_t row)
 {
     if (!bank->row_cell)
@@ -96,6 +106,8 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .n_rows = bank->n_rows,
         .threshold = bank->threshold,
         .threshold_origin = bank->origin,
+        .cell_threshold = bank->cell_threshold,
+        .patch_px = bank->patch_px,
         .model_path = bank->model_path,
         .model_stand_in = bank->model_stand_in,
         .recipe = bank->recipe,
@@ -142,8 +154,10 @@ void dp_view_init(const dp_bank *bank, dp_view *view)
         .reweight = bank->recipe.reweight,
         .threshold = bank->threshold,
         .origin = bank->origin,
+        .cell_threshold = bank->cell_threshold,
         .heat = bank->heat,
         .good_scores = bank->loo_scores,
+        .good_peaks = bank->peaks_known ? bank->loo_peaks : NULL,
         .n_good_scores = bank->n_pictures,
     };
 }

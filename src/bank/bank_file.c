@@ -4,6 +4,7 @@
  * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
  * the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them. */
+#include "align/transform.h"
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
 #include "bank/origin.h"
@@ -61,6 +62,12 @@ done:
     return status;
 }
 
+/* A count in metadata, of at most 9 digits. */
+static bool is_count(const char *text)
+{
+    return text[0] >= '1' && text[0] <= '9' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 9;
+}
+
 static dp_status read_metadata(dp_bank *bank, dp_error *err)
 {
     const char *recipe = metadata(bank, "recipe", err), *names = recipe ? metadata(bank, "pictures", err) : NULL;
@@ -75,9 +82,15 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
         status = read_names(bank, names, err);
     if (status)
         return status;
-    if (rows[0] < '1' || rows[0] > '9' || strspn(rows, "0123456789") != strlen(rows) || strlen(rows) > 9)
+    if (!is_count(rows))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', no count", bank->path, rows);
     bank->rows_per_picture = (size_t)strtoul(rows, NULL, 10);
+    const char *patch = dp_safetensors_metadata(bank->file, "patch_px"); /* "0": not known */
+    if (patch && strcmp(patch, "0") != 0 && !is_count(patch))
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', no count", bank->path, patch);
+    bank->patch_px = patch ? (size_t)strtoul(patch, NULL, 10) : 0;
+    bank->patch_recorded = bank->patch_px > 0;
+    bank->peaks_known = dp_safetensors_find(bank->file, "loo_peaks") != NULL; /* not in a bank of an earlier version */
     if (!dp_bank_is_sha256(hash))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->path);
     memcpy(bank->model_sha256, hash, sizeof bank->model_sha256);
@@ -307,6 +320,31 @@ static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
     return good;
 }
 
+/* The patch as canvas and grids have it, where it is not recorded; false where what is recorded does not fit them.  A grid with fewer cells than
+ * a patch has pixels may leave several: the largest then. */
+static bool settle_patch(dp_bank *bank)
+{
+    const dp_recipe *recipe = &bank->recipe;
+    bool own = recipe->edge_px && !recipe->crop_px, known = bank->patch_recorded;
+    size_t most = SIZE_MAX;
+    for (size_t p = 0; p < (dp_bank_is_pool(bank) ? bank->n_pictures : 1); p++) {
+        size_t rows, cols, width = recipe->canvas_width_px, height = recipe->canvas_height_px;
+        dp_bank_picture_grid(bank, p, &rows, &cols);
+        const dp_pose *pose = &bank->poses[p];
+        if (own && (!pose->picture_width_px || !pose->picture_height_px || pose->picture_width_px > INT32_MAX || pose->picture_height_px > INT32_MAX))
+            continue;
+        if (own)
+            dp_edge_size(recipe->edge_px, pose->picture_width_px, pose->picture_height_px, &width, &height);
+        size_t least = width / cols < height / rows ? width / cols : height / rows;
+        most = least < most ? least : most;
+        if (known && (width / bank->patch_px != cols || height / bank->patch_px != rows))
+            return false;
+    }
+    if (!known)
+        bank->patch_px = most == SIZE_MAX ? 0 : most;
+    return true;
+}
+
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
@@ -330,7 +368,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     bank->polarities = dp_malloc(n, 1);
     bank->picture_digests = dp_calloc(n, DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
-    if (!bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
+    bank->loo_peaks = dp_malloc(n, sizeof *bank->loo_peaks);
+    if (!bank->loo_peaks || !bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
     dp_status status = read_tables(bank, at, err);
     if (status)
@@ -341,11 +380,18 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
         memcpy(bank->picture_digests, at[PICTURE_DIGESTS]->data, n * DIGEST_BYTES);
     memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
     memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
+    bank->cell_threshold = NAN;
+    for (size_t p = 0; p < n; p++)
+        bank->loo_peaks[p] = NAN;
+    if (bank->peaks_known) {
+        memcpy(&bank->cell_threshold, at[CELL_THRESHOLD]->data, sizeof bank->cell_threshold);
+        memcpy(bank->loo_peaks, at[LOO_PEAKS]->data, n * sizeof *bank->loo_peaks);
+    }
     memcpy(&bank->heat.low, at[HEAT]->data, sizeof bank->heat.low);
     memcpy(&bank->heat.high, at[HEAT]->data + sizeof bank->heat.low, sizeof bank->heat.high);
     bool good = read_distance_scales(bank, at[DISTANCE_SCALES]->data);
     good =
-        good && dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold)
+        good && dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold) && !isinf(bank->cell_threshold)
         && (bank->heat.high > bank->heat.low || (isnan(bank->heat.low) && isnan(bank->heat.high)));
     for (size_t i = 0; i < places && good && bank->scales; i++)
         good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;
@@ -354,7 +400,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     for (size_t p = 0; p < n && good; p++) {
         double numbers[POSE_NUMBERS];
         memcpy(numbers, at[POSES]->data + p * sizeof numbers, sizeof numbers);
-        good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p])
+        good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p]) && !isinf(bank->loo_peaks[p])
                && pose_from_numbers(numbers, &bank->poses[p]);
     }
     if (good && bank->basis)
@@ -362,6 +408,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+    if (!settle_patch(bank))
+        return dp_fail(err, DP_E_FORMAT, "%s: its grids are not those of a patch of %zu pixels", bank->path, bank->patch_px);
     status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
     return !status && at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : status;
 }

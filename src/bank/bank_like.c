@@ -32,6 +32,10 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->storage = storage;
     bank->threshold = like->threshold;
     bank->origin = like->origin;
+    bank->cell_threshold = like->cell_threshold;
+    bank->peaks_known = like->peaks_known;
+    bank->patch_px = like->patch_px;
+    bank->patch_recorded = like->patch_recorded;
     bank->heat = like->heat;
     bank->distance_scales = like->distance_scales;
     bank->recipe = like->recipe;
@@ -47,6 +51,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->polarities = dp_malloc(n, 1);
     bank->picture_digests = dp_malloc(n, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
+    bank->loo_peaks = dp_malloc(n, sizeof *bank->loo_peaks);
     bank->orientation = dp_malloc(like->dim_in, 2 * sizeof *bank->orientation);
     if (storage == DP_STORAGE_I8)
         bank->scales = bank->own_scales = dp_malloc(places, sizeof *bank->own_scales);
@@ -57,7 +62,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     if (like->grids)
         bank->grids = dp_malloc(n, 2 * sizeof *bank->grids);
     if (!bank->model_path || !bank->features || !bank->norms || !bank->valid || !bank->names || !bank->poses || !bank->polarities
-        || !bank->picture_digests || !bank->loo_scores || !bank->orientation || (storage == DP_STORAGE_I8 && !bank->scales)
+        || !bank->picture_digests || !bank->loo_scores || !bank->loo_peaks || !bank->orientation || (storage == DP_STORAGE_I8 && !bank->scales)
         || ((pictures || pool) && !bank->row_picture) || (pool && !bank->row_cell) || (like->grids && !bank->grids))
         goto no_memory;
     for (size_t p = 0; p < n; p++) {
@@ -72,6 +77,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     memcpy(bank->polarities, like->polarities, n);
     memcpy(bank->picture_digests, like->picture_digests, n * DP_DIGEST_BYTES);
     memcpy(bank->loo_scores, like->loo_scores, n * sizeof *bank->loo_scores);
+    memcpy(bank->loo_peaks, like->loo_peaks, n * sizeof *bank->loo_peaks);
     memcpy(bank->orientation, like->orientation, 2 * like->dim_in * sizeof *bank->orientation);
     if (like->grids)
         memcpy(bank->grids, like->grids, 2 * n * sizeof *bank->grids);

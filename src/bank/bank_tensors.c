@@ -13,6 +13,8 @@ bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
         return bank->recipe.pca > 0;
     if (t == ROW_PICTURE)
         return pool || bank->recipe.kmeans;
+    if (t == LOO_PEAKS || t == CELL_THRESHOLD)
+        return bank->peaks_known;
     if (t == ROI)
         return bank->recipe.roi != DP_ROI_NONE;
     if (t == BACKGROUND)
@@ -53,6 +55,8 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
         [ROI] = {"roi", DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
+        [LOO_PEAKS] = {"loo_peaks", DP_DTYPE_F64, 1, {n}, 0, NULL},
+        [CELL_THRESHOLD] = {"cell_threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
         [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
         [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
         [DISTANCE_SCALES] = {"distance_scales", DP_DTYPE_F64, 2, {dp_bank_blocks(bank), 2}, 0, NULL},

@@ -43,18 +43,20 @@ done:
 static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
                               unsigned char **header, size_t *bytes, dp_error *err)
 {
-    char *recipe = NULL, rows[24], version[8];
+    char *recipe = NULL, rows[24], patch[24], version[8];
     dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
     if (status)
         return status;
     char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path), *origin = dp_origin_to_json(&bank->origin);
     snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
+    snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     const dp_key_value metadata[] = {
         {FORMAT_KEY, version},
         {"recipe", recipe},
         {"pictures", names},
         {"rows_per_picture", rows},
+        {"patch_px", patch},
         {"model_path", model_path},
         {"model_sha256", bank->model_sha256},
         {"model_stand_in", bank->model_stand_in ? "true" : "false"},
@@ -122,7 +124,9 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [BACKGROUND] = masks,
         [ROI] = bank->roi ? bank->roi->mask : NULL,
         [LOO_SCORES] = bank->loo_scores,
+        [LOO_PEAKS] = bank->loo_peaks,
         [THRESHOLD] = &bank->threshold,
+        [CELL_THRESHOLD] = &bank->cell_threshold,
         [HEAT] = heat,
         [DISTANCE_SCALES] = distance_scales,
         [DIGESTS] = digests,

@@ -84,7 +84,9 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     frame.poses = poses;
     frame.polarities = polarities;
     frame.picture_digests = digests;
-    frame.loo_scores = scores;
+    frame.loo_scores = frame.loo_peaks = scores; /* none */
+    frame.threshold = frame.cell_threshold = NAN;
+    frame.peaks_known = false;
     frame.grids = pool ? grids : NULL;
     frame.background = like->background ? masks : NULL;
     if (!status)

@@ -250,8 +250,11 @@ dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t 
             if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols))
                 add_pixels(&region, m, y, x, x + 1);
         }
-    if (!region.pixels) /* a cell smaller than a pixel: the one it lies in */
-        add_pixels(&region, m, (box[1] + box[3]) / 2, (box[0] + box[2]) / 2, (box[0] + box[2]) / 2 + 1);
+    if (!region.pixels) { /* a cell smaller than a pixel: the one it lies in */
+        size_t x, y;
+        dp_projection_pixel(p, cell, m->height_px, m->width_px, &x, &y);
+        add_pixels(&region, m, y, x, x + 1);
+    }
     *found = defect_of(m, &region, cell);
     *defects = found;
     *n_defects = 1;

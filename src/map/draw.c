@@ -319,6 +319,10 @@ static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *
     else
         write_number(threshold, sizeof threshold, result->threshold, 4);
     int used = snprintf(text, sizeof text, "score %s   threshold %s", score, threshold);
+    if (!isnan(result->cell_threshold)) {
+        write_number(threshold, sizeof threshold, result->cell_threshold, 4);
+        used += snprintf(text + used, sizeof text - (size_t)used, "   cells %s", threshold);
+    }
     if (result->n_defects)
         used += snprintf(text + used, sizeof text - (size_t)used, "   %zu defect%s", result->n_defects,
                          result->n_defects == 1 ? "" : "s");
@@ -352,7 +356,7 @@ static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *
     cairo_set_source_rgb(cr, 0.92, 0.93, 0.95);
     cairo_move_to(cr, x + pill.x_advance + 1.6 * font, y + font);
     cairo_show_text(cr, text);
-    draw_legend(cr, d, result->threshold, low, high);
+    draw_legend(cr, d, result->cell_threshold, low, high);
 }
 
 dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high, dp_picture **drawn,
@@ -386,8 +390,8 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
         enlarge(&d, picture, result->map);
     dim(&d, result);
     draw_heat(&d, low, high);
-    if (!isnan(result->threshold))
-        draw_contour(&d, result->threshold);
+    if (result->label == DP_LABEL_ANOMALOUS && !isnan(result->cell_threshold))
+        draw_contour(&d, result->cell_threshold);
     cairo_surface_mark_dirty(surface);
 
     cr = cairo_create(surface);

@@ -53,6 +53,16 @@ dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_
     return DP_OK;
 }
 
+void dp_projection_pixel(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y)
+{
+    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0];
+    size_t row = cell / p->cols, col = cell % p->cols;
+    double u = (double)col - p->u[2], v = (double)row - p->v[2];
+    double px = round((p->v[1] * u - p->u[1] * v) / det), py = round((p->u[0] * v - p->v[0] * u) / det);
+    *x = (size_t)fmin(fmax(px, 0), (double)(width_px - 1));
+    *y = (size_t)fmin(fmax(py, 0), (double)(height_px - 1));
+}
+
 /* Values of the cells around one square: north-west, north-east, south-west, south-east. */
 struct square {
     float v[4];

@@ -22,6 +22,9 @@ dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_
                              size_t canvas_height_px, size_t canvas_width_px, size_t rows, size_t cols, int mirror,
                              int turn, dp_error *err);
 
+/* The pixel nearest to the centre of a cell (row * cols + column), inside the picture. */
+void dp_projection_pixel(const dp_projection *projection, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y);
+
 /* grid [rows, cols], valid [rows, cols] (NULL: all) -> map [height_px, width_px].  pool may be NULL. */
 dp_status dp_project(const dp_projection *projection, const float *grid, const uint8_t *valid, size_t height_px,
                      size_t width_px, dp_pool *pool, float *map, dp_error *err);

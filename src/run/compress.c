@@ -11,7 +11,6 @@
  * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
 #include "run/compress.h"
 #include "base/clock.h"
-#include "bank/origin.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "distance/components.h"
@@ -21,7 +20,7 @@
 #include "run/judge.h"
 #include "run/leave_one_out.h"
 #include "run/memory_plan.h"
-#include "run/region.h"
+#include "run/show.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -43,6 +42,8 @@ struct query {
     float *map;             /* [rows, cols] */
     dp_judge judge;
     dp_neighbour *nearest;  /* [rows, cols, knn] */
+    dp_regions regions;     /* the bank's */
+    dp_good_maps *maps;     /* what its map shows goes there; NULL: nothing does */
 };
 
 static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query *query, dp_error *err)
@@ -63,6 +64,7 @@ static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query
         .map = dp_malloc(most, sizeof(float)),
         .nearest = dp_malloc_2d(most, bank->recipe.knn, sizeof(dp_neighbour)),
     };
+    query->regions.own = bank->roi; /* borrowed */
     if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->nearest)
         return dp_judge_open(&bank->recipe.post, bank->recipe.score, &query->judge, err);
     return dp_fail_memory(err, "the features of one picture", most * bank->dim * sizeof(float));
@@ -109,48 +111,55 @@ static dp_status search(struct query *query, size_t p, dp_components *in, size_t
                                    query->map_valid, err);
     *seconds = dp_now_seconds() - start;
     const uint8_t *background = dp_bank_inspected_background(query->bank, p);
+    const dp_recipe recipe = dp_bank_recipe_for(query->bank, rows, cols);
     if (!status && background)
         dp_grid_mask(&query->bank->recipe, background, cells, query->map, query->map_valid);
     if (!status && query->bank->roi) {
-        const dp_regions regions = {.own = query->bank->roi};
         memset(query->valid, 1, cells);
-        status = dp_regions_cells(&regions, &query->bank->recipe, &query->bank->poses[p], query->bank->polarities[p], rows, cols,
+        status = dp_regions_cells(&query->regions, &recipe, &query->bank->poses[p], query->bank->polarities[p], rows, cols,
                                   query->bank->names[p], query->valid, err);
         if (!status)
             dp_grid_narrow(query->valid, cells, query->map, query->map_valid);
     }
     if (!status)
         status = dp_judge_grid(&query->judge, query->map, query->map_valid, rows, cols,
-                               dp_cell_area_px(&query->bank->recipe, &query->bank->poses[p], rows, cols), score, err);
+                               dp_cell_area_px(&recipe, &query->bank->poses[p], rows, cols), score, err);
+    if (!status && query->maps)
+        status = dp_good_maps_add(query->maps, query->bank, p, &query->regions, query->map, query->map_valid, err);
     return status;
 }
 
-/* loo_scores of `to` from folds; `how` is what made `to` from `from`. */
-static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_bank *to, dp_pool *pool, const dp_run *run,
-                                dp_error *err)
+/* Scores and maps of the pictures from folds; `how` is what made a bank from `from`. */
+static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_loo *found, dp_error *err)
 {
     dp_reduction part = *how;
     size_t n = from->n_pictures;
     struct query query;
+    dp_good_maps maps;
     double seconds;
-    if (n < 2) {
-        to->loo_scores[0] = NAN;
-        return DP_OK;
-    }
-    dp_status status = query_open(from, how->pca, &query, err);
+    dp_status status = dp_good_maps_open(from, pool, found->peaks, &maps, err);
+    if (status)
+        return status;
+    status = query_open(from, how->pca, &query, err);
+    query.maps = &maps;
     part.n_folds = n <= FEW_PICTURES ? n : FOLDS;
     for (part.fold = 0; !status && part.fold < part.n_folds; part.fold++) {
         dp_bank *others = NULL;
         dp_components in = {0};
+        found->scores[part.fold] = NAN;
+        if (n < 2)
+            break;
         status = dp_bank_reduce(from, &part, pool, run, &others, err);
         if (!status)
             status = searched_open(others, how->isa, pool, &in, err);
         for (size_t p = part.fold; !status && p < n; p += part.n_folds)
-            status = search(&query, p, &in, DP_NO_PICTURE, pool, &to->loo_scores[p], &seconds, err);
+            status = search(&query, p, &in, DP_NO_PICTURE, pool, &found->scores[p], &seconds, err);
         dp_components_close(&in);
         dp_bank_close(&others);
     }
+    found->heat = dp_good_maps_heat(&maps);
     query_close(&query);
+    dp_good_maps_close(&maps);
     return status;
 }
 
@@ -160,12 +169,14 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
-    dp_calibration found = {0};
-    dp_status status = score_by_folds(from, how, to, pool, run, err);
+    size_t n = from->n_pictures;
+    dp_loo found = {.scores = dp_malloc(n, sizeof(double)), .peaks = dp_malloc(n, sizeof(double))};
+    dp_status status = found.scores && found.peaks ? score_by_folds(from, how, pool, run, &found, err)
+                                                   : dp_fail_memory(err, "the scores of the good pictures", 2 * n * sizeof(double));
     if (!status)
-        status = dp_calibrate(to->loo_scores, to->n_pictures, to->recipe.fpr, &found, err);
-    if (!status)
-        dp_bank_take_threshold(to, &found);
+        status = dp_bank_set_good(to, &found, NULL, err);
+    dp_memory_free(found.scores);
+    dp_memory_free(found.peaks);
     return status;
 }
 

@@ -49,10 +49,11 @@ dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const d
                        result->height_px, picture->width_px, picture->height_px);
     const dp_recipe *recipe = &bank->recipe;
     const dp_defect *d = &result->defects[defect];
+    const dp_recipe seen = dp_bank_recipe_for(bank, result->grid_rows, result->grid_cols);
     char title[96], where[96], whose[160] = "", why[256];
     double x, y;
     dp_patch_view views[2] = {{.picture = picture,
-                               .cells_to_picture = dp_grid_transform(recipe, &result->pose, result->polarity, false, result->grid_rows,
+                               .cells_to_picture = dp_grid_transform(&seen, &result->pose, result->polarity, false, result->grid_rows,
                                                                      result->grid_cols),
                                .row = d->peak_cell / result->grid_cols,
                                .col = d->peak_cell % result->grid_cols,
@@ -62,7 +63,10 @@ dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const d
                                .words = where}};
     dp_affine_apply(&views[0].cells_to_picture, (double)views[0].col, (double)views[0].row, &x, &y);
     snprintf(title, sizeof title, "defect %zu at (%.0f, %.0f)", defect + 1, x, y);
-    snprintf(where, sizeof where, "distance %.4g, threshold %.4g", d->peak, result->threshold);
+    if (isnan(result->cell_threshold))
+        snprintf(where, sizeof where, "distance %.4g", d->peak);
+    else
+        snprintf(where, sizeof where, "distance %.4g, cell threshold %.4g", d->peak, result->cell_threshold);
 
     dp_patch_view *good = &views[1];
     dp_picture *turned = NULL;
@@ -88,7 +92,8 @@ dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const d
         good->picture = turned ? turned : nearest;
         good->row = d->nearest_cell / good->cols;
         good->col = d->nearest_cell % good->cols;
-        good->cells_to_picture = dp_grid_transform(recipe, &bank->poses[d->nearest_picture], bank->polarities[d->nearest_picture],
+        const dp_recipe known = dp_bank_recipe_for(bank, good->rows, good->cols);
+        good->cells_to_picture = dp_grid_transform(&known, &bank->poses[d->nearest_picture], bank->polarities[d->nearest_picture],
                                                    mirrored, good->rows, good->cols);
         dp_affine_apply(&good->cells_to_picture, (double)good->col, (double)good->row, &x, &y);
         if (degrees > 0)

@@ -429,6 +429,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
         .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.cols,
         .dim = fit->bench.dim,
+        .patch_px = model.patch_px,
         .capacity = fit->n_paths,
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,

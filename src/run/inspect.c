@@ -9,13 +9,11 @@
 #include "embed/model.h"
 #include "embed/session.h"
 #include "map/defects.h"
-#include "map/project.h"
-#include "map/smooth.h"
 #include "reduce/pca.h"
 #include "run/judge.h"
 #include "run/nearest.h"
-#include "run/region.h"
 #include "run/reweight.h"
+#include "run/show.h"
 #include "run/workbench.h"
 
 #include <math.h>
@@ -73,6 +71,8 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         && (recipe->canvas_height_px != bank->grid_rows * model.patch_px || recipe->canvas_width_px != bank->grid_cols * model.patch_px))
         return dp_fail(err, DP_E_MISMATCH, "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
                        bank->grid_rows, bank->grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
+    if (bank->patch_recorded && bank->patch_px != model.patch_px)
+        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu", bank->patch_px, model.patch_px);
     dp_recipe settled = *recipe;
     status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
     if (status)
@@ -128,6 +128,7 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
     if (result) {
         *result = (dp_result){
             .threshold = job->way->view.threshold,
+            .cell_threshold = job->way->view.cell_threshold,
             .label = DP_LABEL_NONE,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
@@ -266,6 +267,15 @@ static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struc
     return DP_OK;
 }
 
+/* NaN where no good picture has a score to compare with. */
+static double p_value(const dp_view *view, double score)
+{
+    size_t known = 0;
+    for (size_t p = 0; view->good_scores && p < view->n_good_scores; p++)
+        known += !isnan(view->good_scores[p]);
+    return known ? dp_conformal_p(view->good_scores, view->n_good_scores, score) : (double)NAN;
+}
+
 static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
 {
     const dp_bank *bank = job->bank;
@@ -289,7 +299,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, bench->background, cells, result->grid, result->grid_valid);
-    double cell_px = dp_cell_area_px(&bank->recipe, &result->pose, bench->rows, bench->cols);
+    double cell_px = dp_cell_area_px(&bench->recipe, &result->pose, bench->rows, bench->cols);
     status = dp_judge_grid(&job->way->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
     if (!status && dp_reweighs(&job->way->view)) {
         double factor;
@@ -304,72 +314,38 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
-    result->p_value = dp_conformal_p(job->way->view.good_scores, job->way->view.n_good_scores, result->score);
+    result->p_value = p_value(&job->way->view, result->score);
     return DP_OK;
 }
 
-/* result->inspected, where not all of the picture is. */
-static dp_status mark_inspected(const struct inspection *job, const dp_projection *p, dp_result *result, dp_error *err)
+/* The map in the picture, and what stands out of it.  An anomalous picture shows where, also when its score passed the picture threshold
+ * though no part of its map passes the cell threshold. */
+static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_error *err)
 {
     const dp_workbench *bench = &job->bench;
-    bool masked = dp_masks_inspected(&bench->recipe);
+    const dp_show show = {.recipe = &bench->recipe, .pose = &result->pose, .polarity = result->polarity, .rows = result->grid_rows,
+                          .cols = result->grid_cols, .background = dp_masks_inspected(&bench->recipe) ? bench->background : NULL,
+                          .regions = &job->regions, .pool = dp_session_pool(job->session)};
     size_t pixels = result->height_px * result->width_px, n = 0;
-    if (!masked && !bench->recipe.crop_px && !dp_regions_any(&job->regions))
-        return DP_OK;
-    result->inspected = dp_malloc(pixels, 1);
-    if (!result->inspected)
-        return dp_fail_memory(err, "the inspected pixels", pixels);
-    for (size_t y = 0; y < result->height_px; y++)
-        for (size_t x = 0; x < result->width_px; x++) {
-            double u = floor(p->u[0] * (double)x + p->u[1] * (double)y + p->u[2] + 0.5);
-            double v = floor(p->v[0] * (double)x + p->v[1] * (double)y + p->v[2] + 0.5);
-            bool in = u >= 0 && v >= 0 && u < (double)p->cols && v < (double)p->rows;
-            result->inspected[y * result->width_px + x] =
-                !in ? 0 : masked && bench->background[(size_t)v * p->cols + (size_t)u] ? 2 : 1;
-        }
-    dp_regions_pixels(&job->regions, &bench->recipe, &result->pose, result->polarity, result->inspected);
-    for (size_t i = 0; i < pixels; i++)
-        n += result->inspected[i] == 1;
-    result->inspected_fraction = (double)n / (double)pixels;
-    return DP_OK;
-}
-
-/* Nothing is shown where nothing was looked at. */
-static void blank_map(dp_result *result)
-{
-    for (size_t i = 0; result->inspected && i < result->height_px * result->width_px; i++)
-        if (!result->inspected[i])
-            result->map[i] = 0;
-}
-
-/* Canvas pixels to picture pixels, for the canvas that the grid belongs to. */
-static dp_status show_in_picture(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
-{
-    const dp_recipe *recipe = &job->bench.recipe;
-    bool flipped = result->polarity < 0;
-    bool mirrored = flipped && recipe->polarity == DP_POLARITY_MIRROR, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
-    dp_affine to_picture = dp_recipe_transform(recipe, &prepared->pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
-                                               result->height_px, result->width_px);
-    if (recipe->crop_px) {
-        dp_affine_apply(&to_picture, -0.5, -0.5, &result->crop_x0_px, &result->crop_y0_px);
-        dp_affine_apply(&to_picture, (double)recipe->crop_px - 0.5, (double)recipe->crop_px - 0.5, &result->crop_x1_px,
-                        &result->crop_y1_px);
-        result->crop_x0_px += 0.5, result->crop_y0_px += 0.5; /* borders of pixels, as boxes have them, not centres */
-        result->crop_x1_px += 0.5, result->crop_y1_px += 0.5;
-    }
+    double box[4];
     dp_projection projection;
-    dp_status status = dp_projection_init(&projection, &to_picture, recipe->canvas_height_px, recipe->canvas_width_px,
-                                          result->grid_rows, result->grid_cols, mirrored, 0, err);
-    if (!status)
-        status = dp_project(&projection, result->grid, result->grid_valid, result->height_px, result->width_px,
-                            dp_session_pool(job->session), result->map, err);
-    if (!status)
-        status = mark_inspected(job, &projection, result, err);
-    if (!status)
-        blank_map(result);
+    if (dp_show_leaves_out(&show) && !(result->inspected = dp_malloc(pixels, 1)))
+        return dp_fail_memory(err, "the inspected pixels", pixels);
+    if (dp_show_crop(&show, box)) {
+        result->crop_x0_px = box[0], result->crop_y0_px = box[1];
+        result->crop_x1_px = box[2], result->crop_y1_px = box[3];
+    }
+    dp_status status = dp_show_map(&show, result->grid, result->grid_valid, &projection, result->map, result->inspected, err);
+    for (size_t i = 0; !status && result->inspected && i < pixels; i++)
+        n += result->inspected[i] == 1;
+    if (!status && result->inspected)
+        result->inspected_fraction = (double)n / (double)pixels;
+    const dp_delivered delivered = {.projection = &projection, .grid = result->grid, .valid = result->grid_valid, .nearest = bench->nearest_picture,
+                                    .map = result->map, .height_px = result->height_px, .width_px = result->width_px};
     if (!status && result->label == DP_LABEL_ANOMALOUS)
-        status = dp_defects_find(&projection, result->grid, result->grid_valid, job->bench.nearest_picture, result->threshold,
-                                 result->map, result->height_px, result->width_px, &result->defects, &result->n_defects, err);
+        status = dp_defects_find(&delivered, result->cell_threshold, &result->defects, &result->n_defects, err);
+    if (!status && result->label == DP_LABEL_ANOMALOUS && !result->n_defects)
+        status = dp_defects_largest(&delivered, &result->defects, &result->n_defects, err);
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
         const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->way->view.knn];
@@ -380,10 +356,6 @@ static dp_status show_in_picture(struct inspection *job, const dp_prepared *prep
         }
         dp_nearest_place(job->bank, nearest, &defect->nearest_x_px, &defect->nearest_y_px);
     }
-    if (!status)
-        status = dp_map_smooth(result->map, result->height_px, result->width_px, recipe->map_sigma_px, dp_session_pool(job->session), err);
-    if (!status)
-        blank_map(result);
     return status;
 }
 
@@ -418,7 +390,7 @@ static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepa
     }
     if (!status) {
         decide(&job->bank->recipe, result);
-        status = show_in_picture(job, prepared, result, err);
+        status = show_in_picture(job, result, err);
     }
     if (status)
         dp_result_free(&result);

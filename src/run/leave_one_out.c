@@ -7,10 +7,8 @@
  * A coreset holds only some rows of each picture, those that differ most from the rest: its pictures are scored with all their
  * features, from the pool before it was cut, in the coreset without their own rows.
  *
- * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the largest distance that a
- * good picture showed, so that no good picture is red, and a threshold on single cells lies inside the scale.
- *
- * The threshold is an order statistic of these scores with no margin on top: see dp_calibrate.  Each score has one
+ * The thresholds are order statistics, of these scores and of the largest distances in the maps (run/show.h), with no margin on top: see
+ * dp_calibrate.  Each score has one
  * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
 #include "run/leave_one_out.h"
 #include "bank/origin.h"
@@ -20,16 +18,14 @@
 #include "distance/components.h"
 #include "distance/distance_scales.h"
 #include "run/judge.h"
-#include "run/region.h"
 #include "run/reweight.h"
+#include "run/show.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK_PICTURES 64 /* whose maps are held at a time */
-#define HEAT_CELLS 0.95
-#define HEAT_PEAKS 1.0
 
 struct scoring {
     const dp_bank *bank;     /* that is searched */
@@ -43,8 +39,7 @@ struct scoring {
     uint8_t *inside;       /* cells of a picture that are in the regions */
     dp_components components; /* of the view */
     double *scores;
-    float *cells, *peaks;  /* all valid distances; [n_pictures] the largest of each; NULL: no heat scale is wanted */
-    size_t n_cells, n_peaks;
+    dp_good_maps *maps;    /* NULL: only scores are wanted */
     size_t done_before, total; /* progress */
 };
 
@@ -62,11 +57,12 @@ static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t
 {
     const uint8_t *background = dp_bank_inspected_background(s->pictures, p);
     const dp_bank *from = s->pictures;
+    const dp_recipe recipe = dp_bank_recipe_for(from, rows, cols);
     bool narrowed = dp_regions_any(&s->regions);
     if (narrowed) {
         dp_error why;
         memset(s->inside, 1, rows * cols);
-        dp_status status = dp_regions_cells(&s->regions, &s->bank->recipe, &from->poses[p], from->polarities[p], rows, cols, from->names[p],
+        dp_status status = dp_regions_cells(&s->regions, &recipe, &from->poses[p], from->polarities[p], rows, cols, from->names[p],
                                             s->inside, &why);
         if (status) { /* another size than a fixed mask of the view: there is nothing to score */
             s->scores[p] = NAN;
@@ -74,22 +70,13 @@ static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t
         }
         dp_grid_narrow(s->inside, rows * cols, grid, valid);
     }
-    if (s->cells) {
-        float peak = -1;
-        for (size_t i = 0; i < rows * cols; i++)
-            if (valid[i] && !(background && background[i])) {
-                s->cells[s->n_cells++] = grid[i];
-                peak = grid[i] > peak ? grid[i] : peak;
-            }
-        if (peak >= 0)
-            s->peaks[s->n_peaks++] = peak;
-    }
     if (background)
         dp_grid_mask(&s->pictures->recipe, background, rows * cols, grid, valid);
     if (background && narrowed)
         dp_grid_narrow(s->inside, rows * cols, grid, valid);
-    double cell_px = dp_cell_area_px(&s->bank->recipe, &s->bank->poses[p], rows, cols);
-    return dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
+    double cell_px = dp_cell_area_px(&recipe, &from->poses[p], rows, cols);
+    dp_status status = dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
+    return !status && s->maps ? dp_good_maps_add(s->maps, from, p, &s->regions, grid, valid, err) : status;
 }
 
 /* Pictures of a pool may have grids of their own: one after the other. */
@@ -164,42 +151,32 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     return status;
 }
 
-static dp_interval heat_scale(struct scoring *s)
-{
-    if (!s->n_cells)
-        return (dp_interval){NAN, NAN};
-    double low = dp_quantile_f32(s->cells, s->n_cells, HEAT_CELLS), middle = dp_quantile_f32(s->peaks, s->n_peaks, HEAT_PEAKS);
-    if (!(middle > low)) /* good pictures that hardly differ */
-        return low > 0 ? (dp_interval){low, 2 * low} : (dp_interval){NAN, NAN};
-    return (dp_interval){low, 2 * middle - low};
-}
-
 /* pictures: a bank with all features of the pictures whose rows `bank` is searched for. */
-static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run,
-                           double *scores, dp_interval *heat, dp_error *err)
+static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found,
+                           dp_error *err)
 {
+    dp_isa isa = with->isa;
+    dp_pool *pool = with->pool;
+    dp_good_maps maps = {0};
     if (!dp_bank_has_pictures(pictures))
         return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
                        bank->path ? bank->path : "", bank->path ? ": " : "",
                        bank->recipe.kmeans ? "centres of k-means and no picture's own features"
                        : bank->recipe.coreset > 0 ? "a coreset and not all features of its pictures"
                                                   : "nothing of the background, which new pictures are inspected with");
-    struct scoring s = {.bank = bank, .pictures = pictures, .view = view, .isa = isa, .pool = pool, .run = run, .scores = scores};
+    struct scoring s = {.bank = bank, .pictures = pictures, .view = view, .isa = isa, .pool = pool, .run = with->run, .scores = found->scores};
     dp_status status = dp_judge_open(&view->post, view->score, &s.judge, err);
     if (status)
         return status;
-    size_t most = 0, all = 0;
+    size_t most = 0;
     for (size_t p = 0; p < bank->n_pictures; p++) {
         size_t rows, cols;
         dp_bank_picture_grid(bank, p, &rows, &cols);
         most = rows * cols > most ? rows * cols : most;
-        all += rows * cols;
     }
-    if (heat) {
-        s.cells = dp_malloc(all, sizeof *s.cells);
-        s.peaks = dp_malloc(bank->n_pictures, sizeof *s.peaks);
-        if (!s.cells || !s.peaks)
-            status = dp_fail_memory(err, "the distances of the good pictures", all * sizeof *s.cells);
+    if (found->peaks) {
+        status = dp_good_maps_open(pictures, pool, found->peaks, &maps, err);
+        s.maps = &maps;
     }
     if (!status)
         status = dp_components_open(bank, view, isa, pool, &s.components, err);
@@ -209,21 +186,19 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
         status = dp_fail_memory(err, "the region to inspect", most);
     if (!status)
         status = dp_bank_is_pool(bank) ? score_pool(&s, most, err) : score_grids(&s, most, err);
-    if (!status && heat)
-        *heat = heat_scale(&s);
+    if (!status && s.maps)
+        found->heat = dp_good_maps_heat(&maps);
     dp_components_close(&s.components);
     dp_judge_close(&s.judge);
     dp_regions_close(&s.regions);
     dp_memory_free(s.inside);
-    dp_memory_free(s.cells);
-    dp_memory_free(s.peaks);
+    dp_good_maps_close(&maps);
     return status;
 }
 
-dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, const dp_run *run, double *scores,
-                           dp_interval *heat, dp_error *err)
+dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found, dp_error *err)
 {
-    return score_all(bank, bank, view, isa, pool, run, scores, heat, err);
+    return score_all(bank, bank, view, with, found, err);
 }
 
 dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, dp_error *err)
@@ -246,26 +221,37 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
                                    double *false_alarms, dp_error *err)
 {
     dp_view view;
-    dp_interval heat;
-    dp_calibration found = {0};
     dp_status status = dp_bank_find_scales(pictures, bank, isa, pool, err);
     if (status)
         return status;
     dp_view_init(bank, &view);
-    double *scores = dp_malloc(bank->n_pictures, sizeof *scores);
-    if (!scores)
-        return dp_fail_memory(err, "the leave-one-out scores", bank->n_pictures * sizeof *scores);
-    status = score_all(pictures, bank, &view, isa, pool, run, scores, &heat, err);
+    const dp_workers with = {isa, pool, run};
+    dp_loo found = {.scores = dp_malloc(bank->n_pictures, sizeof(double)), .peaks = dp_malloc(bank->n_pictures, sizeof(double))};
+    status = found.scores && found.peaks ? score_all(pictures, bank, &view, &with, &found, err)
+                                         : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->n_pictures * sizeof(double));
     if (!status)
-        status = dp_calibrate(scores, bank->n_pictures, bank->recipe.fpr, &found, err);
-    if (!status) {
-        dp_bank_take_threshold(bank, &found);
-        if (false_alarms)
-            *false_alarms = found.fpr;
-        for (size_t p = 0; p < bank->n_pictures; p++)
-            bank->loo_scores[p] = scores[p];
-        bank->heat = heat;
-    }
-    dp_memory_free(scores);
+        status = dp_bank_set_good(bank, &found, false_alarms, err);
+    dp_memory_free(found.scores);
+    dp_memory_free(found.peaks);
     return status;
+}
+
+dp_status dp_bank_set_good(dp_bank *bank, const dp_loo *found, double *false_alarms, dp_error *err)
+{
+    dp_calibration of_scores, of_peaks;
+    size_t n = bank->n_pictures;
+    dp_status status = dp_calibrate(found->scores, n, bank->recipe.fpr, &of_scores, err);
+    if (!status)
+        status = dp_calibrate(found->peaks, n, bank->recipe.fpr, &of_peaks, err);
+    if (status)
+        return status;
+    dp_bank_take_threshold(bank, &of_scores);
+    bank->cell_threshold = of_peaks.threshold;
+    bank->peaks_known = true;
+    bank->heat = found->heat;
+    memcpy(bank->loo_scores, found->scores, n * sizeof *found->scores);
+    memcpy(bank->loo_peaks, found->peaks, n * sizeof *found->peaks);
+    if (false_alarms)
+        *false_alarms = of_scores.fpr;
+    return DP_OK;
 }

@@ -33,21 +33,8 @@ bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *se
     return seen->version != SIZE_MAX;
 }
 
-/* Of the resized picture's sides only the whole patches are kept; the patch is the largest that so many of them fit in.  That is the
- * model's, but for grids with fewer cells than a patch has pixels, where it may be a pixel too large. */
-static dp_affine edge_transform(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols)
-{
-    size_t w = pose->picture_width_px, h = pose->picture_height_px, width, height;
-    dp_edge_size(recipe->edge_px, w, h, &width, &height);
-    double patch = floor(fmin((double)width / (double)cols, (double)height / (double)rows));
-    double sx = (double)w / (double)width, sy = (double)h / (double)height;
-    return (dp_affine){.xu = patch * sx, .x0 = (patch * sx - 1) / 2, .yv = patch * sy, .y0 = (patch * sy - 1) / 2};
-}
-
 dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols)
 {
-    if (dp_own_canvas(recipe))
-        return edge_transform(recipe, pose, rows, cols);
     bool flipped = polarity < 0, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
     dp_affine canvas = dp_recipe_transform(recipe, pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
                                            pose->picture_height_px, pose->picture_width_px);
@@ -69,8 +56,11 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
     *x_px = *y_px = NAN;
     if (!dp_nearest_seen(bank, found, &seen) || seen.version > (bank->recipe.mirror ? 1 : 0))
         return false;
-    dp_affine map = dp_grid_transform(&bank->recipe, &bank->poses[seen.picture], bank->polarities[seen.picture], seen.version == 1,
-                                      seen.rows, seen.cols);
+    const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
+    if (!recipe.canvas_height_px)
+        return false;
+    dp_affine map = dp_grid_transform(&recipe, &bank->poses[seen.picture], bank->polarities[seen.picture], seen.version == 1, seen.rows,
+                                      seen.cols);
     size_t row = seen.cell / seen.cols, col = seen.cell % seen.cols;
     dp_affine_apply(&map, (double)col, (double)row, x_px, y_px);
     return true;

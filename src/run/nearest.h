@@ -18,7 +18,7 @@ typedef struct dp_seen {
 bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen);
 
 /* Cells of a grid in the bank's pose (column, row; centres at integers) to pixels of the picture, whose pose and polarity these are.
- * mirrored: of the picture's mirror (dp_recipe.mirror).  With edge_px the canvas is that of rows x cols whole patches. */
+ * mirrored: of the picture's mirror (dp_recipe.mirror).  The recipe's canvas is the one the grid divides: dp_bank_recipe_for. */
 dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols);
 
 /* Centre of the patch in pixels of the picture it was cut from.  false, and both NaN, where that is not known (above), or it is of the

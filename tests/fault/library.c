@@ -109,8 +109,8 @@ static dp_status live(dp_error *err)
     dp_recipe recipe;
     dp_compression how;
     dp_view view;
-    dp_calibration calibration = {0};
-    double good[8];
+    double good[8], peaks[8];
+    dp_good shown = {.scores = good, .peaks = peaks};
     size_t first = 0;
     dp_run_init(&run);
     run.threads = 1;
@@ -146,11 +146,14 @@ static dp_status live(dp_error *err)
     if (!status) {
         dp_view_init(compressed, &view);
         view.score = DP_SCORE_MAX;
-        status = dp_bank_calibrate(compressed, &view, 0.3, &run, good, &view.heat, &calibration, err);
+        status = dp_bank_calibrate(compressed, &view, 0.3, &run, &shown, err);
     }
     if (!status) {
-        view.threshold = calibration.threshold;
+        view.heat = shown.heat;
+        view.threshold = shown.of_scores.threshold;
+        view.cell_threshold = shown.of_peaks.threshold;
         view.good_scores = good;
+        view.good_peaks = peaks;
         view.n_good_scores = 4;
         status = dp_bank_save_view(compressed, &view, 0.3, "two.bank", err);
     }

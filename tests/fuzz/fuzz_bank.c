@@ -120,18 +120,17 @@ static void use(const dp_bank *bank)
     run.user = &steps;
     dp_view view;
     dp_view_init(bank, &view);
-    double *scores = malloc(info.n_pictures * sizeof *scores);
-    dp_interval heat;
-    dp_calibration calibration;
-    if (scores && fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, scores, &heat, &calibration, &err), &err))
-        fuzz_must(!sound || !isinf(calibration.threshold), "a threshold is a number or not known");
+    double *scores = malloc(2 * info.n_pictures * sizeof *scores);
+    dp_good good = {.scores = scores, .peaks = scores + info.n_pictures};
+    if (scores && fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, &good, &err), &err))
+        fuzz_must(!sound || (!isinf(good.of_scores.threshold) && !isinf(good.of_peaks.threshold)), "a threshold is a number or not known");
     view.knn = view.knn == 1 ? 2 : 1; /* another way of scoring: the search itself */
     view.reweight = 0;
     if (scores)
-        fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, scores, &heat, &calibration, &err), &err);
+        fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, &good, &err), &err);
     view.blend = 0.5;
     if (scores)
-        fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, scores, &heat, &calibration, &err), &err);
+        fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, &good, &err), &err);
     free(scores);
 
     dp_bank *other = NULL;

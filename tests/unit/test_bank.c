@@ -449,7 +449,9 @@ static void scores_by_another_view(void **state)
     view.metric = DP_METRIC_COSINE;
     view.score = DP_SCORE_MAX;
     double scores[6];
-    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_AUTO, NULL, NULL, scores, NULL, err));
+    const dp_workers with = {DP_ISA_AUTO, NULL, NULL};
+    dp_loo found = {.scores = scores};
+    assert_ok(dp_leave_one_out(bank, &view, &with, &found, err));
     assert_true(isnan(bank->threshold) && isnan(bank->loo_scores[0]));
     bank->recipe.window = 1;
     bank->recipe.knn = 2;

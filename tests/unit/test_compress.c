@@ -359,7 +359,7 @@ static void folds_leave_one_out(void **state)
     double scores[20];
     dp_view_init(centres_of_all, &view);
     assert_fails(DP_E_MISMATCH, "no picture's own features",
-                 dp_leave_one_out(centres_of_all, &view, DP_ISA_AUTO, NULL, NULL, scores, NULL, err));
+                 dp_leave_one_out(centres_of_all, &view, &(dp_workers){DP_ISA_AUTO, NULL, NULL}, &(dp_loo){.scores = scores}, err));
     dp_bank *none = NULL;
     assert_fails(DP_E_ARGUMENT, "already", dp_bank_compress(centres_of_all, &few, NULL, &none, NULL, err));
     dp_bank_close(&others);

@@ -24,7 +24,8 @@ static dp_result *cone(size_t width, size_t height, double cx, double cy, double
         for (size_t x = 0; x < width; x++)
             result->map[y * width + x] = (float)(10 + 20 * fmax(0, 1 - hypot((double)x - cx, (double)y - cy) / r));
     result->score = 30;
-    result->threshold = 20;
+    result->threshold = 40; /* of the score, which no contour has to do with */
+    result->cell_threshold = 20;
     result->label = DP_LABEL_ANOMALOUS;
     result->pose.status = DP_ALIGN_OFF;
     return result;
@@ -92,7 +93,7 @@ static void cold_stays_hot_turns_red(void **state)
     }
     /* No threshold, no line. */
     dp_picture_free(&drawn);
-    result->threshold = (double)NAN;
+    result->threshold = result->cell_threshold = (double)NAN;
     result->label = DP_LABEL_NONE;
     assert_ok(dp_result_draw(picture, result, 10, 30, &drawn, err));
     for (size_t x = 310; x < 400; x++)

@@ -85,7 +85,8 @@ static dp_result *inspect(const dp_bank *bank, const dp_picture *picture)
     dp_view view;
     dp_result *result = NULL;
     dp_view_init(bank, &view);
-    view.threshold = -1; /* everything is a defect */
+    view.threshold = -1;
+    view.cell_threshold = -1; /* everything is a defect */
     assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
     assert_true(result->n_defects >= 1);
     return result;

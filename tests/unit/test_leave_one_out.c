@@ -43,6 +43,8 @@ static void scores_and_heat_scale(void **state)
     for (int kind = 0; kind < 5; kind++) {
         dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES, 1 + (kind == 1), 3, SIZE_MAX)
                                  : random_pool_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
+        for (size_t p = 0; p < PICTURES; p++) /* of no known size: their cells are all there is of their maps */
+            bank->poses[p].picture_width_px = 0;
         for (size_t window = 0; window < 3; window++)
             for (size_t knn = 1; knn < 4; knn += 2) {
                 dp_view view;
@@ -51,10 +53,10 @@ static void scores_and_heat_scale(void **state)
                 view.knn = knn;
                 view.metric = window == 1 && kind < 3 ? DP_METRIC_COSINE : DP_METRIC_L2;
                 view.score = DP_SCORE_MEAN;
-                double scores[PICTURES];
-                dp_interval heat;
-                dp_calibration calibration;
-                assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &heat, &calibration, err));
+                double scores[PICTURES], peaks[PICTURES];
+                dp_good good = {.scores = scores, .peaks = peaks};
+                assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, &good, err));
+                dp_interval heat = good.heat;
                 float all[PICTURES * MOST] = {0}, peak = 0;
                 size_t n = 0;
                 for (size_t p = 0; p < PICTURES; p++) {
@@ -71,7 +73,7 @@ static void scores_and_heat_scale(void **state)
                 dp_sort_f32(all, n);
                 assert_true(heat.low == (double)all[(size_t)(0.95 * (double)(n - 1) + 0.5)]);
                 assert_float_equal(heat.low + heat.high, 2 * (double)peak, 1e-9);
-                assert_int_equal(calibration.n, PICTURES);
+                assert_int_equal(good.of_scores.n, PICTURES);
             }
         dp_bank_close(&bank);
     }
@@ -110,10 +112,9 @@ static void many_pictures(void **state)
         run.threads = 2;
         run.progress = on_step;
         run.user = &steps;
-        double scores[MANY];
-        dp_interval heat;
-        dp_calibration calibration;
-        assert_ok(dp_bank_calibrate(bank, &view, 0.2, &run, scores, &heat, &calibration, err));
+        double scores[MANY], peaks[MANY];
+        dp_good good = {.scores = scores, .peaks = peaks};
+        assert_ok(dp_bank_calibrate(bank, &view, 0.2, &run, &good, err));
         for (size_t p = 0; p < MANY; p++) {
             float grid[MOST];
             uint8_t valid[MOST];
@@ -147,14 +148,13 @@ static void heat_scale_of_equals(void **state)
         assert_true(bank->loo_scores[0] == 3 * apart && bank->loo_scores[1] == 3 * apart);
         /* Scored as the bank is, the scores are the bank's own, and no search is made for them. */
         dp_view view;
-        double scores[2];
-        dp_interval heat;
-        dp_calibration calibration;
+        double scores[2], peaks[2];
+        dp_good good = {.scores = scores, .peaks = peaks};
         dp_view_init(bank, &view);
         bank->loo_scores[0] = 7;
         bank->loo_scores[1] = 8;
-        assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &heat, &calibration, err));
-        assert_true(scores[0] == 7 && scores[1] == 8);
+        assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, &good, err));
+        assert_true(scores[0] == 7 && scores[1] == 8 && peaks[0] == bank->loo_peaks[0] && good.of_peaks.threshold == bank->cell_threshold);
         dp_bank_close(&bank);
     }
 }
@@ -189,24 +189,29 @@ static void a_view_is_saved(void **state)
     (void)state;
     dp_bank *bank = random_bank(5, 6, DIM, PICTURES, 1, 3), *back = NULL;
     const char *path = temporary_path("viewed.bank");
-    double scores[PICTURES];
+    double scores[PICTURES], peaks[PICTURES];
     dp_view view, is;
-    dp_calibration calibration;
+    dp_good good = {.scores = scores, .peaks = peaks};
     dp_view_init(bank, &view);
     view.metric = DP_METRIC_COSINE;
     view.window = 2;
     view.knn = 3;
     view.score = DP_SCORE_MEAN;
     view.post.median = 3;
-    assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, scores, &view.heat, &calibration, err));
-    view.threshold = calibration.threshold;
+    assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, &good, err));
+    view.heat = good.heat;
+    view.threshold = good.of_scores.threshold;
+    view.cell_threshold = good.of_peaks.threshold;
     view.good_scores = scores;
+    view.good_peaks = peaks;
     view.n_good_scores = PICTURES;
     assert_ok(dp_bank_save_view(bank, &view, 0.2, path, err));
     assert_ok(dp_bank_open(path, &back, err));
     dp_view_init(back, &is);
     assert_true(is.metric == view.metric && is.window == 2 && is.knn == 3 && is.score == DP_SCORE_MEAN && is.post.median == 3);
-    assert_true(is.threshold == view.threshold && is.heat.low == view.heat.low && is.heat.high == view.heat.high);
+    assert_true(is.threshold == view.threshold && is.cell_threshold == view.cell_threshold && is.cell_threshold > 0);
+    assert_memory_equal(is.good_peaks, peaks, sizeof peaks);
+    assert_true(is.heat.low == view.heat.low && is.heat.high == view.heat.high);
     assert_true(back->recipe.fpr == 0.2);
     assert_memory_equal(is.good_scores, scores, sizeof scores);
     dp_bank_close(&back);

@@ -258,7 +258,7 @@ static void projection_refuses_nonsense(void **state)
 
 /* ---------------------------------------------------------------------------------------------------------- defects */
 
-enum { GRID = 10, SIDE = 100 };
+enum { GRID = 10, SIDE = 110 };
 
 static void find(const float *grid, const uint8_t *valid, const uint32_t *nearest, double threshold, float *map,
                  dp_defect **defects, size_t *n)
@@ -268,10 +268,11 @@ static void find(const float *grid, const uint8_t *valid, const uint32_t *neares
     dp_projection projection;
     assert_ok(dp_projection_init(&projection, &to_picture, GRID * 14, GRID * 14, GRID, GRID, 0, 0, err));
     assert_ok(dp_project(&projection, grid, valid, SIDE, SIDE, NULL, map, err));
-    assert_ok(dp_defects_find(&projection, grid, valid, nearest, threshold, map, SIDE, SIDE, defects, n, err));
+    const dp_delivered delivered = {&projection, grid, valid, nearest, map, SIDE, SIDE};
+    assert_ok(dp_defects_find(&delivered, threshold, defects, n, err));
 }
 
-/* Two groups; one of them two cells that touch at a corner.  Pixels of 10 to a cell, centres at 10 c + 4.5. */
+/* Two groups; one of them two cells that touch at a corner.  11 pixels to a cell, centres at 11 c + 5. */
 static void defects_have_box_area_and_peak(void **state)
 {
     (void)state;
@@ -290,13 +291,13 @@ static void defects_have_box_area_and_peak(void **state)
     assert_int_equal(defects[0].nearest_picture, 77);
     assert_float_equal(defects[1].peak, 3, 0);
     assert_int_equal(defects[1].nearest_picture, 33);
-    /* The bilinear hill over cell (7,7) is above 1 where (1 - |du|)(1 - |dv|) > 1/8: half an axis is 8.75 pixels. */
-    assert_float_equal(defects[0].x0_px, 66, 0);
-    assert_float_equal(defects[0].x1_px, 84, 0);
-    assert_float_equal(defects[0].y0_px, 66, 0);
-    assert_float_equal(defects[0].y1_px, 84, 0);
-    assert_float_equal(defects[0].centre_x_px, 74.5, 1e-9);
-    assert_float_equal(defects[0].centre_y_px, 74.5, 1e-9);
+    /* The bilinear hill over cell (7,7) is above 1 where (1 - |du|)(1 - |dv|) > 1/8: half an axis is 9.625 pixels. */
+    assert_float_equal(defects[0].x0_px, 73, 0);
+    assert_float_equal(defects[0].x1_px, 92, 0);
+    assert_float_equal(defects[0].y0_px, 73, 0);
+    assert_float_equal(defects[0].y1_px, 92, 0);
+    assert_float_equal(defects[0].centre_x_px, 82, 1e-9);
+    assert_float_equal(defects[0].centre_y_px, 82, 1e-9);
     double area = 0;
     for (size_t i = 0; i < SIDE * SIDE; i++)
         area += map[i] > 1;
@@ -329,7 +330,7 @@ static void defects_of_equal_peaks(void **state)
     dp_memory_free(defects);
 }
 
-/* A cell that is not valid is neither a defect nor a bridge between two. */
+/* A cell that is not valid is no defect.  The map goes on from its neighbours to its centre; two of them part what lies on either side. */
 static void invalid_cells_are_no_defects(void **state)
 {
     (void)state;
@@ -337,15 +338,15 @@ static void invalid_cells_are_no_defects(void **state)
     uint8_t valid[GRID * GRID];
     memset(valid, 1, sizeof valid);
     grid[42] = 5;
-    grid[43] = 9;
-    grid[44] = 6;
+    grid[43] = grid[44] = 9;
+    grid[45] = 6;
     dp_defect *defects = NULL;
     size_t n = 0;
     find(grid, NULL, NULL, 1, map, &defects, &n);
     assert_int_equal(n, 1);
     assert_int_equal(defects[0].nearest_picture, SIZE_MAX);
     dp_memory_free(defects);
-    valid[43] = 0;
+    valid[43] = valid[44] = 0;
     find(grid, valid, NULL, 1, map, &defects, &n);
     assert_int_equal(n, 2);
     assert_float_equal(defects[0].peak, 6, 0);
@@ -356,7 +357,7 @@ static void invalid_cells_are_no_defects(void **state)
     assert_int_equal(n, 0);
 }
 
-/* A picture coarser than the grid: the defect stays, one pixel large, where it is. */
+/* A picture coarser than the grid: its map passes between the cells' centres, and the largest cell stays, one pixel large, where it is. */
 static void coarse_picture_keeps_its_defect(void **state)
 {
     (void)state;
@@ -370,9 +371,13 @@ static void coarse_picture_keeps_its_defect(void **state)
     assert_ok(dp_project(&projection, grid, NULL, side, side, NULL, map, err));
     dp_defect *defects = NULL;
     size_t n = 0;
-    assert_ok(dp_defects_find(&projection, grid, NULL, NULL, 3, map, side, side, &defects, &n, err));
+    const dp_delivered delivered = {&projection, grid, NULL, NULL, map, side, side};
+    assert_ok(dp_defects_find(&delivered, 3, &defects, &n, err)); /* no pixel is so large */
+    assert_int_equal(n, 0);
+    assert_ok(dp_defects_largest(&delivered, &defects, &n, err));
     assert_int_equal(n, 1);
-    assert_float_equal(defects[0].peak, 4, 0);
+    assert_int_equal(defects[0].peak_cell, 20 * cols + 31);
+    assert_float_equal(defects[0].peak, map[5 * side + 7], 0);
     assert_float_equal(defects[0].area_px, 1, 0);
     assert_float_equal(defects[0].x0_px, 7, 0);
     assert_float_equal(defects[0].y0_px, 5, 0);

@@ -397,12 +397,11 @@ static void a_fixed_region(void **state)
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &again, err));
         dp_view view;
-        dp_interval heat;
-        dp_calibration calibration;
-        double scores[N_GOOD];
+        double scores[N_GOOD], peaks[N_GOOD];
+        dp_good good = {.scores = scores, .peaks = peaks};
         dp_view_init(plain, &view);
         view.roi = roi;
-        assert_ok(dp_bank_calibrate(plain, &view, 0.01, NULL, scores, &heat, &calibration, err));
+        assert_ok(dp_bank_calibrate(plain, &view, 0.01, NULL, &good, err));
         for (size_t p = 0; p < N_GOOD; p++) {
             expect_close(scores[p], bank->loo_scores[p], "a view's region");
             assert_true(again->loo_scores[p] == bank->loo_scores[p]);

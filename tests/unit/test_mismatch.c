@@ -71,6 +71,8 @@ static void another_checkpoint(void **state)
 static void another_precision(void **state)
 {
     (void)state;
+    if (dp_isa_detect() != DP_ISA_AVX512_VNNI)
+        skip();
     world w;
     world_open(&w);
     const char *further = temporary_path("further.png");

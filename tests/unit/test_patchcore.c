@@ -233,7 +233,7 @@ static void a_cut_bank_and_its_scores(void **state)
     dp_view view;
     dp_view_init(cut, &view);
     assert_false(dp_bank_has_pictures(cut));
-    assert_fails(DP_E_MISMATCH, "coreset", dp_leave_one_out(cut, &view, DP_ISA_C, pool, NULL, scores, NULL, err));
+    assert_fails(DP_E_MISMATCH, "coreset", dp_leave_one_out(cut, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = scores}, err));
     assert_fails(DP_E_MISMATCH, "coreset", dp_bank_remove(cut, NULL, 0, NULL, &again, err));
     const char *path = temporary_path("cut.bank");
     assert_ok(dp_bank_save(cut, path, err));
@@ -404,15 +404,15 @@ static void weighted_leave_one_out(void **state)
     dp_view_init(bank, &view);
     view.score = DP_SCORE_MAX;
     double plain[4], weighted[4], other[4];
-    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_C, pool, NULL, plain, NULL, err));
+    assert_ok(dp_leave_one_out(bank, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = plain}, err));
     view.reweight = 3;
-    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_C, pool, NULL, weighted, NULL, err));
+    assert_ok(dp_leave_one_out(bank, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = weighted}, err));
     for (size_t p = 0; p < 4; p++)
         assert_true(weighted[p] < plain[p] && weighted[p] > 0);
     view.score = DP_SCORE_P99; /* the weight belongs to the largest alone */
-    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_C, pool, NULL, weighted, NULL, err));
+    assert_ok(dp_leave_one_out(bank, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = weighted}, err));
     view.reweight = 0;
-    assert_ok(dp_leave_one_out(bank, &view, DP_ISA_C, pool, NULL, other, NULL, err));
+    assert_ok(dp_leave_one_out(bank, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = other}, err));
     assert_memory_equal(weighted, other, sizeof other);
     dp_pool_close(&pool);
     dp_bank_close(&bank);

@@ -413,11 +413,15 @@ static void scored_in_another_way(void **state)
     other.post.unit = view.post.unit = DP_UNIT_PIXELS;
     other.fpr = 0.2;
     dp_bank *expected = fit(session, &other), *written = NULL;
-    double scores[N_GOOD];
-    dp_calibration calibration;
-    assert_ok(dp_bank_calibrate(bank, &view, other.fpr, NULL, scores, &view.heat, &calibration, err));
+    double scores[N_GOOD], peaks[N_GOOD];
+    dp_good good = {.scores = scores, .peaks = peaks};
+    assert_ok(dp_bank_calibrate(bank, &view, other.fpr, NULL, &good, err));
+    const dp_calibration calibration = good.of_scores;
+    view.heat = good.heat;
     view.threshold = calibration.threshold;
+    view.cell_threshold = good.of_peaks.threshold;
     view.good_scores = scores;
+    view.good_peaks = peaks;
     view.n_good_scores = N_GOOD;
     const char *path = keep(temporary_path("other.bank"));
     assert_ok(dp_bank_save_view(bank, &view, other.fpr, path, err));
@@ -426,6 +430,7 @@ static void scored_in_another_way(void **state)
     dp_view_init(expected, &from_fit);
     dp_view_init(written, &from_file);
     assert_true(from_fit.threshold == calibration.threshold && from_file.threshold == calibration.threshold);
+    assert_true(from_fit.cell_threshold == view.cell_threshold && from_file.cell_threshold == view.cell_threshold && view.cell_threshold > 0);
     assert_true(from_fit.heat.low == view.heat.low && from_file.heat.high == from_fit.heat.high);
     assert_memory_equal(&from_file.post, &other.post, sizeof other.post);
     size_t differ = 0;

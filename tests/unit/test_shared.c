@@ -55,10 +55,9 @@ static const char *ask(const struct shared *s, const char *name)
 {
     dp_bank_info info;
     dp_model_info model;
-    dp_calibration calibration;
-    dp_interval heat;
     dp_view view;
-    double scores[WORLD_PICTURES], robust[WORLD_PICTURES];
+    double scores[WORLD_PICTURES], peaks[WORLD_PICTURES], robust[WORLD_PICTURES];
+    dp_good good = {.scores = scores, .peaks = peaks};
     size_t order[WORLD_PICTURES];
     dp_error err;
     dp_bank_get_info(s->bank, &info);
@@ -76,7 +75,7 @@ static const char *ask(const struct shared *s, const char *name)
     dp_run run;
     dp_run_init(&run);
     run.threads = 2;
-    if (dp_bank_calibrate(s->bank, &view, 0.1, &run, scores, &heat, &calibration, &err))
+    if (dp_bank_calibrate(s->bank, &view, 0.1, &run, &good, &err))
         return "no calibration";
     dp_bank *smaller = NULL, *again = NULL;
     const size_t gone = 2;
