@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BAND 16 /* rows of one task */
+#define BAND 16   /* rows of one task */
+#define CHUNK 256 /* values that are summed side by side */
 
 struct job {
     const double *weights; /* [2 radius + 1] */
@@ -18,6 +19,8 @@ struct job {
     float *to;
     int along_rows;
     size_t *across, *down; /* [width + 2 radius], [height + 2 radius] where a position beyond the border is read */
+    float *padded;         /* [workers, width + 2 radius] */
+    const float **rows;    /* [workers, 2 radius + 1] */
 };
 
 static void reflect(size_t n, size_t radius, size_t *index)
@@ -26,20 +29,39 @@ static void reflect(size_t n, size_t radius, size_t *index)
         index[i] = dp_border_reflect((ptrdiff_t)i - (ptrdiff_t)radius, n);
 }
 
-/* One pass over a band of rows.  Along the other axis the middle of the table is read, where each position stands for itself. */
+/* to[x] = sum over k of weights[k] rows[k][x], for n values; each sum in the order of k. */
+static void weigh(const double *weights, const float *const *rows, size_t taps, size_t n, float *to)
+{
+    double sum[CHUNK];
+    for (size_t x = 0; x < n; x += CHUNK) {
+        const size_t m = n - x < CHUNK ? n - x : CHUNK;
+        for (size_t i = 0; i < m; i++)
+            sum[i] = 0;
+        for (size_t k = 0; k < taps; k++) {
+            const double weight = weights[k];
+            const float *from = rows[k] + x;
+            for (size_t i = 0; i < m; i++)
+                sum[i] += weight * (double)from[i];
+        }
+        for (size_t i = 0; i < m; i++)
+            to[x + i] = (float)sum[i];
+    }
+}
+
+/* One pass over a band of rows: along them, each with its border reflected around it, or across them, rows reflected at the border. */
 static void smooth_band(void *context, size_t task, size_t worker)
 {
-    (void)worker;
     const struct job *job = context;
-    const size_t taps = 2 * job->radius + 1, step_x = job->along_rows ? 1 : 0, step_y = 1 - step_x;
-    for (size_t y = task * BAND; y < (task + 1) * BAND && y < job->height; y++)
-        for (size_t x = 0; x < job->width; x++) {
-            const size_t *column = job->across + x + step_y * job->radius, *row = job->down + y + step_x * job->radius;
-            double sum = 0;
-            for (size_t k = 0; k < taps; k++)
-                sum += job->weights[k] * job->from[row[k * step_y] * job->width + column[k * step_x]];
-            job->to[y * job->width + x] = (float)sum;
-        }
+    const size_t taps = 2 * job->radius + 1, width = job->width;
+    float *padded = job->padded + worker * (width + 2 * job->radius);
+    const float **rows = job->rows + worker * taps;
+    for (size_t y = task * BAND; y < (task + 1) * BAND && y < job->height; y++) {
+        for (size_t x = 0; job->along_rows && x < width + 2 * job->radius; x++)
+            padded[x] = job->from[y * width + job->across[x]];
+        for (size_t k = 0; k < taps; k++)
+            rows[k] = job->along_rows ? padded + k : job->from + job->down[y + k] * width;
+        weigh(job->weights, rows, taps, width, job->to + y * width);
+    }
 }
 
 dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px, dp_pool *pool, dp_error *err)
@@ -49,11 +71,15 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
         return DP_OK;
     double *weights = dp_malloc(2 * radius + 1, sizeof *weights), total = 0;
     float *half = dp_malloc_2d(height, width, sizeof *half);
-    size_t *index = dp_malloc(height + width + 4 * radius, sizeof *index);
-    if (!weights || !half || !index) {
+    size_t *index = dp_malloc(height + width + 4 * radius, sizeof *index), workers = dp_pool_threads(pool);
+    float *padded = dp_malloc_2d(workers, width + 2 * radius, sizeof *padded);
+    const float **rows = dp_malloc_2d(workers, 2 * radius + 1, sizeof(const float *));
+    if (!weights || !half || !index || !padded || !rows) {
         dp_memory_free(weights);
         dp_memory_free(half);
         dp_memory_free(index);
+        dp_memory_free(padded);
+        dp_memory_free(rows);
         return dp_fail_memory(err, "smoothing the map", height * width * sizeof *half);
     }
     for (size_t k = 0; k <= 2 * radius; k++) {
@@ -62,7 +88,7 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
     }
     for (size_t k = 0; k <= 2 * radius; k++)
         weights[k] /= total;
-    struct job job = {weights, radius, height, width, map, half, 1, index, index + width + 2 * radius};
+    struct job job = {weights, radius, height, width, map, half, 1, index, index + width + 2 * radius, padded, rows};
     reflect(width, radius, job.across);
     reflect(height, radius, job.down);
     dp_pool_run(pool, bands, smooth_band, &job);
@@ -73,5 +99,7 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
     dp_memory_free(weights);
     dp_memory_free(half);
     dp_memory_free(index);
+    dp_memory_free(padded);
+    dp_memory_free(rows);
     return DP_OK;
 }
