@@ -31,8 +31,8 @@ static bool print_value(const cli_view *settled, double value, const char *path,
 {
     size_t n = 0, above = 0;
     for (size_t i = 0; i < settled->view.n_good_scores; i++) {
-        n += !isnan(settled->scores[i]);
-        above += settled->scores[i] > value;
+        n += !isnan(settled->good.scores[i]);
+        above += settled->good.scores[i] > value;
     }
     if (json)
         return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
@@ -104,7 +104,7 @@ int cmd_calibrate(int argc, char **argv)
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     dp_recipe recipe = info.recipe;
-    cli_view settled = {.threshold = NAN};
+    cli_view settled = {.threshold = value_text ? value : NAN};
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (!isnan(fpr))
