@@ -24,7 +24,9 @@ unexport CC
 endif
 
 werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
-options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(MESON_OPTIONS)
+# A default of meson.build, which a folder that was set up before it came would not have.
+here = -Dpkgconfig.relocatable=true
+options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(here) $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
 .PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi clean help
