@@ -26,6 +26,9 @@ char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
         g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", folder, g_strerror(errno));
         g_free(path);
         path = NULL;
+    } else if (!cli_mark_below(run->out, place, err)) {
+        g_free(path);
+        path = NULL;
     }
     g_free(folder);
     return path;
