@@ -163,14 +163,15 @@ static void take_masks_out(GPtrArray *files, const char *folder, mask_index *own
 /* Masks in folders of a class's own. */
 static void add_own_masks(struct reading *reading, const char *folder, mask_index *own)
 {
-    GPtrArray *folders = folders_in(folder, &reading->set->broken);
-    for (guint i = 0; i < folders->len; i++)
-        if (mask_folder_name(folders->pdata[i])) {
-            char *path = g_build_filename(folder, folders->pdata[i], NULL);
+    GDir *dir = g_dir_open(folder, 0, NULL); /* of one that cannot be read the search for pictures has told */
+    for (const char *name; dir && (name = g_dir_read_name(dir));)
+        if (mask_folder_name(name) && is_folder(folder, name)) {
+            char *path = g_build_filename(folder, name, NULL);
             reading->set->broken |= !mask_index_add(own, path);
             g_free(path);
         }
-    g_ptr_array_unref(folders);
+    if (dir)
+        g_dir_close(dir);
 }
 
 /* One class: all pictures below its folder. */

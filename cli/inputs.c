@@ -103,6 +103,15 @@ struct search {
     bool good;
 };
 
+/* "new" for "new//", whose pictures are new/a.png; "/" stays. */
+static char *without_slashes(const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    return g_strndup(folder, length);
+}
+
 static void leave(struct search *search, enum reason reason, const char *path)
 {
     const char *below = path + strlen(search->root);
@@ -133,7 +142,7 @@ static bool looks_like_picture(const char *path)
 
 static void look_at_file(struct search *search, const char *name, const char *path, cli_mark mark)
 {
-    if (mark == CLI_MARK_NAMED && cli_is_output_name(name))
+    if (mark == CLI_MARK_NAMED && cli_is_output(path))
         leave(search, OUTPUT, path);
     else if (cli_is_picture_name(name))
         g_ptr_array_add(search->files, g_strdup(path));
@@ -224,12 +233,13 @@ static void tell(const struct search *search, enum reason reason)
 
 bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *files)
 {
-    struct search search = {.root = folder, .leave_out = leave_out, .files = g_ptr_array_new(), .good = true};
+    char *root = without_slashes(folder);
+    struct search search = {.root = root, .leave_out = leave_out, .files = g_ptr_array_new(), .good = true};
     search.links = g_ptr_array_new_with_free_func(g_free);
     search.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (int r = 0; r < N_REASONS; r++)
         search.left[r] = g_ptr_array_new_with_free_func(g_free);
-    search_folder(&search, folder, CLI_MARK_NONE);
+    search_folder(&search, root, CLI_MARK_NONE);
     for (guint i = 0; i < search.links->len; i++) /* grows as they are followed */
         search_folder(&search, search.links->pdata[i], CLI_MARK_NONE);
     g_ptr_array_sort(search.files, by_path);
@@ -242,6 +252,7 @@ bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *f
     g_hash_table_unref(search.seen);
     g_ptr_array_unref(search.links);
     g_ptr_array_unref(search.files);
+    g_free(root);
     return search.good;
 }
 
@@ -289,10 +300,12 @@ GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *
         } else {
             add_source(known, sources, arguments[i]);
             bool good = cli_find_pictures(arguments[i], NULL, files);
+            char *root = without_slashes(arguments[i]);
             for (guint f = before; f < files->len; f++) {
-                const char *below = (const char *)files->pdata[f] + strlen(arguments[i]);
+                const char *below = (const char *)files->pdata[f] + strlen(root);
                 g_ptr_array_add(found, g_strdup(below + strspn(below, "/")));
             }
+            g_free(root);
             if (good && files->len == before) {
                 cli_complain("%s: the folder holds no pictures", arguments[i]);
                 good = false;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -196,6 +197,16 @@ static char *end_of_links(const char *path)
     return NULL;
 }
 
+/* Whether two names lead to one entry of one folder: a hard link is another entry, and writing it would leave the first as it was. */
+static bool is_same_place(const char *a, const char *b)
+{
+    char *x = realpath(a, NULL), *y = realpath(b, NULL);
+    bool same = x && y && !strcmp(x, y);
+    free(x);
+    free(y);
+    return same;
+}
+
 /* A safetensors file begins with the length of its header, which is a JSON object. */
 static bool is_bank_or_empty(const char *path)
 {
@@ -220,7 +231,7 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
         return false;
     }
     const struct input *input = g_hash_table_lookup(files->inputs, key);
-    bool update = input && input->source && output->kind == BANK;
+    bool update = input && input->source && output->kind == BANK && is_same_place(input->path, path);
     if (input && !update) {
         if (strcmp(input->path, path) != 0)
             cli_complain("%s: would be written over, but is %s (%s); write to another place", path, input->what, input->path);
@@ -387,35 +398,73 @@ cli_mark cli_mark_of(const char *folder)
 
 bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err)
 {
-    cli_mark found = cli_mark_of(folder);
-    if (found == mark || found == CLI_MARK_ALL)
+    if (cli_mark_of(folder) != CLI_MARK_NONE)
         return true;
     const char *text = mark == CLI_MARK_ALL ? all_text : named_text;
     char *path = g_build_filename(folder, CLI_MARK_FILE, NULL);
-    bool good = dp_file_write(path, text, strlen(text), err) == DP_OK;
+    struct stat st;
+    bool good = lstat(path, &st) != 0;
+    if (good) {
+        good = dp_file_write(path, text, strlen(text), err) == DP_OK;
+    } else {
+        err->status = DP_E_IO;
+        g_snprintf(err->message, sizeof err->message, "%s: is no file of dinopatch's, which marks its outputs by this name; remove it", path);
+    }
     g_free(path);
     return good;
 }
 
-bool cli_mark_below(const char *folder, const char *place, dp_error *err)
+static bool is_empty(const char *folder)
 {
-    char *first = g_strndup(place, strcspn(place, "/")), *path = g_build_filename(folder, first, NULL);
-    bool good = cli_mark_folder(path, CLI_MARK_ALL, err);
-    g_free(path);
-    g_free(first);
+    GDir *dir = g_dir_open(folder, 0, NULL);
+    bool empty = dir && !g_dir_read_name(dir);
+    if (dir)
+        g_dir_close(dir);
+    return empty;
+}
+
+bool cli_make_marked(const char *folder, const char *place, dp_error *err)
+{
+    bool good = true, marked = false;
+    for (const char *end = strchr(place, '/'); good && end; end = strchr(end + 1, '/')) {
+        char *below = g_strndup(place, (gsize)(end - place)), *path = g_build_filename(folder, below, NULL);
+        good = g_mkdir_with_parents(path, 0777) == 0;
+        if (!good) {
+            err->status = DP_E_IO;
+            g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", path, g_strerror(errno));
+        }
+        marked = marked || cli_mark_of(path) == CLI_MARK_ALL;
+        if (good && !marked && is_empty(path)) {
+            good = cli_mark_folder(path, CLI_MARK_ALL, err);
+            marked = true;
+        }
+        g_free(path);
+        g_free(below);
+    }
     return good;
 }
 
-bool cli_is_output_name(const char *name)
+/* STEM and an ending is there. */
+static bool comes_with(const char *path, size_t stem, const char *ending)
 {
-    static const char *const endings[] = {".heat.png", ".map.tiff", ".aligned.png", ".mask.png", ".axes.png", ".edges.png"};
+    char *name = g_strdup_printf("%.*s%s", (int)stem, path, ending);
+    bool there = g_file_test(name, G_FILE_TEST_EXISTS);
+    g_free(name);
+    return there;
+}
+
+bool cli_is_output(const char *path)
+{
+    static const char *const endings[][2] = {{".heat.png", ".map.tiff"},    {".map.tiff", ".heat.png"},   {".aligned.png", ".mask.png"},
+                                             {".mask.png", ".aligned.png"}, {".axes.png", ".aligned.png"}, {".edges.png", ".aligned.png"}};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     for (size_t i = 0; i < G_N_ELEMENTS(endings); i++)
-        if (g_str_has_suffix(name, endings[i]) && strlen(name) > strlen(endings[i]))
-            return true;
+        if (g_str_has_suffix(name, endings[i][0]) && strlen(name) > strlen(endings[i][0]))
+            return comes_with(path, strlen(path) - strlen(endings[i][0]), endings[i][1]);
     const char *explain = g_strrstr(name, ".explain-");
     if (!explain || explain == name)
         return false;
     const char *number = explain + strlen(".explain-");
     size_t digits = strspn(number, "0123456789");
-    return digits > 0 && !strcmp(number + digits, ".png");
+    return digits > 0 && !strcmp(number + digits, ".png") && comes_with(path, (size_t)(explain - path), ".heat.png");
 }

@@ -49,7 +49,7 @@ bool cli_outputs_bank(cli_outputs *files, const char *out, const char *bank, con
 /* ---- folders of outputs, which a folder search leaves out */
 typedef enum cli_mark {
     CLI_MARK_NONE,
-    CLI_MARK_NAMED, /* files with the endings of outputs, here and below */
+    CLI_MARK_NAMED, /* files that are outputs by their names, here and below */
     CLI_MARK_ALL    /* all that lies here and below */
 } cli_mark;
 
@@ -58,10 +58,12 @@ typedef enum cli_mark {
 
 /* Marks a folder that is there.  False: err. */
 bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err);
-/* Marks the first folder of a path below `folder` as one that holds nothing but outputs. */
-bool cli_mark_below(const char *folder, const char *place, dp_error *err);
+/* Makes the folder of a file `place` below `folder`, and marks the first folder on the way that is new, or empty, as one that holds nothing
+ * but outputs.  False: err. */
+bool cli_make_marked(const char *folder, const char *place, dp_error *err);
 cli_mark cli_mark_of(const char *folder);
-/* Whether a name ends as outputs do: NAME.heat.png, NAME.map.tiff, NAME.explain-1.png, ... */
-bool cli_is_output_name(const char *name);
+/* Whether a file in a marked folder is an output: it ends as outputs do, and so does the one that comes with it (NAME.heat.png and
+ * NAME.map.tiff, NAME.aligned.png and NAME.mask.png).  A picture that a user calls so stays a picture. */
+bool cli_is_output(const char *path);
 
 #endif

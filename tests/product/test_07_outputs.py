@@ -155,6 +155,13 @@ def test_banks_in_place(dp, woven, copy, tmp_path, command):
     dp.run(*COMMANDS[command](woven, "new/part.bank"), "--overwrite", code=0)
 
 
+def test_a_hard_link_of_the_bank_is_another_file(dp, woven, copy, tmp_path, untouched):
+    bank = copy(woven.bank)
+    os.link(bank, tmp_path / "hard.bank")
+    with untouched:
+        dp.run("calibrate", "--bank", bank, "--fpr", 0.3, "--out", "hard.bank", "--overwrite", code=2)
+
+
 def test_fit_without_a_name_writes_beside_the_folder(dp, woven, tmp_path, untouched):
     textures(tmp_path / "a" / "good", 3)
     fit = ["fit", "--model", MODEL, "--align", "none", "--canvas", "112x112"]
@@ -236,8 +243,9 @@ def test_a_second_run_leaves_the_outputs_of_the_first_alone(dp, woven, tmp_path)
     assert "outputs of dinopatch in p/" in second.err
     third = dp.inspect(woven.bank, "--out", "p/out2", "p")
     assert len(third.pictures) == 2
-    save(texture(202), tmp_path / "p" / "out" / "new.png")  # a picture that the user puts there is inspected
-    assert "p/out/new.png" in [p["input"] for p in dp.inspect(woven.bank, "p").pictures]
+    for name in ("new.png", "new.mask.png", "new.map.tiff"):  # pictures that the user puts there are inspected
+        save(texture(202), tmp_path / "p" / "out" / name)
+        assert f"p/out/{name}" in [p["input"] for p in dp.inspect(woven.bank, "p").pictures]
     again = dp.inspect(woven.bank, "--out", "q", "--overwrite", "p/a")
     dp.inspect(woven.bank, "--out", "p/a", "p/a")
     assert len(dp.inspect(woven.bank, "--out", "p/a", "--overwrite", "p/a").pictures) == len(again.pictures) == 1

@@ -86,6 +86,14 @@ def test_folders_of_the_system_are_left_out_and_said(dp, woven, tmp_path):
     assert "2 hidden or system files in new/ are left out" in run.err and "._x.png" in run.err
 
 
+@pytest.mark.parametrize("folder", ["new", "new/", "new//", "./new", "../{}/new//"])
+def test_a_folder_spelled_otherwise(dp, woven, tmp_path, folder):
+    save(texture(1), tmp_path / "new" / "a" / "x.png")
+    (tmp_path / "new" / "b.txt").write_text("no picture at all")
+    run = dp.inspect(woven.bank, "--out", "out", folder.format(tmp_path.name))
+    assert run.pictures[0]["map"]["path"] == "out/a/x.map.tiff" and "no picture: b.txt" in run.err
+
+
 def test_order_is_by_name(dp, woven, tmp_path):
     for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "B.png", "a-b.png", "10.png", "9.png"):
         save(texture(1), tmp_path / "new" / name)
@@ -301,6 +309,14 @@ def test_outputs_of_eval_are_no_class(dp, tmp_path):
     bank = dp.fit("p.bank", "parts/good") and "p.bank"
     assert len(dp.inspect(bank, "parts").pictures) == 12
     assert folder.is_dir()
+
+
+def test_a_folder_of_the_users_own_is_never_marked(dp, tmp_path):
+    category(tmp_path / "data" / "c", masks=None)
+    mine = save(texture(1), tmp_path / "out" / "pictures" / "mine.png")
+    dp.run(*EVAL, "--out", "out", "data", code=0)
+    bank = dp.fit("p.bank", "data/c/train/good") and "p.bank"
+    assert inspected(dp.inspect(bank, "out")) == ["out/pictures/mine.png"] and mine.is_file()
 
 
 def test_report_replaces_its_own_page_alone(dp, tmp_path):
