@@ -1,5 +1,6 @@
 /* dinopatch bank compress - a smaller bank, and what that costs. */
 #include "bank_verbs.h"
+#include "outputs.h"
 #include "recipe.h"
 
 #include <math.h>
@@ -41,6 +42,7 @@ int cli_bank_compress(int argc, char **argv)
     double pca = NAN, coreset = NAN;
     int kmeans = -1, code;
     gint64 seed = 0;
+    gboolean overwrite = FALSE;
     cli_run run;
     const GOptionEntry entries[] = {
         {"pca", 0, 0, G_OPTION_ARG_DOUBLE, &pca, "project on principal components: a share of the variance (0.99), or a number", "P"},
@@ -49,6 +51,7 @@ int cli_bank_compress(int argc, char **argv)
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means and coreset", "S"},
         {"storage", 0, 0, G_OPTION_ARG_STRING, &storage, "in what the bank keeps its features", "f32|f16|int8"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
@@ -77,6 +80,11 @@ int cli_bank_compress(int argc, char **argv)
     dp_compression how;
     dp_compression_report report;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(overwrite);
+    bool ready = cli_outputs_bank(files, out, argv[1], NULL, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
     dp_status status = dp_bank_lock_take(out, &run.run, &lock, &err);
     if (!status)
         status = dp_bank_open(argv[1], &bank, &err);

@@ -1,6 +1,7 @@
 /* dinopatch bank add, remove, merge - banks that live on. */
 #include "bank_verbs.h"
 #include "models.h"
+#include "outputs.h"
 #include "used.h"
 
 #include <math.h>
@@ -37,7 +38,7 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
 int cli_bank_add(int argc, char **argv)
 {
     char *path = NULL, *model_name = NULL, *out = NULL;
-    gboolean allow_few = FALSE;
+    gboolean allow_few = FALSE, overwrite = FALSE;
     cli_used used;
     cli_run run;
     int code;
@@ -46,6 +47,7 @@ int cli_bank_add(int argc, char **argv)
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
+        CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
@@ -64,6 +66,7 @@ int cli_bank_add(int argc, char **argv)
     dp_session *session = NULL;
     dp_bank_info info;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(overwrite);
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
     cli_used_begin(&used);
     code = EXIT_JOB_FAILED;
@@ -71,6 +74,9 @@ int cli_bank_add(int argc, char **argv)
         cli_complain("no pictures to add");
         goto done;
     }
+    cli_outputs_read_all(files, inputs, "a picture to be added");
+    if (!cli_outputs_bank(files, out ? out : path, path, model_name, &code))
+        goto done;
     if (dp_bank_lock_take(out ? out : path, &run.run, &lock, &err) || dp_bank_open(path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -108,6 +114,7 @@ int cli_bank_add(int argc, char **argv)
         printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
+    cli_outputs_free(files);
     g_ptr_array_unref(inputs);
     cli_used_end(&used);
     dp_bank_lock_release(&lock);
@@ -179,11 +186,13 @@ static bool find_pictures(const struct index *index, const char *name, GArray *f
 int cli_bank_remove(int argc, char **argv)
 {
     char *path = NULL, *out = NULL;
+    gboolean overwrite = FALSE;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank", "B"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
@@ -198,6 +207,11 @@ int cli_bank_remove(int argc, char **argv)
     dp_bank_lock *lock = NULL;
     dp_bank_info info;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(overwrite);
+    bool ready = cli_outputs_bank(files, out ? out : path, path, NULL, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
     if (dp_bank_lock_take(out ? out : path, &run.run, &lock, &err) || dp_bank_open(path, &bank, &err)) {
         dp_bank_lock_release(&lock);
         return cli_failed(&err);
@@ -240,10 +254,12 @@ static const char *threshold_text(double threshold, char *text)
 int cli_bank_merge(int argc, char **argv)
 {
     char *out = NULL;
+    gboolean overwrite = FALSE;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
@@ -257,6 +273,12 @@ int cli_bank_merge(int argc, char **argv)
     dp_bank *a = NULL, *b = NULL, *merged = NULL;
     dp_bank_lock *lock = NULL;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(overwrite);
+    cli_outputs_source(files, argv[2]);
+    bool ready = cli_outputs_bank(files, out, argv[1], NULL, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
     dp_status status = dp_bank_lock_take(out, &run.run, &lock, &err);
     if (!status)
         status = dp_bank_open(argv[1], &a, &err);

@@ -39,6 +39,9 @@ char *cli_command(void);
  * Static storage, overwritten after 4 calls.  cli_complain and cli_usage do this themselves. */
 const char *cli_shown(const char *bytes);
 void cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* Something the user should know that is no fault; not with --quiet. */
+void cli_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void cli_hide_notes(void);
 /* Complains about err and returns the exit code its status deserves. */
 int cli_failed(const dp_error *err);
 /* Complains about wrong usage, points to --help, returns EXIT_USAGE. */
@@ -77,19 +80,15 @@ extern const char *const cli_polarity_names[], *const cli_metric_names[], *const
     *const cli_storage_names[], *const cli_background_names[], *const cli_background_rule_names[], *const cli_reading_names[], *const cli_unit_names[];
 
 /* ---- inputs */
-/* Paths as given, folders replaced by the pictures below them (sorted by name, hidden ones left out).  What cannot be
- * read is complained about and counted in *n_failed.  Free with g_ptr_array_unref. */
+/* Paths as given, folders replaced by the pictures below them (cli_find_pictures in inputs.h).  What cannot be read is complained about
+ * and counted in *n_failed.  Free with g_ptr_array_unref. */
 GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
-/* Names in a folder, sorted, hidden ones left out.  NULL: cannot be read, complained.  Free with g_ptr_array_unref. */
+/* Names in a folder, sorted, hidden ones and the system's left out.  NULL: cannot be read, complained.  Free with g_ptr_array_unref. */
 GPtrArray *cli_folder_names(const char *folder);
 /* Whether a file name ends like a picture's. */
 bool cli_is_picture_name(const char *name);
 /* Creates a folder and its parents; complains where it cannot. */
 bool cli_make_folder(const char *path);
-/* For each input a file name that is unique in one folder: the name without its suffix, with its folder in front of all
- * where any two would collide.  Free with g_ptr_array_unref. */
-GPtrArray *cli_output_names(const GPtrArray *inputs);
-
 /* Whether n_good good pictures and the bad ones behind them may be judged with a bank: none of them is in it, and none is given twice.  The check
  * of every command that learns from labelled pictures.  False: *code, complained. */
 bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good, const dp_run *run, int *code);

@@ -1,4 +1,6 @@
 /* dinopatch align - pose, aligned picture and mask. */
+#include "inputs.h"
+#include "outputs.h"
 #include "recipe.h"
 
 #include <math.h>
@@ -6,7 +8,7 @@
 
 static struct {
     char *out;
-    gboolean json, plot, edges;
+    gboolean json, plot, edges, overwrite;
 } own;
 
 static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem,
@@ -118,10 +120,33 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
     return good;
 }
 
+/* What will be written, before the work begins.  False: *code, complained. */
+static bool begin_outputs(const GPtrArray *inputs, const GPtrArray *names, int *code)
+{
+    const char *const endings[] = {".aligned.png", ".mask.png", own.plot ? ".axes.png" : NULL, own.edges ? ".edges.png" : NULL};
+    if (!cli_names_differ(inputs, names, code))
+        return false;
+    cli_outputs *files = cli_outputs_new(own.overwrite);
+    cli_outputs_read_all(files, inputs, "a picture to be aligned");
+    for (guint i = 0; i < names->len; i++)
+        for (size_t k = 0; k < G_N_ELEMENTS(endings); k++) {
+            char *file = endings[k] ? g_strconcat(names->pdata[i], endings[k], NULL) : NULL;
+            char *path = file ? g_build_filename(own.out, file, NULL) : NULL;
+            if (path)
+                cli_outputs_write(files, path);
+            g_free(path);
+            g_free(file);
+        }
+    bool good = cli_outputs_check(files, code) && cli_outputs_begin(files, own.out, code);
+    cli_outputs_free(files);
+    return good;
+}
+
 int cmd_align(int argc, char **argv)
 {
     static const GOptionEntry own_entries[] = {
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &own.out, "write NAME.aligned.png and NAME.mask.png here", "DIR"},
+        CLI_OVERWRITE_ENTRY(&own.overwrite),
         {"json", 0, 0, G_OPTION_ARG_NONE, &own.json, "one JSON line per picture on stdout", NULL},
         {"plot", 0, 0, G_OPTION_ARG_NONE, &own.plot, "with --out: also NAME.axes.png, the axes drawn on the picture", NULL},
         {"edges", 0, 0, G_OPTION_ARG_NONE, &own.edges, "with --out: also NAME.edges.png, the edges the pose rests on", NULL},
@@ -144,11 +169,16 @@ int cmd_align(int argc, char **argv)
     dp_error err;
     if (!canvas_is_bounded(&recipe, &run.run, NULL, &err))
         return cli_failed(&err);
-    if (own.out && !cli_make_folder(own.out))
-        return EXIT_JOB_FAILED;
+    if (own.out && !*own.out)
+        return cli_usage("--out: the folder has no name");
 
     size_t n_failed = 0;
-    GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed), *names = cli_output_names(inputs);
+    GPtrArray *names, *inputs = cli_inputs_named(argv + 1, argc - 1, &names, &n_failed);
+    if (own.out && inputs->len && !begin_outputs(inputs, names, &code)) {
+        g_ptr_array_unref(names);
+        g_ptr_array_unref(inputs);
+        return code;
+    }
     for (guint i = 0; i < inputs->len && !cli_interrupted(); i++) {
         if (align_one(inputs->pdata[i], names->pdata[i], recipe, &run.run, &err))
             continue;

@@ -1,4 +1,5 @@
 /* dinopatch calibrate - a threshold from the good pictures that are in the bank; no model, no new features. */
+#include "outputs.h"
 #include "recipe.h"
 #include "view.h"
 
@@ -58,12 +59,13 @@ int cmd_calibrate(int argc, char **argv)
 {
     char *bank_path = NULL, *out = NULL, *value_text = NULL;
     double fpr = NAN, value = NAN;
-    gboolean json = FALSE, dry_run = FALSE;
+    gboolean json = FALSE, dry_run = FALSE, overwrite = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
         {"value", 0, 0, G_OPTION_ARG_STRING, &value_text, "set this threshold, whatever rate it makes", "T"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
         G_OPTION_ENTRY_NULL};
@@ -97,6 +99,11 @@ int cmd_calibrate(int argc, char **argv)
     dp_bank *bank = NULL;
     dp_bank_lock *lock = NULL;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(overwrite);
+    bool ready = !target || cli_outputs_bank(files, target, bank_path, NULL, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
     if ((target && dp_bank_lock_take(target, &run.run, &lock, &err)) || dp_bank_open(bank_path, &bank, &err)) {
         dp_bank_lock_release(&lock);
         return cli_failed(&err);

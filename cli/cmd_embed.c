@@ -1,5 +1,6 @@
 /* dinopatch embed - the feature grid of one picture, as a safetensors file. */
 #include "models.h"
+#include "outputs.h"
 #include "recipe.h"
 
 #include <math.h>
@@ -8,10 +9,12 @@
 int cmd_embed(int argc, char **argv)
 {
     char *model_name = NULL, *size = NULL, *out = NULL;
+    gboolean overwrite = FALSE;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
     cli_run run;
@@ -33,9 +36,17 @@ int cmd_embed(int argc, char **argv)
     if (size && (!cli_parse_canvas(size, &height, &width) || !height))
         return cli_usage("--size %s: HEIGHTxWIDTH", size);
 
+    cli_outputs *files = cli_outputs_new(overwrite);
+    cli_outputs_read(files, argv[1], "the picture to embed");
+    cli_outputs_read_model(files, model_name, NULL);
+    cli_outputs_write(files, out);
     dp_model *model = NULL;
-    if (!cli_model_open(model_name, &model, &code))
+    bool ready = cli_outputs_check(files, &code) && cli_model_open(model_name, &model, &code) && cli_outputs_begin(files, NULL, &code);
+    cli_outputs_free(files);
+    if (!ready) {
+        dp_model_close(&model);
         return code;
+    }
     dp_model_info info;
     dp_model_get_info(model, &info);
     code = EXIT_JOB_FAILED;

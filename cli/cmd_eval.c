@@ -5,6 +5,7 @@
 #include "eval/eval.h"
 #include "eval/sweep.h"
 #include "models.h"
+#include "outputs.h"
 #include "report/report.h"
 #include "recipe.h"
 #include "roi.h"
@@ -72,6 +73,12 @@ static char *safe_name(const char *category)
     return g_utf8_validate(category, -1, NULL) ? g_strdup(category) : g_strescape(category, NULL);
 }
 
+/* Among several categories `mean` is the mean of them all. */
+static char *row_name(const struct job *job, const char *category)
+{
+    return g_strdup(job->sets->len > 1 && !strcmp(category, "mean") ? "mean (category)" : category);
+}
+
 /* A category that nothing can be learned from has a row all the same, and the next one its turn. */
 static void put_not_possible(const char *category, const char *reason, double row[EVAL_COLUMNS], json_t *run, json_t *metrics)
 {
@@ -86,7 +93,7 @@ static void put_not_possible(const char *category, const char *reason, double ro
 static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics, size_t *n_failed)
 {
     size_t n = MAX(job->n_seeds, 1);
-    char *category = safe_name(set->category);
+    char *category = safe_name(set->category), *row = row_name(job, category);
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
@@ -112,7 +119,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         else if (status && !run.not_possible)
             cli_complain("%s: %s", name, err.message);
         if (run.not_possible) {
-            put_not_possible(category, err.message, rows[0], eval_state_run(&job->state, name), metrics);
+            put_not_possible(row, err.message, rows[0], eval_state_run(&job->state, name), metrics);
             code = EXIT_SOME_FAILED;
         } else if (status) {
             code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
@@ -127,21 +134,22 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         g_free(folder);
     }
     if (code == EXIT_DONE && job->n_seeds < 2) {
-        cli_json_share(metrics, category, json_array_get(seeds, 0));
+        cli_json_share(metrics, row, json_array_get(seeds, 0));
     } else if (code == EXIT_DONE) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
         eval_mean((const double (*)[EVAL_COLUMNS])rows, n, mean, deviation);
         json_t *value = eval_row_json(mean);
         cli_json_set(value, "deviation", eval_row_json(deviation));
         cli_json_share(value, "seeds", seeds);
-        cli_json_set(metrics, category, value);
-        eval_print_row(category, mean);
+        cli_json_set(metrics, row, value);
+        eval_print_row(row, mean);
         eval_print_row("  +-", deviation);
         memcpy(rows[0], mean, sizeof mean);
     }
     json_decref(seeds);
     if (code == EXIT_DONE && job->n_seeds < 2)
-        eval_print_row(category, rows[0]);
+        eval_print_row(row, rows[0]);
+    g_free(row);
     g_free(category);
     return code;
 }
@@ -250,17 +258,51 @@ static bool bind_roi(json_t *header, const cli_roi *region)
     return true;
 }
 
+struct targets {
+    const char *out, *report, *model;
+    const cli_roi *region;
+    bool overwrite;
+};
+
+/* Before anything is done.  table: the one file that is written, or NULL for all that an evaluation writes.  False: *code, complained. */
+static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_t n_seeds, const char *table, int *code)
+{
+    cli_outputs *files = cli_outputs_new(to->overwrite);
+    eval_declare_inputs(files, sets);
+    cli_outputs_read_model(files, to->model, NULL);
+    cli_outputs_read(files, to->region->path, "the mask in use");
+    cli_outputs_read(files, to->region->picture, "the picture of the mask");
+    if (table)
+        eval_declare_table(files, to->out, table, strcmp(table, "ablation.json") ? NULL : sets);
+    else
+        eval_declare_outputs(files, sets, to->out, n_seeds, to->report);
+    bool good = cli_outputs_check(files, code);
+    cli_outputs_free(files);
+    return good;
+}
+
+static bool make_folders(const struct targets *to, int *code)
+{
+    char *folder = to->report ? g_path_get_dirname(to->report) : NULL;
+    bool good = cli_make_folder(to->out) && (!folder || cli_make_folder(folder));
+    if (!good)
+        *code = EXIT_JOB_FAILED;
+    g_free(folder);
+    return good;
+}
+
 int cmd_eval(int argc, char **argv)
 {
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
-    gboolean allow_few = FALSE, fresh = FALSE, ablation = FALSE, all_data = FALSE;
+    gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE, ablation = FALSE, all_data = FALSE;
     int seeds = 0, trials = 20000, folds = 5;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
          "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "do not go on with what is in DIR: begin anew", NULL},
         {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "also make one HTML page of it", "FILE"},
         {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N"},
@@ -291,6 +333,7 @@ int cmd_eval(int argc, char **argv)
     dp_session *session = NULL;
     json_t *header = NULL;
     dp_error err;
+    const struct targets targets = {out, report, model_name, &region, overwrite};
     bool sweep = parsed && options.layers && !strcmp(options.layers, "sweep");
     if (sweep) /* each block in turn; the recipe names none */
         g_clear_pointer(&options.layers, g_free);
@@ -316,9 +359,13 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--roi goes without --ablation and --layers sweep");
     else if (!cli_roi_open(&region, &run.run, &roi, &code))
         { /* complained */ }
-    else if ((out && !cli_make_folder(out)) || !(sets = dataset_find(argv[1], &n_unusable)))
+    else if (out && !*out)
+        code = cli_usage("--out: the folder has no name");
+    else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)) {
+    else if (out && !check_outputs(sets, &targets, (size_t)seeds, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
+        { /* complained */ }
+    else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed, allow_few};

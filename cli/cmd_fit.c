@@ -1,13 +1,13 @@
 /* dinopatch fit - a memory bank from pictures of good parts. */
 #include "models.h"
+#include "outputs.h"
 #include "recipe.h"
 #include "roi.h"
 #include "used.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
@@ -45,29 +45,40 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
 }
 
-/* Said before the work is done, not after it. */
-static bool can_write_beside(const char *path)
+/* GOOD.bank beside the folder GOOD; NULL where it is not one folder that is given, or the root of all. */
+static char *bank_beside(char **arguments, int n)
 {
-    char *folder = g_path_get_dirname(path);
-    bool good = access(folder, W_OK | X_OK) == 0;
-    if (!good)
-        cli_complain("%s: cannot be written: the folder %s: %s", path, folder, g_strerror(errno));
+    if (n != 1 || !g_file_test(arguments[0], G_FILE_TEST_IS_DIR))
+        return NULL;
+    size_t length = strlen(arguments[0]);
+    while (length > 1 && arguments[0][length - 1] == '/')
+        length--;
+    char *folder = g_strndup(arguments[0], length), *name = g_path_get_basename(folder);
+    if (!strcmp(name, ".") || !strcmp(name, "..")) { /* its name is another */
+        char *whole = g_canonicalize_filename(folder, NULL);
+        g_free(folder);
+        folder = whole;
+    }
+    char *path = strcmp(folder, "/") != 0 ? g_strconcat(folder, ".bank", NULL) : NULL;
+    g_free(name);
     g_free(folder);
-    return good;
+    return path;
 }
 
 int cmd_fit(int argc, char **argv)
 {
     cli_roi region = {0};
     dp_roi *roi = NULL;
-    char *model_name = NULL, *bank_path = NULL;
-    gboolean allow_few = FALSE;
+    char *model_name = NULL, *out = NULL, *bank_alias = NULL;
+    gboolean allow_few = FALSE, overwrite = FALSE;
     cli_used used;
     cli_run run;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
+        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_alias, "the same as --out", "BANK"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
+        CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
@@ -75,7 +86,7 @@ int cmd_fit(int argc, char **argv)
     int code;
     GOptionEntry *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --bank OUT PICTURES_OR_FOLDERS...",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--out BANK] PICTURES_OR_FOLDERS...",
                             "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
                             "place, and sets a first threshold by leaving each picture out in turn.",
                             "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
@@ -84,14 +95,17 @@ int cmd_fit(int argc, char **argv)
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
-    if (!bank_path)
-        return cli_usage("--bank is missing");
+    if (out && bank_alias)
+        return cli_usage("--out and --bank are the same option: give one");
     if (argc < 2)
         return cli_usage("no pictures of good parts given");
-    if (!can_write_beside(bank_path))
-        return EXIT_JOB_FAILED;
-    if (!cli_roi_open(&region, &run.run, &roi, &code))
+    char *bank_path = out ? g_strdup(out) : bank_alias ? g_strdup(bank_alias) : bank_beside(argv + 1, argc - 1);
+    if (!bank_path)
+        return cli_usage("--out is missing: it names the bank to write, unless the pictures are those of one folder");
+    if (!cli_roi_open(&region, &run.run, &roi, &code)) {
+        g_free(bank_path);
         return code;
+    }
 
     size_t n_failed = 0;
     dp_fit_report report;
@@ -101,13 +115,19 @@ int cmd_fit(int argc, char **argv)
     dp_bank_lock *lock = NULL;
     dp_error err;
     cli_used_begin(&used);
+    cli_outputs *files = cli_outputs_new(overwrite);
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
     if (!inputs->len) {
         cli_complain("no pictures to learn from");
         code = EXIT_JOB_FAILED;
         goto done;
     }
-    if (!cli_model_open(model_name, &model, &code))
+    cli_outputs_read_all(files, inputs, "a picture to learn from");
+    cli_outputs_read_model(files, model_name, NULL);
+    cli_outputs_read(files, region.path, "the mask in use");
+    cli_outputs_read(files, region.picture, "the picture of the mask");
+    cli_outputs_write_bank(files, bank_path);
+    if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code) || !cli_outputs_begin(files, NULL, &code))
         goto done;
     if (dp_model_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
         code = cli_failed(&err);
@@ -140,6 +160,8 @@ int cmd_fit(int argc, char **argv)
     print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins);
     code = enough && !n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
+    g_free(bank_path);
+    cli_outputs_free(files);
     g_ptr_array_unref(inputs);
     cli_used_end(&used);
     dp_bank_lock_release(&lock);

@@ -1,7 +1,9 @@
 /* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
 #include "explain.h"
+#include "inputs.h"
 #include "inspect_rows.h"
 #include "models.h"
+#include "outputs.h"
 #include "recipe.h"
 #include "roi.h"
 #include "view.h"
@@ -23,19 +25,52 @@ struct job {
     bool output_broken;
 };
 
+/* OUT/NAME and an ending; g_free. */
+static char *output_path(const char *out, const GPtrArray *names, size_t index, const char *ending)
+{
+    char *file = g_strconcat(names->pdata[index], ending, NULL), *path = g_build_filename(out, file, NULL);
+    g_free(file);
+    return path;
+}
+
+static char *explain_path(const char *out, const GPtrArray *names, size_t index, size_t k)
+{
+    char ending[48];
+    g_snprintf(ending, sizeof ending, ".explain-%zu.png", k + 1);
+    return output_path(out, names, index, ending);
+}
+
+/* All that a run may write, before it begins.  False: *code, complained. */
+static bool declare_outputs(cli_outputs *files, const char *out, const GPtrArray *inputs, const GPtrArray *names, bool explain, int *code)
+{
+    if (!cli_names_differ(inputs, names, code))
+        return false;
+    for (guint i = 0; i < names->len; i++) {
+        char *heat = output_path(out, names, i, ".heat.png"), *map = output_path(out, names, i, ".map.tiff");
+        cli_outputs_write(files, heat);
+        cli_outputs_write(files, map);
+        g_free(heat);
+        g_free(map);
+        for (size_t k = 0; explain && k < CLI_EXPLAINED; k++) {
+            char *path = explain_path(out, names, i, k);
+            cli_outputs_write(files, path);
+            g_free(path);
+        }
+    }
+    return cli_outputs_check(files, code);
+}
+
 static bool save_pictures(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result,
                           char **map_path, dp_error *err)
 {
-    char *stem = g_build_filename(job->out, job->names->pdata[index], NULL);
-    char *heat_path = g_strconcat(stem, ".heatmap.png", NULL);
-    *map_path = g_strconcat(stem, ".tiff", NULL);
+    char *heat_path = output_path(job->out, job->names, index, ".heat.png");
+    *map_path = output_path(job->out, job->names, index, ".map.tiff");
     dp_interval heat = cli_heat_scale(job->view, result);
     dp_picture *drawn = NULL;
     bool good = !dp_map_save_tiff(result->map, result->height_px, result->width_px, *map_path, err)
                 && !dp_result_draw(picture, result, heat.low, heat.high, &drawn, err) && !dp_picture_save_png(drawn, heat_path, err);
     dp_picture_free(&drawn);
     g_free(heat_path);
-    g_free(stem);
     return good;
 }
 
@@ -45,13 +80,11 @@ static bool save_explained(const struct job *job, size_t index, const dp_picture
 {
     bool good = true;
     for (size_t i = 0; good && i < result->n_defects && i < CLI_EXPLAINED; i++) {
-        char *file = g_strdup_printf("%s.explain-%zu.png", (const char *)job->names->pdata[index], i + 1);
-        char *path = g_build_filename(job->out, file, NULL);
+        char *path = explain_path(job->out, job->names, index, i);
         dp_picture *drawn = NULL;
         good = !cli_explain_draw(job->explain, picture, result, i, true, &drawn, err) && !dp_picture_save_png(drawn, path, err);
         g_ptr_array_add(explained, path);
         dp_picture_free(&drawn);
-        g_free(file);
     }
     return good;
 }
@@ -112,11 +145,12 @@ int cmd_inspect(int argc, char **argv)
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     double threshold = NAN;
-    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE;
+    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE, overwrite = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write NAME.heatmap.png and NAME.tiff (distances) here", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write NAME.heat.png and NAME.map.tiff (distances) here", "DIR"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         {"explain", 0, 0, G_OPTION_ARG_NONE, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
         {"train", 0, 0, G_OPTION_ARG_FILENAME, &train, "with --explain: where the training pictures lie now", "DIR"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per picture on stdout", NULL},
@@ -159,6 +193,8 @@ int cmd_inspect(int argc, char **argv)
         return cli_usage("--explain needs --out DIR");
     if (train && !explain)
         return cli_usage("--train belongs to --explain");
+    if (out && !*out)
+        return cli_usage("--out: the folder has no name");
 
     dp_bank *bank = NULL;
     dp_model *model = NULL;
@@ -166,6 +202,7 @@ int cmd_inspect(int argc, char **argv)
     dp_error err;
     size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
+    cli_outputs *files = cli_outputs_new(overwrite);
     cli_view settled = {.threshold = threshold};
     if (!cli_roi_open(&region, &run.run, &roi, &code))
         goto done;
@@ -179,18 +216,24 @@ int cmd_inspect(int argc, char **argv)
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
 
-    inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
-    names = cli_output_names(inputs);
+    inputs = cli_inputs_named(argv + 1, argc - 1, &names, &n_failed);
     if (!inputs->len) {
         cli_complain("no pictures to inspect");
         code = EXIT_SOME_FAILED;
         goto done;
     }
-    if (out && !cli_make_folder(out)) {
-        code = EXIT_JOB_FAILED;
+    cli_outputs_read(files, bank_path, "the bank in use");
+    cli_outputs_read_model(files, model_name, info.model_path);
+    cli_outputs_read(files, region.path, "the mask in use");
+    cli_outputs_read(files, region.picture, "the picture of the mask");
+    cli_outputs_read_all(files, inputs, "a picture to be inspected");
+    for (size_t i = 0; i < info.n_pictures; i++)
+        cli_outputs_read(files, dp_bank_picture_name(bank, i), "a picture that the bank was made of");
+    if (out && !declare_outputs(files, out, inputs, names, explain, &code))
         goto done;
-    }
     if (!cli_model_open_for_bank(model_name, &info, &model, &code))
+        goto done;
+    if (out && !cli_outputs_begin(files, out, &code))
         goto done;
     cli_progress_begin("inspect", run.quiet || (!out && isatty(fileno(stdout))));
     if (!cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
@@ -217,6 +260,7 @@ done:
         g_ptr_array_unref(inputs);
     if (names)
         g_ptr_array_unref(names);
+    cli_outputs_free(files);
     cli_view_free(&settled);
     dp_roi_close(&roi);
     dp_session_close(&session);

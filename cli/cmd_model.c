@@ -1,5 +1,6 @@
 /* dinopatch model - checkpoints: what they are, whether they are whole, and synthetic ones. */
 #include "models.h"
+#include "outputs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +68,12 @@ static int model_synth(int argc, char **argv)
 {
     char *arch = NULL, *out = NULL;
     gint64 seed = 0;
+    gboolean overwrite = FALSE;
     const GOptionEntry entries[] = {
         {"arch", 'a', 0, G_OPTION_ARG_STRING, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "seed of the random weights (default 0)", "S"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the checkpoint to write", "FILE"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         G_OPTION_ENTRY_NULL};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "--arch NAME --out FILE",
@@ -81,7 +84,15 @@ static int model_synth(int argc, char **argv)
         return cli_usage("synth takes --arch and --out");
     dp_architecture architecture;
     dp_error err;
-    if (dp_architecture_parse(arch, &architecture, &err) || dp_model_synthesise(&architecture, (uint64_t)seed, out, &err))
+    if (dp_architecture_parse(arch, &architecture, &err))
+        return cli_failed(&err);
+    cli_outputs *files = cli_outputs_new(overwrite);
+    cli_outputs_write_bank(files, out);
+    bool ready = cli_outputs_check(files, &code) && cli_outputs_begin(files, NULL, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
+    if (dp_model_synthesise(&architecture, (uint64_t)seed, out, &err))
         return cli_failed(&err);
     return EXIT_DONE;
 }
@@ -137,6 +148,13 @@ static int model_pull(int argc, char **argv)
     settings.force = force;
     char digest[65], *path = NULL;
     dp_error err;
+    cli_outputs *files = cli_outputs_new(true); /* a checkpoint that is there and not the wanted one stays without --force */
+    if (out)
+        cli_outputs_write_bank(files, out);
+    bool ready = cli_outputs_check(files, &code);
+    cli_outputs_free(files);
+    if (!ready)
+        return code;
     cli_progress_begin("pull", run.quiet);
     if (dp_model_pull(argv[1], out, &settings, &run.run, digest, &err)
         || (!out && dp_model_cache_path(argv[1], NULL, &path, &err))) {

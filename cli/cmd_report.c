@@ -1,12 +1,15 @@
 /* dinopatch report - the HTML page of an evaluation that is done. */
+#include "outputs.h"
 #include "report/report.h"
 
 int cmd_report(int argc, char **argv)
 {
     char *out = NULL;
+    gboolean overwrite = FALSE;
     int gallery = 48, code;
     const GOptionEntry entries[] = {
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the page (default: DIR/report.html)", "FILE"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         {"gallery", 0, 0, G_OPTION_ARG_INT, &gallery, "show at most N pictures of each run (default 48)", "N"},
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, NULL, "DIR", "Makes one HTML page of what 'dinopatch eval --out DIR' wrote.", NULL, &code))
@@ -16,7 +19,20 @@ int cmd_report(int argc, char **argv)
     if (gallery < 0)
         return cli_usage("--gallery %d: at least 0", gallery);
     char *file = out ? g_strdup(out) : g_build_filename(argv[1], "report.html", NULL);
-    bool good = report_write(argv[1], file, (size_t)gallery);
+    char *run = g_build_filename(argv[1], "run.json", NULL), *ablation = g_build_filename(argv[1], "ablation.json", NULL);
+    cli_outputs *files = cli_outputs_new(overwrite);
+    cli_outputs_read(files, run, "what the page is made of");
+    cli_outputs_read(files, ablation, "what the page is made of");
+    if (!out && report_is_page(file)) /* in the evaluation's own folder: the page of an earlier run */
+        cli_outputs_write_own(files, file);
+    else
+        cli_outputs_write(files, file);
+    code = EXIT_JOB_FAILED;
+    if (cli_outputs_check(files, &code) && (!g_file_test(run, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, &code)))
+        code = report_write(argv[1], file, (size_t)gallery) ? EXIT_DONE : EXIT_JOB_FAILED;
+    cli_outputs_free(files);
+    g_free(ablation);
+    g_free(run);
     g_free(file);
-    return good ? EXIT_DONE : EXIT_JOB_FAILED;
+    return code;
 }

@@ -1,5 +1,6 @@
 /* dinopatch tune - searches for post-processing and score on labelled pictures, and says what of the gain is real. */
 #include "models.h"
+#include "outputs.h"
 #include "recipe.h"
 
 #include <math.h>
@@ -195,7 +196,7 @@ int cmd_tune(int argc, char **argv)
     int trials = -1, folds = 5;
     double seconds = NAN, blend = NAN;
     gint64 seed = 0;
-    gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE;
+    gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE, overwrite = FALSE;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
@@ -209,6 +210,7 @@ int cmd_tune(int argc, char **argv)
         {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data, "the paper's way: no held-out figures", NULL},
         {"force", 0, 0, G_OPTION_ARG_NONE, &force, "store what was found although held-out pictures do not speak for it", NULL},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+        CLI_OVERWRITE_ENTRY(&overwrite),
         {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
         G_OPTION_ENTRY_NULL};
@@ -252,6 +254,7 @@ int cmd_tune(int argc, char **argv)
                         .weights = g_ptr_array_new_with_free_func(g_free),
                         .labels = g_byte_array_new()};
     GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
+    cli_outputs *files = cli_outputs_new(overwrite);
     add_inputs(inputs, good, &n_unread);
     maps.n_good_inputs = inputs->len;
     add_inputs(inputs, bad, &n_unread);
@@ -260,6 +263,9 @@ int cmd_tune(int argc, char **argv)
         cli_complain("no %s pictures to tune on", maps.n_good_inputs ? "bad" : "good");
         goto done;
     }
+    cli_outputs_read_all(files, inputs, "a picture to tune on");
+    if (target && !cli_outputs_bank(files, target, bank_path, model_name, &code))
+        goto done;
     if ((target && dp_bank_lock_take(target, &run.run, &lock, &err)) || dp_bank_open(bank_path, &bank, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -344,6 +350,7 @@ int cmd_tune(int argc, char **argv)
     if (!printed || (target && !stored))
         code = EXIT_JOB_FAILED;
 done:
+    cli_outputs_free(files);
     g_ptr_array_unref(inputs);
     g_ptr_array_unref(maps.grids[TRIED]);
     g_ptr_array_unref(maps.grids[STORED]);

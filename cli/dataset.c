@@ -1,4 +1,8 @@
+/* dataset.c - which folder of a data set is what, and what was taken for what. */
 #include "dataset.h"
+#include "inputs.h"
+#include "masks.h"
+#include "outputs.h"
 
 #include <string.h>
 
@@ -10,60 +14,39 @@ static bool is_folder(const char *parent, const char *name)
     return folder;
 }
 
-/* Folders, or pictures, in a folder, sorted by name; none, and *broken, where it cannot be read (complained). */
-static GPtrArray *names_in(const char *folder, bool folders, bool *broken)
+static bool is_good_name(const char *name)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free), *all = cli_folder_names(folder);
-    for (guint i = 0; all && i < all->len; i++)
-        if (is_folder(folder, all->pdata[i]) == folders && (folders || cli_is_picture_name(all->pdata[i])))
-            g_ptr_array_add(names, g_strdup(all->pdata[i]));
-    *broken |= !all;
-    if (all)
-        g_ptr_array_unref(all);
+    static const char *const names[] = {"good", "ok", "okay", "normal"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (!g_ascii_strcasecmp(name, names[i]))
+            return true;
+    return false;
+}
+
+/* Folders in a folder, sorted by name; none, and *broken, where it cannot be read (complained). */
+static GPtrArray *folders_in(const char *folder, bool *broken)
+{
+    GPtrArray *names = cli_folder_names(folder);
+    *broken |= !names;
+    if (!names)
+        return g_ptr_array_new_with_free_func(g_free);
+    for (guint i = names->len; i > 0; i--)
+        if (!is_folder(folder, names->pdata[i - 1]))
+            g_ptr_array_remove_index(names, i - 1);
     return names;
 }
 
-static char *stem(const char *name)
+/* The folder of that name in any case, the name itself before others; NULL: there is none. */
+static const char *named(const GPtrArray *folders, const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    return dot && dot != name ? g_strndup(name, (gsize)(dot - name)) : g_strdup(name);
-}
-
-static char *find_mask(const char *truth, const char *defect, const char *name)
-{
-    static const char *const endings[] = {"_mask.png", ".png", "_mask.bmp", ".bmp", "_mask.tif", ".tif", "_mask.jpg", ".jpg"};
-    for (size_t i = 0; i < G_N_ELEMENTS(endings); i++) {
-        char *file = g_strconcat(name, endings[i], NULL);
-        char *path = g_build_filename(truth, defect, file, NULL);
-        g_free(file);
-        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
-            return path;
-        g_free(path);
+    const char *found = NULL;
+    for (guint i = 0; i < folders->len; i++) {
+        if (!strcmp(folders->pdata[i], name))
+            return folders->pdata[i];
+        if (!found && !g_ascii_strcasecmp(folders->pdata[i], name))
+            found = folders->pdata[i];
     }
-    return NULL;
-}
-
-static void add_test_folder(dataset *set, const char *folder, const char *split, const char *defect, const char *truth)
-{
-    char *path = g_build_filename(folder, defect, NULL);
-    GPtrArray *files = names_in(path, false, &set->broken);
-    for (guint i = 0; i < files->len; i++) {
-        char *name = stem(files->pdata[i]);
-        dataset_item item = {
-            .path = g_build_filename(path, files->pdata[i], NULL),
-            .split = split,
-            .defect = g_strdup(defect),
-            .name = name,
-            .label = strcmp(defect, "good") != 0,
-        };
-        if (item.label && truth)
-            item.mask = find_mask(truth, defect, name);
-        if (item.label && !item.mask)
-            set->masks = false;
-        g_array_append_val(set->test, item);
-    }
-    g_ptr_array_unref(files);
-    g_free(path);
+    return found;
 }
 
 static void clear_item(gpointer data)
@@ -72,7 +55,15 @@ static void clear_item(gpointer data)
     g_free(item->path);
     g_free(item->defect);
     g_free(item->name);
-    g_free(item->mask);
+    if (item->masks)
+        g_ptr_array_unref(item->masks);
+}
+
+static GArray *items_new(void)
+{
+    GArray *items = g_array_new(FALSE, FALSE, sizeof(dataset_item));
+    g_array_set_clear_func(items, clear_item);
+    return items;
 }
 
 static void dataset_free(gpointer data)
@@ -93,35 +84,260 @@ static dataset *dataset_new(const char *folder)
     g_free(absolute);
     set->path = g_strdup(folder);
     set->train = g_ptr_array_new_with_free_func(g_free);
-    set->test = g_array_new(FALSE, FALSE, sizeof(dataset_item));
-    g_array_set_clear_func(set->test, clear_item);
+    set->test = items_new();
     set->masks = true;
     return set;
 }
 
-static void add_split(dataset *set, const char *split)
+/* --------------------------------------------------------------------------------------------------------- reading */
+
+/* A category while it is read. */
+struct reading {
+    dataset *set;
+    mask_index *masks;  /* in folders beside the classes */
+    GHashTable *owners; /* path of a mask -> path of the picture that has it */
+    GString *roles;     /* what was taken for what, a line each */
+};
+
+static const char *plural(guint n)
 {
-    char *folder = g_build_filename(set->path, split, NULL);
-    char *truth = is_folder(folder, "ground_truth") ? g_build_filename(folder, "ground_truth", NULL)
-                                                    : g_build_filename(set->path, "ground_truth", NULL);
-    GPtrArray *defects = names_in(folder, true, &set->broken);
-    for (guint i = 0; i < defects->len; i++)
-        if (strcmp(defects->pdata[i], "ground_truth") != 0)
-            add_test_folder(set, folder, split, defects->pdata[i], truth);
-    g_ptr_array_unref(defects);
-    g_free(truth);
+    return n == 1 ? "" : "s";
+}
+
+/* "data/screw/test/crack/: defective, ..." */
+static void add_role(struct reading *reading, const char *folder, const char *role)
+{
+    g_string_append_printf(reading->roles, "%s/: %s\n", folder, role);
+}
+
+static const char *suffix_of(const char *path)
+{
+    const char *dot = strrchr(path, '.'); /* a picture that was found in a folder has one */
+    return dot ? dot : path + strlen(path);
+}
+
+/* Names of what is written of a class's pictures: see dataset_item. */
+static void name_items(GArray *items, guint first, const char *folder)
+{
+    GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    bool meet = false;
+    for (guint i = first; i < items->len; i++) {
+        dataset_item *item = &g_array_index(items, dataset_item, i);
+        const char *below = item->path + strlen(folder);
+        item->name = g_strdup(below + strspn(below, "/"));
+        meet |= !g_hash_table_add(stems, g_strndup(item->name, (gsize)(suffix_of(item->name) - item->name)));
+    }
+    for (guint i = first; i < items->len; i++) {
+        dataset_item *item = &g_array_index(items, dataset_item, i);
+        char *name = meet ? cli_output_name(item->name) : g_strndup(item->name, (gsize)(suffix_of(item->name) - item->name));
+        g_free(item->name);
+        item->name = name;
+    }
+    g_hash_table_unref(stems);
+}
+
+/* NAME_mask.png beside NAME.png is its mask, and no picture. */
+static void take_masks_out(GPtrArray *files, const char *folder, mask_index *own)
+{
+    GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GPtrArray *left = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < files->len; i++)
+        g_hash_table_add(stems, g_strndup(files->pdata[i], (gsize)(suffix_of(files->pdata[i]) - (const char *)files->pdata[i])));
+    for (guint i = 0; i < files->len; i++) {
+        const char *path = files->pdata[i], *below = path + strlen(folder);
+        bool marked;
+        char *stem = mask_stem(path, &marked);
+        if (marked && g_hash_table_contains(stems, stem))
+            mask_index_put(own, path, below + strspn(below, "/"));
+        else
+            g_ptr_array_add(left, g_strdup(path));
+        g_free(stem);
+    }
+    g_ptr_array_set_size(files, 0);
+    for (guint i = 0; i < left->len; i++)
+        g_ptr_array_add(files, g_strdup(left->pdata[i]));
+    g_ptr_array_unref(left);
+    g_hash_table_unref(stems);
+}
+
+/* Masks in folders of a class's own. */
+static void add_own_masks(struct reading *reading, const char *folder, mask_index *own)
+{
+    GDir *dir = g_dir_open(folder, 0, NULL); /* of one that cannot be read the search for pictures has told */
+    for (const char *name; dir && (name = g_dir_read_name(dir));)
+        if (mask_folder_name(name) && is_folder(folder, name)) {
+            char *path = g_build_filename(folder, name, NULL);
+            reading->set->broken |= !mask_index_add(own, path);
+            g_free(path);
+        }
+    if (dir)
+        g_dir_close(dir);
+}
+
+/* One class: all pictures below its folder. */
+static void add_class(struct reading *reading, const char *parent, const char *split, const char *class)
+{
+    dataset *set = reading->set;
+    char *folder = g_build_filename(parent, class, NULL);
+    if (cli_mark_of(folder) == CLI_MARK_ALL) {
+        add_role(reading, folder, "written by dinopatch, left out");
+        g_free(folder);
+        return;
+    }
+    bool good = is_good_name(class), has_class = mask_index_has_class(reading->masks, class);
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+    mask_index *own = mask_index_new();
+    set->broken |= !cli_find_pictures(folder, mask_folder_name, files);
+    add_own_masks(reading, folder, own);
+    take_masks_out(files, folder, own);
+    guint first = set->test->len, n_masks = 0;
+    for (guint i = 0; i < files->len; i++) {
+        const char *path = files->pdata[i], *below = path + strlen(folder);
+        below += strspn(below, "/");
+        dataset_item item = {.path = g_strdup(path), .split = split, .defect = g_strdup(class), .label = !good};
+        item.masks = mask_index_find(own, NULL, below);
+        if (!item.masks)
+            item.masks = mask_index_find(reading->masks, has_class ? class : NULL, below);
+        n_masks += item.masks != NULL;
+        g_array_append_val(set->test, item);
+    }
+    name_items(set->test, first, folder);
+    char *role = !files->len ? g_strdup("no pictures, not used")
+                 : good      ? g_strdup_printf("good, %u picture%s", files->len, plural(files->len))
+                 : n_masks   ? g_strdup_printf("defective, %u picture%s, %u with a mask", files->len, plural(files->len), n_masks)
+                             : g_strdup_printf("defective, %u picture%s", files->len, plural(files->len));
+    add_role(reading, folder, role);
+    g_free(role);
+    mask_index_free(own);
+    g_ptr_array_unref(files);
+    g_free(folder);
+}
+
+/* A mask belongs to one picture: one that several anomalous pictures claim, as a flat folder of masks can bring about, is nobody's. */
+static void settle_masks(struct reading *reading)
+{
+    GArray *test = reading->set->test;
+    GHashTable *shared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (int label = 1; label >= 0; label--) /* a good picture's mask is empty, and nobody else's */
+        for (guint i = 0; i < test->len; i++) {
+            const dataset_item *item = &g_array_index(test, dataset_item, i);
+            for (guint m = 0; item->label == label && item->masks && m < item->masks->len; m++) {
+                const char *path = item->masks->pdata[m], *owner = g_hash_table_lookup(reading->owners, path);
+                if (!owner)
+                    g_hash_table_insert(reading->owners, g_strdup(path), g_strdup(item->path));
+                else if (label && g_hash_table_add(shared, g_strdup(path)))
+                    cli_complain("%s: could be the mask of %s and of %s, and is used for neither; put it into a folder with the name of the class, "
+                                 "or call it by the whole name of its picture, as 000.jpg.png",
+                                 path, owner, item->path);
+            }
+        }
+    for (guint i = 0; i < test->len; i++) {
+        dataset_item *item = &g_array_index(test, dataset_item, i);
+        bool keep = item->label != 0;
+        for (guint m = 0; item->masks && m < item->masks->len; m++)
+            keep = keep && !g_hash_table_contains(shared, item->masks->pdata[m]);
+        if (!keep && item->masks) {
+            g_ptr_array_unref(item->masks);
+            item->masks = NULL;
+        }
+    }
+    g_hash_table_unref(shared);
+}
+
+/* Pixel figures need a mask for every anomalous picture; where only some have one, or masks fit nothing, that is said. */
+static void tell_masks(const struct reading *reading)
+{
+    dataset *set = reading->set;
+    guint n_anomalous = 0, n_without = 0;
+    GString *names = g_string_new(NULL);
+    for (guint i = 0; i < set->test->len; i++) {
+        const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+        n_anomalous += item->label != 0;
+        if (!item->label || item->masks)
+            continue;
+        if (n_without < 3)
+            g_string_append_printf(names, "%s%s", n_without ? ", " : "", item->path);
+        else if (n_without == 3)
+            g_string_append(names, ", ...");
+        n_without++;
+    }
+    set->masks = !n_without;
+    mask_index_tell_unused(reading->masks, set->path, reading->owners, is_good_name);
+    if (n_without && n_without < n_anomalous)
+        cli_complain("%s: %u of %u anomalous pictures have no mask, so there are no pixel figures: %s", set->path, n_without, n_anomalous, names->str);
+    else if (n_without && mask_index_count(reading->masks))
+        cli_complain("%s: none of its masks fits an anomalous picture, so there are no pixel figures; a mask is called NAME_mask.png or NAME.png, "
+                     "and lies in a folder with the name of the class",
+                     set->path);
+    g_string_free(names, TRUE);
+}
+
+/* Folders of masks beside classes. */
+static void add_masks(struct reading *reading, const char *parent, const GPtrArray *folders)
+{
+    for (guint i = 0; i < folders->len; i++) {
+        if (!mask_folder_name(folders->pdata[i]))
+            continue;
+        char *path = g_build_filename(parent, folders->pdata[i], NULL);
+        guint before = mask_index_count(reading->masks);
+        reading->set->broken |= !mask_index_add(reading->masks, path);
+        guint n = mask_index_count(reading->masks) - before;
+        char *role = g_strdup_printf("masks, %u file%s", n, plural(n));
+        add_role(reading, path, role);
+        g_free(role);
+        g_free(path);
+    }
+}
+
+/* The good pictures below train/, or those that lie in it directly. */
+static void add_train(struct reading *reading, const char *train)
+{
+    dataset *set = reading->set;
+    char *folder = g_build_filename(set->path, train, NULL);
+    GPtrArray *classes = folders_in(folder, &set->broken);
+    bool any = false;
+    for (guint i = 0; i < classes->len; i++)
+        any |= is_good_name(classes->pdata[i]);
+    for (guint i = 0; i < classes->len; i++) {
+        char *path = g_build_filename(folder, classes->pdata[i], NULL), *role = g_strdup("not used");
+        if (is_good_name(classes->pdata[i])) {
+            guint before = set->train->len;
+            set->broken |= !cli_find_pictures(path, mask_folder_name, set->train);
+            g_free(role);
+            role = g_strdup_printf("good, %u picture%s to learn from", set->train->len - before, plural(set->train->len - before));
+        }
+        if (any || classes->len)
+            add_role(reading, path, role);
+        g_free(role);
+        g_free(path);
+    }
+    if (!any && !classes->len) {
+        set->broken |= !cli_find_pictures(folder, NULL, set->train);
+        char *role = g_strdup_printf("good, %u picture%s to learn from", set->train->len, plural(set->train->len));
+        add_role(reading, folder, role);
+        g_free(role);
+    }
+    g_ptr_array_unref(classes);
+    g_free(folder);
+}
+
+static void add_test(struct reading *reading, const char *test, const char *split)
+{
+    char *folder = g_build_filename(reading->set->path, test, NULL);
+    GPtrArray *classes = folders_in(folder, &reading->set->broken);
+    add_masks(reading, folder, classes);
+    for (guint i = 0; i < classes->len; i++)
+        if (!mask_folder_name(classes->pdata[i]))
+            add_class(reading, folder, split, classes->pdata[i]);
+    g_ptr_array_unref(classes);
     g_free(folder);
 }
 
 /* Plain folders: every third good picture is kept for the test. */
-static void split_plain(dataset *set)
+static void split_plain(struct reading *reading)
 {
-    GPtrArray *folders = names_in(set->path, true, &set->broken);
-    for (guint i = 0; i < folders->len; i++)
-        add_test_folder(set, set->path, "test", folders->pdata[i], NULL);
-    g_ptr_array_unref(folders);
-    GArray *test = g_array_new(FALSE, FALSE, sizeof(dataset_item));
-    g_array_set_clear_func(test, clear_item);
+    dataset *set = reading->set;
+    GArray *test = items_new();
     unsigned n_good = 0;
     for (guint i = 0; i < set->test->len; i++) {
         dataset_item *item = &g_array_index(set->test, dataset_item, i);
@@ -135,51 +351,96 @@ static void split_plain(dataset *set)
     }
     g_array_unref(set->test);
     set->test = test;
+    g_string_append_printf(reading->roles, "%s/: of %u good pictures %u to learn from, every third by name to test\n", set->path, n_good,
+                           set->train->len);
 }
 
-static void add_train(dataset *set)
+static void read_folders(struct reading *reading, const GPtrArray *folders, const char *train, const char *test)
 {
-    char *folder = g_build_filename(set->path, "train", "good", NULL);
-    GPtrArray *files = names_in(folder, false, &set->broken);
-    for (guint i = 0; i < files->len; i++)
-        g_ptr_array_add(set->train, g_build_filename(folder, files->pdata[i], NULL));
-    g_ptr_array_unref(files);
-    g_free(folder);
-}
-
-/* Pixel figures need a mask for every anomalous picture; where only some have one, that is said. */
-static void tell_missing_masks(const dataset *set)
-{
-    guint n_anomalous = 0, n_masks = 0;
-    for (guint i = 0; i < set->test->len; i++) {
-        const dataset_item *item = &g_array_index(set->test, dataset_item, i);
-        n_anomalous += item->label != 0;
-        n_masks += item->mask != NULL;
+    const char *path = reading->set->path;
+    add_masks(reading, path, folders);
+    if (train) {
+        add_train(reading, train);
+        add_test(reading, test, g_ascii_strcasecmp(test, "test") ? "test_public" : "test");
     }
-    if (n_masks && n_masks < n_anomalous)
-        cli_complain("%s: %u of %u anomalous pictures have no mask: there will be no pixel figures", set->path, n_anomalous - n_masks,
-                     n_anomalous);
+    for (guint i = 0; i < folders->len; i++) {
+        const char *name = folders->pdata[i];
+        if (mask_folder_name(name) || name == train || name == test)
+            continue;
+        char *folder = g_build_filename(path, name, NULL);
+        if (train)
+            add_role(reading, folder, "not used");
+        else
+            add_class(reading, path, "test", name);
+        g_free(folder);
+    }
+    if (!train)
+        split_plain(reading);
+}
+
+/* Why nothing can be measured on a category; NULL: it can. */
+static const char *unusable(const dataset *set)
+{
+    guint n_anomalous = 0;
+    for (guint i = 0; i < set->test->len; i++)
+        n_anomalous += g_array_index(set->test, dataset_item, i).label != 0;
+    return !set->train->len  ? "no good pictures to learn from; they lie in train/good, or in good"
+           : !set->test->len ? "no pictures to test; they lie in test/good and test/DEFECT, or in a folder beside good"
+           : !n_anomalous    ? "no defective pictures to test, so nothing can be measured; they lie in test/DEFECT, or in a folder beside good"
+                             : NULL;
+}
+
+static void tell_roles(const char *roles)
+{
+    char **lines = g_strsplit(roles, "\n", -1);
+    for (char **line = lines; *line; line++)
+        if (**line)
+            cli_note("%s", *line);
+    g_strfreev(lines);
 }
 
 /* The category a folder holds; NULL where it holds none, or one that cannot be used (complained, counted). */
 static dataset *read_category(const char *folder, size_t *n_failed)
 {
-    bool mvtec = is_folder(folder, "train") && (is_folder(folder, "test") || is_folder(folder, "test_public"));
-    if (!mvtec && !is_folder(folder, "good"))
+    bool broken = false;
+    GPtrArray *folders = folders_in(folder, &broken);
+    const char *train = named(folders, "train"), *test = named(folders, "test");
+    if (!test)
+        test = named(folders, "test_public");
+    bool plain = false;
+    for (guint i = 0; i < folders->len; i++)
+        plain |= is_good_name(folders->pdata[i]);
+    if (!train || !test)
+        train = test = NULL;
+    if (!train && !plain) {
+        *n_failed += broken;
+        g_ptr_array_unref(folders);
         return NULL;
+    }
     dataset *set = dataset_new(folder);
-    if (mvtec) {
-        add_train(set);
-        add_split(set, is_folder(folder, "test") ? "test" : "test_public");
-    } else {
-        split_plain(set);
+    struct reading reading = {.set = set, .masks = mask_index_new(), .roles = g_string_new(NULL)};
+    reading.owners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    read_folders(&reading, folders, train, test);
+    settle_masks(&reading);
+    tell_roles(reading.roles->str);
+    const char *why = unusable(set);
+    bool usable = !set->broken && !why;
+    if (usable) {
+        bool good = false;
+        for (guint i = 0; i < set->test->len; i++)
+            good |= !g_array_index(set->test, dataset_item, i).label;
+        if (!good)
+            cli_complain("%s: no good pictures to test, so false alarms cannot be counted and AUROC does not exist", folder);
+        tell_masks(&reading);
+    } else if (!set->broken) {
+        cli_complain("%s: %s", folder, why);
     }
-    if (set->train->len && set->test->len && !set->broken) {
-        tell_missing_masks(set);
+    mask_index_free(reading.masks);
+    g_hash_table_unref(reading.owners);
+    g_string_free(reading.roles, TRUE);
+    g_ptr_array_unref(folders);
+    if (usable)
         return set;
-    }
-    if (!set->broken)
-        cli_complain("%s: %s", folder, set->train->len ? "no pictures to test" : "no good pictures to learn from");
     ++*n_failed;
     dataset_free(set);
     return NULL;
@@ -198,7 +459,7 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     if (set) {
         g_ptr_array_add(sets, set);
     } else if (!*n_failed) {
-        GPtrArray *names = names_in(folder, true, &broken);
+        GPtrArray *names = folders_in(folder, &broken);
         for (guint i = 0; i < names->len; i++) {
             char *path = g_build_filename(folder, names->pdata[i], NULL);
             set = read_category(path, n_failed);
@@ -216,24 +477,32 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     return NULL;
 }
 
-bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
+/* Sets the pixels of one mask file in mask [height, width].  False: err. */
+static bool unite_mask(const char *path, size_t max_pixels, size_t height, size_t width, uint8_t *mask, dp_error *err)
 {
-    *mask = NULL;
-    if (!item->mask)
-        return true;
     dp_picture *picture = NULL;
-    if (dp_picture_load(item->mask, max_pixels, &picture, err))
+    if (dp_picture_load(path, max_pixels, &picture, err))
         return false;
     bool good = picture->height_px == height && picture->width_px == width;
     if (good) {
-        *mask = g_new(uint8_t, height * width);
         for (size_t i = 0; i < height * width; i++)
-            (*mask)[i] = picture->rgb[3 * i] > 0;
+            mask[i] |= picture->rgb[3 * i] > 0;
     } else {
         err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
-                   picture->width_px, picture->height_px, width, height);
+        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", path, picture->width_px, picture->height_px,
+                   width, height);
     }
     dp_picture_free(&picture);
+    return good;
+}
+
+bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
+{
+    *mask = item->masks ? g_new0(uint8_t, height * width) : NULL;
+    bool good = true;
+    for (guint m = 0; item->masks && m < item->masks->len && good; m++)
+        good = unite_mask(item->masks->pdata[m], max_pixels, height, width, *mask, err);
+    if (!good)
+        g_clear_pointer(mask, g_free);
     return good;
 }

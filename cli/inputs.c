@@ -1,14 +1,22 @@
-/* inputs.c - from what the user names to a list of picture files. */
-#include "cli.h"
+/* inputs.c - from what the user names to a list of picture files, and names for what is written of them.
+ *
+ * A picture's name in an output folder depends on nothing but its path below the folder that was given: two runs agree, and no two
+ * pictures of a folder meet.  What a search leaves out it counts and names. */
+#include "inputs.h"
+#include "outputs.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+enum { NAMED = 4 }; /* of the files that are left out, so many by name */
+
 bool cli_is_picture_name(const char *name)
 {
-    static const char *const suffixes[] = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", NULL};
+    static const char *const suffixes[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif",  ".tiff", ".webp", ".bmp",
+                                           ".dib", ".ppm",  ".pgm", ".pbm",  ".pnm", ".heic", ".heif", ".avif", NULL};
     const char *dot = strrchr(name, '.');
     for (int i = 0; dot && suffixes[i]; i++)
         if (!g_ascii_strcasecmp(dot, suffixes[i]))
@@ -16,12 +24,33 @@ bool cli_is_picture_name(const char *name)
     return false;
 }
 
+bool cli_is_left_out(const char *name)
+{
+    static const char *const names[] = {"@eaDir",     "__MACOSX",     "thumbnails",  "Thumbs.db", "ehthumbs.db", "desktop.ini",
+                                        "lost+found", "$RECYCLE.BIN", "#recycle",    "@Recycle",  "System Volume Information"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (!g_ascii_strcasecmp(name, names[i]))
+            return true;
+    return name[0] == '.';
+}
+
 static int by_name(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-GPtrArray *cli_folder_names(const char *folder)
+/* A folder's pictures come where the folder's name stands among its neighbours. */
+static int by_path(gconstpointer a, gconstpointer b)
+{
+    const unsigned char *x = *(unsigned char *const *)a, *y = *(unsigned char *const *)b;
+    for (; *x && *x == *y; x++)
+        y++;
+    unsigned p = *x == '/' ? 0 : *x, q = *y == '/' ? 0 : *y;
+    return p == q ? (*x != 0) - (*y != 0) : p < q ? -1 : 1;
+}
+
+/* All names in a folder, sorted.  NULL: it cannot be read, complained. */
+static GPtrArray *all_names(const char *folder)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     DIR *dir = opendir(folder);
@@ -32,7 +61,7 @@ GPtrArray *cli_folder_names(const char *folder)
         error = errno;
         if (!entry)
             break;
-        if (entry->d_name[0] != '.')
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             g_ptr_array_add(names, g_strdup(entry->d_name));
     }
     if (dir)
@@ -46,94 +75,293 @@ GPtrArray *cli_folder_names(const char *folder)
     return names;
 }
 
-/* Adds the pictures below a folder, in the order of their names.  Links to folders are not followed, so that no loop arises. */
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
-static bool add_folder(GPtrArray *files, const char *folder)
+GPtrArray *cli_folder_names(const char *folder)
 {
-    GPtrArray *names = cli_folder_names(folder);
-    if (!names)
+    GPtrArray *names = all_names(folder);
+    for (guint i = names ? names->len : 0; i > 0; i--)
+        if (cli_is_left_out(names->pdata[i - 1])) {
+            char *path = g_build_filename(folder, names->pdata[i - 1], NULL);
+            if (g_file_test(path, G_FILE_TEST_IS_DIR))
+                cli_note("%s/: a hidden or system folder, left out", path);
+            g_free(path);
+            g_ptr_array_remove_index(names, i - 1);
+        }
+    return names;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- search */
+
+/* Paths that a search left out, by reason. */
+enum reason { NO_PICTURE, UNNAMED, HIDDEN, FOLDER, OUTPUT, LINKED, N_REASONS };
+
+struct search {
+    const char *root;
+    cli_leave_out leave_out; /* or NULL */
+    GPtrArray *files, *links;
+    GPtrArray *left[N_REASONS];
+    GHashTable *seen; /* folders, by device and inode */
+    bool good;
+};
+
+/* "new" for "new//", whose pictures are new/a.png; "/" stays. */
+static char *without_slashes(const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    return g_strndup(folder, length);
+}
+
+static void leave(struct search *search, enum reason reason, const char *path)
+{
+    const char *below = path + strlen(search->root);
+    while (*below == '/')
+        below++;
+    g_ptr_array_add(search->left[reason], g_strdup(below));
+}
+
+/* Whether a file begins as one of the formats that are read. */
+static bool looks_like_picture(const char *path)
+{
+    unsigned char s[16] = {0};
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
-    bool good = true;
-    for (guint i = 0; i < names->len; i++) {
-        char *path = g_build_filename(folder, names->pdata[i], NULL);
-        struct stat st;
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-            good &= add_folder(files, path);
-            g_free(path);
-        } else if (cli_is_picture_name(names->pdata[i])) {
-            g_ptr_array_add(files, path);
-        } else {
-            g_free(path);
+    FILE *file = fopen(path, "rbe");
+    size_t n = file ? fread(s, 1, sizeof s, file) : 0;
+    if (file)
+        (void)fclose(file);
+    if (n < sizeof s)
+        return false;
+    return !memcmp(s, "\xFF\xD8\xFF", 3) || !memcmp(s, "\x89PNG\r\n\x1A\n", 8) || !memcmp(s, "II*\0", 4) || !memcmp(s, "MM\0*", 4)
+           || !memcmp(s, "II+\0", 4) || !memcmp(s, "MM\0+", 4) || (!memcmp(s, "RIFF", 4) && !memcmp(s + 8, "WEBP", 4))
+           || (!memcmp(s, "BM", 2) && !memcmp(s + 6, "\0\0\0\0", 4))
+           || (s[0] == 'P' && s[1] >= '1' && s[1] <= '6' && g_ascii_isspace(s[2]))
+           || (!memcmp(s + 4, "ftyp", 4) && (!memcmp(s + 8, "hei", 3) || !memcmp(s + 8, "hev", 3) || !memcmp(s + 8, "mif1", 4) || !memcmp(s + 8, "avif", 4)));
+}
+
+static void look_at_file(struct search *search, const char *name, const char *path, cli_mark mark)
+{
+    if (mark == CLI_MARK_NAMED && cli_is_output(path))
+        leave(search, OUTPUT, path);
+    else if (cli_is_picture_name(name))
+        g_ptr_array_add(search->files, g_strdup(path));
+    else
+        leave(search, looks_like_picture(path) ? UNNAMED : NO_PICTURE, path);
+}
+
+/* Folders are searched as they lie; links to folders are kept for later, so that what can be had without a link is. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
+static void search_folder(struct search *search, const char *folder, cli_mark above)
+{
+    struct stat st;
+    if (stat(folder, &st) == 0) {
+        char *key = g_strdup_printf("%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+        if (!g_hash_table_add(search->seen, key)) {
+            leave(search, LINKED, folder);
+            return;
         }
     }
-    g_ptr_array_unref(names);
-    return good;
+    cli_mark mark = cli_mark_of(folder);
+    if (mark == CLI_MARK_ALL && strcmp(folder, search->root) != 0) {
+        char *shown = g_strconcat(folder, "/", NULL);
+        leave(search, OUTPUT, shown);
+        g_free(shown);
+        return;
+    }
+    mark = MAX(mark, above);
+    GPtrArray *names = all_names(folder);
+    search->good &= names != NULL;
+    for (guint i = 0; names && i < names->len; i++) {
+        const char *name = names->pdata[i];
+        char *path = g_build_filename(folder, name, NULL);
+        bool there = lstat(path, &st) == 0, link = there && S_ISLNK(st.st_mode);
+        bool is_folder = there && (S_ISDIR(st.st_mode) || (link && stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
+        if (cli_is_left_out(name)) {
+            if (strcmp(name, CLI_MARK_FILE) != 0)
+                leave(search, is_folder ? FOLDER : HIDDEN, path);
+        } else if (!is_folder) {
+            look_at_file(search, name, path, mark);
+        } else if (!search->leave_out || !search->leave_out(name)) {
+            if (link)
+                g_ptr_array_add(search->links, g_strdup(path));
+            else
+                search_folder(search, path, mark);
+        }
+        g_free(path);
+    }
+    if (names)
+        g_ptr_array_unref(names);
+}
+
+/* "3 files in new/ are no pictures: a.txt, b.csv, c.md" */
+static void tell(const struct search *search, enum reason reason)
+{
+    static const char *const texts[N_REASONS][2] = {
+        [NO_PICTURE] = {"1 file in %s is no picture: ", "%u files in %s are no pictures: "},
+        [UNNAMED] = {"1 file in %s looks like a picture but is not named like one, and is left out; name it .png, .jpg or what it is, or give "
+                     "it by name: ",
+                     "%u files in %s look like pictures but are not named like ones, and are left out; name them .png, .jpg or what they are, or "
+                     "give them by name: "},
+        [HIDDEN] = {"1 hidden or system file in %s is left out: ", "%u hidden or system files in %s are left out: "},
+        [FOLDER] = {"1 hidden or system folder in %s is left out: ", "%u hidden or system folders in %s are left out: "},
+        [OUTPUT] = {"1 output of dinopatch in %s is left out: ", "%u outputs of dinopatch in %s are left out: "},
+        [LINKED] = {"1 linked folder in %s leads to where the search has been, and is left out: ",
+                    "%u linked folders in %s lead to where the search has been, and are left out: "},
+    };
+    const GPtrArray *list = search->left[reason];
+    if (!list->len)
+        return;
+    bool slash = g_str_has_suffix(search->root, "/");
+    char *root = g_strconcat(search->root, slash ? "" : "/", NULL);
+    GString *line = g_string_new(NULL);
+    if (list->len == 1)
+        g_string_append_printf(line, texts[reason][0], root);
+    else
+        g_string_append_printf(line, texts[reason][1], list->len, root);
+    for (guint i = 0; i < list->len && i < NAMED; i++)
+        g_string_append_printf(line, "%s%s", i ? ", " : "", (const char *)list->pdata[i]);
+    if (list->len > NAMED)
+        g_string_append(line, ", ...");
+    if (reason == UNNAMED)
+        cli_complain("%s", line->str);
+    else
+        cli_note("%s", line->str);
+    g_string_free(line, TRUE);
+    g_free(root);
+}
+
+bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *files)
+{
+    char *root = without_slashes(folder);
+    struct search search = {.root = root, .leave_out = leave_out, .files = g_ptr_array_new(), .good = true};
+    search.links = g_ptr_array_new_with_free_func(g_free);
+    search.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (int r = 0; r < N_REASONS; r++)
+        search.left[r] = g_ptr_array_new_with_free_func(g_free);
+    search_folder(&search, root, CLI_MARK_NONE);
+    for (guint i = 0; i < search.links->len; i++) /* grows as they are followed */
+        search_folder(&search, search.links->pdata[i], CLI_MARK_NONE);
+    g_ptr_array_sort(search.files, by_path);
+    for (guint i = 0; i < search.files->len; i++)
+        g_ptr_array_add(files, search.files->pdata[i]);
+    for (int r = 0; r < N_REASONS; r++) {
+        tell(&search, (enum reason)r);
+        g_ptr_array_unref(search.left[r]);
+    }
+    g_hash_table_unref(search.seen);
+    g_ptr_array_unref(search.links);
+    g_ptr_array_unref(search.files);
+    g_free(root);
+    return search.good;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- names */
+
+char *cli_output_name(const char *below)
+{
+    size_t length = strlen(below);
+    if (length <= 4 || !g_str_has_suffix(below, ".png") || below[length - 5] == '/')
+        return g_strdup(below);
+    char *stem = g_strndup(below, length - 4);
+    if (!cli_is_picture_name(stem))
+        return stem;
+    g_free(stem); /* x.jpg.png: x.jpg has this name */
+    return g_strdup(below);
+}
+
+/* The folder that pictures come from: what it is known by, and its name. */
+static void add_source(GHashTable *known, GPtrArray *sources, const char *folder)
+{
+    struct stat st;
+    char *key = stat(folder, &st) == 0 ? g_strdup_printf("%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino)
+                                       : g_strdup(folder);
+    g_hash_table_add(known, key);
+    char *whole = g_canonicalize_filename(folder, NULL), *name = g_path_get_basename(whole);
+    g_ptr_array_add(sources, strchr(name, '/') ? g_strdup("") : g_strdup(name));
+    g_free(name);
+    g_free(whole);
+}
+
+GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free), *found = g_ptr_array_new_with_free_func(g_free);
+    GPtrArray *sources = g_ptr_array_new_with_free_func(g_free);
+    GHashTable *known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GArray *source_of = g_array_new(FALSE, FALSE, sizeof(int));
+    for (int i = 0; i < n; i++) {
+        guint before = files->len;
+        if (!g_file_test(arguments[i], G_FILE_TEST_IS_DIR)) {
+            char *folder = g_path_get_dirname(arguments[i]);
+            add_source(known, sources, folder);
+            g_free(folder);
+            g_ptr_array_add(files, g_strdup(arguments[i])); /* whether it is a picture is for the reader to say */
+            g_ptr_array_add(found, g_path_get_basename(arguments[i]));
+        } else {
+            add_source(known, sources, arguments[i]);
+            bool good = cli_find_pictures(arguments[i], NULL, files);
+            char *root = without_slashes(arguments[i]);
+            for (guint f = before; f < files->len; f++) {
+                const char *below = (const char *)files->pdata[f] + strlen(root);
+                g_ptr_array_add(found, g_strdup(below + strspn(below, "/")));
+            }
+            g_free(root);
+            if (good && files->len == before) {
+                cli_complain("%s: the folder holds no pictures", arguments[i]);
+                good = false;
+            }
+            *n_failed += !good;
+        }
+        for (; before < files->len; before++)
+            g_array_append_val(source_of, i);
+    }
+    if (names) {
+        *names = g_ptr_array_new_with_free_func(g_free);
+        bool several = g_hash_table_size(known) > 1;
+        for (guint f = 0; f < files->len; f++) {
+            const char *source = sources->pdata[g_array_index(source_of, int, f)];
+            char *name = cli_output_name(found->pdata[f]);
+            g_ptr_array_add(*names, several && *source ? g_build_filename(source, name, NULL) : g_strdup(name));
+            g_free(name);
+        }
+    }
+    g_array_unref(source_of);
+    g_hash_table_unref(known);
+    g_ptr_array_unref(sources);
+    g_ptr_array_unref(found);
+    return files;
 }
 
 GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed)
 {
-    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
-    for (int i = 0; i < n; i++) {
-        if (!g_file_test(arguments[i], G_FILE_TEST_IS_DIR)) {
-            g_ptr_array_add(files, g_strdup(arguments[i])); /* whether it is a picture is for the reader to say */
-            continue;
-        }
-        guint before = files->len;
-        bool good = add_folder(files, arguments[i]);
-        if (good && files->len == before) {
-            cli_complain("%s: the folder holds no pictures", arguments[i]);
-            good = false;
-        }
-        *n_failed += !good;
-    }
-    return files;
+    return cli_inputs_named(arguments, n, NULL, n_failed);
+}
+
+bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code)
+{
+    GHashTable *taken = g_hash_table_new(g_str_hash, g_str_equal);
+    const char *other = NULL;
+    guint i = 0;
+    for (; i < names->len && !(other = g_hash_table_lookup(taken, names->pdata[i])); i++)
+        g_hash_table_insert(taken, names->pdata[i], inputs->pdata[i]);
+    g_hash_table_unref(taken);
+    if (!other)
+        return true;
+    if (!strcmp(other, inputs->pdata[i]))
+        cli_complain("%s: is given twice; give it once", other);
+    else
+        cli_complain("%s and %s: what is written of them would have one name, %s; give the folder above both, or take two runs and two --out folders",
+                     other, (const char *)inputs->pdata[i], (const char *)names->pdata[i]);
+    *code = EXIT_USAGE;
+    return false;
 }
 
 bool cli_make_folder(const char *path)
 {
     if (g_mkdir_with_parents(path, 0777) == 0)
         return true;
-    cli_complain("%s: cannot make the folder: %s", path, g_strerror(errno));
+    int error = errno;
+    cli_complain("%s: cannot make the folder: %s", path, g_strerror(error));
+    errno = error;
     return false;
-}
-
-static char *base_without_suffix(const char *path)
-{
-    char *name = g_path_get_basename(path);
-    char *dot = strrchr(name, '.');
-    if (dot && dot != name)
-        *dot = 0;
-    return name;
-}
-
-GPtrArray *cli_output_names(const GPtrArray *inputs)
-{
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    for (guint i = 0; i < inputs->len; i++) {
-        g_hash_table_add(stems, base_without_suffix(inputs->pdata[i]));
-    }
-    bool collide = g_hash_table_size(stems) < inputs->len;
-    GHashTable *taken = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < inputs->len; i++) {
-        char *name = base_without_suffix(inputs->pdata[i]);
-        if (collide) {
-            char *folder = g_path_get_dirname(inputs->pdata[i]), *parent = g_path_get_basename(folder);
-            char *longer = g_strconcat(parent, "_", name, NULL);
-            g_free(folder);
-            g_free(parent);
-            g_free(name);
-            name = longer;
-        }
-        for (unsigned k = 2; g_hash_table_contains(taken, name); k++) {
-            char *numbered = g_strdup_printf("%s_%u", name, k);
-            g_free(name);
-            name = numbered;
-        }
-        g_hash_table_add(taken, name);
-        g_ptr_array_add(names, name);
-    }
-    g_hash_table_unref(taken);
-    g_hash_table_unref(stems);
-    return names;
 }

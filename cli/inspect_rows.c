@@ -110,6 +110,20 @@ static json_t *json_map(const cli_row *row)
     return map;
 }
 
+/* The drawing lies beside the map. */
+static json_t *json_heat(const cli_row *row)
+{
+    json_t *heat = json_object();
+    char *stem = row->map_path ? g_strndup(row->map_path, strlen(row->map_path) - strlen(".map.tiff")) : NULL;
+    char *path = stem ? g_strconcat(stem, ".heat.png", NULL) : NULL;
+    json_object_set_new(heat, "path", path ? cli_json_text(path) : json_null());
+    if (path)
+        cli_json_bytes(heat, "path", path);
+    g_free(path);
+    g_free(stem);
+    return heat;
+}
+
 json_t *cli_row_json(const cli_row *row)
 {
     const dp_result *result = row->result;
@@ -125,6 +139,7 @@ json_t *cli_row_json(const cli_row *row)
     cli_json_set(line, "cell_threshold", cli_json_real(row->cell_threshold));
     cli_json_set(line, "align", json_align(result));
     cli_json_set(line, "map", json_map(row));
+    cli_json_set(line, "heat", json_heat(row));
     cli_json_set(line, "defects", json_defects(row));
     cli_json_set(line, "ms", cli_json_ms(row->ms));
     cli_json_set(line, "embed_ms", result ? cli_json_ms(result->embed_ms) : json_null());

@@ -39,6 +39,23 @@ void cli_complain(const char *format, ...)
     va_end(args);
 }
 
+static bool notes_hidden;
+
+void cli_hide_notes(void)
+{
+    notes_hidden = true;
+}
+
+void cli_note(const char *format, ...)
+{
+    if (notes_hidden)
+        return;
+    va_list args;
+    va_start(args, format);
+    print_message(format, args);
+    va_end(args);
+}
+
 int cli_usage(const char *format, ...)
 {
     va_list args;

@@ -85,6 +85,8 @@ bool cli_run_resolve(cli_run *options, int *code)
     }
     if (options->no_times)
         cli_hide_times();
+    if (options->quiet)
+        cli_hide_notes();
     options->run.threads = (size_t)options->threads;
     if (options->max_pixels && !cli_parse_bytes(options->max_pixels, &options->run.max_picture_pixels)) {
         *code = cli_usage("--max-pixels %s: a number such as 50M", options->max_pixels);

@@ -28,7 +28,7 @@ if [ -n "$model" ]; then
     say "Weights: $model"
 else
     model=$out/stand-in.safetensors
-    "$program" model synth --arch demo --out "$model" >/dev/null
+    "$program" model synth --arch demo --overwrite --out "$model" >/dev/null
     stand_in=1
     say "Weights: none of DINOv2 found (in DINOPATCH_MODEL or $cache), so a small stand-in"
     say "         of random numbers is used.  It shows how everything works, not how well: for real figures run"

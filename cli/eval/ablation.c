@@ -248,7 +248,10 @@ static dp_status add_rows(const struct maps *maps, const char *align, dp_score s
 static bool save_beside(const struct maps *without, const struct maps *with, const char *out)
 {
     char *folder = g_build_filename(out, "figures", with->set->category, NULL);
-    bool good = cli_make_folder(folder);
+    char *first = g_build_filename("figures", with->set->category, "alignment-1.jpg", NULL);
+    dp_error marking;
+    bool good = cli_make_marked(out, first, &marking) || (cli_failed(&marking), false);
+    g_free(first);
     for (size_t i = 0; i < N_BESIDE && good; i++) {
         const dp_picture *pair[2] = {without->drawn[i], with->drawn[i]};
         dp_picture *both = NULL;

@@ -14,6 +14,7 @@
 #define DP_CLI_EVAL_H
 
 #include "../dataset.h"
+#include "../outputs.h"
 
 #include <stdio.h>
 
@@ -107,6 +108,13 @@ void eval_print_row(const char *name, const double row[EVAL_COLUMNS]);
 void eval_print_not_possible(const char *name, const char *reason);
 void eval_mean(const double (*rows)[EVAL_COLUMNS], size_t n, double mean[EVAL_COLUMNS], double deviation[EVAL_COLUMNS]);
 json_t *eval_row_json(const double row[EVAL_COLUMNS]);
+
+/* ---- declare.c: before the work */
+void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets);
+/* What an evaluation writes below out, where one that was stopped may have written it, and its page (or NULL). */
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report);
+/* out/NAME, and, where sets is not NULL, the drawings of an ablation. */
+void eval_declare_table(cli_outputs *files, const char *out, const char *name, const GPtrArray *sets);
 
 /* ---- files.c */
 bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes);

@@ -66,8 +66,8 @@ char *eval_files_digest(const GPtrArray *sets)
         for (guint i = 0; i < set->test->len; i++) {
             const dataset_item *item = &g_array_index(set->test, dataset_item, i);
             digest_file(sum, item->path);
-            if (item->mask)
-                digest_file(sum, item->mask);
+            for (guint m = 0; item->masks && m < item->masks->len; m++)
+                digest_file(sum, item->masks->pdata[m]);
         }
     }
     char *text = g_strdup(g_checksum_get_string(sum));

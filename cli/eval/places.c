@@ -1,8 +1,6 @@
 /* places.c - where the pictures of an evaluation go below its folder, and how they get there. */
 #include "eval.h"
 
-#include <errno.h>
-
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending)
 {
     char *file = g_strconcat(item->name, ending, NULL);
@@ -20,15 +18,7 @@ char *eval_figure_place(const eval_run *run, const char *file)
 
 char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
 {
-    char *path = g_build_filename(run->out, place, NULL), *folder = g_path_get_dirname(path);
-    if (g_mkdir_with_parents(folder, 0777)) {
-        err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "%s: cannot make the folder: %s", folder, g_strerror(errno));
-        g_free(path);
-        path = NULL;
-    }
-    g_free(folder);
-    return path;
+    return cli_make_marked(run->out, place, err) ? g_build_filename(run->out, place, NULL) : NULL;
 }
 
 dp_picture *eval_shrink(const dp_picture *picture, size_t side)

@@ -441,6 +441,19 @@ static void settings(GString *html, json_t *page)
     g_string_append(html, "</tbody></table><p class=\"soft\">All other settings are the defaults of this version.</p></section>");
 }
 
+static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>dinopatch: ";
+
+bool report_is_page(const char *path)
+{
+    char start[sizeof page_start] = "";
+    FILE *file = fopen(path, "rbe");
+    size_t n = file ? fread(start, 1, sizeof start - 1, file) : 0;
+    if (file)
+        (void)fclose(file);
+    return n == sizeof start - 1 && !strcmp(start, page_start);
+}
+
 bool report_write(const char *folder, const char *file, size_t gallery)
 {
     char *path = g_build_filename(folder, "run.json", NULL);
@@ -453,8 +466,7 @@ bool report_write(const char *folder, const char *file, size_t gallery)
         return false;
     }
     g_free(path);
-    GString *html = g_string_new("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>dinopatch: ");
+    GString *html = g_string_new(page_start);
     html_text(html, text(page, "data"));
     g_string_append(html, "</title><style>");
     g_string_append(html, report_style);

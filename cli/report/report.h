@@ -7,6 +7,8 @@
 /* Reads DIR/run.json and the pictures it names, writes the file.  gallery: at most so many pictures for each run.
  * False: complained. */
 bool report_write(const char *folder, const char *file, size_t gallery);
+/* Whether a file is a page that report_write made. */
+bool report_is_page(const char *file);
 
 /* The charts of a run (see eval/eval.h) as histogram.svg, roc.svg, precision-recall.svg in a folder.  False: complained. */
 bool report_save_charts(const json_t *run, const char *folder);

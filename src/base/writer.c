@@ -2,7 +2,10 @@
  *
  * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target.  N is the first of a few slots that no living
  * writer holds: a slot's file is locked as long as its writer lives, and the kernel frees the lock of a dead one.  So the next writer
- * of the same target finds what a killed one left, without searching the folder, and removes it; a living one's is never touched. */
+ * of the same target finds what a killed one left, without searching the folder, and removes it; a living one's is never touched.
+ *
+ * A symbolic link is written through: TARGET is the file it leads to, there or not.  A file that is replaced hands its permissions and,
+ * where the system allows it, its owner and group to the new one; a file that is new gets what the umask leaves. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
@@ -21,6 +24,7 @@
 #define SLOTS 16
 #define SUFFIX ".dinopatch-tmp%x"
 #define SUFFIX_BYTES (sizeof ".dinopatch-tmp0" - 1)
+#define LINKS 40 /* as many as the system follows */
 
 struct dp_writer {
     int fd;
@@ -76,9 +80,9 @@ static enum slot clear_slot(const char *name)
 }
 
 /* Creates the file of a slot and locks it, then looks whether the name still stands for it: between the two it may have seemed dead. */
-static enum slot try_slot(const char *name, int *out)
+static enum slot try_slot(const char *name, mode_t mode, int *out)
 {
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) {
         if (dp_lock_try(fd) == DP_LOCK_OTHERS || !dp_is_file_of(fd, name)) {
             close(fd);
@@ -97,13 +101,13 @@ static void name_slot(char *name, size_t suffix_at, int slot)
     snprintf(name + suffix_at, SUFFIX_BYTES + 1, SUFFIX, (unsigned)slot);
 }
 
-static dp_status open_slot(dp_writer *writer, size_t suffix_at, dp_error *err)
+static dp_status open_slot(dp_writer *writer, size_t suffix_at, mode_t mode, dp_error *err)
 {
     for (int slot = 0; slot < SLOTS; slot++) {
         name_slot(writer->temporary, suffix_at, slot);
         enum slot found = SLOT_CHANGED;
         for (int tries = 0; found == SLOT_CHANGED && tries < 1000; tries++)
-            found = try_slot(writer->temporary, &writer->fd);
+            found = try_slot(writer->temporary, mode, &writer->fd);
         if (found == SLOT_OURS) {
             for (int other = slot + 1; other < SLOTS; other++) { /* left by one that wrote beside another and was killed */
                 name_slot(writer->temporary, suffix_at, other);
@@ -119,17 +123,66 @@ static dp_status open_slot(dp_writer *writer, size_t suffix_at, dp_error *err)
                    writer->temporary);
 }
 
+/* Gives the new file what the old one had.  A group that cannot be kept must not read through the bits meant for another. */
+static dp_status keep_permissions(const dp_writer *writer, const struct stat *old, dp_error *err)
+{
+    mode_t mode = old->st_mode & 0777;
+    struct stat now;
+    if (fstat(writer->fd, &now) != 0)
+        return dp_fail_errno(err, "%s: cannot read its permissions", writer->target);
+    if (now.st_gid != old->st_gid && fchown(writer->fd, (uid_t)-1, old->st_gid) != 0)
+        mode &= ~(mode_t)070 | (mode & 07) << 3;
+    if (now.st_uid != old->st_uid && fchown(writer->fd, old->st_uid, (gid_t)-1) != 0 && errno != EPERM && errno != EINVAL)
+        return dp_fail_errno(err, "%s: cannot keep its owner", writer->target);
+    if (fchmod(writer->fd, mode) != 0 && errno != EPERM && errno != ENOTSUP) /* some file systems have no permissions */
+        return dp_fail_errno(err, "%s: cannot keep its permissions", writer->target);
+    return DP_OK;
+}
+
+/* The file that a path leads to through symbolic links, whether it is there or not. */
+static dp_status follow_links(const char *path, char **out, dp_error *err)
+{
+    char *at = dp_strdup(path), to[PATH_MAX];
+    for (int links = 0; at; links++) {
+        ssize_t length = readlink(at, to, sizeof to - 1);
+        if (length < 0) { /* no link, or nothing there */
+            *out = at;
+            return DP_OK;
+        }
+        if (links == LINKS) {
+            dp_memory_free(at);
+            return dp_fail(err, DP_E_IO, "%s: is a symbolic link that leads to itself", path);
+        }
+        to[length] = 0;
+        const char *slash = to[0] == '/' ? NULL : strrchr(at, '/');
+        size_t folder = slash ? (size_t)(slash + 1 - at) : 0;
+        char *next = dp_malloc(folder + (size_t)length + 1, 1);
+        if (next) {
+            memcpy(next, at, folder);
+            memcpy(next + folder, to, (size_t)length + 1);
+        }
+        dp_memory_free(at);
+        at = next;
+    }
+    return dp_fail_memory(err, path, 0);
+}
+
 dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    struct stat old;
+    bool replaces = stat(path, &old) == 0;
+    if (replaces && S_ISDIR(old.st_mode))
         return dp_fail(err, DP_E_IO, "%s: is a folder, cannot be written as a file", path);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a rename would put a file in the place of a device */
+    if (replaces && !S_ISREG(old.st_mode)) /* a rename would put a file in the place of a device */
         return dp_fail(err, DP_E_IO, "%s: is not a regular file, cannot be replaced", path);
+    char *target = NULL;
+    dp_status status = follow_links(path, &target, err);
+    if (status)
+        return status;
     size_t suffix_at;
     dp_writer *writer = dp_malloc(1, sizeof *writer);
-    char *temporary = slot_name(path, &suffix_at), *target = dp_strdup(path);
-    if (!writer || !temporary || !target) {
+    char *temporary = slot_name(target, &suffix_at);
+    if (!writer || !temporary) {
         dp_memory_free(writer);
         dp_memory_free(temporary);
         dp_memory_free(target);
@@ -139,9 +192,12 @@ dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
     writer->target = target;
     writer->temporary = temporary;
     writer->used = 0;
-    dp_status status = open_slot(writer, suffix_at, err);
-    if (status) {
+    status = open_slot(writer, suffix_at, replaces ? 0600 : 0666, err);
+    if (status)
         temporary[0] = 0;
+    else if (replaces)
+        status = keep_permissions(writer, &old, err);
+    if (status) {
         dp_writer_abort(&writer);
         return status;
     }

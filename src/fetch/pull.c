@@ -48,6 +48,7 @@ typedef struct pull_job {
     int fd;                           /* the part file, -1: not open */
     uint64_t have;                    /* bytes in it */
     bool disk_fault;
+    bool chosen;  /* the target is the caller's: a file that is there is replaced only where that is forced */
     bool reached; /* the server has answered: what fails from now on may be a passing trouble */
 } pull_job;
 
@@ -450,6 +451,8 @@ static dp_status pull(pull_job *job, dp_error *err)
         if (status)
             return status;
     }
+    if (job->chosen && !job->settings->force && access(job->target, F_OK) == 0)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: exists already and is another file; name another place, or force it", job->target);
     status = dp_folder_make_for(job->target, err);
     if (status)
         return status;
@@ -492,6 +495,7 @@ dp_status dp_pull_checkpoint(const dp_checkpoint *checkpoint, const dp_architect
         return status;
     job.name = checkpoint->name;
     job.target = destination ? destination : path;
+    job.chosen = destination != NULL;
     job.url = checkpoint_url(checkpoint, job.settings->mirror);
     job.shown = job.url ? dp_url_shown(job.url) : NULL;
     status = job.shown ? pull(&job, err) : dp_fail_memory(err, job.name, strlen(job.name));

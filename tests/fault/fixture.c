@@ -7,7 +7,7 @@
 
 /* "@" stands for the program, "%" for the checkpoint. */
 command commands[N_COMMANDS] = {
-    [FIT] = {"fit", {"@", "fit", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--bank", BANK, GOOD, NULL}, {0}, 0},
+    [FIT] = {"fit", {"@", "fit", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--overwrite", "--bank", BANK, GOOD, NULL}, {0}, 0},
     [ADD] = {"bank add", {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "one.png", NULL}, {0}, 0},
     [REMOVE] = {"bank remove", {"@", "bank", "remove", "--quiet", "--threads", "1", "--bank", BANK, "001.png", NULL}, {0}, 0},
     [COMPRESS] = {"bank compress",
@@ -23,9 +23,9 @@ command commands[N_COMMANDS] = {
 };
 
 const char *eval_argv[] = {"@", "eval", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--out", EVAL, "pics/screw", NULL};
-const char *inspect_argv[] = {"@", "inspect", "--quiet", "--json", "--threads", "1", "--model", "%", "--bank", OLD, "--out", "i",
+const char *inspect_argv[] = {"@", "inspect", "--quiet", "--json", "--threads", "1", "--model", "%", "--bank", OLD, "--overwrite", "--out", "i",
                               "pics/screw/test", NULL};
-const char *report_argv[] = {"@", "report", "whole-e", "--out", "r/report.html", NULL};
+const char *report_argv[] = {"@", "report", "whole-e", "--overwrite", "--out", "r/report.html", NULL};
 const char *add_other_argv[] = {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "two.png", NULL};
 blob old_bank;
 

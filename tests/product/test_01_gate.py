@@ -136,7 +136,7 @@ def test_a_result_stands_where_its_files_cannot_be_written(dp, woven):
     out.mkdir()
     for f in written:  # a folder where a file is to be
         (f / "x").mkdir(parents=True)
-    run = dp.run("inspect", "--bank", woven.bank, "--json", "--out", out, "--fail-on-anomaly", woven.new_bad, code=(3, 4))
+    run = dp.run("inspect", "--bank", woven.bank, "--json", "--out", out, "--fail-on-anomaly", woven.new_bad, code=(2, 3, 4))
     if run.pictures:  # where it is not refused before the work
         assert run.pictures[0]["label"] == "anomalous" and run.pictures[0]["status"] == "error"
 

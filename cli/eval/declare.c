@@ -1,0 +1,105 @@
+/* declare.c - what an evaluation reads and writes, told before the work; its own folder, in which it goes on. */
+#include "eval.h"
+
+#include "../report/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Whether the first line is an evaluation's; a file of no bytes is what one that was killed at once leaves. */
+static bool is_evaluation(const char *out)
+{
+    char *path = g_build_filename(out, "state.jsonl", NULL), start[4096];
+    FILE *file = fopen(path, "rbe");
+    size_t n = file ? fread(start, 1, sizeof start - 1, file) : 0;
+    bool there = file != NULL;
+    if (file)
+        (void)fclose(file);
+    g_free(path);
+    start[n] = 0;
+    return there && (!n || g_str_has_prefix(start, "{\"dinopatch\":"));
+}
+
+static void declare(cli_outputs *files, bool own, const char *out, const char *folder, const char *name)
+{
+    char *path = out ? g_build_filename(out, folder, name, NULL) : g_strdup(name);
+    if (own)
+        cli_outputs_write_own(files, path);
+    else
+        cli_outputs_write(files, path);
+    g_free(path);
+}
+
+static void declare_place(cli_outputs *files, bool own, const char *out, char *place)
+{
+    declare(files, own, out, "", place);
+    g_free(place);
+}
+
+static void declare_figures(cli_outputs *files, bool own, const eval_run *run)
+{
+    static const char *const charts[] = {"histogram.svg", "roc.svg", "precision-recall.svg"};
+    for (size_t i = 0; i < G_N_ELEMENTS(charts); i++)
+        declare_place(files, own, run->out, eval_figure_place(run, charts[i]));
+    for (int i = 1; i <= 6; i++) {
+        char file[32];
+        g_snprintf(file, sizeof file, "clusters-%d.jpg", i);
+        declare_place(files, own, run->out, eval_figure_place(run, file));
+        g_snprintf(file, sizeof file, "axes-%d.jpg", i);
+        declare_place(files, own, run->out, eval_figure_place(run, file));
+    }
+}
+
+static void declare_run(cli_outputs *files, bool own, const eval_run *run)
+{
+    static const char *const roots[][2] = {{"anomaly_maps", ".tiff"}, {"pictures", ".jpg"}, {"explained", ".jpg"}};
+    for (guint i = 0; i < run->set->test->len; i++)
+        for (size_t r = 0; r < G_N_ELEMENTS(roots); r++)
+            declare_place(files, own, run->out, eval_place(run, roots[r][0], eval_item(run, i), roots[r][1]));
+    declare_figures(files, own, run);
+}
+
+void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets)
+{
+    for (guint s = 0; s < sets->len; s++) {
+        const dataset *set = sets->pdata[s];
+        cli_outputs_read_all(files, set->train, "a good picture of the data set");
+        for (guint i = 0; i < set->test->len; i++) {
+            const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+            cli_outputs_read(files, item->path, "a test picture of the data set");
+            if (item->masks)
+                cli_outputs_read_all(files, item->masks, "a mask of the data set");
+        }
+    }
+}
+
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report)
+{
+    static const char *const names[] = {"metrics.json", "run.json", "state.jsonl", "resume.bank"};
+    bool own = is_evaluation(out);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        declare(files, own, out, "", names[i]);
+    for (size_t seed = 0; seed < MAX(n_seeds, 1); seed++) {
+        char *folder = n_seeds ? g_strdup_printf("seed-%zu", seed + 1) : g_strdup("");
+        declare(files, own, out, folder, "scores.csv");
+        for (guint s = 0; s < sets->len; s++) {
+            const eval_run run = {.set = sets->pdata[s], .out = out, .folder = folder};
+            declare_run(files, own, &run);
+        }
+        g_free(folder);
+    }
+    if (report)
+        declare(files, own && report_is_page(report), NULL, NULL, report);
+}
+
+void eval_declare_table(cli_outputs *files, const char *out, const char *name, const GPtrArray *sets)
+{
+    declare(files, false, out, "", name);
+    for (guint s = 0; sets && s < sets->len; s++)
+        for (int i = 1; i <= 6; i++) {
+            const eval_run run = {.set = sets->pdata[s], .out = out, .folder = ""};
+            char file[32];
+            g_snprintf(file, sizeof file, "alignment-%d.jpg", i);
+            declare_place(files, false, out, eval_figure_place(&run, file));
+        }
+}
