@@ -81,6 +81,12 @@ static json_t *json_range(const dp_good_range *range)
                      json_pair(range->bright.low, range->bright.high), "fine", json_pair(range->fine.low, range->fine.high));
 }
 
+/* From the lowest bit that white has to the highest. */
+static size_t significant_bits(size_t white)
+{
+    return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
@@ -101,6 +107,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
     cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));
     cli_json_set(recipe, "map_sigma", cli_json_real(r->map_sigma_px));
+    cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
     cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
     cli_json_set(recipe, "background", json_string(cli_background_names[r->background]));
     cli_json_set(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
@@ -170,6 +177,8 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
                cli_align_names[r->align], cli_polarity_names[r->polarity]);
     print_range(&info->range);
+    if (r->sample_white)
+        printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n", significant_bits(r->sample_white), r->sample_white);
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);

@@ -1,6 +1,7 @@
 /* dataset.c - which folder of a data set is what, and what was taken for what. */
 #include "dataset.h"
 #include "inputs.h"
+#include "mask_read.h"
 #include "masks.h"
 #include "outputs.h"
 
@@ -477,32 +478,15 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     return NULL;
 }
 
-/* Sets the pixels of one mask file in mask [height, width].  False: err. */
-static bool unite_mask(const char *path, size_t max_pixels, size_t height, size_t width, uint8_t *mask, dp_error *err)
-{
-    dp_picture *picture = NULL;
-    if (dp_picture_load(path, max_pixels, &picture, err))
-        return false;
-    bool good = picture->height_px == height && picture->width_px == width;
-    if (good) {
-        for (size_t i = 0; i < height * width; i++)
-            mask[i] |= picture->rgb[3 * i] > 0;
-    } else {
-        err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", path, picture->width_px, picture->height_px,
-                   width, height);
-    }
-    dp_picture_free(&picture);
-    return good;
-}
-
 bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
 {
     *mask = item->masks ? g_new0(uint8_t, height * width) : NULL;
     bool good = true;
     for (guint m = 0; item->masks && m < item->masks->len && good; m++)
-        good = unite_mask(item->masks->pdata[m], max_pixels, height, width, *mask, err);
+        good = cli_mask_unite(item->masks->pdata[m], max_pixels, height, width, *mask, err);
     if (!good)
         g_clear_pointer(mask, g_free);
+    else if (*mask)
+        cli_mask_check(item->path, *mask, height * width);
     return good;
 }

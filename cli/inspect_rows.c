@@ -116,7 +116,7 @@ static json_t *json_heat(const cli_row *row)
     json_t *heat = json_object();
     char *stem = row->map_path ? g_strndup(row->map_path, strlen(row->map_path) - strlen(".map.tiff")) : NULL;
     char *path = stem ? g_strconcat(stem, ".heat.png", NULL) : NULL;
-    json_object_set_new(heat, "path", path ? cli_json_text(path) : json_null());
+    cli_json_set(heat, "path", path ? cli_json_text(path) : json_null());
     if (path)
         cli_json_bytes(heat, "path", path);
     g_free(path);
