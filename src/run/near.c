@@ -2,7 +2,11 @@
  * what noise is and not how far good parts lie apart.
  *
  * A picture is looked at where its leave-one-out score lies below NEAR of the upper quartile of all: the quartile stands although up to three
- * quarters of the pictures should have such a twin.  Its partner is the one among these whose features come nearest to its own, cell by cell. */
+ * quarters of the pictures should have such a twin.  Its partner is the one among these whose features come nearest to its own, cell by cell.
+ *
+ * Measured on two sets of photographs (24 pictures each, a small transformer, canvas 224): the lowest score of a picture without a twin is .80 of
+ * the quartile; saved again as JPEG of quality 90: .17 and .18; with noise of 3 grey levels: .06 and .18; 5 % brighter: .16 and .40; shifted by a
+ * pixel: .47, and .89 on a texture. */
 #include "run/near.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -10,7 +14,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define NEAR 0.33
+#define NEAR 0.5
+#define MOST_TOLD 10
 #define MOST 64 /* pictures that are looked at: each against each of them */
 
 static int ascending(const void *a, const void *b)
@@ -100,9 +105,15 @@ dp_status dp_bank_tell_near(const dp_bank *bank, const dp_run *run, dp_error *er
             }
         }
     }
+    size_t n_pairs = 0;
     for (size_t i = 0; i < n && !status; i++) /* two that are each other's are told once */
-        if (partner[i] < MOST && (partner[i] > i || partner[partner[i]] != i))
+        if (partner[i] < MOST && (partner[i] > i || partner[partner[i]] != i) && n_pairs++ < MOST_TOLD)
             tell(bank, near[i], near[partner[i]], run);
+    if (n_pairs > MOST_TOLD) {
+        dp_error line;
+        dp_fail(&line, DP_OK, "%zu further pairs of pictures are nearly the same", n_pairs - MOST_TOLD);
+        run->log(run->user, DP_LOG_WARNING, line.message);
+    }
     dp_memory_free(work);
     dp_memory_free(valid);
     return status;
