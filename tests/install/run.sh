@@ -30,7 +30,7 @@ finish install $?
 prefix=$(sed -n 's/.*"name": "prefix", "value": "\([^"]*\)".*/\1/p' "$build/meson-info/intro-buildoptions.json" | head -n 1)
 export PKG_CONFIG_PATH="$(dirname "$pc")"
 config() { pkg-config "$@" dinopatch; } # its paths are relative to where the .pc file lies
-libdir=$(config --variable=libdir)
+libdir=$(realpath "$(config --variable=libdir)")
 unset LD_LIBRARY_PATH
 
 begin what-is-installed
@@ -54,7 +54,8 @@ finish what-is-installed $?
 
 # Nothing but the program's own idea of where its library is: no LD_LIBRARY_PATH, no ldconfig.
 starts() { # BIN LIBDIR: it runs, with the library below
-    "$1/dinopatch" --version >/dev/null && ldd "$1/dinopatch" | grep -q "libdinopatch.so.0 => $(realpath "$2")/"
+    "$1/dinopatch" --version >/dev/null &&
+        [ "$(dirname "$(realpath "$(ldd "$1/dinopatch" | sed -n 's/.*libdinopatch.so.0 => \(.*\) (0x.*/\1/p')")")" = "$(realpath "$2")" ]
 }
 begin starts-where-it-lies
 starts "$top/root$prefix/bin" "$libdir"
@@ -62,7 +63,7 @@ finish starts-where-it-lies $?
 
 begin starts-after-a-move
 (
-    cp -a "$top/root$prefix" "$top/moved elsewhere" && cd / && starts "$top/moved elsewhere/bin" "$top/moved elsewhere/${libdir#"$top/root$prefix/"}" &&
+    cp -a "$top/root$prefix" "$top/moved elsewhere" && cd / && starts "$top/moved elsewhere/bin" "$top/moved elsewhere/${libdir#"$(realpath "$top/root$prefix")/"}" &&
         ln -s "$top/moved elsewhere/bin/dinopatch" "$top/link" && "$top/link" --version >/dev/null &&
         pc=$(find "$top/moved elsewhere" -name dinopatch.pc) && flags=$(PKG_CONFIG_PATH="$(dirname "$pc")" pkg-config --cflags dinopatch) &&
         case $flags in *moved*elsewhere/*include*) ;; *) echo "cflags after the move: $flags"; exit 1 ;; esac
@@ -95,6 +96,8 @@ begin completions
 "$source/tests/install/completions.sh" "$top/root$prefix"
 finish completions $?
 
+# From here on: programs that others build, which look where the loader is told to.
+export LD_LIBRARY_PATH="$libdir"
 cd "$top" || exit 1
 program="$top/root$prefix/bin/dinopatch"
 "$render" pictures --size 112 --train 3 --good 1 --bad 1 >/dev/null 2>&1
