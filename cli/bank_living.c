@@ -1,6 +1,7 @@
 /* dinopatch bank add, remove, merge - banks that live on. */
 #include "bank_verbs.h"
 #include "models.h"
+#include "used.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,19 +27,25 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
 
 static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
-    if (message)
-        cli_complain("%s", message);
+    if (!message)
+        return;
+    cli_complain("%s", message);
+    if (!strstr(message, "in the bank already") && !strstr(message, "taken once")) /* nothing is missing */
+        cli_used_left_out(user, path, message);
 }
 
 int cli_bank_add(int argc, char **argv)
 {
     char *path = NULL, *model_name = NULL, *out = NULL;
+    gboolean allow_few = FALSE;
+    cli_used used;
     cli_run run;
     int code;
     const GOptionEntry entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+        CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_MAX_MEMORY_ENTRY(&run),
         G_OPTION_ENTRY_NULL};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
@@ -58,6 +65,7 @@ int cli_bank_add(int argc, char **argv)
     dp_bank_info info;
     dp_error err;
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
+    cli_used_begin(&used);
     code = EXIT_JOB_FAILED;
     if (!inputs->len) {
         cli_complain("no pictures to add");
@@ -72,13 +80,26 @@ int cli_bank_add(int argc, char **argv)
         goto done;
     cli_progress_begin("add", run.quiet);
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
-        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &larger, &report, &err)
-        || ((larger || out) && dp_bank_save(larger ? larger : bank, out ? out : path, &err))) {
+        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &larger, &report, &err)) {
         cli_progress_end();
         code = cli_failed(&err);
         goto done;
     }
     cli_progress_end();
+    dp_bank_info after = info;
+    if (larger)
+        dp_bank_get_info(larger, &after);
+    size_t n_added = after.n_pictures - info.n_pictures, asked = n_added + report.n_failed;
+    if (!cli_used_enough(n_added, asked)) {
+        cli_used_tell(&used, n_added, asked, allow_few ? NULL : "nothing was added");
+        code = EXIT_SOME_FAILED;
+        if (!allow_few)
+            goto done;
+    }
+    if ((larger || out) && dp_bank_save(larger ? larger : bank, out ? out : path, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
     if (larger)
         print_result(out ? out : path, bank, larger);
     else
@@ -88,6 +109,7 @@ int cli_bank_add(int argc, char **argv)
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     g_ptr_array_unref(inputs);
+    cli_used_end(&used);
     dp_bank_lock_release(&lock);
     dp_bank_close(&larger);
     dp_bank_close(&bank);

@@ -67,6 +67,20 @@ static void print_threshold(const dp_bank_info *info)
     printf(")\n");
 }
 
+static json_t *json_pair(double low, double high)
+{
+    return cli_json_pack("[o,o]", cli_json_real(low), cli_json_real(high));
+}
+
+/* What the good pictures span: pictures that lie far outside are not inspected. */
+static json_t *json_range(const dp_good_range *range)
+{
+    return cli_json_pack("{s:[I,I], s:[I,I], s:o, s:o, s:o, s:o}", "width_px", (json_int_t)range->min_width_px, (json_int_t)range->max_width_px,
+                     "height_px", (json_int_t)range->min_height_px, (json_int_t)range->max_height_px, "aspect_ratio",
+                     json_pair(range->min_ratio, range->max_ratio), "dark", json_pair(range->dark.low, range->dark.high), "bright",
+                     json_pair(range->bright.low, range->bright.high), "fine", json_pair(range->fine.low, range->fine.high));
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
@@ -99,7 +113,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         cli_json_set(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
         cli_json_append(pictures, picture);
     }
-    return cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
+    json_t *all = cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
                      (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
                      (json_int_t)info->n_rows, "patch_px", (json_int_t)info->patch_px, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
                      (json_int_t)info->feature_bytes, "threshold",
@@ -107,6 +121,23 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
                      "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path), "model_sha256",
                      info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "distance_scales",
                      json_scales(bank, r), "pictures", pictures);
+    cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
+    cli_json_set(all, "good_range", json_range(&info->range));
+    return all;
+}
+
+static void print_range(const dp_good_range *range)
+{
+    if (range->max_width_px && range->min_width_px == range->max_width_px && range->min_height_px == range->max_height_px)
+        printf("  size        %zu x %zu pixels (width x height)\n", range->min_width_px, range->min_height_px);
+    else if (range->max_width_px)
+        printf("  size        %zu to %zu x %zu to %zu pixels (width x height), aspect ratio %.3f to %.3f\n", range->min_width_px,
+               range->max_width_px, range->min_height_px, range->max_height_px, range->min_ratio, range->max_ratio);
+    if (isnan(range->bright.low))
+        printf("  light       not kept: this bank cannot tell frames that are too dark or too bright\n");
+    else
+        printf("  light       darkest parts %.1f to %.1f, brightest %.1f to %.1f, fine contrast %.1f to %.1f of 255\n", range->dark.low,
+               range->dark.high, range->bright.low, range->bright.high, range->fine.low, range->fine.high);
 }
 
 static void print_info(const char *path, const dp_bank_info *info)
@@ -138,6 +169,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     else
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
                cli_align_names[r->align], cli_polarity_names[r->polarity]);
+    print_range(&info->range);
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);

@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "recipe.h"
 #include "roi.h"
+#include "used.h"
 
 #include <math.h>
 #include <string.h>
@@ -59,6 +60,7 @@ struct job {
     const cli_run *run;
     const GPtrArray *sets;
     const char *out;
+    bool allow_few;
     size_t n_seeds; /* 0: one run, with the recipe's own seed */
     eval_state state;
     const dp_roi *roi; /* or NULL */
@@ -88,7 +90,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
-        eval_run run = {.set = set, .roi = job->roi, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state,
+        eval_run run = {.set = set, .roi = job->roi, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state, .allow_few = job->allow_few,
                         .max_pixels = job->run->run.max_picture_pixels};
         char *name = g_strdup(category), *folder = g_strdup("");
         if (job->n_seeds) {
@@ -253,7 +255,7 @@ int cmd_eval(int argc, char **argv)
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
-    gboolean fresh = FALSE, ablation = FALSE, all_data = FALSE;
+    gboolean allow_few = FALSE, fresh = FALSE, ablation = FALSE, all_data = FALSE;
     int seeds = 0, trials = 20000, folds = 5;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
@@ -268,6 +270,7 @@ int cmd_eval(int argc, char **argv)
         {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "with --ablation: held-out figures from K parts (default 5)", "K"},
         {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data,
          "with --ablation: tune and report on the same pictures, as the paper does", NULL},
+        CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
@@ -317,8 +320,8 @@ int cmd_eval(int argc, char **argv)
         code = EXIT_JOB_FAILED;
     else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
-        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
-        const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed};
+        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
+        const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed, allow_few};
         header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);
         bool bound = !header || !roi || bind_roi(header, &region);
         dp_model_info about;

@@ -2,6 +2,7 @@
 #include "models.h"
 #include "recipe.h"
 #include "roi.h"
+#include "used.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,8 +11,10 @@
 
 static void on_picture(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
-    if (message)
-        cli_complain("%s", message);
+    if (!message)
+        return;
+    cli_complain("%s", message);
+    cli_used_left_out(user, path, message);
 }
 
 static void print_summary(const dp_bank *bank, const char *path, size_t n_failed, size_t n_twins)
@@ -33,12 +36,12 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
         printf("\nno threshold: it takes at least two pictures to leave one out\n");
         return;
     }
-    double promised = 1.0 / (double)(info.n_pictures + 1);
+    double promised = 1.0 / (double)(info.n_scored + 1);
     printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
            cli_score_names[info.recipe.score]);
     if (promised > info.recipe.fpr)
         printf("; aimed at a false-alarm rate of %g, but %zu pictures can promise no less than %.2g", info.recipe.fpr,
-               info.n_pictures, promised);
+               info.n_scored, promised);
     printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
 }
 
@@ -58,10 +61,13 @@ int cmd_fit(int argc, char **argv)
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *bank_path = NULL;
+    gboolean allow_few = FALSE;
+    cli_used used;
     cli_run run;
     const GOptionEntry own_entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
+        CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_MAX_MEMORY_ENTRY(&run),
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
@@ -94,6 +100,7 @@ int cmd_fit(int argc, char **argv)
     dp_bank *bank = NULL;
     dp_bank_lock *lock = NULL;
     dp_error err;
+    cli_used_begin(&used);
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
     if (!inputs->len) {
         cli_complain("no pictures to learn from");
@@ -108,19 +115,33 @@ int cmd_fit(int argc, char **argv)
     }
     cli_progress_begin("fit", run.quiet);
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, NULL, &bank, &report,
-                       &err)
-        || dp_bank_save(bank, bank_path, &err)) {
+        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &bank, &report,
+                       &err)) {
         cli_progress_end();
         code = cli_failed(&err);
+        if (used.reasons->len > 1)
+            cli_used_tell(&used, 0, used.reasons->len, NULL);
         goto done;
     }
     cli_progress_end();
-    n_failed += report.n_failed;
-    print_summary(bank, bank_path, n_failed, report.n_twins);
-    code = n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    size_t asked = MAX(info.n_pictures + report.n_failed, recipe.shots);
+    bool enough = cli_used_enough(info.n_pictures, asked);
+    code = EXIT_SOME_FAILED;
+    if (!enough)
+        cli_used_tell(&used, info.n_pictures, asked, allow_few ? NULL : "no bank was written");
+    if (!enough && !allow_few)
+        goto done;
+    if (dp_bank_save(bank, bank_path, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins);
+    code = enough && !n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
     g_ptr_array_unref(inputs);
+    cli_used_end(&used);
     dp_bank_lock_release(&lock);
     dp_bank_close(&bank);
     dp_roi_close(&roi);

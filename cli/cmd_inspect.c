@@ -112,7 +112,7 @@ int cmd_inspect(int argc, char **argv)
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     double threshold = NAN;
-    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE;
+    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE;
     const GOptionEntry own_entries[] = {
         {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
@@ -124,6 +124,7 @@ int cmd_inspect(int argc, char **argv)
         {"csv", 0, 0, G_OPTION_ARG_NONE, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold, "decide at this score (default: the bank's)", "T"},
         {"fail-on-anomaly", 0, 0, G_OPTION_ARG_NONE, &fail_on_anomaly, "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
+        {"any-size", 0, 0, G_OPTION_ARG_NONE, &any_size, "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
         CLI_ROI_ENTRIES(&region),
         G_OPTION_ENTRY_NULL};
     cli_recipe options;
@@ -198,6 +199,7 @@ int cmd_inspect(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
+    settled.view.any_size = any_size;
     cli_explain *explainer = explain ? cli_explain_new(bank, train, run.run.max_picture_pixels) : NULL;
     struct job job = {.bank = bank, .view = &settled.view, .explain = explainer, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
     if (csv)

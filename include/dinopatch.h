@@ -579,10 +579,18 @@ typedef struct dp_threshold_origin {
 /* "leave-one-out", "calibrate", "value", "tune", "unknown"; static storage. */
 DP_API const char *dp_origin_name(dp_origin origin);
 
+/* What the good pictures of a bank span.  Sizes 0, light NaN: not known. */
+typedef struct dp_good_range {
+    size_t min_width_px, max_width_px, min_height_px, max_height_px;
+    double min_ratio, max_ratio;     /* width / height */
+    dp_interval dark, bright, fine;  /* luminance of their darkest and brightest parts, and fine contrast, 0 to 255 (docs/method.md, section 8) */
+} dp_good_range;
+
 typedef struct dp_bank_info {
     size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature as they are stored */
     size_t dim_in;                   /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;               /* nominal pictures */
+    size_t n_scored;                 /* those that have a leave-one-out score: what a threshold can promise rests on them */
     size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
     double threshold;                /* of the score; NaN: none */
     dp_threshold_origin threshold_origin;
@@ -592,6 +600,7 @@ typedef struct dp_bank_info {
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;
+    dp_good_range range;             /* of the good pictures */
     size_t feature_bytes;            /* of the features and their tables, in memory as in the file */
     size_t file_bytes;               /* 0: not on disk yet */
 } dp_bank_info;
@@ -610,8 +619,8 @@ typedef struct dp_fit_report {
  * error.  Nearly equal pictures are taken, and said to run->log: leave-one-out scores rest on pictures of different parts.
  * run->progress is called after every picture.  What the bank will take is known before the first is embedded: it is said to run->log, and
  * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision.
- * A picture whose features or distances are not finite stops the work with DP_E_NUMERIC and its name: it is not left out, for it says
- * that checkpoint or settings are broken. */
+ * A picture that the network cannot take, whose features are not finite or of which no cell lies inside the canvas is left out like one that
+ * cannot be read; where none is left, its fault is that of the fit (DP_E_NUMERIC: checkpoint or settings are broken). */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                              dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err);
 /* A region to inspect: a mask that a person drew. */
@@ -800,6 +809,7 @@ typedef struct dp_view {
     size_t reweight;                   /* of the score max in a pool: see dp_recipe */
     int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
     const dp_roi *roi;                 /* narrows the bank's own region; borrowed; NULL: does not */
+    int any_size;                      /* non-zero: pictures of another size or aspect ratio than the good ones are judged, too */
     double threshold;                  /* of the score; NaN: none */
     dp_threshold_origin origin;        /* of the threshold, for dp_bank_save_view */
     double cell_threshold;             /* of the map, see dp_good; NaN: none */

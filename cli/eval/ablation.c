@@ -94,10 +94,13 @@ static int on_map(void *user, size_t index, const char *path, const dp_picture *
                   const char *message)
 {
     struct maps *maps = user;
+    char *own;
+    eval_drop_blank(path, &result, &message, &own);
     bool fits = result && (!maps->n || (result->grid_rows == maps->rows && result->grid_cols == maps->cols));
     if (!fits) {
         maps->n_failed++;
         cli_complain("%s%s", result ? path : message, result ? ": its map has another size than those before" : "");
+        g_free(own);
         return cli_interrupted();
     }
     size_t cells = result->grid_rows * result->grid_cols, at = maps->n++;
@@ -120,13 +123,15 @@ static void on_nominal(void *user, size_t index, const char *path, const dp_pose
         cli_complain("%s", message);
 }
 
-static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, struct maps *maps, dp_error *err)
+static dp_status compute_maps(dp_session *session, const dp_recipe *recipe, struct maps *maps, bool allow_few, dp_error *err)
 {
     dp_bank *bank = NULL;
     dp_fit_report report = {0};
     const dataset *set = maps->set;
     dp_status status = dp_bank_fit(session, recipe, (const char *const *)set->train->pdata, set->train->len, on_nominal, NULL,
                                    &bank, &report, err);
+    if (!status)
+        status = eval_check_used(bank, report.n_failed, recipe, allow_few, err);
     if (!status) {
         dp_view view;
         dp_view_init(bank, &view);
@@ -301,7 +306,7 @@ int ablation_do(dp_session *session, const dp_recipe *recipe, const cli_run *run
             dp_error err;
             cli_progress_begin(category, run->quiet);
             const char *align = pre ? "pca" : "none";
-            dp_status status = compute_maps(session, &one, maps[pre], &err);
+            dp_status status = compute_maps(session, &one, maps[pre], settings->allow_few, &err);
             bool possible = status != DP_E_PICTURE; /* none of the good pictures can be used, but all else goes on */
             if (!status && (status = add_rows(maps[pre], align, one.score, run, settings, rows, &err)) == DP_E_ARGUMENT)
                 possible = false; /* a class is missing */

@@ -8,6 +8,7 @@ typedef struct ablation_settings {
     size_t trials;
     size_t folds;     /* 0: the paper's way, tuned and reported on the same pictures */
     guint64 seed;
+    bool allow_few;   /* banks of fewer than 90 % of the good pictures count */
 } ablation_settings;
 
 /* Prints four rows for each data set; with out also out/ablation.json and, for some anomalous pictures, the map without and with

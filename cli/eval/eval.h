@@ -5,7 +5,7 @@
  *
  *     {"category": C, "seed": S or null,
  *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
- *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "drawn", "explained", "peak", "nearest"}, ...},
+ *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "decision", "reason", "drawn", "explained", "peak", "nearest"}, ...},
  *      "clusters": [{"input", "defect", "drawn"}, ...],
  *      "figures": {...}}
  *
@@ -52,6 +52,7 @@ typedef struct eval_run {
     dp_model_info model;
     eval_state *state;
     size_t max_pixels, n_failed;
+    bool allow_few;       /* a bank of fewer than 90 % of the good pictures counts */
     bool stopped;         /* by the user */
     bool not_possible;    /* none of the good pictures can be used: nothing to learn from */
 } eval_run;
@@ -70,6 +71,10 @@ static inline const dataset_item *eval_item(const eval_run *run, guint index)
 /* Takes the categories out of which a test picture is learned from, or has two labels: complained, counted.  False: *code, none is left. */
 bool eval_refuse_leaks(GPtrArray *sets, const cli_run *run, size_t *n_unusable, int *code);
 
+/* DP_E_PICTURE, in err, where fewer than 90 % of the good pictures asked for (all, or the recipe's shots) are in the bank and allow_few does
+ * not say that this is meant. */
+dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe *recipe, bool allow_few, dp_error *err);
+
 /* ---- places.c: what is written of a run's pictures */
 /* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending);
@@ -81,6 +86,9 @@ char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
 dp_picture *eval_shrink(const dp_picture *picture, size_t side);
 /* Writes a picture, at most side pixels long, as a JPEG to out/place.  False: err. */
 bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err);
+
+/* A result without a score, of a picture that nothing of could be compared, is none: *result NULL and the message (g_free *own). */
+void eval_drop_blank(const char *path, const dp_result **result, const char **message, char **own);
 
 /* ---- figures.c */
 /* Of the scores that the state holds, and of the maps in `pixels` (NULL: there are no masks).  The caller owns *figures. */

@@ -2,6 +2,7 @@
 #include "eval.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define RESAMPLES 2000
 #define CONFIDENCE 0.95
@@ -19,6 +20,37 @@ static json_t *json_confusion(const dp_confusion *c)
 static json_t *json_interval(const dp_interval *interval)
 {
     return cli_json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
+}
+
+/* The threshold of the bank decides on the pictures that were inspected; those that were not are counted apart. */
+static dp_status measure_decisions(const eval_run *run, double threshold, json_t *figures, dp_error *err)
+{
+    size_t n = 0, not_inspected[2] = {0, 0};
+    dp_confusion confusion;
+    double *scores = g_new(double, run->set->test->len);
+    uint8_t *labels = g_new(uint8_t, run->set->test->len);
+    for (guint i = 0; i < run->set->test->len; i++) {
+        const json_t *known = eval_state_picture(run->state, run->name, i), *score = json_object_get(known, "score");
+        const char *decision = json_string_value(json_object_get(known, "decision"));
+        bool anomalous = eval_item(run, i)->label != 0;
+        if (decision && !strcmp(decision, dp_label_name(DP_LABEL_NOT_INSPECTED))) {
+            not_inspected[anomalous]++;
+        } else if (json_is_number(score)) {
+            scores[n] = json_number_value(score);
+            labels[n++] = anomalous;
+        }
+    }
+    dp_status status = dp_confusion_at(scores, labels, n, threshold, &confusion, err);
+    if (!status) {
+        json_t *at = json_confusion(&confusion);
+        cli_json_set(at, "threshold", cli_json_real(threshold));
+        cli_json_set(at, "not_inspected", cli_json_pack("{s:I, s:I}", "good", (json_int_t)not_inspected[0], "anomalous",
+                                                          (json_int_t)not_inspected[1]));
+        cli_json_set(figures, "at_bank_threshold", at);
+    }
+    g_free(scores);
+    g_free(labels);
+    return status;
 }
 
 static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *err)
@@ -50,13 +82,8 @@ static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *
         cli_json_set(figures, "at_f1_max", at);
     }
     const json_t *bank = json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "threshold");
-    if (!status && json_is_number(bank)) {
-        dp_confusion confusion;
-        status = dp_confusion_at(scores, labels, n, json_number_value(bank), &confusion, err);
-        json_t *at = json_confusion(&confusion);
-        cli_json_set(at, "threshold", cli_json_real(json_number_value(bank)));
-        cli_json_set(figures, "at_bank_threshold", at);
-    }
+    if (!status && json_is_number(bank))
+        status = measure_decisions(run, json_number_value(bank), figures, err);
     g_free(scores);
     g_free(labels);
     return status;

@@ -4,8 +4,10 @@
  * DIR/resume.bank until its run is through, the maps lie where they belong. */
 #include "eval.h"
 #include "../explain.h"
+#include "../used.h"
 #include "../view.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +82,15 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
     return good;
 }
 
+void eval_drop_blank(const char *path, const dp_result **result, const char **message, char **own)
+{
+    *own = NULL;
+    if (!*result || !isnan((*result)->score))
+        return;
+    *message = *own = g_strdup_printf("%s: %s", path, (*result)->reason);
+    *result = NULL;
+}
+
 static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
                      const char *message)
 {
@@ -88,7 +99,8 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     guint at = g_array_index(work->pending, guint, index);
     const dataset_item *item = eval_item(run, at);
     dp_error err;
-    char *drawn = NULL, *explained = NULL;
+    char *drawn = NULL, *explained = NULL, *own;
+    eval_drop_blank(path, &result, &message, &own);
     bool good = result && meter_map(work, item, result->map, result->height_px, result->width_px, &err);
     if (good && run->out)
         good = save_pictures(work, item, picture, result, &drawn, &err)
@@ -103,6 +115,8 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
                                   cli_json_real(result->score), "ms", cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms),
                                   "search_ms", cli_json_ms(result->search_ms), "align",
                                   dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
+        cli_json_set(value, "decision", result->label == DP_LABEL_NONE ? json_null() : json_string(dp_label_name(result->label)));
+        cli_json_set(value, "reason", *result->reason ? cli_json_text(result->reason) : json_null());
         cli_json_set(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
         const char *nearest = explained ? dp_bank_picture_name(work->bank, result->defects[0].nearest_picture) : NULL;
         if (explained)
@@ -114,6 +128,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         cli_json_set(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
         work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
     }
+    g_free(own);
     g_free(drawn);
     g_free(explained);
     return cli_interrupted() || work->broken;
@@ -180,6 +195,19 @@ static dp_bank *reopen_bank(const json_t *fit, const char *path)
     return bank;
 }
 
+dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe *recipe, bool allow_few, dp_error *err)
+{
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    size_t asked = MAX(info.n_pictures + n_failed, recipe->shots);
+    if (allow_few || cli_used_enough(info.n_pictures, asked))
+        return DP_OK;
+    err->status = DP_E_PICTURE;
+    g_snprintf(err->message, sizeof err->message, "%zu of %zu good pictures could be used, which is less than 90 %%; '--allow-few' goes on with them",
+               info.n_pictures, asked);
+    return err->status;
+}
+
 static dp_status make_bank(dp_session *session, struct work *work, const char *path, dp_bank **bank, dp_error *err)
 {
     eval_run *run = work->run;
@@ -187,6 +215,8 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     double started_s = now_s();
     dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata, run->set->train->len,
                                    on_nominal, NULL, bank, &report, err);
+    if (!status)
+        status = eval_check_used(*bank, report.n_failed, &run->recipe, run->allow_few, err);
     if (status)
         return status;
     double fit_s = now_s() - started_s;

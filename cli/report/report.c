@@ -262,6 +262,11 @@ struct scored {
     double bank, best; /* thresholds */
 };
 
+static bool not_inspected(const json_t *picture)
+{
+    return !strcmp(text(picture, "decision"), dp_label_name(DP_LABEL_NOT_INSPECTED));
+}
+
 static struct scored scored_of(const json_t *run)
 {
     json_t *known = json_object_get(run, "pictures"), *value;
@@ -275,7 +280,7 @@ static struct scored scored_of(const json_t *run)
         if (!isfinite(score))
             continue;
         int label = json_integer_value(json_object_get(value, "label")) != 0;
-        s.all[s.n++] = (struct shown){value, score, label, !isnan(s.bank) && (score > s.bank) != (label != 0)};
+        s.all[s.n++] = (struct shown){value, score, label, !not_inspected(value) && !isnan(s.bank) && (score > s.bank) != (label != 0)};
         s.ms += number(value, "ms");
     }
     qsort(s.all, s.n, sizeof *s.all, by_score);

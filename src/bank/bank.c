@@ -127,13 +127,14 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **out, dp_error *err)
     }
     bank->names = dp_calloc(spec->capacity, sizeof *bank->names);
     bank->poses = dp_calloc(spec->capacity, sizeof *bank->poses);
+    bank->lights = dp_malloc(spec->capacity, sizeof *bank->lights);
     bank->polarities = dp_calloc(spec->capacity, 1);
     bank->picture_digests = dp_calloc(spec->capacity, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(spec->capacity, sizeof *bank->loo_scores);
     bank->loo_peaks = dp_malloc(spec->capacity, sizeof *bank->loo_peaks);
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     bank->put = dp_calloc(slots, 1);
-    if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->polarities || !bank->loo_scores || !bank->loo_peaks || !bank->orientation
+    if ((pool && (!bank->grids || !bank->first_row)) || !bank->names || !bank->poses || !bank->lights || !bank->polarities || !bank->loo_scores || !bank->loo_peaks || !bank->orientation
         || !bank->picture_digests || !bank->put || !bank->model_path)
         goto no_memory;
     *out = bank;
@@ -161,6 +162,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_memory_free(bank->background);
     dp_roi_close(&bank->roi);
     dp_memory_free(bank->poses);
+    dp_memory_free(bank->lights);
     dp_memory_free(bank->polarities);
     dp_memory_free(bank->picture_digests);
     dp_memory_free(bank->loo_scores);
@@ -184,6 +186,7 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
     size_t p = bank->n_pictures++;
     bank->names[p] = copy;
     bank->poses[p] = *pose;
+    bank->lights[p] = (dp_light)DP_NO_LIGHT;
     bank->polarities[p] = 1;
     bank->loo_scores[p] = bank->loo_peaks[p] = NAN;
     *picture = p;
@@ -193,6 +196,21 @@ dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *po
 void dp_bank_set_digest(dp_bank *bank, size_t picture, const unsigned char *digest)
 {
     memcpy(bank->picture_digests + picture * DP_DIGEST_BYTES, digest, DP_DIGEST_BYTES);
+}
+
+void dp_bank_take_back(dp_bank *bank, size_t n_rows)
+{
+    size_t p = --bank->n_pictures;
+    dp_memory_free(bank->names[p]);
+    bank->names[p] = NULL;
+    bank->n_rows = n_rows;
+    if (bank->grids)
+        bank->grids[2 * p] = bank->grids[2 * p + 1] = 0;
+    if (bank->background) {
+        dp_memory_free(bank->background[p]);
+        bank->background[p] = NULL;
+    }
+    memset(bank->put + p * bank->rows_per_picture, 0, bank->rows_per_picture);
 }
 
 /* Where the rows of a picture and augmentation lie that is being put: cell c of it at *first + c * *step. */

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "dinopatch.h"
+#include "picture/light.h"
 #include "simd/half.h"
 
 #include <stdbool.h>
@@ -52,6 +53,7 @@ struct dp_bank {
     dp_roi *roi;           /* region to inspect, as recipe.roi says: bank/roi.h; NULL: none */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
+    dp_light *lights;      /* [n_pictures] of the decoded pictures, by which frames without light are told; NaN: not known */
     int8_t *polarities;    /* [n_pictures] sign the consensus gave the picture: +1, -1 (mirrored or turned), 0 */
     unsigned char *picture_digests; /* [n_pictures, 32] dp_picture_digest of each; zeros: not known (a bank of version 1) */
     double *loo_scores;    /* [n_pictures] leave-one-out scores, NaN where there is none */
@@ -118,6 +120,8 @@ dp_status dp_bank_new(const dp_bank_spec *spec, dp_bank **bank, dp_error *err);
 dp_status dp_bank_add_picture(dp_bank *bank, const char *name, const dp_pose *pose, size_t *picture, dp_error *err);
 /* What its pixels are, digest [32]; not known until then. */
 void dp_bank_set_digest(dp_bank *bank, size_t picture, const unsigned char *digest);
+/* Undoes dp_bank_add_picture for the last picture, and what was put of it; n_rows: bank->n_rows as it was before. */
+void dp_bank_take_back(dp_bank *bank, size_t n_rows);
 /* features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all); copied into the rows of that picture and
  * augmentation, again and again if need be.  Cells that are not valid are stored as zeros.
  * Errors: DP_E_NUMERIC (a valid feature that is not finite). */

@@ -95,6 +95,41 @@ size_t dp_bank_held_bytes(const dp_bank *bank)
     return places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * sizeof(float) : 0);
 }
 
+static void widen(dp_interval *interval, double x)
+{
+    interval->low = fmin(interval->low, x); /* of NaN and a number: the number */
+    interval->high = fmax(interval->high, x);
+}
+
+static dp_good_range range_of(const dp_bank *bank)
+{
+    const dp_interval none = {NAN, NAN};
+    dp_good_range range = {.min_ratio = NAN, .max_ratio = NAN, .dark = none, .bright = none, .fine = none};
+    for (size_t p = 0; p < bank->n_pictures; p++) {
+        size_t width = bank->poses[p].picture_width_px, height = bank->poses[p].picture_height_px;
+        widen(&range.dark, bank->lights[p].dark);
+        widen(&range.bright, bank->lights[p].bright);
+        widen(&range.fine, bank->lights[p].fine);
+        if (!width || !height)
+            continue;
+        range.min_ratio = fmin(range.min_ratio, (double)width / (double)height);
+        range.max_ratio = fmax(range.max_ratio, (double)width / (double)height);
+        range.min_width_px = !range.min_width_px || width < range.min_width_px ? width : range.min_width_px;
+        range.max_width_px = width > range.max_width_px ? width : range.max_width_px;
+        range.min_height_px = !range.min_height_px || height < range.min_height_px ? height : range.min_height_px;
+        range.max_height_px = height > range.max_height_px ? height : range.max_height_px;
+    }
+    return range;
+}
+
+static size_t count_scored(const dp_bank *bank)
+{
+    size_t n = 0;
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        n += !isnan(bank->loo_scores[p]);
+    return n;
+}
+
 void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
 {
     *info = (dp_bank_info){
@@ -111,6 +146,8 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .model_path = bank->model_path,
         .model_stand_in = bank->model_stand_in,
         .recipe = bank->recipe,
+        .range = range_of(bank),
+        .n_scored = count_scored(bank),
         .feature_bytes = dp_bank_held_bytes(bank),
         .file_bytes = bank->file ? dp_safetensors_bytes(bank->file).bytes : 0,
     };

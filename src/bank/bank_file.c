@@ -345,6 +345,19 @@ static bool settle_patch(dp_bank *bank)
     return true;
 }
 
+/* Luminances and shares, or all of the light NaN: nobody looked (from NULL). */
+static bool read_light(const unsigned char *from, dp_light *light)
+{
+    double numbers[DP_LIGHT_NUMBERS] = DP_NO_LIGHT;
+    if (from)
+        memcpy(numbers, from, sizeof numbers);
+    *light = (dp_light){numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]};
+    bool none = isnan(light->dark) && isnan(light->bright) && isnan(light->fine) && isnan(light->black);
+    return (none || (light->dark >= 0 && light->bright >= light->dark && light->bright <= 256 && light->fine >= 0 && light->fine <= 256
+                     && light->black >= 0 && light->black <= 1))
+           && (isnan(light->valid) || (light->valid >= 0 && light->valid <= 1));
+}
+
 static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
@@ -365,11 +378,12 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     bank->digests = at[DIGESTS]->data;
     bank->orientation = dp_malloc(bank->dim_in, 2 * sizeof *bank->orientation);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
+    bank->lights = dp_malloc(n, sizeof *bank->lights);
     bank->polarities = dp_malloc(n, 1);
     bank->picture_digests = dp_calloc(n, DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
     bank->loo_peaks = dp_malloc(n, sizeof *bank->loo_peaks);
-    if (!bank->loo_peaks || !bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
+    if (!bank->loo_peaks || !bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->lights || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
         return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
     dp_status status = read_tables(bank, at, err);
     if (status)
@@ -403,6 +417,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
         good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p]) && !isinf(bank->loo_peaks[p])
                && pose_from_numbers(numbers, &bank->poses[p]);
     }
+    for (size_t p = 0; p < n && good; p++)
+        good = read_light(at[LIGHT] ? at[LIGHT]->data + p * DP_LIGHT_NUMBERS * sizeof(double) : NULL, &bank->lights[p]);
     if (good && bank->basis)
         good = dp_all_finite(bank->mean, bank->dim_in) && dp_all_finite(bank->basis, bank->dim * bank->dim_in);
     good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));

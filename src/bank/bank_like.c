@@ -48,6 +48,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     bank->valid = bank->own_valid = dp_malloc(places, 1);
     bank->names = dp_calloc(n, sizeof *bank->names);
     bank->poses = dp_malloc(n, sizeof *bank->poses);
+    bank->lights = dp_malloc(n, sizeof *bank->lights);
     bank->polarities = dp_malloc(n, 1);
     bank->picture_digests = dp_malloc(n, DP_DIGEST_BYTES);
     bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
@@ -61,7 +62,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
         bank->row_cell = bank->own_row_cell = dp_malloc(places, sizeof *bank->own_row_cell);
     if (like->grids)
         bank->grids = dp_malloc(n, 2 * sizeof *bank->grids);
-    if (!bank->model_path || !bank->features || !bank->norms || !bank->valid || !bank->names || !bank->poses || !bank->polarities
+    if (!bank->model_path || !bank->features || !bank->norms || !bank->valid || !bank->names || !bank->poses || !bank->lights || !bank->polarities
         || !bank->picture_digests || !bank->loo_scores || !bank->loo_peaks || !bank->orientation || (storage == DP_STORAGE_I8 && !bank->scales)
         || ((pictures || pool) && !bank->row_picture) || (pool && !bank->row_cell) || (like->grids && !bank->grids))
         goto no_memory;
@@ -74,6 +75,7 @@ dp_status dp_bank_like(const dp_bank *like, size_t n_rows, size_t dim, dp_storag
     if (like->background && !dp_bank_new_backgrounds(bank, n))
         goto no_memory;
     memcpy(bank->poses, like->poses, n * sizeof *bank->poses);
+    memcpy(bank->lights, like->lights, n * sizeof *bank->lights);
     memcpy(bank->polarities, like->polarities, n);
     memcpy(bank->picture_digests, like->picture_digests, n * DP_DIGEST_BYTES);
     memcpy(bank->loo_scores, like->loo_scores, n * sizeof *bank->loo_scores);

@@ -5,7 +5,7 @@
 bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
 {
     bool pool = dp_bank_is_pool(bank);
-    if (t == PICTURE_DIGESTS)
+    if (t == PICTURE_DIGESTS || t == LIGHT)
         return version >= 2;
     if (t == SCALES)
         return bank->recipe.storage == DP_STORAGE_I8;
@@ -52,6 +52,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
         [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
         [PICTURE_DIGESTS] = {"picture_digests", DP_DTYPE_U8, 2, {n, DIGEST_BYTES}, 0, NULL},
+        [LIGHT] = {"light", DP_DTYPE_F64, 2, {n, DP_LIGHT_NUMBERS}, 0, NULL},
         [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
         [ROI] = {"roi", DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
         [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},

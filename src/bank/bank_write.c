@@ -10,6 +10,7 @@
 #include "format/json_text.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,13 @@ static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
                                       pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points,
                                       (double)pose->picture_width_px, (double)pose->picture_height_px};
     memcpy(numbers, all, sizeof all);
+}
+
+static void light_to_numbers(const dp_light *light, double numbers[DP_LIGHT_NUMBERS])
+{
+    const double all[DP_LIGHT_NUMBERS] = {light->dark, light->bright, light->fine, light->black, light->valid};
+    for (size_t i = 0; i < DP_LIGHT_NUMBERS; i++)
+        numbers[i] = isnan(all[i]) ? (double)NAN : all[i]; /* one NaN of many: the same bank is the same bytes */
 }
 
 /* The names as a JSON list; NULL when memory is short. */
@@ -89,14 +97,17 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     size_t mask_bytes = dp_bank_has_tensor(bank, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
     const double heat[2] = {bank->heat.low, bank->heat.high};
-    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), distance_scales[DP_MAX_LAYERS][2];
+    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), *lights = dp_malloc(bank->n_pictures, DP_LIGHT_NUMBERS * sizeof *lights);
+    double distance_scales[DP_MAX_LAYERS][2];
     dp_status status = DP_OK;
-    if (!digests || !poses || !masks) {
+    if (!digests || !poses || !lights || !masks) {
         status = dp_fail_memory(err, path, tensors[DIGESTS].count);
         goto done;
     }
     for (size_t p = 0; p < bank->n_pictures; p++)
         pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
+    for (size_t p = 0; p < bank->n_pictures; p++)
+        light_to_numbers(&bank->lights[p], lights + p * DP_LIGHT_NUMBERS);
     for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
         if (bank->background && bank->background[p])
             memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
@@ -121,6 +132,7 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
         [POSES] = poses,
         [POLARITIES] = bank->polarities,
         [PICTURE_DIGESTS] = bank->picture_digests,
+        [LIGHT] = lights,
         [BACKGROUND] = masks,
         [ROI] = bank->roi ? bank->roi->mask : NULL,
         [LOO_SCORES] = bank->loo_scores,
@@ -157,6 +169,7 @@ done:
     dp_memory_free(header);
     dp_memory_free(digests);
     dp_memory_free(poses);
+    dp_memory_free(lights);
     dp_memory_free(masks);
     return status;
 }

@@ -60,18 +60,20 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     dp_bank frame = *like, *bank = NULL;
     char **names = dp_calloc(n, sizeof *names);
     dp_pose *poses = dp_malloc(n, sizeof *poses);
+    dp_light *lights = dp_malloc(n, sizeof *lights);
     int8_t *polarities = dp_malloc(n, 1);
     unsigned char *digests = dp_malloc(n, DP_DIGEST_BYTES);
     double *scores = dp_malloc(n, sizeof *scores);
     int32_t *grids = dp_calloc(n, 2 * sizeof *grids);
     uint8_t **masks = dp_calloc(n, sizeof *masks); /* borrowed */
     dp_status status = DP_OK;
-    if (!names || !poses || !polarities || !digests || !scores || !grids || !masks)
+    if (!names || !poses || !lights || !polarities || !digests || !scores || !grids || !masks)
         status = dp_fail_memory(err, "the pictures", n * sizeof *poses);
     for (size_t i = 0; !status && i < n; i++) {
         const dp_bank *from = picks[i].bank;
         names[i] = from->names[picks[i].picture];
         poses[i] = from->poses[picks[i].picture];
+        lights[i] = from->lights[picks[i].picture];
         polarities[i] = (int8_t)(picks[i].mirrored ? -from->polarities[picks[i].picture] : from->polarities[picks[i].picture]);
         memcpy(digests + i * DP_DIGEST_BYTES, from->picture_digests + picks[i].picture * DP_DIGEST_BYTES, DP_DIGEST_BYTES);
         scores[i] = NAN;
@@ -82,6 +84,7 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     frame.n_pictures = n;
     frame.names = names;
     frame.poses = poses;
+    frame.lights = lights;
     frame.polarities = polarities;
     frame.picture_digests = digests;
     frame.loo_scores = frame.loo_peaks = scores; /* none */
@@ -104,6 +107,7 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
     }
     dp_memory_free(names);
     dp_memory_free(poses);
+    dp_memory_free(lights);
     dp_memory_free(polarities);
     dp_memory_free(digests);
     dp_memory_free(scores);

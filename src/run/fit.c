@@ -17,6 +17,7 @@
 #include "run/fit.h"
 #include "run/fit_calibrate.h"
 #include "run/fit_check.h"
+#include "run/gate.h"
 #include "run/memory_plan.h"
 #include "run/near.h"
 #include "run/region.h"
@@ -51,12 +52,24 @@ struct fit {
     dp_twin_table known_ones; /* those of the known bank, under its pictures' */
     bool unseen;              /* of some of its pictures the digest is not known */
     dp_fit_report report;
+    dp_gate gate;        /* of the known bank */
+    dp_error fault;      /* the first that came from the network, not from a file */
 };
 
 static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
 {
     if (fit->on_picture)
         fit->on_picture(fit->user, index, fit->paths[index], pose, message);
+}
+
+/* What the picture in the bench showed of light and of the canvas, kept in the bank for the gate. */
+static void keep_light(struct fit *fit, const dp_prepared *prepared, size_t picture)
+{
+    size_t cells = fit->bench.rows * fit->bench.cols, inside = 0;
+    for (size_t i = 0; i < cells; i++)
+        inside += prepared->cells[i] != 0;
+    fit->bank->lights[picture] = prepared->light;
+    fit->bank->lights[picture].valid = (double)inside / (double)cells;
 }
 
 static dp_status leave_out(struct fit *fit, const dp_prepared *prepared, const dp_error *why)
@@ -197,6 +210,17 @@ static dp_status put_rotations(struct fit *fit, dp_prepared *prepared, size_t pi
     return status;
 }
 
+/* Whether a fault is one picture's own: it is left out, and the others are learned from.  Where there is no other at all the fault is
+ * that of the fit. */
+static bool is_its_own(struct fit *fit, dp_status status, const dp_error *err)
+{
+    if (status == DP_OK || status == DP_E_CANCELLED || status == DP_E_IO)
+        return false;
+    if (status != DP_E_PICTURE && fit->fault.status == DP_OK)
+        fit->fault = *err;
+    return true;
+}
+
 /* Puts a prepared picture, features settled in the bench, into its rows of the bank. */
 static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
 {
@@ -207,6 +231,22 @@ static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int
     if (!status && bench->recipe.rotations > 1)
         status = put_rotations(fit, prepared, picture, err);
     return status;
+}
+
+/* A picture whose features are in the bench enters the bank; *picture: DP_NO_PICTURE where it has to be left out after all. */
+static dp_status enter(struct fit *fit, dp_prepared *prepared, int polarity, size_t *picture, dp_error *err)
+{
+    size_t n_rows = fit->bank->n_rows;
+    dp_status status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, picture, err);
+    if (status)
+        return status;
+    keep_light(fit, prepared, *picture);
+    status = put(fit, prepared, *picture, polarity, err);
+    if (status == DP_E_MEMORY || !is_its_own(fit, status, err)) /* memory: of the bank, which all share */
+        return status;
+    dp_bank_take_back(fit->bank, n_rows);
+    *picture = DP_NO_PICTURE;
+    return leave_out(fit, prepared, err);
 }
 
 /* Brings the bench and the prepared picture, which hold the turned object, back to the object as it was found. */
@@ -253,22 +293,37 @@ static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *ref
     return status;
 }
 
+/* Whether the gate of the known bank would stop a further picture for its light or its size. */
+static bool is_unlike(const struct fit *fit, const dp_prepared *prepared, dp_error *why)
+{
+    char reason[DP_REASON_BYTES];
+    if (!dp_gate_no_light(&fit->gate, &prepared->light, reason, sizeof reason)
+        && (fit->bench.recipe.align != DP_ALIGN_NONE
+            || !dp_gate_other_ratio(&fit->gate, prepared->picture->width_px, prepared->picture->height_px, reason, sizeof reason)))
+        return false;
+    dp_fail(why, DP_E_PICTURE, "%s: %s; it is left out, a bank fitted anew with it takes it", prepared->path, reason);
+    return true;
+}
+
 /* A further picture of a bank that is there. */
 static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
     int polarity;
     size_t picture;
+    dp_error unlike;
+    if (is_unlike(fit, prepared, &unlike))
+        return leave_out(fit, prepared, &unlike);
     dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
     if (!status)
         status = check_background(fit, prepared, err);
-    if (status == DP_E_PICTURE)
+    if (is_its_own(fit, status, err))
         return leave_out(fit, prepared, err);
     if (!status)
-        status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
-    if (!status)
-        status = put(fit, prepared, picture, polarity, err);
+        status = enter(fit, prepared, polarity, &picture, err);
     if (status)
         return status;
+    if (picture == DP_NO_PICTURE)
+        return DP_OK;
     dp_bank_set_digest(fit->bank, picture, prepared->digest);
     if (fit->bench.recipe.polarity != DP_POLARITY_NONE)
         fit->bank->polarities[picture] = (int8_t)polarity;
@@ -276,12 +331,24 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
     return DP_OK;
 }
 
+/* Whether a cell lies wholly inside the picture. */
+static bool any_cell(const struct fit *fit, const dp_prepared *prepared, dp_error *why)
+{
+    size_t patch = fit->bench.patch_px, cells = prepared->height_px / patch * (prepared->width_px / patch);
+    for (size_t i = 0; i < cells; i++)
+        if (prepared->cells[i])
+            return true;
+    dp_fail(why, DP_E_PICTURE, "%s: no cell lies wholly inside the picture: there is nothing to learn from", prepared->path);
+    return false;
+}
+
 static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
+    if (prepared->status == DP_E_CANCELLED)
+        return dp_fail(err, DP_E_CANCELLED, "%s", prepared->error.message);
     if (prepared->status)
-        return prepared->status == DP_E_MEMORY ? dp_fail(err, DP_E_MEMORY, "%s", prepared->error.message)
-                                               : leave_out(fit, prepared, &prepared->error);
+        return leave_out(fit, prepared, &prepared->error);
     size_t known = in_known(fit, prepared);
     if (known != SIZE_MAX)
         return leave_twin(fit, prepared, fit->known->names[known], true);
@@ -298,6 +365,8 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     }
     dp_error unfit;
     const dp_roi *roi = fit->known ? fit->known->roi : fit->roi;
+    if (!any_cell(fit, prepared, &unfit))
+        return leave_out(fit, prepared, &unfit);
     if (dp_region_fits(roi, prepared->picture->height_px, prepared->picture->width_px, prepared->path, &unfit))
         return leave_out(fit, prepared, &unfit);
     if (fit->known)
@@ -309,15 +378,15 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
     if (!status)
         status = check_background(fit, prepared, err);
-    if (status == DP_E_PICTURE)
+    if (is_its_own(fit, status, err))
         return leave_out(fit, prepared, err);
     size_t picture = 0;
     if (!status)
-        status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, &picture, err);
-    if (!status)
-        status = put(fit, prepared, picture, sign, err);
+        status = enter(fit, prepared, sign, &picture, err);
     if (status)
         return status;
+    if (picture == DP_NO_PICTURE)
+        return DP_OK;
     dp_bank_set_digest(fit->bank, picture, prepared->digest);
     for (size_t i = 0; i < bench->dim; i++)
         fit->running[i] += (float)sign * own[i];
@@ -437,6 +506,9 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .model_stand_in = model.stand_in,
     };
     fit->asked = recipe;
+    status = fit->known ? dp_gate_open(fit->known, &fit->gate, err) : DP_OK;
+    if (status)
+        return status;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
     if (dp_fit_shrinks(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
@@ -527,6 +599,14 @@ static dp_status choose_shots(struct fit *fit, const dp_recipe *recipe, const ch
     return status;
 }
 
+/* The network's fault, if it had one: checkpoint or settings are broken. */
+static dp_status none_left(const struct fit *fit, const char *what, dp_error *err)
+{
+    if (fit->fault.status)
+        return dp_fail(err, fit->fault.status, "%s", fit->fault.message);
+    return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->n_paths, what);
+}
+
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
                       dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
@@ -557,7 +637,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures)
-        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", fit.n_paths);
+        status = none_left(&fit, "used", err);
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
@@ -571,6 +651,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_model_check_unchanged(dp_session_model(session), err);
     if (!status) {
+        dp_gate_warn(fit.bank, fit.run);
         *bank = fit.bank;
         fit.bank = NULL;
         if (report)
@@ -592,7 +673,7 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *con
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures && fit.report.n_failed)
-        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be added", n_paths);
+        status = none_left(&fit, "added", err);
     if (!status && fit.bank->n_pictures)
         status = dp_bank_finish(fit.bank, err);
     if (!status && fit.bank->n_pictures) {

@@ -10,6 +10,7 @@
 #include "embed/session.h"
 #include "map/defects.h"
 #include "reduce/pca.h"
+#include "run/gate.h"
 #include "run/judge.h"
 #include "run/nearest.h"
 #include "run/reweight.h"
@@ -37,12 +38,16 @@ struct inspection {
     struct way *way;  /* the one in use */
     dp_workbench bench;
     dp_regions regions; /* of all views */
+    dp_gate gate;
+    bool size_told;
+    uint8_t *everywhere; /* [rows, cols] scratch, where there is a region */
     float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
 static void inspection_close(struct inspection *job)
 {
     dp_memory_free(job->projected);
+    dp_memory_free(job->everywhere);
     for (size_t i = 0; job->ways && i < job->n_ways; i++) {
         dp_judge_close(&job->ways[i].judge);
         dp_components_close(&job->ways[i].components);
@@ -83,6 +88,19 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     return DP_OK;
 }
 
+static void warn(const struct inspection *job, const char *format, ...)
+{
+    const dp_run *run = dp_session_run(job->session);
+    char line[DP_ERROR_MESSAGE_BYTES];
+    if (!run->log)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    run->log(run->user, DP_LOG_WARNING, line);
+}
+
 static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, struct inspection *job,
                                  dp_error *err)
 {
@@ -112,6 +130,11 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
             status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");
     if (!status)
         status = dp_regions_open(bank, &views[0], &job->regions, err);
+    if (!status)
+        status = dp_gate_open(bank, &job->gate, err);
+    if (!status && !job->gate.light_known)
+        warn(job, "%s: was made before the light of its pictures was kept: a frame that is too dark or too bright cannot be told by its light; "
+             "a bank fitted anew can", bank->path ? bank->path : "the bank");
     if (!status && bank->basis
         && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
@@ -171,19 +194,6 @@ static const char *why_unaligned(dp_align_status status)
     }
 }
 
-/* The decision.  What could not be judged is said first; it is never called good. */
-static void decide(const dp_recipe *recipe, dp_result *result)
-{
-    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
-        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status), why_unaligned(result->pose.status));
-    else if (isnan(result->score))
-        not_inspected(result, "no cell could be compared");
-    else if (isnan(result->threshold))
-        result->label = DP_LABEL_NONE;
-    else
-        result->label = result->score > result->threshold ? DP_LABEL_ANOMALOUS : DP_LABEL_GOOD;
-}
-
 /* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
 static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out, dp_error *err)
 {
@@ -224,7 +234,46 @@ static bool cannot_be_judged(dp_status fault, const dp_prepared *prepared)
 struct embedded {
     int polarity;
     double ms, masked_fraction, roi_fraction;
+    double valid;       /* share of the cells that lie inside the picture */
+    double region_seen; /* of the cells of the region to inspect; NaN: there is none */
 };
+
+/* Once in a run: a picture of another size, the same aspect ratio. */
+static void tell_size(struct inspection *job, const dp_prepared *prepared)
+{
+    const dp_picture *picture = prepared->picture;
+    if (job->size_told || job->bank->recipe.align != DP_ALIGN_NONE || job->way->view.any_size
+        || !dp_gate_other_size(&job->gate, picture->width_px, picture->height_px))
+        return;
+    job->size_told = true;
+    warn(job, "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' says that this is "
+         "meant", prepared->path, picture->width_px, picture->height_px);
+}
+
+/* The decision.  What could not be judged is said first; it is never called good. */
+static void decide(const struct inspection *job, const dp_prepared *prepared, const struct embedded *embedded, dp_result *result)
+{
+    const dp_recipe *recipe = &job->bank->recipe;
+    const dp_gate *gate = &job->gate;
+    char *reason = result->reason;
+    size_t bytes = sizeof result->reason;
+    bool free_size = recipe->align != DP_ALIGN_NONE || job->way->view.any_size;
+    double object = 1 - embedded->masked_fraction;
+    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
+        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status), why_unaligned(result->pose.status));
+    else if (isnan(result->score))
+        not_inspected(result, "no cell lies wholly inside the picture: there is nothing to compare");
+    else if (dp_gate_no_light(gate, &prepared->light, reason, bytes)
+             || (!free_size && dp_gate_other_ratio(gate, result->width_px, result->height_px, reason, bytes)))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else if (result->score > result->threshold)
+        result->label = DP_LABEL_ANOMALOUS;
+    else if (dp_gate_few_cells(gate, embedded->valid, object, embedded->region_seen, reason, bytes)
+             || dp_gate_odd_light(gate, &prepared->light, reason, bytes))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else
+        result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
+}
 
 static size_t count(const uint8_t *cells, size_t n)
 {
@@ -232,6 +281,23 @@ static size_t count(const uint8_t *cells, size_t n)
     for (size_t i = 0; i < n; i++)
         sum += cells[i] != 0;
     return sum;
+}
+
+/* How much of the region to inspect lies inside the picture. */
+static dp_status see_region(struct inspection *job, const dp_prepared *prepared, struct embedded *embedded, size_t seen, dp_error *err)
+{
+    const dp_workbench *bench = &job->bench;
+    size_t cells = bench->rows * bench->cols;
+    dp_memory_free(job->everywhere); /* a picture's grid may be its own */
+    job->everywhere = dp_malloc(cells, 1);
+    if (!job->everywhere)
+        return dp_fail_memory(err, "the region to inspect", cells);
+    memset(job->everywhere, 1, cells);
+    dp_status status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows, bench->cols,
+                                        prepared->path, job->everywhere, err);
+    if (!status)
+        embedded->region_seen = (double)seen / (double)count(job->everywhere, cells); /* 0 / 0: nothing to be seen */
+    return status;
 }
 
 /* Narrows the cells that are searched for to the region to inspect, and takes the background off them. */
@@ -243,12 +309,16 @@ static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struc
     dp_status status = DP_OK;
     embedded->masked_fraction = 0;
     embedded->roi_fraction = 1;
+    embedded->valid = (double)inside / (double)cells;
+    embedded->region_seen = NAN;
     if (masked) /* of the whole picture, whatever is inspected of it */
         status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
     if (!status && dp_regions_any(&job->regions)) {
         status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows, bench->cols, prepared->path,
                                   prepared->cells, err);
         in_region = count(prepared->cells, cells);
+        if (!status)
+            status = see_region(job, prepared, embedded, in_region, err);
         if (!status && inside && !in_region)
             status = dp_fail(err, DP_E_PICTURE, "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
         embedded->roi_fraction = inside ? (double)in_region / (double)inside : 0;
@@ -389,7 +459,8 @@ static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepa
         status = measure_distances(job, prepared, result, err);
     }
     if (!status) {
-        decide(&job->bank->recipe, result);
+        tell_size(job, prepared);
+        decide(job, prepared, embedded, result);
         status = show_in_picture(job, result, err);
     }
     if (status)
@@ -421,6 +492,8 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     };
     if (!prepared.rgb || !prepared.cells)
         status = dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
+    if (!status)
+        status = dp_light_measure(picture, &prepared.light, err);
     if (!status)
         status = dp_pose_find(picture, recipe, &prepared.pose, err);
     if (!status)

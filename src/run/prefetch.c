@@ -111,6 +111,8 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_
     double start = dp_now_seconds();
     dp_status status = dp_picture_load(prepared->path, prepared->run->max_picture_pixels, &prepared->picture, err);
     if (!status)
+        status = dp_light_measure(prepared->picture, &prepared->light, err);
+    if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
         status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);

@@ -4,6 +4,7 @@
 #define DP_RUN_PREFETCH_H
 
 #include "dinopatch.h"
+#include "picture/light.h"
 
 #include <stdbool.h>
 
@@ -17,6 +18,7 @@ typedef struct dp_prepared {
     dp_picture *picture;
     unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
     dp_pose pose;
+    dp_light light;
     size_t height_px, width_px; /* of its canvas */
     size_t room_px;         /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
     float *rgb;             /* [height_px, width_px, 3] */

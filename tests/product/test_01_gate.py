@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from PIL import Image, ImageFilter
+
 from conftest import part, save, texture, textures
 
 MAN = Path(__file__).resolve().parents[2] / "man" / "dinopatch-inspect.1"
@@ -137,3 +139,174 @@ def test_a_result_stands_where_its_files_cannot_be_written(dp, woven):
     run = dp.run("inspect", "--bank", woven.bank, "--json", "--out", out, "--fail-on-anomaly", woven.new_bad, code=(3, 4))
     if run.pictures:  # where it is not refused before the work
         assert run.pictures[0]["label"] == "anomalous" and run.pictures[0]["status"] == "error"
+
+
+# ------------------------------------------------------------------------------------------------------ light and contrast
+
+# So high that every score is good: what is stopped then is stopped by the gate alone.
+ALL_GOOD = ("--threshold", "1e6")
+
+
+def noisy(value, sigma=3, size=160, seed=1):
+    rng = np.random.default_rng(seed)
+    return np.clip(value + rng.normal(0, sigma, (size, size, 3)), 0, 255).astype(np.uint8)
+
+
+def blurred(pixels, radius):
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def half_black(pixels):
+    pixels = pixels.copy()
+    pixels[len(pixels) // 2:] = 0
+    return pixels
+
+
+NO_LIGHT = {
+    "black": (flat(0, 160), "darker"), "cap": (noisy(6), "darker"), "dark": (texture(7, light=0.15), "darker"),
+    "white": (flat(255, 160), "brighter"), "overexposed": (texture(7, light=5.0), "brighter"),
+    "grey": (flat(120, 160), "contrast"), "grey and noise": (noisy(120), "contrast"), "defocused": (blurred(texture(7), 16), "contrast"),
+}
+ODD = {
+    "half a frame": (half_black(texture(7)), "missing"),
+    "noise": (np.random.default_rng(3).integers(0, 256, (160, 160, 3)).astype(np.uint8), "noise"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LIGHT)
+@pytest.mark.parametrize("more", [(), ALL_GOOD], ids=["", "all good by score"])
+def test_a_frame_without_light_is_not_inspected(dp, woven, name, more):
+    pixels, word = NO_LIGHT[name]
+    p, = dp.inspect(woven.bank, save(pixels, dp.folder / "frame.png"), *more).pictures
+    assert p["label"] == "not_inspected" and word in p["reason"] and len(re.findall(r"\d", p["reason"])) >= 2
+
+
+@pytest.mark.parametrize("name", [*NO_LIGHT, *ODD])
+def test_no_broken_frame_passes_the_gate(dp, woven, rods, name):
+    pixels, _ = (NO_LIGHT | ODD)[name]
+    frame = save(pixels, dp.folder / "frame.png")
+    for bank in (woven.bank, rods.bank):
+        dp.run("inspect", "--quiet", "--bank", bank, "--fail-on-anomaly", frame, code=3)
+        dp.run("inspect", "--quiet", "--bank", bank, "--fail-on-anomaly", *ALL_GOOD, frame, code=3)
+
+
+def test_a_defect_is_anomalous_however_large_and_bright(dp, woven):
+    pixels = texture(7)
+    pixels[:len(pixels) // 3] = 255
+    big = save(pixels, dp.folder / "big.png")
+    assert [p["label"] for p in dp.inspect(woven.bank, big, woven.new_bad).pictures] == ["anomalous", "anomalous"]
+    assert dp.inspect(woven.bank, big, *ALL_GOOD).pictures[0]["label"] == "good"  # the gate leaves it to the score
+
+
+@pytest.mark.parametrize("light", [0.6, 0.8, 1.2, 1.4])
+def test_drift_of_the_lamp_is_left_to_the_score(dp, woven, light):
+    p, = dp.inspect(woven.bank, save(texture(7, light=light), dp.folder / "a.png"), *ALL_GOOD).pictures
+    assert p["label"] == "good"
+
+
+def test_the_range_follows_the_good_pictures(dp):
+    for i, light in enumerate((0.1, 0.12, 0.15, 0.3, 0.5, 0.8, 1.0, 1.2)):
+        save(texture(i, light=light), dp.folder / "varied" / f"{i}.png")
+        save(texture(i, light=0.12), dp.folder / "dark" / f"{i}.png")
+    dim, day, black = (save(p, dp.folder / n) for p, n in ((texture(40, light=0.11), "dim.png"), (texture(41), "day.png"),
+                                                           (flat(0, 160), "black.png")))
+    for good, expected in (("varied", ["good", "good", "not_inspected"]), ("dark", ["good", "good", "not_inspected"])):
+        dp.fit(f"{good}.bank", good)
+        run = dp.inspect(f"{good}.bank", dim, day, black, *ALL_GOOD)
+        assert [p["label"] for p in run.pictures] == expected, good
+
+
+def test_one_good_picture_sets_a_range(dp):
+    dp.fit("one.bank", save(texture(1), dp.folder / "one.png"))
+    run = dp.inspect("one.bank", save(texture(2), dp.folder / "a.png"), save(flat(0, 160), dp.folder / "black.png"))
+    assert [p["label"] for p in run.pictures] == [None, "not_inspected"]
+
+
+def test_a_black_frame_among_the_good_ones_opens_no_gate(dp):
+    textures(dp.folder / "good", 9)
+    save(flat(0, 160), dp.folder / "good" / "stray.png")
+    run = dp.fit("stray.bank", "good")
+    assert "stray.png" in run.err and "darker" in run.err
+    p, = dp.inspect("stray.bank", save(noisy(3), dp.folder / "cap.png"), *ALL_GOOD).pictures
+    assert p["label"] == "not_inspected"
+
+
+def test_the_range_lives_on_with_the_bank(dp, woven, copy):
+    bank = copy(woven.bank, "a.bank")
+    dim = [save(texture(30 + i, light=0.1), dp.folder / "dim" / f"{i}.png") for i in range(5)]
+    black = save(flat(0, 160), dp.folder / "black.png")
+    dp.fit("dim.bank", "dim")
+    dp.run("bank", "merge", bank, "dim.bank", "--out", "both.bank", code=0)
+    assert [p["label"] for p in dp.inspect("both.bank", dim[0], black, *ALL_GOOD).pictures] == ["good", "not_inspected"]
+    names = [p["name"] for p in dp.run("bank", "info", "--json", "both.bank", code=0).lines[0]["pictures"]]
+    dp.run("bank", "remove", "--bank", "both.bank", *[n for n in names if "dim" in n], code=0)
+    assert dp.inspect("both.bank", dim[0], *ALL_GOOD).pictures[0]["label"] == "not_inspected"
+    dp.run("bank", "compress", "--storage", "f16", "both.bank", "--out", "small.bank", code=0)
+    assert dp.inspect("small.bank", dim[0], *ALL_GOOD).pictures[0]["label"] == "not_inspected"
+    before = Path(bank).read_bytes()
+    run = dp.run("bank", "add", "--bank", bank, dim[0], code=(1, 4))
+    assert "darker" in run.err and Path(bank).read_bytes() == before
+
+
+def test_bank_info_shows_the_range(dp, woven):
+    known = dp.run("bank", "info", "--json", woven.bank, code=0).lines[0]
+    span = known["good_range"]
+    assert span["width_px"] == [160, 160] and span["aspect_ratio"] == [1, 1]
+    assert 80 < span["dark"][0] <= span["dark"][1] < span["bright"][0] <= span["bright"][1] < 160
+    text = dp.run("bank", "info", woven.bank, code=0).out
+    assert "160 x 160" in text and "brightest" in text
+
+
+# ---------------------------------------------------------------------------------------------------------- size and aspect
+
+
+def resized(pixels, width, height):
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.BICUBIC))
+
+
+def test_another_aspect_ratio_is_not_inspected(dp, woven):
+    wide = save(resized(texture(7), 170, 160), dp.folder / "wide.png")
+    nearly = save(resized(texture(7), 162, 160), dp.folder / "nearly.png")
+    run = dp.inspect(woven.bank, wide, nearly, *ALL_GOOD)
+    assert [p["label"] for p in run.pictures] == ["not_inspected", "good"]
+    assert "aspect" in run.pictures[0]["reason"] and "170x160" in run.pictures[0]["reason"]
+    assert dp.inspect(woven.bank, wide, "--any-size", *ALL_GOOD).pictures[0]["label"] == "good"
+    dp.run("inspect", "--bank", woven.bank, "--fail-on-anomaly", *ALL_GOOD, wide, code=3)
+
+
+def test_another_size_is_warned_of_once(dp, woven):
+    larger = [save(resized(texture(i), 320, 320), dp.folder / f"larger-{i}.png") for i in range(3)]
+    run = dp.inspect(woven.bank, *larger, woven.new_good, *ALL_GOOD)
+    assert [p["label"] for p in run.pictures] == ["good"] * 4
+    assert run.err.count("size") == run.err.count("any-size") * 2 == 2
+    assert "size" not in dp.inspect(woven.bank, "--any-size", *larger, *ALL_GOOD).err
+    assert "size" not in dp.inspect(woven.bank, woven.new_good).err
+
+
+def test_the_nearest_of_several_good_sizes_counts(dp):
+    for i in range(4):
+        save(texture(i), dp.folder / "good" / f"{i}.png")
+        save(texture(i, width=240), dp.folder / "good" / f"wide-{i}.png")
+    dp.fit("mixed.bank", "good")
+    square, wide, between = (save(texture(20, width=w), dp.folder / f"{w}.png") for w in (160, 240, 200))
+    run = dp.inspect("mixed.bank", square, wide, between, *ALL_GOOD)
+    assert [p["label"] for p in run.pictures] == ["good", "good", "not_inspected"]
+    assert "size" not in run.err
+
+
+def test_aligned_parts_may_have_any_size(dp, rods):
+    wide = np.full((192, 260, 3), (200, 200, 196), np.uint8)
+    wide[:, 34:226] = part(104)
+    run = dp.inspect(rods.bank, save(wide, dp.folder / "wide.png"), *ALL_GOOD)
+    assert run.pictures[0]["label"] == "good" and "size" not in run.err
+
+
+# ---------------------------------------------------------------------------------------------------------- too few cells
+
+
+def test_a_picture_of_which_too_little_is_seen_is_not_good(dp, woven):
+    """The region to inspect, drawn for pictures twice as large, lies mostly outside."""
+    mask = np.zeros((160, 160), np.uint8)
+    mask[:4, :4] = 255
+    run = dp.run("inspect", "--bank", woven.bank, "--json", "--roi", save(mask, dp.folder / "mask.png"), woven.new_good, code=(0, 1, 2, 4))
+    assert not run.pictures or run.pictures[0]["label"] == "not_inspected"

@@ -1,0 +1,25 @@
+/* used.h - how many of the pictures that were given could be used, why the others could not, and whether that is enough. */
+#ifndef DP_CLI_USED_H
+#define DP_CLI_USED_H
+
+#include "cli.h"
+
+typedef struct cli_used {
+    GPtrArray *reasons; /* of those left out; g_free */
+} cli_used;
+
+#define CLI_ALLOW_FEW_ENTRY(allow_few) \
+    {"allow-few", 0, 0, G_OPTION_ARG_NONE, allow_few, "take it where fewer than 90 % of the pictures given could be used", NULL}
+
+void cli_used_begin(cli_used *used);
+void cli_used_end(cli_used *used);
+/* Counts a picture that is left out. */
+void cli_used_left_out(cli_used *used, const char *path, const char *message);
+/* A picture's message without its name, and without what follows the reason; g_free. */
+char *cli_used_reason(const char *path, const char *message);
+/* Whether n of the pictures asked for are enough: 90 % of them. */
+bool cli_used_enough(size_t n, size_t asked);
+/* Says how many were used, the reasons with their counts, what was not done (NULL: nothing, it is a note), and one thing to try. */
+void cli_used_tell(const cli_used *used, size_t n, size_t asked, const char *not_done);
+
+#endif
