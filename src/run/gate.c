@@ -137,7 +137,7 @@ bool dp_gate_odd_light(const dp_gate *gate, const dp_light *light, char *reason,
         snprintf(reason, bytes, "almost no fine contrast compared with every good picture: %.1f of 255, at least %.1f in the good pictures; "
                  "it may be out of focus", light->fine, gate->fine);
     else if (beyond(gate->fine_most, light->fine))
-        snprintf(reason, bytes, "more noise than any good picture: its fine contrast is %.1f of 255, at most %.1f in the good pictures",
+        snprintf(reason, bytes, "far more fine contrast than any good picture, perhaps noise: %.1f of 255, at most %.1f in the good pictures",
                  light->fine, gate->fine_most);
     else if (gate->dark >= NOT_BLACK && more_black(1 - light->black, 1 - gate->black))
         snprintf(reason, bytes, "%.0f %% of it is plain black, at most %.0f %% of every good picture: part of the frame is missing",

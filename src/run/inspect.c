@@ -242,8 +242,10 @@ struct embedded {
 static void tell_size(struct inspection *job, const dp_prepared *prepared)
 {
     const dp_picture *picture = prepared->picture;
+    char other[DP_REASON_BYTES];
     if (job->size_told || job->bank->recipe.align != DP_ALIGN_NONE || job->way->view.any_size
-        || !dp_gate_other_size(&job->gate, picture->width_px, picture->height_px))
+        || !dp_gate_other_size(&job->gate, picture->width_px, picture->height_px)
+        || dp_gate_other_ratio(&job->gate, picture->width_px, picture->height_px, other, sizeof other))
         return;
     job->size_told = true;
     warn(job, "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' says that this is "

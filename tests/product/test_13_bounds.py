@@ -46,11 +46,11 @@ def test_max_tokens_takes_what_it_names(dp, tmp_path):
     good = textures(tmp_path / "good", 6, width=100, height=100)
     pool(dp, 112, *good)
     wide = save(texture(50, width=300, height=100), tmp_path / "wide.png")
-    run = dp.inspect("p.bank", "--max-tokens", 100, wide)
+    run = dp.inspect("p.bank", "--any-size", "--max-tokens", 100, wide)
     cells = int(run.pictures[0]["reason"].split("--max-tokens ")[1].split()[0])
-    run = dp.inspect("p.bank", "--max-tokens", cells, wide)
+    run = dp.inspect("p.bank", "--any-size", "--max-tokens", cells, wide)
     assert judged(run.pictures[0])
-    assert not judged(dp.inspect("p.bank", "--max-tokens", cells - 1, wide).pictures[0])
+    assert not judged(dp.inspect("p.bank", "--any-size", "--max-tokens", cells - 1, wide).pictures[0])
 
 
 def test_fit_leaves_a_long_picture_out(dp, tmp_path):
