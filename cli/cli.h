@@ -50,14 +50,16 @@ int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
                const char *summary, const char *description, int *code);
 
-/* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --max-tokens, --quiet, --no-times; the callbacks of run are set to the progress display. */
+/* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --max-tokens, --tolerant, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
     int threads;
     char *isa, *max_pixels, *max_tokens, *max_memory;
-    gboolean quiet, no_times;
+    gboolean quiet, no_times, tolerant;
     dp_run run;
 } cli_run;
 GOptionGroup *cli_run_group(cli_run *options);
+/* Loads a picture as the run options say, by its own depth, and warns of what a user should know. */
+dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **picture, dp_error *err);
 /* For the commands that make a bank, among their own entries. */
 #define CLI_MAX_MEMORY_ENTRY(options) \
     {"max-memory", 0, 0, G_OPTION_ARG_STRING, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"}

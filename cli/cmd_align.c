@@ -104,7 +104,7 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
 {
     dp_picture *picture = NULL;
     dp_pose pose;
-    bool good = !dp_picture_load(path, run->max_picture_pixels, &picture, err) && !dp_pose_find(picture, &recipe, &pose, err);
+    bool good = !cli_picture_load(path, run, &picture, err) && !dp_pose_find(picture, &recipe, &pose, err);
     if (good && own.out) {
         char *stem = g_build_filename(own.out, name, NULL);
         settle_canvas(&recipe, &pose, picture);

@@ -67,6 +67,12 @@ static void print_threshold(const dp_bank_info *info)
     printf(")\n");
 }
 
+/* From the lowest bit that white has to the highest. */
+static size_t significant_bits(size_t white)
+{
+    return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
@@ -83,6 +89,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
+    cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
     cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
     cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));
@@ -138,6 +145,8 @@ static void print_info(const char *path, const dp_bank_info *info)
     else
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
                cli_align_names[r->align], cli_polarity_names[r->polarity]);
+    if (r->sample_white)
+        printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n", significant_bits(r->sample_white), r->sample_white);
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);

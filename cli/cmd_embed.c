@@ -66,7 +66,7 @@ int cmd_embed(int argc, char **argv)
         cli_complain("not enough memory for a %zux%zu input", height, width);
         goto done;
     }
-    if (dp_picture_load(argv[1], run.run.max_picture_pixels, &picture, &err)
+    if (cli_picture_load(argv[1], &run.run, &picture, &err)
         || dp_canvas_warp(picture, &whole, 1, 0, height, width, rgb, NULL, &err)
         || dp_session_open(model, recipe.precision, &run.run, &session, &err)) {
         code = cli_failed(&err);

@@ -1,4 +1,5 @@
 #include "dataset.h"
+#include "mask_read.h"
 
 #include <string.h>
 
@@ -221,19 +222,11 @@ bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t heigh
     *mask = NULL;
     if (!item->mask)
         return true;
-    dp_picture *picture = NULL;
-    if (dp_picture_load(item->mask, max_pixels, &picture, err))
-        return false;
-    bool good = picture->height_px == height && picture->width_px == width;
-    if (good) {
-        *mask = g_new(uint8_t, height * width);
-        for (size_t i = 0; i < height * width; i++)
-            (*mask)[i] = picture->rgb[3 * i] > 0;
-    } else {
-        err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", item->mask,
-                   picture->width_px, picture->height_px, width, height);
+    *mask = g_new0(uint8_t, height * width);
+    if (cli_mask_unite(item->mask, max_pixels, height, width, *mask, err)) {
+        cli_mask_check(item->path, *mask, height * width);
+        return true;
     }
-    dp_picture_free(&picture);
-    return good;
+    g_clear_pointer(mask, g_free);
+    return false;
 }

@@ -65,13 +65,16 @@ static void read_picture(const cli_explain *explain, struct kept *kept)
     const char *name = dp_bank_picture_name(explain->bank, kept->index);
     bool outside = false;
     char *path = explain->train ? below(explain->train, name, &outside) : g_strdup(name);
+    dp_bank_info info;
+    dp_bank_get_info(explain->bank, &info);
+    const dp_picture_options options = {.max_pixels = explain->max_pixels, .tolerant = 1, .white = info.recipe.sample_white};
     dp_error err;
     if (!path && outside) {
         kept->why = g_strdup_printf("%s: leads out of %s, and is not read", name, explain->train);
         cli_log(NULL, DP_LOG_WARNING, kept->why);
     } else if (!path)
         kept->why = g_strdup_printf("%s: not below %s", name, explain->train);
-    else if (dp_picture_load(path, explain->max_pixels, &kept->picture, &err))
+    else if (dp_picture_load_with(path, &options, &kept->picture, NULL, &err))
         kept->why = g_strdup_printf("%s%s", err.message, explain->train ? "" : " (--train DIR says where the training pictures are now)");
     g_free(path);
 }

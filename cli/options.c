@@ -68,6 +68,7 @@ GOptionGroup *cli_run_group(cli_run *options)
         {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
         {"max-pixels", 0, 0, G_OPTION_ARG_STRING, &options->max_pixels, "refuse pictures with more (default 268M)", "N"},
         {"max-tokens", 0, 0, G_OPTION_ARG_STRING, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N"},
+        {"tolerant", 0, 0, G_OPTION_ARG_NONE, &options->tolerant, "take damaged pictures as far as they go, and say so", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
         {"no-times", 0, 0, G_OPTION_ARG_NONE, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         G_OPTION_ENTRY_NULL};
@@ -98,6 +99,7 @@ bool cli_run_resolve(cli_run *options, int *code)
         *code = cli_usage("--max-memory %s: a size such as 500M or 2.5G", options->max_memory);
         return false;
     }
+    options->run.tolerant = options->tolerant;
     options->run.log = options->quiet ? cli_log_warning : cli_log;
     options->run.progress = cli_progress;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
@@ -107,6 +109,19 @@ bool cli_run_resolve(cli_run *options, int *code)
         return false;
     }
     return true;
+}
+
+dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **picture, dp_error *err)
+{
+    const dp_picture_options options = {.max_pixels = run->max_picture_pixels, .tolerant = run->tolerant};
+    dp_picture_notes notes;
+    dp_status status = dp_picture_load_with(path, &options, picture, &notes, err);
+    if (!status && notes.text[0] && run->log) {
+        char *line = g_strdup_printf("%s: %s", path, notes.text);
+        run->log(run->user, DP_LOG_WARNING, line);
+        g_free(line);
+    }
+    return status;
 }
 
 static bool parse_size(const char **text, size_t *size)

@@ -10,7 +10,7 @@ typedef struct cli_roi {
 
 /* To stand among a command's own entries; o: address of a cli_roi that is all zeros. */
 #define CLI_ROI_ENTRIES(o)                                                                                             \
-    {"roi", 0, 0, G_OPTION_ARG_FILENAME, &(o)->path, "inspect only where this mask is white", "MASK"},                 \
+    {"roi", 0, 0, G_OPTION_ARG_FILENAME, &(o)->path, "inspect only where this mask is not black", "MASK"},                 \
     {"roi-frame", 0, 0, G_OPTION_ARG_STRING, &(o)->frame,                                                              \
      "the mask lies over every picture (fixed), or follows the object from the picture it was drawn on", "fixed|object"}, \
     {"roi-picture", 0, 0, G_OPTION_ARG_FILENAME, &(o)->picture,                                                        \

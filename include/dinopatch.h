@@ -100,6 +100,7 @@ typedef struct dp_run {
                                  * asks for a level holds oneDNN to it for the whole process; where oneDNN is at work already
                                  * it cannot be held any more, and a warning is logged */
     size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
+    int tolerant;               /* non-zero: damaged pictures are taken as far as they go, and a warning is logged */
     size_t max_memory_bytes;    /* a bank that would need more is refused before the work begins; 0: what the machine, or the
                                    control group the process runs in, has free */
     size_t max_tokens;          /* cells of the network's grid that one picture may have; more are refused before the network runs, for its
@@ -117,8 +118,9 @@ DP_API void dp_run_init(dp_run *run);
  *
  * All limits of the library:
  *     pixels of a picture          dp_run.max_picture_pixels, and max_pixels of dp_picture_load; asked of the header, before a pixel is
- *                                  decoded.  Loading takes 3 bytes a pixel, and 3 to 8 more while an interlaced PNG or a progressive
- *                                  JPEG is decoded
+ *                                  decoded.  Loading takes 3 bytes a pixel and the file itself (but for a TIFF), and 3 to 8 more a pixel
+ *                                  while an interlaced PNG, a progressive JPEG or 16-bit samples are decoded
+ *     bytes of a picture file      16 a pixel of max_pixels and 256 MiB (but for a TIFF)
  *     cells of a picture           dp_run.max_tokens; 16,384 on a side.  What a picture is resized to (edge_px) is bounded by
  *                                  dp_run.max_picture_pixels, too
  *     pixels of a map              2^28 (dp_map_load_tiff)
@@ -147,13 +149,42 @@ typedef struct dp_picture {
     uint8_t *rgb; /* [height_px, width_px, 3], sRGB */
 } dp_picture;
 
-/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP, and where the installed libvips has them GIF, HEIF/AVIF, JPEG XL,
- * JPEG 2000, PNM, Radiance, OpenEXR and FITS; the content decides, not the name.  Grey becomes RGB, CMYK and embedded
- * profiles become sRGB, alpha is laid over black, EXIF orientation is applied, 16 bit is divided by 257 and rounded, float
- * must lie within [0,1] and is multiplied by 255.  Several pages: the first.
- * max_pixels 0: no limit.  The caller frees *picture.  Errors: DP_E_IO (missing, not readable, a folder), DP_E_PICTURE
- * (empty, not a picture, cut short or damaged, over the limit), DP_E_MEMORY. */
+/* How a file is taken. */
+typedef struct dp_picture_options {
+    size_t max_pixels; /* a picture with more is refused before it is decoded; 0: no limit */
+    int tolerant;      /* non-zero: of a damaged file what is there is taken, the rest is black, and notes say so */
+    size_t white;      /* of 16-bit files the sample that means white: 4095 for 12 bits, 65520 for 12 bits at the upper end, 65535 for all 16;
+                          0: found in the file itself */
+} dp_picture_options;
+
+#define DP_NOTES_BYTES 512
+
+/* What a user should know of a file that was read. */
+typedef struct dp_picture_notes {
+    size_t bits;               /* of its samples: 16, or 8 for all others */
+    size_t white;              /* of 16-bit samples: what was taken for white; 0: the format says it */
+    char text[DP_NOTES_BYTES]; /* one line, without the file's name; "": nothing */
+} dp_picture_notes;
+
+/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP, PNM (PBM, PGM, PPM), and HEIF/AVIF where the installed libvips has it; the
+ * content decides, not the name, and other formats are refused: their decoders are not made for files from strangers, the same for a
+ * TIFF compressed by JPEG 2000 and its like.  Grey becomes RGB, CMYK and embedded profiles become sRGB (a profile that describes sRGB,
+ * by its numbers, converts nothing), alpha is laid over black where the file says that a channel is alpha, EXIF orientation is
+ * applied.  16-bit samples are spread so that white becomes 65535, divided by 257 and rounded; float must lie within [0,1] and
+ * is multiplied by 255.  Several pages: the first that is no reduced picture and no mask.
+ * A file that is cut short or damaged is refused, one that only lacks its end marker is not.
+ * notes may be NULL.  The caller frees *picture.  Errors: DP_E_IO (missing, not readable, a folder), DP_E_PICTURE
+ * (empty, not a picture, of a format that is not read, cut short or damaged, over the limit), DP_E_MEMORY. */
+DP_API dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **picture, dp_picture_notes *notes,
+                                      dp_error *err);
+/* The same with max_pixels alone. */
 DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err);
+/* Reads a mask: *mask [*height, *width], 1 where a pixel is marked, 0 on background; the caller frees with dp_memory_free.  Background
+ * is what is black, zero or fully transparent, whatever the depth, colours or palette; in lossy files (JPEG) what stays below a third of
+ * the largest value.  notes (may be NULL) say what is doubtful: a mask without such a background, or one that marks most of its border.
+ * Errors: as dp_picture_load_with. */
+DP_API dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint8_t **mask, size_t *height, size_t *width,
+                              dp_picture_notes *notes, dp_error *err);
 /* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
 DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
 DP_API void dp_picture_free(dp_picture **picture);
@@ -278,6 +309,8 @@ typedef struct dp_recipe {
     size_t crop_px;                   /* with edge_px: only the square of this side in the middle of the resized picture is looked at; it is
                                          the canvas, a multiple of the patch.  0: all of it */
     dp_polarity polarity;
+    size_t sample_white;              /* of 16-bit pictures the sample that means white (dp_picture_options); found on the good pictures
+                                         by fit where it is 0; 0 in a bank: none of them had 16 bits */
     /* embed */
     size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
                                          before; n_layers 0: the last block */

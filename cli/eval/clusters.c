@@ -41,7 +41,8 @@ static dp_status load_canvas(const eval_run *run, const dp_recipe *recipe, struc
     size_t patch = run->model.patch_px, height = recipe->canvas_height_px, width = recipe->canvas_width_px;
     dp_picture *picture = NULL;
     dp_pose pose = {.status = DP_ALIGN_OFF};
-    dp_status status = dp_picture_load(one->item->path, run->max_pixels, &picture, err);
+    const dp_picture_options options = {.max_pixels = run->max_pixels, .tolerant = 1, .white = recipe->sample_white};
+    dp_status status = dp_picture_load_with(one->item->path, &options, &picture, NULL, err);
     if (status)
         return status;
     if (recipe->edge_px) { /* each picture its own size */

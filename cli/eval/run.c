@@ -139,7 +139,8 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
         g_snprintf(file, sizeof file, "axes-%zu.jpg", i + 1);
         char *place = eval_figure_place(run, file);
         const char *name = dp_bank_picture_name(bank, i);
-        dp_status status = dp_picture_load(name, run->max_pixels, &picture, err);
+        const dp_picture_options options = {.max_pixels = run->max_pixels, .tolerant = 1, .white = info->recipe.sample_white};
+        dp_status status = dp_picture_load_with(name, &options, &picture, NULL, err);
         if (!status)
             status = dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
                                   info->recipe.canvas_width_px, &drawn, err);

@@ -54,6 +54,7 @@ static const struct field {
     {SIZE, FIELD(canvas_width_px), NULL, 0, 1e6},
     {SIZE, FIELD(edge_px), NULL, 0, 1e6},
     {SIZE, FIELD(crop_px), NULL, 0, 1e6},
+    {SIZE, FIELD(sample_white), NULL, 0, 65535},
     {CHOICE, FIELD(polarity), polarities, 0, 0},
     {LAYERS, FIELD(layers), NULL, 0, 1e6},
     {CHOICE, FIELD(layer_mix), layer_mixes, 0, 0},
@@ -283,6 +284,8 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
         return dp_fail(err, DP_E_FORMAT, "%s: the recipe is not a JSON object", what);
     for (size_t i = 0; i < N_FIELDS; i++) {
         const json_t *value = json_object_get(object, fields[i].name);
+        if (!value && fields[i].offset == offsetof(dp_recipe, sample_white))
+            continue; /* banks made before there was such a field: 0 */
         if (!value)
             return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is missing", what, fields[i].name);
         dp_status status = read_field(value, &fields[i], what, recipe, err);

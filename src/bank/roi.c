@@ -41,30 +41,28 @@ bool dp_roi_equal(const dp_roi *a, const dp_roi *b)
 
 dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **out, dp_error *err)
 {
-    dp_picture *picture = NULL;
+    const dp_picture_options options = {.max_pixels = max_pixels};
+    uint8_t *mask = NULL;
+    size_t height, width, marked = 0;
     dp_roi *roi = NULL;
     if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
         return dp_fail(err, DP_E_ARGUMENT, "%s: a region that follows the object is drawn on a good picture, which must be named", path);
-    dp_status status = dp_picture_load(path, max_pixels, &picture, err);
+    dp_status status = dp_mask_load(path, &options, &mask, &height, &width, NULL, err);
     if (status)
         return status;
-    size_t pixels = picture->height_px * picture->width_px, white = 0;
-    for (size_t i = 0; i < pixels; i++) { /* in place: one byte for three */
-        const uint8_t *rgb = picture->rgb + 3 * i;
-        picture->rgb[i] = (unsigned)rgb[0] + rgb[1] + rgb[2] >= 3 * 128;
-        white += picture->rgb[i];
-    }
-    if (!white)
-        status = dp_fail(err, DP_E_ARGUMENT, "%s: nothing of it is white: there would be nothing to inspect", path);
+    for (size_t i = 0; i < height * width; i++)
+        marked += mask[i];
+    if (!marked)
+        status = dp_fail(err, DP_E_ARGUMENT, "%s: all of it is black: there would be nothing to inspect", path);
     if (!status)
-        status = dp_roi_new(frame, false, picture->height_px, picture->width_px, picture->rgb, &roi, err);
+        status = dp_roi_new(frame, false, height, width, mask, &roi, err);
     if (!status) {
         roi->path = dp_strdup(path);
         roi->picture = frame == DP_ROI_OBJECT ? dp_strdup(drawn_on) : NULL;
         if (!roi->path || (frame == DP_ROI_OBJECT && !roi->picture))
             status = dp_fail_memory(err, path, strlen(path));
     }
-    dp_picture_free(&picture);
+    dp_memory_free(mask);
     if (status)
         dp_roi_close(&roi);
     else

@@ -10,5 +10,8 @@
  * Errors: DP_E_ARGUMENT (not a multiple of the patch, more cells than run allows), DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const *paths, size_t n_paths, dp_pool *pool,
                            const dp_run *run, dp_error *err);
+/* Finds recipe->sample_white, where it is 0, on those of the pictures that have 16-bit samples, and says what was found.  Errors:
+ * DP_E_MEMORY, DP_E_CANCELLED. */
+dp_status dp_depth_settle(dp_recipe *recipe, const char *const *paths, size_t n_paths, dp_pool *pool, const dp_run *run, dp_error *err);
 
 #endif

@@ -10,7 +10,8 @@
 
 struct reading {
     const char *const *paths;
-    size_t first, max_pixels;
+    size_t first;
+    dp_picture_options options;
     unsigned char *digests; /* [n, 32] */
     uint8_t *known;         /* [n] 1: the picture could be read */
     atomic_bool no_memory;
@@ -22,7 +23,7 @@ static void read_task(void *context, size_t index, size_t worker)
     struct reading *reading = context;
     size_t i = reading->first + index;
     dp_picture *picture = NULL;
-    dp_status status = dp_picture_load(reading->paths[i], reading->max_pixels, &picture, NULL);
+    dp_status status = dp_picture_load_with(reading->paths[i], &reading->options, &picture, NULL, NULL);
     if (!status)
         status = dp_picture_digest(picture, reading->digests + i * DP_DIGEST_BYTES, NULL);
     dp_picture_free(&picture);
@@ -66,7 +67,8 @@ dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n,
     dp_run_init(&run);
     if (given)
         run = *given;
-    struct reading reading = {.paths = paths, .max_pixels = run.max_picture_pixels, .digests = dp_malloc(n, DP_DIGEST_BYTES), .known = dp_calloc(n, 1)};
+    const dp_picture_options options = {.max_pixels = run.max_picture_pixels, .tolerant = run.tolerant, .white = bank ? bank->recipe.sample_white : 0};
+    struct reading reading = {.paths = paths, .options = options, .digests = dp_malloc(n, DP_DIGEST_BYTES), .known = dp_calloc(n, 1)};
     bool unseen = bank && !dp_bank_knows_digests(bank);
     dp_status status = DP_OK;
     if (!reading.digests || !reading.known || !dp_twin_table_open(&given_before, n) || (bank && !dp_twin_table_of_bank(&own, bank, 0)))

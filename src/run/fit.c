@@ -333,6 +333,7 @@ static dp_status learn_all(struct fit *fit, dp_error *err)
     dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
+        dp_prepared_tell(next, &fit->bench.recipe, fit->run);
         status = learn(fit, next, err);
         if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->n_paths))
             status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done, fit->n_paths);
@@ -418,6 +419,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     dp_recipe recipe = *asked;
     recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
     status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
+    if (!status && !fit->known)
+        status = dp_depth_settle(&recipe, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
     if (!status)
         status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
     if (!status)

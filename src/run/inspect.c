@@ -496,6 +496,7 @@ dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, con
     status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
+        dp_prepared_tell(next, &bank->recipe, run);
         status = inspect_next(&job, next, on_result, user, err);
         if (!status && run->progress && run->progress(run->user, "inspect", done, n_paths) && done < n_paths)
             status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, n_paths);

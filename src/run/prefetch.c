@@ -106,10 +106,32 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
     return DP_OK;
 }
 
+dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run)
+{
+    return (dp_picture_options){.max_pixels = run->max_picture_pixels, .tolerant = run->tolerant, .white = recipe->sample_white};
+}
+
+void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run)
+{
+    dp_error line;
+    if (prepared->status || !run->log)
+        return;
+    if (prepared->notes.white && !recipe->sample_white) {
+        dp_fail(&line, DP_OK, "%s: holds 16-bit samples, the good pictures of the bank did not: its own samples decide what is white (%zu)",
+                prepared->path, prepared->notes.white);
+        run->log(run->user, DP_LOG_WARNING, line.message);
+    }
+    if (!prepared->notes.text[0])
+        return;
+    dp_fail(&line, DP_OK, "%s: %s", prepared->path, prepared->notes.text);
+    run->log(run->user, DP_LOG_WARNING, line.message);
+}
+
 dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err)
 {
+    const dp_picture_options options = dp_picture_options_of(recipe, prepared->run);
     double start = dp_now_seconds();
-    dp_status status = dp_picture_load(prepared->path, prepared->run->max_picture_pixels, &prepared->picture, err);
+    dp_status status = dp_picture_load_with(prepared->path, &options, &prepared->picture, &prepared->notes, err);
     if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)

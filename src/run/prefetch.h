@@ -16,6 +16,7 @@ typedef struct dp_prepared {
     dp_error error;
     dp_picture *picture;
     unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
+    dp_picture_notes notes; /* of it */
     dp_pose pose;
     size_t height_px, width_px; /* of its canvas */
     size_t room_px;         /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
@@ -31,8 +32,13 @@ typedef struct dp_prepared {
  * DP_E_PICTURE where it would have more cells than prepared->run allows. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
+/* How a run with this recipe takes picture files. */
+dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
 /* Loads, finds the pose, warps.  run must be set, rgb and cells be there. */
 dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err);
+
+/* Logs what a user should know of the picture, read for a bank of this recipe. */
+void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
 
 typedef struct dp_prefetch dp_prefetch;
 

@@ -1,7 +1,8 @@
-/* fuzz_picture.c - pictures and maps from nowhere.  The decoders are libvips', which is fuzzed by its own project; what is watched
- * here is the library's part: limits, sizes, kinds of samples, orientation, profiles. */
+/* fuzz_picture.c - pictures, masks and maps from nowhere.  Most decoders are libvips', which is fuzzed by its own project; what is
+ * watched here is the library's part: BMP and PNM, the walkers, limits, sizes, kinds of samples, orientation, profiles. */
 #include "fuzz.h"
 
+#include <string.h>
 #include <vips/vips.h>
 
 #define MAX_PIXELS ((size_t)1 << 18)
@@ -26,8 +27,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         fuzz_must(picture == NULL, "a failed loading leaves its output alone");
     }
     dp_picture_free(&picture);
-    float *map = NULL;
+    /* The same with damage taken as it comes: never less than the strict way gives. */
+    const dp_picture_options tolerant = {.max_pixels = MAX_PIXELS, .tolerant = 1, .white = bytes % 3 == 0 ? 4095 : 0};
+    dp_picture_notes notes;
+    picture = NULL;
+    if (fuzz_ok(dp_picture_load_with(path, &tolerant, &picture, &notes, &err), &err))
+        fuzz_must(strlen(notes.text) < sizeof notes.text, "notes end");
+    dp_picture_free(&picture);
+    uint8_t *mask = NULL;
     size_t height, width;
+    if (fuzz_ok(dp_mask_load(path, &tolerant, &mask, &height, &width, &notes, &err), &err)) {
+        volatile size_t marked = 0;
+        for (size_t i = 0; i < height * width; i++) {
+            fuzz_must(mask[i] <= 1, "a mask is 0 or 1");
+            marked += mask[i];
+        }
+        (void)marked;
+    }
+    dp_memory_free(mask);
+    float *map = NULL;
     if (fuzz_ok(dp_map_load_tiff(path, &map, &height, &width, &err), &err)) {
         volatile float seen = 0;
         for (size_t i = 0; i < height * width; i++)

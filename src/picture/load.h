@@ -1,0 +1,48 @@
+/* load.h - what picture and mask loading share. */
+#ifndef DP_PICTURE_LOAD_H
+#define DP_PICTURE_LOAD_H
+
+#include "picture/source.h"
+
+#include <vips/vips.h>
+
+#define DP_REASON_BYTES 200
+
+/* A file on its way. */
+struct dp_decoding {
+    dp_source source;
+    VipsImage *image;
+    VipsImage *tall;  /* of some JPEGs: image is all of it but its last 8 rows, which are not in the file */
+    dp_raster raster; /* what image reads from, where it is not a decoder */
+    size_t rows;      /* of the stored picture that came */
+    char reason[DP_REASON_BYTES];
+};
+
+/* Takes the rows of a decoded file, in order. */
+struct dp_sink {
+    /* The header is known and d->image there, which may be replaced by what is made of it; called again where the file is read again. */
+    dp_status (*begin)(void *user, struct dp_decoding *d, dp_error *err);
+    /* n rows from y on. */
+    dp_status (*rows)(void *user, VipsRegion *region, size_t y, size_t n, dp_error *err);
+    void *user;
+};
+
+/* Opens path, hands its rows to sink, and says whether the file is whole: a damaged one fails, or, with options->tolerant, gives what is
+ * there and a note.  d is for dp_decoding_close, also on failure. */
+dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink, struct dp_decoding *d,
+                    dp_picture_notes *notes, dp_error *err);
+void dp_decoding_restart(struct dp_decoding *d);
+void dp_decoding_close(struct dp_decoding *d);
+
+/* Adds a sentence to notes->text. */
+void dp_note(dp_picture_notes *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Where EXIF orientation puts the stored pixel (x, y): offsets in pixels of the upright picture. */
+struct dp_placing {
+    ptrdiff_t start, step_x, step_y;
+    bool swapped; /* width and height change places */
+};
+
+struct dp_placing dp_place(int orientation, size_t width, size_t height);
+
+#endif

@@ -1,0 +1,163 @@
+/* source.c - a picture file is opened, known by its content, and read. */
+#include "picture/source.h"
+#include "picture/depth.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEAD 4096
+#define REMEDY "export it as PNG or TIFF"
+
+/* Bytes that a file may have beside 16 a pixel of its largest picture: profiles, previews, what a camera appends. */
+#define EXTRA_BYTES ((uint64_t)1 << 28)
+
+static dp_status open_regular(const char *path, int *descriptor, uint64_t *size, dp_error *err)
+{
+    int fd = dp_open_to_read(path);
+    if (fd < 0)
+        return dp_fail_errno(err, "%s: cannot open", path);
+    struct stat st;
+    dp_status status = DP_OK;
+    if (fstat(fd, &st) != 0)
+        status = dp_fail_errno(err, "%s: cannot read its size", path);
+    else if (S_ISDIR(st.st_mode))
+        status = dp_fail(err, DP_E_IO, "%s: is a folder, not a picture", path);
+    else if (!S_ISREG(st.st_mode))
+        status = dp_fail(err, DP_E_IO, "%s: is not a regular file", path);
+    else if (st.st_size == 0)
+        status = dp_fail(err, DP_E_PICTURE, "%s: is empty", path);
+    if (status) {
+        close(fd);
+        return status;
+    }
+    *descriptor = fd;
+    *size = (uint64_t)st.st_size;
+    return DP_OK;
+}
+
+/* Bytes that are there, up to n; -1: errno. */
+static ssize_t read_some(int fd, uint8_t *out, size_t n)
+{
+    size_t got = 0;
+    while (got < n) {
+        ssize_t part = read(fd, out + got, n - got);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0)
+            return -1;
+        if (part == 0)
+            break;
+        got += (size_t)part;
+    }
+    return (ssize_t)got;
+}
+
+/* The rest of the file behind the first `have` bytes, which are in source->data already. */
+static dp_status read_rest(dp_source *source, int fd, size_t have, size_t max_pixels, dp_error *err)
+{
+    uint64_t most = max_pixels && max_pixels < SIZE_MAX / 32 ? 16 * (uint64_t)max_pixels + EXTRA_BYTES : SIZE_MAX / 2;
+    if (source->size > most)
+        return dp_fail(err, DP_E_PICTURE, "%s: is %llu bytes, more than a picture of %zu pixels, the limit, can need", source->path,
+                       (unsigned long long)source->size, max_pixels);
+    size_t size = (size_t)source->size;
+    uint8_t *data = dp_malloc(size + 2, 1);
+    if (!data)
+        return dp_fail_memory(err, source->path, size);
+    memcpy(data, source->data, have);
+    dp_memory_free(source->data);
+    source->data = data;
+    ssize_t got = size > have ? read_some(fd, data + have, size - have) : 0;
+    if (got < 0)
+        return dp_fail_errno(err, "%s: cannot be read", source->path);
+    source->bytes = have + (size_t)got;
+    return DP_OK;
+}
+
+dp_status dp_source_open(const char *path, size_t max_pixels, dp_source *out, dp_error *err)
+{
+    dp_source source = {.path = path, .fd = -1};
+    source.facts.subifd = -1;
+    source.facts.rows = SIZE_MAX;
+    int fd = -1;
+    const char *name = NULL;
+    ssize_t got = 0;
+    dp_status status = open_regular(path, &fd, &source.size, err);
+    if (status)
+        return status;
+    source.data = dp_malloc(HEAD + 2, 1);
+    if (!source.data)
+        status = dp_fail_memory(err, path, HEAD);
+    else if ((got = read_some(fd, source.data, HEAD)) < 0)
+        status = dp_fail_errno(err, "%s: cannot be read", path);
+    if (status)
+        goto done;
+    source.bytes = (size_t)got;
+    source.kind = dp_sniff(source.data, source.bytes, &name);
+    if (source.kind == DP_KIND_NONE) {
+        status = dp_fail(err, DP_E_PICTURE, "%s: is not a picture of a known format", path);
+    } else if (source.kind == DP_KIND_OTHER) {
+        status = dp_fail(err, DP_E_PICTURE, "%s: its content is a %s, which is not read; " REMEDY, path, name);
+    } else if (source.kind == DP_KIND_TIFF) {
+        source.fd = fd;
+        status = dp_tiff_walk(fd, source.size, &source.facts, err);
+        if (status)
+            status = dp_error_prefix(err, status, "%s", path);
+    } else {
+        if (source.size > (uint64_t)got)
+            status = read_rest(&source, fd, (size_t)got, max_pixels, err);
+        if (!status && source.kind == DP_KIND_JPEG)
+            dp_jpeg_walk(source.data, source.bytes, &source.facts);
+        else if (!status && source.kind == DP_KIND_PNG)
+            dp_png_walk(source.data, source.bytes, &source.facts);
+        else if (!status && source.kind == DP_KIND_WEBP)
+            dp_riff_walk(source.data, source.bytes, &source.facts);
+        else if (!status && source.kind == DP_KIND_HEIF)
+            source.facts.lossy = true;
+    }
+done:
+    if (source.fd < 0 || status) {
+        close(fd);
+        source.fd = -1;
+    }
+    if (status)
+        dp_source_close(&source);
+    else
+        *out = source;
+    return status;
+}
+
+void dp_source_close(dp_source *source)
+{
+    if (source->fd >= 0)
+        close(source->fd);
+    dp_memory_free(source->data);
+    *source = (dp_source){.fd = -1};
+}
+
+dp_status dp_source_bits(const char *path, size_t *bits, dp_error *err)
+{
+    uint8_t head[HEAD];
+    dp_facts facts = {.subifd = -1};
+    int fd = -1;
+    uint64_t size;
+    const char *name;
+    dp_status status = open_regular(path, &fd, &size, err);
+    if (status)
+        return status;
+    ssize_t got = read_some(fd, head, sizeof head);
+    dp_kind kind = got > 0 ? dp_sniff(head, (size_t)got, &name) : DP_KIND_NONE;
+    *bits = 8;
+    if (kind == DP_KIND_PNG && got > 24)
+        *bits = head[24] == 16 ? 16 : 8;
+    else if (kind == DP_KIND_TIFF && (status = dp_tiff_walk(fd, size, &facts, err)) == DP_OK)
+        *bits = facts.bits;
+    else if (kind == DP_KIND_PNM && head[1] != '1' && head[1] != '4')
+        *bits = 16; /* or 8: the decoder says */
+    close(fd);
+    return status;
+}
