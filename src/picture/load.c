@@ -471,7 +471,7 @@ static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool 
 static dp_status damaged(struct dp_decoding *d, const dp_picture_options *options, const struct dp_sink *sink, dp_picture_notes *notes,
                          dp_error *err)
 {
-    char text[DP_REASON_BYTES + 80];
+    char text[DP_WHY_BYTES + 80];
     dp_status status = DP_OK;
     dp_facts *facts = &d->source.facts;
     bool opened = d->image != NULL, all = opened && d->rows == (size_t)vips_image_get_height(d->image);
@@ -523,7 +523,7 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
     bool whole = pass(d, options, true, ROWS, sink, &status, err);
     if (status == DP_E_PICTURE && !d->image && d->reason[0]) { /* its header: would a lenient reader take it? */
         dp_error lenient;
-        char reason[DP_REASON_BYTES];
+        char reason[DP_WHY_BYTES];
         memcpy(reason, d->reason, sizeof reason);
         if (d->source.facts.cut) {
             status = dp_fail(err, DP_E_PICTURE, "%s: cut short (%s); export it again", path, d->source.facts.fault);
@@ -581,7 +581,7 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
     if (has_profile && !vips_image_get_typeof(*image, VIPS_META_ICC_NAME))
         dp_note(l->notes, "its colour profile cannot be used and is passed over"); /* its decoder has dropped it */
     if (to_srgb(image, l->notes)) {
-        char reason[DP_REASON_BYTES];
+        char reason[DP_WHY_BYTES];
         dp_vips_reason(reason, sizeof reason);
         return dp_fail(err, DP_E_PICTURE, "%s: its colours cannot be converted: %s", l->path, reason);
     }
@@ -683,7 +683,7 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
         size_t n = height - y < ROWS ? height - y : ROWS;
         VipsRect wanted = {0, (int)y, (int)l->width, (int)n};
         if (!region || vips_region_prepare(region, &wanted)) {
-            char reason[DP_REASON_BYTES];
+            char reason[DP_WHY_BYTES];
             dp_vips_reason(reason, sizeof reason);
             status = dp_fail(err, DP_E_PICTURE, "%s: its colours cannot be converted: %s", l->path, reason);
         } else {

@@ -6,7 +6,7 @@
 
 #include <vips/vips.h>
 
-#define DP_REASON_BYTES 200
+#define DP_WHY_BYTES 200
 
 /* A file on its way. */
 struct dp_decoding {
@@ -15,7 +15,7 @@ struct dp_decoding {
     VipsImage *tall;  /* of some JPEGs: image is all of it but its last 8 rows, which are not in the file */
     dp_raster raster; /* what image reads from, where it is not a decoder */
     size_t rows;      /* of the stored picture that came */
-    char reason[DP_REASON_BYTES];
+    char reason[DP_WHY_BYTES];
 };
 
 /* Takes the rows of a decoded file, in order. */
