@@ -615,12 +615,12 @@ static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
     if (vips_image_get_interpretation(d->image) == VIPS_INTERPRETATION_LABS)
         return l->is_spread = l->is_deep = false, begin_image(l, &d->image, d->source.facts.has_profile, err);
     size_t width = (size_t)vips_image_get_width(d->image), height = (size_t)vips_image_get_height(d->image);
-    size_t bands = (size_t)vips_image_get_bands(d->image), bits = l->is_deep ? 16 : 8;
+    size_t bands = (size_t)vips_image_get_bands(d->image), bits = l->is_deep ? 16 : 8, pixel_bytes = bands * bits / 8;
     if (bands > 4)
         return dp_fail(err, DP_E_PICTURE, "%s: has %zu channels; 1 to 4 are read", l->path, bands);
     dp_memory_free(l->deep.samples);
-    l->deep = (dp_raster){.width_px = width, .height_px = height, .bands = bands, .bits = bits, .samples = dp_calloc_2d(width * bands, height, bits / 8)};
-    return l->deep.samples ? DP_OK : dp_fail_memory(err, l->path, width * height * bands * bits / 8);
+    l->deep = (dp_raster){.width_px = width, .height_px = height, .bands = bands, .bits = bits, .samples = dp_calloc_2d(width, height, pixel_bytes)};
+    return l->deep.samples ? DP_OK : dp_fail_memory(err, l->path, width);
 }
 
 static dp_status rows(void *user, VipsRegion *region, size_t y, size_t n, dp_error *err)
