@@ -144,7 +144,7 @@ dp_status dp_source_bits(const char *path, size_t *bits, dp_error *err)
     uint8_t head[HEAD];
     dp_facts facts = {.subifd = -1};
     int fd = -1;
-    uint64_t size;
+    uint64_t size = 0;
     const char *name;
     dp_status status = open_regular(path, &fd, &size, err);
     if (status)
