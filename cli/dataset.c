@@ -32,9 +32,11 @@ static char *stem(const char *name)
 
 static char *find_mask(const char *truth, const char *defect, const char *name)
 {
-    static const char *const endings[] = {"_mask.png", ".png", "_mask.bmp", ".bmp", "_mask.tif", ".tif", "_mask.jpg", ".jpg"};
-    for (size_t i = 0; i < G_N_ELEMENTS(endings); i++) {
-        char *file = g_strconcat(name, endings[i], NULL);
+    static const char *const suffixes[] = {"png", "bmp", "tif", "tiff", "jpg", "jpeg", "webp", "pgm", "pbm", "ppm", "pnm"};
+    for (size_t i = 0; i < 4 * G_N_ELEMENTS(suffixes); i++) { /* each with and without _mask, in small letters and in capitals */
+        char *suffix = i & 1 ? g_ascii_strup(suffixes[i / 4], -1) : g_strdup(suffixes[i / 4]);
+        char *file = g_strconcat(name, i & 2 ? "." : "_mask.", suffix, NULL);
+        g_free(suffix);
         char *path = g_build_filename(truth, defect, file, NULL);
         g_free(file);
         if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
