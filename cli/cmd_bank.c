@@ -103,7 +103,6 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
         (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
         (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
-    cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
     cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
     cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));

@@ -135,8 +135,6 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
     if (!status)
-        status = dp_light_measure(prepared->picture, &prepared->light, err);
-    if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
         status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);
