@@ -35,12 +35,12 @@ int cli_bank_add(int argc, char **argv)
     char *path = NULL, *model_name = NULL, *out = NULL;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+    const cli_option entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &path, "the bank that is added to", "B"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: where it is not the one the bank names", "M"},
+        {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                    "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -159,11 +159,11 @@ int cli_bank_remove(int argc, char **argv)
     char *path = NULL, *out = NULL;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank", "B"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+    const cli_option entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
+        {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
                    "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -220,10 +220,10 @@ int cli_bank_merge(int argc, char **argv)
     char *out = NULL;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
+    const cli_option entries[] = {
+        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
                    "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))

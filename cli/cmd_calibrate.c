@@ -56,21 +56,21 @@ static bool print_json(const cli_view *settled, double fpr)
 
 int cmd_calibrate(int argc, char **argv)
 {
-    char *bank_path = NULL, *out = NULL, *value_text = NULL;
-    double fpr = NAN, value = NAN;
+    char *bank_path = NULL, *out = NULL;
+    cli_number fpr = {0}, value = {0};
     gboolean json = FALSE, dry_run = FALSE;
-    const GOptionEntry own_entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
-        {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
-        {"value", 0, 0, G_OPTION_ARG_STRING, &value_text, "set this threshold, whatever rate it makes", "T"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
-        {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
-        G_OPTION_ENTRY_NULL};
+    const cli_option own_entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"fpr", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE", 0, 1},
+        {"value", 0, 0, CLI_REAL, &value, "set this threshold, whatever rate it makes", "T", 0, CLI_NO_END},
+        {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
+        {"dry-run", 0, 0, CLI_FLAG, &dry_run, "write nothing", NULL},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON object on stdout", NULL},
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
                             "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
                             "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
@@ -83,15 +83,7 @@ int cmd_calibrate(int argc, char **argv)
         return cli_usage("--bank is missing");
     if (argc > 1)
         return cli_usage("'%s': calibrate takes no pictures", argv[1]);
-    if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
-        return cli_usage("--fpr %g: between 0 and 1", fpr);
-    if (value_text) {
-        char *end;
-        value = g_ascii_strtod(value_text, &end);
-        if (end == value_text || *end || !(value >= 0 && value < INFINITY))
-            return cli_usage("--value %s: a score, 0 or more", value_text);
-    }
-    if (value_text && !isnan(fpr))
+    if (value.given && fpr.given)
         return cli_usage("--value or --fpr, not both");
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
@@ -104,11 +96,11 @@ int cmd_calibrate(int argc, char **argv)
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     dp_recipe recipe = info.recipe;
-    cli_view settled = {.threshold = value_text ? value : NAN};
+    cli_view settled = {.threshold = value.given ? value.value : NAN};
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
-    if (!isnan(fpr))
-        recipe.fpr = fpr;
+    if (fpr.given)
+        recipe.fpr = fpr.value;
     cli_progress_begin("calibrate", run.quiet);
     bool good = cli_view_settle(bank, &recipe, NULL, &run.run, &settled, &code);
     cli_progress_end();
@@ -118,8 +110,8 @@ int cmd_calibrate(int argc, char **argv)
     settled.view.cell_threshold = settled.good.of_peaks.threshold;
     settled.view.origin = (dp_threshold_origin){.by = settled.good.of_scores.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
                                                 .fpr = settled.good.of_scores.n ? recipe.fpr : 0, .n_good = settled.good.of_scores.n};
-    if (value_text) {
-        settled.view.threshold = value;
+    if (value.given) {
+        settled.view.threshold = value.value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
     }
     if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
@@ -127,8 +119,8 @@ int cmd_calibrate(int argc, char **argv)
         goto done;
     }
     code = EXIT_DONE;
-    if (value_text)
-        code = print_value(&settled, value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
+    if (value.given)
+        code = print_value(&settled, value.value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
     else if (!json)
         print_calibration(&settled, recipe.fpr, target);
     else if (!print_json(&settled, recipe.fpr))

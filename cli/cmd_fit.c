@@ -59,15 +59,15 @@ int cmd_fit(int argc, char **argv)
     dp_roi *roi = NULL;
     char *model_name = NULL, *bank_path = NULL;
     cli_run run;
-    const GOptionEntry own_entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank to write", "OUT"},
+    const cli_option own_entries[] = {
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank to write", "OUT"},
         CLI_MAX_MEMORY_ENTRY(&run),
         CLI_ROI_ENTRIES(&region),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     cli_recipe options;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(
+    cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --bank OUT PICTURES_OR_FOLDERS...",
                             "Learns what good parts look like: aligns each picture, computes its features, keeps them per "

@@ -94,5 +94,8 @@ int main(int argc, char **argv)
             return finish(code);
         }
     }
-    return cli_usage("'%s' is no command", name);
+    const char *names[sizeof commands / sizeof *commands + 1] = {NULL};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        names[i] = commands[i].name;
+    return cli_unknown_command(name, names);
 }

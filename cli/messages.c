@@ -51,6 +51,16 @@ int cli_usage(const char *format, ...)
     return EXIT_USAGE;
 }
 
+void cli_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    cli_log(NULL, DP_LOG_WARNING, text);
+    g_free(text);
+}
+
 int cli_failed(const dp_error *err)
 {
     cli_complain("%s", err->message);
