@@ -31,7 +31,7 @@ static size_t distance(const char *a, const char *b)
 
 const char *cli_suggest(const char *word, const char *const *names)
 {
-    size_t length = strlen(word), best = length <= 2 ? 2 : length <= 5 ? 3 : length / 3 + 2; /* one more than is taken for a slip */
+    size_t length = strlen(word), best = MAX(1, length / 3) + 1; /* one more than is taken for a slip */
     const char *found = NULL;
     if (length < 2 || length > LONGEST)
         return NULL;
