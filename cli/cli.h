@@ -109,7 +109,7 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
 
 /* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --max-tokens, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
-    cli_number threads, max_pixels, max_tokens, max_memory;
+    cli_number threads, max_pixels, max_tokens, max_memory, wait;
     char *isa;
     gboolean quiet, no_times;
     dp_run run;
@@ -162,9 +162,22 @@ void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
 void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
 void cli_log_warning(void *user, dp_log_level level, const char *line);     /* the same of warnings alone: with --quiet */
+/* Takes the bar away: before anything else is written to the terminal.  The next call of cli_progress draws it again. */
+void cli_progress_hide(void);
 void cli_progress_end(void);
+/* The work is given up where it stands: called by another thread. */
+void cli_progress_abandon(void);
 
-/* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, the second ends the process */
+/* ---- standard output and standard error */
+/* First of all: descriptors 0 to 2 are open afterwards, and both streams write all or say why not. */
+void cli_streams_begin(void);
+/* Flushes standard output.  False: a write failed, which is complained about once; a reader that has gone is no reason to complain. */
+bool cli_output_good(void);
+/* Last of all: the exit code, EXIT_JOB_FAILED where what was printed has not arrived.  Does not return where the reader has gone and
+ * nobody asked to have SIGPIPE ignored. */
+int cli_streams_end(int code);
+
+/* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, and ends it soon after; the second ends it at once */
 void cli_signals_catch(void);
 bool cli_interrupted(void);
 /* Ends as the signal would have, so that a shell sees it; returns where none came. */

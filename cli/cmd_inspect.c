@@ -82,9 +82,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
             cli_row_print_csv(&row);
         else
             cli_row_print_text(&row);
-        job->output_broken = fflush(stdout) != 0;
-        if (job->output_broken)
-            cli_complain("standard output: cannot write: %s", g_strerror(errno));
+        job->output_broken = !cli_output_good();
     }
     g_free(map_path);
     g_ptr_array_unref(explained);
@@ -191,7 +189,7 @@ int cmd_inspect(int argc, char **argv)
     }
     if (!cli_model_open_for_bank(model_name, &info, &model, &code))
         goto done;
-    cli_progress_begin("inspect", run.quiet || (!out && isatty(fileno(stdout))));
+    cli_progress_begin("inspect", run.quiet || (!out && isatty(STDOUT_FILENO)));
     if (!cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
         goto done;
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)) {

@@ -24,10 +24,9 @@ char *cli_command(void)
 
 static void print_message(const char *format, va_list args)
 {
-    cli_progress_end();
-    fprintf(stderr, "dinopatch%s%s: ", current_command ? " " : "", current_command ? current_command : "");
+    cli_progress_hide();
     char *text = g_strdup_vprintf(format, args);
-    fprintf(stderr, "%s\n", cli_shown(text));
+    fprintf(stderr, "dinopatch%s%s: %s\n", current_command ? " " : "", current_command ? current_command : "", cli_shown(text));
     g_free(text);
 }
 

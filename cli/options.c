@@ -24,6 +24,8 @@ const cli_option *cli_run_group(cli_run *options)
         {"isa", 0, 0, CLI_TEXT, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
         {"max-pixels", 0, 0, CLI_SIZE, &options->max_pixels, "refuse pictures with more (default 268M)", "N", 1, 1e15},
         {"max-tokens", 0, 0, CLI_SIZE, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N", 1, 1e9},
+        {"wait", 0, 0, CLI_REAL, &options->wait, "wait so long for another process that changes the same bank (default: as it takes; with --quiet 60)",
+         "SECONDS", 0, 1e6},
         {"quiet", 'q', 0, CLI_FLAG, &options->quiet, "no progress on stderr, errors only", NULL},
         {"no-times", 0, 0, CLI_FLAG, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         CLI_OPTION_END};
@@ -31,6 +33,11 @@ const cli_option *cli_run_group(cli_run *options)
     G_STATIC_ASSERT(sizeof entries <= sizeof options->entries);
     memcpy(options->entries, entries, sizeof entries);
     return options->entries;
+}
+
+static int cli_stop(void *user)
+{
+    return cli_interrupted();
 }
 
 bool cli_run_resolve(cli_run *options, int *code)
@@ -47,6 +54,10 @@ bool cli_run_resolve(cli_run *options, int *code)
         options->run.max_memory_bytes = (size_t)options->max_memory.value;
     options->run.log = options->quiet ? cli_log_warning : cli_log;
     options->run.progress = cli_progress;
+    options->run.stop = cli_stop;
+    /* Nobody is told of a quiet wait, so it ends. */
+    if (options->wait.given || options->quiet)
+        options->run.max_wait_seconds = options->wait.given ? options->wait.value : 60;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
     dp_error err;
     if (isa && *isa && dp_isa_parse(isa, &options->run.isa, &err)) {

@@ -14,7 +14,7 @@ NUMBERS = {
     "threads": "1", "max-pixels": "50M", "max-memory": "2.5G", "fill": "0.5", "fpr": "0.05", "pca": "0.9", "map-sigma": "1.5",
     "coreset": "0.1", "blend": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
     "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
-    "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3",
+    "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "max-tokens": "20k", "value": "0.5",
 }
 WHOLE = {"threads", "neighbourhood", "reweight", "blur", "knn", "kmeans", "shots", "seed", "edge", "crop", "rotations", "trials", "folds",
          "seeds", "gallery", "repeat", "bootstrap", "suspects"}
@@ -64,7 +64,7 @@ def test_the_run_options_of_every_command_are_read_so(dp, options):
 def test_what_takes_a_number_is_known_to_this_test(options, command):
     """An option whose help names its value N, RATE and the like takes a number: it belongs into NUMBERS, so that it is tried."""
     for option, takes in options[command].items():
-        if takes in ("N", "K", "P", "A", "F", "S", "R", "RATE", "SIZE", "PIXELS", "F|N", "1|3", "1|8", "T", "B"):
+        if takes in ("N", "K", "P", "A", "F", "S", "R", "RATE", "SIZE", "PIXELS", "F|N", "1|3", "1|8", "T", "B", "SECONDS"):
             known = option in NUMBERS or (option, takes) in (("bank", "B"),)
             assert known, f"dinopatch {command} --{option}={takes}: add it to NUMBERS (and to WHOLE) in test_11_numbers.py"
 
