@@ -11,7 +11,7 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
     dp_bank_info a, b;
     dp_bank_get_info(before, &a);
     dp_bank_get_info(after, &b);
-    printf("%s: %zu good pictures (%zu before)\n", cli_shown(path), b.n_pictures, a.n_pictures);
+    printf("%s: %s (%zu before)\n", cli_shown(path), cli_count(b.n_pictures, "good picture"), a.n_pictures);
     if (isnan(b.threshold))
         printf("no threshold: it takes at least two pictures to leave one out\n");
     else if (isnan(a.threshold))
@@ -82,7 +82,7 @@ int cli_bank_add(int argc, char **argv)
     if (larger)
         print_result(out ? out : path, bank, larger);
     else
-        printf("%s: %zu good pictures as before: nothing was added\n", cli_shown(out ? out : path), info.n_pictures);
+        printf("%s: %s as before: nothing was added\n", cli_shown(out ? out : path), cli_count(info.n_pictures, "good picture"));
     if (report.n_twins)
         printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
@@ -254,7 +254,7 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
         char texts[6][32];
-        printf("%s: %zu good pictures (%zu and %zu", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures);
+        printf("%s: %s (%zu and %zu", cli_shown(out), cli_count(z.n_pictures, "good picture"), x.n_pictures, y.n_pictures);
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");

@@ -38,6 +38,8 @@ char *cli_command(void);
 /* Names and messages for eyes: control characters, which a terminal could take for commands, and what is not UTF-8 become '?'.
  * Static storage, overwritten after 4 calls.  cli_complain and cli_usage do this themselves. */
 const char *cli_shown(const char *bytes);
+/* "1 picture", "2 pictures"; static storage, overwritten after 8 calls. */
+const char *cli_count(size_t n, const char *noun);
 void cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Complains about err and returns the exit code its status deserves. */
 int cli_failed(const dp_error *err);

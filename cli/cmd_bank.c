@@ -116,16 +116,16 @@ static void print_info(const char *path, const dp_bank_info *info)
     bool pool = r->layout == DP_LAYOUT_POOL;
     printf("  pictures    %zu", info->n_pictures);
     if (!pool)
-        printf(" (%zu rows at each place)", info->n_rows);
+        printf(" (%s at each place)", cli_count(info->n_rows, "row"));
     if (pool)
-        printf("\n  pool        %zu rows", info->n_rows);
+        printf("\n  pool        %s", cli_count(info->n_rows, "row"));
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
-    printf(" of %zu features in %s, %.1f MB\n", info->dim, cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
+    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"), cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
     if (info->dim_in != info->dim)
         printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
     if (r->kmeans)
-        printf("  k-means     %zu centres at each place, seed %zu\n", r->kmeans, r->seed);
+        printf("  k-means     %s at each place, seed %zu\n", cli_count(r->kmeans, "centre"), r->seed);
     if (r->coreset > 0)
         printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool", r->seed);
     if (r->shots)
@@ -168,7 +168,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     g_free(map);
     printf("  score       %s", cli_score_names[r->score]);
     if (r->reweight)
-        printf(", weighted by %zu neighbours", r->reweight);
+        printf(", weighted by %s", cli_count(r->reweight, "neighbour"));
     printf(", threshold ");
     if (isnan(info->threshold))
         printf("none\n");

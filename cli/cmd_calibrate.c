@@ -18,7 +18,7 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
         printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", settled->view.cell_threshold);
     printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
     if (!c->supported)
-        printf("                     %zu pictures cannot promise less than %.3g; %g would take %zu\n", c->n, c->fpr_least, fpr, c->n_needed);
+        printf("                     %s cannot promise less than %.3g; %g would take %zu\n", cli_count(c->n, "picture"), c->fpr_least, fpr, c->n_needed);
     printf("with 95 %% confidence this very threshold stays below %.3g\n", c->fpr_95);
     if (isfinite(settled->view.heat.low))
         printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
@@ -36,8 +36,8 @@ static bool print_value(const cli_view *settled, double value, const char *path,
     }
     if (json)
         return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
-    printf("threshold            %.6g, as given\nfalse alarms         %zu of the %zu good pictures, each scored without itself, lie above it\n", value,
-           above, n);
+    printf("threshold            %.6g, as given\nfalse alarms         %zu of %s, each scored without itself, lie above it\n", value,
+           above, cli_count(n, "good picture"));
     if (path)
         printf("written to           %s\n", cli_shown(path));
     return true;

@@ -271,6 +271,9 @@ int cmd_eval(int argc, char **argv)
     int code;
     cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
+    for (cli_option *entry = entries; entry->long_name; entry++)
+        if (!strcmp(entry->long_name, "layers"))
+            entry->arg_description = "I,J,...|sweep";
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M DATASET_FOLDER",
                             "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"

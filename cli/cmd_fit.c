@@ -18,13 +18,13 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
-    printf("%s: %zu good pictures", cli_shown(path), info.n_pictures);
+    printf("%s: %s", cli_shown(path), cli_count(info.n_pictures, "good picture"));
     if (info.recipe.mirror)
         printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
     if (info.recipe.layout == DP_LAYOUT_POOL)
-        printf(", a pool of %zu rows of %zu features", info.n_rows, info.dim);
+        printf(", a pool of %s of %s", cli_count(info.n_rows, "row"), cli_count(info.dim, "feature"));
     else
-        printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
+        printf(", %zux%zu cells of %s", info.grid_rows, info.grid_cols, cli_count(info.dim, "feature"));
     if (n_failed)
         printf("; %zu left out", n_failed);
     if (n_twins)
@@ -37,8 +37,8 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
            cli_score_names[info.recipe.score]);
     if (promised > info.recipe.fpr)
-        printf("; aimed at a false-alarm rate of %g, but %zu pictures can promise no less than %.2g", info.recipe.fpr,
-               info.n_pictures, promised);
+        printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
+               cli_count(info.n_pictures, "picture"), promised);
     printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
 }
 

@@ -51,8 +51,8 @@ static void print_post(const dp_post *post, dp_score score)
 {
     printf("score %s", cli_score_names[score]);
     if (post->low > 0 || post->high > 0)
-        printf(", %s %.6g to %.6g, objects from %zu cells, holes up to %zu cells", cli_reading_names[post->reading], post->low, post->high,
-               MAX(post->min_object, 1), post->max_hole);
+        printf(", %s %.6g to %.6g, objects from %s, holes up to %s", cli_reading_names[post->reading], post->low, post->high,
+               cli_count(MAX(post->min_object, 1), "cell"), cli_count(post->max_hole, "cell"));
     else
         printf(", no thresholds");
     if (post->gaussian > 0)
@@ -70,7 +70,7 @@ static void print_row(const char *name, const dp_tune_figures *f, double auroc)
 
 static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, bool all_data)
 {
-    printf("%zu good and %zu bad pictures, %zu trials\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, n_bad, r->trials, "", "AUROC",
+    printf("%zu good and %s, %s\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, cli_count(n_bad, "bad picture"), cli_count(r->trials, "trial"), "", "AUROC",
            "accuracy", "precision", "recall", "F1");
     print_row("untuned", &r->untuned, r->untuned.auroc);
     print_row("tuned, on the same pictures", &r->tuned, r->tuned.auroc);

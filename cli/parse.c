@@ -142,16 +142,18 @@ static bool parse_long(struct parser *p, const char *name)
 /* -q, -qt4, -t 4, -t4 */
 static bool parse_short(struct parser *p, const char *letters)
 {
+    size_t length = strcspn(letters, "=");
+    if (length > 2 && find_long(p, letters, length)) { /* -bank is not taken for a bank called "ank" */
+        cli_usage("-%s: an option of more than one letter has two dashes; did you mean --%.*s?", letters, (int)length, letters);
+        return false;
+    }
     for (; *letters; letters++) {
         const cli_option *o = find_short(p, *letters);
         const char *value = letters[1] ? letters + 1 : NULL;
         if (!o) {
             char *command = cli_command();
             bool ascii = g_ascii_isgraph(*letters);
-            if (letters[1] && find_long(p, letters, strcspn(letters, "=")))
-                cli_usage("-%s: '%s' has no such option; did you mean --%s?", letters, command, letters);
-            else
-                cli_usage("-%.*s: '%s' has no such option", ascii ? 1 : (int)strlen(letters), letters, command);
+            cli_usage("-%.*s: '%s' has no such option", ascii ? 1 : (int)strlen(letters), letters, command);
             g_free(command);
             return false;
         }

@@ -12,7 +12,7 @@ cli_option *cli_recipe_entries(cli_recipe *o, unsigned parts, const cli_option *
         cli_option entry;
     } known[] = {
         {CLI_RECIPE_ALIGN, {"canvas", 0, 0, CLI_TEXT, &o->canvas,
-                            "aligned picture: HxW in multiples of the patch, or auto (auto:W for another width)", "784x784"}},
+                            "aligned picture: HxW in multiples of the patch, or auto (auto:W for another width); default 784x784", "HxW|auto[:W]"}},
         {CLI_RECIPE_BANK, {"method", 0, 0, CLI_TEXT, &o->method,
                            "settings of a published method, before all other options", "dinopatch|anomalydino|patchcore"}},
         {CLI_RECIPE_BANK, {"edge", 0, 0, CLI_WHOLE, &o->edge,
@@ -74,7 +74,7 @@ cli_option *cli_recipe_entries(cli_recipe *o, unsigned parts, const cli_option *
         {CLI_RECIPE_SCORE, {"map", 0, 0, CLI_TEXT, &o->map,
                             "post-processing of the distance map before it is scored, or none: low=, high=, min-object=, "
                             "max-hole=, reading=hysteresis|band|clip, unit=cells|pixels, gaussian=, median=",
-                            "KEY=VALUE,..."}},
+                            "KEY=VALUE,...|none"}},
         {CLI_RECIPE_SCORE, {"score", 0, 0, CLI_TEXT, &o->score, "from the distance map to one figure",
                             "max|mean|p99|top1p"}},
     };

@@ -557,7 +557,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures)
-        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be used", fit.n_paths);
+        status = dp_fail(err, DP_E_PICTURE, fit.n_paths == 1 ? "the picture cannot be used" : "none of the %zu pictures can be used", fit.n_paths);
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
@@ -592,7 +592,7 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *con
     if (!status)
         status = learn_all(&fit, err);
     if (!status && !fit.bank->n_pictures && fit.report.n_failed)
-        status = dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be added", n_paths);
+        status = dp_fail(err, DP_E_PICTURE, n_paths == 1 ? "the picture cannot be added" : "none of the %zu pictures can be added", n_paths);
     if (!status && fit.bank->n_pictures)
         status = dp_bank_finish(fit.bank, err);
     if (!status && fit.bank->n_pictures) {
