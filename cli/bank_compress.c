@@ -39,21 +39,20 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
 int cli_bank_compress(int argc, char **argv)
 {
     char *out = NULL, *storage = NULL;
-    double pca = NAN, coreset = NAN;
-    int kmeans = -1, code;
-    gint64 seed = 0;
+    cli_number pca = {0}, coreset = {0}, kmeans = {0}, seed = {0};
+    int code;
     gboolean overwrite = FALSE;
     cli_run run;
-    const GOptionEntry entries[] = {
-        {"pca", 0, 0, G_OPTION_ARG_DOUBLE, &pca, "project on principal components: a share of the variance (0.99), or a number", "P"},
-        {"kmeans", 0, 0, G_OPTION_ARG_INT, &kmeans, "keep K centres of the features of each place", "K"},
-        {"coreset", 0, 0, G_OPTION_ARG_DOUBLE, &coreset, "keep the rows of a pool that cover it best: a share of them (0.1), or their number", "F|N"},
-        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of k-means and coreset", "S"},
-        {"storage", 0, 0, G_OPTION_ARG_STRING, &storage, "in what the bank keeps its features", "f32|f16|int8"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be the old one", "OUT"},
+    const cli_option entries[] = {
+        {"pca", 0, 0, CLI_SHARE, &pca, "project on principal components: a share of the variance (0.99), or a number", "P", 1, 1e6},
+        {"kmeans", 0, 0, CLI_WHOLE, &kmeans, "keep K centres of the features of each place", "K", 1, 1e6},
+        {"coreset", 0, 0, CLI_SHARE, &coreset, "keep the rows of a pool that cover it best: a share of them (0.1), or their number", "F|N", 1, 1e6},
+        {"seed", 0, 0, CLI_WHOLE, &seed, "of k-means and coreset (default 0)", "S", 0, UINT32_MAX},
+        {"storage", 0, 0, CLI_TEXT, &storage, "in what the bank keeps its features", "f32|f16|int8"},
+        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be the old one", "OUT"},
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -62,19 +61,11 @@ int cli_bank_compress(int argc, char **argv)
         return cli_usage("one bank at a time");
     if (!out)
         return cli_usage("--out is missing");
-    if (isnan(pca) && kmeans == -1 && isnan(coreset) && !storage)
+    if (!pca.given && !kmeans.given && !coreset.given && !storage)
         return cli_usage("--pca, --kmeans, --coreset or --storage?");
-    if (!isnan(pca) && !cli_pca_is_good(pca))
-        return cli_usage("--pca %g: a share between 0 and 1, or a whole number", pca);
-    if (kmeans != -1 && (kmeans < 1 || kmeans > 1000000))
-        return cli_usage("--kmeans %d: from 1 to 1000000", kmeans);
-    if (!isnan(coreset) && !cli_pca_is_good(coreset))
-        return cli_usage("--coreset %g: a share between 0 and 1, or a whole number", coreset);
-    if (seed < 0 || seed > UINT32_MAX)
-        return cli_usage("--seed %" G_GINT64_FORMAT ": from 0 to %u", seed, UINT32_MAX);
-    int type = storage ? cli_choice(storage, cli_storage_names) : 0;
+    int type = storage ? cli_choose("storage", storage, cli_storage_names, &code) : 0;
     if (type < 0)
-        return cli_usage("--storage %s: one of f32, f16, int8", storage);
+        return code;
     dp_bank *bank = NULL, *smaller = NULL;
     dp_bank_lock *lock = NULL;
     dp_compression how;
@@ -93,10 +84,10 @@ int cli_bank_compress(int argc, char **argv)
         return cli_failed(&err);
     }
     dp_compression_init(bank, &how);
-    how.pca = isnan(pca) ? 0 : pca;
-    how.kmeans = kmeans == -1 ? 0 : (size_t)kmeans;
-    how.coreset = isnan(coreset) ? 0 : coreset;
-    how.seed = (size_t)seed;
+    how.pca = pca.value; /* 0: not */
+    how.kmeans = (size_t)kmeans.value;
+    how.coreset = coreset.value;
+    how.seed = (size_t)seed.value;
     how.storage = storage ? (dp_storage)type : how.storage;
     cli_progress_begin("compress", run.quiet);
     status = dp_bank_compress(bank, &how, &run.run, &smaller, &report, &err);

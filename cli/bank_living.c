@@ -13,7 +13,7 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
     dp_bank_info a, b;
     dp_bank_get_info(before, &a);
     dp_bank_get_info(after, &b);
-    printf("%s: %zu good pictures (%zu before)\n", cli_shown(path), b.n_pictures, a.n_pictures);
+    printf("%s: %s (%zu before)\n", cli_shown(path), cli_count(b.n_pictures, "good picture"), a.n_pictures);
     if (isnan(b.threshold))
         printf("no threshold: it takes at least two pictures to leave one out\n");
     else if (isnan(a.threshold))
@@ -42,14 +42,14 @@ int cli_bank_add(int argc, char **argv)
     cli_used used;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank that is added to", "B"},
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: where it is not the one the bank names", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+    const cli_option entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &path, "the bank that is added to", "B"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: where it is not the one the bank names", "M"},
+        {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                    "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -109,7 +109,7 @@ int cli_bank_add(int argc, char **argv)
     if (larger)
         print_result(out ? out : path, bank, larger);
     else
-        printf("%s: %zu good pictures as before: nothing was added\n", cli_shown(out ? out : path), info.n_pictures);
+        printf("%s: %s as before: nothing was added\n", cli_shown(out ? out : path), cli_count(info.n_pictures, "good picture"));
     if (report.n_twins)
         printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
@@ -189,12 +189,12 @@ int cli_bank_remove(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &path, "the bank", "B"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write another bank instead", "OUT"},
+    const cli_option entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
+        {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
                    "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -257,11 +257,11 @@ int cli_bank_merge(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_run run;
     int code;
-    const GOptionEntry entries[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write; may be one of the two", "OUT"},
+    const cli_option entries[] = {
+        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two", "OUT"},
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
                    "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -298,7 +298,7 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
         char texts[6][32];
-        printf("%s: %zu good pictures (%zu and %zu", cli_shown(out), z.n_pictures, x.n_pictures, y.n_pictures);
+        printf("%s: %s (%zu and %zu", cli_shown(out), cli_count(z.n_pictures, "good picture"), x.n_pictures, y.n_pictures);
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");

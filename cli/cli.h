@@ -38,6 +38,8 @@ char *cli_command(void);
 /* Names and messages for eyes: control characters, which a terminal could take for commands, and what is not UTF-8 become '?'.
  * Static storage, overwritten after 4 calls.  cli_complain and cli_usage do this themselves. */
 const char *cli_shown(const char *bytes);
+/* "1 picture", "2 pictures"; static storage, overwritten after 8 calls. */
+const char *cli_count(size_t n, const char *noun);
 void cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Something the user should know that is no fault; not with --quiet. */
 void cli_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
@@ -46,26 +48,85 @@ void cli_hide_notes(void);
 int cli_failed(const dp_error *err);
 /* Complains about wrong usage, points to --help, returns EXIT_USAGE. */
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* "warning: text" on stderr. */
+void cli_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* ---- numbers that a user types */
+/* given: it stands on the command line.  value: what was given, or else what the command put there, its default. */
+typedef struct cli_number {
+    bool given;
+    double value;
+} cli_number;
+
+/* What an option takes, and the type that cli_option.arg_data points to.  Whole numbers are exact: no range goes beyond 2^53. */
+enum {
+    CLI_FLAG = G_OPTION_ARG_NONE,             /* nothing: gboolean */
+    CLI_TEXT = G_OPTION_ARG_STRING,           /* char *, borrowed from argv */
+    CLI_FILE = G_OPTION_ARG_FILENAME,         /* char *, borrowed from argv; any bytes */
+    CLI_FILES = G_OPTION_ARG_FILENAME_ARRAY,  /* char **, NULL-ended, g_strfreev; may be given again and again */
+    CLI_WHOLE = 100,                          /* a whole number: cli_number */
+    CLI_REAL,                                 /* a number: cli_number */
+    CLI_SHARE,                                /* a share between 0 and 1, both left out, or a count from 1 to most: cli_number */
+    CLI_SIZE                                  /* a whole number, which may end in k, M, G or T: cli_number */
+};
+/* cli_option.flags */
+enum {
+    CLI_ABOVE = 1,   /* least itself is left out */
+    CLI_BELOW = 2,   /* most itself is left out */
+    CLI_ODD = 4,
+    CLI_OR_ZERO = 8, /* of a share */
+    CLI_LONE = 16    /* a number that may be left out; the default then counts as given */
+};
+#define CLI_NO_END 1e30                  /* most: no upper end */
+#define CLI_MOST_SEED 9007199254740992.0 /* 2^53 */
+
+/* One row of a command's table of options. */
+typedef struct cli_option {
+    const char *long_name;
+    char short_name;
+    int flags;
+    int arg;
+    void *arg_data;
+    const char *description, *arg_description;
+    double least, most; /* of numbers */
+} cli_option;
+#define CLI_OPTION_END {NULL, 0, 0, 0, NULL, NULL, NULL}
+
+/* Reads a number of the option's kind and range.  NULL, or why it is refused and what to give instead, to be freed with g_free; *value is
+ * then untouched. */
+char *cli_number_read(const cli_option *option, const char *text, double *value);
+/* The same of a number inside another text, without a reason; both ends belong to the range. */
+bool cli_number_is(const char *text, int kind, double least, double most, double *value);
+
+/* ---- what somebody may have meant */
+/* The name nearest to a word; NULL: none is near.  names end with NULL. */
+const char *cli_suggest(const char *word, const char *const *names);
+/* Complains that a word is no command of those in names, which end with NULL; returns EXIT_USAGE. */
+int cli_unknown_command(const char *word, const char *const *names);
+/* "; did you mean BEFORENAME?", or nothing; g_free. */
+char *cli_did_you_mean(const char *word, const char *before, const char *const *names);
 
 /* ---- options */
-/* Parses one command's options: entries end with a NULL one.  True: go on (argc and argv hold what is left, argv[0] kept).
+/* Parses one command's options: entries and group (may be NULL) end with a NULL one.  True: go on (argc and argv hold what is left, argv[0] kept).
  * False: *code is the exit code (usage complained about, or help shown). */
-bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
+bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_option *group, const char *usage,
                const char *summary, const char *description, int *code);
 
 /* --threads, --isa (and DINOPATCH_ISA), --max-pixels, --max-tokens, --tolerant, --quiet, --no-times; the callbacks of run are set to the progress display. */
 typedef struct cli_run {
-    int threads;
-    char *isa, *max_pixels, *max_tokens, *max_memory;
+    cli_number threads, max_pixels, max_tokens, max_memory, wait;
+    char *isa;
     gboolean quiet, no_times, tolerant;
     dp_run run;
+    cli_option entries[16];
 } cli_run;
-GOptionGroup *cli_run_group(cli_run *options);
+/* Its options, which live in *options; all of it is set to what no option means. */
+const cli_option *cli_run_group(cli_run *options);
 /* Loads a picture as the run options say, by its own depth, and warns of what a user should know. */
 dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **picture, dp_error *err);
 /* For the commands that make a bank, among their own entries. */
 #define CLI_MAX_MEMORY_ENTRY(options) \
-    {"max-memory", 0, 0, G_OPTION_ARG_STRING, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE"}
+    {"max-memory", 0, 0, CLI_SIZE, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE", 1, 1e15}
 /* After parsing: fills options->run.  False: *code, complained. */
 bool cli_run_resolve(cli_run *options, int *code);
 
@@ -73,10 +134,10 @@ bool cli_run_resolve(cli_run *options, int *code);
 bool cli_parse_canvas(const char *text, size_t *height, size_t *width);
 /* Parses "0", "3", "global". */
 bool cli_parse_window(const char *text, size_t *window);
-/* Parses "500M", "2.5G".  False where it is no size. */
-bool cli_parse_bytes(const char *text, size_t *bytes);
 /* Index of text in a NULL-ended list of names, -1 where it is not there. */
 int cli_choice(const char *text, const char *const *names);
+/* The same for the value of --OPTION; -1: complained, and *code. */
+int cli_choose(const char *option, const char *text, const char *const *names, int *code);
 extern const char *const cli_polarity_names[], *const cli_metric_names[], *const cli_score_names[],
     *const cli_precision_names[], *const cli_align_names[], *const cli_layer_mix_names[], *const cli_layout_names[],
     *const cli_storage_names[], *const cli_background_names[], *const cli_background_rule_names[], *const cli_reading_names[], *const cli_unit_names[];
@@ -104,9 +165,22 @@ void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
 void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
 void cli_log_warning(void *user, dp_log_level level, const char *line);     /* the same of warnings alone: with --quiet */
+/* Takes the bar away: before anything else is written to the terminal.  The next call of cli_progress draws it again. */
+void cli_progress_hide(void);
 void cli_progress_end(void);
+/* The work is given up where it stands: called by another thread. */
+void cli_progress_abandon(void);
 
-/* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, the second ends the process */
+/* ---- standard output and standard error */
+/* First of all: descriptors 0 to 2 are open afterwards, and both streams write all or say why not. */
+void cli_streams_begin(void);
+/* Flushes standard output.  False: a write failed, which is complained about once; a reader that has gone is no reason to complain. */
+bool cli_output_good(void);
+/* Last of all: the exit code, EXIT_JOB_FAILED where what was printed has not arrived.  Does not return where the reader has gone and
+ * nobody asked to have SIGPIPE ignored. */
+int cli_streams_end(int code);
+
+/* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, and ends it soon after; the second ends it at once */
 void cli_signals_catch(void);
 bool cli_interrupted(void);
 /* Ends as the signal would have, so that a shell sees it; returns where none came. */

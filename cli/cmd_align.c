@@ -144,17 +144,17 @@ static bool begin_outputs(const GPtrArray *inputs, const GPtrArray *names, int *
 
 int cmd_align(int argc, char **argv)
 {
-    static const GOptionEntry own_entries[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &own.out, "write NAME.aligned.png and NAME.mask.png here", "DIR"},
+    static const cli_option own_entries[] = {
+        {"out", 'o', 0, CLI_FILE, &own.out, "write NAME.aligned.png and NAME.mask.png here", "DIR"},
         CLI_OVERWRITE_ENTRY(&own.overwrite),
-        {"json", 0, 0, G_OPTION_ARG_NONE, &own.json, "one JSON line per picture on stdout", NULL},
-        {"plot", 0, 0, G_OPTION_ARG_NONE, &own.plot, "with --out: also NAME.axes.png, the axes drawn on the picture", NULL},
-        {"edges", 0, 0, G_OPTION_ARG_NONE, &own.edges, "with --out: also NAME.edges.png, the edges the pose rests on", NULL},
-        G_OPTION_ENTRY_NULL};
+        {"json", 0, 0, CLI_FLAG, &own.json, "one JSON line per picture on stdout", NULL},
+        {"plot", 0, 0, CLI_FLAG, &own.plot, "with --out: also NAME.axes.png, the axes drawn on the picture", NULL},
+        {"edges", 0, 0, CLI_FLAG, &own.edges, "with --out: also NAME.edges.png, the edges the pose rests on", NULL},
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
+    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "PICTURES_OR_FOLDERS...",
                             "Finds the object in each picture and brings it into the standard pose.", NULL, &code);
     g_free(entries);

@@ -154,16 +154,16 @@ static void print_info(const char *path, const dp_bank_info *info)
     bool pool = r->layout == DP_LAYOUT_POOL;
     printf("  pictures    %zu", info->n_pictures);
     if (!pool)
-        printf(" (%zu rows at each place)", info->n_rows);
+        printf(" (%s at each place)", cli_count(info->n_rows, "row"));
     if (pool)
-        printf("\n  pool        %zu rows", info->n_rows);
+        printf("\n  pool        %s", cli_count(info->n_rows, "row"));
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
-    printf(" of %zu features in %s, %.1f MB\n", info->dim, cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
+    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"), cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
     if (info->dim_in != info->dim)
         printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
     if (r->kmeans)
-        printf("  k-means     %zu centres at each place, seed %zu\n", r->kmeans, r->seed);
+        printf("  k-means     %s at each place, seed %zu\n", cli_count(r->kmeans, "centre"), r->seed);
     if (r->coreset > 0)
         printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool", r->seed);
     if (r->shots)
@@ -209,7 +209,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     g_free(map);
     printf("  score       %s", cli_score_names[r->score]);
     if (r->reweight)
-        printf(", weighted by %zu neighbours", r->reweight);
+        printf(", weighted by %s", cli_count(r->reweight, "neighbour"));
     printf(", threshold ");
     if (isnan(info->threshold))
         printf("none\n");
@@ -256,67 +256,43 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
     return good;
 }
 
-/* "--suspects" may stand alone: then it means ten.  argv copied to words; a number behind it goes along. */
-static int number_of_suspects(int argc, char **argv, char **words)
-{
-    static char alone[] = "--suspects", ten[] = "10";
-    int n = 0;
-    for (int i = 0; i < argc; i++) {
-        words[n++] = argv[i];
-        if (strcmp(argv[i], alone) != 0)
-            continue;
-        bool number = i + 1 < argc && argv[i + 1][0] && strspn(argv[i + 1], "-0123456789") == strlen(argv[i + 1]);
-        words[n++] = number ? argv[++i] : ten;
-    }
-    return n;
-}
-
 static int bank_info(int argc, char **argv)
 {
     gboolean json = FALSE;
-    int suspects = -1;
-    const GOptionEntry entries[] = {{"suspects", 0, 0, G_OPTION_ARG_INT, &suspects,
-                                     "the N pictures (10) least like the others: bad ones among the good", "N"},
-                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
-                                    G_OPTION_ENTRY_NULL};
+    cli_number suspects = {.value = 10};
+    const cli_option entries[] = {{"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
+                                     "the N pictures (10) least like the others: bad ones among the good", "N", 1, 1e9},
+                                    {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
+                                    CLI_OPTION_END};
     int code;
-    char **words = g_new0(char *, 2 * (gsize)argc + 1), **left = words;
-    int n_words = number_of_suspects(argc, argv, words);
-    bool parsed = cli_parse(&n_words, &left, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code);
-    const char *path = parsed && n_words == 2 ? left[1] : NULL;
+    if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code))
+        return code;
+    if (argc != 2)
+        return cli_usage("one bank at a time");
+    const char *path = argv[1];
     dp_bank *bank = NULL;
     dp_error err;
-    if (!parsed)
-        goto done;
-    if (!path || suspects < -1) {
-        code = path ? cli_usage("--suspects %d: how many?", suspects) : cli_usage("one bank at a time");
-        goto done;
-    }
-    if (dp_bank_open(path, &bank, &err)) {
-        code = cli_failed(&err);
-        goto done;
-    }
+    if (dp_bank_open(path, &bank, &err))
+        return cli_failed(&err);
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     bool good = true;
     code = EXIT_JOB_FAILED;
-    if (suspects >= 0)
-        good = print_suspects(bank, info.n_pictures, (size_t)suspects, json, &code);
+    if (suspects.given)
+        good = print_suspects(bank, info.n_pictures, (size_t)suspects.value, json, &code);
     else if (json)
         good = cli_json_print(json_info(bank, &info));
     else
         print_info(path, &info);
     if (good)
         code = EXIT_DONE;
-done:
     dp_bank_close(&bank);
-    g_free(words);
     return code;
 }
 
 static int bank_verify(int argc, char **argv)
 {
-    const GOptionEntry entries[] = {G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "BANK", "Reads every byte of a bank and checks it.", NULL, &code))
         return code;
@@ -358,5 +334,8 @@ int cmd_bank(int argc, char **argv)
              "  dinopatch bank merge A B --out OUT                   makes one bank of two");
         return EXIT_DONE;
     }
-    return cli_usage("'%s' is no command of bank: info, verify, compress, add, remove, merge", argv[1]);
+    const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+        names[i] = verbs[i].name;
+    return cli_unknown_command(argv[1], names);
 }

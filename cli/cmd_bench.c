@@ -28,10 +28,10 @@ static void add_search(json_t *line, const struct search *s)
     cli_json_set(line, "search_max_ms", cli_json_ms(1000 * s->max_s));
 }
 
-static void print_search(const struct search *s, int repeat)
+static void print_search(const struct search *s, size_t repeat)
 {
     printf("search in %s, %.1f MB\n", cli_shown(s->bank), (double)s->bytes / 1e6);
-    printf("  %.2f ms a picture (median of %d; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s, 1000 * s->max_s);
+    printf("  %.2f ms a picture (median of %zu; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s, 1000 * s->max_s);
 }
 
 /* False: *code, complained. */
@@ -85,22 +85,22 @@ static void print_text(const dp_bench_settings *s, const dp_bench_result *r, boo
 int cmd_bench(int argc, char **argv)
 {
     char *model_name = NULL, *size = NULL, *bank = NULL;
-    int repeat = 5;
+    cli_number repeat = {.value = 5};
     gboolean json = FALSE, profile = FALSE;
-    const GOptionEntry own_entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank, "also the search in this bank; without --model that alone", "B"},
-        {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
-        {"repeat", 'r', 0, G_OPTION_ARG_INT, &repeat, "timed passes (default 5)", "N"},
-        {"precision", 0, 0, G_OPTION_ARG_STRING, NULL, "arithmetic of the transformer", "fp32|int8"},
-        {"profile", 0, 0, G_OPTION_ARG_NONE, &profile, "also where the time goes", NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
-        G_OPTION_ENTRY_NULL};
+    const cli_option own_entries[] = {
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"bank", 'b', 0, CLI_FILE, &bank, "also the search in this bank; without --model that alone", "B"},
+        {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
+        {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
+        {"precision", 0, 0, CLI_TEXT, NULL, "arithmetic of the transformer", "fp32|int8"},
+        {"profile", 0, 0, CLI_FLAG, &profile, "also where the time goes", NULL},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(&options, 0, own_entries);
-    for (GOptionEntry *e = entries; e->long_name; e++)
+    cli_option *entries = cli_recipe_entries(&options, 0, own_entries);
+    for (cli_option *e = entries; e->long_name; e++)
         if (!e->arg_data)
             e->arg_data = &options.precision;
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--bank B]",
@@ -115,10 +115,8 @@ int cmd_bench(int argc, char **argv)
     if (argc != 1)
         return cli_usage("bench takes no pictures");
     if (size && (!cli_parse_canvas(size, &settings.height_px, &settings.width_px) || !settings.height_px))
-        return cli_usage("--size %s: HEIGHTxWIDTH", size);
-    if (repeat < 1)
-        return cli_usage("--repeat %d: at least 1", repeat);
-    settings.repeat = (size_t)repeat;
+        return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
+    settings.repeat = (size_t)repeat.value;
 
     dp_model *model = NULL;
     dp_session *session = NULL;
@@ -150,7 +148,7 @@ int cmd_bench(int argc, char **argv)
         if (network)
             print_text(&settings, &result, profile);
         if (bank)
-            print_search(&search, repeat);
+            print_search(&search, settings.repeat);
     }
     dp_session_close(&session);
     dp_model_close(&model);

@@ -19,7 +19,7 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
         printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", settled->view.cell_threshold);
     printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
     if (!c->supported)
-        printf("                     %zu pictures cannot promise less than %.3g; %g would take %zu\n", c->n, c->fpr_least, fpr, c->n_needed);
+        printf("                     %s cannot promise less than %.3g; %g would take %zu\n", cli_count(c->n, "picture"), c->fpr_least, fpr, c->n_needed);
     printf("with 95 %% confidence this very threshold stays below %.3g\n", c->fpr_95);
     if (isfinite(settled->view.heat.low))
         printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
@@ -37,8 +37,8 @@ static bool print_value(const cli_view *settled, double value, const char *path,
     }
     if (json)
         return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
-    printf("threshold            %.6g, as given\nfalse alarms         %zu of the %zu good pictures, each scored without itself, lie above it\n", value,
-           above, n);
+    printf("threshold            %.6g, as given\nfalse alarms         %zu of %s, each scored without itself, lie above it\n", value,
+           above, cli_count(n, "good picture"));
     if (path)
         printf("written to           %s\n", cli_shown(path));
     return true;
@@ -57,22 +57,22 @@ static bool print_json(const cli_view *settled, double fpr)
 
 int cmd_calibrate(int argc, char **argv)
 {
-    char *bank_path = NULL, *out = NULL, *value_text = NULL;
-    double fpr = NAN, value = NAN;
+    char *bank_path = NULL, *out = NULL;
+    cli_number fpr = {0}, value = {0};
     gboolean json = FALSE, dry_run = FALSE, overwrite = FALSE;
-    const GOptionEntry own_entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
-        {"fpr", 0, 0, G_OPTION_ARG_DOUBLE, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE"},
-        {"value", 0, 0, G_OPTION_ARG_STRING, &value_text, "set this threshold, whatever rate it makes", "T"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+    const cli_option own_entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"fpr", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE", 0, 1},
+        {"value", 0, 0, CLI_REAL, &value, "set this threshold, whatever rate it makes", "T", 0, CLI_NO_END},
+        {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
-        G_OPTION_ENTRY_NULL};
+        {"dry-run", 0, 0, CLI_FLAG, &dry_run, "write nothing", NULL},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON object on stdout", NULL},
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
                             "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
                             "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
@@ -85,15 +85,7 @@ int cmd_calibrate(int argc, char **argv)
         return cli_usage("--bank is missing");
     if (argc > 1)
         return cli_usage("'%s': calibrate takes no pictures", argv[1]);
-    if (!isnan(fpr) && !(fpr > 0 && fpr < 1))
-        return cli_usage("--fpr %g: between 0 and 1", fpr);
-    if (value_text) {
-        char *end;
-        value = g_ascii_strtod(value_text, &end);
-        if (end == value_text || *end || !(value >= 0 && value < INFINITY))
-            return cli_usage("--value %s: a score, 0 or more", value_text);
-    }
-    if (value_text && !isnan(fpr))
+    if (value.given && fpr.given)
         return cli_usage("--value or --fpr, not both");
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
@@ -111,11 +103,11 @@ int cmd_calibrate(int argc, char **argv)
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
     dp_recipe recipe = info.recipe;
-    cli_view settled = {.threshold = value_text ? value : NAN};
+    cli_view settled = {.threshold = value.given ? value.value : NAN};
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
-    if (!isnan(fpr))
-        recipe.fpr = fpr;
+    if (fpr.given)
+        recipe.fpr = fpr.value;
     cli_progress_begin("calibrate", run.quiet);
     bool good = cli_view_settle(bank, &recipe, NULL, &run.run, &settled, &code);
     cli_progress_end();
@@ -125,8 +117,8 @@ int cmd_calibrate(int argc, char **argv)
     settled.view.cell_threshold = settled.good.of_peaks.threshold;
     settled.view.origin = (dp_threshold_origin){.by = settled.good.of_scores.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
                                                 .fpr = settled.good.of_scores.n ? recipe.fpr : 0, .n_good = settled.good.of_scores.n};
-    if (value_text) {
-        settled.view.threshold = value;
+    if (value.given) {
+        settled.view.threshold = value.value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
     }
     if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
@@ -134,8 +126,8 @@ int cmd_calibrate(int argc, char **argv)
         goto done;
     }
     code = EXIT_DONE;
-    if (value_text)
-        code = print_value(&settled, value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
+    if (value.given)
+        code = print_value(&settled, value.value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
     else if (!json)
         print_calibration(&settled, recipe.fpr, target);
     else if (!print_json(&settled, recipe.fpr))

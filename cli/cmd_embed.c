@@ -10,16 +10,16 @@ int cmd_embed(int argc, char **argv)
 {
     char *model_name = NULL, *size = NULL, *out = NULL;
     gboolean overwrite = FALSE;
-    const GOptionEntry own_entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"size", 's', 0, G_OPTION_ARG_STRING, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
+    const cli_option own_entries[] = {
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
+        {"out", 'o', 0, CLI_FILE, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_EMBED, own_entries);
+    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_EMBED, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --out FILE.safetensors PICTURE",
                             "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.",
                             NULL, &code);
@@ -34,7 +34,7 @@ int cmd_embed(int argc, char **argv)
         return cli_usage("--out is missing");
     size_t height = 784, width = 784;
     if (size && (!cli_parse_canvas(size, &height, &width) || !height))
-        return cli_usage("--size %s: HEIGHTxWIDTH", size);
+        return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
 
     cli_outputs *files = cli_outputs_new(overwrite);
     cli_outputs_read(files, argv[1], "the picture to embed");

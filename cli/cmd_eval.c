@@ -15,32 +15,28 @@
 #include <string.h>
 
 /* Every option that was given, by name: what a stopped evaluation is bound to, and what a report says. */
-static json_t *given_settings(const GOptionEntry *entries, const GOptionEntry *own)
+static json_t *given_settings(const cli_option *entries, const cli_option *own)
 {
     json_t *given = json_object();
     for (; entries->long_name; entries++) {
         bool is_own = false;
-        for (const GOptionEntry *o = own; o->long_name; o++)
+        for (const cli_option *o = own; o->long_name; o++)
             is_own |= !strcmp(o->long_name, entries->long_name);
         if (is_own)
             continue;
         const void *at = entries->arg_data;
         char *text = NULL;
         switch (entries->arg) {
-        case G_OPTION_ARG_STRING:
-        case G_OPTION_ARG_FILENAME:
+        case CLI_TEXT:
+        case CLI_FILE:
             text = g_strdup(*(char *const *)at);
             break;
-        case G_OPTION_ARG_INT:
-            text = *(const int *)at == -1 ? NULL : g_strdup_printf("%d", *(const int *)at);
+        case CLI_WHOLE:
+        case CLI_REAL:
+        case CLI_SHARE:
+            text = ((const cli_number *)at)->given ? g_strdup_printf("%.17g", ((const cli_number *)at)->value) : NULL;
             break;
-        case G_OPTION_ARG_INT64:
-            text = *(const gint64 *)at == -1 ? NULL : g_strdup_printf("%" G_GINT64_FORMAT, *(const gint64 *)at);
-            break;
-        case G_OPTION_ARG_DOUBLE:
-            text = isnan(*(const double *)at) ? NULL : g_strdup_printf("%.17g", *(const double *)at);
-            break;
-        case G_OPTION_ARG_NONE:
+        case CLI_FLAG:
             text = *(const gboolean *)at ? g_strdup("yes") : NULL;
             break;
         default:
@@ -225,15 +221,15 @@ static int evaluate_all(struct job *job, json_t *header)
 }
 
 /* What the evaluation is bound to. */
-static json_t *make_header(const GOptionEntry *entries, const GOptionEntry *own, const dp_model *model, const GPtrArray *sets,
-                           int seeds)
+static json_t *make_header(const cli_option *entries, const cli_option *own, const dp_model *model, const GPtrArray *sets,
+                           size_t seeds)
 {
     dp_model_info info;
     dp_model_get_info(model, &info);
     json_t *settings = given_settings(entries, own);
     if (seeds) {
         char text[32];
-        g_snprintf(text, sizeof text, "%d", seeds);
+        g_snprintf(text, sizeof text, "%zu", seeds);
         cli_json_set(settings, "seeds", json_string(text));
     }
     char *files = eval_files_digest(sets);
@@ -297,29 +293,32 @@ int cmd_eval(int argc, char **argv)
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
     gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE, ablation = FALSE, all_data = FALSE;
-    int seeds = 0, trials = 20000, folds = 5;
-    const GOptionEntry own_entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
+    cli_number seeds = {0}, trials = {.value = 20000}, folds = {.value = 5};
+    const cli_option own_entries[] = {
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"out", 'o', 0, CLI_FILE, &out,
          "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "do not go on with what is in DIR: begin anew", NULL},
-        {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "also make one HTML page of it", "FILE"},
-        {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N"},
-        {"ablation", 0, 0, G_OPTION_ARG_NONE, &ablation,
+        {"fresh", 0, 0, CLI_FLAG, &fresh, "do not go on with what is in DIR: begin anew", NULL},
+        {"report", 0, 0, CLI_FILE, &report, "also make one HTML page of it", "FILE"},
+        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N", 1, 1000},
+        {"ablation", 0, 0, CLI_FLAG, &ablation,
          "with and without alignment, with and without tuned post-processing: the paper's Table 1", NULL},
-        {"trials", 0, 0, G_OPTION_ARG_INT, &trials, "with --ablation: of the search (default 20000)", "N"},
-        {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "with --ablation: held-out figures from K parts (default 5)", "K"},
-        {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data,
+        {"trials", 0, 0, CLI_WHOLE, &trials, "with --ablation: of the search (default 20000)", "N", 1, 1e9},
+        {"folds", 0, 0, CLI_WHOLE, &folds, "with --ablation: held-out figures from K parts (default 5)", "K", 2, 100},
+        {"all-data", 0, 0, CLI_FLAG, &all_data,
          "with --ablation: tune and report on the same pictures, as the paper does", NULL},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(
+    cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
+    for (cli_option *entry = entries; entry->long_name; entry++)
+        if (!strcmp(entry->long_name, "layers"))
+            entry->arg_description = "I,J,...|sweep";
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M DATASET_FOLDER",
                             "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
@@ -336,25 +335,21 @@ int cmd_eval(int argc, char **argv)
     const struct targets targets = {out, report, model_name, &region, overwrite};
     bool sweep = parsed && options.layers && !strcmp(options.layers, "sweep");
     if (sweep) /* each block in turn; the recipe names none */
-        g_clear_pointer(&options.layers, g_free);
+        options.layers = NULL;
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (argc != 2)
         code = cli_usage("one data set at a time");
-    else if (seeds < 0 || seeds > 1000)
-        code = cli_usage("--seeds %d: from 1 to 1000", seeds);
-    else if (seeds && (!recipe.shots || recipe.seed))
+    else if (seeds.given && (!recipe.shots || recipe.seed))
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
-    else if (sweep && (ablation || seeds || fresh || report))
+    else if (sweep && (ablation || seeds.given || fresh || report))
         code = cli_usage("--layers sweep goes without --ablation, --seeds, --fresh and --report");
-    else if (ablation && (seeds || fresh || report))
+    else if (ablation && (seeds.given || fresh || report))
         code = cli_usage("--ablation goes without --seeds, --fresh and --report");
-    else if (!ablation && (all_data || trials != 20000 || folds != 5))
+    else if (!ablation && (all_data || trials.given || folds.given))
         code = cli_usage("--trials, --folds and --all-data belong to --ablation");
-    else if (trials < 1 || folds < 2 || folds > 100)
-        code = cli_usage("--trials %d, --folds %d: at least 1 trial, from 2 to 100 folds", trials, folds);
     else if (region.path && (ablation || sweep))
         code = cli_usage("--roi goes without --ablation and --layers sweep");
     else if (!cli_roi_open(&region, &run.run, &roi, &code))
@@ -363,13 +358,13 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--out: the folder has no name");
     else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if (out && !check_outputs(sets, &targets, (size_t)seeds, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
+    else if (out && !check_outputs(sets, &targets, (size_t)seeds.value, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
         { /* complained */ }
     else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
-        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds, .state = {.fd = -1}};
-        const ablation_settings table = {(size_t)trials, all_data ? 0 : (size_t)folds, recipe.seed, allow_few};
-        header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, seeds);
+        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds.value, .state = {.fd = -1}};
+        const ablation_settings table = {(size_t)trials.value, all_data ? 0 : (size_t)folds.value, recipe.seed, allow_few};
+        header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, (size_t)seeds.value);
         bool bound = !header || !roi || bind_roi(header, &region);
         dp_model_info about;
         dp_model_get_info(model, &about);

@@ -21,13 +21,13 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
-    printf("%s: %zu good pictures", cli_shown(path), info.n_pictures);
+    printf("%s: %s", cli_shown(path), cli_count(info.n_pictures, "good picture"));
     if (info.recipe.mirror)
         printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
     if (info.recipe.layout == DP_LAYOUT_POOL)
-        printf(", a pool of %zu rows of %zu features", info.n_rows, info.dim);
+        printf(", a pool of %s of %s", cli_count(info.n_rows, "row"), cli_count(info.dim, "feature"));
     else
-        printf(", %zux%zu cells of %zu features", info.grid_rows, info.grid_cols, info.dim);
+        printf(", %zux%zu cells of %s", info.grid_rows, info.grid_cols, cli_count(info.dim, "feature"));
     if (n_failed)
         printf("; %zu left out", n_failed);
     if (n_twins)
@@ -40,8 +40,8 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
            cli_score_names[info.recipe.score]);
     if (promised > info.recipe.fpr)
-        printf("; aimed at a false-alarm rate of %g, but %zu pictures can promise no less than %.2g", info.recipe.fpr,
-               info.n_scored, promised);
+        printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
+               cli_count(info.n_scored, "picture"), promised);
     printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
 }
 
@@ -73,18 +73,18 @@ int cmd_fit(int argc, char **argv)
     gboolean allow_few = FALSE, overwrite = FALSE;
     cli_used used;
     cli_run run;
-    const GOptionEntry own_entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint: a file, or a name like vits14", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_alias, "the same as --out", "BANK"},
+    const cli_option own_entries[] = {
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"out", 'o', 0, CLI_FILE, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
+        {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         CLI_ROI_ENTRIES(&region),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     cli_recipe options;
     int code;
-    GOptionEntry *entries = cli_recipe_entries(
+    cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--out BANK] PICTURES_OR_FOLDERS...",
                             "Learns what good parts look like: aligns each picture, computes its features, keeps them per "

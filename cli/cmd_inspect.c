@@ -115,9 +115,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
             cli_row_print_csv(&row);
         else
             cli_row_print_text(&row);
-        job->output_broken = fflush(stdout) != 0;
-        if (job->output_broken)
-            cli_complain("standard output: cannot write: %s", g_strerror(errno));
+        job->output_broken = !cli_output_good();
     }
     g_free(map_path);
     g_ptr_array_unref(explained);
@@ -144,28 +142,28 @@ int cmd_inspect(int argc, char **argv)
 {
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
-    double threshold = NAN;
+    cli_number threshold = {0};
     gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE, overwrite = FALSE;
-    const GOptionEntry own_entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write NAME.heat.png and NAME.map.tiff (distances) here", "DIR"},
+    const cli_option own_entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
+        {"out", 'o', 0, CLI_FILE, &out, "write NAME.heat.png and NAME.map.tiff (distances) here", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"explain", 0, 0, G_OPTION_ARG_NONE, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
-        {"train", 0, 0, G_OPTION_ARG_FILENAME, &train, "with --explain: where the training pictures lie now", "DIR"},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per picture on stdout", NULL},
-        {"summary", 0, 0, G_OPTION_ARG_NONE, &summary, "with --json: {\"summary\": {...}} as the last line", NULL},
-        {"csv", 0, 0, G_OPTION_ARG_NONE, &csv, "a CSV table on stdout", NULL},
-        {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold, "decide at this score (default: the bank's)", "T"},
-        {"fail-on-anomaly", 0, 0, G_OPTION_ARG_NONE, &fail_on_anomaly, "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
-        {"any-size", 0, 0, G_OPTION_ARG_NONE, &any_size, "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
+        {"explain", 0, 0, CLI_FLAG, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
+        {"train", 0, 0, CLI_FILE, &train, "with --explain: where the training pictures lie now", "DIR"},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON line per picture on stdout", NULL},
+        {"summary", 0, 0, CLI_FLAG, &summary, "with --json: {\"summary\": {...}} as the last line", NULL},
+        {"csv", 0, 0, CLI_FLAG, &csv, "a CSV table on stdout", NULL},
+        {"threshold", 0, 0, CLI_REAL, &threshold, "decide at this score (default: the bank's)", "T", 0, CLI_NO_END},
+        {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly, "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
+        {"any-size", 0, 0, CLI_FLAG, &any_size, "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
         CLI_ROI_ENTRIES(&region),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
     dp_roi *roi = NULL;
-    GOptionEntry *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
     char *columns = cli_row_csv_help();
     char *notes = g_strconcat("A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the reason is said.\n"
                               "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, whatever\n"
@@ -203,7 +201,7 @@ int cmd_inspect(int argc, char **argv)
     size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
     cli_outputs *files = cli_outputs_new(overwrite);
-    cli_view settled = {.threshold = threshold};
+    cli_view settled = {.threshold = threshold.given ? threshold.value : NAN};
     if (!cli_roi_open(&region, &run.run, &roi, &code))
         goto done;
     if (dp_bank_open(bank_path, &bank, &err)) {
@@ -235,7 +233,7 @@ int cmd_inspect(int argc, char **argv)
         goto done;
     if (out && !cli_outputs_begin(files, out, &code))
         goto done;
-    cli_progress_begin("inspect", run.quiet || (!out && isatty(fileno(stdout))));
+    cli_progress_begin("inspect", run.quiet || (!out && isatty(STDOUT_FILENO)));
     if (!cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
         goto done;
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)) {

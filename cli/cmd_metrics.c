@@ -13,9 +13,7 @@
 
 struct metrics_options {
     const char *path;
-    int resamples;
-    double confidence;
-    gint64 seed;
+    cli_number resamples, confidence, seed;
 };
 
 /* Complains about the file at `where`, a place inside it. */
@@ -126,9 +124,9 @@ static json_t *measure_scores(const struct metrics_options *options, const char 
     }
     answer = json_object();
     put_measures(answer, &m);
-    if (options->resamples > 0) {
+    if (options->resamples.value > 0) {
         dp_interval auroc, ap, f1;
-        if (dp_bootstrap(scores, labels, n, (size_t)options->resamples, options->confidence, (uint64_t)options->seed,
+        if (dp_bootstrap(scores, labels, n, (size_t)options->resamples.value, options->confidence.value, (uint64_t)options->seed.value,
                          &auroc, &ap, &f1, &err)
             != DP_OK) {
             wrong(options, name, "%s", err.message);
@@ -258,14 +256,14 @@ done:
 
 int cmd_metrics(int argc, char **argv)
 {
-    struct metrics_options options = {.confidence = 0.95};
+    struct metrics_options options = {.confidence.value = 0.95};
     char *path = NULL;
-    const GOptionEntry entries[] = {
-        {"json", 'j', 0, G_OPTION_ARG_FILENAME, &path, "the scores and labels, maps and masks", "FILE.json"},
-        {"bootstrap", 0, 0, G_OPTION_ARG_INT, &options.resamples, "intervals from N resamples (default 0: none)", "N"},
-        {"confidence", 0, 0, G_OPTION_ARG_DOUBLE, &options.confidence, "of the intervals (default 0.95)", "P"},
-        {"seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, "of the resamples (default 0)", "S"},
-        G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {
+        {"json", 'j', 0, CLI_FILE, &path, "the scores and labels, maps and masks", "FILE.json"},
+        {"bootstrap", 0, 0, CLI_WHOLE, &options.resamples, "intervals from N resamples (default 0: none)", "N", 0, 1e7},
+        {"confidence", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &options.confidence, "of the intervals (default 0.95)", "P", 0, 1},
+        {"seed", 0, 0, CLI_WHOLE, &options.seed, "of the resamples (default 0)", "S", 0, CLI_MOST_SEED},
+        CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "--json FILE.json",
                    "Computes AUROC, average precision, F1-max and AU-PRO of what the file holds.",
@@ -277,8 +275,6 @@ int cmd_metrics(int argc, char **argv)
         return cli_usage("--json is missing");
     if (argc > 1)
         return cli_usage("%s: not expected here", argv[1]);
-    if (options.resamples < 0 || !(options.confidence > 0 && options.confidence < 1))
-        return cli_usage("--bootstrap wants a number of resamples, --confidence a number between 0 and 1");
     options.path = path;
 
     json_t *file = cli_json_load(path, JSON_REJECT_DUPLICATES);

@@ -9,8 +9,8 @@
 static int model_info(int argc, char **argv)
 {
     gboolean json = FALSE;
-    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line on stdout", NULL},
-                                    G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
+                                    CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "MODEL", "Prints what a checkpoint is.", NULL, &code))
         return code;
@@ -67,14 +67,14 @@ static int model_info(int argc, char **argv)
 static int model_synth(int argc, char **argv)
 {
     char *arch = NULL, *out = NULL;
-    gint64 seed = 0;
     gboolean overwrite = FALSE;
-    const GOptionEntry entries[] = {
-        {"arch", 'a', 0, G_OPTION_ARG_STRING, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
-        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "seed of the random weights (default 0)", "S"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the checkpoint to write", "FILE"},
+    cli_number seed = {0};
+    const cli_option entries[] = {
+        {"arch", 'a', 0, CLI_TEXT, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
+        {"seed", 0, 0, CLI_WHOLE, &seed, "seed of the random weights (default 0)", "S", 0, CLI_MOST_SEED},
+        {"out", 'o', 0, CLI_FILE, &out, "the checkpoint to write", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        G_OPTION_ENTRY_NULL};
+        CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "--arch NAME --out FILE",
                    "Writes a checkpoint of seeded random weights: for timing and for trying the program out.",
@@ -92,7 +92,7 @@ static int model_synth(int argc, char **argv)
     cli_outputs_free(files);
     if (!ready)
         return code;
-    if (dp_model_synthesise(&architecture, (uint64_t)seed, out, &err))
+    if (dp_model_synthesise(&architecture, (uint64_t)seed.value, out, &err))
         return cli_failed(&err);
     return EXIT_DONE;
 }
@@ -100,8 +100,8 @@ static int model_synth(int argc, char **argv)
 static int model_list(int argc, char **argv)
 {
     gboolean json = FALSE;
-    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON line per checkpoint on stdout", NULL},
-                                    G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line per checkpoint on stdout", NULL},
+                                    CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the official DINOv2 checkpoints.", NULL, &code))
         return code;
@@ -127,11 +127,11 @@ static int model_pull(int argc, char **argv)
 {
     char *out = NULL, *sha256 = NULL;
     gboolean force = FALSE;
-    const GOptionEntry entries[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "where to put it (default: the cache)", "FILE"},
-        {"sha256", 0, 0, G_OPTION_ARG_STRING, &sha256, "the digest the file must have", "HEX"},
-        {"force", 'f', 0, G_OPTION_ARG_NONE, &force, "fetch it although it is there", NULL},
-        G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {
+        {"out", 'o', 0, CLI_FILE, &out, "where to put it (default: the cache)", "FILE"},
+        {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
+        {"force", 'f', 0, CLI_FLAG, &force, "fetch it although it is there", NULL},
+        CLI_OPTION_END};
     cli_run run;
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "NAME",
@@ -171,8 +171,8 @@ static int model_pull(int argc, char **argv)
 static int model_verify(int argc, char **argv)
 {
     char *sha256 = NULL;
-    const GOptionEntry entries[] = {
-        {"sha256", 0, 0, G_OPTION_ARG_STRING, &sha256, "the digest the file must have", "HEX"}, G_OPTION_ENTRY_NULL};
+    const cli_option entries[] = {
+        {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"}, CLI_OPTION_END};
     cli_run run;
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "MODEL", "Reads a checkpoint whole and checks it.", NULL,
@@ -219,7 +219,7 @@ static const struct verb {
 int cmd_model(int argc, char **argv)
 {
     if (argc < 2)
-        return cli_usage("which command of model?");
+        return cli_usage("list, pull, info, verify or synth?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name)) {
             cli_begin_verb(verbs[i].name);
@@ -231,5 +231,8 @@ int cmd_model(int argc, char **argv)
             printf("  dinopatch model %-32s %s\n", verbs[i].usage, verbs[i].summary);
         return EXIT_DONE;
     }
-    return cli_usage("'%s' is no command of model", argv[1]);
+    const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+        names[i] = verbs[i].name;
+    return cli_unknown_command(argv[1], names);
 }

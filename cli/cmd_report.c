@@ -6,18 +6,17 @@ int cmd_report(int argc, char **argv)
 {
     char *out = NULL;
     gboolean overwrite = FALSE;
-    int gallery = 48, code;
-    const GOptionEntry entries[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "the page (default: DIR/report.html)", "FILE"},
+    cli_number gallery = {.value = 48};
+    int code;
+    const cli_option entries[] = {
+        {"out", 'o', 0, CLI_FILE, &out, "the page (default: DIR/report.html)", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"gallery", 0, 0, G_OPTION_ARG_INT, &gallery, "show at most N pictures of each run (default 48)", "N"},
-        G_OPTION_ENTRY_NULL};
+        {"gallery", 0, 0, CLI_WHOLE, &gallery, "show at most N pictures of each run (default 48)", "N", 0, 1e6},
+        CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, NULL, "DIR", "Makes one HTML page of what 'dinopatch eval --out DIR' wrote.", NULL, &code))
         return code;
     if (argc != 2)
         return cli_usage("one folder of 'dinopatch eval --out' at a time");
-    if (gallery < 0)
-        return cli_usage("--gallery %d: at least 0", gallery);
     char *file = out ? g_strdup(out) : g_build_filename(argv[1], "report.html", NULL);
     char *run = g_build_filename(argv[1], "run.json", NULL), *ablation = g_build_filename(argv[1], "ablation.json", NULL);
     cli_outputs *files = cli_outputs_new(overwrite);
@@ -29,7 +28,7 @@ int cmd_report(int argc, char **argv)
         cli_outputs_write(files, file);
     code = EXIT_JOB_FAILED;
     if (cli_outputs_check(files, &code) && (!g_file_test(run, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, &code)))
-        code = report_write(argv[1], file, (size_t)gallery) ? EXIT_DONE : EXIT_JOB_FAILED;
+        code = report_write(argv[1], file, (size_t)gallery.value) ? EXIT_DONE : EXIT_JOB_FAILED;
     cli_outputs_free(files);
     g_free(ablation);
     g_free(run);

@@ -52,8 +52,8 @@ static void print_post(const dp_post *post, dp_score score)
 {
     printf("score %s", cli_score_names[score]);
     if (post->low > 0 || post->high > 0)
-        printf(", %s %.6g to %.6g, objects from %zu cells, holes up to %zu cells", cli_reading_names[post->reading], post->low, post->high,
-               MAX(post->min_object, 1), post->max_hole);
+        printf(", %s %.6g to %.6g, objects from %s, holes up to %s", cli_reading_names[post->reading], post->low, post->high,
+               cli_count(MAX(post->min_object, 1), "cell"), cli_count(post->max_hole, "cell"));
     else
         printf(", no thresholds");
     if (post->gaussian > 0)
@@ -71,7 +71,7 @@ static void print_row(const char *name, const dp_tune_figures *f, double auroc)
 
 static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, bool all_data)
 {
-    printf("%zu good and %zu bad pictures, %zu trials\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, n_bad, r->trials, "", "AUROC",
+    printf("%zu good and %s, %s\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, cli_count(n_bad, "bad picture"), cli_count(r->trials, "trial"), "", "AUROC",
            "accuracy", "precision", "recall", "F1");
     print_row("untuned", &r->untuned, r->untuned.auroc);
     print_row("tuned, on the same pictures", &r->tuned, r->tuned.auroc);
@@ -193,27 +193,25 @@ static void add_inputs(GPtrArray *all, char **arguments, size_t *n_failed)
 int cmd_tune(int argc, char **argv)
 {
     char *bank_path = NULL, *model_name = NULL, *out = NULL, **good = NULL, **bad = NULL;
-    int trials = -1, folds = 5;
-    double seconds = NAN, blend = NAN;
-    gint64 seed = 0;
+    cli_number trials = {.value = 20000}, folds = {.value = 5}, seconds = {0}, blend = {0}, seed = {0};
     gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE, overwrite = FALSE;
-    const GOptionEntry entries[] = {
-        {"bank", 'b', 0, G_OPTION_ARG_FILENAME, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
-        {"good", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
-        {"bad", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &bad, "pictures of defects, likewise", "DIR"},
-        {"trials", 0, 0, G_OPTION_ARG_INT, &trials, "configurations to try (default 20000)", "N"},
-        {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "try for so long instead", "S"},
-        {"folds", 0, 0, G_OPTION_ARG_INT, &folds, "of the held-out figures (default 5)", "K"},
-        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the search and the folds (default 0)", "S"},
-        {"blend", 0, 0, G_OPTION_ARG_DOUBLE, &blend, "as for fit; becomes the bank's own (default: the bank's)", "A"},
-        {"all-data", 0, 0, G_OPTION_ARG_NONE, &all_data, "the paper's way: no held-out figures", NULL},
-        {"force", 0, 0, G_OPTION_ARG_NONE, &force, "store what was found although held-out pictures do not speak for it", NULL},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "write here and leave the bank as it is", "BANK"},
+    const cli_option entries[] = {
+        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
+        {"good", 0, 0, CLI_FILES, &good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
+        {"bad", 0, 0, CLI_FILES, &bad, "pictures of defects, likewise", "DIR"},
+        {"trials", 0, 0, CLI_WHOLE, &trials, "configurations to try (default 20000)", "N", 1, 1e9},
+        {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "try for so long instead", "S", 0, 1e6},
+        {"folds", 0, 0, CLI_WHOLE, &folds, "of the held-out figures (default 5)", "K", 2, 100},
+        {"seed", 0, 0, CLI_WHOLE, &seed, "of the search and the folds (default 0)", "S", 0, CLI_MOST_SEED},
+        {"blend", 0, 0, CLI_REAL, &blend, "as for fit; becomes the bank's own (default: the bank's)", "A", 0, 1},
+        {"all-data", 0, 0, CLI_FLAG, &all_data, "the paper's way: no held-out figures", NULL},
+        {"force", 0, 0, CLI_FLAG, &force, "store what was found although held-out pictures do not speak for it", NULL},
+        {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "write nothing", NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one JSON object on stdout", NULL},
-        G_OPTION_ENTRY_NULL};
+        {"dry-run", 0, 0, CLI_FLAG, &dry_run, "write nothing", NULL},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON object on stdout", NULL},
+        CLI_OPTION_END};
     cli_run run;
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
@@ -230,18 +228,10 @@ int cmd_tune(int argc, char **argv)
         return cli_usage("%s is missing", good ? "--bad" : "--good");
     if (argc > 1)
         return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
-    if (trials != -1 && !isnan(seconds))
+    if (trials.given && seconds.given)
         return cli_usage("--trials or --seconds, not both");
-    if (trials == 0 || trials < -1)
-        return cli_usage("--trials %d: at least 1", trials);
-    if (!isnan(seconds) && !(seconds > 0 && seconds < 1e6))
-        return cli_usage("--seconds %g: more than 0", seconds);
-    if (!isnan(blend) && !(blend >= 0 && blend <= 1))
-        return cli_usage("--blend %g: between 0 and 1", blend);
-    if (folds < 2 || folds > 100)
-        return cli_usage("--folds %d: between 2 and 100; --all-data goes without", folds);
-    if (seed < 0)
-        return cli_usage("--seed %" G_GINT64_FORMAT ": not below 0", seed);
+    if (all_data && folds.given)
+        return cli_usage("--folds or --all-data, not both: --all-data holds no pictures out");
 
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
@@ -284,9 +274,9 @@ int cmd_tune(int argc, char **argv)
     views[STORED].cell_weights = views[STORED].reweight > 0;
     views[TRIED] = views[STORED];
     const dp_view *view = &views[TRIED];
-    bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX, other_way = !isnan(blend) && blend != view->blend;
+    bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX, other_way = blend.given && blend.value != view->blend;
     if (other_way)
-        views[TRIED].blend = blend;
+        views[TRIED].blend = blend.value;
     dp_status status = dp_view_settle(bank, &views[TRIED], &run.run, &err);
     if (!status && other_way)
         status = dp_view_settle(bank, &views[STORED], &run.run, &err);
@@ -303,14 +293,11 @@ int cmd_tune(int argc, char **argv)
     dp_tune_settings settings;
     dp_tune_result result;
     dp_tune_settings_init(&settings);
-    if (trials > 0)
-        settings.trials = (size_t)trials;
-    if (!isnan(seconds)) {
-        settings.trials = 0;
-        settings.seconds = seconds;
-    }
-    settings.folds = all_data ? 0 : (size_t)folds;
-    settings.seed = (uint64_t)seed;
+    settings.trials = seconds.given ? 0 : (size_t)trials.value;
+    if (seconds.given)
+        settings.seconds = seconds.value;
+    settings.folds = all_data ? 0 : (size_t)folds.value;
+    settings.seed = (uint64_t)seed.value;
     settings.post = info.recipe.post;
     settings.score = info.recipe.score;
     const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.labels->len, .maps = (const float *const *)maps.grids[TRIED]->pdata,

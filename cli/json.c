@@ -178,9 +178,11 @@ bool cli_json_print(json_t *value)
     /* Twelve digits carry a float exactly and a double beyond any use here. */
     char *text = cli_json_dumped(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(value);
-    bool good = text && puts(text) >= 0 && fflush(stdout) == 0;
-    if (!good)
-        cli_complain("standard output: cannot write: %s", text ? g_strerror(errno) : broken ? "its JSON could not be made" : "not enough memory");
+    if (!text)
+        cli_complain("%s", broken ? "a line of JSON could not be made" : "not enough memory for a line of JSON");
+    else
+        puts(text);
+    bool good = text && cli_output_good();
     free(text);
     return good;
 }

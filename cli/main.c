@@ -1,7 +1,6 @@
 /* main.c - the table of commands. */
 #include "cli.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,16 +38,6 @@ static void print_help(FILE *stream)
                     "  dinopatch inspect --bank part.bank --out out/ new/     score, and draw heat maps\n");
 }
 
-/* What was printed has arrived, or the job has failed: a full disk behind a redirection must not pass for success. */
-static int finish(int code)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return code;
-    if (code != EXIT_JOB_FAILED)
-        cli_complain("standard output: cannot write: %s", strerror(errno));
-    return EXIT_JOB_FAILED;
-}
-
 /* A list that lost a member for want of memory would be printed as if it were whole.  GLib ends the process in that case, and so it is done
  * here, with the exit code of a job that failed; files are as they were, for they get their names when they are whole. */
 static void *json_memory(size_t bytes)
@@ -63,21 +52,22 @@ static void *json_memory(size_t bytes)
 
 int main(int argc, char **argv)
 {
+    cli_streams_begin();
     json_set_alloc_funcs(json_memory, free);
     setlocale(LC_CTYPE, "");
     cli_begin(NULL);
     if (argc < 2) {
         print_help(stderr);
-        return EXIT_USAGE;
+        return cli_streams_end(EXIT_USAGE);
     }
     const char *name = argv[1];
     if (!strcmp(name, "--version") || !strcmp(name, "version")) {
         printf("dinopatch %s\n", dp_version());
-        return finish(EXIT_DONE);
+        return cli_streams_end(EXIT_DONE);
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || (!strcmp(name, "help") && argc < 3)) {
         print_help(stdout);
-        return finish(EXIT_DONE);
+        return cli_streams_end(EXIT_DONE);
     }
     char help_option[] = "--help", *help_argv[] = {argv[0], NULL, help_option, NULL};
     if (!strcmp(name, "help")) {
@@ -91,8 +81,11 @@ int main(int argc, char **argv)
             cli_signals_catch();
             int code = commands[i].run(argc - 1, argv + 1);
             cli_signals_reraise();
-            return finish(code);
+            return cli_streams_end(code);
         }
     }
-    return cli_usage("'%s' is no command", name);
+    const char *names[sizeof commands / sizeof *commands + 1] = {NULL};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        names[i] = commands[i].name;
+    return cli_streams_end(cli_unknown_command(name, names));
 }

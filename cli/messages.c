@@ -24,10 +24,9 @@ char *cli_command(void)
 
 static void print_message(const char *format, va_list args)
 {
-    cli_progress_end();
-    fprintf(stderr, "dinopatch%s%s: ", current_command ? " " : "", current_command ? current_command : "");
+    cli_progress_hide();
     char *text = g_strdup_vprintf(format, args);
-    fprintf(stderr, "%s\n", cli_shown(text));
+    fprintf(stderr, "dinopatch%s%s: %s\n", current_command ? " " : "", current_command ? current_command : "", cli_shown(text));
     g_free(text);
 }
 
@@ -66,6 +65,16 @@ int cli_usage(const char *format, ...)
     fprintf(stderr, "Try '%s --help'.\n", command);
     g_free(command);
     return EXIT_USAGE;
+}
+
+void cli_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    cli_log(NULL, DP_LOG_WARNING, text);
+    g_free(text);
 }
 
 int cli_failed(const dp_error *err)

@@ -1,7 +1,6 @@
 /* options.c - option parsing that commands share. */
 #include "cli.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,92 +17,51 @@ const char *const cli_reading_names[] = {"hysteresis", "band", "clip", NULL};
 const char *const cli_unit_names[] = {"cells", "pixels", NULL};
 const char *const cli_storage_names[] = {"f32", "f16", "int8", NULL};
 
-bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries, GOptionGroup *group, const char *usage,
-               const char *summary, const char *description, int *code)
+const cli_option *cli_run_group(cli_run *options)
 {
-    /* GLib's own --help would exit with its own idea of a name; this one prints the same page and returns. */
-    gboolean help = FALSE;
-    const GOptionEntry help_entries[] = {{"help", 'h', 0, G_OPTION_ARG_NONE, &help, "show this page", NULL},
-                                         G_OPTION_ENTRY_NULL};
-    GOptionContext *context = g_option_context_new(usage);
-    g_option_context_set_help_enabled(context, FALSE);
-    g_option_context_set_summary(context, summary);
-    g_option_context_set_description(context, description);
-    GOptionGroup *main_group = g_option_group_new("main", "Options:", "", NULL, NULL);
-    g_option_group_add_entries(main_group, entries);
-    g_option_group_add_entries(main_group, help_entries);
-    g_option_context_set_main_group(context, main_group);
-    if (group)
-        g_option_context_add_group(context, group);
-
-    char *program = cli_command();
-    g_set_prgname(program);
-    GError *error = NULL;
-    bool good = g_option_context_parse(context, argc, argv, &error);
-    if (!good) {
-        *code = cli_usage("%s", error->message);
-        g_error_free(error);
-    } else if (help) {
-        char *page = g_option_context_get_help(context, FALSE, NULL);
-        fputs(page, stdout);
-        g_free(page);
-        *code = EXIT_DONE;
-        good = false;
-    }
-    /* "--" ends the options; it is not an input. */
-    if (good && *argc > 1 && !strcmp((*argv)[1], "--")) {
-        memmove(*argv + 1, *argv + 2, (size_t)(*argc - 1) * sizeof **argv);
-        (*argc)--;
-    }
-    g_free(program);
-    g_option_context_free(context);
-    return good;
+    const cli_option entries[] = {
+        {"threads", 't', 0, CLI_WHOLE, &options->threads, "worker threads (default: one per processor)", "N", 1, 1024},
+        {"isa", 0, 0, CLI_TEXT, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
+        {"max-pixels", 0, 0, CLI_SIZE, &options->max_pixels, "refuse pictures with more (default 268M)", "N", 1, 1e15},
+        {"max-tokens", 0, 0, CLI_SIZE, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N", 1, 1e9},
+        {"tolerant", 0, 0, CLI_FLAG, &options->tolerant, "take damaged pictures as far as they go, and say so", NULL},
+        {"wait", 0, 0, CLI_REAL, &options->wait, "wait so long for another process that changes the same bank (default: as it takes; with --quiet 60)",
+         "SECONDS", 0, 1e6},
+        {"quiet", 'q', 0, CLI_FLAG, &options->quiet, "no progress on stderr, errors only", NULL},
+        {"no-times", 0, 0, CLI_FLAG, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
+        CLI_OPTION_END};
+    *options = (cli_run){0};
+    G_STATIC_ASSERT(sizeof entries <= sizeof options->entries);
+    memcpy(options->entries, entries, sizeof entries);
+    return options->entries;
 }
 
-GOptionGroup *cli_run_group(cli_run *options)
+static int cli_stop(void *user)
 {
-    *options = (cli_run){0};
-    const GOptionEntry entries[] = {
-        {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads, "worker threads (default: one per processor)", "N"},
-        {"isa", 0, 0, G_OPTION_ARG_STRING, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
-        {"max-pixels", 0, 0, G_OPTION_ARG_STRING, &options->max_pixels, "refuse pictures with more (default 268M)", "N"},
-        {"max-tokens", 0, 0, G_OPTION_ARG_STRING, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N"},
-        {"tolerant", 0, 0, G_OPTION_ARG_NONE, &options->tolerant, "take damaged pictures as far as they go, and say so", NULL},
-        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress on stderr, errors only", NULL},
-        {"no-times", 0, 0, G_OPTION_ARG_NONE, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
-        G_OPTION_ENTRY_NULL};
-    GOptionGroup *group = g_option_group_new("run", "Run options:", "", NULL, NULL);
-    g_option_group_add_entries(group, entries);
-    return group;
+    return cli_interrupted();
 }
 
 bool cli_run_resolve(cli_run *options, int *code)
 {
     dp_run_init(&options->run);
-    if (options->threads < 0) {
-        *code = cli_usage("--threads %d: at least 1", options->threads);
-        return false;
-    }
     if (options->no_times)
         cli_hide_times();
     if (options->quiet)
         cli_hide_notes();
-    options->run.threads = (size_t)options->threads;
-    if (options->max_pixels && !cli_parse_bytes(options->max_pixels, &options->run.max_picture_pixels)) {
-        *code = cli_usage("--max-pixels %s: a number such as 50M", options->max_pixels);
-        return false;
-    }
-    if (options->max_tokens && (!cli_parse_bytes(options->max_tokens, &options->run.max_tokens) || !options->run.max_tokens)) {
-        *code = cli_usage("--max-tokens %s: a number of cells from 1, such as 16384", options->max_tokens);
-        return false;
-    }
-    if (options->max_memory && !cli_parse_bytes(options->max_memory, &options->run.max_memory_bytes)) {
-        *code = cli_usage("--max-memory %s: a size such as 500M or 2.5G", options->max_memory);
-        return false;
-    }
+    options->run.threads = (size_t)options->threads.value; /* 0: one per processor */
+    if (options->max_pixels.given)
+        options->run.max_picture_pixels = (size_t)options->max_pixels.value;
+    if (options->max_tokens.given)
+        options->run.max_tokens = (size_t)options->max_tokens.value;
+    if (options->max_memory.given)
+        options->run.max_memory_bytes = (size_t)options->max_memory.value;
     options->run.tolerant = options->tolerant;
     options->run.log = options->quiet ? cli_log_warning : cli_log;
     options->run.progress = cli_progress;
+    options->run.stop = cli_stop;
+    /* Nobody is told of a quiet wait, so it ends. */
+    if (options->wait.given || options->quiet)
+        options->run.max_wait_seconds = options->wait.given ? options->wait.value : 60;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");
     dp_error err;
     if (isa && *isa && dp_isa_parse(isa, &options->run.isa, &err)) {
@@ -126,44 +84,33 @@ dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **pic
     return status;
 }
 
-static bool parse_size(const char **text, size_t *size)
-{
-    if (!g_ascii_isdigit(**text))
-        return false;
-    guint64 value = g_ascii_strtoull(*text, (char **)text, 10);
-    *size = (size_t)value;
-    return value > 0 && value <= 65536;
-}
-
 bool cli_parse_canvas(const char *text, size_t *height, size_t *width)
 {
-    size_t h = 0, w = 784;
-    if (!strncmp(text, "auto", 4)) {
-        text += 4;
-        if (*text == ':' && (text++, !parse_size(&text, &w)))
+    double h = 0, w = 784;
+    const char *x = strchr(text, 'x');
+    if (!strcmp(text, "auto")) {
+        /* the width of every canvas */
+    } else if (g_str_has_prefix(text, "auto:")) {
+        if (!cli_number_is(text + 5, CLI_WHOLE, 1, 65536, &w))
             return false;
     } else {
-        if (!parse_size(&text, &h) || *text++ != 'x' || !parse_size(&text, &w))
+        char *first = x ? g_strndup(text, (gsize)(x - text)) : NULL;
+        bool good = x && cli_number_is(first, CLI_WHOLE, 1, 65536, &h) && cli_number_is(x + 1, CLI_WHOLE, 1, 65536, &w);
+        g_free(first);
+        if (!good)
             return false;
     }
-    if (*text)
-        return false;
-    *height = h;
-    *width = w;
+    *height = (size_t)h;
+    *width = (size_t)w;
     return true;
 }
 
 bool cli_parse_window(const char *text, size_t *window)
 {
-    if (!strcmp(text, "global")) {
-        *window = DP_WINDOW_GLOBAL;
-        return true;
-    }
-    char *end;
-    guint64 value = g_ascii_strtoull(text, &end, 10);
-    if (!g_ascii_isdigit(*text) || *end || value > 65536)
+    double cells = 0;
+    if (strcmp(text, "global") != 0 && !cli_number_is(text, CLI_WHOLE, 0, 65536, &cells))
         return false;
-    *window = (size_t)value;
+    *window = strcmp(text, "global") ? (size_t)cells : DP_WINDOW_GLOBAL;
     return true;
 }
 
@@ -175,19 +122,14 @@ int cli_choice(const char *text, const char *const *names)
     return -1;
 }
 
-bool cli_parse_bytes(const char *text, size_t *bytes)
+int cli_choose(const char *option, const char *text, const char *const *names, int *code)
 {
-    static const struct {
-        const char *unit;
-        double factor;
-    } units[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}};
-    char *end;
-    double number = g_ascii_strtod(text, &end);
-    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
-        if (end == text || strcmp(end, units[i].unit) != 0 || !(number * units[i].factor >= 1 && number * units[i].factor < 1e18))
-            continue;
-        *bytes = (size_t)(number * units[i].factor);
-        return true;
+    int i = cli_choice(text, names);
+    if (i < 0) {
+        char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(text, "", names);
+        *code = cli_usage("--%s %s: is none of %s%s", option, text, list, meant);
+        g_free(list);
+        g_free(meant);
     }
-    return false;
+    return i;
 }

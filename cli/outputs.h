@@ -13,7 +13,7 @@
 #include "cli.h"
 
 #define CLI_OVERWRITE_ENTRY(overwrite) \
-    {"overwrite", 0, 0, G_OPTION_ARG_NONE, overwrite, "replace files that exist (never one that is read)", NULL}
+    {"overwrite", 0, 0, CLI_FLAG, overwrite, "replace files that exist (never one that is read)", NULL}
 
 typedef struct cli_outputs cli_outputs;
 

@@ -1,23 +1,36 @@
-/* progress.c - how far long work has come. */
+/* progress.c - how far long work has come: a bar on a terminal that can take it away again, plain lines anywhere else.
+ *
+ * The bar never has a line in common with anything else: whatever is said or printed to the same terminal takes it away first. */
 #include "cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 static struct {
     const char *what;
-    bool quiet, terminal, drawn;
+    bool quiet, terminal;
+    int drawn;     /* columns of the bar that stands there now; 0: none */
+    bool complete; /* and it says that all is done */
     gint64 started_us, shown_us;
     char stage[32];
 } display;
 
+/* A terminal that moves the cursor. */
+static bool is_display(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 void cli_progress_begin(const char *what, bool quiet)
 {
+    cli_progress_end();
     display.what = what;
     display.quiet = quiet;
-    display.terminal = isatty(STDERR_FILENO);
-    display.drawn = false;
+    display.terminal = is_display();
     display.started_us = g_get_monotonic_time();
     display.shown_us = 0;
     display.stage[0] = 0;
@@ -43,22 +56,48 @@ static void format_count(size_t done, size_t total, char *text, size_t bytes)
         snprintf(text, bytes, "%3.0f %%", 100.0 * (double)done / (double)total);
 }
 
-static void draw_bar(const char *stage, size_t done, size_t total, const char *count, const char *elapsed, const char *left)
+static int terminal_columns(void)
 {
     struct winsize size = {0};
-    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
-    int width = MIN(columns - 50, 40);
-    fprintf(stderr, "\r%-10s ", stage);
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
+/* Back to the beginning of the bar and all after it gone.  A terminal that was made narrower meanwhile has broken it into lines. */
+static void add_erase(GString *text)
+{
+    int lines_above = display.drawn ? (display.drawn - 1) / terminal_columns() : 0;
+    g_string_append_c(text, '\r');
+    if (lines_above > 0)
+        g_string_append_printf(text, "\033[%dA", lines_above);
+    g_string_append(text, lines_above > 0 ? "\033[J" : "\033[K");
+}
+
+static void draw_bar(const char *stage, size_t done, size_t total, const char *count, const char *elapsed, const char *left)
+{
+    /* The last column stays free: a full line makes some terminals go on to the next. */
+    int columns = MAX(terminal_columns() - 1, 1);
+    GString *line = g_string_new(NULL), *text = g_string_new(NULL);
+    g_string_printf(line, "%-10s %s  %s%s%s", stage, count, elapsed, *left ? ", left " : "", left);
+    int width = MIN(columns - (int)line->len - 3, 40);
     if (width >= 8) {
         int filled = total ? (int)((double)done / (double)total * width) : 0;
-        fputc('[', stderr);
+        GString *bar = g_string_new("[");
         for (int i = 0; i < width; i++)
-            fputc(i < filled ? '#' : '.', stderr);
-        fputs("] ", stderr);
+            g_string_append_c(bar, i < filled ? '#' : '.');
+        g_string_append(bar, "] ");
+        g_string_insert(line, (gssize)MAX(strlen(stage), 10) + 1, bar->str);
+        g_string_free(bar, TRUE);
     }
-    fprintf(stderr, "%s  %s%s%s\033[K", count, elapsed, *left ? ", left " : "", left);
+    if (line->len > (gsize)columns) /* ASCII: a byte is a column */
+        g_string_truncate(line, (gsize)columns);
+    add_erase(text);
+    g_string_append(text, line->str);
+    fputs(text->str, stderr);
     fflush(stderr);
-    display.drawn = true;
+    display.drawn = (int)line->len;
+    display.complete = total && done >= total;
+    g_string_free(line, TRUE);
+    g_string_free(text, TRUE);
 }
 
 int cli_progress(void *user, const char *stage, size_t done, size_t total)
@@ -95,7 +134,7 @@ int cli_progress(void *user, const char *stage, size_t done, size_t total)
 
 void cli_log(void *user, dp_log_level level, const char *line)
 {
-    cli_progress_end();
+    cli_progress_hide();
     fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", cli_shown(line));
 }
 
@@ -105,9 +144,36 @@ void cli_log_warning(void *user, dp_log_level level, const char *line)
         cli_log(user, level, line);
 }
 
+void cli_progress_hide(void)
+{
+    if (!display.drawn)
+        return;
+    if (display.complete) { /* which is worth keeping */
+        fputc('\n', stderr);
+    } else {
+        GString *text = g_string_new(NULL);
+        add_erase(text);
+        fputs(text->str, stderr);
+        g_string_free(text, TRUE);
+    }
+    fflush(stderr);
+    display.drawn = 0;
+}
+
 void cli_progress_end(void)
 {
-    if (display.drawn)
-        fputc('\n', stderr);
-    display.drawn = false;
+    if (display.drawn && !display.complete) {
+        fputc('\n', stderr); /* how far it came */
+        fflush(stderr);
+        display.drawn = 0;
+    }
+    cli_progress_hide();
+}
+
+void cli_progress_abandon(void)
+{
+    static const char text[] = "\ndinopatch: stopped\n";
+    size_t from = display.drawn ? 0 : 1;
+    ssize_t said = write(STDERR_FILENO, text + from, sizeof text - 1 - from);
+    (void)said; /* there is nobody left to tell */
 }

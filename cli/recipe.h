@@ -6,10 +6,8 @@
 
 typedef struct cli_recipe {
     char *align, *canvas, *polarity, *window, *metric, *layers, *layer_mix, *score, *precision, *canny, *layout, *storage, *method, *map, *background, *background_rule;
-    double fill, fpr, pca, map_sigma, coreset, blend, background_threshold;
-    int neighbourhood, reweight;
-    int blur, knn, kmeans, shots, edge, crop, rotations;
-    gint64 seed;
+    cli_number fill, fpr, pca, map_sigma, coreset, blend, background_threshold, neighbourhood, reweight, blur, knn, kmeans, shots, edge, crop,
+        rotations, seed;
     gboolean mirror;
 } cli_recipe;
 
@@ -21,14 +19,11 @@ enum {
 };
 
 /* The options of the given parts; NULL-ended, to be freed with g_free. */
-GOptionEntry *cli_recipe_entries(cli_recipe *options, unsigned parts, const GOptionEntry *own);
+cli_option *cli_recipe_entries(cli_recipe *options, unsigned parts, const cli_option *own);
 /* Lays what was given over *recipe; untouched where an option was not given.  False: *code, complained. */
 bool cli_recipe_resolve(const cli_recipe *options, dp_recipe *recipe, int *code);
 
 /* Post-processing as --map takes it, what is off left out; "none" where all is.  To be freed with g_free. */
 char *cli_map_text(const dp_post *post);
-
-/* A share between 0 and 1, or a count. */
-bool cli_pca_is_good(double pca);
 
 #endif

@@ -4,12 +4,12 @@
 bool cli_roi_open(const cli_roi *o, const dp_run *run, dp_roi **roi, int *code)
 {
     static const char *const frames[] = {"fixed", "object", NULL};
-    int frame = o->frame ? cli_choice(o->frame, frames) : o->picture ? 1 : 0;
+    int frame = o->frame ? cli_choose("roi-frame", o->frame, frames, code) : o->picture ? 1 : 0;
     dp_error err;
     *roi = NULL;
     if (frame < 0)
-        *code = cli_usage("--roi-frame %s: one of fixed, object", o->frame);
-    else if (!o->path && (o->frame || o->picture))
+        return false;
+    if (!o->path && (o->frame || o->picture))
         *code = cli_usage("--roi-frame and --roi-picture belong to --roi");
     else if (frame == 0 && o->picture)
         *code = cli_usage("--roi-picture belongs to --roi-frame object");

@@ -1,6 +1,15 @@
 /* shown.c - text of any bytes, as a terminal may show it. */
 #include "cli.h"
 
+const char *cli_count(size_t n, const char *noun)
+{
+    static char texts[8][80];
+    static unsigned next;
+    char *text = texts[next++ % G_N_ELEMENTS(texts)];
+    g_snprintf(text, sizeof texts[0], "%zu %s%s", n, noun, n == 1 ? "" : "s");
+    return text;
+}
+
 const char *cli_shown(const char *bytes)
 {
     static char *kept[4];

@@ -109,7 +109,11 @@ typedef struct dp_run {
     /* Called after each step of long work with what is done and what there is in all (0: unknown).
      * A result other than 0 stops the work with DP_E_CANCELLED. */
     int (*progress)(void *user, const char *stage, size_t done, size_t total);
-    void *user;                 /* handed to both callbacks; they are called from the thread that called the library */
+    /* Asked between the parts of a step that takes long, as the blocks of a network are, many times a second: cheap.  A result other
+     * than 0 stops the work with DP_E_CANCELLED.  May be NULL. */
+    int (*stop)(void *user);
+    void *user;                 /* handed to the callbacks; they are called from the thread that called the library */
+    double max_wait_seconds;    /* for another process that changes the same bank; default INFINITY */
 } dp_run;
 
 DP_API void dp_run_init(dp_run *run);
@@ -743,9 +747,10 @@ DP_API void dp_bank_close(dp_bank **bank);
  * so at once come one after the other, and neither loses what the other added.  Other processes and other threads are kept out alike;
  * readers are not, they keep the bank that they opened.  A process that dies, of whatever, holds nothing. */
 typedef struct dp_bank_lock dp_bank_lock;
-/* Waits for whoever holds it: run (may be NULL) is told so once by log, and progress is asked ten times a second (stage "waiting").
+/* Waits for whoever holds it, at most run->max_wait_seconds: run (may be NULL: no limit) is told once by log who that is, and progress is
+ * asked ten times a second (stage "waiting").
  * Where there is no such file, or its file system knows no locks, *lock is NULL and the work goes on without.
- * Errors: DP_E_IO, DP_E_MEMORY, DP_E_CANCELLED. */
+ * Errors: DP_E_ARGUMENT (max_wait_seconds is NaN or below 0), DP_E_IO (also: waited long enough), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **lock, dp_error *err);
 DP_API void dp_bank_lock_release(dp_bank_lock **lock);
 DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);

@@ -2,6 +2,7 @@
  *
  * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever waited then holds
  * the lock of a file that is no bank any more, sees that the path stands for another one, and tries again with that. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
@@ -10,6 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,8 +37,27 @@ static dp_lock try_lock(const char *path, int *fd)
     return dp_lock_try(*fd);
 }
 
+/* "process 1234 (dinopatch)", or what can be said of it. */
+static void name_holder(long holder, char *text, size_t bytes)
+{
+    char path[64], name[64] = "";
+    snprintf(path, sizeof path, "/proc/%ld/comm", holder);
+    FILE *file = holder ? fopen(path, "re") : NULL;
+    if (file && fgets(name, sizeof name, file))
+        name[strcspn(name, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    if (!holder)
+        snprintf(text, bytes, "another process");
+    else
+        snprintf(text, bytes, "process %ld%s%s%s", holder, *name ? " (" : "", name, *name ? ")" : "");
+}
+
 dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **out, dp_error *err)
 {
+    const double limit = run ? run->max_wait_seconds : INFINITY, begin = dp_now_seconds();
+    if (!(limit >= 0))
+        return dp_fail(err, DP_E_ARGUMENT, "max_wait_seconds of %g: 0 or more", limit);
     for (size_t tries = 0;; tries++) {
         int fd = dp_open_to_read(path);
         if (fd < 0 && errno != ENOENT)
@@ -54,12 +77,19 @@ dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **
             *out = held;
             return DP_OK;
         }
+        const bool over = dp_now_seconds() - begin >= limit;
+        char holder[128] = "";
+        if (lock != DP_LOCK_OURS && (tries == 0 || over))
+            name_holder(dp_lock_holder(fd), holder, sizeof holder);
         close(fd);
         if (lock == DP_LOCK_OURS) /* replaced while we waited */
             continue;
+        if (over)
+            return dp_fail(err, DP_E_IO, "%s: %s is changing this bank, and %g s of waiting are over; try again when it is done", path, holder,
+                           limit);
         if (run && run->log && tries == 0) {
             dp_error line;
-            dp_fail(&line, DP_OK, "%s: another process is changing this bank; waiting for it", path);
+            dp_fail(&line, DP_OK, "%s: %s is changing this bank; waiting for it", path, holder);
             run->log(run->user, DP_LOG_INFO, line.message);
         }
         if (run && run->progress && run->progress(run->user, "waiting", 0, 0))

@@ -165,6 +165,17 @@ static dp_status write_field(const dp_recipe *recipe, const struct field *field,
     return DP_OK;
 }
 
+dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
+{
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < N_FIELDS && !status; i++) {
+        json_t *value = NULL;
+        status = write_field(recipe, &fields[i], &value, err);
+        json_decref(value);
+    }
+    return status;
+}
+
 dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err)
 {
     json_t *object = json_object();

@@ -4,6 +4,9 @@
 
 #include "dinopatch.h"
 
+/* Whether each field holds what its row of the table allows.  DP_E_ARGUMENT names the first that does not. */
+dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err);
+
 /* Every field of the recipe under its own name; choices by the names the command line uses; window a number or "global".
  * *text is freed with dp_memory_free.  Errors: DP_E_ARGUMENT (a value no bank can hold), DP_E_MEMORY. */
 dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err);

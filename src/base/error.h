@@ -34,4 +34,7 @@ static inline dp_status dp_fault(dp_status status)
 #define dp_error_prefix(...) dp_fault(dp_error_prefix(__VA_ARGS__))
 #endif
 
+/* "%zu picture%s", n, DP_S(n) */
+#define DP_S(n) ((n) == 1 ? "" : "s")
+
 #endif

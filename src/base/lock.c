@@ -1,8 +1,10 @@
 #include "base/lock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 dp_lock dp_lock_try(int fd)
 {
@@ -13,6 +15,31 @@ dp_lock dp_lock_try(int fd)
             return DP_LOCK_UNKNOWN;
     }
     return DP_LOCK_OURS;
+}
+
+long dp_lock_holder(int fd)
+{
+    /* "1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF": process, device and inode; "->" stands before one that waits. */
+    FILE *locks = fopen("/proc/locks", "re");
+    struct stat file;
+    char line[256];
+    long holder = 0, alike = 0;
+    if (fstat(fd, &file) != 0)
+        file = (struct stat){0};
+    while (locks && !holder && fgets(line, sizeof line, locks)) {
+        long process;
+        unsigned device[2];
+        unsigned long long inode;
+        if (sscanf(line, "%*s FLOCK %*s WRITE %ld %x:%x:%llu", &process, &device[0], &device[1], &inode) != 4
+            || inode != (unsigned long long)file.st_ino)
+            continue;
+        alike = process; /* some file systems tell stat another device */
+        if (device[0] == major(file.st_dev) && device[1] == minor(file.st_dev))
+            holder = process;
+    }
+    if (locks)
+        fclose(locks);
+    return holder > 0 ? holder : alike > 0 ? alike : 0;
 }
 
 bool dp_is_file_of(int fd, const char *path)

@@ -13,7 +13,7 @@ const char *dp_version(void)
 
 void dp_run_init(dp_run *run)
 {
-    *run = (dp_run){.max_picture_pixels = (size_t)1 << 28, .max_tokens = 16384};
+    *run = (dp_run){.max_picture_pixels = (size_t)1 << 28, .max_tokens = 16384, .max_wait_seconds = INFINITY};
 }
 
 void dp_limits_init(dp_limits *limits)

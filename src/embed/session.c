@@ -287,6 +287,8 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
 
     dp_block_embed_patches(s);
     for (size_t block = 0; block <= last; block++) {
+        if (s->run.stop && s->run.stop(s->run.user))
+            return dp_fail(err, DP_E_CANCELLED, "stopped in block %zu of the transformer", block);
         dp_block_run(s, block);
         put_tokens(s, block, layers, n_layers, mix, &n_done, tokens);
     }

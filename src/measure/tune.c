@@ -538,7 +538,7 @@ dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, cons
                     best[k] = s.found[task * (s.folds + 1) + k];
         trials = s.last;
         if (run && run->progress && run->progress(run->user, "tune", (size_t)trials, settings->trials)) {
-            status = dp_fail(err, DP_E_CANCELLED, "tuning was stopped after %zu trials", (size_t)trials);
+            status = dp_fail(err, DP_E_CANCELLED, "tuning was stopped after %zu trial%s", (size_t)trials, DP_S(trials));
             goto done;
         }
     }

@@ -90,6 +90,8 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
         return dp_fail(err, DP_E_ARGUMENT, "%s: a bank is searched with all of its blocks", path);
     if (view->roi)
         return dp_fail(err, DP_E_ARGUMENT, "%s: a region of the view is not kept; it is given to fit", path);
+    if (isinf(view->threshold) || view->threshold < 0)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a threshold of %g: 0 or more, or NaN for none", path, view->threshold);
     dp_bank changed = *bank; /* read only: nothing of it is freed here */
     size_t n = bank->n_pictures;
     double *scores = dp_malloc(n, sizeof *scores), *peaks = dp_calloc(n, sizeof *peaks);

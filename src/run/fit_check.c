@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "bank/recipe_json.h"
 #include "map/postprocess.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +14,15 @@
 dp_status dp_fit_check(const dp_recipe *recipe, size_t n_paths, dp_error *err)
 {
     bool pool = recipe->layout == DP_LAYOUT_POOL;
-    dp_status status = dp_post_check(&recipe->post, err);
+    dp_status status = dp_recipe_check(recipe, err);
+    if (!status)
+        status = dp_post_check(&recipe->post, err);
     if (status)
         return status;
+    if (!(recipe->fpr > 0 && recipe->fpr < 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a false-alarm rate of %g: it must lie between 0 and 1", recipe->fpr);
+    if (recipe->pca >= 1 && recipe->pca != floor(recipe->pca))
+        return dp_fail(err, DP_E_ARGUMENT, "%g principal components: a share below 1, or a whole number", recipe->pca);
     if (recipe->rotations != 1 && (recipe->rotations != 8 || recipe->align != DP_ALIGN_NONE))
         return dp_fail(err, DP_E_ARGUMENT, "pictures enter as they are or in 8 rotations, and in these without alignment only");
     if (recipe->neighbourhood != 1 && recipe->neighbourhood != 3)

@@ -273,13 +273,13 @@ dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected
             snprintf(advice, sizeof advice, "'dinopatch bank compress' makes the bank smaller first");
         else
             suggest(spec, free_bytes, advice, sizeof advice);
-        return dp_fail(err, DP_E_MEMORY, "%zu pictures on %zux%zu cells of %zu features need %s and there are %s: %s", spec->capacity,
-                       spec->grid_rows, spec->grid_cols, spec->dim, size_text(peak).text, size_text(free_bytes).text, advice);
+        return dp_fail(err, DP_E_MEMORY, "%zu picture%s on %zux%zu cells of %zu feature%s need %s and there are %s: %s", spec->capacity,
+                       DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim, DP_S(spec->dim), size_text(peak).text, size_text(free_bytes).text, advice);
     }
     if (run->log) {
         char line[200];
-        int n = snprintf(line, sizeof line, "%zu pictures, %zux%zu cells of %zu features: the bank takes %s%s", spec->capacity,
-                         spec->grid_rows, spec->grid_cols, spec->dim, spec->recipe->pca > 0 && spec->recipe->pca < 1 ? "at most " : "",
+        int n = snprintf(line, sizeof line, "%zu picture%s, %zux%zu cells of %zu feature%s: the bank takes %s%s", spec->capacity,
+                         DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim, DP_S(spec->dim), spec->recipe->pca > 0 && spec->recipe->pca < 1 ? "at most " : "",
                          size_text(final).text);
         if (peak > final && n > 0 && (size_t)n < sizeof line)
             snprintf(line + n, sizeof line - (size_t)n, ", %s while it is made", size_text(peak).text);

@@ -1,0 +1,251 @@
+/* parse.c - from the words of a command line to what a command's table of options says they are; and the page of --help from that table.
+ *
+ * An option takes the word behind it or what stands behind its "=".  The last of several wins, and is said to.  "--" ends the options. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct parser {
+    GPtrArray *options;   /* of const cli_option */
+    GPtrArray *values;    /* of each: what was given last, or NULL */
+    GPtrArray *repeated;  /* options that were given again with another value */
+    const char **words;
+    int n_words, next;    /* the word to read next */
+};
+
+static bool takes_value(const cli_option *o)
+{
+    return o->arg != CLI_FLAG;
+}
+
+static const cli_option *find_long(const struct parser *p, const char *name, size_t length)
+{
+    for (guint i = 0; i < p->options->len; i++) {
+        const cli_option *o = p->options->pdata[i];
+        if (strlen(o->long_name) == length && !strncmp(o->long_name, name, length))
+            return o;
+    }
+    return NULL;
+}
+
+static const cli_option *find_short(const struct parser *p, char letter)
+{
+    for (guint i = 0; i < p->options->len; i++)
+        if (((const cli_option *)p->options->pdata[i])->short_name == letter)
+            return p->options->pdata[i];
+    return NULL;
+}
+
+static void unknown_option(const struct parser *p, const char *name, size_t length)
+{
+    GPtrArray *names = g_ptr_array_new();
+    for (guint i = 0; i < p->options->len; i++)
+        g_ptr_array_add(names, (char *)((const cli_option *)p->options->pdata[i])->long_name);
+    g_ptr_array_add(names, NULL);
+    char *word = g_strndup(name, length), *command = cli_command();
+    char *meant = cli_did_you_mean(word, "--", (const char *const *)names->pdata);
+    cli_usage("--%s: '%s' has no such option%s", word, command, meant);
+    g_free(meant);
+    g_free(command);
+    g_free(word);
+    g_ptr_array_unref(names);
+}
+
+static void remember(struct parser *p, const cli_option *o, const char *value)
+{
+    guint i = 0;
+    while (p->options->pdata[i] != o)
+        i++;
+    const char *before = p->values->pdata[i];
+    if (before && o->arg != CLI_FILES && strcmp(before, value) != 0)
+        g_ptr_array_add(p->repeated, (gpointer)o);
+    p->values->pdata[i] = (gpointer)value;
+}
+
+/* Puts one option where the table says.  value NULL: of a flag, or of one that may stand alone.  False: complained. */
+static bool put(struct parser *p, const cli_option *o, const char *value)
+{
+    remember(p, o, value ? value : "");
+    if (!takes_value(o)) {
+        *(gboolean *)o->arg_data = TRUE;
+        return true;
+    }
+    if (!value) {
+        ((cli_number *)o->arg_data)->given = true;
+        return true;
+    }
+    if (!*value) {
+        cli_usage("--%s: its value is empty; write --%s=%s", o->long_name, o->long_name, o->arg_description);
+        return false;
+    }
+    if (o->arg == CLI_TEXT || o->arg == CLI_FILE) {
+        *(char **)o->arg_data = (char *)value;
+    } else if (o->arg == CLI_FILES) {
+        char ***list = o->arg_data;
+        guint n = *list ? g_strv_length(*list) : 0;
+        *list = g_renew(char *, *list, n + 2);
+        (*list)[n] = g_strdup(value);
+        (*list)[n + 1] = NULL;
+    } else {
+        cli_number *number = o->arg_data;
+        char *reason = cli_number_read(o, value, &number->value);
+        if (reason) {
+            cli_usage("--%s %s: %s", o->long_name, value, reason);
+            g_free(reason);
+            return false;
+        }
+        number->given = true;
+    }
+    return true;
+}
+
+/* The word behind an option.  False: complained that there is none. */
+static bool next_value(struct parser *p, const cli_option *o, const char **value)
+{
+    const char *word = p->next < p->n_words ? p->words[p->next] : NULL;
+    if (o->flags & CLI_LONE) { /* the word behind it is its value where it looks like a number */
+        bool number = word && (g_ascii_isdigit(word[0]) || (word[0] == '-' && g_ascii_isdigit(word[1])));
+        *value = number && !strchr(word, '/') && !strchr(word, '.') ? p->words[p->next++] : NULL;
+        return true;
+    }
+    if (!word) {
+        cli_usage("--%s: its value is missing; write --%s=%s", o->long_name, o->long_name, o->arg_description);
+        return false;
+    }
+    if (g_str_has_prefix(word, "--") && find_long(p, word + 2, strcspn(word + 2, "="))) {
+        cli_usage("--%s: its value is missing, for %s is an option; write --%s=%s", o->long_name, word, o->long_name,
+                  o->arg_description);
+        return false;
+    }
+    p->next++;
+    *value = word;
+    return true;
+}
+
+static bool parse_long(struct parser *p, const char *name)
+{
+    size_t length = strcspn(name, "=");
+    const cli_option *o = find_long(p, name, length);
+    const char *value = name[length] ? name + length + 1 : NULL;
+    if (!o) {
+        unknown_option(p, name, length);
+        return false;
+    }
+    if (value && !takes_value(o)) {
+        cli_usage("--%s: takes no value; leave '=%s' out", o->long_name, value);
+        return false;
+    }
+    return (value || !takes_value(o) || next_value(p, o, &value)) && put(p, o, value);
+}
+
+/* -q, -qt4, -t 4, -t4 */
+static bool parse_short(struct parser *p, const char *letters)
+{
+    size_t length = strcspn(letters, "=");
+    if (length > 2 && find_long(p, letters, length)) { /* -bank is not taken for a bank called "ank" */
+        cli_usage("-%s: an option of more than one letter has two dashes; did you mean --%.*s?", letters, (int)length, letters);
+        return false;
+    }
+    for (; *letters; letters++) {
+        const cli_option *o = find_short(p, *letters);
+        const char *value = letters[1] ? letters + 1 : NULL;
+        if (!o) {
+            char *command = cli_command();
+            bool ascii = g_ascii_isgraph(*letters);
+            cli_usage("-%.*s: '%s' has no such option", ascii ? 1 : (int)strlen(letters), letters, command);
+            g_free(command);
+            return false;
+        }
+        if (!takes_value(o)) {
+            if (!put(p, o, NULL))
+                return false;
+            continue;
+        }
+        if (value && *value == '=') {
+            cli_usage("-%c%s: write -%c %s, or --%s%s", *letters, value, *letters, value + 1, o->long_name, value);
+            return false;
+        }
+        return (value || next_value(p, o, &value)) && put(p, o, value);
+    }
+    return true;
+}
+
+static int option_width(const cli_option *o)
+{
+    return (int)(strlen(o->long_name) + (o->arg_description ? 1 + strlen(o->arg_description) : 0));
+}
+
+static void print_options(const char *title, const cli_option *entries, int width)
+{
+    printf("\n%s\n", title);
+    for (const cli_option *o = entries; o->long_name; o++) {
+        char letter[8] = "    ";
+        if (o->short_name)
+            snprintf(letter, sizeof letter, "-%c, ", o->short_name);
+        printf("  %s--%s%s%s%*s  %s\n", letter, o->long_name, o->arg_description ? "=" : "", o->arg_description ? o->arg_description : "",
+               width - option_width(o), "", o->description);
+    }
+}
+
+static void print_page(const cli_option *entries, const cli_option *group, const cli_option *help, const char *usage, const char *summary,
+                       const char *description)
+{
+    const cli_option *const parts[] = {entries, group, help};
+    int width = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+        for (const cli_option *o = parts[i]; o && o->long_name; o++)
+            width = MAX(width, MIN(option_width(o), 28));
+    char *command = cli_command();
+    printf("Usage:\n  %s [OPTIONS]%s%s\n\n%s\n", command, *usage ? " " : "", usage, summary);
+    if (entries->long_name)
+        print_options("Options:", entries, width);
+    if (group)
+        print_options("Run options:", group, width);
+    print_options("Help:", help, width);
+    if (description)
+        printf("\n%s\n", description);
+    g_free(command);
+}
+
+bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_option *group, const char *usage, const char *summary,
+               const char *description, int *code)
+{
+    gboolean help = FALSE;
+    const cli_option help_entries[] = {{"help", 'h', 0, CLI_FLAG, &help, "show this page", NULL}, CLI_OPTION_END};
+    const cli_option *const parts[] = {entries, group, help_entries};
+    struct parser p = {.options = g_ptr_array_new(), .values = g_ptr_array_new(), .repeated = g_ptr_array_new(),
+                       .words = (const char **)*argv, .n_words = *argc, .next = 1};
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+        for (const cli_option *o = parts[i]; o && o->long_name; o++) {
+            g_ptr_array_add(p.options, (gpointer)o);
+            g_ptr_array_add(p.values, NULL);
+        }
+    bool good = true, ended = false;
+    int kept = 1;
+    while (good && !help && p.next < p.n_words) {
+        const char *word = p.words[p.next++];
+        if (ended || word[0] != '-' || !word[1])
+            (*argv)[kept++] = (char *)word;
+        else if (!strcmp(word, "--"))
+            ended = true;
+        else
+            good = word[1] == '-' ? parse_long(&p, word + 2) : parse_short(&p, word + 1);
+    }
+    if (!good) {
+        *code = EXIT_USAGE;
+    } else if (help) {
+        print_page(entries, group, help_entries, usage, summary, description);
+        *code = EXIT_DONE;
+        good = false;
+    } else {
+        *argc = kept;
+        const cli_option *quiet = find_long(&p, "quiet", 5);
+        for (guint i = 0; i < p.repeated->len && !(quiet && *(gboolean *)quiet->arg_data); i++)
+            cli_warn("--%s is given more than once: the last one counts", ((const cli_option *)p.repeated->pdata[i])->long_name);
+    }
+    g_ptr_array_unref(p.options);
+    g_ptr_array_unref(p.values);
+    g_ptr_array_unref(p.repeated);
+    return good;
+}
