@@ -231,11 +231,12 @@ def printed(tmp_path_factory, woven, rods):
     note("bank", "bank", "info", "--json", strange)
     note("bank", "bank", "info", "--json", "--suspects", "2", woven.bank, section="JSON OF SUSPECTS")
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run")
+    note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run", "--value", "0.5")
     good, bad = dp.folder / "tune" / "good", dp.folder / "tune" / "bad"
     for i in range(6):
         save(texture(40 + i), good / f"{i}.png")
         save(texture(60 + i, defect=True), bad / f"{i}.png")
-    note("tune", "tune", "--json", "--bank", woven.bank, "--good", good, "--bad", bad, "--trials", "20", "--out", "tuned.bank")
+    note("tune", "tune", "--json", "--bank", woven.bank, "--good", good, "--bad", bad, "--trials", "20", "--out", "tuned.bank", code=(0, 1, 4))
     note("bench", "bench", "--json", "--profile", "--model", MODEL, "--size", "112x112", "--repeat", "1", "--bank", woven.bank)
     note("model", "model", "info", "--json", MODEL, section="JSON OF INFO")
     synthetic = dp.folder / "resnet.safetensors"
