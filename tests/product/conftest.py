@@ -74,11 +74,11 @@ class Program:
         return run
 
     def fit(self, bank, *good, code=0, model=MODEL, canvas=CANVAS, align="none", polarity=None, **kw):
-        """A bank in a fixed pose (align none) unless told otherwise."""
+        """A bank in a fixed pose (align none) unless told otherwise; it replaces one of the same name."""
         options = ["--align", align] if align else []
         options += ["--canvas", canvas] if canvas else []
         options += ["--polarity", polarity] if polarity else []
-        return self.run("fit", "--model", model, "--bank", bank, *options, *good, code=code, **kw)
+        return self.run("fit", "--model", model, "--overwrite", "--bank", bank, *options, *good, code=code, **kw)
 
     def inspect(self, bank, *pictures, code=0, **kw):
         """`inspect --json`."""
