@@ -203,8 +203,10 @@ static void cosines(const float *a, const float *b, size_t n, size_t dim, double
 static void int8_is_near(void **state)
 {
     (void)state;
-    if (dp_isa_detect() != DP_ISA_AVX512_VNNI)
+    if (dp_isa_detect() != DP_ISA_AVX512_VNNI) {
+        print_message("skipped: no AVX-512 VNNI here\n");
         skip();
+    }
     for (int which = 0; which < 2; which++) {
         const dp_model *model = which ? gated : plain;
         float *exact = embed(model, DP_FP32, DP_ISA_AUTO, 0, 76, 92, NULL, 0, DP_LAYERS_MEAN);
@@ -222,8 +224,10 @@ static void int8_on_photographs(void **state)
 {
     (void)state;
     const char *data = getenv("DINOPATCH_TEST_DATA");
-    if (dp_isa_detect() != DP_ISA_AVX512_VNNI)
+    if (dp_isa_detect() != DP_ISA_AVX512_VNNI) {
+        print_message("skipped: no AVX-512 VNNI here\n");
         skip();
+    }
     if (!data) {
         print_message("left out: DINOPATCH_TEST_DATA is not set\n");
         return;

@@ -71,8 +71,10 @@ static void another_checkpoint(void **state)
 static void another_precision(void **state)
 {
     (void)state;
-    if (dp_isa_detect() != DP_ISA_AVX512_VNNI)
+    if (dp_isa_detect() != DP_ISA_AVX512_VNNI) {
+        print_message("skipped: no AVX-512 VNNI here\n");
         skip();
+    }
     world w;
     world_open(&w);
     const char *further = temporary_path("further.png");
