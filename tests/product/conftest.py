@@ -196,25 +196,17 @@ def copy(tmp_path):
 # ---------------------------------------------------------------------------------------- lines that count-tests.awk counts
 
 
-def _say(tag, name):
-    sys.__stdout__.write(f"\n[{tag}] {name}\n")
-    sys.__stdout__.flush()
-
-
-def pytest_runtest_logstart(nodeid, location):
-    _say(" RUN      ", nodeid)
-
-
 _outcomes = {}
 
 
 def pytest_runtest_logreport(report):
+    """One pair of lines a test, once it is over: tests run side by side, and the lines of two must not cross."""
     if report.skipped:
-        _outcomes[report.nodeid] = "skipped"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        sys.__stdout__.write(f"\n{reason}\n")
+        _outcomes[report.nodeid] = ("  SKIPPED ", f"{reason}\n")
     elif report.failed:
-        _outcomes[report.nodeid] = "failed"
+        _outcomes[report.nodeid] = ("  FAILED  ", "")
     if report.when == "teardown":
-        outcome = _outcomes.get(report.nodeid)
-        _say({"failed": "  FAILED  ", "skipped": "  SKIPPED "}.get(outcome, "       OK "), report.nodeid)
+        outcome, reason = _outcomes.get(report.nodeid, ("       OK ", ""))
+        sys.__stdout__.write(f"\n[ RUN      ] {report.nodeid}\n{reason}[{outcome}] {report.nodeid}\n")
+        sys.__stdout__.flush()
