@@ -607,6 +607,8 @@ static dp_status none_left(const struct fit *fit, const char *what, dp_error *er
 {
     if (fit->fault.status)
         return dp_fail(err, fit->fault.status, "%s", fit->fault.message);
+    if (fit->n_paths == 1)
+        return dp_fail(err, DP_E_PICTURE, "the picture cannot be %s", what);
     return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->n_paths, what);
 }
 

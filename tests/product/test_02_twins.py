@@ -189,7 +189,7 @@ def test_banks_that_differ_in_a_threshold_alone_merge(dp, plain, copy):
     for bank, options in (("b.bank", ["--fpr", "0.4"]), ("c.bank", ["--value", "1000"])):
         shutil.copy(plain, dp.folder / bank)
         dp.run("calibrate", "--bank", bank, *options, code=0)
-        dp.run("bank", "merge", "plain.bank", bank, "--out", "m.bank", code=0)
+        dp.run("bank", "merge", "plain.bank", bank, "--out", "m.bank", "--overwrite", code=0)
         assert (dp.folder / "m.bank").read_bytes() == plain.read_bytes()
 
 
@@ -234,5 +234,5 @@ def test_banks_of_version_1_merge_by_name_and_features(dp, good):
     assert names(dp, "m.bank") == [f"good/{i:03d}.png" for i in range(6)]
     save(texture(60), dp.folder / "good/000.png")
     dp.fit("day2.bank", "good/000.png", canvas="56x56")
-    dp.run("bank", "merge", VERSION_1, "day2.bank", "--out", "m.bank", code=0)
+    dp.run("bank", "merge", VERSION_1, "day2.bank", "--out", "m.bank", "--overwrite", code=0)
     assert len(names(dp, "m.bank")) == 5

@@ -29,7 +29,8 @@ def bank(dp, woven, copy):
 
 
 def tune(dp, *args, code=None, trials=50, folds=2):
-    return dp.run("tune", "--bank", "good.bank", "--trials", trials, "--folds", folds, *args, code=code)
+    parts = ["--folds", folds] if folds else []
+    return dp.run("tune", "--bank", "good.bank", "--trials", trials, *parts, *args, code=code)
 
 
 def untouched(dp, woven):
@@ -82,7 +83,7 @@ def test_tune_with_nothing_to_gain_stores_nothing(dp, woven, bank):
 
 
 def test_tune_without_held_out_pictures_stores_nothing(dp, woven, bank):
-    run = tune(dp, "--good", "fine", "--bad", "bad", "--all-data", code=4)
+    run = tune(dp, "--good", "fine", "--bad", "bad", "--all-data", folds=None, code=4)
     assert "--force" in run.err and untouched(dp, woven)
     run = tune(dp, "--good", "fine", "--bad", "bad/1.png", code=4)
     assert "--force" in run.err and untouched(dp, woven)

@@ -130,7 +130,7 @@ def test_banks_that_change_keep_both_in_step(dp, woven):
     dp.run("bank", "add", "--bank", "a.bank", "--model", MODEL, *good[4:], code=0)
     assert info(dp, "a.bank")["cell_threshold"] == pytest.approx(info(dp, "b.bank")["cell_threshold"], rel=1e-6)
     for how in ["--kmeans", "2"], ["--storage", "f16"], ["--pca", "8"]:
-        dp.run("bank", "compress", *how, "b.bank", "--out", "c.bank", code=0)
+        dp.run("bank", "compress", *how, "b.bank", "--out", "c.bank", "--overwrite", code=0)
         assert info(dp, "c.bank")["cell_threshold"] > 0
 
 
