@@ -135,7 +135,7 @@ struct index {
 static void index_put(GHashTable *table, size_t *next, const char *name, size_t p)
 {
     next[p] = GPOINTER_TO_SIZE(g_hash_table_lookup(table, name));
-    g_hash_table_insert(table, (char *)name, GSIZE_TO_POINTER(p + 1));
+    g_hash_table_insert(table, (char *)name, GSIZE_TO_POINTER(p + 1)); /* NOLINT(performance-no-int-to-ptr): how GLib keeps a number */
 }
 
 static struct index index_new(const dp_bank *bank, size_t n)

@@ -29,7 +29,7 @@ static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
 static json_t *json_digest(const unsigned char *digest)
 {
     char text[65] = "";
-    for (int i = 0; digest && i < 32; i++)
+    for (size_t i = 0; digest && i < 32; i++)
         g_snprintf(text + 2 * i, 3, "%02x", digest[i]);
     return digest ? json_string(text) : json_null();
 }

@@ -156,18 +156,19 @@ bool mask_index_has_class(const mask_index *index, const char *class)
     return found;
 }
 
-/* Of several files of one name the one that is called a mask, a PNG before others. */
+static int worth_of(const struct mask *mask)
+{
+    return 2 * mask->marked + g_str_has_suffix(mask->path, ".png");
+}
+
+/* Of several files of one name the one that is called a mask, a PNG before others.  list: at least one. */
 static const struct mask *best_of(const GPtrArray *list)
 {
-    const struct mask *best = NULL;
-    int most = -1;
-    for (guint i = 0; i < list->len; i++) {
+    const struct mask *best = list->pdata[0];
+    for (guint i = 1; i < list->len; i++) {
         const struct mask *mask = list->pdata[i];
-        int worth = 2 * mask->marked + g_str_has_suffix(mask->path, ".png");
-        if (worth > most) {
-            most = worth;
+        if (worth_of(mask) > worth_of(best))
             best = mask;
-        }
     }
     return best;
 }

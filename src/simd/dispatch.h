@@ -8,6 +8,7 @@
 /* DP_KERNELS_DECLARE(fill, type): fill_<isa>(type *table) for the instruction sets of this processor family.
  * DP_KERNELS_FILL(fill, table, isa): calls those up to isa, which dp_isa_resolve has passed. */
 #if defined(__x86_64__)
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it is a type */
 #  define DP_KERNELS_DECLARE(fill, type) void fill##_avx2(type *table), fill##_avx512(type *table)
 #  define DP_KERNELS_FILL(fill, table, isa)                                                                                   \
       do {                                                                                                                    \

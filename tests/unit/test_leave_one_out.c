@@ -148,7 +148,7 @@ static void heat_scale_of_equals(void **state)
         assert_true(bank->loo_scores[0] == 3 * apart && bank->loo_scores[1] == 3 * apart);
         /* Scored as the bank is, the scores are the bank's own, and no search is made for them. */
         dp_view view;
-        double scores[2], peaks[2];
+        double scores[2] = {0}, peaks[2] = {0};
         dp_good good = {.scores = scores, .peaks = peaks};
         dp_view_init(bank, &view);
         bank->loo_scores[0] = 7;

@@ -167,9 +167,9 @@ static void threads_change_nothing(void **state)
 {
     (void)state;
     static const size_t threads[] = {1, 2, 7};
-    unsigned char *bank_bytes[3];
-    size_t sizes[3];
-    dp_result *results[3];
+    unsigned char *bank_bytes[3] = {0};
+    size_t sizes[3] = {0};
+    dp_result *results[3] = {0};
     dp_picture *bad = draw_nail(152, 121, 70, 1, 78);
     dp_recipe recipe = small_recipe();
     recipe.mirror = 1;
