@@ -358,9 +358,8 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--out: the folder has no name");
     else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if (out && !check_outputs(sets, &targets, (size_t)seeds.value, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
-        { /* complained */ }
-    else if (cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
+    else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
+             && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds.value, .state = {.fd = -1}};
         const ablation_settings table = {(size_t)trials.value, all_data ? 0 : (size_t)folds.value, recipe.seed, allow_few};
@@ -368,11 +367,9 @@ int cmd_eval(int argc, char **argv)
         bool bound = !header || !roi || bind_roi(header, &region);
         dp_model_info about;
         dp_model_get_info(model, &about);
-        if (!settled)
-            code = cli_failed(&err);
-        else if (!bound || (header && !eval_state_open(&job.state, out, header, fresh)))
+        if (settled && (!bound || (header && !eval_state_open(&job.state, out, header, fresh))))
             code = EXIT_JOB_FAILED;
-        else if (dp_session_open(model, recipe.precision, &run.run, &session, &err))
+        else if (!settled || dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
         else if (sweep)
             code = sweep_do(session, &recipe, about.depth, &run, sets, out);

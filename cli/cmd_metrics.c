@@ -108,8 +108,8 @@ static json_t *measure_scores(const struct metrics_options *options, const char 
     }
     size_t n = json_array_size(score_list);
     char *where_scores = g_strdup_printf("%s.scores", name), *where_labels = g_strdup_printf("%s.labels", name);
-    double *scores = g_new(double, n + 1), *values = g_new(double, n + 1);
-    uint8_t *labels = g_new(uint8_t, n + 1);
+    double *scores = g_new(double, n + 1), *values = g_new0(double, n + 1);
+    uint8_t *labels = g_new0(uint8_t, n + 1);
     json_t *answer = NULL;
     dp_measures m;
     dp_error err;
