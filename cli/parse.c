@@ -198,7 +198,7 @@ static void print_page(const cli_option *entries, const cli_option *group, const
             width = MAX(width, MIN(option_width(o), 28));
     char *command = cli_command();
     printf("Usage:\n  %s [OPTIONS]%s%s\n\n%s\n", command, *usage ? " " : "", usage, summary);
-    if (entries->long_name)
+    if (entries && entries->long_name)
         print_options("Options:", entries, width);
     if (group)
         print_options("Run options:", group, width);

@@ -13,7 +13,9 @@ void cli_used_begin(cli_used *used)
 
 void cli_used_end(cli_used *used)
 {
-    g_clear_pointer(&used->reasons, g_ptr_array_unref);
+    if (used->reasons)
+        g_ptr_array_unref(used->reasons);
+    used->reasons = NULL;
 }
 
 char *cli_used_reason(const char *path, const char *message)

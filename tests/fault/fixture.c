@@ -18,7 +18,7 @@ command commands[N_COMMANDS] = {
                    {0}, 0},
     [TUNE] = {"tune",
               {"@", "tune", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "--good", "pics/screw/test/good", "--bad",
-               "pics/screw/test/bent_tip", "--bad", "pics/screw/test/missing_washer", "--trials", "200", NULL},
+               "pics/screw/test/bent_tip", "--bad", "pics/screw/test/missing_washer", "--trials", "200", "--force", NULL},
               {0}, 0},
 };
 
