@@ -46,7 +46,7 @@ static void name_holder(long holder, char *text, size_t bytes)
     if (file && fgets(name, sizeof name, file))
         name[strcspn(name, "\n")] = '\0';
     if (file)
-        fclose(file);
+        (void)fclose(file);
     if (!holder)
         snprintf(text, bytes, "another process");
     else

@@ -30,6 +30,7 @@ long dp_lock_holder(int fd)
         long process;
         unsigned device[2];
         unsigned long long inode;
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers */
         if (sscanf(line, "%*s FLOCK %*s WRITE %ld %x:%x:%llu", &process, &device[0], &device[1], &inode) != 4
             || inode != (unsigned long long)file.st_ino)
             continue;
@@ -38,7 +39,7 @@ long dp_lock_holder(int fd)
             holder = process;
     }
     if (locks)
-        fclose(locks);
+        (void)fclose(locks);
     return holder > 0 ? holder : alike > 0 ? alike : 0;
 }
 

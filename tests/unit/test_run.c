@@ -565,7 +565,7 @@ static void pictures_are_added(void **state)
         dp_bank *none = NULL;
         assert_ok(dp_bank_add(session, all, more, 1, NULL, NULL, &none, &report, err));
         assert_true(!none && report.n_twins == 1 && report.n_failed == 0);
-        assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_add(session, all, more + 3, 1, NULL, NULL, &none, NULL, err));
+        assert_fails(DP_E_PICTURE, "the picture cannot be added", dp_bank_add(session, all, more + 3, 1, NULL, NULL, &none, NULL, err));
         free((void *)(uintptr_t)a);
         free((void *)(uintptr_t)b);
         dp_bank_close(&back);
