@@ -214,7 +214,7 @@ static void box_of(const dp_delivered *m, size_t cell, size_t box[4])
     const dp_projection *p = m->projection;
     double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
     for (int k = 0; k < 4; k++) {
-        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2], row = (double)(cell / p->cols);
+        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2], row = (double)(cell / p->cols); /* NOLINT(bugprone-integer-division): a row */
         double v = row + (k / 2 ? 0.5 : -0.5) - p->v[2];
         double x = (p->v[1] * u - p->u[1] * v) / det, y = (p->u[0] * v - p->v[0] * u) / det;
         low_x = fmin(low_x, x), high_x = fmax(high_x, x);
@@ -247,7 +247,7 @@ dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t 
     for (size_t y = box[1]; y <= box[3]; y++)
         for (size_t x = box[0]; x <= box[2]; x++) {
             double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2], v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
-            if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols))
+            if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols)) /* NOLINT(bugprone-integer-division): a row */
                 add_pixels(&region, m, y, x, x + 1);
         }
     if (!region.pixels) { /* a cell smaller than a pixel: the one it lies in */

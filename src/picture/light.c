@@ -8,7 +8,7 @@
 
 #define BLOCKS 32   /* along the smaller side */
 #define STEPS 16    /* of a histogram, per unit of luminance */
-#define BINS (256 * STEPS)
+#define BINS ((size_t)(256 * STEPS))
 #define LUMA 256.0  /* the sum of the weights below */
 
 /* The value below which a share of n counts lies. */

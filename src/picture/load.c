@@ -795,7 +795,7 @@ static dp_status map_rows(void *user, VipsRegion *region, size_t y, size_t n, dp
 {
     (void)err;
     struct map_sink *m = user;
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = 0; m->map && j < n; j++)
         memcpy(m->map + (y + j) * m->width, VIPS_REGION_ADDR(region, 0, (int)(y + j)), m->width * sizeof(float));
     return DP_OK;
 }

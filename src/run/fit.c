@@ -96,7 +96,7 @@ static size_t in_known(const struct fit *fit, const dp_prepared *prepared)
 {
     size_t twin = fit->known ? dp_twin_table_find(&fit->known_ones, prepared->digest) : SIZE_MAX;
     /* Of pictures whose pixels an old bank does not know there is the name. */
-    for (size_t p = 0; fit->unseen && twin == SIZE_MAX && p < fit->known->n_pictures; p++)
+    for (size_t p = 0; fit->known && fit->unseen && twin == SIZE_MAX && p < fit->known->n_pictures; p++)
         if (!dp_bank_picture_digest(fit->known, p) && !strcmp(fit->known->names[p], prepared->path))
             twin = p;
     return twin;
@@ -150,7 +150,7 @@ static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t p
         if (!(counts = dp_malloc(cells, 1)))
             return dp_fail_memory(err, "the mask of the background", cells);
         for (size_t i = 0; i < cells; i++)
-            counts[i] = prepared->cells[i] && !bench->background[i];
+            counts[i] = prepared->cells[i] && !(bench->background && bench->background[i]);
         valid = counts;
     }
     status = dp_bank_put_grid(fit->bank, picture, augmentation, bench->tokens, valid, bench->rows, bench->cols, err);

@@ -826,7 +826,7 @@ static void things_that_do_not_belong_together(void **state)
     assert_fails(DP_E_ARGUMENT, "does not exist", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     const char *missing = "/no/such/picture.png";
     recipe = small_recipe();
-    assert_fails(DP_E_PICTURE, "none of the 1", dp_bank_fit(session, &recipe, &missing, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_PICTURE, "the picture cannot be used", dp_bank_fit(session, &recipe, &missing, 1, NULL, NULL, &none, NULL, err));
     assert_null(none);
     dp_picture_free(&picture);
     free((void *)(uintptr_t)path);
