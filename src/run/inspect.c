@@ -261,6 +261,7 @@ static void decide(const struct inspection *job, const dp_prepared *prepared, co
     size_t bytes = sizeof result->reason;
     bool free_size = recipe->align != DP_ALIGN_NONE || job->way->view.any_size;
     double object = 1 - embedded->masked_fraction;
+    /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
     if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
         not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status), why_unaligned(result->pose.status));
     else if (isnan(result->score))
@@ -275,6 +276,7 @@ static void decide(const struct inspection *job, const dp_prepared *prepared, co
         result->label = DP_LABEL_NOT_INSPECTED;
     else
         result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
+    /* NOLINTEND(bugprone-branch-clone) */
 }
 
 static size_t count(const uint8_t *cells, size_t n)
