@@ -1,4 +1,5 @@
 /* dinopatch model - checkpoints: what they are, whether they are whole, and synthetic ones. */
+#include "fetch/fetch.h"
 #include "models.h"
 #include "outputs.h"
 
@@ -107,10 +108,10 @@ static int model_list(int argc, char **argv)
         return code;
     if (!json)
         printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
-    for (size_t i = 0; i < dp_registry_count(); i++) {
-        const dp_checkpoint *c = dp_registry_at(i);
+    for (size_t i = 0; i < fetch_registry_count(); i++) {
+        const fetch_checkpoint *c = fetch_registry_at(i);
         char *path = NULL;
-        bool cached = dp_model_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
+        bool cached = fetch_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
         if (json)
             cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
                                      (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence", c->licence, "source",
@@ -118,7 +119,7 @@ static int model_list(int argc, char **argv)
         else
             printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6, (double)c->bytes / 1e6,
                    c->licence, cached ? "yes" : "no", c->source);
-        dp_memory_free(path);
+        free(path);
     }
     return EXIT_DONE;
 }
@@ -141,8 +142,8 @@ static int model_pull(int argc, char **argv)
         return code;
     if (argc != 2)
         return cli_usage(argc < 2 ? "which checkpoint? 'dinopatch model list' names them" : "one checkpoint at a time");
-    dp_pull settings;
-    dp_pull_init(&settings);
+    fetch_settings settings;
+    fetch_settings_init(&settings);
     settings.mirror = getenv("DINOPATCH_MIRROR") ? getenv("DINOPATCH_MIRROR") : getenv("HF_ENDPOINT");
     settings.sha256 = sha256;
     settings.force = force;
@@ -156,14 +157,14 @@ static int model_pull(int argc, char **argv)
     if (!ready)
         return code;
     cli_progress_begin("pull", run.quiet);
-    if (dp_model_pull(argv[1], out, &settings, &run.run, digest, &err)
-        || (!out && dp_model_cache_path(argv[1], NULL, &path, &err))) {
+    if (fetch_pull(argv[1], out, &settings, &run.run, digest, &err)
+        || (!out && fetch_cache_path(argv[1], NULL, &path, &err))) {
         cli_progress_end();
         return cli_failed(&err);
     }
     cli_progress_end();
     printf("%s  %s\n", digest, cli_shown(out ? out : path));
-    dp_memory_free(path);
+    free(path);
     return EXIT_DONE;
 }
 
@@ -191,7 +192,7 @@ static int model_verify(int argc, char **argv)
         && dp_model_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
         cli_complain("%s: is no %s: %s", path, argv[1], err.message);
         code = EXIT_JOB_FAILED;
-    } else if ((!model && dp_model_open(path, &model, &err)) || dp_model_verify(path, sha256, &run.run, digest, &known, &err)) {
+    } else if ((!model && dp_model_open(path, &model, &err)) || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
         printf("%s  %s: whole, %s\n", digest, cli_shown(path), sha256 ? "the digest is the one given"

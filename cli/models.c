@@ -1,5 +1,6 @@
 /* models.c - from --model M to an open checkpoint: a file, or a name of the registry that lies in the cache. */
 #include "models.h"
+#include "fetch/fetch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@ char *cli_model_path(const char *model)
 
 static bool in_registry(const char *name)
 {
-    for (size_t i = 0; i < dp_registry_count(); i++)
-        if (!strcmp(dp_registry_at(i)->name, name))
+    for (size_t i = 0; i < fetch_registry_count(); i++)
+        if (!strcmp(fetch_registry_at(i)->name, name))
             return true;
     return false;
 }

@@ -489,62 +489,6 @@ DP_API dp_status dp_architecture_check(const dp_architecture *architecture, cons
  * for timing and for trying the program out; it has learned nothing. */
 DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err);
 
-/* ----------------------------------------------------------------------------------------------------------- fetch */
-
-/* A published checkpoint. */
-typedef struct dp_checkpoint {
-    const char *name;       /* "vits14", "vitb14_reg": as dp_architecture_parse takes it */
-    const char *repository; /* "facebook/dinov2-small", on the Hugging Face hub */
-    const char *revision;   /* branch, tag or commit of the repository */
-    const char *file;       /* its path in the repository */
-    const char *source;     /* page a person can read */
-    const char *licence;    /* SPDX name */
-    const char *sha256;     /* NULL: none pinned, the server's statement is used */
-    uint64_t parameters;
-    uint64_t bytes;         /* size of the weights; the file is a few kilobytes larger */
-} dp_checkpoint;
-
-DP_API size_t dp_registry_count(void);
-DP_API const dp_checkpoint *dp_registry_at(size_t index); /* static storage; NULL past the end */
-/* By name or by repository.  DP_E_ARGUMENT for an unknown one; the message lists the names. */
-DP_API dp_status dp_registry_find(const char *name, const dp_checkpoint **checkpoint, dp_error *err);
-
-/* Where a fetched checkpoint lies: FOLDER/NAME.safetensors.  folder NULL: ${XDG_CACHE_HOME}/dinopatch, or
- * ~/.cache/dinopatch where that variable is not set.  The file need not exist.  The caller frees *path with
- * dp_memory_free.  Errors: DP_E_ARGUMENT (unknown name), DP_E_IO (no home folder), DP_E_MEMORY. */
-DP_API dp_status dp_model_cache_path(const char *name, const char *folder, char **path, dp_error *err);
-
-typedef struct dp_pull {
-    const char *mirror;     /* replaces https://huggingface.co; NULL: none */
-    const char *sha256;     /* what the file must have; NULL: the registry's, or else what the server states */
-    int force;              /* non-zero: fetch although the file is there */
-    unsigned retries;       /* tries without a byte of progress before giving up; 5 */
-    unsigned retry_pause_ms; /* before the first of them, doubled for each further one; 1000 */
-    unsigned stall_s;       /* a connection silent for so long counts as lost; 30 */
-} dp_pull;
-DP_API void dp_pull_init(dp_pull *pull);
-
-/* Fetches a checkpoint over HTTPS to destination (NULL: dp_model_cache_path), whose folder is made where missing.  A
- * file that is there, holds its digest and is the network of that name is left alone, without asking the network.  What has arrived is
- * kept beside the destination as *.part until the whole is there, its SHA-256 holds, and it opens as the network of that name
- * (dp_architecture_check); only then it is renamed, and its digest written to destination.sha256 (the format of sha256sum).  At most
- * the registry's bytes and 1 MiB are taken.  Where no SHA-256 is given and the registry pins none, what the server states is used: it
- * proves that the file arrived whole, not who made it.  Messages leave out the user, password and query of an address.  A connection that breaks is taken up again where it broke,
- * also by a later call.  Proxies: the variables libcurl reads (https_proxy, no_proxy, ...).
- * settings may be NULL.  run (may be NULL) lends its callbacks: progress is called in bytes, with the stages
- * "download" and "check".  sha256 [65] (may be NULL) receives the digest.
- * Threads: a destination that another thread or process is fetching is DP_E_IO.
- * Errors: DP_E_ARGUMENT (unknown name, a digest that is none), DP_E_IO (network, server, disk), DP_E_CORRUPT (the
- * digest does not hold, too much or nothing is sent, another network or none: nothing is kept), DP_E_UNSUPPORTED (no digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
-DP_API dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run,
-                               char *sha256, dp_error *err);
-
-/* Reads the whole file and holds its SHA-256 against sha256, or where that is NULL against path.sha256; *known (may be
- * NULL) says whether there was anything to hold it against.  found [65] (may be NULL) receives the digest, also on
- * DP_E_CORRUPT.  Errors: DP_E_IO, DP_E_CORRUPT, DP_E_CANCELLED, DP_E_MEMORY. */
-DP_API dp_status dp_model_verify(const char *path, const char *sha256, const dp_run *run, char *found, int *known,
-                                 dp_error *err);
-
 /* --------------------------------------------------------------------------------------------------------- session */
 
 typedef struct dp_session dp_session;

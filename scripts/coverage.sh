@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of a build folder that was compiled with -Db_coverage=true and says which lines and branches of src/ they reach.
+# Runs the tests of a build folder that was compiled with -Db_coverage=true and says which lines and branches of src/ and cli/fetch/ they reach.
 #
 #     scripts/coverage.sh BUILD [meson test option...]
 #
@@ -24,7 +24,7 @@ flags=$(cat /proc/cpuinfo 2>/dev/null)
 for set in avx2 avx512f avx512_vnni asimd; do
     case $flags in *" $set"*) ;; *) printf 'left out: kernels that need %s, which this machine does not have\n' "$set" ;; esac
 done
-find "$build/src" -name '*.gcno' | sort >"$out/objects"
+find "$build/src" "$build/cli/libdinopatch_fetch.a.p" -name '*.gcno' | sort >"$out/objects"
 while read -r notes; do
     case $notes in
     *_avx2.c.gcno) needs=avx2 ;;

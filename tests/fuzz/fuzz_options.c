@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "cli.h"
+#include "fetch/fetch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ REPLACED(dp_model_synthesise, const dp_architecture *architecture, uint64_t seed
     return refuse(err);
 }
 
-REPLACED(dp_model_pull, const char *name, const char *destination, const dp_pull *settings, const dp_run *run, char *sha256, dp_error *err)
+REPLACED(fetch_pull, const char *name, const char *destination, const fetch_settings *settings, const dp_run *run, char *sha256, dp_error *err)
 {
     (void)name, (void)destination, (void)settings, (void)run, (void)sha256;
     return refuse(err);

@@ -48,7 +48,7 @@ flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_
 ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |
     sed '/^$/d; s|^|tests/unit/test_|; s|tests/unit/test_golden$|tests/golden/test_golden_metrics|') >/dev/null ||
     exit 1
-libraries=$(pkg-config --libs vips glib-2.0 jansson libcrypto cairo libcurl cmocka)
+libraries=$(pkg-config --libs vips glib-2.0 jansson libcrypto cairo cmocka)
 out=build-mutation
 rm -rf "$out"
 mkdir -p "$out/src"

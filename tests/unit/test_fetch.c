@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "fetch/digest.h"
+#include "fetch/file_digest.h"
 #include "fetch/http.h"
 #include "fetch/pull.h"
 
@@ -182,7 +182,7 @@ static size_t files_in(const char *folder)
 
 /* A fresh cache folder and an obliging server for each test. */
 static char cache[256], target[300];
-static dp_pull settings;
+static fetch_settings settings;
 
 static int fresh(void **state)
 {
@@ -197,7 +197,7 @@ static int fresh(void **state)
     memcpy(kept.root, server.root, sizeof kept.root);
     memcpy(kept.digest, server.digest, sizeof kept.digest);
     server = kept;
-    dp_pull_init(&settings);
+    fetch_settings_init(&settings);
     settings.mirror = server.root;
     settings.retries = 2;
     settings.retry_pause_ms = 1;
@@ -206,11 +206,11 @@ static int fresh(void **state)
 }
 
 /* Transport alone: the server's file is noise, no network. */
-static dp_status pull_bytes(const char *name, const char *destination, const dp_pull *how, const dp_run *run, char *sha256, dp_error *error)
+static dp_status pull_bytes(const char *name, const char *destination, const fetch_settings *how, const dp_run *run, char *sha256, dp_error *error)
 {
-    const dp_checkpoint *checkpoint;
-    dp_status status = dp_registry_find(name, &checkpoint, error);
-    return status ? status : dp_pull_checkpoint(checkpoint, NULL, destination, how, run, sha256, error);
+    const fetch_checkpoint *checkpoint;
+    dp_status status = fetch_registry_find(name, &checkpoint, error);
+    return status ? status : fetch_pull_checkpoint(checkpoint, NULL, destination, how, run, sha256, error);
 }
 
 /* The part file of vits14 as a pull from the server names it. */
@@ -231,7 +231,7 @@ static void assert_whole(void)
     assert_memory_equal(mapping.data, server.file, FILE_BYTES);
     dp_mapping_close(&mapping);
     int known = 0;
-    assert_ok(dp_model_verify(target, NULL, NULL, NULL, &known, err));
+    assert_ok(fetch_verify(target, NULL, NULL, NULL, &known, err));
     assert_true(known);
     assert_int_equal(files_in(cache), 2); /* the checkpoint and the note of its digest: no part file */
 }
@@ -247,18 +247,18 @@ static void assert_pulled(void)
 static void the_registry(void **state)
 {
     (void)state;
-    assert_int_equal(dp_registry_count(), 8);
-    assert_null(dp_registry_at(8));
-    const dp_checkpoint *checkpoint;
-    assert_ok(dp_registry_find("vitb14_reg", &checkpoint, err));
+    assert_int_equal(fetch_registry_count(), 8);
+    assert_null(fetch_registry_at(8));
+    const fetch_checkpoint *checkpoint;
+    assert_ok(fetch_registry_find("vitb14_reg", &checkpoint, err));
     assert_string_equal(checkpoint->repository, "facebook/dinov2-with-registers-base");
     assert_int_equal(checkpoint->bytes, 4 * checkpoint->parameters);
-    assert_ok(dp_registry_find("facebook/dinov2-giant", &checkpoint, err));
+    assert_ok(fetch_registry_find("facebook/dinov2-giant", &checkpoint, err));
     assert_string_equal(checkpoint->name, "vitg14");
-    assert_fails(DP_E_ARGUMENT, "vitl14_reg", dp_registry_find("resnet50", &checkpoint, err));
-    for (size_t i = 0; i < dp_registry_count(); i++) { /* each is found by its own name */
-        assert_ok(dp_registry_find(dp_registry_at(i)->name, &checkpoint, err));
-        assert_ptr_equal(checkpoint, dp_registry_at(i));
+    assert_fails(DP_E_ARGUMENT, "vitl14_reg", fetch_registry_find("resnet50", &checkpoint, err));
+    for (size_t i = 0; i < fetch_registry_count(); i++) { /* each is found by its own name */
+        assert_ok(fetch_registry_find(fetch_registry_at(i)->name, &checkpoint, err));
+        assert_ptr_equal(checkpoint, fetch_registry_at(i));
     }
 }
 
@@ -266,24 +266,24 @@ static void the_cache_path(void **state)
 {
     (void)state;
     char *path = NULL, *home = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
-    assert_ok(dp_model_cache_path("vitl14", "/some/folder", &path, err));
+    assert_ok(fetch_cache_path("vitl14", "/some/folder", &path, err));
     assert_string_equal(path, "/some/folder/vitl14.safetensors");
     dp_memory_free(path);
     setenv("XDG_CACHE_HOME", "/xdg", 1);
-    assert_ok(dp_model_cache_path("facebook/dinov2-large", NULL, &path, err));
+    assert_ok(fetch_cache_path("facebook/dinov2-large", NULL, &path, err));
     assert_string_equal(path, "/xdg/dinopatch/vitl14.safetensors");
     dp_memory_free(path);
     setenv("XDG_CACHE_HOME", "relative", 1); /* to be ignored, says the specification */
     setenv("HOME", "/elsewhere/someone", 1);
-    assert_ok(dp_model_cache_path("vitl14", NULL, &path, err));
+    assert_ok(fetch_cache_path("vitl14", NULL, &path, err));
     assert_string_equal(path, "/elsewhere/someone/.cache/dinopatch/vitl14.safetensors");
     dp_memory_free(path);
     unsetenv("HOME");
-    assert_fails(DP_E_IO, "HOME", dp_model_cache_path("vitl14", NULL, &path, err));
+    assert_fails(DP_E_IO, "HOME", fetch_cache_path("vitl14", NULL, &path, err));
     if (home)
         setenv("HOME", home, 1);
     free(home);
-    assert_fails(DP_E_ARGUMENT, "no such checkpoint", dp_model_cache_path("../../etc/passwd", NULL, &path, err));
+    assert_fails(DP_E_ARGUMENT, "no such checkpoint", fetch_cache_path("../../etc/passwd", NULL, &path, err));
 }
 
 static void as_the_hub_does_it(void **state)
@@ -321,7 +321,7 @@ static void what_was_damaged_is_fetched_again(void **state)
     assert_int_equal(pwrite(fd, "x", 1, 700000), 1);
     close(fd);
     char found[DP_SHA256_HEX_BYTES];
-    assert_fails(DP_E_CORRUPT, server.digest, dp_model_verify(target, NULL, NULL, found, NULL, err));
+    assert_fails(DP_E_CORRUPT, server.digest, fetch_verify(target, NULL, NULL, found, NULL, err));
     assert_string_not_equal(found, server.digest);
     assert_pulled();
 }
@@ -335,7 +335,7 @@ static void a_file_put_there_by_hand(void **state)
     snprintf(note, sizeof note, "%s.sha256", target);
     assert_int_equal(remove(note), 0);
     int known = 1;
-    assert_ok(dp_model_verify(target, NULL, NULL, NULL, &known, err));
+    assert_ok(fetch_verify(target, NULL, NULL, NULL, &known, err));
     assert_false(known);
     unsigned gets = server.gets;
     assert_pulled();
@@ -644,8 +644,8 @@ static void the_promised_network(void **state)
     char noise_digest[DP_SHA256_HEX_BYTES];
     memcpy(noise_digest, server.digest, sizeof noise_digest);
     dp_architecture small = {.dim = 64, .depth = 2, .heads = 1, .patch_px = 14, .position_side = 4}, other = small;
-    const dp_checkpoint *listed;
-    assert_ok(dp_registry_find("vits14", &listed, err));
+    const fetch_checkpoint *listed;
+    assert_ok(fetch_registry_find("vits14", &listed, err));
     assert_ok(dp_model_synthesise(&small, 1, temporary_path("small.safetensors"), err));
     dp_mapping mapping;
     assert_ok(dp_mapping_open(temporary_path("small.safetensors"), &mapping, err));
@@ -653,7 +653,7 @@ static void the_promised_network(void **state)
     server.bytes = mapping.bytes;
     dp_mapping_close(&mapping);
     assert_ok(dp_sha256(&(dp_bytes){server.file, server.bytes}, 1, server.digest, err));
-    dp_checkpoint checkpoint = *listed;
+    fetch_checkpoint checkpoint = *listed;
     checkpoint.bytes = server.bytes;
 
     struct watch watch = {.stop_at = SIZE_MAX};
@@ -661,26 +661,26 @@ static void the_promised_network(void **state)
     dp_run_init(&run);
     run.log = watch_log;
     run.user = &watch;
-    assert_ok(dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, &run, NULL, err));
+    assert_ok(fetch_pull_checkpoint(&checkpoint, &small, NULL, &settings, &run, NULL, err));
     assert_int_equal(files_in(cache), 2);
     assert_true(watch.stand_in && watch.stated); /* both are said */
     unsigned gets = server.gets;
-    assert_ok(dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
+    assert_ok(fetch_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
     assert_int_equal(server.gets, gets); /* it is there */
 
     other.depth = 3;
     assert_fails(DP_E_CORRUPT, "another network: blocks: 2, should be 3",
-                 dp_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
+                 fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
     assert_true(server.gets > gets); /* what was there is not it, and so the server was asked */
     other = small;
     other.registers = 4;
-    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4", dp_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4", fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 2); /* the old file and its note */
 
     server.bytes -= 4; /* cut short, with the digest of that */
     assert_ok(dp_sha256(&(dp_bytes){server.file, server.bytes}, 1, server.digest, err));
     settings.force = 1;
-    assert_fails(DP_E_CORRUPT, "not this checkpoint", dp_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "not this checkpoint", fetch_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 2);
     checkpoint.bytes = 1; /* more is announced than that and 1 MiB; whatever is promised */
     server.redirect = false;
@@ -689,7 +689,7 @@ static void the_promised_network(void **state)
     server.bytes = FILE_BYTES;
     memcpy(server.digest, noise_digest, sizeof noise_digest);
     assert_fails(DP_E_CORRUPT, "announces 1500000 bytes, this checkpoint has at most 1048577",
-                 dp_pull_checkpoint(&checkpoint, NULL, NULL, &settings, NULL, NULL, err));
+                 fetch_pull_checkpoint(&checkpoint, NULL, NULL, &settings, NULL, NULL, err));
 }
 
 static void addresses_as_they_are_shown(void **state)
@@ -711,7 +711,7 @@ static void addresses_as_they_are_shown(void **state)
         {"", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *shown = dp_url_shown(cases[i].url);
+        char *shown = fetch_url_shown(cases[i].url);
         assert_string_equal(shown, cases[i].shown);
         dp_memory_free(shown);
     }
@@ -721,21 +721,21 @@ static void digests(void **state)
 {
     (void)state;
     char hex[DP_SHA256_HEX_BYTES] = "untouched";
-    assert_false(dp_digest_parse("", hex));
-    assert_false(dp_digest_parse("zz", hex));
+    assert_false(fetch_digest_parse("", hex));
+    assert_false(fetch_digest_parse("zz", hex));
     assert_string_equal(hex, "untouched");
     char upper[66] = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
-    assert_true(dp_digest_parse(upper, hex));
+    assert_true(fetch_digest_parse(upper, hex));
     const char *empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_string_equal(hex, empty);
     upper[64] = '0';
-    assert_false(dp_digest_parse(upper, hex));
+    assert_false(fetch_digest_parse(upper, hex));
     FILE *file = fopen(temporary_path("empty"), "w");
     fclose(file);
-    assert_ok(dp_model_verify(temporary_path("empty"), empty, NULL, NULL, NULL, err));
-    assert_fails(DP_E_IO, "No such file", dp_model_verify(temporary_path("none"), NULL, NULL, NULL, NULL, err));
-    assert_fails(DP_E_IO, "regular", dp_model_verify("/tmp", NULL, NULL, NULL, NULL, err));
-    assert_fails(DP_E_ARGUMENT, "hexadecimal", dp_model_verify(temporary_path("empty"), "abc", NULL, NULL, NULL, err));
+    assert_ok(fetch_verify(temporary_path("empty"), empty, NULL, NULL, NULL, err));
+    assert_fails(DP_E_IO, "No such file", fetch_verify(temporary_path("none"), NULL, NULL, NULL, NULL, err));
+    assert_fails(DP_E_IO, "regular", fetch_verify("/tmp", NULL, NULL, NULL, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "hexadecimal", fetch_verify(temporary_path("empty"), "abc", NULL, NULL, NULL, err));
 }
 
 int main(void)

@@ -1,25 +1,26 @@
 /* pull.c - a checkpoint from the hub into the cache.
  *
  *     digest known? --no--> ask the server (HEAD)          the file is there and holds it? -> done
- *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> opened as a network -> note -> rename
+ *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> opened as a network -> note ->
+ * rename
  *
- * The part file bears the first digits of a digest of where it comes from and of the SHA-256 it is to have, so that what was begun
- * for one version of a file or from one server is never continued with another.
+ * The part file bears the first digits of a digest of where it comes from and of the SHA-256 it is to have, so that
+ * what was begun for one version of a file or from one server is never continued with another.
  *
- * A server that states a wrong SHA-256 can send anything that has it.  So what came counts only if it is the network that the
- * registry promises under the name, and no more bytes are taken than that network has. */
-#include "base/error.h"
-#include "base/memory.h"
-#include "fetch/cache.h"
-#include "fetch/digest.h"
-#include "fetch/http.h"
-#include "fetch/pull.h"
+ * A server that states a wrong SHA-256 can send anything that has it.  So what came counts only if it is the network
+ * that the registry promises under the name, and no more bytes are taken than that network has. */
+#include "pull.h"
+#include "cache.h"
+#include "file_digest.h"
+#include "http.h"
+#include "support.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -34,49 +35,49 @@
 #define UNKNOWN_MOST ((uint64_t)20000000000) /* where the registry knows no size */
 
 typedef struct pull_job {
-    const dp_checkpoint *checkpoint;
+    const fetch_checkpoint *checkpoint;
     const dp_architecture *promised; /* NULL: whatever comes */
     const char *name, *target;
-    const dp_pull *settings;
+    const fetch_settings *settings;
     const dp_run *run;
     char *url, *part;
-    char *shown;                      /* the url without passwords and tokens */
-    char digest[DP_SHA256_HEX_BYTES]; /* what the file must have; empty: not known yet */
-    const char *stated_by;            /* who says that it must have it */
-    uint64_t most;                    /* bytes that are taken at the most */
-    uint64_t total;                   /* its size, DP_BYTES_UNKNOWN where not known */
-    int fd;                           /* the part file, -1: not open */
-    uint64_t have;                    /* bytes in it */
+    char *shown;                  /* the url without passwords and tokens */
+    char digest[FETCH_HEX_BYTES]; /* what the file must have; empty: not known yet */
+    const char *stated_by;        /* who says that it must have it */
+    uint64_t most;                /* bytes that are taken at the most */
+    uint64_t total;               /* its size, FETCH_BYTES_UNKNOWN where not known */
+    int fd;                       /* the part file, -1: not open */
+    uint64_t have;                /* bytes in it */
     bool disk_fault;
     bool chosen;  /* the target is the caller's: a file that is there is replaced only where that is forced */
     bool reached; /* the server has answered: what fails from now on may be a passing trouble */
 } pull_job;
 
-void dp_pull_init(dp_pull *pull)
+void fetch_settings_init(fetch_settings *pull)
 {
-    *pull = (dp_pull){.retries = 5, .retry_pause_ms = 1000, .stall_s = 30};
+    *pull = (fetch_settings){.retries = 5, .retry_pause_ms = 1000, .stall_s = 30};
 }
 
 static char *join(const char *a, const char *b, const char *c, const char *d, const char *e, const char *f)
 {
     size_t bytes = strlen(a) + strlen(b) + strlen(c) + strlen(d) + strlen(e) + strlen(f) + 1;
-    char *text = dp_malloc(bytes, 1);
+    char *text = malloc(bytes);
     if (text)
         snprintf(text, bytes, "%s%s%s%s%s%s", a, b, c, d, e, f);
     return text;
 }
 
-static char *checkpoint_url(const dp_checkpoint *checkpoint, const char *mirror)
+static char *checkpoint_url(const fetch_checkpoint *checkpoint, const char *mirror)
 {
-    char *root = dp_strdup(mirror && mirror[0] ? mirror : HUB);
+    char *root = strdup(mirror && mirror[0] ? mirror : HUB);
     if (!root)
         return NULL;
     for (size_t n = strlen(root); n && root[n - 1] == '/'; n--)
         root[n - 1] = 0;
     char *repository = join(root, "/", checkpoint->repository, "/resolve/", checkpoint->revision, "/");
     char *url = repository ? join(repository, checkpoint->file, "", "", "", "") : NULL;
-    dp_memory_free(root);
-    dp_memory_free(repository);
+    free(root);
+    free(repository);
     return url;
 }
 
@@ -86,10 +87,11 @@ static dp_status advise(const pull_job *job, dp_status status, dp_error *err)
     if (!err || status != DP_E_IO)
         return status;
     dp_error cause = *err;
-    return dp_fail(err, status,
-                   "%s: could not be fetched: %.500s.  Check the connection and the proxy (https_proxy), name a mirror "
-                   "(DINOPATCH_MIRROR), or fetch the file on another machine and put it at %s",
-                   job->name, cause.message, job->target);
+    return fetch_fail(
+        err, status,
+        "%s: could not be fetched: %.500s.  Check the connection and the proxy (https_proxy), name a mirror "
+        "(DINOPATCH_MIRROR), or fetch the file on another machine and put it at %s",
+        job->name, cause.message, job->target);
 }
 
 /* Sleeps before another try; a stop asked for meanwhile is heard. */
@@ -101,8 +103,8 @@ static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *
         slept += slice;
         if (job->run && job->run->progress
             && job->run->progress(job->run->user, "download", (size_t)job->have,
-                                  job->total == DP_BYTES_UNKNOWN ? 0 : (size_t)job->total))
-            return dp_fail(err, DP_E_CANCELLED, "%s: stopped", job->shown);
+                                  job->total == FETCH_BYTES_UNKNOWN ? 0 : (size_t)job->total))
+            return fetch_fail(err, DP_E_CANCELLED, "%s: stopped", job->shown);
     }
     return DP_OK;
 }
@@ -111,10 +113,10 @@ static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *
 static dp_status check_size(const pull_job *job, uint64_t bytes, dp_error *err)
 {
     if (bytes == 0)
-        return dp_fail(err, DP_E_CORRUPT, "%s: %s announces an empty file", job->name, job->shown);
-    if (bytes != DP_BYTES_UNKNOWN && bytes > job->most)
-        return dp_fail(err, DP_E_CORRUPT, "%s: %s announces %" PRIu64 " bytes, this checkpoint has at most %" PRIu64, job->name, job->shown,
-                       bytes, job->most);
+        return fetch_fail(err, DP_E_CORRUPT, "%s: %s announces an empty file", job->name, job->shown);
+    if (bytes != FETCH_BYTES_UNKNOWN && bytes > job->most)
+        return fetch_fail(err, DP_E_CORRUPT, "%s: %s announces %" PRIu64 " bytes, this checkpoint has at most %" PRIu64,
+                          job->name, job->shown, bytes, job->most);
     return DP_OK;
 }
 
@@ -136,7 +138,7 @@ static dp_status check_beginning(const pull_job *job, const unsigned char *data,
         what = "a gzip file; the mirror must serve it uncompressed";
     else
         what = "no safetensors file";
-    return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is %s; nothing was kept", job->name, job->shown, what);
+    return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is %s; nothing was kept", job->name, job->shown, what);
 }
 
 /* Counts tries that brought nothing; DP_OK: try again, after a pause that doubles. */
@@ -155,11 +157,11 @@ static dp_status before_retry(const pull_job *job, unsigned *tries, dp_status re
 
 static dp_status ask_server(pull_job *job, dp_error *err)
 {
-    dp_http_facts facts;
+    fetch_http_facts facts;
     bool again;
     unsigned tries = 0;
     for (;;) {
-        dp_status status = dp_http_head(job->url, job->settings->stall_s, job->run, &facts, &again, err);
+        dp_status status = fetch_http_head(job->url, job->settings->stall_s, job->run, &facts, &again, err);
         if (!status)
             break;
         job->reached |= facts.status != 0;
@@ -170,9 +172,9 @@ static dp_status ask_server(pull_job *job, dp_error *err)
             return advise(job, retry, err);
     }
     if (!facts.sha256[0])
-        return dp_fail(err, DP_E_UNSUPPORTED,
-                       "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)", job->name,
-                       job->shown);
+        return fetch_fail(err, DP_E_UNSUPPORTED,
+                          "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)",
+                          job->name, job->shown);
     job->reached = true;
     dp_status status = check_size(job, facts.file_bytes, err);
     if (status)
@@ -193,19 +195,20 @@ static dp_status open_part(pull_job *job, dp_error *err)
             job->fd = open(job->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         while (job->fd < 0 && errno == EINTR);
         if (job->fd < 0)
-            return dp_fail_errno(err, "%s: cannot create", job->part);
+            return fetch_fail_errno(err, "%s: cannot create", job->part);
         if (flock(job->fd, LOCK_EX | LOCK_NB) != 0) {
-            dp_status status = errno == EWOULDBLOCK
-                                   ? dp_fail(err, DP_E_IO, "%s: another process is fetching this checkpoint", job->part)
-                                   : dp_fail_errno(err, "%s: cannot lock", job->part);
+            dp_status status =
+                errno == EWOULDBLOCK
+                    ? fetch_fail(err, DP_E_IO, "%s: another process is fetching this checkpoint", job->part)
+                    : fetch_fail_errno(err, "%s: cannot lock", job->part);
             close(job->fd);
             job->fd = -1; /* not ours to remove */
             return status;
         }
         if (fstat(job->fd, &by_fd) != 0)
-            return dp_fail_errno(err, "%s: cannot read its size", job->part);
+            return fetch_fail_errno(err, "%s: cannot read its size", job->part);
         if (!S_ISREG(by_fd.st_mode))
-            return dp_fail(err, DP_E_IO, "%s: is not a regular file", job->part);
+            return fetch_fail(err, DP_E_IO, "%s: is not a regular file", job->part);
         if (stat(job->part, &by_name) == 0 && by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino) {
             job->have = (uint64_t)by_fd.st_size;
             return DP_OK;
@@ -223,38 +226,40 @@ static dp_status start_over(pull_job *job, dp_error *err)
         cut = ftruncate(job->fd, 0);
     while (cut != 0 && errno == EINTR);
     if (cut != 0)
-        return dp_fail_errno(err, "%s: cannot empty", job->part);
+        return fetch_fail_errno(err, "%s: cannot empty", job->part);
     return DP_OK;
 }
 
-static dp_status begin(void *user, const dp_http_facts *facts, dp_error *err)
+static dp_status begin(void *user, const fetch_http_facts *facts, dp_error *err)
 {
     pull_job *job = user;
     dp_status status = check_size(job, facts->file_bytes, err);
     if (status)
         return status;
     if (facts->encoded)
-        return dp_fail(err, DP_E_IO, "%s: %s sends it compressed, though that was not asked for: the mirror must serve it as it is", job->name,
-                       job->shown);
-    if (job->total == DP_BYTES_UNKNOWN)
+        return fetch_fail(
+            err, DP_E_IO,
+            "%s: %s sends it compressed, though that was not asked for: the mirror must serve it as it is", job->name,
+            job->shown);
+    if (job->total == FETCH_BYTES_UNKNOWN)
         job->total = facts->file_bytes;
-    if (facts->file_bytes != DP_BYTES_UNKNOWN && facts->file_bytes != job->total)
-        return dp_fail(err, DP_E_IO, "%s: the server sends a file of %" PRIu64 " bytes, %" PRIu64 " were announced",
-                       job->shown, facts->file_bytes, job->total);
+    if (facts->file_bytes != FETCH_BYTES_UNKNOWN && facts->file_bytes != job->total)
+        return fetch_fail(err, DP_E_IO, "%s: the server sends a file of %" PRIu64 " bytes, %" PRIu64 " were announced",
+                          job->shown, facts->file_bytes, job->total);
     if (facts->status == 200) { /* the whole file: the server knows no ranges, or none was asked for */
         status = start_over(job, err);
         if (status)
             return status;
     } else if (facts->range_start != job->have) {
-        return dp_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64, job->shown,
-                       job->have, facts->range_start);
+        return fetch_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64,
+                          job->shown, job->have, facts->range_start);
     }
     struct statvfs disk;
-    uint64_t needed = job->total == DP_BYTES_UNKNOWN ? 0 : job->total - job->have;
+    uint64_t needed = job->total == FETCH_BYTES_UNKNOWN ? 0 : job->total - job->have;
     if (fstatvfs(job->fd, &disk) == 0 && disk.f_blocks && needed / disk.f_frsize > disk.f_bavail) {
         job->disk_fault = true;
-        return dp_fail(err, DP_E_IO, "%s: %" PRIu64 " MB are needed, the disk has %" PRIu64 " MB left", job->target,
-                       needed / 1000000, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
+        return fetch_fail(err, DP_E_IO, "%s: %" PRIu64 " MB are needed, the disk has %" PRIu64 " MB left", job->target,
+                          needed / 1000000, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
     }
     return DP_OK;
 }
@@ -263,12 +268,13 @@ static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
 {
     pull_job *job = user;
     const char *from = data;
-    if (job->total != DP_BYTES_UNKNOWN && bytes > job->total - job->have)
-        return dp_fail(err, DP_E_IO, "%s: the server sends more than the %" PRIu64 " bytes announced", job->shown,
-                       job->total);
+    if (job->total != FETCH_BYTES_UNKNOWN && bytes > job->total - job->have)
+        return fetch_fail(err, DP_E_IO, "%s: the server sends more than the %" PRIu64 " bytes announced", job->shown,
+                          job->total);
     if (bytes > job->most || job->have > job->most - bytes)
-        return dp_fail(err, DP_E_CORRUPT, "%s: %s sends more than %" PRIu64 " bytes, which is the most that this checkpoint has", job->name,
-                       job->shown, job->most);
+        return fetch_fail(err, DP_E_CORRUPT,
+                          "%s: %s sends more than %" PRIu64 " bytes, which is the most that this checkpoint has",
+                          job->name, job->shown, job->most);
     if (job->have == 0) {
         dp_status status = check_beginning(job, data, bytes, err);
         if (status)
@@ -280,7 +286,7 @@ static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
             continue;
         if (done < 0) {
             job->disk_fault = true;
-            return dp_fail_errno(err, "%s: cannot write", job->target);
+            return fetch_fail_errno(err, "%s: cannot write", job->target);
         }
         from += done;
         bytes -= (size_t)done;
@@ -292,10 +298,10 @@ static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
 /* Fills the part file to the announced size. */
 static dp_status download(pull_job *job, dp_error *err)
 {
-    const dp_http_sink sink = {begin, put, job};
+    const fetch_http_sink sink = {begin, put, job};
     unsigned tries = 0;
     for (;;) {
-        if (job->total != DP_BYTES_UNKNOWN && job->have > job->total) {
+        if (job->total != FETCH_BYTES_UNKNOWN && job->have > job->total) {
             dp_status status = start_over(job, err);
             if (status)
                 return status;
@@ -303,21 +309,22 @@ static dp_status download(pull_job *job, dp_error *err)
         if (job->have && job->have == job->total)
             return DP_OK;
         uint64_t before = job->have;
-        dp_http_facts facts;
+        fetch_http_facts facts;
         bool again;
-        dp_status status = dp_http_get(job->url, before, job->settings->stall_s, job->run, &sink, &facts, &again, err);
+        dp_status status =
+            fetch_http_get(job->url, before, job->settings->stall_s, job->run, &sink, &facts, &again, err);
         if (!status
             && facts.status == 416) { /* nothing comes after what is here: let the digest say what it is worth */
             if (before)
                 return DP_OK;
-            status = dp_fail(err, DP_E_IO, "%s: the server answers 416", job->shown);
+            status = fetch_fail(err, DP_E_IO, "%s: the server answers 416", job->shown);
         }
-        if (!status && (job->total == DP_BYTES_UNKNOWN || job->have == job->total))
+        if (!status && (job->total == FETCH_BYTES_UNKNOWN || job->have == job->total))
             return DP_OK;
         if (!status) { /* a proper end before the end */
             again = true;
-            status = dp_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->shown, job->have,
-                             job->total);
+            status = fetch_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->shown, job->have,
+                                job->total);
         }
         job->reached |= facts.status != 0;
         if (!again || !job->reached)
@@ -339,37 +346,43 @@ static dp_status check_promise(const pull_job *job, const char *path, dp_error *
     dp_error cause = {0};
     dp_status status = dp_model_open(path, &model, &cause);
     if (status == DP_E_MEMORY)
-        return dp_fail(err, status, "%s: not enough memory to open what came", job->name);
+        return fetch_fail(err, status, "%s: not enough memory to open what came", job->name);
     if (status) { /* the reason names the part file, which goes */
         size_t n = strlen(path);
-        const char *reason = strncmp(cause.message, path, n) == 0 && strncmp(cause.message + n, ": ", 2) == 0 ? cause.message + n + 2
-                                                                                                           : cause.message;
-        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is not this checkpoint: %.600s; nothing was kept", job->name, job->shown, reason);
+        const char *reason = strncmp(cause.message, path, n) == 0 && strncmp(cause.message + n, ": ", 2) == 0
+                                 ? cause.message + n + 2
+                                 : cause.message;
+        return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is not this checkpoint: %.600s; nothing was kept",
+                          job->name, job->shown, reason);
     }
     status = dp_architecture_check(job->promised, model, &cause);
     dp_model_info info;
     dp_model_get_info(model, &info);
     if (status)
-        dp_fail(err, DP_E_CORRUPT, "%s: what %s sends is another network: %.600s; nothing was kept", job->name, job->shown, cause.message);
+        fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is another network: %.600s; nothing was kept", job->name,
+                   job->shown, cause.message);
     else if (info.stand_in && job->run && job->run->log)
-        job->run->log(job->run->user, DP_LOG_WARNING, "what the server sends is a stand-in of random weights: it has learned nothing");
+        job->run->log(job->run->user, DP_LOG_WARNING,
+                      "what the server sends is a stand-in of random weights: it has learned nothing");
     dp_model_close(&model);
     return status ? DP_E_CORRUPT : DP_OK;
 }
 
-/* Parts of the same file that came from elsewhere, or of another version of it, and that no other process is filling. */
+/* Parts of the same file that came from elsewhere, or of another version of it, and that no other process is filling.
+ */
 static void remove_other_parts(const pull_job *job)
 {
     const char *slash = strrchr(job->target, '/'), *base = slash ? slash + 1 : job->target;
     size_t n = strlen(base), n_name = n + 1 + PART_DIGITS + strlen(".part");
-    char *folder = slash ? join(job->target, "", "", "", "", "") : dp_strdup("."), *path = NULL;
+    char *folder = slash ? join(job->target, "", "", "", "", "") : strdup("."), *path = NULL;
     if (folder && slash)
         folder[slash - job->target + (slash == job->target)] = 0;
     DIR *dir = folder ? opendir(folder) : NULL;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream of its own, readdir is safe */
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
-        if (strlen(name) != n_name || strncmp(name, base, n) != 0 || name[n] != '.' || strcmp(name + n_name - strlen(".part"), ".part") != 0)
+        if (strlen(name) != n_name || strncmp(name, base, n) != 0 || name[n] != '.'
+            || strcmp(name + n_name - strlen(".part"), ".part") != 0)
             continue;
         path = join(folder, "/", name, "", "", "");
         int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
@@ -377,23 +390,23 @@ static void remove_other_parts(const pull_job *job)
             unlink(path);
         if (fd >= 0)
             close(fd);
-        dp_memory_free(path);
+        free(path);
     }
     if (dir)
         closedir(dir);
-    dp_memory_free(folder);
+    free(folder);
 }
 
 static dp_status check_and_place(pull_job *job, dp_error *err)
 {
-    char found[DP_SHA256_HEX_BYTES];
-    dp_status status = dp_digest_file(job->part, job->run, found, err);
+    char found[FETCH_HEX_BYTES];
+    dp_status status = fetch_digest_file(job->part, job->run, found, err);
     if (status)
         return status;
     if (strcmp(found, job->digest) != 0) {
         unlink(job->part);
-        return dp_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, and %s %s; nothing was kept", job->name, job->shown, found,
-                       job->stated_by, job->digest);
+        return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, and %s %s; nothing was kept", job->name,
+                          job->shown, found, job->stated_by, job->digest);
     }
     status = check_promise(job, job->part, err);
     if (status) {
@@ -406,11 +419,11 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
     while (synced != 0 && errno == EINTR);
     if (synced != 0) {
         job->disk_fault = true;
-        return dp_fail_errno(err, "%s: cannot write", job->target);
+        return fetch_fail_errno(err, "%s: cannot write", job->target);
     }
-    status = dp_digest_note_write(job->target, job->digest, err);
+    status = fetch_digest_note_write(job->target, job->digest, err);
     if (!status && rename(job->part, job->target) != 0)
-        status = dp_fail_errno(err, "%s: cannot put in place", job->target);
+        status = fetch_fail_errno(err, "%s: cannot put in place", job->target);
     if (!status)
         remove_other_parts(job);
     return status;
@@ -419,14 +432,14 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
 /* The file at the target holds the digest known (the caller's, the registry's, or the one noted beside it). */
 static dp_status already_there(pull_job *job, bool *there, dp_error *err)
 {
-    char expected[DP_SHA256_HEX_BYTES], found[DP_SHA256_HEX_BYTES];
+    char expected[FETCH_HEX_BYTES], found[FETCH_HEX_BYTES];
     *there = false;
     if (access(job->target, F_OK) != 0)
         return DP_OK;
     memcpy(expected, job->digest, sizeof expected);
-    if (!expected[0] && !dp_digest_note_read(job->target, expected))
+    if (!expected[0] && !fetch_digest_note_read(job->target, expected))
         return DP_OK;
-    dp_status status = dp_digest_file(job->target, job->run, found, err);
+    dp_status status = fetch_digest_file(job->target, job->run, found, err);
     if (status || strcmp(expected, found) != 0)
         return status;
     if (check_promise(job, job->target, NULL))
@@ -447,24 +460,26 @@ static dp_status pull(pull_job *job, dp_error *err)
         if (!status && !job->settings->force)
             status = already_there(job, &there, err);
         if (!status && there)
-            return dp_digest_note_write(job->target, job->digest, err);
+            return fetch_digest_note_write(job->target, job->digest, err);
         if (status)
             return status;
     }
     if (job->chosen && !job->settings->force && access(job->target, F_OK) == 0)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: exists already and is another file; name another place, or force it", job->target);
-    status = dp_folder_make_for(job->target, err);
+        return fetch_fail(err, DP_E_ARGUMENT, "%s: exists already and is another file; name another place, or force it",
+                          job->target);
+    status = fetch_make_folder_for(job->target, err);
     if (status)
         return status;
-    char source[DP_SHA256_HEX_BYTES], digits[PART_DIGITS + 1];
-    const dp_bytes origin[] = {{job->shown, strlen(job->shown)}, {job->digest, strlen(job->digest)}};
-    status = dp_sha256(origin, 2, source, err);
+    char source[FETCH_HEX_BYTES], digits[PART_DIGITS + 1];
+    char *origin = join(job->shown, job->digest, "", "", "", "");
+    status = origin ? fetch_digest_text(origin, source, err) : fetch_fail_memory(err, job->target, strlen(job->shown));
+    free(origin);
     if (status)
         return status;
     snprintf(digits, sizeof digits, "%.*s", PART_DIGITS, source);
     job->part = join(job->target, ".", digits, ".part", "", "");
     if (!job->part)
-        return dp_fail_memory(err, job->target, strlen(job->target));
+        return fetch_fail_memory(err, job->target, strlen(job->target));
     status = open_part(job, err);
     if (!status)
         status = download(job, err);
@@ -475,33 +490,40 @@ static dp_status pull(pull_job *job, dp_error *err)
     return status;
 }
 
-dp_status dp_pull_checkpoint(const dp_checkpoint *checkpoint, const dp_architecture *promised, const char *destination,
-                             const dp_pull *settings, const dp_run *run, char *sha256, dp_error *err)
+dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_architecture *promised,
+                                const char *destination, const fetch_settings *settings, const dp_run *run,
+                                char *sha256, dp_error *err)
 {
-    dp_pull defaults;
-    dp_pull_init(&defaults);
+    fetch_settings defaults;
+    fetch_settings_init(&defaults);
     dp_error own = {0};
-    pull_job job = {.checkpoint = checkpoint, .promised = promised, .settings = settings ? settings : &defaults, .run = run, .total = DP_BYTES_UNKNOWN, .fd = -1};
+    pull_job job = {.checkpoint = checkpoint,
+                    .promised = promised,
+                    .settings = settings ? settings : &defaults,
+                    .run = run,
+                    .total = FETCH_BYTES_UNKNOWN,
+                    .fd = -1};
     err = err ? err : &own; /* the advice and the log quote it */
 
     const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
-    if (wanted && !dp_digest_parse(wanted, job.digest))
-        return dp_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", wanted);
+    if (wanted && !fetch_digest_parse(wanted, job.digest))
+        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", wanted);
     job.stated_by = job.settings->sha256 ? "the one asked for is" : "the registry pins";
     job.most = checkpoint->bytes ? checkpoint->bytes + HEADER_ROOM : UNKNOWN_MOST;
     char *path = NULL;
-    dp_status status = destination ? DP_OK : dp_model_cache_path(checkpoint->name, NULL, &path, err);
+    dp_status status = destination ? DP_OK : fetch_cache_path(checkpoint->name, NULL, &path, err);
     if (status)
         return status;
     job.name = checkpoint->name;
     job.target = destination ? destination : path;
     job.chosen = destination != NULL;
     job.url = checkpoint_url(checkpoint, job.settings->mirror);
-    job.shown = job.url ? dp_url_shown(job.url) : NULL;
-    status = job.shown ? pull(&job, err) : dp_fail_memory(err, job.name, strlen(job.name));
+    job.shown = job.url ? fetch_url_shown(job.url) : NULL;
+    status = job.shown ? pull(&job, err) : fetch_fail_memory(err, job.name, strlen(job.name));
     if (!status && run && run->log && strcmp(job.stated_by, "the server states") == 0) {
         char line[256];
-        snprintf(line, sizeof line, "%s: its SHA-256 is what the server states; no pinned one was there to hold it against (--sha256)",
+        snprintf(line, sizeof line,
+                 "%s: its SHA-256 is what the server states; no pinned one was there to hold it against (--sha256)",
                  job.name);
         run->log(run->user, DP_LOG_INFO, line);
     }
@@ -509,20 +531,20 @@ dp_status dp_pull_checkpoint(const dp_checkpoint *checkpoint, const dp_architect
         memcpy(sha256, job.digest, sizeof job.digest);
     if (job.fd >= 0)
         close(job.fd);
-    dp_memory_free(job.url);
-    dp_memory_free(job.shown);
-    dp_memory_free(job.part);
-    dp_memory_free(path);
+    free(job.url);
+    free(job.shown);
+    free(job.part);
+    free(path);
     return status;
 }
 
-dp_status dp_model_pull(const char *name, const char *destination, const dp_pull *settings, const dp_run *run, char *sha256,
-                        dp_error *err)
+dp_status fetch_pull(const char *name, const char *destination, const fetch_settings *settings, const dp_run *run,
+                     char *sha256, dp_error *err)
 {
-    const dp_checkpoint *checkpoint;
+    const fetch_checkpoint *checkpoint;
     dp_architecture promised;
-    dp_status status = dp_registry_find(name, &checkpoint, err);
+    dp_status status = fetch_registry_find(name, &checkpoint, err);
     if (!status)
         status = dp_architecture_parse(checkpoint->name, &promised, err);
-    return status ? status : dp_pull_checkpoint(checkpoint, &promised, destination, settings, run, sha256, err);
+    return status ? status : fetch_pull_checkpoint(checkpoint, &promised, destination, settings, run, sha256, err);
 }

@@ -1,7 +1,6 @@
-#include "fetch/http.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "fetch/digest.h"
+#include "http.h"
+#include "file_digest.h"
+#include "support.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -17,8 +16,8 @@ typedef struct request {
     const char *url;
     char *shown; /* the same for messages */
     const dp_run *run;
-    const dp_http_sink *sink; /* NULL: the body is not wanted */
-    dp_http_facts *facts;
+    const fetch_http_sink *sink; /* NULL: the body is not wanted */
+    fetch_http_facts *facts;
     CURL *curl;
     uint64_t from, got; /* first byte asked for; bytes handed to the sink */
     size_t header_bytes;
@@ -28,7 +27,7 @@ typedef struct request {
     dp_error *err;
 } request;
 
-char *dp_url_shown(const char *url)
+char *fetch_url_shown(const char *url)
 {
     const char *scheme = strstr(url, "://"), *rest = scheme ? scheme + 3 : url, *query = strpbrk(rest, "?#");
     const char *end = query ? query : url + strlen(url), *host = rest;
@@ -42,10 +41,10 @@ char *dp_url_shown(const char *url)
         query = *end ? end : NULL;
     }
     size_t bytes = strlen(url) + sizeof "***@?***";
-    char *shown = dp_malloc(bytes, 1);
+    char *shown = malloc(bytes);
     if (shown)
-        snprintf(shown, bytes, "%.*s%s%.*s%s", (int)(rest - url), url, host > rest ? "***@" : "", (int)(end - host), host,
-                 query ? "?***" : "");
+        snprintf(shown, bytes, "%.*s%s%.*s%s", (int)(rest - url), url, host > rest ? "***@" : "", (int)(end - host),
+                 host, query ? "?***" : "");
     return shown;
 }
 
@@ -85,7 +84,7 @@ static bool parse_size(const char *text, uint64_t *bytes)
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
     request *r = user;
-    dp_http_facts *facts = r->facts;
+    fetch_http_facts *facts = r->facts;
     size_t bytes = size * count;
     char line[512], value[256];
     size_t length = bytes < sizeof line ? bytes : sizeof line - 1;
@@ -100,15 +99,15 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         facts->range_start = 0;
         facts->encoded = false;
         if (!r->linked)
-            facts->file_bytes = DP_BYTES_UNKNOWN;
+            facts->file_bytes = FETCH_BYTES_UNKNOWN;
     } else if (header_value(line, "x-linked-etag", value, sizeof value)) {
-        r->linked |= dp_digest_parse(value, facts->sha256);
+        r->linked |= fetch_digest_parse(value, facts->sha256);
     } else if (header_value(line, "x-linked-size", value, sizeof value)) {
         if (parse_size(value, &number))
             facts->file_bytes = number;
     } else if (header_value(line, "etag", value, sizeof value)) {
         if (!r->linked)
-            dp_digest_parse(value, facts->sha256);
+            fetch_digest_parse(value, facts->sha256);
     } else if (header_value(line, "content-length", value, sizeof value)) {
         long status = 0;
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -152,7 +151,7 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     (void)total, (void)now, (void)up_total, (void)up_now;
     if (!r->run || !r->run->progress)
         return 0;
-    uint64_t all = r->facts->file_bytes == DP_BYTES_UNKNOWN ? 0 : r->facts->file_bytes;
+    uint64_t all = r->facts->file_bytes == FETCH_BYTES_UNKNOWN ? 0 : r->facts->file_bytes;
     uint64_t before = r->begun ? r->facts->range_start : r->from;
     r->stopped = r->run->progress(r->run->user, "download", (size_t)(before + r->got), (size_t)all) != 0;
     return r->stopped;
@@ -196,19 +195,20 @@ static dp_status explain(const request *r, CURLcode code, const char *text, dp_e
     if (r->sink_status)
         return r->sink_status;
     if (r->stopped || code == CURLE_ABORTED_BY_CALLBACK)
-        return dp_fail(err, DP_E_CANCELLED, "%s: stopped", r->shown);
+        return fetch_fail(err, DP_E_CANCELLED, "%s: stopped", r->shown);
     if (code == CURLE_OUT_OF_MEMORY)
-        return dp_fail(err, DP_E_MEMORY, "%s: not enough memory", r->shown);
+        return fetch_fail(err, DP_E_MEMORY, "%s: not enough memory", r->shown);
     if (r->header_bytes > MAX_HEADER_BYTES)
-        return dp_fail(err, DP_E_IO, "%s: the server's answer has more than %zu bytes of headers", r->shown, MAX_HEADER_BYTES);
+        return fetch_fail(err, DP_E_IO, "%s: the server's answer has more than %zu bytes of headers", r->shown,
+                          MAX_HEADER_BYTES);
     if (code && !r->page)
-        return dp_fail(err, DP_E_IO, "%s: %s", r->shown, text[0] ? text : curl_easy_strerror(code));
+        return fetch_fail(err, DP_E_IO, "%s: %s", r->shown, text[0] ? text : curl_easy_strerror(code));
     switch (r->facts->status) {
     case 401:
-    case 403: return dp_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->shown, r->facts->status);
+    case 403: return fetch_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->shown, r->facts->status);
     case 404:
-    case 410: return dp_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->shown, r->facts->status);
-    default: return dp_fail(err, DP_E_IO, "%s: the server answers %ld", r->shown, r->facts->status);
+    case 410: return fetch_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->shown, r->facts->status);
+    default: return fetch_fail(err, DP_E_IO, "%s: the server answers %ld", r->shown, r->facts->status);
     }
 }
 
@@ -237,19 +237,19 @@ static CURL *open_request(request *r, unsigned stall_s, char *text)
     return curl;
 }
 
-dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_http_facts *facts, bool *again,
-                       dp_error *err)
+dp_status fetch_http_head(const char *url, unsigned stall_s, const dp_run *run, fetch_http_facts *facts, bool *again,
+                          dp_error *err)
 {
-    char text[CURL_ERROR_SIZE] = "", *next = dp_strdup(url);
-    *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
+    char text[CURL_ERROR_SIZE] = "", *next = strdup(url);
+    *facts = (fetch_http_facts){.file_bytes = FETCH_BYTES_UNKNOWN};
     *again = false;
-    request r = {.url = url, .shown = dp_url_shown(url), .run = run, .facts = facts, .err = err};
+    request r = {.url = url, .shown = fetch_url_shown(url), .run = run, .facts = facts, .err = err};
     CURL *curl = next && r.shown ? open_request(&r, stall_s, text) : NULL;
     if (!curl || curl_easy_setopt(curl, CURLOPT_NOBODY, 1L)) {
-        dp_memory_free(next);
-        dp_memory_free(r.shown);
+        free(next);
+        free(r.shown);
         curl_easy_cleanup(curl);
-        return dp_fail_memory(err, "a request", 1);
+        return fetch_fail_memory(err, "a request", 1);
     }
     CURLcode code = CURLE_OK;
     for (long hops = 0; !code; hops++) {
@@ -263,14 +263,14 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
             break;
         if (hops == MAX_REDIRECTS || (strncasecmp(url, "https:", 6) == 0 && strncasecmp(location, "https:", 6) != 0)) {
             code = hops == MAX_REDIRECTS ? CURLE_TOO_MANY_REDIRECTS : CURLE_UNSUPPORTED_PROTOCOL;
-            char *shown = dp_url_shown(location);
-            snprintf(text, sizeof text, "%sredirected to %.200s", hops == MAX_REDIRECTS ? "too many redirects, the last one " : "",
-                     shown ? shown : "another place");
-            dp_memory_free(shown);
+            char *shown = fetch_url_shown(location);
+            snprintf(text, sizeof text, "%sredirected to %.200s",
+                     hops == MAX_REDIRECTS ? "too many redirects, the last one " : "", shown ? shown : "another place");
+            free(shown);
             break;
         }
-        char *copy = dp_strdup(location);
-        dp_memory_free(next);
+        char *copy = strdup(location);
+        free(next);
         next = copy;
         code = next ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     }
@@ -282,26 +282,27 @@ dp_status dp_http_head(const char *url, unsigned stall_s, const dp_run *run, dp_
     if (code || refused)
         status = explain(&r, code, text, err);
     curl_easy_cleanup(curl);
-    dp_memory_free(next);
-    dp_memory_free(r.shown);
+    free(next);
+    free(r.shown);
     return status;
 }
 
-dp_status dp_http_get(const char *url, uint64_t from, unsigned stall_s, const dp_run *run, const dp_http_sink *sink,
-                      dp_http_facts *facts, bool *again, dp_error *err)
+dp_status fetch_http_get(const char *url, uint64_t from, unsigned stall_s, const dp_run *run,
+                         const fetch_http_sink *sink, fetch_http_facts *facts, bool *again, dp_error *err)
 {
     char text[CURL_ERROR_SIZE] = "", range[32];
-    *facts = (dp_http_facts){.file_bytes = DP_BYTES_UNKNOWN};
+    *facts = (fetch_http_facts){.file_bytes = FETCH_BYTES_UNKNOWN};
     *again = false;
-    request r = {.url = url, .shown = dp_url_shown(url), .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
+    request r = {
+        .url = url, .shown = fetch_url_shown(url), .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
     CURL *curl = r.shown ? open_request(&r, stall_s, text) : NULL;
     snprintf(range, sizeof range, "%llu-", (unsigned long long)from);
     if (!curl || curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L)
         || curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS)
         || (from && curl_easy_setopt(curl, CURLOPT_RANGE, range))) {
         curl_easy_cleanup(curl);
-        dp_memory_free(r.shown);
-        return dp_fail_memory(err, "a request", 1);
+        free(r.shown);
+        return fetch_fail_memory(err, "a request", 1);
     }
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &facts->status);
@@ -312,9 +313,10 @@ dp_status dp_http_get(const char *url, uint64_t from, unsigned stall_s, const dp
         r.sink_status = sink->begin(sink->user, facts, err);
     if (code || r.sink_status || (facts->status != 200 && facts->status != 206 && facts->status != 416)) {
         status = explain(&r, code, text, err);
-        *again = !r.sink_status && status != DP_E_CANCELLED && r.header_bytes <= MAX_HEADER_BYTES && worth_another_try(code, facts->status);
+        *again = !r.sink_status && status != DP_E_CANCELLED && r.header_bytes <= MAX_HEADER_BYTES
+                 && worth_another_try(code, facts->status);
     }
     curl_easy_cleanup(curl);
-    dp_memory_free(r.shown);
+    free(r.shown);
     return status;
 }

@@ -1,6 +1,6 @@
-#include "fetch/cache.h"
-#include "base/error.h"
-#include "base/memory.h"
+#include "cache.h"
+#include "fetch.h"
+#include "support.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,10 +20,10 @@ static const char *cache_root(const char **below)
     return home && home[0] ? home : NULL;
 }
 
-dp_status dp_model_cache_path(const char *name, const char *folder, char **path, dp_error *err)
+dp_status fetch_cache_path(const char *name, const char *folder, char **path, dp_error *err)
 {
-    const dp_checkpoint *checkpoint;
-    dp_status status = dp_registry_find(name, &checkpoint, err);
+    const fetch_checkpoint *checkpoint;
+    dp_status status = fetch_registry_find(name, &checkpoint, err);
     if (status)
         return status;
     const char *below = "", *own = "", *root = folder;
@@ -31,29 +31,29 @@ dp_status dp_model_cache_path(const char *name, const char *folder, char **path,
         own = "/dinopatch";
         root = cache_root(&below);
         if (!root)
-            return dp_fail(err, DP_E_IO, "%s: no cache folder, as neither XDG_CACHE_HOME nor HOME is set", name);
+            return fetch_fail(err, DP_E_IO, "%s: no cache folder, as neither XDG_CACHE_HOME nor HOME is set", name);
     }
     size_t bytes = strlen(root) + strlen(below) + strlen(own) + strlen(checkpoint->name) + sizeof "/.safetensors";
-    char *text = dp_malloc(bytes, 1);
+    char *text = malloc(bytes);
     if (!text)
-        return dp_fail_memory(err, name, bytes);
+        return fetch_fail_memory(err, name, bytes);
     snprintf(text, bytes, "%s%s%s/%s.safetensors", root, below, own, checkpoint->name);
     *path = text;
     return DP_OK;
 }
 
-dp_status dp_folder_make_for(const char *path, dp_error *err)
+dp_status fetch_make_folder_for(const char *path, dp_error *err)
 {
-    char *folder = dp_strdup(path);
+    char *folder = strdup(path);
     if (!folder)
-        return dp_fail_memory(err, path, strlen(path));
+        return fetch_fail_memory(err, path, strlen(path));
     dp_status status = DP_OK;
     for (char *slash = strchr(folder + (folder[0] != 0), '/'); slash && !status; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-            status = dp_fail_errno(err, "%s: cannot make the folder", folder);
+            status = fetch_fail_errno(err, "%s: cannot make the folder", folder);
         *slash = '/';
     }
-    dp_memory_free(folder);
+    free(folder);
     return status;
 }

@@ -1,10 +1,10 @@
 /* cache.h - where fetched checkpoints lie. */
-#ifndef DP_FETCH_CACHE_H
-#define DP_FETCH_CACHE_H
+#ifndef DP_CLI_FETCH_CACHE_H
+#define DP_CLI_FETCH_CACHE_H
 
 #include "dinopatch.h"
 
 /* Makes the folder that path lies in, and those above it. */
-dp_status dp_folder_make_for(const char *path, dp_error *err);
+dp_status fetch_make_folder_for(const char *path, dp_error *err);
 
 #endif

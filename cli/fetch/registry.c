@@ -1,9 +1,9 @@
 /* registry.c - the official DINOv2 checkpoints.
  *
  * Parameters follow from the architecture (with the mask token and a 37x37 position grid), 4 bytes each.  No digest is
- * pinned: the hub states the SHA-256 of every file, and dp_model_pull holds the file against it. */
-#include "base/error.h"
-#include "dinopatch.h"
+ * pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
+#include "fetch.h"
+#include "support.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@
     }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-static const dp_checkpoint checkpoints[] = {
+static const fetch_checkpoint checkpoints[] = {
     ENTRY("vits14", "dinov2-small", 22056576),
     ENTRY("vitb14", "dinov2-base", 86580480),
     ENTRY("vitl14", "dinov2-large", 304368640),
@@ -28,26 +28,26 @@ static const dp_checkpoint checkpoints[] = {
     ENTRY("vitg14_reg", "dinov2-with-registers-giant", 1136486912),
 };
 
-size_t dp_registry_count(void)
+size_t fetch_registry_count(void)
 {
     return sizeof checkpoints / sizeof checkpoints[0];
 }
 
-const dp_checkpoint *dp_registry_at(size_t index)
+const fetch_checkpoint *fetch_registry_at(size_t index)
 {
-    return index < dp_registry_count() ? &checkpoints[index] : NULL;
+    return index < fetch_registry_count() ? &checkpoints[index] : NULL;
 }
 
-dp_status dp_registry_find(const char *name, const dp_checkpoint **checkpoint, dp_error *err)
+dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpoint, dp_error *err)
 {
     char names[160] = "";
     size_t used = 0;
-    for (size_t i = 0; i < dp_registry_count(); i++) {
+    for (size_t i = 0; i < fetch_registry_count(); i++) {
         if (strcmp(name, checkpoints[i].name) == 0 || strcmp(name, checkpoints[i].repository) == 0) {
             *checkpoint = &checkpoints[i];
             return DP_OK;
         }
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", checkpoints[i].name);
     }
-    return dp_fail(err, DP_E_ARGUMENT, "%s: no such checkpoint; there are %s", name, names);
+    return fetch_fail(err, DP_E_ARGUMENT, "%s: no such checkpoint; there are %s", name, names);
 }

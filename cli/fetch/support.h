@@ -1,0 +1,19 @@
+/* support.h - faults as sentences, for the files of this folder: as the library's own, on the public header alone. */
+#ifndef DP_CLI_FETCH_SUPPORT_H
+#define DP_CLI_FETCH_SUPPORT_H
+
+#include "dinopatch.h"
+
+#define FETCH_HEX_BYTES 65 /* of a SHA-256 as text, with the terminating zero */
+
+/* Fills err (may be NULL) and returns status.  Who prints the message replaces control characters: cli_shown. */
+dp_status fetch_fail(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */
+dp_status fetch_fail_errno(dp_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "not enough memory for WHAT (N bytes)". */
+dp_status fetch_fail_memory(dp_error *err, const char *what, size_t bytes);
+
+/* open() for reading: an interrupted call is made again, and a pipe does not keep us waiting.  -1: errno. */
+int fetch_open_to_read(const char *path);
+
+#endif
