@@ -5,9 +5,9 @@
  * Printed: a line `bytes N, rows N, dim N, search_ms N` (features with their tables; processor time of all threads, the median over
  * the pictures, their projection included), then for each picture its name and its scores top1p, max, p99 and mean, with tabs between. */
 #include "bank/bank.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "reduce/pca.h"
-#include "distance/score.h"
+#include "search/score.h"
 #include "base/memory.h"
 #include "base/statistics.h"
 

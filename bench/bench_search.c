@@ -4,7 +4,7 @@
  * uint32, then their distances, [queries, K] float.  The product is oneDNN's sgemm over blocks of 4096 rows with as many threads.
  * bench/search_faiss.py runs it beside FAISS. */
 #include "bank/bank.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"

@@ -4,7 +4,7 @@
  * disturbs it less), medians; bytes of features read a second (window 0); products of queries and rows a second, two operations
  * to a number; and the ratio to the bank of floats. */
 #include "bank/bank.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/statistics.h"

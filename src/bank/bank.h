@@ -34,7 +34,7 @@ struct dp_bank {
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
     size_t dim;                  /* of the rows as they are stored */
     size_t dim_in;               /* of a picture's features: dim, or more where they are projected */
-    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a part of a bank (distance/part.h) */
+    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a part of a bank (search/part.h) */
     size_t n_pictures, rows_per_picture;
     size_t n_rows;         /* at each location; while a grid is being built: n_pictures * rows_per_picture of its capacity */
     dp_storage storage;    /* of the features */
@@ -50,7 +50,7 @@ struct dp_bank {
     int32_t *grids;        /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
     uint8_t **background;  /* [n_pictures] of [rows_per_picture, cells of the picture's grid] 1: background; NULL: the recipe asks for
                               none (recipe.background) */
-    dp_roi *roi;           /* region to inspect, as recipe.roi says: bank/roi.h; NULL: none */
+    dp_roi *roi;           /* region to inspect, as recipe.roi says: bank/roi_mask.h; NULL: none */
     char **names;          /* [n_pictures] as given to fit, any bytes */
     dp_pose *poses;        /* [n_pictures] */
     dp_light *lights;      /* [n_pictures] of the decoded pictures, by which frames without light are told; NaN: not known */

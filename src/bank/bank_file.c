@@ -9,7 +9,7 @@
 #include "bank/name_text.h"
 #include "bank/origin.h"
 #include "bank/recipe_json.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/json_size.h"

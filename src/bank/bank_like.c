@@ -1,6 +1,6 @@
 /* bank_like.c - a bank of the pictures of another, with room for other rows. */
 #include "bank/bank.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"
 

@@ -1,6 +1,6 @@
 /* bank_tensors.c - the tensors of a bank's file: which there are, of what type and shape. */
 #include "bank/bank_tensors.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 
 bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
 {

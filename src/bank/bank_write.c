@@ -3,7 +3,7 @@
 #include "bank/name_text.h"
 #include "bank/origin.h"
 #include "bank/recipe_json.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"

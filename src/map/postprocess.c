@@ -16,7 +16,7 @@
 #include "map/postprocess.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "map/components.h"
+#include "map/connected.h"
 
 #include <math.h>
 #include <string.h>

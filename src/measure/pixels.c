@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
-#include "map/components.h"
+#include "map/connected.h"
 #include "measure/aupro.h"
 #include "measure/steps.h"
 

@@ -15,7 +15,7 @@
 #include "base/random.h"
 #include "base/statistics.h"
 #include "dinopatch.h"
-#include "distance/score.h"
+#include "search/score.h"
 #include "map/postprocess.h"
 #include "measure/sparse_map.h"
 #include "measure/steps.h"

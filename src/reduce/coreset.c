@@ -15,7 +15,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "reduce/reduce.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef DP_REDUCE_KMEANS_H
 #define DP_REDUCE_KMEANS_H
 
-#include "distance/distance.h"
+#include "search/distance.h"
 
 /* Floats of scratch that dp_kmeans needs for n vectors and k centres. */
 size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim);

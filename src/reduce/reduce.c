@@ -1,10 +1,10 @@
 /* reduce.c - one pass over a bank: each location's rows projected, replaced by centres, and stored in another type. */
 #include "reduce/reduce.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "reduce/kmeans.h"
 
 #include <stdatomic.h>

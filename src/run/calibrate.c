@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
-#include "distance/components.h"
-#include "distance/distance_scales.h"
+#include "search/searcher.h"
+#include "search/distance_scales.h"
 #include "run/leave_one_out.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 #include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "distance/score.h"
+#include "search/score.h"
 
 #include <math.h>
 

@@ -15,10 +15,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
-#include "distance/components.h"
-#include "distance/distance_scales.h"
+#include "search/searcher.h"
+#include "search/distance_scales.h"
 #include "run/judge.h"
-#include "run/reweight.h"
+#include "search/reweight.h"
 #include "run/show.h"
 
 #include <math.h>

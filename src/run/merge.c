@@ -4,7 +4,7 @@
  * decided on (metric, window, post-processing, false-alarm rate) and how they are kept (storage) is the first bank's, and the threshold is
  * found anew.  A picture that is in both counts once. */
 #include "bank/recipe_json.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -3,7 +3,7 @@
 #define DP_RUN_NEAREST_H
 
 #include "align/transform.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
 #define DP_RUN_REGION_H
 
 #include "bank/bank.h"
-#include "bank/roi.h"
+#include "bank/roi_mask.h"
 
 /* The bank's region and that of a view, which narrows it; either may be NULL. */
 typedef struct dp_regions {

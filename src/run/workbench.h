@@ -3,7 +3,7 @@
 #define DP_RUN_WORKBENCH_H
 
 #include "dinopatch.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "run/prefetch.h"
 
 #include <stdbool.h>

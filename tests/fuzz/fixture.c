@@ -3,8 +3,8 @@
 #include "fuzz.h"
 
 #include "bank/bank.h"
-#include "bank/roi.h"
-#include "distance/distance_scales.h"
+#include "bank/roi_mask.h"
+#include "search/distance_scales.h"
 
 #include <stdio.h>
 #include <string.h>

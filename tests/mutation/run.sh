@@ -27,22 +27,22 @@ src/measure/roc.c metrics golden
 src/measure/sparse_map.c tune
 src/measure/steps.c metrics golden tune
 src/measure/tune.c tune
-src/map/components.c map post
+src/map/connected.c map post
 src/map/defects.c map run
 src/map/postprocess.c post score
 src/map/project.c map
 src/map/smooth.c map patchcore
-src/distance/score.c score
-src/distance/distance.c bank distance leave_one_out patchcore compress
-src/distance/distance_c.c distance
-src/distance/components.c components
-src/distance/distance_scales.c components
-src/distance/global.c global distance
-src/distance/part.c components
+src/search/score.c score
+src/search/distance.c bank distance leave_one_out patchcore compress
+src/search/distance_c.c distance
+src/search/searcher.c components
+src/search/distance_scales.c components
+src/search/global.c global distance
+src/search/part.c components
 src/run/calibrate.c leave_one_out run
 src/run/judge.c leave_one_out patchcore run
 src/run/leave_one_out.c leave_one_out patchcore compress living run
-src/run/reweight.c patchcore run
+src/search/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'
 ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |

@@ -4,7 +4,7 @@
  *
  * Prints the minimum and the median of several runs; random features, so that nothing depends on data. */
 #include "bank/bank.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/statistics.h"

@@ -2,10 +2,10 @@
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "bank/name_text.h"
 #include "bank/recipe_json.h"
-#include "distance/score.h"
+#include "search/score.h"
 #include "simd/half.h"
 #include "polarity/orientation.h"
 

@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-#include "distance/components.h"
-#include "distance/distance_scales.h"
+#include "search/searcher.h"
+#include "search/distance_scales.h"
 #include "bank/gather.h"
 #include "reduce/reduce.h"
 #include "bank_fixture.h"

@@ -3,11 +3,11 @@
 #include "run/leave_one_out.h"
 
 #include "reduce/coreset.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "reduce/kmeans.h"
 #include "reduce/pca.h"
 #include "reduce/reduce.h"
-#include "distance/score.h"
+#include "search/score.h"
 
 #include <math.h>
 

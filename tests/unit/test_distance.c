@@ -2,8 +2,8 @@
 #include "bank_fixture.h"
 
 #include "base/statistics.h"
-#include "distance/distance.h"
-#include "distance/score.h"
+#include "search/distance.h"
+#include "search/score.h"
 #include "base/isa.h"
 #include "simd/half.h"
 

@@ -1,8 +1,8 @@
 /* The global search against every pair compared with the exact kernel: the same bytes. */
 #include "bank_fixture.h"
 
-#include "distance/distance.h"
-#include "distance/sweep.h"
+#include "search/distance.h"
+#include "search/sweep_kernel.h"
 #include "base/isa.h"
 
 #include <float.h>

@@ -6,8 +6,8 @@
 
 #include "bank_fixture.h"
 #include "base/statistics.h"
-#include "distance/distance.h"
-#include "distance/score.h"
+#include "search/distance.h"
+#include "search/score.h"
 #include "run/judge.h"
 #include "run/leave_one_out.h"
 

@@ -3,7 +3,7 @@
 
 #include "align/transform.h"
 #include "base/pool.h"
-#include "map/components.h"
+#include "map/connected.h"
 #include "map/defects.h"
 #include "map/project.h"
 #include "map/smooth.h"

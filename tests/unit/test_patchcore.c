@@ -1,10 +1,10 @@
 /* Coreset, mean over neighbourhoods and weight of the score: what PatchCore adds. */
 #include "reduce/coreset.h"
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "bank_fixture.h"
 #include "base/isa.h"
 #include "run/leave_one_out.h"
-#include "run/reweight.h"
+#include "search/reweight.h"
 #include "run/workbench.h"
 
 #include <math.h>

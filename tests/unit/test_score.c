@@ -1,6 +1,6 @@
 /* From a map's cells to one figure, against the definitions on sorted values; and what is active in a post-processing. */
 #include "base/statistics.h"
-#include "distance/score.h"
+#include "search/score.h"
 #include "map/postprocess.h"
 #include "test.h"
 

@@ -2,7 +2,7 @@
 #include "bank_fixture.h"
 
 #include "base/isa.h"
-#include "distance/sweep.h"
+#include "search/sweep_kernel.h"
 
 #include <float.h>
 #include <math.h>

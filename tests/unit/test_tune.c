@@ -1,7 +1,7 @@
 /* Tuning with held-out figures, and calibration from good pictures alone. */
 #include "test.h"
 
-#include "distance/score.h"
+#include "search/score.h"
 #include "measure/sparse_map.h"
 
 #include <math.h>

@@ -1,13 +1,13 @@
-/* components.h - the distance of a cell as a mean of several.
+/* searcher.h - the distance of a cell as a mean of several.
  *
  * A component is one block of the features, searched within the window or in the whole bank.  What a view asks for is a list of them,
  * each with a weight: the plain distance is a list of one, a blend of local and global distance a list of two, separate layers give
  * one (or two) for each. */
-#ifndef DP_DISTANCE_COMPONENTS_H
-#define DP_DISTANCE_COMPONENTS_H
+#ifndef DP_SEARCH_SEARCHER_H
+#define DP_SEARCH_SEARCHER_H
 
-#include "distance/distance.h"
-#include "distance/part.h"
+#include "search/distance.h"
+#include "search/part.h"
 
 typedef struct dp_component {
     const dp_bank *bank; /* of parts[block] */

@@ -1,5 +1,5 @@
-/* roi.c - reading and keeping the region to inspect. */
-#include "bank/roi.h"
+/* roi_mask.c - reading and keeping the region to inspect. */
+#include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"
 

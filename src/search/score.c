@@ -1,5 +1,5 @@
 /* score.c - max, mean, 99th percentile, mean of the top 1 %. */
-#include "distance/score.h"
+#include "search/score.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* components.c - two passes and a union-find forest.
+/* connected.c - two passes and a union-find forest.
  *
  * The first pass gives each element the label of a neighbour already seen (west, north-west, north, north-east) and joins
  * the trees where two meet.  A root is always the smallest label of its tree, that is the label given first, so that
  * numbering the roots upward numbers the groups in the order of the scan, whatever their shape.
  * Source: Wu, Otoo, Suzuki, "Optimizing two-pass connected-component labeling algorithms", 2009. */
-#include "map/components.h"
+#include "map/connected.h"
 
 static inline uint32_t root_of(uint32_t *parent, uint32_t label)
 {

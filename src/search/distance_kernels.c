@@ -8,7 +8,7 @@
  * one row after the other (several rows at once, each its own stream, reached 55-75 % of it); the processor overlaps a
  * row's chain of additions with the next row's by itself.  Several queries are bound by arithmetic: a tile of a x b pairs
  * reads a + b vectors, and the next rows are fetched while it works. */
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "simd/vector.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
  *
  * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
  * the order. */
-#include "distance/distance.h"
+#include "search/distance.h"
 
 #include <string.h>
 

@@ -4,11 +4,11 @@
  *
  * x is the picture's cell with the largest distance, m* its nearest row in the bank, N(m*) the 9 rows nearest to m*, m* among them, as in the
  * public implementations (equation 7 of Roth et al. 2022).  The fraction is a softmax: the largest exponent is taken off first. */
-#include "run/reweight.h"
+#include "search/reweight.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
-#include "distance/global.h"
+#include "search/global.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* part.c - rows seen through a window of their numbers. */
-#include "distance/part.h"
+#include "search/part.h"
 #include "base/error.h"
 #include "base/memory.h"
 

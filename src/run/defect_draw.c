@@ -1,4 +1,4 @@
-/* explain.c - a defect's patch beside the patch of the good pictures that it was compared with.
+/* defect_draw.c - a defect's patch beside the patch of the good pictures that it was compared with.
  *
  * Both are shown in the pose of the bank, so that what lies around them can be compared as well: aligned, turned or mirrored by the
  * polarity, and of a nominal picture that entered mirrored or turned, in that version. */

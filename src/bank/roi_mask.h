@@ -1,6 +1,6 @@
-/* roi.h - the region to inspect: a mask that a person drew. */
-#ifndef DP_BANK_ROI_H
-#define DP_BANK_ROI_H
+/* roi_mask.h - the region to inspect: a mask that a person drew. */
+#ifndef DP_BANK_ROI_MASK_H
+#define DP_BANK_ROI_MASK_H
 
 #include "dinopatch.h"
 

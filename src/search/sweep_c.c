@@ -1,5 +1,5 @@
 /* sweep_c.c - the reference of the sweep, and the choice of one. */
-#include "distance/sweep.h"
+#include "search/sweep_kernel.h"
 
 #define WIDTH 16
 #define ROWS 4

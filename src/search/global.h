@@ -1,8 +1,8 @@
 /* global.h - the nearest rows of the whole bank for many queries at once. */
-#ifndef DP_DISTANCE_GLOBAL_H
-#define DP_DISTANCE_GLOBAL_H
+#ifndef DP_SEARCH_GLOBAL_H
+#define DP_SEARCH_GLOBAL_H
 
-#include "distance/distance.h"
+#include "search/distance.h"
 
 #include <stdatomic.h>
 

@@ -17,13 +17,13 @@
  * and Stability of Numerical Algorithms, 2002, section 3.1).  The result is that of comparing
  * every pair exactly, whatever the order of the work; where the filter passes everything (all rows the same) only time is lost.
  *
- * Order of the work.  A task is a group of panels of queries (sweep.h) and a range of rows, both fixed by the sizes of the problem.
+ * Order of the work.  A task is a group of panels of queries (sweep_kernel.h) and a range of rows, both fixed by the sizes of the problem.
  * BLOCK_BYTES of rows stay in the second-level cache while all panels of the group meet them.  Ranges of rows exist for the sake of many
  * processors; their findings are merged in the bank's order. */
-#include "distance/global.h"
+#include "search/global.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "distance/sweep.h"
+#include "search/sweep_kernel.h"
 
 #include <float.h>
 #include <math.h>

@@ -7,15 +7,15 @@
  *
  * MAX_SAMPLES cells are enough for a quantile: the bank's own rows are counted picture by picture, cut into so many equal stretches, and
  * one row is drawn from each, by a fixed seed. */
-#include "distance/distance_scales.h"
+#include "search/distance_scales.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/statistics.h"
-#include "distance/distance.h"
-#include "distance/global.h"
-#include "distance/part.h"
+#include "search/distance.h"
+#include "search/global.h"
+#include "search/part.h"
 
 #include <math.h>
 #include <stdlib.h>

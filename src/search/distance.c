@@ -13,11 +13,11 @@
  *
  * A task is a tile: fixed by the sizes alone, visited in the bank's order, ties to the first; so nothing depends on the
  * number of threads. */
-#include "distance/distance.h"
+#include "search/distance.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
-#include "distance/global.h"
+#include "search/global.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* components.h - connected groups in a mask, numbered in a fixed order. */
-#ifndef DP_MAP_COMPONENTS_H
-#define DP_MAP_COMPONENTS_H
+/* connected.h - connected groups in a mask, numbered in a fixed order. */
+#ifndef DP_MAP_CONNECTED_H
+#define DP_MAP_CONNECTED_H
 
 #include "dinopatch.h"
 

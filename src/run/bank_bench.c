@@ -1,12 +1,12 @@
-/* bench_search.c - how long a bank takes to be searched, the network left out. */
+/* bank_bench.c - how long a bank takes to be searched, the network left out. */
 #include "bank/bank.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/statistics.h"
-#include "distance/components.h"
-#include "run/reweight.h"
+#include "search/searcher.h"
+#include "search/reweight.h"
 
 #include <stdlib.h>
 

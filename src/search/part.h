@@ -2,8 +2,8 @@
  *
  * The features of several blocks of a transformer lie behind one another in each row.  A part is the bank as if it had been made of one
  * of them: it shares the bank's memory and is searched like any other bank. */
-#ifndef DP_DISTANCE_PART_H
-#define DP_DISTANCE_PART_H
+#ifndef DP_SEARCH_PART_H
+#define DP_SEARCH_PART_H
 
 #include "bank/bank.h"
 #include "base/pool.h"

@@ -1,4 +1,4 @@
-/* sweep.h - the matrix product of a global search, which writes no product: it only tells which pairs are worth a look.
+/* sweep_kernel.h - the matrix product of a global search, which writes no product: it only tells which pairs are worth a look.
  *
  * A panel holds WIDTH queries, transposed: panel[d][q].  A sweep multiplies it with a few rows of the bank and compares
  *
@@ -9,8 +9,8 @@
  *
  * Lanes run across queries, so that the rows are read as they lie, each number once for WIDTH queries, and need no packing; and a
  * query's minimum is its own lane's. */
-#ifndef DP_DISTANCE_SWEEP_H
-#define DP_DISTANCE_SWEEP_H
+#ifndef DP_SEARCH_SWEEP_KERNEL_H
+#define DP_SEARCH_SWEEP_KERNEL_H
 
 #include "simd/dispatch.h"
 

@@ -1,6 +1,6 @@
 /* distance_scales.h - how far the good pictures' features typically lie from those of the others. */
-#ifndef DP_DISTANCE_DISTANCE_SCALES_H
-#define DP_DISTANCE_DISTANCE_SCALES_H
+#ifndef DP_SEARCH_DISTANCE_SCALES_H
+#define DP_SEARCH_DISTANCE_SCALES_H
 
 #include "bank/bank.h"
 #include "base/pool.h"

@@ -1,6 +1,6 @@
 /* distance.h - nearest neighbours of a picture's features in the bank. */
-#ifndef DP_DISTANCE_DISTANCE_H
-#define DP_DISTANCE_DISTANCE_H
+#ifndef DP_SEARCH_DISTANCE_H
+#define DP_SEARCH_DISTANCE_H
 
 #include "bank/bank.h"
 #include "base/pool.h"

@@ -2,7 +2,7 @@
  *
  * Where the time goes: VECTORS * ROWS multiply-adds for VECTORS loads and ROWS broadcasts, so the multiplier is the limit; the
  * comparison comes once for dim multiply-adds. */
-#include "distance/sweep.h"
+#include "search/sweep_kernel.h"
 #include "simd/vector.h"
 
 /* The register tile: VECTORS * ROWS accumulators, VECTORS of queries and one number of a row fit the registers. */

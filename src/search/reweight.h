@@ -1,8 +1,8 @@
 /* reweight.h - PatchCore's weight of a picture's largest distance. */
-#ifndef DP_RUN_REWEIGHT_H
-#define DP_RUN_REWEIGHT_H
+#ifndef DP_SEARCH_REWEIGHT_H
+#define DP_SEARCH_REWEIGHT_H
 
-#include "distance/distance.h"
+#include "search/distance.h"
 
 /* Whether a view asks for it. */
 static inline bool dp_reweighs(const dp_view *view)

@@ -1,6 +1,6 @@
 /* score.h - one number from the distances of a picture's cells. */
-#ifndef DP_DISTANCE_SCORE_H
-#define DP_DISTANCE_SCORE_H
+#ifndef DP_SEARCH_SCORE_H
+#define DP_SEARCH_SCORE_H
 
 #include "dinopatch.h"
 

@@ -1,4 +1,4 @@
-/* components.c - blended distances and separate layers.
+/* searcher.c - blended distances and separate layers.
  *
  *     D(cell) = sum over blocks b:   (1 - a) / B  U / L_b  local_b(cell)  +  a / B  U / G_b  global_b(cell)
  *
@@ -6,11 +6,11 @@
  * (distance_scales.h); a the blend, B the number of blocks.  U = mean of L_b: the result is in units of a plain local distance, so
  * that one block with blend 0 is that distance itself, and a small blend changes little.  Components without a share are not
  * searched. */
-#include "distance/components.h"
+#include "search/searcher.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
-#include "distance/distance_scales.h"
+#include "search/distance_scales.h"
 
 #include <math.h>
 #include <string.h>
