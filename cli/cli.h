@@ -31,6 +31,8 @@ int cmd_tune(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);
+/* Of a program of another name, such as those of research/, which has no commands. */
+void cli_begin_program(const char *program);
 /* Of a command with commands of its own: "remove" of "bank". */
 void cli_begin_verb(const char *verb);
 /* "dinopatch bank remove"; g_free. */
@@ -187,6 +189,8 @@ bool cli_interrupted(void);
 void cli_signals_reraise(void);
 
 /* ---- JSON */
+/* First of all: from then on jansson ends the program where there is no memory, as GLib does. */
+void cli_json_begin(void);
 /* What a file of at most 1 GiB says; flags as jansson's.  NULL: complained. */
 json_t *cli_json_load(const char *path, size_t flags);
 /* Values are put together by these alone: what cannot be made (no memory, a NULL where a value belongs) is complained about with its

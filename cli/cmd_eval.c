@@ -1,9 +1,7 @@
 /* dinopatch eval - fits on the good pictures of a data set, inspects its test pictures, and prints the figures of the field.
  *
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
-#include "eval/ablation.h"
 #include "eval/eval.h"
-#include "eval/sweep.h"
 #include "models.h"
 #include "outputs.h"
 #include "report/report.h"
@@ -63,12 +61,6 @@ struct job {
     const dp_roi *roi; /* or NULL */
 };
 
-/* A name that JSON takes; two that differ stay different. */
-static char *safe_name(const char *category)
-{
-    return g_utf8_validate(category, -1, NULL) ? g_strdup(category) : g_strescape(category, NULL);
-}
-
 /* Among several categories `mean` is the mean of them all. */
 static char *row_name(const struct job *job, const char *category)
 {
@@ -89,7 +81,7 @@ static void put_not_possible(const char *category, const char *reason, double ro
 static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics, size_t *n_failed)
 {
     size_t n = MAX(job->n_seeds, 1);
-    char *category = safe_name(set->category), *row = row_name(job, category);
+    char *category = eval_safe_name(set->category), *row = row_name(job, category);
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
@@ -158,7 +150,7 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
         g_string_assign(csv, "category,split,defect,input,label,score\n");
         for (guint i = 0; i < job->sets->len; i++) {
             const dataset *set = job->sets->pdata[i];
-            char *category = safe_name(set->category);
+            char *category = eval_safe_name(set->category);
             char *name = job->n_seeds ? g_strdup_printf("%s, seed %zu", category, s + 1) : g_strdup(category);
             char *seed = job->n_seeds ? g_strdup_printf("seed-%zu", s + 1) : g_strdup(".");
             char *figures = g_build_filename(job->out, seed, "figures", set->category, NULL);
@@ -260,18 +252,15 @@ struct targets {
     bool overwrite;
 };
 
-/* Before anything is done.  table: the one file that is written, or NULL for all that an evaluation writes.  False: *code, complained. */
-static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_t n_seeds, const char *table, int *code)
+/* Before anything is done.  False: *code, complained. */
+static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_t n_seeds, int *code)
 {
     cli_outputs *files = cli_outputs_new(to->overwrite);
     eval_declare_inputs(files, sets);
     cli_outputs_read_model(files, to->model, NULL);
     cli_outputs_read(files, to->region->path, "the mask in use");
     cli_outputs_read(files, to->region->picture, "the picture of the mask");
-    if (table)
-        eval_declare_table(files, to->out, table, strcmp(table, "ablation.json") ? NULL : sets);
-    else
-        eval_declare_outputs(files, sets, to->out, n_seeds, to->report);
+    eval_declare_outputs(files, sets, to->out, n_seeds, to->report);
     bool good = cli_outputs_check(files, code);
     cli_outputs_free(files);
     return good;
@@ -292,8 +281,8 @@ int cmd_eval(int argc, char **argv)
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
-    gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE, ablation = FALSE, all_data = FALSE;
-    cli_number seeds = {0}, trials = {.value = 20000}, folds = {.value = 5};
+    gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE;
+    cli_number seeds = {0};
     const cli_option own_entries[] = {
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
         {"out", 'o', 0, CLI_FILE, &out,
@@ -302,12 +291,6 @@ int cmd_eval(int argc, char **argv)
         {"fresh", 0, 0, CLI_FLAG, &fresh, "do not go on with what is in DIR: begin anew", NULL},
         {"report", 0, 0, CLI_FILE, &report, "also make one HTML page of it", "FILE"},
         {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N", 1, 1000},
-        {"ablation", 0, 0, CLI_FLAG, &ablation,
-         "with and without alignment, with and without tuned post-processing: the paper's Table 1", NULL},
-        {"trials", 0, 0, CLI_WHOLE, &trials, "with --ablation: of the search (default 20000)", "N", 1, 1e9},
-        {"folds", 0, 0, CLI_WHOLE, &folds, "with --ablation: held-out figures from K parts (default 5)", "K", 2, 100},
-        {"all-data", 0, 0, CLI_FLAG, &all_data,
-         "with --ablation: tune and report on the same pictures, as the paper does", NULL},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
@@ -316,9 +299,6 @@ int cmd_eval(int argc, char **argv)
     int code;
     cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
-    for (cli_option *entry = entries; entry->long_name; entry++)
-        if (!strcmp(entry->long_name, "layers"))
-            entry->arg_description = "I,J,...|sweep";
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M DATASET_FOLDER",
                             "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
@@ -333,9 +313,6 @@ int cmd_eval(int argc, char **argv)
     json_t *header = NULL;
     dp_error err;
     const struct targets targets = {out, report, model_name, &region, overwrite};
-    bool sweep = parsed && options.layers && !strcmp(options.layers, "sweep");
-    if (sweep) /* each block in turn; the recipe names none */
-        options.layers = NULL;
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (argc != 2)
@@ -344,37 +321,22 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
-    else if (sweep && (ablation || seeds.given || fresh || report))
-        code = cli_usage("--layers sweep goes without --ablation, --seeds, --fresh and --report");
-    else if (ablation && (seeds.given || fresh || report))
-        code = cli_usage("--ablation goes without --seeds, --fresh and --report");
-    else if (!ablation && (all_data || trials.given || folds.given))
-        code = cli_usage("--trials, --folds and --all-data belong to --ablation");
-    else if (region.path && (ablation || sweep))
-        code = cli_usage("--roi goes without --ablation and --layers sweep");
     else if (!cli_roi_open(&region, &run.run, &roi, &code))
         { /* complained */ }
     else if (out && !*out)
         code = cli_usage("--out: the folder has no name");
     else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, sweep ? "layers.json" : ablation ? "ablation.json" : NULL, &code))
+    else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, &code))
              && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds.value, .state = {.fd = -1}};
-        const ablation_settings table = {(size_t)trials.value, all_data ? 0 : (size_t)folds.value, recipe.seed, allow_few};
-        header = ablation || sweep ? NULL : make_header(entries, own_entries, model, sets, (size_t)seeds.value);
-        bool bound = !header || !roi || bind_roi(header, &region);
-        dp_model_info about;
-        dp_model_get_info(model, &about);
-        if (settled && (!bound || (header && !eval_state_open(&job.state, out, header, fresh))))
+        header = make_header(entries, own_entries, model, sets, (size_t)seeds.value);
+        bool bound = !roi || bind_roi(header, &region);
+        if (settled && (!bound || !eval_state_open(&job.state, out, header, fresh)))
             code = EXIT_JOB_FAILED;
         else if (!settled || dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);
-        else if (sweep)
-            code = sweep_do(session, &recipe, about.depth, &run, sets, out);
-        else if (ablation)
-            code = ablation_do(session, &recipe, &run, sets, &table, out);
         else {
             job.session = session;
             json_t *result = json_deep_copy(header);

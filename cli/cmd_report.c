@@ -18,10 +18,9 @@ int cmd_report(int argc, char **argv)
     if (argc != 2)
         return cli_usage("one folder of 'dinopatch eval --out' at a time");
     char *file = out ? g_strdup(out) : g_build_filename(argv[1], "report.html", NULL);
-    char *run = g_build_filename(argv[1], "run.json", NULL), *ablation = g_build_filename(argv[1], "ablation.json", NULL);
+    char *run = g_build_filename(argv[1], "run.json", NULL);
     cli_outputs *files = cli_outputs_new(overwrite);
     cli_outputs_read(files, run, "what the page is made of");
-    cli_outputs_read(files, ablation, "what the page is made of");
     if (!out && report_is_page(file)) /* in the evaluation's own folder: the page of an earlier run */
         cli_outputs_write_own(files, file);
     else
@@ -30,7 +29,6 @@ int cmd_report(int argc, char **argv)
     if (cli_outputs_check(files, &code) && (!g_file_test(run, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, &code)))
         code = report_write(argv[1], file, (size_t)gallery.value) ? EXIT_DONE : EXIT_JOB_FAILED;
     cli_outputs_free(files);
-    g_free(ablation);
     g_free(run);
     g_free(file);
     return code;

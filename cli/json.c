@@ -12,6 +12,23 @@
 
 #define MOST_BYTES ((size_t)1 << 30) /* of a file; what it says takes several times as much memory */
 
+/* A list that lost a member for want of memory would be printed as if it were whole.  GLib ends the process in that case, and so it is done
+ * here, with the exit code of a job that failed; files are as they were, for they get their names when they are whole. */
+static void *json_memory(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (!memory) {
+        cli_complain("not enough memory (%zu bytes)", bytes);
+        _exit(EXIT_JOB_FAILED);
+    }
+    return memory;
+}
+
+void cli_json_begin(void)
+{
+    json_set_alloc_funcs(json_memory, free);
+}
+
 struct source {
     int fd;
     size_t left;

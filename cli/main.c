@@ -38,22 +38,10 @@ static void print_help(FILE *stream)
                     "  dinopatch inspect --bank part.bank --out out/ new/     score, and draw heat maps\n");
 }
 
-/* A list that lost a member for want of memory would be printed as if it were whole.  GLib ends the process in that case, and so it is done
- * here, with the exit code of a job that failed; files are as they were, for they get their names when they are whole. */
-static void *json_memory(size_t bytes)
-{
-    void *memory = malloc(bytes);
-    if (!memory) {
-        cli_complain("not enough memory (%zu bytes)", bytes);
-        _exit(EXIT_JOB_FAILED);
-    }
-    return memory;
-}
-
 int main(int argc, char **argv)
 {
     cli_streams_begin();
-    json_set_alloc_funcs(json_memory, free);
+    cli_json_begin();
     setlocale(LC_CTYPE, "");
     cli_begin(NULL);
     if (argc < 2) {

@@ -4,7 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *current_command, *current_verb;
+static const char *current_program = "dinopatch", *current_command, *current_verb;
+
+void cli_begin_program(const char *program)
+{
+    current_program = program;
+}
 
 void cli_begin(const char *command)
 {
@@ -19,14 +24,14 @@ void cli_begin_verb(const char *verb)
 
 char *cli_command(void)
 {
-    return g_strjoin(" ", "dinopatch", current_command, current_verb, NULL); /* which ends where one is not there */
+    return g_strjoin(" ", current_program, current_command, current_verb, NULL); /* which ends where one is not there */
 }
 
 static void print_message(const char *format, va_list args)
 {
     cli_progress_hide();
     char *text = g_strdup_vprintf(format, args);
-    fprintf(stderr, "dinopatch%s%s: %s\n", current_command ? " " : "", current_command ? current_command : "", cli_shown(text));
+    fprintf(stderr, "%s%s%s: %s\n", current_program, current_command ? " " : "", current_command ? current_command : "", cli_shown(text));
     g_free(text);
 }
 

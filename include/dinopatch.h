@@ -910,13 +910,6 @@ DP_API dp_status dp_bootstrap(const double *scores, const uint8_t *labels, size_
                               double confidence, uint64_t seed, dp_interval *auroc, dp_interval *average_precision,
                               dp_interval *f1_max, dp_error *err);
 
-/* Groups features by k-means (k-means++ seeds, Euclidean, at most 25 rounds), to be looked at (the paper's Figure 5).
- *   tokens [n, dim], as dp_session_embed gives them, of one picture or of several one after the other;
- *   labels [n] in 0..k-1, 0 the largest group.  With n at most k each token is a group of its own.  The same for the same seed.
- * Errors: DP_E_ARGUMENT (no tokens, k 0), DP_E_NUMERIC, DP_E_MEMORY. */
-DP_API dp_status dp_tokens_cluster(const float *tokens, size_t n, size_t dim, size_t k, uint64_t seed, uint32_t *labels,
-                                   dp_error *err);
-
 /* Figures of distance maps against masks, exact, map by map.  It keeps 4 bytes for each good pixel and 8 for each
  * anomalous one; dp_pixel_meter_measure needs at most 40 more for each anomalous pixel while it runs. */
 typedef struct dp_pixel_meter dp_pixel_meter;

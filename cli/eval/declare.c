@@ -43,8 +43,6 @@ static void declare_figures(cli_outputs *files, bool own, const eval_run *run)
         declare_place(files, own, run->out, eval_figure_place(run, charts[i]));
     for (int i = 1; i <= 6; i++) {
         char file[32];
-        g_snprintf(file, sizeof file, "clusters-%d.jpg", i);
-        declare_place(files, own, run->out, eval_figure_place(run, file));
         g_snprintf(file, sizeof file, "axes-%d.jpg", i);
         declare_place(files, own, run->out, eval_figure_place(run, file));
     }
@@ -57,20 +55,6 @@ static void declare_run(cli_outputs *files, bool own, const eval_run *run)
         for (size_t r = 0; r < G_N_ELEMENTS(roots); r++)
             declare_place(files, own, run->out, eval_place(run, roots[r][0], eval_item(run, i), roots[r][1]));
     declare_figures(files, own, run);
-}
-
-void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets)
-{
-    for (guint s = 0; s < sets->len; s++) {
-        const dataset *set = sets->pdata[s];
-        cli_outputs_read_all(files, set->train, "a good picture of the data set");
-        for (guint i = 0; i < set->test->len; i++) {
-            const dataset_item *item = &g_array_index(set->test, dataset_item, i);
-            cli_outputs_read(files, item->path, "a test picture of the data set");
-            if (item->masks)
-                cli_outputs_read_all(files, item->masks, "a mask of the data set");
-        }
-    }
 }
 
 void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report)
@@ -90,16 +74,4 @@ void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char 
     }
     if (report)
         declare(files, own && report_is_page(report), NULL, NULL, report);
-}
-
-void eval_declare_table(cli_outputs *files, const char *out, const char *name, const GPtrArray *sets)
-{
-    declare(files, false, out, "", name);
-    for (guint s = 0; sets && s < sets->len; s++)
-        for (int i = 1; i <= 6; i++) {
-            const eval_run run = {.set = sets->pdata[s], .out = out, .folder = ""};
-            char file[32];
-            g_snprintf(file, sizeof file, "alignment-%d.jpg", i);
-            declare_place(files, false, out, eval_figure_place(&run, file));
-        }
 }

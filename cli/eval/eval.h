@@ -6,7 +6,6 @@
  *     {"category": C, "seed": S or null,
  *      "fit": {"n_good", "n_failed", "threshold", "good_scores": [...], "canvas_px": [h, w], "seconds", "bank_sha256"},
  *      "pictures": {"0": {"input", "split", "defect", "label", "score", "ms", "align", "n_defects", "decision", "reason", "drawn", "explained", "peak", "nearest"}, ...},
- *      "clusters": [{"input", "defect", "drawn"}, ...],
  *      "figures": {...}}
  *
  * or {"category", "seed", "not_possible": reason} where none of the good pictures can be used. */
@@ -72,9 +71,13 @@ static inline const dataset_item *eval_item(const eval_run *run, guint index)
 /* Takes the categories out of which a test picture is learned from, or has two labels: complained, counted.  False: *code, none is left. */
 bool eval_refuse_leaks(GPtrArray *sets, const cli_run *run, size_t *n_unusable, int *code);
 
+/* ---- usable.c */
 /* DP_E_PICTURE, in err, where fewer than 90 % of the good pictures asked for (all, or the recipe's shots) are in the bank and allow_few does
  * not say that this is meant. */
 dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe *recipe, bool allow_few, dp_error *err);
+
+/* A result without a score, of a picture that nothing of could be compared, is none: *result NULL and the message (g_free *own). */
+void eval_drop_blank(const char *path, const dp_result **result, const char **message, char **own);
 
 /* ---- places.c: what is written of a run's pictures */
 /* ROOT/CATEGORY/SPLIT/DEFECT/NAME.ENDING below the run's folder, relative to out; g_free. */
@@ -82,23 +85,15 @@ char *eval_place(const eval_run *run, const char *root, const dataset_item *item
 /* FILE among the figures of a run, relative to out; g_free. */
 char *eval_figure_place(const eval_run *run, const char *file);
 /* out/place, its folder made; g_free.  NULL: err. */
-char *eval_make_place(const eval_run *run, const char *place, dp_error *err);
+char *eval_make_place(const char *out, const char *place, dp_error *err);
 /* At most side pixels on the longer side, by averaging; the caller frees.  NULL: no memory. */
 dp_picture *eval_shrink(const dp_picture *picture, size_t side);
 /* Writes a picture, at most side pixels long, as a JPEG to out/place.  False: err. */
-bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err);
-
-/* A result without a score, of a picture that nothing of could be compared, is none: *result NULL and the message (g_free *own). */
-void eval_drop_blank(const char *path, const dp_result **result, const char **message, char **own);
+bool eval_save_small(const char *out, const char *place, const dp_picture *picture, size_t side, dp_error *err);
 
 /* ---- figures.c */
 /* Of the scores that the state holds, and of the maps in `pixels` (NULL: there are no masks).  The caller owns *figures. */
 dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **figures, dp_error *err);
-
-/* ---- clusters.c */
-/* Some test pictures with the clusters of their features, written below out: a list of {"input", "defect", "drawn"}.  A picture that
- * cannot be read or aligned is left out.  NULL: err.  The canvas is that of the bank. */
-json_t *eval_draw_clusters(dp_session *session, const eval_run *run, size_t canvas_height_px, size_t canvas_width_px, dp_error *err);
 
 /* ---- table.c: mean and deviation over seeds and categories; stdout and metrics.json */
 /* The figures that the field tables, NaN where one does not exist. */
@@ -110,13 +105,13 @@ void eval_mean(const double (*rows)[EVAL_COLUMNS], size_t n, double mean[EVAL_CO
 json_t *eval_row_json(const double row[EVAL_COLUMNS]);
 
 /* ---- declare.c: before the work */
-void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets);
 /* What an evaluation writes below out, where one that was stopped may have written it, and its page (or NULL). */
 void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report);
-/* out/NAME, and, where sets is not NULL, the drawings of an ablation. */
-void eval_declare_table(cli_outputs *files, const char *out, const char *name, const GPtrArray *sets);
 
 /* ---- files.c */
+void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets);
+/* A category's name as JSON takes it; two that differ stay different.  g_free. */
+char *eval_safe_name(const char *category);
 bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes);
 bool eval_write_json(const char *folder, const char *name, const json_t *value);
 void eval_add_csv(GString *csv, const json_t *run, const dataset *set);

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+char *eval_safe_name(const char *category)
+{
+    return g_utf8_validate(category, -1, NULL) ? g_strdup(category) : g_strescape(category, NULL);
+}
+
 bool eval_write_file(const char *folder, const char *name, const char *text, size_t bytes)
 {
     char *path = g_build_filename(folder, name, NULL);
@@ -43,6 +48,20 @@ void eval_add_csv(GString *csv, const json_t *run, const dataset *set)
         if (json_is_number(score))
             g_string_append_printf(csv, "%.9g", json_number_value(score));
         g_string_append_c(csv, '\n');
+    }
+}
+
+void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets)
+{
+    for (guint s = 0; s < sets->len; s++) {
+        const dataset *set = sets->pdata[s];
+        cli_outputs_read_all(files, set->train, "a good picture of the data set");
+        for (guint i = 0; i < set->test->len; i++) {
+            const dataset_item *item = &g_array_index(set->test, dataset_item, i);
+            cli_outputs_read(files, item->path, "a test picture of the data set");
+            if (item->masks)
+                cli_outputs_read_all(files, item->masks, "a mask of the data set");
+        }
     }
 }
 

@@ -16,9 +16,9 @@ char *eval_figure_place(const eval_run *run, const char *file)
                         : g_build_filename("figures", run->set->category, file, NULL);
 }
 
-char *eval_make_place(const eval_run *run, const char *place, dp_error *err)
+char *eval_make_place(const char *out, const char *place, dp_error *err)
 {
-    return cli_make_marked(run->out, place, err) ? g_build_filename(run->out, place, NULL) : NULL;
+    return cli_make_marked(out, place, err) ? g_build_filename(out, place, NULL) : NULL;
 }
 
 dp_picture *eval_shrink(const dp_picture *picture, size_t side)
@@ -44,9 +44,9 @@ dp_picture *eval_shrink(const dp_picture *picture, size_t side)
     return small;
 }
 
-bool eval_save_small(const eval_run *run, const char *place, const dp_picture *picture, size_t side, dp_error *err)
+bool eval_save_small(const char *out, const char *place, const dp_picture *picture, size_t side, dp_error *err)
 {
-    char *path = eval_make_place(run, place, err);
+    char *path = eval_make_place(out, place, err);
     dp_picture *small = path ? eval_shrink(picture, side) : NULL;
     if (path && !small) {
         err->status = DP_E_MEMORY;

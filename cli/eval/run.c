@@ -4,7 +4,6 @@
  * DIR/resume.bank until its run is through, the maps lie where they belong. */
 #include "eval.h"
 #include "../explain.h"
-#include "../used.h"
 #include "../view.h"
 
 #include <math.h>
@@ -46,7 +45,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
                           const dp_result *result, char **drawn, dp_error *err)
 {
     const eval_run *run = work->run;
-    char *place = eval_place(run, "anomaly_maps", item, ".tiff"), *path = eval_make_place(run, place, err);
+    char *place = eval_place(run, "anomaly_maps", item, ".tiff"), *path = eval_make_place(run->out, place, err);
     bool good = path && !dp_map_save_tiff(result->map, result->height_px, result->width_px, path, err);
     g_free(path);
     g_free(place);
@@ -55,7 +54,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     dp_interval heat = cli_heat_scale(&work->view, result);
     dp_picture *whole = NULL;
     place = eval_place(run, "pictures", item, ".jpg");
-    good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err) && eval_save_small(run, place, whole, DRAWN_SIDE, err);
+    good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err) && eval_save_small(run->out, place, whole, DRAWN_SIDE, err);
     dp_picture_free(&whole);
     if (good)
         *drawn = place;
@@ -70,7 +69,7 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
 {
     if (!work->explain || !result->n_defects)
         return true;
-    char *place = eval_place(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run, place, err);
+    char *place = eval_place(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run->out, place, err);
     dp_picture *drawn = NULL;
     bool good = path && !cli_explain_draw(work->explain, picture, result, 0, false, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
     dp_picture_free(&drawn);
@@ -80,15 +79,6 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
     else
         g_free(place);
     return good;
-}
-
-void eval_drop_blank(const char *path, const dp_result **result, const char **message, char **own)
-{
-    *own = NULL;
-    if (!*result || !isnan((*result)->score))
-        return;
-    *message = *own = g_strdup_printf("%s: %s", path, (*result)->reason);
-    *result = NULL;
 }
 
 static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
@@ -159,7 +149,7 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
         if (!status)
             status = dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
                                   info->recipe.canvas_width_px, &drawn, err);
-        good = status ? status != DP_E_MEMORY : eval_save_small(run, place, drawn, DRAWN_SIDE, err);
+        good = status ? status != DP_E_MEMORY : eval_save_small(run->out, place, drawn, DRAWN_SIDE, err);
         if (good && !status)
             cli_json_append(list, cli_json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
         dp_picture_free(&picture);
@@ -194,19 +184,6 @@ static dp_bank *reopen_bank(const json_t *fit, const char *path)
         bank = NULL;
     g_free(found);
     return bank;
-}
-
-dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe *recipe, bool allow_few, dp_error *err)
-{
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
-    size_t asked = MAX(info.n_pictures + n_failed, recipe->shots);
-    if (allow_few || cli_used_enough(info.n_pictures, asked))
-        return DP_OK;
-    err->status = DP_E_PICTURE;
-    g_snprintf(err->message, sizeof err->message, "%zu of %zu good pictures could be used, which is less than 90 %%; '--allow-few' goes on with them",
-               info.n_pictures, asked);
-    return err->status;
 }
 
 static dp_status make_bank(dp_session *session, struct work *work, const char *path, dp_bank **bank, dp_error *err)
@@ -340,16 +317,6 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     if (!status && work.pending->len)
         status = inspect(session, &work, bank, err);
     eval_state_sort_pictures(run->state, run->name, run->set->test->len);
-    /* A picture that could not be read before may now be among those that are drawn. */
-    if (!status && run->out && (work.pending->len || !json_object_get(known, "clusters"))) {
-        const json_t *canvas = json_object_get(json_object_get(known, "fit"), "canvas_px");
-        json_t *drawn = eval_draw_clusters(session, run, (size_t)json_integer_value(json_array_get(canvas, 0)),
-                                           (size_t)json_integer_value(json_array_get(canvas, 1)), err);
-        if (drawn)
-            work.broken |= !eval_state_put(run->state, run->name, "clusters", -1, drawn);
-        else
-            status = err->status;
-    }
     if (!status)
         status = measure(&work, err);
     if (work.broken) { /* said already why */

@@ -222,29 +222,21 @@ static void pictures(GString *html, const char *folder, const struct shown *all,
     g_string_append(html, "</div>");
 }
 
-/* Pictures that the run drew, a list of {"input", "drawn"}, with "defect" where they are test pictures. */
-static void figures_drawn(GString *html, const char *folder, const json_t *list, const char *title, const char *words,
-                          const char *alt_words)
+/* Good pictures that the run drew, a list of {"input", "drawn"}. */
+static void axes_drawn(GString *html, const char *folder, const json_t *list)
 {
     if (!json_array_size(list))
         return;
-    html_add(html, "<h3>%s</h3>", title);
-    if (words)
-        html_add(html, "<p class=\"soft\">%s</p>", words);
-    g_string_append(html, "<div class=\"gallery\">");
+    g_string_append(html, "<h3>Good pictures with their axes</h3><div class=\"gallery\">");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         if (!*text(one, "drawn"))
             continue;
         char *base = g_path_get_basename(text(one, "input"));
-        char *alt = g_strdup_printf("%s %s", base, alt_words);
+        char *alt = g_strdup_printf("%s with principal axes, centre and canvas", base);
         g_string_append(html, "<figure>");
         add_picture(html, folder, text(one, "drawn"), alt);
         g_string_append(html, "<figcaption>");
-        if (*text(one, "defect")) {
-            html_text(html, text(one, "defect"));
-            g_string_append_c(html, '/');
-        }
         html_text(html, base);
         g_string_append(html, "</figcaption></figure>");
         g_free(alt);
@@ -342,74 +334,12 @@ static bool one_run(GString *html, const char *folder, const char *name, json_t 
     bool good = charts(html, s.scores, s.labels, s.n, s.bank, s.best);
     pictures(html, folder, s.all, s.n, gallery, true);
     pictures(html, folder, s.all, s.n, gallery, false);
-    figures_drawn(html, folder, json_object_get(run, "clusters"), "What the features tell apart",
-                  "Each patch in the colour of its k-means cluster; a colour means the same in all of these pictures.",
-                  "with the clusters of its features");
-    figures_drawn(html, folder, json_object_get(fit, "axes"), "Good pictures with their axes", NULL,
-                  "with principal axes, centre and canvas");
+    axes_drawn(html, folder, json_object_get(fit, "axes"));
     g_string_append(html, "<p class=\"soft\"><small>bank SHA-256 ");
     html_text(html, text(fit, "bank_sha256"));
     g_string_append(html, "</small></p></section>");
     scored_free(&s);
     return good;
-}
-
-/* --------------------------------------------------------------------------------------------------------- ablation */
-
-/* What 'dinopatch eval --ablation --out' left in the same folder, if it did: rows for each category, and maps without and with
- * alignment.  False: complained. */
-static bool ablation(GString *html, const char *folder)
-{
-    static const char *const keys[] = {"accuracy", "precision", "recall", "f1", "auroc", "threshold"};
-    char *file = g_build_filename(folder, "ablation.json", NULL);
-    bool there = g_file_test(file, G_FILE_TEST_EXISTS);
-    json_t *all = there ? cli_json_load(file, 0) : NULL, *rows;
-    g_free(file);
-    if (!json_object_size(all)) {
-        bool good = all || !there;
-        json_decref(all);
-        return good;
-    }
-    bool held_out = true;
-    const char *category;
-    g_string_append(html, "<section><h2>With and without alignment and post-processing</h2>");
-    json_object_foreach(all, category, rows) {
-        g_string_append(html, "<h3>");
-        html_text(html, category);
-        g_string_append(html, "</h3><div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Maps</th><th>accuracy</th>"
-                              "<th>precision</th><th>recall</th><th>F1</th><th>AUROC</th><th>threshold</th><th>gap</th></tr></thead><tbody>");
-        for (size_t i = 0; i < json_array_size(rows); i++) {
-            const json_t *row = json_array_get(rows, i);
-            bool post = json_is_true(json_object_get(row, "post"));
-            html_add(html, "<tr><td>%s%s</td>", strcmp(text(row, "align"), "pca") ? "as photographed" : "aligned",
-                     post ? ", post-processed" : "");
-            if (not_possible(html, row, G_N_ELEMENTS(keys) + 1))
-                continue;
-            for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
-                cell(html, number(row, keys[k]), "%.4f");
-            cell(html, number(row, "gap"), "%+.4f");
-            g_string_append(html, "</tr>");
-            held_out = held_out && (!post || json_integer_value(json_object_get(row, "folds")) > 0);
-        }
-        g_string_append(html, "</tbody></table></div><div class=\"gallery wide\">");
-        for (int i = 1; i <= 6; i++) {
-            bool outside;
-            char *place = g_strdup_printf("figures/%s/alignment-%d.jpg", category, i), *path = cli_path_inside(folder, place, &outside);
-            if (path) {
-                g_string_append(html, "<figure>");
-                html_jpeg(html, path, "Heat maps of one anomalous picture, left without and right with alignment");
-                g_string_append(html, "<figcaption>left as photographed, right aligned</figcaption></figure>");
-            }
-            g_free(path);
-            g_free(place);
-        }
-        g_string_append(html, "</div>");
-    }
-    html_add(html, "<p class=\"soft\">%s</p></section>",
-             held_out ? "Figures are held out. Gap: by how much the AUROC is better on the pictures that post-processing was tuned on."
-                      : "Figures are of the very pictures that post-processing was tuned on: they are too good to be believed.");
-    json_decref(all);
-    return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- all */
@@ -481,7 +411,6 @@ bool report_write(const char *folder, const char *file, size_t gallery)
     bool good = true;
     json_object_foreach(runs, name, run)
         good = one_run(html, folder, name, run, gallery) && good;
-    good = ablation(html, folder) && good;
     settings(html, page);
     g_string_append(html, "</main></body></html>\n");
     good = good && write_file(file, html);

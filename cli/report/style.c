@@ -33,8 +33,7 @@ const char report_style[] =
     ".gallery+p,table.facts+p{margin-top:16px}"
     ".gallery figcaption+img{margin-top:10px}"
     "@media(max-width:560px){.gallery{grid-template-columns:1fr 1fr;gap:8px}.gallery figure{padding:5px}"
-    ".gallery figcaption{font-size:.8rem}}"
-    ".gallery.wide{grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr))}";
+    ".gallery figcaption{font-size:.8rem}}";
 
 const char chart_file_style[] =
     "text{font:11px sans-serif;fill:#59636e}.grid,.axis{stroke:#d5d9dd;fill:none}.chance{stroke:#59636e;stroke-dasharray:3 4;fill:none}"

@@ -3,8 +3,8 @@
 #
 #     run.sh DINOPATCH RENDER [CASE...]       DINOPATCH, RENDER: the program and the demo's renderer
 #
-#     CASE/cmd            a shell script, run in an empty folder, with $DINOPATCH, $RENDER, and what fixture.sh makes:
-#                         $FIXTURE, $MODEL, $BANK, $PICTURES
+#     CASE/cmd            a shell script, run in an empty folder, with $DINOPATCH, $RENDER, $RESEARCH (the folder of the programs of
+#                         research/), and what fixture.sh makes: $FIXTURE, $MODEL, $BANK, $PICTURES
 #     CASE/stdout.expect  what it prints; missing: nothing
 #     CASE/stderr.expect  likewise
 #     CASE/exit           its exit code; missing: 0
@@ -16,7 +16,7 @@
 set -u
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 DINOPATCH=$(realpath "$1") RENDER=$(realpath "$2")
-export DINOPATCH RENDER
+export DINOPATCH RENDER RESEARCH="$(dirname "$DINOPATCH")/research"
 shift 2
 [ $# -gt 0 ] || set -- "$here"/cases/*/
 
@@ -50,6 +50,10 @@ compare() { # CASE_FOLDER NAME ACTUAL: complains and fails where they differ
     return 1
 }
 
+can_run() { # CASE: false where it needs a program that was not built
+    case $1 in research-*) [ -x "$RESEARCH/ablation" ] ;; esac
+}
+
 run_case() { # CASE_FOLDER; output in $top/NAME.*
     work=$top/work/$1
     mkdir -p "$work"
@@ -73,6 +77,10 @@ for case_folder in "$@"; do
     case_folder=$here/cases/$(basename "$case_folder")
     name=$(basename "$case_folder")
     printf '[ RUN      ] %s\n' "$name"
+    if ! can_run "$name"; then
+        printf 'the programs of research/ were not built\n[  SKIPPED ] %s\n' "$name"
+        continue
+    fi
     run_case "$name"
     if [ "$code" = 77 ]; then
         tail -n 1 "$top/stdout"

@@ -61,7 +61,6 @@ static void report(const uint8_t *data, size_t bytes)
     char page[256], *html = NULL;
     gsize length = 0;
     fuzz_put("run.json", data, bytes);
-    fuzz_put("ablation.json", data, bytes);
     g_snprintf(page, sizeof page, "%s/report.html", fuzz_folder());
     if (!report_write(fuzz_folder(), page, 8) || !g_file_get_contents(page, &html, &length, NULL))
         return;

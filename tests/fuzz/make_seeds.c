@@ -118,12 +118,8 @@ static void json(const char *root)
              "\"0\":{\"input\":\"a.png\",\"defect\":\"good\",\"score\":0.25,\"label\":0,\"ms\":3,\"drawn\":\"drawn/a.jpg\"},"
              "\"1\":{\"input\":\"b.png\",\"defect\":\"crack\",\"score\":0.75,\"label\":1,\"ms\":3,\"drawn\":\"drawn/b.jpg\"},"
              "\"2\":{\"input\":\"c.png\",\"defect\":\"crack\",\"score\":0.45,\"label\":1,\"ms\":3,\"drawn\":\"../c.jpg\"}},"
-             "\"clusters\":[{\"input\":\"a.png\",\"defect\":\"good\",\"drawn\":\"clusters/a.jpg\"}],"
              "\"figures\":{\"at_f1_max\":{\"threshold\":0.4,\"true_positives\":2,\"f1\":1},\"at_bank_threshold\":{\"threshold\":0.5},"
              "\"intervals_95\":{\"image_auroc\":[0.4,1],\"image_ap\":null}}}}}");
-    put_text(root, "json", "ablation",
-             "{\"runs\":[{\"align\":\"pca\",\"post\":true,\"accuracy\":0.5,\"folds\":5,\"gap\":0.1},{\"align\":\"none\",\"post\":false}]}");
-    put_text(root, "json", "ablation-alone", "{\"runs\":{},\"screw\":[{\"align\":\"pca\",\"post\":true,\"auroc\":0.5,\"folds\":0,\"gap\":-0.1}]}");
 }
 
 static void metrics(const char *root)
@@ -150,7 +146,7 @@ static void options(const char *root)
         "inspect --bank b --json p.png", "inspect --bank b --csv --out o --fail-on-anomaly d", "inspect --bank b --window global --map none --threshold 2 d",
         "calibrate --bank b --fpr 0.1", "calibrate --bank b --json --save --score mean --knn 2", "tune --bank b --good d/train/good --bad d/test/bad --trials 5 --folds 2",
         "tune --bank b --good d --bad d --seconds 1 --seed 3 --json", "eval --model m --out o d", "eval --model m --shots 1,2 --seeds 3 --fresh d",
-        "eval --model m --ablation --layers-sweep 1,2 d", "report d", "report --out r.html --gallery 3 d", "align --out o p.png", "align --json --canvas auto:112 p.png d",
+        "eval --model m --layers 1,2 --layer-mix separate --report r.html --out o d", "report d", "report --out r.html --gallery 3 d", "align --out o p.png", "align --json --canvas auto:112 p.png d",
         "embed --model m --size 28x42 --out t p.png", "embed --model m --layers 1,2 --out t p.png", "bank info b", "bank info --json b",
         "bank info --suspects 2 b", "bank info --suspects b", "bank verify b", "bank compress b --out c --pca 2 --kmeans 2 --storage f16", "bank compress --out c --storage int8 b --seed 4",
         "bank add --bank b p.png", "bank remove --bank b good/001.png", "bank remove --bank b --out c 001.png", "bank merge b b --out c",

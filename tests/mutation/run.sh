@@ -18,7 +18,6 @@ seed=${2:-1}
 table='
 src/measure/aupro.c metrics golden
 src/measure/bootstrap.c metrics golden
-src/measure/cluster.c cluster
 src/measure/confusion.c metrics golden tune
 src/measure/conformal.c tune
 src/measure/pixels.c metrics golden

@@ -64,7 +64,16 @@ class Program:
 
     def run(self, *args, code=None, timeout=120, cwd=None, env=None, stdin=subprocess.DEVNULL):
         """Runs `dinopatch ARGS...`; where `code` is given the exit code must be it (or one of them)."""
-        args = [self.path, *map(str, args)]
+        return self._run([self.path, *map(str, args)], code, timeout, cwd, env, stdin)
+
+    def research(self, name, *args, code=None, timeout=120):
+        """Runs one of the programs of research/; skips the test where they were not built."""
+        path = Path(self.path).parent / "research" / name
+        if not path.exists():
+            pytest.skip("the programs of research/ were not built")
+        return self._run([path, *map(str, args)], code, timeout)
+
+    def _run(self, args, code, timeout, cwd=None, env=None, stdin=subprocess.DEVNULL):
         done = subprocess.run(args, cwd=cwd or self.folder, env=environment(self.folder, **(env or {})), stdin=stdin,
                               capture_output=True, timeout=timeout)
         run = Run(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"), args)

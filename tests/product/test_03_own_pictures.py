@@ -170,11 +170,14 @@ def evaluate(dp, *args, **kw):
 
 
 @pytest.mark.parametrize("where", ["test/good/own.png", "test/stain/own.bmp"])
-@pytest.mark.parametrize("more", [[], ["--ablation"], ["--layers", "sweep"]])
-def test_eval_refuses_a_test_picture_that_is_learned_from(dp, where, more):
+@pytest.mark.parametrize("program", ["eval", "ablation", "layer_sweep", "clusters"])
+def test_eval_refuses_a_test_picture_that_is_learned_from(dp, where, program):
     data_set(dp.folder / "cloth")
     save(texture(4), dp.folder / "cloth" / where)
-    run = evaluate(dp, *more, "cloth", code=4)
+    if program == "eval":
+        run = evaluate(dp, "cloth", code=4)
+    else:
+        run = dp.research(program, "--model", MODEL, "--align", "none", "--canvas", "112x112", "--out", "out", "cloth", code=4)
     assert f"cloth/{where}" in run.err and "cloth/train/good/004.png" in run.err and "1 of the 7 test pictures" in run.err
     assert "stain" not in run.out
 

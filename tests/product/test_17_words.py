@@ -134,7 +134,7 @@ OTHERS = {"suite", "prefix", "amend", "help", "version"} | set("""
 
 
 def documents():
-    files = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/**/*.md")), *sorted(MAN.glob("*.1"))]
+    files = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("research/*.md")), *sorted(ROOT.glob("examples/**/*.md")), *sorted(MAN.glob("*.1"))]
     files += [p for p in sorted(ROOT.glob("examples/**/*")) if p.suffix in (".c", ".sh", ".py")]
     return files
 
@@ -327,7 +327,7 @@ def test_one_in_eval_and_report(dp):
     (["fitt"], "fit"), (["inpsect"], "inspect"), (["calibrat"], "calibrate"), (["evaluate"], "eval"), (["bnak"], "bank"), (["Fit"], "fit"),
     (["help", "fti"], "fit"), (["bank", "inf"], "info"), (["bank", "mrege"], "merge"), (["model", "pul"], "pull"), (["model", "synthesise"], "synth"),
     (["fit", "--modle", "x"], "--model"), (["inspect", "--treshold", "1"], "--threshold"), (["inspect", "--fail-on-anomalies"], "--fail-on-anomaly"),
-    (["fit", "--knnn=3"], "--knn"), (["eval", "--ablaton"], "--ablation"), (["fit", "-bank", "x"], "--bank"),
+    (["fit", "--knnn=3"], "--knn"), (["eval", "--repot"], "--report"), (["fit", "-bank", "x"], "--bank"),
     (["fit", "--score", "top1"], "top1p"), (["fit", "--align", "PCA"], "pca"), (["fit", "--precision", "int4"], "int8"),
     (["fit", "--metric=cosin"], "cosine"), (["fit", "--method", "anomaly"], "anomalydino"),
     (["inspect", "--bank", "x", "--roi", "m.png", "--roi-frame", "objekt", "p.png"], "object"),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # methods.sh - DinoPatch, AnomalyDINO and PatchCore beside each other, on the same pictures and features: one Markdown table.
 #
-# usage: bench/methods.sh DATA MODEL OUT
+# usage: research/methods.sh DATA MODEL OUT
 #     DATA    folder of data sets (train/good, test/good, test/DEFECT..., ground_truth where there are masks); "" : drawn sets alone
 #     MODEL   checkpoint of the transformer that all of them use
 #     OUT     folder for the evaluations (what is there already is not done again) and for the drawn sets
@@ -11,7 +11,7 @@
 #     METHODS     rows by their keys below; all by default
 #     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS=0
 #
-# No setting is tuned on these pictures by this script.  "Best settings" are those that bench/defaults.sh favoured (docs/results.md).
+# No setting is tuned on these pictures by this script.  "Best settings" are those that research/defaults.sh favoured (docs/results.md).
 # Bank: its features and their tables.  Search: milliseconds from the features of a picture to its distances, median over the test
 # pictures and the fastest of them; network: the same of the transformer.
 set -eu

@@ -1,17 +1,20 @@
-/* sweep.c - each block of the transformer by itself, from features that are computed once.
+/* layer_sweep.c - which block of the transformer sees the defects: each by itself, from features that are computed
+ * once.
  *
- * One bank holds the features of all blocks side by side (--layer-mix separate); a view of one block is what a bank of that block
- * alone would say, but for the polarity, which all blocks settle together.  So the good pictures and the test pictures go through the
- * network once each.  Two rows more use several blocks at once, each in units of what good pictures show: all, and the middle third.
+ * It prints a row for each block and each data set.  Labels are used.
  *
- * Memory is bounded.  Where a bank of so many blocks does not fit, half as many are taken at a time, again and again.  Figures of
- * pixels keep 4 to 8 bytes for each pixel of the test set and block: as many blocks are looked at in one pass over the
- * test pictures as METER_BYTES hold.
+ * One bank holds the features of all blocks side by side (--layer-mix separate); a view of one block is what a bank of
+ * that block alone would say, but for the polarity, which all blocks settle together.  So the good pictures and the
+ * test pictures go through the network once each.  Two rows more use several blocks at once, each in units of what good
+ * pictures show: all, and the middle third.
  *
- * The row that is recommended has the best mean rank over the scores, ties counted half: a block that is best by one score only is likely to
- * be so by chance. */
-#include "sweep.h"
-#include "eval.h"
+ * Memory is bounded.  Where a bank of so many blocks does not fit, half as many are taken at a time, again and again.
+ * Figures of pixels keep 4 to 8 bytes for each pixel of the test set and block: as many blocks are looked at in one
+ * pass over the test pictures as METER_BYTES hold.
+ *
+ * The row that is recommended has the best mean rank over the scores, ties counted half: a block that is best by one
+ * score only is likely to be so by chance. */
+#include "research.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,10 +34,8 @@ struct row {
 
 /* One data set under way. */
 struct sweep {
+    const research *r;
     const dataset *set;
-    const cli_run *run;
-    dp_session *session;
-    dp_recipe recipe;
     struct row *rows;
     size_t n_rows, depth;
     size_t n_failed;
@@ -43,11 +44,11 @@ struct sweep {
 /* A pass over the test pictures. */
 struct pass {
     struct sweep *sweep;
-    size_t n_views, n;            /* n: pictures so far */
-    double *scores;               /* [n_views, N_SCORES, test pictures] */
-    uint8_t *labels;              /* [test pictures] */
-    dp_pixel_meter **meters;      /* [n_views]; NULL without masks */
-    bool failed;                  /* the picture under way */
+    size_t n_views, n;       /* n: pictures so far */
+    double *scores;          /* [n_views, N_SCORES, test pictures] */
+    uint8_t *labels;         /* [test pictures] */
+    dp_pixel_meter **meters; /* [n_views]; NULL without masks */
+    bool failed;             /* the picture under way */
 };
 
 static double *scores_of(const struct pass *pass, size_t view, size_t kind)
@@ -55,8 +56,8 @@ static double *scores_of(const struct pass *pass, size_t view, size_t kind)
     return pass->scores + (view * N_SCORES + kind) * pass->sweep->set->test->len;
 }
 
-static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                     const dp_result *result, double ms, const char *message)
 {
     struct pass *pass = user;
     const dataset_item *item = &g_array_index(pass->sweep->set->test, dataset_item, index);
@@ -74,7 +75,8 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     for (size_t k = 0; k < N_SCORES && good; k++)
         scores_of(pass, view, k)[pass->n] = dp_result_score(result, score_kinds[k]);
     if (good && pass->meters) {
-        good = dataset_load_mask(item, pass->sweep->run->run.max_picture_pixels, result->height_px, result->width_px, &mask, &err)
+        good = dataset_load_mask(item, pass->sweep->r->run.run.max_picture_pixels, result->height_px, result->width_px,
+                                 &mask, &err)
                && !dp_pixel_meter_add(pass->meters[view], result->map, mask, result->height_px, result->width_px, &err);
         message = err.message;
     }
@@ -90,23 +92,20 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     return cli_interrupted();
 }
 
-static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
-{
-    if (message)
-        cli_complain("%s", message);
-}
-
-/* Rows first .. first + n - 1 of `rows`, all of them of blocks that are in the bank, whose first block is first_block. */
-static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t first_block, struct row *const *rows, size_t n, dp_error *err)
+/* Rows first .. first + n - 1 of `rows`, all of them of blocks that are in the bank, whose first block is first_block.
+ */
+static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t first_block, struct row *const *rows,
+                           size_t n, dp_error *err)
 {
     const dataset *set = sweep->set;
-    struct pass pass = {.sweep = sweep, .n_views = n, .scores = g_new0(double, n * N_SCORES * set->test->len),
-                        .labels = g_new0(uint8_t, set->test->len), .meters = set->masks ? g_new0(dp_pixel_meter *, n) : NULL};
+    struct pass pass = {.sweep = sweep,
+                        .n_views = n,
+                        .scores = g_new0(double, n *N_SCORES * set->test->len),
+                        .labels = g_new0(uint8_t, set->test->len),
+                        .meters = set->masks ? g_new0(dp_pixel_meter *, n) : NULL};
     dp_view *views = g_new(dp_view, n);
-    const char **paths = g_new(const char *, set->test->len);
+    const char **paths = research_test_paths(set);
     dp_status status = DP_OK;
-    for (guint i = 0; i < set->test->len; i++)
-        paths[i] = g_array_index(set->test, dataset_item, i).path;
     for (size_t v = 0; v < n; v++) {
         dp_view_init(bank, &views[v]);
         views[v].blocks = rows[v]->blocks >> first_block;
@@ -114,7 +113,8 @@ static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t firs
             status = dp_pixel_meter_open(&pass.meters[v], err);
     }
     if (!status)
-        status = dp_session_inspect_views(sweep->session, bank, views, n, paths, set->test->len, on_result, &pass, err);
+        status =
+            dp_session_inspect_views(sweep->r->session, bank, views, n, paths, set->test->len, on_result, &pass, err);
     for (size_t v = 0; v < n && !status; v++) {
         static const double limit = 0.3;
         dp_measures pixel = {0};
@@ -144,7 +144,8 @@ static size_t rows_of_a_pass(const struct sweep *sweep)
     double pixels = 1e6;
     if (!sweep->set->masks || !sweep->set->test->len)
         return SIZE_MAX;
-    if (!dp_picture_load(g_array_index(sweep->set->test, dataset_item, 0).path, sweep->run->run.max_picture_pixels, &picture, NULL))
+    if (!dp_picture_load(g_array_index(sweep->set->test, dataset_item, 0).path, sweep->r->run.run.max_picture_pixels,
+                         &picture, NULL))
         pixels = (double)picture->width_px * (double)picture->height_px;
     dp_picture_free(&picture);
     double rows = METER_BYTES / (8 * pixels * sweep->set->test->len);
@@ -160,22 +161,19 @@ static bool is_between(const struct row *row, size_t first, size_t n)
 /* All rows whose blocks lie in first .. first + n - 1, from one bank of these blocks. */
 static dp_status sweep_blocks(struct sweep *sweep, size_t first, size_t n, dp_error *err)
 {
-    dp_recipe recipe = sweep->recipe;
+    dp_recipe recipe = sweep->r->recipe;
     recipe.n_layers = n;
     recipe.layer_mix = n > 1 ? DP_LAYERS_SEPARATE : DP_LAYERS_MEAN;
     recipe.reweight = 0;
     for (size_t i = 0; i < n; i++)
         recipe.layers[i] = first + i;
     dp_bank *bank = NULL;
-    dp_fit_report report = {0};
     struct row **rows = g_new(struct row *, sweep->n_rows);
     size_t n_rows = 0, most = rows_of_a_pass(sweep);
     for (size_t r = 0; r < sweep->n_rows; r++)
         if (is_between(&sweep->rows[r], first, n))
             rows[n_rows++] = &sweep->rows[r];
-    dp_status status = dp_bank_fit(sweep->session, &recipe, (const char *const *)sweep->set->train->pdata, sweep->set->train->len,
-                                   on_nominal, NULL, &bank, &report, err);
-    sweep->n_failed += report.n_failed;
+    dp_status status = research_fit(sweep->r, sweep->set, &recipe, &bank, &sweep->n_failed, err);
     for (size_t r = 0; r < n_rows && !status; r += most)
         status = pass_over(sweep, bank, first, rows + r, MIN(most, n_rows - r), err);
     dp_bank_close(&bank);
@@ -192,7 +190,9 @@ static size_t robust_choice(const struct row *rows, size_t depth, double *rank)
         double sum = 0;
         for (size_t other = 0; other < depth; other++)
             for (size_t k = 0; k < N_SCORES && other != b; k++)
-                sum += rows[other].figures[k] > rows[b].figures[k] ? 1 : rows[other].figures[k] < rows[b].figures[k] ? 0 : 0.5;
+                sum += rows[other].figures[k] > rows[b].figures[k]   ? 1
+                       : rows[other].figures[k] < rows[b].figures[k] ? 0
+                                                                     : 0.5;
         double mean = 1 + sum / N_SCORES;
         if (mean < *rank) {
             *rank = mean;
@@ -227,7 +227,8 @@ static void make_rows(struct sweep *sweep)
     }
     sweep->n_rows = depth + (depth >= 6 ? 2 : depth > 1 ? 1 : 0);
     g_strlcpy(sweep->rows[depth].name, "all, separate", sizeof sweep->rows[depth].name);
-    g_snprintf(sweep->rows[depth + 1].name, sizeof sweep->rows[depth + 1].name, "%zu to %zu, separate", depth / 3, depth - depth / 3 - 1);
+    g_snprintf(sweep->rows[depth + 1].name, sizeof sweep->rows[depth + 1].name, "%zu to %zu, separate", depth / 3,
+               depth - depth / 3 - 1);
     for (size_t r = 0; r < depth + 2; r++)
         for (size_t k = 0; k < N_FIGURES; k++)
             sweep->rows[r].figures[k] = NAN;
@@ -245,18 +246,18 @@ static json_t *json_row(const struct sweep *sweep, const struct row *row)
     return object;
 }
 
-/* EXIT_SOME_FAILED where nothing can be learned from the set. */
-static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth, const cli_run *run, const dataset *set,
-                     const char *category, json_t *all, size_t *n_failed)
+static int sweep_set(const research *r, void *user, const dataset *set, const char *category, json_t *all,
+                     size_t *n_failed)
 {
-    struct sweep sweep = {.set = set, .run = run, .session = session, .recipe = *recipe, .depth = depth};
+    size_t depth = r->about.depth;
+    struct sweep sweep = {.r = r, .set = set, .depth = depth};
     dp_error err;
     int code = EXIT_DONE;
     make_rows(&sweep);
-    cli_progress_begin(category, run->quiet);
+    cli_progress_begin(category, r->run.quiet);
     dp_status status = DP_OK;
     /* Rows that are chosen or made from all of a feature are another set for each block. */
-    size_t at_once = recipe->coreset > 0 || recipe->kmeans || recipe->pca > 0 ? 1 : depth;
+    size_t at_once = r->recipe.coreset > 0 || r->recipe.kmeans || r->recipe.pca > 0 ? 1 : depth;
     for (size_t first = 0; first < depth && !status;) {
         size_t n = MIN(at_once, depth - first);
         status = sweep_blocks(&sweep, first, n, &err);
@@ -279,17 +280,18 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
     } else {
         printf("%-20s %8s %8s %8s %8s %8s\n", cli_shown(category), "max", "p99", "top1p", "pixel", "AU-PRO");
         json_t *rows = json_array();
-        for (size_t r = 0; r < sweep.n_rows; r++) {
-            print_row(&sweep.rows[r]);
-            cli_json_append(rows, json_row(&sweep, &sweep.rows[r]));
+        for (size_t i = 0; i < sweep.n_rows; i++) {
+            print_row(&sweep.rows[i]);
+            cli_json_append(rows, json_row(&sweep, &sweep.rows[i]));
         }
         double rank;
         size_t best = robust_choice(sweep.rows, depth, &rank);
         if (isnan(sweep.rows[0].figures[0]))
             puts("Without good and anomalous test pictures nothing can be chosen.");
         else
-            printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other pictures.\n", best, rank,
-                   depth);
+            printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other "
+                   "pictures.\n",
+                   best, rank, depth);
         fflush(stdout);
         cli_json_set(all, category, rows);
     }
@@ -297,24 +299,22 @@ static int sweep_set(dp_session *session, const dp_recipe *recipe, size_t depth,
     return code;
 }
 
-int sweep_do(dp_session *session, const dp_recipe *recipe, size_t depth, const cli_run *run, const GPtrArray *sets, const char *out)
+static void declare(cli_outputs *files, const research *r)
 {
-    json_t *all = json_object();
-    size_t n_failed = 0, n_possible = 0;
-    int code = EXIT_DONE;
-    for (guint s = 0; s < sets->len && code == EXIT_DONE; s++) {
-        const dataset *set = sets->pdata[s];
-        char *category = g_utf8_validate(set->category, -1, NULL) ? g_strdup(set->category) : g_strescape(set->category, NULL);
-        code = sweep_set(session, recipe, depth, run, set, category, all, &n_failed);
-        n_possible += code == EXIT_DONE;
-        if (code == EXIT_SOME_FAILED)
-            code = EXIT_DONE;
-        g_free(category);
-    }
-    if (code == EXIT_DONE && out && !eval_write_json(out, "layers.json", all))
-        code = EXIT_JOB_FAILED;
-    json_decref(all);
-    if (code == EXIT_DONE && !n_possible)
-        return EXIT_JOB_FAILED;
-    return code == EXIT_DONE && (n_failed || n_possible < sets->len) ? EXIT_SOME_FAILED : code;
+    research_declare(files, r, "layers.json");
+}
+
+int main(int argc, char **argv)
+{
+    research r;
+    const cli_option own[] = {CLI_OPTION_END};
+    int code;
+    research_begin(&r, "layer_sweep");
+    if (!research_parse(&r, argc, argv, own, "Prints which block of the transformer sees the defects.", &code))
+        return research_end(&r, code);
+    if (r.options.layers || r.options.layer_mix)
+        code = cli_usage("each block has its turn; leave --layers and --layer-mix out");
+    else if (research_open(&r, declare, &code))
+        code = research_each(&r, sweep_set, NULL, "layers.json");
+    return research_end(&r, code);
 }
