@@ -1,4 +1,5 @@
-/* border.h - which of n samples stands for position i, where i may lie before the first or behind the last.  n >= 1. */
+/* border.h - returns the sample that stands for position i of n samples; i may lie before the first or behind the
+ * last. n >= 1. */
 #ifndef DP_BASE_BORDER_H
 #define DP_BASE_BORDER_H
 

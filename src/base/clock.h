@@ -1,4 +1,4 @@
-/* clock.h - seconds for timing; they never run backwards. */
+/* clock.h - seconds for timing, from a clock that never runs backwards. */
 #ifndef DP_BASE_CLOCK_H
 #define DP_BASE_CLOCK_H
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a terminal or a log could take for a command, and what is not UTF-8 (also a letter that the end of the room cut in two),
- * becomes '?'. */
+/* Replaces with '?' every character that a terminal or a log could take for a command, and every byte that is not
+ * UTF-8 (also a letter that the end of the buffer cut in two). */
 static void clean(char *text)
 {
     char *out = text;

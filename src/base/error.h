@@ -1,26 +1,26 @@
-/* error.h - the finder of a fault writes the sentence; everyone above passes it on. */
+/* error.h - the function that finds a fault writes the message; its callers pass the message on. */
 #ifndef DP_BASE_ERROR_H
 #define DP_BASE_ERROR_H
 
 #include "dinopatch.h"
 
-/* Fills err (may be NULL) and returns status, so that a fault is one line:
+/* Fills err (may be NULL) and returns status, so that a fault takes one line:
  *     return dp_fail(err, DP_E_FORMAT, "%s: header is cut short", path);
- * Line breaks, other control characters and what is not UTF-8 become '?', so that a file name can break neither a log nor a
- * terminal. */
+ * Line breaks, other control characters and bytes that are not UTF-8 become '?', so a file name can break neither a
+ * log nor a terminal. */
 dp_status dp_fail(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */
+/* Does the same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */
 dp_status dp_fail_errno(dp_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* "not enough memory for WHAT (N bytes)". */
+/* Writes "not enough memory for WHAT (N bytes)" and returns DP_E_MEMORY. */
 dp_status dp_fail_memory(dp_error *err, const char *what, size_t bytes);
 
-/* Puts "prefix: " in front of err's message; returns err's status, or status where err is NULL. */
+/* Puts "prefix: " in front of err's message. Returns err's status, or status if err is NULL. */
 dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* What analyzers, which see one file at a time, cannot know: a fault is never DP_OK.  DP_ANALYSIS is defined by
- * scripts/lint.sh alone. */
+/* Analyzers see one file at a time and cannot know that a fault is never DP_OK. Only scripts/lint.sh defines
+ * DP_ANALYSIS. */
 #if defined(DP_ANALYSIS) && !defined(DP_ERROR_C)
 static inline dp_status dp_fault(dp_status status)
 {

@@ -1,4 +1,4 @@
-/* file.h - files mapped for reading, and files that appear whole or not at all. */
+/* file.h - maps files for reading, and writes files that appear whole or not at all. */
 #ifndef DP_BASE_FILE_H
 #define DP_BASE_FILE_H
 
@@ -6,26 +6,28 @@
 
 #include <time.h>
 
-/* A file mapped read-only.  Replacing the file by another (as dp_writer_commit does) leaves the mapping as it was; a file that is written to
- * in place changes under it, which dp_mapping_check finds out.  Bytes that were cut off cannot be read any more: SIGBUS. */
+/* A file mapped read-only. If the file is replaced by another (as dp_writer_commit does), the mapping keeps the old
+ * content. If the file is written to in place, the mapping changes too; dp_mapping_check detects it. Reading bytes
+ * that were cut off raises SIGBUS. */
 typedef struct dp_mapping {
     const unsigned char *data; /* [bytes]; NULL for an empty file */
     size_t bytes;
-    int fd; /* where data is not NULL */
+    int fd; /* open unless data is NULL */
     struct timespec changed;
 } dp_mapping;
 
-/* open() for reading: an interrupted call is made again, and a pipe does not keep us waiting.  -1: errno. */
+/* Opens a file for reading. Repeats an interrupted call, and does not wait for a pipe. Returns -1 and sets errno on
+ * failure. */
 int dp_open_to_read(const char *path);
 
 dp_status dp_mapping_open(const char *path, dp_mapping *mapping, dp_error *err);
-/* DP_E_CORRUPT where the file was written to since it was mapped. */
+/* Returns DP_E_CORRUPT if the file was written to since it was mapped. */
 dp_status dp_mapping_check(const dp_mapping *mapping, const char *path, dp_error *err);
 void dp_mapping_close(dp_mapping *mapping);
 
-/* A file under construction: written under a temporary name in the target's folder, synced and renamed over the target
- * by commit.  Until then the target is untouched; abort (or a failed commit) removes the temporary file, and what a killed
- * writer left the next writer of the same target removes.
+/* A file under construction. It is written under a temporary name in the target's folder; commit syncs it and renames
+ * it over the target. Until then the target does not change. abort (or a failed commit) removes the temporary file.
+ * If the writer is killed, the next writer of the same target removes the file.
  *
  *     dp_writer *w;
  *     dp_writer_open(path, &w, err); dp_writer_put(w, data, bytes, err); ...; dp_writer_commit(&w, err);

@@ -1,4 +1,4 @@
-/* isa.c - which instruction sets this machine has, and their names. */
+/* isa.c - finds the instruction sets of this machine and gives their names. */
 #include "base/isa.h"
 #include "base/error.h"
 
@@ -7,7 +7,8 @@
 #if defined(__x86_64__)
 #  include <cpuid.h>
 
-/* Halves to floats; __builtin_cpu_supports of clang 14 does not know its name. */
+/* Returns whether the machine converts halves to floats. __builtin_cpu_supports of clang 14 does not know this
+ * feature. */
 static bool has_f16c(void)
 {
     unsigned a, b, c, d;
@@ -66,7 +67,7 @@ dp_status dp_isa_resolve(dp_isa asked, dp_isa *usable, dp_error *err)
         *usable = best;
         return DP_OK;
     }
-    /* The x86 levels are ordered; NEON stands alone. */
+    /* The x86 levels are ordered; NEON is separate. */
     bool fits = asked == DP_ISA_C || asked == best || (best != DP_ISA_NEON && asked != DP_ISA_NEON && asked <= best);
     if (!fits)
         return dp_fail(err, DP_E_UNSUPPORTED, "this machine has no %s; its best is %s", dp_isa_name(asked), dp_isa_name(best));

@@ -19,7 +19,7 @@ dp_lock dp_lock_try(int fd)
 
 long dp_lock_holder(int fd)
 {
-    /* "1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF": process, device and inode; "->" stands before one that waits. */
+    /* "1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF": process, device and inode; "->" marks a process that waits. */
     FILE *locks = fopen("/proc/locks", "re");
     struct stat file;
     char line[256];
@@ -34,7 +34,7 @@ long dp_lock_holder(int fd)
         if (sscanf(line, "%*s FLOCK %*s WRITE %ld %x:%x:%llu", &process, &device[0], &device[1], &inode) != 4
             || inode != (unsigned long long)file.st_ino)
             continue;
-        alike = process; /* some file systems tell stat another device */
+        alike = process; /* on some file systems stat gives another device */
         if (device[0] == major(file.st_dev) && device[1] == minor(file.st_dev))
             holder = process;
     }

@@ -1,7 +1,8 @@
 /* pool.c - workers wait a short while in a loop, then sleep.
  *
- * A transformer block is some ten runs of a few milliseconds; a sleep between them would cost more than the wait.
- * oneDNN primitives called from a task stay on the calling thread: its OpenMP runtime is told so, per thread. */
+ * A transformer block is about ten runs of a few milliseconds each; sleeping between them would cost more than
+ * waiting. oneDNN primitives called from a task stay on the calling thread, because its OpenMP runtime is told so,
+ * per thread. */
 #include "base/pool.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -12,12 +13,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The two functions of the GNU OpenMP runtime used here; its header is not needed for them. */
+/* The two functions of the GNU OpenMP runtime that are used here; its header is not needed for them. */
 extern void omp_set_num_threads(int n);
 extern int omp_get_max_threads(void);
 
 #define MAX_THREADS 1024
-#define SPINS 4000 /* some tens of microseconds */
+#define SPINS 4000 /* tens of microseconds */
 
 struct dp_pool {
     size_t n_threads;
@@ -26,13 +27,13 @@ struct dp_pool {
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
 
-    /* The current run; written under the lock before generation moves. */
+    /* The current run; written under the lock before generation changes. */
     dp_task_fn task;
     void *context;
     size_t n_tasks;
     atomic_size_t next;
     atomic_size_t generation; /* counts runs */
-    atomic_size_t busy;       /* workers that have not finished the current run */
+    atomic_size_t busy;       /* workers that are still busy with the current run */
     bool closing;
 };
 

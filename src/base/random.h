@@ -1,4 +1,5 @@
-/* random.h - numbers that depend on a seed and a place in the sequence alone, on every machine and for any thread. */
+/* random.h - random numbers that depend only on a seed and a position in the sequence, on every machine and any
+ * thread. */
 #ifndef DP_BASE_RANDOM_H
 #define DP_BASE_RANDOM_H
 
@@ -17,7 +18,7 @@ static inline uint64_t dp_random_next(dp_random *random)
     return z ^ z >> 31;
 }
 
-/* The generator of stream number `stream`. */
+/* Returns the generator of stream number `stream`. */
 static inline dp_random dp_random_at(uint64_t seed, uint64_t stream)
 {
     dp_random random = {seed};
@@ -26,13 +27,13 @@ static inline dp_random dp_random_at(uint64_t seed, uint64_t stream)
     return random;
 }
 
-/* In [0, 1). */
+/* Returns a number in [0, 1). */
 static inline double dp_random_unit(dp_random *random)
 {
     return (double)(dp_random_next(random) >> 11) * 0x1p-53;
 }
 
-/* In 0 .. n-1; n at most 2^32, where the bias of the product is below 2^-32. */
+/* Returns a number in 0 .. n-1. n is at most 2^32, so the bias of the product is below 2^-32. */
 static inline uint64_t dp_random_below(dp_random *random, uint64_t n)
 {
     return (dp_random_next(random) >> 32) * n >> 32;

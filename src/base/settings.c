@@ -1,4 +1,4 @@
-/* settings.c - defaults, and the names of what can be chosen. */
+/* settings.c - default settings, and the names of their values. */
 #include "base/error.h"
 
 #include <math.h>
@@ -119,12 +119,12 @@ dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err
         return dp_fail(err, DP_E_ARGUMENT, "%zu layers asked for; at most %d", recipe->n_layers, DP_MAX_LAYERS);
     if (!recipe->n_layers)
         settled[n++] = depth - 1;
-    /* Block by block, so that the result ascends; a block that stands twice is counted twice. */
+    /* Goes block by block, so the result ascends. A block that is listed twice counts twice. */
     size_t found = 0;
     for (size_t block = 0; block < depth && recipe->n_layers; block++) {
         size_t times = 0;
         for (size_t i = 0; i < recipe->n_layers; i++)
-            times += recipe->layers[i] == block || recipe->layers[i] == block - depth; /* wraps: -1 is the last */
+            times += recipe->layers[i] == block || recipe->layers[i] == block - depth; /* wraps: -1 is the last block */
         found += times;
         if (times > 1)
             return dp_fail(err, DP_E_ARGUMENT, "layer %zu is asked for twice", block);

@@ -17,7 +17,7 @@ static int rising_f64(const void *a, const void *b)
 
 void dp_sort_f32(float *x, size_t n)
 {
-    if (n) /* x may be NULL then, which qsort does not take */
+    if (n) /* x may be NULL if n is 0, and qsort does not accept NULL */
         qsort(x, n, sizeof *x, rising_f32);
 }
 

@@ -1,4 +1,4 @@
-/* statistics.h - sorting numbers, and what is read off them once they are sorted.  No NaN among them. */
+/* statistics.h - sorts numbers and takes medians and quantiles of them. No number may be NaN. */
 #ifndef DP_BASE_STATISTICS_H
 #define DP_BASE_STATISTICS_H
 
@@ -8,10 +8,10 @@
 void dp_sort_f32(float *x, size_t n);
 void dp_sort_f64(double *x, size_t n);
 
-/* Sorts x; the middle one, or the mean of the two middle ones.  NaN where n is 0. */
+/* Sorts x. Returns the middle value, or the mean of the two middle values; NaN if n is 0. */
 double dp_median(double *x, size_t n);
 
-/* Sorts x [n], n >= 1; the one that the share (0..1) of the others lies below, rounded to the nearest of them. */
+/* Sorts x [n], n >= 1. Returns the quantile at share (0..1), rounded to the nearest of the values. */
 double dp_quantile_f32(float *x, size_t n, double share);
 
 #endif

@@ -1,12 +1,12 @@
-/* utf8.h - which bytes are UTF-8. */
+/* utf8.h - checks whether bytes are UTF-8. */
 #ifndef DP_BASE_UTF8_H
 #define DP_BASE_UTF8_H
 
 #include <stddef.h>
 
-/* Length of the UTF-8 sequence at text, 0 where there is none (continuation bytes alone, overlong forms, surrogates, beyond
- * U+10FFFF, a sequence cut short).  A terminating zero is no continuation byte, so nothing behind it is read.  Source: Unicode,
- * table 3-7. */
+/* Returns the length of the UTF-8 sequence at text, or 0 if there is none (single continuation bytes, overlong forms,
+ * surrogates, values above U+10FFFF, a sequence cut short). A terminating zero is not a continuation byte, so nothing
+ * behind it is read. Source: Unicode, table 3-7. */
 static inline size_t dp_utf8_sequence(const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -1,11 +1,13 @@
 /* writer.c - files that appear whole or not at all, and leave nothing behind when their writer dies.
  *
- * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target.  N is the first of a few slots that no living
- * writer holds: a slot's file is locked as long as its writer lives, and the kernel frees the lock of a dead one.  So the next writer
- * of the same target finds what a killed one left, without searching the folder, and removes it; a living one's is never touched.
+ * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target. N is the first of a few slots
+ * that no living writer holds. The file of a slot is locked while its writer lives, and the kernel frees the lock of
+ * a dead writer. So the next writer of the same target finds the file of a killed writer without searching the
+ * folder, and removes it. The file of a living writer is never touched.
  *
- * A symbolic link is written through: TARGET is the file it leads to, there or not.  A file that is replaced hands its permissions and,
- * where the system allows it, its owner and group to the new one; a file that is new gets what the umask leaves. */
+ * A symbolic link is followed: TARGET is the file it points to, whether that exists or not. The new file takes the
+ * permissions of the old one and, if the system allows it, its owner and group. A file that did not exist gets the
+ * permissions that the umask leaves. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
@@ -24,11 +26,11 @@
 #define SLOTS 16
 #define SUFFIX ".dinopatch-tmp%x"
 #define SUFFIX_BYTES (sizeof ".dinopatch-tmp0" - 1)
-#define LINKS 40 /* as many as the system follows */
+#define LINKS 40 /* as many as the system allows */
 
 struct dp_writer {
     int fd;
-    char *target, *temporary; /* temporary[0] is 0 where there is no file to be removed */
+    char *target, *temporary; /* temporary[0] is 0 if there is no file to remove */
     size_t used;
     unsigned char buffer[BUFFER_BYTES];
 };
@@ -48,8 +50,8 @@ static dp_status flush(dp_writer *writer, const unsigned char *data, size_t byte
     return DP_OK;
 }
 
-/* Room for the name of a slot; its suffix begins at *suffix_at.  A long name is cut so that the suffix fits; two targets that are cut to
- * the same name share their slots, which the locks allow. */
+/* Returns room for the name of a slot; its suffix begins at *suffix_at. A long name is cut so that the suffix fits.
+ * Two targets that are cut to the same name share their slots; the locks allow this. */
 static char *slot_name(const char *path, size_t *suffix_at)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -65,8 +67,8 @@ static char *slot_name(const char *path, size_t *suffix_at)
 
 enum slot { SLOT_OURS, SLOT_TAKEN, SLOT_CHANGED, SLOT_FAILED };
 
-/* Removes the file of a slot where its writer is dead: only the holder of its lock unlinks or renames a file, so one that can be locked
- * has no living writer.  SLOT_TAKEN where it lives, or nobody can tell. */
+/* Removes the file of a slot if its writer is dead. Only the holder of the lock unlinks or renames the file, so a
+ * file that can be locked has no living writer. Returns SLOT_TAKEN if the writer lives or if this is unknown. */
 static enum slot clear_slot(const char *name)
 {
     int fd = open(name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -79,7 +81,8 @@ static enum slot clear_slot(const char *name)
     return found;
 }
 
-/* Creates the file of a slot and locks it, then looks whether the name still stands for it: between the two it may have seemed dead. */
+/* Creates and locks the file of a slot. Then checks that the name still belongs to this file, because another writer
+ * may have removed it in between. */
 static enum slot try_slot(const char *name, mode_t mode, int *out)
 {
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -109,7 +112,7 @@ static dp_status open_slot(dp_writer *writer, size_t suffix_at, mode_t mode, dp_
         for (int tries = 0; found == SLOT_CHANGED && tries < 1000; tries++)
             found = try_slot(writer->temporary, mode, &writer->fd);
         if (found == SLOT_OURS) {
-            for (int other = slot + 1; other < SLOTS; other++) { /* left by one that wrote beside another and was killed */
+            for (int other = slot + 1; other < SLOTS; other++) { /* left by a second writer that was killed */
                 name_slot(writer->temporary, suffix_at, other);
                 clear_slot(writer->temporary);
             }
@@ -123,7 +126,8 @@ static dp_status open_slot(dp_writer *writer, size_t suffix_at, mode_t mode, dp_
                    writer->temporary);
 }
 
-/* Gives the new file what the old one had.  A group that cannot be kept must not read through the bits meant for another. */
+/* Gives the new file the permissions of the old one. If the group cannot be kept, the new group must not get the old
+ * group's right to read. */
 static dp_status keep_permissions(const dp_writer *writer, const struct stat *old, dp_error *err)
 {
     mode_t mode = old->st_mode & 0777;
@@ -139,13 +143,13 @@ static dp_status keep_permissions(const dp_writer *writer, const struct stat *ol
     return DP_OK;
 }
 
-/* The file that a path leads to through symbolic links, whether it is there or not. */
+/* Returns the file that a path leads to through symbolic links, whether it exists or not. */
 static dp_status follow_links(const char *path, char **out, dp_error *err)
 {
     char *at = dp_strdup(path), to[PATH_MAX];
     for (int links = 0; at; links++) {
         ssize_t length = readlink(at, to, sizeof to - 1);
-        if (length < 0) { /* no link, or nothing there */
+        if (length < 0) { /* not a link, or nothing exists there */
             *out = at;
             return DP_OK;
         }
@@ -173,7 +177,7 @@ dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
     bool replaces = stat(path, &old) == 0;
     if (replaces && S_ISDIR(old.st_mode))
         return dp_fail(err, DP_E_IO, "%s: is a folder, cannot be written as a file", path);
-    if (replaces && !S_ISREG(old.st_mode)) /* a rename would put a file in the place of a device */
+    if (replaces && !S_ISREG(old.st_mode)) /* a rename would replace a device by a file */
         return dp_fail(err, DP_E_IO, "%s: is not a regular file, cannot be replaced", path);
     char *target = NULL;
     dp_status status = follow_links(path, &target, err);
@@ -230,7 +234,7 @@ static int sync_file(int fd)
     return result;
 }
 
-/* So that the new name survives a power cut.  A file system that cannot sync a folder is no reason to fail. */
+/* Makes the new name survive a power cut. A file system that cannot sync a folder is not an error. */
 static void sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -251,7 +255,7 @@ dp_status dp_writer_commit(dp_writer **writer_pointer, dp_error *err)
     dp_status status = flush(writer, writer->buffer, writer->used, err);
     if (!status && sync_file(writer->fd) != 0)
         status = dp_fail_errno(err, "%s: cannot write", writer->target);
-    /* Renamed while it is still locked.  After the sync, close has nothing to say that matters. */
+    /* Renames the file while it is still locked. After the sync, an error of close does not matter. */
     if (!status && rename(writer->temporary, writer->target) != 0)
         status = dp_fail_errno(err, "%s: cannot put in place", writer->target);
     if (!status) {
@@ -268,7 +272,7 @@ void dp_writer_abort(dp_writer **writer_pointer)
         return;
     dp_writer *writer = *writer_pointer;
     if (writer->temporary[0])
-        unlink(writer->temporary); /* before its lock goes with the descriptor */
+        unlink(writer->temporary); /* before closing the descriptor frees its lock */
     if (writer->fd >= 0)
         close(writer->fd);
     dp_memory_free(writer->temporary);
