@@ -1,12 +1,13 @@
-/* json_size.h - how much a JSON text will become, before it does. */
+/* json_size.h - estimates the size of a JSON text before it is parsed. */
 #ifndef DP_FORMAT_JSON_SIZE_H
 #define DP_FORMAT_JSON_SIZE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* No fewer than the values in text [bytes] once it is parsed: each of them begins the text, stands behind a comma, or behind the bracket
- * that opens its list or object.  A parsed value takes some 100 bytes, "[]," three: this is asked before the parser is. */
+/* Returns at least the number of values that text [bytes] contains. Each value begins the text, follows a comma, or
+ * follows the bracket that opens its list or object. A parsed value takes about 100 bytes, but "[]," takes three, so
+ * callers check this before they parse. */
 static inline size_t dp_json_values(const char *text, size_t bytes)
 {
     size_t values = 1;

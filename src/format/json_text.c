@@ -1,5 +1,6 @@
-/* json_text.c - json_dumps() of jansson 2.14 does not look at each result: where its buffer cannot grow in the middle of an object, a
- * key or a comma is missing and the rest is there.  Here the text is measured first and written into memory that need not grow. */
+/* json_text.c - json_dumps() of jansson 2.14 does not check every result. If its buffer cannot grow in the middle of
+ * an object, a key or a comma is missing and the rest is there. So the text is measured first here and written into
+ * memory that need not grow. */
 #include "format/json_text.h"
 #include "base/memory.h"
 #include "dinopatch.h"

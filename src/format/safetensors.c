@@ -1,7 +1,8 @@
-/* safetensors.c - reads with suspicion, writes whole files.
+/* safetensors.c - reads files without trusting them, and writes whole files.
  *
- * Everything in the header is untrusted: the length before it is read, each name, type, shape and offset before it is
- * used.  Limits: those of dp_limits, DP_MAX_RANK dimensions, and the JSON parser's 2048 levels. */
+ * Everything in the header is untrusted: the length is checked before the header is read, and each name, type, shape
+ * and offset before it is used. Limits: those of dp_limits, DP_MAX_RANK dimensions, and the 2048 levels of the JSON
+ * parser. */
 #include "format/safetensors.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -14,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUES_PER_TENSOR 32 /* in the header's JSON, at most: a tensor needs 14, metadata one for each key */
+#define VALUES_PER_TENSOR 32 /* at most, in the header's JSON: a tensor needs 14, metadata one per key */
 #define VALUES_BESIDES 4096
 
 struct dp_safetensors {
-    dp_mapping mapping; /* data NULL where the bytes are the caller's */
+    dp_mapping mapping; /* data is NULL if the bytes belong to the caller */
     dp_bytes bytes;
     char *path;
     json_t *header; /* owns the names and the metadata */
@@ -62,10 +63,10 @@ static int by_offset(const void *a, const void *b)
     const dp_tensor *x = a, *y = b;
     if (x->data != y->data)
         return x->data < y->data ? -1 : 1;
-    return (x->count > 0) - (y->count > 0); /* empty tensors before the one that starts at the same place */
+    return (x->count > 0) - (y->count > 0); /* empty tensors come before the one that starts at the same position */
 }
 
-/* A JSON integer that is a size. */
+/* Reads a JSON integer that is a size. */
 static int json_size(const json_t *value, size_t *size)
 {
     if (!json_is_integer(value) || json_integer_value(value) < 0)
@@ -168,7 +169,7 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
             return status;
         file->n++;
     }
-    if (file->n) /* qsort may not be called with a count of 0 on some systems */
+    if (file->n) /* on some systems qsort must not be called with a count of 0 */
         qsort(file->tensors, file->n, sizeof *file->tensors, by_offset);
     return check_layout(file, data_start, err);
 }
@@ -292,7 +293,7 @@ dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err)
     }
 }
 
-/* NULL when memory is short. */
+/* Returns the header's entry for a tensor; NULL if memory is short. */
 static json_t *describe(const dp_tensor *tensor, size_t *offset)
 {
     json_t *shape = json_array();
@@ -309,7 +310,8 @@ static json_t *describe(const dp_tensor *tensor, size_t *offset)
                      (json_int_t)begin, (json_int_t)*offset);
 }
 
-/* The header as JSON text, padded with spaces so that the data starts at a multiple of 64; NULL when memory is short. */
+/* Returns the header as JSON text, padded with spaces so that the data starts at a multiple of 64; NULL if memory is
+ * short. */
 static char *header_text(const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata, size_t n_metadata,
                          size_t *bytes)
 {

@@ -1,17 +1,18 @@
-/* orientation.c - the orientation vector and the consensus of the nominal pictures.
+/* orientation.c - the orientation vector and the consensus of the good pictures.
  *
- * Source: DinoPatch, polarity correction.  With f(r, c) the feature of cell (r, c) and the principal axis along c,
+ * Source: DinoPatch, polarity correction. With f(r, c) the feature of cell (r, c) and the principal axis along c,
  *
  *     o = mean { f(r, c) : valid, c >= cols - floor(cols/2) } - mean { f(r, c) : valid, c < floor(cols/2) },   o / |o|
  *
- * turns into -o when the object is turned by half (exactly so when the grid is mirrored).  The paper compares a picture
- * with one nominal picture.  Here the reference is the consensus of all of them: signs s_i in {+1, -1} that make
- * |sum_i s_i o_i| large, and that sum's direction.  The steps
+ * becomes -o when the object is turned by 180 degrees (exactly so when the grid is mirrored). The paper compares a
+ * picture with one good picture. Here the reference is the consensus of all of them: signs s_i in {+1, -1} that make
+ * |sum_i s_i o_i| large, and the direction of that sum. The steps
  *
  *     reference = sum_i s_i o_i / |sum_i s_i o_i|,      s_i = sign(o_i . reference)
  *
- * never lower |sum_i s_i o_i|, so they end at a fixed point; they start from the vector that agrees best with all others
- * (largest sum of |cosines|; of more than MAX_CANDIDATES vectors every k-th is a candidate), the first of equal ones. */
+ * never lower |sum_i s_i o_i|, so they end at a fixed point. They start from the vector that agrees best with all
+ * others (largest sum of |cosines|; of more than MAX_CANDIDATES vectors every k-th is a candidate), and among equal
+ * ones from the first. */
 #include "polarity/orientation.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -21,8 +22,8 @@
 #include <string.h>
 
 #define MAX_CANDIDATES 256
-#define MAX_ROUNDS 100 /* a handful in practice; a bound against rounding that goes round in a circle */
-#define SETTLED 1e-6   /* difference of the means, against their size, below which it is rounding */
+#define MAX_ROUNDS 100 /* a few in practice; the bound stops a cycle caused by rounding */
+#define SETTLED 1e-6   /* a smaller difference of the means, relative to their size, is rounding */
 
 static double dot(const float *a, const float *b, size_t n)
 {
@@ -32,7 +33,7 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* Mean feature of the valid cells in columns begin .. end-1, [dim]; false where there is none. */
+/* Computes the mean feature of the valid cells in columns begin .. end-1, [dim]. Returns false if there is none. */
 static bool half_mean(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim, size_t begin,
                       size_t end, double *mean)
 {
@@ -118,12 +119,13 @@ int dp_orientation_sign(const float *orientation, const float *reference, size_t
     return product > 0 ? 1 : product < 0 ? -1 : 0;
 }
 
-/* Index of the candidate whose |cosines| with all vectors sum to the most; n where every vector is zero. */
+/* Returns the index of the candidate with the largest sum of |cosines| with all vectors; n if every vector is zero. */
 static size_t best_agreeing(const float *orientations, size_t n, size_t dim)
 {
     size_t step = (n + MAX_CANDIDATES - 1) / MAX_CANDIDATES, best = n;
     double best_sum = 0;
-    for (size_t round = 0; round < 2 && best == n; round++, step = 1) { /* should every k-th happen to be zero */
+    for (size_t round = 0; round < 2 && best == n; round++, step = 1) { /* the second round is for the case that every
+                                                                         * k-th vector is zero */
         for (size_t i = 0; i < n; i += step) {
             double sum = 0;
             for (size_t j = 0; j < n; j++)
@@ -157,7 +159,7 @@ dp_status dp_orientation_consensus(const float *orientations, size_t n, size_t d
         for (size_t i = 0; i < n; i++) {
             const float *o = orientations + i * dim;
             int sign = dp_orientation_sign(o, reference, dim, NULL);
-            if (!sign) /* at right angles: stays as it was, or, the first time, as it was found */
+            if (!sign) /* at right angles: keeps its sign; in the first round, its original sign */
                 sign = signs[i] ? signs[i] : dot(o, o, dim) > 0;
             changed |= sign != signs[i];
             signs[i] = sign;
@@ -173,8 +175,8 @@ dp_status dp_orientation_consensus(const float *orientations, size_t n, size_t d
             break;
     }
 
-    /* The reference and its negative serve equally well: take the one that turns fewer pictures, and of two that turn
-     * as many the one that leaves the first picture alone. */
+    /* The reference and its negative serve equally well. Take the one that turns fewer pictures; if both turn as
+     * many, the one that does not turn the first picture. */
     ptrdiff_t balance = 0;
     int first = 0;
     for (size_t i = 0; i < n; i++) {

@@ -1,12 +1,12 @@
-/* dispatch.h - how a family of kernels is chosen: a function fills its table with the plain C, then each level that the machine
- * has overwrites the slots it serves. */
+/* dispatch.h - chooses the kernels of a family. A function fills its table with the plain C kernels; then each
+ * instruction set that the machine has overwrites the slots that it implements. */
 #ifndef DP_SIMD_DISPATCH_H
 #define DP_SIMD_DISPATCH_H
 
 #include "dinopatch.h"
 
-/* DP_KERNELS_DECLARE(fill, type): fill_<isa>(type *table) for the instruction sets of this processor family.
- * DP_KERNELS_FILL(fill, table, isa): calls those up to isa, which dp_isa_resolve has passed. */
+/* DP_KERNELS_DECLARE(fill, type) declares fill_<isa>(type *table) for the instruction sets of this processor family.
+ * DP_KERNELS_FILL(fill, table, isa) calls those up to isa, which dp_isa_resolve has accepted. */
 #if defined(__x86_64__)
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): it is a type */
 #  define DP_KERNELS_DECLARE(fill, type) void fill##_avx2(type *table), fill##_avx512(type *table)

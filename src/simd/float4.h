@@ -1,5 +1,5 @@
-/* float4.h - four floats side by side, as a pixel's channels; a + b, a * b and the like work on each.  Every machine this runs on has a
- * register for them, so that this needs no kernels by instruction set. */
+/* float4.h - four floats side by side, such as the channels of a pixel; a + b, a * b and so on work on each. Every
+ * machine this runs on has a register for them, so no kernels per instruction set are needed. */
 #ifndef DP_SIMD_FLOAT4_H
 #define DP_SIMD_FLOAT4_H
 

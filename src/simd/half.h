@@ -1,4 +1,4 @@
-/* half.h - 16-bit floating point to and from float, exactly (IEEE 754 binary16 and bfloat16). */
+/* half.h - converts 16-bit floating point to and from float, exactly (IEEE 754 binary16 and bfloat16). */
 #ifndef DP_SIMD_HALF_H
 #define DP_SIMD_HALF_H
 
@@ -24,7 +24,7 @@ static inline float dp_bf16_to_f32(uint16_t half)
     return dp_bits_to_f32((uint32_t)half << 16);
 }
 
-/* Without a branch: the exponent is shifted by a product, which also normalises; infinities and NaN get the highest exponent. */
+/* Has no branch: a product shifts the exponent and also normalises. Infinities and NaN get the highest exponent. */
 static inline float dp_f16_to_f32(uint16_t half)
 {
     float size = dp_bits_to_f32((uint32_t)(half & 0x7fff) << 13) * 0x1p112f;
@@ -32,7 +32,7 @@ static inline float dp_f16_to_f32(uint16_t half)
     return dp_bits_to_f32(dp_f32_to_bits(size) | beyond | (uint32_t)(half & 0x8000) << 16);
 }
 
-/* To the nearest, ties to even; what lies beyond 65504, the largest, becomes that.  Finite values only. */
+/* Rounds to the nearest, ties to even. Values beyond 65504, the largest half, become 65504. Finite values only. */
 static inline uint16_t dp_f32_to_f16(float value)
 {
     uint32_t bits = dp_f32_to_bits(value), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;

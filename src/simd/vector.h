@@ -1,29 +1,32 @@
-/* vector.h - the vector vocabulary that every fast kernel is written in.
+/* vector.h - the vector vocabulary of all fast kernels.
  *
- * A kernel is one source file, compiled once for each instruction set with -DDP_SIMD_<ISA> (src/meson.build); this header
- * then brings that set's registers under the names below.  vector_c.h defines what each operation returns, one lane at a
- * time; tests/unit/test_simd.c holds the others to it.  Intrinsics headers are included in this folder only.
+ * A kernel is one source file, compiled once for each instruction set with -DDP_SIMD_<ISA> (src/meson.build). This
+ * header then gives the registers of that set the names below. vector_c.h defines what each operation returns, one
+ * lane at a time; tests/unit/test_simd.c compares the others with it. Only this folder includes headers of
+ * intrinsics.
  *
  *     vf, VL                      a register of VL floats
- *     V_REGISTERS                 how many there are: a kernel sizes its register tile by it
+ *     V_REGISTERS                 the number of registers, from which a kernel sizes its register tile
  *     VREG                        constraint of such a register in inline assembly
  *     KERNEL(name), KERNEL_ISA    name_<isa>; its dp_isa
  *
  *     vload(p)  vstore(p, v)                  VL floats, at any address
- *     vload_part(p, n)  vstore_part(p, n, v)  the first n < VL; loads zeros behind them; no other memory is touched
+ *     vload_part(p, n)  vstore_part(p, n, v)  the first n < VL floats; vload_part fills the rest with zeros; no other
+ *                                             memory is touched
  *     vload_f16(p)  vload_f16_part(p, n)      halves, as floats
  *     vload_i8(p)  vload_i8_part(p, n)        int8_t, as floats
  *     vset1(x)                                x in all lanes
- *     vadd  vsub  vmul  vdiv(a, b)            rounded once each
+ *     vadd  vsub  vmul  vdiv(a, b)            each rounded once
  *     vfma(a, b, c)                           a b + c, rounded once
- *     vmax(bound, x)                          the larger; NaN where x is NaN; bound is a number
- *     vround(x)                               to the nearest whole number, ties to even
+ *     vmax(bound, x)                          the larger of the two; NaN if x is NaN; bound is a number
+ *     vround(x)                               the nearest whole number, ties to even
  *     vscale(x, n)                            x 2^n for a whole number n in -126..127
- *     vsum(x)                                 all lanes: the upper half is added to the lower until one lane is left
+ *     vsum(x)                                 the sum of all lanes: the upper half is added to the lower until one lane is
+ *                                             left
  *     vnot_below(a, b)                        bit l is set unless a[l] < b[l]
  *
- * float4.h has the four channels of a pixel, for code that is compiled once.
- * vector_avx512vnni.h adds whole numbers in 8 and 32 bits, for that instruction set only. */
+ * float4.h has the four channels of a pixel, for code that is compiled once. vector_avx512vnni.h adds whole numbers
+ * of 8 and 32 bits, for that instruction set only. */
 #ifndef DP_SIMD_VECTOR_H
 #define DP_SIMD_VECTOR_H
 

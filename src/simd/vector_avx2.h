@@ -1,6 +1,6 @@
 /* vector_avx2.h - the vocabulary for AVX2 with FMA and F16C.
- * FMA: latency 4 or 5, two a cycle on Haswell, Zen 2 and later; loads two a cycle.
- * VCVTPH2PS, VPMOVSXBD ymm: one a cycle on Intel, two on Zen 3 and later (of bytes). */
+ * FMA: latency 4 or 5, two per cycle on Haswell, Zen 2 and later; loads two per cycle.
+ * VCVTPH2PS, VPMOVSXBD ymm: one per cycle on Intel, two on Zen 3 and later (of bytes). */
 #ifndef DP_SIMD_VECTOR_AVX2_H
 #define DP_SIMD_VECTOR_AVX2_H
 
@@ -48,7 +48,7 @@ static inline vf vload_i8_part(const int8_t *p, size_t n)
     return vload_i8(bytes);
 }
 
-/* The exponent field is the factor. */
+/* Writes the factor as an exponent field. */
 static inline vf vscale(vf x, vf n)
 {
     __m256i exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);

@@ -1,6 +1,7 @@
 /* vector_avx512.h - the vocabulary for AVX-512 (F, BW, DQ, VL).
- * FMA: latency 4, two a cycle on Intel servers, one on Zen 4 (beside one addition); loads two a cycle (one on Zen 4).
- * VCVTPH2PS, VPMOVSXBD zmm: one a cycle on Intel servers, one in two cycles on Zen 4. */
+ * FMA: latency 4, two per cycle on Intel servers, one on Zen 4 (beside one addition).
+ * Loads: two per cycle, one on Zen 4.
+ * VCVTPH2PS, VPMOVSXBD zmm: one per cycle on Intel servers, one in two cycles on Zen 4. */
 #ifndef DP_SIMD_VECTOR_AVX512_H
 #define DP_SIMD_VECTOR_AVX512_H
 

@@ -1,17 +1,17 @@
 /* vector_avx512vnni.h - AVX-512 with VNNI: the vocabulary, and whole numbers.
- * vpdpbusd: 64 multiply-adds, latency 4 or 5, one a cycle or two (one on Zen 4).
+ * vpdpbusd: 64 multiply-adds, latency 4 or 5, one or two per cycle (one on Zen 4).
  *
  *     vi                          a register of 16 int32_t, or of 64 bytes
  *     viload(p)  vistore(p, v)    64 bytes
- *     viset1(x)  viadd(a, b)  vimax(a, b)  vimask(m, v)   int32_t lanes; v where bit l of m is set, else 0
+ *     viset1(x)  viadd(a, b)  vimax(a, b)  vimask(m, v)   int32_t lanes; vimask gives v if bit l of m is set, else 0
  *     vfrom_i(v)  vround_i(x)     int32_t to float; float to the nearest int32_t, ties to even
- *     vabs(x)  vmax_lanes(x)  visum(v)   sizes; the largest lane; the sum of all lanes
- *     vwhere_zero(x, a, b)        a where x is 0, else b
- *     visqueeze_u8(p, v)          stores 16 bytes, what is above 255 as 255
+ *     vabs(x)  vmax_lanes(x)  visum(v)   absolute values; the largest lane; the sum of all lanes
+ *     vwhere_zero(x, a, b)        a if x is 0, else b
+ *     visqueeze_u8(p, v)          stores 16 bytes; values above 255 become 255
  *     visqueeze_i8(p, v)          stores the low byte of each lane
  *     viinterleave(a, b, c, d)    bytes: the low byte of a, b, c, d of each lane side by side
- *     vmload(m, p)                floats whose bit in m is set, zeros for the others, whose memory is not touched
- *     vmsub(m, a, b)              a - b, 0 where the bit is not set
+ *     vmload(m, p)                floats whose bit in m is set; zeros for the others, whose memory is not touched
+ *     vmsub(m, a, b)              a - b; 0 if the bit is not set
  *     vidot4(sum, u, s)           sum[l] + the products of four u8 and four s8 of lane l */
 #ifndef DP_SIMD_VECTOR_AVX512VNNI_H
 #define DP_SIMD_VECTOR_AVX512VNNI_H
@@ -48,7 +48,7 @@ static inline vi viinterleave(vi a, vi b, vi c, vi d)
     return _mm512_or_si512(ab, cd);
 }
 
-/* An accumulator is of the instruction's own vector type: with __m512i gcc 12 keeps a copy of each in memory. */
+/* An accumulator has the instruction's own vector type. With __m512i, gcc 12 keeps a copy of each in memory. */
 typedef int vi_sum __attribute__((vector_size(64)));
 
 static inline vi_sum vidot4(vi_sum sum, vi u, vi s)

@@ -1,4 +1,4 @@
-/* vector_c.h - the vocabulary in plain C, one lane to a register: what each operation means. */
+/* vector_c.h - the vocabulary in plain C, one lane per register. It defines the meaning of each operation. */
 #ifndef DP_SIMD_VECTOR_C_H
 #define DP_SIMD_VECTOR_C_H
 

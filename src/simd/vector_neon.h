@@ -1,5 +1,5 @@
 /* vector_neon.h - the vocabulary for Arm v8.
- * FMLA: latency 4, two to four a cycle; FSUB latency 2. */
+ * FMLA: latency 4, two to four per cycle; FSUB: latency 2. */
 #ifndef DP_SIMD_VECTOR_NEON_H
 #define DP_SIMD_VECTOR_NEON_H
 
