@@ -1,13 +1,13 @@
 /* blur.c - Gaussian blur of an 8-bit plane, bit for bit as OpenCV's GaussianBlur with sigma left at 0.
  *
- * sigma = 0.3 ((side - 1) / 2 - 1) + 0.8, weights exp(-x^2 / (2 sigma^2)), normalised, in 1/256.  For 3, 5 and 7 taps OpenCV
- * has fixed tables instead ([1 4 6 4 1] / 16 for 5 taps: a Gaussian of sigma 1); longer kernels are rounded from the
- * ends inwards, each rounding error carried to the next tap, and the middle takes what is left of 256.
+ * sigma = 0.3 ((side - 1) / 2 - 1) + 0.8, weights exp(-x^2 / (2 sigma^2)), normalised, in 1/256. For 3, 5 and 7 taps
+ * OpenCV has fixed tables instead ([1 4 6 4 1] / 16 for 5 taps: a Gaussian of sigma 1). Longer kernels are rounded
+ * from the ends inwards; each rounding error is carried to the next tap, and the middle tap takes the rest of 256.
  *
  * Both passes are exact in integers (255 * 256 * 256 < 2^32), so there is one rounding, at the end:
  *     out = (sum_ij w_i w_j in_ij + 2^15) >> 16.
- * Weights that share a power of two are divided by it first; for 3 and 5 taps everything then fits 16 bits.
- * Outside the picture: reflection about the border pixel (BORDER_REFLECT_101). */
+ * Weights that share a power of two are divided by it first; for 3 and 5 taps everything then fits 16 bits. Outside
+ * the picture, pixels are reflected about the border pixel (BORDER_REFLECT_101). */
 #include "align/edges.h"
 #include "base/border.h"
 #include "base/error.h"
@@ -42,7 +42,7 @@ void dp_blur_weights(size_t side, unsigned *weights)
     weights[half] = 256 - used;
 }
 
-/* padded [width + 2 half] with the row in its middle -> sums [width]. */
+/* Blurs a row: padded [width + 2 half], with the row in its middle, -> sums [width]. */
 static void blur_row(const uint8_t *restrict padded, size_t width, const unsigned *weights, size_t half,
                      uint16_t *restrict sums)
 {
@@ -60,7 +60,8 @@ static void blur_row(const uint8_t *restrict padded, size_t width, const unsigne
             sums[x] = (uint16_t)(sums[x] + weights[i] * (unsigned)(padded[x + i] + padded[x + 2 * half - i]));
 }
 
-/* rows [2 half + 1] of [width] -> out [width]; the sums of all weights squared is 1 << shift, at most 256. */
+/* Blurs columns: rows [2 half + 1] of [width] -> out [width]. The squared sum of all weights is 1 << shift, at most
+ * 256. */
 static void blur_column_16(uint16_t *const *rows, size_t width, const unsigned *weights, size_t half, unsigned shift,
                            uint8_t *restrict out)
 {
@@ -119,7 +120,7 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
     unsigned shift = 2 * (unsigned)__builtin_ctz(total);
     size_t half = side / 2;
 
-    /* A ring of `side` blurred rows; row y of the picture, reflected where it lies outside, is kept in slot y % side. */
+    /* A ring of `side` blurred rows. Row y of the picture, reflected if it lies outside, is kept in slot y % side. */
     uint16_t *ring = dp_malloc_2d(side, width, sizeof *ring);
     uint8_t *padded = dp_malloc(width + 2 * half, 1);
     uint32_t *sums = dp_malloc(width, sizeof *sums);

@@ -2,9 +2,9 @@
  *
  *     gradient        dx, dy by the 3x3 Sobel kernels, border pixels repeated outwards
  *     magnitude       m = |dx| + |dy|, zero outside the picture
- *     thinning        a pixel with m > low stays where m is a maximum across the edge; the direction is one of four, decided
+ *     thinning        keeps a pixel with m > low if m is a maximum across the edge; the direction is one of four, decided
  *                     by |dy| / |dx| against tan 22.5 and tan 67.5 degrees in 15-bit fixed point
- *     hysteresis      m > high is an edge; what stayed is an edge where a path of 8-neighbours leads to one */
+ *     hysteresis      m > high is an edge; a kept pixel is an edge if a path of 8-neighbours leads from it to one */
 #include "align/edges.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -15,8 +15,8 @@ enum { NONE = 0, WEAK = 1, EDGE = 255 };
 
 #define TAN_22 13573 /* tan 22.5 degrees * 2^15; tan 67.5 = tan 22.5 + 2 */
 
-/* One row of gradients.  above, row, below [width + 2] with the border pixel repeated at both ends;
- * dx, dy [width]; magnitude [width + 2] with its first and last left alone. */
+/* Computes one row of gradients. above, row, below [width + 2] have the border pixel repeated at both ends; dx, dy
+ * [width]; magnitude [width + 2], whose first and last element are not written. */
 static void sobel_row(const uint8_t *restrict above, const uint8_t *restrict row, const uint8_t *restrict below,
                       size_t width, int16_t *restrict dx, int16_t *restrict dy, int16_t *restrict magnitude)
 {
@@ -63,7 +63,8 @@ static int push(struct stack *stack, size_t item)
     return 1;
 }
 
-/* Thins one row into edges [width]: NONE, WEAK or EDGE; the latter also onto the stack.  above, m, below [width + 2]. */
+/* Thins one row into edges [width]: NONE, WEAK or EDGE. Puts each EDGE also on the stack. above, m, below [width +
+ * 2]. */
 static int thin_row(const int16_t *dx, const int16_t *dy, const int16_t *above, const int16_t *m, const int16_t *below,
                     uint8_t *candidate, size_t width, size_t offset, int low, int high, uint8_t *edges, struct stack *strong)
 {
@@ -118,7 +119,7 @@ static void pad_row(const uint8_t *in, size_t height, size_t width, ptrdiff_t y,
 
 dp_status dp_canny_u8(const uint8_t *in, size_t height, size_t width, int low, int high, uint8_t *edges, dp_error *err)
 {
-    /* Three rows of each, row y in slot y % 3; thinning row y needs the magnitudes of y + 1. */
+    /* Keeps three rows of each, row y in slot y % 3; thinning row y needs the magnitudes of row y + 1. */
     size_t padded_width = width + 2;
     uint8_t *padded = dp_malloc(4, padded_width); /* the fourth: candidates */
     int16_t *gradients = dp_calloc(padded_width, 9 * sizeof *gradients);
@@ -164,8 +165,8 @@ no_memory:
     goto done;
 }
 
-/* The common rule of thumb: thresholds a third below and above the median.  A dark background has a median near 0; there
- * the floor keeps sensor noise out. */
+/* Sets the thresholds a third below and above the median, the common rule of thumb. A dark background has a median
+ * near 0; there the minimum thresholds keep sensor noise out. */
 void dp_canny_thresholds(const uint8_t *in, size_t n, int *low, int *high)
 {
     enum { LOW_FLOOR = 10, HIGH_FLOOR = 30 };

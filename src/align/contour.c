@@ -1,24 +1,26 @@
-/* contour.c - border following: S. Suzuki and K. Abe, "Topological structural analysis of digitized binary images by border
- * following", CVGIP 30 (1985), algorithm 1, in the order of OpenCV's findContours(RETR_LIST, CHAIN_APPROX_NONE).
+/* contour.c - border following: S. Suzuki and K. Abe, "Topological structural analysis of digitized binary images by
+ * border following", CVGIP 30 (1985), algorithm 1, in the order of OpenCV's findContours(RETR_LIST,
+ * CHAIN_APPROX_NONE).
  *
- * Every border between an 8-connected set of pixels and its background is walked once: the outer ones and those of holes.
- * An edge is a thin line, so most of its pixels are visited twice, once on each side; the pose counts them as often.
+ * Every border between an 8-connected set of pixels and its background is followed once: outer borders and borders of
+ * holes. An edge is a thin line, so most of its pixels are visited twice, once on each side. The pose counts them as
+ * often as they are visited.
  *
- * The picture is scanned in raster order.  A pixel begins an outer border where it was never visited and its left neighbour
- * is background; it begins a hole border where its right neighbour is background and no border so far has passed it on
- * that side (RIGHT is not set). */
+ * The picture is scanned in raster order. A pixel begins an outer border if it was never visited and its left
+ * neighbour is background. It begins a hole border if its right neighbour is background and no border has passed it
+ * on that side yet (RIGHT is not set). */
 #include "align/edges.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* A pixel while it is worked on: PIXEL, RIGHT, and how often it was visited, times VISIT.  A pixel belongs to at most four
- * borders and is passed at most four times by one, so the count stays below 64. */
+/* State of a pixel during the work: PIXEL, RIGHT, and the number of visits, times VISIT. A pixel belongs to at most
+ * four borders, and each passes it at most four times, so the count stays below 64. */
 enum { PIXEL = 1, RIGHT = 2, VISIT = 4 };
 
 struct field {
     uint8_t *pixels;    /* [height + 2, width + 2], framed by zeros */
-    ptrdiff_t steps[8]; /* to the neighbours: right, upper right, up, and on, counter-clockwise on the screen */
+    ptrdiff_t steps[8]; /* to the neighbours: right, upper right, up and so on, counter-clockwise on the screen */
     size_t height, width, rim_px;
 };
 
@@ -28,12 +30,12 @@ static bool in_rim(const struct field *field, size_t at)
     return x < rim || y < rim || x + rim >= field->width || y + rim >= field->height;
 }
 
-/* Walks the border that begins at `start`; background: direction of the background pixel that shows it. */
+/* Follows the border that begins at `start`. background: direction of the background pixel beside it. */
 static size_t follow(const struct field *field, size_t start, unsigned background, bool *touches)
 {
     uint8_t *pixels = field->pixels;
     unsigned direction = background;
-    size_t first; /* the neighbour the walk will come back from */
+    size_t first; /* the neighbour from which the walk will come back */
     do {
         direction = (direction + 7) & 7;
         first = start + (size_t)field->steps[direction];
@@ -52,7 +54,7 @@ static size_t follow(const struct field *field, size_t start, unsigned backgroun
             next = at + (size_t)field->steps[direction & 7];
         } while (!pixels[next]);
         direction &= 7;
-        /* The search passed over the right neighbour: this border has background on the pixel's right. */
+        /* The search passed the right neighbour, so this border has background on the right of the pixel. */
         if (direction - 1 < from)
             pixels[at] |= RIGHT;
         pixels[at] = (uint8_t)(pixels[at] + VISIT);

@@ -1,20 +1,20 @@
-/* pose.c - where the object lies: principal components of its border points.
+/* pose.c - finds where the object lies: principal components of its border points.
  *
- * With n border points (x_i, y_i), each counted as often as the contours visit it:
+ * With n border points (x_i, y_i), each counted as often as the borders visit it:
  *     centre      (sum x / n, sum y / n)
  *     covariance  a = var x, b = cov(x, y), c = var y, over n (population)
  *     variances   (a + c) / 2 +- sqrt(((a - c) / 2)^2 + b^2): the eigenvalues of [a b; b c]
- *     angle       atan2(2 b, a - c) / 2, brought into [0, pi)
- * Source: Pearson 1901; the closed form of the symmetric 2x2 eigenproblem.  The sums are integers, so neither the order of
- * the points nor anything else changes a bit of the result.
+ *     angle       atan2(2 b, a - c) / 2, moved into [0, pi)
+ * Source: Pearson 1901; the closed form of the symmetric 2x2 eigenproblem. The sums are integers, so the order of the
+ * points does not change a bit of the result.
  *
- * What cannot be aligned is said, not guessed:
+ * The status says why an object cannot be aligned:
  *     FEW_EDGES   fewer than MIN_POINTS border points: the outline of less than about 15 x 5 pixels
- *     CUT         contours that come within RIM_PX of the picture's border hold more than MAX_TOUCHING of all points: part
- *                 of the object lies outside the picture (or the background has structure up to the border); centre and
- *                 axis are those of what is left.  Specks of dust at the border hold too few points to matter.
- *     ROUND       sigma_minor / sigma_major above MAX_ROUNDNESS: the axis follows chance.  docs/method-align.md has the
- *                 measurements behind the bounds. */
+ *     CUT         contours within RIM_PX of the picture's border hold more than MAX_TOUCHING of all points: part of the
+ *                 object lies outside the picture (or the background has structure up to the border); centre and axis
+ *                 are those of the visible part. Specks of dust at the border hold too few points to matter.
+ *     ROUND       sigma_minor / sigma_major above MAX_ROUNDNESS: the axis is random
+ * docs/method-align.md has the measurements behind these bounds. */
 #include "align/edges.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -29,7 +29,7 @@
 
 #define BINS_PER_PX 32 /* of the histogram behind extent_minor_px */
 
-__extension__ typedef unsigned __int128 wide; /* sums of squared coordinates pass 64 bits in large pictures */
+__extension__ typedef unsigned __int128 wide; /* sums of squared coordinates exceed 64 bits in large pictures */
 
 dp_status dp_align_check(const dp_recipe *recipe, dp_error *err)
 {
@@ -81,7 +81,7 @@ fail:
     return status;
 }
 
-/* Calls each with every visited pixel of visits [height + 2, width + 2]. */
+/* Runs a statement for every visited pixel of visits [height + 2, width + 2]. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): x, y and count are declared by it */
 #define FOR_EACH_VISITED(visits, height, width, x, y, count)                                                           \
     for (size_t y = 0; y < (height); y++)                                                                              \
@@ -122,7 +122,7 @@ static void principal_axes(const uint8_t *visits, size_t height, size_t width, d
     pose->angle_rad = angle < M_PI ? angle : 0;
 }
 
-/* The distance from the axis that 99 % of the border points keep, to 1 / BINS_PER_PX. */
+/* Finds the distance from the axis within which 99 % of the border points lie, in steps of 1 / BINS_PER_PX. */
 static dp_status find_extent(const uint8_t *visits, size_t height, size_t width, dp_pose *pose, dp_error *err)
 {
     double c = cos(pose->angle_rad), s = sin(pose->angle_rad);

@@ -1,8 +1,8 @@
-/* pose_draw.c - the paper's Figure 4: the principal axes over the picture, and the frame of the canvas.
+/* pose_draw.c - draws the paper's Figure 4: the principal axes over the picture, and the frame of the canvas.
  *
- * The axes reach two standard deviations from the centre to each side, the major one in red, the minor one in blue; the
- * canvas is yellow, its upper edge (v = 0, which a turn would swap with the lower one) dashed.  A pose that is not DP_ALIGN_OK
- * has no canvas: its axes, if there are any, are dashed, and the caption says what is wrong. */
+ * The axes reach two standard deviations from the centre to each side; the major axis is red, the minor axis blue.
+ * The canvas is yellow, and its upper edge (v = 0) is dashed, because a turn would swap it with the lower one. A pose
+ * that is not DP_ALIGN_OK has no canvas: its axes, if there are any, are dashed, and the caption gives the reason. */
 #include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -20,7 +20,7 @@ struct colour {
 
 static const struct colour red = {0.93, 0.16, 0.16}, blue = {0.15, 0.45, 0.98}, yellow = {1, 0.84, 0.1}, dark = {0, 0, 0};
 
-/* Picture coordinates have pixel centres at integers, cairo's at halves. */
+/* Pixel centres are at integers in picture coordinates, and at halves in cairo's. */
 static void to_surface(const dp_picture *picture, cairo_surface_t *surface)
 {
     unsigned char *pixels = cairo_image_surface_get_data(surface);
@@ -52,7 +52,7 @@ static void from_surface(cairo_surface_t *surface, dp_picture *picture)
     }
 }
 
-/* Strokes the current path twice: a dark rim, so that it shows on any ground, then the colour. */
+/* Strokes the current path twice: first a dark rim, so that it shows on any background, then the colour. */
 static void stroke(cairo_t *cr, const struct colour *colour, double line_px, int dashed)
 {
     double dash[2] = {4 * line_px, 3 * line_px};

@@ -1,8 +1,8 @@
 /* transform.c - the similarity (or plain resize) between canvas and picture.
  *
- * A straight rod of length L has the standard deviation L / sqrt(12) along its axis, so L = 2 sqrt(3) sigma_major.  It is
- * to fill the share `fill` of the canvas width: the canvas shows L / fill = 2 sqrt(3) sigma_major / fill pixels of the
- * picture, which is the paper's 4 sigma_major at fill = sqrt(3) / 2. */
+ * A straight rod of length L has the standard deviation L / sqrt(12) along its axis, so L = 2 sqrt(3) sigma_major. It
+ * should fill the share `fill` of the canvas width: the canvas shows L / fill = 2 sqrt(3) sigma_major / fill pixels
+ * of the picture. At fill = sqrt(3) / 2 this is the paper's 4 sigma_major. */
 #include "align/transform.h"
 
 #include <math.h>
@@ -39,7 +39,8 @@ dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int 
 {
     if (!recipe->edge_px)
         return dp_canvas_transform(pose, recipe->fill, turn, canvas_height, canvas_width, picture_height, picture_width);
-    /* A part of the resized picture: its middle, or all but what is cropped at right and bottom. */
+    /* The canvas is a part of the resized picture: its middle, or everything except a strip cropped at right and
+     * bottom. */
     size_t width, height, crop = recipe->crop_px;
     dp_edge_size(recipe->edge_px, picture_width, picture_height, &width, &height);
     double sx = (double)picture_width / (double)width, sy = (double)picture_height / (double)height;

@@ -1,21 +1,21 @@
-/* warp.c - the picture, turned, shifted and scaled into the canvas in one step, straight from the source pixels.
+/* warp.c - turns, shifts and scales the picture into the canvas in one step, directly from the source pixels.
  *
- * Canvas pixel (u, v) shows the picture at dp_canvas_transform's (x, y).  The picture continues periodically on all sides
- * (wrap padding), so coordinates are taken modulo its size.  With s picture pixels to a canvas pixel:
+ * Canvas pixel (u, v) shows the picture at (x, y) of dp_canvas_transform. The picture continues periodically on all
+ * sides (wrap padding), so coordinates are taken modulo its size. With s picture pixels per canvas pixel:
  *
  *     s <= 1    bilinear
  *     s <= 4    the mean of k x k bilinear samples spread evenly over the canvas pixel, k = ceil(5/4 s)
  *     s > 4     the same on means of f x f picture pixels, f = floor(s / 2), k = ceil(s / f) <= 3
  *
- * which is area averaging.  The samples lie along the canvas axes, so what the object looks like does not depend on how it lay
- * in the picture, and they lie closer together than the pixels (or means) they are taken from: at 45 degrees the finest
- * pattern pixels can hold has a period of 1.4 of them, and samples one pixel apart would see moire in it.
+ * This is area averaging. The samples lie along the canvas axes, so the object looks the same however it lay in the
+ * picture. They are closer together than the pixels (or means) they are taken from: at 45 degrees the finest pattern
+ * that pixels can hold has a period of 1.4 pixels, and samples one pixel apart would show moire.
  *
- * Work goes by tiles of the canvas.  Each takes the box of the picture it needs, wrapped and averaged, into a small array of
- * four floats a pixel; memory does not grow with the picture.
+ * The work is divided into tiles of the canvas. Each tile copies the box of the picture that it needs, wrapped and
+ * averaged, into a small array of four floats per pixel. Memory does not grow with the picture.
  *
- * A canvas pixel is valid where nothing it is mixed from lies outside the picture: none of its k x k samples takes a pixel (or
- * a mean) that is not wholly inside. */
+ * A canvas pixel is valid if none of its k x k samples takes a pixel (or a mean) that is not wholly inside the
+ * picture. */
 #include "align/transform.h"
 #include "base/border.h"
 #include "base/error.h"
@@ -33,7 +33,7 @@
 
 typedef dp_float4 pixel; /* red, green, blue, unused */
 
-/* How finely a canvas pixel is sampled. */
+/* The number and spacing of samples in a canvas pixel. */
 struct sampling {
     size_t k, f;
 };
@@ -46,7 +46,7 @@ static struct sampling choose_sampling(const dp_affine *map)
     return (struct sampling){k < 1 ? 1 : (size_t)k, f};
 }
 
-/* A box of the picture on the raster of its f x f means; mean (i, j) has its centre at f i + (f - 1) / 2. */
+/* A box of the picture on the grid of its f x f means; mean (i, j) has its centre at f i + (f - 1) / 2. */
 struct patch {
     const dp_picture *picture;
     ptrdiff_t f;
@@ -54,11 +54,11 @@ struct patch {
     size_t width, height;
     pixel *pixels;         /* [height, width] */
     size_t capacity;
-    uint32_t *sums;        /* [f width, 3]: columns of f rows */
+    uint32_t *sums;        /* [f width, 3]: sums of f rows per column */
     size_t sums_capacity;
 };
 
-/* Steps through the stretch [from, from + count) of a periodic row of `length` pixels, piece by piece. */
+/* Steps through the range [from, from + count) of a periodic row of `length` pixels, piece by piece. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): at, done and n are declared by it */
 #define FOR_PIECES(from, count, length, at, done, n)                                                                   \
     for (size_t done = 0, n, at = dp_border_wrap(from, length);                                                                  \
@@ -114,7 +114,7 @@ static int reserve(void **memory, size_t *capacity, size_t wanted, size_t bytes)
     return *memory != NULL;
 }
 
-/* Fills the patch with what the box [x0, x1] x [y0, y1] of the picture needs for bilinear samples. */
+/* Fills the patch with the pixels that bilinear samples in the box [x0, x1] x [y0, y1] of the picture need. */
 static int patch_fill(struct patch *patch, double x0, double y0, double x1, double y1)
 {
     double f = (double)patch->f, middle = (f - 1) / 2;
@@ -147,7 +147,8 @@ static inline pixel sample(const pixel *restrict pixels, size_t width, float x, 
     return above + (below - above) * fy;
 }
 
-/* rgb: the tile's first pixel in the canvas, rows `stride` pixels apart; map: from the tile's pixels into the patch. */
+/* rgb: the first pixel of the tile in the canvas, with rows `stride` pixels apart. map: from the pixels of the tile
+ * into the patch. */
 static void sample_tile(const struct patch *patch, const dp_affine *map, size_t k, size_t height, size_t width, float *rgb,
                         size_t stride)
 {
@@ -173,7 +174,7 @@ static void sample_tile(const struct patch *patch, const dp_affine *map, size_t 
         }
 }
 
-/* The box of the picture that the tile's samples fall into, with a little to spare for rounding. */
+/* Computes the box of the picture that the samples of the tile fall into, with a small margin for rounding. */
 static void box_of_tile(const dp_affine *map, size_t u0, size_t v0, size_t height, size_t width, double *x0, double *y0,
                         double *x1, double *y1)
 {
@@ -218,11 +219,12 @@ done:
     return status;
 }
 
-/* The samples of a canvas pixel at x reach from x - e to x + e, e = (|xu| + |xv|) / 2 * (k - 1) / k; bilinear interpolation
- * between means i and i + 1 of f pixels takes pixels f i to f i + 2 f - 1, and with weight 0 at its far end one mean less. */
+/* The samples of a canvas pixel at x reach from x - e to x + e, e = (|xu| + |xv|) / 2 * (k - 1) / k. Bilinear
+ * interpolation between means i and i + 1 of f pixels takes pixels f i to f i + 2 f - 1. If the weight at the far end
+ * is 0, it takes one mean less. */
 static void valid_range(double along, double across, size_t length, struct sampling sampling, double *low, double *high)
 {
-    /* A picture that the canvas shows pixel by pixel must not lose its border to rounding. */
+    /* If the canvas shows the picture pixel by pixel, rounding must not remove its border. */
     const double tolerance = 1e-6;
     double reach = (fabs(along) + fabs(across)) / 2 * (double)(sampling.k - 1) / (double)sampling.k;
     size_t means = length / sampling.f;
@@ -250,7 +252,7 @@ static dp_status resize_whole(const dp_picture *picture, int turn, size_t height
     dp_status status = dp_picture_resize(picture, height, width, rgb, err);
     if (status != DP_OK)
         return status;
-    /* A cubic overshoots at sharp edges; a canvas stays in the range of a picture. */
+    /* A cubic overshoots at sharp edges; the canvas keeps the range of the picture. */
     for (size_t i = 0; i < 3 * height * width; i++)
         rgb[i] = rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : rgb[i];
     if (!turn)
