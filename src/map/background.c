@@ -1,20 +1,23 @@
-/* background.c - AnomalyDINO's mask of the background (Damm et al. 2025, section 3.3, and the public code's compute_background_mask).
+/* background.c - AnomalyDINO's mask of the background (Damm et al. 2025, section 3.3, and compute_background_mask of
+ * the public code).
  *
  *     c_i = (f_i - m) . v          v: first principal component of the picture's own features, not normalised; m their mean
  *     object = c > t               t: 10 with DINOv2's features
- *     where no more than 35 % of the middle of the grid (20 % cut off on each side) are object:   object = -c > t
+ *     if at most 35 % of the middle of the grid (20 % cut off on each side) are object:   object = -c > t
  *     object = close(dilate(object)), 3x3;   background: the rest
  *
- * An eigenvector has no sign.  The public code has scikit-learn's, which makes the largest |c_i| positive (up to its version 1.4), and
- * the middle decides only where it is nearly empty; so does this file.
+ * An eigenvector has no sign. The public code uses the sign of scikit-learn, which makes the largest |c_i| positive
+ * (up to its version 1.4); the middle decides only if it is nearly empty. This file does the same.
  *
- * Two rules of morphology.  LIST is the public code's: the mask is n x 1 when OpenCV dilates and closes it, so that a 3x3 kernel sees the
- * cell before and the cell after in reading order, over the ends of rows, and no cell above or below.  CELLS takes the 3x3 cells around
- * each; cells that do not count take no part.  Beyond the border there is nothing, in dilation and in erosion (OpenCV's default).
+ * There are two rules of morphology. LIST is the rule of the public code: the mask is n x 1 when OpenCV dilates and
+ * closes it, so a 3x3 kernel sees the cell before and the cell after in reading order, across the ends of rows, and
+ * no cell above or below. CELLS takes the 3x3 cells around each cell; cells that are not valid are ignored. Beyond
+ * the border there is nothing, in dilation and in erosion (OpenCV's default).
  *
- * v by block power iteration with a Rayleigh-Ritz step (Halko, Martinsson and Tropp 2011): 16 columns V, Z = X^T X V orthonormalised
- * again and again, v the best direction in their span, until it moves by less than a millionth.  The start is drawn from a fixed seed.
- * Products in float, sums over columns in double in a fixed order; each task writes numbers of its own. */
+ * v comes from block power iteration with a Rayleigh-Ritz step (Halko, Martinsson and Tropp 2011): 16 columns V, Z =
+ * X^T X V orthonormalised repeatedly, v the best direction in their span, until it moves by less than a millionth.
+ * The start is drawn from a fixed seed. Products are in float, sums over columns in double in a fixed order; each
+ * task writes its own numbers. */
 #include "map/background.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -27,7 +30,7 @@
 
 #define COLUMNS 16
 #define MOST_STEPS 100
-#define STILL 1e-12 /* 1 - cos of v to the v before */
+#define STILL 1e-12 /* 1 - cos of v to the previous v */
 #define ROWS_OF_TASK 64
 #define NUMBERS_OF_TASK 32
 
@@ -65,8 +68,8 @@ static void z_task(void *context, size_t index, size_t worker)
         job->failed = 1;
 }
 
-/* Columns of z [dim, COLUMNS] made orthonormal in their order (modified Gram-Schmidt, twice) into v; a column that is nothing but the
- * others becomes zeros. */
+/* Makes the columns of z [dim, COLUMNS] orthonormal in their order (modified Gram-Schmidt, twice) into v. A column
+ * that depends on the others becomes zero. */
 static void orthonormalise(const float *z, size_t dim, double *work, float *v)
 {
     double largest = 0;
@@ -96,7 +99,7 @@ static void orthonormalise(const float *z, size_t dim, double *work, float *v)
         v[i] = (float)work[i];
 }
 
-/* w [COLUMNS]: the direction within V that has the largest share of Y = X V. */
+/* Computes w [COLUMNS]: the direction within V that has the largest share of Y = X V. */
 static dp_status best_of(const struct iteration *job, double *w, dp_error *err)
 {
     double moments[COLUMNS * COLUMNS] = {0}, values[COLUMNS];
@@ -110,11 +113,11 @@ static dp_status best_of(const struct iteration *job, double *w, dp_error *err)
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', COLUMNS, moments, COLUMNS, values) != 0)
         return dp_fail(err, DP_E_NUMERIC, "the first principal component of the features cannot be found");
     for (size_t c = 0; c < COLUMNS; c++)
-        w[c] = moments[c * COLUMNS + COLUMNS - 1]; /* ascending: the last is the largest */
+        w[c] = moments[c * COLUMNS + COLUMNS - 1]; /* ascending, so the last is the largest */
     return DP_OK;
 }
 
-/* On return job->y w is the component of each row. */
+/* Iterates. On return, job->y w is the component of each row. */
 static dp_status iterate(struct iteration *job, double *work, double *now, double *before, dp_pool *pool, double *w, dp_error *err)
 {
     dp_random random = dp_random_at(0, 0);
@@ -144,7 +147,7 @@ static dp_status iterate(struct iteration *job, double *work, double *now, doubl
     return DP_OK;
 }
 
-/* The features inside, less their mean: x [n, dim]. */
+/* Writes the features inside, minus their mean, to x [n, dim]. */
 static void centre(const float *features, const uint8_t *inside, size_t cells, size_t dim, double *mean, float *x)
 {
     size_t n = 0;
@@ -174,7 +177,7 @@ dp_status dp_first_component(const float *features, const uint8_t *inside, size_
         return DP_OK;
     if (!dp_mul_size(n, dim, &values))
         return dp_fail_memory(err, "the principal component", SIZE_MAX);
-    float *x = dp_malloc(values, sizeof *x), *block = dp_malloc(n + 2 * dim /* checked: they are there */, COLUMNS * sizeof *block);
+    float *x = dp_malloc(values, sizeof *x), *block = dp_malloc(n + 2 * dim /* checked: the features exist */, COLUMNS * sizeof *block);
     double *work = dp_malloc_2d(dim, COLUMNS + 2, sizeof *work), w[COLUMNS];
     dp_status status = x && block && work ? DP_OK : dp_fail_memory(err, "the principal component", values * sizeof *x);
     if (!status) {
@@ -203,7 +206,7 @@ dp_status dp_first_component(const float *features, const uint8_t *inside, size_
 
 /* ---------------------------------------------------------------------------------------------------------- morphology */
 
-/* to [rows, cols]: the largest (or the least) of a cell and its neighbours that count. */
+/* Writes to `to` [rows, cols] the largest (or the smallest) value of a cell and its valid neighbours. */
 static void spread(const uint8_t *from, const uint8_t *inside, size_t rows, size_t cols, bool largest, uint8_t *to)
 {
     for (size_t r = 0; r < rows; r++)

@@ -1,9 +1,9 @@
-/* connected.c - two passes and a union-find forest.
+/* connected.c - connected components with two passes and a union-find forest.
  *
- * The first pass gives each element the label of a neighbour already seen (west, north-west, north, north-east) and joins
- * the trees where two meet.  A root is always the smallest label of its tree, that is the label given first, so that
- * numbering the roots upward numbers the groups in the order of the scan, whatever their shape.
- * Source: Wu, Otoo, Suzuki, "Optimizing two-pass connected-component labeling algorithms", 2009. */
+ * The first pass gives each element the label of a neighbour already seen (west, north-west, north, north-east) and
+ * joins the trees where two meet. A root is always the smallest label of its tree, that is the label given first. So
+ * numbering the roots upward numbers the groups in the order of the scan, whatever their shape. Source: Wu, Otoo,
+ * Suzuki, "Optimizing two-pass connected-component labeling algorithms", 2009. */
 #include "map/connected.h"
 
 static inline uint32_t root_of(uint32_t *parent, uint32_t label)
@@ -46,7 +46,7 @@ size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_con
             if (connectivity == DP_CONNECT_8) {
                 uint32_t north_west = above && c ? above[c - 1] : 0;
                 uint32_t north_east = above && c + 1 < cols ? above[c + 1] : 0;
-                /* north touches all the others; without it only north-east can be apart from west and north-west. */
+                /* north touches all the others; without it, only north-east can be separate from west and north-west. */
                 if (north) {
                     label = north;
                 } else {
@@ -66,7 +66,7 @@ size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_con
             here[c] = label;
         }
     }
-    /* A parent is never above its child, so one upward pass turns every entry into its group's final number. */
+    /* A parent is never above its child, so one upward pass turns every entry into the final number of its group. */
     uint32_t groups = 0;
     for (uint32_t i = 1; i <= n; i++)
         parent[i] = parent[i] == i ? ++groups : parent[parent[i]];

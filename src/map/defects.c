@@ -1,8 +1,8 @@
-/* defects.c - what stands out of the delivered map.
+/* defects.c - finds defects in the delivered map.
  *
- * The map's pixels decide alone: a defect is a group of pixels above the threshold that touch (8-connected), and its box, area, centroid and
- * peak are those of its pixels, so that they agree with the contour that is drawn and with the file of the map, smoothed or not.  The cell
- * behind its peak says which good patch comes nearest.
+ * Only the pixels of the map decide. A defect is a group of connected (8) pixels above the threshold. Its box, area,
+ * centroid and peak are those of its pixels, so they agree with the drawn contour and with the file of the map,
+ * smoothed or not. The cell behind the peak gives the nearest good patch.
  *
  * Each row becomes runs of pixels above the threshold; runs of neighbouring rows that touch join their trees. */
 #include "map/defects.h"
@@ -19,7 +19,7 @@ struct run {
 };
 
 struct region {
-    size_t x0, y0, x1, y1, pixels; /* x1, y1: the last ones */
+    size_t x0, y0, x1, y1, pixels; /* x1, y1: the last pixels */
     double sum_x, sum_y;
     size_t peak_x, peak_y;
     float peak;
@@ -30,7 +30,8 @@ static bool counts(const dp_delivered *m, size_t cell)
     return !m->valid || m->valid[cell];
 }
 
-/* The cell behind a pixel: of the four around it that count, the one with the largest distance; else the nearest that counts. */
+/* Returns the cell behind a pixel: the valid cell with the largest distance of the four around it, else the nearest
+ * valid cell. */
 static size_t cell_behind(const dp_delivered *m, size_t x, size_t y)
 {
     const dp_projection *p = m->projection;
@@ -74,7 +75,7 @@ static void add_pixels(struct region *region, const dp_delivered *m, size_t y, s
         }
 }
 
-/* Of `cell` if it is one, else the one behind the peak. */
+/* Describes a defect by `cell` if it is one, else by the cell behind the peak. */
 static dp_defect defect_of(const dp_delivered *m, const struct region *region, size_t cell)
 {
     cell = cell == SIZE_MAX ? cell_behind(m, region->peak_x, region->peak_y) : cell;
@@ -110,7 +111,7 @@ static int larger_peak_first(const void *a, const void *b)
 
 /* ---------------------------------------------------------------------------------------------------------------- runs */
 
-/* Runs of the whole map into runs (NULL: they are only counted). */
+/* Writes the runs of the whole map into runs (NULL: only counts them). */
 static size_t list_runs(const dp_delivered *m, float threshold, struct run *runs)
 {
     size_t n = 0;
@@ -137,7 +138,7 @@ static size_t root_of(struct run *runs, size_t i)
     return i;
 }
 
-/* The smaller index stays the root, so that groups are numbered as a scan meets them. */
+/* The smaller index stays the root, so groups are numbered in the order of the scan. */
 static void join(struct run *runs, size_t a, size_t b)
 {
     a = root_of(runs, a);
@@ -155,7 +156,7 @@ static void join_all(struct run *runs, size_t n)
     }
 }
 
-/* The float below or at a double, so that "above it" means the same for every float. */
+/* Returns the largest float that is not above a double, so that "above it" means the same for every float. */
 static float not_above(double value)
 {
     float rounded = (float)value;
@@ -208,7 +209,7 @@ done:
 
 /* -------------------------------------------------------------------------------------------------------- the largest */
 
-/* Picture pixels whose cell may be this one: a box around its corners. */
+/* Computes a box around the corners of a cell: the picture pixels whose cell may be this one. */
 static void box_of(const dp_delivered *m, size_t cell, size_t box[4])
 {
     const dp_projection *p = m->projection;
@@ -250,7 +251,7 @@ dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t 
             if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols)) /* NOLINT(bugprone-integer-division): a row */
                 add_pixels(&region, m, y, x, x + 1);
         }
-    if (!region.pixels) { /* a cell smaller than a pixel: the one it lies in */
+    if (!region.pixels) { /* a cell smaller than a pixel: takes the pixel that it lies in */
         size_t x, y;
         dp_projection_pixel(p, cell, m->height_px, m->width_px, &x, &y);
         add_pixels(&region, m, y, x, x + 1);

@@ -1,16 +1,16 @@
-/* postprocess.c - from a distance map to the objects in it.  Steps, each of them optional, in this order:
+/* postprocess.c - from a distance map to the objects in it. All steps are optional. They run in this order:
  *
- *   1. median    over a square window, Gaussian (normalised: G*(v m) / G*m with the validity m, so that what is not
- *                valid neither leaks in nor pulls towards zero)
- *   2. thresholds low and high, in one of three readings of the paper's "minimum and maximum threshold".  M is the set of
- *                elements that stay, every other one becomes 0:
- *                  hysteresis  d >= low, in a connected group (8) that has an element with d >= high    (Canny's rule)
- *                  band        low <= d <= high
- *                  clip        d >= low; what is above high becomes high
- *   3. objects   connected groups (8) of M with fewer than min_object elements leave M
- *   4. holes     connected groups (4) of valid elements outside M with at most max_hole elements join M, if they are
- *                enclosed: no element at the border of the map or beside one that is not valid
- *   5. out = d on M (cut at high under `clip`), 0 elsewhere.  A hole that was filled shows its own distance again.
+ *   1. median     over a square window; Gaussian (normalised: G*(v m) / G*m with the validity m, so that invalid
+ *                 elements neither add their values nor pull their neighbours towards zero)
+ *   2. thresholds low and high, in one of three readings of the paper's "minimum and maximum threshold". M is the
+ *                 set of kept elements, every other one becomes 0:
+ *                   hysteresis  d >= low, in a connected group (8) that has an element with d >= high  (Canny's rule)
+ *                   band        low <= d <= high
+ *                   clip        d >= low; values above high become high
+ *   3. objects    connected groups (8) of M with fewer than min_object elements leave M
+ *   4. holes      connected groups (4) of valid elements outside M with at most max_hole elements join M, if they
+ *                 are enclosed: no element at the border of the map or beside an invalid one
+ *   5. out = d on M (cut at high under `clip`), 0 elsewhere. A filled hole shows its own distance again.
  *
  * Source of 2 to 4: the DinoPatch paper's post-processing; the paper does not say which reading it used. */
 #include "map/postprocess.h"
@@ -82,7 +82,7 @@ int dp_post_active(const dp_post *post)
 
 /* ---------------------------------------------------------------------------------------------------------- filters */
 
-/* Median of v [n]: the middle one, or the mean of the two middle ones.  Sorts v. */
+/* Returns the median of v [n]: the middle value, or the mean of the two middle values. Sorts v. */
 static float median_of(float *v, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -113,7 +113,7 @@ static void median_filter(const float *map, const uint8_t *valid, size_t rows, s
         }
 }
 
-/* Along a row: in and out [n], not the same. */
+/* Blurs along a row: in and out [n] must differ. */
 static void blur_row(const float *in, size_t n, const float *kernel, size_t radius, float *out)
 {
     for (size_t i = 0; i < n; i++) {
@@ -125,7 +125,7 @@ static void blur_row(const float *in, size_t n, const float *kernel, size_t radi
     }
 }
 
-/* Along the columns, a row at a time: in and out [rows, cols], not the same. */
+/* Blurs along the columns, a row at a time: in and out [rows, cols] must differ. */
 static void blur_columns(const float *in, size_t rows, size_t cols, const float *kernel, size_t radius, float *out)
 {
     for (size_t r = 0; r < rows; r++) {
@@ -140,7 +140,7 @@ static void blur_columns(const float *in, size_t rows, size_t cols, const float 
     }
 }
 
-/* map may be out. */
+/* map may be the same as out. */
 static void gaussian_filter(const float *map, const uint8_t *valid, size_t rows, size_t cols, double sigma,
                             dp_post_work *work, float *out)
 {
@@ -165,7 +165,7 @@ static void gaussian_filter(const float *map, const uint8_t *valid, size_t rows,
 
 /* ------------------------------------------------------------------------------------------- thresholds and objects */
 
-/* Step 2 (but for the groups of hysteresis) and the number of elements in the mask. */
+/* Does step 2 (without the groups of hysteresis) and returns the number of elements in the mask. */
 static size_t threshold(const dp_post *post, const float *d, const uint8_t *valid, size_t n, uint8_t *mask)
 {
     float low = (float)post->low, high = post->high > 0 ? (float)post->high : INFINITY;
@@ -188,7 +188,7 @@ static void remove_objects(const dp_post *post, const float *d, size_t rows, siz
     if (!hysteresis && smallest <= (post->unit == DP_UNIT_PIXELS ? element_px : 1))
         return;
     size_t groups = dp_components_label(work->mask, rows, cols, DP_CONNECT_8, work->labels, work->scratch);
-    uint32_t *sizes = work->sizes, *strong = work->scratch; /* the labels are final: scratch is free again */
+    uint32_t *sizes = work->sizes, *strong = work->scratch; /* the labels are final, so scratch is free again */
     memset(sizes, 0, (groups + 1) * sizeof *sizes);
     memset(strong, 0, (groups + 1) * sizeof *strong);
     float high = (float)post->high;
@@ -211,7 +211,7 @@ static void fill_holes(const dp_post *post, const uint8_t *valid, size_t rows, s
     if (largest < unit)
         return;
     size_t n = rows * cols;
-    /* Elements that are not valid are part of the background here, and open whatever they belong to. */
+    /* Invalid elements belong to the background here, and make its group count as open. */
     for (size_t i = 0; i < n; i++)
         work->mask[i] = !work->mask[i];
     size_t groups = dp_components_label(work->mask, rows, cols, DP_CONNECT_4, work->labels, work->scratch);

@@ -1,4 +1,4 @@
-/* postprocess.h - dp_post_apply without allocation, for those who apply it many times. */
+/* postprocess.h - dp_post_apply without allocation, for repeated use. */
 #ifndef DP_MAP_POSTPROCESS_H
 #define DP_MAP_POSTPROCESS_H
 
@@ -15,13 +15,13 @@ typedef struct dp_post_work {
 dp_status dp_post_work_open(size_t rows, size_t cols, dp_post_work *work, dp_error *err);
 void dp_post_work_close(dp_post_work *work);
 
-/* DP_E_ARGUMENT for a setting that is not finite, negative, out of order or too large. */
+/* Returns DP_E_ARGUMENT for a setting that is not finite, negative, out of order or too large. */
 dp_status dp_post_check(const dp_post *post, dp_error *err);
 
-/* Non-zero where post changes anything at all. */
+/* Returns non-zero if post changes anything. */
 int dp_post_active(const dp_post *post);
 
-/* As dp_post_apply; post has been checked.  out may be map. */
+/* Does the work of dp_post_apply; post must have been checked. out may be map. */
 void dp_post_run(const dp_post *post, const float *map, const uint8_t *valid, size_t rows, size_t cols,
                  double element_px, dp_post_work *work, float *out);
 

@@ -1,16 +1,17 @@
-/* project.c - from cells to the picture's own pixels.
+/* project.c - maps the grid to the pixels of the picture.
  *
- * Spaces: P, the picture's pixels; C, the canvas's pixels; G, the grid, a cell's centre at integer coordinates.
- *     C -> P   the affine transform the canvas was warped with (its inverse takes us the other way)
- *     C -> G   u = (x + 1/2) / cell_width - 1/2, likewise v; then the polarity's mirror or turn
- * Both are affine, so P -> G is one affine map and a row of the picture is a straight line through the grid.
+ * Spaces: P, the pixels of the picture; C, the pixels of the canvas; G, the grid, with cell centres at integer
+ * coordinates.
+ *     C -> P   the affine transform that the canvas was warped with (its inverse is P -> C)
+ *     C -> G   u = (x + 1/2) / cell_width - 1/2, and the same for v; then the mirror or turn of the polarity
+ * Both are affine, so P -> G is one affine map, and a row of the picture is a straight line through the grid.
  *
- * Value at (u, v): bilinear between the four cell centres around it, the weights divided by the sum of those that belong to
- * valid cells; 0 where none of them is valid.  Between the outermost centres and the canvas's border the outermost cells
- * go on; outside the canvas the value is 0: nothing is known there.
+ * The value at (u, v) is bilinear between the four cell centres around it, with the weights divided by the sum of
+ * those of valid cells; it is 0 if none of them is valid. Between the outermost centres and the border of the canvas,
+ * the outermost cells continue. Outside the canvas the value is 0, because nothing is known there.
  *
- * Speed: the four corners of each square between centres are copied side by side (16 bytes, one load); the part of a row
- * that lies in the canvas is found once per row; a division happens only beside invalid cells. */
+ * Speed: the four corners of each square between centres are copied side by side (16 bytes, one load). The part of a
+ * row that lies in the canvas is found once per row. A division happens only beside invalid cells. */
 #include "map/project.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -143,7 +144,7 @@ static void project_row(const struct job *job, size_t y, float *out)
             const float *s = job->squares[index[i]].v;
             float value = blend(s, fu[i], fv[i]);
             if (__builtin_expect(job->mixed[index[i]], 0)) {
-                /* Invalid corners hold 0, so the blend is already the sum over valid ones. */
+                /* Invalid corners hold 0, so the blend is already the sum over the valid ones. */
                 float weight = blend(job->weights[index[i]].v, fu[i], fv[i]);
                 value = weight > 1e-6f ? value / weight : 0;
             }

@@ -1,6 +1,7 @@
-/* smooth.c - a Gaussian over a map of pixels, as scipy.ndimage.gaussian_filter: weights exp(-x^2 / (2 sigma^2)) out to 4 sigma
- * (rounded), normalised; the border is reflected with the edge pixel (d c b a | a b c d).  AnomalyDINO and PatchCore smooth their maps
- * so, with sigma 4.  Rows first, then columns; sums in double, in the order of the weights. */
+/* smooth.c - a Gaussian over a map of pixels, as scipy.ndimage.gaussian_filter: weights exp(-x^2 / (2 sigma^2)) out
+ * to 4 sigma (rounded), normalised; the border is reflected with the edge pixel (d c b a | a b c d). AnomalyDINO and
+ * PatchCore smooth their maps in this way, with sigma 4. Rows come first, then columns; sums are in double, in the
+ * order of the weights. */
 #include "map/smooth.h"
 #include "base/border.h"
 #include "base/error.h"
@@ -18,7 +19,7 @@ struct job {
     const float *from; /* [height, width] */
     float *to;
     int along_rows;
-    size_t *across, *down; /* [width + 2 radius], [height + 2 radius] where a position beyond the border is read */
+    size_t *across, *down; /* [width + 2 radius], [height + 2 radius]: position that is read for one beyond the border */
     float *padded;         /* [workers, width + 2 radius] */
     const float **rows;    /* [workers, 2 radius + 1] */
 };
@@ -29,7 +30,7 @@ static void reflect(size_t n, size_t radius, size_t *index)
         index[i] = dp_border_reflect((ptrdiff_t)i - (ptrdiff_t)radius, n);
 }
 
-/* to[x] = sum over k of weights[k] rows[k][x], for n values; each sum in the order of k. */
+/* Computes to[x] = sum over k of weights[k] rows[k][x], for n values; each sum in the order of k. */
 static void weigh(const double *weights, const float *const *rows, size_t taps, size_t n, float *to)
 {
     double sum[CHUNK];
@@ -48,7 +49,8 @@ static void weigh(const double *weights, const float *const *rows, size_t taps, 
     }
 }
 
-/* One pass over a band of rows: along them, each with its border reflected around it, or across them, rows reflected at the border. */
+/* Does one pass over a band of rows: along the rows, each with its border reflected, or across them, with rows
+ * reflected at the border. */
 static void smooth_band(void *context, size_t task, size_t worker)
 {
     const struct job *job = context;

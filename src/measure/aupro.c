@@ -1,14 +1,15 @@
-/* aupro.c - area under the per-region-overlap curve (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021).
+/* aupro.c - area under the per-region-overlap curve (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV
+ * 2021).
  *
- * At a threshold, y = mean over all regions of the share of the region's pixels with distance >= threshold, and x = share of
- * all good pixels with distance >= threshold.  The curve runs through the points of all distinct distances, from (0,0) to
- * (1,1), straight between them (a step with ties is a slope).  The area left of x = limit, divided by limit; the curve is cut
- * there between its points. */
+ * At a threshold, y is the mean over all regions of the share of the region's pixels with distance >= threshold, and
+ * x is the share of all good pixels with distance >= threshold. The curve connects the points of all distinct
+ * distances, from (0,0) to (1,1), by straight lines (a step with ties is a slope). The result is the area left of x =
+ * limit, divided by limit; the curve is cut there between its points. */
 #include "measure/aupro.h"
 
 #include <math.h>
 
-/* Adds the trapezoid from (x0, y0) to (x1, y1), as far as it lies left of limit. */
+/* Adds the part of the trapezoid from (x0, y0) to (x1, y1) that lies left of limit. */
 static void add_trapezoid(double x0, double y0, double x1, double y1, double limit, double *area)
 {
     if (x0 >= limit || x1 <= x0)

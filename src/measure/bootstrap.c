@@ -1,9 +1,9 @@
-/* bootstrap.c - percentile intervals (Efron 1979) for the figures of a ranking.
+/* bootstrap.c - percentile intervals (Efron 1979) for the metrics of a ranking.
  *
- * Each resample draws as many good items from the good ones and as many anomalous from the anomalous ones as there are,
- * with replacement: the classes keep their sizes, so every figure stays defined.  Resample k of a seed is the same
- * whatever was computed before.  The interval runs between the (1-c)/2 and (1+c)/2 quantiles, linear between order
- * statistics. */
+ * Each resample draws with replacement as many good items from the good ones, and as many anomalous items from the
+ * anomalous ones, as there are. The classes keep their sizes, so every metric stays defined. Resample k of a seed
+ * does not depend on earlier computations. The interval lies between the (1-c)/2 and (1+c)/2 quantiles, linear
+ * between order statistics. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -37,7 +37,7 @@ dp_status dp_bootstrap(const double *scores, const uint8_t *labels, size_t n, si
     if (n > UINT32_MAX)
         return dp_fail(err, DP_E_ARGUMENT, "bootstrap: %zu scores are too many", n);
     dp_step *steps = NULL, *drawn = NULL;
-    uint32_t *step_of = NULL; /* step of each good item, then of each anomalous one */
+    uint32_t *step_of = NULL; /* step of each good item, then of each anomalous item */
     double *values = NULL;
     size_t n_steps = 0, n_good = 0, n_bad = 0;
     dp_interval none = {(double)NAN, (double)NAN}, found[3] = {none, none, none};

@@ -1,10 +1,10 @@
-/* conformal.c - what n good pictures allow to be promised.
+/* conformal.c - computes what n good pictures can promise.
  *
- * With the threshold at the k-th smallest of n exchangeable scores, the next good picture lies above it with a probability of
- * at most 1 - k / (n + 1), averaged over all draws of the n pictures: the ranks of exchangeable values are uniform.  The
- * smallest k that keeps this within fpr is ceil((n + 1)(1 - fpr)); with fewer than 1 / fpr - 1 pictures there is none, and the
- * largest score is taken.  For the one draw at hand the rate itself is random, for continuous scores Beta(n - k + 1, k)
- * distributed; its 95 % quantile b solves
+ * If the threshold is the k-th smallest of n exchangeable scores, the next good picture lies above it with a
+ * probability of at most 1 - k / (n + 1), averaged over all draws of the n pictures, because the ranks of
+ * exchangeable values are uniform. The smallest k that keeps this within fpr is ceil((n + 1)(1 - fpr)). With fewer
+ * than 1 / fpr - 1 pictures there is no such k, and the threshold is the largest score. For one draw the rate itself
+ * is random, for continuous scores with distribution Beta(n - k + 1, k). Its 95 % quantile b solves
  *     P(Binomial(n, b) <= n - k) = 0.05                                               (Clopper and Pearson 1934). */
 #include "base/error.h"
 #include "base/memory.h"
@@ -14,14 +14,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* lgamma keeps a sign in a variable that threads share. */
+/* lgamma keeps a sign in a variable that threads share, so lgamma_r is used. */
 static double log_factorial(size_t n)
 {
     int sign;
     return lgamma_r((double)n + 1, &sign);
 }
 
-/* P(Binomial(n, p) <= most), summed from the largest term's logarithm. */
+/* Returns P(Binomial(n, p) <= most), summed from the logarithm of the largest term. */
 static double binomial_at_most(size_t n, size_t most, double p)
 {
     double sum = 0;
@@ -64,7 +64,7 @@ dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibratio
         if (!isnan(scores[i]))
             sorted[m++] = scores[i];
     dp_sort_f64(sorted, m);
-    /* The small number keeps (99 + 1)(1 - 0.01) at 99 whatever the rounding. */
+    /* The small number keeps (99 + 1)(1 - 0.01) at 99, however it is rounded. */
     double k = ceil((double)(m + 1) * (1 - fpr) - 1e-9);
     size_t rank = k < 1 ? 1 : k > (double)m ? m : (size_t)k;
     c.threshold = m ? sorted[rank - 1] : (double)NAN;

@@ -1,4 +1,4 @@
-/* confusion.c - counts at one threshold, and all figures of a ranking together. */
+/* confusion.c - counts at one threshold, and all metrics of a ranking. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -76,7 +76,7 @@ dp_status dp_measure(const double *scores, const uint8_t *labels, size_t n, dp_m
         if (at + 1 < n_steps)
             middle = steps[at + 1].score + (here - steps[at + 1].score) / 2;
         else
-            middle = here - 1e-6 * (fabs(here) + 1e-6); /* far enough that printing it does not lose the difference */
+            middle = here - 1e-6 * (fabs(here) + 1e-6); /* far enough apart that printing keeps the difference */
         m.decision_threshold = middle < here ? middle : nextafter(here, -(double)INFINITY);
     }
     dp_memory_free(steps);

@@ -1,9 +1,9 @@
-/* pixels.c - exact figures over hundreds of millions of pixels in little memory.
+/* pixels.c - exact metrics over hundreds of millions of pixels in little memory.
  *
- * All figures change only at the distances of anomalous pixels, which are few.  These are sorted whole (radix sort of the
- * ordered bits of the floats); the many good pixels are merely counted into the gaps between them, block by block.  A
- * block is sorted first, so that one walk through both settles it: a search for each pixel by itself would be a miss
- * of the cache each. */
+ * All metrics change only at the distances of anomalous pixels, which are few. These are sorted (radix sort of the
+ * ordered bits of the floats). The many good pixels are only counted into the gaps between them, block by block. A
+ * block is sorted first, so one walk through both lists is enough; a search for each pixel would miss the cache each
+ * time. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -17,7 +17,7 @@
 #define BLOCK ((size_t)1 << 20) /* good pixels of one block */
 
 struct dp_pixel_meter {
-    uint32_t **blocks; /* [n_blocks] of [BLOCK] ordered bits of the good pixels' distances; the last one partly filled */
+    uint32_t **blocks; /* [n_blocks] of [BLOCK] ordered bits of the good pixels' distances; the last is partly filled */
     size_t n_blocks, room_for_blocks;
     size_t n_sorted; /* blocks that are full and sorted */
     uint64_t n_good;
@@ -27,7 +27,7 @@ struct dp_pixel_meter {
     size_t n_regions, room_for_regions;
 };
 
-/* Bits that sort as the floats do; -0 becomes 0. */
+/* Returns bits that sort in the order of the floats; -0 becomes 0. */
 static inline uint32_t order_of(float value)
 {
     uint32_t bits;
@@ -67,7 +67,7 @@ void dp_pixel_meter_close(dp_pixel_meter **meter)
     *meter = NULL;
 }
 
-/* Makes *array of elements of `size` bytes hold at least `needed`; what is in it stays. */
+/* Makes *array of elements of `size` bytes hold at least `needed` elements; keeps its content. */
 static dp_status grow(void **array, size_t used, size_t *room, size_t needed, size_t size, dp_error *err)
 {
     if (needed <= *room)
@@ -84,7 +84,8 @@ static dp_status grow(void **array, size_t used, size_t *room, size_t needed, si
     return DP_OK;
 }
 
-/* Labels the regions of the mask's part from (x0, y0) to before (x1, y1): labels [y1 - y0, x1 - x0], from 1 upward. */
+/* Labels the regions of a part of the mask, from (x0, y0) to before (x1, y1): labels [y1 - y0, x1 - x0], from 1
+ * upward. */
 static dp_status label_regions(const uint8_t *mask, size_t width, size_t x0, size_t y0, size_t x1, size_t y1,
                                uint32_t **labels, size_t *n, dp_error *err)
 {
@@ -137,7 +138,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         if (status != DP_OK)
             return status;
     }
-    /* All memory first: what is half added must not stay. */
+    /* Allocates all memory first, because a half-added picture must not stay. */
     uint64_t n_good = m->n_good + (n - n_bad);
     size_t blocks = (size_t)((n_good + BLOCK - 1) / BLOCK);
     dp_status status = grow((void **)&m->bad, m->n_bad, &m->room_for_bad, m->n_bad + n_bad, sizeof *m->bad, err);
@@ -151,7 +152,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
     while (status == DP_OK && m->n_blocks < blocks) {
         uint32_t *block = dp_malloc(BLOCK, sizeof *block);
         if (block)
-            m->blocks[m->n_blocks++] = block; /* unused room does no harm */
+            m->blocks[m->n_blocks++] = block; /* unused memory does no harm */
         else
             status = dp_fail_memory(err, "the pixels' figures", BLOCK * sizeof *block);
     }
@@ -159,7 +160,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         dp_memory_free(labels);
         return status;
     }
-    if (regions) /* m->areas is NULL as long as there are none */
+    if (regions) /* m->areas is NULL if there are no regions */
         memset(m->areas + m->n_regions, 0, regions * sizeof *m->areas);
     uint64_t good = m->n_good;
     for (size_t y = 0; y < height; y++)
@@ -181,7 +182,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
     return DP_OK;
 }
 
-/* By the upper 32 bits, smallest first; equal ones keep their order.  other [n] is scratch; the result is in a. */
+/* Sorts by the upper 32 bits, smallest first; equal ones keep their order. other [n] is scratch; the result is in a. */
 static void radix_sort(uint64_t *a, uint64_t *other, size_t n)
 {
     uint64_t *from = a, *to = other;
@@ -202,7 +203,7 @@ static void radix_sort(uint64_t *a, uint64_t *other, size_t n)
     }
 }
 
-/* Smallest first; other [n] is scratch; the result is in a.  Three digits: 11, 11 and 10 bits. */
+/* Sorts, smallest first; other [n] is scratch; the result is in a. Three digits: 11, 11 and 10 bits. */
 static void radix_sort_keys(uint32_t *a, uint32_t *other, size_t n)
 {
     uint32_t counts[3][2048] = {{0}}, *from = a, *to = other;
@@ -227,7 +228,7 @@ static void radix_sort_keys(uint32_t *a, uint32_t *other, size_t n)
     memcpy(a, from, n * sizeof *a);
 }
 
-/* The first i >= from with keys[i] >= key, n where there is none: doubling steps, then halving ones. */
+/* Returns the first i >= from with keys[i] >= key, or n if there is none. Doubles the step, then halves it. */
 static size_t seek(const uint32_t *keys, size_t n, size_t from, uint32_t key)
 {
     size_t low = from, step = 1;
@@ -248,8 +249,8 @@ static size_t seek(const uint32_t *keys, size_t n, size_t from, uint32_t key)
     return high;
 }
 
-/* Counts the good pixels into steps [n + 1]: step n - i belongs to keys[i] (keys rise, steps fall); step 0 stands for what
- * lies above all keys.  scratch [BLOCK]. */
+/* Counts the good pixels into steps [n + 1]. Step n - i belongs to keys[i] (keys rise, steps fall); step 0 holds the
+ * pixels above all keys. scratch [BLOCK]. */
 static void count_good(dp_pixel_meter *m, const uint32_t *keys, size_t n, uint32_t *scratch, dp_step *steps)
 {
     for (size_t b = 0; b * BLOCK < m->n_good; b++) {
@@ -261,7 +262,7 @@ static void count_good(dp_pixel_meter *m, const uint32_t *keys, size_t n, uint32
             m->n_sorted++;
         for (size_t k = 0, i = 0; k < count; k++) {
             i = seek(keys, n, i, block[k]);
-            /* keys[i - 1] < block[k] <= keys[i]; between the two it lies below the step of keys[i]. */
+            /* keys[i - 1] < block[k] <= keys[i]; if not equal, it lies below the step of keys[i]. */
             if (i < n && keys[i] == block[k])
                 steps[n - i].good++;
             else

@@ -3,7 +3,7 @@
  *     AP = sum over distinct scores, from the largest down, of (R_i - R_{i-1}) P_i        (no interpolation)
  * as scikit-learn's average_precision_score;
  *     F1 = 2 TP / (2 TP + FP + FN), largest over all distinct scores as thresholds ("score >= threshold").
- * Equal F1: the lowest such threshold, as the argmax over scikit-learn's precision_recall_curve gives it. */
+ * Of equal F1, the lowest threshold is taken, as the argmax over scikit-learn's precision_recall_curve gives it. */
 #include "measure/steps.h"
 
 #include <math.h>
@@ -42,7 +42,7 @@ double dp_steps_f1_max(const dp_step *steps, size_t n, size_t *at)
         tp += steps[i].bad;
         fp += steps[i].good;
         double f1 = 2 * (double)tp / (double)(tp + fp + bad);
-        if (steps[i].bad && f1 >= best) { /* without more anomalous items it can only fall */
+        if (steps[i].bad && f1 >= best) { /* without more anomalous items F1 can only fall */
             best = f1;
             if (at)
                 *at = i;

@@ -1,8 +1,8 @@
 /* roc.c - receiver operating characteristic.
  *
  *     AUROC = P(anomalous > good) + P(anomalous = good) / 2,
- * counted over all pairs in whole numbers (Mann-Whitney U); equal to the trapezoids under the curve whose points are all
- * distinct scores. */
+ * counted over all pairs in whole numbers (Mann-Whitney U). It equals the trapezoids under the curve whose points are
+ * all distinct scores. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"

@@ -1,10 +1,13 @@
-/* sparse_map.c - most trials of a search keep some per cent of the cells.
+/* sparse_map.c - scores the few cells of a map that a trial keeps.
  *
- * The cells are sorted once; those that reach a threshold are then a prefix, and groups are found among them alone.
+ * Most trials of a search keep a few per cent of the cells. The cells are sorted once. Those that reach a threshold
+ * are then a prefix, and groups are found among them alone.
  *
- * Holes.  A set of cells that touch by sides and corners has as many enclosed holes as it has groups less its Euler number
- *     V - E + T - Q       (cells, touching pairs, triples and fours that touch each other; the last two lie in squares of 2 x 2)
- * so whether there is anything to fill is known from the cells that stay; where there is, the whole map is gone through instead. */
+ * Holes: a set of cells that touch by sides and corners has as many enclosed holes as its number of groups minus its
+ * Euler number
+ *     V - E + T - Q       (cells, touching pairs, triples and fours that touch each other; the last two lie in squares
+ *                          of 2 x 2)
+ * So the kept cells tell whether there is a hole to fill. If there is one, the whole map is processed instead. */
 #include "measure/sparse_map.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -12,7 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define FEW 3 /* a third of the cells at most */
+#define FEW 3 /* at most a third of the cells */
 
 struct entry {
     float value;
@@ -79,7 +82,7 @@ void dp_sparse_work_close(dp_sparse_work *work)
     *work = (dp_sparse_work){0};
 }
 
-/* How many of the falling values are at least x. */
+/* Returns how many of the falling values are at least x. */
 static size_t at_least(const dp_sorted_map *map, float x)
 {
     size_t low = 0, high = map->n;
@@ -110,7 +113,7 @@ static void join(uint32_t *parent, uint32_t a, uint32_t b)
         parent[a] = b;
 }
 
-/* Whether the cells that hold a slot enclose a hole, given the number of their groups. */
+/* Returns whether the cells that hold a slot enclose a hole, given the number of their groups. */
 static int has_holes(const dp_sorted_map *map, const dp_sparse_work *work, size_t first, size_t last, size_t groups)
 {
     size_t stride = map->cols + 2;
@@ -120,14 +123,14 @@ static int has_holes(const dp_sorted_map *map, const dp_sparse_work *work, size_
         if (!*here)
             continue;
         int e = here[1] != 0, sw = here[stride - 1] != 0, s = here[stride] != 0, se = here[stride + 1] != 0;
-        /* Of the square whose north-west this cell is: the three triples with it, and the four; of the one whose north-east it is:
-         * the triple without the north-west. */
+        /* From the square whose north-west this cell is: the three triples with it, and the four. From the square
+         * whose north-east it is: the triple without the north-west. */
         euler += 1 - (e + sw + s + se) + (e * s + e * se + s * se + sw * s) - e * s * se;
     }
     return (int64_t)groups != euler;
 }
 
-/* As dp_score_cells over kept [n], falling, and zeros up to m cells in all. */
+/* Scores like dp_score_cells over kept [n], falling, and zeros up to m cells. */
 static double score_kept(dp_score how, const float *kept, size_t n, size_t m)
 {
     double sum = 0;
@@ -135,7 +138,7 @@ static double score_kept(dp_score how, const float *kept, size_t n, size_t m)
         return n ? (double)kept[0] : 0;
     if (how == DP_SCORE_P99) {
         double place = 0.99 * (double)(m - 1), share = place - (double)(size_t)place;
-        size_t rank = m - 1 - (size_t)place; /* from the largest, 0 */
+        size_t rank = m - 1 - (size_t)place; /* counted from the largest, 0 */
         double low = rank < n ? (double)kept[rank] : 0, high = !rank ? low : rank - 1 < n ? (double)kept[rank - 1] : 0;
         return share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
     }
@@ -155,8 +158,8 @@ int dp_sparse_score(const dp_post *post, dp_score how, const dp_sorted_map *map,
     if (post->reading == DP_READING_BAND)
         while (first < last && map->values[first] > high)
             first++;
-    /* Sums in another order than the map's are the same numbers only where they are exact: 24 bits each, their largest and smallest 16
-     * apart, 4096 of them. */
+    /* Sums in another order than the map's give the same numbers only if they are exact: 24 bits each, the largest
+     * and the smallest at most 16 bits apart, at most 4096 of them. */
     if (last - first > 4096 || (first < last && map->values[last - 1] < map->values[first] * 0x1p-16f))
         return 0;
     size_t n_strong = hysteresis ? at_least(map, high) : last;
@@ -172,7 +175,7 @@ int dp_sparse_score(const dp_post *post, dp_score how, const dp_sorted_map *map,
     }
     for (size_t k = first; k < last; k++)
         work->sizes[k] = 0;
-    for (size_t k = first; k < last; k++) /* a root is the first of its group, and so its largest distance */
+    for (size_t k = first; k < last; k++) /* a root is the first of its group, so it has the largest distance */
         work->sizes[root_of(work->parent, (uint32_t)k)]++;
     for (size_t k = first; k < last; k++) {
         uint32_t root = root_of(work->parent, (uint32_t)k);

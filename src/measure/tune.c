@@ -1,13 +1,14 @@
-/* tune.c - random search over post-processing and score, with figures that were not searched for.
+/* tune.c - random search over post-processing and score, with held-out metrics.
  *
- * The pictures are dealt into K folds, each class by itself.  A trial is one configuration; it scores every picture once,
- * and from these scores come K + 1 figures: that of all pictures, and for each fold that of the pictures outside it.  The
- * best trial by the first is what the user takes home; the best by each of the others is applied to the fold that had no say
- * in it, and those K results are the held-out figures.  Scores of different configurations are not comparable, so AUROC
- * is computed within each fold and averaged; calls (above the threshold or not) are, and are counted together.
+ * The pictures are divided into K folds, each class separately. A trial is one configuration. It scores every picture
+ * once, and these scores give K + 1 metrics: one over all pictures, and for each fold one over the pictures outside
+ * it. The best trial by the first metric is stored. The best trial by each of the others is applied to the fold that
+ * it did not see, and these K results are the held-out metrics. Scores of different configurations are not
+ * comparable, so AUROC is computed within each fold and averaged. Decisions (above the threshold or not) are
+ * comparable, and are counted together.
  *
- * Cost: one trial on one map is a post-processing and a score, of the cells that stay alone where these are few (sparse_map.c); a
- * map whose largest distance stays below the trial's thresholds is known to come out empty. */
+ * Cost: one trial on one map is a post-processing and a score. If few cells are kept, only these are processed
+ * (sparse_map.c). A map whose largest distance stays below the trial's thresholds becomes empty without any work. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -36,7 +37,7 @@ struct trial {
     dp_score score;
 };
 
-/* The best so far on one subset of the pictures. */
+/* The best trial so far on one subset of the pictures. */
 struct best {
     double auroc, margin;
     uint64_t trial;
@@ -77,7 +78,7 @@ void dp_tune_settings_init(dp_tune_settings *settings)
 
 /* ---------------------------------------------------------------------------------------------------------- a trial */
 
-/* The distance that the share `tail` of all cells lies above. */
+/* Returns the distance that the share `tail` of all cells exceeds. */
 static double quantile(const struct search *s, double tail)
 {
     double position = (1 - tail) * (QUANTILES - 1);
@@ -85,13 +86,14 @@ static double quantile(const struct search *s, double tail)
     return (double)s->quantiles[i < QUANTILES ? i : QUANTILES - 1];
 }
 
-/* Trial 0 is what the others are compared with.  Thresholds: the share of cells above `low` is log-uniform between all of them
- * and one in 10,000, that above `high` smaller by a log-uniform factor down to 1/1000; a quarter of the trials goes
- * without each.  Sizes: none in half of the trials, else log-uniform up to an eighth of the map's side, squared. */
+/* Draws a trial. Trial 0 is the one that the others are compared with. Thresholds: the share of cells above `low` is
+ * log-uniform between all cells and one in 10,000; the share above `high` is smaller by a log-uniform factor down to
+ * 1/1000; a quarter of the trials has no `low`, and a quarter no `high`. Sizes: none in half of the trials, else
+ * log-uniform up to an eighth of the map's side, squared. */
 static struct trial draw_trial(const struct search *s, uint64_t index)
 {
     struct trial t = {s->settings->post, s->settings->score};
-    t.post.gaussian = 0; /* the maps are filtered already */
+    t.post.gaussian = 0; /* the maps are already filtered */
     t.post.median = 0;
     if (index == 0)
         return t;
@@ -118,7 +120,7 @@ static struct trial draw_trial(const struct search *s, uint64_t index)
     return t;
 }
 
-/* The weight of the cell with the largest distance, of equal ones the first: as inspection finds it. */
+/* Returns the weight of the cell with the largest distance, and of equal ones the first, as inspection does. */
 static double weight_of_largest(const struct search *s, size_t picture, const float *map)
 {
     const uint8_t *valid = s->valid[picture];
@@ -153,7 +155,7 @@ static void score_trial(const struct search *s, const struct trial *t, struct wo
     size_t n = s->set->n;
     for (size_t i = 0; i < n; i++)
         w->scores[i] = score_map(s, t, i, w);
-    /* Insertion into a sorted list: n is some hundreds at most, and qsort would need the scores as a global. */
+    /* Insertion into a sorted list: n is at most some hundreds, and qsort would need the scores as a global variable. */
     for (size_t i = 0; i < n; i++) {
         size_t low = 0, high = i;
         while (low < high) {
@@ -168,7 +170,7 @@ static void score_trial(const struct search *s, const struct trial *t, struct wo
     }
 }
 
-/* AUROC and margin over the pictures outside fold `without` (NO_FOLD: all), or inside `within` alone. */
+/* Computes AUROC and margin over the pictures outside fold `without` (NO_FOLD: all), or only inside `within`. */
 static struct best figures(const struct search *s, const struct worker *w, size_t without, size_t within)
 {
     double wins = 0, good = 0, bad = 0, tied_good = 0, tied_bad = 0, before = 0;
@@ -179,7 +181,7 @@ static struct best figures(const struct search *s, const struct worker *w, size_
             continue;
         double score = k < s->set->n ? w->scores[i] : 0;
         if (k == s->set->n || score != before) {
-            /* A group of ties is complete: its good ones lie below all anomalous ones seen before it. */
+            /* A group of ties is complete: its good items lie below all anomalous items seen before it. */
             wins += tied_good * (bad + 0.5 * tied_bad);
             good += tied_good;
             bad += tied_bad;
@@ -258,7 +260,7 @@ static void search_close(struct search *s)
     dp_memory_free(s->found);
 }
 
-/* Quantiles of at most a million of the valid distances, evenly taken. */
+/* Computes quantiles of at most a million of the valid distances, evenly spaced. */
 static dp_status find_quantiles(struct search *s, dp_error *err)
 {
     size_t total = 0, kept = 0, seen = 0;
@@ -282,7 +284,7 @@ static dp_status find_quantiles(struct search *s, dp_error *err)
     return DP_OK;
 }
 
-/* Deals the pictures of each class, shuffled, into the folds. */
+/* Shuffles the pictures of each class and deals them into the folds. */
 static void deal_folds(struct search *s, size_t *order)
 {
     size_t dealt = 0;
@@ -385,7 +387,7 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
 
 /* --------------------------------------------------------------------------------------------------------- figures */
 
-/* The threshold of the best F1 on the pictures outside a fold (NO_FOLD: all), of the trial that w holds. */
+/* Finds the threshold of the best F1 on the pictures outside a fold (NO_FOLD: all), for the trial that w holds. */
 static dp_status threshold_outside(const struct search *s, const struct worker *w, size_t without, double *threshold,
                                    dp_error *err)
 {
@@ -410,7 +412,7 @@ static dp_status threshold_outside(const struct search *s, const struct worker *
     return status;
 }
 
-/* Adds the calls on the pictures of one fold (NO_FOLD: all). */
+/* Adds the decisions on the pictures of one fold (NO_FOLD: all). */
 static void count_calls(const struct search *s, const struct worker *w, size_t within, double threshold, dp_confusion *c)
 {
     for (size_t i = 0; i < s->set->n; i++) {
@@ -424,7 +426,7 @@ static void count_calls(const struct search *s, const struct worker *w, size_t w
     }
 }
 
-/* Figures of trials [folds], one for each fold, each on its own fold. */
+/* Computes the metrics of trials [folds], one for each fold, each on its own fold. */
 static dp_status on_folds(struct search *s, const struct best *chosen, dp_tune_figures *out, double *deviation,
                           dp_error *err)
 {
@@ -462,7 +464,7 @@ static dp_status report(struct search *s, const struct best *best, size_t trials
     dp_tune_result r = {.trials = trials, .folds = s->folds, .margin = best[s->folds].margin};
     dp_status status;
     double threshold = 0;
-    /* The untuned configuration; with folds its threshold comes from the other folds. */
+    /* The untuned configuration; with folds, its threshold comes from the other folds. */
     struct trial t = draw_trial(s, 0);
     score_trial(s, &t, w);
     r.untuned.auroc = figures(s, w, NO_FOLD, NO_FOLD).auroc;
@@ -523,7 +525,7 @@ dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, cons
     uint64_t trials = 0;
     for (;;) {
         double elapsed = dp_now_seconds() - start;
-        /* At least the first batch, which holds the untuned configuration. */
+        /* Runs at least the first batch, which holds the untuned configuration. */
         if (settings->trials ? trials >= settings->trials : trials > 0 && elapsed >= settings->seconds)
             break;
         s.first = trials;
