@@ -1,7 +1,7 @@
-/* bench.c - how fast the transformer is, beside how fast the machine could be.
+/* bench.c - measures the speed of the network and the speed that the machine could reach.
  *
- * The bound is measured in the same run, between the passes, because clocks move: all threads run multiply-adds on
- * registers alone at the session's instruction set; the best of these is the bound. */
+ * The bound is measured in the same run, between the passes, because clock rates change: all threads run
+ * multiply-adds on registers alone, with the session's instruction set. The best of these is the bound. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -32,7 +32,7 @@ const char *dp_bench_stage_name(size_t stage)
 struct bound {
     const dp_vit_kernels *kernels;
     size_t rounds;
-    atomic_int odd; /* takes the results, so that they are needed */
+    atomic_int odd; /* uses the results, so that the compiler keeps them */
 };
 
 static void fma_task(void *context, size_t index, size_t worker)
@@ -63,7 +63,7 @@ static int by_seconds(const void *a, const void *b)
     return (x->seconds > y->seconds) - (x->seconds < y->seconds);
 }
 
-/* Noise with the mean and spread of a photograph; only its finiteness matters. */
+/* Fills rgb with noise of the mean and spread of a photograph; only its finiteness matters. */
 static void fill(float *rgb, size_t n)
 {
     uint32_t state = 12345;

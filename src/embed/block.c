@@ -1,11 +1,11 @@
-/* block.c - the stages of the transformer: patches, and block after block of attention and MLP, each stage a run of tasks on
- * the session's pool (session.c has the formulas, workspace.h the buffers). */
+/* block.c - the stages of the transformer: patches, and block after block of attention and MLP. Each stage is a run
+ * of tasks on the session's pool (session.c has the formulas, workspace.h the buffers). */
 #include "base/clock.h"
 #include "embed/workspace.h"
 
 #include <string.h>
 
-#define ROWS_AT_ONCE 32 /* of a task that goes row by row */
+#define ROWS_AT_ONCE 32 /* rows of a task that works row by row */
 
 static void run_stage(dp_session *s, dp_stage stage, size_t n_tasks, dp_task_fn task)
 {
@@ -14,7 +14,7 @@ static void run_stage(dp_session *s, dp_stage stage, size_t n_tasks, dp_task_fn 
     s->seconds.of[stage] += dp_now_seconds() - begin;
 }
 
-/* Task (group, tile): tiles run fastest, so that a group's weights stay in the cache. */
+/* Splits a task index into (group, tile). Tiles run fastest, so that the weights of a group stay in the cache. */
 static void split(const dp_tiles *tiles, size_t index, size_t *group, size_t *begin, size_t *rows)
 {
     *group = index / tiles->count;
@@ -22,8 +22,8 @@ static void split(const dp_tiles *tiles, size_t index, size_t *group, size_t *be
     *rows = dp_tile_rows(tiles, index % tiles->count);
 }
 
-/* One grid row of patches into h [grid, 3 * patch * patch] (channel, y, x), normalised with ImageNet's mean and standard
- * deviation: (rgb / 255 - mean) / std. */
+/* Copies one grid row of patches into h [grid, 3 * patch * patch] (channel, y, x), normalised with ImageNet's mean
+ * and standard deviation: (rgb / 255 - mean) / std. */
 static void gather_patches(void *context, size_t index, size_t worker)
 {
     static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
@@ -42,7 +42,7 @@ static void gather_patches(void *context, size_t index, size_t worker)
         }
 }
 
-/* One task of a layer: the worker's tile, [rows, group], and where it belongs. */
+/* One task of a layer: the worker's tile, [rows, group], and its position in the output. */
 typedef struct product {
     const float *tile; /* [rows, ld] */
     size_t ld, begin, rows, column, columns;
@@ -63,7 +63,7 @@ static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_ti
     return (product){tile, l->group, begin, rows, column, columns};
 }
 
-/* s->from [., ld_from] to bytes in a8, for the product that follows. */
+/* Writes s->from [., ld_from] as bytes to a8, for the product that follows. */
 static void quantise_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
@@ -82,7 +82,7 @@ static void prepare_head_task(void *context, size_t index, size_t worker)
     s->int8.prepare_head(s->k + base, s->v + base, s->n, &s->prepared[index]);
 }
 
-/* x [., dim] += the product, its first row going to row `first`. */
+/* Adds the product to x [., dim]; its first row goes to row `first`. */
 static void add_residual(dp_session *s, const product *p, size_t first)
 {
     const float *from = p->tile;
@@ -204,7 +204,7 @@ void dp_block_embed_patches(dp_session *s)
         s->watch(s->watch_user, -1, s->x, s->n, s->dim);
 }
 
-/* What goes into the next product, as bytes where that layer is held in bytes. */
+/* Writes the input of the next product as bytes, if that layer is held in bytes. */
 static void quantise(dp_session *s, dp_stage stage, const dp_linear *next, const float *from)
 {
     if (next->backing != DP_BACKING_INT8)

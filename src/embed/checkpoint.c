@@ -1,9 +1,9 @@
 /* checkpoint.c - reads the names and shapes of a checkpoint, and trusts neither.
  *
- * Three namings are in use for the same tensors: Hugging Face (embeddings.*, encoder.layer.N.*), the official torch-hub
- * release (blocks.N.*, query, key and value fused) and timm (the hub's names, but reg_token, SwiGLU as a packed fc1, and in
- * models with registers a class token that carries its position within).  Any of them may stand behind a prefix such as
- * "dinov2." or "backbone."; it is read off the class token's name. */
+ * Three namings are in use for the same tensors: Hugging Face (embeddings.*, encoder.layer.N.*), the official
+ * torch-hub release (blocks.N.*, query, key and value fused) and timm (the names of the hub, but reg_token, SwiGLU as
+ * a packed fc1, and in models with registers a class token that contains its position). Any of them may follow a
+ * prefix such as "dinov2." or "backbone."; the name of the class token shows the prefix. */
 #include "embed/checkpoint.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -103,7 +103,8 @@ static const char *first_block_name(dp_block_role role, int hf)
     return "";
 }
 
-/* "encoder.layer.12.rest" or "blocks.12.rest": the block's number and where the rest begins; 0 for any other name. */
+/* Parses "encoder.layer.12.rest" or "blocks.12.rest": gives the block's number and the start of the rest; returns 0
+ * for any other name. */
 static int split_block_name(const char *name, int hf, size_t *block, const char **rest)
 {
     const char *start = hf ? "encoder.layer." : "blocks.";
@@ -138,7 +139,7 @@ static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_
     return DP_OK;
 }
 
-/* The class token tells the prefix and the family of names. */
+/* Finds the prefix and the naming from the class token. */
 static dp_status find_naming(const dp_transformer *c, const char **prefix_text, size_t *prefix, int *hf, dp_error *err)
 {
     for (size_t i = 0; i < dp_safetensors_count(c->file); i++) {
@@ -212,7 +213,7 @@ static dp_status assign_all(dp_transformer *c, size_t *prefix_out, int *hf_out, 
     return DP_OK;
 }
 
-/* The shape without its leading ones must be the expected one without its leading ones. */
+/* Checks the shape: without its leading ones it must equal the expected shape without its leading ones. */
 static dp_status check_shape(const dp_transformer *c, const dp_tensor *tensor, size_t rank, const size_t *shape, dp_error *err)
 {
     const size_t *have = tensor->shape, *want = shape;
@@ -298,7 +299,7 @@ static int role_needed(const dp_transformer *c, dp_block_role role)
     }
 }
 
-/* Rows and columns (0: a vector) of a block's tensor. */
+/* Gives the rows and columns (0: a vector) of a block's tensor. */
 static void role_shape(const dp_transformer *c, dp_block_role role, size_t shape[2])
 {
     size_t inner = c->swiglu ? 2 * c->hidden : c->hidden;
@@ -370,9 +371,9 @@ static const char *naming_of(const dp_transformer *c, size_t prefix, int hf)
     return timm ? "timm" : "hub";
 }
 
-/* Settings that no tensor tells.  Where the metadata is silent: models with registers were published with antialiased
- * interpolation and no offset, DINOv2 without registers (patch 14) with the 0.1 offset, other vision transformers with
- * neither. */
+/* Reads the settings that no tensor shows. If the metadata does not give them: models with registers were published
+ * with antialiased interpolation and no offset, DINOv2 without registers (patch 14) with the offset 0.1, other vision
+ * transformers with neither. */
 static dp_status read_metadata(dp_transformer *c, dp_error *err)
 {
     c->position_offset = !c->registers && c->patch_px == 14 ? 0.1 : 0;
@@ -431,7 +432,8 @@ void dp_transformer_close(dp_transformer *checkpoint)
     *checkpoint = (dp_transformer){0};
 }
 
-/* A float is not finite when all bits of its exponent are set.  Loops without an exit, so that they vectorise. */
+/* Returns whether all values are finite. A float is not finite if all bits of its exponent are set. The loops have no
+ * exit, so that they vectorise. */
 static int tensor_finite(const dp_tensor *tensor)
 {
     const unsigned char *data = tensor->data;

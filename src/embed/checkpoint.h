@@ -1,16 +1,16 @@
-/* checkpoint.h - a published DINOv2 checkpoint: which tensor is what, whatever naming it came under. */
+/* checkpoint.h - a published DINOv2 checkpoint: the role of each tensor, whatever naming the file uses. */
 #ifndef DP_EMBED_CHECKPOINT_H
 #define DP_EMBED_CHECKPOINT_H
 
 #include "dinopatch.h"
 #include "format/safetensors.h"
 
-/* What stands once in a checkpoint. */
+/* Tensors that a checkpoint has once. */
 typedef enum dp_global_role {
     DP_G_CLS,       /* [dim] class token */
-    DP_G_MASK,      /* [dim] mask token; of no use at inference, may be missing */
+    DP_G_MASK,      /* [dim] mask token; not used at inference, may be missing */
     DP_G_REGISTERS, /* [registers, dim]; may be missing */
-    DP_G_POSITION,  /* [1 + side * side, dim]; without the 1 where the class token has no position of its own (timm) */
+    DP_G_POSITION,  /* [1 + side * side, dim]; without the 1 if the class token has no position of its own (timm) */
     DP_G_PATCH_W,   /* [dim, 3, patch, patch] */
     DP_G_PATCH_B,   /* [dim] */
     DP_G_NORM_W,    /* [dim] final LayerNorm */
@@ -18,7 +18,7 @@ typedef enum dp_global_role {
     DP_GLOBAL_ROLES
 } dp_global_role;
 
-/* What stands once in each block.  Either the three of query, key, value or the fused QKV. */
+/* Tensors that each block has once: either query, key and value, or the fused QKV. */
 typedef enum dp_block_role {
     DP_B_NORM1_W, /* [dim] */
     DP_B_NORM1_B,
@@ -32,10 +32,10 @@ typedef enum dp_block_role {
     DP_B_QKV_B,
     DP_B_PROJ_W, /* [dim, dim] */
     DP_B_PROJ_B,
-    DP_B_SCALE1, /* [dim] LayerScale; all blocks have both, or none has */
+    DP_B_SCALE1, /* [dim] LayerScale; all blocks have both, or none of them */
     DP_B_NORM2_W,
     DP_B_NORM2_B,
-    DP_B_IN_W, /* [hidden, dim], SwiGLU [2 * hidden, dim]: gate first */
+    DP_B_IN_W, /* [hidden, dim]; SwiGLU [2 * hidden, dim], gate first */
     DP_B_IN_B,
     DP_B_OUT_W, /* [dim, hidden] */
     DP_B_OUT_B,
@@ -44,7 +44,7 @@ typedef enum dp_block_role {
 } dp_block_role;
 
 typedef struct dp_transformer_block {
-    const dp_tensor *role[DP_BLOCK_ROLES]; /* NULL: not there */
+    const dp_tensor *role[DP_BLOCK_ROLES]; /* NULL: missing */
 } dp_transformer_block;
 
 typedef struct dp_transformer {
@@ -58,19 +58,20 @@ typedef struct dp_transformer {
     int class_has_position;
     int layer_scale;
     int stand_in;
-    double position_offset;      /* added to the grid's size in the scale of the interpolation; 0.1 or 0 */
+    double position_offset;      /* added to the size of the grid in the scale of the interpolation; 0.1 or 0 */
     int position_antialias;
     const char *naming;          /* "huggingface", "hub", "timm" */
     dp_dtype dtype;              /* of the patch embedding */
 } dp_transformer;
 
-/* Size of one attention head; every DINOv2 has this one. */
+/* Size of one attention head; the same in every DINOv2. */
 #define DP_HEAD_DIM 64
 
-/* Opens and checks names and shapes, not values.  limits NULL: the usual ones.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
+/* Opens a file and checks names and shapes, not values. limits NULL: the default limits. Errors: DP_E_IO,
+ * DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
 dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_error *err);
 void dp_transformer_close(dp_transformer *checkpoint);
-/* DP_E_NUMERIC, naming the first tensor that holds a NaN or an infinity. */
+/* Returns DP_E_NUMERIC, with the name of the first tensor that holds a NaN or an infinity. */
 dp_status dp_transformer_check_finite(const dp_transformer *checkpoint, dp_error *err);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MOST_BANDS 16
-#define FEWEST_ROWS 3 /* of a band, where there is more than one */
+#define FEWEST_ROWS 3 /* fewest rows of a band, if there is more than one */
 
 size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length)
 {
@@ -16,7 +16,7 @@ size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length)
     return padded < shape->side ? 0 : (padded - shape->side) / shape->stride + 1;
 }
 
-/* Output rows [out_begin, out_begin + out_rows) and the input rows they are made of. */
+/* Output rows [out_begin, out_begin + out_rows) and the input rows that they are computed from. */
 typedef struct band {
     size_t out_begin, out_rows, in_begin, in_rows, pad_top, pad_bottom;
 } band;
@@ -41,7 +41,7 @@ static dnnl_status_t image(dnnl_memory_desc_t *md, size_t channels, size_t rows,
     return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, dnnl_nhwc);
 }
 
-/* oneDNN is free to choose the layout of the weights. */
+/* Describes the convolution; oneDNN chooses the layout of the weights. */
 static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in, dnnl_primitive_desc_t *pd)
 {
     size_t cols_out = dp_conv_out(c, cols_in), covered = (cols_out - 1) * c->stride + c->side;
@@ -97,8 +97,8 @@ typedef struct layout {
 
 struct dp_conv_layouts {
     pthread_mutex_t lock;
-    float *raw;    /* [out, side, side, in]; NULL as soon as there is a layout */
-    layout *first; /* none is taken away before all are */
+    float *raw;    /* [out, side, side, in]; NULL once there is a layout */
+    layout *first; /* none is freed before all are */
 };
 
 static void layouts_free(struct dp_conv_layouts *layouts)
@@ -142,7 +142,7 @@ static dnnl_status_t rearrange(dnnl_engine_t engine, dnnl_memory_t from, const d
     return s;
 }
 
-/* Under the lock. */
+/* Adds a layout; the caller holds the lock. */
 static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
 {
     struct dp_conv_layouts *layouts = conv->layouts;
@@ -177,7 +177,7 @@ static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const
     return dnnl_success;
 }
 
-/* The weights as `wanted` says; they stay conv's. */
+/* Gives the weights in the layout `wanted`; conv keeps ownership. */
 static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
 {
     dnnl_status_t s = dnnl_success;
@@ -195,7 +195,7 @@ static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const
     return s;
 }
 
-/* Only keeps them until a plan says how it wants them. */
+/* Keeps the raw weights until a plan chooses a layout. */
 static dnnl_status_t keep(dp_conv *conv, dnnl_engine_t engine, const float *weights, size_t count)
 {
     dnnl_dims_t n_out = {(dnnl_dim_t)conv->shape.out};

@@ -1,13 +1,13 @@
 /* int8_attention_avx512vnni.c - 8-bit attention for AVX-512 with VNNI.
  *
- * It is laid out as in vit_kernels.c: S^T = K Q^T and O^T = V^T P^T, queries along the vector, 48 at a time.
+ * The layout is that of vit_kernels.c: S^T = K Q^T and O^T = V^T P^T, queries along the vector, 48 at a time.
  *
  * Scratch, in bytes:  qt [16][48][4] u8    Q^T, four channels side by side
  *                     st [128][48] f32     scores of one block of keys
  *                     pt [32][48][4] u8    probabilities, four keys side by side
  *                     ot [64][48] f32      O^T
  *                     q_scale [48] f32
- * which is less than DP_ATTENTION_SCRATCH; the panels of a call follow one another. */
+ * This is less than DP_ATTENTION_SCRATCH. The panels of a call are processed one after another. */
 #include "embed/int8.h"
 #include "simd/vector.h"
 
@@ -18,7 +18,7 @@
  * other code of it. */
 #define PANEL DP_QUERY_PANEL
 #if defined(DP_ANALYSIS) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wanalyzer-use-of-uninitialized-value" /* it does not see that NV times is at least once */
+#pragma GCC diagnostic ignored "-Wanalyzer-use-of-uninitialized-value" /* gcc does not see that NV is at least one */
 #endif
 #define NV 3
 #define MR 8
@@ -26,7 +26,7 @@
 _Static_assert(DP_HEAD_DIM * PANEL + DP_KEY_BLOCK * PANEL * 4 + DP_KEY_BLOCK * PANEL + DP_HEAD_DIM * PANEL * 4 + PANEL * 4
                    <= DP_ATTENTION_SCRATCH * 4, "one panel fits");
 
-/* 2^x for x <= 0 to 7.5e-5 of its value: the result is rounded to one part in 255 next. */
+/* Returns 2^x for x <= 0, to 7.5e-5 of its value. The result is rounded to one part in 255 next. */
 static inline vf exp2_short(vf x)
 {
     x = vmax(vset1(-126), x);
@@ -92,7 +92,7 @@ static void dp_prepare_head_i8_avx512vnni(const float *k, const float *v, size_t
     prepare_values(v, n_keys, head);
 }
 
-/* st[j, :] = (k[j] . q) * k_scale[j] * q_scale for `rows` keys; raises top to the scores. */
+/* Computes st[j, :] = (k[j] . q) * k_scale[j] * q_scale for `rows` keys, and raises top to the scores. */
 ALWAYS_INLINE void score_tile(int rows, const dp_int8_head *h, size_t key, const uint8_t *qt,
                                                              const vf q_scale[NV], float *st, vf top[NV])
 {
@@ -123,7 +123,7 @@ ALWAYS_INLINE void score_tile(int rows, const dp_int8_head *h, size_t key, const
     }
 }
 
-/* ot[d, :] = ot[d, :] * alpha + beta * sum_j v[j, d] p[j, :] for 8 channels. */
+/* Computes ot[d, :] = ot[d, :] * alpha + beta * sum_j v[j, d] p[j, :] for 8 channels. */
 static inline void value_tile(const int8_t *v, const uint8_t *pt, size_t n_fours, const vf alpha[NV], const vf beta[NV],
                               float *ot)
 {
@@ -150,7 +150,8 @@ static inline void value_tile(const int8_t *v, const uint8_t *pt, size_t n_fours
         }
 }
 
-/* Bytes of 255 * 2^(score - top), four keys side by side; rows past n_keys are 0.  Returns the bytes' sums. */
+/* Computes the bytes of 255 * 2^(score - top), four keys side by side; rows after n_keys are 0. Returns the sums of
+ * the bytes. */
 static inline void probabilities(const float *st, size_t n_keys, const vf top[NV], uint8_t *pt, vi total[NV])
 {
     for (int c = 0; c < NV; c++)
@@ -171,7 +172,7 @@ static inline void probabilities(const float *st, size_t n_keys, const vf top[NV
         }
 }
 
-/* round(q / scale) + 128: the 128 comes off through k_start. */
+/* Computes round(q / scale) + 128; k_start takes the 128 off again. */
 static void quantise_queries(const float *q, size_t n_queries, uint8_t *qt, float *q_scale)
 {
     memset(qt, 128, DP_HEAD_DIM * PANEL);

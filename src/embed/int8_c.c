@@ -1,4 +1,5 @@
-/* int8_c.c - the 8-bit kernels written for the reader: the same numbers as int8.h states them, sums in double precision. */
+/* int8_c.c - plain C versions of the 8-bit kernels, easy to read: the numbers of int8.h, with sums in double
+ * precision. */
 #include "embed/int8.h"
 
 #include <math.h>
@@ -46,7 +47,7 @@ void dp_product_i8_c(const dp_int8_matrix *m, size_t first, size_t count, const 
         }
 }
 
-/* round(x / scale) for the 64 values of a head, scale = largest / 127; returns the scale. */
+/* Computes round(x / scale) for the 64 values of a head, scale = largest / 127. Returns the scale. */
 static float quantise_symmetric(const float *x, int *bytes)
 {
     float largest = 0;

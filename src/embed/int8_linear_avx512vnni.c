@@ -1,8 +1,9 @@
 /* int8_linear_avx512vnni.c - 8-bit linear layers for AVX-512 with VNNI.
  *
- * Product: a register tile of 6 tokens x 64 channels (24 accumulators, 4 vectors of weights, one broadcast) runs down a group of
- * 64 inputs, 16 steps of four; then the sums are scaled and added to the outputs, which stay in the first-level cache.  Groups
- * are taken four at a time over all tokens of the call, so that their weights (16 kB) stay there too. */
+ * Product: a register tile of 6 tokens x 64 channels (24 accumulators, 4 vectors of weights, one broadcast) runs
+ * along a group of 64 inputs in 16 steps of four. Then the sums are scaled and added to the outputs, which stay in
+ * the first-level cache. Groups are taken four at a time over all tokens of the call, so that their weights (16 kB)
+ * stay there too. */
 #include "embed/int8.h"
 #include "simd/vector.h"
 

@@ -1,4 +1,4 @@
-/* int8_pack.c - weights of a linear layer as the 8-bit kernels read them (int8.h). */
+/* int8_pack.c - packs the weights of a linear layer in the layout of the 8-bit kernels (int8.h). */
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/int8.h"
@@ -9,7 +9,8 @@
 #define GROUP DP_INT8_GROUP
 #define PANEL DP_INT8_PANEL
 
-/* One group of one channel: count values at w; bytes four at a time, PANEL channels apart.  Returns shift's part of the bias. */
+/* Packs one group of one channel: count values at w become bytes, four at a time, PANEL channels apart. Returns the
+ * part of the bias that comes from shift. */
 static double pack_group(const float *w, size_t count, dp_int8_input input, int8_t *bytes, float *scale, int32_t *start)
 {
     float largest = 0;

@@ -1,5 +1,5 @@
-/* kernels.h - the transformer's own kernels: one table, filled with the plain C version and overwritten upward by
- * instruction set.  Accuracy of each against exact arithmetic: docs/numerics.md. */
+/* kernels.h - the transformer's own kernels: one table, filled with the plain C versions and overwritten by faster
+ * instruction sets. docs/numerics.md gives the accuracy of each. */
 #ifndef DP_EMBED_KERNELS_H
 #define DP_EMBED_KERNELS_H
 
@@ -7,42 +7,43 @@
 #include "embed/checkpoint.h"
 #include "simd/dispatch.h"
 
-/* Queries that one call of the attention kernel takes at most, and keys it works through at a time. */
+/* The largest number of queries in one call of the attention kernel, and the number of keys that it processes at a
+ * time. */
 #define DP_QUERY_BLOCK 96
 #define DP_KEY_BLOCK 128
-/* Queries side by side in one panel: a multiple of every vector width times the registers a kernel gives to it. */
+/* Queries side by side in one panel: a multiple of every vector width times the registers that a kernel uses for it. */
 #define DP_QUERY_PANEL 48
 
-/* Floats of scratch memory for one attention call (see vit_kernels.c for its map). */
+/* Floats of scratch memory for one attention call (vit_kernels.c has its map). */
 #define DP_ATTENTION_SCRATCH                                                                                           \
     ((size_t)DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
 
-#define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the accumulators in use */
+#define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the number of accumulators */
 
 #define DP_LAYERNORM_EPS 1e-6f
 
 typedef struct dp_vit_kernels {
     dp_isa isa;
-    /* y[i, :] = (x[i, :] - mean) / sqrt(variance + eps) * weight + bias, population variance.
-     * x [rows, ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim a multiple of 64. */
+    /* Computes y[i, :] = (x[i, :] - mean) / sqrt(variance + eps) * weight + bias, population variance. x [rows,
+     * ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim is a multiple of 64. */
     void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
                       size_t ld_y);
-    /* y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)); x [rows, ld_x], y [rows, ld_y] of which n columns
-     * are used. */
+    /* Computes y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)). x [rows, ld_x], y [rows, ld_y], of which
+     * n columns are used. */
     void (*gelu)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
-    /* y[i, j] = silu(u[i, j]) * u[i, hidden + j]; u [rows, 2 * hidden], y [rows, hidden]. */
+    /* Computes y[i, j] = silu(u[i, j]) * u[i, hidden + j]. u [rows, 2 * hidden], y [rows, hidden]. */
     void (*swiglu)(const float *u, size_t rows, size_t hidden, float *y);
-    /* One head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :], where q already carries log2(e) / sqrt(64), so that the
-     * softmax is a power of two.  q [n_queries, 64], n_queries <= DP_QUERY_BLOCK; k, v [n_keys, 64]; out
-     * [n_queries, ld_out] of which 64 columns are written; scratch [DP_ATTENTION_SCRATCH]. */
+    /* Computes one head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :]. q already contains the factor log2(e) /
+     * sqrt(64), so the softmax is a power of two. q [n_queries, 64], n_queries <= DP_QUERY_BLOCK; k, v [n_keys, 64];
+     * out [n_queries, ld_out], of which 64 columns are written; scratch [DP_ATTENTION_SCRATCH]. */
     void (*attention)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
                       float *scratch);
-    /* rounds * DP_FMA_ROUND_FLOP of independent multiply-adds in registers; the sum of the results, so that none can be
-     * left out. */
+    /* Does rounds * DP_FMA_ROUND_FLOP of independent multiply-adds in registers. Returns the sum of the results, so
+     * that the compiler keeps them all. */
     float (*fma_rounds)(size_t rounds);
 } dp_vit_kernels;
 
-/* The table for a level that dp_isa_resolve has passed. */
+/* Fills the table for an instruction set that dp_isa_resolve has accepted. */
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
 
 void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,

@@ -6,9 +6,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define FEWEST_ROWS 16 /* of a tile, where there is more than one */
+#define FEWEST_ROWS 16 /* fewest rows of a tile, if there is more than one */
 
-/* In fours, so that a layer of few columns still keeps two or four threads busy to its end. */
+/* Cuts rows into tiles, in fours, so that a layer of few columns still keeps two or four threads busy to its end. */
 dp_tiles dp_tiles_of(size_t rows)
 {
     size_t about = (rows + DP_TILE_ROWS / 2) / DP_TILE_ROWS, fours = (about + 1) / 4;
@@ -28,7 +28,8 @@ size_t dp_tile_rows(const dp_tiles *t, size_t tile)
     return t->base + (tile < t->longer);
 }
 
-/* Columns of a task: wide enough for the kernel, narrow enough that its weights stay in the cache from tile to tile. */
+/* Returns the columns of a task: wide enough for the kernel, narrow enough that its weights stay in the cache from
+ * tile to tile. */
 static size_t group_columns(size_t n)
 {
     static const size_t widths[] = {DP_WIDEST_GROUP, 256, 192, 128, 64};
@@ -53,7 +54,7 @@ bool dp_linear_hold_isa(dp_isa isa)
                                                  : dnnl_cpu_isa_avx512_core_vnni;
     if (isa < DP_ISA_AVX2 || dnnl_set_max_cpu_isa(most) == dnnl_success)
         return true;
-    /* each level's bits hold those below it */
+    /* the bits of each level include those of the lower levels */
     return ((unsigned)dnnl_get_effective_cpu_isa() & ~(unsigned)most & (unsigned)dnnl_cpu_isa_avx512_core_vnni) == 0;
 #else
     (void)isa;
@@ -70,7 +71,7 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *md, size_t rows, size_t cols, si
     return dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
 }
 
-/* packed NULL: oneDNN is free to choose the layout of the weights. */
+/* Describes the product. packed NULL: oneDNN chooses the layout of the weights. */
 static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t rows,
                               const dnnl_memory_desc_t *packed, dnnl_primitive_desc_t *pd)
 {
@@ -216,7 +217,7 @@ size_t dp_linear_bytes(const dp_linear *l)
 
 /* ----------------------------------------------------------------------------------------------------------- plans */
 
-#define MAX_SHAPES 32 /* row counts of a plan; the one unused for longest makes room */
+#define MAX_SHAPES 32 /* row counts of a plan; a new one replaces the least recently used */
 
 typedef struct operands {
     dnnl_memory_t x, y, scratchpad;
@@ -224,7 +225,7 @@ typedef struct operands {
 } operands;
 
 typedef struct shape {
-    size_t rows, used; /* used: when last asked for */
+    size_t rows, used; /* used: time of the last use */
     dnnl_primitive_t primitive;
     operands *workers; /* [n_workers] */
 } shape;
@@ -299,7 +300,7 @@ static const shape *find_shape(const dp_linear_plan *plan, size_t rows)
     return i < plan->n_shapes ? &plan->shapes[i] : NULL;
 }
 
-/* A free place, or that of the shape unused for longest. */
+/* Returns a free place, or that of the least recently used shape. */
 static shape *place(dp_linear_plan *plan)
 {
     if (plan->n_shapes < MAX_SHAPES)
@@ -396,7 +397,7 @@ void dp_linear_run(dp_linear_plan *plan, const dp_linear *l, size_t group, size_
     }
     const shape *s = find_shape(plan, rows);
     if (!s) {
-        atomic_store(&plan->failed, true); /* the plan was made for other rows */
+        atomic_store(&plan->failed, true); /* the plan was made for other numbers of rows */
         return;
     }
     operands *o = &s->workers[worker];

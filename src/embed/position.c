@@ -1,8 +1,9 @@
 /* position.c - bicubic interpolation of the position embedding.
  *
- * Kernel and weights with antialias: base/resample.h.  Without antialias (PyTorch's interpolate, mode bicubic): a = -0.75, four taps around the source coordinate
- * (i + 1/2) * s - 1/2, indices held at the border.  s is side / (n + offset): the official code hands PyTorch the scale
- * factor (n + 0.1) / side instead of the size n, and PyTorch then uses that factor as it stands. */
+ * Kernel and weights with antialias: base/resample.h. Without antialias (PyTorch's interpolate, mode bicubic): a =
+ * -0.75, four taps around the source coordinate (i + 1/2) * s - 1/2, indices clamped at the border. s is side / (n +
+ * offset): the official code gives PyTorch the scale factor (n + 0.1) / side instead of the size n, and PyTorch uses
+ * that factor unchanged. */
 #include "embed/position.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -14,7 +15,7 @@
 typedef struct taps {
     size_t width;   /* taps for each output */
     size_t *index;  /* [n, width] */
-    float *weight;  /* [n, width]; 0 for taps not used */
+    float *weight;  /* [n, width]; 0 for unused taps */
 } taps;
 
 static void taps_free(taps *t)

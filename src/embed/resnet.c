@@ -1,11 +1,10 @@
-/* resnet.c - reads a residual network off its checkpoint and folds the batch norms.
+/* resnet.c - reads a residual network from its checkpoint and folds the batch norms.
  *
- * Names are torchvision's, which timm shares: conv1, bn1, layerL.B.convK, layerL.B.bnK, layerL.B.downsample.0 (convolution) and
- * .1 (batch norm), fc (not used).  A block with conv3 is a bottleneck: the stride stands in its 3x3 convolution (torchvision
- * since 0.2, timm), in a basic block in the first.  Layers 2, 3 and 4 begin with stride 2.  A network may end after layer 2 or 3: the
- * features need no more.
- * Source: He et al., "Deep residual learning for image recognition", 2016; Zagoruyko and Komodakis, "Wide residual networks",
- * 2016.
+ * Names are those of torchvision and timm: conv1, bn1, layerL.B.convK, layerL.B.bnK, layerL.B.downsample.0
+ * (convolution) and .1 (batch norm), fc (not used). A block with conv3 is a bottleneck: its stride is in the 3x3
+ * convolution (torchvision since 0.2, timm). In a basic block the stride is in the first convolution. Layers 2, 3 and
+ * 4 begin with stride 2. A network may end after layer 2 or 3, because the features need no more. Source: He et al.,
+ * "Deep residual learning for image recognition", 2016; Zagoruyko and Komodakis, "Wide residual networks", 2016.
  *
  * Folding, in double:   w' = w gamma / sqrt(var + 1e-5),   b' = beta - mean gamma / sqrt(var + 1e-5) */
 #include "embed/resnet.h"
@@ -47,7 +46,7 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
     return DP_OK;
 }
 
-/* stem: name of the convolution; norm: of its batch norm.  side 0: as the tensor says, 1 or 3. */
+/* Reads a convolution. stem: name of the convolution; norm: name of its batch norm. side 0: as in the tensor, 1 or 3. */
 static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t in, size_t side, size_t stride, bool add, bool relu,
                            size_t *index)
 {
@@ -108,7 +107,7 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
     return status;
 }
 
-/* Of what is there, only the classifier and the batch norms' counters may be left over. */
+/* Checks that every unused tensor belongs to the classifier or is a counter of a batch norm. */
 static dp_status check_known(const reader *r)
 {
     size_t prefix = strlen(r->prefix);
@@ -126,7 +125,7 @@ static dp_status check_known(const reader *r)
     return DP_OK;
 }
 
-/* By the layers that are there. */
+/* Returns the name of the architecture from the layers that are there. */
 static const char *architecture_of(const dp_resnet *net, const size_t blocks[DP_RESNET_LAYERS + 1])
 {
     static const struct {
@@ -140,7 +139,7 @@ static const char *architecture_of(const dp_resnet *net, const size_t blocks[DP_
     return "resnet";
 }
 
-/* Whether any tensor's name begins so: a layer of which a part is missing is broken, not absent. */
+/* Returns whether the name of any tensor begins with stem. A layer with a missing part is broken, not absent. */
 static bool any_begins(const reader *r, const char *stem)
 {
     size_t prefix = strlen(r->prefix), n = strlen(stem);
@@ -183,7 +182,7 @@ static dp_status read_all(reader *r)
     return check_known(r);
 }
 
-/* The text before "layer1.0.conv1.weight" in the name that ends so; NULL: none. */
+/* Returns the text before "layer1.0.conv1.weight" in the name that ends with it; NULL if there is none. */
 static char *prefix_of(const dp_safetensors *file)
 {
     static const char mark[] = "layer1.0.conv1.weight";

@@ -1,4 +1,4 @@
-/* resnet.h - a residual network of convolutions as PatchCore's backbone. */
+/* resnet.h - a residual network, for PatchCore's features. */
 #ifndef DP_EMBED_RESNET_H
 #define DP_EMBED_RESNET_H
 
@@ -7,12 +7,12 @@
 #include "embed/conv.h"
 #include "embed/session.h"
 
-#define DP_RESNET_LAYERS 4 /* at most; a network may end after 2 or 3 */
-#define DP_RESNET_GRID_LAYER 2 /* whose grid the features are given on */
-#define DP_RESNET_STRIDE 8     /* pixels to a cell of that grid */
-#define DP_RESNET_DIM 1024     /* features of a cell */
+#define DP_RESNET_LAYERS 4 /* at most; a network may end after layer 2 or 3 */
+#define DP_RESNET_GRID_LAYER 2 /* the layer whose grid the features have */
+#define DP_RESNET_STRIDE 8     /* pixels per cell of that grid */
+#define DP_RESNET_DIM 1024     /* features per cell */
 
-/* A convolution and the batch norm behind it, as the checkpoint holds them. */
+/* A convolution and its batch norm, as in the checkpoint. */
 typedef struct dp_resnet_conv {
     dp_conv_shape shape;
     const dp_tensor *weight;                     /* [out, in, side, side] */
@@ -22,7 +22,7 @@ typedef struct dp_resnet_conv {
 typedef struct dp_resnet_block {
     size_t layer;      /* 1..4 */
     size_t first, n;   /* its convolutions: two (basic) or three (bottleneck) */
-    size_t downsample; /* the convolution of the shortcut; 0: the input itself */
+    size_t downsample; /* the convolution of the shortcut; 0: the shortcut is the input itself */
 } dp_resnet_block;
 
 /* Folded and packed. */
@@ -37,28 +37,30 @@ typedef struct dp_resnet {
     dp_resnet_conv *convs;    /* [n_convs]; 0: the stem */
     dp_resnet_block *blocks;  /* [n_blocks] */
     size_t n_convs, n_blocks, width; /* width: channels inside layer1's blocks */
-    size_t depth;                    /* layers that are there: 2, 3 or 4 */
-    size_t channels[DP_RESNET_LAYERS + 1]; /* that leave each layer; 0: the stem */
-    dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made when a session first asks */
+    size_t depth;                    /* number of layers: 2, 3 or 4 */
+    size_t channels[DP_RESNET_LAYERS + 1]; /* channels after each layer; 0: after the stem */
+    dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made for the first session that needs them */
 } dp_resnet;
 
-/* Whether the file holds one, by its names; then everything is read off the tensors.  Fills file, path, and what a transformer
- * and a residual network have in common into checkpoint, which the caller closes.  *resnet NULL: it is something else, and
- * checkpoint is untouched.  Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
+/* Opens a residual network. The names in the file show whether it is one; everything else is read from the tensors.
+ * Fills file, path, and the fields that transformers and residual networks share into checkpoint, which the caller
+ * closes. If the file is something else, *resnet is NULL and checkpoint is untouched. Errors: DP_E_IO, DP_E_FORMAT,
+ * DP_E_MODEL, DP_E_MEMORY. */
 dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **resnet, dp_error *err);
 void dp_resnet_close(dp_resnet **resnet);
-/* Call it under the model's lock. */
+/* Folds and packs the weights. Call it under the model's lock. */
 dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
-/* Layers as given, 1..depth and negative from the end, to plain ones; none: 2, and 3 where there is one.  Errors: DP_E_ARGUMENT. */
+/* Replaces layers (1..depth, negative counts from the end) by plain numbers; no layers: 2, and 3 if there is one.
+ * Errors: DP_E_ARGUMENT. */
 dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers, dp_error *err);
 
-/* What a session needs to run one. */
+/* The memory and plans of a session that runs a residual network. */
 typedef struct dp_resnet_run dp_resnet_run;
 dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **run,
                              dp_error *err);
 void dp_resnet_run_close(dp_resnet_run **run);
-/* rgb [height, width, 3] in 0..255, sides multiples of 8 -> tokens [height/8, width/8, 1024]. */
+/* Embeds rgb [height, width, 3] in 0..255, sides multiples of 8 -> tokens [height/8, width/8, 1024]. */
 dp_status dp_resnet_embed(dp_resnet_run *run, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
                           dp_stage_seconds *seconds, float *tokens, dp_error *err);
 double dp_resnet_gflop(const dp_resnet *resnet, size_t height, size_t width, size_t deepest);

@@ -1,15 +1,15 @@
-/* resnet_run.c - one picture through a residual network, and PatchCore's features from its layers.
+/* resnet_run.c - runs one picture through a residual network and computes PatchCore's features from its layers.
  *
  *     x = maxpool(relu(conv1(picture)))                           [H/4, W/4, stem]; 3x3, stride 2
- *     for each block:  x = relu(convs(x) + shortcut(x))           the sum and the relu are fused into the last convolution
+ *     for each block:  x = relu(convs(x) + shortcut(x))           the last convolution includes the sum and the relu
  *
- * Features (Roth et al., "Towards total recall in industrial anomaly detection", 2022, and its published code).  For each
- * layer asked for, at each cell of its own grid:
+ * Features (Roth et al., "Towards total recall in industrial anomaly detection", 2022, and its published code). For
+ * each requested layer, at each cell of its own grid:
  *     v [9 C]   = the 3x3 cells around it, channel by channel (c, y, x), zeros outside
  *     p [1024]  = adaptive mean of v: entry i is the mean of v[floor(i n / 1024) .. ceil((i + 1) n / 1024)), n = 9 C
- * deeper layers are brought to the grid of the first one bilinearly (corners not aligned), the layers are laid side by side,
- * and entry i of the token is the mean of the n_layers entries from i n_layers on.  (The published code interpolates before it
- * takes the means; both are linear, and the order makes no difference but in rounding.)
+ * Deeper layers are interpolated bilinearly to the grid of the first one (corners not aligned). The layers are laid
+ * side by side, and entry i of the token is the mean of the n_layers entries from i n_layers on. (The published code
+ * interpolates before it takes the means. Both are linear, so the order changes only the rounding.)
  *
  * Workspace, in floats: x, y, t, u: the largest activation each; pooled: [cells, 1024] for each layer. */
 #include "base/clock.h"
@@ -30,16 +30,16 @@ struct dp_resnet_run {
     const dp_resnet *net;
     const dp_resnet_weights *weights;
     dp_pool *pool;
-    dp_conv_plan **plans; /* [n_convs], for the size at hand */
+    dp_conv_plan **plans; /* [n_convs], for the current size */
     size_t height, width; /* 0: none */
-    size_t planned;       /* layers there are plans for */
+    size_t planned;       /* number of layers that have plans */
     size_t room, pooled_room;
     float *x, *y, *t, *u, *pooled[DP_RESNET_LAYERS + 1];
     float *scratch; /* [workers, 9 * widest + n * DIM] */
     size_t scratch_floats;
     size_of sizes[DP_RESNET_LAYERS + 1];
 
-    /* the task at hand */
+    /* the current task */
     const float *rgb, *from;
     float *to;
     dp_conv_plan *plan;
@@ -112,10 +112,10 @@ void dp_resnet_run_close(dp_resnet_run **run)
 
 static size_t halved(size_t n)
 {
-    return (n - 1) / 2 + 1; /* of a 3x3 window with stride 2 and one row of padding; of 1x1 with stride 2 as well */
+    return (n - 1) / 2 + 1; /* of a 3x3 window with stride 2 and one row of padding; also of 1x1 with stride 2 */
 }
 
-/* Calls visit for every convolution up to layer `deepest` with the size of its input. */
+/* Calls visit for every convolution up to layer `deepest`, with the size of its input. */
 typedef dp_status (*visit_fn)(void *user, size_t conv, size_of in);
 static dp_status walk(const dp_resnet *net, size_t height, size_t width, size_t deepest, visit_fn visit, void *user)
 {
@@ -174,7 +174,7 @@ static dp_status plan_conv(void *user, size_t conv, size_of in)
                              p->err);
 }
 
-/* Runs as a task, because oneDNN must see one thread when it makes its primitives. */
+/* Prepares the plans. Runs as a task, because oneDNN must see one thread when it makes its primitives. */
 static void prepare_task(void *context, size_t index, size_t worker)
 {
     struct preparation *p = context;
@@ -220,7 +220,7 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
 
 /* ----------------------------------------------------------------------------------------------------------- network */
 
-/* One row of the picture, normalised with ImageNet's mean and standard deviation. */
+/* Normalises one row of the picture with ImageNet's mean and standard deviation. */
 static void normalise_task(void *context, size_t row, size_t worker)
 {
     static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
@@ -249,7 +249,7 @@ static void convolve(dp_resnet_run *r, size_t conv, const float *from, float *to
     dp_pool_run(r->pool, dp_conv_plan_bands(r->plan), conv_task, r);
 }
 
-/* One output row of the 3x3 maximum with stride 2; after a relu, so that what lies outside may count as 0. */
+/* Computes one output row of the 3x3 maximum with stride 2. It follows a relu, so pixels outside may count as 0. */
 static void maximum_task(void *context, size_t row, size_t worker)
 {
     dp_resnet_run *r = context;
@@ -275,7 +275,7 @@ static void swap(float **a, float **b)
     *b = t;
 }
 
-/* x through one block: the last convolution adds to the shortcut, in place. */
+/* Runs x through one block. The last convolution adds to the shortcut, in place. */
 static void run_block(dp_resnet_run *r, const dp_resnet_block *block, size_of *at)
 {
     if (block->downsample)
@@ -295,7 +295,7 @@ static void run_block(dp_resnet_run *r, const dp_resnet_block *block, size_of *a
 
 /* ---------------------------------------------------------------------------------------------------------- features */
 
-/* One row of cells of the layer in x. */
+/* Pools one row of cells of the layer in x. */
 static void pool_task(void *context, size_t row, size_t worker)
 {
     dp_resnet_run *r = context;
@@ -322,7 +322,7 @@ static void pool_task(void *context, size_t row, size_t worker)
     }
 }
 
-/* Where cell `at` of n_to cells lies among n_from: between *first and *second, at the share *share. */
+/* Finds the position of cell `at` of n_to cells among n_from cells: between *first and *second, at the share *share. */
 static void place(size_t at, size_t n_to, size_t n_from, size_t *first, size_t *second, float *share)
 {
     double position = fmax(((double)at + 0.5) * (double)n_from / (double)n_to - 0.5, 0);
@@ -331,7 +331,7 @@ static void place(size_t at, size_t n_to, size_t n_from, size_t *first, size_t *
     *share = (float)(position - (double)*first);
 }
 
-/* One row of tokens. */
+/* Computes one row of tokens. */
 static void token_task(void *context, size_t row, size_t worker)
 {
     dp_resnet_run *r = context;

@@ -1,12 +1,13 @@
-/* session.c - one picture through the transformer.
+/* session.c - runs one picture through the transformer.
  *
  *     x = patches W + b + position                        [tokens, dim]; class token, registers, then the grid
  *     for each block:
  *         x += LS1 (attention(norm1(x)) W_proj + b)
  *         x += LS2 (mlp(norm2(x)))                          mlp: GELU, or SwiGLU: (silu(g) * u) W_out
- *     tokens = norm(x) of the grid, after the last block or after each one asked for
+ *     tokens = norm(x) of the grid, after the last block or after each requested block
  *
- * Source: Oquab et al., "DINOv2", 2023, and its published code; Dosovitskiy et al. 2021; registers: Darcet et al. 2023. */
+ * Source: Oquab et al., "DINOv2", 2023, and its published code; Dosovitskiy et al. 2021; registers: Darcet et al.
+ * 2023. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -48,7 +49,8 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         goto fail;
     }
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
-    if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would move every score, and the labels with them */
+    if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
+                                              * with it */
         status = dp_fail(err, DP_E_UNSUPPORTED, "int8 needs the instruction set %s, and %s is %s: take --precision fp32, and fit a bank that "
                          "was made in int8 anew with it", dp_isa_name(DP_ISA_AVX512_VNNI),
                          s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for", dp_isa_name(s->isa));
@@ -79,7 +81,7 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     const dp_block_weights *block = &s->weights->blocks[0];
     const dp_linear *const shapes[PLANS] = {[PLAN_PATCH] = &s->weights->patch, [PLAN_QKV] = &block->qkv,
                                             [PLAN_PROJ] = &block->proj, [PLAN_IN] = &block->in, [PLAN_OUT] = &block->out};
-    s->scratch_floats = DP_ATTENTION_SCRATCH; /* or the largest task's output */
+    s->scratch_floats = DP_ATTENTION_SCRATCH; /* or the output of the largest task */
     for (int i = 0; i < PLANS; i++) {
         status = dp_linear_plan_open(shapes[i], s->weights->engine, dp_pool_threads(s->pool), &s->plans[i], err);
         if (status)
@@ -155,11 +157,11 @@ const dp_vit_kernels *dp_session_kernels(const dp_session *session)
     return &session->kernels;
 }
 
-/* Two for each multiply-add of the matrix products and of the attention; nothing else is counted. */
+/* Counts two operations for each multiply-add of the matrix products and of the attention, and nothing else. */
 double dp_session_gflop(const dp_session *session, size_t height, size_t width)
 {
     const dp_transformer *c = &session->model->checkpoint;
-    if (session->resnet) /* of the layers that are taken where none is named */
+    if (session->resnet) /* of the default layers */
         return dp_resnet_gflop(session->model->resnet, height, width, c->depth < 3 ? c->depth : 3);
     size_t rows = height / c->patch_px, cols = width / c->patch_px;
     double cells = (double)rows * (double)cols, n = cells + 1 + (double)c->registers;
@@ -208,7 +210,8 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
     return DP_OK;
 }
 
-/* Final LayerNorm of the grid's tokens into their place in tokens, for every entry of layers that names this block. */
+/* Writes the final LayerNorm of the grid's tokens to their place in tokens, for every entry of layers that names this
+ * block. */
 static void put_tokens(dp_session *s, size_t block, const size_t *layers, size_t n_layers, dp_layer_mix mix, size_t *n_done,
                        float *tokens)
 {

@@ -1,4 +1,4 @@
-/* session.h - what a session offers the stages that come after the transformer. */
+/* session.h - the part of a session that the stages after the network use. */
 #ifndef DP_EMBED_SESSION_H
 #define DP_EMBED_SESSION_H
 
@@ -10,14 +10,14 @@ dp_pool *dp_session_pool(dp_session *session);
 dp_isa dp_session_isa(const dp_session *session);
 const dp_model *dp_session_model(const dp_session *session);
 dp_precision dp_session_precision(const dp_session *session);
-/* The settings the session was opened with; callbacks as the caller gave them. */
+/* Returns the settings that the session was opened with, and the caller's callbacks. */
 const dp_run *dp_session_run(const dp_session *session);
 
-/* Whether height_px x width_px pixels have no more cells than run allows.  path (may be NULL) is the picture whose size it is; without
- * one it is a setting.  Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
+/* Checks that height_px x width_px pixels have no more cells than run allows. path (may be NULL) is the picture of
+ * that size; without it the size is a setting. Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
 dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path, dp_error *err);
 
-/* Where the time of embedding goes. */
+/* The stages whose time is measured. */
 typedef enum dp_stage {
     DP_STAGE_PATCH = 0, /* normalised patches, patch embedding, position, class and register tokens */
     DP_STAGE_QKV,
@@ -27,11 +27,11 @@ typedef enum dp_stage {
     DP_STAGE_MLP_OUT,
     DP_STAGE_NORM,
     DP_STAGE_OTHER, /* output, checks */
-    DP_STAGE_CONV,  /* a residual network's convolutions after the first, which counts as the patches */
+    DP_STAGE_CONV,  /* convolutions of a residual network after the first, which counts as the patches */
     DP_STAGES
 } dp_stage;
 
-/* Seconds spent in each stage since the session was opened or the figures were cleared. */
+/* Seconds in each stage since the session was opened or the times were cleared. */
 typedef struct dp_stage_seconds {
     double of[DP_STAGES];
 } dp_stage_seconds;
@@ -42,7 +42,7 @@ dp_stage_seconds *dp_session_stage_seconds(dp_session *session);
 typedef void (*dp_block_fn)(void *user, int block, const float *x, size_t n_tokens, size_t dim);
 void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user);
 
-/* What dp_bench wants to know beyond that. */
+/* Further values for dp_bench. */
 size_t dp_session_weights_bytes(const dp_session *session);
 double dp_session_gflop(const dp_session *session, size_t height, size_t width);
 const dp_vit_kernels *dp_session_kernels(const dp_session *session);

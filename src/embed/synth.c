@@ -1,10 +1,12 @@
-/* synth.c - checkpoints of seeded random weights, for timing and for trying the program out.
+/* synth.c - makes checkpoints of seeded random weights, to measure time and to try the program.
  *
- * Every number depends on the seed, the tensor's place in the list and the element's place in the tensor alone:
+ * Every number depends only on the seed, the position of the tensor in the list and the position of the element in
+ * the tensor:
  *     bits   = splitmix64 of (seed, tensor, element)         (Steele, Lea and Flood 2014)
  *     normal = (sum of the four 16-bit pieces of bits - 2 * 65535) / (sqrt(4 * (65536^2 - 1) / 12))
- * the Irwin-Hall distribution of four, nearly normal and made of whole numbers, so that the bytes are the same on every
- * machine.  Standard deviations keep the signal's size through the blocks: 1 / sqrt(inputs) for most matrices. */
+ * This is the Irwin-Hall distribution of four. It is nearly normal and made of whole numbers, so the bytes are the
+ * same on every machine. Standard deviations keep the size of the signal through the blocks: 1 / sqrt(inputs) for
+ * most matrices. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -17,7 +19,7 @@
 
 #define CHUNK 16384
 #define NAME_BYTES 128
-#define PER_BLOCK 18 /* tensors of a block */
+#define PER_BLOCK 18 /* tensors per block */
 
 typedef struct recipe {
     float centre, deviation;
@@ -172,7 +174,8 @@ static void add_conv(plan *p, size_t in, size_t out, size_t side, const char *pr
     }
 }
 
-/* The last convolution of a block adds a quarter of its size to the shortcut, so that deep networks keep the signal's. */
+/* Lays out a residual network. The last convolution of a block adds a quarter of its size to the shortcut, so that
+ * deep networks keep the size of the signal. */
 static void lay_out_residual(const dp_architecture *a, plan *p)
 {
     size_t channels = a->resnet_stem;

@@ -1,4 +1,4 @@
-/* tokens.c - features as a file of their own. */
+/* tokens.c - writes features to a file. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"

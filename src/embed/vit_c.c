@@ -1,5 +1,5 @@
-/* vit_c.c - the transformer's kernels written for the reader, in double precision: what the fast ones are held against; and
- * the choice among them. */
+/* vit_c.c - plain C versions of the transformer's kernels, easy to read, in double precision. The fast ones are
+ * compared with them. Also chooses among the kernels. */
 #include "embed/kernels.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n
     (void)scratch;
     for (size_t i = 0; i < n_queries; i++, q += DP_HEAD_DIM, out += ld_out) {
         double largest = -INFINITY, sum = 0, mixed[DP_HEAD_DIM] = {0};
-        for (int pass = 0; pass < 2; pass++) { /* the scores are computed twice rather than stored */
+        for (int pass = 0; pass < 2; pass++) { /* computes the scores twice instead of storing them */
             for (size_t j = 0; j < n_keys; j++) {
                 double score = 0;
                 for (size_t d = 0; d < DP_HEAD_DIM; d++)

@@ -1,20 +1,20 @@
 /* vit_kernels.c - the transformer's vector kernels, compiled for each instruction set (simd/vector.h).
  *
- * Attention, one head.  With Q [n_q, 64], K and V [n_k, 64] the result is softmax(Q K^T) V.  Nothing of size n_q x n_k is
- * stored: keys come in blocks of DP_KEY_BLOCK, and a running maximum m and sum l for each query correct what was summed
- * before (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022):
+ * Attention, one head. With Q [n_q, 64], K and V [n_k, 64] the result is softmax(Q K^T) V. Nothing of size n_q x n_k
+ * is stored: keys come in blocks of DP_KEY_BLOCK, and a running maximum m and sum l for each query correct the sums
+ * so far (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022):
  *     m' = max(m, max_j s_j),  a = 2^(m - m'),  l' = a l + sum_j 2^(s_j - m'),  o' = a o + sum_j 2^(s_j - m') v_j.
- * Everything is held transposed, queries along the vector: S^T = K Q^T and O^T = V^T P^T.  Maximum, exponential and sum
- * then run down the columns without any shuffle, K and V are read as they lie (one scalar at a time, broadcast), and only
- * Q (once, in) and O (once, out) are turned.
+ * Everything is held transposed, with queries along the vector: S^T = K Q^T and O^T = V^T P^T. Maximum, exponential
+ * and sum then run down the columns without shuffles. K and V are read as stored (one scalar at a time, broadcast).
+ * Only Q (once, in) and O (once, out) are transposed.
  *
  * Scratch, floats:   qt [2][64][48]  Q^T in two panels
  *                    ot [2][64][48]  O^T
  *                    st [DP_KEY_BLOCK][48]  S^T, then P^T, of one panel
  *                    largest [96], sum [96]
  *
- * 2^x: x is held at -126 or above, split into a whole number and f in [-1/2, 1/2]; 2^f by a polynomial of degree 5
- * fitted for least largest relative error (7.5e-8 in exact arithmetic). */
+ * 2^x: x is limited to -126 or above and split into a whole number and f in [-1/2, 1/2]. 2^f is a polynomial of
+ * degree 5 with the smallest largest relative error (7.5e-8 in exact arithmetic). */
 #include "embed/kernels.h"
 #include "simd/vector.h"
 
@@ -23,8 +23,8 @@
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
  * other code of it. */
 #define NV 3
-#define SUB (NV * VL)         /* queries of a register tile */
-#define MR (V_REGISTERS / 4)  /* keys or channels of it: MR x NV accumulators + NV operands + 1 broadcast */
+#define SUB (NV * VL)         /* queries per register tile */
+#define MR (V_REGISTERS / 4)  /* keys or channels per register tile: MR x NV accumulators + NV operands + 1 broadcast */
 
 static inline vf exp2_vector(vf x)
 {
@@ -39,7 +39,7 @@ static inline vf exp2_vector(vf x)
     return vscale(p, n);
 }
 
-/* st[j, 0:SUB] = k[j] . q for rows keys; raises largest to the scores. */
+/* Computes st[j, 0:SUB] = k[j] . q for `rows` keys, and raises largest to the scores. */
 ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *st,
                                                              vf largest[NV])
 {
@@ -65,7 +65,7 @@ ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *
         }
 }
 
-/* ot[d, 0:SUB] = ot[d] * alpha + sum_j v[j, d] * pt[j] for MR channels d. */
+/* Computes ot[d, 0:SUB] = ot[d] * alpha + sum_j v[j, d] * pt[j] for MR channels d. */
 ALWAYS_INLINE void value_tile(const float *v, const float *pt, size_t n_keys, float *ot,
                                                              const vf alpha[NV])
 {
@@ -89,7 +89,7 @@ ALWAYS_INLINE void value_tile(const float *v, const float *pt, size_t n_keys, fl
             vstore(ot + r * DP_QUERY_PANEL + c * VL, acc[r][c]);
 }
 
-/* One key block against SUB queries. */
+/* Processes one block of keys for SUB queries. */
 static void attend(const float *k, const float *v, size_t n_keys, const float *qt, float *st, float *ot, float *largest,
                    float *sum)
 {
@@ -149,7 +149,7 @@ static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float
     }
 }
 
-/* dim is a multiple of 64: four accumulators at every vector length. */
+/* dim is a multiple of 64: four accumulators for every vector length. */
 static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
                                   float *y, size_t ld_y)
 {
@@ -173,10 +173,10 @@ static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, s
     }
 }
 
-/* t/2 (1 + erf(t / sqrt 2)).  With z = |t| / sqrt 2 and w = 1 / (1 + 0.3275911 z),
+/* Computes t/2 (1 + erf(t / sqrt 2)). With z = |t| / sqrt 2 and w = 1 / (1 + 0.3275911 z),
  *     erfc(z) = (a1 w + a2 w^2 + a3 w^3 + a4 w^4 + a5 w^5) e^(-z^2),  absolute error below 1.5e-7
- * (Abramowitz and Stegun 7.1.26, after Hastings 1955).  The halved coefficients below give the normal distribution's tail
- * h = erfc(z) / 2, and gelu(t) = max(t, 0) - |t| h: nothing is lost on the negative side. */
+ * (Abramowitz and Stegun 7.1.26, after Hastings 1955). The halved coefficients below give the tail of the normal
+ * distribution h = erfc(z) / 2, and gelu(t) = max(t, 0) - |t| h, so the negative side loses no accuracy. */
 static inline vf gelu_vector(vf t)
 {
     vf zero = vset1(0), positive = vmax(zero, t), size = vsub(vadd(positive, positive), t); /* |t| */
@@ -230,8 +230,8 @@ static void KERNEL(dp_swiglu_f32)(const float *u, size_t rows, size_t hidden, fl
     }
 }
 
-/* Twelve independent chains: more than latency times throughput of any machine in view, fewer than the registers.  Names
- * rather than an array, so that they are registers; the empty assembly keeps each step. */
+/* Twelve independent chains: more than latency times throughput of any target machine, fewer than the registers. They
+ * are names instead of an array, so that they are registers; the empty assembly keeps each step. */
 #define EACH_CHAIN(step) step(a) step(b) step(c) step(d) step(e) step(f) step(g) step(h) step(i) step(j) step(k) step(l)
 #define CHAIN_BEGIN(x) vf x = vset1(1);
 #define CHAIN_STEP(x)                                                                                                  \

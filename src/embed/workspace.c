@@ -1,4 +1,5 @@
-/* workspace.c - memory, positions and matrix products of a session, grown to the largest input met and then kept. */
+/* workspace.c - memory, positions and matrix products of a session; they grow to the largest input so far and are
+ * then kept. */
 #include "embed/workspace.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -18,7 +19,7 @@ void dp_workspace_release(dp_session *s)
     s->room_n = s->position_rows = s->position_cols = 0;
 }
 
-/* a * b elements; counts the bytes and whether all went well. */
+/* Allocates a * b elements; counts the bytes and records failures. */
 struct room {
     size_t bytes;
     bool short_of_memory;
@@ -100,7 +101,7 @@ struct preparation {
     dp_error *err;
 };
 
-/* Runs as a task, because oneDNN must see one thread when it makes its primitives. */
+/* Prepares the plans. Runs as a task, because oneDNN must see one thread when it makes its primitives. */
 static void prepare_plans(void *context, size_t index, size_t worker)
 {
     struct preparation *p = context;
