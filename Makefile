@@ -1,13 +1,13 @@
-# A front for Meson: everything here can be done with meson and ninja as well.  "make help" lists the targets.
+# Targets for Meson; you can use meson and ninja directly instead.  "make help" lists the targets.
 #
 #     BUILD     build folder                               build
-#     CC        compiler (where given on the command line) Meson's choice
-#     PREFIX    where "make install" puts things           /usr/local
-#     DESTDIR   put in front of PREFIX, for packagers
+#     CC        compiler, if given on the command line     Meson's choice
+#     PREFIX    folder of "make install"                   /usr/local
+#     DESTDIR   prefix of PREFIX, for packagers
 #     WERROR    1: warnings are errors
-#     MESON_OPTIONS   handed to meson setup
-#     TEST      options of "meson test", as TEST='--suite unit'
-#     TIME      seconds that "make fuzz" gives each target  60
+#     MESON_OPTIONS   options of "meson setup"
+#     TEST      options of "meson test", for example TEST='--suite unit'
+#     TIME      seconds per target of "make fuzz"          60
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -24,7 +24,7 @@ unexport CC
 endif
 
 werror := $(if $(filter 1 true yes,$(WERROR)),true,false)
-# A default of meson.build, which a folder that was set up before it came would not have.
+# A default of meson.build; build folders that are older than this default do not have it.
 here = -Dpkgconfig.relocatable=true
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(here) $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
@@ -37,19 +37,19 @@ all: ## build the library and the program: build/dinopatch
 	@scripts/configure.sh $(BUILD) $(options)
 	@ninja -C $(BUILD)
 
-deps: ## install the Debian packages this needs (scripts/debian-packages.txt)
+deps: ## install the Debian packages that the build needs (scripts/debian-packages.txt)
 	@scripts/deps.sh $(DEPS)
 
 install: all ## install below PREFIX
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
 
-uninstall: ## remove what "make install" put there
+uninstall: ## remove the files of "make install"
 	@ninja -C $(BUILD) uninstall
 
 test: deps all ## install packages, build, run every test
 	@scripts/test.sh $(BUILD) $(TEST)
 
-demo: deps all ## install packages, build, render two data sets, find the defects in them
+demo: deps all ## install packages, build, draw two data sets, find the defects in them
 	@BUILD=$(BUILD) scripts/demo.sh
 
 sanitize: deps ## run every test under the address and undefined-behaviour sanitizers
@@ -62,27 +62,27 @@ tsan: deps ## run every test under the thread sanitizer
 	@ninja -C build-tsan
 	@OMP_NUM_THREADS=1 CASE_SECONDS=900 scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
 
-fuzz: deps ## run every fuzz target for TIME seconds (needs clang): findings in build-fuzz/fuzz
+fuzz: deps ## run every fuzz target for TIME seconds (needs clang); findings are in build-fuzz/fuzz
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
 	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
 
-fuzz-coverage: deps ## lines that the inputs of the fuzz targets reach, those of a "make fuzz" before it among them
+fuzz-coverage: deps ## print the lines that the fuzz inputs reach, including those of an earlier "make fuzz"
 	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
 	@ninja -C build-coverage $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz-coverage.sh build-coverage
 
-fault: all ## fail each allocation and each write of each command in turn (RUNS=N: at most N of each); change files under their reader
+fault: all ## make each allocation and each write of each command fail in turn (RUNS=N: at most N of each); change files while they are read
 	@set -e; program="$(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render tests/golden/vit/micro_reg4.hub.safetensors"; \
 	$(BUILD)/tests/fault/fault_library tests/golden/vit/micro_reg4.hub.safetensors tests/golden/align --runs $(or $(RUNS),0); \
 	$(BUILD)/tests/fault/fault_changes $$program $(BUILD)/tests/fault/fault_shim.so; \
 	$(BUILD)/tests/fault/fault_injections $$program $(BUILD)/tests/fault/fault_shim.so --runs $(or $(RUNS),0)
 
-kills: all ## end processes at KILLS random moments (1000) drawn with SEED (1), and look for what is lost
+kills: all ## kill processes at KILLS random moments (1000) drawn with SEED (1), and check that nothing is lost
 	@$(BUILD)/tests/fault/fault_kills $(BUILD)/dinopatch $(BUILD)/demo/dinopatch-demo-render \
 	    tests/golden/vit/micro_reg4.hub.safetensors --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
-lint: ## read the code with gcc -fanalyzer, clang-tidy and cppcheck (LINTERS='gcc tidy cppcheck')
+lint: ## check the code with gcc -fanalyzer, clang-tidy and cppcheck (LINTERS='gcc tidy cppcheck')
 	@scripts/deps.sh build ci
 	@scripts/lint.sh $(LINTERS)
 
@@ -92,18 +92,18 @@ valgrind: deps ## run fit, inspect and eval under valgrind's memcheck
 	@ninja -C build-valgrind
 	@scripts/valgrind.sh build-valgrind
 
-coverage: deps ## lines and branches of src/ that the tests reach; fails below 90 % of the lines
+coverage: deps ## print the lines and branches of src/ that the tests reach; fail below 90 % of the lines
 	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
 	@ninja -C build-coverage
 	@scripts/coverage.sh build-coverage $(TEST)
 
-mutation: deps ## MUTANTS (300) changes of the scoring and metrics code drawn with SEED (1): which do the unit tests notice?
+mutation: deps ## make MUTANTS (300) changes of the scoring and metrics code drawn with SEED (1), count those that the unit tests notice
 	@tests/mutation/run.sh $(or $(MUTANTS),300) $(or $(SEED),1)
 
-abi: all ## write the list of the binary interface anew: tests/abi/abi.txt
+abi: all ## write the list of the binary interface again: tests/abi/abi.txt
 	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so
 
-clean: ## remove the build folders and what the demo wrote
+clean: ## remove the build folders and the output of the demo
 	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out
 
 help: ## print this list

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The kernels for 64-bit Arm on any other machine: compiled with warnings as errors, their unit tests run under qemu.
+# Tests the kernels for 64-bit Arm on another machine: compiles them with warnings as errors and runs their unit tests under qemu.
 #
 #     scripts/arm64.sh                needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static
 #
-# The libraries of the rest (libvips, oneDNN and so on) are not needed: only the tests of the kernels are linked, and what of the
-# library they never call is cut away.  cmocka for Arm comes from the Debian archive into a folder of its own.
+# Other libraries (libvips, oneDNN and so on) are not needed: only the tests of the kernels are linked, and code that they never call
+# is removed.  cmocka for Arm comes from the Debian archive into its own folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -22,7 +22,7 @@ touch "$folder/apt/status"
     for package in ./*.deb; do dpkg -x "$package" cmocka; done
 )
 library=$folder/cmocka/usr/lib/aarch64-linux-gnu
-ln -s /usr/include/oneapi "$folder/include/oneapi" # declarations only, the same for every processor
+ln -s /usr/include/oneapi "$folder/include/oneapi" # only declarations, the same for every processor
 
 flags=(-std=c11 -O3 -g -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror -ffunction-sections
     -fdata-sections -Iinclude -Isrc -Itests "-I$folder/include" "-I$folder/cmocka/usr/include")
@@ -34,7 +34,7 @@ for file in src/base/{error,isa,memory,pool,settings}.c src/embed/{vit_c,vit_ker
 done
 aarch64-linux-gnu-gcc "${flags[@]}" -DDP_SIMD_C -c tests/unit/simd_probe.c -o "$folder/objects/simd_probe_c.o"
 
-# What is referred to and does nothing here: files and checksums.
+# Prints empty functions for symbols that are referred to but never called here: files and checksums.
 stubs() { # OBJECT...
     { aarch64-linux-gnu-gcc "$@" "${linked[@]}" -o "$folder/program" 2>&1 || true; } |
         sed -n "s/.*undefined reference to \`\([a-z0-9_]*\)'.*/\1/p" | sort -u |

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes BUILD a Meson build folder of this source tree with the given options, whatever it was before: nothing, set up
-# half-way, set up with other options or another compiler, or moved here with the tree.
+# Makes BUILD a Meson build folder of this source tree with the given options.  BUILD may be missing, half set up, set up with other
+# options or another compiler, or moved here with the tree.
 #
 #     scripts/configure.sh BUILD [meson option...]          CC chooses the compiler
 set -eu
@@ -10,7 +10,7 @@ shift
 wanted="CC=${CC:-} $*"
 stamp=$build/.configured
 
-known_folders() { # the source and the build folder that BUILD was set up for
+known_folders() { # prints the source and the build folder that BUILD was set up for
     sed -n 's/.*"source": "\([^"]*\)", "build": "\([^"]*\)".*/\1\n\2/p' "$build/meson-info/meson-info.json" 2>/dev/null
 }
 

@@ -1,6 +1,6 @@
-# Counts test cases in Meson's testlog.txt: the lines that cmocka (and tests/cli/run.sh, which writes the same form)
-# prints to standard output for each case.  A case that began and has no outcome (its set-up failed, the program
-# died) has failed; so has a program that fails without naming a case.
+# Counts test cases in Meson's testlog.txt.  cmocka prints lines for each case to standard output, and tests/cli/run.sh uses the
+# same form.  A case that began and has no outcome has failed: its set-up failed, or the program died.  A program that fails without
+# naming a case has failed too.
 #
 #     awk -v code=EXIT_CODE_OF_MESON -f count-tests.awk testlog.txt
 

@@ -1,11 +1,11 @@
-# Adds up the files that gcov writes: lines and branches that ran, for each file, each folder and in all.
+# Adds up the output of gcov: lines and branches that ran, for each file, for each folder and in total.
 #
 #     awk -v least=90 -v lines=FILE -f coverage.awk FILE...
 #     awk -v only=REGEX -f coverage.awk FILE...
 #
-# A line of a file that several objects were compiled from (a header of kernels, say) counts once, and as run where it ran in any.
-# `lines` gets "path:line: text" of every line that did not run.  Exit code 1 below `least` per cent of the lines.
-# only: nothing but the files of src/ and cli/ whose paths match, each of them, and their total.
+# A line that is compiled into several objects (a header of kernels, for example) counts once; it has run if it ran in any of them.
+# `lines` receives "path:line: text" of every line that did not run.  The exit code is 1 below `least` per cent of the lines.
+# With `only`, prints each file of src/ and cli/ whose path matches, and their total.
 function begin_file(path) {
     sub("^.*/src/", "src/", path)
     sub("^.*/cli/", "cli/", path)
@@ -40,7 +40,7 @@ file == "" { next }
     next
 }
 /^(call|unconditional|function) / { next }
-/^-+$/ { next } # of functions that stand in an object more than once
+/^-+$/ { next } # of functions that an object contains more than once
 /^[^:]*:$/ { next }
 
 {

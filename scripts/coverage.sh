@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs the tests of a build folder that was compiled with -Db_coverage=true and says which lines and branches of src/ and cli/fetch/ they reach.
+# Runs the tests of a build folder that was compiled with -Db_coverage=true and prints the lines and branches of src/ and cli/fetch/
+# that they reach.
 #
 #     scripts/coverage.sh BUILD [meson test option...]
 #
-# Only gcov, which comes with the compiler, and awk are needed.  First come the files below LEAST (90) per cent of their lines, then the
-# folders and the total; below LEAST in total the exit code is 1.  The lines that were not reached: BUILD/coverage/missing.txt.
-# KEEP=1 adds to the counts that are there.  Processes that are killed on purpose would leave half-written counts: the suite `fault` takes no part.
+# It needs only gcov, which comes with the compiler, and awk.  First it prints the files below LEAST (90) per cent of their lines, then the
+# folders and the total.  The exit code is 1 if the total is below LEAST.  BUILD/coverage/missing.txt lists the lines that were not reached.
+# KEEP=1 adds to the existing counts.  The suite `fault` is left out, because killed processes leave half-written counts.
 set -u
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd -P)
 build=$(CDPATH='' cd "$1" && pwd -P)
@@ -15,11 +16,11 @@ out=$build/coverage
 rm -rf "$out"
 mkdir -p "$out"
 
-# Where a test limits the size of files, or takes away the right to write, the counts of that process are lost, not its messages.
+# If a test limits the size of files or removes the right to write, only the counts of that process are lost, not its messages.
 GCOV_ERROR_FILE=/dev/null "$here/test.sh" "$build" --timeout-multiplier 5 --no-suite fault "$@"
 tests=$?
 
-# A kernel for an instruction set that this machine lacks cannot run here: its objects have no counts and are left out.
+# A kernel for an instruction set that this machine lacks cannot run here.  Its objects have no counts and are left out.
 flags=$(cat /proc/cpuinfo 2>/dev/null)
 for set in avx2 avx512f avx512_vnni asimd; do
     case $flags in *" $set"*) ;; *) printf 'left out: kernels that need %s, which this machine does not have\n' "$set" ;; esac

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The demo: draws two data sets (screws at any pose, a box of pasta), learns from the good pictures alone, inspects new
-# ones, and counts in what `inspect --json` says how well good and defective are told apart.  Everything it writes lies in demo-out/.
+# The demo: draws two data sets (screws at any pose, a box of pasta), learns from the good pictures alone, inspects new pictures, and
+# computes from the output of `inspect --json` how well good and defective pictures are separated.  It writes only into demo-out/.
 #
-#     BUILD=build DEMO_OUT=demo-out scripts/demo.sh [renderer options, as --seed 2 --bad 48]
+#     BUILD=build DEMO_OUT=demo-out scripts/demo.sh [options of the renderer, for example --seed 2 --bad 48]
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -12,7 +12,7 @@ began=$(date +%s)
 
 say() { printf '%s\n' "$*"; }
 
-# The smallest DINOv2 checkpoint at hand, or a stand-in.
+# Uses the smallest DINOv2 checkpoint that is installed, or a stand-in.
 cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/dinopatch
 model=${DINOPATCH_MODEL:-} stand_in=
 for name in vits14 vits14_reg vitb14 vitb14_reg vitl14 vitl14_reg vitg14 vitg14_reg; do
@@ -42,7 +42,7 @@ pasta=$!
 wait "$pasta"
 
 exec 3>&1
-run() { # shown on the terminal, then run; its output goes where the caller sends it
+run() { # shows the command on the terminal and runs it; its output goes where the caller sends it
     printf '\n$ %s\n' "$*" >&3
     "$@"
 }
@@ -53,17 +53,17 @@ try() { # SET FIT_OPTIONS...: fits on the good pictures, inspects the others int
     shift
     mkdir -p "$out/$set_name"
     run "$program" fit --quiet --model "$model" --bank "$bank" "$@" "$pictures/train/good"
-    code=0 # 1: some pictures could not be inspected, which the table counts
+    code=0 # 1: some pictures could not be inspected; the table counts them
     run "$program" inspect --quiet --model "$model" --bank "$bank" --json --out "$maps" "$pictures/test" \
         >"$out/$set_name/results.jsonl" || code=$?
     [ "$code" -le 1 ] || exit "$code"
 }
 
-# A part lies anywhere: found and turned into one pose, compared place by place.  A texture: compared with all places.
+# A screw may lie anywhere: it is found, turned into one pose, and compared cell by cell.  A texture is compared with all cells.
 try screw --canvas 224x448 --score top1p
 try pasta --canvas 448x448 --score top1p --align none --polarity none --window global
 
-# One object a line; the folder above a picture says what it is.
+# Each line is one object; the folder of a picture gives its class.
 # AUROC: the share of pairs of a good and a defective picture in which the defective one has the higher score.
 # shellcheck disable=SC2016
 table='

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Installs the Debian packages of the named groups ("build" where none is named), listed in debian-packages.txt.
-# All installed: says nothing and returns at once.  Not Debian: looks for the tools and libraries themselves and
-# names what is missing.
+# Installs the Debian packages of the named groups (default: "build"), listed in debian-packages.txt.  If all are installed, it prints
+# nothing and returns at once.  On other systems it looks for the tools and libraries and names those that are missing.
 #
-#     scripts/deps.sh [--check] [GROUP...]      --check: install nothing, fail where something is missing
+#     scripts/deps.sh [--check] [GROUP...]      --check: install nothing, fail if something is missing
 # shellcheck disable=SC2086  # lists of packages are split on purpose
 
 set -u
@@ -22,7 +21,7 @@ for group in "$@"; do
 done
 packages=$(printf '%s\n' $packages)
 
-# Any system: the tools and the libraries by their own names.
+# Prints the missing tools and libraries by their own names, for any system.
 missing_by_name() {
     for tool in meson ninja pkg-config "${CC:-cc}"; do
         command -v "$tool" >/dev/null 2>&1 || printf ' %s' "$tool"
@@ -36,9 +35,9 @@ missing_by_name() {
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     missing=$(missing_by_name)
     [ -z "$missing" ] && exit 0
-    say "deps: this is no Debian-like system (apt-get is missing), so nothing is installed automatically."
-    say "      Please install, with headers:$missing"
-    say "      The Debian names of all of them: $(printf '%s ' $packages)"
+    say "deps: this system has no apt-get, so nothing is installed automatically."
+    say "      Please install these, with headers:$missing"
+    say "      The Debian names of all packages: $(printf '%s ' $packages)"
     exit 1
 fi
 
@@ -57,17 +56,17 @@ fi
 sudo=
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null 2>&1; then
-        say "deps: missing packages, and neither root nor sudo to install them.  As root:"
+        say "deps: packages are missing, and you are not root and have no sudo.  Run as root:"
         say "      apt-get install --no-install-recommends $missing"
         exit 1
     fi
     sudo=sudo
 fi
 say "deps: installing $missing"
-$sudo apt-get -qq update || say "deps: the package lists could not be refreshed; trying with those at hand"
+$sudo apt-get -qq update || say "deps: cannot refresh the package lists; trying with the old lists"
 # shellcheck disable=SC2086
 if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
         install --no-install-recommends $missing >&2; then
-    say "deps: apt-get could not install: $missing"
+    say "deps: apt-get cannot install: $missing"
     exit 1
 fi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Which lines of the code that a fuzz target is about its inputs reach: those of tests/fuzz, and what was learned by fuzzing.
+# Prints how many lines of its files each fuzz target reaches, with the inputs of tests/fuzz and those learned by fuzzing.
 #
 #     scripts/fuzz-coverage.sh BUILD [FUZZED] [TARGET...]
 #
-# BUILD was compiled with -Db_coverage=true, FUZZED is where scripts/fuzz.sh left its corpora (build-fuzz/fuzz).  The targets are run as
-# programs that replay files, one after another; gcov counts.
+# BUILD was compiled with -Db_coverage=true.  FUZZED is the folder in which scripts/fuzz.sh left its corpora (build-fuzz/fuzz).  The targets
+# run one after another as programs that replay files, and gcov counts.
 set -eu
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd -P)
 source=$(dirname "$here")
@@ -13,7 +13,7 @@ fuzzed=${2:-$source/build-fuzz/fuzz}
 shift "$(($# < 2 ? $# : 2))"
 [ $# -gt 0 ] || set -- safetensors bank json picture options metrics
 
-about() { # TARGET: which files it is about
+about() { # TARGET: prints a pattern of the files that the target is about
     case $1 in
     safetensors) echo '^src/(format/safetensors|embed/(checkpoint|model|resnet))[.]c$' ;;
     bank) echo '^src/(bank/.*|reduce/.*|run/(living|compress))[.]c$' ;;

@@ -1,11 +1,10 @@
 #!/bin/sh
-# Runs the fuzz targets of a build folder that was set up with -Dfuzzing=true, all at once and politely (nice 19), and goes on after
-# a finding.
+# Runs the fuzz targets of a build folder that was set up with -Dfuzzing=true, all at once at nice 19, and continues after a finding.
 #
 #     scripts/fuzz.sh BUILD SECONDS [TARGET...]       TARGET: safetensors bank json picture options metrics
 #
-# What is learned stays in BUILD/fuzz/TARGET/corpus, where the next run goes on; findings lie in BUILD/fuzz/TARGET/findings, the log
-# beside them.  Closes with one line for each target.  Exit code: 0 only without findings.
+# Learned inputs stay in BUILD/fuzz/TARGET/corpus, and the next run uses them; findings are in BUILD/fuzz/TARGET/findings, beside the log.
+# The last lines give one line for each target.  The exit code is 0 only without findings.
 set -u
 source=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
 build=$(CDPATH='' cd "$1" && pwd)
@@ -16,14 +15,14 @@ shift 2
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:max_allocation_size_mb=1024}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
 export LSAN_OPTIONS="${LSAN_OPTIONS:-print_suppressions=0}"
-# One small input at a time: more threads would only wait.
+# Each run processes one small input, so more threads would only wait.
 export OMP_NUM_THREADS=1 VIPS_CONCURRENCY=1
 
-longest() { # bytes of an input
+longest() { # TARGET: prints the largest size of an input in bytes
     case $1 in options) echo 600 ;; metrics) echo 4096 ;; picture) echo 8192 ;; *) echo 16384 ;; esac
 }
 
-leaks() { # the values of the command line live as long as the program
+leaks() { # TARGET: prints whether to look for leaks; the values of the command line live as long as the program
     case $1 in options | metrics) echo 0 ;; *) echo 1 ;; esac
 }
 
@@ -35,7 +34,7 @@ run_target() { # TARGET
         ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$(leaks "$1")" nice -n 19 "$build/tests/fuzz/fuzz_$1" -max_total_time="$left" -max_len="$(longest "$1")" -timeout=60 -rss_limit_mb=2048 -detect_leaks="$(leaks "$1")" \
             -malloc_limit_mb=1024 -close_fd_mask=2 -print_final_stats=1 -artifact_prefix="$place/findings/" \
             "$place/corpus" "$source/tests/fuzz/corpus/$1" "$source/tests/fuzz/regressions/$1" </dev/null >>"$place/log" 2>&1
-        if [ "$(find "$place/findings" -type f | wc -l)" -ge 50 ]; then break; fi # the same fault over and over
+        if [ "$(find "$place/findings" -type f | wc -l)" -ge 50 ]; then break; fi # the same fault again and again
     done
 }
 

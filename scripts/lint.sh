@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What reads the code without running it: gcc -fanalyzer, clang-tidy, cppcheck.
+# Checks the code without running it: gcc -fanalyzer, clang-tidy, cppcheck.
 #
-#     scripts/lint.sh [gcc] [tidy] [cppcheck]      all three where none is named
-#     FILES='REGEX' JOBS=N                         only files whose path matches it; N processes (one per processor)
+#     scripts/lint.sh [gcc] [tidy] [cppcheck]      all three if none is named
+#     FILES='REGEX' JOBS=N                         only files whose path matches; N processes (default: one per processor)
 #
-# Silent about what is clean; prints findings and ends with exit code 1 where there are any.  The configuration stands in
-# .clang-tidy, scripts/cppcheck.supp and below; whatever is switched off has its reason beside it.
+# Prints the findings and one line for each tool; the exit code is 1 if there are findings.  The configuration is in .clang-tidy,
+# scripts/cppcheck.supp and below; each check that is off has its reason there.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 build="build-lint"
@@ -17,13 +17,13 @@ CC=clang scripts/configure.sh "$build" -Dwerror=false >/dev/null || exit 1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# "compiler arguments, then the file", a line per C file of the build.
+# Writes a line for each C file of the build: the compiler arguments, then the file.
 sed -n 's/.*"command": "clang \(.*\) -MD .* -c \(.*\)",/\1 \2/p' "$build"/compile_commands.json |
-    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files && !seen[$0]++' >"$folder/commands" # kernels: once for each instruction set
+    sed 's/-fcolor-diagnostics//; s/\\"/"/g' | awk -v files="$files" '$NF ~ files && !seen[$0]++' >"$folder/commands" # kernels appear once for each instruction set
 sed 's/.* //' "$folder/commands" | sort -u >"$folder/files"
 
 # DP_ANALYSIS: see src/base/error.h.
-# A test that gets no memory may crash: it has failed either way.  So its results of malloc() are not looked at; where its
+# A test that gets no memory may crash, because it has failed anyway, so the analyzer does not check its results of malloc().  If a test
 # program ends early, the system closes files and frees memory.
 # shellcheck disable=SC2317  # called by name
 run_gcc() {

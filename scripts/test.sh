@@ -3,8 +3,8 @@
 #
 #     scripts/test.sh BUILD [meson test option...]
 #
-# Closes with one line, "N passed, N failed, N skipped", over the cases of all test programs, after the reasons of
-# the skips and the output of what failed.  Exit code: 0 only where nothing failed and something passed.
+# Prints the output of failed tests and the reasons of skipped ones, then one line, "N passed, N failed, N skipped", over the cases of
+# all test programs.  The exit code is 0 only if nothing failed and something passed.
 set -u
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 build=$1
@@ -12,13 +12,13 @@ shift
 log=$build/meson-logs/testlog.txt
 rm -f "$log"
 
-# Sanitizers, where the build has them: stop at the first finding, and say where it was.
+# Sanitizers, if the build has them: stop at the first finding and print its position.
 # Not detect_stack_use_after_return: gcc misaligns vectors on its stack (GCC bug 110027).
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$here/lsan.supp:print_suppressions=0}"
-# libvips, GLib, curl and OpenMP are not built for the thread sanitizer: what they do by themselves is left out, what
-# this code does is not (tests/races proves both).  Tests ask for more memory than there is: NULL, not an abort.
+# libvips, GLib, curl and OpenMP are not built for the thread sanitizer.  It ignores what they do themselves and watches this code
+# (tests/races proves both).  Tests that ask for more memory than there is get NULL, not an abort.
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1:allocator_may_return_null=1}"
 
 meson test -C "$build" --no-rebuild --print-errorlogs "$@"

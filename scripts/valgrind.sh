@@ -1,12 +1,12 @@
 #!/bin/sh
-# The main job under valgrind's memcheck: render pictures, make a checkpoint, fit, inspect, eval, bank verify.
+# Runs the main job under valgrind's memcheck: draws pictures, makes a checkpoint, then fit, inspect, eval, bank verify.
 #
 #     scripts/valgrind.sh BUILD          a build folder without sanitizers, with debugging symbols
 #
-# Every read of memory that is not allocated or holds no value, every wrong free and every definite leak is an error and
-# ends with exit code 1, after its report.  scripts/valgrind.supp says what libraries may do, and why.
-# VALGRIND_OPTIONS: more of its options, split at spaces.
-# Valgrind 3.19 knows AVX2 and tells the program so; oneDNN asks the processor itself and is told by a variable.
+# A read of memory that is not allocated or holds no value, a wrong free or a definite leak is an error: the script prints the report and
+# ends with exit code 1.  scripts/valgrind.supp lists the accepted findings of libraries with their reasons.
+# VALGRIND_OPTIONS: more options of valgrind, split at spaces.
+# Valgrind 3.19 supports AVX2 and tells the program so.  oneDNN asks the processor itself, so a variable limits it.
 set -u
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1/dinopatch") render=$(realpath "$1/demo/dinopatch-demo-render")
