@@ -1,4 +1,4 @@
-/* test.h - cmocka with the headers it wants, and the few helpers every test program shares. */
+/* test.h - cmocka with the headers it needs, and the few helpers that all test programs share. */
 #ifndef DP_TESTS_TEST_H
 #define DP_TESTS_TEST_H
 
@@ -17,7 +17,7 @@
 
 #include "dinopatch.h"
 
-/* status must be DP_OK; prints the library's sentence otherwise. */
+/* Expects status DP_OK; prints the library's message otherwise. */
 #define assert_ok(call)                                                                                                \
     do {                                                                                                               \
         dp_error err_ = {0};                                                                                           \
@@ -26,7 +26,7 @@
             fail_msg("%s: %s", #call, err_.message);                                                                   \
     } while (0)
 
-/* status must be the one expected, and the message must contain text.  The call names its error `err`. */
+/* Expects this status and a message that contains text. The call names its error `err`. */
 #define assert_fails(expected, text, call)                                                                             \
     do {                                                                                                               \
         dp_error err_ = {0};                                                                                           \
@@ -50,7 +50,7 @@ static inline void remove_temporary_folder(void)
     nftw(temporary_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A path inside a fresh folder of this test process, removed at exit; static storage, overwritten after 8 calls. */
+/* Returns a path in a new folder of this test process, removed at exit; static storage, overwritten after 8 calls. */
 static inline const char *temporary_path(const char *name)
 {
     static char paths[8][256];

@@ -1,4 +1,4 @@
-/* bank_fixture.h - random numbers that come back from the same seed, and banks made of them. */
+/* bank_fixture.h - random numbers from a seed, and banks made of them. */
 #ifndef DP_TESTS_BANK_FIXTURE_H
 #define DP_TESTS_BANK_FIXTURE_H
 
@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "test.h"
 
-/* In [-1, 1). */
+/* Returns a number in [-1, 1). */
 static inline float uniform(uint64_t *state)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -21,7 +21,8 @@ static inline float *random_floats(size_t n, uint64_t *seed)
     return x;
 }
 
-/* Features [rows, cols, dim] and validity [rows, cols] of picture p as random_bank puts them: some cells not valid, cell 1 in none. */
+/* Makes features [rows, cols, dim] and validity [rows, cols] of picture p as random_bank uses them: some cells are
+ * not valid, cell 1 in no picture. */
 static inline void random_grid(size_t cells, size_t dim, uint64_t seed, float **features, uint8_t **valid)
 {
     seed = seed * 7919 + 17;
@@ -59,7 +60,7 @@ static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t c
     return empty_bank_in(DP_STORAGE_F32, rows, cols, dim, capacity, per);
 }
 
-/* left_out: picture that is not put in (SIZE_MAX: none). */
+/* left_out: picture that is left out (SIZE_MAX: none). */
 static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
                                       uint64_t seed, size_t left_out)
 {
@@ -96,7 +97,7 @@ static inline dp_bank *random_bank(size_t rows, size_t cols, size_t dim, size_t 
     return random_bank_without(rows, cols, dim, pictures, per, seed, SIZE_MAX);
 }
 
-/* Grid of picture p in random_pool: 3 to 5 rows, 4 to 6 columns. */
+/* Gives the grid of picture p in random_pool: 3 to 5 rows, 4 to 6 columns. */
 static inline void pool_grid(size_t p, size_t *rows, size_t *cols)
 {
     *rows = 3 + p % 3;

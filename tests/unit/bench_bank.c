@@ -1,8 +1,8 @@
-/* bench_bank - how long searching, leave-one-out, saving and opening take on a bank of a given size.
+/* bench_bank - measures the time of searching, leave-one-out, saving and opening for a bank of a given size.
  *
  *     build/tests/unit/bench_bank [rows=56 [cols=56 [dim=768 [pictures=120 [per=2 [threads=0 [FILE]]]]]]]
  *
- * Prints the minimum and the median of several runs; random features, so that nothing depends on data. */
+ * Prints the minimum and the median of several runs. Features are random, so nothing depends on data. */
 #include "bank/bank.h"
 #include "search/distance.h"
 #include "base/clock.h"
@@ -33,7 +33,7 @@ static void stop(const dp_error *err)
     exit(1);
 }
 
-/* Reads memory and does next to nothing with it: what the machine can deliver. */
+/* Reads memory and does almost nothing with it: the speed that the machine can deliver. */
 struct reading {
     const uint64_t *data;
     size_t words_per_task;

@@ -1,4 +1,5 @@
-/* Trials a minute of dp_tune: 60 maps of 56 x 56, noise and in every third a blob, 5 folds.  bench_tune [THREADS] */
+/* Measures trials per minute of dp_tune: 60 maps of 56 x 56 of noise, every third with a blob, 5 folds. bench_tune
+ * [THREADS] */
 #include "dinopatch.h"
 
 #include <math.h>

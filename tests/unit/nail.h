@@ -1,4 +1,4 @@
-/* nail.h - a drawn part that several test programs fit and inspect. */
+/* nail.h - a drawn object that several test programs fit and inspect. */
 #ifndef DP_TESTS_NAIL_H
 #define DP_TESTS_NAIL_H
 
@@ -9,8 +9,8 @@
 #define W 320
 #define H 240
 
-/* A nail: a shaft with a head at one end, at any pose; supersampled.  A defect is a bright stain on the
- * shaft, soft enough to add no edges, which would move the pose. */
+/* Draws a nail: a shaft with a head at one end, at any pose, supersampled. A defect is a bright stain on the shaft,
+ * soft enough to add no edges, which would change the pose. */
 static inline dp_picture *draw_nail(double cx, double cy, double angle_deg, int defect, unsigned seed)
 {
     dp_picture *picture = NULL;

@@ -1,4 +1,4 @@
-/* simd_probe.h - every operation of the vector vocabulary, run by one instruction set over the same numbers. */
+/* simd_probe.h - runs every operation of the vector vocabulary in one instruction set over the same numbers. */
 #ifndef DP_TESTS_SIMD_PROBE_H
 #define DP_TESTS_SIMD_PROBE_H
 
@@ -16,16 +16,16 @@ enum {
 
 typedef struct simd_probe {
     float a[PROBE_VALUES], b[PROBE_VALUES], c[PROBE_VALUES]; /* b holds no NaN */
-    float powers[PROBE_VALUES];                              /* whole, -126..127 */
+    float powers[PROBE_VALUES];                              /* whole numbers in -126..127 */
     uint16_t halves[PROBE_VALUES];
     int8_t bytes[PROBE_VALUES];
 
     dp_isa isa;
     size_t lanes, registers;
     float result[PROBE_OPERATIONS][PROBE_VALUES];
-    float sums[PROBE_VALUES]; /* of the lanes of each vector of a; PROBE_VALUES / lanes of them */
-    /* vload_part and its like: n values from the end of p, h, i are loaded, zeros behind them, and go to part[3][lanes]; those of p are
-     * stored back to the end of q with vstore_part. */
+    float sums[PROBE_VALUES]; /* sums of the lanes of each vector of a; PROBE_VALUES / lanes of them */
+    /* vload_part and similar operations: load n values from the end of p, h, i and zeros behind them into
+     * part[3][lanes]; vstore_part stores those of p back to the end of q. */
     void (*load_parts)(const float *p, const uint16_t *h, const int8_t *i, size_t n, float *part, float *q);
 } simd_probe;
 

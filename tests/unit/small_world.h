@@ -1,4 +1,5 @@
-/* small_world.h - a seeded checkpoint and a few seeded pictures, without alignment: the whole way in some milliseconds. */
+/* small_world.h - a seeded checkpoint and a few seeded pictures, without alignment: the whole path takes some
+ * milliseconds. */
 #ifndef DP_TESTS_SMALL_WORLD_H
 #define DP_TESTS_SMALL_WORLD_H
 
@@ -9,7 +10,7 @@ enum { WORLD_PICTURES = 4, WORLD_SIDE = 56 };
 
 typedef struct world {
     char *model_path, *paths[WORLD_PICTURES];
-    dp_model *model; /* NULL where its opening was not asked for */
+    dp_model *model; /* NULL if it was not opened */
 } world;
 
 static inline char *world_path(const char *name)
@@ -17,7 +18,7 @@ static inline char *world_path(const char *name)
     return strdup(temporary_path(name));
 }
 
-/* Soft stripes and noise; another seed gives another picture. */
+/* Makes a picture of soft stripes and noise; another seed gives another picture. */
 static inline dp_picture *world_picture(unsigned seed)
 {
     dp_picture *picture = NULL;
@@ -66,7 +67,7 @@ static inline void world_close(world *w)
         free(w->paths[i]);
 }
 
-/* The pictures as they are, 4 x 4 cells. */
+/* Returns a recipe for the pictures without alignment, 4 x 4 cells. */
 static inline dp_recipe world_recipe(void)
 {
     dp_recipe recipe;
@@ -94,7 +95,8 @@ static inline dp_bank *world_fit(const world *w, dp_session *session, const dp_r
     return bank;
 }
 
-/* Overwrites bytes of a tensor in a checkpoint's file: `n` of them, times over, from its number `first` on, one every `bytes`. */
+/* Overwrites bytes of a tensor in a checkpoint file: `n` bytes, repeated `times` times from element `first` on, one
+ * every `bytes` bytes. */
 static inline void world_poke(const char *path, const char *tensor, size_t first, size_t times, const void *number, size_t bytes)
 {
     dp_safetensors *file = NULL;

@@ -1,4 +1,4 @@
-/* The way from the canvas to the picture; poses, masks and what rotation, shift and scale leave alone. */
+/* Tests the map from canvas to picture, poses, masks, and that rotation, shift and scale do not change the canvas. */
 #include "test.h"
 
 #include "align/edges.h"

@@ -1,4 +1,4 @@
-/* The mask of the background: first principal component, rules of the mask, and what masked cells do to scores. */
+/* Tests the background mask: first principal component, rules of the mask, and the scores with masked cells. */
 #include "bank/gather.h"
 #include "bank_fixture.h"
 #include "map/background.h"

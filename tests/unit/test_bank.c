@@ -1,4 +1,4 @@
-/* Building a bank, leave-one-out, recipes and names as text. */
+/* Tests building a bank, leave-one-out, and recipes and names as text. */
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 

@@ -1,4 +1,4 @@
-/* Banks on disk: what is written comes back, what is damaged is found, what is there is not destroyed. */
+/* Tests bank files: they are read as written, damage is found, and existing files are not destroyed. */
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 

@@ -1,4 +1,4 @@
-/* Files that appear whole or not at all; the worker pool; names and defaults. */
+/* Tests files that appear whole or not at all, the worker pool, names and defaults. */
 #include "test.h"
 
 #include "base/border.h"

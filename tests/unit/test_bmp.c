@@ -1,4 +1,4 @@
-/* The reader of bitmaps, that of PNM, and the search for significant bits: no decoder of others takes part. */
+/* Tests the readers of BMP and PNM, and the search for significant bits. No other decoder is used. */
 #include "test.h"
 
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-/* The size of the canvas: chosen from the pictures, or refused. */
+/* Tests that the size of the canvas is chosen from the pictures, or refused. */
 #include "base/pool.h"
 #include "run/canvas.h"
 #include "small_world.h"

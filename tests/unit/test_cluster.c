@@ -1,4 +1,4 @@
-/* Groups of like features: research/cluster.c. */
+/* Tests groups of similar features: research/cluster.c. */
 #include "bank_fixture.h"
 #include "research/cluster.h"
 
@@ -6,7 +6,7 @@
 
 enum { N = 300, DIM = 37 };
 
-/* Three clouds far apart of 150, 100 and 50 vectors, mixed: vector i belongs to cloud of[i]. */
+/* Makes three clouds far apart, of 150, 100 and 50 vectors, mixed: vector i belongs to cloud of[i]. */
 static float *clouds(uint32_t of[N])
 {
     uint64_t seed = 3, centres_seed = 9;

@@ -1,4 +1,4 @@
-/* Blended distances and separate layers against the same put together by hand. */
+/* Compares blended distances and separate layers with the same distances combined by hand. */
 #include "test.h"
 
 #include <math.h>

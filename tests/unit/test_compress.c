@@ -1,4 +1,4 @@
-/* Smaller banks: principal components, k-means, and what becomes of scores. */
+/* Tests smaller banks: principal components, k-means, and the scores after them. */
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 

@@ -1,4 +1,4 @@
-/* Distance kernels against their reference, distance maps against the definition, scores against numpy. */
+/* Compares distance kernels with their reference, distance maps with the definition, and scores with numpy. */
 #include "bank_fixture.h"
 
 #include "base/statistics.h"

@@ -1,4 +1,4 @@
-/* The drawing of a result: sizes, what stays untouched, what turns red, where the contour runs. */
+/* Tests the drawing of a result: sizes, untouched parts, red parts, and the contour. */
 #include "test.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
-/* After the first picture of a size the library allocates nothing: the allocation functions are this program's own and count, by
- * who calls them.  oneDNN 2.6 makes a short list of its arguments at each execution; those are counted apart and printed. */
+/* Tests that the library allocates nothing after the first picture of a size. The program replaces the allocation
+ * functions and counts calls by caller. oneDNN 2.6 makes a short list of its arguments at each execution; those are
+ * counted separately and printed. */
 #include "test.h"
 
 #include <stdbool.h>

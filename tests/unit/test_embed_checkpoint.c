@@ -1,4 +1,4 @@
-/* Checkpoints: every naming and number type gives the same transformer; what is broken is named. */
+/* Tests checkpoints: every naming and number type gives the same transformer, and the message names broken parts. */
 #include "test.h"
 
 #include "base/error.h"

@@ -1,4 +1,4 @@
-/* Convolutions on oneDNN against the plain C reference, and what a residual network refuses. */
+/* Compares convolutions on oneDNN with the plain C reference, and tests what a residual network refuses. */
 #include "test.h"
 
 #include "base/error.h"

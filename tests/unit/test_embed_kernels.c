@@ -1,4 +1,4 @@
-/* The transformer's kernels at every level this machine has against the C reference, over odd shapes. */
+/* Compares the transformer's kernels at every instruction set of this machine with the C reference, over odd shapes. */
 #include "test.h"
 
 #include "base/isa.h"

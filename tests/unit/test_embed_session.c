@@ -1,4 +1,5 @@
-/* Sessions: the same bytes for any number of threads, levels that agree over odd grids, layers, arguments, int8. */
+/* Tests sessions: the same bytes for any number of threads, instruction sets that agree over odd grids, layers,
+ * arguments, int8. */
 #include "test.h"
 
 #include "base/isa.h"

@@ -1,5 +1,5 @@
-/* A defect's patch beside the nearest good one: whichever way the good picture went into the bank, both sides must show the same thing
- * the same way round. */
+/* Tests the patch of a defect beside the nearest good patch. Whichever way round the good picture was added to the
+ * bank, both sides must show the same part, the same way round. */
 #include "test.h"
 
 #include <math.h>

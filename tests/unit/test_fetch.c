@@ -1,4 +1,4 @@
-/* Fetching checkpoints, against a server of our own on the loopback address: what it does is set by struct server. */
+/* Tests fetching checkpoints, against a test server on the loopback address; struct server sets what it does. */
 #include "test.h"
 
 #include "base/file.h"

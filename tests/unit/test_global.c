@@ -1,4 +1,4 @@
-/* The global search against every pair compared with the exact kernel: the same bytes. */
+/* Tests that the global search gives the same bytes as comparing every pair with the exact kernel. */
 #include "bank_fixture.h"
 
 #include "search/distance.h"

@@ -1,5 +1,5 @@
-/* Scores of the good pictures and what follows from them, against the same by definition: scores, heat scale, the picture to blame,
- * a bank with another way of scoring, the area of a cell. */
+/* Compares the scores of the good pictures, and values derived from them, with their definitions: scores, heat scale,
+ * the nearest picture, a bank with other scoring settings, the area of a cell. */
 #include "test.h"
 
 #include <math.h>

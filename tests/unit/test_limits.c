@@ -1,4 +1,4 @@
-/* Limits: what a file from outside asks for is refused before memory is spent on it. */
+/* Tests limits: a file that asks for too much is refused before memory is spent on it. */
 #include "test.h"
 
 #include "bank/recipe_json.h"

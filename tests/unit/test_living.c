@@ -1,4 +1,4 @@
-/* Banks that live on: pictures taken out, banks made one, suspects; and a crash in the middle of it. */
+/* Tests changed banks: removed pictures, merged banks, suspects, and a crash in the middle of a change. */
 #include "bank_fixture.h"
 #include "run/leave_one_out.h"
 

@@ -1,4 +1,4 @@
-/* The grid seen in the picture, connected components, defects. */
+/* Tests the grid in the picture, connected components, and defects. */
 #include "test.h"
 
 #include "align/transform.h"

@@ -1,4 +1,4 @@
-/* What is left out of an inspection, the whole way through fit and inspect: background, crop, regions. */
+/* Tests parts that are not inspected, through fit and inspect: background, crop, regions. */
 #include "align/transform.h"
 #include "bank/bank.h"
 #include "nail.h"

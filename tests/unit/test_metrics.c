@@ -1,4 +1,4 @@
-/* Figures of a ranking and of maps, against their definitions counted out naively. */
+/* Compares metrics of a ranking and of maps with their definitions, counted naively. */
 #include "test.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Things that do not belong together are refused: a bank and another checkpoint, precision, size or choice of layers.  A
- * bank whose recipe says something else than its features are is one as well, for anybody can seal a file. */
+/* Tests that parts that do not match are refused: a bank and another checkpoint, precision, size or choice of layers.
+ * A bank whose recipe does not match its features is refused too, because anybody can seal a file. */
 #include "bank/bank.h"
 #include "small_world.h"
 

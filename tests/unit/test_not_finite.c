@@ -1,5 +1,5 @@
-/* Numbers that are not finite: a weight, an activation, a distance.  Nothing is scored with them, and the message names
- * what they came from: the tensor, or the picture. */
+/* Tests numbers that are not finite: a weight, an activation, a distance. Nothing is scored with them, and the
+ * message names their source: the tensor or the picture. */
 #include "bank/bank.h"
 #include "small_world.h"
 

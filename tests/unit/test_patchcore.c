@@ -1,4 +1,4 @@
-/* Coreset, mean over neighbourhoods and weight of the score: what PatchCore adds. */
+/* Tests what PatchCore adds: coreset, mean over neighbourhoods, and weight of the score. */
 #include "reduce/coreset.h"
 #include "search/distance.h"
 #include "bank_fixture.h"

@@ -1,4 +1,4 @@
-/* Every kind of picture file, good and bad.  All test files are made here, with libvips or byte by byte. */
+/* Tests every kind of picture file, good and bad. All test files are made here, with libvips or byte by byte. */
 #include "test.h"
 
 #include "picture/picture.h"

@@ -1,4 +1,4 @@
-/* Orientation vectors, their consensus, and the mirror. */
+/* Tests orientation vectors, their consensus, and the mirror. */
 #include "test.h"
 
 #include "polarity/orientation.h"

@@ -1,11 +1,11 @@
-/* Post-processing: the three readings, objects, holes, filters. */
+/* Tests post-processing: the three readings, objects, holes, filters. */
 #include "test.h"
 
 #include "base/statistics.h"
 
 #include <math.h>
 
-/* A map written as text: '.' is 0, a digit its own value, 'x' not valid. */
+/* Reads a map written as text: '.' is 0, a digit is its own value, 'x' is not valid. */
 struct drawn {
     float map[256];
     uint8_t valid[256];

@@ -1,4 +1,4 @@
-/* The whole way: fit on drawn good parts, inspect new ones, with a small seeded transformer. */
+/* Tests the whole path: fit on drawn good pictures and inspect new ones, with a small seeded transformer. */
 #include "test.h"
 
 #include <math.h>

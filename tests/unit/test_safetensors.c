@@ -1,4 +1,4 @@
-/* Hostile and friendly safetensors files. */
+/* Tests hostile and valid safetensors files. */
 #include "test.h"
 
 #include "format/safetensors.h"

@@ -1,4 +1,4 @@
-/* From a map's cells to one figure, against the definitions on sorted values; and what is active in a post-processing. */
+/* Compares the score of a map with the definitions on sorted values, and tests which post-processing is active. */
 #include "base/statistics.h"
 #include "search/score.h"
 #include "map/postprocess.h"

@@ -1,5 +1,5 @@
-/* One model and one bank, many threads: each has a session of its own, all read the same two objects, and what comes out is
- * what a single thread gets.  The thread sanitizer runs this program too. */
+/* Tests one model and one bank with many threads. Each thread has its own session, all read the same two objects, and
+ * the results are those of a single thread. The thread sanitizer runs this program too. */
 #include "small_world.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* The vector vocabulary at every level this machine has against its definition in plain C: the same bits. */
+/* Tests that the vector vocabulary gives the same bits at every instruction set of this machine as its definition in
+ * plain C. */
 #include "test.h"
 
 #include "base/isa.h"

@@ -1,4 +1,4 @@
-/* The sweep against exact sums, at every level this machine has. */
+/* Compares the sweep with exact sums, at every instruction set of this machine. */
 #include "bank_fixture.h"
 
 #include "base/isa.h"

@@ -1,4 +1,4 @@
-/* Tuning with held-out figures, and calibration from good pictures alone. */
+/* Tests tuning with held-out metrics, and calibration from good pictures alone. */
 #include "test.h"
 
 #include "search/score.h"
