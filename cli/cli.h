@@ -10,6 +10,8 @@
 #include <stdbool.h>
 
 #include "dinopatch.h"
+#include "dinopatch/draw.h"
+#include "dinopatch/io.h"
 
 enum { EXIT_DONE = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_ANOMALY = 3, EXIT_JOB_FAILED = 4 };
 

@@ -9,7 +9,7 @@
  * The same seed gives the same bytes, and picture K of a folder is the same however many are asked for. */
 #include "plate.h"
 
-#include <dinopatch.h>
+#include <dinopatch/io.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  *     cc embed.c $(pkg-config --cflags --libs dinopatch) -o embed
  *     ./embed CHECKPOINT PICTURE OUT.safetensors */
-#include <dinopatch.h>
+#include <dinopatch/io.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch) -o fit_and_inspect
  *     ./fit_and_inspect CHECKPOINT GOOD_PICTURE... -- PICTURE... */
-#include <dinopatch.h>
+#include <dinopatch/io.h>
 
 #include <stdio.h>
 #include <string.h>

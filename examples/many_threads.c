@@ -2,7 +2,7 @@
  *
  *     cc many_threads.c $(pkg-config --cflags --libs dinopatch) -pthread -o many_threads
  *     ./many_threads CHECKPOINT BANK PICTURE... */
-#include <dinopatch.h>
+#include <dinopatch/io.h>
 
 #include <pthread.h>
 #include <stdio.h>

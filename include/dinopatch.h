@@ -153,7 +153,7 @@ typedef struct dp_picture {
     uint8_t *rgb; /* [height_px, width_px, 3], sRGB */
 } dp_picture;
 
-/* How a file is taken. */
+/* How a picture is to be taken from a source. */
 typedef struct dp_picture_options {
     size_t max_pixels; /* a picture with more is refused before it is decoded; 0: no limit */
     int tolerant;      /* non-zero: of a damaged file what is there is taken, the rest is black, and notes say so */
@@ -163,50 +163,35 @@ typedef struct dp_picture_options {
 
 #define DP_NOTES_BYTES 512
 
-/* What a user should know of a file that was read. */
+/* What a user should know of a picture that was read. */
 typedef struct dp_picture_notes {
     size_t bits;               /* of its samples: 16, or 8 for all others */
     size_t white;              /* of 16-bit samples: what was taken for white; 0: the format says it */
     char text[DP_NOTES_BYTES]; /* one line, without the file's name; "": nothing */
 } dp_picture_notes;
 
-/* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP, PNM (PBM, PGM, PPM), and HEIF/AVIF where the installed libvips has it; the
- * content decides, not the name, and other formats are refused: their decoders are not made for files from strangers, the same for a
- * TIFF compressed by JPEG 2000 and its like.  Grey becomes RGB, CMYK and embedded profiles become sRGB (a profile that describes sRGB,
- * by its numbers, converts nothing), alpha is laid over black where the file says that a channel is alpha, EXIF orientation is
- * applied.  16-bit samples are spread so that white becomes 65535, divided by 257 and rounded; float must lie within [0,1] and
- * is multiplied by 255.  Several pages: the first that is no reduced picture and no mask.
- * A file that is cut short or damaged is refused, one that only lacks its end marker is not.
- * notes may be NULL.  The caller frees *picture.  Errors: DP_E_IO (missing, not readable, a folder), DP_E_PICTURE
- * (empty, not a picture, of a format that is not read, cut short or damaged, over the limit), DP_E_MEMORY. */
-DP_API dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **picture, dp_picture_notes *notes,
-                                      dp_error *err);
-/* The same with max_pixels alone. */
-DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err);
-/* Reads a mask: *mask [*height, *width], 1 where a pixel is marked, 0 on background; the caller frees with dp_memory_free.  Background
- * is what is black, zero or fully transparent, whatever the depth, colours or palette; in lossy files (JPEG) what stays below a third of
- * the largest value.  notes (may be NULL) say what is doubtful: a mask without such a background, or one that marks most of its border.
- * Errors: as dp_picture_load_with. */
-DP_API dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint8_t **mask, size_t *height, size_t *width,
-                              dp_picture_notes *notes, dp_error *err);
 /* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
 DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
 DP_API void dp_picture_free(dp_picture **picture);
 /* Two pictures are the same where these 32 bytes are: SHA-256 over size and pixels (docs/bank-format.md).  Errors: DP_E_MEMORY. */
 DP_API dp_status dp_picture_digest(const dp_picture *picture, unsigned char digest[32], dp_error *err);
 
-/* The writers below write to a temporary name beside the target and rename: the file is whole or untouched.
- * Errors: DP_E_IO, DP_E_MEMORY. */
-DP_API dp_status dp_picture_save_png(const dp_picture *picture, const char *path, dp_error *err);
-/* For looking at only: JPEG, quality 82. */
-DP_API dp_status dp_picture_save_jpeg(const dp_picture *picture, const char *path, dp_error *err);
-/* gray [height, width]; 8 bit grey PNG. */
-DP_API dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t width, const char *path, dp_error *err);
-/* map [height, width]; single-channel float32 TIFF, as the MVTec evaluation scripts read them. */
-DP_API dp_status dp_map_save_tiff(const float *map, size_t height, size_t width, const char *path, dp_error *err);
-/* The reverse: *map [*height, *width]; the caller frees with dp_memory_free.  Errors: DP_E_IO, DP_E_PICTURE (not one channel of
- * float32, cut short, more than 2^28 pixels), DP_E_MEMORY. */
-DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err);
+/* Where pictures come from: files (dinopatch/io.h), a camera, an archive, memory.  The library asks for each picture when it needs it,
+ * some pictures more than once, and keeps none longer than it works on it.
+ * Threads: name and load are called from threads of the library, several at a time. */
+typedef struct dp_source {
+    size_t n; /* pictures */
+    /* The name of picture `index`, any bytes: messages and the bank call it so.  It stays valid while the source is in use. */
+    const char *(*name)(void *user, size_t index);
+    /* Makes picture `index`, by dp_picture_new or otherwise; the library frees it with dp_picture_free.  *notes and *err (each may be NULL)
+     * are there to be filled, as by the functions of this header: a status other than DP_OK leaves *picture alone and sets *err. */
+    dp_status (*load)(void *user, size_t index, const dp_picture_options *options, dp_picture **picture, dp_picture_notes *notes,
+                      dp_error *err);
+    /* Finds dp_recipe.sample_white on n of the pictures, before the first of them is learned from; *white stays 0 where none has 16 bits.
+     * NULL: no picture has. */
+    dp_status (*find_white)(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white, dp_error *err);
+    void *user;
+} dp_source;
 
 /* -------------------------------------------------------------------------------------------------------- settings */
 
@@ -411,6 +396,21 @@ DP_API dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe
  * dp_memory_free. */
 DP_API dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recipe, uint8_t **edges, dp_error *err);
 
+/* A map between two planes: (u, v) -> (xu u + xv v + x0, yu u + yv v + y0). */
+typedef struct dp_affine {
+    double xu, xv, x0;
+    double yu, yv, y0;
+} dp_affine;
+
+/* Pixel of the canvas -> pixel of the picture, as dp_canvas_warp uses it.
+ *
+ * A pose that is DP_ALIGN_OK: u runs along the principal axis, v across it (a rotation, never a mirroring), both scales
+ * equal, the centre of the object in the centre of the canvas, the canvas 2 sqrt(3) sigma_major / fill wide.
+ * Any other: the plain resize, x = (u + 0.5) picture_width / canvas_width - 0.5, and so for y.
+ * turn, in both cases: 1 turns the canvas by 180 degrees about its centre, (u, v) -> (W - 1 - u, H - 1 - v). */
+DP_API dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t canvas_height, size_t canvas_width,
+                                     size_t picture_height, size_t picture_width);
+
 /* The aligned picture: rgb [height, width, 3] in 0..255 (not rounded), valid [height, width] 1 where the pixel comes
  * from inside the picture (not from the wrap padding).  turn: 0, or 1 to turn the object by 180 degrees.
  * A pose other than DP_ALIGN_OK fills the canvas with the whole picture, resized (bicubic with antialias).
@@ -423,10 +423,6 @@ DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, 
  * of the pictures.  poses [n]; width_px and height_px [n] are the sizes of the pictures. */
 DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
                                const size_t *height_px);
-
-/* The picture with the principal axes, the centre and the canvas drawn on it (the paper's Figure 4); the caller frees. */
-DP_API dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fill, size_t canvas_height,
-                              size_t canvas_width, dp_picture **drawn, dp_error *err);
 
 /* For memory that functions of this header hand out as plain arrays. */
 DP_API void dp_memory_free(void *memory);
@@ -587,7 +583,7 @@ typedef struct dp_bank_info {
 } dp_bank_info;
 
 /* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
-typedef void (*dp_picture_fn)(void *user, size_t index, const char *path, const dp_pose *pose, const char *message);
+typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const dp_pose *pose, const char *message);
 
 /* What became of the pictures that fit or add was given. */
 typedef struct dp_fit_report {
@@ -595,27 +591,35 @@ typedef struct dp_fit_report {
     size_t n_twins;  /* have the pixels of one given before, or of one in the bank: each picture counts once.  They are no failures */
 } dp_fit_report;
 
+/* A region to inspect: a mask that a person drew. */
+typedef struct dp_roi dp_roi;
+/* mask [height, width]: what is not 0 is inspected.  drawn_on: with DP_ROI_OBJECT the good picture it was drawn on, named as it is in the
+ * source or by its file name alone; else NULL.  name: what messages call the mask.  The caller closes *roi; it never changes.
+ * Errors: DP_E_ARGUMENT (nothing is marked, no picture named), DP_E_MEMORY. */
+DP_API dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame, const char *drawn_on,
+                                  const char *name, dp_roi **roi, dp_error *err);
+DP_API void dp_roi_close(dp_roi **roi);
+
+/* What a bank learns from. */
+typedef struct dp_fit_input {
+    const dp_source *source;
+    const dp_roi *roi;        /* for dp_bank_fit_from: the bank keeps the region, only there pictures are inspected and the good ones scored; the
+                                 features of whole pictures are kept, and a good picture that a fixed mask does not fit is left out.
+                                 NULL: everywhere */
+    dp_picture_fn on_picture; /* may be NULL */
+    void *user;               /* of on_picture */
+} dp_fit_input;
+
 /* Builds a bank from pictures of good parts, ends with their leave-one-out scores and a first threshold.  Pictures that
  * cannot be read, and those that are given twice, are reported to on_picture, counted in *report (may be NULL) and left out; none left is an
  * error.  Nearly equal pictures are taken, and said to run->log: leave-one-out scores rest on pictures of different parts.
  * run->progress is called after every picture.  What the bank will take is known before the first is embedded: it is said to run->log, and
  * refused with DP_E_MEMORY where it does not fit, with the settings that would.  The session's precision must be recipe->precision.
  * A picture that the network cannot take, whose features are not finite or of which no cell lies inside the canvas is left out like one that
- * cannot be read; where none is left, its fault is that of the fit (DP_E_NUMERIC: checkpoint or settings are broken). */
-DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err);
-/* A region to inspect: a mask that a person drew. */
-typedef struct dp_roi dp_roi;
-/* Any picture; what is brighter than half is inspected.  drawn_on: with DP_ROI_OBJECT the good picture it was drawn on, named as it was given to
- * fit or by its file name alone; else NULL.  max_pixels as in dp_picture_load.  The caller closes *roi; it never changes.
- * Errors: as dp_picture_load, DP_E_ARGUMENT (nothing is white, no picture named). */
-DP_API dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **roi, dp_error *err);
-DP_API void dp_roi_close(dp_roi **roi);
-/* dp_bank_fit with a region (NULL: none) that the bank keeps: only there are pictures inspected, and the good ones scored.  The features of
- * whole pictures are kept.  A good picture that a fixed mask does not fit is left out.
- * Further errors: DP_E_ARGUMENT (the picture the mask was drawn on is not among the good ones, was not aligned or has another size). */
-DP_API dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
-                                    dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err);
+ * cannot be read; where none is left, its fault is that of the fit (DP_E_NUMERIC: checkpoint or settings are broken).
+ * Further errors: DP_E_ARGUMENT (the picture a region was drawn on is not among the good ones, was not aligned or has another size). */
+DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
+                                  dp_fit_report *report, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
  * numbers. */
 typedef struct dp_compression {
@@ -654,12 +658,12 @@ DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how
  * no picture that is in them is embedded again.  Saved over the old file, the path holds the old bank or the new one, never a part.
  * Banks whose rows are centres of k-means take no part: their pictures' features are gone (DP_E_MISMATCH). */
 
-/* With further pictures, by the bank's own recipe: each is aligned, turned by the bank's reference of the polarity, projected and
+/* With further pictures, by the bank's own recipe and region: each is aligned, turned by the bank's reference of the polarity, projected and
  * stored as those before.  A picture that cannot be read or aligned, or that is in the bank already, is reported to on_picture, counted in
  * *report (may be NULL) and left out.  None left is an error, but where all of them are in the bank already: then *larger is NULL.
  * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_report *report, dp_error *err);
+DP_API dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
+                                  dp_fit_report *report, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
  * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run, dp_bank **smaller,
@@ -670,12 +674,13 @@ DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, siz
  * Errors: DP_E_MISMATCH (what differs is named), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *run, dp_bank **merged, dp_error *err);
 
-/* Which of n pictures are in a bank (NULL: none is asked), and which are the same as one given before: by their pixels, whatever they are
- * called and in whatever format they are.  in_bank [n] (NULL without a bank): the bank's picture, earlier [n]: the first path with that picture; SIZE_MAX:
- * there is none.  A picture that cannot be read has neither.  Of the pictures whose pixels the bank does not know (dp_bank_picture_digest) only
- * the names are compared.  run (may be NULL): threads, max_picture_pixels, progress (stage "compare").  Errors: DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *run, size_t *in_bank, size_t *earlier,
-                               dp_error *err);
+/* Which pictures of a source are in a bank (NULL: none is asked), and which are the same as one before: by their pixels, whatever they are
+ * called and in whatever format they are.  in_bank [n] (NULL without a bank): the bank's picture, earlier [n]: the first with the same pixels;
+ * SIZE_MAX: there is none.  A picture that cannot be read has neither.  Of the pictures whose pixels the bank does not know
+ * (dp_bank_picture_digest) only the names are compared.  run (may be NULL): threads, max_picture_pixels, progress (stage "compare").
+ * Errors: DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *run, size_t *in_bank, size_t *earlier,
+                                    dp_error *err);
 
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
@@ -811,52 +816,48 @@ DP_API dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run
 DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
                                     const dp_picture *picture, dp_result **result, dp_error *err);
 
-/* One picture of a run: result NULL and message set where it failed.  The callback owns neither.
- * A result other than 0 stops the run with DP_E_CANCELLED. */
-typedef int (*dp_result_fn)(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
-                            double milliseconds, const char *message);
-/* Scores many files in order; the next picture is decoded and aligned while this one is in the transformer.
- * A file that fails is reported and the run goes on. */
-DP_API dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view,
-                                          const char *const *paths, size_t n_paths, dp_result_fn on_result, void *user,
-                                          dp_error *err);
 /* How long the search for one picture takes in a bank, without a model: noise of the bank's size is searched for, `repeat` times after
  * once to warm up, as the view says.  With pictures of their own sizes (edge_px) the grid is that of the bank's first.
  * *median_s, *min_s and *max_s each may be NULL.  run (may be NULL): threads, isa.
  * Errors: DP_E_ARGUMENT (repeat 0), DP_E_MEMORY, DP_E_UNSUPPORTED. */
 DP_API dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s,
                                double *min_s, double *max_s, dp_error *err);
-/* One picture of a run by one of several views, else as dp_result_fn.  A picture that fails before it can be viewed is told once, as of
- * view 0. */
-typedef int (*dp_view_result_fn)(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+/* One picture of a run by one of several views: result NULL and message set where it failed.  The callback owns neither.  A picture that
+ * fails before it can be viewed is told once, as of view 0.  A result other than 0 stops the run with DP_E_CANCELLED. */
+typedef int (*dp_view_result_fn)(void *user, size_t index, size_t view, const char *name, const dp_picture *picture,
                                  const dp_result *result, double milliseconds, const char *message);
-/* dp_session_inspect_files by views [n_views] of one bank: each picture goes through the network once, then on_result is called with view
- * after view. */
-DP_API dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
-                                          const char *const *paths, size_t n_paths, dp_view_result_fn on_result, void *user,
-                                          dp_error *err);
+/* Scores many pictures in order by views [n_views] of one bank; the next picture is loaded and aligned while this one is in the network.
+ * Each goes through the network once, then on_result is called with view after view.  A picture that fails is reported and the run goes
+ * on. */
+DP_API dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                         const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err);
 /* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
 DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);
 
-/* The picture with the heat map over it (red = anomalous; its cover grows with the distance, so that what is at `low` or
- * below stays as photographed), of an anomalous one the contour of result->cell_threshold, numbered defect boxes, and a caption below with
- * label, score, threshold and a legend whose scale runs from `low` to `high`.  The longest side of the picture is drawn
- * with at most 1600 pixels and at least 480, whatever its size; *drawn is the caption's height taller.  What result->inspected leaves out
- * is drawn darker.  The map must have the picture's size.  The caller frees *drawn.
- * Errors: DP_E_ARGUMENT (high not above low, sizes that differ), DP_E_MEMORY. */
-DP_API dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
-                                dp_picture **drawn, dp_error *err);
+/* A patch of a grid in the picture that it was cut from.  The centre of row r, column c of the grid lies at (c, r). */
+typedef struct dp_patch_view {
+    const dp_picture *picture;  /* NULL: it cannot be shown */
+    dp_affine cells_to_picture; /* grid to pixels of the picture */
+    size_t row, col;            /* the patch */
+    size_t rows, cols;          /* of the grid */
+    const char *title, *words;  /* what it is, and what is said of it; UTF-8 */
+    const char *missing;        /* why there is no picture; may be NULL */
+} dp_patch_view;
 
-/* A defect explained: left the patch with its largest distance, right the patch of the good pictures that comes nearest to it, both with
- * what lies around them, in the bank's pose, the patches outlined; with captions (non-zero) distance, threshold, places and the name of the
- * picture stand below.
- *   picture   that was inspected
+/* A defect beside what it was compared with: the patch with its largest distance, and the patch of the good pictures that comes nearest to
+ * it, both in the bank's pose.  It borrows from bank, pictures and `missing`. */
+typedef struct dp_comparison {
+    dp_patch_view defect, good;
+} dp_comparison;
+
+/*   picture   that was inspected
  *   nearest   the nominal picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
  *             NULL) says why in its place.  So does this function where its size or pose is not the one that the bank knows.
- * The caller frees *drawn.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
-DP_API dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
-                                const dp_picture *nearest, const char *missing, int captions, dp_picture **drawn, dp_error *err);
+ * dinopatch/draw.h draws it.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
+DP_API dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
+                                   const dp_picture *nearest, const char *missing, dp_comparison **comparison, dp_error *err);
+DP_API void dp_comparison_free(dp_comparison **comparison);
 
 /* --------------------------------------------------------------------------------------------------------- measure */
 

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "dinopatch.h"
+#include "dinopatch/draw.h"
+#include "dinopatch/io.h"
 
 /* Expects status DP_OK; prints the library's message otherwise. */
 #define assert_ok(call)                                                                                                \

@@ -6,27 +6,11 @@
 
 #include "dinopatch.h"
 
-/* Maps (u, v) -> (xu u + xv v + x0, yu u + yv v + y0). */
-typedef struct dp_affine {
-    double xu, xv, x0;
-    double yu, yv, y0;
-} dp_affine;
-
 static inline void dp_affine_apply(const dp_affine *map, double u, double v, double *x, double *y)
 {
     *x = map->xu * u + map->xv * v + map->x0;
     *y = map->yu * u + map->yv * v + map->y0;
 }
-
-/* Returns the map from canvas pixel to picture pixel, as dp_canvas_warp uses it.
- *
- * For a pose that is DP_ALIGN_OK, u runs along the principal axis and v across it (a rotation, never a mirroring),
- * both scales are equal, the centre of the object is the centre of the canvas, and the canvas is 2 sqrt(3)
- * sigma_major / fill wide. For any other pose it is the plain resize, x = (u + 0.5) picture_width / canvas_width -
- * 0.5, and the same for y. In both cases, turn = 1 turns the canvas by 180 degrees about its centre, (u, v) -> (W - 1
- * - u, H - 1 - v). */
-dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t canvas_height, size_t canvas_width,
-                              size_t picture_height, size_t picture_width);
 
 /* Computes the size of a picture of width x height pixels after resizing its smaller side to edge pixels. The other
  * side is in proportion, rounded down to whole pixels (torchvision's Resize). */

@@ -20,7 +20,7 @@
 #include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "picture/picture.h"
+#include "image/picture.h"
 #include "simd/float4.h"
 
 #include <math.h>

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "dinopatch.h"
-#include "picture/light.h"
+#include "image/light.h"
 #include "simd/half.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* roi_mask.c - reading and keeping the region to inspect. */
+/* roi_mask.c - keeping the region to inspect. */
 #include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -39,33 +39,28 @@ bool dp_roi_equal(const dp_roi *a, const dp_roi *b)
            && !memcmp(a->mask, b->mask, a->height * a->width);
 }
 
-dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **out, dp_error *err)
+dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame, const char *drawn_on, const char *name,
+                           dp_roi **out, dp_error *err)
 {
-    const dp_picture_options options = {.max_pixels = max_pixels};
-    uint8_t *mask = NULL;
-    size_t height, width, marked = 0;
+    size_t marked = 0;
     dp_roi *roi = NULL;
     if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a region that follows the object is drawn on a good picture, which must be named", path);
-    dp_status status = dp_mask_load(path, &options, &mask, &height, &width, NULL, err);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a region that follows the object is drawn on a good picture, which must be named", name);
+    for (size_t i = 0; i < height * width; i++)
+        marked += mask[i] != 0;
+    if (!marked)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: all of it is black: there would be nothing to inspect", name);
+    dp_status status = dp_roi_new(frame, false, height, width, mask, &roi, err);
     if (status)
         return status;
     for (size_t i = 0; i < height * width; i++)
-        marked += mask[i];
-    if (!marked)
-        status = dp_fail(err, DP_E_ARGUMENT, "%s: all of it is black: there would be nothing to inspect", path);
-    if (!status)
-        status = dp_roi_new(frame, false, height, width, mask, &roi, err);
-    if (!status) {
-        roi->path = dp_strdup(path);
-        roi->picture = frame == DP_ROI_OBJECT ? dp_strdup(drawn_on) : NULL;
-        if (!roi->path || (frame == DP_ROI_OBJECT && !roi->picture))
-            status = dp_fail_memory(err, path, strlen(path));
-    }
-    dp_memory_free(mask);
-    if (status)
-        dp_roi_close(&roi);
-    else
+        roi->mask[i] = roi->mask[i] != 0;
+    roi->path = dp_strdup(name);
+    roi->picture = frame == DP_ROI_OBJECT ? dp_strdup(drawn_on) : NULL;
+    if (roi->path && (frame != DP_ROI_OBJECT || roi->picture)) {
         *out = roi;
-    return status;
+        return DP_OK;
+    }
+    dp_roi_close(&roi);
+    return dp_fail_memory(err, name, strlen(name));
 }

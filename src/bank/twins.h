@@ -1,4 +1,4 @@
-/* twins.h - pictures with the same pixels, found by their digests (picture/digest.c). */
+/* twins.h - pictures with the same pixels, found by their digests (image/picture_digest.c). */
 #ifndef DP_BANK_TWINS_H
 #define DP_BANK_TWINS_H
 

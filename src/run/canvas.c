@@ -1,4 +1,4 @@
-/* canvas.c - the canvas of `auto`, and the depth of 16-bit pictures: what a recipe leaves to the good pictures.
+/* canvas.c - the canvas of `auto`: what a recipe leaves to the good pictures.
  *
  * With alignment the canvas is as wide as the recipe says and shows 2 sqrt(3) sigma_major / fill pixels of the picture.  The
  * height needed for one object is twice its extent across the axis, with a margin of a tenth for what the border points
@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "base/statistics.h"
 #include "embed/session.h"
-#include "picture/depth.h"
 #include "run/prefetch.h"
 
 #include <math.h>
@@ -60,7 +59,8 @@ size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, cons
 
 struct survey {
     const dp_recipe *recipe;
-    const char *const *paths;
+    const dp_pictures *pictures;
+    size_t first;
     dp_picture_options options;
     dp_pose *poses;
     size_t *width_px, *height_px;
@@ -68,38 +68,35 @@ struct survey {
 
 static void look(void *context, size_t index, size_t worker)
 {
-    struct survey *survey = context;
+    (void)worker;
+    const struct survey *survey = context;
+    size_t i = survey->first + index;
     dp_picture *picture = NULL;
-    if (dp_picture_load_with(survey->paths[index], &survey->options, &picture, NULL, NULL))
+    if (dp_pictures_load(survey->pictures, i, &survey->options, &picture, NULL, NULL))
         return;
     if (survey->recipe->align == DP_ALIGN_NONE
-        || dp_pose_find(picture, survey->recipe, &survey->poses[index], NULL) == DP_OK) {
-        survey->width_px[index] = picture->width_px;
-        survey->height_px[index] = picture->height_px;
+        || dp_pose_find(picture, survey->recipe, &survey->poses[i], NULL) == DP_OK) {
+        survey->width_px[i] = picture->width_px;
+        survey->height_px[i] = picture->height_px;
     }
     dp_picture_free(&picture);
 }
 
 #define ROUND 16 /* pictures between two looks at the progress callback */
 
-static dp_status survey_pictures(const struct survey *survey, size_t n, dp_pool *pool, const dp_run *run, dp_error *err)
+static dp_status survey_pictures(struct survey *survey, dp_pool *pool, const dp_run *run, dp_error *err)
 {
-    for (size_t first = 0; first < n; first += ROUND) {
-        struct survey part = *survey;
-        part.paths += first;
-        part.poses += first;
-        part.width_px += first;
-        part.height_px += first;
-        size_t count = n - first < ROUND ? n - first : ROUND;
-        dp_pool_run(pool, count, look, &part);
-        if (run->progress && run->progress(run->user, "survey", first + count, n))
+    size_t n = survey->pictures->n;
+    for (survey->first = 0; survey->first < n; survey->first += ROUND) {
+        size_t count = n - survey->first < ROUND ? n - survey->first : ROUND;
+        dp_pool_run(pool, count, look, survey);
+        if (run->progress && run->progress(run->user, "survey", survey->first + count, n))
             return dp_fail(err, DP_E_CANCELLED, "stopped while looking for the size of the canvas");
     }
     return DP_OK;
 }
 
-dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const *paths, size_t n_paths, dp_pool *pool,
-                           const dp_run *run, dp_error *err)
+dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *err)
 {
     if (recipe->crop_px) {
         if (recipe->align != DP_ALIGN_NONE || recipe->crop_px > recipe->edge_px || recipe->crop_px % patch_px)
@@ -123,22 +120,23 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
                        recipe->canvas_width_px < patch_px ? patch_px : (recipe->canvas_width_px + patch_px / 2) / patch_px * patch_px);
     if (recipe->canvas_height_px)
         return dp_cells_check(run, recipe->canvas_height_px, recipe->canvas_width_px, patch_px, NULL, err);
+    size_t n_pictures = pictures->n;
     struct survey survey = {
         .recipe = recipe,
-        .paths = paths,
+        .pictures = pictures,
         .options = dp_picture_options_of(recipe, run),
-        .poses = dp_calloc(n_paths, sizeof *survey.poses),
-        .width_px = dp_calloc(n_paths, sizeof *survey.width_px),
-        .height_px = dp_calloc(n_paths, sizeof *survey.height_px),
+        .poses = dp_calloc(n_pictures, sizeof *survey.poses),
+        .width_px = dp_calloc(n_pictures, sizeof *survey.width_px),
+        .height_px = dp_calloc(n_pictures, sizeof *survey.height_px),
     };
     dp_status status = DP_OK;
     if (!survey.poses || !survey.width_px || !survey.height_px)
-        status = dp_fail_memory(err, "the poses", n_paths * sizeof *survey.poses);
+        status = dp_fail_memory(err, "the poses", n_pictures * sizeof *survey.poses);
     if (!status)
-        status = survey_pictures(&survey, n_paths, pool, run, err);
+        status = survey_pictures(&survey, pool, run, err);
     if (!status) {
         size_t n = 0; /* those that could be read, moved to the front */
-        for (size_t i = 0; i < n_paths; i++) {
+        for (size_t i = 0; i < n_pictures; i++) {
             if (!survey.width_px[i])
                 continue;
             survey.poses[n] = survey.poses[i];
@@ -154,57 +152,4 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const char *const
     dp_memory_free(survey.width_px);
     dp_memory_free(survey.height_px);
     return status;
-}
-
-/* -------------------------------------------------------------------------------------------------------------- depth */
-
-struct depths {
-    const char *const *paths;
-    dp_picture_options options;
-    dp_depth *depths;
-};
-
-static void look_at_depth(void *context, size_t index, size_t worker)
-{
-    (void)worker;
-    struct depths *job = context;
-    if (dp_depth_survey(job->paths[index], &job->options, &job->depths[index], NULL))
-        job->depths[index] = (dp_depth){0}; /* whoever loads it says what is wrong */
-}
-
-dp_status dp_depth_settle(dp_recipe *recipe, const char *const *paths, size_t n_paths, dp_pool *pool, const dp_run *run, dp_error *err)
-{
-    if (recipe->sample_white)
-        return DP_OK;
-    struct depths job = {.options = dp_picture_options_of(recipe, run), .depths = dp_calloc(n_paths, sizeof *job.depths)};
-    if (!job.depths)
-        return dp_fail_memory(err, "the depths", n_paths * sizeof *job.depths);
-    dp_status status = DP_OK;
-    dp_depth all = {0};
-    for (size_t first = 0; first < n_paths && !status; first += ROUND) {
-        struct depths part = {.paths = paths + first, .options = job.options, .depths = job.depths + first};
-        size_t count = n_paths - first < ROUND ? n_paths - first : ROUND;
-        dp_pool_run(pool, count, look_at_depth, &part);
-        for (size_t i = first; i < first + count; i++) {
-            all.n += job.depths[i].n;
-            all.any |= job.depths[i].any;
-            all.largest = job.depths[i].largest > all.largest ? job.depths[i].largest : all.largest;
-        }
-        if (all.n && run->progress && run->progress(run->user, "depth", first + count, n_paths))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while looking for the depth of the pictures");
-    }
-    dp_memory_free(job.depths);
-    if (status || !all.n)
-        return status;
-    recipe->sample_white = dp_depth_white(&all);
-    dp_error line;
-    if (run->log) {
-        dp_fail(&line, DP_OK, "16-bit files hold %zu significant bits (white is %zu)", dp_depth_bits(recipe->sample_white), recipe->sample_white);
-        run->log(run->user, DP_LOG_INFO, line.message);
-    }
-    if (run->log && all.n < n_paths) {
-        dp_fail(&line, DP_OK, "%zu of %zu good pictures have 16-bit samples, the others not: take care that both are equally bright", all.n, n_paths);
-        run->log(run->user, DP_LOG_WARNING, line.message);
-    }
-    return DP_OK;
 }

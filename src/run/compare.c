@@ -2,6 +2,7 @@
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "run/pictures.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #define TASKS_PER_THREAD 4 /* between two looks at whether the work is to stop */
 
 struct reading {
-    const char *const *paths;
+    dp_pictures pictures;
     size_t first;
     dp_picture_options options;
     unsigned char *digests; /* [n, 32] */
@@ -23,7 +24,7 @@ static void read_task(void *context, size_t index, size_t worker)
     struct reading *reading = context;
     size_t i = reading->first + index;
     dp_picture *picture = NULL;
-    dp_status status = dp_picture_load_with(reading->paths[i], &reading->options, &picture, NULL, NULL);
+    dp_status status = dp_pictures_load(&reading->pictures, i, &reading->options, &picture, NULL, NULL);
     if (!status)
         status = dp_picture_digest(picture, reading->digests + i * DP_DIGEST_BYTES, NULL);
     dp_picture_free(&picture);
@@ -51,24 +52,24 @@ static dp_status read_all(struct reading *reading, size_t n, const dp_run *run, 
 }
 
 /* A picture of the bank with that name and unknown pixels. */
-static size_t by_name(const dp_bank *bank, const char *path)
+static size_t by_name(const dp_bank *bank, const char *name)
 {
     for (size_t p = 0; p < bank->n_pictures; p++)
-        if (!dp_bank_picture_digest(bank, p) && !strcmp(bank->names[p], path))
+        if (!dp_bank_picture_digest(bank, p) && !strcmp(bank->names[p], name))
             return p;
     return SIZE_MAX;
 }
 
-dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *given, size_t *in_bank, size_t *earlier,
-                        dp_error *err)
+dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *given, size_t *in_bank, size_t *earlier, dp_error *err)
 {
+    size_t n = source->n;
     dp_run run;
     dp_twin_table own = {0}, given_before = {0};
     dp_run_init(&run);
     if (given)
         run = *given;
     const dp_picture_options options = {.max_pixels = run.max_picture_pixels, .tolerant = run.tolerant, .white = bank ? bank->recipe.sample_white : 0};
-    struct reading reading = {.paths = paths, .options = options, .digests = dp_malloc(n, DP_DIGEST_BYTES), .known = dp_calloc(n, 1)};
+    struct reading reading = {.pictures = dp_pictures_all(source), .options = options, .digests = dp_malloc(n, DP_DIGEST_BYTES), .known = dp_calloc(n, 1)};
     bool unseen = bank && !dp_bank_knows_digests(bank);
     dp_status status = DP_OK;
     if (!reading.digests || !reading.known || !dp_twin_table_open(&given_before, n) || (bank && !dp_twin_table_of_bank(&own, bank, 0)))
@@ -82,7 +83,7 @@ dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n,
             continue;
         in_bank[i] = reading.known[i] ? dp_twin_table_find(&own, digest) : SIZE_MAX;
         if (unseen && in_bank[i] == SIZE_MAX)
-            in_bank[i] = by_name(bank, paths[i]);
+            in_bank[i] = by_name(bank, dp_pictures_name(&reading.pictures, i));
     }
     dp_twin_table_close(&own);
     dp_twin_table_close(&given_before);

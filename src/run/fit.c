@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "embed/model.h"
 #include "embed/session.h"
-#include "picture/picture.h"
+#include "image/picture.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
 #include "run/fit.h"
@@ -29,8 +29,7 @@
 struct fit {
     dp_session *session;
     const dp_run *run;
-    const char *const *paths;
-    size_t n_paths;
+    dp_pictures pictures;
     dp_picture_fn on_picture;
     void *user;
 
@@ -39,15 +38,15 @@ struct fit {
     const dp_roi *roi;    /* region to inspect; NULL: none */
     const dp_bank *known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
     dp_bank *bank;
-    float *orientations; /* [n_paths, dim] each picture's own, as it was found */
+    float *orientations; /* [pictures.n, dim] each picture's own, as it was found */
     float *running;      /* [dim] sum of the orientations, each with its sign */
     double *bias;        /* [dim] sum over the pictures */
     float *pair;         /* [2, dim] scratch */
     float *as_found;     /* [rows, cols, dim] features of the picture as it was found */
     uint8_t *cells_as_found; /* [rows, cols] */
-    int *signs;          /* [n_paths] sign each picture was stored with */
-    size_t *sources;     /* [n_paths] which path each picture in the bank came from */
-    unsigned char *digests;   /* [n_paths, 32] of the pictures that were loaded */
+    int *signs;          /* [pictures.n] sign each picture was stored with */
+    size_t *sources;     /* [pictures.n] which picture of the work each in the bank came from */
+    unsigned char *digests;   /* [pictures.n, 32] of the pictures that were loaded */
     dp_twin_table given;      /* their digests, under the paths' indices */
     dp_twin_table known_ones; /* those of the known bank, under its pictures' */
     bool unseen;              /* of some of its pictures the digest is not known */
@@ -59,7 +58,7 @@ struct fit {
 static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
 {
     if (fit->on_picture)
-        fit->on_picture(fit->user, index, fit->paths[index], pose, message);
+        fit->on_picture(fit->user, dp_pictures_number(&fit->pictures, index), dp_pictures_name(&fit->pictures, index), pose, message);
 }
 
 /* What the picture in the bench showed of light and of the canvas, kept in the bank for the gate. */
@@ -356,7 +355,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     memcpy(digest, prepared->digest, DP_DIGEST_BYTES);
     size_t twin = dp_twin_table_put(&fit->given, digest, prepared->index);
     if (twin != SIZE_MAX)
-        return leave_twin(fit, prepared, fit->paths[twin], false);
+        return leave_twin(fit, prepared, dp_pictures_name(&fit->pictures, twin), false);
     if (bench->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
         dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are",
@@ -399,13 +398,13 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 static dp_status learn_all(struct fit *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
-    dp_status status = dp_prefetch_open(fit->paths, fit->n_paths, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
+    dp_status status = dp_prefetch_open(&fit->pictures, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_tell(next, &fit->bench.recipe, fit->run);
         status = learn(fit, next, err);
-        if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->n_paths))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done, fit->n_paths);
+        if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->pictures.n))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done, fit->pictures.n);
     }
     dp_prefetch_close(&prefetch);
     return status;
@@ -422,14 +421,14 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
     size_t h = bench->recipe.canvas_height_px, w = bench->recipe.canvas_width_px;
     dp_prepared again = {
         .run = fit->run,
-        .path = fit->paths[fit->sources[picture]],
+        .index = fit->sources[picture],
         .rgb = dp_malloc_2d(h, w, 3 * sizeof(float)),
         .cells = dp_malloc(bench->rows, bench->cols),
     };
     int sign = 1;
     dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
     if (!status)
-        status = dp_prepared_load(&again, &bench->recipe, bench->patch_px, bench->valid, err);
+        status = dp_prepared_load(&again, &fit->pictures, &bench->recipe, bench->patch_px, bench->valid, err);
     if (!status)
         status = dp_workbench_embed(bench, fit->session, &again, err);
     if (!status)
@@ -478,6 +477,22 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
     return status;
 }
 
+/* What white is in pictures of 16 bits, where the source can tell and the recipe does not say. */
+static dp_status find_white(const struct fit *fit, dp_recipe *recipe, dp_error *err)
+{
+    const dp_source *source = fit->pictures.source;
+    size_t n = fit->pictures.n, *numbers;
+    if (recipe->sample_white || !source->find_white)
+        return DP_OK;
+    if (!(numbers = dp_malloc(n, sizeof *numbers)))
+        return dp_fail_memory(err, "the depths", n * sizeof *numbers);
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = dp_pictures_number(&fit->pictures, i);
+    dp_status status = source->find_white(source->user, numbers, n, fit->run, &recipe->sample_white, err);
+    dp_memory_free(numbers);
+    return status;
+}
+
 static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 {
     dp_model_info model;
@@ -489,9 +504,9 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
     status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
     if (!status && !fit->known)
-        status = dp_depth_settle(&recipe, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
+        status = find_white(fit, &recipe, err);
     if (!status)
-        status = dp_canvas_settle(&recipe, model.patch_px, fit->paths, fit->n_paths, dp_session_pool(fit->session), fit->run, err);
+        status = dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
     if (!status)
         status = dp_workbench_open(&recipe, model.patch_px, model.dim, 0, &fit->bench, err);
     if (status)
@@ -502,7 +517,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.cols,
         .dim = fit->bench.dim,
         .patch_px = model.patch_px,
-        .capacity = fit->n_paths,
+        .capacity = fit->pictures.n,
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,
         .model_sha256 = model.sha256,
@@ -533,20 +548,20 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     if (status)
         return status;
     size_t orientations;
-    if (!dp_mul_size(fit->n_paths, fit->bench.dim, &orientations))
-        return dp_fail_memory(err, "the orientation vectors", fit->n_paths);
+    if (!dp_mul_size(fit->pictures.n, fit->bench.dim, &orientations))
+        return dp_fail_memory(err, "the orientation vectors", fit->pictures.n);
     fit->orientations = dp_calloc(orientations, sizeof(float));
     fit->running = dp_calloc(fit->bench.dim, sizeof(float));
     fit->bias = dp_calloc(fit->bench.dim, sizeof(double));
     fit->pair = dp_calloc(fit->bench.dim, 2 * sizeof(float));
     fit->as_found = dp_malloc_2d(fit->bench.rows * fit->bench.cols /* checked by the workbench */, fit->bench.dim, sizeof(float));
     fit->cells_as_found = dp_malloc(fit->bench.rows, fit->bench.cols);
-    fit->signs = dp_calloc(fit->n_paths, sizeof(int));
-    fit->sources = dp_calloc(fit->n_paths, sizeof(size_t));
-    fit->digests = dp_malloc(fit->n_paths, DP_DIGEST_BYTES);
-    if (!fit->digests || !dp_twin_table_open(&fit->given, fit->n_paths)
+    fit->signs = dp_calloc(fit->pictures.n, sizeof(int));
+    fit->sources = dp_calloc(fit->pictures.n, sizeof(size_t));
+    fit->digests = dp_malloc(fit->pictures.n, DP_DIGEST_BYTES);
+    if (!fit->digests || !dp_twin_table_open(&fit->given, fit->pictures.n)
         || (fit->known && !dp_twin_table_of_bank(&fit->known_ones, fit->known, 0)))
-        return dp_fail_memory(err, "the pictures' digests", fit->n_paths * DP_DIGEST_BYTES);
+        return dp_fail_memory(err, "the pictures' digests", fit->pictures.n * DP_DIGEST_BYTES);
     fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
     if (fit->unseen)
         dp_tell_unseen_twins(fit->run, fit->known);
@@ -572,32 +587,26 @@ static void fit_close(struct fit *fit)
     dp_twin_table_close(&fit->known_ones);
 }
 
-/* Of the pictures given as many as the recipe asks for, none of them twice: *chosen, owned by the caller, becomes fit's paths. */
-static dp_status choose_shots(struct fit *fit, const dp_recipe *recipe, const char ***chosen, dp_error *err)
+/* Of the pictures given as many as the recipe asks for, none of them twice: *chosen, owned by the caller, becomes their order. */
+static dp_status choose_shots(struct fit *fit, const dp_recipe *recipe, size_t **chosen, dp_error *err)
 {
-    size_t n = 0, *earlier = dp_malloc(fit->n_paths, sizeof *earlier);
-    const char **distinct = dp_malloc(fit->n_paths, sizeof *distinct);
-    dp_status status = earlier && distinct ? dp_find_twins(NULL, fit->paths, fit->n_paths, fit->run, NULL, earlier, err)
-                                           : dp_fail_memory(err, "the pictures", fit->n_paths * sizeof *earlier);
-    for (size_t i = 0; !status && i < fit->n_paths; i++) {
-        const dp_prepared twin = {.index = i, .path = fit->paths[i]};
+    const dp_source *source = fit->pictures.source;
+    size_t all = source->n, n = 0, *earlier = dp_malloc(all, sizeof *earlier);
+    *chosen = dp_malloc(all, sizeof **chosen);
+    dp_status status = earlier && *chosen ? dp_find_twins_from(NULL, source, fit->run, NULL, earlier, err)
+                                          : dp_fail_memory(err, "the pictures", all * sizeof *earlier);
+    for (size_t i = 0; !status && i < all; i++) {
+        const dp_prepared twin = {.index = i, .path = dp_pictures_name(&fit->pictures, i)};
         if (earlier[i] == SIZE_MAX)
-            distinct[n++] = fit->paths[i];
+            (*chosen)[n++] = i;
         else
-            leave_twin(fit, &twin, fit->paths[earlier[i]], false);
+            leave_twin(fit, &twin, dp_pictures_name(&fit->pictures, earlier[i]), false);
     }
     size_t wanted = recipe->shots < n ? recipe->shots : n;
-    if (!status && wanted < n && !(*chosen = dp_fit_shots(recipe, distinct, n)))
-        status = dp_fail_memory(err, "the pictures", n * sizeof *distinct);
-    if (!status && wanted == n) {
-        *chosen = distinct;
-        distinct = NULL;
-    }
-    if (!status) {
-        fit->paths = *chosen;
-        fit->n_paths = wanted;
-    }
-    dp_memory_free(distinct);
+    if (!status && wanted < n)
+        status = dp_fit_shots(recipe, source, *chosen, n, err);
+    if (!status)
+        fit->pictures = (dp_pictures){.source = source, .order = *chosen, .n = wanted};
     dp_memory_free(earlier);
     return status;
 }
@@ -607,36 +616,31 @@ static dp_status none_left(const struct fit *fit, const char *what, dp_error *er
 {
     if (fit->fault.status)
         return dp_fail(err, fit->fault.status, "%s", fit->fault.message);
-    if (fit->n_paths == 1)
+    if (fit->pictures.n == 1)
         return dp_fail(err, DP_E_PICTURE, "the picture cannot be %s", what);
-    return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->n_paths, what);
+    return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->pictures.n, what);
 }
 
-dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                      dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
-{
-    return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, report, err);
-}
-
-dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
+dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank, dp_fit_report *report,
+                           dp_error *err)
 {
     dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
-    if (!n_paths)
+    size_t n = input->source->n;
+    if (!n)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
-    dp_status status = dp_fit_check(recipe, recipe->shots && recipe->shots < n_paths ? recipe->shots : n_paths, err);
+    bool shots = recipe->shots && recipe->shots < n;
+    dp_status status = dp_fit_check(recipe, shots ? recipe->shots : n, err);
     if (status)
         return status;
-    const char **chosen = NULL;
-    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .roi = roi, .on_picture = on_picture,
-                      .user = user};
-    if (recipe->shots && recipe->shots < n_paths) {
-        status = choose_shots(&fit, recipe, &chosen, err);
-        if (status)
-            return status;
+    size_t *chosen = NULL;
+    struct fit fit = {.session = session, .run = dp_session_run(session), .pictures = dp_pictures_all(input->source), .roi = input->roi,
+                      .on_picture = input->on_picture, .user = input->user};
+    if (shots && (status = choose_shots(&fit, recipe, &chosen, err))) {
+        dp_memory_free(chosen);
+        return status;
     }
     status = prepare(&fit, recipe, err);
     if (!status)
@@ -646,7 +650,7 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
-        status = dp_region_settle(roi, fit.bank, &fit.bank->roi, err);
+        status = dp_region_settle(input->roi, fit.bank, &fit.bank->roi, err);
     if (!status)
         status = dp_bank_finish(fit.bank, err);
     if (!status)
@@ -667,11 +671,10 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
     return status;
 }
 
-dp_status dp_fit_more(dp_session *session, const dp_bank *known, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
-                      void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
+dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
-    struct fit fit = {.session = session, .run = dp_session_run(session), .paths = paths, .n_paths = n_paths, .on_picture = on_picture,
-                      .user = user, .known = known};
+    struct fit fit = {.session = session, .run = dp_session_run(session), .pictures = dp_pictures_all(input->source),
+                      .on_picture = input->on_picture, .user = input->user, .known = known};
     dp_error own = {0};
     err = err ? err : &own;
     dp_status status = prepare(&fit, &known->recipe, err);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-dp_status dp_fit_check(const dp_recipe *recipe, size_t n_paths, dp_error *err)
+dp_status dp_fit_check(const dp_recipe *recipe, size_t n_pictures, dp_error *err)
 {
     bool pool = recipe->layout == DP_LAYOUT_POOL;
     dp_status status = dp_recipe_check(recipe, err);
@@ -46,32 +46,43 @@ dp_status dp_fit_check(const dp_recipe *recipe, size_t n_paths, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 and 1", recipe->blend);
     if (recipe->blend > 0 && (pool || recipe->window == DP_WINDOW_GLOBAL))
         return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs places and a window of cells: no pool, no global window");
-    if (n_paths < 2 && (recipe->blend > 0 || (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)))
+    if (n_pictures < 2 && (recipe->blend > 0 || (recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)))
         return dp_fail(err, DP_E_ARGUMENT, "distances are blended by what good pictures show of one another: that takes two pictures at least");
     return DP_OK;
 }
 
+struct named {
+    const char *name;
+    size_t number;
+};
+
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct named *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->number > y->number) - (x->number < y->number);
 }
 
-const char **dp_fit_shots(const dp_recipe *recipe, const char *const *paths, size_t n)
+dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t *numbers, size_t n, dp_error *err)
 {
-    const char **sorted = dp_malloc(n, sizeof *sorted);
+    struct named *sorted = dp_malloc(n, sizeof *sorted);
     if (!sorted)
-        return NULL;
-    memcpy(sorted, paths, n * sizeof *sorted);
+        return dp_fail_memory(err, "the pictures", n * sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = (struct named){source->name(source->user, numbers[i]), numbers[i]};
     qsort(sorted, n, sizeof *sorted, by_name);
-    if (!recipe->seed)
-        return sorted;
-    dp_random random = dp_random_at(recipe->seed, 0);
-    for (size_t i = 0; i < recipe->shots; i++) {
-        size_t j = i + (size_t)dp_random_below(&random, n - i);
-        const char *keep = sorted[i];
-        sorted[i] = sorted[j];
-        sorted[j] = keep;
+    if (recipe->seed) {
+        dp_random random = dp_random_at(recipe->seed, 0);
+        for (size_t i = 0; i < recipe->shots; i++) {
+            size_t j = i + (size_t)dp_random_below(&random, n - i);
+            struct named keep = sorted[i];
+            sorted[i] = sorted[j];
+            sorted[j] = keep;
+        }
+        qsort(sorted, recipe->shots, sizeof *sorted, by_name);
     }
-    qsort(sorted, recipe->shots, sizeof *sorted, by_name);
-    return sorted;
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = sorted[i].number;
+    dp_memory_free(sorted);
+    return DP_OK;
 }

@@ -4,11 +4,11 @@
 
 #include "dinopatch.h"
 
-/* n_paths: the pictures there will be.  DP_E_ARGUMENT, with the reason, where settings exclude each other. */
-dp_status dp_fit_check(const dp_recipe *recipe, size_t n_paths, dp_error *err);
+/* n_pictures: the pictures there will be.  DP_E_ARGUMENT, with the reason, where settings exclude each other. */
+dp_status dp_fit_check(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
 
-/* recipe->shots of the paths [n], which are more: the first by name, or those that the seed draws (Fisher and Yates), by name again.
- * To be freed with dp_memory_free, the texts are the caller's; NULL: no memory. */
-const char **dp_fit_shots(const dp_recipe *recipe, const char *const *paths, size_t n);
+/* Puts recipe->shots of the numbers [n] of a source's pictures, which are more, in front: the first by name, or those that the seed draws
+ * (Fisher and Yates), by name again.  Errors: DP_E_MEMORY. */
+dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t *numbers, size_t n, dp_error *err);
 
 #endif

@@ -559,9 +559,10 @@ static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_
     return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
 }
 
-dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
-                                   const char *const *paths, size_t n_paths, dp_view_result_fn on_result, void *user, dp_error *err)
+dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, const dp_source *source,
+                                  dp_view_result_fn on_result, void *user, dp_error *err)
 {
+    const dp_pictures pictures = dp_pictures_all(source);
     struct inspection job;
     if (!n_views)
         return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
@@ -570,37 +571,17 @@ dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, con
         return status;
     const dp_run *run = dp_session_run(session);
     dp_prefetch *prefetch = NULL;
-    status = dp_prefetch_open(paths, n_paths, &bank->recipe, job.bench.patch_px, run, false, &prefetch, err);
+    status = dp_prefetch_open(&pictures, &bank->recipe, job.bench.patch_px, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_tell(next, &bank->recipe, run);
         status = inspect_next(&job, next, on_result, user, err);
-        if (!status && run->progress && run->progress(run->user, "inspect", done, n_paths) && done < n_paths)
-            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, n_paths);
+        if (!status && run->progress && run->progress(run->user, "inspect", done, pictures.n) && done < pictures.n)
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, pictures.n);
     }
     dp_prefetch_close(&prefetch);
     inspection_close(&job);
     return status;
-}
-
-struct plain_callback {
-    dp_result_fn on_result;
-    void *user;
-};
-
-static int call_plainly(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result,
-                        double milliseconds, const char *message)
-{
-    const struct plain_callback *plain = user;
-    (void)view;
-    return plain->on_result(plain->user, index, path, picture, result, milliseconds, message);
-}
-
-dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view, const char *const *paths,
-                                   size_t n_paths, dp_result_fn on_result, void *user, dp_error *err)
-{
-    struct plain_callback plain = {on_result, user};
-    return dp_session_inspect_views(session, bank, view, 1, paths, n_paths, call_plainly, &plain, err);
 }
 
 double dp_result_score(const dp_result *result, dp_score how)

@@ -65,21 +65,21 @@ static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const d
     return status;
 }
 
-dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
-                      void *user, dp_bank **larger, dp_fit_report *report, dp_error *err)
+dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger, dp_fit_report *report,
+                           dp_error *err)
 {
     dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL where all pictures are there already */
     dp_fit_report found = {0};
     dp_isa isa = dp_session_isa(session);
     dp_pool *pool = dp_session_pool(session);
     const dp_run *run = dp_session_run(session);
-    if (!n_paths)
+    if (!input->source->n)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to add");
     dp_status status = dp_bank_needs_pictures(bank, err);
     if (!status)
         status = dp_session_fits_bank(session, bank, err);
     if (!status)
-        status = dp_fit_more(session, bank, paths, n_paths, on_picture, user, &fresh, &found, err);
+        status = dp_fit_more(session, bank, input, &fresh, &found, err);
     if (!status && fresh && bank->basis) {
         const dp_pca pca = {.dim_in = bank->dim_in, .dim = bank->dim, .mean = bank->mean, .basis = bank->basis};
         const dp_reduction how = {.pca = &pca, .pca_asked = bank->recipe.pca, .storage = bank->storage, .isa = isa};

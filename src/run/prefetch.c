@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
-#include "picture/picture.h"
+#include "image/picture.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -17,8 +17,7 @@
 #define SLOTS 3 /* one with the consumer, two ahead */
 
 struct dp_prefetch {
-    const char *const *paths;
-    size_t n;
+    dp_pictures pictures;
     dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
     size_t patch_px;
     bool digests;
@@ -127,11 +126,14 @@ void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, cons
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err)
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, uint8_t *valid,
+                           dp_error *err)
 {
     const dp_picture_options options = dp_picture_options_of(recipe, prepared->run);
     double start = dp_now_seconds();
-    dp_status status = dp_picture_load_with(prepared->path, &options, &prepared->picture, &prepared->notes, err);
+    prepared->path = dp_pictures_name(pictures, prepared->index);
+    prepared->notes = (dp_picture_notes){.bits = 8};
+    dp_status status = dp_pictures_load(pictures, prepared->index, &options, &prepared->picture, &prepared->notes, err);
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
     if (!status)
@@ -149,7 +151,7 @@ static void *load_all(void *argument)
     for (;;) {
         while (!p->closing && p->produced - p->consumed + p->holding >= SLOTS)
             pthread_cond_wait(&p->moved, &p->lock);
-        if (p->closing || p->produced == p->n)
+        if (p->closing || p->produced == p->pictures.n)
             break;
         size_t index = p->produced;
         pthread_mutex_unlock(&p->lock);
@@ -157,8 +159,7 @@ static void *load_all(void *argument)
         dp_prepared *slot = &p->slots[index % SLOTS];
         dp_picture_free(&slot->picture);
         slot->index = index;
-        slot->path = p->paths[index];
-        slot->status = dp_prepared_load(slot, &p->recipe, p->patch_px, p->valid, &slot->error);
+        slot->status = dp_prepared_load(slot, &p->pictures, &p->recipe, p->patch_px, p->valid, &slot->error);
         if (!slot->status && p->digests)
             slot->status = dp_picture_digest(slot->picture, slot->digest, &slot->error);
 
@@ -170,8 +171,8 @@ static void *load_all(void *argument)
     return NULL;
 }
 
-dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
-                           bool digests, dp_prefetch **out, dp_error *err)
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run, bool digests,
+                           dp_prefetch **out, dp_error *err)
 {
     size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     dp_prefetch *p = dp_calloc(1, sizeof *p);
@@ -179,8 +180,7 @@ dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *
         dp_memory_free(p);
         return dp_fail_memory(err, "the canvas", sizeof *p);
     }
-    p->paths = paths;
-    p->n = n;
+    p->pictures = *pictures;
     p->recipe = *recipe;
     p->patch_px = patch_px;
     p->run = run;
@@ -210,7 +210,7 @@ dp_prepared *dp_prefetch_next(dp_prefetch *p)
         pthread_cond_broadcast(&p->moved);
     }
     dp_prepared *next = NULL;
-    if (p->consumed < p->n) {
+    if (p->consumed < p->pictures.n) {
         while (p->produced == p->consumed)
             pthread_cond_wait(&p->moved, &p->lock);
         next = &p->slots[p->consumed % SLOTS];

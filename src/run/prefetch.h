@@ -4,15 +4,16 @@
 #define DP_RUN_PREFETCH_H
 
 #include "dinopatch.h"
-#include "picture/light.h"
+#include "image/light.h"
+#include "run/pictures.h"
 
 #include <stdbool.h>
 
 /* A picture ready for the transformer. */
 typedef struct dp_prepared {
     const dp_run *run;      /* the limits */
-    size_t index;
-    const char *path;
+    size_t index;           /* among the pictures of the work */
+    const char *path;       /* its name */
     dp_status status;       /* not DP_OK: error says why, the rest is empty */
     dp_error error;
     dp_picture *picture;
@@ -34,19 +35,20 @@ typedef struct dp_prepared {
  * DP_E_PICTURE where it would have more cells than prepared->run allows. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
-/* How a run with this recipe takes picture files. */
+/* How a run with this recipe takes pictures. */
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
-/* Loads, finds the pose, warps.  run must be set, rgb and cells be there. */
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, uint8_t *valid, dp_error *err);
+/* Loads the picture at prepared->index, finds the pose, warps.  run must be set, rgb and cells be there. */
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, uint8_t *valid,
+                           dp_error *err);
 
 /* Logs what a user should know of the picture, read for a bank of this recipe. */
 void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
 
 typedef struct dp_prefetch dp_prefetch;
 
-/* paths [n], *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
-dp_status dp_prefetch_open(const char *const *paths, size_t n, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
-                           bool digests, dp_prefetch **prefetch, dp_error *err);
+/* The pictures' source and order, *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run, bool digests,
+                           dp_prefetch **prefetch, dp_error *err);
 /* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
  * until the next call. */
 dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);

@@ -7,6 +7,8 @@
  * whether the buffer of the text it reads could grow (lex_save in its load.c), and writes beyond the string it makes of it.  With
  * --runs N at most N of the allocations are tried, evenly spread.  Under the address sanitizer, leaks are looked for after every one. */
 #include "dinopatch.h"
+#include "dinopatch/draw.h"
+#include "dinopatch/io.h"
 
 #include <jansson.h>
 #include <stdbool.h>

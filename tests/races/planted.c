@@ -5,7 +5,7 @@
  * The report is only worth something where libraries that are not built for the sanitizer (libvips, GLib, oneDNN, OpenMP)
  * neither drown it in findings of their own nor hide ours: each place does what tasks of this library do, then races. */
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/io.h"
 
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "picture/depth.h"
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <math.h>
 

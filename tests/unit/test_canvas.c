@@ -34,6 +34,9 @@ static void chosen_from_pictures(void **state)
         dp_picture_free(&picture);
     }
     assert_ok(dp_file_write(paths[7], "none", 4, err));
+    const dp_source source = dp_source_files((const char *const *)paths, MANY);
+    const size_t third = 3;
+    const dp_pictures all = dp_pictures_all(&source), missing = {.source = &source, .order = &third, .n = 1};
     dp_pool *pool = NULL;
     assert_ok(dp_pool_open(3, &pool, err));
     dp_recipe recipe = world_recipe();
@@ -44,7 +47,7 @@ static void chosen_from_pictures(void **state)
     run.user = &asked;
     recipe.canvas_height_px = 0;
     recipe.canvas_width_px = 112;
-    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
     assert_int_equal(recipe.canvas_width_px, 112);
     assert_int_equal(recipe.canvas_height_px, 168); /* 84 of 56, the middle of eighteen */
     assert_int_equal(asked.calls, 2);
@@ -52,19 +55,19 @@ static void chosen_from_pictures(void **state)
         asked = (struct asked){.stop_at = at};
         recipe.canvas_height_px = 0;
         assert_fails(DP_E_CANCELLED, "size of the canvas",
-                     dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+                     dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
     }
     /* Nothing to be seen in any of them: a square. */
     asked = (struct asked){0};
     recipe.align = DP_ALIGN_PCA;
     recipe.canvas_height_px = 0;
-    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths, MANY, pool, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
     assert_int_equal(recipe.canvas_height_px, 112);
     /* None can be read: a square as well; the fit that follows says what is wrong. */
     recipe.align = DP_ALIGN_NONE;
     recipe.canvas_height_px = 0;
     run.progress = NULL;
-    assert_ok(dp_canvas_settle(&recipe, 14, (const char *const *)paths + 3, 1, pool, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, 14, &missing, pool, &run, err));
     assert_int_equal(recipe.canvas_height_px, 112);
     dp_pool_close(&pool);
     for (size_t i = 0; i < MANY; i++)
@@ -75,6 +78,8 @@ static void refused(void **state)
 {
     (void)state;
     const char *none = "none.png";
+    const dp_source source = dp_source_files(&none, 1);
+    const dp_pictures pictures = dp_pictures_all(&source);
     dp_run run;
     dp_run_init(&run);
     const struct {
@@ -98,12 +103,12 @@ static void refused(void **state)
         recipe.edge_px = wrong[i].edge;
         recipe.align = wrong[i].align;
         recipe.layout = wrong[i].layout;
-        assert_fails(DP_E_ARGUMENT, wrong[i].text, dp_canvas_settle(&recipe, 14, &none, 1, NULL, &run, err));
+        assert_fails(DP_E_ARGUMENT, wrong[i].text, dp_canvas_settle(&recipe, 14, &pictures, NULL, &run, err));
     }
     dp_recipe recipe = world_recipe();
     recipe.edge_px = 14;
     recipe.layout = DP_LAYOUT_POOL;
-    assert_ok(dp_canvas_settle(&recipe, 14, &none, 1, NULL, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, 14, &pictures, NULL, &run, err));
     assert_true(recipe.canvas_height_px == 0 && recipe.canvas_width_px == 0);
 }
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "bank/bank.h"
-#include "picture/picture.h"
+#include "image/picture.h"
 
 #define W 320
 #define H 240

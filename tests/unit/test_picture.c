@@ -1,7 +1,7 @@
 /* Tests every kind of picture file, good and bad. All test files are made here, with libvips or byte by byte. */
 #include "test.h"
 
-#include "picture/picture.h"
+#include "image/picture.h"
 
 #include <math.h>
 #include <pthread.h>

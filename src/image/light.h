@@ -1,6 +1,6 @@
 /* light.h - the light and contrast of a picture in a few figures, by which a frame without light is told from a picture. */
-#ifndef DP_PICTURE_LIGHT_H
-#define DP_PICTURE_LIGHT_H
+#ifndef DP_IMAGE_LIGHT_H
+#define DP_IMAGE_LIGHT_H
 
 #include "dinopatch.h"
 

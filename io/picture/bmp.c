@@ -8,7 +8,7 @@
  * mean it. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <stdio.h>
 #include <string.h>

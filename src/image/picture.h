@@ -1,6 +1,6 @@
 /* picture.h - what the stages after loading need of pictures, beyond the public header. */
-#ifndef DP_PICTURE_PICTURE_H
-#define DP_PICTURE_PICTURE_H
+#ifndef DP_IMAGE_PICTURE_H
+#define DP_IMAGE_PICTURE_H
 
 #include "dinopatch.h"
 

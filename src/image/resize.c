@@ -2,7 +2,7 @@
  * base/resample.h along each axis.
  *
  * Columns come first: that pass runs along whole rows of the source, three channels alike. */
-#include "picture/picture.h"
+#include "image/picture.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/resample.h"

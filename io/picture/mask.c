@@ -12,6 +12,7 @@
  * A border that is marked for the most part looks like a mask the wrong way round; it is taken as it is, and said. */
 #include "base/error.h"
 #include "base/memory.h"
+#include "dinopatch/io.h"
 #include "picture/load.h"
 
 #include <math.h>

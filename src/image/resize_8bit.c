@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/resample.h"
-#include "picture/picture.h"
+#include "image/picture.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* light.c - light and contrast of a picture: quantiles over blocks, from histograms. */
-#include "picture/light.h"
+#include "image/light.h"
 #include "base/error.h"
 #include "base/memory.h"
 

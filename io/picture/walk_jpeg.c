@@ -2,7 +2,7 @@
  *
  * The decoder warns of entropy-coded data that end too early or make no sense.  It does not warn of restart markers that are missing at
  * the end, of scans that are missing altogether, and of data left over: these are found here, without decoding. */
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef DP_PICTURE_LOAD_H
 #define DP_PICTURE_LOAD_H
 
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <vips/vips.h>
 
@@ -10,7 +10,7 @@
 
 /* A file on its way. */
 struct dp_decoding {
-    dp_source source;
+    dp_picture_file source;
     VipsImage *image;
     VipsImage *tall;  /* of some JPEGs: image is all of it but its last 8 rows, which are not in the file */
     dp_raster raster; /* what image reads from, where it is not a decoder */

@@ -5,7 +5,7 @@
  * primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC 61966-2-1, and each curve is within 0.001 of
  *     x <= 0.04045: x / 12.92      else: ((x + 0.055) / 1.055)^2.4
  * Tags as in ICC.1:2010: "curv" is 0 (identity), 1 (a gamma of 8.8 bits) or a table; "para" has five functions of a power. */
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <math.h>
 #include <string.h>

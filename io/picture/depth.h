@@ -2,7 +2,7 @@
 #ifndef DP_PICTURE_DEPTH_H
 #define DP_PICTURE_DEPTH_H
 
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 /* What the samples of 16-bit pictures have shown, alpha left out. */
 typedef struct dp_depth {
@@ -23,6 +23,6 @@ void dp_depth_spread(dp_raster *raster, size_t white, size_t *over);
 /* depth of a file; all zeros where it does not hold 16-bit samples, or states itself what white is.  Errors: as dp_picture_load. */
 dp_status dp_depth_survey(const char *path, const dp_picture_options *options, dp_depth *depth, dp_error *err);
 /* Bits of a sample, from the first bytes of a file or its directory; 0: not known before it is decoded. */
-dp_status dp_source_bits(const char *path, size_t *bits, dp_error *err);
+dp_status dp_picture_file_bits(const char *path, size_t *bits, dp_error *err);
 
 #endif

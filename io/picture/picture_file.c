@@ -1,5 +1,5 @@
-/* source.c - a picture file is opened, known by its content, and read. */
-#include "picture/source.h"
+/* picture_file.c - a picture file is opened, known by its content, and read. */
+#include "picture/picture_file.h"
 #include "picture/depth.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -58,7 +58,7 @@ static ssize_t read_some(int fd, uint8_t *out, size_t n)
 }
 
 /* The rest of the file behind the first `have` bytes, which are in source->data already. */
-static dp_status read_rest(dp_source *source, int fd, size_t have, size_t max_pixels, dp_error *err)
+static dp_status read_rest(dp_picture_file *source, int fd, size_t have, size_t max_pixels, dp_error *err)
 {
     uint64_t most = max_pixels && max_pixels < SIZE_MAX / 32 ? 16 * (uint64_t)max_pixels + EXTRA_BYTES : SIZE_MAX / 2;
     if (source->size > most)
@@ -78,9 +78,9 @@ static dp_status read_rest(dp_source *source, int fd, size_t have, size_t max_pi
     return DP_OK;
 }
 
-dp_status dp_source_open(const char *path, size_t max_pixels, dp_source *out, dp_error *err)
+dp_status dp_picture_file_open(const char *path, size_t max_pixels, dp_picture_file *out, dp_error *err)
 {
-    dp_source source = {.path = path, .fd = -1};
+    dp_picture_file source = {.path = path, .fd = -1};
     source.facts.subifd = -1;
     source.facts.rows = SIZE_MAX;
     int fd = -1;
@@ -125,21 +125,21 @@ done:
         source.fd = -1;
     }
     if (status)
-        dp_source_close(&source);
+        dp_picture_file_close(&source);
     else
         *out = source;
     return status;
 }
 
-void dp_source_close(dp_source *source)
+void dp_picture_file_close(dp_picture_file *source)
 {
     if (source->fd >= 0)
         close(source->fd);
     dp_memory_free(source->data);
-    *source = (dp_source){.fd = -1};
+    *source = (dp_picture_file){.fd = -1};
 }
 
-dp_status dp_source_bits(const char *path, size_t *bits, dp_error *err)
+dp_status dp_picture_file_bits(const char *path, size_t *bits, dp_error *err)
 {
     uint8_t head[HEAD];
     dp_facts facts = {.subifd = -1};

@@ -6,9 +6,10 @@
  * AROUND cells wide, or a SHARE of the whole canvas where that is more.
  *
  * Where the picture has more pixels than the panel, each drawn one is the mean of n x n samples, n the ratio rounded up. */
-#include "map/patches.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "dinopatch/draw.h"
+#include "draw/affine.h"
 
 #include <cairo.h>
 #include <math.h>
@@ -74,7 +75,7 @@ static void draw_piece(const dp_patch_view *view, const struct frame *frame, uns
                 double c = (double)view->col + ((double)i + di - middle) * frame->cols_per_px;
                 double r = (double)view->row + ((double)j + dj - middle) * frame->rows_per_px;
                 double rgb[3] = {255 * nothing[0], 255 * nothing[1], 255 * nothing[2]};
-                dp_affine_apply(m, c, r, &x, &y);
+                dp_draw_apply(m, c, r, &x, &y);
                 (void)sample(view->picture, x, y, rgb);
                 for (int k = 0; k < 3; k++)
                     sum[k] += rgb[k];
@@ -170,7 +171,7 @@ static void draw_words(cairo_t *cr, const dp_patch_view *view, double left)
     line(cr, view->words, left + 4, PANEL + 2.9 * FONT, PANEL - 8);
 }
 
-dp_status dp_patches_draw(const dp_patch_view views[2], int captions, dp_picture **drawn, dp_error *err)
+static dp_status draw_patches(const dp_patch_view views[2], int captions, dp_picture **drawn, dp_error *err)
 {
     const size_t width = 2 * PANEL + GAP, height = PANEL + (captions ? (size_t)(3.6 * FONT) : 0);
     struct frame frames[2];
@@ -220,5 +221,18 @@ dp_status dp_patches_draw(const dp_patch_view views[2], int captions, dp_picture
     }
     cairo_destroy(cr);
     cairo_surface_destroy(surface);
+    return status;
+}
+
+dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect, const dp_picture *nearest,
+                         const char *missing, int captions, dp_picture **drawn, dp_error *err)
+{
+    dp_comparison *comparison = NULL;
+    dp_status status = dp_defect_compare(bank, picture, result, defect, nearest, missing, &comparison, err);
+    if (status)
+        return status;
+    const dp_patch_view views[2] = {comparison->defect, comparison->good};
+    status = draw_patches(views, captions, drawn, err);
+    dp_comparison_free(&comparison);
     return status;
 }

@@ -2,7 +2,7 @@
  *
  * Seven formats are read: those whose decoders are made for files from strangers, and two that are decoded here.  The others are
  * known by name only, so that the refusal can say what the file is. */
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <string.h>
 

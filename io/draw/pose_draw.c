@@ -3,9 +3,10 @@
  * The axes reach two standard deviations from the centre to each side; the major axis is red, the minor axis blue.
  * The canvas is yellow, and its upper edge (v = 0) is dashed, because a turn would swap it with the lower one. A pose
  * that is not DP_ALIGN_OK has no canvas: its axes, if there are any, are dashed, and the caption gives the reason. */
-#include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "dinopatch/draw.h"
+#include "draw/affine.h"
 
 #include <cairo.h>
 #include <math.h>
@@ -80,13 +81,13 @@ static void draw_canvas(cairo_t *cr, const dp_affine *map, size_t height, size_t
     const double corners[4][2] = {{-0.5, -0.5}, {-0.5, bottom}, {right, bottom}, {right, -0.5}};
     double x, y;
     for (int i = 0; i < 4; i++) {
-        dp_affine_apply(map, corners[i][0], corners[i][1], &x, &y);
+        dp_draw_apply(map, corners[i][0], corners[i][1], &x, &y);
         cairo_line_to(cr, x, y);
     }
     stroke(cr, &yellow, line_px, 0);
-    dp_affine_apply(map, -0.5, -0.5, &x, &y);
+    dp_draw_apply(map, -0.5, -0.5, &x, &y);
     cairo_move_to(cr, x, y);
-    dp_affine_apply(map, right, -0.5, &x, &y);
+    dp_draw_apply(map, right, -0.5, &x, &y);
     cairo_line_to(cr, x, y);
     stroke(cr, &yellow, line_px, 1);
 }

@@ -2,7 +2,7 @@
  *
  * The decoder checks the data of the picture and their checksums.  It passes over a small chunk whose checksum does not hold, though a
  * palette's transparency may be in it: that is found here. */
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <stdio.h>
 #include <string.h>

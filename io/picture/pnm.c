@@ -4,7 +4,7 @@
  * upper one first, where it is above 255. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <stdio.h>
 

@@ -1,9 +1,9 @@
-/* source.h - a picture file before it is decoded: what its content is, and what its own headers say.
+/* picture_file.h - a picture file before it is decoded: what its content is, and what its own headers say.
  *
  * The walkers read the structure of a file and decode nothing.  They find what the decoders do not tell: whether a file is whole,
  * which page is the picture, which channel is alpha, whether a codec may be trusted. */
-#ifndef DP_PICTURE_SOURCE_H
-#define DP_PICTURE_SOURCE_H
+#ifndef DP_PICTURE_FILE_H
+#define DP_PICTURE_FILE_H
 
 #include "dinopatch.h"
 
@@ -78,7 +78,7 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
 bool dp_profile_is_srgb(const uint8_t *profile, size_t bytes);
 
 /* An open picture file. */
-typedef struct dp_source {
+typedef struct dp_picture_file {
     const char *path;
     dp_kind kind;
     int fd;          /* of a TIFF, else -1 */
@@ -86,10 +86,10 @@ typedef struct dp_source {
     uint8_t *data;   /* [bytes] all of the file but for a TIFF; two more bytes are there */
     size_t bytes, at;
     dp_facts facts;
-} dp_source;
+} dp_picture_file;
 
 /* Opens a file, knows its format, reads it whole where that is needed.  Errors: DP_E_IO, DP_E_PICTURE, DP_E_MEMORY. */
-dp_status dp_source_open(const char *path, size_t max_pixels, dp_source *source, dp_error *err);
-void dp_source_close(dp_source *source);
+dp_status dp_picture_file_open(const char *path, size_t max_pixels, dp_picture_file *source, dp_error *err);
+void dp_picture_file_close(dp_picture_file *source);
 
 #endif

@@ -4,7 +4,7 @@
  * A page that says it is a reduced picture or a mask (NewSubfileType) is passed over; where all are, a sub-directory of the first that
  * says nothing of the kind is taken. */
 #include "base/error.h"
-#include "picture/source.h"
+#include "picture/picture_file.h"
 
 #include <stdio.h>
 #include <string.h>

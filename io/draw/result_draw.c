@@ -1,4 +1,4 @@
-/* draw.c - the picture a person looks at: heat map, decision contour, defect boxes, caption with legend.
+/* result_draw.c - the picture a person looks at: heat map, decision contour, defect boxes, caption with legend.
  *
  * Scale.  A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the caption's letters follow
  * the drawn width, so that a thumbnail and a 20-megapixel picture are equally legible.  Where the picture shrinks, its
@@ -14,7 +14,7 @@
  * where the contour is expected. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/draw.h"
 
 #include <cairo.h>
 #include <math.h>

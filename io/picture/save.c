@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/io.h"
 #include "picture/vips.h"
 
 #include <limits.h>

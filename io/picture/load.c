@@ -3,7 +3,7 @@
  *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> white -> profile or CMYK to sRGB
  *          -> 8 bit -> alpha over black -> EXIF orientation -> rgb
  *
- * The structure of the file is read first (source.h); a picture over the limit is refused before a pixel is decoded.  Then the rows
+ * The structure of the file is read first (picture_file.h); a picture over the limit is refused before a pixel is decoded.  Then the rows
  * are pulled through in order, ROWS at a time, on the calling thread: beside the file and the result only a few rows are in memory
  * (interlaced PNGs, progressive JPEGs and 16-bit files are kept whole).
  *
@@ -16,7 +16,7 @@
  * Before that, 16-bit samples are spread so that `white` becomes 65535 (depth.c). */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/io.h"
 #include "picture/depth.h"
 #include "picture/load.h"
 #include "picture/vips.h"
@@ -30,43 +30,6 @@
 #define ROWS 64
 #define TAIL 512 /* bytes before the end of a JPEG's data that are handed to its decoder a few at a time */
 #define MAX_MAP_PIXELS ((size_t)1 << 28)
-
-/* A picture whose pixels are still to be written. */
-static dp_status picture_make(size_t width_px, size_t height_px, dp_picture **out, dp_error *err)
-{
-    size_t pixels, bytes;
-    if (!width_px || !height_px || !dp_mul_size(width_px, height_px, &pixels) || !dp_mul_size(pixels, 3, &bytes))
-        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu pixels", width_px, height_px);
-    dp_picture *picture = dp_calloc(1, sizeof *picture);
-    uint8_t *rgb = dp_malloc(pixels, 3);
-    if (!picture || !rgb) {
-        dp_memory_free(picture);
-        dp_memory_free(rgb);
-        return dp_fail_memory(err, "a picture", bytes);
-    }
-    picture->width_px = width_px;
-    picture->height_px = height_px;
-    picture->rgb = rgb;
-    *out = picture;
-    return DP_OK;
-}
-
-dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err)
-{
-    dp_status status = picture_make(width_px, height_px, picture, err);
-    if (status == DP_OK)
-        memset((*picture)->rgb, 0, 3 * width_px * height_px);
-    return status;
-}
-
-void dp_picture_free(dp_picture **picture)
-{
-    if (!picture || !*picture)
-        return;
-    dp_memory_free((*picture)->rgb);
-    dp_memory_free(*picture);
-    *picture = NULL;
-}
 
 /* ------------------------------------------------------------------------------------------------------------- colour */
 
@@ -128,7 +91,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
 static gint64 read_bytes(VipsSourceCustom *custom, void *out, gint64 length, void *user)
 {
     (void)custom;
-    dp_source *source = user;
+    dp_picture_file *source = user;
     size_t n = length < 0 ? 0 : (size_t)length, left = source->bytes - source->at, tail = source->facts.entropy_end;
     tail = tail > TAIL ? tail - TAIL : 0;
     if (source->at < tail)
@@ -144,7 +107,7 @@ static gint64 read_bytes(VipsSourceCustom *custom, void *out, gint64 length, voi
 static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, void *user)
 {
     (void)custom;
-    dp_source *source = user;
+    dp_picture_file *source = user;
     gint64 from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (gint64)source->at : (gint64)source->bytes;
     if (offset < -from || offset > (gint64)source->bytes - from)
         return -1;
@@ -153,7 +116,7 @@ static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, vo
 }
 
 /* The bytes of a source as libvips takes them. */
-static VipsSource *stream(dp_source *source)
+static VipsSource *stream(dp_picture_file *source)
 {
     if (source->kind == DP_KIND_TIFF)
         return lseek(source->fd, 0, SEEK_SET) == 0 ? vips_source_new_from_descriptor(source->fd) : NULL; /* a copy of the descriptor */
@@ -167,7 +130,7 @@ static VipsSource *stream(dp_source *source)
 }
 
 /* Bytes of entropy-coded data that the decoder of a JPEG has not asked for, though it has made all pixels. */
-static bool has_left_over(const dp_source *source)
+static bool has_left_over(const dp_picture_file *source)
 {
     size_t end = source->facts.entropy_end;
     for (size_t i = source->at + 16; i < end; i++) /* it reads ahead by a few bytes */
@@ -194,7 +157,7 @@ static VipsImage *from_raster(const dp_raster *raster)
 /* What this file decodes by itself. */
 static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error *err)
 {
-    dp_source *source = &d->source;
+    dp_picture_file *source = &d->source;
     dp_status status = source->kind == DP_KIND_BMP ? dp_bmp_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err)
                                                    : dp_pnm_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err);
     if (status)
@@ -209,7 +172,7 @@ static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error 
     return DP_OK;
 }
 
-static int open_vips(dp_source *source, bool strict, VipsSource *bytes, VipsImage **image)
+static int open_vips(dp_picture_file *source, bool strict, VipsSource *bytes, VipsImage **image)
 {
     VipsFailOn fail = !strict ? VIPS_FAIL_ON_NONE : source->kind == DP_KIND_JPEG ? VIPS_FAIL_ON_WARNING : VIPS_FAIL_ON_ERROR;
     const dp_facts *facts = &source->facts;
@@ -248,7 +211,7 @@ static dp_status check_size(const char *path, size_t width, size_t height, size_
 /* d->image, its header read and no pixel yet.  d->opened: what fails is in the pixels. */
 static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool strict, dp_error *err)
 {
-    dp_source *source = &d->source;
+    dp_picture_file *source = &d->source;
     const char *path = source->path;
     if (source->facts.width_px && source->facts.height_px && check_size(path, source->facts.width_px, source->facts.height_px, max_pixels, err))
         return DP_E_PICTURE;
@@ -297,7 +260,7 @@ void dp_decoding_restart(struct dp_decoding *d)
 void dp_decoding_close(struct dp_decoding *d)
 {
     dp_decoding_restart(d);
-    dp_source_close(&d->source);
+    dp_picture_file_close(&d->source);
 }
 
 /* Hands the rows to sink, `block` at a time.  Fewer than all may come: d->rows, and libvips' reason. */
@@ -508,7 +471,7 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
     *d = (struct dp_decoding){.source.fd = -1};
     dp_status status = dp_vips_start(err);
     if (!status)
-        status = dp_source_open(path, options->max_pixels, &d->source, err);
+        status = dp_picture_file_open(path, options->max_pixels, &d->source, err);
     if (status)
         return status;
     if (d->source.kind == DP_KIND_JPEG && d->source.facts.no_end) { /* there is room; whether all pixels came the decoder says */
@@ -594,11 +557,9 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
     l->format = vips_image_get_format(*image);
     l->placing = dp_place(orientation, l->width, height);
     dp_picture_free(&l->picture);
-    status = picture_make(l->placing.swapped ? height : l->width, l->placing.swapped ? l->width : height, &l->picture, err);
+    status = dp_picture_new(l->placing.swapped ? height : l->width, l->placing.swapped ? l->width : height, &l->picture, err);
     if (status)
         return dp_error_prefix(err, status, "%s", l->path);
-    if (l->options->tolerant)
-        memset(l->picture->rgb, 0, 3 * l->width * height);
     dp_memory_free(l->block);
     l->block = dp_malloc(l->width, (size_t)ROWS * 3);
     return l->block ? DP_OK : dp_fail_memory(err, l->path, l->width * ROWS * 3);
@@ -758,7 +719,7 @@ dp_status dp_depth_survey(const char *path, const dp_picture_options *options, d
     struct dp_decoding d = {.source.fd = -1};
     size_t bits = 0;
     *depth = (dp_depth){0};
-    dp_status status = dp_source_bits(path, &bits, err);
+    dp_status status = dp_picture_file_bits(path, &bits, err);
     if (status || bits != 16)
         return status;
     status = dp_decode(path, options, &sink, &d, NULL, err);

@@ -1,0 +1,13 @@
+/* affine.h - a map between two planes, applied. */
+#ifndef DP_DRAW_AFFINE_H
+#define DP_DRAW_AFFINE_H
+
+#include "dinopatch.h"
+
+static inline void dp_draw_apply(const dp_affine *map, double u, double v, double *x, double *y)
+{
+    *x = map->xu * u + map->xv * v + map->x0;
+    *y = map->yu * u + map->yv * v + map->y0;
+}
+
+#endif
