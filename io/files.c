@@ -13,13 +13,14 @@ static const char *name_of(void *user, size_t index)
     return paths[index];
 }
 
-static dp_status load(void *user, size_t index, const dp_picture_options *options, dp_picture **picture, dp_picture_notes *notes,
-                      dp_error *err)
+static dp_status load(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
+                      dp_picture_notes *notes, dp_error *err)
 {
     return dp_picture_load_with(name_of(user, index), options, picture, notes, err);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- depth */
+/* -------------------------------------------------------------------------------------------------------------- depth
+ */
 
 struct survey {
     void *user;
@@ -58,7 +59,8 @@ static dp_status survey_all(struct survey *survey, size_t n, const dp_run *run, 
     return status;
 }
 
-static dp_status find_white(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white, dp_error *err)
+static dp_status find_white(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
+                            dp_error *err)
 {
     struct survey survey = {.user = user,
                             .pictures = pictures,
@@ -78,20 +80,24 @@ static dp_status find_white(void *user, const size_t *pictures, size_t n, const 
         run->log(run->user, DP_LOG_INFO, line.message);
     }
     if (run->log && all.n < n) {
-        dp_fail(&line, DP_OK, "%zu of %zu good pictures have 16-bit samples, the others not: take care that both are equally bright", all.n, n);
+        dp_fail(&line, DP_OK,
+                "%zu of %zu good pictures have 16-bit samples, the others not: take care that both are equally bright",
+                all.n, n);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }
     return DP_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- by path */
+/* ------------------------------------------------------------------------------------------------------------- by path
+ */
 
 dp_source dp_source_files(const char *const *paths, size_t n)
 {
     return (dp_source){.n = n, .name = name_of, .load = load, .find_white = find_white, .user = (void *)paths};
 }
 
-dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **roi, dp_error *err)
+dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels, dp_roi **roi,
+                      dp_error *err)
 {
     const dp_picture_options options = {.max_pixels = max_pixels};
     uint8_t *mask = NULL;
@@ -103,37 +109,39 @@ dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on
     return status;
 }
 
-dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
+dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths,
+                             size_t n_paths, dp_picture_fn on_picture, void *user, dp_bank **bank,
+                             dp_fit_report *report, dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n_paths);
     const dp_fit_input input = {.source = &source, .roi = roi, .on_picture = on_picture, .user = user};
     return dp_bank_fit_from(session, recipe, &input, bank, report, err);
 }
 
-dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
-                      void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
+dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
+                      dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
 {
     return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, report, err);
 }
 
-dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths, dp_picture_fn on_picture,
-                      void *user, dp_bank **larger, dp_fit_report *report, dp_error *err)
+dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
+                      dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_report *report, dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n_paths);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = user};
     return dp_bank_add_from(session, bank, &input, larger, report, err);
 }
 
-dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *run, size_t *in_bank, size_t *earlier,
-                        dp_error *err)
+dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *run, size_t *in_bank,
+                        size_t *earlier, dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n);
     return dp_find_twins_from(bank, &source, run, in_bank, earlier, err);
 }
 
-dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, const char *const *paths,
-                                   size_t n_paths, dp_view_result_fn on_result, void *user, dp_error *err)
+dp_status dp_session_inspect_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                   const char *const *paths, size_t n_paths, dp_view_result_fn on_result, void *user,
+                                   dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n_paths);
     return dp_session_inspect_from(session, bank, views, n_views, &source, on_result, user, err);
@@ -144,16 +152,17 @@ struct plain_callback {
     void *user;
 };
 
-static int call_plainly(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result,
-                        double milliseconds, const char *message)
+static int call_plainly(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                        const dp_result *result, double milliseconds, const char *message)
 {
     const struct plain_callback *plain = user;
     (void)view;
     return plain->on_result(plain->user, index, path, picture, result, milliseconds, message);
 }
 
-dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view, const char *const *paths, size_t n_paths,
-                                   dp_result_fn on_result, void *user, dp_error *err)
+dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, const dp_view *view,
+                                   const char *const *paths, size_t n_paths, dp_result_fn on_result, void *user,
+                                   dp_error *err)
 {
     struct plain_callback plain = {on_result, user};
     return dp_session_inspect_views(session, bank, view, 1, paths, n_paths, call_plainly, &plain, err);

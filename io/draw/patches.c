@@ -1,11 +1,12 @@
 /* patches.c - a patch beside another, as a person compares them.
  *
- * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), picture (x, y).
- * A panel shows a square piece of the picture with the patch in its middle, in the pose that the grid has: both axes at one
- * scale in pixels of the picture, so that what was stretched onto its canvas is shown as it was photographed.  The piece is
- * AROUND cells wide, or a SHARE of the whole canvas where that is more.
+ * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), picture (x,
+ * y). A panel shows a square piece of the picture with the patch in its middle, in the pose that the grid has: both
+ * axes at one scale in pixels of the picture, so that what was stretched onto its canvas is shown as it was
+ * photographed.  The piece is AROUND cells wide, or a SHARE of the whole canvas where that is more.
  *
- * Where the picture has more pixels than the panel, each drawn one is the mean of n x n samples, n the ratio rounded up. */
+ * Where the picture has more pixels than the panel, each drawn one is the mean of n x n samples, n the ratio rounded
+ * up. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/draw.h"
@@ -119,7 +120,8 @@ static void line(cairo_t *cr, const char *text, double x, double y, double room)
 {
     char shown[512];
     for (const char *from = text; snprintf(shown, sizeof shown, "%s%s", from == text ? "" : "\xE2\x80\xA6", from) >= 0
-                                  && width_of(cr, shown) > room && *from; from = next_letter(from))
+                                  && width_of(cr, shown) > room && *from;
+         from = next_letter(from))
         ;
     cairo_move_to(cr, x, y);
     cairo_show_text(cr, shown);
@@ -179,7 +181,8 @@ static dp_status draw_patches(const dp_patch_view views[2], int captions, dp_pic
         const dp_affine *m = &views[k].cells_to_picture;
         double det = m->xu * m->yv - m->xv * m->yu;
         if (views[k].picture && (!views[k].rows || !views[k].cols || !(fabs(det) > 1e-12) || !isfinite(det)))
-            return dp_fail(err, DP_E_ARGUMENT, "a patch of a grid of %zux%zu cells cannot be drawn", views[k].rows, views[k].cols);
+            return dp_fail(err, DP_E_ARGUMENT, "a patch of a grid of %zux%zu cells cannot be drawn", views[k].rows,
+                           views[k].cols);
         if (views[k].picture)
             frames[k] = frame_of(&views[k]);
     }
@@ -195,7 +198,8 @@ static dp_status draw_patches(const dp_patch_view views[2], int captions, dp_pic
         size_t stride = (size_t)cairo_image_surface_get_stride(surface);
         for (size_t k = 0; k < 2; k++)
             if (views[k].picture)
-                draw_piece(&views[k], &frames[k], cairo_image_surface_get_data(surface) + k * (PANEL + GAP) * 4, stride);
+                draw_piece(&views[k], &frames[k], cairo_image_surface_get_data(surface) + k * (PANEL + GAP) * 4,
+                           stride);
         cairo_surface_mark_dirty(surface);
     }
     for (int k = 0; k < 2; k++) {
@@ -224,8 +228,9 @@ static dp_status draw_patches(const dp_patch_view views[2], int captions, dp_pic
     return status;
 }
 
-dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect, const dp_picture *nearest,
-                         const char *missing, int captions, dp_picture **drawn, dp_error *err)
+dp_status dp_defect_draw(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
+                         const dp_picture *nearest, const char *missing, int captions, dp_picture **drawn,
+                         dp_error *err)
 {
     dp_comparison *comparison = NULL;
     dp_status status = dp_defect_compare(bank, picture, result, defect, nearest, missing, &comparison, err);

@@ -19,7 +19,8 @@ struct colour {
     double r, g, b;
 };
 
-static const struct colour red = {0.93, 0.16, 0.16}, blue = {0.15, 0.45, 0.98}, yellow = {1, 0.84, 0.1}, dark = {0, 0, 0};
+static const struct colour red = {0.93, 0.16, 0.16}, blue = {0.15, 0.45, 0.98}, yellow = {1, 0.84, 0.1},
+                           dark = {0, 0, 0};
 
 /* Pixel centres are at integers in picture coordinates, and at halves in cairo's. */
 static void to_surface(const dp_picture *picture, cairo_surface_t *surface)
@@ -67,7 +68,8 @@ static void stroke(cairo_t *cr, const struct colour *colour, double line_px, int
     cairo_stroke(cr);
 }
 
-static void draw_axis(cairo_t *cr, const dp_pose *pose, double angle, double half, const struct colour *colour, double line_px)
+static void draw_axis(cairo_t *cr, const dp_pose *pose, double angle, double half, const struct colour *colour,
+                      double line_px)
 {
     double dx = half * cos(angle), dy = half * sin(angle);
     cairo_move_to(cr, pose->centre_x_px - dx, pose->centre_y_px - dy);
@@ -122,8 +124,8 @@ dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fi
     if (pose->status == DP_ALIGN_OK && (!(fill > 0) || !canvas_height || !canvas_width))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu with fill %g", canvas_height, canvas_width, fill);
     if (width > CAIRO_MAX_SIDE || height > CAIRO_MAX_SIDE)
-        return dp_fail(err, DP_E_UNSUPPORTED, "drawing on a picture of %zux%zu: %d pixels a side are possible", width, height,
-                       CAIRO_MAX_SIDE);
+        return dp_fail(err, DP_E_UNSUPPORTED, "drawing on a picture of %zux%zu: %d pixels a side are possible", width,
+                       height, CAIRO_MAX_SIDE);
     dp_picture *drawn = NULL;
     dp_status status = dp_picture_new(width, height, &drawn, err);
     if (status != DP_OK)

@@ -1,15 +1,15 @@
 /* result_draw.c - the picture a person looks at: heat map, decision contour, defect boxes, caption with legend.
  *
- * Scale.  A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the caption's letters follow
- * the drawn width, so that a thumbnail and a 20-megapixel picture are equally legible.  Where the picture shrinks, its
- * colours are averaged but of the distances the largest is kept: a hot spot of one pixel must not vanish.
+ * Scale.  A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the caption's letters
+ * follow the drawn width, so that a thumbnail and a 20-megapixel picture are equally legible.  Where the picture
+ * shrinks, its colours are averaged but of the distances the largest is kept: a hot spot of one pixel must not vanish.
  *
- * Colour.  t = (distance - low) / (high - low), cut to [0,1].  The map runs from pale yellow over orange to deep red with
- * falling lightness, so it keeps its order in grey and for colour-blind eyes, and covers the picture by
- * ALPHA * t^(3/4): at `low` the photograph is untouched.
+ * Colour.  t = (distance - low) / (high - low), cut to [0,1].  The map runs from pale yellow over orange to deep red
+ * with falling lightness, so it keeps its order in grey and for colour-blind eyes, and covers the picture by ALPHA *
+ * t^(3/4): at `low` the photograph is untouched.
  *
- * Contour.  A pixel lies |d - threshold| / |grad d| pixels away from the contour, to first order; this distance gives the
- * cover of a white line with a dark rim, with smooth edges and in one pass however ragged the map is.  A step (the
+ * Contour.  A pixel lies |d - threshold| / |grad d| pixels away from the contour, to first order; this distance gives
+ * the cover of a white line with a dark rim, with smooth edges and in one pass however ragged the map is.  A step (the
  * canvas's border, a cell that post-processing removed) has no first order, so the map must really pass the threshold
  * where the contour is expected. */
 #include "base/error.h"
@@ -23,19 +23,19 @@
 
 #define MIN_SIDE 480
 #define MAX_SIDE 1600
-#define MIN_WIDTH 480  /* of the whole drawing: room for the caption of a narrow picture */
+#define MIN_WIDTH 480 /* of the whole drawing: room for the caption of a narrow picture */
 #define ALPHA 0.85
 #define MAX_BOXES 100
 #define MAX_TAGS 20
 
 struct drawing {
-    size_t width, height;     /* of the picture as drawn */
+    size_t width, height; /* of the picture as drawn */
     size_t whole_width, whole_height;
-    size_t left;              /* where the picture begins in the whole */
-    double scale;             /* drawn pixels per picture pixel */
-    double font;              /* height of the letters */
-    float *distances;         /* [height, width] */
-    unsigned char *pixels;    /* [whole_height, stride] BGRx */
+    size_t left;           /* where the picture begins in the whole */
+    double scale;          /* drawn pixels per picture pixel */
+    double font;           /* height of the letters */
+    float *distances;      /* [height, width] */
+    unsigned char *pixels; /* [whole_height, stride] BGRx */
     size_t stride;
 };
 
@@ -47,8 +47,7 @@ static double clamp(double x, double low, double high)
 /* ColorBrewer's YlOrRd, five classes; CIE lightness 97, 85, 70, 55, 40. */
 static void heat_colour(double t, double rgb[3])
 {
-    static const double stops[5][3] = {
-        {255, 255, 178}, {254, 204, 92}, {253, 141, 60}, {240, 59, 32}, {189, 0, 38}};
+    static const double stops[5][3] = {{255, 255, 178}, {254, 204, 92}, {253, 141, 60}, {240, 59, 32}, {189, 0, 38}};
     double position = clamp(t, 0, 1) * 4;
     int i = position < 4 ? (int)position : 3;
     for (int k = 0; k < 3; k++)
@@ -148,7 +147,8 @@ static void enlarge(struct drawing *d, const dp_picture *picture, const float *m
     }
 }
 
-/* What was not inspected is darker: half as bright where nobody looked, a little where the mask of the background lies. */
+/* What was not inspected is darker: half as bright where nobody looked, a little where the mask of the background lies.
+ */
 static void dim(struct drawing *d, const dp_result *result)
 {
     static const double dark[3] = {20, 20, 24};
@@ -183,9 +183,10 @@ static void draw_contour(struct drawing *d, double threshold)
             size_t left = x ? x - 1 : x, right = x + 1 < d->width ? x + 1 : x;
             const float *v = d->distances;
             double gx = right > left ? ((double)v[y * d->width + right] - (double)v[y * d->width + left])
-                                           / (double)(right - left) : 0;
-            double gy = down > up ? ((double)v[down * d->width + x] - (double)v[up * d->width + x])
-                                        / (double)(down - up) : 0;
+                                           / (double)(right - left)
+                                     : 0;
+            double gy =
+                down > up ? ((double)v[down * d->width + x] - (double)v[up * d->width + x]) / (double)(down - up) : 0;
             double slope = sqrt(gx * gx + gy * gy);
             double away = fabs((double)v[y * d->width + x] - threshold);
             if (!(slope > 0) || away > slope * (line + 2))
@@ -359,8 +360,8 @@ static void draw_caption(cairo_t *cr, const struct drawing *d, const dp_result *
     draw_legend(cr, d, result->cell_threshold, low, high);
 }
 
-dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high, dp_picture **drawn,
-                         dp_error *err)
+dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, double low, double high,
+                         dp_picture **drawn, dp_error *err)
 {
     if (!(high > low) || !isfinite(low) || !isfinite(high))
         return dp_fail(err, DP_E_ARGUMENT, "the heat map's scale runs from %g to %g", low, high);

@@ -1,11 +1,11 @@
 /* bmp.c - Windows and OS/2 bitmaps.
  *
- *     14 bytes of file header, an information header of 12 (OS/2 1) to 124 bytes, masks, a palette, rows from the bottom (or, where the
- *     height is negative, from the top) of a multiple of 4 bytes each
+ *     14 bytes of file header, an information header of 12 (OS/2 1) to 124 bytes, masks, a palette, rows from the
+ * bottom (or, where the height is negative, from the top) of a multiple of 4 bytes each
  *
- * Read are 1, 2, 4, 8 bits with a palette, plain and run-length encoded, 16 and 32 bits with masks, 24 bits.  A fourth byte is
- * alpha only where the header has a mask for it and the compression is "bit fields"; where it is zero everywhere the writer did not
- * mean it. */
+ * Read are 1, 2, 4, 8 bits with a palette, plain and run-length encoded, 16 and 32 bits with masks, 24 bits.  A fourth
+ * byte is alpha only where the header has a mask for it and the compression is "bit fields"; where it is zero
+ * everywhere the writer did not mean it. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture_file.h"
@@ -41,7 +41,8 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     b->header = le(b->data + 14, 4);
     bool core = b->header == 12;
     if (!core && (b->header < 16 || b->header > 124 || b->header % 4))
-        return dp_fail(err, DP_E_PICTURE, "is a BMP with a header of %zu bytes, which is not known; export it as PNG", b->header);
+        return dp_fail(err, DP_E_PICTURE, "is a BMP with a header of %zu bytes, which is not known; export it as PNG",
+                       b->header);
     if (b->bytes - 14 < b->header)
         return dp_fail(err, DP_E_PICTURE, "cut short in its header; export it again");
     const uint8_t *h = b->data + 14;
@@ -57,13 +58,17 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     b->compression = b->header >= 20 ? le(h + 16, 4) : PLAIN;
     b->n_colours = b->header >= 36 ? le(h + 32, 4) : 0;
     facts->bits = 8;
-    bool known = b->compression == PLAIN ? b->bits == 1 || b->bits == 2 || b->bits == 4 || b->bits == 8 || b->bits == 16 || b->bits == 24 || b->bits == 32
+    bool known = b->compression == PLAIN ? b->bits == 1 || b->bits == 2 || b->bits == 4 || b->bits == 8 || b->bits == 16
+                                               || b->bits == 24 || b->bits == 32
                  : b->compression == RLE8 ? b->bits == 8 && !b->from_top
                  : b->compression == RLE4 ? b->bits == 4 && !b->from_top
-                 : b->compression == FIELDS || b->compression == ALPHA_FIELDS ? (b->bits == 16 || b->bits == 32) && b->header != 64
-                                                                             : false;
+                 : b->compression == FIELDS || b->compression == ALPHA_FIELDS
+                     ? (b->bits == 16 || b->bits == 32) && b->header != 64
+                     : false;
     if (!known)
-        return dp_fail(err, DP_E_PICTURE, "is a BMP of %zu bits with compression %zu, which is not read; export it as PNG", b->bits, b->compression);
+        return dp_fail(err, DP_E_PICTURE,
+                       "is a BMP of %zu bits with compression %zu, which is not read; export it as PNG", b->bits,
+                       b->compression);
     return DP_OK;
 }
 
@@ -89,8 +94,9 @@ static dp_status read_masks(struct bmp *b, size_t *after, dp_error *err)
         uint32_t mask = b->masks[i], low = mask & -mask;
         bool joined = mask && ((mask + low) & mask) == 0;
         if ((i < 3 && !joined) || (mask && !joined) || (seen & mask) || (b->bits == 16 && mask >> 16))
-            return dp_fail(err, DP_E_PICTURE, "is a BMP with colour masks %08x %08x %08x %08x, which mean nothing; export it as PNG", b->masks[0],
-                           b->masks[1], b->masks[2], b->masks[3]);
+            return dp_fail(err, DP_E_PICTURE,
+                           "is a BMP with colour masks %08x %08x %08x %08x, which mean nothing; export it as PNG",
+                           b->masks[0], b->masks[1], b->masks[2], b->masks[3]);
         seen |= mask;
     }
     b->alpha = b->masks[3] != 0;
@@ -103,10 +109,13 @@ static dp_status read_palette(struct bmp *b, size_t at, dp_facts *facts, dp_erro
     size_t n = b->n_colours && b->n_colours < most ? b->n_colours : most;
     if (b->offset < at || b->offset > b->bytes) {
         if (b->offset > b->bytes || b->offset)
-            return dp_fail(err, DP_E_PICTURE, "is a BMP whose pixels are said to begin at byte %zu of %zu; export it again", b->offset, b->bytes);
+            return dp_fail(err, DP_E_PICTURE,
+                           "is a BMP whose pixels are said to begin at byte %zu of %zu; export it again", b->offset,
+                           b->bytes);
         b->offset = at + n * entry; /* a writer that leaves it out */
     }
-    size_t room = b->offset > at ? (b->offset - at) / entry : 0; /* an OS/2 palette may be shorter than its bits ask for */
+    size_t room =
+        b->offset > at ? (b->offset - at) / entry : 0; /* an OS/2 palette may be shorter than its bits ask for */
     n = n < room ? n : room;
     if (most && !n)
         return dp_fail(err, DP_E_PICTURE, "is a BMP without its palette; export it again");
@@ -184,7 +193,8 @@ static void read_plain(const struct bmp *b, dp_facts *facts, dp_raster *raster)
             fault(facts, true, row, "its data end before its pixels do");
             break;
         }
-        put_row(b, b->data + b->offset + at, (uint8_t *)raster->samples + upright(b, row) * b->width * raster->bands, raster->bands, &beyond);
+        put_row(b, b->data + b->offset + at, (uint8_t *)raster->samples + upright(b, row) * b->width * raster->bands,
+                raster->bands, &beyond);
     }
     if (beyond)
         fault(facts, false, SIZE_MAX, "its pixels name colours that its palette does not have");
@@ -271,13 +281,15 @@ static void find_profile(const struct bmp *b, dp_facts *facts)
     }
 }
 
-dp_status dp_bmp_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_facts *facts, dp_raster *raster, dp_error *err)
+dp_status dp_bmp_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_facts *facts, dp_raster *raster,
+                      dp_error *err)
 {
     struct bmp b = {.data = data, .bytes = bytes};
     size_t palette_at, pixels;
     dp_status status = read_header(&b, facts, err);
     if (!status && (!dp_mul_size(b.width, b.height, &pixels) || (max_pixels && pixels > max_pixels)))
-        status = dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", b.width, b.height, max_pixels);
+        status = dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", b.width, b.height,
+                         max_pixels);
     if (!status)
         status = read_masks(&b, &palette_at, err);
     if (!status)

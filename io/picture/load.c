@@ -1,14 +1,15 @@
 /* load.c - any picture a camera or a laboratory writes, as 8-bit sRGB.
  *
- *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> white -> profile or CMYK to sRGB
+ *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> white -> profile or CMYK
+ * to sRGB
  *          -> 8 bit -> alpha over black -> EXIF orientation -> rgb
  *
- * The structure of the file is read first (picture_file.h); a picture over the limit is refused before a pixel is decoded.  Then the rows
- * are pulled through in order, ROWS at a time, on the calling thread: beside the file and the result only a few rows are in memory
- * (interlaced PNGs, progressive JPEGs and 16-bit files are kept whole).
+ * The structure of the file is read first (picture_file.h); a picture over the limit is refused before a pixel is
+ * decoded.  Then the rows are pulled through in order, ROWS at a time, on the calling thread: beside the file and the
+ * result only a few rows are in memory (interlaced PNGs, progressive JPEGs and 16-bit files are kept whole).
  *
- * A file is decoded strictly first: where its decoder warns, it is damaged, and a second, slower pass finds the first row that is not
- * there.  Only who asks for it (tolerant) gets what a third, lenient pass makes of such a file.
+ * A file is decoded strictly first: where its decoder warns, it is damaged, and a second, slower pass finds the first
+ * row that is not there.  Only who asks for it (tolerant) gets what a third, lenient pass makes of such a file.
  *
  * How numbers become 8 bit (c the sample, a its alpha, 1 where there is none):
  *     8 bit   round(c a / 255)          16 bit   round(c a / (65535 * 257)), which is c / 257 without alpha
@@ -31,7 +32,8 @@
 #define TAIL 512 /* bytes before the end of a JPEG's data that are handed to its decoder a few at a time */
 #define MAX_MAP_PIXELS ((size_t)1 << 28)
 
-/* ------------------------------------------------------------------------------------------------------------- colour */
+/* ------------------------------------------------------------------------------------------------------------- colour
+ */
 
 /* Replaces *image by the next in the chain. */
 static void step(VipsImage **image, VipsImage *next)
@@ -44,10 +46,11 @@ static int convert_profile(VipsImage **image, const char *fallback)
 {
     VipsImage *next = NULL;
     int depth = vips_image_get_format(*image) == VIPS_FORMAT_USHORT ? 16 : 8;
-    int result = fallback ? vips_icc_transform(*image, &next, "srgb", "embedded", TRUE, "input_profile", fallback, "intent",
-                                               VIPS_INTENT_RELATIVE, "black_point_compensation", TRUE, "depth", depth, NULL)
-                          : vips_icc_transform(*image, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
-                                               "black_point_compensation", TRUE, "depth", depth, NULL);
+    int result = fallback
+                     ? vips_icc_transform(*image, &next, "srgb", "embedded", TRUE, "input_profile", fallback, "intent",
+                                          VIPS_INTENT_RELATIVE, "black_point_compensation", TRUE, "depth", depth, NULL)
+                     : vips_icc_transform(*image, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
+                                          "black_point_compensation", TRUE, "depth", depth, NULL);
     if (result == 0)
         step(image, next);
     return result;
@@ -64,8 +67,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
     bool has_profile = vips_image_get_typeof(*image, VIPS_META_ICC_NAME)
                        && vips_image_get_blob(*image, VIPS_META_ICC_NAME, &profile, &bytes) == 0;
     switch (vips_image_get_interpretation(*image)) {
-    case VIPS_INTERPRETATION_CMYK:
-        return convert_profile(image, "cmyk");
+    case VIPS_INTERPRETATION_CMYK: return convert_profile(image, "cmyk");
     case VIPS_INTERPRETATION_LAB:
     case VIPS_INTERPRETATION_LABS:
     case VIPS_INTERPRETATION_LABQ:
@@ -86,7 +88,8 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ decoders */
+/* ------------------------------------------------------------------------------------------------------------ decoders
+ */
 
 static gint64 read_bytes(VipsSourceCustom *custom, void *out, gint64 length, void *user)
 {
@@ -119,7 +122,8 @@ static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, vo
 static VipsSource *stream(dp_picture_file *source)
 {
     if (source->kind == DP_KIND_TIFF)
-        return lseek(source->fd, 0, SEEK_SET) == 0 ? vips_source_new_from_descriptor(source->fd) : NULL; /* a copy of the descriptor */
+        return lseek(source->fd, 0, SEEK_SET) == 0 ? vips_source_new_from_descriptor(source->fd)
+                                                   : NULL; /* a copy of the descriptor */
     if (source->kind != DP_KIND_JPEG || !source->facts.entropy_end)
         return vips_source_new_from_memory(source->data, source->bytes);
     VipsSourceCustom *custom = vips_source_custom_new();
@@ -142,12 +146,16 @@ static bool has_left_over(const dp_picture_file *source)
 static VipsImage *from_raster(const dp_raster *raster)
 {
     size_t bytes = raster->width_px * raster->height_px * raster->bands * raster->bits / 8; /* there is such memory */
-    VipsImage *plain = vips_image_new_from_memory(raster->samples, bytes, (int)raster->width_px, (int)raster->height_px, (int)raster->bands,
-                                                  raster->bits == 16 ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+    VipsImage *plain =
+        vips_image_new_from_memory(raster->samples, bytes, (int)raster->width_px, (int)raster->height_px,
+                                   (int)raster->bands, raster->bits == 16 ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
     VipsImage *image = NULL;
-    if (plain && vips_copy(plain, &image, "interpretation",
-                           raster->bits == 16 ? raster->bands < 3 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16
-                           : raster->bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL))
+    if (plain
+        && vips_copy(plain, &image, "interpretation",
+                     raster->bits == 16  ? raster->bands < 3 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16
+                     : raster->bands < 3 ? VIPS_INTERPRETATION_B_W
+                                         : VIPS_INTERPRETATION_sRGB,
+                     NULL))
         image = NULL;
     if (plain)
         g_object_unref(plain);
@@ -158,13 +166,14 @@ static VipsImage *from_raster(const dp_raster *raster)
 static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error *err)
 {
     dp_picture_file *source = &d->source;
-    dp_status status = source->kind == DP_KIND_BMP ? dp_bmp_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err)
-                                                   : dp_pnm_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err);
+    dp_status status = source->kind == DP_KIND_BMP
+                           ? dp_bmp_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err)
+                           : dp_pnm_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err);
     if (status)
         return dp_error_prefix(err, status, "%s", source->path);
     if (d->raster.width_px > VIPS_MAX_COORD || d->raster.height_px > VIPS_MAX_COORD)
-        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; a side has at most %d", source->path, d->raster.width_px, d->raster.height_px,
-                       VIPS_MAX_COORD);
+        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; a side has at most %d", source->path,
+                       d->raster.width_px, d->raster.height_px, VIPS_MAX_COORD);
     if (!(d->image = from_raster(&d->raster)))
         return dp_fail_memory(err, source->path, 0);
     if (source->facts.profile)
@@ -174,16 +183,21 @@ static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error 
 
 static int open_vips(dp_picture_file *source, bool strict, VipsSource *bytes, VipsImage **image)
 {
-    VipsFailOn fail = !strict ? VIPS_FAIL_ON_NONE : source->kind == DP_KIND_JPEG ? VIPS_FAIL_ON_WARNING : VIPS_FAIL_ON_ERROR;
+    VipsFailOn fail = !strict                        ? VIPS_FAIL_ON_NONE
+                      : source->kind == DP_KIND_JPEG ? VIPS_FAIL_ON_WARNING
+                                                     : VIPS_FAIL_ON_ERROR;
     const dp_facts *facts = &source->facts;
     switch (source->kind) {
-    case DP_KIND_JPEG: return vips_jpegload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
+    case DP_KIND_JPEG:
+        return vips_jpegload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
     case DP_KIND_PNG: return vips_pngload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    case DP_KIND_WEBP: return vips_webpload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    case DP_KIND_HEIF: return vips_heifload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
+    case DP_KIND_WEBP:
+        return vips_webpload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
+    case DP_KIND_HEIF:
+        return vips_heifload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
     default:
-        return vips_tiffload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, "page", (int)facts->page, "subifd",
-                                    facts->subifd, NULL);
+        return vips_tiffload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, "page",
+                                    (int)facts->page, "subifd", facts->subifd, NULL);
     }
 }
 
@@ -204,7 +218,8 @@ static dp_status check_size(const char *path, size_t width, size_t height, size_
 {
     size_t pixels;
     if (!dp_mul_size(width, height, &pixels) || (max_pixels && pixels > max_pixels))
-        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; the limit is %zu pixels in all", path, width, height, max_pixels);
+        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; the limit is %zu pixels in all", path, width, height,
+                       max_pixels);
     return DP_OK;
 }
 
@@ -213,7 +228,8 @@ static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool str
 {
     dp_picture_file *source = &d->source;
     const char *path = source->path;
-    if (source->facts.width_px && source->facts.height_px && check_size(path, source->facts.width_px, source->facts.height_px, max_pixels, err))
+    if (source->facts.width_px && source->facts.height_px
+        && check_size(path, source->facts.width_px, source->facts.height_px, max_pixels, err))
         return DP_E_PICTURE;
     if (source->kind == DP_KIND_BMP || source->kind == DP_KIND_PNM)
         return open_raster(d, max_pixels, err);
@@ -287,7 +303,8 @@ static dp_status pull(struct dp_decoding *d, size_t block, const struct dp_sink 
     return status;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- rows */
+/* --------------------------------------------------------------------------------------------------------------- rows
+ */
 
 static inline uint8_t from_8(unsigned c, unsigned a)
 {
@@ -340,19 +357,20 @@ struct dp_placing dp_place(int orientation, size_t width, size_t height)
 {
     ptrdiff_t w = (ptrdiff_t)width, h = (ptrdiff_t)height;
     switch (orientation) {
-    case 2: return (struct dp_placing){w - 1, -1, w, false};                  /* mirrored left to right */
-    case 3: return (struct dp_placing){w * h - 1, -1, -w, false};             /* turned by 180 degrees */
-    case 4: return (struct dp_placing){(h - 1) * w, 1, -w, false};            /* mirrored top to bottom */
-    case 5: return (struct dp_placing){0, h, 1, true};                        /* transposed */
-    case 6: return (struct dp_placing){h - 1, h, -1, true};                   /* to be turned clockwise */
-    case 7: return (struct dp_placing){(w - 1) * h + h - 1, -h, -1, true};    /* transposed across the other diagonal */
-    case 8: return (struct dp_placing){(w - 1) * h, -h, 1, true};             /* to be turned counter-clockwise */
+    case 2: return (struct dp_placing){w - 1, -1, w, false};               /* mirrored left to right */
+    case 3: return (struct dp_placing){w * h - 1, -1, -w, false};          /* turned by 180 degrees */
+    case 4: return (struct dp_placing){(h - 1) * w, 1, -w, false};         /* mirrored top to bottom */
+    case 5: return (struct dp_placing){0, h, 1, true};                     /* transposed */
+    case 6: return (struct dp_placing){h - 1, h, -1, true};                /* to be turned clockwise */
+    case 7: return (struct dp_placing){(w - 1) * h + h - 1, -h, -1, true}; /* transposed across the other diagonal */
+    case 8: return (struct dp_placing){(w - 1) * h, -h, 1, true};          /* to be turned counter-clockwise */
     default: return (struct dp_placing){0, 1, w, false};
     }
 }
 
 /* rows [n_rows, width, 3], of which the first is row y of the stored picture, into the upright one. */
-static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width, const struct dp_placing *placing, uint8_t *rgb)
+static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width, const struct dp_placing *placing,
+                     uint8_t *rgb)
 {
     if (placing->step_x == 1 && placing->step_y == (ptrdiff_t)width) {
         memcpy(rgb + 3 * y * width, rows, 3 * n_rows * width);
@@ -367,7 +385,8 @@ static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width,
             }
 }
 
-/* ---------------------------------------------------------------------------------------------------- whole or damaged */
+/* ---------------------------------------------------------------------------------------------------- whole or damaged
+ */
 
 void dp_note(dp_picture_notes *notes, const char *format, ...)
 {
@@ -382,12 +401,14 @@ void dp_note(dp_picture_notes *notes, const char *format, ...)
     snprintf(notes->text + used, sizeof notes->text - used, "%s%s", used ? "; " : "", text);
 }
 
-/* How a file is damaged, as "cut short after 44 % of the rows".  rows: those that came before the fault, SIZE_MAX where that says nothing. */
+/* How a file is damaged, as "cut short after 44 % of the rows".  rows: those that came before the fault, SIZE_MAX where
+ * that says nothing. */
 static void describe(const struct dp_decoding *d, size_t rows, char *text, size_t bytes)
 {
     const dp_facts *facts = &d->source.facts;
-    const char *reason = facts->fault[0] ? facts->fault
-                         : d->source.kind == DP_KIND_PNG ? "its compressed data or a checksum do not hold" : d->reason;
+    const char *reason = facts->fault[0]                 ? facts->fault
+                         : d->source.kind == DP_KIND_PNG ? "its compressed data or a checksum do not hold"
+                                                         : d->reason;
     bool cut = facts->cut || facts->no_end || strstr(d->reason, "remature end") || strstr(d->reason, "Read error");
     size_t height = d->image ? (size_t)vips_image_get_height(d->image) : facts->height_px;
     if (facts->cut && facts->rows < rows)
@@ -401,8 +422,9 @@ static void describe(const struct dp_decoding *d, size_t rows, char *text, size_
         snprintf(text, bytes, "%s after %zu %% of the rows (%s)", how, rows * 100 / height, reason);
 }
 
-/* libvips looks at the warnings of a JPEG's decoder before it makes 8 rows, so those of the last rows of blocks are lost on it.  Where such
- * rows are 8 high the header in memory claims 8 more (dp_decode), and asking for them brings the warnings of the true ones. */
+/* libvips looks at the warnings of a JPEG's decoder before it makes 8 rows, so those of the last rows of blocks are
+ * lost on it.  Where such rows are 8 high the header in memory claims 8 more (dp_decode), and asking for them brings
+ * the warnings of the true ones. */
 static bool has_late_warning(struct dp_decoding *d)
 {
     if (!d->tall)
@@ -420,19 +442,20 @@ static bool has_late_warning(struct dp_decoding *d)
 }
 
 /* One pass over the file; true where it is whole.  What fails otherwise than by damage is an error. */
-static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool strict, size_t block, const struct dp_sink *sink,
-                 dp_status *status, dp_error *err)
+static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool strict, size_t block,
+                 const struct dp_sink *sink, dp_status *status, dp_error *err)
 {
     dp_decoding_restart(d);
     *status = open_decoder(d, options->max_pixels, strict, err);
     if (*status)
         return false;
     *status = pull(d, block, sink, err);
-    return !*status && d->rows == (size_t)vips_image_get_height(d->image) && !(strict && (has_late_warning(d) || has_left_over(&d->source)));
+    return !*status && d->rows == (size_t)vips_image_get_height(d->image)
+           && !(strict && (has_late_warning(d) || has_left_over(&d->source)));
 }
 
-static dp_status damaged(struct dp_decoding *d, const dp_picture_options *options, const struct dp_sink *sink, dp_picture_notes *notes,
-                         dp_error *err)
+static dp_status damaged(struct dp_decoding *d, const dp_picture_options *options, const struct dp_sink *sink,
+                         dp_picture_notes *notes, dp_error *err)
 {
     char text[DP_WHY_BYTES + 80];
     dp_status status = DP_OK;
@@ -459,12 +482,14 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
         if (!d->rows)
             return dp_fail(err, DP_E_PICTURE, "%s: %s; nothing of it can be read", d->source.path, text);
     }
-    dp_note(notes, "%s%s", text, d->source.kind == DP_KIND_JPEG ? "; the rest is what its decoder makes of it" : "; what is missing is black");
+    dp_note(notes, "%s%s", text,
+            d->source.kind == DP_KIND_JPEG ? "; the rest is what its decoder makes of it"
+                                           : "; what is missing is black");
     return DP_OK;
 }
 
-dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink, struct dp_decoding *d,
-                    dp_picture_notes *notes, dp_error *err)
+dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink,
+                    struct dp_decoding *d, dp_picture_notes *notes, dp_error *err)
 {
     dp_error own = {0};
     err = err ? err : &own;
@@ -474,7 +499,8 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
         status = dp_picture_file_open(path, options->max_pixels, &d->source, err);
     if (status)
         return status;
-    if (d->source.kind == DP_KIND_JPEG && d->source.facts.no_end) { /* there is room; whether all pixels came the decoder says */
+    if (d->source.kind == DP_KIND_JPEG
+        && d->source.facts.no_end) { /* there is room; whether all pixels came the decoder says */
         d->source.data[d->source.bytes++] = 0xff;
         d->source.data[d->source.bytes++] = 0xd9;
     }
@@ -510,7 +536,8 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
     return status;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the way */
+/* ------------------------------------------------------------------------------------------------------------ the way
+ */
 
 static dp_status check_samples(const char *path, const VipsImage *image, dp_error *err)
 {
@@ -532,8 +559,8 @@ struct loader {
     struct dp_placing placing;
     VipsBandFormat format;
     size_t width, bands;
-    uint8_t *block;   /* [ROWS, width, 3], where rows do not go straight to their place */
-    dp_raster deep;   /* 16 bit: kept until all samples are known */
+    uint8_t *block; /* [ROWS, width, 3], where rows do not go straight to their place */
+    dp_raster deep; /* 16 bit: kept until all samples are known */
     bool is_deep, is_spread;
 };
 
@@ -557,7 +584,8 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
     l->format = vips_image_get_format(*image);
     l->placing = dp_place(orientation, l->width, height);
     dp_picture_free(&l->picture);
-    status = dp_picture_new(l->placing.swapped ? height : l->width, l->placing.swapped ? l->width : height, &l->picture, err);
+    status = dp_picture_new(l->placing.swapped ? height : l->width, l->placing.swapped ? l->width : height, &l->picture,
+                            err);
     if (status)
         return dp_error_prefix(err, status, "%s", l->path);
     dp_memory_free(l->block);
@@ -580,7 +608,11 @@ static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
     if (bands > 4)
         return dp_fail(err, DP_E_PICTURE, "%s: has %zu channels; 1 to 4 are read", l->path, bands);
     dp_memory_free(l->deep.samples);
-    l->deep = (dp_raster){.width_px = width, .height_px = height, .bands = bands, .bits = bits, .samples = dp_calloc_2d(width, height, pixel_bytes)};
+    l->deep = (dp_raster){.width_px = width,
+                          .height_px = height,
+                          .bands = bands,
+                          .bits = bits,
+                          .samples = dp_calloc_2d(width, height, pixel_bytes)};
     return l->deep.samples ? DP_OK : dp_fail_memory(err, l->path, width);
 }
 
@@ -603,7 +635,8 @@ static dp_status rows(void *user, VipsRegion *region, size_t y, size_t n, dp_err
         else if (l->format == VIPS_FORMAT_USHORT)
             row_from_16(in, l->width, l->bands, out);
         else if (!row_from_float(in, l->width, l->bands, out))
-            return dp_fail(err, DP_E_PICTURE, "%s: holds a floating-point value outside [0, 1] in row %zu", l->path, y + j);
+            return dp_fail(err, DP_E_PICTURE, "%s: holds a floating-point value outside [0, 1] in row %zu", l->path,
+                           y + j);
     }
     if (!straight)
         put_rows(l->block, y, n, l->width, &l->placing, l->picture->rgb);
@@ -614,7 +647,8 @@ static dp_status rows(void *user, VipsRegion *region, size_t y, size_t n, dp_err
 static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
 {
     size_t stated = d->source.facts.white, given = l->options->white, over = 0, white;
-    bool known = d->source.kind == DP_KIND_HEIF || (stated && stated != 65535); /* by the format: no matter of the pictures */
+    bool known =
+        d->source.kind == DP_KIND_HEIF || (stated && stated != 65535); /* by the format: no matter of the pictures */
     const dp_depth depth = l->is_deep && !known ? dp_depth_of(&l->deep) : (dp_depth){0};
     white = stated && stated != 65535 ? stated : known ? 65535 : given ? given : dp_depth_white(&depth);
     dp_depth_spread(&l->deep, white, &over);
@@ -624,15 +658,17 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
     }
     if (over && given && !known) {
         double share = (double)over / ((double)l->deep.width_px * (double)l->deep.height_px * (double)l->deep.bands);
-        dp_note(l->notes, "%.2g %% of its samples exceed the %zu significant bits of the good pictures and count as white", 100 * share,
-                dp_depth_bits(given));
+        dp_note(l->notes,
+                "%.2g %% of its samples exceed the %zu significant bits of the good pictures and count as white",
+                100 * share, dp_depth_bits(given));
     }
     VipsImage *image = from_raster(&l->deep);
     if (!image)
         return dp_fail_memory(err, l->path, 0);
     const void *profile;
     size_t bytes;
-    if (vips_image_get_typeof(d->image, VIPS_META_ICC_NAME) && !vips_image_get_blob(d->image, VIPS_META_ICC_NAME, &profile, &bytes))
+    if (vips_image_get_typeof(d->image, VIPS_META_ICC_NAME)
+        && !vips_image_get_blob(d->image, VIPS_META_ICC_NAME, &profile, &bytes))
         vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, profile, bytes);
     vips_image_set_int(image, VIPS_META_ORIENTATION, vips_image_get_orientation(d->image));
     image->Type = vips_image_get_interpretation(d->image);
@@ -657,7 +693,8 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
     return status;
 }
 
-dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **out, dp_picture_notes *notes, dp_error *err)
+dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **out,
+                               dp_picture_notes *notes, dp_error *err)
 {
     struct loader l = {.path = path, .options = options, .notes = notes};
     const struct dp_sink sink = {begin, rows, &l};
@@ -684,7 +721,8 @@ dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **pict
     return dp_picture_load_with(path, &options, picture, NULL, err);
 }
 
-/* ------------------------------------------------------------------------------------------- what the samples are like */
+/* ------------------------------------------------------------------------------------------- what the samples are like
+ */
 
 struct survey {
     dp_depth depth;
@@ -708,7 +746,8 @@ static dp_status survey_rows(void *user, VipsRegion *region, size_t y, size_t n,
     (void)err;
     struct survey *s = user;
     for (size_t j = 0; j < n && s->deep; j++)
-        dp_depth_add(&s->depth, (const uint16_t *)(const void *)VIPS_REGION_ADDR(region, 0, (int)(y + j)), s->width, s->bands);
+        dp_depth_add(&s->depth, (const uint16_t *)(const void *)VIPS_REGION_ADDR(region, 0, (int)(y + j)), s->width,
+                     s->bands);
     return DP_OK;
 }
 
@@ -732,7 +771,8 @@ dp_status dp_depth_survey(const char *path, const dp_picture_options *options, d
     return status;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- maps */
+/* --------------------------------------------------------------------------------------------------------------- maps
+ */
 
 struct map_sink {
     const char *path;
@@ -745,7 +785,8 @@ static dp_status begin_map(void *user, struct dp_decoding *d, dp_error *err)
     struct map_sink *m = user;
     size_t height = (size_t)vips_image_get_height(d->image);
     m->width = (size_t)vips_image_get_width(d->image);
-    if (d->source.kind != DP_KIND_TIFF || vips_image_get_bands(d->image) != 1 || vips_image_get_format(d->image) != VIPS_FORMAT_FLOAT)
+    if (d->source.kind != DP_KIND_TIFF || vips_image_get_bands(d->image) != 1
+        || vips_image_get_format(d->image) != VIPS_FORMAT_FLOAT)
         return dp_fail(err, DP_E_PICTURE, "%s: is no map: not one channel of float32", m->path);
     dp_memory_free(m->map);
     m->map = dp_malloc_2d(height, m->width, sizeof(float));

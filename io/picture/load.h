@@ -20,17 +20,18 @@ struct dp_decoding {
 
 /* Takes the rows of a decoded file, in order. */
 struct dp_sink {
-    /* The header is known and d->image there, which may be replaced by what is made of it; called again where the file is read again. */
+    /* The header is known and d->image there, which may be replaced by what is made of it; called again where the file
+     * is read again. */
     dp_status (*begin)(void *user, struct dp_decoding *d, dp_error *err);
     /* n rows from y on. */
     dp_status (*rows)(void *user, VipsRegion *region, size_t y, size_t n, dp_error *err);
     void *user;
 };
 
-/* Opens path, hands its rows to sink, and says whether the file is whole: a damaged one fails, or, with options->tolerant, gives what is
- * there and a note.  d is for dp_decoding_close, also on failure. */
-dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink, struct dp_decoding *d,
-                    dp_picture_notes *notes, dp_error *err);
+/* Opens path, hands its rows to sink, and says whether the file is whole: a damaged one fails, or, with
+ * options->tolerant, gives what is there and a note.  d is for dp_decoding_close, also on failure. */
+dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink,
+                    struct dp_decoding *d, dp_picture_notes *notes, dp_error *err);
 void dp_decoding_restart(struct dp_decoding *d);
 void dp_decoding_close(struct dp_decoding *d);
 

@@ -1,12 +1,14 @@
 /* mask.c - a mask as data sets and people draw it: what is not background is marked.
  *
- * Background is black or zero, and what is fully transparent; everything else is marked, whatever its depth, colour, number or place in a
- * palette.  So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on nothing are one mask.  Where that says nothing:
+ * Background is black or zero, and what is fully transparent; everything else is marked, whatever its depth, colour,
+ * number or place in a palette.  So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on nothing are
+ * one mask.  Where that says nothing:
  *
- *   - in a lossy file values ring around edges: marked is what reaches a third of the largest value, and at least 32 of 255
+ *   - in a lossy file values ring around edges: marked is what reaches a third of the largest value, and at least 32 of
+ * 255
  *   - all that is visible is black: what is visible is marked
- *   - nothing is black or transparent, but there are several values: background is entry 0 of the palette, where it has one that is used,
- *     else the value that is commonest along the border; that is said
+ *   - nothing is black or transparent, but there are several values: background is entry 0 of the palette, where it has
+ * one that is used, else the value that is commonest along the border; that is said
  *   - one value that is not black: all is marked, which is said
  *
  * A border that is marked for the most part looks like a mask the wrong way round; it is taken as it is, and said. */
@@ -21,8 +23,8 @@
 #define LEAST_LOSSY (32.0 / 255)
 
 struct pixel {
-    uint64_t key;  /* equal for equal samples */
-    float level;   /* the largest of its colours, 1 for the largest number of the type; of numbers without one: itself */
+    uint64_t key; /* equal for equal samples */
+    float level;  /* the largest of its colours, 1 for the largest number of the type; of numbers without one: itself */
     bool visible;
 };
 
@@ -168,8 +170,8 @@ static void mark(const struct reader *r, const dp_facts *facts, uint8_t *mask)
         dp_note(r->notes, "this mask marks most of its border: if white is its background, it is the wrong way round");
 }
 
-dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint8_t **out, size_t *height, size_t *width,
-                       dp_picture_notes *notes, dp_error *err)
+dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint8_t **out, size_t *height,
+                       size_t *width, dp_picture_notes *notes, dp_error *err)
 {
     struct reader r = {.path = path, .notes = notes};
     const struct dp_sink sink = {begin, rows, &r};

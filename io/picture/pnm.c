@@ -1,7 +1,7 @@
 /* pnm.c - PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6): Netpbm's portable anymap.
  *
- * Bits are 1 for black.  Samples run from 0 to maxval, which is kept in facts->white and may be any number up to 65535; two bytes, the
- * upper one first, where it is above 255. */
+ * Bits are 1 for black.  Samples run from 0 to maxval, which is kept in facts->white and may be any number up to 65535;
+ * two bytes, the upper one first, where it is above 255. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture_file.h"
@@ -97,7 +97,8 @@ static size_t read_raw(const struct pnm *p, size_t n, size_t white, dp_raster *r
     return there;
 }
 
-dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_facts *facts, dp_raster *raster, dp_error *err)
+dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_facts *facts, dp_raster *raster,
+                      dp_error *err)
 {
     struct pnm p = {.data = data, .bytes = bytes, .at = 2};
     unsigned kind = data[1] - '0';
@@ -106,9 +107,11 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     if (!next_number(&p, &width) || !next_number(&p, &height) || (!bits && !next_number(&p, &white)))
         return dp_fail(err, DP_E_PICTURE, "cut short or damaged in its header; export it again");
     if (!width || !height || !white || white > 65535)
-        return dp_fail(err, DP_E_PICTURE, "is a PNM of %zux%zu pixels with maxval %zu; maxval is 1 to 65535", width, height, white);
+        return dp_fail(err, DP_E_PICTURE, "is a PNM of %zux%zu pixels with maxval %zu; maxval is 1 to 65535", width,
+                       height, white);
     if (!dp_mul_size(width, height, &pixels) || (max_pixels && pixels > max_pixels))
-        return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", width, height, max_pixels);
+        return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", width, height,
+                       max_pixels);
     if (!plain && (p.at >= bytes || !is_blank(data[p.at])))
         return dp_fail(err, DP_E_PICTURE, "cut short or damaged in its header; export it again");
     p.at += !plain;
@@ -121,12 +124,16 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     /* A file cannot hold more samples than bits, or plain digits: no memory for a picture that is not there. */
     size_t at_least = bits && !plain ? n / 8 : n;
     if (at_least / 64 > bytes)
-        return dp_fail(err, DP_E_PICTURE, "cut short: %zu bytes for %zux%zu pixels; export it again", bytes, width, height);
+        return dp_fail(err, DP_E_PICTURE, "cut short: %zu bytes for %zux%zu pixels; export it again", bytes, width,
+                       height);
     void *samples = dp_calloc_2d(pixels, bands, facts->bits / 8);
     if (!samples)
         return dp_fail_memory(err, "a picture", n * facts->bits / 8);
-    *raster = (dp_raster){.width_px = width, .height_px = height, .bands = bands, .bits = facts->bits, .samples = samples};
-    size_t there = plain ? read_plain(&p, bits, n, white, raster, &above) : bits ? read_raw_bits(&p, raster) : read_raw(&p, n, white, raster, &above);
+    *raster =
+        (dp_raster){.width_px = width, .height_px = height, .bands = bands, .bits = facts->bits, .samples = samples};
+    size_t there = plain  ? read_plain(&p, bits, n, white, raster, &above)
+                   : bits ? read_raw_bits(&p, raster)
+                          : read_raw(&p, n, white, raster, &above);
     if (there < n) {
         facts->cut = true;
         facts->rows = there / bands / width;
@@ -136,7 +143,8 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
         snprintf(facts->fault, sizeof facts->fault, "it holds samples above its maxval of %zu", white);
     }
     size_t stride = bits ? (width + 7) / 8 : width * bands * (facts->bits / 8), end = p.at;
-    bool more = !plain && stride && (bytes - end) / stride >= height && bytes - end - stride * height >= 8 && data[end + stride * height] == 'P';
+    bool more = !plain && stride && (bytes - end) / stride >= height && bytes - end - stride * height >= 8
+                && data[end + stride * height] == 'P';
     if (more)
         snprintf(facts->note, sizeof facts->note, "holds several pictures; the first is taken");
     return DP_OK;

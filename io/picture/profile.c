@@ -1,10 +1,10 @@
 /* profile.c - whether an ICC profile is that of sRGB.
  *
- * A conversion from sRGB to sRGB would change values by one here and there, so it is left out.  What a profile is called says
- * nothing: a "sRGB" with other primaries is converted, and a nameless one that is sRGB is not.  A matrix profile is sRGB where its
- * primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC 61966-2-1, and each curve is within 0.001 of
- *     x <= 0.04045: x / 12.92      else: ((x + 0.055) / 1.055)^2.4
- * Tags as in ICC.1:2010: "curv" is 0 (identity), 1 (a gamma of 8.8 bits) or a table; "para" has five functions of a power. */
+ * A conversion from sRGB to sRGB would change values by one here and there, so it is left out.  What a profile is
+ * called says nothing: a "sRGB" with other primaries is converted, and a nameless one that is sRGB is not.  A matrix
+ * profile is sRGB where its primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC
+ * 61966-2-1, and each curve is within 0.001 of x <= 0.04045: x / 12.92      else: ((x + 0.055) / 1.055)^2.4 Tags as in
+ * ICC.1:2010: "curv" is 0 (identity), 1 (a gamma of 8.8 bits) or a table; "para" has five functions of a power. */
 #include "picture/picture_file.h"
 
 #include <math.h>
@@ -64,7 +64,8 @@ static double curve_at(const uint8_t *tag, size_t bytes, double x)
         return (a + (b - a) * (place - (double)low)) / 65535;
     }
     static const uint8_t counts[] = {1, 3, 4, 5, 7};
-    if (memcmp(tag, "para", 4) != 0 || bytes < 12 || be16(tag + 8) > 4 || bytes < 12 + 4 * (size_t)counts[be16(tag + 8)])
+    if (memcmp(tag, "para", 4) != 0 || bytes < 12 || be16(tag + 8) > 4
+        || bytes < 12 + 4 * (size_t)counts[be16(tag + 8)])
         return NAN;
     double p[7] = {0};
     unsigned kind = be16(tag + 8);
@@ -96,19 +97,20 @@ static bool is_primary(const uint8_t *profile, size_t bytes, const char *name, d
 {
     size_t size;
     const uint8_t *tag = find(profile, bytes, name, &size);
-    return tag && size >= 20 && !memcmp(tag, "XYZ ", 4) && fabs(fixed(tag + 8) - x) <= 0.002 && fabs(fixed(tag + 12) - y) <= 0.002
-           && fabs(fixed(tag + 16) - z) <= 0.002;
+    return tag && size >= 20 && !memcmp(tag, "XYZ ", 4) && fabs(fixed(tag + 8) - x) <= 0.002
+           && fabs(fixed(tag + 12) - y) <= 0.002 && fabs(fixed(tag + 16) - z) <= 0.002;
 }
 
 bool dp_profile_is_srgb(const uint8_t *profile, size_t bytes)
 {
     size_t size;
-    if (bytes < 132 || memcmp(profile + 36, "acsp", 4) != 0 || memcmp(profile + 20, "XYZ ", 4) != 0 || find(profile, bytes, "A2B0", &size)
-        || find(profile, bytes, "A2B1", &size))
+    if (bytes < 132 || memcmp(profile + 36, "acsp", 4) != 0 || memcmp(profile + 20, "XYZ ", 4) != 0
+        || find(profile, bytes, "A2B0", &size) || find(profile, bytes, "A2B1", &size))
         return false;
     if (!memcmp(profile + 16, "GRAY", 4))
         return is_srgb_curve(profile, bytes, "kTRC");
     return !memcmp(profile + 16, "RGB ", 4) && is_primary(profile, bytes, "rXYZ", 0.43607, 0.22249, 0.01392)
-           && is_primary(profile, bytes, "gXYZ", 0.38515, 0.71687, 0.09708) && is_primary(profile, bytes, "bXYZ", 0.14307, 0.06061, 0.71410)
-           && is_srgb_curve(profile, bytes, "rTRC") && is_srgb_curve(profile, bytes, "gTRC") && is_srgb_curve(profile, bytes, "bTRC");
+           && is_primary(profile, bytes, "gXYZ", 0.38515, 0.71687, 0.09708)
+           && is_primary(profile, bytes, "bXYZ", 0.14307, 0.06061, 0.71410) && is_srgb_curve(profile, bytes, "rTRC")
+           && is_srgb_curve(profile, bytes, "gTRC") && is_srgb_curve(profile, bytes, "bTRC");
 }

@@ -33,9 +33,11 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
         result = vips_pngsave_buffer(image, &encoded, &encoded_bytes, "compression", 2, "filter",
                                      VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
     else if (image && encoding == JPEG)
-        result = vips_jpegsave_buffer(image, &encoded, &encoded_bytes, "Q", JPEG_QUALITY, "optimize_coding", TRUE, NULL);
+        result =
+            vips_jpegsave_buffer(image, &encoded, &encoded_bytes, "Q", JPEG_QUALITY, "optimize_coding", TRUE, NULL);
     else if (image)
-        result = vips_tiffsave_buffer(image, &encoded, &encoded_bytes, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_NONE, NULL);
+        result = vips_tiffsave_buffer(image, &encoded, &encoded_bytes, "compression",
+                                      VIPS_FOREIGN_TIFF_COMPRESSION_NONE, NULL);
     if (result) {
         char reason[200];
         dp_vips_reason(reason, sizeof reason);

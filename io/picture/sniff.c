@@ -1,7 +1,7 @@
 /* sniff.c - the format of a picture file by its first bytes.
  *
- * Seven formats are read: those whose decoders are made for files from strangers, and two that are decoded here.  The others are
- * known by name only, so that the refusal can say what the file is. */
+ * Seven formats are read: those whose decoders are made for files from strangers, and two that are decoded here.  The
+ * others are known by name only, so that the refusal can say what the file is. */
 #include "picture/picture_file.h"
 
 #include <string.h>
@@ -56,14 +56,17 @@ static dp_kind container(const uint8_t *head, size_t bytes, const char **name)
                 *name = "HEIF";
                 return DP_KIND_HEIF;
             }
-    *name = memcmp(head + 8, "crx ", 4) == 0 ? "camera raw picture" : memcmp(head + 8, "jp2 ", 4) == 0 ? "JPEG 2000 picture" : "video";
+    *name = memcmp(head + 8, "crx ", 4) == 0   ? "camera raw picture"
+            : memcmp(head + 8, "jp2 ", 4) == 0 ? "JPEG 2000 picture"
+                                               : "video";
     return DP_KIND_OTHER;
 }
 
 static dp_kind portable(const uint8_t *head, const char **name)
 {
     static const char others[] = "7FfPp";
-    bool blank = head[2] == ' ' || head[2] == '\t' || head[2] == '\n' || head[2] == '\r' || head[2] == '#' || head[2] == '\v' || head[2] == '\f';
+    bool blank = head[2] == ' ' || head[2] == '\t' || head[2] == '\n' || head[2] == '\r' || head[2] == '#'
+                 || head[2] == '\v' || head[2] == '\f';
     if (!blank)
         return DP_KIND_NONE;
     if (head[1] >= '1' && head[1] <= '6') {

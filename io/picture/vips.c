@@ -1,10 +1,10 @@
 /* vips.c - libvips is started on first use and kept quiet.
  *
  * It is never stopped: it is of the whole process, and the program around this library may use it too.  Three settings
- * are made for the process, all at the start: its cache of operations holds nothing (a picture is loaded once, and a file may
- * change between two loads), its warnings are not printed (what matters comes back as an error), and loaders that are not made
- * for files from strangers are blocked: those that libvips itself marks so, and by name whatever else this library does not
- * read.  So a file that reaches libvips by any way cannot reach such a decoder. */
+ * are made for the process, all at the start: its cache of operations holds nothing (a picture is loaded once, and a
+ * file may change between two loads), its warnings are not printed (what matters comes back as an error), and loaders
+ * that are not made for files from strangers are blocked: those that libvips itself marks so, and by name whatever else
+ * this library does not read.  So a file that reaches libvips by any way cannot reach such a decoder. */
 #include "picture/vips.h"
 #include "base/error.h"
 
@@ -27,15 +27,17 @@ static void start(void)
         return;
     vips_cache_set_max(0);
     static const char *const refused[] = {
-        "VipsForeignLoadMagick", "VipsForeignLoadMagick7", "VipsForeignLoadJp2k", "VipsForeignLoadJxl", "VipsForeignLoadNsgif", "VipsForeignLoadOpenexr",
-        "VipsForeignLoadRad", "VipsForeignLoadFits", "VipsForeignLoadPpm", "VipsForeignLoadPdf", "VipsForeignLoadSvg",
-        "VipsForeignLoadOpenslide", "VipsForeignLoadMat", "VipsForeignLoadAnalyze", "VipsForeignLoadNifti", "VipsForeignLoadCsv",
-        "VipsForeignLoadMatrix", "VipsForeignLoadRaw", "VipsForeignLoadVips", "VipsForeignLoadQuicklook",
+        "VipsForeignLoadMagick", "VipsForeignLoadMagick7", "VipsForeignLoadJp2k",  "VipsForeignLoadJxl",
+        "VipsForeignLoadNsgif",  "VipsForeignLoadOpenexr", "VipsForeignLoadRad",   "VipsForeignLoadFits",
+        "VipsForeignLoadPpm",    "VipsForeignLoadPdf",     "VipsForeignLoadSvg",   "VipsForeignLoadOpenslide",
+        "VipsForeignLoadMat",    "VipsForeignLoadAnalyze", "VipsForeignLoadNifti", "VipsForeignLoadCsv",
+        "VipsForeignLoadMatrix", "VipsForeignLoadRaw",     "VipsForeignLoadVips",  "VipsForeignLoadQuicklook",
     };
     vips_block_untrusted_set(TRUE);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         vips_operation_block_set(refused[i], TRUE);
-    g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, ignore, NULL);
+    g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, ignore,
+                      NULL);
 }
 
 dp_status dp_vips_start(dp_error *err)

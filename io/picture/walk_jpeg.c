@@ -1,7 +1,8 @@
 /* walk_jpeg.c - the markers of a JPEG (ITU-T T.81, annex B): is it whole?
  *
- * The decoder warns of entropy-coded data that end too early or make no sense.  It does not warn of restart markers that are missing at
- * the end, of scans that are missing altogether, and of data left over: these are found here, without decoding. */
+ * The decoder warns of entropy-coded data that end too early or make no sense.  It does not warn of restart markers
+ * that are missing at the end, of scans that are missing altogether, and of data left over: these are found here,
+ * without decoding. */
 #include "picture/picture_file.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* walk_png.c - the chunks of a PNG, and those of a WebP.
  *
- * The decoder checks the data of the picture and their checksums.  It passes over a small chunk whose checksum does not hold, though a
- * palette's transparency may be in it: that is found here. */
+ * The decoder checks the data of the picture and their checksums.  It passes over a small chunk whose checksum does not
+ * hold, though a palette's transparency may be in it: that is found here. */
 #include "picture/picture_file.h"
 
 #include <stdio.h>
@@ -15,8 +15,9 @@ static uint32_t be32(const uint8_t *p)
 /* CRC-32 as PNG has it, four bits at a time. */
 static uint32_t checksum(const uint8_t *p, size_t n)
 {
-    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+                                       0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < n; i++) {
         crc ^= p[i];
@@ -40,7 +41,8 @@ void dp_png_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
             bool plain = true;
             for (int i = 0; i < 4; i++)
                 plain = plain && ((type[i] | 32) >= 'a' && (type[i] | 32) <= 'z');
-            snprintf(facts->fault, sizeof facts->fault, "the checksum of its chunk %.4s does not hold", plain ? (const char *)type : "????");
+            snprintf(facts->fault, sizeof facts->fault, "the checksum of its chunk %.4s does not hold",
+                     plain ? (const char *)type : "????");
         }
         if (!memcmp(type, "IHDR", 4) && length >= 13) {
             facts->width_px = be32(body);
@@ -87,7 +89,8 @@ void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
         snprintf(facts->fault, sizeof facts->fault, "%zu of %zu bytes are there", bytes, length + 8);
     }
     for (size_t at = 12; bytes >= 20 && at <= bytes - 8;) {
-        size_t size = data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
+        size_t size =
+            data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
         if (!memcmp(data + at, "ICCP", 4))
             facts->has_profile = true;
         if (!memcmp(data + at, "VP8 ", 4))

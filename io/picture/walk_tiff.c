@@ -1,8 +1,8 @@
-/* walk_tiff.c - the directories of a TIFF (TIFF 6.0, BigTIFF): which page is the picture, what its channels are, whether its data are
- * there, and whether its codec may be trusted.
+/* walk_tiff.c - the directories of a TIFF (TIFF 6.0, BigTIFF): which page is the picture, what its channels are,
+ * whether its data are there, and whether its codec may be trusted.
  *
- * A page that says it is a reduced picture or a mask (NewSubfileType) is passed over; where all are, a sub-directory of the first that
- * says nothing of the kind is taken. */
+ * A page that says it is a reduced picture or a mask (NewSubfileType) is passed over; where all are, a sub-directory of
+ * the first that says nothing of the kind is taken. */
 #include "base/error.h"
 #include "picture/picture_file.h"
 
@@ -15,9 +15,26 @@
 #define MAX_SUB 16
 
 enum tag {
-    NEW_SUBFILE = 254, OLD_SUBFILE = 255, WIDTH = 256, LENGTH = 257, BITS = 258, COMPRESSION = 259, PHOTOMETRIC = 262,
-    STRIP_OFFSETS = 273, SAMPLES = 277, ROWS_PER_STRIP = 278, STRIP_COUNTS = 279, PLANAR = 284, COLOUR_MAP = 320, TILE_WIDTH = 322,
-    TILE_LENGTH = 323, TILE_OFFSETS = 324, TILE_COUNTS = 325, SUB_IFDS = 330, EXTRA_SAMPLES = 338, ICC_PROFILE = 34675
+    NEW_SUBFILE = 254,
+    OLD_SUBFILE = 255,
+    WIDTH = 256,
+    LENGTH = 257,
+    BITS = 258,
+    COMPRESSION = 259,
+    PHOTOMETRIC = 262,
+    STRIP_OFFSETS = 273,
+    SAMPLES = 277,
+    ROWS_PER_STRIP = 278,
+    STRIP_COUNTS = 279,
+    PLANAR = 284,
+    COLOUR_MAP = 320,
+    TILE_WIDTH = 322,
+    TILE_LENGTH = 323,
+    TILE_OFFSETS = 324,
+    TILE_COUNTS = 325,
+    SUB_IFDS = 330,
+    EXTRA_SAMPLES = 338,
+    ICC_PROFILE = 34675
 };
 
 struct file {
@@ -34,7 +51,8 @@ struct values {
 
 struct directory {
     uint64_t at, next;
-    uint64_t width, length, bits, compression, photometric, samples, rows_per_strip, planar, tile_width, tile_length, subfile, old_subfile;
+    uint64_t width, length, bits, compression, photometric, samples, rows_per_strip, planar, tile_width, tile_length,
+        subfile, old_subfile;
     struct values offsets, counts, sub, extra, map;
     bool tiled, profile;
 };
@@ -66,8 +84,10 @@ static size_t type_bytes(unsigned type)
     switch (type) {
     case 1: return 1;
     case 3: return 2;
-    case 4: case 13: return 4;
-    case 16: case 18: return 8;
+    case 4:
+    case 13: return 4;
+    case 16:
+    case 18: return 8;
     default: return 0;
     }
 }
@@ -88,11 +108,13 @@ static void take(const struct file *file, struct directory *d, unsigned tag, con
     case PLANAR: d->planar = first; break;
     case TILE_WIDTH: d->tile_width = first; break;
     case TILE_LENGTH: d->tile_length = first; break;
-    case STRIP_OFFSETS: case TILE_OFFSETS:
+    case STRIP_OFFSETS:
+    case TILE_OFFSETS:
         d->offsets = *values;
         d->tiled = tag == TILE_OFFSETS;
         break;
-    case STRIP_COUNTS: case TILE_COUNTS: d->counts = *values; break;
+    case STRIP_COUNTS:
+    case TILE_COUNTS: d->counts = *values; break;
     case SUB_IFDS: d->sub = *values; break;
     case EXTRA_SAMPLES: d->extra = *values; break;
     case COLOUR_MAP: d->map = *values; break;
@@ -104,7 +126,12 @@ static bool read_directory(const struct file *file, uint64_t at, struct director
 {
     uint8_t bytes[20];
     size_t head = file->big ? 8 : 2, entry = file->big ? 20 : 12, word = file->big ? 8 : 4;
-    *out = (struct directory){.at = at, .bits = 1, .compression = 1, .photometric = UINT64_MAX, .samples = 1, .planar = 1,
+    *out = (struct directory){.at = at,
+                              .bits = 1,
+                              .compression = 1,
+                              .photometric = UINT64_MAX,
+                              .samples = 1,
+                              .planar = 1,
                               .rows_per_strip = UINT64_MAX};
     if (!get(file, at, bytes, head))
         return false;
@@ -115,7 +142,8 @@ static bool read_directory(const struct file *file, uint64_t at, struct director
         uint64_t place = at + head + i * entry;
         if (!get(file, place, bytes, entry))
             return false;
-        struct values values = {.bytes = type_bytes((unsigned)number(file, bytes + 2, 2)), .count = number(file, bytes + 4, word)};
+        struct values values = {.bytes = type_bytes((unsigned)number(file, bytes + 2, 2)),
+                                .count = number(file, bytes + 4, word)};
         out->profile = out->profile || number(file, bytes, 2) == ICC_PROFILE;
         if (!values.bytes || !values.count || values.count > file->bytes / values.bytes)
             continue;
@@ -138,16 +166,32 @@ static bool is_beside(const struct directory *d)
 static const char *refused_codec(uint64_t compression)
 {
     switch (compression) {
-    case 1: case 2: case 3: case 4: case 5: case 7: case 8: case 32773: case 32946: case 34925: case 50000: case 50001:
-        return NULL;
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 7:
+    case 8:
+    case 32773:
+    case 32946:
+    case 34925:
+    case 50000:
+    case 50001: return NULL;
     case 6: return "old-style JPEG";
-    case 33003: case 33004: case 33005: case 34712: return "JPEG 2000";
+    case 33003:
+    case 33004:
+    case 33005:
+    case 34712: return "JPEG 2000";
     case 34887: return "LERC";
     case 34661: return "JBIG";
-    case 34676: case 34677: return "LogLuv";
+    case 34676:
+    case 34677: return "LogLuv";
     case 32909: return "PixarLog";
-    case 22610: case 34892: return "lossy JPEG of a camera's raw file";
-    case 50002: case 52546: return "JPEG XL";
+    case 22610:
+    case 34892: return "lossy JPEG of a camera's raw file";
+    case 50002:
+    case 52546: return "JPEG XL";
     default: return "a compression that is not read";
     }
 }
@@ -159,17 +203,22 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
         return dp_fail(err, DP_E_PICTURE, "is a camera's raw picture; develop it and export it as PNG or TIFF");
     if (d->photometric == 4)
         return dp_fail(err, DP_E_PICTURE, "is a TIFF that holds a transparency mask and no picture");
-    size_t colours = d->photometric == 0 || d->photometric == 1 || d->photometric == 3 ? 1 : d->photometric == 5 ? 4 : 3;
+    size_t colours = d->photometric == 0 || d->photometric == 1 || d->photometric == 3 ? 1
+                     : d->photometric == 5                                             ? 4
+                                                                                       : 3;
     if (d->photometric == UINT64_MAX)
         colours = d->samples >= 3 ? 3 : 1;
     if (d->samples < colours)
         colours = (size_t)d->samples;
     uint64_t kind = value_at(file, &d->extra, 0);
-    facts->colours = d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three of a palette */
+    facts->colours =
+        d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three of a palette */
     facts->alpha = d->samples > colours && d->extra.count && (kind == 1 || kind == 2);
     if (d->samples > colours + 1 || (d->samples == colours + 1 && !(d->extra.count && (kind == 1 || kind == 2))))
-        snprintf(facts->note, sizeof facts->note, "has %zu channel%s beside its colours that %s not said to be alpha: left out",
-                 (size_t)d->samples - colours, d->samples - colours > 1 ? "s" : "", d->samples - colours > 1 ? "are" : "is");
+        snprintf(facts->note, sizeof facts->note,
+                 "has %zu channel%s beside its colours that %s not said to be alpha: left out",
+                 (size_t)d->samples - colours, d->samples - colours > 1 ? "s" : "",
+                 d->samples - colours > 1 ? "are" : "is");
     if (d->photometric == 3 && d->map.count >= 3) {
         facts->has_zero = true;
         for (uint64_t c = 0; c < 3; c++)
@@ -190,7 +239,8 @@ static void check_data(const struct file *file, const struct directory *d, dp_fa
         return;
     uint64_t row_bytes = (d->width * d->bits * (d->planar == 2 ? 1 : d->samples) + 7) / 8;
     for (uint64_t i = 0; i < d->offsets.count && i < d->counts.count; i++) {
-        uint64_t offset = value_at(file, &d->offsets, i), count = value_at(file, &d->counts, i), first = i % pieces / across * rows;
+        uint64_t offset = value_at(file, &d->offsets, i), count = value_at(file, &d->counts, i),
+                 first = i % pieces / across * rows;
         if (!d->tiled && d->compression == 1 && row_bytes) { /* some writers count more than there is */
             uint64_t own = first < d->length ? (d->length - first < rows ? d->length - first : rows) * row_bytes : 0;
             count = count < own ? count : own;
@@ -212,8 +262,11 @@ static dp_status settle(const struct file *file, const struct directory *d, dp_f
 {
     const char *codec = refused_codec(d->compression);
     if (codec)
-        return dp_fail(err, DP_E_PICTURE, "is a TIFF compressed by %s (number %llu), which is not read; export it as PNG, or as TIFF with LZW or "
-                       "none", codec, (unsigned long long)d->compression);
+        return dp_fail(
+            err, DP_E_PICTURE,
+            "is a TIFF compressed by %s (number %llu), which is not read; export it as PNG, or as TIFF with LZW or "
+            "none",
+            codec, (unsigned long long)d->compression);
     facts->lossy = d->compression == 7 || d->compression == 50001;
     facts->bits = d->bits <= 8 ? 8 : (size_t)d->bits;
     facts->width_px = (size_t)d->width;
@@ -243,7 +296,8 @@ dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
         if (!read_directory(&file, at, &d)) {
             if (n)
                 break; /* what follows the pages that are there is of no interest */
-            return dp_fail(err, DP_E_PICTURE, "cut short: its directory, which says where the pixels are, is missing; export it again");
+            return dp_fail(err, DP_E_PICTURE,
+                           "cut short: its directory, which says where the pixels are, is missing; export it again");
         }
         if (n && d.at == first.at)
             break;
@@ -269,6 +323,7 @@ dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
     }
     dp_status status = settle(&file, &chosen, facts, err);
     if (!status && pictures > 1)
-        snprintf(facts->note, sizeof facts->note, "holds %zu%s pages; the first is taken", pictures, n == MAX_DIRECTORIES ? " or more" : "");
+        snprintf(facts->note, sizeof facts->note, "holds %zu%s pages; the first is taken", pictures,
+                 n == MAX_DIRECTORIES ? " or more" : "");
     return status;
 }

@@ -6,10 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCKS 32   /* along the smaller side */
-#define STEPS 16    /* of a histogram, per unit of luminance */
+#define BLOCKS 32 /* along the smaller side */
+#define STEPS 16  /* of a histogram, per unit of luminance */
 #define BINS ((size_t)(256 * STEPS))
-#define LUMA 256.0  /* the sum of the weights below */
+#define LUMA 256.0 /* the sum of the weights below */
 
 /* The value below which a share of n counts lies. */
 static double quantile(const size_t bins[BINS], size_t n, double share)
@@ -31,7 +31,8 @@ static size_t bin_of(double value)
 dp_status dp_light_measure(const dp_picture *picture, dp_light *light, dp_error *err)
 {
     size_t width = picture->width_px, height = picture->height_px, smaller = width < height ? width : height;
-    size_t side = smaller / BLOCKS < 2 ? smaller < 2 ? 1 : 2 : smaller / BLOCKS, cols = width / side, rows = height / side;
+    size_t side = smaller / BLOCKS < 2 ? smaller < 2 ? 1 : 2 : smaller / BLOCKS, cols = width / side,
+           rows = height / side;
     size_t black = 0, n = rows * cols;
     double count = (double)(side * side);
     uint64_t *sums = dp_malloc(cols, 2 * sizeof *sums), *squares = sums + cols;
@@ -65,8 +66,11 @@ dp_status dp_light_measure(const dp_picture *picture, dp_light *light, dp_error 
             black += deviation < 0.5 && mean < 1.5;
         }
     }
-    *light = (dp_light){.dark = quantile(means, n, 0.01), .bright = quantile(means, n, 0.99), .fine = quantile(deviations, n, 0.95),
-                        .black = (double)black / (double)n, .valid = NAN};
+    *light = (dp_light){.dark = quantile(means, n, 0.01),
+                        .bright = quantile(means, n, 0.99),
+                        .fine = quantile(deviations, n, 0.95),
+                        .black = (double)black / (double)n,
+                        .valid = NAN};
     dp_memory_free(sums);
     dp_memory_free(means);
     return DP_OK;

@@ -9,11 +9,12 @@
  * Errors: DP_E_ARGUMENT (a side of 0), DP_E_MEMORY. */
 dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, float *rgb, dp_error *err);
 
-/* The same as Pillow does it on 8-bit pictures, each pass rounded: what AnomalyDINO's public code computes.  Sides of at least 1.
- * The caller frees *out.  Errors: DP_E_MEMORY. */
-dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_t width, dp_picture **out, dp_error *err);
-/* Turned about its centre, counter-clockwise as seen, in its own size; what comes from outside is reflected at the border.  As
- * OpenCV's warpAffine.  The caller frees *out.  Errors: DP_E_MEMORY. */
+/* The same as Pillow does it on 8-bit pictures, each pass rounded: what AnomalyDINO's public code computes.  Sides of
+ * at least 1. The caller frees *out.  Errors: DP_E_MEMORY. */
+dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_t width, dp_picture **out,
+                                 dp_error *err);
+/* Turned about its centre, counter-clockwise as seen, in its own size; what comes from outside is reflected at the
+ * border.  As OpenCV's warpAffine.  The caller frees *out.  Errors: DP_E_MEMORY. */
 dp_status dp_picture_rotate(const dp_picture *picture, double degrees, dp_picture **out, dp_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* resize.c - bicubic with antialias, as torchvision's Resize does on tensors (align_corners false, antialias true): the weights of
- * base/resample.h along each axis.
+/* resize.c - bicubic with antialias, as torchvision's Resize does on tensors (align_corners false, antialias true): the
+ * weights of base/resample.h along each axis.
  *
  * Columns come first: that pass runs along whole rows of the source, three channels alike. */
 #include "image/picture.h"
@@ -44,7 +44,8 @@ static dp_status taps_make(size_t in, size_t out, struct taps *taps, dp_error *e
 }
 
 /* sums [n] = sum over rows of weight times row [n]; rows lie `stride` bytes apart. */
-static void mix_rows(const uint8_t *rows, size_t stride, const float *weights, size_t count, size_t n, float *restrict sums)
+static void mix_rows(const uint8_t *rows, size_t stride, const float *weights, size_t count, size_t n,
+                     float *restrict sums)
 {
     enum { BLOCK = 1536 }; /* floats of sums that stay in the first cache while all rows pass */
     for (size_t from = 0; from < n; from += BLOCK) {
@@ -97,7 +98,8 @@ dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t wid
         goto done;
     }
     for (size_t y = 0; y < height; y++) {
-        mix_rows(picture->rgb + down.first[y] * stride, stride, down.weights + y * down.width, down.count[y], stride, row);
+        mix_rows(picture->rgb + down.first[y] * stride, stride, down.weights + y * down.width, down.count[y], stride,
+                 row);
         mix_columns(row, &across, width, rgb + y * width * 3);
     }
 done:

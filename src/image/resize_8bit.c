@@ -1,11 +1,11 @@
 /* resize_8bit.c - the resize and the rotation of AnomalyDINO's public code, on 8-bit pictures.
  *
- * Resize: torchvision's Resize on a Pillow picture, bicubic with antialias.  Weights as base/resample.h has them, in fixed point of 22 bits; rows
- * are resized first and rounded to 8 bits, then columns.
+ * Resize: torchvision's Resize on a Pillow picture, bicubic with antialias.  Weights as base/resample.h has them, in
+ * fixed point of 22 bits; rows are resized first and rounded to 8 bits, then columns.
  *
- * Rotation: OpenCV's getRotationMatrix2D about (width/2, height/2), warpAffine, bilinear, border reflected without the edge pixel.
- * As there, positions are rounded to 1/32 of a pixel: with c, s the cosine and sine of the angle (counter-clockwise as seen),
- *     x' = c (x - cx) - s (y - cy) + cx,   y' = s (x - cx) + c (y - cy) + cy. */
+ * Rotation: OpenCV's getRotationMatrix2D about (width/2, height/2), warpAffine, bilinear, border reflected without the
+ * edge pixel. As there, positions are rounded to 1/32 of a pixel: with c, s the cosine and sine of the angle
+ * (counter-clockwise as seen), x' = c (x - cx) - s (y - cy) + cx,   y' = s (x - cx) + c (y - cy) + cy. */
 #include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -33,7 +33,8 @@ static uint8_t round_8bit(int64_t sum)
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_t width, dp_picture **out, dp_error *err)
+dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_t width, dp_picture **out,
+                                 dp_error *err)
 {
     dp_picture *across = NULL, *result = NULL;
     size_t w = picture->width_px, h = picture->height_px;
@@ -41,7 +42,8 @@ dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_
     size_t room = dp_cubic_taps(fmax(scale_x, scale_y));
     int32_t *weights = dp_malloc(room, sizeof *weights);
     double *scratch = dp_malloc(room, sizeof *scratch);
-    dp_status status = weights && scratch ? dp_picture_new(width, h, &across, err) : dp_fail_memory(err, "resizing", room);
+    dp_status status =
+        weights && scratch ? dp_picture_new(width, h, &across, err) : dp_fail_memory(err, "resizing", room);
     if (!status)
         status = dp_picture_new(width, height, &result, err);
     for (size_t x = 0; !status && x < width; x++) {
@@ -96,8 +98,12 @@ dp_status dp_picture_rotate(const dp_picture *picture, double degrees, dp_pictur
             size_t left = dp_border_reflect_101(u >> 5, w), right = dp_border_reflect_101((u >> 5) + 1, w);
             size_t top = dp_border_reflect_101(v >> 5, h), bottom = dp_border_reflect_101((v >> 5) + 1, h);
             for (size_t c = 0; c < 3; c++) {
-                int sum = (32 - fv) * ((32 - fu) * picture->rgb[(top * w + left) * 3 + c] + fu * picture->rgb[(top * w + right) * 3 + c])
-                          + fv * ((32 - fu) * picture->rgb[(bottom * w + left) * 3 + c] + fu * picture->rgb[(bottom * w + right) * 3 + c]);
+                int sum = (32 - fv)
+                              * ((32 - fu) * picture->rgb[(top * w + left) * 3 + c]
+                                 + fu * picture->rgb[(top * w + right) * 3 + c])
+                          + fv
+                                * ((32 - fu) * picture->rgb[(bottom * w + left) * 3 + c]
+                                   + fu * picture->rgb[(bottom * w + right) * 3 + c]);
                 result->rgb[(y * w + x) * 3 + c] = (uint8_t)((sum + 512) >> 10);
             }
         }

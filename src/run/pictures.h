@@ -27,10 +27,11 @@ static inline const char *dp_pictures_name(const dp_pictures *pictures, size_t i
 }
 
 /* notes and err may be NULL. */
-static inline dp_status dp_pictures_load(const dp_pictures *pictures, size_t i, const dp_picture_options *options, dp_picture **picture,
-                                         dp_picture_notes *notes, dp_error *err)
+static inline dp_status dp_pictures_load(const dp_pictures *pictures, size_t i, const dp_picture_options *options,
+                                         dp_picture **picture, dp_picture_notes *notes, dp_error *err)
 {
-    return pictures->source->load(pictures->source->user, dp_pictures_number(pictures, i), options, picture, notes, err);
+    return pictures->source->load(pictures->source->user, dp_pictures_number(pictures, i), options, picture, notes,
+                                  err);
 }
 
 #endif
