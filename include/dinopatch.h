@@ -1,6 +1,7 @@
 /* dinopatch.h - find defects in pictures of a product after seeing only good ones.
  *
- * The whole public interface.  The data's way through the library, and through this file:
+ * The interface of libdinopatch, the core, which takes pictures from memory.  Picture files are read by dinopatch/io.h and results drawn by
+ * dinopatch/draw.h, both of libdinopatch-io.  The data's way through the library, and through this file:
  *
  *     picture -> pose -> aligned canvas -> features -> bank -> distance map -> score -> decision
  *
@@ -121,7 +122,7 @@ DP_API void dp_run_init(dp_run *run);
 /* What a checkpoint or a bank from outside may ask for; held against the file before memory is spent on it.
  *
  * All limits of the library:
- *     pixels of a picture          dp_run.max_picture_pixels, and max_pixels of dp_picture_load; asked of the header, before a pixel is
+ *     pixels of a picture file     dp_run.max_picture_pixels, and max_pixels of dp_picture_load; asked of the header, before a pixel is
  *                                  decoded.  Loading takes 3 bytes a pixel and the file itself (but for a TIFF), and 3 to 8 more a pixel
  *                                  while an interlaced PNG, a progressive JPEG or 16-bit samples are decoded
  *     bytes of a picture file      16 a pixel of max_pixels and 256 MiB (but for a TIFF)
