@@ -92,7 +92,7 @@ valgrind: deps ## run fit, inspect and eval under valgrind's memcheck
 	@ninja -C build-valgrind
 	@scripts/valgrind.sh build-valgrind
 
-coverage: deps ## print the lines and branches of src/ that the tests reach; fail below 90 % of the lines
+coverage: deps ## print the lines and branches of the libraries that the tests reach; fail below 90 % of the lines
 	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
 	@ninja -C build-coverage
 	@scripts/coverage.sh build-coverage $(TEST)
@@ -100,8 +100,9 @@ coverage: deps ## print the lines and branches of src/ that the tests reach; fai
 mutation: deps ## make MUTANTS (300) changes of the scoring and metrics code drawn with SEED (1), count those that the unit tests notice
 	@tests/mutation/run.sh $(or $(MUTANTS),300) $(or $(SEED),1)
 
-abi: all ## write the list of the binary interface again: tests/abi/abi.txt
-	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so
+abi: all ## write the lists of the binary interfaces again: tests/abi/
+	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so abi.txt dinopatch.h
+	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/io/libdinopatch-io.so abi-io.txt dinopatch/io.h dinopatch/draw.h
 
 clean: ## remove the build folders and the output of the demo
 	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out

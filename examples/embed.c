@@ -1,6 +1,6 @@
 /* embed.c - the features of one picture, for whatever else they may be good for.
  *
- *     cc embed.c $(pkg-config --cflags --libs dinopatch) -o embed
+ *     cc embed.c $(pkg-config --cflags --libs dinopatch-io) -o embed
  *     ./embed CHECKPOINT PICTURE OUT.safetensors */
 #include <dinopatch/io.h>
 

@@ -1,6 +1,6 @@
 /* fit_and_inspect.c - learns from pictures of good parts, judges others: the shortest way through the library.
  *
- *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch) -o fit_and_inspect
+ *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch-io) -o fit_and_inspect
  *     ./fit_and_inspect CHECKPOINT GOOD_PICTURE... -- PICTURE... */
 #include <dinopatch/io.h>
 

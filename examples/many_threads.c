@@ -1,6 +1,6 @@
 /* many_threads.c - one model and one bank, shared by several threads that each have a session of their own.
  *
- *     cc many_threads.c $(pkg-config --cflags --libs dinopatch) -pthread -o many_threads
+ *     cc many_threads.c $(pkg-config --cflags --libs dinopatch-io) -pthread -o many_threads
  *     ./many_threads CHECKPOINT BANK PICTURE... */
 #include <dinopatch/io.h>
 

@@ -5,11 +5,13 @@
 #
 # A line that is compiled into several objects (a header of kernels, for example) counts once; it has run if it ran in any of them.
 # `lines` receives "path:line: text" of every line that did not run.  The exit code is 1 below `least` per cent of the lines.
-# With `only`, prints each file of src/ and cli/ whose path matches, and their total.
+# With `only`, prints each file of src/, io/ and cli/ whose path matches, and their total.
 function begin_file(path) {
     sub("^.*/src/", "src/", path)
     sub("^.*/cli/", "cli/", path)
-    file = (only == "" ? path ~ /^src\// : path ~ only) ? path : ""
+    sub("^.*/io/(picture|draw|files)", "io/&", path)
+    sub("^io/.*/io/", "io/", path)
+    file = (only == "" ? path ~ /^(src|io|cli\/fetch)\// : path ~ only) ? path : ""
     if (file != "" && !(file in known)) {
         known[file] = 1
         names[++n_names] = file

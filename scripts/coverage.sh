@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests of a build folder that was compiled with -Db_coverage=true and prints the lines and branches of src/ and cli/fetch/
-# that they reach.
+# Runs the tests of a build folder that was compiled with -Db_coverage=true and prints the lines and branches of src/, io/ and
+# cli/fetch/ that they reach.
 #
 #     scripts/coverage.sh BUILD [meson test option...]
 #
@@ -25,7 +25,7 @@ flags=$(cat /proc/cpuinfo 2>/dev/null)
 for set in avx2 avx512f avx512_vnni asimd; do
     case $flags in *" $set"*) ;; *) printf 'left out: kernels that need %s, which this machine does not have\n' "$set" ;; esac
 done
-find "$build/src" "$build/cli/libdinopatch_fetch.a.p" -name '*.gcno' | sort >"$out/objects"
+find "$build/src" "$build/io" "$build/cli/libdinopatch_fetch.a.p" -name '*.gcno' | sort >"$out/objects"
 while read -r notes; do
     case $notes in
     *_avx2.c.gcno) needs=avx2 ;;

@@ -47,7 +47,7 @@ run_tidy() {
 run_cppcheck() {
     cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,style,performance,portability --inline-suppr \
         --suppressions-list=scripts/cppcheck.supp --library=posix --library=gnu --library=gtk --library=scripts/cppcheck.cfg \
-        -D__x86_64__ -DDP_SIMD_AVX2 -D__GNUC__ -D_GNU_SOURCE -DDP_ANALYSIS -I. -Iinclude -Isrc -Icli -Itests \
+        -D__x86_64__ -DDP_SIMD_AVX2 -D__GNUC__ -D_GNU_SOURCE -DDP_ANALYSIS -I. -Iinclude -Isrc -Iio -Icli -Itests \
         --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
         --file-list="$folder/own" 2>&1
 }

@@ -1,4 +1,4 @@
-# From the preprocessed public header to a C program that prints sizes, offsets and values.  Function declarations go to the file
+# From preprocessed public headers to a C program that prints sizes, offsets and values.  Function declarations go to the file
 # `functions`, one a line.  No comments reach this, and one declaration ends where its last bracket closes and a ";" stands.
 function flush_declaration(text,    name, body, parts, n, i, j, field, names, m) {
     gsub(/[ \t]+/, " ", text)
@@ -47,10 +47,11 @@ function flush_declaration(text,    name, body, parts, n, i, j, field, names, m)
     }
 }
 BEGIN {
-    print "#include \"dinopatch.h\"\n#include <stdio.h>\nint main(void)\n{"
+    n = split(headers, names, " ")
+    for (i = 1; i <= n; i++)
+        printf "#include \"%s\"\n", names[i]
+    print "#include <stdio.h>\nint main(void)\n{"
 }
-/dp_version\(void\)/ { inside = 1 }
-!inside { next }
 {
     declaration = declaration " " $0
     line = $0

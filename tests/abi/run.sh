@@ -1,17 +1,18 @@
 #!/bin/sh
-# The binary interface of the library against the list in abi.txt: exported symbols, declarations, sizes, offsets, values, soname.
+# The binary interface of a library against its list in this folder: exported symbols, declarations, sizes, offsets, values, soname.
 #
-#     run.sh SOURCE_FOLDER LIBRARY [CC]
+#     run.sh SOURCE_FOLDER LIBRARY LIST HEADER...      headers below include/, all that belong to the library
 #
 # What changed is printed as a difference.  ACCEPT=1, or `make abi`, writes the list anew.
 set -eu
 source=$(CDPATH='' cd "$1" && pwd -P)
 library=$2
-cc=${3:-cc}
+list=$3
+shift 3
+cc=${CC:-cc}
 here=$source/tests/abi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-header=$source/include/dinopatch.h
 failed=0
 report() { # NAME FINDINGS_FILE
     printf '[ RUN      ] %s\n' "$1"
@@ -24,8 +25,15 @@ report() { # NAME FINDINGS_FILE
     fi
 }
 
-$cc -std=c11 -E -P -I"$source/include" "$header" >"$folder/plain"
-awk -v functions="$folder/functions" -f "$here/list.awk" "$folder/plain" >"$folder/list.c"
+# The text of these headers alone: the preprocessor's marks say which file a line comes from.
+for header in "$@"; do
+    printf '#include "%s"\n' "$header"
+done >"$folder/all.h"
+$cc -std=c11 -E -I"$source/include" "$folder/all.h" | awk -v headers="$*" -v include="$source/include/" '
+    BEGIN { n = split(headers, names, " "); for (i = 1; i <= n; i++) own["\"" include names[i] "\""] = 1 }
+    /^# [0-9]+ "/ { inside = $3 in own; next }
+    inside' >"$folder/plain"
+awk -v functions="$folder/functions" -v headers="$*" -f "$here/list.awk" "$folder/plain" >"$folder/list.c"
 $cc -std=c11 -I"$source/include" -o "$folder/list" "$folder/list.c"
 # Sanitizers and gcov (mangle_path) bring names of their own along.
 nm -D --defined-only "$library" | awk '$3 !~ /^__/ && $3 != "mangle_path" { print $3 }' | LC_ALL=C sort >"$folder/exported"
@@ -42,20 +50,20 @@ report exported-names-have-the-prefix "$folder/findings"
     printf '# The binary interface: tests/abi/run.sh compares it with the library, "make abi" writes it anew.\n'
     readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\]/soname \1/p'
     LC_ALL=C sort "$folder/functions"
-    sed -nE 's/^#define (DP_[A-Z_]+) +([^ /].*[^ ])( *\/\*.*)?$/define \1 \2/p' "$header" | grep -v -e DP_API -e DP_VERSION
+    sed -nE 's/^#define (DP_[A-Z_]+) +([^ /].*[^ ])( *\/\*.*)?$/define \1 \2/p' $(printf "$source/include/%s " "$@") | grep -v -e DP_API -e DP_VERSION || :
     "$folder/list"
 } >"$folder/abi.txt"
 if [ "${ACCEPT:-}" = 1 ]; then
-    cp "$folder/abi.txt" "$here/abi.txt"
+    cp "$folder/abi.txt" "$here/$list"
 fi
-if diff -u --label 'abi.txt (as listed)' --label 'now' "$here/abi.txt" "$folder/abi.txt" >"$folder/findings"; then
+if diff -u --label "$list (as listed)" --label 'now' "$here/$list" "$folder/abi.txt" >"$folder/findings"; then
     :
 else
     cat >>"$folder/findings" <<'END'
 The binary interface has changed.  Lines that are only added keep old programs running; a line that is gone or different
 breaks them: once the interface is stable, raise `soversion` in src/meson.build with it.  Where the change is meant:
-    make abi          (or: ACCEPT=1 tests/abi/run.sh . build/src/libdinopatch.so)
-and commit tests/abi/abi.txt.
+    make abi
+and commit the lists of tests/abi/.
 END
 fi
 report interface-is-as-listed "$folder/findings"

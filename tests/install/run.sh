@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs into a temporary folder, runs what was installed from there and from where it is moved to, and builds examples/ against it, by
-# pkg-config alone: with the shared library, with the static one, and as C++.  Then runs them.
+# pkg-config alone: with the shared libraries, with the static ones, and as C++; and by CMake alone, where it is here.  Then runs them.
 #
 #     run.sh SOURCE_FOLDER BUILD_FOLDER RENDER
 set -u
@@ -30,32 +30,66 @@ finish install $?
 prefix=$(sed -n 's/.*"name": "prefix", "value": "\([^"]*\)".*/\1/p' "$build/meson-info/intro-buildoptions.json" | head -n 1)
 export PKG_CONFIG_PATH="$(dirname "$pc")"
 config() { pkg-config "$@" dinopatch; } # its paths are relative to where the .pc file lies
+config_io() { pkg-config "$@" dinopatch-io; }
 libdir=$(realpath "$(config --variable=libdir)")
 unset LD_LIBRARY_PATH
 
 begin what-is-installed
 (
     code=0
-    for file in bin/dinopatch include/dinopatch.h share/man/man1/dinopatch.1 share/doc/dinopatch/LICENSE share/doc/dinopatch/README.md \
+    for file in bin/dinopatch include/dinopatch.h include/dinopatch/io.h include/dinopatch/draw.h share/man/man1/dinopatch.1 share/doc/dinopatch/LICENSE share/doc/dinopatch/README.md \
         share/doc/dinopatch/docs/method.md share/bash-completion/completions/dinopatch share/zsh/site-functions/_dinopatch \
         share/fish/vendor_completions.d/dinopatch.fish; do
         [ -f "$top/root$prefix/$file" ] || { echo "$file is missing"; code=1; }
     done
-    soname=$(readelf -d "$libdir/libdinopatch.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
-    [ "$soname" = libdinopatch.so.0 ] && [ -e "$libdir/$soname" ] || { echo "the soname is '$soname'"; code=1; }
+    for name in libdinopatch libdinopatch-io; do
+        soname=$(readelf -d "$libdir/$name.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+        [ "$soname" = $name.so.0 ] && [ -e "$libdir/$soname" ] || { echo "the soname of $name is '$soname'"; code=1; }
+        [ -f "$libdir/$name.a" ] || { echo "$name.a is missing"; code=1; }
+    done
+    for name in DinoPatchConfig.cmake DinoPatchConfigVersion.cmake; do
+        [ -f "$libdir/cmake/DinoPatch/$name" ] || { echo "$name is missing"; code=1; }
+    done
+    [ "$(config_io --modversion)" = "$(config --modversion)" ] || { echo "the versions of the two .pc files differ"; code=1; }
     [ "$(config --modversion)" = "$("$top/root$prefix/bin/dinopatch" --version | awk '{ print $2 }')" ] || {
         echo "the versions of dinopatch.pc and of the program differ"
         code=1
     }
-    [ "$(find "$top/root" -name '*.h' | wc -l)" = 1 ] || { echo "more than one header"; code=1; }
+    [ "$(find "$top/root" -name '*.h' | wc -l)" = 3 ] || { echo "more than three headers"; code=1; }
     exit $code
 )
 finish what-is-installed $?
 
+# The core links oneDNN (with its OpenMP), LAPACK, jansson, libcrypto and C's own libraries; no more, and its .pc file asks for no more.
+# Runtimes of sanitizers are those of the build.
+begin what-the-libraries-link
+(
+    code=0
+    needed() { readelf -d "$libdir/$1.so" | sed -n 's/.*NEEDED.*\[\([^]]*\)\.so.*/\1/p' | grep -vE '^(lib(asan|ubsan|tsan|clang_rt.*)|ld-linux.*)$'; }
+    more=$(needed libdinopatch | grep -vxE 'lib(dnnl|gomp|lapacke?|blas|jansson|crypto|c|m|pthread)')
+    [ -z "$more" ] || { echo "libdinopatch links" $more; code=1; }
+    for name in libdinopatch libvips libcairo; do
+        needed libdinopatch-io | grep -qx "$name\(-2.0\)\?" || { echo "libdinopatch-io does not link $name"; code=1; }
+    done
+    more=$(ldd "$libdir/libdinopatch.so" | grep -oE 'lib(vips|glib-2\.0|gobject-2\.0|cairo|curl)\.so' | sort -u)
+    [ -z "$more" ] || { echo "libdinopatch draws in" $more; code=1; }
+    [ "$(config --print-requires-private | awk '{ print $1 }' | LC_ALL=C sort | tr '\n' ' ')" = 'jansson libcrypto ' ] ||
+        { echo "dinopatch.pc requires" $(config --print-requires-private); code=1; }
+    [ "$(config_io --print-requires | awk '{ print $1 }')" = dinopatch ] &&
+        [ "$(config_io --print-requires-private | awk '{ print $1 }' | LC_ALL=C sort | tr '\n' ' ')" = 'cairo glib-2.0 vips ' ] ||
+        { echo "dinopatch-io.pc requires" $(config_io --print-requires) $(config_io --print-requires-private); code=1; }
+    exit $code
+)
+finish what-the-libraries-link $?
+
 # Nothing but the program's own idea of where its library is: no LD_LIBRARY_PATH, no ldconfig.
-starts() { # BIN LIBDIR: it runs, with the library below
-    "$1/dinopatch" --version >/dev/null &&
-        [ "$(dirname "$(realpath "$(ldd "$1/dinopatch" | sed -n 's/.*libdinopatch.so.0 => \(.*\) (0x.*/\1/p')")")" = "$(realpath "$2")" ]
+starts() { # BIN LIBDIR: it runs, with the libraries below
+    "$1/dinopatch" --version >/dev/null || return 1
+    for name in libdinopatch libdinopatch-io; do
+        [ "$(dirname "$(realpath "$(ldd "$1/dinopatch" | sed -n "s/.*$name.so.0 => \\(.*\\) (0x.*/\\1/p")")")" = "$(realpath "$2")" ] || return 1
+    done
+    # The second finds the first beside it, whoever loads it.
+    [ "$(dirname "$(realpath "$(ldd "$2/libdinopatch-io.so" | sed -n 's/.*libdinopatch.so.0 => \(.*\) (0x.*/\1/p')")")" = "$(realpath "$2")" ]
 }
 begin starts-where-it-lies
 starts "$top/root$prefix/bin" "$libdir"
@@ -65,7 +99,7 @@ begin starts-after-a-move
 (
     cp -a "$top/root$prefix" "$top/moved elsewhere" && cd / && starts "$top/moved elsewhere/bin" "$top/moved elsewhere/${libdir#"$(realpath "$top/root$prefix")/"}" &&
         ln -s "$top/moved elsewhere/bin/dinopatch" "$top/link" && "$top/link" --version >/dev/null &&
-        pc=$(find "$top/moved elsewhere" -name dinopatch.pc) && flags=$(PKG_CONFIG_PATH="$(dirname "$pc")" pkg-config --cflags dinopatch) &&
+        pc=$(find "$top/moved elsewhere" -name dinopatch.pc) && flags=$(PKG_CONFIG_PATH="$(dirname "$pc")" pkg-config --cflags dinopatch-io) &&
         case $flags in *moved*elsewhere/*include*) ;; *) echo "cflags after the move: $flags"; exit 1 ;; esac
 )
 finish starts-after-a-move $?
@@ -75,7 +109,7 @@ begin hardened
 (
     code=0
     plain=$(grep -q -e '-fsanitize=' -e ' -O0 ' "$build/build.ninja" || echo yes)
-    for file in "$top/root$prefix/bin/dinopatch" "$libdir/libdinopatch.so"; do
+    for file in "$top/root$prefix/bin/dinopatch" "$libdir/libdinopatch.so" "$libdir/libdinopatch-io.so"; do
         lacks() { echo "$(basename "$file"): $1"; code=1; }
         readelf -h "$file" | grep -q 'Type: *DYN' || lacks 'not position independent'
         readelf -dW "$file" | grep -q 'FLAGS_1.*NOW' || lacks 'symbols are bound late'
@@ -120,29 +154,62 @@ build_all() { # FOLDER COMPILER LIBRARIES
     mkdir -p "$1"
     for name in fit_and_inspect embed many_threads; do
         # shellcheck disable=SC2086
-        $2 -Wall -Wextra -pedantic -Werror $sanitize $(config --cflags) "$source/examples/$name.c" $3 -pthread $sanitize $coverage \
+        $2 -Wall -Wextra -pedantic -Werror $sanitize $(config_io --cflags) "$source/examples/$name.c" $3 -pthread $sanitize $coverage \
             -o "$1/$name" || return 1
     done
 }
 
-begin shared-library
-build_all shared "$cc -std=c11" "$(config --libs)" && run_all shared && ldd shared/embed | grep -q "libdinopatch.so.0 => $libdir"
-finish shared-library $?
+begin shared-libraries
+build_all shared "$cc -std=c11" "$(config_io --libs)" && run_all shared && ldd shared/embed | grep -q "libdinopatch-io.so.0 => $libdir" &&
+    ldd shared/embed | grep -q "libdinopatch.so.0 => $libdir"
+finish shared-libraries $?
 
-# The library itself statically, what it stands on as the system has it.
-begin static-library
-needs="$(pkg-config --libs "$(config --print-requires-private | tr '\n' ' ')") $(sed -n 's/^Libs.private: //p' "$pc")"
-build_all static "$cc -std=c11" "-L$libdir -Wl,-Bstatic -ldinopatch -Wl,-Bdynamic $needs" &&
+# The libraries themselves statically, what they stand on as the system has it.
+begin static-libraries
+needs="$(pkg-config --libs "$(config --print-requires-private | tr '\n' ' ') $(config_io --print-requires-private | tr '\n' ' ')") \
+    $(sed -n 's/^Libs.private: //p' "$pc" "${pc%.pc}-io.pc" | tr '\n' ' ')"
+build_all static "$cc -std=c11" "-L$libdir -Wl,-Bstatic -ldinopatch-io -ldinopatch -Wl,-Bdynamic $needs" &&
     run_all static && ! ldd static/embed | grep -q libdinopatch && diff shared/output static/output
-finish static-library $?
+finish static-libraries $?
+
+# The same by find_package, from where the installed files were moved to.
+begin cmake
+if ! command -v cmake >/dev/null; then
+    echo 'skipped: cmake is not installed'
+    finish cmake 0
+else
+    (
+        mkdir -p consumer && cd consumer && cat >CMakeLists.txt <<'END' &&
+cmake_minimum_required(VERSION 3.16)
+project(consumer C)
+find_package(DinoPatch 0.1 REQUIRED)
+foreach(name fit_and_inspect embed many_threads)
+  add_executable(${name} ${EXAMPLES}/${name}.c)
+  target_link_libraries(${name} DinoPatch::io)
+endforeach()
+find_package(Threads REQUIRED)
+target_link_libraries(many_threads Threads::Threads)
+file(WRITE ${CMAKE_BINARY_DIR}/core.c "#include <dinopatch.h>\nint main(void) { return dp_version() ? 0 : 1; }\n")
+add_executable(core ${CMAKE_BINARY_DIR}/core.c)
+target_link_libraries(core DinoPatch::dinopatch)
+END
+            cmake -S . -B build -DCMAKE_C_COMPILER="${cc%% *}" -DCMAKE_C_FLAGS="$sanitize $coverage" -DEXAMPLES="$source/examples" \
+                -DCMAKE_PREFIX_PATH="$top/moved elsewhere" >log 2>&1 && cmake --build build >>log 2>&1 || { cat log; exit 1; }
+        unset LD_LIBRARY_PATH
+        build/core && ! ldd build/core | grep -q -e libvips -e libdinopatch-io && ldd build/embed | grep -q "libdinopatch-io.so.0 => $top/moved elsewhere/" &&
+            cd .. && run_all consumer/build && diff shared/output consumer/build/output
+    )
+    finish cmake $?
+fi
 
 for compiler in g++ clang++; do
     [ "$compiler" = g++ ] || [ -z "$sanitize" ] || continue # each compiler has a runtime of its own
     command -v $compiler >/dev/null || continue
-    begin "header-in-$compiler"
-    printf '#include <dinopatch.h>\nint main() { return dp_version() ? 0 : 1; }\n' >plain.cc
+    begin "headers-in-$compiler"
+    printf '#include <dinopatch/draw.h>\n#include <dinopatch/io.h>\nint main() { return dp_version() && dp_source_files(nullptr, 0).n == 0 ? 0 : 1; }\n' \
+        >plain.cc
     # shellcheck disable=SC2046,SC2086
-    $compiler -std=c++11 -Wall -Wextra -pedantic -Werror $sanitize $(config --cflags) plain.cc $(config --libs) $coverage -o plain && ./plain
-    finish "header-in-$compiler" $?
+    $compiler -std=c++11 -Wall -Wextra -pedantic -Werror $sanitize $(config_io --cflags) plain.cc $(config_io --libs) $coverage -o plain && ./plain
+    finish "headers-in-$compiler" $?
 done
 exit $failed

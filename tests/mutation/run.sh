@@ -44,7 +44,7 @@ src/run/leave_one_out.c leave_one_out patchcore compress living run
 src/search/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'
-ninja -C "$build" src/libdinopatch.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |
+ninja -C "$build" src/libdinopatch.a io/libdinopatch-io.a $(printf '%s' "$table" | tr ' ' '\n' | grep -v / | sort -u |
     sed '/^$/d; s|^|tests/unit/test_|; s|tests/unit/test_golden$|tests/golden/test_golden_metrics|') >/dev/null ||
     exit 1
 libraries=$(pkg-config --libs vips glib-2.0 jansson libcrypto cairo cmocka)
@@ -85,7 +85,7 @@ while IFS="$tab" read -r file line column old new; do
             object=$build/tests/unit/test_$name.p/test_$name.c.o
             [ "$name" = golden ] && object=$build/tests/golden/test_golden_metrics.p/test_metrics.c.o
             # shellcheck disable=SC2086
-            ${CC:-cc} -o "$out/test" "$object" "$out/mutant.o" "$build/src/libdinopatch.a" $libraries -ldnnl -lgomp \
+            ${CC:-cc} -o "$out/test" "$object" "$out/mutant.o" "$build/io/libdinopatch-io.a" "$build/src/libdinopatch.a" $libraries -ldnnl -lgomp \
                 -llapacke -lm -pthread 2>"$out/link.log" || { cat "$out/link.log"; exit 1; }
             # A mutant that runs for ever or asks for all memory is noticed as well.
             { (ulimit -v 8000000; export CMOCKA_TEST_ABORT=1; exec nice -n "${NICE:-19}" timeout -k 1 "${SECONDS_EACH:-60}" "$out/test" >/dev/null 2>&1); } 2>/dev/null || { verdict=killed; break; }

@@ -17,7 +17,7 @@ report() { # NAME FINDINGS
 }
 
 # A folder of src/ may include headers of itself and of the folders before it.
-order='base simd format picture align embed polarity bank search reduce map measure run'
+order='base simd format image align embed polarity bank search reduce map measure run'
 report dependencies-point-one-way "$(
     allowed=
     for folder in $order; do
@@ -41,6 +41,20 @@ report every-folder-has-its-place "$(
     done
 )"
 
+# The core knows no picture files, no drawing, no network; what stands on it sees of it no more than said here.
+report core-stands-alone "$(
+    grep -nE '#[[:space:]]*include[[:space:]]*[<"](vips|glib|gio|gobject|cairo|curl|dinopatch/|io/|cli/|\.\.)' src/*/*.[ch]
+    grep -n '#include "' src/*/*.[ch] | sed -n 's/^\([^:]*:[0-9]*\):#include "\(.*\)"$/\1 \2/p' | while read -r place name; do
+        [ -f "src/$name" ] || [ -f "include/$name" ] || [ -f "$(dirname "$place")/$name" ] || printf '%s includes %s\n' "$place" "$name"
+    done
+)"
+report io-sees-headers-and-base "$(
+    grep -nE '#include ".*"' io/*.[ch] io/*/*.[ch] | grep -vE '#include "(dinopatch\.h|dinopatch/(io|draw)\.h|base/[a-z0-9_]+\.h|(picture|draw)/[a-z0-9_]+\.h)"'
+)"
+report only-fetch-knows-the-network "$(
+    grep -rnE '#[[:space:]]*include[[:space:]]*<(curl|openssl)' cli demo io --include='*.[ch]' | grep -v '^cli/fetch/'
+)"
+
 # One vector vocabulary: src/simd.  base/isa.c asks which instruction sets there are.
 report vectors-stay-in-simd "$(
     grep -nE '#[[:space:]]*include <((([a-z]?mm|x86|imm|avx[0-9a-z]*)intrin)|cpuid|arm_(neon|sve|acle))\.h>' src/*/*.[ch] cli/*.[ch] |
@@ -52,7 +66,7 @@ report programs-see-the-public-header-only "$(
     find cli demo examples research -name '*.[ch]' 2>/dev/null | sort | while read -r file; do
         grep -n '#include "[^"]*/' "$file" | while read -r line; do
             name=${line#*\"} name=${name%%\"*}
-            case $name in ../*) name=${name#../} ;; esac
+            case $name in ../*) name=${name#../} ;; dinopatch/*) [ -f "include/$name" ] && continue ;; esac
             case $file:$name in research/*:cli/*) continue ;; esac # what the commands share, which is bound by this itself
             [ -f "${file%%/*}/$name" ] || echo "$file:$line" # a folder of the program's own is no door to the library
         done
@@ -67,21 +81,23 @@ report json-is-made-in-one-place "$(
 # Memory comes from base/memory.h, which multiplies with a check: there is no product of sizes in a call, but one whose check a comment
 # names.
 report sizes-are-multiplied-with-a-check "$(
-    grep -nE '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|alloca)\(' src/*/*.[ch] | grep -v '^src/base/memory\.c'
-    grep -nE 'dp_[mc]alloc(_2d)?\([^;]*[]a-z_)] \* ' src/*/*.[ch] | grep -v '/\* checked'
+    grep -nE '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|alloca)\(' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -v '^src/base/memory\.c'
+    grep -nE 'dp_[mc]alloc(_2d)?\([^;]*[]a-z_)] \* ' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -v '/\* checked'
 )"
 
-report header-stands-alone "$(
-    file=${TMPDIR:-/tmp}/dinopatch-header-$$.c
-    printf '#include "dinopatch.h"\nint main(void) { return 0; }\n' >"$file"
+report headers-stand-alone "$(
     strict='-Wall -Wextra -pedantic -Werror -fsyntax-only -Iinclude'
-    for compiler in "${CC:-cc}" gcc clang; do
-        # shellcheck disable=SC2086
-        command -v ${compiler%% *} >/dev/null && $compiler -std=c11 $strict "$file" 2>&1
-    done
-    for compiler in "${CXX:-c++}" g++ clang++; do
-        # shellcheck disable=SC2086
-        command -v ${compiler%% *} >/dev/null && $compiler -x c++ -std=c++11 $strict "$file" 2>&1
+    file=${TMPDIR:-/tmp}/dinopatch-header-$$.c
+    for header in dinopatch.h dinopatch/io.h dinopatch/draw.h; do
+        printf '#include "%s"\nint main(void) { return 0; }\n' "$header" >"$file"
+        for compiler in "${CC:-cc}" gcc clang; do
+            # shellcheck disable=SC2086
+            command -v ${compiler%% *} >/dev/null && $compiler -std=c11 $strict "$file" 2>&1
+        done
+        for compiler in "${CXX:-c++}" g++ clang++; do
+            # shellcheck disable=SC2086
+            command -v ${compiler%% *} >/dev/null && $compiler -x c++ -std=c++11 $strict "$file" 2>&1
+        done
     done
     rm -f "$file"
 )"
