@@ -35,7 +35,6 @@
 #define UNKNOWN_MOST ((uint64_t)20000000000) /* where the registry knows no size */
 
 typedef struct pull_job {
-    const fetch_checkpoint *checkpoint;
     const dp_architecture *promised; /* NULL: whatever comes */
     const char *name, *target;
     const fetch_settings *settings;
@@ -497,8 +496,7 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
     fetch_settings defaults;
     fetch_settings_init(&defaults);
     dp_error own = {0};
-    pull_job job = {.checkpoint = checkpoint,
-                    .promised = promised,
+    pull_job job = {.promised = promised,
                     .settings = settings ? settings : &defaults,
                     .run = run,
                     .total = FETCH_BYTES_UNKNOWN,

@@ -1,3 +1,4 @@
+#define FETCH_SUPPORT_C /* the functions of support.h are defined here */
 #include "support.h"
 
 #include <errno.h>

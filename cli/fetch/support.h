@@ -13,6 +13,19 @@ dp_status fetch_fail_errno(dp_error *err, const char *format, ...) __attribute__
 /* "not enough memory for WHAT (N bytes)". */
 dp_status fetch_fail_memory(dp_error *err, const char *what, size_t bytes);
 
+/* What analyzers cannot know: a fault is never DP_OK.  DP_ANALYSIS is defined by scripts/lint.sh alone. */
+#if defined(DP_ANALYSIS) && !defined(FETCH_SUPPORT_C)
+static inline dp_status fetch_fault(dp_status status)
+{
+    if (status == DP_OK)
+        __builtin_unreachable();
+    return status;
+}
+#define fetch_fail(...) fetch_fault(fetch_fail(__VA_ARGS__))
+#define fetch_fail_errno(...) fetch_fault(fetch_fail_errno(__VA_ARGS__))
+#define fetch_fail_memory(...) fetch_fault(fetch_fail_memory(__VA_ARGS__))
+#endif
+
 /* open() for reading: an interrupted call is made again, and a pipe does not keep us waiting.  -1: errno. */
 int fetch_open_to_read(const char *path);
 
