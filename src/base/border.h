@@ -19,7 +19,7 @@ static inline size_t dp_border_reflect(ptrdiff_t i, size_t n)
     return at < n ? at : 2 * n - 1 - at;
 }
 
-/* ... c b | a b ... y z | y x ...: the sample at the border stands once. */
+/* ... c b | a b ... y z | y x ...: the sample at the border appears once. */
 static inline size_t dp_border_reflect_101(ptrdiff_t i, size_t n)
 {
     ptrdiff_t last = (ptrdiff_t)n - 1;
