@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct {
     char *out;
@@ -154,6 +155,7 @@ int cmd_align(int argc, char **argv)
     cli_recipe options;
     cli_run run;
     int code;
+    memset(&own, 0, sizeof own);
     cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "PICTURES_OR_FOLDERS...",
                             "Finds the object in each picture and brings it into the standard pose.", NULL, &code);

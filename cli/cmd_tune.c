@@ -190,16 +190,21 @@ static void add_inputs(GPtrArray *all, char **arguments, size_t *n_failed)
     g_ptr_array_unref(found);
 }
 
-int cmd_tune(int argc, char **argv)
+/* What --good and --bad name; each NULL-ended, or NULL. */
+struct given {
+    char **good, **bad;
+};
+
+static int tune(int argc, char **argv, struct given *given)
 {
-    char *bank_path = NULL, *model_name = NULL, *out = NULL, **good = NULL, **bad = NULL;
+    char *bank_path = NULL, *model_name = NULL, *out = NULL;
     cli_number trials = {.value = 20000}, folds = {.value = 5}, seconds = {0}, blend = {0}, seed = {0};
     gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE, overwrite = FALSE;
     const cli_option entries[] = {
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
-        {"good", 0, 0, CLI_FILES, &good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
-        {"bad", 0, 0, CLI_FILES, &bad, "pictures of defects, likewise", "DIR"},
+        {"good", 0, 0, CLI_FILES, &given->good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
+        {"bad", 0, 0, CLI_FILES, &given->bad, "pictures of defects, likewise", "DIR"},
         {"trials", 0, 0, CLI_WHOLE, &trials, "configurations to try (default 20000)", "N", 1, 1e9},
         {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "try for so long instead", "S", 0, 1e6},
         {"folds", 0, 0, CLI_WHOLE, &folds, "of the held-out figures (default 5)", "K", 2, 100},
@@ -224,8 +229,8 @@ int cmd_tune(int argc, char **argv)
         return code;
     if (!bank_path)
         return cli_usage("--bank is missing");
-    if (!good || !bad)
-        return cli_usage("%s is missing", good ? "--bad" : "--good");
+    if (!given->good || !given->bad)
+        return cli_usage("%s is missing", given->good ? "--bad" : "--good");
     if (argc > 1)
         return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
     if (trials.given && seconds.given)
@@ -245,9 +250,9 @@ int cmd_tune(int argc, char **argv)
                         .labels = g_byte_array_new()};
     GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
     cli_outputs *files = cli_outputs_new(overwrite);
-    add_inputs(inputs, good, &n_unread);
+    add_inputs(inputs, given->good, &n_unread);
     maps.n_good_inputs = inputs->len;
-    add_inputs(inputs, bad, &n_unread);
+    add_inputs(inputs, given->bad, &n_unread);
     code = EXIT_JOB_FAILED;
     if (!maps.n_good_inputs || inputs->len == maps.n_good_inputs) {
         cli_complain("no %s pictures to tune on", maps.n_good_inputs ? "bad" : "good");
@@ -348,7 +353,14 @@ done:
     dp_model_close(&model);
     dp_bank_close(&bank);
     dp_bank_lock_release(&lock);
-    g_strfreev(good);
-    g_strfreev(bad);
+    return code;
+}
+
+int cmd_tune(int argc, char **argv)
+{
+    struct given given = {0};
+    int code = tune(argc, argv, &given);
+    g_strfreev(given.good);
+    g_strfreev(given.bad);
     return code;
 }
