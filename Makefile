@@ -62,7 +62,8 @@ tsan: deps ## run every test under the thread sanitizer
 	@ninja -C build-tsan
 	@OMP_NUM_THREADS=1 CASE_SECONDS=900 scripts/test.sh build-tsan --timeout-multiplier 10 $(TEST)
 
-fuzz: deps ## run every fuzz target for TIME seconds (needs clang); findings are in build-fuzz/fuzz
+fuzz: deps ## run every fuzz target for TIME seconds; findings are in build-fuzz/fuzz
+	@scripts/deps.sh fuzz
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
 	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
