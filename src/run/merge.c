@@ -139,7 +139,11 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
 
 /* ---------------------------------------------------------------------------------------------------------- the pictures */
 
-/* Whether picture p of a and q of b hold the same features.  work [2, cells, dim]. */
+/* Two computations of one picture's features, by other instruction sets, differ by about a millionth of their length; two pictures of one
+ * part by a hundredth and more. */
+#define SAME_FEATURES 1e-3
+
+/* Whether picture p of a and q of b hold the features of the same pixels: |x - y| <= SAME_FEATURES |x|.  work [2, cells, dim]. */
 static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q, float *work, size_t room)
 {
     size_t rows, cols, other_rows, other_cols;
@@ -149,7 +153,13 @@ static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q
         return false;
     dp_bank_get(a, p, 0, work, NULL);
     dp_bank_get(b, q, 0, work + room, NULL);
-    return memcmp(work, work + room, rows * cols * a->dim * sizeof *work) == 0;
+    double apart = 0, length = 0;
+    for (size_t i = 0; i < rows * cols * a->dim; i++) {
+        double x = work[i], y = work[room + i];
+        apart += (x - y) * (x - y);
+        length += x * x;
+    }
+    return apart <= SAME_FEATURES * SAME_FEATURES * length;
 }
 
 /* Of pictures whose pixels one of the banks does not know: the picture of a that has the name of b's p, and its features. */
