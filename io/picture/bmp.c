@@ -290,6 +290,8 @@ dp_status dp_bmp_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     if (!status && (!dp_mul_size(b.width, b.height, &pixels) || (max_pixels && pixels > max_pixels)))
         status = dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", b.width, b.height,
                          max_pixels);
+    if (!status && (b.width > DP_MAX_SIDE || b.height > DP_MAX_SIDE))
+        status = dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; a side has at most %d", b.width, b.height, DP_MAX_SIDE);
     if (!status)
         status = read_masks(&b, &palette_at, err);
     if (!status)

@@ -171,9 +171,6 @@ static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error 
                            : dp_pnm_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err);
     if (status)
         return dp_error_prefix(err, status, "%s", source->path);
-    if (d->raster.width_px > VIPS_MAX_COORD || d->raster.height_px > VIPS_MAX_COORD)
-        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; a side has at most %d", source->path,
-                       d->raster.width_px, d->raster.height_px, VIPS_MAX_COORD);
     if (!(d->image = from_raster(&d->raster)))
         return dp_fail_memory(err, source->path, 0);
     if (source->facts.profile)
@@ -497,6 +494,8 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
     dp_status status = dp_vips_start(err);
     if (!status)
         status = dp_picture_file_open(path, options->max_pixels, &d->source, err);
+    if (!status && sink->tiff_only && d->source.kind != DP_KIND_TIFF)
+        status = dp_fail(err, DP_E_PICTURE, "%s: %s", path, sink->tiff_only);
     if (status)
         return status;
     if (d->source.kind == DP_KIND_JPEG
@@ -774,6 +773,8 @@ dp_status dp_depth_survey(const char *path, const dp_picture_options *options, d
 /* --------------------------------------------------------------------------------------------------------------- maps
  */
 
+#define NO_MAP "is no map: not one channel of float32"
+
 struct map_sink {
     const char *path;
     float *map;
@@ -785,9 +786,8 @@ static dp_status begin_map(void *user, struct dp_decoding *d, dp_error *err)
     struct map_sink *m = user;
     size_t height = (size_t)vips_image_get_height(d->image);
     m->width = (size_t)vips_image_get_width(d->image);
-    if (d->source.kind != DP_KIND_TIFF || vips_image_get_bands(d->image) != 1
-        || vips_image_get_format(d->image) != VIPS_FORMAT_FLOAT)
-        return dp_fail(err, DP_E_PICTURE, "%s: is no map: not one channel of float32", m->path);
+    if (vips_image_get_bands(d->image) != 1 || vips_image_get_format(d->image) != VIPS_FORMAT_FLOAT)
+        return dp_fail(err, DP_E_PICTURE, "%s: " NO_MAP, m->path);
     dp_memory_free(m->map);
     m->map = dp_malloc_2d(height, m->width, sizeof(float));
     return m->map ? DP_OK : dp_fail_memory(err, "a map", height * m->width * sizeof(float));
@@ -806,7 +806,7 @@ dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t
 {
     const dp_picture_options options = {.max_pixels = MAX_MAP_PIXELS};
     struct map_sink m = {.path = path};
-    const struct dp_sink sink = {begin_map, map_rows, &m};
+    const struct dp_sink sink = {begin_map, map_rows, &m, NO_MAP};
     struct dp_decoding d;
     dp_status status = dp_decode(path, &options, &sink, &d, NULL, err);
     if (!status) {

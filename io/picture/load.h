@@ -26,6 +26,7 @@ struct dp_sink {
     /* n rows from y on. */
     dp_status (*rows)(void *user, VipsRegion *region, size_t y, size_t n, dp_error *err);
     void *user;
+    const char *tiff_only; /* not NULL: any other file is refused, in these words, before it is decoded */
 };
 
 /* Opens path, hands its rows to sink, and says whether the file is whole: a damaged one fails, or, with

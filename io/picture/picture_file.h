@@ -69,6 +69,8 @@ void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts);
  * that is not read); the message does not name the file. */
 dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err);
 
+#define DP_MAX_SIDE 10000000 /* pixels, libvips' own limit */
+
 /* BMP and PNM are decoded here.  A file that is cut short or damaged is decoded as far as it goes, the rest is zeros,
  * and facts->fault says so.  Errors: DP_E_PICTURE (no header, a kind that is not read, more than max_pixels),
  * DP_E_MEMORY; the message does not name the file. */

@@ -112,6 +112,8 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     if (!dp_mul_size(width, height, &pixels) || (max_pixels && pixels > max_pixels))
         return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", width, height,
                        max_pixels);
+    if (width > DP_MAX_SIDE || height > DP_MAX_SIDE)
+        return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; a side has at most %d", width, height, DP_MAX_SIDE);
     if (!plain && (p.at >= bytes || !is_blank(data[p.at])))
         return dp_fail(err, DP_E_PICTURE, "cut short or damaged in its header; export it again");
     p.at += !plain;

@@ -231,12 +231,10 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
 static void check_data(const struct file *file, const struct directory *d, dp_facts *facts)
 {
     uint64_t rows = d->tiled ? d->tile_length : d->rows_per_strip < d->length ? d->rows_per_strip : d->length;
-    uint64_t across = d->tiled && d->tile_width ? (d->width + d->tile_width - 1) / d->tile_width : 1;
-    if (!rows || !d->offsets.bytes || !d->counts.bytes)
-        return;
-    uint64_t down = (d->length + rows - 1) / rows, pieces = across * down, present = d->length;
-    if (pieces / down != across)
-        return;
+    if (!rows || !d->width || !d->length || d->width > DP_MAX_SIDE || d->length > DP_MAX_SIDE || !d->offsets.bytes || !d->counts.bytes)
+        return; /* the decoder refuses such sizes */
+    uint64_t across = d->tiled && d->tile_width ? (d->width - 1) / d->tile_width + 1 : 1;
+    uint64_t down = (d->length - 1) / rows + 1, pieces = across * down, present = d->length;
     uint64_t row_bytes = (d->width * d->bits * (d->planar == 2 ? 1 : d->samples) + 7) / 8;
     for (uint64_t i = 0; i < d->offsets.count && i < d->counts.count; i++) {
         uint64_t offset = value_at(file, &d->offsets, i), count = value_at(file, &d->counts, i),
