@@ -174,7 +174,7 @@ def test_merge_of_two_halves_is_the_bank_of_all(dp, plain):
 
 
 @pytest.mark.parametrize("way", [["--fpr", "0.3"], ["--score", "mean"], ["--window", "1"], ["--metric", "cosine"], ["--knn", "2"],
-                                 ["--map", "low=1"], ["--storage", "f16"]])
+                                 ["--map", "low=1"], ["--storage", "f16"], ["--map-sigma", "2"], ["--blend", "0.5"]])
 def test_banks_that_differ_in_what_no_feature_is_merge(dp, plain, way):
     textures(dp.folder / "more", 4, first=30)
     dp.fit("b.bank", *way, "more")
@@ -201,19 +201,36 @@ def test_banks_of_other_features_do_not_merge(dp, plain, way):
     assert not (dp.folder / "m.bank").exists() and "b.bank" in run.err
 
 
-def test_nearly_equal_pictures_are_named(dp):
-    """The same scene saved again with loss: taken, and said."""
+@pytest.fixture
+def scenes(dp):
+    """Eight different pictures, and the sixth again, saved with loss."""
     for i in range(8):
         rng = np.random.default_rng(i)
         scene = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((160, 160), Image.BICUBIC)
         scene.save(save(np.asarray(scene), dp.folder / f"good/{i}.png"))
         if i == 5:
             scene.save(dp.folder / "good/burst.jpg", quality=97)
-    run = dp.fit("a.bank", "good")
-    assert info(dp, "a.bank")["n_pictures"] == 9
+    return [f"good/{i}.png" for i in range(8)]
+
+
+def names_the_pair(run):
     line = [text for text in run.err.splitlines() if "nearly the same" in text]
-    assert len(line) == 1 and "good/5.png" in line[0] and "good/burst.jpg" in line[0]
-    assert "nearly the same" not in dp.fit("b.bank", *[f"good/{i}.png" for i in range(8)]).err
+    return len(line) == 1 and "good/5.png" in line[0] and "good/burst.jpg" in line[0]
+
+
+def test_nearly_equal_pictures_are_named(dp, scenes):
+    """The same scene saved again with loss: taken, and said."""
+    run = dp.fit("a.bank", "good")
+    assert info(dp, "a.bank")["n_pictures"] == 9 and names_the_pair(run)
+    assert "nearly the same" not in dp.fit("b.bank", *scenes).err
+
+
+def test_nearly_equal_pictures_are_named_wherever_they_come_together(dp, scenes):
+    dp.fit("a.bank", *scenes)
+    dp.fit("b.bank", "good/burst.jpg")
+    assert names_the_pair(dp.run("bank", "merge", "a.bank", "b.bank", "--out", "m.bank", code=0))
+    assert names_the_pair(dp.run("bank", "add", "--bank", "a.bank", "good/burst.jpg", code=0))
+    assert info(dp, "a.bank")["n_pictures"] == info(dp, "m.bank")["n_pictures"] == 9
 
 
 def test_a_bank_of_version_1_opens_and_says_what_it_cannot_see(dp, good):
@@ -227,8 +244,10 @@ def test_a_bank_of_version_1_opens_and_says_what_it_cannot_see(dp, good):
     dp.run("bank", "verify", "old.bank", code=0)
 
 
-def test_banks_of_version_1_merge_by_name_and_features(dp, good):
-    dp.fit("new.bank", good, canvas="56x56")
+@pytest.mark.parametrize("isa", [None, "c"])
+def test_banks_of_version_1_merge_by_name_and_features(dp, good, isa):
+    """Another machine's features of the same picture differ in their last digits."""
+    dp.fit("new.bank", *(["--isa", isa] if isa else []), good, canvas="56x56")
     run = dp.run("bank", "merge", VERSION_1, "new.bank", "--out", "m.bank", code=0)
     assert "does not know its pictures' pixels" in run.err
     assert names(dp, "m.bank") == [f"good/{i:03d}.png" for i in range(6)]
