@@ -11,7 +11,7 @@ import pytest
 
 from PIL import Image, ImageFilter
 
-from conftest import part, save, texture, textures
+from conftest import part, parts, save, texture, textures
 
 MAN = Path(__file__).resolve().parents[2] / "man" / "dinopatch-inspect.1"
 
@@ -274,6 +274,25 @@ def test_another_aspect_ratio_is_not_inspected(dp, woven):
     dp.run("inspect", "--bank", woven.bank, "--fail-on-anomaly", *ALL_GOOD, wide, code=3)
 
 
+def test_the_margin_of_the_aspect_ratio_is_two_percent(dp, woven):
+    within, beyond = (save(resized(texture(7), width, 320), dp.folder / f"{width}.png") for width in (326, 327))
+    run = dp.inspect(woven.bank, within, beyond, *ALL_GOOD)
+    assert [p["label"] for p in run.pictures] == ["good", "not_inspected"]
+
+
+def test_any_size_is_not_any_light(dp, woven):
+    black = save(flat(0, 160), dp.folder / "black.png")
+    p, = dp.inspect(woven.bank, "--any-size", *ALL_GOOD, black).pictures
+    assert p["label"] == "not_inspected" and "darker" in p["reason"]
+
+
+def test_add_takes_no_other_aspect_ratio(dp, woven, copy):
+    bank = copy(woven.bank)
+    wide = save(texture(300, width=240), dp.folder / "wide.png")
+    run = dp.run("bank", "add", "--bank", bank, wide, code=(1, 4))
+    assert "aspect" in run.err and bank.read_bytes() == woven.bank.read_bytes()
+
+
 def test_another_size_is_warned_of_once(dp, woven):
     larger = [save(resized(texture(i), 320, 320), dp.folder / f"larger-{i}.png") for i in range(3)]
     run = dp.inspect(woven.bank, *larger, woven.new_good, *ALL_GOOD)
@@ -304,8 +323,42 @@ def test_aligned_parts_may_have_any_size(dp, rods):
 # ---------------------------------------------------------------------------------------------------------- too few cells
 
 
-def test_a_picture_of_which_too_little_is_seen_is_not_good(dp, woven):
-    """The region to inspect, drawn for pictures twice as large, lies mostly outside."""
+def test_a_part_of_which_too_little_is_seen_is_not_good(dp, rods):
+    """A picture cut so close around a part that most of what the good ones show around it is missing."""
+    whole, close = part(104, angle=0, shift=(0, 0)), part(104, angle=0, shift=(0, 0))[60:132, 26:166]
+    run = dp.inspect(rods.bank, save(whole, dp.folder / "whole.png"), save(close, dp.folder / "close.png"), *ALL_GOOD)
+    assert [p["align"]["status"] for p in run.pictures] == ["ok", "ok"]
+    assert [p["label"] for p in run.pictures] == ["good", "not_inspected"] and "too few cells" in run.pictures[1]["reason"]
+
+
+def test_a_region_of_which_too_little_is_seen_is_not_good(dp):
+    """The region lies above the part; the picture is cut below the middle of it."""
+    parts(dp.folder / "good", 5, angle=0, shift=(0, 0))
+    dp.fit("a.bank", "good", align="pca", polarity="none")
+    region = np.zeros((192, 192), np.uint8)
+    region[20:90, 60:130] = 255
+    roi = ["--roi", save(region, dp.folder / "mask.png"), "--roi-frame", "object", "--roi-picture", "good/000.png"]
+    whole = part(104, angle=0, shift=(0, 0))
+    save(whole, dp.folder / "whole.png"), save(whole[62:], dp.folder / "cut.png")
+    run = dp.run("inspect", "--bank", "a.bank", "--json", *roi, *ALL_GOOD, "whole.png", "cut.png", code=0)
+    assert [p["label"] for p in run.pictures] == ["good", "not_inspected"]
+    assert "too few cells" in run.pictures[1]["reason"] and "region to inspect" in run.pictures[1]["reason"]
+
+
+def test_a_picture_that_is_mostly_background_is_not_good(dp, woven):
+    """Less and less of the texture is left: where the mask takes more than half of the cells, the rest does not stand for the whole."""
+    dp.fit("a.bank", "--background", "test", "--background-threshold", "4", woven.good)
+    for rows in range(96, 110):
+        pixels = texture(51)
+        pixels[:rows] = [90, 200, 40]
+        save(pixels, dp.folder / "new" / f"{rows}.png")
+    found = [(p["coverage"]["masked_fraction"], p["label"]) for p in dp.inspect("a.bank", *ALL_GOOD, "new").pictures if p["coverage"]]
+    assert {label for masked, label in found if masked > 0.5} == {"not_inspected"}
+    assert "good" in {label for _, label in found}
+
+
+def test_a_picture_of_which_next_to_nothing_is_looked_at_is_not_good(dp, woven):
+    """A region smaller than any cell."""
     mask = np.zeros((160, 160), np.uint8)
     mask[:4, :4] = 255
     run = dp.run("inspect", "--bank", woven.bank, "--json", "--roi", save(mask, dp.folder / "mask.png"), woven.new_good, code=(0, 1, 2, 4))
