@@ -82,6 +82,22 @@ def test_tune_with_nothing_to_gain_stores_nothing(dp, woven, bank):
     tune(dp, "--good", "fine", "--bad", "bad", "--dry-run", code=0)
 
 
+def test_only_held_out_pictures_speak_for_what_was_found(dp, woven, bank):
+    """Good pictures with labels by chance: on the pictures it saw the search finds something better, on others that is worth nothing."""
+    fooled = 0
+    for first in (400, 420, 440):
+        for side, start in (("one", first), ("other", first + 8)):
+            shutil.rmtree(dp.folder / side, ignore_errors=True)
+            textures(dp.folder / side, 8, first=start)
+        run = tune(dp, "--good", "one", "--bad", "other", "--json", "--out", f"{first}.bank", trials=200, code=(0, 4))
+        result = run.lines[0]
+        gain = result["held_out"]["auroc"] - result["untuned_fold_auroc"]
+        better = gain > 1e-9 or (abs(gain) <= 1e-9 and result["held_out"]["f1"] > result["untuned"]["f1"] + 1e-9)
+        assert result["better"] == result["stored"] == (dp.folder / f"{first}.bank").exists() == (run.code == 0) == better
+        fooled += not better and result["tuned"]["auroc"] > result["untuned"]["auroc"]
+    assert fooled, "none of these sets tells the two apart: take others"
+
+
 def test_tune_without_held_out_pictures_stores_nothing(dp, woven, bank):
     run = tune(dp, "--good", "fine", "--bad", "bad", "--all-data", folds=None, code=4)
     assert "--force" in run.err and untouched(dp, woven)
