@@ -97,6 +97,19 @@ def test_a_threshold_by_hand_leaves_the_cells_alone(dp, woven):
     assert by_hand["cell_threshold"] == plain["cell_threshold"] and by_hand["defects"] == plain["defects"]
 
 
+def test_what_is_drawn_into_the_picture_follows_the_cell_threshold(dp, woven):
+    """Two picture thresholds by hand: the same boxes and the same contour; the words below the picture differ."""
+    score = dp.inspect(woven.bank, woven.new_bad).pictures[0]["score"]
+    drawn = []
+    for i, share in enumerate((0.9, 0.3)):
+        p, = dp.run("inspect", "--bank", woven.bank, "--json", "--out", f"o{i}", "--threshold", share * score, woven.new_bad, code=0).pictures
+        assert p["label"] == "anomalous"
+        drawn.append(np.asarray(Image.open(dp.folder / p["heat"]["path"])))
+    assert drawn[0].shape == drawn[1].shape and (drawn[0] != drawn[1]).any()
+    part = drawn[0].shape[0] * 2 // 3
+    assert (drawn[0][:part] == drawn[1][:part]).all()
+
+
 def test_an_anomalous_picture_shows_where_though_no_cell_passes(dp, woven):
     """A good picture called anomalous by a low threshold: its largest cell, and no more."""
     p = dp.run("inspect", "--bank", woven.bank, "--json", "--threshold", "0.001", woven.new_good, code=0).pictures[0]

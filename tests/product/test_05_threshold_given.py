@@ -40,6 +40,14 @@ def test_the_heat_scale_is_found(dp, bank):
     assert 0 <= low < high
 
 
+@pytest.mark.parametrize("how", [["--blend", "0.5"], ["--layers", "0,1", "--layer-mix", "separate"]])
+def test_means_keep_the_scales_of_distances_that_are_laid_together(dp, woven, how):
+    """They come from the good pictures, of which k-means leaves nothing."""
+    dp.fit("k.bank", "--polarity", "none", "--kmeans", "3", *how, woven.good)
+    good, bad = dp.inspect("k.bank", woven.new_good, woven.new_bad).pictures
+    assert 0 < good["score"] < 1.5 * good["threshold"] < bad["score"] and bad["label"] == "anomalous"
+
+
 def test_defects_of_means_of_several_pictures_are_told(dp, woven, bank):
     """Some centres of k-means belong to no single picture: the defect is there, its nearest picture is null."""
     p = dp.inspect(bank, woven.new_bad).pictures[0]
