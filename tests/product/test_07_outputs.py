@@ -58,6 +58,38 @@ def test_no_output_of_inspect_is_an_input(dp, woven, tmp_path, untouched, ending
     assert f"x{ending}" in run.err
 
 
+def test_a_picture_given_by_a_link_is_no_output_either(dp, woven, tmp_path, untouched):
+    """The file that the link leads to has the name of an output."""
+    real = save(texture(200), tmp_path / "real.png")
+    (tmp_path / "out").mkdir()
+    real = real.rename(tmp_path / "out" / "x.heat.png")
+    (tmp_path / "p").mkdir()
+    os.symlink(real, tmp_path / "p" / "x.png")
+    with untouched:
+        run = dp.inspect(woven.bank, "--out", "out", "--overwrite", "p/x.png", code=2)
+    assert "x.heat.png" in run.err
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_two_outputs_are_never_one_file(dp, woven, tmp_path, untouched, link):
+    for name in ("x", "y"):
+        save(texture(200), tmp_path / "p" / f"{name}.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.heat.png").write_bytes(b"")
+    link(tmp_path / "out" / "x.heat.png", tmp_path / "out" / "y.heat.png")
+    with untouched:
+        run = dp.inspect(woven.bank, "--out", "out", "--overwrite", "p", code=2)
+    assert "x.heat.png" in run.err and "y.heat.png" in run.err
+
+
+def test_no_output_is_a_file_and_a_folder_at_once(dp, woven, tmp_path, untouched):
+    save(texture(200), tmp_path / "p" / "x.png")
+    save(texture(201), tmp_path / "p" / "x.heat.png" / "y.png")
+    with untouched:
+        run = dp.inspect(woven.bank, "--out", "out", "p", code=2)
+    assert "x.heat.png" in run.err and not run.out
+
+
 def test_a_folder_as_its_own_output_folder_keeps_its_pictures(dp, woven, tmp_path):
     save(texture(200), tmp_path / "p" / "000.tiff")
     save(texture(201), tmp_path / "p" / "001.png")
@@ -185,6 +217,16 @@ def test_what_exists_is_replaced_only_when_told(dp, woven, tmp_path, untouched):
         run = dp.inspect(woven.bank, "--out", "out", "new", code=2)
     assert "--overwrite" in run.err and "out/x.heat.png" in run.err
     dp.inspect(woven.bank, "--out", "out", "--overwrite", "new")
+
+
+@pytest.mark.parametrize("ending", [".aligned.png", ".mask.png", ".axes.png", ".edges.png"])
+def test_no_output_of_align_is_an_input(dp, tmp_path, untouched, ending):
+    save(texture(200), tmp_path / "p" / "x.png")
+    (tmp_path / "out").mkdir()
+    os.symlink(save(texture(201), tmp_path / "p" / "y.png"), tmp_path / "out" / f"x{ending}")
+    with untouched:
+        run = dp.run("align", "--align", "none", "--plot", "--edges", "--out", "out", "--overwrite", "p/x.png", "p/y.png", code=2)
+    assert f"x{ending}" in run.err
 
 
 def test_align_refuses_too(dp, rods, tmp_path, untouched):
