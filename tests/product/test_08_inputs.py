@@ -430,6 +430,24 @@ def test_kinds_of_tiff_that_are_kept(dp, pixels_of, photo):
     assert levels
 
 
+def test_numbers_of_a_tiff_that_are_no_light_are_refused(dp, pixels_of, refused, photo):
+    """Floating-point samples run from 0 to 1; what goes beyond has a scale that nobody knows."""
+    light = photo[..., 1].astype(np.float32) / 255
+    Image.fromarray(light).save(dp.folder / "a.tif")
+    assert same(pixels_of(dp.folder / "a.tif"), photo[..., 1])
+    for name, samples in (("b.tif", 255 * light), ("c.tif", light - 0.2), ("d.tif", np.where(light > 0.5, np.nan, light).astype(np.float32))):
+        Image.fromarray(samples).save(dp.folder / name)
+        assert "floating-point" in refused(dp.folder / name)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_the_first_picture_of_an_animation_is_taken_and_said(dp, pixels_of, photo, kind):
+    path = dp.folder / f"a.{kind.lower()}"
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(photo).save(path, kind, save_all=True, append_images=[Image.fromarray(255 - photo)], **options)
+    assert same(pixels_of(path, warned="animation"), photo)
+
+
 def test_a_thumbnail_in_front_is_not_the_picture(dp, pixels_of, photo):
     small = np.ascontiguousarray(photo[::8, ::8])
     whole = photo
@@ -800,6 +818,25 @@ def test_bits_hold_for_tiff_and_pgm_and_for_pictures_added_later(dp):
     put(dp.folder, "more.pgm", b"P5 160 160 65535\n" + pixels.astype(">u2").tobytes())
     dp.run("bank", "add", "--bank", "a.bank", "more.pgm", code=(0, 1))
     assert json.loads(dp.run("bank", "info", "--json", "a.bank", code=0).out)["recipe"]["sample_white"] == 4095
+
+
+def test_explain_shows_good_pictures_in_the_light_they_were_learned_in(dp):
+    """Pictures of 12 bits that are too dark to tell so by themselves, and the same in 8 bits."""
+    drawn = []
+    for name, bits in (("eight", 8), ("twelve", 12)):
+        folder = dp.folder / name
+        for i in range(6):
+            pixels = texture(i, light=0.2)
+            if i == 0:
+                pixels[:6, :6] = 255
+            (folder / "good").mkdir(parents=True, exist_ok=True)
+            (Image.fromarray(pixels[..., 1]) if bits == 8 else deep(pixels, bits)).save(folder / "good" / f"{i}.png")
+        pixels = texture(60, light=0.2, defect=True)
+        (Image.fromarray(pixels[..., 1]) if bits == 8 else deep(pixels, bits)).save(folder / "new.png")
+        dp.fit(f"{name}/a.bank", f"{name}/good")
+        run = dp.run("inspect", "--bank", f"{name}/a.bank", "--json", "--threshold", "0", "--out", f"{name}/out", "--explain", f"{name}/new.png", code=0)
+        drawn.append(np.asarray(Image.open(dp.folder / run.pictures[0]["defects"][0]["explained"]).convert("L"), float))
+    assert drawn[0].shape == drawn[1].shape and abs(drawn[0].mean() - drawn[1].mean()) < 2
 
 
 def test_good_pictures_of_8_and_16_bits_are_said(dp):
