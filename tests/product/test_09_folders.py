@@ -208,6 +208,13 @@ def test_train_and_test_good_under_other_names(dp, tmp_path, reference):
     assert same(figures(dp, folder)[1]["c"], reference)
 
 
+@pytest.mark.parametrize("train, test", [("train", "test"), ("Train/Good", "Test"), ("train/good", "test_public")])
+def test_train_and_test_as_people_name_them(dp, tmp_path, reference, train, test):
+    """Good pictures in train/ itself, capitals, the public part of a test."""
+    folder = category(tmp_path / "data" / "c", train=train, good=f"{test}/good", bad=f"{test}/crack")
+    assert same(figures(dp, folder)[1]["c"], reference)
+
+
 def test_subfolders_of_a_class_are_descended(dp, tmp_path, reference):
     folder = category(tmp_path / "data" / "c", train="train/good/monday", good="test/good/a/b", bad="test/crack/cam1",
                       masks="ground_truth/crack/cam1/{}_mask.png")
