@@ -105,13 +105,33 @@ def test_strange_pictures_stop_neither_fit_nor_inspect(dp, way):
 
 
 def test_pictures_without_a_score_promise_nothing(dp):
-    """A region that only some pictures have cells in: the others have no score, and do not count."""
-    known = {}
-    for i in range(4):
-        save(texture(i), dp.folder / "good" / f"{i}.png")
-    dp.fit("a.bank", "good")
+    """A region that one of the pictures has no cell in, for it is cut close above the part: it has no score, and does not count."""
+    parts(dp.folder / "good", 5, angle=0, shift=(0, 0))
+    save(part(9, angle=0, shift=(0, 0))[62:], dp.folder / "good" / "cut.png")
+    region = np.zeros((192, 192), np.uint8)
+    region[25:50, 60:130] = 255
+    roi = ["--roi", save(region, dp.folder / "mask.png"), "--roi-frame", "object", "--roi-picture", "good/000.png"]
+    run = fit_parts(dp, "a.bank", *roi, "good", code=(0, 1))
     known = dp.run("bank", "info", "--json", "a.bank", code=0).lines[0]
-    assert known["n_scored"] == sum(p["leave_one_out"] is not None for p in known["pictures"]) == 4
+    assert [p["leave_one_out"] is None for p in known["pictures"]] == [False] * 5 + [True]
+    assert known["n_scored"] == known["threshold_origin"]["good"] == 5
+    assert "5 pictures can promise no less than 0.17" in run.out
+    p, = dp.run("inspect", "--bank", "a.bank", "--json", "--threshold", "1e6", "good/000.png", code=0).pictures
+    assert p["p_value"] * 6 == pytest.approx(round(p["p_value"] * 6))  # of 5 scores and its own
+    told = dp.run("calibrate", "--bank", "a.bank", "--dry-run", "--json", code=0).lines[0]
+    assert told["n"] == 5
+
+
+def test_a_picture_without_a_cell_is_not_learned_from(dp):
+    """A needle in a picture that is lower than a cell: it can be aligned, and no cell lies wholly inside."""
+    parts(dp.folder / "good", 10)
+    needle = flat(200)[:12]
+    needle[4:8, 25:167] = 60
+    save(needle, dp.folder / "good" / "needle.png")
+    assert dp.run("align", "--json", "good/needle.png", code=0).lines[0]["align"]["status"] == "ok"
+    run = fit_parts(dp, "a.bank", "good", code=1)
+    assert "needle.png: no cell lies wholly inside" in run.err
+    assert dp.run("bank", "info", "--json", "a.bank", code=0).lines[0]["n_pictures"] == 10
 
 
 def test_a_fit_of_one_picture_has_no_threshold(dp):
