@@ -91,6 +91,27 @@ def test_out_of_range_names_the_range(dp, option, low, high):
         assert f"--{option} {value}: give " in run.err, run
 
 
+BEYOND = {"confidence": ["0", "1", "1.5"], "folds": ["0", "1", "101"], "trials": ["0"], "seconds": ["0", "-1"], "seeds": ["0", "1001"],
+          "repeat": ["0"], "gallery": ["-1"], "bootstrap": ["-1", "1e7"], "wait": ["-1", "1000001"], "max-tokens": ["0", "0.5"], "value": ["-1", "1e400"],
+          "threshold": ["-1", "1e400"], "coreset": ["1.5", "-1"], "background-threshold": ["-1"], "neighbourhood": ["0", "2", "5"],
+          "rotations": ["0", "2", "9"], "crop": ["-1", "20001"], "max-memory": ["0"], "suspects": ["-1"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_lies_beyond_the_range_of_any_command_is_refused(dp, options, command):
+    for option, values in BEYOND.items():
+        if option in options[command] and (command == "fit" or option not in options["fit"] or option == "max-tokens"):
+            for value in values:
+                run = dp.run(*command.split(), f"--{option}={value}", code=2)
+                assert f"--{option}" in run.err and run.out == "", run
+
+
+def test_a_layer_that_does_not_exist_is_refused(dp, woven):
+    for layers in ("0,7", "7", "-3", "1,-3"):
+        run = dp.fit("a.bank", "--layers", layers, woven.good, code=2)
+        assert "blocks 0 to 1" in run.err and not (dp.folder / "a.bank").exists()
+
+
 def test_a_percentage_is_told_how_it_is_written(dp):
     assert "0.05" in dp.run("fit", "--fpr", "5%", code=2).err
     assert "0.025" in dp.run("calibrate", "--fpr", "2.5%", code=2).err
