@@ -339,7 +339,8 @@ def test_a_region_of_which_too_little_is_seen_is_not_good(dp):
     region[20:90, 60:130] = 255
     roi = ["--roi", save(region, dp.folder / "mask.png"), "--roi-frame", "object", "--roi-picture", "good/000.png"]
     whole = part(104, angle=0, shift=(0, 0))
-    save(whole, dp.folder / "whole.png"), save(whole[62:], dp.folder / "cut.png")
+    save(whole, dp.folder / "whole.png")
+    save(whole[62:], dp.folder / "cut.png")
     run = dp.run("inspect", "--bank", "a.bank", "--json", *roi, *ALL_GOOD, "whole.png", "cut.png", code=0)
     assert [p["label"] for p in run.pictures] == ["good", "not_inspected"]
     assert "too few cells" in run.pictures[1]["reason"] and "region to inspect" in run.pictures[1]["reason"]

@@ -104,6 +104,15 @@ def test_strange_pictures_stop_neither_fit_nor_inspect(dp, way):
     assert all(label != "good" for name, label in labels.items() if name.startswith("s-"))
 
 
+def test_a_picture_that_grows_beyond_the_limit_stops_nothing(dp):
+    """20,000 pixels by one are few, resized to a smaller side of 112 they are 250 million."""
+    textures(dp.folder / "good", 10)
+    save(np.full((1, 20000, 3), 90, np.uint8), dp.folder / "good" / "thread.png")
+    run = dp.run("fit", "--model", MODEL, "--bank", "a.bank", "--max-pixels", "1M", *WAYS["crop"], "good", code=1)
+    assert "thread.png" in run.err and "--max-pixels" in run.err
+    assert dp.run("bank", "info", "--json", "a.bank", code=0).lines[0]["n_pictures"] == 10
+
+
 def test_pictures_without_a_score_promise_nothing(dp):
     """A region that one of the pictures has no cell in, for it is cut close above the part: it has no score, and does not count."""
     parts(dp.folder / "good", 5, angle=0, shift=(0, 0))
