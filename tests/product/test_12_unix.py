@@ -1,7 +1,7 @@
 """The program among others: signals, streams that are closed, full or slow, terminals, locks.
 
-No test here measures time.  What happens in another process is waited for by something that can be seen: a line, a file, the processor time
-that it has used."""
+No test here measures time, but two that say so.  What happens in another process is waited for by something that can be seen: a line, a
+file, the processor time that it has used."""
 
 import fcntl
 import os
@@ -16,6 +16,8 @@ import time
 from struct import pack
 
 import pytest
+from PIL import Image
+
 from conftest import MODEL, environment, save, texture
 
 PATIENCE = 100  # seconds, for a machine that is busy with other things
@@ -42,6 +44,18 @@ def processor_seconds(process):
 def busy(process, seconds=0.3):
     """Until it has computed for so long, or has ended."""
     until(lambda: process.poll() is not None or processor_seconds(process) >= seconds)
+
+
+def idle(process, seconds=0.5):
+    """Until it has used no processor time for so long, or has ended: it waits for something."""
+    seen = [None, 0.0]
+
+    def rests():
+        used = None if process.poll() is not None else processor_seconds(process)
+        if used is not None and used != seen[0]:
+            seen[:] = [used, time.monotonic()]
+        return used is None or time.monotonic() - seen[1] >= seconds
+    until(rests)
 
 
 def nothing_left(folder):
@@ -86,6 +100,18 @@ def test_a_second_signal_ends_it_at_once(dp, large):
     assert nothing_left(dp.folder)
 
 
+@pytest.mark.parametrize("n_signals", [1, 2])
+def test_a_file_that_is_half_written_goes_with_its_writer(dp, tmp_path, n_signals):
+    """88 MB of a checkpoint, written into a file beside its place."""
+    process = start(dp, "model", "synth", "--arch", "vits14", "--out", "x.safetensors")
+    until(lambda: process.poll() is not None or not nothing_left(tmp_path))
+    for _ in range(n_signals):
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert nothing_left(tmp_path)
+    assert process.returncode in (0, -signal.SIGTERM) and (tmp_path / "x.safetensors").exists() == (process.returncode == 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_what_was_ignored_stays_ignored(dp, woven, number):
     """nohup, and jobs in the background of a shell."""
@@ -102,9 +128,9 @@ def test_what_was_ignored_stays_ignored(dp, woven, number):
 def test_it_stops_wherever_it_is(dp, tmp_path, make):
     """In the decoder of a picture, in resamples, behind a lock."""
     if make == "picture":
-        os.mkfifo(tmp_path / "slow.png")  # a picture that never comes
-        process = start(dp, "align", "slow.png", "--align", "none")
-        until(lambda: os.path.exists(f"/proc/{process.pid}/task") and len(os.listdir(f"/proc/{process.pid}/task")) > 1)
+        Image.new("L", (5000, 5000), 90).save(tmp_path / "slow.png")
+        process = start(dp, "align", "--align", "none", *["slow.png"] * 100)
+        busy(process)
     elif make == "resamples":
         n = 20000
         (tmp_path / "s.json").write_text('{"image_level": {"scores": [%s], "labels": [%s]}}' % (
@@ -122,6 +148,17 @@ def test_it_stops_wherever_it_is(dp, tmp_path, make):
             return
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_signal_is_obeyed_soon_also_where_the_work_hears_nothing(dp, tmp_path):
+    """It waits for a file that never comes, and uses no processor: a busy machine has time for it.  Promised is a second."""
+    os.mkfifo(tmp_path / "s.json")
+    process = start(dp, "metrics", "--json", "s.json")
+    idle(process)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -202,6 +239,7 @@ def test_a_slow_reader_is_waited_for(dp, woven):
         return process.poll() is not None or int.from_bytes(waiting, "little") + longest > room
 
     until(filled)
+    idle(process)  # it has tried to write more
     got = b""
     while part := os.read(read, 65536):
         got += part
@@ -355,6 +393,17 @@ def test_who_holds_a_bank_is_said_and_a_quiet_wait_ends(dp, woven, copy):
         assert f"process {os.getpid()}" in process.stderr.readline().decode()
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
+
+
+def test_a_quiet_wait_without_a_limit_ends_too(dp, woven, copy):
+    """Nobody is told that it waits.  It takes the minute that --help names, and no processor."""
+    bank = copy(woven.bank)
+    with open(bank) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = start(dp, "calibrate", "--quiet", "--bank", bank)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 4 and b"60 s of waiting" in err
+    assert "with --quiet 60" in dp.run("calibrate", "--help", code=0).out
 
 
 def test_readers_wait_for_nobody(dp, woven, copy):
