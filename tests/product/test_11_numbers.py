@@ -92,8 +92,8 @@ def test_out_of_range_names_the_range(dp, option, low, high):
 
 
 BEYOND = {"confidence": ["0", "1", "1.5"], "folds": ["0", "1", "101"], "trials": ["0"], "seconds": ["0", "-1"], "seeds": ["0", "1001"],
-          "repeat": ["0"], "gallery": ["-1"], "bootstrap": ["-1", "1e7"], "wait": ["-1", "1000001"], "max-tokens": ["0", "0.5"], "value": ["-1", "1e400"],
-          "threshold": ["-1", "1e400"], "coreset": ["1.5", "-1"], "background-threshold": ["-1"], "neighbourhood": ["0", "2", "5"],
+          "repeat": ["0"], "gallery": ["-1"], "bootstrap": ["-1", "1e7"], "wait": ["-1", "1000001"], "max-tokens": ["0", "0.5"], "value": ["-1", "1e400", "1e-400"],
+          "threshold": ["-1", "1e400", "1e-400"], "coreset": ["1.5", "-1"], "background-threshold": ["-1"], "neighbourhood": ["0", "2", "5"],
           "rotations": ["0", "2", "9"], "crop": ["-1", "20001"], "max-memory": ["0"], "suspects": ["-1"]}
 
 
