@@ -82,6 +82,23 @@ def test_max_tokens_that_means_nothing(dp, value):
     dp.run("inspect", "--bank", "no.bank", f"--max-tokens={value}", "x.png", code=2)
 
 
+@pytest.mark.parametrize("ending, options", [("png", {}), ("jpg", {}), ("jpg", {"progressive": True}), ("tiff", {}), ("bmp", {}), ("ppm", {}),
+                                             ("webp", {}), ("webp", {"lossless": True})])
+def test_no_picture_has_more_pixels_than_the_limit(dp, tmp_path, ending, options):
+    Image.fromarray(texture(1, width=200, height=100)).save(tmp_path / f"x.{ending}", **options)
+    run = dp.run("align", "--align", "none", "--canvas", "56x56", "--json", "--max-pixels", 19999, f"x.{ending}", code=1)
+    assert "200x100" in run.err and "19999" in run.err
+    dp.run("align", "--align", "none", "--canvas", "56x56", "--json", "--max-pixels", 20000, f"x.{ending}", code=0)
+
+
+def test_the_limit_of_pixels_stands_before_the_work(dp, tmp_path):
+    """A PNG of 400 million pixels is a few bytes."""
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 1 << 17
+    run = dp.run("align", "--align", "none", "--json", "bomb.png", code=1)
+    assert "20000x20000" in run.err and "limit" in run.err
+
+
 # --------------------------------------------------------------------------------------------------------------- downloads
 
 LIMIT = 4 * 22056576 + (1 << 20)  # what vits14 has, and room for its header
@@ -194,6 +211,40 @@ def test_a_page_without_end_is_not_read(dp, status):
     with Mirror(endless(b"<html>" * 10000, status=status)) as mirror:
         pull(dp, mirror, "--sha256", "a" * 64)
         assert mirror.sent < 32 << 20
+
+
+def test_headers_without_end_are_not_read(dp):
+    def answer(handler, head):
+        handler.send_response(200)
+        while True:
+            handler.put(b"X-Nothing: %s\r\n" % (b"a" * 500) * 100)
+    with Mirror(answer) as mirror:
+        pull(dp, mirror, "--sha256", "a" * 64)
+        assert mirror.sent < 32 << 20
+
+
+def test_the_promised_network_is_taken_with_the_pinned_digest_alone(dp):
+    """The right network with other weights opens as what was promised: the digest tells."""
+    dp.run("model", "synth", "--arch", "vits14", "--out", "own.safetensors", code=0)
+    body = (dp.folder / "own.safetensors").read_bytes()
+    digest, other = hashlib.sha256(body).hexdigest(), hashlib.sha256(b"another").hexdigest()
+    with Mirror(sends(body)) as mirror:
+        run = pull(dp, mirror, "--sha256", other)
+        assert digest in run.err and other in run.err
+        pull(dp, mirror, "--sha256", digest, code=0)
+        assert (dp.folder / "cache" / "dinopatch" / "vits14.safetensors").read_bytes() == body
+        dp.run("model", "verify", "vits14", code=0)
+
+
+def test_another_network_in_the_cache_is_not_what_was_pulled(dp):
+    """It lies there under the name and with its digest noted, and the server states the same digest."""
+    cache = dp.folder / "cache" / "dinopatch"
+    cache.mkdir(parents=True)
+    shutil.copy(MODEL, cache / "vits14.safetensors")
+    (cache / "vits14.safetensors.sha256").write_text(hashlib.sha256(MODEL.read_bytes()).hexdigest() + "  vits14.safetensors\n")
+    with Mirror(sends(MODEL.read_bytes())) as mirror:
+        run = dp.run("model", "pull", "vits14", env={"DINOPATCH_MIRROR": mirror.url, "no_proxy": "*"}, code=4)
+    assert "another network" in run.err
 
 
 def test_an_announced_size_beyond_the_checkpoint_is_refused_unread(dp):
