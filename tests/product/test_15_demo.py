@@ -6,19 +6,37 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import DINOPATCH, Program, environment
+from conftest import DINOPATCH, Program, environment, save
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^(  )?(\S+) +(-|[01]\.\d{3}) +(\d+) of (\d+) +(?:(\d+) of (\d+) +)?(\d+)$")
 
 
+# The renderer, after which a defective screw and a good one are blank: pictures that cannot be inspected.
+RENDERER = """#!/bin/sh
+"$RENDER" "$@" || exit
+case "$*" in *'--set screw'*)
+    for kind in '[!g]*' good; do
+        cp "$BLANK" "$(ls "$1"/screw/test/$kind/*.png | head -n 1)"
+    done
+esac
+"""
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
+    renderer = folder / "build" / "demo" / "dinopatch-demo-render"
+    renderer.parent.mkdir(parents=True)
+    renderer.write_text(RENDERER)
+    renderer.chmod(0o755)
+    os.symlink(DINOPATCH, folder / "build" / "dinopatch")
+    blank = save(np.full((96, 96, 3), 90, np.uint8), folder / "blank.png")
     done = subprocess.run([ROOT / "scripts" / "demo.sh", "--size", "96", "--train", "3", "--good", "3", "--bad", "6"], capture_output=True,
                           text=True, timeout=300,
-                          env=environment(folder, BUILD=Path(DINOPATCH).parent, DEMO_OUT=folder / "out"))
+                          env=environment(folder, BUILD=folder / "build", DEMO_OUT=folder / "out", BLANK=blank))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out", done.stdout
 
@@ -63,7 +81,8 @@ def test_the_table_says_what_inspect_says(demo):
             assert (shown == "-") if expected is None else abs(float(shown) - expected) <= 0.0005 + 1e-9
             if kind == "":
                 assert (passed, goods) == (sum(label == "good" for label, _ in good), len(good))
-    assert "good" in labels, "a table of nothing but zeros would prove nothing"
+    assert labels == {"good", "anomalous", "not_inspected"}, "a table of nothing but zeros would prove nothing"
+    assert printed["screw"][""][-1] == 2
 
 
 def test_what_was_counted_lies_beside_it(demo):
