@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import GOLDEN, MODEL, Program, save, texture
 
@@ -275,6 +276,27 @@ def test_csv_columns_are_documented(dp, woven):
     heading = dp.run("inspect", "--csv", "--bank", woven.bank, woven.new_good, code=0).out.splitlines()[0]
     told = documented("dinopatch-inspect.1", "CSV")
     assert told == heading.split(","), f"man/dinopatch-inspect.1, section CSV: name the columns in their order, a .TP each: {heading}"
+
+
+def test_what_eval_leaves_in_its_folder_is_documented(dp):
+    """Its fields and columns are named in the text of its page."""
+    for split, name, first, kw in (("train", "good", 1, {}), ("test", "good", 11, {}), ("test", "hole", 21, {"defect": True})):
+        for i in range(3):
+            save(texture(first + i, **kw), dp.folder / "set" / split / name / f"{i}.png")
+    for i in range(3):
+        mask = np.zeros((160, 160), np.uint8)
+        mask[53:85, 53:85] = 255
+        save(mask, dp.folder / "set" / "ground_truth" / "hole" / f"{i}_mask.png")
+    dp.run("eval", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--out", "e", "set", code=0)
+    text = " ".join(map(plain, (MAN / "dinopatch-eval.1").read_text().splitlines()))
+    metrics, = json.loads((dp.folder / "e" / "metrics.json").read_text()).values()
+    assert {"image_auroc", "pixel_auroc", "aupro_30"} <= set(metrics)
+    missing = [field for field in metrics if not re.search(rf"\b{field}\b", text)]
+    assert not missing, f"man/dinopatch-eval.1: say what these fields of metrics.json are: {', '.join(missing)}"
+    columns = (dp.folder / "e" / "scores.csv").read_text().splitlines()[0].replace(",", ", ")
+    assert f"scores.csv holds {columns};" in text
+    missing = [path.name for path in (dp.folder / "e").iterdir() if not path.name.startswith(".") and path.name not in text]
+    assert not missing, f"man/dinopatch-eval.1: say what these are: {', '.join(missing)}"
 
 
 # --------------------------------------------------------------------------------------------------------- one and many
