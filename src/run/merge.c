@@ -17,8 +17,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SAME 1e-3 /* of the length of the features: instruction sets differ by a thousandth of it, a picture saved as the best JPEG by twenty times it */
-
 static const char *name_of(const dp_bank *bank)
 {
     return bank->path ? bank->path : "a bank";
@@ -141,23 +139,27 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
 
 /* ---------------------------------------------------------------------------------------------------------- the pictures */
 
-/* Whether picture p of a and q of b hold the same features, but for what two instruction sets compute differently.  work [2, cells, dim]. */
+/* Two computations of one picture's features, by other instruction sets, differ by about a millionth of their length; two pictures of one
+ * part by a hundredth and more. */
+#define SAME_FEATURES 1e-3
+
+/* Whether picture p of a and q of b hold the features of the same pixels: |x - y| <= SAME_FEATURES |x|.  work [2, cells, dim]. */
 static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q, float *work, size_t room)
 {
     size_t rows, cols, other_rows, other_cols;
-    double square = 0, off = 0;
     dp_bank_picture_grid(a, p, &rows, &cols);
     dp_bank_picture_grid(b, q, &other_rows, &other_cols);
     if (rows != other_rows || cols != other_cols || rows * cols * a->dim > room)
         return false;
     dp_bank_get(a, p, 0, work, NULL);
     dp_bank_get(b, q, 0, work + room, NULL);
+    double apart = 0, length = 0;
     for (size_t i = 0; i < rows * cols * a->dim; i++) {
-        double x = (double)work[i], difference = x - (double)work[room + i];
-        square += x * x;
-        off += difference * difference;
+        double x = work[i], y = work[room + i];
+        apart += (x - y) * (x - y);
+        length += x * x;
     }
-    return off <= SAME * SAME * square;
+    return apart <= SAME_FEATURES * SAME_FEATURES * length;
 }
 
 /* Of pictures whose pixels one of the banks does not know: the picture of a that has the name of b's p, and its features. */
