@@ -343,7 +343,8 @@ typedef struct dp_recipe {
  * still the preset's.  Who wants the very values of the preset takes the bit away. */
 enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4 };
 
-/* The defaults, chosen by measurement: see docs/method.md. */
+/* The defaults, chosen by measurement: see docs/method.md.  The canvas of 784x784 is a transformer's; of a residual network it becomes
+ * 256x256. */
 DP_API void dp_recipe_init(dp_recipe *recipe);
 
 typedef enum dp_method {
@@ -444,11 +445,17 @@ typedef struct dp_model_info {
     size_t parameters;
     const char *naming;                  /* "huggingface", "hub", "timm" or "torchvision" */
     const char *dtype;                   /* "F32", "F16", "BF16" */
-    const char *path;                    /* absolute, owned by the model */
+    const char *path;                    /* absolute, or DP_MODEL_NANO; owned by the model */
     char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
 } dp_model_info;
 
-/* Opens a DINOv2 checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
+/* The network that is built into the library, and the SHA-256 of its file.  docs/model.md says where it comes from and what it is good
+ * for. */
+#define DP_MODEL_NANO "nano"
+#define DP_MODEL_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8"
+
+/* Opens the built-in network where path is DP_MODEL_NANO (dp_model_info.path is then that name, and no file is read), or a DINOv2
+ * checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
  * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names; it may end after
  * layer 2 or 3).  Shapes are read off the
  * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
@@ -574,7 +581,7 @@ typedef struct dp_bank_info {
     dp_threshold_origin threshold_origin;
     double cell_threshold;           /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
     size_t patch_px;                 /* of the network it was made with; 0: not known */
-    const char *model_path;          /* absolute path of the checkpoint at the time of fitting; owned by the bank */
+    const char *model_path;          /* absolute path of the checkpoint at the time of fitting, or DP_MODEL_NANO; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;

@@ -54,6 +54,7 @@ void dp_recipe_init(dp_recipe *recipe)
         .knn = 1,
         .score = DP_SCORE_TOP1P,
         .fpr = 0.01,
+        .preset = DP_PRESET_CANVAS,
     };
     dp_post_init(&recipe->post);
 }
@@ -68,6 +69,7 @@ void dp_recipe_preset(dp_recipe *recipe, dp_method method)
     recipe->layout = DP_LAYOUT_POOL;
     recipe->window = DP_WINDOW_GLOBAL;
     recipe->map_sigma_px = 4;
+    recipe->preset = 0;
     if (method == DP_METHOD_PATCHCORE) {
         recipe->canvas_height_px = recipe->canvas_width_px = 448;
         recipe->layers[0] = (size_t)-5;

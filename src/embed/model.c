@@ -6,6 +6,7 @@
 #include "embed/model.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "embed/nano.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,7 +87,7 @@ dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_mod
         status = dp_transformer_open(path, limits, &model->checkpoint, err);
     if (status)
         goto fail;
-    char *absolute = realpath(path, NULL);
+    char *absolute = dp_is_nano(path) ? NULL : realpath(path, NULL);
     model->path = dp_strdup(absolute ? absolute : path);
     free(absolute);
     status = model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
@@ -344,14 +345,22 @@ dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, con
     return status;
 }
 
-/* PatchCore's preset for this network, where it is still as dp_recipe_preset left it. */
+/* Whether the canvas is still as dp_recipe_preset left it. */
+static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
+{
+    return (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset->align && !recipe->edge_px && !recipe->crop_px
+           && recipe->canvas_height_px == preset->canvas_height_px && recipe->canvas_width_px == preset->canvas_width_px;
+}
+
+/* DinoPatch's and PatchCore's presets for this network, where they are still as dp_recipe_preset left them. */
 static void fit_preset(const dp_model *model, dp_recipe *recipe)
 {
     const size_t depth = model->checkpoint.depth;
     dp_recipe preset;
+    dp_recipe_preset(&preset, DP_METHOD_DINOPATCH);
+    bool square = has_canvas_of(recipe, &preset);
     dp_recipe_preset(&preset, DP_METHOD_PATCHCORE);
-    bool canvas = (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset.align && !recipe->edge_px && !recipe->crop_px
-                  && recipe->canvas_height_px == preset.canvas_height_px && recipe->canvas_width_px == preset.canvas_width_px;
+    bool canvas = has_canvas_of(recipe, &preset);
     bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix && recipe->n_layers == preset.n_layers
                   && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
     bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
@@ -364,6 +373,8 @@ static void fit_preset(const dp_model *model, dp_recipe *recipe)
     }
     if (!model->resnet)
         return;
+    if (square)
+        recipe->canvas_height_px = recipe->canvas_width_px = 256;
     if (canvas) {
         recipe->edge_px = 256;
         recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;

@@ -10,6 +10,7 @@
 #include "embed/resnet.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "embed/nano.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -151,6 +152,20 @@ static bool any_begins(const reader *r, const char *stem)
     return false;
 }
 
+/* Three numbers of at least `least` from the metadata; where it is silent, those of ImageNet stay. */
+static dp_status read_pixel_statistics(reader *r, const char *key, double value[3], double least)
+{
+    const char *text = dp_safetensors_metadata(r->file, key), *at = text;
+    for (size_t i = 0; text && i < 3; i++) {
+        char *end;
+        value[i] = strtod(at, &end);
+        if (end == at || !(value[i] >= least && value[i] <= 10) || *end != (i < 2 ? ',' : 0))
+            return dp_fail(r->err, DP_E_MODEL, "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", r->path, key, text);
+        at = end + 1;
+    }
+    return DP_OK;
+}
+
 static dp_status read_all(reader *r)
 {
     dp_resnet *net = r->net;
@@ -179,7 +194,10 @@ static dp_status read_all(reader *r)
     }
     net->width = net->convs[1].shape.out;
     net->architecture = architecture_of(net, blocks);
-    return check_known(r);
+    status = read_pixel_statistics(r, "mean", net->mean, -10);
+    if (!status)
+        status = read_pixel_statistics(r, "std", net->deviation, 1e-3);
+    return status ? status : check_known(r);
 }
 
 /* Returns the text before "layer1.0.conv1.weight" in the name that ends with it; NULL if there is none. */
@@ -201,7 +219,7 @@ static char *prefix_of(const dp_safetensors *file)
 dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **out, dp_error *err)
 {
     dp_safetensors *file = NULL;
-    dp_status status = dp_safetensors_open_within(path, limits, &file, err);
+    dp_status status = dp_is_nano(path) ? dp_nano_open(&file, err) : dp_safetensors_open_within(path, limits, &file, err);
     char *prefix = status ? NULL : prefix_of(file);
     *out = NULL;
     if (!prefix) {
@@ -213,6 +231,9 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     reader r = {net, file, path, prefix, dp_calloc(n + 8, sizeof *r.used), 0, err};
     if (net) {
+        static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225}; /* of ImageNet */
+        memcpy(net->mean, mean, sizeof mean);
+        memcpy(net->deviation, deviation, sizeof deviation);
         net->convs = dp_calloc(n + 8, sizeof *net->convs);
         net->blocks = dp_calloc(n + 8, sizeof *net->blocks);
     }

@@ -39,6 +39,7 @@ typedef struct dp_resnet {
     size_t n_convs, n_blocks, width; /* width: channels inside layer1's blocks */
     size_t depth;                    /* number of layers: 2, 3 or 4 */
     size_t channels[DP_RESNET_LAYERS + 1]; /* channels after each layer; 0: after the stem */
+    double mean[3], deviation[3];    /* of the pixels, in 0..1: the network sees (v / 255 - mean) / deviation */
     dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made for the first session that needs them */
 } dp_resnet;
 
@@ -60,9 +61,17 @@ typedef struct dp_resnet_run dp_resnet_run;
 dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **run,
                              dp_error *err);
 void dp_resnet_run_close(dp_resnet_run **run);
-/* Embeds rgb [height, width, 3] in 0..255, sides multiples of 8 -> tokens [height/8, width/8, 1024]. */
-dp_status dp_resnet_embed(dp_resnet_run *run, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                          dp_stage_seconds *seconds, float *tokens, dp_error *err);
+typedef struct dp_resnet_input {
+    const float *rgb;     /* [height, width, 3] in 0..255 */
+    size_t height, width; /* multiples of 8 */
+    const size_t *layers; /* [n_layers], ascending, 1..depth */
+    size_t n_layers;
+} dp_resnet_input;
+/* Computes PatchCore's features: tokens [height/8, width/8, 1024]. */
+dp_status dp_resnet_embed(dp_resnet_run *run, const dp_resnet_input *input, dp_stage_seconds *seconds, float *tokens, dp_error *err);
+/* Computes layers as the network leaves them, after the last relu of each: out [n_layers] of [rows, cols, channels]. */
+dp_status dp_resnet_layers(dp_resnet_run *run, const dp_resnet_input *input, dp_stage_seconds *seconds, float *const *out, dp_error *err);
+dp_layer_shape dp_resnet_layer_shape(const dp_resnet *resnet, size_t layer, size_t height, size_t width);
 double dp_resnet_gflop(const dp_resnet *resnet, size_t height, size_t width, size_t deepest);
 
 #endif

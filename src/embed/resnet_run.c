@@ -182,22 +182,23 @@ static void prepare_task(void *context, size_t index, size_t worker)
     p->status = walk(p->run->net, p->height, p->width, p->deepest, plan_conv, p);
 }
 
-static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t deepest, dp_error *err)
+/* pools: whether room for PatchCore's features is needed as well. */
+static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t deepest, bool pools, dp_error *err)
 {
-    if (r->height == height && r->width == width && r->planned >= deepest)
+    const size_t cells = pools ? (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE) : 0;
+    if (r->height == height && r->width == width && r->planned >= deepest && r->pooled_room >= cells)
         return DP_OK;
     if (r->height != height || r->width != width)
         release(r);
     struct count count = {.net = r->net, .largest = height * width * 3};
     (void)walk(r->net, height, width, r->net->depth, count_conv, &count);
-    const size_t cells = (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE);
     if (count.largest > r->room || cells > r->pooled_room) {
         release_buffers(r);
         float **const buffers[] = {&r->x, &r->y, &r->t, &r->u};
         bool good = true;
         for (size_t i = 0; i < 4; i++)
             good = (*buffers[i] = dp_malloc(count.largest, sizeof(float))) && good;
-        for (size_t l = DP_RESNET_GRID_LAYER; l <= r->net->depth; l++)
+        for (size_t l = DP_RESNET_GRID_LAYER; cells && l <= r->net->depth; l++)
             good = (r->pooled[l] = dp_malloc(cells, DIM * sizeof(float))) && good;
         if (!good) {
             release_buffers(r);
@@ -220,11 +221,11 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
 
 /* ----------------------------------------------------------------------------------------------------------- network */
 
-/* Normalises one row of the picture with ImageNet's mean and standard deviation. */
+/* Normalises one row of the picture with the network's mean and standard deviation. */
 static void normalise_task(void *context, size_t row, size_t worker)
 {
-    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
     dp_resnet_run *r = context;
+    const double *mean = r->net->mean, *deviation = r->net->deviation;
     (void)worker;
     const float *from = r->rgb + row * r->width * 3;
     float *to = r->to + row * r->width * 3;
@@ -360,20 +361,24 @@ static void token_task(void *context, size_t row, size_t worker)
     }
 }
 
-dp_status dp_resnet_embed(dp_resnet_run *r, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                          dp_stage_seconds *seconds, float *tokens, dp_error *err)
+/* What is done with a layer's output, which lies in x on the grid `at`; index: its place in input->layers. */
+typedef void (*take_fn)(dp_resnet_run *r, size_t index, size_of at, void *user);
+
+/* Seconds of the convolutions go to their stages, those of take to the others. */
+static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools, dp_stage_seconds *seconds, take_fn take, void *user,
+                         dp_error *err)
 {
     const dp_resnet *net = r->net;
-    const size_t deepest = layers[n_layers - 1];
-    dp_status status = prepare(r, height, width, deepest, err);
+    const size_t deepest = in->layers[in->n_layers - 1];
+    dp_status status = prepare(r, in->height, in->width, deepest, pools, err);
     if (status)
         return status;
-    double begin = dp_now_seconds(), pooling = 0;
-    r->rgb = rgb;
+    double begin = dp_now_seconds(), taking = 0;
+    r->rgb = in->rgb;
     r->to = r->t;
-    dp_pool_run(r->pool, height, normalise_task, r);
+    dp_pool_run(r->pool, in->height, normalise_task, r);
     convolve(r, 0, r->t, r->y);
-    size_of at = {halved(dp_conv_out(&net->convs[0].shape, height)), halved(dp_conv_out(&net->convs[0].shape, width))};
+    size_of at = {halved(dp_conv_out(&net->convs[0].shape, in->height)), halved(dp_conv_out(&net->convs[0].shape, in->width))};
     r->from = r->y;
     r->to = r->x;
     dp_pool_run(r->pool, at.rows, maximum_task, r);
@@ -383,23 +388,64 @@ dp_status dp_resnet_embed(dp_resnet_run *r, const float *rgb, size_t height, siz
     for (size_t b = 0, next = 0; b < net->n_blocks && net->blocks[b].layer <= deepest; b++) {
         run_block(r, &net->blocks[b], &at);
         bool last_of_layer = b + 1 == net->n_blocks || net->blocks[b + 1].layer != net->blocks[b].layer;
-        if (!last_of_layer || net->blocks[b].layer != layers[next])
+        if (!last_of_layer || net->blocks[b].layer != in->layers[next])
             continue;
-        double pool_begin = dp_now_seconds();
-        r->layer = layers[next++];
-        r->sizes[r->layer] = at;
-        dp_pool_run(r->pool, at.rows, pool_task, r);
-        pooling += dp_now_seconds() - pool_begin;
+        double take_begin = dp_now_seconds();
+        take(r, next++, at, user);
+        taking += dp_now_seconds() - take_begin;
     }
-    seconds->of[DP_STAGE_CONV] += dp_now_seconds() - begin - pooling;
-    begin = dp_now_seconds();
-    r->layers = layers;
-    r->n_layers = n_layers;
-    r->tokens = tokens;
-    dp_pool_run(r->pool, r->sizes[layers[0]].rows, token_task, r);
-    seconds->of[DP_STAGE_OTHER] += dp_now_seconds() - begin + pooling;
+    seconds->of[DP_STAGE_CONV] += dp_now_seconds() - begin - taking;
+    seconds->of[DP_STAGE_OTHER] += taking;
     for (size_t i = 0; i < net->n_convs; i++)
         if (dp_conv_plan_failed(r->plans[i]))
             return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN could not run a convolution");
     return DP_OK;
+}
+
+static void take_pooled(dp_resnet_run *r, size_t index, size_of at, void *user)
+{
+    const dp_resnet_input *in = user;
+    r->layer = in->layers[index];
+    r->sizes[r->layer] = at;
+    dp_pool_run(r->pool, at.rows, pool_task, r);
+}
+
+dp_status dp_resnet_embed(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *tokens, dp_error *err)
+{
+    dp_status status = forward(r, input, true, seconds, take_pooled, (void *)input, err);
+    if (status)
+        return status;
+    double begin = dp_now_seconds();
+    r->layers = input->layers;
+    r->n_layers = input->n_layers;
+    r->tokens = tokens;
+    dp_pool_run(r->pool, r->sizes[input->layers[0]].rows, token_task, r);
+    seconds->of[DP_STAGE_OTHER] += dp_now_seconds() - begin;
+    return DP_OK;
+}
+
+struct copies {
+    const dp_resnet_input *input;
+    float *const *out;
+};
+
+static void take_copy(dp_resnet_run *r, size_t index, size_of at, void *user)
+{
+    const struct copies *copies = user;
+    size_t channels = r->net->channels[copies->input->layers[index]];
+    memcpy(copies->out[index], r->x, at.rows * at.cols * channels * sizeof(float));
+}
+
+dp_status dp_resnet_layers(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *const *out, dp_error *err)
+{
+    struct copies copies = {input, out};
+    return forward(r, input, false, seconds, take_copy, &copies, err);
+}
+
+dp_layer_shape dp_resnet_layer_shape(const dp_resnet *net, size_t layer, size_t height, size_t width)
+{
+    size_of at = {halved(dp_conv_out(&net->convs[0].shape, height)), halved(dp_conv_out(&net->convs[0].shape, width))};
+    for (size_t l = 2; l <= layer; l++)
+        at = (size_of){halved(at.rows), halved(at.cols)};
+    return (dp_layer_shape){at.rows, at.cols, net->channels[layer]};
 }

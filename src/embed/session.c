@@ -254,11 +254,44 @@ static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, si
     if (n_layers)
         memcpy(settled, layers, n_layers * sizeof *layers);
     dp_status status = dp_resnet_settle_layers(s->model->resnet->depth, settled, &n_layers, err);
+    const dp_resnet_input input = {rgb, height, width, settled, n_layers};
     if (!status)
-        status = dp_resnet_embed(s->resnet, rgb, height, width, settled, n_layers, &s->seconds, tokens, err);
+        status = dp_resnet_embed(s->resnet, &input, &s->seconds, tokens, err);
     if (!status && !all_finite(tokens, height / DP_RESNET_STRIDE * (width / DP_RESNET_STRIDE) * DP_RESNET_DIM))
         status = dp_fail(err, DP_E_NUMERIC, "the residual network returned a value that is not finite");
     return status;
+}
+
+/* x = the tokens before the first block. */
+static dp_status begin_picture(dp_session *s, const float *rgb, size_t height, size_t width, dp_error *err)
+{
+    const dp_transformer *c = &s->model->checkpoint;
+    s->rows = height / c->patch_px;
+    s->cols = width / c->patch_px;
+    s->n = s->rows * s->cols + 1 + c->registers;
+    s->rgb = rgb;
+    s->tiles = dp_tiles_of(s->n);
+    s->patch_tiles = dp_tiles_of(s->rows * s->cols);
+    dp_status status = dp_workspace_prepare(s, err);
+    if (!status)
+        dp_block_embed_patches(s);
+    return status;
+}
+
+static dp_status run_block(dp_session *s, size_t block, dp_error *err)
+{
+    if (s->run.stop && s->run.stop(s->run.user))
+        return dp_fail(err, DP_E_CANCELLED, "stopped in block %zu of the transformer", block);
+    dp_block_run(s, block);
+    return DP_OK;
+}
+
+static dp_status check_plans(const dp_session *s, dp_error *err)
+{
+    for (int i = 0; i < PLANS; i++)
+        if (dp_linear_plan_failed(s->plans[i]))
+            return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN could not run a matrix product");
+    return DP_OK;
 }
 
 dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
@@ -278,32 +311,62 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
     size_t last = 0, n_done = 0;
     for (size_t i = 0; i < n_layers; i++)
         last = layers[i] > last ? layers[i] : last;
-    s->rows = height / c->patch_px;
-    s->cols = width / c->patch_px;
-    s->n = s->rows * s->cols + 1 + c->registers;
-    s->rgb = rgb;
-    s->tiles = dp_tiles_of(s->n);
-    s->patch_tiles = dp_tiles_of(s->rows * s->cols);
-    status = dp_workspace_prepare(s, err);
+    status = begin_picture(s, rgb, height, width, err);
+    for (size_t block = 0; block <= last && !status; block++) {
+        status = run_block(s, block, err);
+        if (!status)
+            put_tokens(s, block, layers, n_layers, mix, &n_done, tokens);
+    }
     if (status)
         return status;
-
-    dp_block_embed_patches(s);
-    for (size_t block = 0; block <= last; block++) {
-        if (s->run.stop && s->run.stop(s->run.user))
-            return dp_fail(err, DP_E_CANCELLED, "stopped in block %zu of the transformer", block);
-        dp_block_run(s, block);
-        put_tokens(s, block, layers, n_layers, mix, &n_done, tokens);
-    }
     double begin = dp_now_seconds();
     size_t n_values = s->rows * s->cols * s->dim * (mix != DP_LAYERS_MEAN ? n_layers : 1);
     if (mix == DP_LAYERS_MEAN && n_layers > 1)
         for (size_t i = 0; i < n_values; i++)
             tokens[i] *= 1.0f / (float)n_layers;
-    for (int i = 0; i < PLANS; i++)
-        if (dp_linear_plan_failed(s->plans[i]))
-            return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN could not run a matrix product");
+    status = check_plans(s, err);
+    if (status)
+        return status;
     int finite = all_finite(tokens, n_values);
     s->seconds.of[DP_STAGE_OTHER] += dp_now_seconds() - begin;
     return finite ? DP_OK : dp_fail(err, DP_E_NUMERIC, "the transformer returned a value that is not finite");
+}
+
+dp_layer_shape dp_session_layer_shape(const dp_session *s, size_t layer, size_t height, size_t width)
+{
+    const dp_transformer *c = &s->model->checkpoint;
+    if (s->resnet)
+        return dp_resnet_layer_shape(s->model->resnet, layer, height, width);
+    return (dp_layer_shape){height / c->patch_px, width / c->patch_px, c->dim};
+}
+
+dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
+                            float *const *out, dp_error *err)
+{
+    dp_status status = n_layers ? check_arguments(s, height, width, layers, n_layers, err)
+                                : dp_fail(err, DP_E_ARGUMENT, "no layers are asked for");
+    if (status)
+        return status;
+    for (size_t i = 0; s->resnet && i < n_layers; i++)
+        if (layers[i] < 1 || layers[i] > s->model->resnet->depth)
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; this residual network has layers 1 to %zu", layers[i], s->model->resnet->depth);
+    const dp_resnet_input input = {rgb, height, width, layers, n_layers};
+    if (s->resnet)
+        status = dp_resnet_layers(s->resnet, &input, &s->seconds, out, err);
+    else
+        status = begin_picture(s, rgb, height, width, err);
+    size_t cells = s->rows * s->cols;
+    for (size_t block = 0, next = 0; !s->resnet && !status && next < n_layers; block++) {
+        status = run_block(s, block, err);
+        for (; !status && next < n_layers && layers[next] == block; next++)
+            memcpy(out[next], s->x + (s->n - cells) * s->dim, cells * s->dim * sizeof(float));
+    }
+    if (!status && !s->resnet)
+        status = check_plans(s, err);
+    for (size_t i = 0; i < n_layers && !status; i++) {
+        dp_layer_shape shape = dp_session_layer_shape(s, layers[i], height, width);
+        if (!all_finite(out[i], shape.rows * shape.cols * shape.dim))
+            status = dp_fail(err, DP_E_NUMERIC, "the network returned a value that is not finite");
+    }
+    return status;
 }

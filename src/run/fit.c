@@ -501,6 +501,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     dp_model_get_info(dp_session_model(fit->session), &model);
     dp_recipe recipe = *asked;
+    if (fit->known)
+        recipe.preset = 0; /* a bank's recipe is settled */
     recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
     status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
     if (!status && !fit->known)

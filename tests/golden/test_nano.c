@@ -1,0 +1,128 @@
+/* The layers of the built-in network against torchvision's ResNet-18 in float64, at every instruction set the machine
+ * has, and the same bytes for any number of threads.  256x256, 256x352, 224x320: input rgb_u8, outputs stage1 (every
+ * 4th row and column), stage2, stage3. */
+#include "test.h"
+
+#include "base/isa.h"
+#include "embed/session.h"
+#include "format/safetensors.h"
+
+#include <math.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BOUND 1e-4f /* of values up to about 10 */
+#define LAYERS 3
+
+static const size_t layers[LAYERS] = {1, 2, 3};
+
+struct outputs {
+    dp_layer_shape shape[LAYERS];
+    float *of[LAYERS]; /* [rows, cols, dim] */
+};
+
+static struct outputs run_layers(const dp_model *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8)
+{
+    dp_run run;
+    dp_run_init(&run);
+    run.isa = isa;
+    run.threads = threads;
+    dp_session *session = NULL;
+    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1];
+    float *rgb = malloc(rgb_u8->count * sizeof *rgb);
+    for (size_t i = 0; i < rgb_u8->count; i++)
+        rgb[i] = rgb_u8->data[i];
+    struct outputs out;
+    for (size_t l = 0; l < LAYERS; l++) {
+        out.shape[l] = dp_session_layer_shape(session, layers[l], height, width);
+        out.of[l] = malloc(out.shape[l].rows * out.shape[l].cols * out.shape[l].dim * sizeof(float));
+    }
+    /* other layers and another size before, so that plans and buffers change hands */
+    assert_ok(dp_session_layers(session, rgb, 64, 72, layers + 1, 1, out.of + 1, err));
+    assert_ok(dp_session_layers(session, rgb, height, width, layers, LAYERS, out.of, err));
+    dp_session_close(&session);
+    free(rgb);
+    return out;
+}
+
+static void compare(const dp_safetensors *golden, const char *size, dp_isa isa, size_t layer, const float *have,
+                    dp_layer_shape shape)
+{
+    char name[16];
+    snprintf(name, sizeof name, "stage%zu", layer);
+    const dp_tensor *tensor = dp_safetensors_find(golden, name);
+    if (!tensor)
+        return;
+    size_t step = layer == 1 ? 4 : 1;
+    assert_true(tensor->shape[0] * step == shape.rows && tensor->shape[1] * step == shape.cols
+                && tensor->shape[2] == shape.dim);
+    float *want = malloc(tensor->count * sizeof *want), worst = 0, largest = 0;
+    assert_ok(dp_tensor_to_f32(tensor, want, err));
+    for (size_t y = 0; y < tensor->shape[0]; y++)
+        for (size_t x = 0; x < tensor->shape[1]; x++)
+            for (size_t c = 0; c < shape.dim; c++) {
+                float is = have[(y * step * shape.cols + x * step) * shape.dim + c],
+                      should = want[(y * tensor->shape[1] + x) * shape.dim + c];
+                worst = fmaxf(worst, fabsf(is - should));
+                largest = fmaxf(largest, fabsf(should));
+            }
+    print_message("%s %s, %s: largest difference %.2g of %.3g\n", size, name, dp_isa_name(isa), (double)worst,
+                  (double)largest);
+    assert_true(largest > 1);
+    if (!(worst <= BOUND))
+        fail_msg("%s %s, %s: differs by %g", size, name, dp_isa_name(isa), (double)worst);
+    free(want);
+}
+
+static void run_case(const dp_model *model, const char *size, dp_isa isa)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/nano/%s.safetensors", GOLDEN_FOLDER, size);
+    dp_safetensors *golden = NULL;
+    assert_ok(dp_safetensors_open(path, &golden, err));
+    const dp_tensor *rgb = dp_safetensors_find(golden, "rgb_u8");
+    struct outputs one = run_layers(model, isa, 1, rgb), three = run_layers(model, isa, 3, rgb);
+    for (size_t l = 0; l < LAYERS; l++) {
+        compare(golden, size, isa, layers[l], one.of[l], one.shape[l]);
+        assert_memory_equal(one.of[l], three.of[l],
+                            one.shape[l].rows * one.shape[l].cols * one.shape[l].dim * sizeof(float));
+        free(one.of[l]);
+        free(three.of[l]);
+    }
+    dp_safetensors_close(&golden);
+}
+
+static dp_isa level;
+
+static void every_case(void **state)
+{
+    (void)state;
+    dp_model *model = NULL;
+    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    run_case(model, "256x256", level);
+    if (level != DP_ISA_C) { /* the plain reference takes seconds for each */
+        run_case(model, "256x352", level);
+        run_case(model, "224x320", level);
+    }
+    dp_model_close(&model);
+}
+
+/* A process for each level: oneDNN can be held to one only once. */
+int main(void)
+{
+    static const dp_isa levels[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case)};
+    int failed = 0;
+    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
+        if (dp_isa_resolve(levels[l], &level, NULL) != DP_OK)
+            continue;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            exit(cmocka_run_group_tests_name("nano", tests, NULL, NULL) ? 1 : 0);
+        int status = 1;
+        failed |= child < 0 || waitpid(child, &status, 0) != child || status != 0;
+    }
+    return failed;
+}
