@@ -88,7 +88,7 @@ int cmd_bench(int argc, char **argv)
     cli_number repeat = {.value = 5};
     gboolean json = FALSE, profile = FALSE;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
         {"bank", 'b', 0, CLI_FILE, &bank, "also the search in this bank; without --model that alone", "B"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
@@ -103,7 +103,7 @@ int cmd_bench(int argc, char **argv)
     for (cli_option *e = entries; e->long_name; e++)
         if (!e->arg_data)
             e->arg_data = &options.precision;
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--bank B]",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--bank B]",
                             "Times the transformer and the search in a bank, one picture at a time, on noise.", NULL, &code);
     g_free(entries);
     dp_recipe recipe;

@@ -11,7 +11,7 @@ int cmd_embed(int argc, char **argv)
     char *model_name = NULL, *size = NULL, *out = NULL;
     gboolean overwrite = FALSE;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"out", 'o', 0, CLI_FILE, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -20,7 +20,7 @@ int cmd_embed(int argc, char **argv)
     cli_run run;
     int code;
     cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_EMBED, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M --out FILE.safetensors PICTURE",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] --out FILE.safetensors PICTURE",
                             "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.",
                             NULL, &code);
     g_free(entries);

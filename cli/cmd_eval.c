@@ -284,7 +284,7 @@ int cmd_eval(int argc, char **argv)
     gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE;
     cli_number seeds = {0};
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
         {"out", 'o', 0, CLI_FILE, &out,
          "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -299,7 +299,7 @@ int cmd_eval(int argc, char **argv)
     int code;
     cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M DATASET_FOLDER",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
                             "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
                             "out, or with plain folders good/ and others (every third good picture is then tested).",

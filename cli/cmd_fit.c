@@ -74,7 +74,7 @@ int cmd_fit(int argc, char **argv)
     cli_used used;
     cli_run run;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: a file, or a name like vits14", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
         {"out", 'o', 0, CLI_FILE, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
         {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
@@ -86,7 +86,7 @@ int cmd_fit(int argc, char **argv)
     int code;
     cli_option *entries = cli_recipe_entries(
         &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--model M [--out BANK] PICTURES_OR_FOLDERS...",
+    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--out BANK] PICTURES_OR_FOLDERS...",
                             "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
                             "place, and sets a first threshold by leaving each picture out in turn.",
                             "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);

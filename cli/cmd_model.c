@@ -48,8 +48,8 @@ static int model_info(int argc, char **argv)
         json_decref(file);
         good = cli_json_print(line);
     } else if (resnet) {
-        printf("%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
-               "  SHA-256      %s\n", cli_shown(path), i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
+        printf("%s%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
+               "  SHA-256      %s\n", cli_shown(path), cli_model_is_built_in(path) ? " (built in)" : "", i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     } else {
         printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", cli_shown(path), i.depth, i.dim, i.heads,
@@ -98,16 +98,31 @@ static int model_synth(int argc, char **argv)
     return EXIT_DONE;
 }
 
+#define NANO_PARAMETERS 2782784
+#define NANO_BYTES 5598952
+#define NANO_LICENCE "Apache-2.0"
+
+static void list_built_in(bool json)
+{
+    if (json)
+        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_MODEL_NANO, "parameters", (json_int_t)NANO_PARAMETERS, "bytes",
+                                     (json_int_t)NANO_BYTES, "licence", NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
+    else
+        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_MODEL_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6, NANO_LICENCE, "yes",
+               "built in, used where no --model is given");
+}
+
 static int model_list(int argc, char **argv)
 {
     gboolean json = FALSE;
     const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line per checkpoint on stdout", NULL},
                                     CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the official DINOv2 checkpoints.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the built-in network and the official DINOv2 checkpoints.", NULL, &code))
         return code;
     if (!json)
         printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
+    list_built_in(json);
     for (size_t i = 0; i < fetch_registry_count(); i++) {
         const fetch_checkpoint *c = fetch_registry_at(i);
         char *path = NULL;
@@ -142,6 +157,12 @@ static int model_pull(int argc, char **argv)
         return code;
     if (argc != 2)
         return cli_usage(argc < 2 ? "which checkpoint? 'dinopatch model list' names them" : "one checkpoint at a time");
+    if (cli_model_is_built_in(argv[1])) {
+        if (out)
+            return cli_usage("nano is built in: there is nothing to fetch to %s", out);
+        printf("%s  nano is built in: there is nothing to fetch\n", DP_MODEL_NANO_SHA256);
+        return EXIT_DONE;
+    }
     fetch_settings settings;
     fetch_settings_init(&settings);
     settings.mirror = getenv("DINOPATCH_MIRROR") ? getenv("DINOPATCH_MIRROR") : getenv("HF_ENDPOINT");
@@ -168,6 +189,24 @@ static int model_pull(int argc, char **argv)
     return EXIT_DONE;
 }
 
+static int verify_built_in(const char *sha256)
+{
+    dp_model *model = NULL;
+    dp_model_info info;
+    dp_error err;
+    if (dp_model_open(DP_MODEL_NANO, &model, &err))
+        return cli_failed(&err);
+    dp_model_get_info(model, &info);
+    const char *wanted = sha256 ? sha256 : DP_MODEL_NANO_SHA256;
+    bool same = !g_ascii_strcasecmp(info.sha256, wanted);
+    if (same)
+        printf("%s  nano: whole, the digest is the one %s\n", info.sha256, sha256 ? "given" : "of the built-in network");
+    else
+        cli_complain("nano: its SHA-256 is %s, not %s", *info.sha256 ? info.sha256 : "unknown (not enough memory)", wanted);
+    dp_model_close(&model);
+    return same ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
 /* Structure and numbers of a checkpoint, and its digest where one is known. */
 static int model_verify(int argc, char **argv)
 {
@@ -187,6 +226,10 @@ static int model_verify(int argc, char **argv)
     dp_model *model = NULL;
     dp_error err;
     dp_architecture promised;
+    if (cli_model_is_built_in(path)) {
+        g_free(path);
+        return verify_built_in(sha256);
+    }
     cli_progress_begin("verify", run.quiet);
     if (!strchr(argv[1], '/') && strcmp(argv[1], path) != 0 && dp_architecture_parse(argv[1], &promised, NULL) == DP_OK
         && dp_model_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
@@ -210,7 +253,7 @@ static const struct verb {
     command_fn run;
     const char *usage, *summary;
 } verbs[] = {
-    {"list", model_list, "list [--json]", "the official checkpoints"},
+    {"list", model_list, "list [--json]", "the built-in network and the official checkpoints"},
     {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
     {"info", model_info, "info [--json] MODEL", "what a checkpoint is"},
     {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},

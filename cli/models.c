@@ -1,16 +1,21 @@
-/* models.c - from --model M to an open checkpoint: a file, or a name of the registry that lies in the cache. */
+/* models.c - from --model M to an open checkpoint: the built-in network, a file, or a name of the registry that lies in the cache. */
 #include "models.h"
 #include "fetch/fetch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+bool cli_model_is_built_in(const char *path)
+{
+    return !strcmp(path, DP_MODEL_NANO);
+}
+
 char *cli_model_path(const char *model)
 {
     if (!model)
         model = getenv("DINOPATCH_MODEL");
-    if (!model || !*model)
-        return NULL;
+    if (!model || !*model || cli_model_is_built_in(model))
+        return g_strdup(DP_MODEL_NANO);
     if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_file_test(model, G_FILE_TEST_EXISTS))
         return g_strdup(model);
     char *file = g_strconcat(model, ".safetensors", NULL);
@@ -38,10 +43,9 @@ static void warn_of_stand_in(const dp_model *model)
 bool cli_model_open(const char *argument, dp_model **model, int *code)
 {
     char *path = cli_model_path(argument);
-    if (!path) {
-        *code = cli_usage("--model is missing (a checkpoint file, a name like vits14, or DINOPATCH_MODEL)");
-        return false;
-    }
+    const char *variable = getenv("DINOPATCH_MODEL");
+    if (!argument && !(variable && *variable))
+        cli_note("using the built-in network nano; --model vitb14 is stronger and slower");
     dp_error err;
     bool good = false;
     dp_architecture architecture;
@@ -101,8 +105,8 @@ static void tell_of_variable(const char *recorded, const char *variable)
     g_free(line);
 }
 
-/* A record ranks above a default: the file that the bank names, then the same file name in this machine's cache (the bank may come from
- * another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
+/* A record ranks above a default: the built-in network, the file that the bank names, then the same file name in this machine's cache (the
+ * bank may come from another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
 bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_model **model, int *code)
 {
     const char *variable = getenv("DINOPATCH_MODEL");
@@ -124,9 +128,16 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_
         }
         goto done;
     }
+    bool named = *bank->model_path && !cli_model_is_built_in(bank->model_path); /* a file */
+    if (!strcmp(bank->model_sha256, DP_MODEL_NANO_SHA256)) {
+        good = open_same(DP_MODEL_NANO, bank, model, &why);
+        if (!good)
+            g_string_append_printf(tried, "; %s", why);
+        g_free(why);
+    }
     char *places[] = {g_strdup(bank->model_path), g_build_filename(g_get_user_cache_dir(), "dinopatch", name, NULL)};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
-        if (!good && *bank->model_path && g_file_test(places[i], G_FILE_TEST_EXISTS) && !(good = open_same(places[i], bank, model, &why))) {
+        if (!good && named && g_file_test(places[i], G_FILE_TEST_EXISTS) && !(good = open_same(places[i], bank, model, &why))) {
             g_string_append_printf(tried, "; %s", why);
             g_free(why);
         }

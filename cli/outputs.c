@@ -112,8 +112,10 @@ void cli_outputs_read_all(cli_outputs *files, const GPtrArray *paths, const char
 void cli_outputs_read_model(cli_outputs *files, const char *argument, const char *recorded)
 {
     char *path = cli_model_path(argument);
-    add_input(files, path, "the checkpoint in use", false);
-    add_input(files, recorded, "the checkpoint that the bank names", false);
+    if (!cli_model_is_built_in(path))
+        add_input(files, path, "the checkpoint in use", false);
+    if (recorded && !cli_model_is_built_in(recorded))
+        add_input(files, recorded, "the checkpoint that the bank names", false);
     g_free(path);
 }
 

@@ -125,6 +125,17 @@ begin hardened
 )
 finish hardened $?
 
+# The built-in network: no file of one is installed, none lies in the folder or the home.
+begin needs-no-model-file
+(
+    [ -z "$(find "$top/root" -name '*.safetensors')" ] || { echo "a checkpoint is installed"; exit 1; }
+    mkdir -p "$top/empty/home" && cd "$top/empty" && unset DINOPATCH_MODEL XDG_CACHE_HOME && export HOME="$top/empty/home" &&
+        "$render" pictures --size 112 --train 3 --good 1 --bad 1 >/dev/null 2>&1 &&
+        "$top/root$prefix/bin/dinopatch" fit --quiet --out good.bank pictures/screw/train/good &&
+        "$top/root$prefix/bin/dinopatch" inspect --quiet --bank good.bank pictures/screw/test/good | grep ' score '
+)
+finish needs-no-model-file $?
+
 # Each command and each option that --help names, offered by each shell that is here.
 begin completions
 "$source/tests/install/completions.sh" "$top/root$prefix"

@@ -1,0 +1,59 @@
+"""The built-in network: nothing is named, nothing lies anywhere, and the program works."""
+
+import json
+
+import pytest
+from conftest import GOLDEN, MODEL, texture
+from PIL import Image
+
+NANO = GOLDEN.parent.parent / "models" / "nano.safetensors"
+NOTE = "using the built-in network nano"
+
+
+@pytest.fixture
+def woven(dp):
+    """Pictures in the test's own folder."""
+    for folder, seeds, defect in (("good", range(6), False), ("new", range(100, 102), False), ("bad", range(200, 202), True)):
+        (dp.folder / folder).mkdir()
+        for seed in seeds:
+            Image.fromarray(texture(seed, defect=defect)).save(dp.folder / folder / f"{seed}.png")
+    return dp
+
+
+HOW = ["--align", "none", "--canvas", "128x128"]
+
+
+def test_fit_and_inspect_need_no_network_file(woven):
+    run = woven.run("fit", *HOW, "good", code=0)
+    assert run.err.count(NOTE) == 1
+    scores = {p["input"]: p for p in woven.inspect("good.bank", "new", "bad").pictures}
+    assert max(p["score"] for n, p in scores.items() if n.startswith("new")) < min(p["score"] for n, p in scores.items() if n.startswith("bad"))
+    info = json.loads(woven.run("bank", "info", "--json", "good.bank", code=0).out)
+    assert info["model_path"] == "nano" and info["model_sha256"].startswith("c5359643c98a")
+
+
+def test_the_note_is_not_said_where_a_network_is_named_or_quiet_is_asked_for(woven):
+    for more, env in ((["--quiet"], {}), (["--model", "nano"], {}), (["--model", MODEL, "--canvas", "112x112"], {}), ([], {"DINOPATCH_MODEL": "nano"})):
+        run = woven.run("fit", *HOW, "--overwrite", *more, "good", env=env, code=0)
+        assert NOTE not in run.err, run
+
+
+def test_a_file_with_the_same_bytes_is_the_same_network(woven):
+    copy = woven.folder / "copy.safetensors"
+    copy.write_bytes(NANO.read_bytes())
+    woven.run("fit", *HOW, "--out", "a.bank", "good", code=0)
+    woven.run("fit", *HOW, "--out", "b.bank", "--model", copy, "good", code=0)
+    a = woven.inspect("a.bank", "--model", copy, "new", "bad").pictures
+    copy.unlink()
+    b = woven.inspect("b.bank", "new", "bad").pictures
+    assert [p["score"] for p in a] == [p["score"] for p in b]
+    woven.run("bank", "merge", "--out", "both.bank", "a.bank", "b.bank", code=(0, 1, 4))  # the same pictures: never a complaint about the network
+
+
+def test_eval_embed_and_bench_take_it_too(woven):
+    (woven.folder / "set").mkdir()
+    (woven.folder / "good").rename(woven.folder / "set" / "good")
+    (woven.folder / "bad").rename(woven.folder / "set" / "bad")
+    assert NOTE in woven.run("eval", *HOW, "set", code=0).err
+    assert NOTE in woven.run("embed", "--size", "64x64", "--out", "x.safetensors", "new/100.png", code=0).err
+    assert json.loads(woven.run("bench", "--quiet", "--json", "--size", "64x64", "--repeat", "1", code=0).out)["model"] == "nano"
