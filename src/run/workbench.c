@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
+#include "extract/layer_grid.h"
 #include "map/background.h"
 #include "polarity/orientation.h"
 
@@ -69,25 +70,6 @@ void dp_workbench_close(dp_workbench *bench)
     dp_memory_free(bench->nearest);
     dp_memory_free(bench->nearest_picture);
     *bench = (dp_workbench){0};
-}
-
-void dp_mean_3x3(const float *in, size_t rows, size_t cols, size_t dim, float *out)
-{
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < cols; c++) {
-            float *to = out + (r * cols + c) * dim;
-            for (size_t d = 0; d < dim; d++)
-                to[d] = 0;
-            for (size_t y = r ? r - 1 : 0; y <= r + 1 && y < rows; y++)
-                for (size_t x = c ? c - 1 : 0; x <= c + 1 && x < cols; x++) {
-                    const float *from = in + (y * cols + x) * dim;
-                    for (size_t d = 0; d < dim; d++)
-                        to[d] += from[d];
-                }
-            for (size_t d = 0; d < dim; d++)
-                to[d] /= 9;
-        }
-    }
 }
 
 dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err)

@@ -35,10 +35,6 @@ void dp_workbench_close(dp_workbench *bench);
 dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
                                 int *polarity, dp_error *err);
 
-/* out [rows, cols, dim]: the mean over the 3x3 cells around each of in [rows, cols, dim], cells beyond the border counted as zeros
- * (the divisor is always 9), as F.unfold with padding 1 in PatchCore's public code.  in and out do not overlap. */
-void dp_mean_3x3(const float *in, size_t rows, size_t cols, size_t dim, float *out);
-
 /* What the network makes of a canvas, with the mean over neighbourhoods where the recipe asks for it: into bench->tokens. */
 dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err);
 

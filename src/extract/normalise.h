@@ -1,0 +1,39 @@
+/* normalise.h - layers of different scales made comparable, from the statistics of all good cells. */
+#ifndef DP_EXTRACT_NORMALISE_H
+#define DP_EXTRACT_NORMALISE_H
+
+#include "dinopatch.h"
+
+/* Mean and spread of every feature over the cells seen so far.  The same cells in the same order give the same numbers.
+ */
+typedef struct dp_cell_statistics {
+    size_t dim;
+    double n;       /* cells */
+    double *mean;   /* [dim] */
+    double *square; /* [dim] sum of squared distances from the mean */
+} dp_cell_statistics;
+
+dp_status dp_cell_statistics_open(size_t dim, dp_cell_statistics *statistics, dp_error *err);
+void dp_cell_statistics_close(dp_cell_statistics *statistics);
+/* Adds the cells of one picture, features [cells, dim], of which valid [cells] (NULL: all) are not 0.
+ * Errors: DP_E_MEMORY (nothing was added). */
+dp_status dp_cell_statistics_add(dp_cell_statistics *statistics, const float *features, const uint8_t *valid,
+                                 size_t cells, dp_error *err);
+/* Adds what another one has seen, of the same features. */
+void dp_cell_statistics_merge(dp_cell_statistics *statistics, const dp_cell_statistics *other);
+
+typedef enum dp_layer_norm {
+    DP_LAYER_NORM_NONE = 0,
+    DP_LAYER_NORM_RMS,     /* each layer divided by the root mean square length of its features */
+    DP_LAYER_NORM_STANDARD /* each feature minus its mean, by its standard deviation; then each layer as RMS */
+} dp_layer_norm;
+
+/* Fills shift [dim] and factor [dim]: a feature x becomes (x - shift) factor.  dims [n_layers] are the features of each
+ * layer, side by side; their sum is statistics->dim.  A layer without any spread gets the factor 0.
+ * Errors: DP_E_MEMORY. */
+dp_status dp_layer_norm_settle(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
+                               size_t n_layers, float *shift, float *factor, dp_error *err);
+/* features [cells, dim], in place. */
+void dp_layer_norm_apply(float *features, size_t cells, size_t dim, const float *shift, const float *factor);
+
+#endif
