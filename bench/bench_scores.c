@@ -34,12 +34,12 @@ int main(int argc, char **argv)
     if (dp_bank_open(argv[1], &bank, &err) || dp_bank_open(argv[2], &pictures, &err)
         || dp_pool_open(argc > 3 ? strtoul(argv[3], NULL, 10) : 0, &pool, &err))
         return stop(&err);
-    size_t cells = dp_bank_cells(pictures), n = pictures->n_pictures, knn = bank->recipe.knn;
-    if (bank->row_cell || pictures->row_cell || cells != dp_bank_cells(bank) || pictures->dim != bank->dim_in) {
+    size_t cells = dp_rows_cells(&pictures->rows), n = pictures->pictures.n, knn = bank->recipe.knn;
+    if (bank->rows.row_cell || pictures->rows.row_cell || cells != dp_rows_cells(&bank->rows) || pictures->rows.dim != bank->projection.dim_in) {
         fprintf(stderr, "bench_scores: two banks of one grid are compared, the pictures' not projected\n");
         return 4;
     }
-    float *features = dp_malloc(cells * pictures->dim, sizeof *features), *projected = dp_malloc(cells * bank->dim, sizeof *projected);
+    float *features = dp_malloc(cells * pictures->rows.dim, sizeof *features), *projected = dp_malloc(cells * bank->rows.dim, sizeof *projected);
     float *grid = dp_malloc(cells, sizeof *grid), *scratch = dp_malloc(cells, sizeof *scratch);
     uint8_t *valid = dp_malloc(cells, 1), *found = dp_malloc(cells, 1);
     dp_neighbour *nearest = dp_malloc(cells * knn, sizeof *nearest);
@@ -49,21 +49,18 @@ int main(int argc, char **argv)
         return 4;
     for (size_t p = 0; p < n; p++) {
         const float *x;
-        dp_bank_get(pictures, p, 0, features, valid);
+        dp_rows_get(&pictures->rows, p, 0, features, valid);
         clock_t start = clock();
-        if (dp_bank_project(bank, features, cells, pool, projected, &x, &err)
-            || dp_distance_map(bank, x, valid, &search, pool, nearest, grid, found, &err))
+        if (dp_pca_project_cells(&bank->projection, features, cells, pool, projected, &x, &err)
+            || dp_distance_map(&bank->rows, x, valid, &search, pool, nearest, grid, found, &err))
             return stop(&err);
         times[p] = (double)(clock() - start) / CLOCKS_PER_SEC;
         for (size_t w = 0; w < 4; w++)
             scores[4 * p + w] = dp_score_cells(ways[w], grid, found, cells, scratch);
     }
-    size_t places = dp_bank_cells(bank) * bank->n_rows, each = bank->dim * dp_storage_bytes(bank->storage) + sizeof(float) + 1;
-    each += (bank->scales ? sizeof(float) : 0) + (bank->row_picture ? sizeof(int32_t) : 0);
     dp_sort_f64(times, n);
-    printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", places * each + (bank->basis ? (bank->dim + 1) * bank->dim_in * 4 : 0),
-           bank->n_rows, bank->dim, 1e3 * times[n / 2]);
+    printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", dp_bank_held_bytes(bank), bank->rows.n_rows, bank->rows.dim, 1e3 * times[n / 2]);
     for (size_t p = 0; p < n; p++)
-        printf("%s\t%.9g\t%.9g\t%.9g\t%.9g\n", pictures->names[p], scores[4 * p], scores[4 * p + 1], scores[4 * p + 2], scores[4 * p + 3]);
+        printf("%s\t%.9g\t%.9g\t%.9g\t%.9g\n", pictures->pictures.names[p], scores[4 * p], scores[4 * p + 1], scores[4 * p + 2], scores[4 * p + 3]);
     return 0;
 }

@@ -3,7 +3,7 @@
  * ROWS and QUERIES: float vectors of DIM numbers, one after the other, no header.  NEIGHBOURS: file that receives the rows found, [queries, K]
  * uint32, then their distances, [queries, K] float.  The product is oneDNN's sgemm over blocks of 4096 rows with as many threads.
  * bench/search_faiss.py runs it beside FAISS. */
-#include "bank/bank.h"
+#include "bank/rows.h"
 #include "search/distance.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -67,20 +67,15 @@ int main(int argc, char **argv)
                         .knn = strtoul(argv[5], NULL, 10), .leave_out = DP_NO_PICTURE, .rows = 1, .cols = n_queries};
     if (argc > 9 && dp_isa_parse(argv[9], &search.isa, &err))
         return 2;
-    dp_recipe recipe;
-    dp_recipe_init(&recipe);
-    recipe.layout = DP_LAYOUT_POOL;
-    recipe.storage = argc <= 8 || !strcmp(argv[8], "f32") ? DP_STORAGE_F32 : !strcmp(argv[8], "f16") ? DP_STORAGE_F16 : DP_STORAGE_I8;
-    dp_bank bank = {.grid_rows = 1, .grid_cols = 1, .dim = dim, .dim_in = dim, .n_pictures = 1, .rows_per_picture = n_rows,
-                    .n_rows = n_rows, .storage = recipe.storage, .recipe = recipe};
-    bank.own_features = dp_malloc(n_rows * dim, dp_storage_bytes(recipe.storage));
-    bank.own_scales = dp_calloc(n_rows, sizeof(float));
-    bank.own_norms = dp_calloc(n_rows, sizeof(float));
-    bank.own_valid = dp_calloc(n_rows, 1);
-    bank.features = bank.own_features, bank.norms = bank.own_norms, bank.valid = bank.own_valid;
-    bank.scales = recipe.storage == DP_STORAGE_I8 ? bank.own_scales : NULL;
+    dp_storage storage = argc <= 8 || !strcmp(argv[8], "f32") ? DP_STORAGE_F32 : !strcmp(argv[8], "f16") ? DP_STORAGE_F16 : DP_STORAGE_I8;
+    dp_rows bank = {.grid_rows = 1, .grid_cols = 1, .n_rows = n_rows, .dim = dim, .blocks = 1, .n_pictures = 1, .rows_per_picture = n_rows,
+                    .pool = true, .storage = storage};
+    dp_row_memory memory;
+    if (!dp_row_memory_new(&bank, n_rows, false, &memory))
+        return 4;
+    dp_row_memory_show(&memory, &bank);
     for (size_t i = 0; i < n_rows; i++)
-        dp_bank_encode(&bank, i, rows + i * dim);
+        dp_rows_encode(&bank, &memory, i, rows + i * dim);
     dp_pool *pool = NULL;
     if (dp_pool_open(threads, &pool, &err))
         return 4;

@@ -3,7 +3,7 @@
  * Random features, the same in the three.  Printed for each window: wall time and processor time (of all threads: other work on the machine
  * disturbs it less), medians; bytes of features read a second (window 0); products of queries and rows a second, two operations
  * to a number; and the ratio to the bank of floats. */
-#include "bank/bank.h"
+#include "bank/rows.h"
 #include "search/distance.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -21,21 +21,17 @@ static double median(double *x, size_t n)
     return x[n / 2];
 }
 
-static dp_bank make(const float *x, size_t side, size_t dim, size_t rows, dp_storage storage)
+static dp_rows make(const float *x, size_t side, size_t dim, size_t rows, dp_storage storage)
 {
     size_t places = side * side * rows;
-    dp_bank bank = {.grid_rows = side, .grid_cols = side, .dim = dim, .dim_in = dim, .n_pictures = rows, .rows_per_picture = 1,
-                    .n_rows = rows, .storage = storage};
-    dp_recipe_init(&bank.recipe);
-    bank.own_features = dp_malloc(places * dim, dp_storage_bytes(storage));
-    bank.own_scales = storage == DP_STORAGE_I8 ? dp_calloc(places, sizeof(float)) : NULL;
-    bank.own_norms = dp_calloc(places, sizeof(float));
-    bank.own_valid = dp_calloc(places, 1);
-    if (!bank.own_features || !bank.own_norms || !bank.own_valid)
+    dp_rows bank = {.grid_rows = side, .grid_cols = side, .n_rows = rows, .dim = dim, .blocks = 1, .n_pictures = rows, .rows_per_picture = 1,
+                    .storage = storage};
+    dp_row_memory memory;
+    if (!dp_row_memory_new(&bank, places, false, &memory))
         exit(4);
-    bank.features = bank.own_features, bank.norms = bank.own_norms, bank.valid = bank.own_valid, bank.scales = bank.own_scales;
+    dp_row_memory_show(&memory, &bank);
     for (size_t i = 0; i < places; i++)
-        dp_bank_encode(&bank, i, x + i * dim);
+        dp_rows_encode(&bank, &memory, i, x + i * dim);
     return bank;
 }
 
@@ -64,7 +60,7 @@ int main(int argc, char **argv)
     size_t largest = argc > 7 ? strtoul(argv[7], NULL, 10) : 3;
     repeat = repeat < 1 ? 1 : repeat > MAX_REPEAT ? MAX_REPEAT : repeat;
     float *x = random_numbers(cells * rows * dim);
-    dp_bank banks[3];
+    dp_rows banks[3];
     for (int s = 0; s < 3; s++)
         banks[s] = make(x, side, dim, rows, (dp_storage)s);
     dp_pool *pool = NULL;

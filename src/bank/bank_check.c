@@ -1,9 +1,11 @@
 /* bank_check.c - the checksums of a bank's file, and whether its numbers are some.
  *
- * Each block of the features has a digest, so that many processors can check them; everything else stands under the seal. */
+ * Each block of the features has a digest, so that many processors can check them; everything else stands under the
+ * seal. */
 #include "bank/bank_tensors.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/pool.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -54,9 +56,16 @@ static void block_task(void *context, size_t index, size_t worker)
 
 dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
 {
-    const char *name = bank->path ? bank->path : "the bank";
+    const char *name = dp_bank_name(bank);
     size_t bytes = dp_bank_feature_bytes(bank), n = dp_block_count(bytes);
-    struct blocks blocks = {(const unsigned char *)bank->features, bytes, digests, bank->digests, false, n, n, bank->storage};
+    struct blocks blocks = {(const unsigned char *)bank->rows.features,
+                            bytes,
+                            digests,
+                            bank->file.digests,
+                            false,
+                            n,
+                            n,
+                            bank->rows.storage};
     dp_pool *pool = NULL;
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
@@ -83,11 +92,11 @@ static void norm_task(void *context, size_t cell, size_t worker)
 {
     struct norms *norms = context;
     const dp_bank *bank = norms->bank;
-    float *x = norms->rows + worker * bank->dim;
-    for (size_t row = 0; row < bank->n_rows; row++) {
-        dp_bank_widen(bank, cell, row, 1, x);
-        if (dp_norm_f32(x, bank->dim) != bank->norms[cell * bank->n_rows + row])
-            lower(&norms->first_wrong, cell * bank->n_rows + row);
+    float *x = norms->rows + worker * bank->rows.dim;
+    for (size_t row = 0; row < bank->rows.n_rows; row++) {
+        dp_rows_widen(&bank->rows, cell, row, 1, x);
+        if (dp_norm_f32(x, bank->rows.dim) != bank->rows.norms[cell * bank->rows.n_rows + row])
+            lower(&norms->first_wrong, cell * bank->rows.n_rows + row);
     }
 }
 
@@ -98,17 +107,17 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
         return status;
-    norms.rows = dp_malloc_2d(dp_pool_threads(pool), bank->dim, sizeof *norms.rows);
+    norms.rows = dp_malloc_2d(dp_pool_threads(pool), bank->rows.dim, sizeof *norms.rows);
     if (norms.rows)
-        dp_pool_run(pool, dp_bank_cells(bank), norm_task, &norms);
+        dp_pool_run(pool, dp_rows_cells(&bank->rows), norm_task, &norms);
     else
-        status = dp_fail_memory(err, "a row of the bank", bank->dim * sizeof *norms.rows);
+        status = dp_fail_memory(err, "a row of the bank", bank->rows.dim * sizeof *norms.rows);
     dp_memory_free(norms.rows);
     dp_pool_close(&pool);
     if (norms.first_wrong != SIZE_MAX)
-        status = dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
-                         bank->path ? bank->path : "the bank", norms.first_wrong % bank->n_rows,
-                         norms.first_wrong / bank->n_rows);
+        status =
+            dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
+                    dp_bank_name(bank), norms.first_wrong % bank->rows.n_rows, norms.first_wrong / bank->rows.n_rows);
     return status;
 }
 
@@ -130,8 +139,8 @@ dp_status dp_bank_check_seal(const dp_safetensors *file, const char *path, dp_er
 
 dp_status dp_bank_verify(const dp_bank *bank, dp_error *err)
 {
-    if (bank->file) {
-        dp_status status = dp_bank_check_seal(bank->file, bank->path, err);
+    if (bank->file.mapped) {
+        dp_status status = dp_bank_check_seal(bank->file.mapped, bank->file.path, err);
         if (status)
             return status;
     }

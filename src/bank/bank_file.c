@@ -2,8 +2,9 @@
  *
  * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their
  * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
- * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying checks
- * the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them. */
+ * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying
+ * checks the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them.
+ * */
 #include "align/transform.h"
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
@@ -21,41 +22,41 @@
 
 static const char *metadata(const dp_bank *bank, const char *key, dp_error *err)
 {
-    const char *value = dp_safetensors_metadata(bank->file, key);
+    const char *value = dp_safetensors_metadata(bank->file.mapped, key);
     if (!value)
-        dp_fail(err, DP_E_FORMAT, "%s: metadata '%s' is missing", bank->path, key);
+        dp_fail(err, DP_E_FORMAT, "%s: metadata '%s' is missing", bank->file.path, key);
     return value;
 }
 
 static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
 {
     dp_status status = DP_OK;
-    const dp_tensor *scores = dp_safetensors_find(bank->file, "loo_scores");
+    const dp_tensor *scores = dp_safetensors_find(bank->file.mapped, "loo_scores");
     if (!scores || dp_json_values(text, strlen(text)) > scores->count + 2) /* the list itself, and one too many */
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' holds more names than the bank has pictures", bank->path);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' holds more names than the bank has pictures",
+                       bank->file.path);
     json_error_t json;
     json_t *list = json_loads(text, 0, &json);
     size_t n = json_array_size(list); /* 0 of what is no list */
     if (!json_is_array(list) || n == 0) {
-        status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is no list of names", bank->path);
+        status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is no list of names", bank->file.path);
         goto done;
     }
-    bank->names = dp_calloc(n, sizeof *bank->names);
-    if (!bank->names) {
-        status = dp_fail_memory(err, bank->path, n * sizeof *bank->names);
+    if (!dp_bank_pictures_new(n, &bank->pictures)) {
+        status = dp_fail_memory(err, bank->file.path, n * sizeof *bank->pictures.poses);
         goto done;
     }
     for (size_t p = 0; p < n; p++) {
         int broken = 0;
         const char *name = json_string_value(json_array_get(list, p));
-        bank->names[p] = name ? dp_name_from_text(name, &broken) : NULL;
-        if (!bank->names[p]) {
+        bank->pictures.names[p] = name ? dp_name_from_text(name, &broken) : NULL;
+        if (!bank->pictures.names[p]) {
             status = name && !broken
-                         ? dp_fail_memory(err, bank->path, strlen(name) + 1)
-                         : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->path, p);
+                         ? dp_fail_memory(err, bank->file.path, strlen(name) + 1)
+                         : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->file.path, p);
             goto done;
         }
-        bank->n_pictures = p + 1;
+        bank->pictures.n = bank->rows.n_pictures = p + 1;
     }
 done:
     json_decref(list);
@@ -77,80 +78,85 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     const char *stand_in = model_path ? metadata(bank, "model_stand_in", err) : NULL;
     if (!stand_in)
         return DP_E_FORMAT;
-    dp_status status = dp_recipe_from_json(recipe, bank->path, &bank->recipe, err);
+    dp_status status = dp_recipe_from_json(recipe, bank->file.path, &bank->recipe, err);
     if (!status)
         status = read_names(bank, names, err);
     if (status)
         return status;
     if (!is_count(rows))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', no count", bank->path, rows);
-    bank->rows_per_picture = (size_t)strtoul(rows, NULL, 10);
-    const char *patch = dp_safetensors_metadata(bank->file, "patch_px"); /* "0": not known */
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', no count", bank->file.path, rows);
+    bank->rows.rows_per_picture = (size_t)strtoul(rows, NULL, 10);
+    const char *patch = dp_safetensors_metadata(bank->file.mapped, "patch_px"); /* "0": not known */
     if (patch && strcmp(patch, "0") != 0 && !is_count(patch))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', no count", bank->path, patch);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', no count", bank->file.path, patch);
     bank->patch_px = patch ? (size_t)strtoul(patch, NULL, 10) : 0;
     bank->patch_recorded = bank->patch_px > 0;
-    bank->peaks_known = dp_safetensors_find(bank->file, "loo_peaks") != NULL; /* not in a bank of an earlier version */
+    bank->pictures.peaks_known =
+        dp_safetensors_find(bank->file.mapped, "loo_peaks") != NULL; /* not in a bank of an earlier version */
     if (!dp_bank_is_sha256(hash))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->path);
-    memcpy(bank->model_sha256, hash, sizeof bank->model_sha256);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->file.path);
+    memcpy(bank->model.sha256, hash, sizeof bank->model.sha256);
     int broken = 0;
-    bank->model_path = dp_name_from_text(model_path, &broken);
-    if (!bank->model_path)
-        return broken ? dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_path' is broken", bank->path)
-                      : dp_fail_memory(err, bank->path, strlen(model_path));
+    bank->model.path = dp_name_from_text(model_path, &broken);
+    if (!bank->model.path)
+        return broken ? dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_path' is broken", bank->file.path)
+                      : dp_fail_memory(err, bank->file.path, strlen(model_path));
     if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->path);
-    bank->model_stand_in = strcmp(stand_in, "true") == 0;
-    if (bank->version == 1) /* it does not say where its threshold came from */
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->file.path);
+    bank->model.stand_in = strcmp(stand_in, "true") == 0;
+    if (bank->file.version == 1) /* it does not say where its threshold came from */
         return DP_OK;
     const char *origin = metadata(bank, "threshold_origin", err);
-    return origin ? dp_origin_from_json(origin, bank->path, &bank->origin, err) : DP_E_FORMAT;
+    return origin ? dp_origin_from_json(origin, bank->file.path, &bank->levels.origin, err) : DP_E_FORMAT;
 }
 
 /* Sizes from the shape of the features and the metadata; then every tensor must be what these sizes make it. */
 static dp_status check_shapes(dp_bank *bank, dp_error *err)
 {
-    const dp_tensor *features = dp_safetensors_find(bank->file, "features");
-    bool pool = dp_bank_is_pool(bank);
+    const dp_tensor *features = dp_safetensors_find(bank->file.mapped, "features");
+    bool pool = bank->rows.pool;
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
-    static const dp_dtype stored[] = {[DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
-    bank->storage = bank->recipe.storage;
-    if (features->rank != 4 || features->dtype != stored[bank->storage] || features->count == 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not %s [rows, cols, rows per cell, features]", bank->path,
-                       dp_dtype_name(stored[bank->storage]));
-    bank->grid_rows = features->shape[0];
-    bank->grid_cols = features->shape[1];
-    bank->n_rows = features->shape[2];
-    bank->dim = bank->dim_in = features->shape[3];
-    const dp_tensor *basis = dp_safetensors_find(bank->file, "basis");
+    static const dp_dtype stored[] = {
+        [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
+    bank->rows.storage = bank->recipe.storage;
+    if (features->rank != 4 || features->dtype != stored[bank->rows.storage] || features->count == 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not %s [rows, cols, rows per cell, features]",
+                       bank->file.path, dp_dtype_name(stored[bank->rows.storage]));
+    bank->rows.grid_rows = features->shape[0];
+    bank->rows.grid_cols = features->shape[1];
+    bank->rows.n_rows = features->shape[2];
+    bank->rows.dim = bank->projection.dim = bank->projection.dim_in = features->shape[3];
+    const dp_tensor *basis = dp_safetensors_find(bank->file.mapped, "basis");
     if (basis && basis->rank == 2)
-        bank->dim_in = basis->shape[1];
-    if (bank->dim_in < bank->dim)
-        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers projected on %zu", bank->path, bank->dim_in, bank->dim);
-    places = features->count / bank->dim;
-    if (pool && dp_bank_cells(bank) != 1)
-        return dp_fail(err, DP_E_FORMAT, "%s: a pool of %zux%zu locations", bank->path, bank->grid_rows, bank->grid_cols);
-    if (bank->recipe.kmeans && (pool || bank->n_rows > bank->recipe.kmeans))
-        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where there are %zu centres of k-means", bank->path, bank->n_rows,
-                       bank->recipe.kmeans);
-    if (!pool && !bank->recipe.kmeans && bank->n_rows != bank->n_pictures * bank->rows_per_picture)
+        bank->projection.dim_in = basis->shape[1];
+    if (bank->projection.dim_in < bank->rows.dim)
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers projected on %zu", bank->file.path,
+                       bank->projection.dim_in, bank->rows.dim);
+    places = features->count / bank->rows.dim;
+    if (pool && dp_rows_cells(&bank->rows) != 1)
+        return dp_fail(err, DP_E_FORMAT, "%s: a pool of %zux%zu locations", bank->file.path, bank->rows.grid_rows,
+                       bank->rows.grid_cols);
+    if (bank->recipe.kmeans && (pool || bank->rows.n_rows > bank->recipe.kmeans))
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where there are %zu centres of k-means",
+                       bank->file.path, bank->rows.n_rows, bank->recipe.kmeans);
+    if (!pool && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
-                       bank->path, bank->n_rows, bank->n_pictures, bank->rows_per_picture);
-    if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->storage) != 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->path);
-    if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->grid_rows, bank->grid_cols))
-        return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches", bank->path,
-                       bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, bank->grid_rows, bank->grid_cols);
-    if (dp_bank_blocks(bank) > 1 && (bank->recipe.pca > 0 || bank->dim % dp_bank_blocks(bank) != 0))
-        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot be those of %zu blocks kept apart", bank->path, bank->dim,
-                       dp_bank_blocks(bank));
+                       bank->file.path, bank->rows.n_rows, bank->pictures.n, bank->rows.rows_per_picture);
+    if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->rows.storage) != 0)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->file.path);
+    if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->rows.grid_rows, bank->rows.grid_cols))
+        return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches",
+                       bank->file.path, bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
+                       bank->rows.grid_rows, bank->rows.grid_cols);
+    if (bank->rows.blocks > 1 && (bank->recipe.pca > 0 || bank->rows.dim % bank->rows.blocks != 0))
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot be those of %zu blocks kept apart",
+                       bank->file.path, bank->rows.dim, bank->rows.blocks);
     dp_bank_describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
-        const dp_tensor *found = dp_safetensors_find(bank->file, expected[t].name);
-        if (!found != !dp_bank_has_tensor(bank, t, bank->version))
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->path, expected[t].name,
+        const dp_tensor *found = dp_safetensors_find(bank->file.mapped, expected[t].name);
+        if (!found != !dp_recipe_has_tensor(&bank->recipe, bank->pictures.peaks_known, t, bank->file.version))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->file.path, expected[t].name,
                            found ? "there, but the recipe has no use for it" : "missing");
         if (!found)
             continue;
@@ -159,8 +165,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         for (size_t i = 0; same && i < found->rank && t != BACKGROUND && t != ROI; i++)
             same = found->shape[i] == expected[t].shape[i];
         if (!same)
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path,
-                           found->name);
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank",
+                           bank->file.path, found->name);
     }
     return DP_OK;
 }
@@ -206,17 +212,20 @@ static const void *aligned(const dp_tensor *tensor, void **own)
 /* Rows picture by picture, cells ascending within each, grids that are some. */
 static bool pool_is_sound(const dp_bank *bank)
 {
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        int64_t rows = bank->grids[2 * p], cols = bank->grids[2 * p + 1];
-        if (rows <= 0 || cols <= 0 || rows * cols > DP_MAX_GRID_CELLS || rows * cols > INT32_MAX / (int64_t)bank->rows_per_picture)
+    for (size_t p = 0; p < bank->pictures.n; p++) {
+        int64_t rows = bank->rows.grids[2 * p], cols = bank->rows.grids[2 * p + 1];
+        if (rows <= 0 || cols <= 0 || rows * cols > DP_MAX_GRID_CELLS
+            || rows * cols > INT32_MAX / (int64_t)bank->rows.rows_per_picture)
             return false;
     }
     int32_t picture = 0, cell = -1;
-    for (size_t row = 0; row < bank->n_rows; row++) {
-        int32_t p = bank->row_picture[row], c = bank->row_cell[row];
-        if (p < picture || (size_t)p >= bank->n_pictures || c < 0 || (p == picture && c <= cell) || bank->valid[row] != 1)
+    for (size_t row = 0; row < bank->rows.n_rows; row++) {
+        int32_t p = bank->rows.row_picture[row], c = bank->rows.row_cell[row];
+        if (p < picture || (size_t)p >= bank->pictures.n || c < 0 || (p == picture && c <= cell)
+            || bank->rows.valid[row] != 1)
             return false;
-        if ((size_t)c >= (size_t)bank->grids[2 * (size_t)p] * (size_t)bank->grids[2 * (size_t)p + 1] * bank->rows_per_picture)
+        if ((size_t)c >= (size_t)bank->rows.grids[2 * (size_t)p] * (size_t)bank->rows.grids[2 * (size_t)p + 1]
+                             * bank->rows.rows_per_picture)
             return false;
         picture = p;
         cell = c;
@@ -226,8 +235,8 @@ static bool pool_is_sound(const dp_bank *bank)
 
 static bool owners_are_sound(const dp_bank *bank)
 {
-    for (size_t place = 0; place < dp_bank_cells(bank) * bank->n_rows; place++)
-        if (bank->row_picture[place] < -1 || bank->row_picture[place] >= (int64_t)bank->n_pictures)
+    for (size_t place = 0; place < dp_rows_cells(&bank->rows) * bank->rows.n_rows; place++)
+        if (bank->rows.row_picture[place] < -1 || bank->rows.row_picture[place] >= (int64_t)bank->pictures.n)
             return false;
     return true;
 }
@@ -235,30 +244,34 @@ static bool owners_are_sound(const dp_bank *bank)
 /* Tables of the rows, and the projection. */
 static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
 {
-    void *own = NULL;
+    dp_rows *rows = &bank->rows;
+    dp_row_memory *own = &bank->memory;
+    dp_pca *projection = &bank->projection;
+    void *copy = NULL;
     bool good = true;
     if (at[ROW_PICTURE]) {
-        bank->row_picture = aligned(at[ROW_PICTURE], &own);
-        bank->own_row_picture = own;
-        good = bank->row_picture != NULL;
+        good = (rows->row_picture = aligned(at[ROW_PICTURE], &copy)) != NULL;
+        own->row_picture = copy;
     }
     if (at[ROW_CELL]) {
-        own = NULL;
-        bank->row_cell = aligned(at[ROW_CELL], &own);
-        bank->own_row_cell = own;
-        bank->grids = dp_malloc(bank->n_pictures, 2 * sizeof *bank->grids);
-        good = good && bank->row_cell && bank->grids;
+        copy = NULL;
+        rows->row_cell = aligned(at[ROW_CELL], &copy);
+        own->row_cell = copy;
+        rows->grids = own->grids = dp_malloc(rows->n_pictures, 2 * sizeof *own->grids);
+        good = good && rows->row_cell && own->grids;
         if (good)
-            memcpy(bank->grids, at[GRIDS]->data, bank->n_pictures * 2 * sizeof *bank->grids);
+            memcpy(own->grids, at[GRIDS]->data, rows->n_pictures * 2 * sizeof *own->grids);
     }
     if (at[BASIS] && good) {
-        void *own_mean = NULL, *own_basis = NULL;
-        const float *mean = aligned(at[MEAN], &own_mean), *basis = aligned(at[BASIS], &own_basis);
-        good = mean && basis && dp_bank_set_projection(bank, mean, basis);
-        dp_memory_free(own_mean);
-        dp_memory_free(own_basis);
+        projection->mean = dp_malloc(projection->dim_in, sizeof *projection->mean);
+        projection->basis = dp_malloc_2d(projection->dim, projection->dim_in, sizeof *projection->basis);
+        good = projection->mean && projection->basis;
     }
-    return good ? DP_OK : dp_fail_memory(err, bank->path, bank->n_rows * sizeof *bank->row_cell);
+    if (at[BASIS] && good) {
+        memcpy(projection->mean, at[MEAN]->data, dp_tensor_bytes(at[MEAN]));
+        memcpy(projection->basis, at[BASIS]->data, dp_tensor_bytes(at[BASIS]));
+    }
+    return good ? DP_OK : dp_fail_memory(err, bank->file.path, rows->n_rows * sizeof *rows->row_cell);
 }
 
 /* The region to inspect: one that follows the object lies on the canvas. */
@@ -273,7 +286,7 @@ static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
         white = white || tensor->data[i];
     }
     if (!good || !white)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is no mask for this bank", bank->path, tensor->name);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is no mask for this bank", bank->file.path, tensor->name);
     return dp_roi_new(recipe->roi, object, tensor->shape[0], tensor->shape[1], tensor->data, &bank->roi, err);
 }
 
@@ -281,24 +294,25 @@ static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 {
     size_t left = tensor->count;
-    for (size_t p = 0; p <= bank->n_pictures; p++) {
-        size_t bytes = p < bank->n_pictures ? dp_bank_background_bytes(bank, p) : left;
-        if (bytes > left || (p == bank->n_pictures && left))
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->path, tensor->name);
+    for (size_t p = 0; p <= bank->pictures.n; p++) {
+        size_t bytes = p < bank->pictures.n ? dp_bank_background_bytes(bank, p) : left;
+        if (bytes > left || (p == bank->pictures.n && left))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank",
+                           bank->file.path, tensor->name);
         left -= bytes;
     }
-    if (!dp_bank_new_backgrounds(bank, bank->n_pictures))
-        return dp_fail_memory(err, bank->path, bank->n_pictures * sizeof *bank->background);
+    if (!dp_bank_pictures_new_backgrounds(&bank->pictures, bank->pictures.n))
+        return dp_fail_memory(err, bank->file.path, bank->pictures.n * sizeof *bank->pictures.background);
     const unsigned char *from = tensor->data;
     for (size_t i = 0; i < tensor->count; i++)
         if (from[i] > 1)
-            return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
-    for (size_t p = 0; p < bank->n_pictures; p++) {
+            return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
+    for (size_t p = 0; p < bank->pictures.n; p++) {
         size_t bytes = dp_bank_background_bytes(bank, p);
-        bank->background[p] = dp_malloc(bytes, 1);
-        if (!bank->background[p])
-            return dp_fail_memory(err, bank->path, bytes);
-        memcpy(bank->background[p], from, bytes);
+        bank->pictures.background[p] = dp_malloc(bytes, 1);
+        if (!bank->pictures.background[p])
+            return dp_fail_memory(err, bank->file.path, bytes);
+        memcpy(bank->pictures.background[p], from, bytes);
         from += bytes;
     }
     return DP_OK;
@@ -308,30 +322,32 @@ static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_err
 static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
 {
     bool good = true;
-    dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
-    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
+    dp_distance_scales_none(bank->recipe.metric, bank->recipe.window, bank->recipe.knn, &bank->levels.scales);
+    for (size_t b = 0; b < bank->rows.blocks; b++) {
         double pair[2];
         memcpy(pair, from + b * sizeof pair, sizeof pair);
         for (size_t i = 0; i < 2; i++)
             good = good && (isnan(pair[i]) || (pair[i] > 0 && pair[i] < INFINITY));
-        bank->distance_scales.local[b] = pair[0];
-        bank->distance_scales.global[b] = pair[1];
+        bank->levels.scales.local[b] = pair[0];
+        bank->levels.scales.global[b] = pair[1];
     }
     return good;
 }
 
-/* The patch as canvas and grids have it, where it is not recorded; false where what is recorded does not fit them.  A grid with fewer cells than
- * a patch has pixels may leave several: the largest then. */
+/* The patch as canvas and grids have it, where it is not recorded; false where what is recorded does not fit them.  A
+ * grid with fewer cells than a patch has pixels may leave several: the largest then. */
 static bool settle_patch(dp_bank *bank)
 {
     const dp_recipe *recipe = &bank->recipe;
     bool own = recipe->edge_px && !recipe->crop_px, known = bank->patch_recorded;
     size_t most = SIZE_MAX;
-    for (size_t p = 0; p < (dp_bank_is_pool(bank) ? bank->n_pictures : 1); p++) {
+    for (size_t p = 0; p < (bank->rows.pool ? bank->pictures.n : 1); p++) {
         size_t rows, cols, width = recipe->canvas_width_px, height = recipe->canvas_height_px;
-        dp_bank_picture_grid(bank, p, &rows, &cols);
-        const dp_pose *pose = &bank->poses[p];
-        if (own && (!pose->picture_width_px || !pose->picture_height_px || pose->picture_width_px > INT32_MAX || pose->picture_height_px > INT32_MAX))
+        dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
+        const dp_pose *pose = &bank->pictures.poses[p];
+        if (own
+            && (!pose->picture_width_px || !pose->picture_height_px || pose->picture_width_px > INT32_MAX
+                || pose->picture_height_px > INT32_MAX))
             continue;
         if (own)
             dp_edge_size(recipe->edge_px, pose->picture_width_px, pose->picture_height_px, &width, &height);
@@ -353,8 +369,9 @@ static bool read_light(const unsigned char *from, dp_light *light)
         memcpy(numbers, from, sizeof numbers);
     *light = (dp_light){numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]};
     bool none = isnan(light->dark) && isnan(light->bright) && isnan(light->fine) && isnan(light->black);
-    return (none || (light->dark >= 0 && light->bright >= light->dark && light->bright <= 256 && light->fine >= 0 && light->fine <= 256
-                     && light->black >= 0 && light->black <= 1))
+    return (none
+            || (light->dark >= 0 && light->bright >= light->dark && light->bright <= 256 && light->fine >= 0
+                && light->fine <= 256 && light->black >= 0 && light->black <= 1))
            && (isnan(light->valid) || (light->valid >= 0 && light->valid <= 1));
 }
 
@@ -362,103 +379,107 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
     const dp_tensor *at[N_TENSORS];
-    bool pool = dp_bank_is_pool(bank);
+    bool pool = bank->rows.pool;
     dp_bank_describe(bank, described);
     for (size_t t = 0; t < N_TENSORS; t++)
-        at[t] = dp_safetensors_find(bank->file, described[t].name);
-    size_t n = bank->n_pictures, places = dp_bank_cells(bank) * bank->n_rows;
-    void *own = NULL;
-    bank->features = at[FEATURES]->data;
-    bank->norms = aligned(at[NORMS], &own);
-    bank->own_norms = own;
-    own = NULL;
-    bank->scales = at[SCALES] ? aligned(at[SCALES], &own) : NULL;
-    bank->own_scales = own;
-    bank->valid = at[VALID]->data;
-    bank->digests = at[DIGESTS]->data;
-    bank->orientation = dp_malloc(bank->dim_in, 2 * sizeof *bank->orientation);
-    bank->poses = dp_malloc(n, sizeof *bank->poses);
-    bank->lights = dp_malloc(n, sizeof *bank->lights);
-    bank->polarities = dp_malloc(n, 1);
-    bank->picture_digests = dp_calloc(n, DIGEST_BYTES);
-    bank->loo_scores = dp_malloc(n, sizeof *bank->loo_scores);
-    bank->loo_peaks = dp_malloc(n, sizeof *bank->loo_peaks);
-    if (!bank->loo_peaks || !bank->norms || (at[SCALES] && !bank->scales) || !bank->orientation || !bank->poses || !bank->lights || !bank->polarities || !bank->picture_digests || !bank->loo_scores)
-        return dp_fail_memory(err, bank->path, n * sizeof *bank->poses);
+        at[t] = dp_safetensors_find(bank->file.mapped, described[t].name);
+    dp_rows *rows = &bank->rows;
+    dp_row_memory *own = &bank->memory;
+    void *copy = NULL;
+    size_t n = bank->pictures.n, places = dp_rows_places(rows);
+    rows->features = at[FEATURES]->data;
+    rows->norms = aligned(at[NORMS], &copy);
+    own->norms = copy;
+    copy = NULL;
+    rows->scales = at[SCALES] ? aligned(at[SCALES], &copy) : NULL;
+    own->scales = copy;
+    rows->valid = at[VALID]->data;
+    bank->file.digests = at[DIGESTS]->data;
+    bank->orientation = dp_malloc(bank->projection.dim_in, 2 * sizeof *bank->orientation);
+    if (!rows->norms || (at[SCALES] && !rows->scales) || !bank->orientation)
+        return dp_fail_memory(err, bank->file.path, places * sizeof *rows->norms);
     dp_status status = read_tables(bank, at, err);
     if (status)
         return status;
-    memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->dim_in * sizeof *bank->orientation);
-    memcpy(bank->polarities, at[POLARITIES]->data, n);
+    dp_bank_settle_rows(bank);
+    memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->projection.dim_in * sizeof *bank->orientation);
+    memcpy(bank->pictures.polarities, at[POLARITIES]->data, n);
     if (at[PICTURE_DIGESTS])
-        memcpy(bank->picture_digests, at[PICTURE_DIGESTS]->data, n * DIGEST_BYTES);
-    memcpy(bank->loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->loo_scores);
-    memcpy(&bank->threshold, at[THRESHOLD]->data, sizeof bank->threshold);
-    bank->cell_threshold = NAN;
+        memcpy(bank->pictures.digests, at[PICTURE_DIGESTS]->data, n * DIGEST_BYTES);
+    memcpy(bank->pictures.loo_scores, at[LOO_SCORES]->data, n * sizeof *bank->pictures.loo_scores);
+    memcpy(&bank->levels.threshold, at[THRESHOLD]->data, sizeof bank->levels.threshold);
+    bank->levels.cell_threshold = NAN;
     for (size_t p = 0; p < n; p++)
-        bank->loo_peaks[p] = NAN;
-    if (bank->peaks_known) {
-        memcpy(&bank->cell_threshold, at[CELL_THRESHOLD]->data, sizeof bank->cell_threshold);
-        memcpy(bank->loo_peaks, at[LOO_PEAKS]->data, n * sizeof *bank->loo_peaks);
+        bank->pictures.loo_peaks[p] = NAN;
+    if (bank->pictures.peaks_known) {
+        memcpy(&bank->levels.cell_threshold, at[CELL_THRESHOLD]->data, sizeof bank->levels.cell_threshold);
+        memcpy(bank->pictures.loo_peaks, at[LOO_PEAKS]->data, n * sizeof *bank->pictures.loo_peaks);
     }
-    memcpy(&bank->heat.low, at[HEAT]->data, sizeof bank->heat.low);
-    memcpy(&bank->heat.high, at[HEAT]->data + sizeof bank->heat.low, sizeof bank->heat.high);
+    memcpy(&bank->levels.heat.low, at[HEAT]->data, sizeof bank->levels.heat.low);
+    memcpy(&bank->levels.heat.high, at[HEAT]->data + sizeof bank->levels.heat.low, sizeof bank->levels.heat.high);
     bool good = read_distance_scales(bank, at[DISTANCE_SCALES]->data);
-    good =
-        good && dp_all_finite(bank->orientation, 2 * bank->dim_in) && dp_all_finite(bank->norms, places) && !isinf(bank->threshold) && !isinf(bank->cell_threshold)
-        && (bank->heat.high > bank->heat.low || (isnan(bank->heat.low) && isnan(bank->heat.high)));
-    for (size_t i = 0; i < places && good && bank->scales; i++)
-        good = bank->scales[i] >= 0 && bank->scales[i] < INFINITY;
+    good = good && dp_all_finite(bank->orientation, 2 * bank->projection.dim_in)
+           && dp_all_finite(bank->rows.norms, places) && !isinf(bank->levels.threshold)
+           && !isinf(bank->levels.cell_threshold)
+           && (bank->levels.heat.high > bank->levels.heat.low
+               || (isnan(bank->levels.heat.low) && isnan(bank->levels.heat.high)));
+    for (size_t i = 0; i < places && good && bank->rows.scales; i++)
+        good = bank->rows.scales[i] >= 0 && bank->rows.scales[i] < INFINITY;
     for (size_t i = 0; i < places && good; i++)
-        good = bank->valid[i] <= 1 && bank->norms[i] >= 0;
+        good = bank->rows.valid[i] <= 1 && bank->rows.norms[i] >= 0;
     for (size_t p = 0; p < n && good; p++) {
         double numbers[POSE_NUMBERS];
         memcpy(numbers, at[POSES]->data + p * sizeof numbers, sizeof numbers);
-        good = bank->polarities[p] >= -1 && bank->polarities[p] <= 1 && !isinf(bank->loo_scores[p]) && !isinf(bank->loo_peaks[p])
-               && pose_from_numbers(numbers, &bank->poses[p]);
+        good = bank->pictures.polarities[p] >= -1 && bank->pictures.polarities[p] <= 1
+               && !isinf(bank->pictures.loo_scores[p]) && !isinf(bank->pictures.loo_peaks[p])
+               && pose_from_numbers(numbers, &bank->pictures.poses[p]);
     }
     for (size_t p = 0; p < n && good; p++)
-        good = read_light(at[LIGHT] ? at[LIGHT]->data + p * DP_LIGHT_NUMBERS * sizeof(double) : NULL, &bank->lights[p]);
-    if (good && bank->basis)
-        good = dp_all_finite(bank->mean, bank->dim_in) && dp_all_finite(bank->basis, bank->dim * bank->dim_in);
-    good = good && (pool ? pool_is_sound(bank) : !bank->row_picture || owners_are_sound(bank));
+        good = read_light(at[LIGHT] ? at[LIGHT]->data + p * DP_LIGHT_NUMBERS * sizeof(double) : NULL,
+                          &bank->pictures.lights[p]);
+    if (good && bank->projection.basis)
+        good = dp_all_finite(bank->projection.mean, bank->projection.dim_in)
+               && dp_all_finite(bank->projection.basis, bank->rows.dim * bank->projection.dim_in);
+    good = good && (pool ? pool_is_sound(bank) : !bank->rows.row_picture || owners_are_sound(bank));
     if (!good)
-        return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->path);
+        return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
     if (!settle_patch(bank))
-        return dp_fail(err, DP_E_FORMAT, "%s: its grids are not those of a patch of %zu pixels", bank->path, bank->patch_px);
+        return dp_fail(err, DP_E_FORMAT, "%s: its grids are not those of a patch of %zu pixels", bank->file.path,
+                       bank->patch_px);
     status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
     return !status && at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : status;
 }
 
 static dp_status read_bank(dp_bank *bank, dp_error *err)
 {
-    const char *version = dp_safetensors_metadata(bank->file, FORMAT_KEY);
+    const char *version = dp_safetensors_metadata(bank->file.mapped, FORMAT_KEY);
     if (!version)
-        return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->path);
-    bank->version = strlen(version) == 1 ? version[0] - '0' : 0;
-    if (bank->version < 1 || bank->version > FORMAT_VERSION)
-        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads versions 1 to %d", bank->path, version,
-                       FORMAT_VERSION);
-    dp_bank none = {0};
-    dp_tensor tensors[N_TENSORS];
-    dp_bank_describe(&none, tensors);
+        return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->file.path);
+    bank->file.version = strlen(version) == 1 ? version[0] - '0' : 0;
+    if (bank->file.version < 1 || bank->file.version > FORMAT_VERSION)
+        return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads versions 1 to %d",
+                       bank->file.path, version, FORMAT_VERSION);
+    const dp_recipe least = {0};
     for (size_t t = 0; t < N_TENSORS; t++)
-        if (dp_bank_has_tensor(&none, t, bank->version) && !dp_safetensors_find(bank->file, tensors[t].name))
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->path, tensors[t].name);
-    for (size_t i = 0, t = 0; i < dp_safetensors_count(bank->file); i++, t++) {
-        const char *name = dp_safetensors_at(bank->file, i)->name;
-        while (t < N_TENSORS && strcmp(name, tensors[t].name) != 0)
+        if (dp_recipe_has_tensor(&least, false, t, bank->file.version)
+            && !dp_safetensors_find(bank->file.mapped, dp_bank_tensor_name(t)))
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is missing", bank->file.path, dp_bank_tensor_name(t));
+    for (size_t i = 0, t = 0; i < dp_safetensors_count(bank->file.mapped); i++, t++) {
+        const char *name = dp_safetensors_at(bank->file.mapped, i)->name;
+        while (t < N_TENSORS && strcmp(name, dp_bank_tensor_name(t)) != 0)
             t++;
         if (t >= N_TENSORS)
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->path, name);
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->file.path, name);
     }
-    if (dp_tensor_bytes(dp_safetensors_find(bank->file, "seal")) != DIGEST_BYTES)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->path, DIGEST_BYTES);
-    dp_status status = dp_bank_check_seal(bank->file, bank->path, err);
+    if (dp_tensor_bytes(dp_safetensors_find(bank->file.mapped, "seal")) != DIGEST_BYTES)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->file.path, DIGEST_BYTES);
+    dp_status status = dp_bank_check_seal(bank->file.mapped, bank->file.path, err);
     if (!status)
         status = read_metadata(bank, err);
-    if (!status)
-        status = check_shapes(bank, err);
+    if (status)
+        return status;
+    dp_bank_settle_rows(bank);
+    status = check_shapes(bank, err);
     if (!status)
         status = read_tensors(bank, err);
     return status;
@@ -473,12 +494,12 @@ dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank
 {
     dp_bank *bank = dp_calloc(1, sizeof *bank);
     if (bank)
-        bank->path = dp_strdup(path);
-    if (!bank || !bank->path) {
+        bank->file.path = dp_strdup(path);
+    if (!bank || !bank->file.path) {
         dp_bank_close(&bank);
         return dp_fail_memory(err, path, sizeof *bank);
     }
-    dp_status status = dp_safetensors_open_within(path, limits, &bank->file, err);
+    dp_status status = dp_safetensors_open_within(path, limits, &bank->file.mapped, err);
     if (!status)
         status = read_bank(bank, err);
     if (status)
@@ -490,5 +511,5 @@ dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank
 
 dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err)
 {
-    return bank->file ? dp_safetensors_check(bank->file, err) : DP_OK;
+    return bank->file.mapped ? dp_safetensors_check(bank->file.mapped, err) : DP_OK;
 }

@@ -1,7 +1,8 @@
 /* bank_lock.c - who changes a bank comes one at a time.
  *
- * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever waited then holds
- * the lock of a file that is no bank any more, sees that the path stands for another one, and tries again with that. */
+ * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever
+ * waited then holds the lock of a file that is no bank any more, sees that the path stands for another one, and tries
+ * again with that. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -85,8 +86,9 @@ dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **
         if (lock == DP_LOCK_OURS) /* replaced while we waited */
             continue;
         if (over)
-            return dp_fail(err, DP_E_IO, "%s: %s is changing this bank, and %g s of waiting are over; try again when it is done", path, holder,
-                           limit);
+            return dp_fail(err, DP_E_IO,
+                           "%s: %s is changing this bank, and %g s of waiting are over; try again when it is done",
+                           path, holder, limit);
         if (run && run->log && tries == 0) {
             dp_error line;
             dp_fail(&line, DP_OK, "%s: %s is changing this bank; waiting for it", path, holder);

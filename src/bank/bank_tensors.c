@@ -2,23 +2,23 @@
 #include "bank/bank_tensors.h"
 #include "bank/roi_mask.h"
 
-bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
+bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int version)
 {
-    bool pool = dp_bank_is_pool(bank);
+    bool pool = recipe->layout == DP_LAYOUT_POOL;
     if (t == PICTURE_DIGESTS || t == LIGHT)
         return version >= 2;
     if (t == SCALES)
-        return bank->recipe.storage == DP_STORAGE_I8;
+        return recipe->storage == DP_STORAGE_I8;
     if (t == MEAN || t == BASIS)
-        return bank->recipe.pca > 0;
+        return recipe->pca > 0;
     if (t == ROW_PICTURE)
-        return pool || bank->recipe.kmeans;
+        return pool || recipe->kmeans;
     if (t == LOO_PEAKS || t == CELL_THRESHOLD)
-        return bank->peaks_known;
+        return peaks;
     if (t == ROI)
-        return bank->recipe.roi != DP_ROI_NONE;
+        return recipe->roi != DP_ROI_NONE;
     if (t == BACKGROUND)
-        return bank->recipe.background == DP_BACKGROUND_TEST || bank->recipe.background == DP_BACKGROUND_BOTH;
+        return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? pool : true;
 }
 
@@ -26,46 +26,81 @@ bool dp_bank_has_tensor(const dp_bank *bank, size_t t, int version)
 static size_t background_bytes(const dp_bank *bank)
 {
     size_t sum = 0;
-    if (dp_bank_is_pool(bank) && !bank->grids)
+    if (bank->rows.pool && !bank->rows.grids)
         return 0;
-    for (size_t p = 0; p < bank->n_pictures; p++)
+    for (size_t p = 0; p < bank->pictures.n; p++)
         sum += dp_bank_background_bytes(bank, p);
     return sum;
 }
 
+static const char *const names[N_TENSORS] = {
+    [FEATURES] = "features",
+    [NORMS] = "norms",
+    [SCALES] = "scales",
+    [ROW_PICTURE] = "row_picture",
+    [ROW_CELL] = "row_cell",
+    [GRIDS] = "grids",
+    [MEAN] = "mean",
+    [BASIS] = "basis",
+    [VALID] = "valid",
+    [ORIENTATION] = "orientation",
+    [POSES] = "poses",
+    [POLARITIES] = "polarities",
+    [PICTURE_DIGESTS] = "picture_digests",
+    [LIGHT] = "light",
+    [BACKGROUND] = "background",
+    [ROI] = "roi",
+    [LOO_SCORES] = "loo_scores",
+    [LOO_PEAKS] = "loo_peaks",
+    [CELL_THRESHOLD] = "cell_threshold",
+    [THRESHOLD] = "threshold",
+    [HEAT] = "heat_scale",
+    [DISTANCE_SCALES] = "distance_scales",
+    [DIGESTS] = "feature_digests",
+    [SEAL] = "seal",
+};
+
+const char *dp_bank_tensor_name(size_t t)
+{
+    return names[t];
+}
+
 void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 {
-    size_t rows = bank->grid_rows, cols = bank->grid_cols, n = bank->n_pictures;
+    const dp_rows *r = &bank->rows;
+    size_t rows = r->grid_rows, cols = r->grid_cols, n = bank->pictures.n, dim_in = bank->projection.dim_in;
     size_t blocks = dp_block_count(dp_bank_feature_bytes(bank));
-    dp_dtype stored = bank->storage == DP_STORAGE_F32 ? DP_DTYPE_F32 : bank->storage == DP_STORAGE_F16 ? DP_DTYPE_F16 : DP_DTYPE_I8;
+    static const dp_dtype stored[] = {
+        [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     const dp_tensor described[N_TENSORS] = {
-        [FEATURES] = {"features", stored, 4, {rows, cols, bank->n_rows, bank->dim}, 0, NULL},
-        [NORMS] = {"norms", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [SCALES] = {"scales", DP_DTYPE_F32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ROW_PICTURE] = {"row_picture", DP_DTYPE_I32, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ROW_CELL] = {"row_cell", DP_DTYPE_I32, 1, {bank->n_rows}, 0, NULL},
-        [GRIDS] = {"grids", DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
-        [MEAN] = {"mean", DP_DTYPE_F32, 1, {bank->dim_in}, 0, NULL},
-        [BASIS] = {"basis", DP_DTYPE_F32, 2, {bank->dim, bank->dim_in}, 0, NULL},
-        [VALID] = {"valid", DP_DTYPE_U8, 3, {rows, cols, bank->n_rows}, 0, NULL},
-        [ORIENTATION] = {"orientation", DP_DTYPE_F32, 2, {2, bank->dim_in}, 0, NULL},
-        [POSES] = {"poses", DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
-        [POLARITIES] = {"polarities", DP_DTYPE_I8, 1, {n}, 0, NULL},
-        [PICTURE_DIGESTS] = {"picture_digests", DP_DTYPE_U8, 2, {n, DIGEST_BYTES}, 0, NULL},
-        [LIGHT] = {"light", DP_DTYPE_F64, 2, {n, DP_LIGHT_NUMBERS}, 0, NULL},
-        [BACKGROUND] = {"background", DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
-        [ROI] = {"roi", DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
-        [LOO_SCORES] = {"loo_scores", DP_DTYPE_F64, 1, {n}, 0, NULL},
-        [LOO_PEAKS] = {"loo_peaks", DP_DTYPE_F64, 1, {n}, 0, NULL},
-        [CELL_THRESHOLD] = {"cell_threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
-        [THRESHOLD] = {"threshold", DP_DTYPE_F64, 1, {1}, 0, NULL},
-        [HEAT] = {"heat_scale", DP_DTYPE_F64, 1, {2}, 0, NULL},
-        [DISTANCE_SCALES] = {"distance_scales", DP_DTYPE_F64, 2, {dp_bank_blocks(bank), 2}, 0, NULL},
-        [DIGESTS] = {"feature_digests", DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
-        [SEAL] = {"seal", DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
+        [FEATURES] = {NULL, stored[r->storage], 4, {rows, cols, r->n_rows, r->dim}, 0, NULL},
+        [NORMS] = {NULL, DP_DTYPE_F32, 3, {rows, cols, r->n_rows}, 0, NULL},
+        [SCALES] = {NULL, DP_DTYPE_F32, 3, {rows, cols, r->n_rows}, 0, NULL},
+        [ROW_PICTURE] = {NULL, DP_DTYPE_I32, 3, {rows, cols, r->n_rows}, 0, NULL},
+        [ROW_CELL] = {NULL, DP_DTYPE_I32, 1, {r->n_rows}, 0, NULL},
+        [GRIDS] = {NULL, DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
+        [MEAN] = {NULL, DP_DTYPE_F32, 1, {dim_in}, 0, NULL},
+        [BASIS] = {NULL, DP_DTYPE_F32, 2, {r->dim, dim_in}, 0, NULL},
+        [VALID] = {NULL, DP_DTYPE_U8, 3, {rows, cols, r->n_rows}, 0, NULL},
+        [ORIENTATION] = {NULL, DP_DTYPE_F32, 2, {2, dim_in}, 0, NULL},
+        [POSES] = {NULL, DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},
+        [POLARITIES] = {NULL, DP_DTYPE_I8, 1, {n}, 0, NULL},
+        [PICTURE_DIGESTS] = {NULL, DP_DTYPE_U8, 2, {n, DIGEST_BYTES}, 0, NULL},
+        [LIGHT] = {NULL, DP_DTYPE_F64, 2, {n, DP_LIGHT_NUMBERS}, 0, NULL},
+        [BACKGROUND] = {NULL, DP_DTYPE_U8, 1, {background_bytes(bank)}, 0, NULL},
+        [ROI] = {NULL, DP_DTYPE_U8, 2, {bank->roi ? bank->roi->height : 0, bank->roi ? bank->roi->width : 0}, 0, NULL},
+        [LOO_SCORES] = {NULL, DP_DTYPE_F64, 1, {n}, 0, NULL},
+        [LOO_PEAKS] = {NULL, DP_DTYPE_F64, 1, {n}, 0, NULL},
+        [CELL_THRESHOLD] = {NULL, DP_DTYPE_F64, 1, {1}, 0, NULL},
+        [THRESHOLD] = {NULL, DP_DTYPE_F64, 1, {1}, 0, NULL},
+        [HEAT] = {NULL, DP_DTYPE_F64, 1, {2}, 0, NULL},
+        [DISTANCE_SCALES] = {NULL, DP_DTYPE_F64, 2, {r->blocks, 2}, 0, NULL},
+        [DIGESTS] = {NULL, DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
+        [SEAL] = {NULL, DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };
     for (size_t t = 0; t < N_TENSORS; t++) {
         tensors[t] = described[t];
+        tensors[t].name = names[t];
         tensors[t].count = 1;
         for (size_t i = 0; i < tensors[t].rank; i++)
             tensors[t].count *= tensors[t].shape[i];
@@ -74,7 +109,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 
 size_t dp_bank_feature_bytes(const dp_bank *bank)
 {
-    return dp_bank_cells(bank) * bank->n_rows * bank->dim * dp_storage_bytes(bank->storage);
+    return dp_rows_cells(&bank->rows) * bank->rows.n_rows * bank->rows.dim * dp_storage_bytes(bank->rows.storage);
 }
 
 size_t dp_block_count(size_t bytes)

@@ -16,10 +16,17 @@
 
 static void pose_to_numbers(const dp_pose *pose, double numbers[POSE_NUMBERS])
 {
-    const double all[POSE_NUMBERS] = {pose->status,          pose->centre_x_px,           pose->centre_y_px,
-                                      pose->angle_rad,       pose->sigma_major_px,        pose->sigma_minor_px,
-                                      pose->extent_minor_px, (double)pose->n_edge_pixels, (double)pose->n_points,
-                                      (double)pose->picture_width_px, (double)pose->picture_height_px};
+    const double all[POSE_NUMBERS] = {pose->status,
+                                      pose->centre_x_px,
+                                      pose->centre_y_px,
+                                      pose->angle_rad,
+                                      pose->sigma_major_px,
+                                      pose->sigma_minor_px,
+                                      pose->extent_minor_px,
+                                      (double)pose->n_edge_pixels,
+                                      (double)pose->n_points,
+                                      (double)pose->picture_width_px,
+                                      (double)pose->picture_height_px};
     memcpy(numbers, all, sizeof all);
 }
 
@@ -35,8 +42,8 @@ static char *names_to_json(const dp_bank *bank)
 {
     json_t *list = json_array();
     char *text = NULL;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        char *name = dp_name_to_text(bank->names[p]);
+    for (size_t p = 0; p < bank->pictures.n; p++) {
+        char *name = dp_name_to_text(bank->pictures.names[p]);
         int failed = !name || json_array_append_new(list, json_string(name));
         dp_memory_free(name);
         if (failed)
@@ -48,15 +55,17 @@ done:
     return text;
 }
 
-static dp_status write_header(const dp_bank *bank, const char *path, const dp_tensor *tensors, size_t n_tensors,
-                              unsigned char **header, size_t *bytes, dp_error *err)
+static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored, const char *path,
+                              const dp_tensor *tensors, size_t n_tensors, unsigned char **header, size_t *bytes,
+                              dp_error *err)
 {
     char *recipe = NULL, rows[24], patch[24], version[8];
-    dp_status status = dp_recipe_to_json(&bank->recipe, &recipe, err);
+    dp_status status = dp_recipe_to_json(scored->recipe, &recipe, err);
     if (status)
         return status;
-    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model_path), *origin = dp_origin_to_json(&bank->origin);
-    snprintf(rows, sizeof rows, "%zu", bank->rows_per_picture);
+    char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model.path),
+         *origin = dp_origin_to_json(&scored->levels->origin);
+    snprintf(rows, sizeof rows, "%zu", bank->rows.rows_per_picture);
     snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     const dp_key_value metadata[] = {
@@ -66,8 +75,8 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
         {"rows_per_picture", rows},
         {"patch_px", patch},
         {"model_path", model_path},
-        {"model_sha256", bank->model_sha256},
-        {"model_stand_in", bank->model_stand_in ? "true" : "false"},
+        {"model_sha256", bank->model.sha256},
+        {"model_stand_in", bank->model.stand_in ? "true" : "false"},
         {"threshold_origin", origin},
     };
     if (names && model_path && origin)
@@ -84,61 +93,71 @@ static dp_status write_header(const dp_bank *bank, const char *path, const dp_te
 
 dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
 {
+    const dp_bank_pictures *pictures = &bank->pictures;
+    const dp_bank_scored own = {&bank->recipe, &bank->levels, pictures->loo_scores,
+                                pictures->peaks_known ? pictures->loo_peaks : NULL};
+    return dp_bank_save_scored(bank, &own, path, err);
+}
+
+dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored, const char *path, dp_error *err)
+{
+    const dp_levels *levels = scored->levels;
+    const bool peaks = scored->peaks != NULL;
     if ((bank->recipe.roi != DP_ROI_NONE) != (bank->roi != NULL))
         return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and its region to inspect do not agree", path);
-    if (bank->put)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: the bank is not finished yet", path);
     dp_tensor tensors[N_TENSORS];
     dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
     unsigned char *header = NULL, seal[DIGEST_BYTES];
     dp_writer *writer = NULL;
     dp_bank_describe(bank, tensors);
     unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
-    size_t mask_bytes = dp_bank_has_tensor(bank, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
+    size_t mask_bytes =
+        dp_recipe_has_tensor(scored->recipe, peaks, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
-    const double heat[2] = {bank->heat.low, bank->heat.high};
-    double *poses = dp_malloc(bank->n_pictures, POSE_NUMBERS * sizeof *poses), *lights = dp_malloc(bank->n_pictures, DP_LIGHT_NUMBERS * sizeof *lights);
+    const double heat[2] = {levels->heat.low, levels->heat.high};
+    double *poses = dp_malloc(bank->pictures.n, POSE_NUMBERS * sizeof *poses),
+           *lights = dp_malloc(bank->pictures.n, DP_LIGHT_NUMBERS * sizeof *lights);
     double distance_scales[DP_MAX_LAYERS][2];
     dp_status status = DP_OK;
     if (!digests || !poses || !lights || !masks) {
         status = dp_fail_memory(err, path, tensors[DIGESTS].count);
         goto done;
     }
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        pose_to_numbers(&bank->poses[p], poses + p * POSE_NUMBERS);
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        light_to_numbers(&bank->lights[p], lights + p * DP_LIGHT_NUMBERS);
-    for (size_t p = 0, at = 0; mask_bytes && p < bank->n_pictures; at += dp_bank_background_bytes(bank, p), p++)
-        if (bank->background && bank->background[p])
-            memcpy(masks + at, bank->background[p], dp_bank_background_bytes(bank, p));
-    for (size_t b = 0; b < dp_bank_blocks(bank); b++) {
-        distance_scales[b][0] = bank->distance_scales.local[b];
-        distance_scales[b][1] = bank->distance_scales.global[b];
+    for (size_t p = 0; p < bank->pictures.n; p++)
+        pose_to_numbers(&bank->pictures.poses[p], poses + p * POSE_NUMBERS);
+    for (size_t p = 0; p < bank->pictures.n; p++)
+        light_to_numbers(&bank->pictures.lights[p], lights + p * DP_LIGHT_NUMBERS);
+    for (size_t p = 0, at = 0; mask_bytes && p < bank->pictures.n; at += dp_bank_background_bytes(bank, p), p++)
+        if (bank->pictures.background && bank->pictures.background[p])
+            memcpy(masks + at, bank->pictures.background[p], dp_bank_background_bytes(bank, p));
+    for (size_t b = 0; b < bank->rows.blocks; b++) {
+        distance_scales[b][0] = levels->scales.local[b];
+        distance_scales[b][1] = levels->scales.global[b];
     }
     status = dp_bank_check_features(bank, digests, err);
     if (status)
         goto done;
     const void *const data[N_TENSORS] = {
-        [FEATURES] = bank->features,
-        [NORMS] = bank->norms,
-        [SCALES] = bank->scales,
-        [ROW_PICTURE] = bank->row_picture,
-        [ROW_CELL] = bank->row_cell,
-        [GRIDS] = bank->grids,
-        [MEAN] = bank->mean,
-        [BASIS] = bank->basis,
-        [VALID] = bank->valid,
+        [FEATURES] = bank->rows.features,
+        [NORMS] = bank->rows.norms,
+        [SCALES] = bank->rows.scales,
+        [ROW_PICTURE] = bank->rows.row_picture,
+        [ROW_CELL] = bank->rows.row_cell,
+        [GRIDS] = bank->rows.grids,
+        [MEAN] = bank->projection.mean,
+        [BASIS] = bank->projection.basis,
+        [VALID] = bank->rows.valid,
         [ORIENTATION] = bank->orientation,
         [POSES] = poses,
-        [POLARITIES] = bank->polarities,
-        [PICTURE_DIGESTS] = bank->picture_digests,
+        [POLARITIES] = bank->pictures.polarities,
+        [PICTURE_DIGESTS] = bank->pictures.digests,
         [LIGHT] = lights,
         [BACKGROUND] = masks,
         [ROI] = bank->roi ? bank->roi->mask : NULL,
-        [LOO_SCORES] = bank->loo_scores,
-        [LOO_PEAKS] = bank->loo_peaks,
-        [THRESHOLD] = &bank->threshold,
-        [CELL_THRESHOLD] = &bank->cell_threshold,
+        [LOO_SCORES] = scored->scores,
+        [LOO_PEAKS] = scored->peaks,
+        [THRESHOLD] = &levels->threshold,
+        [CELL_THRESHOLD] = &levels->cell_threshold,
         [HEAT] = heat,
         [DISTANCE_SCALES] = distance_scales,
         [DIGESTS] = digests,
@@ -146,12 +165,12 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
     };
     size_t n_tensors = 0;
     for (size_t t = 0; t < N_TENSORS; t++) {
-        if (!dp_bank_has_tensor(bank, t, FORMAT_VERSION))
+        if (!dp_recipe_has_tensor(scored->recipe, peaks, t, FORMAT_VERSION))
             continue;
         pieces[n_tensors + 1] = (dp_bytes){data[t], dp_tensor_bytes(&tensors[t])};
         tensors[n_tensors++] = tensors[t];
     }
-    status = write_header(bank, path, tensors, n_tensors, &header, &pieces[0].bytes, err);
+    status = write_header(bank, scored, path, tensors, n_tensors, &header, &pieces[0].bytes, err);
     if (status)
         goto done;
     pieces[0].data = header;

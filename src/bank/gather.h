@@ -10,9 +10,14 @@ typedef struct dp_bank_pick {
     bool mirrored; /* along the columns of its grid; of grid banks only */
 } dp_bank_pick;
 
-/* A finished bank as `like`, of the pictures given and in their order; rows are copied as they are stored.  All banks have the
- * locations, rows per picture, storage and projection of `like` and hold their pictures' own rows.  Scores are NaN, the threshold
- * and the reference of the polarity those of `like`: the caller refreshes them.  Errors: DP_E_MEMORY. */
-dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t n, dp_bank **out, dp_error *err);
+/* Rows of these pictures, at each location. */
+size_t dp_picks_rows(const dp_bank_pick *picks, size_t n);
+
+/* A finished bank as `like`, of the pictures given and in their order; rows are copied as they are stored.  All banks
+ * have the locations, rows per picture, storage and projection of `like` and hold their pictures' own rows.  Scores and
+ * thresholds are NaN: the caller finds them.  orientation [2, dim_in]: reference and bias of the polarity; NULL: those
+ * of `like`.  Errors: DP_E_MEMORY. */
+dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
+                         dp_bank **out, dp_error *err);
 
 #endif

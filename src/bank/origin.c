@@ -10,8 +10,9 @@
 #define MOST 9007199254740992.0 /* a count that a double holds exactly */
 
 static const char *const names[] = {
-    [DP_ORIGIN_UNKNOWN] = "unknown", [DP_ORIGIN_LEAVE_ONE_OUT] = "leave-one-out", [DP_ORIGIN_CALIBRATE] = "calibrate",
-    [DP_ORIGIN_VALUE] = "value",     [DP_ORIGIN_TUNE] = "tune",
+    [DP_ORIGIN_UNKNOWN] = "unknown",     [DP_ORIGIN_LEAVE_ONE_OUT] = "leave-one-out",
+    [DP_ORIGIN_CALIBRATE] = "calibrate", [DP_ORIGIN_VALUE] = "value",
+    [DP_ORIGIN_TUNE] = "tune",
 };
 
 #define N_NAMES (sizeof names / sizeof *names)
@@ -23,10 +24,11 @@ const char *dp_origin_name(dp_origin origin)
 
 void dp_bank_take_threshold(dp_bank *bank, const dp_calibration *found)
 {
-    bank->threshold = found->threshold;
-    bank->origin = (dp_threshold_origin){0};
+    bank->levels.threshold = found->threshold;
+    bank->levels.origin = (dp_threshold_origin){0};
     if (found->n)
-        bank->origin = (dp_threshold_origin){.by = DP_ORIGIN_LEAVE_ONE_OUT, .fpr = bank->recipe.fpr, .n_good = found->n};
+        bank->levels.origin =
+            (dp_threshold_origin){.by = DP_ORIGIN_LEAVE_ONE_OUT, .fpr = bank->recipe.fpr, .n_good = found->n};
 }
 
 char *dp_origin_to_json(const dp_threshold_origin *origin)
@@ -50,15 +52,17 @@ static bool read_count(const json_t *value, size_t *count)
 dp_status dp_origin_from_json(const char *text, const char *what, dp_threshold_origin *origin, dp_error *err)
 {
     json_error_t json;
-    json_t *object = dp_json_values(text, strlen(text)) > MAX_VALUES ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, &json);
+    json_t *object =
+        dp_json_values(text, strlen(text)) > MAX_VALUES ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, &json);
     const char *by = json_string_value(json_object_get(object, "by"));
     const json_t *fpr = json_object_get(object, "fpr");
     dp_threshold_origin read = {.fpr = json_number_value(fpr)};
     size_t i = 0;
     while (by && i < N_NAMES && strcmp(by, names[i]) != 0)
         i++;
-    bool good = by && i < N_NAMES && json_object_size(object) == 4 && json_is_number(fpr) && read.fpr >= 0 && read.fpr < 1
-                && read_count(json_object_get(object, "good"), &read.n_good) && read_count(json_object_get(object, "bad"), &read.n_bad);
+    bool good = by && i < N_NAMES && json_object_size(object) == 4 && json_is_number(fpr) && read.fpr >= 0
+                && read.fpr < 1 && read_count(json_object_get(object, "good"), &read.n_good)
+                && read_count(json_object_get(object, "bad"), &read.n_bad);
     json_decref(object);
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'threshold_origin' is broken", what);

@@ -7,7 +7,8 @@
 /* The threshold of leave-one-out scores at the bank's own rate. */
 void dp_bank_take_threshold(dp_bank *bank, const dp_calibration *found);
 
-/* {"by": "leave-one-out", "fpr": 0.01, "good": 12, "bad": 0}; the caller frees with dp_memory_free.  NULL when memory is short. */
+/* {"by": "leave-one-out", "fpr": 0.01, "good": 12, "bad": 0}; the caller frees with dp_memory_free.  NULL when memory
+ * is short. */
 char *dp_origin_to_json(const dp_threshold_origin *origin);
 /* The reverse; what: the file that errors name.  Errors: DP_E_FORMAT. */
 dp_status dp_origin_from_json(const char *text, const char *what, dp_threshold_origin *origin, dp_error *err);

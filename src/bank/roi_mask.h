@@ -7,15 +7,17 @@
 #include <stdbool.h>
 
 struct dp_roi {
-    dp_roi_frame frame;    /* never DP_ROI_NONE */
-    bool settled;          /* frame object: the mask is that of the bank's canvas, no longer of a picture */
+    dp_roi_frame frame; /* never DP_ROI_NONE */
+    bool settled;       /* frame object: the mask is that of the bank's canvas, no longer of a picture */
     size_t height, width;
-    uint8_t *mask;         /* [height, width] 0 or 1 */
-    char *path, *picture;  /* the mask's file; frame object: the picture it was drawn on.  NULL where they play no part any more */
+    uint8_t *mask;        /* [height, width] 0 or 1 */
+    char *path, *picture; /* the mask's file; frame object: the picture it was drawn on.  NULL where they play no part
+                             any more */
 };
 
 /* Takes a copy of mask [height, width].  Errors: DP_E_MEMORY. */
-dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **roi, dp_error *err);
+dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **roi,
+                     dp_error *err);
 bool dp_roi_equal(const dp_roi *a, const dp_roi *b);
 
 #endif

@@ -2,19 +2,20 @@
  *
  *     int8:  scale = max |x| / 127,  q = round(x / scale),  x is read back as scale q
  *
- * so that the largest number of a vector is met exactly and no other is off by more than half a scale.  A scale for each vector:
- * the features of one place differ in length from those of another.  Norms are those of the vectors as they are read back. */
-#include "bank/bank.h"
+ * so that the largest number of a vector is met exactly and no other is off by more than half a scale.  A scale for
+ * each vector: the features of one place differ in length from those of another.  Norms are those of the vectors as
+ * they are read back. */
+#include "bank/rows.h"
 #include "base/error.h"
-#include "simd/half.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The norm of a row as it will be read back; storage is a constant where it is called.  Four sums, so that the additions need not wait
- * for one another; the same on every machine. */
+/* The norm of a row as it will be read back; storage is a constant where it is called.  Four sums, so that the
+ * additions need not wait for one another; the same on every machine. */
 static inline __attribute__((always_inline)) float norm(dp_storage storage, const void *stored, float scale, size_t dim)
 {
     double sums[4] = {0}, x;
@@ -74,38 +75,208 @@ static void decode(dp_storage storage, const void *stored, float scale, size_t d
     }
 }
 
-void dp_bank_widen(const dp_bank *bank, size_t cell, size_t first, size_t n, float *out)
+void dp_rows_widen(const dp_rows *rows, size_t cell, size_t first, size_t n, float *out)
 {
-    size_t dim = bank->dim;
+    size_t dim = rows->dim;
     for (size_t row = first; row < first + n; row++)
-        decode(bank->storage, dp_bank_stored(bank, cell, row), bank->scales ? bank->scales[cell * bank->n_rows + row] : 0, dim,
-               out + (row - first) * dim);
+        decode(rows->storage, dp_rows_stored(rows, cell, row),
+               rows->scales ? rows->scales[cell * rows->n_rows + row] : 0, dim, out + (row - first) * dim);
 }
 
-void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
+void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n)
 {
-    size_t dim = bank->dim, bytes = dim * dp_storage_bytes(bank->storage);
-    void *stored = (char *)bank->own_features + place * bytes;
-    bank->own_valid[place] = x != NULL;
-    bank->own_norms[place] = 0;
-    if (bank->own_scales)
-        bank->own_scales[place] = 0;
+    if (!rows->mapped)
+        return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *begin = (char *)dp_rows_stored(rows, cell, first), *end = (char *)dp_rows_stored(rows, cell, first + n);
+    size_t before = (page - (uintptr_t)begin % page) % page, bytes = (size_t)(end - begin),
+           after = (uintptr_t)end % page;
+    if (before + after < bytes)
+        (void)madvise(begin + before, bytes - before - after, MADV_DONTNEED); /* advice: what it says does not matter */
+}
+
+dp_rows dp_rows_block(const dp_rows *rows, size_t block)
+{
+    dp_rows view = *rows;
+    if (rows->blocks <= 1)
+        return view;
+    view.dim = rows->dim / rows->blocks;
+    view.skip = rows->skip + rows->dim - view.dim;
+    view.features = (const char *)rows->features + block * view.dim * dp_storage_bytes(rows->storage);
+    view.norms = NULL;
+    view.blocks = 1;
+    return view;
+}
+
+/* ---------------------------------------------------------------------------------------------- rows and pictures */
+
+void dp_rows_picture_grid(const dp_rows *rows, size_t picture, size_t *grid_rows, size_t *grid_cols)
+{
+    *grid_rows = rows->pool ? (size_t)rows->grids[2 * picture] : rows->grid_rows;
+    *grid_cols = rows->pool ? (size_t)rows->grids[2 * picture + 1] : rows->grid_cols;
+}
+
+size_t dp_rows_picture_cells(const dp_rows *rows, size_t picture)
+{
+    size_t grid_rows, grid_cols;
+    dp_rows_picture_grid(rows, picture, &grid_rows, &grid_cols);
+    return grid_rows * grid_cols;
+}
+
+size_t dp_rows_most_cells(const dp_rows *rows)
+{
+    size_t most = 0;
+    for (size_t p = 0; p < rows->n_pictures; p++) {
+        size_t cells = dp_rows_picture_cells(rows, p);
+        most = cells > most ? cells : most;
+    }
+    return most;
+}
+
+size_t dp_rows_cell(const dp_rows *rows, size_t cell, size_t row)
+{
+    if (!rows->row_cell)
+        return cell;
+    return (size_t)rows->row_cell[row] % dp_rows_picture_cells(rows, dp_rows_picture(rows, cell, row));
+}
+
+/* The first row of a pool that belongs to that picture or a later one: they ascend. */
+static size_t first_of(const dp_rows *rows, size_t picture)
+{
+    size_t low = 0, high = rows->n_rows;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((size_t)rows->row_picture[middle] < picture)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void dp_rows_pool_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n)
+{
+    *first = first_of(rows, picture);
+    *n = first_of(rows, picture + 1) - *first;
+}
+
+static void get_from_pool(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid)
+{
+    size_t cells = dp_rows_picture_cells(rows, picture), dim = rows->dim, first, n;
+    if (features)
+        memset(features, 0, cells * dim * sizeof *features);
+    if (valid)
+        memset(valid, 0, cells);
+    dp_rows_pool_range(rows, picture, &first, &n);
+    for (size_t row = first; row < first + n; row++) {
+        size_t cell = (size_t)rows->row_cell[row];
+        if (cell / cells != augmentation)
+            continue;
+        if (features)
+            dp_rows_widen(rows, 0, row, 1, features + cell % cells * dim);
+        if (valid)
+            valid[cell % cells] = rows->valid[row];
+    }
+}
+
+void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid)
+{
+    size_t row = picture * rows->rows_per_picture + augmentation;
+    if (rows->pool) {
+        get_from_pool(rows, picture, augmentation, features, valid);
+        return;
+    }
+    for (size_t cell = 0; cell < dp_rows_cells(rows); cell++) {
+        if (features)
+            dp_rows_widen(rows, cell, row, 1, features + cell * rows->dim);
+        if (valid)
+            valid[cell] = rows->valid[cell * rows->n_rows + row];
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- memory of rows */
+
+bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool pool, size_t *bytes)
+{
+    size_t tables = sizeof(float) + 1 + (storage == DP_STORAGE_I8 ? sizeof(float) : 0) + (owners ? sizeof(int32_t) : 0)
+                    + (pool ? sizeof(int32_t) : 0);
+    return dp_mul_size(dim, dp_storage_bytes(storage), bytes) && dp_add_size(*bytes, tables, bytes);
+}
+
+size_t dp_rows_bytes(const dp_rows *rows)
+{
+    size_t each = 0;
+    (void)dp_row_bytes(rows->dim, rows->storage, rows->row_picture != NULL, rows->row_cell != NULL,
+                       &each); /* they are there: it fits */
+    return dp_rows_places(rows) * each;
+}
+
+bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory)
+{
+    bool scaled = rows->storage == DP_STORAGE_I8;
+    /* The large ones first: what cannot be had is known at once. */
+    dp_row_memory m = {.features = dp_malloc_2d(places, rows->dim, dp_storage_bytes(rows->storage))};
+    m.norms = dp_malloc(places, sizeof *m.norms);
+    m.scales = scaled ? dp_malloc(places, sizeof *m.scales) : NULL;
+    m.valid = m.features ? dp_calloc(places, 1) : NULL;
+    m.row_picture = owners || rows->pool ? dp_malloc(places, sizeof *m.row_picture) : NULL;
+    m.row_cell = rows->pool ? dp_malloc(places, sizeof *m.row_cell) : NULL;
+    if (m.features && m.norms && m.valid && (!scaled || m.scales) && ((!owners && !rows->pool) || m.row_picture)
+        && (!rows->pool || m.row_cell)) {
+        *memory = m;
+        return true;
+    }
+    dp_row_memory_free(&m);
+    return false;
+}
+
+void dp_row_memory_free(dp_row_memory *memory)
+{
+    dp_memory_free(memory->features);
+    dp_memory_free(memory->scales);
+    dp_memory_free(memory->norms);
+    dp_memory_free(memory->valid);
+    dp_memory_free(memory->row_picture);
+    dp_memory_free(memory->row_cell);
+    dp_memory_free(memory->grids);
+    *memory = (dp_row_memory){0};
+}
+
+void dp_row_memory_show(const dp_row_memory *memory, dp_rows *rows)
+{
+    rows->features = memory->features;
+    rows->scales = memory->scales;
+    rows->norms = memory->norms;
+    rows->valid = memory->valid;
+    rows->row_picture = memory->row_picture;
+    rows->row_cell = memory->row_cell;
+    rows->grids = memory->grids;
+}
+
+void dp_rows_encode(const dp_rows *rows, const dp_row_memory *to, size_t place, const float *x)
+{
+    size_t dim = rows->dim, bytes = dim * dp_storage_bytes(rows->storage);
+    void *stored = (char *)to->features + place * bytes;
+    to->valid[place] = x != NULL;
+    to->norms[place] = 0;
+    if (to->scales)
+        to->scales[place] = 0;
     if (!x) {
         memset(stored, 0, bytes);
         return;
     }
-    if (bank->storage == DP_STORAGE_F32) {
+    if (rows->storage == DP_STORAGE_F32) {
         memcpy(stored, x, bytes);
-        bank->own_norms[place] = dp_norm_f32(x, dim);
-    } else if (bank->storage == DP_STORAGE_F16) {
+        to->norms[place] = dp_norm_f32(x, dim);
+    } else if (rows->storage == DP_STORAGE_F16) {
         uint16_t *halves = stored;
         bool fits = true; /* dp_f32_to_f16 stops at the largest half */
         for (size_t d = 0; d < dim; d++) {
             halves[d] = dp_f32_to_f16(x[d]);
             fits &= fabsf(x[d]) < 65520;
         }
-        bank->own_norms[place] = fits ? norm(DP_STORAGE_F16, halves, 0, dim) : INFINITY;
-    } else if (bank->own_scales) {
+        to->norms[place] = fits ? norm(DP_STORAGE_F16, halves, 0, dim) : INFINITY;
+    } else if (to->scales) {
         int8_t *integers = stored;
         float largest = 0;
         for (size_t d = 0; d < dim; d++)
@@ -117,26 +288,25 @@ void dp_bank_encode(dp_bank *bank, size_t place, const float *x)
             float q = rintf(x[d] * inverse);
             integers[d] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
         }
-        bank->own_scales[place] = scale;
-        bank->own_norms[place] = norm(DP_STORAGE_I8, integers, scale, dim);
+        to->scales[place] = scale;
+        to->norms[place] = norm(DP_STORAGE_I8, integers, scale, dim);
     }
 }
 
-dp_status dp_bank_encoded(const dp_bank *bank, dp_error *err)
+dp_status dp_rows_encoded(const dp_rows *rows, dp_error *err)
 {
-    if (dp_all_finite(bank->own_norms, dp_bank_cells(bank) * bank->n_rows))
+    if (dp_all_finite(rows->norms, dp_rows_places(rows)))
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC, "a feature is too large for the %s that the bank is to hold",
-                   bank->storage == DP_STORAGE_F16 ? "half floats" : "floats");
+                   rows->storage == DP_STORAGE_F16 ? "half floats" : "floats");
 }
 
-void dp_bank_forget(const dp_bank *bank, size_t cell, size_t first, size_t n)
+void dp_rows_copy(const dp_rows *from, size_t first, size_t n, const dp_row_memory *to, size_t place)
 {
-    if (!bank->file)
-        return;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *begin = (char *)dp_bank_stored(bank, cell, first), *end = (char *)dp_bank_stored(bank, cell, first + n);
-    size_t before = (page - (uintptr_t)begin % page) % page, bytes = (size_t)(end - begin), after = (uintptr_t)end % page;
-    if (before + after < bytes)
-        (void)madvise(begin + before, bytes - before - after, MADV_DONTNEED); /* advice: what it says does not matter */
+    size_t bytes = from->dim * dp_storage_bytes(from->storage);
+    memmove((char *)to->features + place * bytes, (const char *)from->features + first * bytes, n * bytes);
+    memmove(to->norms + place, from->norms + first, n * sizeof *to->norms);
+    memmove(to->valid + place, from->valid + first, n);
+    if (to->scales)
+        memmove(to->scales + place, from->scales + first, n * sizeof *to->scales);
 }

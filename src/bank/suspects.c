@@ -2,8 +2,8 @@
  *
  *     z_p = (s_p - dp_median(s)) / (1.4826 * median |s - dp_median(s)|)
  *
- * over the leave-one-out scores s.  Median and MAD are not moved by the few pictures that are looked for; the factor makes z that of a
- * normal distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
+ * over the leave-one-out scores s.  Median and MAD are not moved by the few pictures that are looked for; the factor
+ * makes z that of a normal distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch.h"
@@ -32,7 +32,7 @@ static int before(const void *a, const void *b)
 
 dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double *robust_z, dp_error *err)
 {
-    size_t n = bank->n_pictures, m = 0;
+    size_t n = bank->pictures.n, m = 0;
     double *values = dp_malloc(n, sizeof *values);
     struct suspect *list = dp_malloc(n, sizeof *list);
     if (!values || !list) {
@@ -41,15 +41,15 @@ dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double *robust
         return dp_fail_memory(err, "the scores", n * sizeof *list);
     }
     for (size_t p = 0; p < n; p++) {
-        list[p] = (struct suspect){bank->loo_scores[p], p};
-        if (!isnan(bank->loo_scores[p]))
-            values[m++] = bank->loo_scores[p];
+        list[p] = (struct suspect){bank->pictures.loo_scores[p], p};
+        if (!isnan(bank->pictures.loo_scores[p]))
+            values[m++] = bank->pictures.loo_scores[p];
     }
     double middle = dp_median(values, m);
     m = 0;
     for (size_t p = 0; p < n; p++)
-        if (!isnan(bank->loo_scores[p]))
-            values[m++] = fabs(bank->loo_scores[p] - middle);
+        if (!isnan(bank->pictures.loo_scores[p]))
+            values[m++] = fabs(bank->pictures.loo_scores[p] - middle);
     double spread = 1.4826 * dp_median(values, m);
     qsort(list, n, sizeof *list, before);
     for (size_t i = 0; i < n; i++) {

@@ -9,7 +9,9 @@ bool dp_twin_table_open(dp_twin_table *table, size_t n)
     size_t room = 16;
     while (room < SIZE_MAX / 4 && room / 2 < n)
         room *= 2;
-    *table = (dp_twin_table){.digests = dp_calloc(room, sizeof *table->digests), .indices = dp_malloc(room, sizeof *table->indices), .room = room};
+    *table = (dp_twin_table){.digests = dp_calloc(room, sizeof *table->digests),
+                             .indices = dp_malloc(room, sizeof *table->indices),
+                             .room = room};
     if (table->digests && table->indices)
         return true;
     dp_twin_table_close(table);
@@ -52,9 +54,9 @@ size_t dp_twin_table_put(dp_twin_table *table, const unsigned char *digest, size
 
 bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t more)
 {
-    if (!dp_twin_table_open(table, bank->n_pictures + more))
+    if (!dp_twin_table_open(table, bank->pictures.n + more))
         return false;
-    for (size_t p = 0; p < bank->n_pictures; p++)
+    for (size_t p = 0; p < bank->pictures.n; p++)
         if (dp_bank_picture_digest(bank, p))
             dp_twin_table_put(table, dp_bank_picture_digest(bank, p), p);
     return true;
@@ -62,7 +64,7 @@ bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t mor
 
 bool dp_bank_knows_digests(const dp_bank *bank)
 {
-    for (size_t p = 0; p < bank->n_pictures; p++)
+    for (size_t p = 0; p < bank->pictures.n; p++)
         if (!dp_bank_picture_digest(bank, p))
             return false;
     return true;
@@ -73,7 +75,10 @@ void dp_tell_unseen_twins(const dp_run *run, const dp_bank *bank)
     dp_error line;
     if (!run || !run->log)
         return;
-    dp_fail(&line, DP_E_MISMATCH, "%s: was made by an older dinopatch and does not know its pictures' pixels: that a picture is in it already is "
-            "told by the name alone; fit it anew", bank->path ? bank->path : "the bank");
+    dp_fail(
+        &line, DP_E_MISMATCH,
+        "%s: was made by an older dinopatch and does not know its pictures' pixels: that a picture is in it already is "
+        "told by the name alone; fit it anew",
+        bank->file.path ? bank->file.path : "the bank");
     run->log(run->user, DP_LOG_WARNING, line.message);
 }

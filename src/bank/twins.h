@@ -14,7 +14,8 @@ typedef struct dp_twin_table {
 /* Room for n digests.  false: no memory. */
 bool dp_twin_table_open(dp_twin_table *table, size_t n);
 void dp_twin_table_close(dp_twin_table *table);
-/* The index that this digest was put under before; SIZE_MAX: it was not there, and now is under `index`.  digest [32] is borrowed. */
+/* The index that this digest was put under before; SIZE_MAX: it was not there, and now is under `index`.  digest [32]
+ * is borrowed. */
 size_t dp_twin_table_put(dp_twin_table *table, const unsigned char *digest, size_t index);
 /* The same without putting it there. */
 size_t dp_twin_table_find(const dp_twin_table *table, const unsigned char *digest);

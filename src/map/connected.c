@@ -27,8 +27,8 @@ static inline uint32_t join(uint32_t *parent, uint32_t a, uint32_t b)
     return b;
 }
 
-size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_connectivity connectivity, uint32_t *labels,
-                           uint32_t *parent)
+size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_connectivity connectivity,
+                           uint32_t *labels, uint32_t *parent)
 {
     uint32_t n = 0;
     parent[0] = 0;
@@ -46,7 +46,8 @@ size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_con
             if (connectivity == DP_CONNECT_8) {
                 uint32_t north_west = above && c ? above[c - 1] : 0;
                 uint32_t north_east = above && c + 1 < cols ? above[c + 1] : 0;
-                /* north touches all the others; without it, only north-east can be separate from west and north-west. */
+                /* north touches all the others; without it, only north-east can be separate from west and north-west.
+                 * */
                 if (north) {
                     label = north;
                 } else {

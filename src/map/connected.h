@@ -19,7 +19,7 @@ static inline size_t dp_components_scratch(size_t rows, size_t cols)
 /* Labels the groups of non-zero elements of mask [rows, cols]: labels [rows, cols] gets 0 for the background and 1,
  * 2, ... for the groups in the order in which a row-by-row scan meets them. Returns the number of groups. scratch
  * [dp_components_scratch(rows, cols)]. rows * cols must be below 2^32. */
-size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_connectivity connectivity, uint32_t *labels,
-                           uint32_t *scratch);
+size_t dp_components_label(const uint8_t *mask, size_t rows, size_t cols, dp_connectivity connectivity,
+                           uint32_t *labels, uint32_t *scratch);
 
 #endif

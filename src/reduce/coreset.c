@@ -1,22 +1,26 @@
-/* coreset.c - greedy k-centre selection (Sener and Savarese 2018), as PatchCore (Roth et al. 2022, algorithm 1) uses it.
+/* coreset.c - greedy k-centre selection (Sener and Savarese 2018), as PatchCore (Roth et al. 2022, algorithm 1) uses
+ * it.
  *
  *     c_0 drawn by the seed;   c_k = argmax over rows i of min over j < k of | z_i - z_(c_j) |
  *
- * The least distance of each row to the centres so far is kept, so that a further centre costs one pass over the rows: n k distances
- * in all, in squared form, which has the same order.  Exact: no row is passed over.  Of equally far rows the first is taken.
+ * The least distance of each row to the centres so far is kept, so that a further centre costs one pass over the rows:
+ * n k distances in all, in squared form, which has the same order.  Exact: no row is passed over.  Of equally far rows
+ * the first is taken.
  *
- * Dimensions above 128 are projected first, as in the paper (Johnson and Lindenstrauss): z = R x, with entries of R drawn from
- * sqrt(3 / 128) {-1 with 1/6, 0 with 2/3, +1 with 1/6} (Achlioptas 2003), so that distances keep their expectation.  The same numbers
- * come from the seed on every machine, because no function of the mathematical library takes part.
+ * Dimensions above 128 are projected first, as in the paper (Johnson and Lindenstrauss): z = R x, with entries of R
+ * drawn from sqrt(3 / 128) {-1 with 1/6, 0 with 2/3, +1 with 1/6} (Achlioptas 2003), so that distances keep their
+ * expectation.  The same numbers come from the seed on every machine, because no function of the mathematical library
+ * takes part.
  *
- * Tasks are blocks of rows of a fixed size; each block's farthest row is noted and the blocks are compared in their order. */
+ * Tasks are blocks of rows of a fixed size; each block's farthest row is noted and the blocks are compared in their
+ * order. */
 #include "reduce/coreset.h"
+#include "bank/builder.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "search/distance.h"
-#include "reduce/reduce.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +35,7 @@ struct farthest {
 };
 
 struct choice {
-    const dp_bank *bank;
+    const dp_rows *bank;
     size_t n, dim;           /* rows, and dimensions they are compared in */
     float *projection;       /* [dim, bank->dim] or NULL */
     float *z;                /* [n, dim] */
@@ -40,7 +44,7 @@ struct choice {
     float *out;              /* [threads, BLOCK] */
     struct farthest *blocks; /* [n_blocks] */
     dp_distance_kernels kernels;
-    size_t centre;           /* the row that became one last */
+    size_t centre; /* the row that became one last */
 };
 
 static size_t block_rows(const struct choice *job, size_t index)
@@ -54,13 +58,13 @@ static void project_task(void *context, size_t index, size_t worker)
     struct choice *job = context;
     size_t first = index * BLOCK, n = block_rows(job, index), dim_in = job->bank->dim;
     if (!job->projection) {
-        dp_bank_widen(job->bank, 0, first, n, job->z + first * job->dim);
+        dp_rows_widen(job->bank, 0, first, n, job->z + first * job->dim);
         return;
     }
     float *x = job->x + worker * dim_in;
     const float *query = x;
     for (size_t row = first; row < first + n; row++) {
-        dp_bank_widen(job->bank, 0, row, 1, x);
+        dp_rows_widen(job->bank, 0, row, 1, x);
         job->kernels.dot(&query, 1, job->projection, job->dim, dim_in, job->z + row * job->dim, job->dim);
     }
 }
@@ -99,8 +103,8 @@ static size_t centres_asked(size_t n, double asked)
 }
 
 /* chosen [n] 1 where a row is a centre. */
-static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *pool, const dp_run *run, uint8_t *chosen, size_t *found,
-                        dp_error *err)
+static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *pool, const dp_run *run, uint8_t *chosen,
+                        size_t *found, dp_error *err)
 {
     size_t n_blocks = (job->n + BLOCK - 1) / BLOCK;
     dp_random random = dp_random_at(seed, 0);
@@ -113,7 +117,8 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
     for (*found = 0;;) {
         chosen[job->centre] = 1;
         ++*found;
-        if (run && run->progress && (*found % ROUND == 0 || *found == k) && run->progress(run->user, "coreset", *found, k))
+        if (run && run->progress && (*found % ROUND == 0 || *found == k)
+            && run->progress(run->user, "coreset", *found, k))
             return dp_fail(err, DP_E_CANCELLED, "stopped while the coreset was chosen");
         if (*found == k)
             return DP_OK;
@@ -128,12 +133,14 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
     }
 }
 
-dp_status dp_coreset_choose(const dp_bank *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool, const dp_run *run,
-                            uint32_t **rows, size_t *n, dp_error *err)
+dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
+                            const dp_run *run, uint32_t **rows, size_t *n, dp_error *err)
 {
-    if (bank->recipe.layout != DP_LAYOUT_POOL || !(asked > 0))
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g is chosen from a pool, as a share of its rows or their number", asked);
-    size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool), found = 0;
+    if (!bank->pool || !(asked > 0))
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a coreset of %g is chosen from a pool, as a share of its rows or their number", asked);
+    size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool),
+           found = 0;
     dp_status status = dp_isa_resolve(isa, &isa, err);
     if (status)
         return status;
@@ -169,28 +176,36 @@ dp_status dp_coreset_choose(const dp_bank *bank, double asked, uint64_t seed, dp
     return DP_OK;
 }
 
-dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, double asked, dp_storage storage, dp_bank **out,
+dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
                       dp_error *err)
 {
-    dp_bank *bank = NULL;
-    float *x = dp_malloc(from->dim, sizeof *x);
+    const dp_rows *all = &from->rows;
+    const dp_bank_shape shape = {.recipe = recipe, .n_rows = n, .dim = all->dim, .owners = true};
+    dp_bank_builder *builder = NULL;
+    float *x = dp_malloc(all->dim, sizeof *x);
     if (!x)
-        return dp_fail_memory(err, "a row of the bank", from->dim * sizeof *x);
-    dp_status status = dp_bank_like(from, n, from->dim, storage, true, &bank, err);
+        return dp_fail_memory(err, "a row of the bank", all->dim * sizeof *x);
+    dp_status status = dp_bank_builder_like(from, &shape, &builder, err);
     for (size_t i = 0; !status && i < n; i++) {
-        dp_bank_widen(from, 0, rows[i], 1, x);
-        dp_bank_encode(bank, i, x);
-        bank->own_row_picture[i] = from->row_picture[rows[i]];
-        bank->own_row_cell[i] = from->row_cell[rows[i]];
+        dp_rows_widen(all, 0, rows[i], 1, x);
+        dp_bank_builder_set_row(builder, i, x);
+        dp_bank_builder_set_owner(builder, i, all->row_picture[rows[i]], all->row_cell[rows[i]]);
     }
     dp_memory_free(x);
     if (!status)
-        status = dp_bank_encoded(bank, err);
-    if (status) {
-        dp_bank_close(&bank);
-        return status;
-    }
-    bank->recipe.coreset = asked;
-    *out = bank;
-    return DP_OK;
+        status = dp_bank_builder_finish(&builder, out, err);
+    dp_bank_builder_close(&builder);
+    return status;
+}
+
+dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa isa, dp_pool *pool, const dp_run *run,
+                          dp_bank **out, dp_error *err)
+{
+    uint32_t *rows = NULL;
+    size_t n;
+    dp_status status = dp_coreset_choose(&from->rows, recipe->coreset, recipe->seed, isa, pool, run, &rows, &n, err);
+    if (!status)
+        status = dp_bank_cut(from, rows, n, recipe, out, err);
+    dp_memory_free(rows);
+    return status;
 }

@@ -3,17 +3,25 @@
 #define DP_REDUCE_CORESET_H
 
 #include "bank/bank.h"
+#include "base/pool.h"
 
 /* Chooses rows of a finished pool by greedy k-centre; asked: a share of the rows below 1, or their number.
- *   *rows [*n] ascending, to be freed by the caller with dp_memory_free; fewer than asked where all others are copies of these.
+ *   *rows [*n] ascending, to be freed by the caller with dp_memory_free; fewer than asked where all others are copies
+ *            of these.
  * The same rows for any number of threads.  run (may be NULL): progress is called, stage "coreset".
- * Errors: DP_E_ARGUMENT (no pool, asked not above 0), DP_E_UNSUPPORTED (isa), DP_E_MEMORY, DP_E_NUMERIC, DP_E_CANCELLED. */
-dp_status dp_coreset_choose(const dp_bank *pool_bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool, const dp_run *run,
-                            uint32_t **rows, size_t *n, dp_error *err);
+ * Errors: DP_E_ARGUMENT (no pool, asked not above 0), DP_E_UNSUPPORTED (isa), DP_E_MEMORY, DP_E_NUMERIC,
+ * DP_E_CANCELLED. */
+dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
+                            const dp_run *run, uint32_t **rows, size_t *n, dp_error *err);
 
-/* A finished bank of these rows [n] of a pool, in the storage given; recipe.coreset says what was asked.  Scores and threshold are
- * those of `from`.  Errors: DP_E_MEMORY. */
-dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, double asked, dp_storage storage, dp_bank **out,
+/* A finished bank of these rows [n] of a pool; recipe: the one it is to have, which says what was asked and in what
+ * storage.  Scores and levels are those of `from`.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
+dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
                       dp_error *err);
+
+/* The same of the rows that dp_coreset_choose takes, as the recipe asks: coreset, seed, storage.  Errors: those of
+ * both. */
+dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa isa, dp_pool *pool, const dp_run *run,
+                          dp_bank **out, dp_error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* kmeans.c - k-means for one location of a bank: some dozens of centres for some hundreds of vectors.
  *
- * Seeds by k-means++: each next one is drawn with a probability in proportion to the squared distance from the nearest so far.
- * Then each vector goes to its nearest centre (of equal ones the first), each centre to the mean of its vectors, until no vector
- * moves.  A centre that has lost all its vectors takes the vector that lies farthest from its own centre. */
+ * Seeds by k-means++: each next one is drawn with a probability in proportion to the squared distance from the nearest
+ * so far. Then each vector goes to its nearest centre (of equal ones the first), each centre to the mean of its
+ * vectors, until no vector moves.  A centre that has lost all its vectors takes the vector that lies farthest from its
+ * own centre. */
 #include "reduce/kmeans.h"
 #include "base/random.h"
 
@@ -17,8 +18,8 @@ size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim)
     return n + GROUP * k + k + 2 * dim; /* nearest, distances, counts, one sum of doubles */
 }
 
-static void seed_centres(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *nearest,
-                         float *centres)
+static void seed_centres(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2,
+                         float *nearest, float *centres)
 {
     dp_random random = dp_random_at(seed, n);
     size_t chosen = (size_t)dp_random_below(&random, n);
@@ -52,8 +53,8 @@ static void seed_centres(const float *x, size_t n, size_t dim, size_t k, uint64_
 }
 
 /* Whether any vector moved. */
-static bool assign(const float *x, size_t n, size_t dim, size_t k, dp_tile_f32_fn l2, const float *centres, float *distances,
-                   float *nearest, uint32_t *members)
+static bool assign(const float *x, size_t n, size_t dim, size_t k, dp_tile_f32_fn l2, const float *centres,
+                   float *distances, float *nearest, uint32_t *members)
 {
     bool moved = false;
     for (size_t first = 0; first < n; first += GROUP) {
@@ -75,8 +76,8 @@ static bool assign(const float *x, size_t n, size_t dim, size_t k, dp_tile_f32_f
     return moved;
 }
 
-static void move_centres(const float *x, size_t n, size_t dim, size_t k, float *nearest, float *counts, double *sum, float *centres,
-                         uint32_t *members)
+static void move_centres(const float *x, size_t n, size_t dim, size_t k, float *nearest, float *counts, double *sum,
+                         float *centres, uint32_t *members)
 {
     memset(counts, 0, k * sizeof *counts);
     for (size_t i = 0; i < n; i++)

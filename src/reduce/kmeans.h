@@ -10,8 +10,8 @@ size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim);
 /* Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007), Euclidean, at most 25 rounds.
  *   x [n, dim], k at least 1; centres [k, dim]; members [n]: the centre each vector belongs to.
  *   l2: the kernel of squared distances; scratch as above.
- * The number of centres: k, or n where that is less; then each vector is its own centre and centres are the vectors in their
- * order.  The same for the same seed. */
+ * The number of centres: k, or n where that is less; then each vector is its own centre and centres are the vectors in
+ * their order.  The same for the same seed. */
 size_t dp_kmeans(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch,
                  float *centres, uint32_t *members);
 

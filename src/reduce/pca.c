@@ -2,12 +2,12 @@
  *
  *     C = mean of (x - m)(x - m)^T,   C v_i = l_i v_i,   l_1 >= l_2 >= ...,   y = V (x - m),  V = rows v_1 .. v_k
  *
- * with k the least number for which l_1 + .. + l_k >= share * trace C.  |V x - V y| <= |x - y|, and falls short of it by what
- * the two differ in along the directions left out.
+ * with k the least number for which l_1 + .. + l_k >= share * trace C.  |V x - V y| <= |x - y|, and falls short of it
+ * by what the two differ in along the directions left out.
  *
- * Products of 1024 vectors are summed in float and these sums in double, in the order of the rows; a task is a strip of C, so that
- * no sum depends on the number of threads.  Eigenvectors by LAPACK (dsyevd).  An eigenvector is known up to its sign: its largest
- * component is made positive, so that the same features give the same basis. */
+ * Products of 1024 vectors are summed in float and these sums in double, in the order of the rows; a task is a strip of
+ * C, so that no sum depends on the number of threads.  Eigenvectors by LAPACK (dsyevd).  An eigenvector is known up to
+ * its sign: its largest component is made positive, so that the same features give the same basis. */
 #include "reduce/pca.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -26,8 +26,8 @@ struct moments {
     size_t dim;
     const float *x; /* [n, dim] */
     size_t n;
-    double *sum;    /* [dim, dim]; the strips' columns from their own first one on */
-    float *strips;  /* [threads, dim, STRIP] */
+    double *sum;   /* [dim, dim]; the strips' columns from their own first one on */
+    float *strips; /* [threads, dim, STRIP] */
     _Atomic int failed;
 };
 
@@ -38,8 +38,8 @@ static void strip_task(void *context, size_t index, size_t worker)
     float *part = m->strips + worker * m->dim * STRIP;
     /* part [rows from 0 to the strip's end, columns] = X^T X; the rest is its mirror image */
     size_t rows = first + columns;
-    if (dnnl_sgemm('T', 'N', (dnnl_dim_t)rows, (dnnl_dim_t)columns, (dnnl_dim_t)m->n, 1, m->x, (dnnl_dim_t)m->dim, m->x + first,
-                   (dnnl_dim_t)m->dim, 0, part, STRIP)
+    if (dnnl_sgemm('T', 'N', (dnnl_dim_t)rows, (dnnl_dim_t)columns, (dnnl_dim_t)m->n, 1, m->x, (dnnl_dim_t)m->dim,
+                   m->x + first, (dnnl_dim_t)m->dim, 0, part, STRIP)
         != dnnl_success) {
         m->failed = 1;
         return;
@@ -50,32 +50,33 @@ static void strip_task(void *context, size_t index, size_t worker)
 }
 
 /* The next rows, at most n, that are valid and fall to the stride; *place and *count go on from call to call. */
-static size_t next_rows(const dp_bank *bank, size_t stride, size_t *place, size_t *count, size_t n, float *out)
+static size_t next_rows(const dp_rows *bank, size_t stride, size_t *place, size_t *count, size_t n, float *out)
 {
-    size_t places = dp_bank_cells(bank) * bank->n_rows, found = 0, first = *place;
+    size_t places = dp_rows_places(bank), found = 0, first = *place;
     for (; *place < places && found < n; (*place)++) {
         if (!bank->valid[*place] || (*count)++ % stride != 0)
             continue;
-        dp_bank_widen(bank, *place / bank->n_rows, *place % bank->n_rows, 1, out + found++ * bank->dim);
+        dp_rows_widen(bank, *place / bank->n_rows, *place % bank->n_rows, 1, out + found++ * bank->dim);
     }
-    dp_bank_forget(bank, 0, first, *place - first);
+    dp_rows_forget(bank, 0, first, *place - first);
     return found;
 }
 
-static size_t count_valid(const dp_bank *bank)
+static size_t count_valid(const dp_rows *bank)
 {
-    size_t places = dp_bank_cells(bank) * bank->n_rows, n = 0;
+    size_t places = dp_rows_places(bank), n = 0;
     for (size_t i = 0; i < places; i++)
         n += bank->valid[i];
     return n;
 }
 
 /* mean [dim] (may be NULL: zeros) and moments [dim, dim], the upper triangle. */
-static dp_status collect(const dp_bank *bank, bool centred, dp_pool *pool, double *mean, double *moments, dp_error *err)
+static dp_status collect(const dp_rows *bank, bool centred, dp_pool *pool, double *mean, double *moments, dp_error *err)
 {
     size_t dim = bank->dim, n_valid = count_valid(bank), stride = (n_valid + MOST_ROWS - 1) / MOST_ROWS;
     float *x = dp_malloc(dim, BLOCK * sizeof *x);
-    struct moments m = {.dim = dim, .x = x, .sum = moments, .strips = dp_malloc_2d(dp_pool_threads(pool), dim, STRIP * sizeof(float))};
+    struct moments m = {
+        .dim = dim, .x = x, .sum = moments, .strips = dp_malloc_2d(dp_pool_threads(pool), dim, STRIP * sizeof(float))};
     dp_status status = x && m.strips ? DP_OK : dp_fail_memory(err, "the principal components", BLOCK * dim * sizeof *x);
     stride = stride ? stride : 1;
     for (int pass = centred ? 0 : 1; !status && pass < 2; pass++) {
@@ -138,7 +139,7 @@ static void take(const double *vectors, size_t dim, size_t k, float *basis)
     }
 }
 
-dp_status dp_pca_fit(const dp_bank *bank, double keep, bool centred, dp_pool *pool, dp_pca *out, dp_error *err)
+dp_status dp_pca_fit(const dp_rows *bank, double keep, bool centred, dp_pool *pool, dp_pca *out, dp_error *err)
 {
     size_t dim = bank->dim, k = 0;
     dp_pca pca = {.dim_in = dim, .mean = dp_calloc(dim, sizeof(float))};
@@ -172,28 +173,22 @@ dp_status dp_pca_fit(const dp_bank *bank, double keep, bool centred, dp_pool *po
     return status;
 }
 
-void dp_pca_free(dp_pca *pca)
+dp_status dp_pca_project(const dp_pca *pca, const float *x, size_t n, float *scratch, float *out, dp_error *err)
 {
-    dp_memory_free(pca->mean);
-    dp_memory_free(pca->basis);
-    *pca = (dp_pca){0};
-}
-
-dp_status dp_pca_project(const float *mean, const float *basis, size_t dim_in, size_t dim, const float *x, size_t n,
-                         float *scratch, float *out, dp_error *err)
-{
+    size_t dim_in = pca->dim_in;
     for (size_t i = 0; i < n; i++)
         for (size_t d = 0; d < dim_in; d++)
-            scratch[i * dim_in + d] = x[i * dim_in + d] - mean[d];
-    if (n && dnnl_sgemm('N', 'T', (dnnl_dim_t)n, (dnnl_dim_t)dim, (dnnl_dim_t)dim_in, 1, scratch, (dnnl_dim_t)dim_in, basis,
-                        (dnnl_dim_t)dim_in, 0, out, (dnnl_dim_t)dim)
-                 != dnnl_success)
+            scratch[i * dim_in + d] = x[i * dim_in + d] - pca->mean[d];
+    if (n
+        && dnnl_sgemm('N', 'T', (dnnl_dim_t)n, (dnnl_dim_t)pca->dim, (dnnl_dim_t)dim_in, 1, scratch, (dnnl_dim_t)dim_in,
+                      pca->basis, (dnnl_dim_t)dim_in, 0, out, (dnnl_dim_t)pca->dim)
+               != dnnl_success)
         return dp_fail_memory(err, "the projection of features", 0);
     return DP_OK;
 }
 
 struct projection {
-    const dp_bank *bank;
+    const dp_pca *pca;
     const float *tokens;
     size_t cells;
     float *scratch; /* [threads, QUERY_BLOCK, dim_in] */
@@ -204,23 +199,23 @@ struct projection {
 static void project_task(void *context, size_t index, size_t worker)
 {
     struct projection *p = context;
-    const dp_bank *bank = p->bank;
-    size_t first = index * QUERY_BLOCK, n = p->cells - first < QUERY_BLOCK ? p->cells - first : QUERY_BLOCK;
-    if (dp_pca_project(bank->mean, bank->basis, bank->dim_in, bank->dim, p->tokens + first * bank->dim_in, n,
-                       p->scratch + worker * QUERY_BLOCK * bank->dim_in, p->out + first * bank->dim, NULL))
+    size_t dim_in = p->pca->dim_in, first = index * QUERY_BLOCK,
+           n = p->cells - first < QUERY_BLOCK ? p->cells - first : QUERY_BLOCK;
+    if (dp_pca_project(p->pca, p->tokens + first * dim_in, n, p->scratch + worker * QUERY_BLOCK * dim_in,
+                       p->out + first * p->pca->dim, NULL))
         p->failed = 1;
 }
 
-dp_status dp_bank_project(const dp_bank *bank, const float *tokens, size_t cells, dp_pool *pool, float *out,
-                          const float **features, dp_error *err)
+dp_status dp_pca_project_cells(const dp_pca *pca, const float *tokens, size_t cells, dp_pool *pool, float *out,
+                               const float **features, dp_error *err)
 {
-    if (!bank->basis) {
+    if (!pca->basis) {
         *features = tokens;
         return DP_OK;
     }
     size_t tasks = (cells + QUERY_BLOCK - 1) / QUERY_BLOCK;
-    struct projection p = {.bank = bank, .tokens = tokens, .cells = cells, .out = out};
-    p.scratch = dp_malloc_2d(dp_pool_threads(pool), bank->dim_in, QUERY_BLOCK * sizeof(float));
+    struct projection p = {.pca = pca, .tokens = tokens, .cells = cells, .out = out};
+    p.scratch = dp_malloc_2d(dp_pool_threads(pool), pca->dim_in, QUERY_BLOCK * sizeof(float));
     if (p.scratch && pool)
         dp_pool_run(pool, tasks, project_task, &p);
     for (size_t i = 0; p.scratch && !pool && i < tasks; i++)
@@ -228,5 +223,5 @@ dp_status dp_bank_project(const dp_bank *bank, const float *tokens, size_t cells
     bool good = p.scratch && !p.failed;
     dp_memory_free(p.scratch);
     *features = out;
-    return good ? DP_OK : dp_fail_memory(err, "the projection of features", cells * bank->dim_in * sizeof(float));
+    return good ? DP_OK : dp_fail_memory(err, "the projection of features", cells * pca->dim_in * sizeof(float));
 }

@@ -1,6 +1,6 @@
 /* reduce.c - one pass over a bank: each location's rows projected, replaced by centres, and stored in another type. */
 #include "reduce/reduce.h"
-#include "bank/roi_mask.h"
+#include "bank/builder.h"
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
@@ -13,20 +13,21 @@
 #define BLOCK 256 /* rows of a task where they are not put together */
 #define ROUND 64  /* tasks between two calls of progress */
 
-struct work { /* of a worker */
-    float *x;        /* [rows, dim_in] */
-    float *scratch;  /* [rows, dim_in] */
-    float *y;        /* [rows, dim] */
-    float *centres;  /* [kmeans, dim] */
+struct work {       /* of a worker */
+    float *x;       /* [rows, dim_in] */
+    float *scratch; /* [rows, dim_in] */
+    float *y;       /* [rows, dim] */
+    float *centres; /* [kmeans, dim] */
     float *kmeans_scratch;
-    uint32_t *members;  /* [rows] */
-    uint32_t *rows;     /* [rows] of the location that each vector is */
-    int64_t *owner;     /* [kmeans] picture of a centre's vectors: -2 none yet, -1 several */
+    uint32_t *members; /* [rows] */
+    uint32_t *rows;    /* [rows] of the location that each vector is */
+    int64_t *owner;    /* [kmeans] picture of a centre's vectors: -2 none yet, -1 several */
 };
 
 struct reduction {
-    const dp_bank *from;
-    dp_bank *to;
+    const dp_rows *from;
+    dp_bank_builder *to;
+    size_t dim, n_rows; /* of the new rows */
     const dp_reduction *how;
     dp_tile_f32_fn l2;
     size_t blocks; /* tasks of a location */
@@ -38,25 +39,25 @@ struct reduction {
 static bool left_out(const struct reduction *job, size_t cell, size_t row)
 {
     const dp_reduction *how = job->how;
-    return how->n_folds && dp_bank_row_picture(job->from, cell, row) % how->n_folds == how->fold;
+    return how->n_folds && dp_rows_picture(job->from, cell, row) % how->n_folds == how->fold;
 }
 
 /* Valid rows first .. first + n - 1 of a location into work->y, or where they are left out, none. */
 static size_t load(struct reduction *job, struct work *work, size_t cell, size_t first, size_t n, const float **vectors)
 {
-    const dp_bank *from = job->from;
+    const dp_rows *from = job->from;
     size_t found = 0;
     for (size_t row = first; row < first + n; row++) {
         if (!from->valid[cell * from->n_rows + row] || left_out(job, cell, row))
             continue;
-        dp_bank_widen(from, cell, row, 1, work->x + found * from->dim);
+        dp_rows_widen(from, cell, row, 1, work->x + found * from->dim);
         work->rows[found++] = (uint32_t)row;
     }
-    dp_bank_forget(from, cell, first, n);
+    dp_rows_forget(from, cell, first, n);
     *vectors = work->x;
     const dp_pca *pca = job->how->pca;
     if (pca) {
-        if (dp_pca_project(pca->mean, pca->basis, pca->dim_in, pca->dim, work->x, found, work->scratch, work->y, NULL))
+        if (dp_pca_project(pca, work->x, found, work->scratch, work->y, NULL))
             atomic_store(&job->failed, true);
         *vectors = work->y;
     }
@@ -66,8 +67,7 @@ static size_t load(struct reduction *job, struct work *work, size_t cell, size_t
 static void keep_task(void *context, size_t index, size_t worker)
 {
     struct reduction *job = context;
-    const dp_bank *from = job->from;
-    dp_bank *to = job->to;
+    const dp_rows *from = job->from;
     index += job->first_task;
     size_t cell = index / job->blocks, first = index % job->blocks * BLOCK, begin = cell * from->n_rows;
     size_t n = from->n_rows - first < BLOCK ? from->n_rows - first : BLOCK;
@@ -76,12 +76,11 @@ static void keep_task(void *context, size_t index, size_t worker)
     size_t found = load(job, work, cell, first, n, &vectors);
     for (size_t row = first, i = 0; row < first + n; row++) {
         bool here = i < found && work->rows[i] == row;
-        dp_bank_encode(to, begin + row, here ? vectors + i * to->dim : NULL);
+        dp_bank_builder_set_row(job->to, begin + row, here ? vectors + i * job->dim : NULL);
         i += here;
-        if (to->own_row_picture)
-            to->own_row_picture[begin + row] = from->row_picture[begin + row];
-        if (to->own_row_cell)
-            to->own_row_cell[row] = from->row_cell[row];
+        if (from->row_picture)
+            dp_bank_builder_set_owner(job->to, begin + row, from->row_picture[begin + row],
+                                      from->row_cell ? from->row_cell[row] : 0);
     }
 }
 
@@ -89,56 +88,63 @@ static void centres_task(void *context, size_t index, size_t worker)
 {
     struct reduction *job = context;
     struct work *work = &job->work[worker];
-    dp_bank *to = job->to;
     const float *vectors;
-    size_t cell = job->first_task + index, n = load(job, work, cell, 0, job->from->n_rows, &vectors);
-    size_t k = n ? dp_kmeans(vectors, n, to->dim, to->n_rows, job->how->seed ^ cell * 0x9e3779b97f4a7c15u, job->l2,
+    size_t dim = job->dim, n_rows = job->n_rows, cell = job->first_task + index,
+           n = load(job, work, cell, 0, job->from->n_rows, &vectors);
+    size_t k = n ? dp_kmeans(vectors, n, dim, n_rows, job->how->seed ^ cell * 0x9e3779b97f4a7c15u, job->l2,
                              work->kmeans_scratch, work->centres, work->members)
                  : 0;
     for (size_t c = 0; c < k; c++)
         work->owner[c] = -2;
     for (size_t i = 0; i < n; i++) {
-        int64_t picture = (int64_t)dp_bank_row_picture(job->from, cell, work->rows[i]), *owner = &work->owner[work->members[i]];
+        int64_t picture = (int64_t)dp_rows_picture(job->from, cell, work->rows[i]),
+                *owner = &work->owner[work->members[i]];
         *owner = *owner == -2 || *owner == picture ? picture : -1;
     }
-    for (size_t c = 0; c < to->n_rows; c++) {
-        dp_bank_encode(to, cell * to->n_rows + c, c < k && work->owner[c] != -2 ? work->centres + c * to->dim : NULL);
-        to->own_row_picture[cell * to->n_rows + c] = c < k && work->owner[c] >= 0 ? (int32_t)work->owner[c] : -1;
+    for (size_t c = 0; c < n_rows; c++) {
+        dp_bank_builder_set_row(job->to, cell * n_rows + c,
+                                c < k && work->owner[c] != -2 ? work->centres + c * dim : NULL);
+        dp_bank_builder_set_owner(job->to, cell * n_rows + c,
+                                  c < k && work->owner[c] >= 0 ? (int32_t)work->owner[c] : -1, 0);
     }
 }
 
-/* The projection of a bank that was projected before is one projection: with orthonormal rows A of the first and B of the second
+/* The projection of a bank that was projected before is one projection: with orthonormal rows A of the first and B of
+ * the second
  *     B (A (x - m) - n) = BA (x - (m + A^T n)). */
-static dp_status join_projections(const dp_bank *from, const dp_pca *pca, dp_bank *to, dp_error *err)
+static dp_status join_projections(const dp_pca *before, const dp_pca *pca, dp_bank_builder *to, dp_error *err)
 {
-    if (!from->basis)
-        return dp_bank_set_projection(to, pca->mean, pca->basis) ? DP_OK : dp_fail_memory(err, "the projection", 0);
-    size_t dim_in = from->dim_in, middle = from->dim, dim = pca->dim;
-    float *mean = dp_malloc(dim_in, sizeof *mean), *basis = dp_malloc_2d(dim, dim_in, sizeof *basis);
-    bool good = mean && basis;
+    if (!before->basis)
+        return dp_bank_builder_set_projection(to, pca, err);
+    size_t dim_in = before->dim_in, middle = before->dim, dim = pca->dim;
+    dp_pca both = {.dim_in = dim_in,
+                   .dim = dim,
+                   .mean = dp_malloc(dim_in, sizeof(float)),
+                   .basis = dp_malloc_2d(dim, dim_in, sizeof(float))};
+    bool good = both.mean && both.basis;
     for (size_t d = 0; good && d < dim_in; d++) {
-        double sum = from->mean[d];
+        double sum = before->mean[d];
         for (size_t i = 0; i < middle; i++)
-            sum += (double)from->basis[i * dim_in + d] * pca->mean[i];
-        mean[d] = (float)sum;
+            sum += (double)before->basis[i * dim_in + d] * pca->mean[i];
+        both.mean[d] = (float)sum;
     }
     for (size_t k = 0; good && k < dim; k++) {
         for (size_t d = 0; d < dim_in; d++) {
             double sum = 0;
             for (size_t i = 0; i < middle; i++)
-                sum += (double)pca->basis[k * middle + i] * from->basis[i * dim_in + d];
-            basis[k * dim_in + d] = (float)sum;
+                sum += (double)pca->basis[k * middle + i] * before->basis[i * dim_in + d];
+            both.basis[k * dim_in + d] = (float)sum;
         }
     }
-    good = good && dp_bank_set_projection(to, mean, basis);
-    dp_memory_free(mean);
-    dp_memory_free(basis);
-    return good ? DP_OK : dp_fail_memory(err, "the projection", dim * dim_in * sizeof *basis);
+    dp_status status = good ? dp_bank_builder_set_projection(to, &both, err)
+                            : dp_fail_memory(err, "the projection", dim * dim_in * sizeof *both.basis);
+    dp_pca_free(&both);
+    return status;
 }
 
 static bool work_open(const struct reduction *job, struct work *work)
 {
-    size_t dim_in = job->from->dim, dim = job->to->dim, k = job->to->n_rows;
+    size_t dim_in = job->from->dim, dim = job->dim, k = job->n_rows;
     size_t rows = job->how->kmeans ? job->from->n_rows : BLOCK;
     work->x = dp_malloc_2d(rows, dim_in, sizeof(float));
     work->rows = dp_malloc(rows, sizeof *work->rows);
@@ -170,7 +176,7 @@ static void work_close(struct work *work)
 
 static dp_status run_tasks(struct reduction *job, dp_pool *pool, const dp_run *run, dp_error *err)
 {
-    size_t cells = dp_bank_cells(job->from), threads = dp_pool_threads(pool);
+    size_t cells = dp_rows_cells(job->from), threads = dp_pool_threads(pool);
     job->blocks = job->how->kmeans ? 1 : (job->from->n_rows + BLOCK - 1) / BLOCK;
     size_t tasks = cells * job->blocks;
     job->work = dp_calloc(threads, sizeof *job->work);
@@ -195,35 +201,36 @@ static dp_status run_tasks(struct reduction *job, dp_pool *pool, const dp_run *r
 dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_bank **out,
                          dp_error *err)
 {
-    if (how->kmeans && dp_bank_is_pool(bank))
+    const dp_rows *from = &bank->rows;
+    dp_recipe recipe = bank->recipe;
+    if (how->kmeans && from->pool)
         return dp_fail(err, DP_E_ARGUMENT, "k-means is done at each location, and a pool has none");
-    if (how->kmeans && bank->recipe.kmeans)
+    if (how->kmeans && recipe.kmeans)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are the centres of a k-means already");
     dp_isa isa;
-    struct reduction job = {.from = bank, .how = how};
-    size_t rows = how->kmeans && how->kmeans < bank->n_rows ? how->kmeans : bank->n_rows;
     dp_status status = dp_isa_resolve(how->isa, &isa, err);
-    if (!status)
-        status = dp_bank_like(bank, rows, how->pca ? how->pca->dim : bank->dim, how->storage, how->kmeans || bank->row_picture,
-                              &job.to, err);
     if (status)
         return status;
-    job.l2 = dp_distance_kernels_get(isa).l2;
-    if (how->pca) {
-        job.to->recipe.pca = how->pca_asked;
-        status = join_projections(bank, how->pca, job.to, err);
+    recipe.storage = how->storage;
+    if (how->pca)
+        recipe.pca = how->pca_asked;
+    if (how->kmeans) {
+        recipe.kmeans = how->kmeans;
+        recipe.seed = (size_t)how->seed;
     }
-    if (how->kmeans)
-        job.to->recipe.kmeans = how->kmeans;
-    if (how->kmeans)
-        job.to->recipe.seed = (size_t)how->seed;
+    const dp_bank_shape shape = {.recipe = &recipe,
+                                 .n_rows = how->kmeans && how->kmeans < from->n_rows ? how->kmeans : from->n_rows,
+                                 .dim = how->pca ? how->pca->dim : from->dim,
+                                 .owners = how->kmeans || from->row_picture};
+    struct reduction job = {
+        .from = from, .how = how, .dim = shape.dim, .n_rows = shape.n_rows, .l2 = dp_distance_kernels_get(isa).l2};
+    status = dp_bank_builder_like(bank, &shape, &job.to, err);
+    if (!status && how->pca)
+        status = join_projections(&bank->projection, how->pca, job.to, err);
     if (!status)
         status = run_tasks(&job, pool, run, err);
     if (!status)
-        status = dp_bank_encoded(job.to, err);
-    if (status)
-        dp_bank_close(&job.to);
-    else
-        *out = job.to;
+        status = dp_bank_builder_finish(&job.to, out, err);
+    dp_bank_builder_close(&job.to);
     return status;
 }

@@ -11,15 +11,18 @@
 #include <stdlib.h>
 
 struct query {
-    dp_search search;
-    dp_components components;
+    const dp_rows *bank;
+    dp_searcher searcher;
+    size_t reweight; /* neighbours that weight the score; 0: none */
+    size_t rows, cols;
     float *features;       /* [rows, cols, dim] noise */
     dp_neighbour *nearest; /* [rows, cols, knn] */
     float *grid;           /* [rows, cols] */
     uint8_t *valid;        /* [rows, cols] */
 };
 
-/* Numbers of either sign, of about the size features have after a LayerNorm; which they are does not matter to the time. */
+/* Numbers of either sign, of about the size features have after a LayerNorm; which they are does not matter to the
+ * time. */
 static void fill(float *x, size_t n)
 {
     uint32_t state = 12345;
@@ -29,52 +32,56 @@ static void fill(float *x, size_t n)
     }
 }
 
-static dp_status search_once(const dp_bank *bank, const dp_view *view, struct query *q, dp_pool *pool, double *seconds,
-                             dp_error *err)
+static dp_status search_once(struct query *q, dp_pool *pool, double *seconds, dp_error *err)
 {
     double start = dp_now_seconds(), factor;
-    dp_status status = dp_components_map(&q->components, q->features, NULL, q->search.rows, q->search.cols, DP_NO_PICTURE, pool, q->nearest, q->grid,
-                                         q->valid, err);
-    if (!status && dp_reweighs(view))
-        status = dp_reweight(bank, q->features, q->nearest, q->grid, q->valid, q->search.rows * q->search.cols, &q->search,
-                             view->reweight, pool, &factor, err);
+    dp_status status = dp_searcher_map(&q->searcher, q->features, NULL, q->rows, q->cols, DP_NO_PICTURE, pool,
+                                       q->nearest, q->grid, q->valid, err);
+    if (!status && q->reweight) {
+        const dp_search search = dp_searcher_search(&q->searcher, q->rows, q->cols, DP_NO_PICTURE);
+        const dp_found found = {q->features, q->nearest, q->grid, q->valid, q->rows * q->cols};
+        status = dp_reweight(q->bank, &search, &found, q->reweight, pool, &factor, err);
+    }
     *seconds = dp_now_seconds() - start;
     return status;
 }
 
-dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s, double *min_s,
-                        double *max_s, dp_error *err)
+dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s,
+                        double *min_s, double *max_s, dp_error *err)
 {
     dp_run settings;
     dp_run_init(&settings);
     if (run)
         settings = *run;
     if (!repeat || repeat > 100000 || !view->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats of a search for %zu neighbours: at least 1 of either", repeat, view->knn);
-    struct query q = {.search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = DP_NO_PICTURE}};
+        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats of a search for %zu neighbours: at least 1 of either", repeat,
+                       view->knn);
+    const dp_scoring scoring = dp_scoring_of_view(view);
+    struct query q = {.bank = &bank->rows, .reweight = dp_scoring_reweighs(&scoring) ? scoring.reweight : 0};
     dp_pool *pool = NULL;
-    dp_bank_picture_grid(bank, 0, &q.search.rows, &q.search.cols);
-    size_t cells = q.search.rows * q.search.cols;
-    q.features = dp_malloc_2d(cells, bank->dim, sizeof *q.features);
+    dp_isa isa;
+    dp_rows_picture_grid(&bank->rows, 0, &q.rows, &q.cols);
+    size_t cells = q.rows * q.cols;
+    q.features = dp_malloc_2d(cells, bank->rows.dim, sizeof *q.features);
     q.nearest = dp_malloc_2d(cells, view->knn, sizeof *q.nearest);
     q.grid = dp_malloc(cells, sizeof *q.grid);
     q.valid = dp_malloc(cells, 1);
     double *seconds = dp_malloc(repeat, sizeof *seconds), warm_up;
     dp_status status = DP_OK;
     if (!q.features || !q.nearest || !q.grid || !q.valid || !seconds)
-        status = dp_fail_memory(err, "the features of one picture", cells * bank->dim * sizeof *q.features);
+        status = dp_fail_memory(err, "the features of one picture", cells * bank->rows.dim * sizeof *q.features);
     if (!status)
-        status = dp_isa_resolve(settings.isa, &q.search.isa, err);
+        status = dp_isa_resolve(settings.isa, &isa, err);
     if (!status)
         status = dp_pool_open(settings.threads, &pool, err);
     if (!status)
-        status = dp_components_open(bank, view, q.search.isa, pool, &q.components, err);
+        status = dp_searcher_open(&bank->rows, &scoring, isa, pool, &q.searcher, err);
     if (!status) {
-        fill(q.features, cells * bank->dim);
-        status = search_once(bank, view, &q, pool, &warm_up, err);
+        fill(q.features, cells * bank->rows.dim);
+        status = search_once(&q, pool, &warm_up, err);
     }
     for (size_t i = 0; i < repeat && !status; i++)
-        status = search_once(bank, view, &q, pool, &seconds[i], err);
+        status = search_once(&q, pool, &seconds[i], err);
     if (!status) {
         double median = dp_median(seconds, repeat);
         if (median_s)
@@ -84,7 +91,7 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
         if (max_s)
             *max_s = seconds[repeat - 1];
     }
-    dp_components_close(&q.components);
+    dp_searcher_close(&q.searcher);
     dp_pool_close(&pool);
     dp_memory_free(q.features);
     dp_memory_free(q.nearest);

@@ -2,6 +2,7 @@
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "run/pictures.h"
 
 #include <stdatomic.h>
@@ -54,8 +55,8 @@ static dp_status read_all(struct reading *reading, size_t n, const dp_run *run, 
 /* A picture of the bank with that name and unknown pixels. */
 static size_t by_name(const dp_bank *bank, const char *name)
 {
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        if (!dp_bank_picture_digest(bank, p) && !strcmp(bank->names[p], name))
+    for (size_t p = 0; p < bank->pictures.n; p++)
+        if (!dp_bank_picture_digest(bank, p) && !strcmp(bank->pictures.names[p], name))
             return p;
     return SIZE_MAX;
 }

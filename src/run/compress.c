@@ -17,10 +17,9 @@
 #include "search/distance.h"
 #include "reduce/coreset.h"
 #include "reduce/reduce.h"
-#include "run/judge.h"
+#include "run/good_judge.h"
 #include "run/leave_one_out.h"
 #include "run/memory_plan.h"
-#include "run/show.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -32,42 +31,33 @@
 
 /* A picture of a bank as a query to the bank that was made of it. */
 struct query {
-    const dp_bank *bank;
-    const dp_pca *pca;      /* NULL: its rows as they are */
-    float *stored;          /* [rows, cols, bank->dim] */
+    const dp_rows *rows;    /* the bank's */
+    const dp_pca *pca;      /* NULL: they are searched for as they are */
+    float *stored;          /* [rows, cols, rows->dim] */
     float *scratch;         /* the same */
     float *projected;       /* [rows, cols, pca->dim] */
-    const float *features;  /* what is searched for */
     uint8_t *valid, *map_valid; /* [rows, cols] */
     float *map;             /* [rows, cols] */
-    dp_judge judge;
     dp_neighbour *nearest;  /* [rows, cols, knn] */
-    dp_regions regions;     /* the bank's */
-    dp_good_maps *maps;     /* what its map shows goes there; NULL: nothing does */
 };
 
 static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query *query, dp_error *err)
 {
-    size_t most = 0, rows, cols;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        dp_bank_picture_grid(bank, p, &rows, &cols);
-        most = rows * cols > most ? rows * cols : most;
-    }
+    size_t most = dp_rows_most_cells(&bank->rows), dim = bank->rows.dim;
     *query = (struct query){
-        .bank = bank,
+        .rows = &bank->rows,
         .pca = pca,
-        .stored = dp_malloc_2d(most, bank->dim, sizeof(float)),
-        .scratch = dp_malloc_2d(pca ? most : 0, bank->dim, sizeof(float)),
+        .stored = dp_malloc_2d(most, dim, sizeof(float)),
+        .scratch = dp_malloc_2d(pca ? most : 0, dim, sizeof(float)),
         .projected = dp_malloc_2d(most, pca ? pca->dim : 0, sizeof(float)),
         .valid = dp_malloc(most, 1),
         .map_valid = dp_malloc(most, 1),
         .map = dp_malloc(most, sizeof(float)),
         .nearest = dp_malloc_2d(most, bank->recipe.knn, sizeof(dp_neighbour)),
     };
-    query->regions.own = bank->roi; /* borrowed */
     if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->nearest)
-        return dp_judge_open(&bank->recipe.post, bank->recipe.score, &query->judge, err);
-    return dp_fail_memory(err, "the features of one picture", most * bank->dim * sizeof(float));
+        return DP_OK;
+    return dp_fail_memory(err, "the features of one picture", most * dim * sizeof(float));
 }
 
 static void query_close(struct query *query)
@@ -78,88 +68,69 @@ static void query_close(struct query *query)
     dp_memory_free(query->valid);
     dp_memory_free(query->map_valid);
     dp_memory_free(query->map);
-    dp_judge_close(&query->judge);
     dp_memory_free(query->nearest);
 }
 
-/* How a bank searches by its own recipe. */
-static dp_status searched_open(const dp_bank *bank, dp_isa isa, dp_pool *pool, dp_components *components, dp_error *err)
+/* A bank as its own recipe searches it. */
+static dp_status searcher_open(const dp_bank *bank, dp_isa isa, dp_pool *pool, dp_searcher *searcher, dp_error *err)
 {
-    dp_view view;
-    dp_view_init(bank, &view);
-    return dp_components_open(bank, &view, isa, pool, components, err);
+    const dp_scoring scoring = dp_bank_scoring(bank);
+    return dp_searcher_open(&bank->rows, &scoring, isa, pool, searcher, err);
 }
 
-/* Picture p of the query's bank, searched in another, which was made of it. */
-static dp_status search(struct query *query, size_t p, dp_components *in, size_t leave_out, dp_pool *pool, double *score, double *seconds,
-                        dp_error *err)
+/* Picture p of the query's bank, searched in another that was made of it: query->map. */
+static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool *pool, double *seconds, dp_error *err)
 {
+    const float *features = query->stored;
     size_t rows, cols;
-    dp_bank_picture_grid(query->bank, p, &rows, &cols);
-    size_t cells = rows * cols;
-    dp_bank_get(query->bank, p, 0, query->stored, query->valid);
-    query->features = query->stored;
+    dp_rows_picture_grid(query->rows, p, &rows, &cols);
+    dp_rows_get(query->rows, p, 0, query->stored, query->valid);
     dp_status status = DP_OK;
     if (query->pca) {
-        status = dp_pca_project(query->pca->mean, query->pca->basis, query->pca->dim_in, query->pca->dim, query->stored, cells,
-                                query->scratch, query->projected, err);
-        query->features = query->projected;
+        status = dp_pca_project(query->pca, query->stored, rows * cols, query->scratch, query->projected, err);
+        features = query->projected;
     }
     double start = dp_now_seconds();
     if (!status)
-        status = dp_components_map(in, query->features, query->valid, rows, cols, leave_out, pool, query->nearest, query->map,
-                                   query->map_valid, err);
+        status = dp_searcher_map(in, features, query->valid, rows, cols, DP_NO_PICTURE, pool, query->nearest, query->map, query->map_valid, err);
     *seconds = dp_now_seconds() - start;
-    const uint8_t *background = dp_bank_inspected_background(query->bank, p);
-    const dp_recipe recipe = dp_bank_recipe_for(query->bank, rows, cols);
-    if (!status && background)
-        dp_grid_mask(&query->bank->recipe, background, cells, query->map, query->map_valid);
-    if (!status && query->bank->roi) {
-        memset(query->valid, 1, cells);
-        status = dp_regions_cells(&query->regions, &recipe, &query->bank->poses[p], query->bank->polarities[p], rows, cols,
-                                  query->bank->names[p], query->valid, err);
-        if (!status)
-            dp_grid_narrow(query->valid, cells, query->map, query->map_valid);
-    }
-    if (!status)
-        status = dp_judge_grid(&query->judge, query->map, query->map_valid, rows, cols,
-                               dp_cell_area_px(&recipe, &query->bank->poses[p], rows, cols), score, err);
-    if (!status && query->maps)
-        status = dp_good_maps_add(query->maps, query->bank, p, &query->regions, query->map, query->map_valid, err);
     return status;
 }
 
 /* Scores and maps of the pictures from folds; `how` is what made a bank from `from`. */
 static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_loo *found, dp_error *err)
 {
+    const dp_scoring scoring = dp_bank_scoring(from);
     dp_reduction part = *how;
-    size_t n = from->n_pictures;
-    struct query query;
-    dp_good_maps maps;
+    size_t n = from->pictures.n;
+    struct query query = {0};
+    dp_good_judge judge;
     double seconds;
-    dp_status status = dp_good_maps_open(from, pool, found->peaks, &maps, err);
+    dp_status status = dp_good_judge_open(from, &scoring, NULL, found->peaks, pool, &judge, err);
     if (status)
         return status;
     status = query_open(from, how->pca, &query, err);
-    query.maps = &maps;
     part.n_folds = n <= FEW_PICTURES ? n : FOLDS;
     for (part.fold = 0; !status && part.fold < part.n_folds; part.fold++) {
         dp_bank *others = NULL;
-        dp_components in = {0};
+        dp_searcher in = {0};
         found->scores[part.fold] = NAN;
         if (n < 2)
             break;
         status = dp_bank_reduce(from, &part, pool, run, &others, err);
         if (!status)
-            status = searched_open(others, how->isa, pool, &in, err);
-        for (size_t p = part.fold; !status && p < n; p += part.n_folds)
-            status = search(&query, p, &in, DP_NO_PICTURE, pool, &found->scores[p], &seconds, err);
-        dp_components_close(&in);
+            status = searcher_open(others, how->isa, pool, &in, err);
+        for (size_t p = part.fold; !status && p < n; p += part.n_folds) {
+            status = search(&query, p, &in, pool, &seconds, err);
+            if (!status)
+                status = dp_good_judge_picture(&judge, p, query.map, query.map_valid, &found->scores[p], err);
+        }
+        dp_searcher_close(&in);
         dp_bank_close(&others);
     }
-    found->heat = dp_good_maps_heat(&maps);
+    found->heat = dp_good_judge_heat(&judge);
     query_close(&query);
-    dp_good_maps_close(&maps);
+    dp_good_judge_close(&judge);
     return status;
 }
 
@@ -169,7 +140,7 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
-    size_t n = from->n_pictures;
+    size_t n = from->pictures.n;
     dp_loo found = {.scores = dp_malloc(n, sizeof(double)), .peaks = dp_malloc(n, sizeof(double))};
     dp_status status = found.scores && found.peaks ? score_by_folds(from, how, pool, run, &found, err)
                                                    : dp_fail_memory(err, "the scores of the good pictures", 2 * n * sizeof(double));
@@ -182,14 +153,14 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
 
 static dp_status find_components(const dp_bank *bank, const dp_compression *how, dp_pool *pool, dp_pca *pca, dp_error *err)
 {
-    return how->pca > 0 ? dp_pca_fit(bank, how->pca, bank->recipe.metric != DP_METRIC_COSINE, pool, pca, err) : DP_OK;
+    return how->pca > 0 ? dp_pca_fit(&bank->rows, how->pca, bank->recipe.metric != DP_METRIC_COSINE, pool, pca, err) : DP_OK;
 }
 
 static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
     if (!(how->pca >= 0) || (how->pca >= 1 && how->pca != floor(how->pca)))
         return dp_fail(err, DP_E_ARGUMENT, "%g principal components: a share below 1, or a whole number", how->pca);
-    if (how->pca > 0 && dp_bank_blocks(bank) > 1)
+    if (how->pca > 0 && bank->rows.blocks > 1)
         return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
     if (!(how->coreset >= 0) || (how->coreset >= 1 && how->coreset != floor(how->coreset)))
         return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g: a share of the rows below 1, or a whole number", how->coreset);
@@ -206,17 +177,14 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
 static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,
                      dp_error *err)
 {
-    uint32_t *rows = NULL;
-    size_t n;
     dp_bank *smaller = NULL;
-    dp_status status = dp_coreset_choose(from, how->coreset, how->seed, isa, pool, run, &rows, &n, err);
+    dp_recipe recipe = from->recipe;
+    recipe.coreset = how->coreset;
+    recipe.seed = how->seed;
+    recipe.storage = how->storage;
+    dp_status status = dp_bank_coreset(from, &recipe, isa, pool, run, &smaller, err);
     if (!status)
-        status = dp_bank_cut(from, rows, n, how->coreset, how->storage, &smaller, err);
-    if (!status) {
-        smaller->recipe.seed = how->seed;
         status = dp_bank_leave_one_out_of(from, smaller, isa, pool, run, NULL, err);
-    }
-    dp_memory_free(rows);
     if (status)
         dp_bank_close(&smaller);
     else
@@ -296,7 +264,7 @@ static double correlation(const double *a, const double *b, size_t n)
 
 static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_compression_report *report, dp_error *err)
 {
-    size_t n = before->n_pictures, m = 0;
+    size_t n = before->pictures.n, m = 0;
     double *x = dp_malloc(n, 4 * sizeof *x);
     struct ranked *list = dp_malloc(n, sizeof *list);
     double sum = 0, largest = 0;
@@ -307,10 +275,10 @@ static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_
     }
     double *y = x + n;
     for (size_t p = 0; p < n; p++) {
-        if (isnan(before->loo_scores[p]) || isnan(after->loo_scores[p]))
+        if (isnan(before->pictures.loo_scores[p]) || isnan(after->pictures.loo_scores[p]))
             continue;
-        x[m] = before->loo_scores[p];
-        y[m] = after->loo_scores[p];
+        x[m] = before->pictures.loo_scores[p];
+        y[m] = after->pictures.loo_scores[p];
         double change = x[m] > 0 ? y[m] / x[m] - 1 : 0;
         sum += change;
         largest = fabs(change) > fabs(largest) ? change : largest;
@@ -334,36 +302,36 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
     if (!dp_bank_has_pictures(before))
         return DP_OK;
     /* The features of a picture in the bank before are those a new one would have there, projected or not. */
-    dp_pca pca = {.dim_in = before->dim, .dim = after->dim};
+    dp_pca pca = {.dim_in = before->rows.dim, .dim = after->rows.dim};
     struct query old = {0}, new = {0};
-    dp_components in_old = {0}, in_new = {0};
-    size_t zeros = after->dim * before->dim;
-    bool projected = after->dim != before->dim; /* which numbers it searches for does not matter to the time */
+    dp_searcher in_old = {0}, in_new = {0};
+    size_t zeros = after->rows.dim * before->rows.dim;
+    bool projected = after->rows.dim != before->rows.dim; /* which numbers it searches for does not matter to the time */
     if (projected) {
-        pca.mean = dp_calloc(before->dim, sizeof(float));
+        pca.mean = dp_calloc(before->rows.dim, sizeof(float));
         pca.basis = dp_calloc(zeros, sizeof(float));
     }
     dp_status status = projected && (!pca.mean || !pca.basis) ? dp_fail_memory(err, "the projection", zeros * sizeof(float)) : DP_OK;
-    for (size_t i = 0; !status && projected && i < after->dim; i++)
-        pca.basis[i * before->dim + i] = 1;
+    for (size_t i = 0; !status && projected && i < after->rows.dim; i++)
+        pca.basis[i * before->rows.dim + i] = 1;
     if (!status)
         status = query_open(before, NULL, &old, err);
     if (!status)
         status = query_open(before, projected ? &pca : NULL, &new, err);
     if (!status)
-        status = searched_open(before, isa, pool, &in_old, err);
+        status = searcher_open(before, isa, pool, &in_old, err);
     if (!status)
-        status = searched_open(after, isa, pool, &in_new, err);
+        status = searcher_open(after, isa, pool, &in_new, err);
     for (int i = 0; !status && i < TIMED; i++) {
-        double score, seconds;
-        status = search(&old, 0, &in_old, 0, pool, &score, &seconds, err);
+        double seconds;
+        status = search(&old, 0, &in_old, pool, &seconds, err);
         report->search_before_s = fmin(report->search_before_s, seconds); /* of a number and NaN: the number */
         if (!status)
-            status = search(&new, 0, &in_new, 0, pool, &score, &seconds, err);
+            status = search(&new, 0, &in_new, pool, &seconds, err);
         report->search_after_s = fmin(report->search_after_s, seconds);
     }
-    dp_components_close(&in_old);
-    dp_components_close(&in_new);
+    dp_searcher_close(&in_old);
+    dp_searcher_close(&in_new);
     query_close(&old);
     query_close(&new);
     dp_pca_free(&pca);
@@ -372,7 +340,7 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
 
 void dp_compression_init(const dp_bank *bank, dp_compression *compression)
 {
-    *compression = (dp_compression){.storage = bank->storage};
+    *compression = (dp_compression){.storage = bank->rows.storage};
 }
 
 dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *given_run, dp_bank **compressed,
@@ -387,7 +355,7 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
     dp_status status = dp_memory_plan_compression(bank, how, &run, err);
     if (status)
         return status;
-    dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank), .threshold_before = bank->threshold};
+    dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank), .threshold_before = bank->levels.threshold};
     status = dp_pool_open(run.threads, &pool, err);
     if (!status)
         status = dp_bank_shrink(bank, how, run.isa, pool, &run, &smaller, &report.kept_variance, err);
@@ -403,7 +371,7 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
         return status;
     }
     report.bytes_after = dp_bank_held_bytes(smaller);
-    report.threshold_after = smaller->threshold;
+    report.threshold_after = smaller->levels.threshold;
     report.calibrated = dp_bank_has_pictures(bank);
     *compressed = smaller;
     if (out)

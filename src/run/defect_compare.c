@@ -17,7 +17,7 @@
 /* Whether a picture is not the one that the bank learned from, as far as the bank can tell: its size, and where it was aligned, its pose. */
 static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *now, char *why, size_t room)
 {
-    const dp_pose *then = &bank->poses[picture];
+    const dp_pose *then = &bank->pictures.poses[picture];
     dp_pose found;
     if (now->width_px != then->picture_width_px || now->height_px != then->picture_height_px) {
         snprintf(why, room, "the picture has changed since the bank was made: it has %zux%zu pixels now, it had %zux%zu", now->width_px,
@@ -72,12 +72,12 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
     }
     if (nearest && degrees > 0)
         status = dp_picture_rotate(nearest, degrees, &c->turned, err);
-    dp_bank_picture_grid(bank, d->nearest_picture, &good->rows, &good->cols);
+    dp_rows_picture_grid(&bank->rows, d->nearest_picture, &good->rows, &good->cols);
     good->picture = c->turned ? c->turned : nearest;
     good->row = d->nearest_cell / good->cols;
     good->col = d->nearest_cell % good->cols;
     const dp_recipe known = dp_bank_recipe_for(bank, good->rows, good->cols);
-    good->cells_to_picture = dp_grid_transform(&known, &bank->poses[d->nearest_picture], bank->polarities[d->nearest_picture], mirrored,
+    good->cells_to_picture = dp_grid_transform(&known, &bank->pictures.poses[d->nearest_picture], bank->pictures.polarities[d->nearest_picture], mirrored,
                                                good->rows, good->cols);
     dp_affine_apply(&good->cells_to_picture, (double)good->col, (double)good->row, &x, &y);
     if (degrees > 0)
@@ -119,10 +119,10 @@ dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, cons
 
     dp_status status = DP_OK;
     *good = (dp_patch_view){.title = "nearest good patch", .words = c->whose, .missing = missing};
-    if (d->nearest_picture >= bank->n_pictures) {
+    if (d->nearest_picture >= bank->pictures.n) {
         good->missing = "no single good picture: the bank holds means of several";
     } else {
-        good->title = base_name(bank->names[d->nearest_picture]);
+        good->title = base_name(bank->pictures.names[d->nearest_picture]);
         if (d->nearest_cell == SIZE_MAX)
             good->missing = "the bank does not tell which of its patches it is";
         else

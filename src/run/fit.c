@@ -5,7 +5,7 @@
  * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
 #include "align/transform.h"
-#include "bank/bank.h"
+#include "bank/builder.h"
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -37,7 +37,7 @@ struct fit {
     dp_recipe asked; /* layers and canvas settled */
     const dp_roi *roi;    /* region to inspect; NULL: none */
     const dp_bank *known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
-    dp_bank *bank;
+    dp_bank_builder *builder;
     float *orientations; /* [pictures.n, dim] each picture's own, as it was found */
     float *running;      /* [dim] sum of the orientations, each with its sign */
     double *bias;        /* [dim] sum over the pictures */
@@ -55,6 +55,11 @@ struct fit {
     dp_error fault;      /* the first that came from the network, not from a file */
 };
 
+static dp_bank_pictures *in_bank(const struct fit *fit)
+{
+    return &fit->builder->bank->pictures;
+}
+
 static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
 {
     if (fit->on_picture)
@@ -67,8 +72,9 @@ static void keep_light(struct fit *fit, const dp_prepared *prepared, size_t pict
     size_t cells = fit->bench.rows * fit->bench.cols, inside = 0;
     for (size_t i = 0; i < cells; i++)
         inside += prepared->cells[i] != 0;
-    fit->bank->lights[picture] = prepared->light;
-    fit->bank->lights[picture].valid = (double)inside / (double)cells;
+    dp_light *light = &in_bank(fit)->lights[picture];
+    *light = prepared->light;
+    light->valid = (double)inside / (double)cells;
 }
 
 static dp_status leave_out(struct fit *fit, const dp_prepared *prepared, const dp_error *why)
@@ -95,8 +101,8 @@ static size_t in_known(const struct fit *fit, const dp_prepared *prepared)
 {
     size_t twin = fit->known ? dp_twin_table_find(&fit->known_ones, prepared->digest) : SIZE_MAX;
     /* Of pictures whose pixels an old bank does not know there is the name. */
-    for (size_t p = 0; fit->known && fit->unseen && twin == SIZE_MAX && p < fit->known->n_pictures; p++)
-        if (!dp_bank_picture_digest(fit->known, p) && !strcmp(fit->known->names[p], prepared->path))
+    for (size_t p = 0; fit->known && fit->unseen && twin == SIZE_MAX && p < fit->known->pictures.n; p++)
+        if (!dp_bank_picture_digest(fit->known, p) && !strcmp(fit->known->pictures.names[p], prepared->path))
             twin = p;
     return twin;
 }
@@ -152,9 +158,9 @@ static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t p
             counts[i] = prepared->cells[i] && !(bench->background && bench->background[i]);
         valid = counts;
     }
-    status = dp_bank_put_grid(fit->bank, picture, augmentation, bench->tokens, valid, bench->rows, bench->cols, err);
+    status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, bench->tokens, valid, bench->rows, bench->cols, err);
     if (!status && bench->background)
-        status = dp_bank_set_background(fit->bank, picture, augmentation, bench->background, err);
+        status = dp_bank_builder_set_background(fit->builder, picture, augmentation, bench->background, err);
     dp_memory_free(counts);
     return status;
 }
@@ -235,15 +241,14 @@ static dp_status put(struct fit *fit, dp_prepared *prepared, size_t picture, int
 /* A picture whose features are in the bench enters the bank; *picture: DP_NO_PICTURE where it has to be left out after all. */
 static dp_status enter(struct fit *fit, dp_prepared *prepared, int polarity, size_t *picture, dp_error *err)
 {
-    size_t n_rows = fit->bank->n_rows;
-    dp_status status = dp_bank_add_picture(fit->bank, prepared->path, &prepared->pose, picture, err);
+    dp_status status = dp_bank_builder_add(fit->builder, prepared->path, &prepared->pose, picture, err);
     if (status)
         return status;
     keep_light(fit, prepared, *picture);
     status = put(fit, prepared, *picture, polarity, err);
     if (status == DP_E_MEMORY || !is_its_own(fit, status, err)) /* memory: of the bank, which all share */
         return status;
-    dp_bank_take_back(fit->bank, n_rows);
+    dp_bank_builder_take_back(fit->builder);
     *picture = DP_NO_PICTURE;
     return leave_out(fit, prepared, err);
 }
@@ -323,9 +328,9 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
         return status;
     if (picture == DP_NO_PICTURE)
         return DP_OK;
-    dp_bank_set_digest(fit->bank, picture, prepared->digest);
+    dp_bank_builder_set_digest(fit->builder, picture, prepared->digest);
     if (fit->bench.recipe.polarity != DP_POLARITY_NONE)
-        fit->bank->polarities[picture] = (int8_t)polarity;
+        in_bank(fit)->polarities[picture] = (int8_t)polarity;
     tell(fit, prepared->index, &prepared->pose, NULL);
     return DP_OK;
 }
@@ -350,7 +355,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         return leave_out(fit, prepared, &prepared->error);
     size_t known = in_known(fit, prepared);
     if (known != SIZE_MAX)
-        return leave_twin(fit, prepared, fit->known->names[known], true);
+        return leave_twin(fit, prepared, fit->known->pictures.names[known], true);
     unsigned char *digest = fit->digests + prepared->index * DP_DIGEST_BYTES;
     memcpy(digest, prepared->digest, DP_DIGEST_BYTES);
     size_t twin = dp_twin_table_put(&fit->given, digest, prepared->index);
@@ -371,7 +376,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     if (fit->known)
         return learn_more(fit, prepared, err);
     int sign = 1;
-    float *own = fit->orientations + fit->bank->n_pictures * bench->dim;
+    float *own = fit->orientations + in_bank(fit)->n * bench->dim;
     dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
     if (!status && dp_workbench_has_polarity(bench, prepared))
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
@@ -386,7 +391,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         return status;
     if (picture == DP_NO_PICTURE)
         return DP_OK;
-    dp_bank_set_digest(fit->bank, picture, prepared->digest);
+    dp_bank_builder_set_digest(fit->builder, picture, prepared->digest);
     for (size_t i = 0; i < bench->dim; i++)
         fit->running[i] += (float)sign * own[i];
     fit->signs[picture] = sign;
@@ -415,7 +420,7 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
 {
     dp_workbench *bench = &fit->bench;
     if (bench->recipe.polarity == DP_POLARITY_MIRROR) {
-        dp_bank_mirror_picture(fit->bank, picture);
+        dp_bank_builder_mirror(fit->builder, picture);
         return DP_OK;
     }
     size_t h = bench->recipe.canvas_height_px, w = bench->recipe.canvas_width_px;
@@ -443,8 +448,8 @@ static dp_status mend(struct fit *fit, size_t picture, const float *reference, d
 
 static dp_status settle_polarity(struct fit *fit, dp_error *err)
 {
-    dp_bank *bank = fit->bank;
-    size_t n = bank->n_pictures, dim = fit->bench.dim;
+    dp_bank_pictures *pictures = in_bank(fit);
+    size_t n = pictures->n, dim = fit->bench.dim;
     if (fit->bench.recipe.polarity == DP_POLARITY_NONE)
         return DP_OK;
     float *reference = dp_malloc(dim, sizeof *reference);
@@ -466,11 +471,11 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
             int sign = opposite ? -signs[p] : signs[p];
             if (sign != 0 && sign != fit->signs[p])
                 status = mend(fit, p, reference, err);
-            bank->polarities[p] = (int8_t)sign;
+            pictures->polarities[p] = (int8_t)sign;
         }
         for (size_t i = 0; i < dim; i++)
             fit->pair[i] = (float)(fit->bias[i] / (double)n);
-        dp_bank_set_orientation(bank, reference, fit->pair);
+        dp_bank_builder_set_orientation(fit->builder, reference, fit->pair);
     }
     dp_memory_free(reference);
     dp_memory_free(signs);
@@ -490,6 +495,14 @@ static dp_status find_white(const struct fit *fit, dp_recipe *recipe, dp_error *
         numbers[i] = dp_pictures_number(&fit->pictures, i);
     dp_status status = source->find_white(source->user, numbers, n, fit->run, &recipe->sample_white, err);
     dp_memory_free(numbers);
+    return status;
+}
+
+static dp_status settle_region(struct fit *fit, dp_error *err)
+{
+    dp_roi *settled = NULL;
+    dp_status status = dp_region_settle(fit->roi, &fit->builder->bank->recipe, in_bank(fit), &settled, err);
+    dp_bank_builder_set_roi(fit->builder, settled);
     return status;
 }
 
@@ -541,12 +554,12 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
             recipe.background = DP_BACKGROUND_NONE;
     }
     if (fit->known) {
-        final.dim = fit->known->dim;
-        final.capacity += fit->known->n_pictures;
+        final.dim = fit->known->rows.dim;
+        final.capacity += fit->known->pictures.n;
     }
     status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
-        status = dp_bank_new(&spec, &fit->bank, err);
+        status = dp_bank_builder_open(&spec, &fit->builder, err);
     if (status)
         return status;
     size_t orientations;
@@ -574,7 +587,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 
 static void fit_close(struct fit *fit)
 {
-    dp_bank_close(&fit->bank);
+    dp_bank_builder_close(&fit->builder);
     dp_workbench_close(&fit->bench);
     dp_memory_free(fit->orientations);
     dp_memory_free(fit->running);
@@ -638,6 +651,7 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     if (status)
         return status;
     size_t *chosen = NULL;
+    dp_bank *made = NULL;
     struct fit fit = {.session = session, .run = dp_session_run(session), .pictures = dp_pictures_all(input->source), .roi = input->roi,
                       .on_picture = input->on_picture, .user = input->user};
     if (shots && (status = choose_shots(&fit, recipe, &chosen, err))) {
@@ -647,27 +661,28 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     status = prepare(&fit, recipe, err);
     if (!status)
         status = learn_all(&fit, err);
-    if (!status && !fit.bank->n_pictures)
+    if (!status && !in_bank(&fit)->n)
         status = none_left(&fit, "used", err);
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
-        status = dp_region_settle(input->roi, fit.bank, &fit.bank->roi, err);
+        status = settle_region(&fit, err);
     if (!status)
-        status = dp_bank_finish(fit.bank, err);
+        status = dp_bank_builder_finish(&fit.builder, &made, err);
     if (!status)
-        status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &fit.bank, err);
+        status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &made, err);
     if (!status)
-        status = dp_bank_tell_near(fit.bank, fit.run, err);
+        status = dp_bank_tell_near(made, fit.run, err);
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_model_check_unchanged(dp_session_model(session), err);
     if (!status) {
-        dp_gate_warn(fit.bank, fit.run);
-        *bank = fit.bank;
-        fit.bank = NULL;
+        dp_gate_warn(made, fit.run);
+        *bank = made;
+        made = NULL;
         if (report)
             *report = fit.report;
     }
+    dp_bank_close(&made);
     fit_close(&fit);
     dp_memory_free(chosen);
     return status;
@@ -682,14 +697,11 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_in
     dp_status status = prepare(&fit, &known->recipe, err);
     if (!status)
         status = learn_all(&fit, err);
-    if (!status && !fit.bank->n_pictures && fit.report.n_failed)
+    size_t n = status ? 0 : in_bank(&fit)->n;
+    if (!status && !n && fit.report.n_failed)
         status = none_left(&fit, "added", err);
-    if (!status && fit.bank->n_pictures)
-        status = dp_bank_finish(fit.bank, err);
-    if (!status && fit.bank->n_pictures) {
-        *bank = fit.bank;
-        fit.bank = NULL;
-    }
+    if (!status && n)
+        status = dp_bank_builder_finish(&fit.builder, bank, err);
     *report = fit.report;
     fit_close(&fit);
     return status;

@@ -16,43 +16,43 @@ bool dp_fit_shrinks(const dp_recipe *recipe)
 /* The rows of a pool that are not background, by the masks it holds. */
 static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
 {
-    uint32_t *rows = dp_malloc(bank->n_rows, sizeof *rows);
+    const dp_rows *all = &bank->rows;
+    uint32_t *rows = dp_malloc(all->n_rows, sizeof *rows);
+    dp_recipe recipe = bank->recipe;
     size_t n = 0;
     if (!rows)
-        return dp_fail_memory(err, "the rows of the objects", bank->n_rows * sizeof *rows);
-    for (size_t row = 0; row < bank->n_rows; row++)
-        if (!bank->background[bank->row_picture[row]][bank->row_cell[row]])
+        return dp_fail_memory(err, "the rows of the objects", all->n_rows * sizeof *rows);
+    for (size_t row = 0; row < all->n_rows; row++)
+        if (!bank->pictures.background[all->row_picture[row]][all->row_cell[row]])
             rows[n++] = (uint32_t)row;
-    dp_status status = dp_bank_cut(bank, rows, n, 0, storage, out, err); /* no picture that is background alone was taken in: n is not 0 */
+    recipe.background = DP_BACKGROUND_REFERENCE;
+    recipe.storage = storage;
+    dp_status status = dp_bank_cut(bank, rows, n, &recipe, out, err); /* no picture that is background alone was taken in: n is not 0 */
     dp_memory_free(rows);
-    if (!status)
-        (*out)->recipe.background = DP_BACKGROUND_REFERENCE;
     return status;
 }
 
 /* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
 static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank, dp_error *err)
 {
-    uint32_t *rows = NULL;
-    size_t n;
     bool coreset = asked->coreset > 0;
-    dp_bank *objects = NULL, *smaller = NULL;
+    dp_bank *smaller = NULL;
     dp_status status = DP_OK;
     if (asked->background == DP_BACKGROUND_REFERENCE)
-        status = cut_background(*bank, coreset ? DP_STORAGE_F32 : asked->storage, &objects, err);
-    const dp_bank *from = objects ? objects : *bank;
-    if (!status && coreset)
-        status = dp_coreset_choose(from, asked->coreset, asked->seed, isa, pool, run, &rows, &n, err);
-    if (!status && coreset)
-        status = dp_bank_cut(from, rows, n, asked->coreset, asked->storage, &smaller, err);
-    if (!status && !coreset) {
-        smaller = objects;
-        objects = NULL;
+        status = cut_background(*bank, coreset ? DP_STORAGE_F32 : asked->storage, &smaller, err);
+    if (!status && coreset) {
+        dp_bank *objects = smaller;
+        const dp_bank *from = objects ? objects : *bank;
+        dp_recipe recipe = from->recipe;
+        recipe.coreset = asked->coreset;
+        recipe.seed = asked->seed;
+        recipe.storage = asked->storage;
+        smaller = NULL;
+        status = dp_bank_coreset(from, &recipe, isa, pool, run, &smaller, err);
+        dp_bank_close(&objects);
     }
     if (!status)
         status = dp_bank_leave_one_out_of(*bank, smaller, isa, pool, run, NULL, err);
-    dp_memory_free(rows);
-    dp_bank_close(&objects);
     if (status) {
         dp_bank_close(&smaller);
         return status;

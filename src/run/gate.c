@@ -2,22 +2,16 @@
 #include "run/gate.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define FAR 3.0      /* times */
 #define MISSING 0.34 /* of the picture more than of any good one: a third */
 #define NOT_BLACK 8  /* of 255: the darkest parts of good pictures that have no black ones */
 #define CELLS 0.5    /* of the least that a good picture has: half of the part is not seen */
 #define STRAY 20     /* one of so many may lie outside the range */
-
-static int rising(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static bool beyond(double x, double next)
 {
@@ -32,7 +26,7 @@ static bool more_black(double x, double next)
 /* The least of values [n], sorted here, without the strays below it: those that lie beyond the limit that the next one sets. */
 static double least(double *values, size_t n, bool (*far)(double x, double next))
 {
-    qsort(values, n, sizeof *values, rising);
+    dp_sort_f64(values, n);
     size_t strays = n < 3 ? 0 : n / STRAY > 1 ? n / STRAY : 1, first = 0;
     for (size_t i = 1; i <= strays; i++)
         if (far(values[i - 1], values[i]))
@@ -47,7 +41,7 @@ static size_t count_ratios(const dp_pose *poses, size_t n, double *ratios)
     for (size_t i = 0; i < n; i++)
         if (poses[i].picture_height_px)
             ratios[known++] = (double)poses[i].picture_width_px / (double)poses[i].picture_height_px;
-    qsort(ratios, known, sizeof *ratios, rising);
+    dp_sort_f64(ratios, known);
     for (size_t i = 0; i < known && different <= DP_RATIOS; i++)
         if (!different || ratios[i] > first * (1 + DP_RATIO_MARGIN)) {
             first = ratios[i];
@@ -60,10 +54,10 @@ static size_t count_ratios(const dp_pose *poses, size_t n, double *ratios)
 static double least_object(const dp_bank *bank)
 {
     double found = NAN;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
+    for (size_t p = 0; p < bank->pictures.n; p++) {
         const uint8_t *mask = dp_bank_inspected_background(bank, p);
         size_t rows, cols, left = 0;
-        dp_bank_picture_grid(bank, p, &rows, &cols);
+        dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         if (!mask || !rows || !cols)
             continue;
         for (size_t i = 0; i < rows * cols; i++)
@@ -75,14 +69,14 @@ static double least_object(const dp_bank *bank)
 
 dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
 {
-    size_t n = bank->n_pictures;
+    size_t n = bank->pictures.n;
     double *values = dp_malloc(n, 7 * sizeof *values);
     if (!values)
         return dp_fail_memory(err, "the light of the good pictures", n * 7 * sizeof *values);
     double *bright = values, *white = bright + n, *contrast = white + n, *fine = contrast + n, *smooth = fine + n, *clear = smooth + n;
-    *gate = (dp_gate){.light_known = true, .valid_least = NAN, .object_least = least_object(bank), .n_sizes = n, .poses = bank->poses};
+    *gate = (dp_gate){.light_known = true, .valid_least = NAN, .object_least = least_object(bank), .n_sizes = n, .poses = bank->pictures.poses};
     for (size_t p = 0; p < n; p++) {
-        const dp_light *light = &bank->lights[p];
+        const dp_light *light = &bank->pictures.lights[p];
         gate->light_known = gate->light_known && !isnan(light->bright);
         bright[p] = light->bright;
         white[p] = 255 - light->dark;
@@ -101,7 +95,7 @@ dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
         gate->fine_most = 1 / least(smooth, n, beyond);
         gate->black = 1 - least(clear, n, more_black);
     }
-    gate->n_ratios = count_ratios(bank->poses, n, values);
+    gate->n_ratios = count_ratios(bank->pictures.poses, n, values);
     dp_memory_free(values);
     return DP_OK;
 }
@@ -209,10 +203,10 @@ void dp_gate_warn(const dp_bank *bank, const dp_run *run)
     char reason[DP_REASON_BYTES], line[DP_ERROR_MESSAGE_BYTES];
     if (!run || !run->log || dp_gate_open(bank, &gate, NULL))
         return;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        if (!dp_gate_no_light(&gate, &bank->lights[p], reason, sizeof reason) && !dp_gate_odd_light(&gate, &bank->lights[p], reason, sizeof reason))
+    for (size_t p = 0; p < bank->pictures.n; p++) {
+        if (!dp_gate_no_light(&gate, &bank->pictures.lights[p], reason, sizeof reason) && !dp_gate_odd_light(&gate, &bank->pictures.lights[p], reason, sizeof reason))
             continue;
-        snprintf(line, sizeof line, "%s: %s; look at it, and if it is no good picture take it out of the bank", bank->names[p], reason);
+        snprintf(line, sizeof line, "%s: %s; look at it, and if it is no good picture take it out of the bank", bank->pictures.names[p], reason);
         run->log(run->user, DP_LOG_WARNING, line);
     }
 }

@@ -25,8 +25,9 @@
 /* What one view needs. */
 struct way {
     dp_view view;
+    dp_scoring scoring; /* the view's */
     dp_judge judge;
-    dp_components components;
+    dp_searcher searcher;
 };
 
 /* What is the same for every picture of a run. */
@@ -50,7 +51,7 @@ static void inspection_close(struct inspection *job)
     dp_memory_free(job->everywhere);
     for (size_t i = 0; job->ways && i < job->n_ways; i++) {
         dp_judge_close(&job->ways[i].judge);
-        dp_components_close(&job->ways[i].components);
+        dp_searcher_close(&job->ways[i].searcher);
     }
     dp_memory_free(job->ways);
     dp_regions_close(&job->regions);
@@ -64,18 +65,18 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     if (status)
         return status;
     dp_model_get_info(dp_session_model(session), &model);
-    if (strcmp(model.sha256, bank->model_sha256) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s", bank->model_path,
-                       bank->model_sha256, model.path, model.sha256);
+    if (strcmp(model.sha256, bank->model.sha256) != 0)
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s", bank->model.path,
+                       bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
     size_t dim = model.dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
-    if (bank->dim_in != dim)
-        return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->dim_in,
+    if (bank->projection.dim_in != dim)
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->projection.dim_in,
                        dim);
     if (recipe->layout == DP_LAYOUT_GRID
-        && (recipe->canvas_height_px != bank->grid_rows * model.patch_px || recipe->canvas_width_px != bank->grid_cols * model.patch_px))
+        && (recipe->canvas_height_px != bank->rows.grid_rows * model.patch_px || recipe->canvas_width_px != bank->rows.grid_cols * model.patch_px))
         return dp_fail(err, DP_E_MISMATCH, "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
-                       bank->grid_rows, bank->grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
+                       bank->rows.grid_rows, bank->rows.grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
     if (bank->patch_recorded && bank->patch_px != model.patch_px)
         return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu", bank->patch_px, model.patch_px);
     dp_recipe settled = *recipe;
@@ -118,10 +119,11 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     for (size_t i = 0; i < n_views && !status; i++) {
         struct way *way = &job->ways[i];
         way->view = views[i];
+        way->scoring = dp_scoring_of_view(&views[i]);
         knn = views[i].knn > knn ? views[i].knn : knn;
-        status = dp_judge_open(&views[i].post, views[i].score, &way->judge, err);
+        status = dp_judge_open(&way->scoring.post, way->scoring.score, &way->judge, err);
         if (!status)
-            status = dp_components_open(bank, &views[i], dp_session_isa(session), dp_session_pool(session), &way->components, err);
+            status = dp_searcher_open(&bank->rows, &way->scoring, dp_session_isa(session), dp_session_pool(session), &way->searcher, err);
     }
     if (!status)
         status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, knn, &job->bench, err);
@@ -129,15 +131,15 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
         if (views[i].roi != views[0].roi)
             status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");
     if (!status)
-        status = dp_regions_open(bank, &views[0], &job->regions, err);
+        status = dp_regions_open(bank, views[0].roi, &job->regions, err);
     if (!status)
         status = dp_gate_open(bank, &job->gate, err);
     if (!status && !job->gate.light_known)
         warn(job, "%s: was made before the light of its pictures was kept: a frame that is too dark or too bright cannot be told by its light; "
-             "a bank fitted anew can", bank->path ? bank->path : "the bank");
-    if (!status && bank->basis
-        && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->dim, sizeof *job->projected))) {
-        status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->dim * sizeof(float));
+             "a bank fitted anew can", bank->file.path ? bank->file.path : "the bank");
+    if (!status && bank->projection.basis
+        && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->rows.dim, sizeof *job->projected))) {
+        status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->rows.dim * sizeof(float));
     }
     if (status)
         inspection_close(job);
@@ -150,8 +152,8 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
     dp_result *result = dp_calloc(1, sizeof *result);
     if (result) {
         *result = (dp_result){
-            .threshold = job->way->view.threshold,
-            .cell_threshold = job->way->view.cell_threshold,
+            .threshold = job->way->scoring.levels.threshold,
+            .cell_threshold = job->way->scoring.levels.cell_threshold,
             .label = DP_LABEL_NONE,
             .pose = prepared->pose,
             .valid_fraction = prepared->valid_fraction,
@@ -354,37 +356,36 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
 {
     const dp_bank *bank = job->bank;
     dp_workbench *bench = &job->bench;
-    const dp_search search = {.metric = job->way->view.metric, .window = job->way->view.window, .knn = job->way->view.knn,
-                              .leave_out = DP_NO_PICTURE, .isa = dp_session_isa(job->session), .rows = bench->rows, .cols = bench->cols};
+    const dp_scoring *scoring = &job->way->scoring;
+    dp_pool *pool = dp_session_pool(job->session);
     const float *features;
     double start = dp_now_seconds();
-    dp_status status = dp_bank_project(bank, bench->tokens, bench->rows * bench->cols, dp_session_pool(job->session), job->projected,
-                                       &features, err);
+    dp_status status = dp_pca_project_cells(&bank->projection, bench->tokens, bench->rows * bench->cols, pool, job->projected, &features, err);
     if (!status)
-        status = dp_components_map(&job->way->components, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE,
-                                   dp_session_pool(job->session), bench->nearest, result->grid, result->grid_valid, err);
+        status = dp_searcher_map(&job->way->searcher, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE, pool, bench->nearest,
+                                 result->grid, result->grid_valid, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * (dp_now_seconds() - start);
     size_t cells = bench->rows * bench->cols;
     for (size_t i = 0; i < cells; i++) {
-        const dp_neighbour *found = &bench->nearest[i * job->way->view.knn];
-        bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_bank_row_picture(bank, found->cell, found->row);
+        const dp_neighbour *found = &bench->nearest[i * scoring->knn];
+        bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_rows_picture(&bank->rows, found->cell, found->row);
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, bench->background, cells, result->grid, result->grid_valid);
     double cell_px = dp_cell_area_px(&bench->recipe, &result->pose, bench->rows, bench->cols);
     status = dp_judge_grid(&job->way->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
-    if (!status && dp_reweighs(&job->way->view)) {
+    if (!status && dp_scoring_reweighs(scoring)) {
+        const dp_search search = dp_searcher_search(&job->way->searcher, bench->rows, bench->cols, DP_NO_PICTURE);
+        const dp_found found = {features, bench->nearest, result->grid, result->grid_valid, cells};
         double factor;
         start = dp_now_seconds();
-        status = dp_reweight(bank, features, bench->nearest, result->grid, result->grid_valid, cells, &search, job->way->view.reweight,
-                             dp_session_pool(job->session), &factor, err);
+        status = dp_reweight(&bank->rows, &search, &found, scoring->reweight, pool, &factor, err);
         result->score *= status ? 1 : factor;
         result->search_ms += 1000 * (dp_now_seconds() - start);
         if (!status && job->way->view.cell_weights)
-            status = dp_reweight_cells(bank, features, bench->nearest, result->grid_valid, cells, &search, job->way->view.reweight,
-                                       dp_session_pool(job->session), &result->weights, err);
+            status = dp_reweight_cells(&bank->rows, &search, &found, scoring->reweight, pool, &result->weights, err);
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
@@ -422,7 +423,7 @@ static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_e
         status = dp_defects_largest(&delivered, &result->defects, &result->n_defects, err);
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
-        const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->way->view.knn];
+        const dp_neighbour *nearest = &job->bench.nearest[defect->peak_cell * job->way->scoring.knn];
         dp_seen seen;
         if (dp_nearest_seen(job->bank, nearest, &seen)) {
             defect->nearest_cell = seen.cell;
@@ -440,10 +441,10 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
     dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &embedded->polarity, err);
     embedded->ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->bench.rows * job->bench.cols;
-    if (!status && job->bank->basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
+    if (!status && job->bank->projection.basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
-        if (!(job->projected = dp_malloc_2d(cells, job->bank->dim, sizeof *job->projected)))
-            status = dp_fail_memory(err, "the features of one picture", cells * job->bank->dim * sizeof(float));
+        if (!(job->projected = dp_malloc_2d(cells, job->bank->rows.dim, sizeof *job->projected)))
+            status = dp_fail_memory(err, "the features of one picture", cells * job->bank->rows.dim * sizeof(float));
     }
     return status ? status : mask_cells(job, prepared, embedded, err);
 }

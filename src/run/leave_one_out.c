@@ -17,9 +17,8 @@
 #include "base/statistics.h"
 #include "search/searcher.h"
 #include "search/distance_scales.h"
-#include "run/judge.h"
+#include "run/good_judge.h"
 #include "search/reweight.h"
-#include "run/show.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,16 +29,12 @@
 struct scoring {
     const dp_bank *bank;     /* that is searched */
     const dp_bank *pictures; /* whose pictures are scored: the same, or the one it was cut from */
-    const dp_view *view;
-    dp_isa isa;
+    const dp_scoring *scoring;
     dp_pool *pool;
     const dp_run *run;
-    dp_judge judge;
-    dp_regions regions;
-    uint8_t *inside;       /* cells of a picture that are in the regions */
-    dp_components components; /* of the view */
+    dp_good_judge judge;
+    dp_searcher searcher;
     double *scores;
-    dp_good_maps *maps;    /* NULL: only scores are wanted */
     size_t done_before, total; /* progress */
 };
 
@@ -52,60 +47,35 @@ static int report(void *user, size_t done, size_t total)
     return s->run->progress(s->run->user, "leave one out", s->done_before + done, s->total);
 }
 
-/* Distances grid [rows, cols] of picture p become its score. */
-static dp_status score_picture(struct scoring *s, size_t p, float *grid, uint8_t *valid, size_t rows, size_t cols, dp_error *err)
-{
-    const uint8_t *background = dp_bank_inspected_background(s->pictures, p);
-    const dp_bank *from = s->pictures;
-    const dp_recipe recipe = dp_bank_recipe_for(from, rows, cols);
-    bool narrowed = dp_regions_any(&s->regions);
-    if (narrowed) {
-        dp_error why;
-        memset(s->inside, 1, rows * cols);
-        dp_status status = dp_regions_cells(&s->regions, &recipe, &from->poses[p], from->polarities[p], rows, cols, from->names[p],
-                                            s->inside, &why);
-        if (status) { /* another size than a fixed mask of the view: there is nothing to score */
-            s->scores[p] = NAN;
-            return DP_OK;
-        }
-        dp_grid_narrow(s->inside, rows * cols, grid, valid);
-    }
-    if (background)
-        dp_grid_mask(&s->pictures->recipe, background, rows * cols, grid, valid);
-    if (background && narrowed)
-        dp_grid_narrow(s->inside, rows * cols, grid, valid);
-    double cell_px = dp_cell_area_px(&recipe, &from->poses[p], rows, cols);
-    dp_status status = dp_judge_grid(&s->judge, grid, valid, rows, cols, cell_px, &s->scores[p], err);
-    return !status && s->maps ? dp_good_maps_add(s->maps, from, p, &s->regions, grid, valid, err) : status;
-}
-
 /* Pictures of a pool may have grids of their own: one after the other. */
 static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
 {
     const dp_bank *bank = s->bank;
-    const dp_view *view = s->view;
+    const size_t knn = s->scoring->knn;
     size_t count, values;
-    bool fits = dp_mul_size(most, view->knn, &count) && dp_mul_size(most, bank->dim, &values);
+    bool fits = dp_mul_size(most, knn, &count) && dp_mul_size(most, bank->rows.dim, &values);
     dp_neighbour *nearest = fits ? dp_malloc(count, sizeof *nearest) : NULL;
     float *features = fits ? dp_malloc(values, sizeof *features) : NULL, *grid = dp_malloc(most, sizeof *grid);
     uint8_t *valid = dp_malloc(most, 2);
     dp_status status = DP_OK;
     if (!nearest || !features || !grid || !valid)
-        status = dp_fail_memory(err, "the leave-one-out scores", most * bank->dim * sizeof *features);
-    s->total = bank->n_pictures;
-    for (size_t p = 0; !status && p < bank->n_pictures; p++) {
-        dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p, .isa = s->isa};
+        status = dp_fail_memory(err, "the leave-one-out scores", most * bank->rows.dim * sizeof *features);
+    s->total = bank->pictures.n;
+    for (size_t p = 0; !status && p < bank->pictures.n; p++) {
+        size_t rows, cols;
         double factor = 1;
-        dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
-        dp_bank_get(s->pictures, p, 0, features, valid);
-        status = dp_components_map(&s->components, features, valid, search.rows, search.cols, p, s->pool, nearest, grid, valid + most, err);
+        dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
+        dp_rows_get(&s->pictures->rows, p, 0, features, valid);
+        status = dp_searcher_map(&s->searcher, features, valid, rows, cols, p, s->pool, nearest, grid, valid + most, err);
         if (status == DP_E_NUMERIC)
-            dp_error_prefix(err, status, "%s", bank->names[p]);
+            dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         if (!status)
-            status = score_picture(s, p, grid, valid + most, search.rows, search.cols, err);
-        if (!status && dp_reweighs(view))
-            status = dp_reweight(bank, features, nearest, grid, valid + most, search.rows * search.cols, &search, view->reweight, s->pool,
-                                 &factor, err);
+            status = dp_good_judge_picture(&s->judge, p, grid, valid + most, &s->scores[p], err);
+        if (!status && dp_scoring_reweighs(s->scoring)) {
+            const dp_search search = dp_searcher_search(&s->searcher, rows, cols, p);
+            const dp_found found = {features, nearest, grid, valid + most, rows * cols};
+            status = dp_reweight(&bank->rows, &search, &found, s->scoring->reweight, s->pool, &factor, err);
+        }
         if (!status)
             s->scores[p] *= factor;
         if (!status && report(s, p + 1, 0))
@@ -121,29 +91,29 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
 static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
 {
     const dp_bank *bank = s->bank;
-    const dp_view *view = s->view;
-    size_t chunk = bank->n_pictures < CHUNK_PICTURES ? bank->n_pictures : CHUNK_PICTURES, count, neighbours;
-    bool fits = dp_mul_size(cells, chunk, &count) && dp_mul_size(count, view->knn, &neighbours);
+    const size_t knn = s->scoring->knn;
+    size_t chunk = bank->pictures.n < CHUNK_PICTURES ? bank->pictures.n : CHUNK_PICTURES, count, neighbours;
+    bool fits = dp_mul_size(cells, chunk, &count) && dp_mul_size(count, knn, &neighbours);
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
     float *grid = fits ? dp_malloc(count, sizeof *grid) : NULL;
     uint8_t *valid = fits ? dp_malloc(count, 1) : NULL;
     dp_status status = DP_OK;
     if (!nearest || !grid || !valid)
-        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * view->knn * sizeof *nearest);
-    s->total = bank->n_pictures * cells;
-    for (size_t first = 0; !status && first < bank->n_pictures; first += chunk) {
-        size_t n = bank->n_pictures - first < chunk ? bank->n_pictures - first : chunk;
+        status = dp_fail_memory(err, "the leave-one-out scores", chunk * cells * knn * sizeof *nearest);
+    s->total = bank->pictures.n * cells;
+    for (size_t first = 0; !status && first < bank->pictures.n; first += chunk) {
+        size_t n = bank->pictures.n - first < chunk ? bank->pictures.n - first : chunk;
         s->done_before = first * cells;
-        status = dp_components_leave_one_out(&s->components, first, n, s->pool, report, s, nearest, grid, valid, err);
+        status = dp_searcher_leave_one_out(&s->searcher, first, n, s->pool, report, s, nearest, grid, valid, err);
         if (status == DP_E_NUMERIC) { /* whose? */
             size_t p = first;
             while (p + 1 < first + n
-                   && !dp_components_leave_one_out(&s->components, p, 1, s->pool, NULL, NULL, nearest, grid, valid, NULL))
+                   && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, NULL, nearest, grid, valid, NULL))
                 p++;
-            dp_error_prefix(err, status, "%s", bank->names[p]);
+            dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         }
         for (size_t p = 0; !status && p < n; p++)
-            status = score_picture(s, first + p, grid + p * cells, valid + p * cells, bank->grid_rows, bank->grid_cols, err);
+            status = dp_good_judge_picture(&s->judge, first + p, grid + p * cells, valid + p * cells, &s->scores[first + p], err);
     }
     dp_memory_free(nearest);
     dp_memory_free(grid);
@@ -152,63 +122,42 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
 }
 
 /* pictures: a bank with all features of the pictures whose rows `bank` is searched for. */
-static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found,
-                           dp_error *err)
+static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_scoring *scoring, const dp_roi *narrower,
+                           const dp_workers *with, dp_loo *found, dp_error *err)
 {
-    dp_isa isa = with->isa;
-    dp_pool *pool = with->pool;
-    dp_good_maps maps = {0};
+    const char *path = bank->file.path;
     if (!dp_bank_has_pictures(pictures))
-        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
-                       bank->path ? bank->path : "", bank->path ? ": " : "",
+        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew", path ? path : "", path ? ": " : "",
                        bank->recipe.kmeans ? "centres of k-means and no picture's own features"
                        : bank->recipe.coreset > 0 ? "a coreset and not all features of its pictures"
                                                   : "nothing of the background, which new pictures are inspected with");
-    struct scoring s = {.bank = bank, .pictures = pictures, .view = view, .isa = isa, .pool = pool, .run = with->run, .scores = found->scores};
-    dp_status status = dp_judge_open(&view->post, view->score, &s.judge, err);
-    if (status)
-        return status;
-    size_t most = 0;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        size_t rows, cols;
-        dp_bank_picture_grid(bank, p, &rows, &cols);
-        most = rows * cols > most ? rows * cols : most;
-    }
-    if (found->peaks) {
-        status = dp_good_maps_open(pictures, pool, found->peaks, &maps, err);
-        s.maps = &maps;
-    }
+    struct scoring s = {.bank = bank, .pictures = pictures, .scoring = scoring, .pool = with->pool, .run = with->run, .scores = found->scores};
+    dp_status status = dp_good_judge_open(pictures, scoring, narrower, found->peaks, with->pool, &s.judge, err);
     if (!status)
-        status = dp_components_open(bank, view, isa, pool, &s.components, err);
+        status = dp_searcher_open(&bank->rows, scoring, with->isa, with->pool, &s.searcher, err);
     if (!status)
-        status = dp_regions_open(bank, view, &s.regions, err);
-    if (!status && dp_regions_any(&s.regions) && !(s.inside = dp_malloc(most, 1)))
-        status = dp_fail_memory(err, "the region to inspect", most);
-    if (!status)
-        status = dp_bank_is_pool(bank) ? score_pool(&s, most, err) : score_grids(&s, most, err);
-    if (!status && s.maps)
-        found->heat = dp_good_maps_heat(&maps);
-    dp_components_close(&s.components);
-    dp_judge_close(&s.judge);
-    dp_regions_close(&s.regions);
-    dp_memory_free(s.inside);
-    dp_good_maps_close(&maps);
+        status = bank->rows.pool ? score_pool(&s, dp_rows_most_cells(&bank->rows), err) : score_grids(&s, dp_rows_cells(&bank->rows), err);
+    if (!status && found->peaks)
+        found->heat = dp_good_judge_heat(&s.judge);
+    dp_searcher_close(&s.searcher);
+    dp_good_judge_close(&s.judge);
     return status;
 }
 
 dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found, dp_error *err)
 {
-    return score_all(bank, bank, view, with, found, err);
+    const dp_scoring scoring = dp_scoring_of_view(view);
+    return score_all(bank, bank, &scoring, view->roi, with, found, err);
 }
 
 dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, dp_error *err)
 {
-    dp_view view;
-    dp_distance_scales_none(&bank->recipe, &bank->distance_scales);
-    dp_view_init(bank, &view);
-    dp_status status = dp_view_settle_in(pictures, &view, isa, pool, err);
+    dp_scoring scoring = dp_bank_scoring(bank);
+    dp_distance_scales_none(scoring.metric, scoring.window, scoring.knn, &bank->levels.scales);
+    scoring.levels.scales = bank->levels.scales;
+    dp_status status = dp_scoring_settle(&pictures->rows, &scoring, isa, pool, err);
     if (!status)
-        bank->distance_scales = view.scales;
+        bank->levels.scales = scoring.levels.scales;
     return status;
 }
 
@@ -220,15 +169,14 @@ dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const 
 dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run,
                                    double *false_alarms, dp_error *err)
 {
-    dp_view view;
     dp_status status = dp_bank_find_scales(pictures, bank, isa, pool, err);
     if (status)
         return status;
-    dp_view_init(bank, &view);
+    const dp_scoring scoring = dp_bank_scoring(bank);
     const dp_workers with = {isa, pool, run};
-    dp_loo found = {.scores = dp_malloc(bank->n_pictures, sizeof(double)), .peaks = dp_malloc(bank->n_pictures, sizeof(double))};
-    status = found.scores && found.peaks ? score_all(pictures, bank, &view, &with, &found, err)
-                                         : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->n_pictures * sizeof(double));
+    dp_loo found = {.scores = dp_malloc(bank->pictures.n, sizeof(double)), .peaks = dp_malloc(bank->pictures.n, sizeof(double))};
+    status = found.scores && found.peaks ? score_all(pictures, bank, &scoring, NULL, &with, &found, err)
+                                         : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->pictures.n * sizeof(double));
     if (!status)
         status = dp_bank_set_good(bank, &found, false_alarms, err);
     dp_memory_free(found.scores);
@@ -239,18 +187,18 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
 dp_status dp_bank_set_good(dp_bank *bank, const dp_loo *found, double *false_alarms, dp_error *err)
 {
     dp_calibration of_scores, of_peaks;
-    size_t n = bank->n_pictures;
+    size_t n = bank->pictures.n;
     dp_status status = dp_calibrate(found->scores, n, bank->recipe.fpr, &of_scores, err);
     if (!status)
         status = dp_calibrate(found->peaks, n, bank->recipe.fpr, &of_peaks, err);
     if (status)
         return status;
     dp_bank_take_threshold(bank, &of_scores);
-    bank->cell_threshold = of_peaks.threshold;
-    bank->peaks_known = true;
-    bank->heat = found->heat;
-    memcpy(bank->loo_scores, found->scores, n * sizeof *found->scores);
-    memcpy(bank->loo_peaks, found->peaks, n * sizeof *found->peaks);
+    bank->levels.cell_threshold = of_peaks.threshold;
+    bank->pictures.peaks_known = true;
+    bank->levels.heat = found->heat;
+    memcpy(bank->pictures.loo_scores, found->scores, n * sizeof *found->scores);
+    memcpy(bank->pictures.loo_peaks, found->peaks, n * sizeof *found->peaks);
     if (false_alarms)
         *false_alarms = of_scores.fpr;
     return DP_OK;

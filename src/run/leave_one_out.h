@@ -3,6 +3,7 @@
 #define DP_RUN_LEAVE_ONE_OUT_H
 
 #include "bank/bank.h"
+#include "base/pool.h"
 
 /* What good pictures show that are not in the bank. */
 typedef struct dp_loo {

@@ -1,5 +1,6 @@
 /* living.c - pictures added to a bank, and taken from it. */
 #include "run/living.h"
+#include "bank/builder.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "embed/session.h"
@@ -15,7 +16,7 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
     if (dp_bank_has_pictures(bank))
         return DP_OK;
     return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
-                   bank->path ? bank->path : "the bank",
+                   dp_bank_name(bank),
                    bank->recipe.kmeans ? "centres of k-means, no picture's own"
                    : bank->recipe.coreset > 0 ? "a coreset, not all of the pictures' own"
                                               : "those of the object alone (--background reference)");
@@ -25,20 +26,14 @@ dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_
                            dp_bank **out, dp_error *err)
 {
     dp_bank *bank = NULL;
-    size_t rows = 0, bytes;
-    for (size_t i = 0; i < n; i++) {
-        size_t first, count = like->rows_per_picture;
-        if (like->row_cell)
-            dp_bank_pool_range(picks[i].bank, picks[i].picture, &first, &count);
-        rows += count;
-    }
-    if (!dp_bank_like_bytes(like, rows, like->dim, like->storage, like->row_picture != NULL, &bytes))
+    const dp_bank_shape shape = {.recipe = &like->recipe, .n_rows = dp_picks_rows(picks, n), .dim = like->rows.dim,
+                                 .owners = like->rows.row_picture != NULL};
+    size_t bytes;
+    if (!dp_bank_shape_bytes(like, &shape, &bytes))
         return dp_fail_memory(err, "the bank", SIZE_MAX);
     dp_status status = dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
     if (!status)
-        status = dp_bank_gather(like, picks, n, &bank, err);
-    if (!status && orientation)
-        dp_bank_set_orientation(bank, orientation, orientation + bank->dim_in);
+        status = dp_bank_gather(like, picks, n, orientation, &bank, err);
     if (!status)
         status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
     for (size_t i = 0; i < n && !status; i++)
@@ -54,12 +49,12 @@ dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_
 /* All pictures of a, then all of b. */
 static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
 {
-    size_t n = a->n_pictures + b->n_pictures;
+    size_t n = a->pictures.n + b->pictures.n;
     dp_bank_pick *picks = dp_malloc(n, sizeof *picks);
     if (!picks)
         return dp_fail_memory(err, "the pictures", n * sizeof *picks);
     for (size_t i = 0; i < n; i++)
-        picks[i] = i < a->n_pictures ? (dp_bank_pick){a, i, false} : (dp_bank_pick){b, i - a->n_pictures, false};
+        picks[i] = i < a->pictures.n ? (dp_bank_pick){a, i, false} : (dp_bank_pick){b, i - a->pictures.n, false};
     dp_status status = dp_bank_regather(a, picks, n, NULL, pool, run, out, err);
     dp_memory_free(picks);
     return status;
@@ -80,9 +75,8 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
         status = dp_session_fits_bank(session, bank, err);
     if (!status)
         status = dp_fit_more(session, bank, input, &fresh, &found, err);
-    if (!status && fresh && bank->basis) {
-        const dp_pca pca = {.dim_in = bank->dim_in, .dim = bank->dim, .mean = bank->mean, .basis = bank->basis};
-        const dp_reduction how = {.pca = &pca, .pca_asked = bank->recipe.pca, .storage = bank->storage, .isa = isa};
+    if (!status && fresh && bank->projection.basis) {
+        const dp_reduction how = {.pca = &bank->projection, .pca_asked = bank->recipe.pca, .storage = bank->rows.storage, .isa = isa};
         status = dp_bank_reduce(fresh, &how, pool, run, &alike, err);
     }
     if (!status && fresh)
@@ -115,17 +109,17 @@ dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, 
     dp_pool *pool = NULL;
     size_t kept = 0;
     dp_status status = dp_bank_needs_pictures(bank, err);
-    dp_bank_pick *picks = dp_malloc(bank->n_pictures, sizeof *picks);
-    uint8_t *gone = dp_calloc(bank->n_pictures, 1);
+    dp_bank_pick *picks = dp_malloc(bank->pictures.n, sizeof *picks);
+    uint8_t *gone = dp_calloc(bank->pictures.n, 1);
     if (!status && (!picks || !gone))
-        status = dp_fail_memory(err, "the pictures", bank->n_pictures * sizeof *picks);
+        status = dp_fail_memory(err, "the pictures", bank->pictures.n * sizeof *picks);
     for (size_t i = 0; !status && i < n; i++) {
-        if (pictures[i] >= bank->n_pictures)
-            status = dp_fail(err, DP_E_ARGUMENT, "there is no picture %zu in a bank of %zu", pictures[i], bank->n_pictures);
+        if (pictures[i] >= bank->pictures.n)
+            status = dp_fail(err, DP_E_ARGUMENT, "there is no picture %zu in a bank of %zu", pictures[i], bank->pictures.n);
         else
             gone[pictures[i]] = 1;
     }
-    for (size_t p = 0; !status && p < bank->n_pictures; p++)
+    for (size_t p = 0; !status && p < bank->pictures.n; p++)
         if (!gone[p])
             picks[kept++] = (dp_bank_pick){bank, p, false};
     if (!status && !kept)

@@ -6,7 +6,7 @@
 #include "run/memory_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "reduce/reduce.h"
+#include "run/fit_calibrate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,11 +112,6 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
     return dp_bank_bytes(&final, bytes);
 }
 
-static bool is_reduced(const dp_recipe *recipe)
-{
-    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
-}
-
 /* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is
  * there.  A coreset: the projected pool, as floats, and first what the choice compares, then the chosen rows. */
 static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small, size_t *bytes)
@@ -138,7 +133,7 @@ static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, 
 {
     const dp_recipe *recipe = spec->recipe;
     size_t small = 0, places, more = 0;
-    if (!dp_bank_bytes(collected, bytes) || (!adding && !is_reduced(recipe)))
+    if (!dp_bank_bytes(collected, bytes) || (!adding && !dp_fit_shrinks(recipe)))
         return dp_bank_bytes(collected, bytes);
     if (!final_bytes(spec, &small))
         return false;
@@ -196,7 +191,7 @@ static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_by
     static const char *const options[] = {"--storage f32", "--storage f16", "--storage int8"};
     size_t bytes = 0;
     /* With the reductions that were asked for the type asked for has been found too large. */
-    for (int type = (int)spec->recipe->storage + (reduced || !is_reduced(spec->recipe) ? 1 : 0); type <= DP_STORAGE_I8; type++)
+    for (int type = (int)spec->recipe->storage + (reduced || !dp_fit_shrinks(spec->recipe) ? 1 : 0); type <= DP_STORAGE_I8; type++)
         if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))
             append(text, size, "%s%s (%s)", *text ? " or " : "", options[type], size_text(bytes).text);
     return *text;
@@ -210,12 +205,12 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
     const dp_recipe *recipe = spec->recipe;
     if (suggest_types(spec, true, free_bytes, text, size)) {
         append(text, size, " would fit");
-        if (!is_reduced(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
+        if (!dp_fit_shrinks(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
             append(text, size, "; 'dinopatch bank compress --storage int8 --kmeans %zu' then makes it ten times smaller than in f32",
                    2 * rows / 5);
         return;
     }
-    if (is_reduced(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
+    if (dp_fit_shrinks(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
         append(text, size, " would fit without --pca, --kmeans and --coreset, and 'dinopatch bank compress' makes it smaller afterwards");
         return;
     }
@@ -244,17 +239,18 @@ dp_status dp_memory_check(const char *what, size_t bytes, const char *advice, co
 
 dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_error *err)
 {
-    size_t rows = bank->n_rows, dim = bank->dim, places, small, bytes;
-    bool counted = dp_bank_has_pictures(bank) ? bank->n_pictures > 1 : false;
+    size_t rows = bank->rows.n_rows, dim = bank->rows.dim, small, bytes;
+    bool counted = dp_bank_has_pictures(bank) ? bank->pictures.n > 1 : false;
     if (how->pca >= 1 && how->pca < (double)dim)
         dim = (size_t)how->pca;
     if (how->kmeans && how->kmeans < rows)
         rows = how->kmeans;
     if (how->coreset > 0)
         rows = how->coreset >= (double)rows ? rows : how->coreset >= 1 ? (size_t)how->coreset : (size_t)(how->coreset * (double)rows) + 1;
-    if (!dp_bank_like_bytes(bank, rows, dim, how->storage, how->kmeans || bank->row_picture, &small)
-        || !dp_mul_size(dp_bank_cells(bank), bank->n_rows, &places)
-        || !reduction_bytes(how, places, bank->dim, counted ? bank->n_pictures : 1, small, &bytes))
+    dp_recipe recipe = bank->recipe;
+    recipe.storage = how->storage;
+    const dp_bank_shape shape = {.recipe = &recipe, .n_rows = rows, .dim = dim, .owners = how->kmeans || bank->rows.row_picture};
+    if (!dp_bank_shape_bytes(bank, &shape, &small) || !reduction_bytes(how, dp_rows_places(&bank->rows), bank->rows.dim, counted ? bank->pictures.n : 1, small, &bytes))
         return dp_fail_memory(err, "the smaller bank", SIZE_MAX);
     return dp_memory_check("making the bank smaller", bytes,
                            how->storage == DP_STORAGE_I8 ? "a smaller --kmeans, --coreset or --pca needs less"

@@ -2,7 +2,7 @@
 #ifndef DP_RUN_MEMORY_PLAN_H
 #define DP_RUN_MEMORY_PLAN_H
 
-#include "bank/bank.h"
+#include "bank/builder.h"
 
 /* Bytes this process may still take: the least of run->max_memory_bytes (0: no limit), what the machine has free, and what its
  * control groups leave; SIZE_MAX where none of these is known. */

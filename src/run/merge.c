@@ -19,7 +19,7 @@
 
 static const char *name_of(const dp_bank *bank)
 {
-    return bank->path ? bank->path : "a bank";
+    return bank->file.path ? bank->file.path : "a bank";
 }
 
 static void tell(const dp_run *run, dp_log_level level, const dp_error *line)
@@ -118,20 +118,20 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
     dp_status status = dp_bank_needs_pictures(a, err);
     if (!status)
         status = dp_bank_needs_pictures(b, err);
-    if (!status && strcmp(a->model_sha256, b->model_sha256) != 0)
+    if (!status && strcmp(a->model.sha256, b->model.sha256) != 0)
         return dp_fail(err, DP_E_MISMATCH, "%s and %s were made with different checkpoints: %s (SHA-256 %s) and %s (%s)", name_of(a),
-                       name_of(b), a->model_path, a->model_sha256, b->model_path, b->model_sha256);
+                       name_of(b), a->model.path, a->model.sha256, b->model.path, b->model.sha256);
     if (!status)
         status = compare_recipes(a, b, run, err);
-    if (!status && (a->dim != b->dim || a->dim_in != b->dim_in || a->rows_per_picture != b->rows_per_picture
-                    || a->grid_rows != b->grid_rows || a->grid_cols != b->grid_cols))
+    if (!status && (a->rows.dim != b->rows.dim || a->projection.dim_in != b->projection.dim_in || a->rows.rows_per_picture != b->rows.rows_per_picture
+                    || a->rows.grid_rows != b->rows.grid_rows || a->rows.grid_cols != b->rows.grid_cols))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s differ in size: %zux%zu cells of %zu features and %zux%zu of %zu", name_of(a),
-                       name_of(b), a->grid_rows, a->grid_cols, a->dim, b->grid_rows, b->grid_cols, b->dim);
+                       name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows, b->rows.grid_cols, b->rows.dim);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
-    if (!status && a->basis
-        && (memcmp(a->mean, b->mean, a->dim_in * sizeof *a->mean) != 0
-            || memcmp(a->basis, b->basis, a->dim * a->dim_in * sizeof *a->basis) != 0))
+    if (!status && a->projection.basis
+        && (memcmp(a->projection.mean, b->projection.mean, a->projection.dim_in * sizeof *a->projection.mean) != 0
+            || memcmp(a->projection.basis, b->projection.basis, a->rows.dim * a->projection.dim_in * sizeof *a->projection.basis) != 0))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s were projected on principal components of their own: merge first, then compress",
                        name_of(a), name_of(b));
     return status;
@@ -147,14 +147,14 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
 static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q, float *work, size_t room)
 {
     size_t rows, cols, other_rows, other_cols;
-    dp_bank_picture_grid(a, p, &rows, &cols);
-    dp_bank_picture_grid(b, q, &other_rows, &other_cols);
-    if (rows != other_rows || cols != other_cols || rows * cols * a->dim > room)
+    dp_rows_picture_grid(&a->rows, p, &rows, &cols);
+    dp_rows_picture_grid(&b->rows, q, &other_rows, &other_cols);
+    if (rows != other_rows || cols != other_cols || rows * cols * a->rows.dim > room)
         return false;
-    dp_bank_get(a, p, 0, work, NULL);
-    dp_bank_get(b, q, 0, work + room, NULL);
+    dp_rows_get(&a->rows, p, 0, work, NULL);
+    dp_rows_get(&b->rows, q, 0, work + room, NULL);
     double apart = 0, length = 0;
-    for (size_t i = 0; i < rows * cols * a->dim; i++) {
+    for (size_t i = 0; i < rows * cols * a->rows.dim; i++) {
         double x = work[i], y = work[room + i];
         apart += (x - y) * (x - y);
         length += x * x;
@@ -166,12 +166,12 @@ static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q
 static dp_status twin_by_name(const dp_bank *a, const dp_bank *b, size_t p, size_t *twin, dp_error *err)
 {
     size_t rows, cols, room;
-    dp_bank_picture_grid(b, p, &rows, &cols);
-    float *work = dp_mul_size(rows * cols, b->dim, &room) ? dp_malloc_2d(room, 2, sizeof *work) : NULL;
+    dp_rows_picture_grid(&b->rows, p, &rows, &cols);
+    float *work = dp_mul_size(rows * cols, b->rows.dim, &room) ? dp_malloc_2d(room, 2, sizeof *work) : NULL;
     if (!work)
-        return dp_fail_memory(err, "the features of a picture", rows * cols * b->dim * 2 * sizeof *work);
-    for (size_t q = 0; q < a->n_pictures && *twin == SIZE_MAX; q++)
-        if (!strcmp(a->names[q], b->names[p]) && !(dp_bank_picture_digest(a, q) && dp_bank_picture_digest(b, p))
+        return dp_fail_memory(err, "the features of a picture", rows * cols * b->rows.dim * 2 * sizeof *work);
+    for (size_t q = 0; q < a->pictures.n && *twin == SIZE_MAX; q++)
+        if (!strcmp(a->pictures.names[q], b->pictures.names[p]) && !(dp_bank_picture_digest(a, q) && dp_bank_picture_digest(b, p))
             && same_features(a, q, b, p, work, room))
             *twin = q;
     dp_memory_free(work);
@@ -185,13 +185,13 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
     dp_twin_table table;
     bool unseen = !dp_bank_knows_digests(a) || !dp_bank_knows_digests(b);
     if (!dp_twin_table_of_bank(&table, a, 0))
-        return dp_fail_memory(err, "the pictures' digests", a->n_pictures * DP_DIGEST_BYTES);
+        return dp_fail_memory(err, "the pictures' digests", a->pictures.n * DP_DIGEST_BYTES);
     if (unseen)
         dp_tell_unseen_twins(run, dp_bank_knows_digests(a) ? b : a);
     dp_status status = DP_OK;
-    for (*n = 0; *n < a->n_pictures; ++*n)
+    for (*n = 0; *n < a->pictures.n; ++*n)
         picks[*n] = (dp_bank_pick){a, *n, false};
-    for (size_t p = 0; p < b->n_pictures && !status; p++) {
+    for (size_t p = 0; p < b->pictures.n && !status; p++) {
         const unsigned char *digest = dp_bank_picture_digest(b, p);
         size_t twin = digest ? dp_twin_table_find(&table, digest) : SIZE_MAX;
         if (unseen && twin == SIZE_MAX)
@@ -201,7 +201,7 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
             continue;
         }
         dp_error line;
-        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->names[p], named, a->names[twin], name_of(a));
+        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->pictures.names[p], named, a->pictures.names[twin], name_of(a));
         tell(run, DP_LOG_WARNING, &line);
     }
     dp_twin_table_close(&table);
@@ -211,8 +211,8 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
 /* The reference and bias of both, weighted by the pictures taken: all of a's and m of b's. */
 static void join_orientations(const dp_bank *a, const dp_bank *b, size_t taken, bool opposite, float *orientation)
 {
-    size_t dim = a->dim_in;
-    double n = (double)a->n_pictures, m = (double)taken, square = 0;
+    size_t dim = a->projection.dim_in;
+    double n = (double)a->pictures.n, m = (double)taken, square = 0;
     memcpy(orientation, a->orientation, 2 * dim * sizeof *orientation);
     if (!taken)
         return;
@@ -230,24 +230,24 @@ static void join_orientations(const dp_bank *a, const dp_bank *b, size_t taken, 
 
 static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **merged, dp_error *err)
 {
-    size_t n = 0, most = a->n_pictures + b->n_pictures;
-    float *orientation = dp_malloc(a->dim_in, 2 * sizeof *orientation);
+    size_t n = 0, most = a->pictures.n + b->pictures.n;
+    float *orientation = dp_malloc(a->projection.dim_in, 2 * sizeof *orientation);
     dp_bank_pick *picks = dp_malloc(most, sizeof *picks);
     dp_bank *alike = NULL, *made = NULL;
     dp_status status = orientation && picks ? DP_OK : dp_fail_memory(err, "the pictures", most * sizeof *picks);
     bool settled = a->recipe.polarity != DP_POLARITY_NONE && a->recipe.align != DP_ALIGN_NONE;
-    bool opposite = settled && dp_orientation_sign(a->orientation, b->orientation, a->dim_in, NULL) < 0;
-    if (!status && a->storage != b->storage) {
-        const dp_reduction how = {.storage = a->storage, .isa = run->isa};
+    bool opposite = settled && dp_orientation_sign(a->orientation, b->orientation, a->projection.dim_in, NULL) < 0;
+    if (!status && a->rows.storage != b->rows.storage) {
+        const dp_reduction how = {.storage = a->rows.storage, .isa = run->isa};
         status = dp_bank_reduce(b, &how, pool, run, &alike, err);
     }
     if (!status)
         status = choose(a, alike ? alike : b, name_of(b), opposite, run, picks, &n, err);
-    if (!status && opposite && n > a->n_pictures && (a->recipe.polarity == DP_POLARITY_ROTATE || a->row_cell))
+    if (!status && opposite && n > a->pictures.n && (a->recipe.polarity == DP_POLARITY_ROTATE || a->rows.row_cell))
         status = dp_fail(err, DP_E_MISMATCH, "%s and %s took opposite ends of the object for the first; a turned object must be embedded "
                          "anew: add the pictures of one to the other", name_of(a), name_of(b));
     if (!status)
-        join_orientations(a, b, n - a->n_pictures, opposite, orientation);
+        join_orientations(a, b, n - a->pictures.n, opposite, orientation);
     if (!status)
         status = dp_bank_regather(a, picks, n, orientation, pool, run, &made, err);
     if (!status)

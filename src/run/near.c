@@ -10,31 +10,25 @@
 #include "run/near.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define NEAR 0.5
 #define MOST_TOLD 10
 #define MOST 64 /* pictures that are looked at: each against each of them */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Scores below this are those of near pictures; 0: none. */
 static dp_status find_limit(const dp_bank *bank, double *limit, dp_error *err)
 {
     size_t n = 0;
-    double *sorted = dp_malloc(bank->n_pictures, sizeof *sorted);
+    double *sorted = dp_malloc(bank->pictures.n, sizeof *sorted);
     if (!sorted)
-        return dp_fail_memory(err, "the scores", bank->n_pictures * sizeof *sorted);
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        if (!isnan(bank->loo_scores[p]))
-            sorted[n++] = bank->loo_scores[p];
-    qsort(sorted, n, sizeof *sorted, ascending);
+        return dp_fail_memory(err, "the scores", bank->pictures.n * sizeof *sorted);
+    for (size_t p = 0; p < bank->pictures.n; p++)
+        if (!isnan(bank->pictures.loo_scores[p]))
+            sorted[n++] = bank->pictures.loo_scores[p];
+    dp_sort_f64(sorted, n);
     *limit = n < 3 ? 0 : NEAR * sorted[n - 1 - (n - 1) / 4];
     dp_memory_free(sorted);
     return DP_OK;
@@ -43,13 +37,13 @@ static dp_status find_limit(const dp_bank *bank, double *limit, dp_error *err)
 /* Mean distance of two pictures' cells at the same places; infinite where their grids differ.  work [2, cells, dim] floats, valid [2, cells]. */
 static double distance(const dp_bank *bank, size_t p, size_t q, float *work, uint8_t *valid, size_t cells)
 {
-    size_t rows, cols, other_rows, other_cols, n = 0, dim = bank->dim;
-    dp_bank_picture_grid(bank, p, &rows, &cols);
-    dp_bank_picture_grid(bank, q, &other_rows, &other_cols);
+    size_t rows, cols, other_rows, other_cols, n = 0, dim = bank->rows.dim;
+    dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
+    dp_rows_picture_grid(&bank->rows, q, &other_rows, &other_cols);
     if (rows != other_rows || cols != other_cols)
         return INFINITY;
-    dp_bank_get(bank, p, 0, work, valid);
-    dp_bank_get(bank, q, 0, work + cells * dim, valid + cells);
+    dp_rows_get(&bank->rows, p, 0, work, valid);
+    dp_rows_get(&bank->rows, q, 0, work + cells * dim, valid + cells);
     double sum = 0;
     for (size_t cell = 0; cell < rows * cols; cell++) {
         double square = 0;
@@ -69,7 +63,7 @@ static void tell(const dp_bank *bank, size_t p, size_t q, const dp_run *run)
 {
     dp_error line;
     dp_fail(&line, DP_OK, "%s and %s are nearly the same picture (leave-one-out scores %.3g and %.3g, far below the others): both are kept; if they "
-            "show one part, take one out", bank->names[p], bank->names[q], bank->loo_scores[p], bank->loo_scores[q]);
+            "show one part, take one out", bank->pictures.names[p], bank->pictures.names[q], bank->pictures.loo_scores[p], bank->pictures.loo_scores[q]);
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
@@ -80,20 +74,20 @@ dp_status dp_bank_tell_near(const dp_bank *bank, const dp_run *run, dp_error *er
     if (!run || !run->log || !dp_bank_has_pictures(bank))
         return DP_OK;
     dp_status status = find_limit(bank, &limit, err);
-    for (size_t p = 0; p < bank->n_pictures && !status && n < MOST; p++) {
+    for (size_t p = 0; p < bank->pictures.n && !status && n < MOST; p++) {
         size_t rows, cols;
-        if (!(bank->loo_scores[p] < limit))
+        if (!(bank->pictures.loo_scores[p] < limit))
             continue;
-        dp_bank_picture_grid(bank, p, &rows, &cols);
+        dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         cells = rows * cols > cells ? rows * cols : cells;
         near[n++] = p;
     }
     if (status || n < 2)
         return status;
-    float *work = dp_mul_size(cells, bank->dim, &places) ? dp_malloc_2d(places, 2, sizeof *work) : NULL;
+    float *work = dp_mul_size(cells, bank->rows.dim, &places) ? dp_malloc_2d(places, 2, sizeof *work) : NULL;
     uint8_t *valid = dp_malloc(cells, 2);
     if (!work || !valid)
-        status = dp_fail_memory(err, "the features of two pictures", cells * bank->dim * 2 * sizeof *work);
+        status = dp_fail_memory(err, "the features of two pictures", cells * bank->rows.dim * 2 * sizeof *work);
     for (size_t i = 0; i < n && !status; i++) {
         double least = INFINITY;
         partner[i] = MOST;

@@ -14,22 +14,22 @@ static size_t augmentation_of(const dp_bank *bank, size_t row, size_t cells)
 {
     if (!bank->recipe.mirror && bank->recipe.rotations <= 1)
         return 0;
-    if (bank->row_cell)
-        return (size_t)bank->row_cell[row] / cells;
-    return bank->row_picture ? SIZE_MAX : row % bank->rows_per_picture;
+    if (bank->rows.row_cell)
+        return (size_t)bank->rows.row_cell[row] / cells;
+    return bank->rows.row_picture ? SIZE_MAX : row % bank->rows.rows_per_picture;
 }
 
 bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen)
 {
     if (found->row == DP_NO_ROW)
         return false;
-    size_t picture = dp_bank_row_picture(bank, found->cell, found->row);
-    if (picture == DP_NO_PICTURE || !bank->poses[picture].picture_width_px || !bank->poses[picture].picture_height_px)
+    size_t picture = dp_rows_picture(&bank->rows, found->cell, found->row);
+    if (picture == DP_NO_PICTURE || !bank->pictures.poses[picture].picture_width_px || !bank->pictures.poses[picture].picture_height_px)
         return false;
     *seen = (dp_seen){.picture = picture};
-    dp_bank_picture_grid(bank, picture, &seen->rows, &seen->cols);
+    dp_rows_picture_grid(&bank->rows, picture, &seen->rows, &seen->cols);
     seen->version = augmentation_of(bank, found->row, seen->rows * seen->cols);
-    seen->cell = dp_bank_row_cell(bank, found->cell, found->row);
+    seen->cell = dp_rows_cell(&bank->rows, found->cell, found->row);
     return seen->version != SIZE_MAX;
 }
 
@@ -59,7 +59,7 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
     const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
     if (!recipe.canvas_height_px)
         return false;
-    dp_affine map = dp_grid_transform(&recipe, &bank->poses[seen.picture], bank->polarities[seen.picture], seen.version == 1, seen.rows,
+    dp_affine map = dp_grid_transform(&recipe, &bank->pictures.poses[seen.picture], bank->pictures.polarities[seen.picture], seen.version == 1, seen.rows,
                                       seen.cols);
     size_t row = seen.cell / seen.cols, col = seen.cell % seen.cols;
     dp_affine_apply(&map, (double)col, (double)row, x_px, y_px);

@@ -23,16 +23,16 @@ static const char *file_name(const char *path)
 }
 
 /* By its whole name, or else the one of that file name. */
-static dp_status find_picture(const dp_bank *bank, const char *name, size_t *picture, dp_error *err)
+static dp_status find_picture(const dp_bank_pictures *pictures, const char *name, size_t *picture, dp_error *err)
 {
     size_t same = 0;
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        if (!strcmp(bank->names[p], name)) {
+    for (size_t p = 0; p < pictures->n; p++)
+        if (!strcmp(pictures->names[p], name)) {
             *picture = p;
             return DP_OK;
         }
-    for (size_t p = 0; p < bank->n_pictures; p++)
-        if (!strcmp(file_name(bank->names[p]), file_name(name))) {
+    for (size_t p = 0; p < pictures->n; p++)
+        if (!strcmp(file_name(pictures->names[p]), file_name(name))) {
             *picture = p;
             same++;
         }
@@ -51,14 +51,13 @@ static uint8_t at(const dp_roi *roi, double x, double y)
     return roi->mask[(size_t)y * roi->width + (size_t)x];
 }
 
-static dp_status into_canvas(const dp_roi *given, const dp_bank *bank, dp_roi **settled, dp_error *err)
+static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures, dp_roi **settled, dp_error *err)
 {
-    const dp_recipe *recipe = &bank->recipe;
     size_t p = 0, height = recipe->canvas_height_px, width = recipe->canvas_width_px, white = 0;
-    dp_status status = find_picture(bank, given->picture, &p, err);
+    dp_status status = find_picture(pictures, given->picture, &p, err);
     if (status)
         return status;
-    const dp_pose *pose = &bank->poses[p];
+    const dp_pose *pose = &pictures->poses[p];
     if (pose->status != DP_ALIGN_OK)
         return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs --align pca", given->picture);
     if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
@@ -68,7 +67,7 @@ static dp_status into_canvas(const dp_roi *given, const dp_bank *bank, dp_roi **
     if (!mask)
         return dp_fail_memory(err, "the region to inspect", height * width);
     /* each pixel of the canvas as a cell of its own */
-    dp_affine map = dp_grid_transform(recipe, pose, bank->polarities[p], false, height, width);
+    dp_affine map = dp_grid_transform(recipe, pose, pictures->polarities[p], false, height, width);
     for (size_t v = 0; v < height; v++)
         for (size_t u = 0; u < width; u++) {
             double x, y;
@@ -82,22 +81,22 @@ static dp_status into_canvas(const dp_roi *given, const dp_bank *bank, dp_roi **
     return status;
 }
 
-dp_status dp_region_settle(const dp_roi *given, const dp_bank *bank, dp_roi **settled, dp_error *err)
+dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures, dp_roi **settled, dp_error *err)
 {
     *settled = NULL;
     if (!given)
         return DP_OK;
     if (given->frame == DP_ROI_OBJECT && !given->settled)
-        return into_canvas(given, bank, settled, err);
+        return into_canvas(given, recipe, pictures, settled, err);
     return dp_roi_new(given->frame, given->settled, given->height, given->width, given->mask, settled, err);
 }
 
-dp_status dp_regions_open(const dp_bank *bank, const dp_view *view, dp_regions *regions, dp_error *err)
+dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err)
 {
     *regions = (dp_regions){0};
-    dp_status status = dp_region_settle(bank->roi, bank, &regions->own, err);
+    dp_status status = dp_region_settle(bank->roi, &bank->recipe, &bank->pictures, &regions->own, err);
     if (!status)
-        status = dp_region_settle(view->roi, bank, &regions->narrower, err);
+        status = dp_region_settle(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
     if (status)
         dp_regions_close(regions);
     return status;

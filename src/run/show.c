@@ -10,10 +10,10 @@
 #include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "map/smooth.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define HEAT_CELLS 0.95
@@ -98,13 +98,12 @@ dp_status dp_show_map(const dp_show *show, const float *grid, const uint8_t *val
 
 dp_status dp_good_maps_open(const dp_bank *pictures, dp_pool *pool, double *peaks, dp_good_maps *maps, dp_error *err)
 {
-    size_t rows, cols, all = 0;
-    for (size_t p = 0; p < pictures->n_pictures; p++) {
-        dp_bank_picture_grid(pictures, p, &rows, &cols);
-        all += rows * cols;
+    size_t all = 0;
+    for (size_t p = 0; p < pictures->pictures.n; p++) {
+        all += dp_rows_picture_cells(&pictures->rows, p);
         peaks[p] = NAN;
     }
-    *maps = (dp_good_maps){.pool = pool, .peaks = peaks, .n_pictures = pictures->n_pictures, .room = all, .cells = dp_malloc(all, sizeof(float))};
+    *maps = (dp_good_maps){.pool = pool, .peaks = peaks, .n_pictures = pictures->pictures.n, .room = all, .cells = dp_malloc(all, sizeof(float))};
     return maps->cells ? DP_OK : dp_fail_memory(err, "the distances of the good pictures", all * sizeof(float));
 }
 
@@ -131,10 +130,10 @@ static dp_status make_room(dp_good_maps *maps, size_t pixels, dp_error *err)
 dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p, const dp_regions *regions, const float *grid,
                            const uint8_t *valid, dp_error *err)
 {
-    const dp_pose *pose = &pictures->poses[p];
+    const dp_pose *pose = &pictures->pictures.poses[p];
     const uint8_t *background = dp_bank_inspected_background(pictures, p);
     size_t rows, cols, pixels, first = maps->n_cells;
-    dp_bank_picture_grid(pictures, p, &rows, &cols);
+    dp_rows_picture_grid(&pictures->rows, p, &rows, &cols);
     const dp_recipe recipe = dp_bank_recipe_for(pictures, rows, cols);
     float peak = -1;
     for (size_t i = 0; i < rows * cols; i++)
@@ -146,7 +145,7 @@ dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p
     if (peak < 0)
         return DP_OK;
     if (dp_mul_size(pose->picture_height_px, pose->picture_width_px, &pixels) && pixels && pixels <= MOST_PIXELS && recipe.canvas_height_px) {
-        const dp_show show = {.recipe = &recipe, .pose = pose, .polarity = pictures->polarities[p], .rows = rows, .cols = cols,
+        const dp_show show = {.recipe = &recipe, .pose = pose, .polarity = pictures->pictures.polarities[p], .rows = rows, .cols = cols,
                               .background = background, .regions = regions, .pool = maps->pool};
         dp_projection projection;
         dp_status status = make_room(maps, pixels, err);
@@ -169,12 +168,6 @@ dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p
     return DP_OK;
 }
 
-static int rising(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 dp_interval dp_good_maps_heat(dp_good_maps *maps)
 {
     size_t n = maps->n_cells;
@@ -183,8 +176,7 @@ dp_interval dp_good_maps_heat(dp_good_maps *maps)
         middle = maps->peaks[p] > middle ? maps->peaks[p] : middle; /* NaN is not */
     if (!n || middle < 0)
         return (dp_interval){NAN, NAN};
-    qsort(maps->cells, n, sizeof *maps->cells, rising);
-    double low = (double)maps->cells[(size_t)(HEAT_CELLS * (double)(n - 1) + 0.5)];
+    double low = dp_quantile_f32(maps->cells, n, HEAT_CELLS);
     if (!(middle > low)) /* good pictures that hardly differ */
         return low > 0 ? (dp_interval){low, 2 * low} : (dp_interval){NAN, NAN};
     return (dp_interval){low, 2 * middle - low};

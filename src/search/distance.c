@@ -6,10 +6,10 @@
  * Source: DinoPatch (window 0, one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
  *
  * Order of the work.  With window 0 every row is needed once: cell after cell, the bank streams through memory.  With a
- * wider window a location serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells go through
- * the bank together, so that a row, once in the cache, is used for up to TILE_SIDE^2 of them.  Leave-one-out asks for
- * all pictures at the same cell: up to MAX_QUERIES of them go together.  A window that covers the whole bank is a matrix
- * product, for the map as for leave-one-out: global.c.
+ * wider window a location serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells go
+ * through the bank together, so that a row, once in the cache, is used for up to TILE_SIDE^2 of them.  Leave-one-out
+ * asks for all pictures at the same cell: up to MAX_QUERIES of them go together.  A window that covers the whole bank
+ * is a matrix product, for the map as for leave-one-out: global.c.
  *
  * A task is a tile: fixed by the sizes alone, visited in the bank's order, ties to the first; so nothing depends on the
  * number of threads. */
@@ -25,20 +25,20 @@
 #define TILE_SIDE 8
 #define MAX_QUERIES ((size_t)TILE_SIDE * TILE_SIDE)
 #define BLOCK_ROWS 64
-#define WIDEN_QUERIES 16 /* for so many rows are widened once, and not again by every tile */
+#define WIDEN_QUERIES 16              /* for so many rows are widened once, and not again by every tile */
 #define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */
-#define SLICE_QUERIES ((size_t)1536)      /* of a global leave-one-out, between two calls of progress */
+#define SLICE_QUERIES ((size_t)1536)  /* of a global leave-one-out, between two calls of progress */
 #define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
 
 /* What all tasks of a run share. */
 struct job {
-    const dp_bank *bank;
+    const dp_rows *bank;
     dp_distance_kernels kernels;
     dp_isa isa;
     dp_metric metric;
     size_t window, knn;
-    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or where each
-                    query goes alone */
+    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or
+                    where each query goes alone */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
@@ -53,14 +53,14 @@ struct job {
     atomic_bool not_finite;
 };
 
-/* ------------------------------------------------------------------------------------------------ one group of queries */
+/* ------------------------------------------------------------------------------------------- one group of queries */
 
-/* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1, counted
- * through all cells. */
-static void offer(struct job *job, const dp_query *query, const float *values, const float *inverse_norms,
-                  size_t begin, size_t n)
+/* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1,
+ * counted through all cells. */
+static void offer(struct job *job, const dp_query *query, const float *values, const float *inverse_norms, size_t begin,
+                  size_t n)
 {
-    const dp_bank *bank = job->bank;
+    const dp_rows *bank = job->bank;
     float worst = query->nearest[job->knn - 1].distance;
     for (size_t i = 0; i < n; i++) {
         float distance = dp_distance_of(job->metric, values[i], query->inverse_norm, inverse_norms[i]);
@@ -68,7 +68,7 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
             continue;
         size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
         if (!bank->valid[begin + i]
-            || (query->leave_out != DP_NO_PICTURE && dp_bank_row_picture(bank, cell, row) == query->leave_out))
+            || (query->leave_out != DP_NO_PICTURE && dp_rows_picture(bank, cell, row) == query->leave_out))
             continue;
         if (!(distance < INFINITY)) {
             atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
@@ -80,15 +80,16 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
 }
 
 /* A block of rows against some queries: values [n, BLOCK_ROWS]. */
-static void compare(const struct job *job, const float *const *x, size_t n, size_t begin, size_t rows, size_t worker, float *values)
+static void compare(const struct job *job, const float *const *x, size_t n, size_t begin, size_t rows, size_t worker,
+                    float *values)
 {
-    const dp_bank *bank = job->bank;
+    const dp_rows *bank = job->bank;
     const dp_distance_kernels *k = &job->kernels;
-    const void *stored = dp_bank_stored(bank, 0, begin);
+    const void *stored = dp_rows_stored(bank, 0, begin);
     bool cosine = job->metric == DP_METRIC_COSINE;
     if (job->wide && (n >= WIDEN_QUERIES || bank->skip)) {
         float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
-        dp_rows_widen(k, bank, begin, rows, wide);
+        dp_kernels_widen(k, bank, begin, rows, wide);
         (cosine ? k->dot : k->l2)(x, n, wide, rows, bank->dim, values, BLOCK_ROWS);
         return;
     }
@@ -102,9 +103,10 @@ static void compare(const struct job *job, const float *const *x, size_t n, size
 }
 
 /* Rows begin .. end-1, counted through all cells, for every one of the queries. */
-static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end, size_t worker)
+static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end,
+                        size_t worker)
 {
-    const dp_bank *bank = job->bank;
+    const dp_rows *bank = job->bank;
     float values[MAX_QUERIES * BLOCK_ROWS], inverse_norms[BLOCK_ROWS];
     const float *x[MAX_QUERIES];
     for (size_t q = 0; q < n; q++)
@@ -140,7 +142,7 @@ static size_t plus_up_to(size_t a, size_t b, size_t limit)
 /* Walks through every location within the window of some query, in the bank's order. */
 static void search(struct job *job, const dp_query *queries, size_t n, size_t worker)
 {
-    const dp_bank *bank = job->bank;
+    const dp_rows *bank = job->bank;
     const dp_query *active[MAX_QUERIES];
     size_t top = SIZE_MAX, bottom = 0, left = SIZE_MAX, right = 0;
     for (size_t q = 0; q < n; q++) {
@@ -163,44 +165,27 @@ static void search(struct job *job, const dp_query *queries, size_t n, size_t wo
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- results */
+/* -------------------------------------------------------------------------------------------------------- results */
 
 static void clear(const struct job *job, size_t result)
 {
-    dp_neighbour *nearest = job->nearest + result * job->knn;
-    for (size_t i = 0; i < job->knn; i++)
-        nearest[i] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
+    dp_neighbours_clear(job->nearest + result * job->knn, job->knn);
     job->grid[result] = 0;
     job->grid_valid[result] = 0;
 }
 
 static void conclude(const struct job *job, size_t result)
 {
-    dp_neighbour *nearest = job->nearest + result * job->knn;
-    double sum = 0;
-    size_t found = 0;
-    for (; found < job->knn && nearest[found].cell != DP_NO_ROW; found++) {
-        if (job->metric == DP_METRIC_L2)
-            nearest[found].distance = sqrtf(nearest[found].distance);
-        sum += nearest[found].distance;
-    }
-    if (found) {
-        job->grid[result] = (float)(sum / (double)found);
+    if (dp_neighbours_conclude(job->metric, job->nearest + result * job->knn, job->knn, &job->grid[result]))
         job->grid_valid[result] = 1;
-    }
 }
 
 static float inverse_norm(const struct job *job, const float *x)
 {
-    if (job->metric != DP_METRIC_COSINE)
-        return 0;
-    float norm = dp_norm_f32(x, job->bank->dim);
-    if (!(norm < INFINITY)) /* the angle is not known: no distance may come out finite */
-        return NAN;
-    return norm > 0 ? 1 / norm : 0;
+    return dp_inverse_norm(job->metric, x, job->bank->dim);
 }
 
-/* ------------------------------------------------------------------------------------------------- the map of a picture */
+/* ------------------------------------------------------------------------------------------- the map of a picture */
 
 static void search_square(struct job *job, size_t top, size_t left, size_t bottom, size_t right, size_t worker)
 {
@@ -214,8 +199,7 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                 continue;
             const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
-            queries[n++] = (dp_query){
-                x, inverse_norm(job, x), r, c, job->leave_out, job->nearest + cell * job->knn};
+            queries[n++] = (dp_query){x, inverse_norm(job, x), r, c, job->leave_out, job->nearest + cell * job->knn};
         }
     }
     if (n)
@@ -237,7 +221,8 @@ static void square_task(void *context, size_t index, size_t worker)
     struct job *job = context;
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
-    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols, worker);
+    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols,
+                  worker);
 }
 
 static bool everywhere(const struct job *job)
@@ -258,22 +243,24 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
         if (!job->valid || job->valid[cell])
             queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, job->leave_out, job->nearest + cell * job->knn};
     }
-    dp_status status = dp_search_global(job->bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
+    dp_status status =
+        dp_search_global(job->bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
     for (size_t cell = 0; cell < cells && !status; cell++)
         conclude(job, cell);
     dp_memory_free(queries);
     return status;
 }
 
-static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *settings, dp_pool *pool, dp_error *err)
+static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *settings, dp_pool *pool, dp_error *err)
 {
     dp_isa isa;
     if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
         return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
                        bank->n_pictures);
     if (settings->metric == DP_METRIC_COSINE && bank->centred)
-        return dp_fail(err, DP_E_MISMATCH, "the bank's features were projected about their mean: angles between them mean nothing, so "
-                                           "there is no cosine distance; '--metric cosine' belongs to fit, before --pca");
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank's features were projected about their mean: angles between them mean nothing, so "
+                       "there is no cosine distance; '--metric cosine' belongs to fit, before --pca");
     if (settings->knn == 0)
         return dp_fail(err, DP_E_ARGUMENT, "0 nearest neighbours asked for; at least 1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
@@ -283,14 +270,14 @@ static dp_status begin(struct job *job, const dp_bank *bank, const dp_search *se
     job->isa = isa;
     job->kernels = dp_distance_kernels_get(isa);
     job->metric = settings->metric;
-    job->window = dp_bank_is_pool(bank) ? DP_WINDOW_GLOBAL : settings->window;
+    job->window = bank->pool ? DP_WINDOW_GLOBAL : settings->window;
     job->rows = settings->rows ? settings->rows : bank->grid_rows;
     job->cols = settings->cols ? settings->cols : bank->grid_cols;
-    if (bank->recipe.layout == DP_LAYOUT_GRID && (job->rows != bank->grid_rows || job->cols != bank->grid_cols))
+    if (!bank->pool && (job->rows != bank->grid_rows || job->cols != bank->grid_cols))
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->rows, job->cols,
                        bank->grid_rows, bank->grid_cols);
     job->knn = settings->knn;
-    if (!dp_bank_is_plain(bank)) {
+    if (!dp_rows_are_plain(bank)) {
         size_t floats, rows = dp_pool_threads(pool) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
         if (!job->wide)
@@ -306,10 +293,10 @@ static dp_status end(struct job *job, dp_error *err)
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC,
                    "%s%sa distance to the bank is not finite: the picture's features or the bank's are broken",
-                   job->bank->path ? job->bank->path : "", job->bank->path ? ": " : "");
+                   job->bank->name ? job->bank->name : "", job->bank->name ? ": " : "");
 }
 
-dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *settings,
+dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *settings,
                           dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
 {
     struct job job = {.features = features, .valid = valid, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
@@ -330,14 +317,16 @@ dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint
     return status ? (end(&job, NULL), status) : end(&job, err);
 }
 
-/* -------------------------------------------------------------------------------------------------------- leave-one-out */
+/* -------------------------------------------------------------------------------------------------- leave-one-out */
 
 /* All cells of some pictures at a time, about SLICE_QUERIES. */
-static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, int (*progress)(void *user, size_t done, size_t total),
-                                          void *user, dp_error *err)
+static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool,
+                                          int (*progress)(void *user, size_t done, size_t total), void *user,
+                                          dp_error *err)
 {
-    const dp_bank *bank = job->bank;
-    size_t cells = dp_bank_cells(bank), total = job->n_pictures * cells, most = total < SLICE_QUERIES ? total : SLICE_QUERIES;
+    const dp_rows *bank = job->bank;
+    size_t cells = dp_rows_cells(bank), total = job->n_pictures * cells,
+           most = total < SLICE_QUERIES ? total : SLICE_QUERIES;
     dp_query *queries = dp_malloc(most, sizeof *queries);
     size_t floats;
     float *wide = job->wide && dp_mul_size(most, bank->dim, &floats) ? dp_malloc(floats, sizeof *wide) : NULL;
@@ -347,13 +336,14 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, int (*
     for (size_t begin = 0; begin < total && !status; begin += most) {
         size_t end = begin + most < total ? begin + most : total, n = 0;
         for (size_t result = begin; result < end; result++) {
-            size_t picture = job->first_picture + result / cells, cell = result % cells, row = picture * bank->rows_per_picture;
+            size_t picture = job->first_picture + result / cells, cell = result % cells,
+                   row = picture * bank->rows_per_picture;
             clear(job, result);
             if (!bank->valid[cell * bank->n_rows + row])
                 continue;
-            const float *x = dp_bank_stored(bank, cell, row);
+            const float *x = dp_rows_stored(bank, cell, row);
             if (wide) {
-                dp_bank_widen(bank, cell, row, 1, wide + n * bank->dim);
+                dp_rows_widen(bank, cell, row, 1, wide + n * bank->dim);
                 x = wide + n * bank->dim;
             }
             queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, picture, job->nearest + result * job->knn};
@@ -373,8 +363,8 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, int (*
 static void leave_one_out_task(void *context, size_t index, size_t worker)
 {
     struct job *job = context;
-    const dp_bank *bank = job->bank;
-    size_t cell = job->first_task + index, cells = dp_bank_cells(bank);
+    const dp_rows *bank = job->bank;
+    size_t cell = job->first_task + index, cells = dp_rows_cells(bank);
     for (size_t begin = 0; begin < job->n_pictures; begin += MAX_QUERIES) {
         dp_query queries[MAX_QUERIES];
         size_t results[MAX_QUERIES], n = 0;
@@ -383,16 +373,19 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
             clear(job, result);
             if (!bank->valid[cell * bank->n_rows + row])
                 continue;
-            const float *x = dp_bank_stored(bank, cell, row);
+            const float *x = dp_rows_stored(bank, cell, row);
             if (job->wide) {
                 float *wide = job->wide + (worker * (BLOCK_ROWS + MAX_QUERIES) + BLOCK_ROWS + n) * bank->dim;
-                dp_bank_widen(bank, cell, row, 1, wide);
+                dp_rows_widen(bank, cell, row, 1, wide);
                 x = wide;
             }
             results[n] = result;
-            queries[n++] = (dp_query){
-                x,   inverse_norm(job, x),   cell / bank->grid_cols,          cell % bank->grid_cols,
-                job->first_picture + p, job->nearest + result * job->knn};
+            queries[n++] = (dp_query){x,
+                                      inverse_norm(job, x),
+                                      cell / bank->grid_cols,
+                                      cell % bank->grid_cols,
+                                      job->first_picture + p,
+                                      job->nearest + result * job->knn};
         }
         if (n)
             search(job, queries, n, worker);
@@ -401,7 +394,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
     }
 }
 
-dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *settings,
+dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n, const dp_search *settings,
                                     dp_pool *pool, int (*progress)(void *user, size_t done, size_t total), void *user,
                                     dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
 {
@@ -416,7 +409,7 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
         status = leave_one_out_everywhere(&job, pool, progress, user, err);
         return status ? (end(&job, NULL), status) : end(&job, err);
     }
-    size_t cells = dp_bank_cells(bank);
+    size_t cells = dp_rows_cells(bank);
     double side = 2.0 * (double)(settings->window < cells ? settings->window : cells) + 1;
     double searched = fmin(side, (double)bank->grid_rows) * fmin(side, (double)bank->grid_cols);
     double products = searched * (double)n * (double)bank->n_rows * (double)bank->dim;

@@ -2,7 +2,7 @@
 #ifndef DP_SEARCH_DISTANCE_H
 #define DP_SEARCH_DISTANCE_H
 
-#include "bank/bank.h"
+#include "bank/rows.h"
 #include "base/pool.h"
 #include "dinopatch.h"
 #include "simd/dispatch.h"
@@ -11,7 +11,7 @@
 typedef struct dp_neighbour {
     float distance;
     uint32_t cell; /* row-major index into the bank's grid; 0 in a pool */
-    uint32_t row;  /* row of that cell; dp_bank_row_picture says whose it is */
+    uint32_t row;  /* row of that cell; dp_rows_picture says whose it is */
 } dp_neighbour;
 
 #define DP_NO_ROW UINT32_MAX /* cell and row of a neighbour that does not exist; its distance is infinite */
@@ -33,18 +33,19 @@ typedef struct dp_search {
  *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
  *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
- * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all.  With fewer than
- * knn of them the mean is over those there are.
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all.
+ * With fewer than knn of them the mean is over those there are.
  * The same bytes for any number of threads.  pool NULL: on the calling thread.
- * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that is not finite). */
-dp_status dp_distance_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_search *search,
+ * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that
+ * is not finite). */
+dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *search,
                           dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
 
-/* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's own row (augmentation 0) searched in the bank
- * without any row of that picture; search->leave_out is not used.
+/* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's
+ * own row (augmentation 0) searched in the bank without any row of that picture; search->leave_out is not used.
  *   nearest [n, grid_rows, grid_cols, knn], grid and grid_valid [n, grid_rows, grid_cols]
  * progress (may be NULL) is called from this thread with the cells done and n * cells; other than 0: DP_E_CANCELLED. */
-dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n, const dp_search *search, dp_pool *pool,
+dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n, const dp_search *search, dp_pool *pool,
                                     int (*progress)(void *user, size_t done, size_t total), void *user,
                                     dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
 
@@ -52,13 +53,14 @@ dp_status dp_distance_leave_one_out(const dp_bank *bank, size_t first, size_t n,
  *
  * A tile of queries against consecutive rows: out[q * stride + r] for q < n_queries, r < n_rows.
  * Each pair is summed in an order that depends on dim and the instruction set alone, never on the tile.
- * Rows of halves and of bytes are read back as they are stored (bank.h) while they are compared: the same bytes come out as from
- * the float kernel of that instruction set on rows that were widened first. */
+ * Rows of halves and of bytes are read back as they are stored (bank/rows.h) while they are compared: the same bytes
+ * come out as from the float kernel of that instruction set on rows that were widened first. */
 typedef void (*dp_tile_f32_fn)(const float *const *queries /* [n_queries] of [dim] */, size_t n_queries,
                                const float *rows /* [n_rows, dim] */, size_t n_rows, size_t dim, float *out,
                                size_t stride);
-typedef void (*dp_tile_f16_fn)(const float *const *queries, size_t n_queries, const uint16_t *rows /* [n_rows, dim] halves */,
-                               size_t n_rows, size_t dim, float *out, size_t stride);
+typedef void (*dp_tile_f16_fn)(const float *const *queries, size_t n_queries,
+                               const uint16_t *rows /* [n_rows, dim] halves */, size_t n_rows, size_t dim, float *out,
+                               size_t stride);
 typedef void (*dp_tile_i8_fn)(const float *const *queries, size_t n_queries, const int8_t *rows /* [n_rows, dim] */,
                               const float *scales /* [n_rows] */, size_t n_rows, size_t dim, float *out, size_t stride);
 
@@ -67,15 +69,16 @@ typedef struct dp_distance_kernels {
     dp_tile_f32_fn dot; /* inner product */
     dp_tile_f16_fn l2_f16, dot_f16;
     dp_tile_i8_fn l2_i8, dot_i8;
-    void (*widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out);                      /* out [n_rows, dim] */
-    void (*widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim, float *out); /* out [n_rows, dim] */
+    void (*widen_f16)(const uint16_t *rows, size_t n_rows, size_t dim, float *out); /* out [n_rows, dim] */
+    void (*widen_i8)(const int8_t *rows, const float *scales, size_t n_rows, size_t dim,
+                     float *out); /* out [n_rows, dim] */
 } dp_distance_kernels;
 
 /* isa as dp_isa_resolve gives it. */
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 
-/* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_bank_widen reads them back. */
-void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out);
+/* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_rows_widen reads them back. */
+void dp_kernels_widen(const dp_distance_kernels *kernels, const dp_rows *bank, size_t begin, size_t n, float *out);
 
 DP_KERNELS_DECLARE(dp_distance_kernels, dp_distance_kernels);
 

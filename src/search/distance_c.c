@@ -41,37 +41,37 @@ ALWAYS_INLINE void all_pairs(const float *const *queries, size_t n_queries, dp_s
 }
 
 static void dp_l2_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                 float *out, size_t stride)
+                        float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, true);
 }
 
 static void dp_dot_f32_c(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim,
-                  float *out, size_t stride)
+                         float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F32, rows, NULL, n_rows, dim, out, stride, false);
 }
 
 static void dp_l2_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
-                 float *out, size_t stride)
+                        float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, true);
 }
 
 static void dp_dot_f16_c(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
-                  float *out, size_t stride)
+                         float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_F16, rows, NULL, n_rows, dim, out, stride, false);
 }
 
-static void dp_l2_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
-                size_t dim, float *out, size_t stride)
+static void dp_l2_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,
+                       size_t n_rows, size_t dim, float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, true);
 }
 
-static void dp_dot_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
-                 size_t dim, float *out, size_t stride)
+static void dp_dot_i8_c(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,
+                        size_t n_rows, size_t dim, float *out, size_t stride)
 {
     all_pairs(queries, n_queries, DP_STORAGE_I8, rows, scales, n_rows, dim, out, stride, false);
 }
@@ -91,17 +91,17 @@ static void dp_widen_i8_c(const int8_t *rows, const float *scales, size_t n_rows
 
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa)
 {
-    dp_distance_kernels kernels = {dp_l2_f32_c, dp_dot_f32_c, dp_l2_f16_c, dp_dot_f16_c,
+    dp_distance_kernels kernels = {dp_l2_f32_c, dp_dot_f32_c, dp_l2_f16_c,    dp_dot_f16_c,
                                    dp_l2_i8_c,  dp_dot_i8_c,  dp_widen_f16_c, dp_widen_i8_c};
     DP_KERNELS_FILL(dp_distance_kernels, &kernels, isa);
     return kernels;
 }
 
-void dp_rows_widen(const dp_distance_kernels *kernels, const dp_bank *bank, size_t begin, size_t n, float *out)
+void dp_kernels_widen(const dp_distance_kernels *kernels, const dp_rows *bank, size_t begin, size_t n, float *out)
 {
-    const void *stored = dp_bank_stored(bank, 0, begin);
+    const void *stored = dp_rows_stored(bank, 0, begin);
     if (bank->skip) { /* a part of a bank: row by row */
-        dp_bank_widen(bank, 0, begin, n, out);
+        dp_rows_widen(bank, 0, begin, n, out);
         return;
     }
     switch (bank->storage) {

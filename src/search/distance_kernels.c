@@ -1,19 +1,20 @@
 /* distance_kernels.c - the distance kernels, compiled for each instruction set (simd/vector.h).
  *
  * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + VL, l + 2 VL, ...; so a pair's
- * result does not depend on the tile it fell into.  Halves and bytes become floats in the register, by the very operations that
- * would widen them in memory, so a pair's result does not depend on that either.
+ * result does not depend on the tile it fell into.  Halves and bytes become floats in the register, by the very
+ * operations that would widen them in memory, so a pair's result does not depend on that either.
  *
  * Where the time goes: a single query is bound by memory, and memory is fastest read in one run from front to end, so
  * one row after the other (several rows at once, each its own stream, reached 55-75 % of it); the processor overlaps a
- * row's chain of additions with the next row's by itself.  Several queries are bound by arithmetic: a tile of a x b pairs
- * reads a + b vectors, and the next rows are fetched while it works. */
+ * row's chain of additions with the next row's by itself.  Several queries are bound by arithmetic: a tile of a x b
+ * pairs reads a + b vectors, and the next rows are fetched while it works. */
 #include "search/distance.h"
 #include "simd/vector.h"
 
 #include <stdbool.h>
 
-/* The register tile for several queries: its accumulators, one column of queries and two temporaries fit the registers. */
+/* The register tile for several queries: its accumulators, one column of queries and two temporaries fit the registers.
+ * */
 #define TILE_QUERIES 4
 #define TILE_ROWS (V_REGISTERS / 8)
 
@@ -54,8 +55,8 @@ ALWAYS_INLINE vf step(vf sum, vf query, vf row, bool l2)
     return vfma(query, row, sum);
 }
 
-/* nq, nr, l2 and ahead are constants where it is called, so that the loops over them unroll and sums stays in registers.
- * ahead: fetches the nr rows behind these into the cache meanwhile. */
+/* nq, nr, l2 and ahead are constants where it is called, so that the loops over them unroll and sums stays in
+ * registers. ahead: fetches the nr rows behind these into the cache meanwhile. */
 ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows, size_t nr, size_t dim, float *out,
                         size_t stride, bool l2, bool ahead)
 {
@@ -75,7 +76,8 @@ ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows
         for (size_t j = 0; j < nr; j++) {
             vf row = load_row(rows, scales[j], j * dim + d);
             if (ahead)
-                __builtin_prefetch((const char *)rows.data + ((nr + j) * dim + d) * dp_storage_bytes(rows.storage), 0, 2);
+                __builtin_prefetch((const char *)rows.data + ((nr + j) * dim + d) * dp_storage_bytes(rows.storage), 0,
+                                   2);
 #pragma GCC unroll 4
             for (size_t i = 0; i < nq; i++)
                 sums[i * nr + j] = step(sums[i * nr + j], q[i], row, l2);
@@ -133,38 +135,38 @@ ALWAYS_INLINE void all_rows(const float *const *queries, size_t n_queries, struc
         row_group(queries, n_queries, from_row(rows, r, dim), 1, dim, out + r, stride, l2);
 }
 
-static void KERNEL(dp_l2_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                    size_t stride)
+static void KERNEL(dp_l2_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows,
+                              size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, true);
 }
 
-static void KERNEL(dp_dot_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows, size_t dim, float *out,
-                     size_t stride)
+static void KERNEL(dp_dot_f32)(const float *const *queries, size_t n_queries, const float *rows, size_t n_rows,
+                               size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F32, rows, NULL}, n_rows, dim, out, stride, false);
 }
 
-static void KERNEL(dp_l2_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
-                    float *out, size_t stride)
+static void KERNEL(dp_l2_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows,
+                              size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, true);
 }
 
-static void KERNEL(dp_dot_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows, size_t dim,
-                     float *out, size_t stride)
+static void KERNEL(dp_dot_f16)(const float *const *queries, size_t n_queries, const uint16_t *rows, size_t n_rows,
+                               size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_F16, rows, NULL}, n_rows, dim, out, stride, false);
 }
 
-static void KERNEL(dp_l2_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
-                   size_t dim, float *out, size_t stride)
+static void KERNEL(dp_l2_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,
+                             size_t n_rows, size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, true);
 }
 
-static void KERNEL(dp_dot_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales, size_t n_rows,
-                    size_t dim, float *out, size_t stride)
+static void KERNEL(dp_dot_i8)(const float *const *queries, size_t n_queries, const int8_t *rows, const float *scales,
+                              size_t n_rows, size_t dim, float *out, size_t stride)
 {
     all_rows(queries, n_queries, (struct rows){DP_STORAGE_I8, rows, scales}, n_rows, dim, out, stride, false);
 }
@@ -192,6 +194,6 @@ static void KERNEL(dp_widen_i8)(const int8_t *rows, const float *scales, size_t 
 
 void KERNEL(dp_distance_kernels)(dp_distance_kernels *kernels)
 {
-    *kernels = (dp_distance_kernels){KERNEL(dp_l2_f32), KERNEL(dp_dot_f32), KERNEL(dp_l2_f16), KERNEL(dp_dot_f16),
-                                     KERNEL(dp_l2_i8), KERNEL(dp_dot_i8), KERNEL(dp_widen_f16), KERNEL(dp_widen_i8)};
+    *kernels = (dp_distance_kernels){KERNEL(dp_l2_f32), KERNEL(dp_dot_f32), KERNEL(dp_l2_f16),    KERNEL(dp_dot_f16),
+                                     KERNEL(dp_l2_i8),  KERNEL(dp_dot_i8),  KERNEL(dp_widen_f16), KERNEL(dp_widen_i8)};
 }

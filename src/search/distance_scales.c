@@ -1,12 +1,12 @@
 /* distance_scales.c - what makes distances of different kinds comparable.
  *
- * The distance of a cell to all locations is smaller than that to its own location, and features of one block of a transformer are
- * larger than those of another.  The scale of a kind of distance is the SHARE quantile of the distances that cells of the good
- * pictures have to the other good pictures (leave-one-out).  A quantile far up, because decisions fall in the upper tail, and because
- * many cells show a background on which good pictures hardly differ.
+ * The distance of a cell to all locations is smaller than that to its own location, and features of one block of a
+ * transformer are larger than those of another.  The scale of a kind of distance is the SHARE quantile of the distances
+ * that cells of the good pictures have to the other good pictures (leave-one-out).  A quantile far up, because
+ * decisions fall in the upper tail, and because many cells show a background on which good pictures hardly differ.
  *
- * MAX_SAMPLES cells are enough for a quantile: the bank's own rows are counted picture by picture, cut into so many equal stretches, and
- * one row is drawn from each, by a fixed seed. */
+ * MAX_SAMPLES cells are enough for a quantile: the bank's own rows are counted picture by picture, cut into so many
+ * equal stretches, and one row is drawn from each, by a fixed seed. */
 #include "search/distance_scales.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -39,7 +39,7 @@ struct sampling {
     size_t n_values;
 };
 
-/* -------------------------------------------------------------------------------------------------------------- the sample */
+/* ----------------------------------------------------------------------------------------------------- the sample */
 
 /* Where in stretch number i of `wanted` the row is taken. */
 static size_t draw(size_t i, size_t total, size_t wanted)
@@ -48,19 +48,20 @@ static size_t draw(size_t i, size_t total, size_t wanted)
     return (size_t)(((double)i + dp_random_unit(&random)) * (double)total / (double)wanted);
 }
 
-/* Walks through every row that a picture, as it is, has in the bank: samples NULL: counts them; else takes `wanted` (not 0) of `total`, or
- * one or two less.  Returns how many. */
-static size_t walk(const dp_bank *bank, size_t total, size_t wanted, struct sample *samples)
+/* Walks through every row that a picture, as it is, has in the bank: samples NULL: counts them; else takes `wanted`
+ * (not 0) of `total`, or one or two less.  Returns how many. */
+static size_t walk(const dp_rows *bank, size_t total, size_t wanted, struct sample *samples)
 {
     size_t seen = 0, taken = 0, at = samples ? draw(0, total, wanted) : 0;
     for (size_t p = 0; p < bank->n_pictures; p++) {
-        size_t rows, cols, first = p * bank->rows_per_picture, n = dp_bank_cells(bank);
-        dp_bank_picture_grid(bank, p, &rows, &cols);
+        size_t rows, cols, first = p * bank->rows_per_picture, n = dp_rows_cells(bank);
+        dp_rows_picture_grid(bank, p, &rows, &cols);
         if (bank->row_cell)
-            dp_bank_pool_range(bank, p, &first, &n);
+            dp_rows_pool_range(bank, p, &first, &n);
         for (size_t i = 0; i < n; i++) {
             struct sample s = bank->row_cell ? (struct sample){p, 0, first + i} : (struct sample){p, i, first};
-            if (!bank->valid[s.cell * bank->n_rows + s.row] || (bank->row_cell && (size_t)bank->row_cell[s.row] >= rows * cols))
+            if (!bank->valid[s.cell * bank->n_rows + s.row]
+                || (bank->row_cell && (size_t)bank->row_cell[s.row] >= rows * cols))
                 continue;
             if (samples && taken < wanted && seen >= at) {
                 samples[taken++] = s;
@@ -72,13 +73,13 @@ static size_t walk(const dp_bank *bank, size_t total, size_t wanted, struct samp
     return samples ? taken : seen;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the distances */
+/* -------------------------------------------------------------------------------------------------- the distances */
 
 /* Within the window, or of a pool: each picture's cells of the sample as a picture of which no other cell is valid. */
 static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *err)
 {
-    const dp_bank *bank = &part->bank;
-    size_t cells = dp_bank_cells(bank), values, neighbours;
+    const dp_rows *bank = &part->rows;
+    size_t cells = dp_rows_cells(bank), values, neighbours;
     bool fits = dp_mul_size(cells, bank->dim, &values) && dp_mul_size(cells, s->knn, &neighbours);
     float *features = fits ? dp_calloc(values, sizeof *features) : NULL, *grid = dp_malloc(cells, sizeof *grid);
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
@@ -89,11 +90,12 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
     s->n_values = 0;
     for (size_t begin = 0, end; !status && begin < s->n; begin = end) {
         size_t p = s->samples[begin].picture;
-        const dp_search search = {.metric = s->metric, .window = s->window, .knn = s->knn, .leave_out = p, .isa = s->isa};
+        const dp_search search = {
+            .metric = s->metric, .window = s->window, .knn = s->knn, .leave_out = p, .isa = s->isa};
         memset(valid, 0, cells);
         for (end = begin; end < s->n && s->samples[end].picture == p; end++) {
             size_t cell = s->samples[end].cell;
-            dp_bank_widen(bank, cell, s->samples[end].row, 1, features + cell * bank->dim);
+            dp_rows_widen(bank, cell, s->samples[end].row, 1, features + cell * bank->dim);
             valid[cell] = 1;
         }
         status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + cells, err);
@@ -111,7 +113,7 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
 /* In the whole bank: all of the sample at once. */
 static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *err)
 {
-    const dp_bank *bank = &part->bank;
+    const dp_rows *bank = &part->rows;
     size_t values, neighbours;
     bool fits = dp_mul_size(s->n, bank->dim, &values) && dp_mul_size(s->n, s->knn, &neighbours);
     float *features = fits ? dp_malloc(values, sizeof *features) : NULL;
@@ -122,49 +124,43 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
     if (!features || !nearest || !queries)
         status = dp_fail_memory(err, "a sample of the good pictures", s->n * bank->dim * sizeof *features);
     for (size_t i = 0; !status && i < s->n; i++) {
-        float *x = features + i * bank->dim, norm;
-        dp_bank_widen(bank, s->samples[i].cell, s->samples[i].row, 1, x);
-        norm = s->metric == DP_METRIC_COSINE ? dp_norm_f32(x, bank->dim) : 0;
-        queries[i] = (dp_query){x, norm > 0 ? 1 / norm : 0, 0, 0, s->samples[i].picture, nearest + i * s->knn};
-        for (size_t k = 0; k < s->knn; k++)
-            queries[i].nearest[k] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
+        float *x = features + i * bank->dim;
+        dp_rows_widen(bank, s->samples[i].cell, s->samples[i].row, 1, x);
+        queries[i] =
+            (dp_query){x, dp_inverse_norm(s->metric, x, bank->dim), 0, 0, s->samples[i].picture, nearest + i * s->knn};
+        dp_neighbours_clear(queries[i].nearest, s->knn);
     }
     if (!status)
         status = dp_search_global(bank, queries, s->n, s->metric, s->knn, s->isa, s->pool, &not_finite, err);
     if (!status && not_finite)
-        status = dp_fail(err, DP_E_NUMERIC, "a distance between good pictures is not finite: the bank's features are broken");
+        status = dp_fail(err, DP_E_NUMERIC,
+                         "a distance between good pictures is not finite: the bank's features are broken");
     s->n_values = 0;
-    for (size_t i = 0; !status && i < s->n; i++) {
-        double sum = 0;
-        size_t found = 0;
-        for (; found < s->knn && queries[i].nearest[found].cell != DP_NO_ROW; found++) {
-            float d = queries[i].nearest[found].distance;
-            sum += s->metric == DP_METRIC_L2 ? sqrtf(d) : d;
-        }
-        if (found)
-            s->values[s->n_values++] = (float)(sum / (double)found);
-    }
+    for (size_t i = 0; !status && i < s->n; i++)
+        s->n_values += dp_neighbours_conclude(s->metric, queries[i].nearest, s->knn, &s->values[s->n_values]) > 0;
     dp_memory_free(features);
     dp_memory_free(nearest);
     dp_memory_free(queries);
     return status;
 }
 
-static dp_status conclude(const dp_bank *bank, struct sampling *s, double *scale, dp_error *err)
+static dp_status conclude(const dp_rows *bank, struct sampling *s, double *scale, dp_error *err)
 {
     *scale = s->n_values ? dp_quantile_f32(s->values, s->n_values, SHARE) : 0;
     if (*scale > 0)
         return DP_OK;
     *scale = (double)NAN;
-    return dp_fail(err, DP_E_MISMATCH, "%s%sthe good pictures %s: their distances give no scale to blend distances or blocks by",
-                   bank->path ? bank->path : "", bank->path ? ": " : "",
+    return dp_fail(err, DP_E_MISMATCH,
+                   "%s%sthe good pictures %s: their distances give no scale to blend distances or blocks by",
+                   bank->name ? bank->name : "", bank->name ? ": " : "",
                    s->n_values ? "do not differ from one another" : "have no cell in common");
 }
 
-static dp_status find(const dp_bank *bank, size_t block, bool global, struct sampling *s, dp_distance_scales *scales, dp_error *err)
+static dp_status find(const dp_rows *bank, size_t block, bool global, struct sampling *s, dp_distance_scales *scales,
+                      dp_error *err)
 {
     dp_part part;
-    bool pool = dp_bank_is_pool(bank), look_global = global && !(scales->global[block] > 0);
+    bool pool = bank->pool, look_global = global && !(scales->global[block] > 0);
     dp_status status = dp_part_open(bank, block, true, s->pool, &part, err);
     if (status)
         return status;
@@ -182,28 +178,31 @@ static dp_status find(const dp_bank *bank, size_t block, bool global, struct sam
     return status;
 }
 
-dp_status dp_distance_scales_find(const dp_bank *bank, uint64_t blocks, bool global, dp_isa isa, dp_pool *pool,
+dp_status dp_distance_scales_find(const dp_rows *bank, uint64_t blocks, bool global, dp_isa isa, dp_pool *pool,
                                   dp_distance_scales *scales, dp_error *err)
 {
-    size_t n_blocks = dp_bank_blocks(bank);
+    size_t n_blocks = bank->blocks;
     bool complete = true;
     for (size_t b = 0; b < n_blocks; b++)
         if (!blocks || blocks >> b & 1)
             complete = complete && scales->local[b] > 0 && (!global || scales->global[b] > 0);
     if (complete)
         return DP_OK;
-    if (!dp_bank_has_pictures(bank) || bank->n_pictures < 2)
-        return dp_fail(err, DP_E_MISMATCH, "%s%sdistances are blended by what good pictures show of one another, and the bank holds %s",
-                       bank->path ? bank->path : "", bank->path ? ": " : "",
-                       dp_bank_has_pictures(bank) ? "one picture" : "not all features of its pictures; ask for it when it is fitted");
+    if (!bank->complete || bank->n_pictures < 2)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s%sdistances are blended by what good pictures show of one another, and the bank holds %s",
+                       bank->name ? bank->name : "", bank->name ? ": " : "",
+                       bank->complete ? "one picture"
+                                      : "not all features of its pictures; ask for it when it is fitted");
     struct sampling s = {.knn = scales->knn, .metric = scales->metric, .window = scales->window, .pool = pool};
     dp_status status = dp_isa_resolve(isa, &s.isa, err);
     if (status)
         return status;
     size_t total = walk(bank, 0, 0, NULL), n = total < MAX_SAMPLES ? total : MAX_SAMPLES;
     if (!total)
-        return dp_fail(err, DP_E_MISMATCH, "%s%sno cell of the good pictures is valid: they give no scale to blend distances or blocks by",
-                       bank->path ? bank->path : "", bank->path ? ": " : "");
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s%sno cell of the good pictures is valid: they give no scale to blend distances or blocks by",
+                       bank->name ? bank->name : "", bank->name ? ": " : "");
     s.samples = dp_malloc(n, sizeof *s.samples);
     s.values = dp_malloc(n, sizeof *s.values);
     if (!s.samples || !s.values)

@@ -1,25 +1,29 @@
-/* global.c - search of the whole bank: a matrix product that finds the few pairs worth a look, and the exact distance of those.
+/* global.c - search of the whole bank: a matrix product that finds the few pairs worth a look, and the exact distance
+ * of those.
  *
- * A distance as distance.h defines it, D = fl(sum (x_d - y_d)^2), costs a subtraction a term more than the product x.y and cannot share
- * the product's fast loops; but |x - y|^2 = |x|^2 + |y|^2 - 2 x.y cancels where x and y are close, which is where it matters.  So
- * the product only filters.  Let D be the k-th smallest distance a query has found so far.  A row can enter only if its own distance
- * is below, so only if
+ * A distance as distance.h defines it, D = fl(sum (x_d - y_d)^2), costs a subtraction a term more than the product x.y
+ * and cannot share the product's fast loops; but |x - y|^2 = |x|^2 + |y|^2 - 2 x.y cancels where x and y are close,
+ * which is where it matters.  So the product only filters.  Let D be the k-th smallest distance a query has found so
+ * far.  A row can enter only if its own distance is below, so only if
  *
- *     x.y - |y|^2 / 2  >  (|x|^2 - D (1 + g)) / 2,              g = gamma(dim) of the exact kernel's sum of positive terms,
+ *     x.y - |y|^2 / 2  >  (|x|^2 - D (1 + g)) / 2,              g = gamma(dim) of the exact kernel's sum of positive
+ *              terms,
  *
- * and the filter, which has the left side with an error of at most E = gamma(dim) (|x| Y + Y^2 / 2), Y the largest norm searched, passes
- * every row for which its value is not below the right side minus E.  Rows that pass get their distance from the kernels of
- * distance.h, at once, so that D shrinks for the rows behind them.  For the cosine, in the same way:
+ * and the filter, which has the left side with an error of at most E = gamma(dim) (|x| Y + Y^2 / 2), Y the largest norm
+ * searched, passes every row for which its value is not below the right side minus E.  Rows that pass get their
+ * distance from the kernels of distance.h, at once, so that D shrinks for the rows behind them.  For the cosine, in the
+ * same way:
  *
  *     x.y / |y|  >  |x| (1 - D),   both sides divided by |x|: error 2 gamma(dim) and some roundings.
  *
- * gamma(m) = m u / (1 - m u), u = 2^-24, bounds the relative error of a sum of m products whatever its order (Higham, Accuracy
- * and Stability of Numerical Algorithms, 2002, section 3.1).  The result is that of comparing
- * every pair exactly, whatever the order of the work; where the filter passes everything (all rows the same) only time is lost.
+ * gamma(m) = m u / (1 - m u), u = 2^-24, bounds the relative error of a sum of m products whatever its order (Higham,
+ * Accuracy and Stability of Numerical Algorithms, 2002, section 3.1).  The result is that of comparing
+ * every pair exactly, whatever the order of the work; where the filter passes everything (all rows the same) only time
+ * is lost.
  *
- * Order of the work.  A task is a group of panels of queries (sweep_kernel.h) and a range of rows, both fixed by the sizes of the problem.
- * BLOCK_BYTES of rows stay in the second-level cache while all panels of the group meet them.  Ranges of rows exist for the sake of many
- * processors; their findings are merged in the bank's order. */
+ * Order of the work.  A task is a group of panels of queries (sweep_kernel.h) and a range of rows, both fixed by the
+ * sizes of the problem. BLOCK_BYTES of rows stay in the second-level cache while all panels of the group meet them.
+ * Ranges of rows exist for the sake of many processors; their findings are merged in the bank's order. */
 #include "search/global.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -29,13 +33,13 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_QUERIES 192                 /* of a task */
-#define BLOCK_BYTES ((size_t)192 << 10)   /* of rows as floats */
-#define MIN_RANGE_ROWS ((size_t)8192)     /* each range begins without a limit: long enough that this is nothing */
-#define ENOUGH_TASKS 64                   /* no more ranges than make so many tasks */
+#define GROUP_QUERIES 192               /* of a task */
+#define BLOCK_BYTES ((size_t)192 << 10) /* of rows as floats */
+#define MIN_RANGE_ROWS ((size_t)8192)   /* each range begins without a limit: long enough that this is nothing */
+#define ENOUGH_TASKS 64                 /* no more ranges than make so many tasks */
 
 struct search {
-    const dp_bank *bank;
+    const dp_rows *bank;
     const dp_query *queries;
     size_t n, knn;
     dp_metric metric;
@@ -43,14 +47,14 @@ struct search {
     dp_distance_kernels kernels;
     dp_tile_f32_fn exact;
     size_t panels, group_panels, ranges, range_rows, block_rows, rows;
-    float *packed;         /* [panels, dim, width] */
-    double *squares;       /* [n] |x|^2 */
-    dp_neighbour *found;   /* [ranges, n, knn]; NULL with one range: straight to the queries */
-    float *wide;           /* [threads, block_rows, dim] where the bank's rows are not floats */
+    float *packed;       /* [panels, dim, width] */
+    double *squares;     /* [n] |x|^2 */
+    dp_neighbour *found; /* [ranges, n, knn]; NULL with one range: straight to the queries */
+    float *wide;         /* [threads, block_rows, dim] where the bank's rows are not floats */
     atomic_bool *not_finite;
 };
 
-/* ---------------------------------------------------------------------------------------------------------------- queries */
+/* -------------------------------------------------------------------------------------------------------- queries */
 
 static void pack_task(void *context, size_t panel, size_t worker)
 {
@@ -75,7 +79,7 @@ static void pack_task(void *context, size_t panel, size_t worker)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- the filter */
+/* ----------------------------------------------------------------------------------------------------- the filter */
 
 /* Largest and smallest norm of a range's rows; zero vectors do not count for the smallest. */
 struct norms {
@@ -95,10 +99,12 @@ static float limit(const struct search *s, size_t query, double worst, struct no
     double xx = s->squares[query], x = sqrt(xx), tiny = m * FLT_MIN; /* products below the smallest float */
     if (worst == 0)
         return INFINITY; /* none is nearer */
-    if (!(worst < INFINITY) || !(m < 0x1p20) || !(x * norms.largest < 0x1p125) || !(norms.largest * norms.largest < 0x1p125))
+    if (!(worst < INFINITY) || !(m < 0x1p20) || !(x * norms.largest < 0x1p125)
+        || !(norms.largest * norms.largest < 0x1p125))
         return -INFINITY;
     if (s->metric != DP_METRIC_COSINE)
-        return down((xx - worst * (1 + gamma)) / 2 - gamma * (x * norms.largest + norms.largest * norms.largest / 2) - tiny);
+        return down((xx - worst * (1 + gamma)) / 2 - gamma * (x * norms.largest + norms.largest * norms.largest / 2)
+                    - tiny);
     if (!(s->queries[query].inverse_norm > 0))
         return -INFINITY;
     return down(x * (1 - worst - 2 * gamma) - 2 * tiny * (1 + 1 / norms.smallest));
@@ -117,17 +123,18 @@ static dp_neighbour *nearest_of(const struct search *s, const struct lanes *lane
 }
 
 /* A pair that passed the filter.  stored: the row as floats. */
-static void look(const struct search *s, struct lanes *lanes, size_t query, float *limit_of, size_t place, const float *stored)
+static void look(const struct search *s, struct lanes *lanes, size_t query, float *limit_of, size_t place,
+                 const float *stored)
 {
-    const dp_bank *bank = s->bank;
+    const dp_rows *bank = s->bank;
     const dp_query *q = &s->queries[query];
     size_t cell = place / bank->n_rows, row = place % bank->n_rows;
-    if (!bank->valid[place]
-        || (q->leave_out != DP_NO_PICTURE && dp_bank_row_picture(bank, cell, row) == q->leave_out))
+    if (!bank->valid[place] || (q->leave_out != DP_NO_PICTURE && dp_rows_picture(bank, cell, row) == q->leave_out))
         return;
     float value;
     s->exact(&q->x, 1, stored, 1, bank->dim, &value, 1);
-    float distance = dp_distance_of(s->metric, value, q->inverse_norm, bank->norms[place] > 0 ? 1 / bank->norms[place] : 0);
+    float distance =
+        dp_distance_of(s->metric, value, q->inverse_norm, bank->norms[place] > 0 ? 1 / bank->norms[place] : 0);
     dp_neighbour *nearest = nearest_of(s, lanes, query);
     if (!(distance < INFINITY)) {
         atomic_store_explicit(s->not_finite, true, memory_order_relaxed);
@@ -140,8 +147,8 @@ static void look(const struct search *s, struct lanes *lanes, size_t query, floa
 }
 
 /* One panel against a block of rows, begin .. begin+n-1 counted through all cells. */
-static void panel_block(const struct search *s, struct lanes *lanes, size_t first_panel, size_t panel, const float *stored,
-                        size_t begin, size_t n, const float *scale, const float *bias)
+static void panel_block(const struct search *s, struct lanes *lanes, size_t first_panel, size_t panel,
+                        const float *stored, size_t begin, size_t n, const float *scale, const float *bias)
 {
     size_t width = s->sweep.width, dim = s->bank->dim, group = s->sweep.rows;
     float *limits = lanes->limits + (panel - first_panel) * width;
@@ -161,7 +168,7 @@ static void panel_block(const struct search *s, struct lanes *lanes, size_t firs
     }
 }
 
-static struct norms norms_of(const dp_bank *bank, size_t begin, size_t end)
+static struct norms norms_of(const dp_rows *bank, size_t begin, size_t end)
 {
     struct norms norms = {0, INFINITY};
     for (size_t i = begin; i < end; i++) {
@@ -177,7 +184,7 @@ static struct norms norms_of(const dp_bank *bank, size_t begin, size_t end)
 static void sweep_task(void *context, size_t index, size_t worker)
 {
     const struct search *s = context;
-    const dp_bank *bank = s->bank;
+    const dp_rows *bank = s->bank;
     size_t range = index % s->ranges, first = index / s->ranges * s->group_panels, width = s->sweep.width;
     size_t last = first + s->group_panels < s->panels ? first + s->group_panels : s->panels;
     size_t begin = range * s->range_rows, end = begin + s->range_rows < s->rows ? begin + s->range_rows : s->rows;
@@ -201,10 +208,10 @@ static void sweep_task(void *context, size_t index, size_t worker)
         }
         if (!valid)
             continue;
-        const float *stored = dp_bank_stored(bank, 0, begin);
+        const float *stored = dp_rows_stored(bank, 0, begin);
         if (s->wide) {
             float *wide = s->wide + worker * s->block_rows * bank->dim;
-            dp_rows_widen(&s->kernels, bank, begin, n, wide);
+            dp_kernels_widen(&s->kernels, bank, begin, n, wide);
             stored = wide;
         }
         for (size_t panel = first; panel < last; panel++)
@@ -212,7 +219,7 @@ static void sweep_task(void *context, size_t index, size_t worker)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------------- all of it */
+/* ------------------------------------------------------------------------------------------------------ all of it */
 
 static void merge(const struct search *s)
 {
@@ -226,22 +233,26 @@ static void merge(const struct search *s)
     }
 }
 
-dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn, dp_isa isa,
-                           dp_pool *pool, atomic_bool *not_finite, dp_error *err)
+dp_status dp_search_global(const dp_rows *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn,
+                           dp_isa isa, dp_pool *pool, atomic_bool *not_finite, dp_error *err)
 {
-    struct search s = {.bank = bank, .queries = queries, .n = n, .knn = knn, .metric = metric, .not_finite = not_finite};
+    struct search s = {
+        .bank = bank, .queries = queries, .n = n, .knn = knn, .metric = metric, .not_finite = not_finite};
     s.kernels = dp_distance_kernels_get(isa);
     size_t floats = 0, wide = 0, count = 0, threads = dp_pool_threads(pool);
     s.sweep = dp_sweep_kernel_get(isa);
     s.exact = metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
-    s.rows = dp_bank_cells(bank) * bank->n_rows;
+    s.rows = dp_rows_cells(bank) * bank->n_rows;
     if (n == 0 || s.rows == 0)
         return DP_OK;
     s.panels = (n + s.sweep.width - 1) / s.sweep.width;
     s.group_panels = GROUP_QUERIES / s.sweep.width;
-    size_t groups = (s.panels + s.group_panels - 1) / s.group_panels, longest = (s.rows + MIN_RANGE_ROWS - 1) / MIN_RANGE_ROWS;
+    size_t groups = (s.panels + s.group_panels - 1) / s.group_panels,
+           longest = (s.rows + MIN_RANGE_ROWS - 1) / MIN_RANGE_ROWS;
     s.block_rows = BLOCK_BYTES / (bank->dim * sizeof(float)) / s.sweep.rows * s.sweep.rows;
-    s.block_rows = s.block_rows < s.sweep.rows ? s.sweep.rows : s.block_rows > 512 ? 512 / s.sweep.rows * s.sweep.rows : s.block_rows;
+    s.block_rows = s.block_rows < s.sweep.rows ? s.sweep.rows
+                   : s.block_rows > 512        ? 512 / s.sweep.rows * s.sweep.rows
+                                               : s.block_rows;
     s.ranges = (ENOUGH_TASKS + groups - 1) / groups;
     s.ranges = s.ranges < longest ? s.ranges : longest;
     s.range_rows = (s.rows + s.ranges - 1) / s.ranges;
@@ -252,9 +263,9 @@ dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t 
     s.packed = fits ? dp_malloc(floats, sizeof *s.packed) : NULL;
     s.squares = dp_malloc(n, sizeof *s.squares);
     s.found = fits && s.ranges > 1 ? dp_malloc(count, sizeof *s.found) : NULL;
-    s.wide = fits && !dp_bank_is_plain(bank) ? dp_malloc(wide, sizeof *s.wide) : NULL;
+    s.wide = fits && !dp_rows_are_plain(bank) ? dp_malloc(wide, sizeof *s.wide) : NULL;
     dp_status status = DP_OK;
-    if (!s.packed || !s.squares || (!s.found && s.ranges > 1) || (!s.wide && !dp_bank_is_plain(bank))) {
+    if (!s.packed || !s.squares || (!s.found && s.ranges > 1) || (!s.wide && !dp_rows_are_plain(bank))) {
         status = dp_fail_memory(err, "the search of the whole bank", n * bank->dim * sizeof(float));
     } else {
         for (size_t i = 0; s.found && i < count; i++)

@@ -4,22 +4,53 @@
 
 #include "search/distance.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 /* What is searched for. */
 typedef struct dp_query {
-    const float *x;     /* [dim] */
-    float inverse_norm; /* cosine only; 0 of a zero vector */
-    size_t row, col;    /* of its cell; not read by a global search */
-    size_t leave_out;   /* picture whose rows are not searched, or DP_NO_PICTURE */
+    const float *x;        /* [dim] */
+    float inverse_norm;    /* cosine only; 0 of a zero vector */
+    size_t row, col;       /* of its cell; not read by a global search */
+    size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
     dp_neighbour *nearest; /* [knn], distances infinite where there is none yet; Euclidean ones are squared */
 } dp_query;
 
-/* Offers every valid row of the bank to every query.  Distances are those of the kernels in distance.h, bit by bit; of equal ones the
- * first row of the bank comes first.  The same bytes for any number of threads.  not_finite is set where a distance is not.
+/* Offers every valid row of the bank to every query.  Distances are those of the kernels in distance.h, bit by bit; of
+ * equal ones the first row of the bank comes first.  The same bytes for any number of threads.  not_finite is set where
+ * a distance is not.
  * Errors: DP_E_MEMORY. */
-dp_status dp_search_global(const dp_bank *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn, dp_isa isa,
-                           dp_pool *pool, atomic_bool *not_finite, dp_error *err);
+dp_status dp_search_global(const dp_rows *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn,
+                           dp_isa isa, dp_pool *pool, atomic_bool *not_finite, dp_error *err);
+
+/* Of a query; NaN where the norm is none: the angle is not known, and no distance may come out finite. */
+static inline float dp_inverse_norm(dp_metric metric, const float *x, size_t dim)
+{
+    float norm = metric == DP_METRIC_COSINE ? dp_norm_f32(x, dim) : 0;
+    return norm < INFINITY ? norm > 0 ? 1 / norm : 0 : NAN;
+}
+
+/* Nothing is found yet: nearest [knn]. */
+static inline void dp_neighbours_clear(dp_neighbour *nearest, size_t knn)
+{
+    for (size_t i = 0; i < knn; i++)
+        nearest[i] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
+}
+
+/* Squared distances become distances.  Returns how many were found, *mean of them (untouched where none was). */
+static inline size_t dp_neighbours_conclude(dp_metric metric, dp_neighbour *nearest, size_t knn, float *mean)
+{
+    double sum = 0;
+    size_t found = 0;
+    for (; found < knn && nearest[found].cell != DP_NO_ROW; found++) {
+        if (metric == DP_METRIC_L2)
+            nearest[found].distance = sqrtf(nearest[found].distance);
+        sum += nearest[found].distance;
+    }
+    if (found)
+        *mean = (float)(sum / (double)found);
+    return found;
+}
 
 /* Puts a row where it belongs among the nearest [knn], behind those as near. */
 static inline void dp_neighbour_insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)

@@ -2,8 +2,9 @@
  *
  *     s = (1 - exp |x - m*| / sum over m in N(m*) of exp |x - m|) |x - m*|
  *
- * x is the picture's cell with the largest distance, m* its nearest row in the bank, N(m*) the 9 rows nearest to m*, m* among them, as in the
- * public implementations (equation 7 of Roth et al. 2022).  The fraction is a softmax: the largest exponent is taken off first. */
+ * x is the picture's cell with the largest distance, m* its nearest row in the bank, N(m*) the 9 rows nearest to m*, m*
+ * among them, as in the public implementations (equation 7 of Roth et al. 2022).  The fraction is a softmax: the
+ * largest exponent is taken off first. */
 #include "search/reweight.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -23,18 +24,20 @@ double dp_reweight_factor(const double *distances, size_t n)
 }
 
 /* Of x to a row of the bank, widened into y. */
-static double distance(const dp_bank *bank, const float *x, uint32_t row, dp_metric metric, const dp_distance_kernels *kernels, float *y)
+static double distance(const dp_rows *bank, const float *x, uint32_t row, dp_metric metric,
+                       const dp_distance_kernels *kernels, float *y)
 {
     float value = 0, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[row];
-    dp_bank_widen(bank, 0, row, 1, y);
+    dp_rows_widen(bank, 0, row, 1, y);
     (metric == DP_METRIC_COSINE ? kernels->dot : kernels->l2)(&x, 1, y, 1, bank->dim, &value, 1);
     value = dp_distance_of(metric, value, norm_x > 0 ? 1 / norm_x : 0, norm_y > 0 ? 1 / norm_y : 0);
     return metric == DP_METRIC_COSINE ? (double)value : sqrt((double)value);
 }
 
-/* The factor of a cell x whose nearest row is `star`, with the n rows found nearest to that one.  distances [n], row [dim] are scratch. */
-static double factor_of(const dp_bank *bank, const float *x, uint32_t star, const dp_neighbour *found, size_t n, dp_metric metric,
-                        const dp_distance_kernels *kernels, double *distances, float *row)
+/* The factor of a cell x whose nearest row is `star`, with the n rows found nearest to that one.  distances [n], row
+ * [dim] are scratch. */
+static double factor_of(const dp_rows *bank, const float *x, uint32_t star, const dp_neighbour *found, size_t n,
+                        dp_metric metric, const dp_distance_kernels *kernels, double *distances, float *row)
 {
     size_t m = 0;
     bool met = false; /* the row itself, which a copy may have pushed from the first place */
@@ -48,10 +51,19 @@ static double factor_of(const dp_bank *bank, const float *x, uint32_t star, cons
     return dp_reweight_factor(distances, m);
 }
 
-/* factors [n_cells] of some cells; stars: their nearest rows. */
-static dp_status find_factors(const dp_bank *bank, const float *features, const size_t *cells, const uint32_t *stars, size_t n_cells,
-                              const dp_search *search, size_t n, dp_pool *pool, double *factors, dp_error *err)
+/* Some cells and their nearest rows. */
+struct stars {
+    const float *features; /* [all cells, dim] */
+    const size_t *cells;   /* [n] */
+    const uint32_t *rows;  /* [n] */
+    size_t n;
+};
+
+/* factors [stars->n] */
+static dp_status find_factors(const dp_rows *bank, const struct stars *stars, const dp_search *search, size_t n,
+                              dp_pool *pool, double *factors, dp_error *err)
 {
+    const size_t n_cells = stars->n;
     dp_search around = *search;
     around.window = DP_WINDOW_GLOBAL;
     around.knn = n;
@@ -64,20 +76,22 @@ static dp_status find_factors(const dp_bank *bank, const float *features, const 
     double *distances = dp_malloc(n, sizeof *distances);
     float *rows = fits ? dp_malloc(values, sizeof *rows) : NULL, *mean = dp_malloc(n_cells, sizeof *mean);
     uint8_t *counts = dp_malloc(n_cells, 1);
-    dp_status status = found && distances && rows && mean && counts ? dp_isa_resolve(search->isa, &isa, err)
-                                                                    : dp_fail_memory(err, "the weight of a score", n_cells * n * sizeof *found);
+    dp_status status = found && distances && rows && mean && counts
+                           ? dp_isa_resolve(search->isa, &isa, err)
+                           : dp_fail_memory(err, "the weight of a score", n_cells * n * sizeof *found);
     for (size_t i = 0; i < n_cells && !status; i++)
-        dp_bank_widen(bank, 0, stars[i], 1, rows + i * bank->dim);
+        dp_rows_widen(bank, 0, stars->rows[i], 1, rows + i * bank->dim);
     if (!status)
         status = dp_distance_map(bank, rows, NULL, &around, pool, found, mean, counts, err);
     if (!status) {
         const dp_distance_kernels kernels = dp_distance_kernels_get(isa);
         for (size_t i = 0; i < n_cells; i++)
-            factors[i] = factor_of(bank, features + cells[i] * bank->dim, stars[i], found + i * n, n, search->metric, &kernels, distances,
-                                   rows + n_cells * bank->dim);
+            factors[i] = factor_of(bank, stars->features + stars->cells[i] * bank->dim, stars->rows[i], found + i * n,
+                                   n, search->metric, &kernels, distances, rows + n_cells * bank->dim);
         for (size_t i = 0; i < n_cells && !status; i++)
             if (!isfinite(factors[i]))
-                status = dp_fail(err, DP_E_NUMERIC, "the weight of a score is not finite: a distance in the bank is too large");
+                status = dp_fail(err, DP_E_NUMERIC,
+                                 "the weight of a score is not finite: a distance in the bank is too large");
     }
     dp_memory_free(found);
     dp_memory_free(distances);
@@ -87,40 +101,44 @@ static dp_status find_factors(const dp_bank *bank, const float *features, const 
     return status;
 }
 
-dp_status dp_reweight(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const float *grid, const uint8_t *valid,
-                      size_t cells, const dp_search *search, size_t n, dp_pool *pool, double *factor, dp_error *err)
+dp_status dp_reweight(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n, dp_pool *pool,
+                      double *factor, dp_error *err)
 {
-    size_t top = cells;
+    size_t cells = found->cells, top = cells;
     for (size_t i = 0; i < cells; i++)
-        if (valid[i] && (top == cells || grid[i] > grid[top]))
+        if (found->valid[i] && (top == cells || found->grid[i] > found->grid[top]))
             top = i;
     *factor = 1;
-    if (top == cells || nearest[top * search->knn].row == DP_NO_ROW || !n)
+    if (top == cells || found->nearest[top * search->knn].row == DP_NO_ROW || !n)
         return DP_OK;
-    return find_factors(bank, features, &top, &nearest[top * search->knn].row, 1, search, n, pool, factor, err);
+    const struct stars stars = {
+        .features = found->features, .cells = &top, .rows = &found->nearest[top * search->knn].row, .n = 1};
+    return find_factors(bank, &stars, search, n, pool, factor, err);
 }
 
-dp_status dp_reweight_cells(const dp_bank *bank, const float *features, const dp_neighbour *nearest, const uint8_t *valid, size_t cells,
-                            const dp_search *search, size_t n, dp_pool *pool, float **weights, dp_error *err)
+dp_status dp_reweight_cells(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n,
+                            dp_pool *pool, float **weights, dp_error *err)
 {
-    size_t m = 0, *which = dp_malloc(cells, sizeof *which);
-    uint32_t *stars = dp_malloc(cells, sizeof *stars);
+    size_t cells = found->cells, m = 0, *which = dp_malloc(cells, sizeof *which);
+    uint32_t *rows = dp_malloc(cells, sizeof *rows);
     double *factors = dp_malloc(cells, sizeof *factors);
     float *out = dp_malloc(cells, sizeof *out);
-    dp_status status = which && stars && factors && out ? DP_OK : dp_fail_memory(err, "the weights of cells", cells * sizeof *factors);
+    dp_status status =
+        which && rows && factors && out ? DP_OK : dp_fail_memory(err, "the weights of cells", cells * sizeof *factors);
     for (size_t i = 0; i < cells && !status; i++) {
         out[i] = 1;
-        if (!valid[i] || nearest[i * search->knn].row == DP_NO_ROW)
+        if (!found->valid[i] || found->nearest[i * search->knn].row == DP_NO_ROW)
             continue;
         which[m] = i;
-        stars[m++] = nearest[i * search->knn].row;
+        rows[m++] = found->nearest[i * search->knn].row;
     }
+    const struct stars stars = {.features = found->features, .cells = which, .rows = rows, .n = m};
     if (!status && m && n)
-        status = find_factors(bank, features, which, stars, m, search, n, pool, factors, err);
+        status = find_factors(bank, &stars, search, n, pool, factors, err);
     for (size_t i = 0; i < m && n && !status; i++)
         out[which[i]] = (float)factors[i];
     dp_memory_free(which);
-    dp_memory_free(stars);
+    dp_memory_free(rows);
     dp_memory_free(factors);
     if (status)
         dp_memory_free(out);

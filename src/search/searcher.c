@@ -3,9 +3,9 @@
  *     D(cell) = sum over blocks b:   (1 - a) / B  U / L_b  local_b(cell)  +  a / B  U / G_b  global_b(cell)
  *
  * local_b: the distance of block b within the window, global_b: in the whole bank; L_b and G_b the scales of either
- * (distance_scales.h); a the blend, B the number of blocks.  U = mean of L_b: the result is in units of a plain local distance, so
- * that one block with blend 0 is that distance itself, and a small blend changes little.  Components without a share are not
- * searched. */
+ * (distance_scales.h); a the blend, B the number of blocks.  U = mean of L_b: the result is in units of a plain local
+ * distance, so that one block with blend 0 is that distance itself, and a small blend changes little.  Components
+ * without a share are not searched. */
 #include "search/searcher.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -15,88 +15,80 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_active(const dp_view *view, size_t block)
+static bool is_active(const dp_scoring *scoring, size_t block)
 {
-    return !view->blocks || view->blocks >> block & 1;
+    return !scoring->blocks || scoring->blocks >> block & 1;
 }
 
-static size_t count_active(const dp_bank *bank, const dp_view *view)
+static size_t count_active(const dp_rows *bank, const dp_scoring *scoring)
 {
     size_t n = 0;
-    for (size_t b = 0; b < dp_bank_blocks(bank); b++)
-        n += is_active(view, b);
+    for (size_t b = 0; b < bank->blocks; b++)
+        n += is_active(scoring, b);
     return n;
 }
 
-bool dp_view_needs_scales(const dp_bank *bank, const dp_view *view)
+bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring)
 {
-    return view->blend > 0 || count_active(bank, view) > 1;
+    return scoring->blend > 0 || count_active(bank, scoring) > 1;
 }
 
-dp_status dp_view_check(const dp_bank *bank, const dp_view *view, dp_error *err)
+dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err)
 {
-    size_t blocks = dp_bank_blocks(bank);
-    if (!view->knn)
+    size_t blocks = bank->blocks;
+    if (!scoring->knn)
         return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
-    if (!(view->blend >= 0 && view->blend <= 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 (local distance) and 1 (global)", view->blend);
-    if (view->blend > 0 && dp_bank_is_pool(bank))
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs places: a pool has none, its search is global");
-    if (view->blend > 0 && view->window == DP_WINDOW_GLOBAL)
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of local and global distance needs a window of cells for the local one, not 'global'");
-    if (view->blocks && (view->blocks >> (blocks - 1) >> 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu", blocks);
-    if (view->reweight && view->score == DP_SCORE_MAX && (blocks > 1 || view->blend > 0))
-        return dp_fail(err, DP_E_ARGUMENT, "the score is weighted by the neighbours of one distance: not with separate layers or a blend");
+    if (!(scoring->blend >= 0 && scoring->blend <= 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 (local distance) and 1 (global)", scoring->blend);
+    if (scoring->blend > 0 && bank->pool)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a blend of local and global distance needs places: a pool has none, its search is global");
+    if (scoring->blend > 0 && scoring->window == DP_WINDOW_GLOBAL)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a blend of local and global distance needs a window of cells for the local one, not 'global'");
+    if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
+        return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu",
+                       blocks);
+    if (dp_scoring_reweighs(scoring) && (blocks > 1 || scoring->blend > 0))
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the score is weighted by the neighbours of one distance: not with separate layers or a blend");
     return DP_OK;
 }
 
-dp_status dp_view_settle_in(const dp_bank *bank, dp_view *view, dp_isa isa, dp_pool *pool, dp_error *err)
+dp_status dp_scoring_settle(const dp_rows *bank, dp_scoring *scoring, dp_isa isa, dp_pool *pool, dp_error *err)
 {
-    dp_status status = dp_view_check(bank, view, err);
-    if (status || !dp_view_needs_scales(bank, view))
+    dp_status status = dp_scoring_check(bank, scoring, err);
+    if (status || !dp_scoring_needs_scales(bank, scoring))
         return status;
-    dp_distance_scales scales = view->scales;
-    if (!dp_distance_scales_hold(&scales, view->metric, view->window, view->knn)) {
-        const dp_recipe search = {.metric = view->metric, .window = view->window, .knn = view->knn};
-        dp_distance_scales_none(&search, &scales);
-    }
-    status = dp_distance_scales_find(bank, view->blocks, view->blend > 0, isa, pool, &scales, err);
+    dp_distance_scales scales = scoring->levels.scales;
+    if (!dp_distance_scales_hold(&scales, scoring->metric, scoring->window, scoring->knn))
+        dp_distance_scales_none(scoring->metric, scoring->window, scoring->knn, &scales);
+    status = dp_distance_scales_find(bank, scoring->blocks, scoring->blend > 0, isa, pool, &scales, err);
     if (!status)
-        view->scales = scales;
+        scoring->levels.scales = scales;
     return status;
 }
 
-dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err)
-{
-    dp_pool *pool = NULL;
-    dp_status status = dp_view_check(bank, view, err);
-    if (status || !dp_view_needs_scales(bank, view))
-        return status;
-    status = dp_pool_open(run ? run->threads : 0, &pool, err);
-    if (!status)
-        status = dp_view_settle_in(bank, view, run ? run->isa : DP_ISA_AUTO, pool, err);
-    dp_pool_close(&pool);
-    return status;
-}
+/* ------------------------------------------------------------------------------------------------------- the list */
 
-/* ---------------------------------------------------------------------------------------------------------------- the list */
-
-static void make_list(dp_components *c, const dp_view *view, size_t n_active, bool scaled)
+static void make_list(dp_searcher *c, const dp_scoring *scoring, size_t n_active, bool scaled)
 {
-    const dp_distance_scales *scales = &view->scales;
+    const dp_distance_scales *scales = &scoring->levels.scales;
     double unit = 0, share_of_block = 1 / (double)n_active;
     for (size_t b = 0; b < c->n_parts && scaled; b++)
-        if (is_active(view, b))
+        if (is_active(scoring, b))
             unit += scales->local[b] * share_of_block;
     for (size_t b = 0; b < c->n_parts; b++) {
-        for (int global = 0; global < 2 && is_active(view, b); global++) {
-            double share = share_of_block * (global ? view->blend : 1 - view->blend);
+        for (int global = 0; global < 2 && is_active(scoring, b); global++) {
+            double share = share_of_block * (global ? scoring->blend : 1 - scoring->blend);
             if (!(share > 0))
                 continue;
             double scale = global ? scales->global[b] : scales->local[b];
-            c->list[c->n] = (dp_component){.bank = &c->parts[b].bank, .block = b, .window = global ? DP_WINDOW_GLOBAL : view->window,
-                                           .share = share, .weight = scaled ? share * (unit / scale) : 1};
+            c->list[c->n] = (dp_component){.rows = &c->parts[b].rows,
+                                           .block = b,
+                                           .window = global ? DP_WINDOW_GLOBAL : scoring->window,
+                                           .share = share,
+                                           .weight = scaled ? share * (unit / scale) : 1};
             if (share > c->list[c->lead].share)
                 c->lead = c->n;
             c->n++;
@@ -104,32 +96,33 @@ static void make_list(dp_components *c, const dp_view *view, size_t n_active, bo
     }
 }
 
-dp_status dp_components_open(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, dp_components *components, dp_error *err)
+dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_isa isa, dp_pool *pool,
+                           dp_searcher *searcher, dp_error *err)
 {
-    dp_view settled = *view;
-    size_t blocks = dp_bank_blocks(bank), n_active = count_active(bank, view);
-    dp_components c = {.metric = view->metric, .knn = view->knn, .isa = isa, .n_parts = blocks};
-    dp_status status = dp_view_settle_in(bank, &settled, isa, pool, err);
+    dp_scoring settled = *scoring;
+    size_t blocks = bank->blocks, n_active = count_active(bank, scoring);
+    dp_searcher c = {.metric = scoring->metric, .knn = scoring->knn, .isa = isa, .n_parts = blocks};
+    dp_status status = dp_scoring_settle(bank, &settled, isa, pool, err);
     if (status)
         return status;
     c.parts = dp_calloc(blocks, sizeof *c.parts);
     c.list = dp_calloc(blocks, 2 * sizeof *c.list);
     if (!c.parts || !c.list)
         status = dp_fail_memory(err, "the blocks of features", blocks * sizeof *c.parts);
-    bool norms = view->metric == DP_METRIC_COSINE || dp_bank_is_pool(bank) || view->window > 0 || view->blend > 0;
+    bool norms = scoring->metric == DP_METRIC_COSINE || bank->pool || scoring->window > 0 || scoring->blend > 0;
     for (size_t b = 0; !status && b < blocks; b++)
-        if (is_active(view, b))
+        if (is_active(scoring, b))
             status = dp_part_open(bank, b, norms, pool, &c.parts[b], err);
     if (status) {
-        dp_components_close(&c);
+        dp_searcher_close(&c);
         return status;
     }
-    make_list(&c, &settled, n_active, dp_view_needs_scales(bank, view));
-    *components = c;
+    make_list(&c, &settled, n_active, dp_scoring_needs_scales(bank, &settled));
+    *searcher = c;
     return DP_OK;
 }
 
-void dp_components_close(dp_components *c)
+void dp_searcher_close(dp_searcher *c)
 {
     for (size_t b = 0; c->parts && b < c->n_parts; b++)
         dp_part_close(&c->parts[b]);
@@ -140,16 +133,16 @@ void dp_components_close(dp_components *c)
     dp_memory_free(c->grid);
     dp_memory_free(c->valid);
     dp_memory_free(c->sum);
-    *c = (dp_components){0};
+    *c = (dp_searcher){0};
 }
 
 /* A single component with the weight 1 is written where the result shall be. */
-static bool is_plain(const dp_components *c)
+static bool is_plain(const dp_searcher *c)
 {
     return c->n == 1 && c->list[0].weight == 1;
 }
 
-static dp_status make_room(dp_components *c, size_t cells, dp_error *err)
+static dp_status make_room(dp_searcher *c, size_t cells, dp_error *err)
 {
     size_t neighbours;
     if (cells <= c->room || is_plain(c))
@@ -170,7 +163,8 @@ static dp_status make_room(dp_components *c, size_t cells, dp_error *err)
 }
 
 /* The numbers of features [cells, whole row] that a component looks at: *picked [cells, dim]. */
-static dp_status pick(dp_components *c, const dp_part *part, const float *features, size_t cells, const float **picked, dp_error *err)
+static dp_status pick(dp_searcher *c, const dp_part *part, const float *features, size_t cells, const float **picked,
+                      dp_error *err)
 {
     *picked = features;
     if (dp_part_is_whole(part))
@@ -178,9 +172,9 @@ static dp_status pick(dp_components *c, const dp_part *part, const float *featur
     if (cells > c->feature_room) {
         dp_memory_free(c->features);
         c->feature_room = 0;
-        c->features = dp_malloc_2d(cells, part->bank.dim, sizeof *c->features);
+        c->features = dp_malloc_2d(cells, part->rows.dim, sizeof *c->features);
         if (!c->features)
-            return dp_fail_memory(err, "the features of one block", cells * part->bank.dim * sizeof *c->features);
+            return dp_fail_memory(err, "the features of one block", cells * part->rows.dim * sizeof *c->features);
         c->feature_room = cells;
     }
     dp_part_pick(part, features, cells, c->features);
@@ -189,7 +183,7 @@ static dp_status pick(dp_components *c, const dp_part *part, const float *featur
 }
 
 /* Adds a component's distances to the mean. */
-static void add(dp_components *c, size_t i, size_t cells, uint8_t *grid_valid)
+static void add(dp_searcher *c, size_t i, size_t cells, uint8_t *grid_valid)
 {
     double weight = c->list[i].weight;
     for (size_t cell = 0; cell < cells; cell++) {
@@ -198,21 +192,31 @@ static void add(dp_components *c, size_t i, size_t cells, uint8_t *grid_valid)
     }
 }
 
-static void conclude(const dp_components *c, size_t cells, float *grid, const uint8_t *grid_valid)
+static void conclude(const dp_searcher *c, size_t cells, float *grid, const uint8_t *grid_valid)
 {
     for (size_t cell = 0; cell < cells; cell++)
         grid[cell] = grid_valid[cell] ? (float)c->sum[cell] : 0;
 }
 
-static dp_search search_of(const dp_components *c, size_t i, size_t leave_out)
+static dp_search search_of(const dp_searcher *c, size_t i, size_t leave_out)
 {
-    return (dp_search){.metric = c->metric, .window = c->list[i].window, .knn = c->knn, .leave_out = leave_out, .isa = c->isa};
+    return (dp_search){
+        .metric = c->metric, .window = c->list[i].window, .knn = c->knn, .leave_out = leave_out, .isa = c->isa};
 }
 
-dp_status dp_components_map(dp_components *c, const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t leave_out,
-                            dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+dp_search dp_searcher_search(const dp_searcher *c, size_t rows, size_t cols, size_t leave_out)
 {
-    const dp_bank *bank = c->list[0].bank;
+    dp_search search = search_of(c, c->lead, leave_out);
+    search.rows = rows;
+    search.cols = cols;
+    return search;
+}
+
+dp_status dp_searcher_map(dp_searcher *c, const float *features, const uint8_t *valid, size_t rows, size_t cols,
+                          size_t leave_out, dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid,
+                          dp_error *err)
+{
+    const dp_rows *bank = c->list[0].rows;
     size_t cells = (rows ? rows : bank->grid_rows) * (cols ? cols : bank->grid_cols);
     const float *x = features;
     dp_status status = make_room(c, cells, err);
@@ -224,9 +228,10 @@ dp_status dp_components_map(dp_components *c, const float *features, const uint8
         if (i == 0 || c->list[i].block != c->list[i - 1].block)
             status = pick(c, part, features, cells, &x, err);
         if (!status && is_plain(c))
-            return dp_distance_map(&part->bank, x, valid, &search, pool, nearest, grid, grid_valid, err);
+            return dp_distance_map(&part->rows, x, valid, &search, pool, nearest, grid, grid_valid, err);
         if (!status)
-            status = dp_distance_map(&part->bank, x, valid, &search, pool, i == c->lead ? nearest : c->nearest, c->grid, c->valid, err);
+            status = dp_distance_map(&part->rows, x, valid, &search, pool, i == c->lead ? nearest : c->nearest, c->grid,
+                                     c->valid, err);
         if (!status)
             add(c, i, cells, grid_valid);
     }
@@ -235,7 +240,7 @@ dp_status dp_components_map(dp_components *c, const float *features, const uint8
     return status;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- leave-one-out */
+/* -------------------------------------------------------------------------------------------------- leave-one-out */
 
 /* What is done of one component is part of what is done of all. */
 struct share_of_progress {
@@ -250,20 +255,21 @@ static int pass_on(void *user, size_t done, size_t total)
     return share->progress(share->user, (share->at * total + done) / share->of, total);
 }
 
-dp_status dp_components_leave_one_out(dp_components *c, size_t first, size_t n, dp_pool *pool,
-                                      int (*progress)(void *user, size_t done, size_t total), void *user, dp_neighbour *nearest,
-                                      float *grid, uint8_t *grid_valid, dp_error *err)
+dp_status dp_searcher_leave_one_out(dp_searcher *c, size_t first, size_t n, dp_pool *pool,
+                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
 {
-    size_t cells = dp_bank_cells(c->list[0].bank) * n;
+    size_t cells = dp_rows_cells(c->list[0].rows) * n;
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_search search = search_of(c, i, DP_NO_PICTURE);
         struct share_of_progress share = {progress, user, i, c->n};
         int (*each)(void *, size_t, size_t) = progress ? pass_on : NULL;
         if (is_plain(c))
-            return dp_distance_leave_one_out(c->list[i].bank, first, n, &search, pool, each, &share, nearest, grid, grid_valid, err);
-        status = dp_distance_leave_one_out(c->list[i].bank, first, n, &search, pool, each, &share, i == c->lead ? nearest : c->nearest,
-                                           c->grid, c->valid, err);
+            return dp_distance_leave_one_out(c->list[i].rows, first, n, &search, pool, each, &share, nearest, grid,
+                                             grid_valid, err);
+        status = dp_distance_leave_one_out(c->list[i].rows, first, n, &search, pool, each, &share,
+                                           i == c->lead ? nearest : c->nearest, c->grid, c->valid, err);
         if (!status)
             add(c, i, cells, grid_valid);
     }

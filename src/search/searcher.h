@@ -1,58 +1,65 @@
-/* searcher.h - the distance of a cell as a mean of several.
+/* searcher.h - rows opened for one way of scoring: the distance of a cell, as a mean of several where it asks for that.
  *
- * A component is one block of the features, searched within the window or in the whole bank.  What a view asks for is a list of them,
- * each with a weight: the plain distance is a list of one, a blend of local and global distance a list of two, separate layers give
- * one (or two) for each. */
+ * A component is one block of the features, searched within the window or in the whole bank.  What a way of scoring
+ * asks for is a list of them, each with a weight: the plain distance is a list of one, a blend of local and global
+ * distance a list of two, separate layers give one (or two) for each. */
 #ifndef DP_SEARCH_SEARCHER_H
 #define DP_SEARCH_SEARCHER_H
 
+#include "bank/scoring.h"
 #include "search/distance.h"
 #include "search/part.h"
 
 typedef struct dp_component {
-    const dp_bank *bank; /* of parts[block] */
+    const dp_rows *rows; /* of parts[block] */
     size_t block, window;
-    double share;        /* of the mean; the shares of a list are 1 in all */
-    double weight;       /* of the distance as it was measured */
+    double share;  /* of the mean; the shares of a list are 1 in all */
+    double weight; /* of the distance as it was measured */
 } dp_component;
 
 /* Belongs to one thread at a time. */
-typedef struct dp_components {
+typedef struct dp_searcher {
     dp_metric metric;
     size_t knn;
     dp_isa isa;
-    dp_part *parts;      /* [blocks]; those that are not looked at stay empty */
+    dp_part *parts; /* [blocks]; those that are not looked at stay empty */
     size_t n_parts;
-    dp_component *list;  /* [n] */
-    size_t n, lead;      /* lead: the one with the largest share, of equal ones the first */
+    dp_component *list; /* [n] */
+    size_t n, lead;     /* lead: the one with the largest share, of equal ones the first */
     /* for one picture, or several in a leave-one-out */
     size_t room, feature_room; /* cells */
-    float *features;         /* [feature_room, numbers of a part] */
-    dp_neighbour *nearest;   /* [room, knn] */
-    float *grid;             /* [room] */
-    uint8_t *valid;          /* [room] */
-    double *sum;             /* [room] */
-} dp_components;
+    float *features;           /* [feature_room, numbers of a part] */
+    dp_neighbour *nearest;     /* [room, knn] */
+    float *grid;               /* [room] */
+    uint8_t *valid;            /* [room] */
+    double *sum;               /* [room] */
+} dp_searcher;
 
-/* What the view asks for can be asked of the bank.  Errors: DP_E_ARGUMENT. */
-dp_status dp_view_check(const dp_bank *bank, const dp_view *view, dp_error *err);
-/* Whether the view's distances need scales to be put together. */
-bool dp_view_needs_scales(const dp_bank *bank, const dp_view *view);
-/* dp_view_settle with a pool that is there (NULL: on the calling thread). */
-dp_status dp_view_settle_in(const dp_bank *bank, dp_view *view, dp_isa isa, dp_pool *pool, dp_error *err);
+/* Whether the rows can be searched so.  Errors: DP_E_ARGUMENT. */
+dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err);
+/* Whether the distances need scales to be put together. */
+bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring);
+/* Finds the scales where they are needed and not known; pool may be NULL.  Errors: as dp_view_settle. */
+dp_status dp_scoring_settle(const dp_rows *bank, dp_scoring *scoring, dp_isa isa, dp_pool *pool, dp_error *err);
 
-/* The list for a view; scales that the view lacks are found.  The bank must outlive it.  Errors: as dp_view_settle. */
-dp_status dp_components_open(const dp_bank *bank, const dp_view *view, dp_isa isa, dp_pool *pool, dp_components *components, dp_error *err);
-void dp_components_close(dp_components *components);
+/* Scales that are needed and not known are found.  The rows must outlive it.  Errors: as dp_view_settle. */
+dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_isa isa, dp_pool *pool,
+                           dp_searcher *searcher, dp_error *err);
+void dp_searcher_close(dp_searcher *searcher);
 
-/* dp_distance_map of the mean: a cell counts where it does in every component.  `nearest` are those of the leading component.
- * rows, cols: the picture's grid, 0: the bank's.  Allocates only when a picture is larger than those before. */
-dp_status dp_components_map(dp_components *components, const float *features, const uint8_t *valid, size_t rows, size_t cols,
-                            size_t leave_out, dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+/* The search of the leading component, of a picture whose grid is [rows, cols]. */
+dp_search dp_searcher_search(const dp_searcher *searcher, size_t rows, size_t cols, size_t leave_out);
+
+/* dp_distance_map of the mean: a cell counts where it does in every component.  `nearest` are those of the leading
+ * component. rows, cols: the picture's grid, 0: the bank's.  Allocates only when a picture is larger than those before.
+ * */
+dp_status dp_searcher_map(dp_searcher *searcher, const float *features, const uint8_t *valid, size_t rows, size_t cols,
+                          size_t leave_out, dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid,
+                          dp_error *err);
 
 /* dp_distance_leave_one_out of the mean. */
-dp_status dp_components_leave_one_out(dp_components *components, size_t first, size_t n, dp_pool *pool,
-                                      int (*progress)(void *user, size_t done, size_t total), void *user, dp_neighbour *nearest,
-                                      float *grid, uint8_t *grid_valid, dp_error *err);
+dp_status dp_searcher_leave_one_out(dp_searcher *searcher, size_t first, size_t n, dp_pool *pool,
+                                    int (*progress)(void *user, size_t done, size_t total), void *user,
+                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
 
 #endif

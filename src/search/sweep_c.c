@@ -15,7 +15,7 @@ bool dp_sweep_f32_c(const float *panel, const float *const *rows, size_t dim, co
                 sums[q] += panel[d * WIDTH + q] * rows[r][d];
         hits[r] = 0;
         for (size_t q = 0; q < WIDTH; q++)
-            hits[r] |= (uint64_t)!(sums[q] * scale[r] + bias[r] < limits[q]) << q;
+            hits[r] |= (uint64_t) !(sums[q] * scale[r] + bias[r] < limits[q]) << q;
         any |= hits[r];
     }
     return any != 0;

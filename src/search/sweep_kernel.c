@@ -1,21 +1,21 @@
 /* sweep_kernel.c - the sweep, compiled for each instruction set (simd/vector.h).
  *
- * Where the time goes: VECTORS * ROWS multiply-adds for VECTORS loads and ROWS broadcasts, so the multiplier is the limit; the
- * comparison comes once for dim multiply-adds. */
+ * Where the time goes: VECTORS * ROWS multiply-adds for VECTORS loads and ROWS broadcasts, so the multiplier is the
+ * limit; the comparison comes once for dim multiply-adds. */
 #include "search/sweep_kernel.h"
 #include "simd/vector.h"
 
 /* The register tile: VECTORS * ROWS accumulators, VECTORS of queries and one number of a row fit the registers. */
 #if V_REGISTERS == 32
-#  define VECTORS 3
-#  define ROWS 8
+#define VECTORS 3
+#define ROWS 8
 #else
-#  define VECTORS 2
-#  define ROWS 6
+#define VECTORS 2
+#define ROWS 6
 #endif
 
-static bool KERNEL(dp_sweep_f32)(const float *panel, const float *const *rows, size_t dim, const float *scale, const float *bias,
-            const float *limits, uint64_t *hits)
+static bool KERNEL(dp_sweep_f32)(const float *panel, const float *const *rows, size_t dim, const float *scale,
+                                 const float *bias, const float *limits, uint64_t *hits)
 {
     vf sums[ROWS * VECTORS], x[VECTORS];
     const float *row[ROWS];
@@ -44,7 +44,8 @@ static bool KERNEL(dp_sweep_f32)(const float *panel, const float *const *rows, s
         uint64_t bits = 0;
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++)
-            bits |= (uint64_t)vnot_below(vfma(sums[r * VECTORS + v], factor, offset), vload(limits + v * VL)) << (v * VL);
+            bits |= (uint64_t)vnot_below(vfma(sums[r * VECTORS + v], factor, offset), vload(limits + v * VL))
+                    << (v * VL);
         hits[r] = bits;
         any |= bits;
     }

@@ -1,4 +1,5 @@
-/* sweep_kernel.h - the matrix product of a global search, which writes no product: it only tells which pairs are worth a look.
+/* sweep_kernel.h - the matrix product of a global search, which writes no product: it only tells which pairs are worth
+ * a look.
  *
  * A panel holds WIDTH queries, transposed: panel[d][q].  A sweep multiplies it with a few rows of the bank and compares
  *
@@ -7,8 +8,8 @@
  * with the query's limit while the products are still in registers.  With scale 1 and bias -|y|^2 / 2 the value is
  * (|x|^2 - |x - y|^2) / 2; with scale 1 / |y| and bias 0 it is |x| cos(x, y): the larger, the nearer.
  *
- * Lanes run across queries, so that the rows are read as they lie, each number once for WIDTH queries, and need no packing; and a
- * query's minimum is its own lane's. */
+ * Lanes run across queries, so that the rows are read as they lie, each number once for WIDTH queries, and need no
+ * packing; and a query's minimum is its own lane's. */
 #ifndef DP_SEARCH_SWEEP_KERNEL_H
 #define DP_SEARCH_SWEEP_KERNEL_H
 
@@ -19,11 +20,12 @@
 #define DP_SWEEP_MAX_WIDTH 48
 #define DP_SWEEP_MAX_ROWS 8
 
-/* hits [group rows]: bit q set unless value(q, r) < limits[q]; so a value that is not a number is a hit.  True if any bit is.
- * Sums over d in ascending order, in one accumulator a pair: off by at most (dim + 1) 2^-24 sum |x_d y_d|, to first order. */
-typedef bool (*dp_sweep_f32_fn)(const float *panel /* [dim, width] */, const float *const *rows /* [group rows] of [dim] */,
-                                size_t dim, const float *scale, const float *bias, const float *limits /* [width] */,
-                                uint64_t *hits);
+/* hits [group rows]: bit q set unless value(q, r) < limits[q]; so a value that is not a number is a hit.  True if any
+ * bit is. Sums over d in ascending order, in one accumulator a pair: off by at most (dim + 1) 2^-24 sum |x_d y_d|, to
+ * first order. */
+typedef bool (*dp_sweep_f32_fn)(const float *panel /* [dim, width] */,
+                                const float *const *rows /* [group rows] of [dim] */, size_t dim, const float *scale,
+                                const float *bias, const float *limits /* [width] */, uint64_t *hits);
 
 typedef struct dp_sweep_kernel {
     dp_sweep_f32_fn f32;

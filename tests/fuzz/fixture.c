@@ -2,7 +2,7 @@
 #include "fixture.h"
 #include "fuzz.h"
 
-#include "bank/bank.h"
+#include "bank/builder.h"
 #include "bank/roi_mask.h"
 #include "search/distance_scales.h"
 
@@ -75,8 +75,9 @@ dp_bank *fixture_bank(int kind)
                          .rows_per_picture = per, .model_path = "/models/dino.safetensors",
                          .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     dp_bank *bank = NULL;
+    dp_bank_builder *builder = NULL;
     dp_error err;
-    fuzz_must(fuzz_ok(dp_bank_new(&spec, &bank, &err), &err), "the fixture has room");
+    fuzz_must(fuzz_ok(dp_bank_builder_open(&spec, &builder, &err), &err), "the fixture has room");
     for (size_t p = 0; p < PICTURES; p++) {
         float features[ROWS * COLS * DIM];
         uint8_t valid[ROWS * COLS];
@@ -84,14 +85,14 @@ dp_bank *fixture_bank(int kind)
         size_t index;
         snprintf(name, sizeof name, "good/%03zu.png", p);
         const dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, WIDTH, HEIGHT, 100 + p, 200 + p};
-        fuzz_must(dp_bank_add_picture(bank, name, &pose, &index, NULL) == DP_OK, "the fixture takes pictures");
+        fuzz_must(dp_bank_builder_add(builder, name, &pose, &index, NULL) == DP_OK, "the fixture takes pictures");
         for (size_t a = 0; a < per; a++) {
             features_of(p, a, features, valid);
-            fuzz_must(dp_bank_put_grid(bank, index, a, features, valid, ROWS, COLS, NULL) == DP_OK, "the fixture takes features");
+            fuzz_must(dp_bank_builder_put_grid(builder, index, a, features, valid, ROWS, COLS, NULL) == DP_OK, "the fixture takes features");
             for (size_t i = 0; i < ROWS * COLS; i++)
                 valid[i] = i % COLS == a;
             if (kind == FIXTURE_BACKGROUND)
-                fuzz_must(dp_bank_set_background(bank, index, a, valid, NULL) == DP_OK, "the fixture takes masks");
+                fuzz_must(dp_bank_builder_set_background(builder, index, a, valid, NULL) == DP_OK, "the fixture takes masks");
         }
     }
     if (kind == FIXTURE_REGION) {
@@ -100,11 +101,11 @@ dp_bank *fixture_bank(int kind)
             mask[i] = i % WIDTH < WIDTH / 2;
         fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &bank->roi, NULL) == DP_OK, "the fixture takes a region");
     }
-    fuzz_must(fuzz_ok(dp_bank_finish(bank, &err), &err), "the fixture is whole");
+    fuzz_must(fuzz_ok(dp_bank_builder_finish(&builder, &bank, &err), &err), "the fixture is whole");
     if (kind == FIXTURE_KMEANS)
         compress(&bank, 2, 0);
     if (kind == FIXTURE_SEPARATE)
-        fuzz_must(fuzz_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, NULL, &bank->distance_scales, &err), &err), "scales are found");
+        fuzz_must(fuzz_ok(dp_distance_scales_find(&bank->rows, 0, true, DP_ISA_AUTO, NULL, &bank->levels.scales, &err), &err), "scales are found");
     if (kind == FIXTURE_PCA)
         compress(&bank, 0, 3);
     return bank;

@@ -72,7 +72,7 @@ static void look(const dp_bank *bank, const dp_bank_info *info)
         fuzz_must(dp_bank_picture_name(bank, p) != NULL && dp_bank_picture_pose(bank, p) != NULL, "every picture has a name and a pose");
         fuzz_must(!isinf(dp_bank_picture_score(bank, p)), "a score is a number or not known");
         size_t rows, cols;
-        dp_bank_picture_grid(bank, p, &rows, &cols);
+        dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         fuzz_must(rows * cols <= (size_t)DP_MAX_GRID_CELLS, "no picture has more cells than a picture can have");
     }
     size_t *order = malloc(info->n_pictures * sizeof *order);

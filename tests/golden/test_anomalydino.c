@@ -35,8 +35,8 @@ static void run_file(dp_session *session, const char *name, dp_background expect
     dp_bank *bank = NULL;
     dp_view view;
     assert_ok(dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &bank, NULL, err));
-    if (bank->n_rows != n_rows)
-        fail_msg("%s: %zu rows, the peer has %zu", name, bank->n_rows, n_rows);
+    if (bank->rows.n_rows != n_rows)
+        fail_msg("%s: %zu rows, the peer has %zu", name, bank->rows.n_rows, n_rows);
     dp_view_init(bank, &view);
     char picture_name[64], mask[512];
     double score;

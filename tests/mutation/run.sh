@@ -38,7 +38,12 @@ src/search/searcher.c components
 src/search/distance_scales.c components
 src/search/global.c global distance
 src/search/part.c components
+src/bank/builder.c rows bank
+src/bank/bank_pictures.c rows background
+src/bank/rows.c rows bank
+src/bank/scoring.c rows
 src/run/calibrate.c leave_one_out run
+src/run/good_judge.c leave_one_out compress masks
 src/run/judge.c leave_one_out patchcore run
 src/run/leave_one_out.c leave_one_out patchcore compress living run
 src/search/reweight.c patchcore run

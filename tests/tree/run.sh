@@ -55,6 +55,11 @@ report only-fetch-knows-the-network "$(
     grep -rnE '#[[:space:]]*include[[:space:]]*<(curl|openssl)' cli demo io --include='*.[ch]' | grep -v '^cli/fetch/'
 )"
 
+# Who looks for a file by its name finds one.
+report file-names-are-told-apart "$(
+    find src cli bench demo examples research -name '*.[ch]' 2>/dev/null | awk -F/ '$NF in seen { print $0 " and " seen[$NF] } { seen[$NF] = $0 }'
+)"
+
 # One vector vocabulary: src/simd.  base/isa.c asks which instruction sets there are.
 report vectors-stay-in-simd "$(
     grep -nE '#[[:space:]]*include <((([a-z]?mm|x86|imm|avx[0-9a-z]*)intrin)|cpuid|arm_(neon|sve|acle))\.h>' src/*/*.[ch] cli/*.[ch] |

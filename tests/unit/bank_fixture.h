@@ -2,9 +2,11 @@
 #ifndef DP_TESTS_BANK_FIXTURE_H
 #define DP_TESTS_BANK_FIXTURE_H
 
-#include "bank/bank.h"
+#include "bank/builder.h"
 #include "base/memory.h"
 #include "test.h"
+
+#include <string.h>
 
 /* Returns a number in [-1, 1). */
 static inline float uniform(uint64_t *state)
@@ -34,7 +36,7 @@ static inline void random_grid(size_t cells, size_t dim, uint64_t seed, float **
 
 static const char random_hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-static inline dp_bank *empty_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
+static inline dp_bank_builder *empty_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
@@ -50,21 +52,21 @@ static inline dp_bank *empty_bank_in(dp_storage storage, size_t rows, size_t col
                          .model_path = "/models/d\xff"
                                        "ino.safetensors",
                          .model_sha256 = random_hash};
-    dp_bank *bank = NULL;
-    assert_ok(dp_bank_new(&spec, &bank, err));
-    return bank;
+    dp_bank_builder *builder = NULL;
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
+    return builder;
 }
 
-static inline dp_bank *empty_bank(size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
+static inline dp_bank_builder *empty_bank(size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
 {
     return empty_bank_in(DP_STORAGE_F32, rows, cols, dim, capacity, per);
 }
 
 /* left_out: picture that is left out (SIZE_MAX: none). */
-static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
-                                      uint64_t seed, size_t left_out)
+static inline dp_bank_builder *random_builder(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
+                                              uint64_t seed, size_t left_out)
 {
-    dp_bank *bank = empty_bank_in(storage, rows, cols, dim, pictures + 1, per);
+    dp_bank_builder *builder = empty_bank_in(storage, rows, cols, dim, pictures + 1, per);
     for (size_t p = 0; p < pictures; p++) {
         if (p == left_out)
             continue;
@@ -72,18 +74,45 @@ static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t co
         char name[32];
         snprintf(name, sizeof name, "good/%03zu.png", p);
         dp_pose pose = {DP_ALIGN_OK, 10.5 + (double)p, 20.25, 0.5, 30, 3, 7, 640, 480, 100 + p, 200 + p};
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
         for (size_t a = 0; a < per; a++) {
             float *features;
             uint8_t *valid;
             random_grid(rows * cols, dim, seed * 1000 + p * 10 + a, &features, &valid);
-            assert_ok(dp_bank_put(bank, index, a, features, valid, err));
+            assert_ok(dp_bank_builder_put(builder, index, a, features, valid, err));
             dp_memory_free(features);
             dp_memory_free(valid);
         }
     }
-    assert_ok(dp_bank_finish(bank, err));
+    return builder;
+}
+
+static inline dp_bank *finished(dp_bank_builder *builder)
+{
+    dp_bank *bank = NULL;
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
+    assert_null(builder);
     return bank;
+}
+
+static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
+                                      uint64_t seed, size_t left_out)
+{
+    return finished(random_builder(storage, rows, cols, dim, pictures, per, seed, left_out));
+}
+
+/* Rows of one location of a bank of floats: [n_rows, dim]. */
+static inline const float *rows_of_cell(const dp_bank *bank, size_t cell)
+{
+    return dp_rows_stored(&bank->rows, cell, 0);
+}
+
+/* reference, bias [dim_in] of a bank that is finished. */
+static inline void set_orientation(dp_bank *bank, const float *reference, const float *bias)
+{
+    size_t dim = bank->projection.dim_in;
+    memcpy(bank->orientation, reference, dim * sizeof *reference);
+    memcpy(bank->orientation + dim, bias, dim * sizeof *bias);
 }
 
 static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed,
@@ -111,8 +140,8 @@ static inline dp_bank *random_pool_without(size_t dim, size_t pictures, size_t p
     recipe.layout = DP_LAYOUT_POOL;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = dim, .capacity = pictures + 1, .rows_per_picture = per, .model_sha256 = random_hash};
-    dp_bank *bank = NULL;
-    assert_ok(dp_bank_new(&spec, &bank, err));
+    dp_bank_builder *builder = NULL;
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
     for (size_t p = 0; p < pictures; p++) {
         if (p == left_out)
             continue;
@@ -120,19 +149,18 @@ static inline dp_bank *random_pool_without(size_t dim, size_t pictures, size_t p
         char name[32];
         snprintf(name, sizeof name, "good/%03zu.png", p);
         dp_pose pose = {.status = DP_ALIGN_OFF};
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
         pool_grid(p, &rows, &cols);
         for (size_t a = 0; a < per; a++) {
             float *features;
             uint8_t *valid;
             random_grid(rows * cols, dim, seed * 1000 + p * 10 + a, &features, &valid);
-            assert_ok(dp_bank_put_grid(bank, index, a, features, valid, rows, cols, err));
+            assert_ok(dp_bank_builder_put_grid(builder, index, a, features, valid, rows, cols, err));
             dp_memory_free(features);
             dp_memory_free(valid);
         }
     }
-    assert_ok(dp_bank_finish(bank, err));
-    return bank;
+    return finished(builder);
 }
 
 #endif

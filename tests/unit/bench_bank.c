@@ -3,7 +3,7 @@
  *     build/tests/unit/bench_bank [rows=56 [cols=56 [dim=768 [pictures=120 [per=2 [threads=0 [FILE]]]]]]]
  *
  * Prints the minimum and the median of several runs. Features are random, so nothing depends on data. */
-#include "bank/bank.h"
+#include "bank/builder.h"
 #include "search/distance.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -75,8 +75,9 @@ int main(int argc, char **argv)
                          .rows_per_picture = per,
                          .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     dp_bank *bank = NULL;
+    dp_bank_builder *builder = NULL;
     dp_pool *pool = NULL;
-    if (dp_pool_open(sizes[5], &pool, &err) || dp_bank_new(&spec, &bank, &err))
+    if (dp_pool_open(sizes[5], &pool, &err) || dp_bank_builder_open(&spec, &builder, &err))
         stop(&err);
     float *features = dp_malloc(cells * dim, sizeof *features), *grid = dp_malloc(cells, sizeof *grid);
     uint8_t *valid = dp_malloc(cells, 1);
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
     double put = 0;
     for (size_t p = 0; p < pictures; p++) {
         size_t index;
-        if (dp_bank_add_picture(bank, "p", &pose, &index, &err))
+        if (dp_bank_builder_add(builder, "p", &pose, &index, &err))
             stop(&err);
         for (size_t a = 0; a < per; a++) {
             for (size_t i = 0; i < cells * dim; i++) {
@@ -96,22 +97,22 @@ int main(int argc, char **argv)
                 features[i] = (float)(seed >> 40) / 8388608.0f - 1;
             }
             double start = dp_now_seconds();
-            if (dp_bank_put(bank, p, a, features, NULL, &err))
+            if (dp_bank_builder_put(builder, p, a, features, NULL, &err))
                 stop(&err);
             put += dp_now_seconds() - start;
         }
     }
-    if (dp_bank_finish(bank, &err))
+    if (dp_bank_builder_finish(&builder, &bank, &err))
         stop(&err);
-    double bytes = (double)cells * (double)bank->n_rows * (double)dim * 4, products = bytes / 4;
+    double bytes = (double)cells * (double)bank->rows.n_rows * (double)dim * 4, products = bytes / 4;
     printf("%zux%zu cells, dim %zu, %zu rows a cell: %.2f GB; %zu threads, %s; putting a picture in %.1f ms\n", rows,
-           cols, dim, bank->n_rows, bytes * 1e-9, dp_pool_threads(pool), dp_isa_name(dp_isa_detect()),
+           cols, dim, bank->rows.n_rows, bytes * 1e-9, dp_pool_threads(pool), dp_isa_name(dp_isa_detect()),
            put * 1e3 / (double)pictures);
 
     double seconds[RUNS];
     struct reading *reading = dp_calloc(1, sizeof *reading);
-    *reading = (struct reading){.data = (const uint64_t *)(const void *)bank->features,
-                                .words_per_task = bank->n_rows * dim / 2};
+    *reading = (struct reading){.data = (const uint64_t *)(const void *)bank->rows.features,
+                                .words_per_task = bank->rows.n_rows * dim / 2};
     for (size_t i = 0; i < RUNS; i++) {
         double start = dp_now_seconds();
         dp_pool_run(pool, cells, read_task, reading);
@@ -146,7 +147,7 @@ int main(int argc, char **argv)
         dp_status status = DP_OK;
         for (size_t i = 0; i < searches[s].runs && !status; i++) {
             double start = dp_now_seconds();
-            status = dp_distance_map(bank, features, NULL, &search, pool, found, grid, valid, &err);
+            status = dp_distance_map(&bank->rows, features, NULL, &search, pool, found, grid, valid, &err);
             seconds[i] = dp_now_seconds() - start;
         }
         if (!status)
@@ -179,7 +180,7 @@ int main(int argc, char **argv)
         dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t i = 0; i < RUNS; i++) {
             start = dp_now_seconds();
-            if (dp_distance_map(opened, features, NULL, &search, pool, nearest, grid, valid, &err))
+            if (dp_distance_map(&opened->rows, features, NULL, &search, pool, nearest, grid, valid, &err))
                 stop(&err);
             seconds[i] = dp_now_seconds() - start;
         }

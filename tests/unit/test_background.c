@@ -204,14 +204,14 @@ static dp_bank *masked_bank(bool pool, dp_background background, dp_background_r
     recipe.canvas_width_px = 6 * 14;
     dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 4, .grid_cols = 6, .dim = DIM, .capacity = PICTURES + 2, .rows_per_picture = 2,
                          .model_sha256 = random_hash};
-    dp_bank *bank = NULL;
-    assert_ok(dp_bank_new(&spec, &bank, err));
+    dp_bank_builder *builder = NULL;
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
     for (size_t p = 0; p < PICTURES; p++) {
         size_t index, rows = 4, cols = 6;
         char name[32];
         snprintf(name, sizeof name, "good/%zu.png", p);
         dp_pose pose = {.status = DP_ALIGN_OFF, .picture_width_px = 64, .picture_height_px = 48};
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
         if (pool)
             pool_grid(p, &rows, &cols);
         for (size_t a = 0; a < 2; a++) {
@@ -224,26 +224,27 @@ static dp_bank *masked_bank(bool pool, dp_background background, dp_background_r
                 if (background == DP_BACKGROUND_BOTH && mask[i])
                     valid[i] = 0;
             }
-            assert_ok(dp_bank_put_grid(bank, index, a, features, valid, rows, cols, err));
-            assert_ok(dp_bank_set_background(bank, index, a, mask, err));
+            assert_ok(dp_bank_builder_put_grid(builder, index, a, features, valid, rows, cols, err));
+            assert_ok(dp_bank_builder_set_background(builder, index, a, mask, err));
             dp_memory_free(features);
             dp_memory_free(valid);
         }
     }
-    assert_ok(dp_bank_finish(bank, err));
-    return bank;
+    const uint8_t third[30] = {0};
+    assert_fails(DP_E_ARGUMENT, "grid", dp_bank_builder_set_background(builder, 0, 2, third, err));
+    return finished(builder);
 }
 
 /* Leave-one-out score of picture p, every distance by hand. */
 static double score_by_hand(const dp_bank *bank, size_t p)
 {
-    size_t rows, cols, dim = bank->dim, n = 0;
+    size_t rows, cols, dim = bank->rows.dim, n = 0;
     double sum = 0;
-    dp_bank_picture_grid(bank, p, &rows, &cols);
+    dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
     float *x = malloc(rows * cols * dim * sizeof *x), *y = malloc(30 * dim * sizeof *y);
     uint8_t *valid = malloc(rows * cols), other[30];
-    dp_bank_get(bank, p, 0, x, valid);
-    const uint8_t *mask = bank->background[p];
+    dp_rows_get(&bank->rows, p, 0, x, valid);
+    const uint8_t *mask = bank->pictures.background[p];
     bool list = bank->recipe.background_rule == DP_BACKGROUND_LIST;
     for (size_t i = 0; i < rows * cols; i++) {
         if (mask[i]) {
@@ -251,11 +252,11 @@ static double score_by_hand(const dp_bank *bank, size_t p)
             continue;
         }
         double least = INFINITY;
-        for (size_t q = 0; q < bank->n_pictures && valid[i]; q++)
+        for (size_t q = 0; q < bank->pictures.n && valid[i]; q++)
             for (size_t a = 0; a < 2 && q != p; a++) {
                 size_t r, c;
-                dp_bank_picture_grid(bank, q, &r, &c);
-                dp_bank_get(bank, q, a, y, other);
+                dp_rows_picture_grid(&bank->rows, q, &r, &c);
+                dp_rows_get(&bank->rows, q, a, y, other);
                 for (size_t j = 0; j < r * c; j++) {
                     double square = 0;
                     for (size_t d = 0; d < dim; d++)
@@ -284,19 +285,19 @@ static void good_pictures_are_scored_as_new_ones(void **state)
         dp_background background = i & 1 ? DP_BACKGROUND_BOTH : DP_BACKGROUND_TEST;
         dp_bank *bank = masked_bank(i & 2, background, i & 4 ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS), *again = NULL, *less = NULL;
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_C, pool, NULL, NULL, err));
-        for (size_t p = 0; p < bank->n_pictures; p++)
-            assert_float_equal(bank->loo_scores[p], score_by_hand(bank, p), 1e-5);
+        for (size_t p = 0; p < bank->pictures.n; p++)
+            assert_float_equal(bank->pictures.loo_scores[p], score_by_hand(bank, p), 1e-5);
         /* On disk and back, and with a picture taken out. */
         const char *path = temporary_path("masked.bank");
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &again, err));
-        for (size_t p = 0; p < bank->n_pictures; p++)
-            assert_memory_equal(again->background[p], bank->background[p], dp_bank_background_bytes(bank, p));
+        for (size_t p = 0; p < bank->pictures.n; p++)
+            assert_memory_equal(again->pictures.background[p], bank->pictures.background[p], dp_bank_background_bytes(bank, p));
         const size_t gone = 1;
         assert_ok(dp_bank_remove(again, &gone, 1, NULL, &less, err));
-        assert_memory_equal(less->background[1], bank->background[2], dp_bank_background_bytes(bank, 2));
-        for (size_t p = 0; p < less->n_pictures; p++)
-            assert_float_equal(less->loo_scores[p], score_by_hand(less, p), 1e-5);
+        assert_memory_equal(less->pictures.background[1], bank->pictures.background[2], dp_bank_background_bytes(bank, 2));
+        for (size_t p = 0; p < less->pictures.n; p++)
+            assert_float_equal(less->pictures.loo_scores[p], score_by_hand(less, p), 1e-5);
         dp_bank_close(&less);
         dp_bank_close(&again);
         dp_bank_close(&bank);
@@ -309,9 +310,9 @@ static void masks_are_mirrored_with_their_rows(void **state)
     (void)state;
     dp_bank *bank = masked_bank(false, DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS), *turned = NULL;
     dp_bank_pick pick = {bank, 3, true};
-    assert_ok(dp_bank_gather(bank, &pick, 1, &turned, err));
+    assert_ok(dp_bank_gather(bank, &pick, 1, NULL, &turned, err));
     for (size_t i = 0; i < 2 * 24; i++)
-        assert_int_equal(turned->background[0][i], bank->background[3][i / 6 * 6 + 5 - i % 6]);
+        assert_int_equal(turned->pictures.background[0][i], bank->pictures.background[3][i / 6 * 6 + 5 - i % 6]);
     dp_bank_close(&turned);
     dp_bank_close(&bank);
 }
@@ -322,16 +323,15 @@ static void unsound_masks_are_refused(void **state)
     (void)state;
     dp_bank *bank = masked_bank(true, DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS), *again = NULL;
     const char *path = temporary_path("unsound.bank");
-    bank->background[4][3] = 2;
+    bank->pictures.background[4][3] = 2;
     assert_ok(dp_bank_save(bank, path, err));
     assert_fails(DP_E_FORMAT, "range", dp_bank_open(path, &again, err));
-    bank->background[4][3] = 1;
+    bank->pictures.background[4][3] = 1;
     bank->recipe.background = DP_BACKGROUND_NONE;
     assert_ok(dp_bank_save(bank, path, err)); /* without a table: the recipe has no use for it */
     assert_ok(dp_bank_open(path, &again, err));
-    assert_null(again->background);
+    assert_null(again->pictures.background);
     assert_null(dp_bank_inspected_background(again, 0));
-    assert_fails(DP_E_ARGUMENT, "grid", dp_bank_set_background(bank, 0, 2, bank->background[0], err));
     dp_bank_close(&again);
     dp_bank_close(&bank);
 }

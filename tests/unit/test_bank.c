@@ -19,7 +19,7 @@ static void rows_lie_where_they_should(void **state)
     (void)state;
     const size_t rows = 3, cols = 4, dim = 5, pictures = 3, per = 2, cells = rows * cols;
     dp_bank *bank = random_bank(rows, cols, dim, pictures, per, 1); /* has spare capacity */
-    assert_int_equal(bank->n_rows, pictures * per);
+    assert_int_equal(bank->rows.n_rows, pictures * per);
     float back[60];
     uint8_t valid_back[12];
     for (size_t p = 0; p < pictures; p++) {
@@ -27,17 +27,17 @@ static void rows_lie_where_they_should(void **state)
             float *features;
             uint8_t *valid;
             random_grid(cells, dim, 1000 + p * 10 + a, &features, &valid);
-            dp_bank_get(bank, p, a, back, valid_back);
+            dp_rows_get(&bank->rows, p, a, back, valid_back);
             assert_memory_equal(valid_back, valid, cells);
             for (size_t cell = 0; cell < cells; cell++) {
-                const float *row = dp_bank_rows(bank, cell) + (p * per + a) * dim;
+                const float *row = rows_of_cell(bank, cell) + (p * per + a) * dim;
                 assert_memory_equal(row, back + cell * dim, dim * sizeof *row);
                 double square = 0;
                 for (size_t d = 0; d < dim; d++) {
                     assert_true(row[d] == (valid[cell] ? features[cell * dim + d] : 0));
                     square += (double)row[d] * row[d];
                 }
-                assert_float_equal(bank->norms[cell * bank->n_rows + p * per + a], sqrt(square), 1e-6);
+                assert_float_equal(bank->rows.norms[cell * bank->rows.n_rows + p * per + a], sqrt(square), 1e-6);
             }
             dp_memory_free(features);
             dp_memory_free(valid);
@@ -67,6 +67,7 @@ static void wrong_use(void **state)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = recipe.canvas_width_px = 28;
     dp_bank *bank = NULL;
+    dp_bank_builder *builder = NULL;
     dp_bank_spec spec = {.recipe = &recipe,
                          .grid_rows = 2,
                          .grid_cols = 2,
@@ -76,21 +77,21 @@ static void wrong_use(void **state)
                          .model_sha256 = random_hash};
     dp_bank_spec wrong = spec;
     wrong.dim = 0;
-    assert_fails(DP_E_ARGUMENT, "nothing in it", dp_bank_new(&wrong, &bank, err));
+    assert_fails(DP_E_ARGUMENT, "nothing in it", dp_bank_builder_open(&wrong, &builder, err));
     wrong = spec;
     wrong.model_sha256 = "abc";
-    assert_fails(DP_E_ARGUMENT, "hexadecimal", dp_bank_new(&wrong, &bank, err));
+    assert_fails(DP_E_ARGUMENT, "hexadecimal", dp_bank_builder_open(&wrong, &builder, err));
     wrong = spec;
     wrong.grid_cols = 3;
-    assert_fails(DP_E_ARGUMENT, "square patches", dp_bank_new(&wrong, &bank, err));
+    assert_fails(DP_E_ARGUMENT, "square patches", dp_bank_builder_open(&wrong, &builder, err));
     wrong = spec;
     wrong.capacity = SIZE_MAX / 2;
-    assert_fails(DP_E_MEMORY, "too large", dp_bank_new(&wrong, &bank, err));
+    assert_fails(DP_E_MEMORY, "too large", dp_bank_builder_open(&wrong, &builder, err));
 #if !defined(__SANITIZE_ADDRESS__) /* which aborts where malloc would return NULL */
     wrong = spec;
     wrong.capacity = (size_t)1 << 10; /* its small tables are taken first, and filled */
     wrong.dim = (size_t)1 << 44;
-    assert_fails(DP_E_MEMORY, "not enough memory", dp_bank_new(&wrong, &bank, err));
+    assert_fails(DP_E_MEMORY, "not enough memory", dp_bank_builder_open(&wrong, &builder, err));
 #endif
     assert_null(bank);
     size_t bytes;
@@ -100,24 +101,23 @@ static void wrong_use(void **state)
     wrong.grid_rows = SIZE_MAX;
     assert_false(dp_bank_bytes(&wrong, &bytes));
 
-    assert_ok(dp_bank_new(&spec, &bank, err));
-    assert_fails(DP_E_ARGUMENT, "no picture", dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
+    assert_fails(DP_E_ARGUMENT, "no picture", dp_bank_builder_finish(&builder, &bank, err));
     dp_pose pose = {0};
     size_t index;
-    assert_ok(dp_bank_add_picture(bank, "one", &pose, &index, err));
-    assert_fails(DP_E_ARGUMENT, "one: has no features", dp_bank_finish(bank, err));
-    assert_fails(DP_E_ARGUMENT, "not finished", dp_bank_save(bank, temporary_path("unfinished"), err));
+    assert_ok(dp_bank_builder_add(builder, "one", &pose, &index, err));
+    assert_fails(DP_E_ARGUMENT, "one: has no features", dp_bank_builder_finish(&builder, &bank, err));
     float features[12] = {0, 0, 0, NAN};
     uint8_t valid[4] = {1, 1, 1, 1};
-    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_put(bank, 0, 0, features, valid, err));
+    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_builder_put(builder, 0, 0, features, valid, err));
     features[3] = INFINITY;
-    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_put(bank, 0, 0, features, NULL, err));
+    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_builder_put(builder, 0, 0, features, NULL, err));
     valid[1] = 0;
-    assert_ok(dp_bank_put(bank, 0, 0, features, valid, err));
-    assert_ok(dp_bank_add_picture(bank, "two", &pose, &index, err));
-    assert_fails(DP_E_ARGUMENT, "room for 2", dp_bank_add_picture(bank, "three", &pose, &index, err));
-    assert_ok(dp_bank_put(bank, 1, 0, features, valid, err));
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_put(builder, 0, 0, features, valid, err));
+    assert_ok(dp_bank_builder_add(builder, "two", &pose, &index, err));
+    assert_fails(DP_E_ARGUMENT, "room for 2", dp_bank_builder_add(builder, "three", &pose, &index, err));
+    assert_ok(dp_bank_builder_put(builder, 1, 0, features, valid, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     assert_ok(dp_bank_verify(bank, err));
     dp_bank_close(&bank);
 }
@@ -128,19 +128,22 @@ static void mirrored_picture(void **state)
     for (size_t cols = 3; cols <= 4; cols++) {
         const size_t rows = 2, dim = 3, cells = rows * cols;
         dp_bank *bank = random_bank(rows, cols, dim, 3, 2, 5);
+        dp_bank_builder *builder = random_builder(DP_STORAGE_F32, rows, cols, dim, 3, 2, 5, SIZE_MAX);
         float before[3][2][24], after[24], expected[24];
         uint8_t valid_before[3][2][8], valid_after[8], valid_expected[8];
         for (size_t p = 0; p < 3; p++)
             for (size_t a = 0; a < 2; a++)
-                dp_bank_get(bank, p, a, before[p][a], valid_before[p][a]);
-        dp_bank_mirror_picture(bank, 1);
+                dp_rows_get(&bank->rows, p, a, before[p][a], valid_before[p][a]);
+        dp_bank_close(&bank);
+        dp_bank_builder_mirror(builder, 1);
+        bank = finished(builder);
         for (size_t p = 0; p < 3; p++) {
             for (size_t a = 0; a < 2; a++) {
                 memcpy(expected, before[p][a], cells * dim * sizeof *expected);
                 memcpy(valid_expected, valid_before[p][a], cells);
                 if (p == 1)
                     dp_grid_mirror(expected, valid_expected, rows, cols, dim);
-                dp_bank_get(bank, p, a, after, valid_after);
+                dp_rows_get(&bank->rows, p, a, after, valid_after);
                 assert_memory_equal(after, expected, cells * dim * sizeof *expected);
                 assert_memory_equal(valid_after, valid_expected, cells);
             }
@@ -184,23 +187,23 @@ static void stored_types(void **state)
         dp_bank *bank = random_bank_in(storage, rows, cols, dim, pictures, 2, 3, SIZE_MAX), *wide = NULL;
         dp_bank *exact = random_bank(rows, cols, dim, pictures, 2, 3);
         assert_ok(dp_bank_verify(bank, err));
-        wide = empty_bank(rows, cols, dim, pictures, 2);
+        dp_bank_builder *builder = empty_bank(rows, cols, dim, pictures, 2);
         float features[12 * 21], expected[12 * 21];
         uint8_t valid[12];
         for (size_t p = 0; p < pictures; p++) {
             dp_pose pose = {0};
             size_t index;
-            assert_ok(dp_bank_add_picture(wide, "x", &pose, &index, err));
+            assert_ok(dp_bank_builder_add(builder, "x", &pose, &index, err));
             for (size_t a = 0; a < 2; a++) {
-                dp_bank_get(bank, p, a, features, valid);
-                dp_bank_get(exact, p, a, expected, NULL);
+                dp_rows_get(&bank->rows, p, a, features, valid);
+                dp_rows_get(&exact->rows, p, a, expected, NULL);
                 for (size_t i = 0; i < cells * dim; i++)
                     assert_float_equal(features[i], expected[i], within[storage] * 1.001);
-                assert_ok(dp_bank_put(wide, p, a, features, valid, err));
+                assert_ok(dp_bank_builder_put(builder, p, a, features, valid, err));
             }
         }
-        assert_ok(dp_bank_finish(wide, err));
-        assert_memory_equal(bank->norms, wide->norms, cells * bank->n_rows * sizeof(float));
+        assert_ok(dp_bank_builder_finish(&builder, &wide, err));
+        assert_memory_equal(bank->rows.norms, wide->rows.norms, cells * bank->rows.n_rows * sizeof(float));
         for (size_t threads = 1; threads <= 3; threads += 2) {
             for (size_t window = 0; window < 2; window++) {
                 dp_pool *pool = NULL;
@@ -208,13 +211,13 @@ static void stored_types(void **state)
                 assert_ok(dp_pool_open(threads, &pool, err));
                 assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
                 assert_ok(dp_bank_leave_one_out(wide, DP_ISA_AUTO, pool, NULL, NULL, err));
-                assert_memory_equal(bank->loo_scores, wide->loo_scores, pictures * sizeof(double));
+                assert_memory_equal(bank->pictures.loo_scores, wide->pictures.loo_scores, pictures * sizeof(double));
                 dp_search search = {.window = window, .knn = 1, .leave_out = 7};
                 dp_neighbour nearest[12];
                 float map[12], map_wide[12];
                 uint8_t map_valid[12];
-                assert_ok(dp_distance_map(bank, features, valid, &search, pool, nearest, map, map_valid, err));
-                assert_ok(dp_distance_map(wide, features, valid, &search, pool, nearest, map_wide, map_valid, err));
+                assert_ok(dp_distance_map(&bank->rows, features, valid, &search, pool, nearest, map, map_valid, err));
+                assert_ok(dp_distance_map(&wide->rows, features, valid, &search, pool, nearest, map_wide, map_valid, err));
                 assert_memory_equal(map, map_wide, sizeof map);
                 dp_pool_close(&pool);
             }
@@ -224,16 +227,17 @@ static void stored_types(void **state)
         dp_bank_close(&exact);
     }
     /* Vectors that an integer type might stumble over. */
-    dp_bank *bank = empty_bank_in(DP_STORAGE_I8, 1, 4, 2, 1, 1);
+    dp_bank *bank = NULL;
+    dp_bank_builder *builder = empty_bank_in(DP_STORAGE_I8, 1, 4, 2, 1, 1);
     const float odd[8] = {0, 0, 1e-42f, -1e-42f, 2e38f, -2e38f, 1, -127};
     float back[8];
     dp_pose pose = {0};
     size_t index;
-    assert_ok(dp_bank_add_picture(bank, "odd", &pose, &index, err));
-    assert_ok(dp_bank_put(bank, 0, 0, odd, NULL, err));
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_add(builder, "odd", &pose, &index, err));
+    assert_ok(dp_bank_builder_put(builder, 0, 0, odd, NULL, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     assert_ok(dp_bank_verify(bank, err));
-    dp_bank_get(bank, 0, 0, back, NULL);
+    dp_rows_get(&bank->rows, 0, 0, back, NULL);
     for (size_t i = 0; i < 8; i++)
         assert_float_equal(back[i], odd[i], fabs((double)odd[i]) * 1e-6 + 1e-37);
     dp_bank_close(&bank);
@@ -250,14 +254,14 @@ static void rows_of_a_pool(void **state)
     for (size_t p = 0; p < pictures; p++) {
         size_t rows, cols, found_rows, found_cols;
         pool_grid(p, &rows, &cols);
-        dp_bank_picture_grid(bank, p, &found_rows, &found_cols);
+        dp_rows_picture_grid(&bank->rows, p, &found_rows, &found_cols);
         assert_true(rows == found_rows && cols == found_cols);
         size_t cells = rows * cols;
         for (size_t a = 0; a < per; a++) {
             float *features, back[30 * 7];
             uint8_t *valid, valid_back[30];
             random_grid(cells, dim, 1000 + p * 10 + a, &features, &valid);
-            dp_bank_get(bank, p, a, back, valid_back);
+            dp_rows_get(&bank->rows, p, a, back, valid_back);
             assert_memory_equal(valid_back, valid, cells);
             for (size_t cell = 0; cell < cells; cell++) {
                 for (size_t d = 0; d < dim; d++)
@@ -265,17 +269,17 @@ static void rows_of_a_pool(void **state)
                 expected += valid[cell];
                 if (!valid[cell])
                     continue;
-                assert_int_equal(dp_bank_row_picture(bank, 0, row), p);
-                assert_int_equal(dp_bank_row_cell(bank, 0, row), cell);
-                assert_memory_equal(dp_bank_rows(bank, 0) + row * dim, features + cell * dim, dim * sizeof *features);
+                assert_int_equal(dp_rows_picture(&bank->rows, 0, row), p);
+                assert_int_equal(dp_rows_cell(&bank->rows, 0, row), cell);
+                assert_memory_equal(rows_of_cell(bank, 0) + row * dim, features + cell * dim, dim * sizeof *features);
                 row++;
             }
             dp_memory_free(features);
             dp_memory_free(valid);
         }
     }
-    assert_int_equal(bank->n_rows, expected);
-    assert_true(dp_bank_cells(bank) == 1);
+    assert_int_equal(bank->rows.n_rows, expected);
+    assert_true(dp_rows_cells(&bank->rows) == 1);
     assert_ok(dp_bank_verify(bank, err));
     dp_bank_close(&bank);
 }
@@ -288,21 +292,22 @@ static void wrong_use_of_a_pool(void **state)
     recipe.layout = DP_LAYOUT_POOL;
     dp_bank_spec spec = {.recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
+    dp_bank_builder *builder = NULL;
     dp_pose pose = {0};
     size_t index;
-    assert_ok(dp_bank_new(&spec, &bank, err));
-    assert_ok(dp_bank_add_picture(bank, "one", &pose, &index, err));
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
+    assert_ok(dp_bank_builder_add(builder, "one", &pose, &index, err));
     float features[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, back[12];
     const uint8_t none[6] = {0}, some[6] = {1, 0, 1, 1, 1, 1};
     uint8_t valid[6];
-    assert_fails(DP_E_ARGUMENT, "one: a grid of 0x3", dp_bank_put_grid(bank, 0, 0, features, NULL, 0, 3, err));
-    assert_ok(dp_bank_put_grid(bank, 0, 0, features, none, 2, 3, err));
-    assert_fails(DP_E_ARGUMENT, "2x3 before", dp_bank_put_grid(bank, 0, 0, features, none, 3, 2, err));
-    assert_fails(DP_E_PICTURE, "no cell", dp_bank_finish(bank, err));
-    assert_ok(dp_bank_put_grid(bank, 0, 0, features, some, 2, 3, err)); /* once more, as a picture that was turned */
-    dp_bank_mirror_picture(bank, 0);
-    assert_ok(dp_bank_finish(bank, err));
-    dp_bank_get(bank, 0, 0, back, valid);
+    assert_fails(DP_E_ARGUMENT, "one: a grid of 0x3", dp_bank_builder_put_grid(builder, 0, 0, features, NULL, 0, 3, err));
+    assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, none, 2, 3, err));
+    assert_fails(DP_E_ARGUMENT, "2x3 before", dp_bank_builder_put_grid(builder, 0, 0, features, none, 3, 2, err));
+    assert_fails(DP_E_PICTURE, "no cell", dp_bank_builder_finish(&builder, &bank, err));
+    assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, some, 2, 3, err)); /* once more, as a picture that was turned */
+    dp_bank_builder_mirror(builder, 0);
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
+    dp_rows_get(&bank->rows, 0, 0, back, valid);
     const float mirrored[12] = {5, 6, 0, 0, 1, 2, 11, 12, 9, 10, 7, 8};
     const uint8_t mirrored_valid[6] = {1, 0, 1, 1, 1, 1};
     assert_memory_equal(back, mirrored, sizeof mirrored);
@@ -316,7 +321,7 @@ static void wrong_use_of_a_pool(void **state)
     dp_neighbour nearest[16];
     dp_search search = {.knn = 1, .leave_out = DP_NO_PICTURE, .rows = 3, .cols = 2};
     assert_fails(DP_E_ARGUMENT, "3x2 cells for a bank of 2x3",
-                 dp_distance_map(bank, x, NULL, &search, NULL, nearest, map, map_valid, err));
+                 dp_distance_map(&bank->rows, x, NULL, &search, NULL, nearest, map, map_valid, err));
     dp_bank_close(&bank);
 }
 
@@ -333,8 +338,8 @@ static void search_of_a_pool(void **state)
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
         dp_pool_close(&pool);
         if (threads == 1)
-            memcpy(first, bank->loo_scores, sizeof first);
-        assert_memory_equal(bank->loo_scores, first, sizeof first);
+            memcpy(first, bank->pictures.loo_scores, sizeof first);
+        assert_memory_equal(bank->pictures.loo_scores, first, sizeof first);
     }
     for (size_t p = 0; p < pictures; p++) {
         size_t rows, cols;
@@ -342,22 +347,22 @@ static void search_of_a_pool(void **state)
         uint8_t valid[30], map_valid[30];
         dp_neighbour nearest[30];
         pool_grid(p, &rows, &cols);
-        dp_bank_get(bank, p, 0, features, valid);
+        dp_rows_get(&bank->rows, p, 0, features, valid);
         dp_search search = {.metric = bank->recipe.metric, .knn = 1, .leave_out = p, .rows = rows, .cols = cols};
-        assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, map, map_valid, err));
-        assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch) == bank->loo_scores[p]);
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, map, map_valid, err));
+        assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch) == bank->pictures.loo_scores[p]);
         dp_bank *without = random_pool_without(dim, pictures, per, 4, p);
         float map_without[30];
         search.leave_out = DP_NO_PICTURE;
-        assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, map_without, map_valid, err));
+        assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, nearest, map_without, map_valid, err));
         assert_memory_equal(map, map_without, rows * cols * sizeof *map);
         for (size_t cell = 0; cell < rows * cols; cell++) {
             double least = INFINITY;
-            for (size_t row = 0; row < bank->n_rows; row++) {
+            for (size_t row = 0; row < bank->rows.n_rows; row++) {
                 double square = 0;
                 for (size_t d = 0; d < dim; d++)
-                    square += pow((double)features[cell * dim + d] - (double)dp_bank_rows(bank, 0)[row * dim + d], 2);
-                if (dp_bank_row_picture(bank, 0, row) != p)
+                    square += pow((double)features[cell * dim + d] - (double)rows_of_cell(bank, 0)[row * dim + d], 2);
+                if (dp_rows_picture(&bank->rows, 0, row) != p)
                     least = fmin(least, sqrt(square));
             }
             assert_int_equal(map_valid[cell], valid[cell]);
@@ -405,17 +410,17 @@ static void leave_one_out(void **state)
             dp_pool_close(&pool);
             double largest = 0;
             for (size_t p = 0; p < n; p++)
-                largest = fmax(largest, bank->loo_scores[p]);
+                largest = fmax(largest, bank->pictures.loo_scores[p]);
             if (n <= 99) {
-                assert_true(bank->threshold == largest);
+                assert_true(bank->levels.threshold == largest);
                 assert_float_equal(false_alarms, 1 / (double)(n + 1), 1e-12);
             }
             if (threads > 1) {
-                assert_memory_equal(bank->loo_scores, first, n * sizeof *first);
+                assert_memory_equal(bank->pictures.loo_scores, first, n * sizeof *first);
                 dp_bank_close(&bank);
                 continue;
             }
-            memcpy(first, bank->loo_scores, n * sizeof *first);
+            memcpy(first, bank->pictures.loo_scores, n * sizeof *first);
             float *features = malloc(cells * dim * sizeof *features), *grid = malloc(cells * sizeof *grid),
                   *scratch = malloc(cells * sizeof *scratch);
             uint8_t *valid = malloc(cells), *grid_valid = malloc(cells);
@@ -423,12 +428,12 @@ static void leave_one_out(void **state)
             for (size_t p = 0; p < n; p++) {
                 dp_bank *without = random_bank_without(rows, cols, dim, n, per, c, p);
                 dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-                dp_bank_get(bank, p, 0, features, valid);
-                assert_ok(dp_distance_map(without, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+                dp_rows_get(&bank->rows, p, 0, features, valid);
+                assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
                 double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
-                if (score != bank->loo_scores[p])
+                if (score != bank->pictures.loo_scores[p])
                     fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p,
-                             bank->loo_scores[p], score);
+                             bank->pictures.loo_scores[p], score);
                 dp_bank_close(&without);
             }
             free(features), free(grid), free(scratch), free(valid), free(grid_valid), free(nearest);
@@ -452,13 +457,13 @@ static void scores_by_another_view(void **state)
     const dp_workers with = {DP_ISA_AUTO, NULL, NULL};
     dp_loo found = {.scores = scores};
     assert_ok(dp_leave_one_out(bank, &view, &with, &found, err));
-    assert_true(isnan(bank->threshold) && isnan(bank->loo_scores[0]));
+    assert_true(isnan(bank->levels.threshold) && isnan(bank->pictures.loo_scores[0]));
     bank->recipe.window = 1;
     bank->recipe.knn = 2;
     bank->recipe.metric = DP_METRIC_COSINE;
     bank->recipe.score = DP_SCORE_MAX;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
-    assert_memory_equal(scores, bank->loo_scores, sizeof scores);
+    assert_memory_equal(scores, bank->pictures.loo_scores, sizeof scores);
     dp_bank_close(&bank);
 }
 
@@ -467,9 +472,9 @@ static void one_picture_alone(void **state)
     (void)state;
     dp_bank *bank = random_bank(3, 3, 4, 1, 2, 1);
     double false_alarms;
-    bank->threshold = 5;
+    bank->levels.threshold = 5;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, &false_alarms, err));
-    assert_true(isnan(bank->threshold) && isnan(dp_bank_picture_score(bank, 0)) && false_alarms == 1);
+    assert_true(isnan(bank->levels.threshold) && isnan(dp_bank_picture_score(bank, 0)) && false_alarms == 1);
     dp_bank_close(&bank);
 }
 
@@ -500,12 +505,12 @@ static void leave_one_out_can_be_stopped(void **state)
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, &run, NULL, err));
     assert_int_equal(calls.last, 70 * 9);
     assert_true(calls.n >= 2);
-    double kept = bank->threshold;
-    bank->threshold = 77;
+    double kept = bank->levels.threshold;
+    bank->levels.threshold = 77;
     calls = (struct calls){.stop_at = 1};
     assert_fails(DP_E_CANCELLED, "stopped", dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, &run, NULL, err));
     assert_int_equal(calls.n, 1);
-    assert_true(bank->threshold == 77 && kept != 77);
+    assert_true(bank->levels.threshold == 77 && kept != 77);
     dp_bank_close(&bank);
 }
 

@@ -40,51 +40,51 @@ static dp_bank *full_bank(void)
 {
     dp_bank *bank = random_bank(2, 3, 5, 3, 2, 21);
     float reference[5] = {0.5f, -0.5f, 0.5f, -0.5f, 0};
-    dp_bank_set_orientation(bank, reference, reference);
-    bank->polarities[1] = -1;
-    bank->polarities[2] = 0;
-    bank->poses[1].status = DP_ALIGN_ROUND;
-    bank->model_stand_in = true;
+    set_orientation(bank, reference, reference);
+    bank->pictures.polarities[1] = -1;
+    bank->pictures.polarities[2] = 0;
+    bank->pictures.poses[1].status = DP_ALIGN_ROUND;
+    bank->model.stand_in = true;
     bank->recipe.window = DP_WINDOW_GLOBAL;
     bank->recipe.metric = DP_METRIC_COSINE;
     bank->recipe.post.low = 0.25;
     bank->recipe.post.min_object = 3;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
-    bank->loo_scores[2] = NAN;
-    bank->origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.25, 3, 7};
+    bank->pictures.loo_scores[2] = NAN;
+    bank->levels.origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.25, 3, 7};
     for (size_t i = 0; i < 32; i++)
-        bank->picture_digests[32 + i] = (unsigned char)(7 * i + 1);
-    dp_memory_free(bank->names[0]);
-    bank->names[0] = dp_strdup("line\nfeed \xff\xfe \\ \"\xc3\xbc\"");
+        bank->pictures.digests[32 + i] = (unsigned char)(7 * i + 1);
+    dp_memory_free(bank->pictures.names[0]);
+    bank->pictures.names[0] = dp_strdup("line\nfeed \xff\xfe \\ \"\xc3\xbc\"");
     return bank;
 }
 
 static void compare_banks(const dp_bank *a, const dp_bank *b)
 {
-    size_t places = dp_bank_cells(a) * a->n_rows;
-    assert_true(a->grid_rows == b->grid_rows && a->grid_cols == b->grid_cols && a->dim == b->dim);
-    assert_true(a->n_pictures == b->n_pictures && a->rows_per_picture == b->rows_per_picture && a->n_rows == b->n_rows);
-    assert_memory_equal(a->features, b->features, places * a->dim * sizeof(float));
-    assert_memory_equal(a->norms, b->norms, places * sizeof(float));
-    assert_memory_equal(a->valid, b->valid, places);
-    for (size_t p = 0; p < a->n_pictures; p++) {
-        assert_string_equal(a->names[p], b->names[p]);
-        const dp_pose *x = &a->poses[p], *y = &b->poses[p];
+    size_t places = dp_rows_cells(&a->rows) * a->rows.n_rows;
+    assert_true(a->rows.grid_rows == b->rows.grid_rows && a->rows.grid_cols == b->rows.grid_cols && a->rows.dim == b->rows.dim);
+    assert_true(a->pictures.n == b->pictures.n && a->rows.rows_per_picture == b->rows.rows_per_picture && a->rows.n_rows == b->rows.n_rows);
+    assert_memory_equal(a->rows.features, b->rows.features, places * a->rows.dim * sizeof(float));
+    assert_memory_equal(a->rows.norms, b->rows.norms, places * sizeof(float));
+    assert_memory_equal(a->rows.valid, b->rows.valid, places);
+    for (size_t p = 0; p < a->pictures.n; p++) {
+        assert_string_equal(a->pictures.names[p], b->pictures.names[p]);
+        const dp_pose *x = &a->pictures.poses[p], *y = &b->pictures.poses[p];
         assert_true(x->status == y->status && x->centre_x_px == y->centre_x_px && x->centre_y_px == y->centre_y_px
                     && x->angle_rad == y->angle_rad && x->sigma_major_px == y->sigma_major_px
                     && x->sigma_minor_px == y->sigma_minor_px && x->extent_minor_px == y->extent_minor_px
                     && x->n_edge_pixels == y->n_edge_pixels && x->n_points == y->n_points);
     }
-    assert_memory_equal(a->polarities, b->polarities, a->n_pictures);
-    assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
-    assert_memory_equal(a->orientation, b->orientation, 2 * a->dim * sizeof(float));
-    assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
-    assert_true(a->origin.by == b->origin.by && a->origin.fpr == b->origin.fpr && a->origin.n_good == b->origin.n_good
-                && a->origin.n_bad == b->origin.n_bad);
-    assert_memory_equal(a->picture_digests, b->picture_digests, 32 * a->n_pictures);
-    assert_string_equal(a->model_path, b->model_path);
-    assert_string_equal(a->model_sha256, b->model_sha256);
-    assert_int_equal(a->model_stand_in, b->model_stand_in);
+    assert_memory_equal(a->pictures.polarities, b->pictures.polarities, a->pictures.n);
+    assert_memory_equal(a->pictures.loo_scores, b->pictures.loo_scores, a->pictures.n * sizeof(double));
+    assert_memory_equal(a->orientation, b->orientation, 2 * a->rows.dim * sizeof(float));
+    assert_memory_equal(&a->levels.threshold, &b->levels.threshold, sizeof(double));
+    assert_true(a->levels.origin.by == b->levels.origin.by && a->levels.origin.fpr == b->levels.origin.fpr && a->levels.origin.n_good == b->levels.origin.n_good
+                && a->levels.origin.n_bad == b->levels.origin.n_bad);
+    assert_memory_equal(a->pictures.digests, b->pictures.digests, 32 * a->pictures.n);
+    assert_string_equal(a->model.path, b->model.path);
+    assert_string_equal(a->model.sha256, b->model.sha256);
+    assert_int_equal(a->model.stand_in, b->model.stand_in);
     assert_true(a->recipe.window == b->recipe.window && a->recipe.metric == b->recipe.metric
                 && a->recipe.fill == b->recipe.fill);
 }
@@ -98,19 +98,19 @@ static void round_trip(void **state)
     assert_ok(dp_bank_open(path, &back, err));
     compare_banks(bank, back);
     assert_ok(dp_bank_verify(back, err));
-    assert_true(isnan(dp_bank_picture_score(back, 2)) && dp_bank_picture_score(back, 1) == bank->loo_scores[1]);
+    assert_true(isnan(dp_bank_picture_score(back, 2)) && dp_bank_picture_score(back, 1) == bank->pictures.loo_scores[1]);
     dp_bank_info info;
     dp_bank_get_info(back, &info);
     struct bytes first = read_file(path);
     assert_int_equal(info.file_bytes, first.n);
     assert_int_equal(info.model_stand_in, 1);
-    assert_true(info.threshold == bank->threshold && info.recipe.window == DP_WINDOW_GLOBAL);
+    assert_true(info.threshold == bank->levels.threshold && info.recipe.window == DP_WINDOW_GLOBAL);
     dp_view view;
     dp_view_init(back, &view);
     assert_true(view.post.low == 0.25 && view.post.min_object == 3);
     assert_true(view.metric == DP_METRIC_COSINE && view.window == DP_WINDOW_GLOBAL && view.knn == 1
-                && view.score == bank->recipe.score && view.threshold == bank->threshold);
-    assert_int_equal((uintptr_t)back->features % 64, 0);
+                && view.score == bank->recipe.score && view.threshold == bank->levels.threshold);
+    assert_int_equal((uintptr_t)back->rows.features % 64, 0);
     /* The same bank is the same file. */
     assert_ok(dp_bank_save(back, again, err));
     struct bytes second = read_file(again);
@@ -130,22 +130,22 @@ static void stored_types_round_trip(void **state)
         /* One odd, one even number of bytes before the tensors of 4-byte numbers. */
         for (size_t dim = 4; dim <= 5; dim++) {
             dp_bank *bank = random_bank_in(storage, 3, 3, dim, 3, 1, 21, SIZE_MAX), *back = NULL;
-            size_t places = dp_bank_cells(bank) * bank->n_rows;
+            size_t places = dp_rows_cells(&bank->rows) * bank->rows.n_rows;
             assert_ok(dp_bank_save(bank, path, err));
             assert_ok(dp_bank_open(path, &back, err));
-            assert_memory_equal(bank->features, back->features, places * dim * dp_storage_bytes(storage));
-            assert_memory_equal(bank->norms, back->norms, places * sizeof(float));
-            assert_int_equal(back->scales != NULL, storage == DP_STORAGE_I8);
-            if (back->scales)
-                assert_memory_equal(bank->scales, back->scales, places * sizeof(float));
+            assert_memory_equal(bank->rows.features, back->rows.features, places * dim * dp_storage_bytes(storage));
+            assert_memory_equal(bank->rows.norms, back->rows.norms, places * sizeof(float));
+            assert_int_equal(back->rows.scales != NULL, storage == DP_STORAGE_I8);
+            if (back->rows.scales)
+                assert_memory_equal(bank->rows.scales, back->rows.scales, places * sizeof(float));
             assert_ok(dp_bank_verify(back, err));
             dp_bank_close(&back);
             if (storage == DP_STORAGE_F16) {
-                ((uint16_t *)bank->own_features)[1] = 0x7c00;
+                ((uint16_t *)bank->memory.features)[1] = 0x7c00;
                 assert_fails(DP_E_NUMERIC, "not finite", dp_bank_verify(bank, err));
             } else {
-                bank->own_scales[0] *= 2;
-                bank->own_scales[8] *= 2;
+                bank->memory.scales[0] *= 2;
+                bank->memory.scales[8] *= 2;
                 assert_fails(DP_E_CORRUPT, "norm", dp_bank_verify(bank, err));
             }
             dp_bank_close(&bank);
@@ -163,9 +163,9 @@ static void pool_round_trip(void **state)
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &back, err));
         compare_banks(bank, back);
-        assert_memory_equal(bank->row_picture, back->row_picture, bank->n_rows * sizeof *bank->row_picture);
-        assert_memory_equal(bank->row_cell, back->row_cell, bank->n_rows * sizeof *bank->row_cell);
-        assert_memory_equal(bank->grids, back->grids, bank->n_pictures * 2 * sizeof *bank->grids);
+        assert_memory_equal(bank->rows.row_picture, back->rows.row_picture, bank->rows.n_rows * sizeof *bank->rows.row_picture);
+        assert_memory_equal(bank->rows.row_cell, back->rows.row_cell, bank->rows.n_rows * sizeof *bank->rows.row_cell);
+        assert_memory_equal(bank->rows.grids, back->rows.grids, bank->pictures.n * 2 * sizeof *bank->rows.grids);
         assert_ok(dp_bank_verify(back, err));
         dp_bank_close(&back);
         dp_bank_close(&bank);
@@ -268,7 +268,7 @@ static void flip(const dp_bank *bank, int bits)
     }
     fclose(stream);
     /* What opening lets pass are the features and nothing else. */
-    assert_int_equal(opened, dp_bank_cells(bank) * bank->n_rows * bank->dim * dp_storage_bytes(bank->storage) * (size_t)bits);
+    assert_int_equal(opened, dp_rows_cells(&bank->rows) * bank->rows.n_rows * bank->rows.dim * dp_storage_bytes(bank->rows.storage) * (size_t)bits);
     free(file.data);
 }
 
@@ -300,7 +300,7 @@ static void damaged_block(void **state)
     uint64_t start;
     memcpy(&start, file.data, 8); /* features are the first tensor behind the header */
     start += 8;
-    assert_memory_equal(file.data + start, bank->features, 64);
+    assert_memory_equal(file.data + start, bank->rows.features, 64);
     const size_t at[] = {0, (1 << 20) - 1, 1 << 20, (2 << 20) + 5, 64 * 400 * 96 * 4 - 1};
     const char *const named[] = {"block 0 of 10", "block 0 of 10", "block 1 of 10", "block 2 of 10", "block 9 of 10"};
     for (size_t k = 0; k < 5; k++) {
@@ -314,10 +314,10 @@ static void damaged_block(void **state)
         file.data[start + at[k]] ^= 2;
     }
     free(file.data);
-    ((float *)bank->own_features)[200000] = NAN;
+    ((float *)bank->memory.features)[200000] = NAN;
     assert_fails(DP_E_NUMERIC, "not finite", dp_bank_save(bank, copy, err));
     assert_fails(DP_E_NUMERIC, "not finite", dp_bank_verify(bank, err));
-    ((float *)bank->own_features)[200000] = 0.125f;
+    ((float *)bank->memory.features)[200000] = 0.125f;
     assert_fails(DP_E_CORRUPT, "norm", dp_bank_verify(bank, err));
     dp_bank_close(&bank);
 }
@@ -349,7 +349,7 @@ static struct bytes good_file(void)
 {
     const char *path = temporary_path("good.safetensors");
     dp_bank *bank = full_bank();
-    bank->model_stand_in = false;
+    bank->model.stand_in = false;
     assert_ok(dp_bank_save(bank, path, err));
     dp_bank_close(&bank);
     return read_file(path);
@@ -532,8 +532,8 @@ static void sealed_noise(void **state)
             dp_bank_verify(back, &err);
             float features[30];
             uint8_t valid[6];
-            for (size_t p = 0; p < back->n_pictures && dp_bank_cells(back) == 6 && back->dim == 5; p++)
-                dp_bank_get(back, p, 0, features, valid);
+            for (size_t p = 0; p < back->pictures.n && dp_rows_cells(&back->rows) == 6 && back->rows.dim == 5; p++)
+                dp_rows_get(&back->rows, p, 0, features, valid);
             dp_bank_close(&back);
         } else {
             assert_non_null(strstr(err.message, "noise.safetensors: "));

@@ -42,7 +42,7 @@ struct banks {
     uint8_t valid[CELLS];
 };
 
-static dp_bank *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_layer_mix mix, size_t layers)
+static dp_bank_builder *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_layer_mix mix, size_t layers)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
@@ -56,45 +56,45 @@ static dp_bank *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_la
         recipe.layers[i] = i;
     dp_bank_spec spec = {.recipe = &recipe, .grid_rows = ROWS, .grid_cols = COLS, .dim = dim, .capacity = PICTURES, .rows_per_picture = 1,
                          .model_sha256 = random_hash};
-    dp_bank *bank = NULL;
-    assert_ok(dp_bank_new(&spec, &bank, err));
-    return bank;
+    dp_bank_builder *builder = NULL;
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
+    return builder;
 }
 
-static void put_in(dp_bank *bank, size_t p, const float *features, const uint8_t *valid, size_t rows, size_t cols)
+static void put_in(dp_bank_builder *builder, size_t p, const float *features, const uint8_t *valid, size_t rows, size_t cols)
 {
     size_t index;
     char name[32];
     dp_pose pose = {.status = DP_ALIGN_OFF};
     snprintf(name, sizeof name, "good/%03zu.png", p);
-    assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
-    assert_ok(dp_bank_put_grid(bank, index, 0, features, valid, rows, cols, err));
+    assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
+    assert_ok(dp_bank_builder_put_grid(builder, index, 0, features, valid, rows, cols, err));
 }
 
-static void put(dp_bank *bank, size_t p, const float *features, const uint8_t *valid)
+static void put(dp_bank_builder *builder, size_t p, const float *features, const uint8_t *valid)
 {
-    put_in(bank, p, features, valid, ROWS, COLS);
+    put_in(builder, p, features, valid, ROWS, COLS);
 }
 
 static void make_banks(struct banks *banks, dp_layout layout, dp_storage storage)
 {
-    *banks = (struct banks){.together = new_bank(layout, storage, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS)};
+    dp_bank_builder *together = new_bank(layout, storage, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS), *alone[BLOCKS];
     banks->features = dp_malloc(CELLS * BLOCKS * DIM, sizeof(float));
     for (size_t b = 0; b < BLOCKS; b++) {
-        banks->alone[b] = new_bank(layout, storage, DIM, DP_LAYERS_MEAN, 1);
+        alone[b] = new_bank(layout, storage, DIM, DP_LAYERS_MEAN, 1);
         banks->of_block[b] = dp_malloc(CELLS * DIM, sizeof(float));
     }
     for (size_t p = 0; p <= PICTURES; p++) { /* the last is the one that is searched for */
         picture(p, 5, banks->of_block, banks->features, banks->valid);
         if (p == PICTURES)
             break;
-        put(banks->together, p, banks->features, banks->valid);
+        put(together, p, banks->features, banks->valid);
         for (size_t b = 0; b < BLOCKS; b++)
-            put(banks->alone[b], p, banks->of_block[b], banks->valid);
+            put(alone[b], p, banks->of_block[b], banks->valid);
     }
-    assert_ok(dp_bank_finish(banks->together, err));
+    banks->together = finished(together);
     for (size_t b = 0; b < BLOCKS; b++)
-        assert_ok(dp_bank_finish(banks->alone[b], err));
+        banks->alone[b] = finished(alone[b]);
 }
 
 static void free_banks(struct banks *banks)
@@ -128,16 +128,22 @@ static void plain_map(const dp_bank *bank, const float *features, const uint8_t 
                       struct map *map)
 {
     const dp_search search = {.metric = metric, .window = window, .knn = KNN, .leave_out = leave_out, .rows = ROWS, .cols = COLS};
-    assert_ok(dp_distance_map(bank, features, valid, &search, NULL, map->nearest, map->grid, map->valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, map->nearest, map->grid, map->valid, err));
+}
+
+static dp_status open_searcher(const dp_bank *bank, const dp_view *view, dp_pool *pool, dp_searcher *searcher, dp_error *err)
+{
+    const dp_scoring scoring = dp_scoring_of_view(view);
+    return dp_searcher_open(&bank->rows, &scoring, DP_ISA_AUTO, pool, searcher, err);
 }
 
 static void component_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_view *view, dp_pool *pool,
                           size_t leave_out, struct map *map)
 {
-    dp_components components;
-    assert_ok(dp_components_open(bank, view, DP_ISA_AUTO, pool, &components, err));
-    assert_ok(dp_components_map(&components, features, valid, ROWS, COLS, leave_out, pool, map->nearest, map->grid, map->valid, err));
-    dp_components_close(&components);
+    dp_searcher searcher;
+    assert_ok(open_searcher(bank, view, pool, &searcher, err));
+    assert_ok(dp_searcher_map(&searcher, features, valid, ROWS, COLS, leave_out, pool, map->nearest, map->grid, map->valid, err));
+    dp_searcher_close(&searcher);
 }
 
 static void same_map(const struct map *a, const struct map *b)
@@ -156,7 +162,7 @@ static double scale_by_hand(const dp_bank *bank, dp_metric metric, size_t window
         float features[CELLS * DIM];
         uint8_t valid[CELLS];
         struct map map;
-        dp_bank_get(bank, p, 0, features, valid);
+        dp_rows_get(&bank->rows, p, 0, features, valid);
         plain_map(bank, features, valid, metric, window, p, &map);
         for (size_t i = 0; i < CELLS; i++)
             if (map.valid[i])
@@ -317,20 +323,20 @@ static void leave_one_out(void **state)
             struct banks banks;
             make_banks(&banks, DP_LAYOUT_GRID, storages[s]);
             dp_view view = view_of(banks.together, DP_METRIC_L2, windows[w], 0.5);
-            dp_components components;
+            dp_searcher searcher;
             static float grid[PICTURES][CELLS];
             static uint8_t valid[PICTURES][CELLS];
             static dp_neighbour nearest[PICTURES][CELLS * KNN];
-            assert_ok(dp_components_open(banks.together, &view, DP_ISA_AUTO, NULL, &components, err));
-            assert_ok(dp_components_leave_one_out(&components, 0, PICTURES, NULL, NULL, NULL, nearest[0], grid[0], valid[0], err));
-            dp_components_close(&components);
+            assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
+            assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, NULL, NULL, nearest[0], grid[0], valid[0], err));
+            dp_searcher_close(&searcher);
             dp_pool *pool = NULL;
             assert_ok(dp_pool_open(3, &pool, err));
             for (size_t p = 0; p < PICTURES; p++) {
                 float features[CELLS * BLOCKS * DIM];
                 uint8_t own[CELLS];
                 struct map map;
-                dp_bank_get(banks.together, p, 0, features, own);
+                dp_rows_get(&banks.together->rows, p, 0, features, own);
                 component_map(banks.together, features, own, &view, pool, p, &map);
                 assert_memory_equal(map.grid, grid[p], sizeof map.grid);
                 assert_memory_equal(map.valid, valid[p], sizeof map.valid);
@@ -359,11 +365,11 @@ static void progress_goes_up_once(void **state)
     static dp_neighbour nearest[PICTURES * CELLS * KNN];
     make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
     dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.5);
-    dp_components components;
-    assert_ok(dp_components_open(banks.together, &view, DP_ISA_AUTO, NULL, &components, err));
-    assert_ok(dp_components_leave_one_out(&components, 0, PICTURES, NULL, count_up, &last, nearest, grid, valid, err));
+    dp_searcher searcher;
+    assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
+    assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, count_up, &last, nearest, grid, valid, err));
     assert_int_equal(last, PICTURES * CELLS);
-    dp_components_close(&components);
+    dp_searcher_close(&searcher);
     free_banks(&banks);
 }
 
@@ -406,25 +412,25 @@ static void what_does_not_go_together(void **state)
 {
     (void)state;
     struct banks grid, pool;
-    dp_components components;
+    dp_searcher searcher;
     make_banks(&grid, DP_LAYOUT_GRID, DP_STORAGE_F32);
     make_banks(&pool, DP_LAYOUT_POOL, DP_STORAGE_F32);
     dp_view view = view_of(grid.together, DP_METRIC_L2, 0, -0.5);
-    assert_fails(DP_E_ARGUMENT, "between 0", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "between 0", open_searcher(grid.together, &view, NULL, &searcher, err));
     view.blend = NAN;
-    assert_fails(DP_E_ARGUMENT, "between 0", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "between 0", open_searcher(grid.together, &view, NULL, &searcher, err));
     view.blend = 0.5;
     view.window = DP_WINDOW_GLOBAL;
-    assert_fails(DP_E_ARGUMENT, "not 'global'", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "not 'global'", open_searcher(grid.together, &view, NULL, &searcher, err));
     view.window = 0;
     view.blocks = 8;
-    assert_fails(DP_E_ARGUMENT, "it has 3", dp_components_open(grid.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "it has 3", open_searcher(grid.together, &view, NULL, &searcher, err));
     view = view_of(pool.together, DP_METRIC_L2, 0, 0.5);
-    assert_fails(DP_E_ARGUMENT, "a pool has none", dp_components_open(pool.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "a pool has none", open_searcher(pool.together, &view, NULL, &searcher, err));
     view.blend = 0;
     view.score = DP_SCORE_MAX;
     view.reweight = 9;
-    assert_fails(DP_E_ARGUMENT, "not with separate layers", dp_components_open(pool.together, &view, DP_ISA_AUTO, NULL, &components, err));
+    assert_fails(DP_E_ARGUMENT, "not with separate layers", open_searcher(pool.together, &view, NULL, &searcher, err));
     free_banks(&grid);
     free_banks(&pool);
 }
@@ -434,22 +440,22 @@ static void no_scale_to_be_had(void **state)
 {
     (void)state;
     for (size_t copies = 1; copies < 5; copies++) { /* of which the third and fourth time no cell is valid in both, or in any */
-        dp_bank *bank = new_bank(DP_LAYOUT_GRID, DP_STORAGE_F32, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS);
+        dp_bank_builder *builder = new_bank(DP_LAYOUT_GRID, DP_STORAGE_F32, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS);
         uint64_t seed = 3;
         float *features = random_floats(CELLS * BLOCKS * DIM, &seed);
-        dp_components components;
+        dp_searcher searcher;
         struct map map;
         for (size_t p = 0; p < (copies < 2 ? 1 : 2); p++) {
             uint8_t valid[CELLS];
             for (size_t i = 0; i < CELLS; i++)
                 valid[i] = copies < 3 || (copies == 3 && i % 2 == p);
-            put(bank, p, features, valid);
+            put(builder, p, features, valid);
         }
-        assert_ok(dp_bank_finish(bank, err));
+        dp_bank *bank = finished(builder);
         dp_view view = view_of(bank, DP_METRIC_L2, 0, 0);
         static const char *const reasons[] = {"one picture", "do not differ", "no cell in common", "no cell of the good pictures is valid"};
         assert_fails(DP_E_MISMATCH, reasons[copies - 1],
-                     dp_components_open(bank, &view, DP_ISA_AUTO, NULL, &components, err));
+                     open_searcher(bank, &view, NULL, &searcher, err));
         view.blocks = 2;
         component_map(bank, features, NULL, &view, NULL, DP_NO_PICTURE, &map);
         assert_true(copies > 3 ? !map.valid[0] : map.valid[0] && map.grid[0] == 0);
@@ -463,25 +469,26 @@ static void no_scale_to_be_had(void **state)
 static void a_sample_is_enough(void **state)
 {
     (void)state;
-    dp_bank *bank = empty_bank(18, 20, 4, 24, 1); /* about 7300 valid rows */
+    dp_bank *bank = NULL;
+    dp_bank_builder *builder = empty_bank(18, 20, 4, 24, 1); /* about 7300 valid rows */
     for (size_t p = 0; p < 24; p++) {
         float *own;
         uint8_t *own_valid;
         random_grid(360, 4, 9000 + p * 10, &own, &own_valid);
         for (size_t i = 0; i < 360 * 4; i++)
             own[i] *= p < 22 ? 1.0f : 10.0f + (float)p;
-        put_in(bank, p, own, own_valid, 18, 20);
+        put_in(builder, p, own, own_valid, 18, 20);
         dp_memory_free(own);
         dp_memory_free(own_valid);
     }
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     dp_distance_scales one, many;
     dp_pool *pool = NULL;
     assert_ok(dp_pool_open(3, &pool, err));
-    dp_distance_scales_none(&bank->recipe, &one);
-    dp_distance_scales_none(&bank->recipe, &many);
-    assert_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, NULL, &one, err));
-    assert_ok(dp_distance_scales_find(bank, 0, true, DP_ISA_AUTO, pool, &many, err));
+    dp_distance_scales_none(bank->recipe.metric, bank->recipe.window, bank->recipe.knn, &one);
+    dp_distance_scales_none(bank->recipe.metric, bank->recipe.window, bank->recipe.knn, &many);
+    assert_ok(dp_distance_scales_find(&bank->rows, 0, true, DP_ISA_AUTO, NULL, &one, err));
+    assert_ok(dp_distance_scales_find(&bank->rows, 0, true, DP_ISA_AUTO, pool, &many, err));
     dp_pool_close(&pool);
     assert_memory_equal(&one, &many, sizeof one);
     size_t above = 0, all = 0;
@@ -490,8 +497,8 @@ static void a_sample_is_enough(void **state)
         static uint8_t valid[360], found[360];
         static dp_neighbour nearest[360];
         const dp_search search = {.metric = DP_METRIC_L2, .window = 0, .knn = 1, .leave_out = p};
-        dp_bank_get(bank, p, 0, features, valid);
-        assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, found, err));
+        dp_rows_get(&bank->rows, p, 0, features, valid);
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, found, err));
         for (size_t i = 0; i < 360; i++) {
             all += found[i];
             above += found[i] && (double)grid[i] > one.local[0];

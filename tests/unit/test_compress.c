@@ -16,7 +16,8 @@ static dp_bank *flat_bank(size_t rows, size_t cols, size_t dim, size_t rank, siz
 {
     uint64_t seed = 5, directions_seed = 77;
     float *directions = random_floats((rank + 1) * dim, &directions_seed);
-    dp_bank *bank = empty_bank(rows, cols, dim, pictures, 1);
+    dp_bank *bank = NULL;
+    dp_bank_builder *builder = empty_bank(rows, cols, dim, pictures, 1);
     float *features = dp_malloc(rows * cols * dim, sizeof *features);
     uint8_t *valid = dp_malloc(rows * cols, 1);
     for (size_t p = 0; p < pictures; p++) {
@@ -24,7 +25,7 @@ static dp_bank *flat_bank(size_t rows, size_t cols, size_t dim, size_t rank, siz
         char name[32];
         dp_pose pose = {0};
         snprintf(name, sizeof name, "%zu", p);
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
         for (size_t cell = 0; cell < rows * cols; cell++) {
             valid[cell] = cell != 1 && uniform(&seed) > -0.8f;
             for (size_t d = 0; d < dim; d++)
@@ -35,9 +36,9 @@ static dp_bank *flat_bank(size_t rows, size_t cols, size_t dim, size_t rank, siz
                     features[cell * dim + d] += along * directions[k * dim + d];
             }
         }
-        assert_ok(dp_bank_put(bank, index, 0, features, valid, err));
+        assert_ok(dp_bank_builder_put(builder, index, 0, features, valid, err));
     }
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     dp_memory_free(directions);
     dp_memory_free(features);
     dp_memory_free(valid);
@@ -54,7 +55,7 @@ static void components(void **state)
         dp_pool *pool = NULL;
         dp_pca pca = {0};
         assert_ok(dp_pool_open(threads, &pool, err));
-        assert_ok(dp_pca_fit(bank, 0.9999, true, pool, &pca, err));
+        assert_ok(dp_pca_fit(&bank->rows, 0.9999, true, pool, &pca, err));
         assert_int_equal(pca.dim, 5); /* as many as there are */
         assert_true(pca.kept >= 0.9999 && pca.kept <= 1);
         for (size_t i = 0; i < pca.dim; i++) {
@@ -78,24 +79,24 @@ static void components(void **state)
             dp_pca_free(&pca);
         }
         /* A number of them; all of them keep every distance. */
-        assert_ok(dp_pca_fit(bank, 2, true, pool, &pca, err));
+        assert_ok(dp_pca_fit(&bank->rows, 2, true, pool, &pca, err));
         assert_int_equal(pca.dim, 2);
         assert_memory_equal(pca.basis, first.basis, 2 * dim * sizeof(float));
         dp_pca_free(&pca);
-        assert_ok(dp_pca_fit(bank, (double)dim, true, pool, &pca, err));
+        assert_ok(dp_pca_fit(&bank->rows, (double)dim, true, pool, &pca, err));
         assert_float_equal(pca.kept, 1, 1e-9);
         float scratch[140], y[140];
-        assert_ok(dp_pca_project(pca.mean, pca.basis, dim, dim, dp_bank_rows(bank, 0), 2, scratch, y, err));
+        assert_ok(dp_pca_project(&pca, rows_of_cell(bank, 0), 2, scratch, y, err));
         double before = 0, after = 0;
         for (size_t d = 0; d < dim; d++) {
-            before += pow((double)dp_bank_rows(bank, 0)[d] - (double)dp_bank_rows(bank, 0)[dim + d], 2);
+            before += pow((double)rows_of_cell(bank, 0)[d] - (double)rows_of_cell(bank, 0)[dim + d], 2);
             after += pow((double)y[d] - (double)y[dim + d], 2);
         }
         assert_float_equal(sqrt(before), sqrt(after), 1e-5);
         dp_pca_free(&pca);
-        assert_fails(DP_E_ARGUMENT, "71 principal components of features of 70", dp_pca_fit(bank, 71, true, pool, &pca, err));
+        assert_fails(DP_E_ARGUMENT, "71 principal components of features of 70", dp_pca_fit(&bank->rows, 71, true, pool, &pca, err));
         /* About the origin the mean is the direction of the largest share, and is not taken off. */
-        assert_ok(dp_pca_fit(bank, 1, false, pool, &pca, err));
+        assert_ok(dp_pca_fit(&bank->rows, 1, false, pool, &pca, err));
         for (size_t d = 0; d < dim; d++)
             assert_true(pca.mean[d] == 0);
         dp_pca_free(&pca);
@@ -168,30 +169,30 @@ static void smaller_banks(void **state)
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         dp_compression_report report;
         dp_bank *one = compress(bank, &ways[w], 1, &report), *three = compress(bank, &ways[w], 3, NULL), *back = NULL;
-        size_t places = dp_bank_cells(one) * one->n_rows;
-        assert_int_equal(one->n_rows, ways[w].kmeans && ways[w].kmeans < 30 ? ways[w].kmeans : 30);
-        assert_true(ways[w].pca > 0 ? one->dim <= 6 : one->dim == 24);
+        size_t places = dp_rows_cells(&one->rows) * one->rows.n_rows;
+        assert_int_equal(one->rows.n_rows, ways[w].kmeans && ways[w].kmeans < 30 ? ways[w].kmeans : 30);
+        assert_true(ways[w].pca > 0 ? one->rows.dim <= 6 : one->rows.dim == 24);
         assert_true(report.bytes_after < report.bytes_before || (ways[w].kmeans == 40 && ways[w].storage == DP_STORAGE_F32));
         assert_true(report.calibrated && report.rank_correlation > 0.5 && fabs(report.mean_change) < 0.5);
-        assert_true(report.threshold_after == one->threshold && report.search_after_s > 0);
-        assert_memory_equal(one->features, three->features, places * one->dim * dp_storage_bytes(one->storage));
-        assert_memory_equal(one->loo_scores, three->loo_scores, 30 * sizeof(double));
+        assert_true(report.threshold_after == one->levels.threshold && report.search_after_s > 0);
+        assert_memory_equal(one->rows.features, three->rows.features, places * one->rows.dim * dp_storage_bytes(one->rows.storage));
+        assert_memory_equal(one->pictures.loo_scores, three->pictures.loo_scores, 30 * sizeof(double));
         assert_ok(dp_bank_save(one, path, err));
         assert_ok(dp_bank_open(path, &back, err));
         assert_ok(dp_bank_verify(back, err));
-        assert_memory_equal(one->features, back->features, places * one->dim * dp_storage_bytes(one->storage));
-        assert_memory_equal(one->valid, back->valid, places);
-        assert_int_equal(one->basis != NULL, ways[w].pca > 0);
-        if (one->basis)
-            assert_memory_equal(one->basis, back->basis, one->dim * 24 * sizeof(float));
-        if (one->row_picture)
-            assert_memory_equal(one->row_picture, back->row_picture, places * sizeof(int32_t));
+        assert_memory_equal(one->rows.features, back->rows.features, places * one->rows.dim * dp_storage_bytes(one->rows.storage));
+        assert_memory_equal(one->rows.valid, back->rows.valid, places);
+        assert_int_equal(one->projection.basis != NULL, ways[w].pca > 0);
+        if (one->projection.basis)
+            assert_memory_equal(one->projection.basis, back->projection.basis, one->rows.dim * 24 * sizeof(float));
+        if (one->rows.row_picture)
+            assert_memory_equal(one->rows.row_picture, back->rows.row_picture, places * sizeof(int32_t));
         assert_true(back->recipe.pca == ways[w].pca && back->recipe.kmeans == ways[w].kmeans && back->recipe.storage == ways[w].storage);
         /* From the mapped bank the same again, where that changes nothing. */
         dp_compression same;
         dp_compression_init(back, &same);
         dp_bank *twice = compress(back, &same, 2, &report);
-        assert_memory_equal(twice->loo_scores, one->loo_scores, 30 * sizeof(double));
+        assert_memory_equal(twice->pictures.loo_scores, one->pictures.loo_scores, 30 * sizeof(double));
         assert_int_equal(report.calibrated, ways[w].kmeans == 0);
         dp_bank_close(&twice);
         dp_bank_close(&back);
@@ -212,29 +213,32 @@ static void coreset_of_a_pool(void **state)
     size_t n;
     assert_ok(dp_pool_open(2, &pool, err));
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
-    assert_ok(dp_coreset_choose(bank, 0.25, 5, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
-    assert_ok(dp_bank_cut(bank, rows, n, 0.25, DP_STORAGE_F16, &cut, err));
+    assert_ok(dp_coreset_choose(&bank->rows, 0.25, 5, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    dp_recipe recipe = bank->recipe;
+    recipe.coreset = 0.25;
+    recipe.storage = DP_STORAGE_F16;
+    assert_ok(dp_bank_cut(bank, rows, n, &recipe, &cut, err));
     assert_ok(dp_bank_leave_one_out_of(bank, cut, DP_ISA_AUTO, pool, NULL, NULL, err));
     dp_compression how = {.coreset = 0.25, .seed = 5, .storage = DP_STORAGE_F16};
     dp_compression_report report;
     dp_bank *smaller = compress(bank, &how, 3, &report);
-    assert_true(n == smaller->n_rows && n == bank->n_rows / 4 && smaller->recipe.coreset == 0.25 && smaller->recipe.seed == 5);
-    assert_memory_equal(smaller->features, cut->features, n * 20 * sizeof(uint16_t));
-    assert_memory_equal(smaller->row_picture, cut->row_picture, n * sizeof(int32_t));
-    assert_memory_equal(smaller->row_cell, cut->row_cell, n * sizeof(int32_t));
-    assert_memory_equal(smaller->loo_scores, cut->loo_scores, 7 * sizeof(double));
+    assert_true(n == smaller->rows.n_rows && n == bank->rows.n_rows / 4 && smaller->recipe.coreset == 0.25 && smaller->recipe.seed == 5);
+    assert_memory_equal(smaller->rows.features, cut->rows.features, n * 20 * sizeof(uint16_t));
+    assert_memory_equal(smaller->rows.row_picture, cut->rows.row_picture, n * sizeof(int32_t));
+    assert_memory_equal(smaller->rows.row_cell, cut->rows.row_cell, n * sizeof(int32_t));
+    assert_memory_equal(smaller->pictures.loo_scores, cut->pictures.loo_scores, 7 * sizeof(double));
     assert_true(report.calibrated && report.mean_change >= 0 && report.bytes_after < report.bytes_before / 6);
     for (size_t p = 0; p < 7; p++) /* fewer rows are never nearer, but for what a half rounds */
-        assert_true(smaller->loo_scores[p] >= bank->loo_scores[p] * 0.999);
+        assert_true(smaller->pictures.loo_scores[p] >= bank->pictures.loo_scores[p] * 0.999);
     assert_ok(dp_bank_save(smaller, path, err));
     assert_ok(dp_bank_open(path, &back, err));
     assert_ok(dp_bank_verify(back, err));
-    assert_true(back->recipe.coreset == 0.25 && back->n_rows == n);
+    assert_true(back->recipe.coreset == 0.25 && back->rows.n_rows == n);
     /* Another type later, with the scores as they were; no second coreset. */
     how = (dp_compression){.storage = DP_STORAGE_I8};
     dp_bank *bytes = compress(back, &how, 1, &report);
-    assert_true(!report.calibrated && bytes->n_rows == n && bytes->recipe.coreset == 0.25);
-    assert_memory_equal(bytes->loo_scores, back->loo_scores, 7 * sizeof(double));
+    assert_true(!report.calibrated && bytes->rows.n_rows == n && bytes->recipe.coreset == 0.25);
+    assert_memory_equal(bytes->pictures.loo_scores, back->pictures.loo_scores, 7 * sizeof(double));
     how.coreset = 10;
     assert_fails(DP_E_ARGUMENT, "a coreset already", dp_bank_compress(back, &how, NULL, &none, NULL, err));
     how.coreset = 1.5;
@@ -246,7 +250,7 @@ static void coreset_of_a_pool(void **state)
     /* In fewer dimensions, by number. */
     how = (dp_compression){.coreset = 10, .pca = 6, .storage = DP_STORAGE_I8};
     dp_bank *both = compress(bank, &how, 2, &report);
-    assert_true(both->n_rows == 10 && both->dim == 6 && both->dim_in == 20 && both->basis && both->storage == DP_STORAGE_I8);
+    assert_true(both->rows.n_rows == 10 && both->rows.dim == 6 && both->projection.dim_in == 20 && both->projection.basis && both->rows.storage == DP_STORAGE_I8);
     assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8 && report.kept_variance < 1);
     dp_bank *grid = flat_bank(2, 3, 12, 6, 20, 0.05f);
     assert_fails(DP_E_ARGUMENT, "place by place", dp_bank_compress(grid, &how, NULL, &none, NULL, err));
@@ -294,29 +298,29 @@ static void projected_twice(void **state)
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     const dp_compression to_eight = {.pca = 8}, to_four = {.pca = 4};
     dp_bank *eight = compress(bank, &to_eight, 1, NULL), *four = compress(eight, &to_four, 1, NULL);
-    assert_true(four->dim == 4 && four->dim_in == 12 && four->centred);
+    assert_true(four->rows.dim == 4 && four->projection.dim_in == 12 && four->rows.centred);
     float projected[6 * 4], row[4];
     const float *features = NULL;
     float tokens[6 * 12];
     uint8_t valid[6];
-    dp_bank_get(bank, 3, 0, tokens, valid);
-    assert_ok(dp_bank_project(four, tokens, 6, NULL, projected, &features, err));
+    dp_rows_get(&bank->rows, 3, 0, tokens, valid);
+    assert_ok(dp_pca_project_cells(&four->projection, tokens, 6, NULL, projected, &features, err));
     assert_ptr_equal(features, projected);
     for (size_t cell = 0; cell < 6; cell++) {
-        dp_bank_widen(four, cell, 3, 1, row);
+        dp_rows_widen(&four->rows, cell, 3, 1, row);
         for (size_t d = 0; d < 4 && valid[cell]; d++)
             assert_float_equal(projected[cell * 4 + d], row[d], 1e-4);
     }
-    assert_ok(dp_bank_project(bank, tokens, 6, NULL, projected, &features, err));
+    assert_ok(dp_pca_project_cells(&bank->projection, tokens, 6, NULL, projected, &features, err));
     assert_ptr_equal(features, tokens);
     /* No angles about a mean; about the origin there are. */
     dp_search search = {.metric = DP_METRIC_COSINE, .knn = 1, .leave_out = DP_NO_PICTURE};
     dp_neighbour nearest[6];
     float map[6];
-    assert_fails(DP_E_MISMATCH, "no cosine distance", dp_distance_map(four, projected, valid, &search, NULL, nearest, map, valid, err));
+    assert_fails(DP_E_MISMATCH, "no cosine distance", dp_distance_map(&four->rows, projected, valid, &search, NULL, nearest, map, valid, err));
     bank->recipe.metric = DP_METRIC_COSINE;
     dp_bank *angles = compress(bank, &to_four, 1, NULL);
-    assert_false(angles->centred);
+    assert_false(angles->rows.centred);
     dp_bank_close(&angles);
     dp_bank_close(&four);
     dp_bank_close(&eight);
@@ -332,12 +336,12 @@ static void folds_leave_one_out(void **state)
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     const dp_compression all = {.kmeans = 20}, few = {.kmeans = 4};
     dp_bank *same = compress(bank, &all, 2, NULL);
-    assert_memory_equal(same->loo_scores, bank->loo_scores, 20 * sizeof(double));
-    assert_true(same->threshold == bank->threshold);
-    for (size_t cell = 0; cell < dp_bank_cells(same); cell++)
-        for (size_t row = 0; row < same->n_rows; row++)
-            if (same->valid[cell * same->n_rows + row])
-                assert_true(dp_bank_row_picture(same, cell, row) < 20);
+    assert_memory_equal(same->pictures.loo_scores, bank->pictures.loo_scores, 20 * sizeof(double));
+    assert_true(same->levels.threshold == bank->levels.threshold);
+    for (size_t cell = 0; cell < dp_rows_cells(&same->rows); cell++)
+        for (size_t row = 0; row < same->rows.n_rows; row++)
+            if (same->rows.valid[cell * same->rows.n_rows + row])
+                assert_true(dp_rows_picture(&same->rows, cell, row) < 20);
     dp_bank_close(&same);
     /* And where they are fewer, each picture meets a bank that was made without it. */
     dp_bank *centres_of_all = compress(bank, &few, 2, NULL);
@@ -350,10 +354,10 @@ static void folds_leave_one_out(void **state)
     float features[12 * 10], map[12], spare[12];
     uint8_t valid[12], map_valid[12];
     dp_neighbour nearest[12];
-    dp_bank_get(bank, 7, 0, features, valid);
+    dp_rows_get(&bank->rows, 7, 0, features, valid);
     dp_search search = {.window = 1, .knn = 1, .leave_out = DP_NO_PICTURE};
-    assert_ok(dp_distance_map(others, features, valid, &search, NULL, nearest, map, map_valid, err));
-    assert_true(dp_score_cells(bank->recipe.score, map, map_valid, 12, spare) == centres_of_all->loo_scores[7]);
+    assert_ok(dp_distance_map(&others->rows, features, valid, &search, NULL, nearest, map, map_valid, err));
+    assert_true(dp_score_cells(bank->recipe.score, map, map_valid, 12, spare) == centres_of_all->pictures.loo_scores[7]);
     /* It cannot be scored anew, nor reduced to centres again. */
     dp_view view;
     double scores[20];
@@ -389,8 +393,8 @@ static void wrong_use(void **state)
     assert_fails(DP_E_CANCELLED, "made smaller", dp_bank_compress(bank, &kmeans, &run, &none, NULL, err));
     assert_null(none);
     dp_bank *smaller = compress(pool, &pool_pca, 2, NULL);
-    assert_int_equal(smaller->n_rows, pool->n_rows);
-    assert_memory_equal(smaller->row_cell, pool->row_cell, pool->n_rows * sizeof(int32_t));
+    assert_int_equal(smaller->rows.n_rows, pool->rows.n_rows);
+    assert_memory_equal(smaller->rows.row_cell, pool->rows.row_cell, pool->rows.n_rows * sizeof(int32_t));
     dp_bank_close(&smaller);
     dp_bank_close(&bank);
     dp_bank_close(&pool);

@@ -177,12 +177,12 @@ struct query_picture {
 
 static struct query_picture random_picture(const dp_bank *bank, uint64_t seed)
 {
-    size_t cells = dp_bank_cells(bank);
-    struct query_picture picture = {random_floats(cells * bank->dim, &seed), dp_malloc(cells, 1)};
+    size_t cells = dp_rows_cells(&bank->rows);
+    struct query_picture picture = {random_floats(cells * bank->rows.dim, &seed), dp_malloc(cells, 1)};
     for (size_t i = 0; i < cells; i++) {
         picture.valid[i] = uniform(&seed) > -0.8f;
-        for (size_t d = 0; d < bank->dim && !picture.valid[i]; d++)
-            picture.features[i * bank->dim + d] = NAN; /* must not be looked at */
+        for (size_t d = 0; d < bank->rows.dim && !picture.valid[i]; d++)
+            picture.features[i * bank->rows.dim + d] = NAN; /* must not be looked at */
     }
     return picture;
 }
@@ -216,8 +216,8 @@ static double exact_distance(const float *x, const float *y, size_t dim, dp_metr
 static void check_map(const dp_bank *bank, const struct query_picture *picture, const dp_search *search,
                       const dp_neighbour *nearest, const float *grid, const uint8_t *grid_valid)
 {
-    size_t rows = bank->grid_rows, cols = bank->grid_cols, cells = rows * cols, knn = search->knn;
-    struct found *all = calloc(cells * bank->n_rows, sizeof *all);
+    size_t rows = bank->rows.grid_rows, cols = bank->rows.grid_cols, cells = rows * cols, knn = search->knn;
+    struct found *all = calloc(cells * bank->rows.n_rows, sizeof *all);
     for (size_t cell = 0; cell < cells; cell++) {
         size_t n = 0;
         for (size_t other = 0; other < cells && picture->valid[cell]; other++) {
@@ -225,11 +225,11 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
             size_t across = (size_t)labs((long)(cell % cols) - (long)(other % cols));
             if (down > search->window || across > search->window)
                 continue;
-            for (size_t row = 0; row < bank->n_rows; row++)
-                if (bank->valid[other * bank->n_rows + row]
-                    && (search->leave_out == DP_NO_PICTURE || row / bank->rows_per_picture != search->leave_out))
-                    all[n++] = (struct found){exact_distance(picture->features + cell * bank->dim,
-                                                             dp_bank_rows(bank, other) + row * bank->dim, bank->dim,
+            for (size_t row = 0; row < bank->rows.n_rows; row++)
+                if (bank->rows.valid[other * bank->rows.n_rows + row]
+                    && (search->leave_out == DP_NO_PICTURE || row / bank->rows.rows_per_picture != search->leave_out))
+                    all[n++] = (struct found){exact_distance(picture->features + cell * bank->rows.dim,
+                                                             rows_of_cell(bank, other) + row * bank->rows.dim, bank->rows.dim,
                                                              search->metric),
                                               other, row};
         }
@@ -246,7 +246,7 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
                 fail_msg("%zux%zu cells, %zu rows, dim %zu, metric %d, window %zu, knn %zu: neighbour %zu of cell %zu "
                          "is row %u of cell %u "
                          "at %.7f, not row %zu of cell %zu at %.7f",
-                         rows, cols, bank->n_rows, bank->dim, search->metric, search->window, knn, i, cell, found->row,
+                         rows, cols, bank->rows.n_rows, bank->rows.dim, search->metric, search->window, knn, i, cell, found->row,
                          found->cell, found->distance, all[i].row, all[i].cell, all[i].distance);
         }
         for (size_t i = k; i < knn; i++)
@@ -269,7 +269,7 @@ static void maps(void **state)
         dp_bank *bank =
             random_bank(shapes[s].rows, shapes[s].cols, shapes[s].dim, shapes[s].pictures, shapes[s].per, s + 1);
         struct query_picture picture = random_picture(bank, s + 50);
-        size_t cells = dp_bank_cells(bank);
+        size_t cells = dp_rows_cells(&bank->rows);
         dp_neighbour *nearest = dp_malloc(cells * 3, sizeof *nearest);
         float *grid = dp_malloc(cells, sizeof *grid);
         uint8_t *valid = dp_malloc(cells, 1);
@@ -282,9 +282,9 @@ static void maps(void **state)
                     for (int m = 0; m < 2; m++) {
                         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k],
                                             k ? DP_NO_PICTURE : 0, isa, 0, 0};
-                        if (m && bank->dim == 1)
+                        if (m && bank->rows.dim == 1)
                             continue; /* all cosines are 1 or -1: nothing but ties, told apart by rounding */
-                        assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, nearest, grid,
+                        assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, nearest, grid,
                                                   valid, err));
                         check_map(bank, &picture, &search, nearest, grid, valid);
                     }
@@ -306,11 +306,12 @@ static void stored_maps(void **state)
     (void)state;
     const size_t windows[] = {0, 1, 2, 3, DP_WINDOW_GLOBAL};
     for (int storage = DP_STORAGE_F16; storage <= DP_STORAGE_I8; storage++) {
-        dp_bank *bank = random_bank_in((dp_storage)storage, 9, 11, 37, 5, 1, 6, SIZE_MAX), wide = *bank;
-        size_t cells = dp_bank_cells(bank), places = cells * bank->n_rows, n = bank->n_pictures;
-        float *rows = dp_malloc(places * bank->dim, sizeof *rows);
-        dp_bank_widen(bank, 0, 0, places, rows);
-        wide.storage = wide.recipe.storage = DP_STORAGE_F32;
+        dp_bank *bank = random_bank_in((dp_storage)storage, 9, 11, 37, 5, 1, 6, SIZE_MAX);
+        dp_rows wide = bank->rows;
+        size_t cells = dp_rows_cells(&bank->rows), places = cells * bank->rows.n_rows, n = bank->pictures.n;
+        float *rows = dp_malloc(places * bank->rows.dim, sizeof *rows);
+        dp_rows_widen(&bank->rows, 0, 0, places, rows);
+        wide.storage = DP_STORAGE_F32;
         wide.features = rows;
         wide.scales = NULL;
         struct query_picture picture = random_picture(bank, 77);
@@ -326,10 +327,10 @@ static void stored_maps(void **state)
                     dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, isa, 0, 0};
                     for (int loo = 0; loo < 2; loo++) {
                         if (loo) {
-                            assert_ok(dp_distance_leave_one_out(bank, 0, n, &search, NULL, NULL, NULL, a, grid_a, valid, err));
+                            assert_ok(dp_distance_leave_one_out(&bank->rows, 0, n, &search, NULL, NULL, NULL, a, grid_a, valid, err));
                             assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL, NULL, b, grid_b, valid, err));
                         } else {
-                            assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, NULL, a, grid_a, valid, err));
+                            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, a, grid_a, valid, err));
                             assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL, b, grid_b, valid, err));
                         }
                         size_t results = loo ? cells * n : cells;
@@ -357,7 +358,7 @@ static void same_for_any_threads(void **state)
     (void)state;
     dp_bank *bank = random_bank(19, 23, 33, 9, 2, 4);
     struct query_picture picture = random_picture(bank, 5);
-    size_t cells = dp_bank_cells(bank);
+    size_t cells = dp_rows_cells(&bank->rows);
     const size_t windows[] = {0, 1, DP_WINDOW_GLOBAL}, threads[] = {1, 2, 7};
     for (size_t w = 0; w < 3; w++) {
         dp_neighbour *first_nearest = NULL;
@@ -369,7 +370,7 @@ static void same_for_any_threads(void **state)
             float *grid = dp_malloc(cells, sizeof *grid);
             uint8_t *valid = dp_malloc(cells, 1);
             dp_search search = {DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-            assert_ok(dp_distance_map(bank, picture.features, picture.valid, &search, pool, nearest, grid, valid, err));
+            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, pool, nearest, grid, valid, err));
             if (t) {
                 assert_memory_equal(nearest, first_nearest, cells * 2 * sizeof *nearest);
                 assert_memory_equal(grid, first_grid, cells * sizeof *grid);
@@ -395,14 +396,14 @@ static void ties_and_itself(void **state)
 {
     (void)state;
     dp_bank *bank = random_bank(4, 4, 20, 3, 1, 8);
-    size_t cells = dp_bank_cells(bank);
-    float *features = dp_malloc(cells * bank->dim, sizeof *features), grid[16];
+    size_t cells = dp_rows_cells(&bank->rows);
+    float *features = dp_malloc(cells * bank->rows.dim, sizeof *features), grid[16];
     uint8_t valid[16], grid_valid[16];
     dp_neighbour nearest[16];
-    dp_bank_get(bank, 2, 0, features, valid);
+    dp_rows_get(&bank->rows, 2, 0, features, valid);
     for (int m = 0; m < 2; m++) {
         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-        assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
         for (size_t i = 0; i < cells; i++) {
             assert_int_equal(grid_valid[i], valid[i]);
             assert_true(grid[i] <= 2e-7f && (m || grid[i] == 0));
@@ -411,12 +412,12 @@ static void ties_and_itself(void **state)
         }
     }
     /* All rows of all cells the same. */
-    for (size_t i = 0; i < cells * bank->n_rows * bank->dim; i++)
-        ((float *)bank->own_features)[i] = 0.5f;
-    memset(bank->own_valid, 1, cells * bank->n_rows);
-    bank->own_valid[0] = 0;
+    for (size_t i = 0; i < cells * bank->rows.n_rows * bank->rows.dim; i++)
+        ((float *)bank->memory.features)[i] = 0.5f;
+    memset(bank->memory.valid, 1, cells * bank->rows.n_rows);
+    bank->memory.valid[0] = 0;
     dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-    assert_ok(dp_distance_map(bank, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
     for (size_t i = 0; i < cells; i++)
         if (valid[i])
             assert_true(nearest[i].cell == 0 && nearest[i].row == 1);
@@ -428,16 +429,16 @@ static void zero_vectors(void **state)
 {
     (void)state;
     dp_bank *bank = random_bank(1, 2, 3, 1, 1, 8);
-    bank->own_valid[0] = bank->own_valid[1] = 1;
-    memset(bank->own_features, 0,
+    bank->memory.valid[0] = bank->memory.valid[1] = 1;
+    memset(bank->memory.features, 0,
            3 * sizeof(float)); /* a zero row at cell 0, against a zero query and against another */
-    bank->own_norms[0] = 0;
+    bank->memory.norms[0] = 0;
     const float features[6] = {0, 0, 0, 0, 0, 0};
     float grid[2];
     uint8_t valid[2];
     dp_neighbour nearest[2];
     dp_search search = {DP_METRIC_COSINE, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-    assert_ok(dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
     assert_true(grid[0] == 1 && grid[1] == 1 && valid[0] && valid[1]);
     dp_bank_close(&bank);
 }
@@ -453,34 +454,34 @@ static void broken_input(void **state)
         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t b = 0; b < 2; b++) {
             features[0] = b ? INFINITY : NAN;
-            bank->own_valid[0] = 1;
+            bank->memory.valid[0] = 1;
             assert_fails(DP_E_NUMERIC, "not finite",
-                         dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+                         dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
         }
         features[0] = 0;
-        float kept = ((float *)bank->own_features)[0];
-        ((float *)bank->own_features)[0] = NAN;
+        float kept = ((float *)bank->memory.features)[0];
+        ((float *)bank->memory.features)[0] = NAN;
         assert_fails(DP_E_NUMERIC, "not finite",
-                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
-        ((float *)bank->own_features)[0] = kept;
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+        ((float *)bank->memory.features)[0] = kept;
         search.knn = 0;
         assert_fails(DP_E_ARGUMENT, "at least 1",
-                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
         search.knn = 1;
         search.leave_out = 2;
         assert_fails(DP_E_ARGUMENT, "left out",
-                     dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
         search.leave_out = DP_NO_PICTURE;
         for (int other = 0; other < 2; other++) { /* another grid than the bank's, in one of its sides */
             search.rows = other ? 2 : 1;
             search.cols = other ? 2 : 3;
-            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
         }
     }
 #if defined(__x86_64__)
     dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON, 0, 0};
     assert_fails(DP_E_UNSUPPORTED, "neon",
-                 dp_distance_map(bank, features, NULL, &search, NULL, nearest, grid, valid, err));
+                 dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
 #endif
     dp_bank_close(&bank);
 }

@@ -22,10 +22,10 @@ static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *gr
     uint8_t own[MOST];
     dp_neighbour nearest[MOST * 3];
     dp_search search = {.metric = view->metric, .window = view->window, .knn = view->knn, .leave_out = p};
-    dp_bank_picture_grid(bank, p, &search.rows, &search.cols);
+    dp_rows_picture_grid(&bank->rows, p, &search.rows, &search.cols);
     *cells = search.rows * search.cols;
-    dp_bank_get(bank, p, 0, features, own);
-    assert_ok(dp_distance_map(bank, features, own, &search, NULL, nearest, grid, valid, err));
+    dp_rows_get(&bank->rows, p, 0, features, own);
+    assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, nearest, grid, valid, err));
 }
 
 /* The score of the picture p that was found is the mean of that map, which is left in grid and valid. */
@@ -44,7 +44,7 @@ static void scores_and_heat_scale(void **state)
         dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES, 1 + (kind == 1), 3, SIZE_MAX)
                                  : random_pool_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
         for (size_t p = 0; p < PICTURES; p++) /* of no known size: their cells are all there is of their maps */
-            bank->poses[p].picture_width_px = 0;
+            bank->pictures.poses[p].picture_width_px = 0;
         for (size_t window = 0; window < 3; window++)
             for (size_t knn = 1; knn < 4; knn += 2) {
                 dp_view view;
@@ -132,29 +132,30 @@ static void heat_scale_of_equals(void **state)
 {
     (void)state;
     for (int apart = 0; apart <= 1; apart++) {
-        dp_bank *bank = empty_bank(2, 3, DIM, 2, 1);
+        dp_bank *bank = NULL;
+        dp_bank_builder *builder = empty_bank(2, 3, DIM, 2, 1);
         for (size_t p = 0; p < 2; p++) {
             float features[6 * DIM] = {0};
             size_t index;
             for (size_t i = 0; i < 6; i++)
                 features[i * DIM + 2] = apart ? 3.0f * (float)p : 1.0f;
             dp_pose pose = {.status = DP_ALIGN_OFF};
-            assert_ok(dp_bank_add_picture(bank, "good.png", &pose, &index, err));
-            assert_ok(dp_bank_put(bank, index, 0, features, NULL, err));
+            assert_ok(dp_bank_builder_add(builder, "good.png", &pose, &index, err));
+            assert_ok(dp_bank_builder_put(builder, index, 0, features, NULL, err));
         }
-        assert_ok(dp_bank_finish(bank, err));
+        assert_ok(dp_bank_builder_finish(&builder, &bank, err));
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
-        assert_true(apart ? bank->heat.low == 3 && bank->heat.high == 6 : isnan(bank->heat.low) && isnan(bank->heat.high));
-        assert_true(bank->loo_scores[0] == 3 * apart && bank->loo_scores[1] == 3 * apart);
+        assert_true(apart ? bank->levels.heat.low == 3 && bank->levels.heat.high == 6 : isnan(bank->levels.heat.low) && isnan(bank->levels.heat.high));
+        assert_true(bank->pictures.loo_scores[0] == 3 * apart && bank->pictures.loo_scores[1] == 3 * apart);
         /* Scored as the bank is, the scores are the bank's own, and no search is made for them. */
         dp_view view;
         double scores[2] = {0}, peaks[2] = {0};
         dp_good good = {.scores = scores, .peaks = peaks};
         dp_view_init(bank, &view);
-        bank->loo_scores[0] = 7;
-        bank->loo_scores[1] = 8;
+        bank->pictures.loo_scores[0] = 7;
+        bank->pictures.loo_scores[1] = 8;
         assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, &good, err));
-        assert_true(scores[0] == 7 && scores[1] == 8 && peaks[0] == bank->loo_peaks[0] && good.of_peaks.threshold == bank->cell_threshold);
+        assert_true(scores[0] == 7 && scores[1] == 8 && peaks[0] == bank->pictures.loo_peaks[0] && good.of_peaks.threshold == bank->levels.cell_threshold);
         dp_bank_close(&bank);
     }
 }
@@ -163,7 +164,8 @@ static void heat_scale_of_equals(void **state)
 static void the_picture_is_named(void **state)
 {
     (void)state;
-    dp_bank *bank = empty_bank(2, 3, DIM, 5, 1);
+    dp_bank *bank = NULL;
+    dp_bank_builder *builder = empty_bank(2, 3, DIM, 5, 1);
     for (size_t p = 0; p < 5; p++) {
         float features[6 * DIM];
         uint8_t valid[6];
@@ -175,10 +177,10 @@ static void the_picture_is_named(void **state)
             valid[i] = i != 4 || p == 2 || p == 3;
         snprintf(name, sizeof name, "good/%zu.png", p);
         dp_pose pose = {.status = DP_ALIGN_OFF};
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
-        assert_ok(dp_bank_put(bank, index, 0, features, valid, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_put(builder, index, 0, features, valid, err));
     }
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     assert_fails(DP_E_NUMERIC, "good/2.png: ", dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     dp_bank_close(&bank);
 }

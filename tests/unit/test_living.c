@@ -18,24 +18,24 @@ static void calibrate(dp_bank *bank)
 
 static void compare(const dp_bank *a, const dp_bank *b)
 {
-    size_t places = dp_bank_cells(a) * a->n_rows;
-    assert_true(a->n_pictures == b->n_pictures && a->n_rows == b->n_rows && a->dim == b->dim);
-    assert_memory_equal(a->features, b->features, places * a->dim * dp_storage_bytes(a->storage));
-    assert_memory_equal(a->norms, b->norms, places * sizeof(float));
-    assert_memory_equal(a->valid, b->valid, places);
-    if (a->scales)
-        assert_memory_equal(a->scales, b->scales, places * sizeof(float));
-    if (a->row_picture)
-        assert_memory_equal(a->row_picture, b->row_picture, places * sizeof(int32_t));
-    if (a->row_cell)
-        assert_memory_equal(a->row_cell, b->row_cell, places * sizeof(int32_t));
-    if (a->grids)
-        assert_memory_equal(a->grids, b->grids, a->n_pictures * 2 * sizeof(int32_t));
-    assert_memory_equal(a->loo_scores, b->loo_scores, a->n_pictures * sizeof(double));
-    assert_memory_equal(&a->threshold, &b->threshold, sizeof(double));
-    for (size_t p = 0; p < a->n_pictures; p++) {
-        assert_string_equal(a->names[p], b->names[p]);
-        assert_true(a->poses[p].centre_x_px == b->poses[p].centre_x_px);
+    size_t places = dp_rows_cells(&a->rows) * a->rows.n_rows;
+    assert_true(a->pictures.n == b->pictures.n && a->rows.n_rows == b->rows.n_rows && a->rows.dim == b->rows.dim);
+    assert_memory_equal(a->rows.features, b->rows.features, places * a->rows.dim * dp_storage_bytes(a->rows.storage));
+    assert_memory_equal(a->rows.norms, b->rows.norms, places * sizeof(float));
+    assert_memory_equal(a->rows.valid, b->rows.valid, places);
+    if (a->rows.scales)
+        assert_memory_equal(a->rows.scales, b->rows.scales, places * sizeof(float));
+    if (a->rows.row_picture)
+        assert_memory_equal(a->rows.row_picture, b->rows.row_picture, places * sizeof(int32_t));
+    if (a->rows.row_cell)
+        assert_memory_equal(a->rows.row_cell, b->rows.row_cell, places * sizeof(int32_t));
+    if (a->rows.grids)
+        assert_memory_equal(a->rows.grids, b->rows.grids, a->pictures.n * 2 * sizeof(int32_t));
+    assert_memory_equal(a->pictures.loo_scores, b->pictures.loo_scores, a->pictures.n * sizeof(double));
+    assert_memory_equal(&a->levels.threshold, &b->levels.threshold, sizeof(double));
+    for (size_t p = 0; p < a->pictures.n; p++) {
+        assert_string_equal(a->pictures.names[p], b->pictures.names[p]);
+        assert_true(a->pictures.poses[p].centre_x_px == b->pictures.poses[p].centre_x_px);
     }
 }
 
@@ -73,7 +73,7 @@ static void merged(void **state)
         dp_bank *bank = way ? random_pool_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL, *b = NULL, *c = NULL;
         const size_t first[] = {0, 1}, rest[] = {2, 3, 4};
         float reference[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0.1f, 0.2f};
-        dp_bank_set_orientation(bank, reference, reference + 6);
+        set_orientation(bank, reference, reference + 6);
         calibrate(bank);
         assert_ok(dp_bank_remove(bank, rest, 3, NULL, &a, err));
         assert_ok(dp_bank_remove(bank, first, 2, NULL, &b, err));
@@ -93,8 +93,8 @@ static void ends_the_other_way_round(void **state)
     (void)state;
     dp_bank *a = random_bank(3, 4, 6, 3, 2, 3), *b = random_bank(3, 4, 6, 4, 2, 8), *c = NULL;
     float reference[12] = {0.6f, 0.8f}, opposite[12] = {-0.8f, -0.6f};
-    dp_bank_set_orientation(a, reference, reference + 6);
-    dp_bank_set_orientation(b, opposite, opposite + 6);
+    set_orientation(a, reference, reference + 6);
+    set_orientation(b, opposite, opposite + 6);
     calibrate(a);
     calibrate(b);
     assert_fails(DP_E_MISMATCH, "opposite ends", dp_bank_merge(a, b, NULL, &c, err));
@@ -103,12 +103,12 @@ static void ends_the_other_way_round(void **state)
     float found[12 * 6], expected[12 * 6];
     uint8_t valid[12], expected_valid[12];
     for (size_t p = 0; p < 4; p++) {
-        dp_bank_get(c, 3 + p, 1, found, valid);
-        dp_bank_get(b, p, 1, expected, expected_valid);
+        dp_rows_get(&c->rows, 3 + p, 1, found, valid);
+        dp_rows_get(&b->rows, p, 1, expected, expected_valid);
         dp_grid_mirror(expected, expected_valid, 3, 4, 6);
         assert_memory_equal(found, expected, sizeof found);
         assert_memory_equal(valid, expected_valid, 12);
-        assert_int_equal(c->polarities[3 + p], -b->polarities[p]);
+        assert_int_equal(c->pictures.polarities[3 + p], -b->pictures.polarities[p]);
     }
     assert_true(c->orientation[0] > 0 && c->orientation[1] > 0);
     assert_float_equal(dp_norm_f32(c->orientation, 6), 1, 1e-6);
@@ -131,16 +131,16 @@ static void banks_that_do_not_go_together(void **state)
     b->recipe.knn = 2;
     b->recipe.fpr = 0.2;
     b->recipe.post.low = 1;
-    b->threshold = 7;
+    b->levels.threshold = 7;
     assert_ok(dp_bank_merge(a, b, NULL, &c, err));
-    assert_true(c->recipe.knn == 1 && c->recipe.fpr == a->recipe.fpr && c->recipe.post.low == 0 && c->threshold != 7);
-    assert_int_equal(c->n_pictures, 6);
+    assert_true(c->recipe.knn == 1 && c->recipe.fpr == a->recipe.fpr && c->recipe.post.low == 0 && c->levels.threshold != 7);
+    assert_int_equal(c->pictures.n, 6);
     dp_bank_close(&c);
-    b->model_sha256[0] = 'f';
+    b->model.sha256[0] = 'f';
     assert_fails(DP_E_MISMATCH, "different checkpoints: /models/d", dp_bank_merge(a, b, NULL, &c, err));
     assert_fails(DP_E_MISMATCH, "SHA-256 0123", dp_bank_merge(a, b, NULL, &c, err));
     assert_fails(DP_E_MISMATCH, "3x4 cells of 6 features and 3x4 of 7", dp_bank_merge(a, wide, NULL, &c, err));
-    b->model_sha256[0] = '0';
+    b->model.sha256[0] = '0';
     const dp_compression pca = {.pca = 2}, kmeans = {.kmeans = 2};
     dp_bank *x = NULL, *y = NULL;
     assert_ok(dp_bank_compress(a, &pca, NULL, &x, NULL, err));
@@ -199,19 +199,20 @@ static void a_bad_one_among_the_good(void **state)
     (void)state;
     const size_t cells = 12, dim = 8, n = 15, bad = 6;
     uint64_t seed = 4;
-    dp_bank *bank = empty_bank(3, 4, dim, n, 1);
+    dp_bank *bank = NULL;
+    dp_bank_builder *builder = empty_bank(3, 4, dim, n, 1);
     float *common = random_floats(cells * dim, &seed), features[12 * 8];
     for (size_t p = 0; p < n; p++) {
         dp_pose pose = {0};
         size_t index;
         char name[16];
         snprintf(name, sizeof name, "%zu", p);
-        assert_ok(dp_bank_add_picture(bank, name, &pose, &index, err));
+        assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
         for (size_t i = 0; i < cells * dim; i++)
             features[i] = common[i] + 0.05f * uniform(&seed) + (p == bad && i / dim == 5 ? 0.5f : 0);
-        assert_ok(dp_bank_put(bank, p, 0, features, NULL, err));
+        assert_ok(dp_bank_builder_put(builder, p, 0, features, NULL, err));
     }
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     calibrate(bank);
     size_t order[15];
     double z[15];
@@ -219,14 +220,14 @@ static void a_bad_one_among_the_good(void **state)
     assert_int_equal(order[0], bad);
     assert_true(z[0] > 10 && z[1] < 3.5);
     for (size_t i = 1; i < n; i++)
-        assert_true(bank->loo_scores[order[i - 1]] >= bank->loo_scores[order[i]] && z[i - 1] >= z[i]);
+        assert_true(bank->pictures.loo_scores[order[i - 1]] >= bank->pictures.loo_scores[order[i]] && z[i - 1] >= z[i]);
     /* By the definition, for a few scores. */
     const double scores[15] = {1, 2, 3, 4, 10, 3, 3, 3, 3, 3, 3, 3, 3, 3, NAN}; /* median 3, MAD 0 */
-    memcpy(bank->loo_scores, scores, sizeof scores);
+    memcpy(bank->pictures.loo_scores, scores, sizeof scores);
     assert_ok(dp_bank_suspects(bank, order, z, err));
     assert_true(order[0] == 4 && isinf(z[0]) && order[1] == 3 && z[2] == 0 && order[14] == 14 && isnan(z[14]));
     const double spread[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 25}; /* median 8, MAD 4 */
-    memcpy(bank->loo_scores, spread, sizeof spread);
+    memcpy(bank->pictures.loo_scores, spread, sizeof spread);
     assert_ok(dp_bank_suspects(bank, order, z, err));
     assert_float_equal(z[0], 17 / (1.4826 * 4), 1e-12);
     assert_float_equal(z[14], -7 / (1.4826 * 4), 1e-12);

@@ -115,7 +115,7 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
         recipe.background_threshold = 1;
         dp_bank *bank = fit_without(&recipe, N_GOOD), *others = fit_without(&recipe, 2), *again = NULL;
         dp_result *result = inspect_file(others, good_paths[2]);
-        expect_close(bank->loo_scores[2], result->score, cases[i].name);
+        expect_close(bank->pictures.loo_scores[2], result->score, cases[i].name);
         bool masked = recipe.background != DP_BACKGROUND_REFERENCE;
         size_t n = 0, cells = result->grid_rows * result->grid_cols;
         const uint8_t *mask = dp_bank_inspected_background(bank, 2);
@@ -131,7 +131,7 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
         /* Of the good pictures only objects are in the pool; a bank without their background cannot be scored anew. */
         if (cases[i].layout == DP_LAYOUT_POOL) {
             size_t all = N_GOOD * cells * recipe.rotations;
-            assert_int_equal(bank->n_rows < all, recipe.background != DP_BACKGROUND_TEST);
+            assert_int_equal(bank->rows.n_rows < all, recipe.background != DP_BACKGROUND_TEST);
         }
         assert_int_equal(dp_bank_has_pictures(bank), masked);
         const char *path = temporary_path("masked.bank");
@@ -244,7 +244,7 @@ static void a_crop_is_the_middle(void **state)
         assert_ok(dp_bank_fit(session, &plain, cut_paths, 2, NULL, NULL, &other, NULL, err));
         assert_int_equal(bank->recipe.canvas_height_px, 168);
         for (size_t p = 0; p < 2; p++)
-            expect_close(bank->loo_scores[p], other->loo_scores[p], "crop");
+            expect_close(bank->pictures.loo_scores[p], other->pictures.loo_scores[p], "crop");
         dp_result *one = inspect_file(bank, good_paths[2]);
         assert_true(one->crop_x0_px == (double)left && one->crop_y0_px == (double)top && one->crop_x1_px == (double)left + 168
                     && one->crop_y1_px == (double)top + 168);
@@ -367,7 +367,7 @@ static void a_fixed_region(void **state)
         dp_bank *bank = fit_within(&recipe, roi, N_GOOD), *plain = fit_without(&recipe, N_GOOD), *others = fit_within(&recipe, roi, 2),
                 *again = NULL;
         assert_int_equal(bank->recipe.roi, DP_ROI_FIXED);
-        assert_int_equal(bank->n_rows, plain->n_rows); /* features are those of whole pictures */
+        assert_int_equal(bank->rows.n_rows, plain->rows.n_rows); /* features are those of whole pictures */
         dp_result *result = inspect_file(bank, good_paths[2]), *whole = inspect_file(plain, good_paths[2]);
         double sum = 0;
         size_t n = 0;
@@ -390,7 +390,7 @@ static void a_fixed_region(void **state)
         dp_result_free(&result);
         /* A good picture's score is that of a new one. */
         result = inspect_file(others, good_paths[2]);
-        expect_close(bank->loo_scores[2], result->score, "leave one out within a region");
+        expect_close(bank->pictures.loo_scores[2], result->score, "leave one out within a region");
         dp_result_free(&result);
         /* On disk, and given to a view instead of to fit. */
         const char *path = temporary_path("region.bank");
@@ -403,8 +403,8 @@ static void a_fixed_region(void **state)
         view.roi = roi;
         assert_ok(dp_bank_calibrate(plain, &view, 0.01, NULL, &good, err));
         for (size_t p = 0; p < N_GOOD; p++) {
-            expect_close(scores[p], bank->loo_scores[p], "a view's region");
-            assert_true(again->loo_scores[p] == bank->loo_scores[p]);
+            expect_close(scores[p], bank->pictures.loo_scores[p], "a view's region");
+            assert_true(again->pictures.loo_scores[p] == bank->pictures.loo_scores[p]);
         }
         result = inspect_file(again, good_paths[1]);
         dp_picture *picture = NULL;
@@ -584,10 +584,10 @@ static void a_region_stays_with_its_bank(void **state)
     const size_t gone = 0;
     assert_ok(dp_bank_remove(whole, &gone, 1, NULL, &less, err));
     for (size_t p = 0; p < N_GOOD - 1; p++)
-        expect_close(less->loo_scores[p], a->loo_scores[p], "a picture removed");
+        expect_close(less->pictures.loo_scores[p], a->pictures.loo_scores[p], "a picture removed");
     const char *path[1] = {good_paths[0]};
     assert_ok(dp_bank_add(session, less, path, 1, NULL, NULL, &joined, NULL, err));
-    expect_close(joined->loo_scores[N_GOOD - 1], whole->loo_scores[0], "a picture added");
+    expect_close(joined->pictures.loo_scores[N_GOOD - 1], whole->pictures.loo_scores[0], "a picture added");
     dp_bank_close(&joined);
     dp_bank *strange = fit_within(&recipe, other, N_GOOD);
     assert_fails(DP_E_MISMATCH, "region", dp_bank_merge(whole, strange, NULL, &joined, err));

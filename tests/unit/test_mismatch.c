@@ -58,7 +58,7 @@ static void another_checkpoint(void **state)
         dp_model_info info;
         dp_model_get_info(model, &info);
         refused(foreign, bank, further, info.sha256); /* both hashes are named */
-        refused(foreign, bank, further, bank->model_sha256);
+        refused(foreign, bank, further, bank->model.sha256);
         dp_session_close(&foreign);
         dp_model_close(&model);
         free(paths[i]);

@@ -92,7 +92,7 @@ static void adopt(dp_bank *bank, const dp_model *model)
 {
     dp_model_info info;
     dp_model_get_info(model, &info);
-    memcpy(bank->model_sha256, info.sha256, sizeof bank->model_sha256);
+    memcpy(bank->model.sha256, info.sha256, sizeof bank->model.sha256);
 }
 
 static void activations_that_overflow(void **state)
@@ -190,10 +190,10 @@ static void angles_that_are_not_known(void **state)
         recipe.window = window < 2 ? window : DP_WINDOW_GLOBAL;
         dp_bank *bank = world_fit(&w, plain, &recipe), *none = NULL;
         /* Rows so small that their products with such features are finite again, and one that is zero. */
-        for (size_t i = 0; i < dp_bank_cells(bank) * bank->n_rows; i++) {
-            for (size_t d = 0; d < bank->dim; d++)
-                ((float *)bank->own_features)[i * bank->dim + d] *= i % 4 ? 1e-30f : 0;
-            bank->own_norms[i] = dp_norm_f32((float *)bank->own_features + i * bank->dim, bank->dim);
+        for (size_t i = 0; i < dp_rows_cells(&bank->rows) * bank->rows.n_rows; i++) {
+            for (size_t d = 0; d < bank->rows.dim; d++)
+                ((float *)bank->memory.features)[i * bank->rows.dim + d] *= i % 4 ? 1e-30f : 0;
+            bank->memory.norms[i] = dp_norm_f32((float *)bank->memory.features + i * bank->rows.dim, bank->rows.dim);
         }
         adopt(bank, model);
         dp_view view;
@@ -259,7 +259,7 @@ static void a_broken_bank(void **state)
             recipe.metric = (dp_metric)metric;
             recipe.window = window < 2 ? window : DP_WINDOW_GLOBAL;
             dp_bank *bank = world_fit(&w, session, &recipe);
-            ((float *)bank->own_features)[5] = NAN;
+            ((float *)bank->memory.features)[5] = NAN;
             dp_view view;
             dp_view_init(bank, &view);
             struct seen seen = {0};

@@ -26,12 +26,13 @@ static dp_bank *pool_of_rows(const float *x, size_t n, size_t dim)
     recipe.layout = DP_LAYOUT_POOL;
     dp_bank_spec spec = {.recipe = &recipe, .dim = dim, .capacity = 1, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
+    dp_bank_builder *builder = NULL;
     size_t picture;
     dp_pose pose = {.status = DP_ALIGN_OFF};
-    assert_ok(dp_bank_new(&spec, &bank, err));
-    assert_ok(dp_bank_add_picture(bank, "a", &pose, &picture, err));
-    assert_ok(dp_bank_put_grid(bank, 0, 0, x, NULL, 1, n, err));
-    assert_ok(dp_bank_finish(bank, err));
+    assert_ok(dp_bank_builder_open(&spec, &builder, err));
+    assert_ok(dp_bank_builder_add(builder, "a", &pose, &picture, err));
+    assert_ok(dp_bank_builder_put_grid(builder, 0, 0, x, NULL, 1, n, err));
+    assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     return bank;
 }
 
@@ -80,9 +81,9 @@ static void coreset_is_the_naive_one(void **state)
             dp_bank *bank = pool_of_rows(x, n, dim);
             uint32_t *one = NULL, *rows = NULL;
             size_t n_one, n_rows;
-            assert_ok(dp_coreset_choose(bank, 1, seed, DP_ISA_AUTO, pool, NULL, &one, &n_one, err));
+            assert_ok(dp_coreset_choose(&bank->rows, 1, seed, DP_ISA_AUTO, pool, NULL, &one, &n_one, err));
             assert_int_equal(n_one, 1);
-            assert_ok(dp_coreset_choose(bank, (double)k, seed, DP_ISA_AUTO, pool, NULL, &rows, &n_rows, err));
+            assert_ok(dp_coreset_choose(&bank->rows, (double)k, seed, DP_ISA_AUTO, pool, NULL, &rows, &n_rows, err));
             assert_int_equal(n_rows, k);
             uint8_t *expected = dp_malloc(n, 1);
             naive(x, n, dim, k, one[0], expected);
@@ -112,7 +113,7 @@ static void coreset_does_not_depend_on_threads(void **state)
     size_t found[2];
     for (size_t i = 0; i < 2; i++) {
         dp_pool *pool = pool_of(i ? 3 : 1);
-        assert_ok(dp_coreset_choose(bank, 0.02, 9, DP_ISA_AUTO, pool, NULL, &rows[i], &found[i], err));
+        assert_ok(dp_coreset_choose(&bank->rows, 0.02, 9, DP_ISA_AUTO, pool, NULL, &rows[i], &found[i], err));
         dp_pool_close(&pool);
     }
     assert_int_equal(found[0], 100);
@@ -138,7 +139,7 @@ static void projection_keeps_groups_apart(void **state)
     dp_pool *pool = pool_of(2);
     uint32_t *rows = NULL;
     size_t n;
-    assert_ok(dp_coreset_choose(bank, (double)groups, 3, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_coreset_choose(&bank->rows, (double)groups, 3, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
     assert_int_equal(n, groups);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(rows[i] / each, i);
@@ -165,21 +166,21 @@ static void coreset_at_its_limits(void **state)
     dp_pool *pool = pool_of(1);
     uint32_t *rows = NULL;
     size_t n = 0;
-    assert_ok(dp_coreset_choose(bank, 4, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_coreset_choose(&bank->rows, 4, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
     assert_int_equal(n, 2);
     assert_int_equal(rows[0] == 2 || rows[1] == 2, 1);
     dp_memory_free(rows);
-    assert_ok(dp_coreset_choose(bank, 0.01, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err)); /* never none */
+    assert_ok(dp_coreset_choose(&bank->rows, 0.01, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err)); /* never none */
     assert_int_equal(n, 1);
     dp_memory_free(rows);
-    assert_fails(DP_E_ARGUMENT, "pool", dp_coreset_choose(grid, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
-    assert_fails(DP_E_ARGUMENT, "coreset", dp_coreset_choose(bank, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_fails(DP_E_ARGUMENT, "pool", dp_coreset_choose(&grid->rows, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_fails(DP_E_ARGUMENT, "coreset", dp_coreset_choose(&bank->rows, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
     bool stage = false;
     dp_run run;
     dp_run_init(&run);
     run.progress = stop_at_once;
     run.user = &stage;
-    assert_fails(DP_E_CANCELLED, "coreset", dp_coreset_choose(bank, 1, 0, DP_ISA_AUTO, pool, &run, &rows, &n, err));
+    assert_fails(DP_E_CANCELLED, "coreset", dp_coreset_choose(&bank->rows, 1, 0, DP_ISA_AUTO, pool, &run, &rows, &n, err));
     assert_true(stage);
     dp_pool_close(&pool);
     dp_bank_close(&bank);
@@ -198,37 +199,39 @@ static void a_cut_bank_and_its_scores(void **state)
     size_t n;
     bank->recipe.score = DP_SCORE_MAX;
     bank->recipe.window = DP_WINDOW_GLOBAL;
-    assert_ok(dp_coreset_choose(bank, 0.3, 2, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
-    assert_ok(dp_bank_cut(bank, rows, n, 0.3, DP_STORAGE_F32, &cut, err));
-    assert_int_equal(cut->n_rows, n);
+    assert_ok(dp_coreset_choose(&bank->rows, 0.3, 2, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    dp_recipe recipe = bank->recipe;
+    recipe.coreset = 0.3;
+    assert_ok(dp_bank_cut(bank, rows, n, &recipe, &cut, err));
+    assert_int_equal(cut->rows.n_rows, n);
     for (size_t i = 0; i < n; i++) {
-        assert_memory_equal(dp_bank_stored(cut, 0, i), dp_bank_stored(bank, 0, rows[i]), dim * sizeof(float));
-        assert_true(cut->norms[i] == bank->norms[rows[i]]);
-        assert_int_equal(dp_bank_row_picture(cut, 0, i), dp_bank_row_picture(bank, 0, rows[i]));
-        assert_int_equal(dp_bank_row_cell(cut, 0, i), dp_bank_row_cell(bank, 0, rows[i]));
+        assert_memory_equal(dp_rows_stored(&cut->rows, 0, i), dp_rows_stored(&bank->rows, 0, rows[i]), dim * sizeof(float));
+        assert_true(cut->rows.norms[i] == bank->rows.norms[rows[i]]);
+        assert_int_equal(dp_rows_picture(&cut->rows, 0, i), dp_rows_picture(&bank->rows, 0, rows[i]));
+        assert_int_equal(dp_rows_cell(&cut->rows, 0, i), dp_rows_cell(&bank->rows, 0, rows[i]));
     }
     assert_ok(dp_bank_leave_one_out_of(bank, cut, DP_ISA_C, pool, NULL, NULL, err));
     for (size_t p = 0; p < pictures; p++) {
         size_t grid_rows, grid_cols, first, all;
         double worst = -1;
-        dp_bank_picture_grid(bank, p, &grid_rows, &grid_cols);
-        dp_bank_pool_range(bank, p, &first, &all);
+        dp_rows_picture_grid(&bank->rows, p, &grid_rows, &grid_cols);
+        dp_rows_pool_range(&bank->rows, p, &first, &all);
         for (size_t q = first; q < first + all; q++) {
             double least = INFINITY;
-            if ((size_t)bank->row_cell[q] >= grid_rows * grid_cols) /* of its augmentation */
+            if ((size_t)bank->rows.row_cell[q] >= grid_rows * grid_cols) /* of its augmentation */
                 continue;
             for (size_t i = 0; i < n; i++) {
                 double sum = 0;
                 for (size_t d = 0; d < dim; d++) {
-                    double difference = (double)dp_bank_rows(bank, 0)[q * dim + d] - (double)dp_bank_rows(cut, 0)[i * dim + d];
+                    double difference = (double)rows_of_cell(bank, 0)[q * dim + d] - (double)rows_of_cell(cut, 0)[i * dim + d];
                     sum += difference * difference;
                 }
-                if (dp_bank_row_picture(cut, 0, i) != p && sum < least)
+                if (dp_rows_picture(&cut->rows, 0, i) != p && sum < least)
                     least = sum;
             }
             worst = sqrt(least) > worst ? sqrt(least) : worst;
         }
-        assert_float_equal(cut->loo_scores[p], worst, 1e-5);
+        assert_float_equal(cut->pictures.loo_scores[p], worst, 1e-5);
     }
     double scores[5];
     dp_view view;
@@ -240,8 +243,8 @@ static void a_cut_bank_and_its_scores(void **state)
     assert_ok(dp_bank_save(cut, path, err));
     assert_ok(dp_bank_open(path, &again, err));
     assert_ok(dp_bank_verify(again, err));
-    assert_true(again->recipe.coreset == 0.3 && again->n_rows == n);
-    assert_memory_equal(again->loo_scores, cut->loo_scores, pictures * sizeof *cut->loo_scores);
+    assert_true(again->recipe.coreset == 0.3 && again->rows.n_rows == n);
+    assert_memory_equal(again->pictures.loo_scores, cut->pictures.loo_scores, pictures * sizeof *cut->pictures.loo_scores);
     dp_memory_free(rows);
     dp_pool_close(&pool);
     dp_bank_close(&again);
@@ -300,14 +303,14 @@ static void weight_in_a_pool(void **state)
     uint8_t found[3];
     dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
                         .rows = 1, .cols = 3};
-    assert_ok(dp_distance_map(bank, cells, valid, &search, NULL, nearest, grid, found, err));
+    assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, nearest, grid, found, err));
     double factor;
-    assert_ok(dp_reweight(bank, cells, nearest, grid, found, 3, &search, 2, NULL, &factor, err));
+    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 2, NULL, &factor, err));
     assert_float_equal(factor, 1 - exp(3.0) / (exp(3.0) + exp(7.0)), 1e-6);
-    assert_ok(dp_reweight(bank, cells, nearest, grid, found, 3, &search, 9, NULL, &factor, err)); /* only four there are */
+    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 9, NULL, &factor, err)); /* only four there are */
     assert_float_equal(factor, 1 - exp(3.0) / (exp(3.0) + exp(7.0) + exp(9.0) + exp(10.0)), 1e-6);
     const uint8_t none[3] = {0};
-    assert_ok(dp_reweight(bank, cells, nearest, grid, none, 3, &search, 9, NULL, &factor, err));
+    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, none, 3}, 9, NULL, &factor, err));
     assert_float_equal(factor, 1, 0);
     dp_bank_close(&bank);
 }
@@ -328,7 +331,7 @@ static void weight_by_its_definition(void **state)
             uint8_t found[3];
             dp_search search = {.metric = (dp_metric)metric, .window = DP_WINDOW_GLOBAL, .knn = 2, .leave_out = DP_NO_PICTURE,
                                 .isa = DP_ISA_C, .rows = 1, .cols = 3};
-            assert_ok(dp_distance_map(bank, cells, valid, &search, NULL, nearest, grid, found, err));
+            assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, nearest, grid, found, err));
             size_t top = 0;
             for (size_t i = 1; i < 3; i++)
                 top = grid[i] > grid[top] ? i : top;
@@ -362,16 +365,16 @@ static void weight_by_its_definition(void **state)
             double sum = 0, factor;
             for (size_t i = 0; i < m; i++)
                 sum += exp(distances[i]);
-            assert_ok(dp_reweight(bank, cells, nearest, grid, found, 3, &search, n, NULL, &factor, err));
+            assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, n, NULL, &factor, err));
             assert_float_equal(factor, 1 - exp(distances[0]) / sum, 1e-5);
             /* All cells at once: each has the weight that it has alone; one that does not count has 1. */
             for (size_t gone = 0; gone <= 3; gone++) {
                 uint8_t counts[3] = {gone != 0, gone != 1, gone != 2};
                 float *weights = NULL;
-                assert_ok(dp_reweight_cells(bank, cells, nearest, counts, 3, &search, n, NULL, &weights, err));
+                assert_ok(dp_reweight_cells(&bank->rows, &search, &(dp_found){cells, nearest, NULL, counts, 3}, n, NULL, &weights, err));
                 for (size_t i = 0; i < 3; i++) {
                     const uint8_t alone[3] = {i == 0, i == 1, i == 2};
-                    assert_ok(dp_reweight(bank, cells, nearest, grid, alone, 3, &search, n, NULL, &factor, err));
+                    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, alone, 3}, n, NULL, &factor, err));
                     assert_true(weights[i] == (i == gone ? 1.0f : (float)factor));
                 }
                 dp_memory_free(weights);
@@ -392,7 +395,7 @@ static void weight_that_is_not_finite(void **state)
     const dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
                               .rows = 1, .cols = 1};
     double factor;
-    assert_fails(DP_E_NUMERIC, "not finite", dp_reweight(bank, cell, nearest, grid, valid, 1, &search, 2, NULL, &factor, err));
+    assert_fails(DP_E_NUMERIC, "not finite", dp_reweight(&bank->rows, &search, &(dp_found){cell, nearest, grid, valid, 1}, 2, NULL, &factor, err));
     dp_bank_close(&bank);
 }
 

@@ -1,0 +1,160 @@
+/* rows.h - the feature vectors of a bank, as a search reads them.
+ *
+ * Layout grid: for every location of the canvas's grid the rows seen there.  Each location holds n_rows rows; all rows
+ * of one location lie together, so that a search at one location streams through one piece of memory.  As the pictures
+ * gave them, n_rows is n_pictures * rows_per_picture, picture by picture: rows p*rows_per_picture ..
+ * (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture as it is, the rest to its
+ * augmentations (its mirror).
+ *
+ * Layout pool: the valid cells of all pictures in one list, one location with n_rows rows, picture by picture,
+ * augmentation by augmentation, cell by cell.  The pictures' grids may differ in size.
+ *
+ * dp_rows_picture tells which picture a row belongs to, whatever the layout. */
+#ifndef DP_BANK_ROWS_H
+#define DP_BANK_ROWS_H
+
+#include "dinopatch.h"
+#include "simd/half.h"
+
+#include <stdbool.h>
+
+#define DP_NO_PICTURE ((size_t)-1)
+
+/* Cells of a picture's own grid in a pool: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number,
+ * and what searches the bank makes room for so many cells. */
+#define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
+
+/* A view: it owns nothing, and nobody writes through it.  Tables of rows are [grid_rows * grid_cols, n_rows]. */
+typedef struct dp_rows {
+    const char *name;            /* of the bank's file, for messages; NULL: it has none */
+    size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
+    size_t n_rows;               /* at each location; while a grid is being built: those of its capacity */
+    size_t dim;                  /* numbers of a row */
+    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a block (dp_rows_block) */
+    size_t blocks;               /* parts of a row that have distances of their own; 1: the row is one */
+    size_t n_pictures, rows_per_picture;
+    bool pool;
+    bool complete;              /* all features of the pictures are here, so that each picture can be left out */
+    bool centred;               /* rows were projected about their mean: their angles are not those of the features */
+    bool mapped;                /* the features lie in a mapped file */
+    dp_storage storage;         /* of the features */
+    const void *features;       /* [.., dim] float, IEEE half or int8_t; zeros where not valid */
+    const float *scales;        /* of int8: a feature is its scale times the integer; else NULL */
+    const float *norms;         /* Euclidean norms of the rows as they are stored */
+    const uint8_t *valid;       /* 0 or 1; all 1 in a pool */
+    const int32_t *row_picture; /* picture of each row, -1: of no single one; NULL: row / rows_per_picture */
+    const int32_t *row_cell;    /* of a pool: augmentation * cells + cell in the grid of the row's picture; else NULL */
+    const int32_t *grids;       /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
+} dp_rows;
+
+/* Memory that rows are written into.  Shapes as above.  Of a mapped file: copies of the tables that lay at odd places
+ * in it. */
+typedef struct dp_row_memory {
+    void *features;
+    float *scales, *norms;
+    uint8_t *valid;
+    int32_t *row_picture, *row_cell, *grids;
+} dp_row_memory;
+
+static inline size_t dp_rows_cells(const dp_rows *rows)
+{
+    return rows->grid_rows * rows->grid_cols;
+}
+
+/* Rows of all locations. */
+static inline size_t dp_rows_places(const dp_rows *rows)
+{
+    return dp_rows_cells(rows) * rows->n_rows;
+}
+
+/* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */
+static inline size_t dp_rows_picture(const dp_rows *rows, size_t cell, size_t row)
+{
+    if (!rows->row_picture)
+        return row / rows->rows_per_picture;
+    int32_t picture = rows->row_picture[cell * rows->n_rows + row];
+    return picture < 0 ? DP_NO_PICTURE : (size_t)picture;
+}
+
+/* The cell a row comes from, in its own picture's grid. */
+size_t dp_rows_cell(const dp_rows *rows, size_t cell, size_t row);
+/* Size of a picture's grid. */
+void dp_rows_picture_grid(const dp_rows *rows, size_t picture, size_t *grid_rows, size_t *grid_cols);
+size_t dp_rows_picture_cells(const dp_rows *rows, size_t picture);
+/* Cells of the picture that has the most. */
+size_t dp_rows_most_cells(const dp_rows *rows);
+/* Rows of a picture in a pool. */
+void dp_rows_pool_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n);
+/* What a picture put in, of rows that are those of their pictures: features [rows, cols, dim] and valid [rows, cols]
+ * with the picture's grid; either may be NULL. */
+void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid);
+
+/* Bytes of one number. */
+static inline size_t dp_storage_bytes(dp_storage storage)
+{
+    return storage == DP_STORAGE_F32 ? sizeof(float) : storage == DP_STORAGE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
+/* Number i of a stored row, whose scale is used for bytes only.  storage is a constant where it is called in a loop. */
+static inline float dp_stored_number(dp_storage storage, const void *row, float scale, size_t i)
+{
+    return storage == DP_STORAGE_F32   ? ((const float *)row)[i]
+           : storage == DP_STORAGE_F16 ? dp_f16_to_f32(((const uint16_t *)row)[i])
+                                       : scale * (float)((const int8_t *)row)[i];
+}
+
+/* Rows of one location as they are stored. */
+static inline const void *dp_rows_stored(const dp_rows *rows, size_t cell, size_t row)
+{
+    return (const char *)rows->features
+           + (cell * rows->n_rows + row) * (rows->dim + rows->skip) * dp_storage_bytes(rows->storage);
+}
+
+/* Whether the rows lie in memory as a search takes them: floats, one behind the other. */
+static inline bool dp_rows_are_plain(const dp_rows *rows)
+{
+    return rows->storage == DP_STORAGE_F32 && rows->skip == 0;
+}
+
+/* Rows first .. first + n - 1 of a location as floats, whatever the storage: out [n, dim]. */
+void dp_rows_widen(const dp_rows *rows, size_t cell, size_t first, size_t n, float *out);
+
+/* Hands the pages of these rows back to the system, where they are mapped: a pass over a large bank then holds no more
+ * of it than it works on.  They are read again when they are asked for. */
+void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n);
+
+/* The rows as if they had been made of one of their blocks: a view of the same memory.  Of several blocks the norms are
+ * not known (NULL). */
+dp_rows dp_rows_block(const dp_rows *rows, size_t block);
+
+/* Bytes of the features and of their tables. */
+size_t dp_rows_bytes(const dp_rows *rows);
+/* Bytes of one such row and of its entries in the tables; owners: with a table row_picture.  false on overflow. */
+bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool pool, size_t *bytes);
+
+/* ------------------------------------------------------------------------------------------------- memory of rows */
+
+/* Takes memory for so many rows of the type of `rows`, owners: with a table row_picture (a pool has one always);
+ * nothing is zeroed but the validity.  The pictures' grids are not among it.  false: no memory. */
+bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory);
+void dp_row_memory_free(dp_row_memory *memory);
+/* Points a view at memory. */
+void dp_row_memory_show(const dp_row_memory *memory, dp_rows *rows);
+
+/* x [dim] (NULL: a row that does not count) into one row, its norm and validity included.  place: row, counted through
+ * all locations. What its type cannot hold gets an infinite norm: dp_rows_encoded. */
+void dp_rows_encode(const dp_rows *rows, const dp_row_memory *to, size_t place, const float *x);
+/* Whether all rows could be held.  Errors: DP_E_NUMERIC. */
+dp_status dp_rows_encoded(const dp_rows *rows, dp_error *err);
+/* n rows of a view, counted through all locations, to a place of memory of the same type; the tables row_picture and
+ * row_cell stay. */
+void dp_rows_copy(const dp_rows *from, size_t first, size_t n, const dp_row_memory *to, size_t place);
+
+/* No NaN and no infinity in n stored numbers. */
+bool dp_stored_finite(dp_storage storage, const void *x, size_t n);
+/* No NaN and no infinity in x [n]. */
+bool dp_all_finite(const float *x, size_t n);
+/* Euclidean norm of x [dim], summed in double in a fixed order: the same on every machine. */
+float dp_norm_f32(const float *x, size_t dim);
+
+#endif

@@ -1,0 +1,84 @@
+/* scoring.c - one way of scoring, in a recipe, a view and a bank. */
+#include "bank/scoring.h"
+
+#include <math.h>
+
+dp_levels dp_levels_none(const dp_recipe *recipe)
+{
+    dp_levels levels = {.threshold = NAN, .cell_threshold = NAN, .heat = {NAN, NAN}};
+    dp_distance_scales_none(recipe->metric, recipe->window, recipe->knn, &levels.scales);
+    return levels;
+}
+
+dp_scoring dp_scoring_of_recipe(const dp_recipe *recipe, const dp_levels *levels)
+{
+    return (dp_scoring){
+        .metric = recipe->metric,
+        .window = recipe->window,
+        .knn = recipe->knn,
+        .blend = recipe->blend,
+        .post = recipe->post,
+        .score = recipe->score,
+        .reweight = recipe->reweight,
+        .levels = *levels,
+    };
+}
+
+void dp_scoring_to_recipe(const dp_scoring *scoring, dp_recipe *recipe)
+{
+    recipe->metric = scoring->metric;
+    recipe->window = scoring->window;
+    recipe->knn = scoring->knn;
+    recipe->blend = scoring->blend;
+    recipe->post = scoring->post;
+    recipe->score = scoring->score;
+    recipe->reweight = scoring->reweight;
+}
+
+dp_scoring dp_scoring_of_view(const dp_view *view)
+{
+    return (dp_scoring){
+        .metric = view->metric,
+        .window = view->window,
+        .knn = view->knn,
+        .blend = view->blend,
+        .blocks = view->blocks,
+        .post = view->post,
+        .score = view->score,
+        .reweight = view->reweight,
+        .levels = {.scales = view->scales,
+                   .threshold = view->threshold,
+                   .origin = view->origin,
+                   .cell_threshold = view->cell_threshold,
+                   .heat = view->heat},
+    };
+}
+
+void dp_scoring_to_view(const dp_scoring *scoring, dp_view *view)
+{
+    view->metric = scoring->metric;
+    view->window = scoring->window;
+    view->knn = scoring->knn;
+    view->blend = scoring->blend;
+    view->blocks = scoring->blocks;
+    view->post = scoring->post;
+    view->score = scoring->score;
+    view->reweight = scoring->reweight;
+    view->scales = scoring->levels.scales;
+    view->threshold = scoring->levels.threshold;
+    view->origin = scoring->levels.origin;
+    view->cell_threshold = scoring->levels.cell_threshold;
+    view->heat = scoring->levels.heat;
+}
+
+void dp_distance_scales_none(dp_metric metric, size_t window, size_t knn, dp_distance_scales *scales)
+{
+    *scales = (dp_distance_scales){.metric = metric, .window = window, .knn = knn};
+    for (size_t i = 0; i < DP_MAX_LAYERS; i++)
+        scales->local[i] = scales->global[i] = NAN;
+}
+
+bool dp_distance_scales_hold(const dp_distance_scales *scales, dp_metric metric, size_t window, size_t knn)
+{
+    return scales->metric == metric && scales->window == window && scales->knn == knn;
+}
