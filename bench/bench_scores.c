@@ -52,7 +52,7 @@ int main(int argc, char **argv)
         dp_rows_get(&pictures->rows, p, 0, features, valid);
         clock_t start = clock();
         if (dp_pca_project_cells(&bank->projection, features, cells, pool, projected, &x, &err)
-            || dp_distance_map(&bank->rows, x, valid, &search, pool, nearest, grid, found, &err))
+            || dp_distance_map(&bank->rows, x, valid, &search, pool, &(dp_distances){nearest, grid, found}, &err))
             return stop(&err);
         times[p] = (double)(clock() - start) / CLOCKS_PER_SEC;
         for (size_t w = 0; w < 4; w++)

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         product_cpu_s[i] = (double)(clock() - product_ticks) / CLOCKS_PER_SEC;
         start = dp_now_seconds();
         clock_t search_ticks = clock();
-        if (dp_distance_map(&bank, queries, NULL, &search, pool, nearest, grid, valid, &err)) {
+        if (dp_distance_map(&bank, queries, NULL, &search, pool, &(dp_distances){nearest, grid, valid}, &err)) {
             fprintf(stderr, "bench_search: %s\n", err.message);
             return 4;
         }

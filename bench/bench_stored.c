@@ -83,7 +83,7 @@ int main(int argc, char **argv)
             for (int s = 0; s < 3; s++) {
                 double start = dp_now_seconds();
                 clock_t ticks = clock();
-                if (dp_distance_map(&banks[s], x, NULL, &search, pool, nearest, grid, valid, &err)) {
+                if (dp_distance_map(&banks[s], x, NULL, &search, pool, &(dp_distances){nearest, grid, valid}, &err)) {
                     fprintf(stderr, "bench_stored: %s\n", err.message);
                     return 4;
                 }

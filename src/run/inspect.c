@@ -362,8 +362,9 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     double start = dp_now_seconds();
     dp_status status = dp_pca_project_cells(&bank->projection, bench->tokens, bench->rows * bench->cols, pool, job->projected, &features, err);
     if (!status)
-        status = dp_searcher_map(&job->way->searcher, features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE, pool, bench->nearest,
-                                 result->grid, result->grid_valid, err);
+        status = dp_searcher_map(&job->way->searcher,
+                                 &(dp_cells){features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE}, pool,
+                                 &(dp_distances){bench->nearest, result->grid, result->grid_valid}, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * (dp_now_seconds() - start);

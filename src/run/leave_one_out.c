@@ -66,7 +66,8 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
         double factor = 1;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         dp_rows_get(&s->pictures->rows, p, 0, features, valid);
-        status = dp_searcher_map(&s->searcher, features, valid, rows, cols, p, s->pool, nearest, grid, valid + most, err);
+        status = dp_searcher_map(&s->searcher, &(dp_cells){features, valid, rows, cols, p}, s->pool,
+                                 &(dp_distances){nearest, grid, valid + most}, err);
         if (status == DP_E_NUMERIC)
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         if (!status)
@@ -104,11 +105,12 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     for (size_t first = 0; !status && first < bank->pictures.n; first += chunk) {
         size_t n = bank->pictures.n - first < chunk ? bank->pictures.n - first : chunk;
         s->done_before = first * cells;
-        status = dp_searcher_leave_one_out(&s->searcher, first, n, s->pool, report, s, nearest, grid, valid, err);
+        const dp_distances out = {nearest, grid, valid};
+        status = dp_searcher_leave_one_out(&s->searcher, first, n, s->pool, &(dp_progress){report, s}, &out, err);
         if (status == DP_E_NUMERIC) { /* whose? */
             size_t p = first;
             while (p + 1 < first + n
-                   && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, NULL, nearest, grid, valid, NULL))
+                   && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, &out, NULL))
                 p++;
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         }

@@ -34,22 +34,17 @@
 struct job {
     const dp_rows *bank;
     dp_distance_kernels kernels;
-    dp_isa isa;
-    dp_metric metric;
-    size_t window, knn;
+    dp_search search; /* settled: the isa and the picture's grid; of a pool the window is global */
     float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or
                     where each query goes alone */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
-    size_t rows, cols, leave_out;
     size_t tiles_across, cells_per_task;
     /* leave-one-out */
     size_t first_picture, n_pictures, first_task;
     /* results, of the map or of each picture */
-    dp_neighbour *nearest;
-    float *grid;
-    uint8_t *grid_valid;
+    dp_distances out;
     atomic_bool not_finite;
 };
 
@@ -61,9 +56,9 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
                   size_t n)
 {
     const dp_rows *bank = job->bank;
-    float worst = query->nearest[job->knn - 1].distance;
+    float worst = query->nearest[job->search.knn - 1].distance;
     for (size_t i = 0; i < n; i++) {
-        float distance = dp_distance_of(job->metric, values[i], query->inverse_norm, inverse_norms[i]);
+        float distance = dp_distance_of(job->search.metric, values[i], query->inverse_norm, inverse_norms[i]);
         if (distance >= worst && distance < INFINITY)
             continue;
         size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
@@ -74,8 +69,8 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
             atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
             continue;
         }
-        dp_neighbour_insert(query->nearest, job->knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
-        worst = query->nearest[job->knn - 1].distance;
+        dp_neighbour_insert(query->nearest, job->search.knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
+        worst = query->nearest[job->search.knn - 1].distance;
     }
 }
 
@@ -86,7 +81,7 @@ static void compare(const struct job *job, const float *const *x, size_t n, size
     const dp_rows *bank = job->bank;
     const dp_distance_kernels *k = &job->kernels;
     const void *stored = dp_rows_stored(bank, 0, begin);
-    bool cosine = job->metric == DP_METRIC_COSINE;
+    bool cosine = job->search.metric == DP_METRIC_COSINE;
     if (job->wide && (n >= WIDEN_QUERIES || bank->skip)) {
         float *wide = job->wide + worker * (BLOCK_ROWS + MAX_QUERIES) * bank->dim;
         dp_kernels_widen(k, bank, begin, rows, wide);
@@ -116,7 +111,7 @@ static void search_rows(struct job *job, const dp_query *const *queries, size_t 
         if (!memchr(bank->valid + begin, 1, rows))
             continue;
         compare(job, x, n, begin, rows, worker, values);
-        if (job->metric == DP_METRIC_COSINE)
+        if (job->search.metric == DP_METRIC_COSINE)
             for (size_t r = 0; r < rows; r++)
                 inverse_norms[r] = bank->norms[begin + r] > 0 ? 1 / bank->norms[begin + r] : 0;
         for (size_t q = 0; q < n; q++)
@@ -151,13 +146,13 @@ static void search(struct job *job, const dp_query *queries, size_t n, size_t wo
         left = queries[q].col < left ? queries[q].col : left;
         right = queries[q].col > right ? queries[q].col : right;
     }
-    size_t last_row = plus_up_to(bottom, job->window, bank->grid_rows - 1);
-    size_t last_col = plus_up_to(right, job->window, bank->grid_cols - 1);
-    for (size_t r = less_down_to_0(top, job->window); r <= last_row; r++) {
-        for (size_t c = less_down_to_0(left, job->window); c <= last_col; c++) {
+    size_t last_row = plus_up_to(bottom, job->search.window, bank->grid_rows - 1);
+    size_t last_col = plus_up_to(right, job->search.window, bank->grid_cols - 1);
+    for (size_t r = less_down_to_0(top, job->search.window); r <= last_row; r++) {
+        for (size_t c = less_down_to_0(left, job->search.window); c <= last_col; c++) {
             size_t n_active = 0, cell = r * bank->grid_cols + c;
             for (size_t q = 0; q < n; q++)
-                if (within(queries[q].row, r, job->window) && within(queries[q].col, c, job->window))
+                if (within(queries[q].row, r, job->search.window) && within(queries[q].col, c, job->search.window))
                     active[n_active++] = &queries[q];
             if (n_active)
                 search_rows(job, active, n_active, cell * bank->n_rows, (cell + 1) * bank->n_rows, worker);
@@ -169,20 +164,21 @@ static void search(struct job *job, const dp_query *queries, size_t n, size_t wo
 
 static void clear(const struct job *job, size_t result)
 {
-    dp_neighbours_clear(job->nearest + result * job->knn, job->knn);
-    job->grid[result] = 0;
-    job->grid_valid[result] = 0;
+    dp_neighbours_clear(job->out.nearest + result * job->search.knn, job->search.knn);
+    job->out.grid[result] = 0;
+    job->out.valid[result] = 0;
 }
 
 static void conclude(const struct job *job, size_t result)
 {
-    if (dp_neighbours_conclude(job->metric, job->nearest + result * job->knn, job->knn, &job->grid[result]))
-        job->grid_valid[result] = 1;
+    if (dp_neighbours_conclude(job->search.metric, job->out.nearest + result * job->search.knn, job->search.knn,
+                               &job->out.grid[result]))
+        job->out.valid[result] = 1;
 }
 
 static float inverse_norm(const struct job *job, const float *x)
 {
-    return dp_inverse_norm(job->metric, x, job->bank->dim);
+    return dp_inverse_norm(job->search.metric, x, job->bank->dim);
 }
 
 /* ------------------------------------------------------------------------------------------- the map of a picture */
@@ -193,13 +189,14 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
     size_t results[MAX_QUERIES], n = 0;
     for (size_t r = top; r < bottom; r++) {
         for (size_t c = left; c < right; c++) {
-            size_t cell = r * job->cols + c;
+            size_t cell = r * job->search.cols + c;
             clear(job, cell);
             if (job->valid && !job->valid[cell])
                 continue;
             const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
-            queries[n++] = (dp_query){x, inverse_norm(job, x), r, c, job->leave_out, job->nearest + cell * job->knn};
+            queries[n++] = (dp_query){x, inverse_norm(job, x),  r,
+                                      c, job->search.leave_out, job->out.nearest + cell * job->search.knn};
         }
     }
     if (n)
@@ -211,7 +208,8 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
 static void single_cells_task(void *context, size_t index, size_t worker)
 {
     struct job *job = context;
-    size_t cols = job->cols, end = (index + 1) * job->cells_per_task, cells = job->rows * job->cols;
+    size_t cols = job->search.cols, end = (index + 1) * job->cells_per_task,
+           cells = job->search.rows * job->search.cols;
     for (size_t cell = index * job->cells_per_task; cell < end && cell < cells; cell++)
         search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1, worker);
 }
@@ -221,19 +219,19 @@ static void square_task(void *context, size_t index, size_t worker)
     struct job *job = context;
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
-    search_square(job, top, left, bottom < job->rows ? bottom : job->rows, right < job->cols ? right : job->cols,
-                  worker);
+    search_square(job, top, left, bottom < job->search.rows ? bottom : job->search.rows,
+                  right < job->search.cols ? right : job->search.cols, worker);
 }
 
 static bool everywhere(const struct job *job)
 {
-    return job->window >= job->bank->grid_rows && job->window >= job->bank->grid_cols;
+    return job->search.window >= job->bank->grid_rows && job->search.window >= job->bank->grid_cols;
 }
 
 /* The picture's valid cells, all together. */
 static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
 {
-    size_t cells = job->rows * job->cols, n = 0;
+    size_t cells = job->search.rows * job->search.cols, n = 0;
     dp_query *queries = dp_malloc(cells, sizeof *queries);
     if (!queries)
         return dp_fail_memory(err, "the search of the whole bank", cells * sizeof *queries);
@@ -241,10 +239,10 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
         clear(job, cell);
         const float *x = job->features + cell * job->bank->dim;
         if (!job->valid || job->valid[cell])
-            queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, job->leave_out, job->nearest + cell * job->knn};
+            queries[n++] = (dp_query){x, inverse_norm(job, x),  0,
+                                      0, job->search.leave_out, job->out.nearest + cell * job->search.knn};
     }
-    dp_status status =
-        dp_search_global(job->bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
+    dp_status status = dp_search_global(job->bank, &job->search, queries, n, pool, &job->not_finite, err);
     for (size_t cell = 0; cell < cells && !status; cell++)
         conclude(job, cell);
     dp_memory_free(queries);
@@ -267,16 +265,15 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
     if (status)
         return status;
     job->bank = bank;
-    job->isa = isa;
     job->kernels = dp_distance_kernels_get(isa);
-    job->metric = settings->metric;
-    job->window = bank->pool ? DP_WINDOW_GLOBAL : settings->window;
-    job->rows = settings->rows ? settings->rows : bank->grid_rows;
-    job->cols = settings->cols ? settings->cols : bank->grid_cols;
-    if (!bank->pool && (job->rows != bank->grid_rows || job->cols != bank->grid_cols))
-        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->rows, job->cols,
-                       bank->grid_rows, bank->grid_cols);
-    job->knn = settings->knn;
+    job->search = *settings;
+    job->search.isa = isa;
+    job->search.window = bank->pool ? DP_WINDOW_GLOBAL : settings->window;
+    job->search.rows = settings->rows ? settings->rows : bank->grid_rows;
+    job->search.cols = settings->cols ? settings->cols : bank->grid_cols;
+    if (!bank->pool && (job->search.rows != bank->grid_rows || job->search.cols != bank->grid_cols))
+        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->search.rows,
+                       job->search.cols, bank->grid_rows, bank->grid_cols);
     if (!dp_rows_are_plain(bank)) {
         size_t floats, rows = dp_pool_threads(pool) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
@@ -297,22 +294,21 @@ static dp_status end(struct job *job, dp_error *err)
 }
 
 dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *settings,
-                          dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+                          dp_pool *pool, const dp_distances *out, dp_error *err)
 {
-    struct job job = {.features = features, .valid = valid, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    struct job job = {.features = features, .valid = valid, .out = *out};
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
-    job.leave_out = settings->leave_out;
-    size_t cells = job.rows * job.cols, floats = bank->n_rows * bank->dim;
-    if (job.window == 0) {
+    size_t cells = job.search.rows * job.search.cols, floats = bank->n_rows * bank->dim;
+    if (job.search.window == 0) {
         job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
         dp_pool_run(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
     } else if (everywhere(&job)) {
         status = map_everywhere(&job, pool, err);
     } else {
-        job.tiles_across = (job.cols + TILE_SIDE - 1) / TILE_SIDE;
-        dp_pool_run(pool, job.tiles_across * ((job.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
+        job.tiles_across = (job.search.cols + TILE_SIDE - 1) / TILE_SIDE;
+        dp_pool_run(pool, job.tiles_across * ((job.search.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
     }
     return status ? (end(&job, NULL), status) : end(&job, err);
 }
@@ -320,9 +316,7 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
 /* -------------------------------------------------------------------------------------------------- leave-one-out */
 
 /* All cells of some pictures at a time, about SLICE_QUERIES. */
-static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool,
-                                          int (*progress)(void *user, size_t done, size_t total), void *user,
-                                          dp_error *err)
+static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const dp_progress *progress, dp_error *err)
 {
     const dp_rows *bank = job->bank;
     size_t cells = dp_rows_cells(bank), total = job->n_pictures * cells,
@@ -346,12 +340,13 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool,
                 dp_rows_widen(bank, cell, row, 1, wide + n * bank->dim);
                 x = wide + n * bank->dim;
             }
-            queries[n++] = (dp_query){x, inverse_norm(job, x), 0, 0, picture, job->nearest + result * job->knn};
+            queries[n++] =
+                (dp_query){x, inverse_norm(job, x), 0, 0, picture, job->out.nearest + result * job->search.knn};
         }
-        status = dp_search_global(bank, queries, n, job->metric, job->knn, job->isa, pool, &job->not_finite, err);
+        status = dp_search_global(bank, &job->search, queries, n, pool, &job->not_finite, err);
         for (size_t result = begin; result < end && !status; result++)
             conclude(job, result);
-        if (!status && progress && progress(user, end, total))
+        if (!status && progress && progress->report(progress->user, end, total))
             status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
     }
     dp_memory_free(queries);
@@ -385,7 +380,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                                       cell / bank->grid_cols,
                                       cell % bank->grid_cols,
                                       job->first_picture + p,
-                                      job->nearest + result * job->knn};
+                                      job->out.nearest + result * job->search.knn};
         }
         if (n)
             search(job, queries, n, worker);
@@ -395,18 +390,16 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
 }
 
 dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n, const dp_search *settings,
-                                    dp_pool *pool, int (*progress)(void *user, size_t done, size_t total), void *user,
-                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+                                    dp_pool *pool, const dp_progress *progress, const dp_distances *out, dp_error *err)
 {
-    struct job job = {
-        .first_picture = first, .n_pictures = n, .nearest = nearest, .grid = grid, .grid_valid = grid_valid};
+    struct job job = {.first_picture = first, .n_pictures = n, .out = *out};
     if (bank->row_picture)
         return dp_fail(err, DP_E_ARGUMENT, "the rows of the bank are not laid out picture by picture");
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
     if (everywhere(&job)) {
-        status = leave_one_out_everywhere(&job, pool, progress, user, err);
+        status = leave_one_out_everywhere(&job, pool, progress, err);
         return status ? (end(&job, NULL), status) : end(&job, err);
     }
     size_t cells = dp_rows_cells(bank);
@@ -418,7 +411,7 @@ dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n,
     for (job.first_task = 0; job.first_task < cells; job.first_task += slice) {
         size_t tasks = cells - job.first_task < slice ? cells - job.first_task : slice;
         dp_pool_run(pool, tasks, leave_one_out_task, &job);
-        if (progress && progress(user, (job.first_task + tasks) * n, cells * n)) {
+        if (progress && progress->report(progress->user, (job.first_task + tasks) * n, cells * n)) {
             end(&job, NULL);
             return dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
         }

@@ -25,29 +25,38 @@ typedef struct dp_search {
     size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a pool only */
 } dp_search;
 
-/* Distance map of one picture; grid_rows and grid_cols below are those of its own grid.
- *   features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all)
- *   nearest  [grid_rows, grid_cols, knn] the k nearest rows of each cell, nearest first; of equal ones the first in the
- *            bank's order of cells and rows.  Also the workspace: nothing is allocated, but room for
- *            some rows where the bank's are not floats.
- *   grid     [grid_rows, grid_cols] mean distance of the nearest; 0 where grid_valid is 0
- *   grid_valid [grid_rows, grid_cols] 1 where the picture's cell is valid and at least one valid row was found
+/* What is found for each cell, in memory of the caller. */
+typedef struct dp_distances {
+    dp_neighbour
+        *nearest;   /* [cells, knn] the nearest rows, nearest first; of equal ones the first in the bank's order */
+    float *grid;    /* [cells] mean distance of the nearest; 0 where not valid */
+    uint8_t *valid; /* [cells] 1 where the picture's cell is valid and at least one valid row was found */
+} dp_distances;
+
+/* Who hears how far a search is: report returns other than 0 to stop it. */
+typedef struct dp_progress {
+    int (*report)(void *user, size_t done, size_t total);
+    void *user;
+} dp_progress;
+
+/* Distance map of one picture.
+ *   features [rows, cols, dim], valid [rows, cols] (NULL: all), of the picture's own grid
+ *   out      also the workspace: nothing is allocated, but room for some rows where the bank's are not floats
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
- * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all.
- * With fewer than knn of them the mean is over those there are.
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all. With
+ * fewer than knn of them the mean is over those there are.
  * The same bytes for any number of threads.  pool NULL: on the calling thread.
  * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that
  * is not finite). */
 dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *search,
-                          dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+                          dp_pool *pool, const dp_distances *out, dp_error *err);
 
 /* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's
- * own row (augmentation 0) searched in the bank without any row of that picture; search->leave_out is not used.
- *   nearest [n, grid_rows, grid_cols, knn], grid and grid_valid [n, grid_rows, grid_cols]
- * progress (may be NULL) is called from this thread with the cells done and n * cells; other than 0: DP_E_CANCELLED. */
+ * own row (augmentation 0) is searched in the bank without any row of that picture; search->leave_out is not used.
+ *   out of n pictures, one behind the other
+ * progress (may be NULL) hears of cells, from this thread; where it stops the search: DP_E_CANCELLED. */
 dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n, const dp_search *search, dp_pool *pool,
-                                    int (*progress)(void *user, size_t done, size_t total), void *user,
-                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+                                    const dp_progress *progress, const dp_distances *out, dp_error *err);
 
 /* ------------------------------------------------------------------------------------------------------------- kernels
  *

@@ -30,10 +30,8 @@ struct sample {
 
 struct sampling {
     struct sample *samples; /* [n], picture by picture */
-    size_t n, knn;
-    dp_metric metric;
-    size_t window;
-    dp_isa isa;
+    size_t n;
+    dp_search search;
     dp_pool *pool;
     float *values; /* [n] distances found */
     size_t n_values;
@@ -80,7 +78,7 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
 {
     const dp_rows *bank = &part->rows;
     size_t cells = dp_rows_cells(bank), values, neighbours;
-    bool fits = dp_mul_size(cells, bank->dim, &values) && dp_mul_size(cells, s->knn, &neighbours);
+    bool fits = dp_mul_size(cells, bank->dim, &values) && dp_mul_size(cells, s->search.knn, &neighbours);
     float *features = fits ? dp_calloc(values, sizeof *features) : NULL, *grid = dp_malloc(cells, sizeof *grid);
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
     uint8_t *valid = dp_calloc(cells, 2);
@@ -90,15 +88,15 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
     s->n_values = 0;
     for (size_t begin = 0, end; !status && begin < s->n; begin = end) {
         size_t p = s->samples[begin].picture;
-        const dp_search search = {
-            .metric = s->metric, .window = s->window, .knn = s->knn, .leave_out = p, .isa = s->isa};
+        s->search.leave_out = p;
         memset(valid, 0, cells);
         for (end = begin; end < s->n && s->samples[end].picture == p; end++) {
             size_t cell = s->samples[end].cell;
             dp_rows_widen(bank, cell, s->samples[end].row, 1, features + cell * bank->dim);
             valid[cell] = 1;
         }
-        status = dp_distance_map(bank, features, valid, &search, s->pool, nearest, grid, valid + cells, err);
+        status = dp_distance_map(bank, features, valid, &s->search, s->pool,
+                                 &(dp_distances){nearest, grid, valid + cells}, err);
         for (size_t i = begin; !status && i < end; i++)
             if (valid[cells + s->samples[i].cell])
                 s->values[s->n_values++] = grid[s->samples[i].cell];
@@ -115,7 +113,7 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
 {
     const dp_rows *bank = &part->rows;
     size_t values, neighbours;
-    bool fits = dp_mul_size(s->n, bank->dim, &values) && dp_mul_size(s->n, s->knn, &neighbours);
+    bool fits = dp_mul_size(s->n, bank->dim, &values) && dp_mul_size(s->n, s->search.knn, &neighbours);
     float *features = fits ? dp_malloc(values, sizeof *features) : NULL;
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
     dp_query *queries = dp_malloc(s->n, sizeof *queries);
@@ -126,18 +124,23 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
     for (size_t i = 0; !status && i < s->n; i++) {
         float *x = features + i * bank->dim;
         dp_rows_widen(bank, s->samples[i].cell, s->samples[i].row, 1, x);
-        queries[i] =
-            (dp_query){x, dp_inverse_norm(s->metric, x, bank->dim), 0, 0, s->samples[i].picture, nearest + i * s->knn};
-        dp_neighbours_clear(queries[i].nearest, s->knn);
+        queries[i] = (dp_query){x,
+                                dp_inverse_norm(s->search.metric, x, bank->dim),
+                                0,
+                                0,
+                                s->samples[i].picture,
+                                nearest + i * s->search.knn};
+        dp_neighbours_clear(queries[i].nearest, s->search.knn);
     }
     if (!status)
-        status = dp_search_global(bank, queries, s->n, s->metric, s->knn, s->isa, s->pool, &not_finite, err);
+        status = dp_search_global(bank, &s->search, queries, s->n, s->pool, &not_finite, err);
     if (!status && not_finite)
         status = dp_fail(err, DP_E_NUMERIC,
                          "a distance between good pictures is not finite: the bank's features are broken");
     s->n_values = 0;
     for (size_t i = 0; !status && i < s->n; i++)
-        s->n_values += dp_neighbours_conclude(s->metric, queries[i].nearest, s->knn, &s->values[s->n_values]) > 0;
+        s->n_values +=
+            dp_neighbours_conclude(s->search.metric, queries[i].nearest, s->search.knn, &s->values[s->n_values]) > 0;
     dp_memory_free(features);
     dp_memory_free(nearest);
     dp_memory_free(queries);
@@ -194,8 +197,9 @@ dp_status dp_distance_scales_find(const dp_rows *bank, uint64_t blocks, bool glo
                        bank->name ? bank->name : "", bank->name ? ": " : "",
                        bank->complete ? "one picture"
                                       : "not all features of its pictures; ask for it when it is fitted");
-    struct sampling s = {.knn = scales->knn, .metric = scales->metric, .window = scales->window, .pool = pool};
-    dp_status status = dp_isa_resolve(isa, &s.isa, err);
+    struct sampling s = {.search = {.metric = scales->metric, .window = scales->window, .knn = scales->knn},
+                         .pool = pool};
+    dp_status status = dp_isa_resolve(isa, &s.search.isa, err);
     if (status)
         return status;
     size_t total = walk(bank, 0, 0, NULL), n = total < MAX_SAMPLES ? total : MAX_SAMPLES;

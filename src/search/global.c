@@ -233,15 +233,16 @@ static void merge(const struct search *s)
     }
 }
 
-dp_status dp_search_global(const dp_rows *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn,
-                           dp_isa isa, dp_pool *pool, atomic_bool *not_finite, dp_error *err)
+dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const dp_query *queries, size_t n,
+                           dp_pool *pool, atomic_bool *not_finite, dp_error *err)
 {
+    const size_t knn = search->knn;
     struct search s = {
-        .bank = bank, .queries = queries, .n = n, .knn = knn, .metric = metric, .not_finite = not_finite};
-    s.kernels = dp_distance_kernels_get(isa);
+        .bank = bank, .queries = queries, .n = n, .knn = knn, .metric = search->metric, .not_finite = not_finite};
+    s.kernels = dp_distance_kernels_get(search->isa);
     size_t floats = 0, wide = 0, count = 0, threads = dp_pool_threads(pool);
-    s.sweep = dp_sweep_kernel_get(isa);
-    s.exact = metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
+    s.sweep = dp_sweep_kernel_get(search->isa);
+    s.exact = s.metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
     s.rows = dp_rows_cells(bank) * bank->n_rows;
     if (n == 0 || s.rows == 0)
         return DP_OK;

@@ -16,12 +16,11 @@ typedef struct dp_query {
     dp_neighbour *nearest; /* [knn], distances infinite where there is none yet; Euclidean ones are squared */
 } dp_query;
 
-/* Offers every valid row of the bank to every query.  Distances are those of the kernels in distance.h, bit by bit; of
- * equal ones the first row of the bank comes first.  The same bytes for any number of threads.  not_finite is set where
- * a distance is not.
- * Errors: DP_E_MEMORY. */
-dp_status dp_search_global(const dp_rows *bank, const dp_query *queries, size_t n, dp_metric metric, size_t knn,
-                           dp_isa isa, dp_pool *pool, atomic_bool *not_finite, dp_error *err);
+/* Offers every valid row of the bank to every query; of the search metric, knn and isa (resolved) count.  Distances are
+ * those of the kernels in distance.h, bit by bit; of equal ones the first row of the bank comes first.  The same bytes
+ * for any number of threads.  not_finite is set where a distance is not. Errors: DP_E_MEMORY. */
+dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const dp_query *queries, size_t n,
+                           dp_pool *pool, atomic_bool *not_finite, dp_error *err);
 
 /* Of a query; NaN where the norm is none: the angle is not known, and no distance may come out finite. */
 static inline float dp_inverse_norm(dp_metric metric, const float *x, size_t dim)

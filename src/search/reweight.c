@@ -82,7 +82,7 @@ static dp_status find_factors(const dp_rows *bank, const struct stars *stars, co
     for (size_t i = 0; i < n_cells && !status; i++)
         dp_rows_widen(bank, 0, stars->rows[i], 1, rows + i * bank->dim);
     if (!status)
-        status = dp_distance_map(bank, rows, NULL, &around, pool, found, mean, counts, err);
+        status = dp_distance_map(bank, rows, NULL, &around, pool, &(dp_distances){found, mean, counts}, err);
     if (!status) {
         const dp_distance_kernels kernels = dp_distance_kernels_get(isa);
         for (size_t i = 0; i < n_cells; i++)

@@ -198,45 +198,47 @@ static void conclude(const dp_searcher *c, size_t cells, float *grid, const uint
         grid[cell] = grid_valid[cell] ? (float)c->sum[cell] : 0;
 }
 
-static dp_search search_of(const dp_searcher *c, size_t i, size_t leave_out)
+static dp_search search_of(const dp_searcher *c, size_t i, size_t rows, size_t cols, size_t leave_out)
 {
-    return (dp_search){
-        .metric = c->metric, .window = c->list[i].window, .knn = c->knn, .leave_out = leave_out, .isa = c->isa};
+    return (dp_search){.metric = c->metric,
+                       .window = c->list[i].window,
+                       .knn = c->knn,
+                       .leave_out = leave_out,
+                       .isa = c->isa,
+                       .rows = rows,
+                       .cols = cols};
 }
 
 dp_search dp_searcher_search(const dp_searcher *c, size_t rows, size_t cols, size_t leave_out)
 {
-    dp_search search = search_of(c, c->lead, leave_out);
-    search.rows = rows;
-    search.cols = cols;
-    return search;
+    return search_of(c, c->lead, rows, cols, leave_out);
 }
 
-dp_status dp_searcher_map(dp_searcher *c, const float *features, const uint8_t *valid, size_t rows, size_t cols,
-                          size_t leave_out, dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid,
-                          dp_error *err)
+/* Where component i goes: the leading one's rows are what the caller gets. */
+static dp_distances scratch_for(const dp_searcher *c, size_t i, const dp_distances *out)
+{
+    return (dp_distances){i == c->lead ? out->nearest : c->nearest, c->grid, c->valid};
+}
+
+dp_status dp_searcher_map(dp_searcher *c, const dp_cells *asked, dp_pool *pool, const dp_distances *out, dp_error *err)
 {
     const dp_rows *bank = c->list[0].rows;
-    size_t cells = (rows ? rows : bank->grid_rows) * (cols ? cols : bank->grid_cols);
-    const float *x = features;
+    size_t cells = (asked->rows ? asked->rows : bank->grid_rows) * (asked->cols ? asked->cols : bank->grid_cols);
+    const float *x = asked->features;
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_part *part = &c->parts[c->list[i].block];
-        dp_search search = search_of(c, i, leave_out);
-        search.rows = rows;
-        search.cols = cols;
+        const dp_search search = search_of(c, i, asked->rows, asked->cols, asked->leave_out);
+        const dp_distances found = is_plain(c) ? *out : scratch_for(c, i, out);
         if (i == 0 || c->list[i].block != c->list[i - 1].block)
-            status = pick(c, part, features, cells, &x, err);
-        if (!status && is_plain(c))
-            return dp_distance_map(&part->rows, x, valid, &search, pool, nearest, grid, grid_valid, err);
+            status = pick(c, part, asked->features, cells, &x, err);
         if (!status)
-            status = dp_distance_map(&part->rows, x, valid, &search, pool, i == c->lead ? nearest : c->nearest, c->grid,
-                                     c->valid, err);
-        if (!status)
-            add(c, i, cells, grid_valid);
+            status = dp_distance_map(&part->rows, x, asked->valid, &search, pool, &found, err);
+        if (!status && !is_plain(c))
+            add(c, i, cells, out->valid);
     }
-    if (!status)
-        conclude(c, cells, grid, grid_valid);
+    if (!status && !is_plain(c))
+        conclude(c, cells, out->grid, out->valid);
     return status;
 }
 
@@ -244,36 +246,32 @@ dp_status dp_searcher_map(dp_searcher *c, const float *features, const uint8_t *
 
 /* What is done of one component is part of what is done of all. */
 struct share_of_progress {
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
+    const dp_progress *all;
     size_t at, of;
 };
 
 static int pass_on(void *user, size_t done, size_t total)
 {
     const struct share_of_progress *share = user;
-    return share->progress(share->user, (share->at * total + done) / share->of, total);
+    return share->all->report(share->all->user, (share->at * total + done) / share->of, total);
 }
 
-dp_status dp_searcher_leave_one_out(dp_searcher *c, size_t first, size_t n, dp_pool *pool,
-                                    int (*progress)(void *user, size_t done, size_t total), void *user,
-                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err)
+dp_status dp_searcher_leave_one_out(dp_searcher *c, size_t first, size_t n, dp_pool *pool, const dp_progress *progress,
+                                    const dp_distances *out, dp_error *err)
 {
     size_t cells = dp_rows_cells(c->list[0].rows) * n;
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {
-        const dp_search search = search_of(c, i, DP_NO_PICTURE);
-        struct share_of_progress share = {progress, user, i, c->n};
-        int (*each)(void *, size_t, size_t) = progress ? pass_on : NULL;
-        if (is_plain(c))
-            return dp_distance_leave_one_out(c->list[i].rows, first, n, &search, pool, each, &share, nearest, grid,
-                                             grid_valid, err);
-        status = dp_distance_leave_one_out(c->list[i].rows, first, n, &search, pool, each, &share,
-                                           i == c->lead ? nearest : c->nearest, c->grid, c->valid, err);
-        if (!status)
-            add(c, i, cells, grid_valid);
+        const dp_search search = search_of(c, i, 0, 0, DP_NO_PICTURE);
+        const dp_distances found = is_plain(c) ? *out : scratch_for(c, i, out);
+        struct share_of_progress share = {progress, i, c->n};
+        const dp_progress part = {pass_on, &share};
+        status =
+            dp_distance_leave_one_out(c->list[i].rows, first, n, &search, pool, progress ? &part : NULL, &found, err);
+        if (!status && !is_plain(c))
+            add(c, i, cells, out->valid);
     }
-    if (!status)
-        conclude(c, cells, grid, grid_valid);
+    if (!status && !is_plain(c))
+        conclude(c, cells, out->grid, out->valid);
     return status;
 }

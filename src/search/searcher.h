@@ -50,16 +50,21 @@ void dp_searcher_close(dp_searcher *searcher);
 /* The search of the leading component, of a picture whose grid is [rows, cols]. */
 dp_search dp_searcher_search(const dp_searcher *searcher, size_t rows, size_t cols, size_t leave_out);
 
-/* dp_distance_map of the mean: a cell counts where it does in every component.  `nearest` are those of the leading
- * component. rows, cols: the picture's grid, 0: the bank's.  Allocates only when a picture is larger than those before.
- * */
-dp_status dp_searcher_map(dp_searcher *searcher, const float *features, const uint8_t *valid, size_t rows, size_t cols,
-                          size_t leave_out, dp_pool *pool, dp_neighbour *nearest, float *grid, uint8_t *grid_valid,
+/* The cells of one picture. */
+typedef struct dp_cells {
+    const float *features; /* [rows, cols, dim] */
+    const uint8_t *valid;  /* [rows, cols]; NULL: all */
+    size_t rows, cols;     /* 0: the bank's grid */
+    size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
+} dp_cells;
+
+/* dp_distance_map of the mean: a cell counts where it does in every component.  out->nearest are those of the leading
+ * component.  Allocates only when a picture is larger than those before. */
+dp_status dp_searcher_map(dp_searcher *searcher, const dp_cells *cells, dp_pool *pool, const dp_distances *out,
                           dp_error *err);
 
 /* dp_distance_leave_one_out of the mean. */
 dp_status dp_searcher_leave_one_out(dp_searcher *searcher, size_t first, size_t n, dp_pool *pool,
-                                    int (*progress)(void *user, size_t done, size_t total), void *user,
-                                    dp_neighbour *nearest, float *grid, uint8_t *grid_valid, dp_error *err);
+                                    const dp_progress *progress, const dp_distances *out, dp_error *err);
 
 #endif

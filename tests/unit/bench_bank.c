@@ -147,7 +147,7 @@ int main(int argc, char **argv)
         dp_status status = DP_OK;
         for (size_t i = 0; i < searches[s].runs && !status; i++) {
             double start = dp_now_seconds();
-            status = dp_distance_map(&bank->rows, features, NULL, &search, pool, found, grid, valid, &err);
+            status = dp_distance_map(&bank->rows, features, NULL, &search, pool, &(dp_distances){found, grid, valid}, &err);
             seconds[i] = dp_now_seconds() - start;
         }
         if (!status)
@@ -180,7 +180,7 @@ int main(int argc, char **argv)
         dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t i = 0; i < RUNS; i++) {
             start = dp_now_seconds();
-            if (dp_distance_map(&opened->rows, features, NULL, &search, pool, nearest, grid, valid, &err))
+            if (dp_distance_map(&opened->rows, features, NULL, &search, pool, &(dp_distances){nearest, grid, valid}, &err))
                 stop(&err);
             seconds[i] = dp_now_seconds() - start;
         }

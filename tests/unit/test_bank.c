@@ -216,8 +216,8 @@ static void stored_types(void **state)
                 dp_neighbour nearest[12];
                 float map[12], map_wide[12];
                 uint8_t map_valid[12];
-                assert_ok(dp_distance_map(&bank->rows, features, valid, &search, pool, nearest, map, map_valid, err));
-                assert_ok(dp_distance_map(&wide->rows, features, valid, &search, pool, nearest, map_wide, map_valid, err));
+                assert_ok(dp_distance_map(&bank->rows, features, valid, &search, pool, &(dp_distances){nearest, map, map_valid}, err));
+                assert_ok(dp_distance_map(&wide->rows, features, valid, &search, pool, &(dp_distances){nearest, map_wide, map_valid}, err));
                 assert_memory_equal(map, map_wide, sizeof map);
                 dp_pool_close(&pool);
             }
@@ -321,7 +321,7 @@ static void wrong_use_of_a_pool(void **state)
     dp_neighbour nearest[16];
     dp_search search = {.knn = 1, .leave_out = DP_NO_PICTURE, .rows = 3, .cols = 2};
     assert_fails(DP_E_ARGUMENT, "3x2 cells for a bank of 2x3",
-                 dp_distance_map(&bank->rows, x, NULL, &search, NULL, nearest, map, map_valid, err));
+                 dp_distance_map(&bank->rows, x, NULL, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
     dp_bank_close(&bank);
 }
 
@@ -349,12 +349,12 @@ static void search_of_a_pool(void **state)
         pool_grid(p, &rows, &cols);
         dp_rows_get(&bank->rows, p, 0, features, valid);
         dp_search search = {.metric = bank->recipe.metric, .knn = 1, .leave_out = p, .rows = rows, .cols = cols};
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, map, map_valid, err));
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
         assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch) == bank->pictures.loo_scores[p]);
         dp_bank *without = random_pool_without(dim, pictures, per, 4, p);
         float map_without[30];
         search.leave_out = DP_NO_PICTURE;
-        assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, nearest, map_without, map_valid, err));
+        assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, &(dp_distances){nearest, map_without, map_valid}, err));
         assert_memory_equal(map, map_without, rows * cols * sizeof *map);
         for (size_t cell = 0; cell < rows * cols; cell++) {
             double least = INFINITY;
@@ -429,7 +429,7 @@ static void leave_one_out(void **state)
                 dp_bank *without = random_bank_without(rows, cols, dim, n, per, c, p);
                 dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
                 dp_rows_get(&bank->rows, p, 0, features, valid);
-                assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+                assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
                 double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
                 if (score != bank->pictures.loo_scores[p])
                     fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p,

@@ -128,7 +128,7 @@ static void plain_map(const dp_bank *bank, const float *features, const uint8_t 
                       struct map *map)
 {
     const dp_search search = {.metric = metric, .window = window, .knn = KNN, .leave_out = leave_out, .rows = ROWS, .cols = COLS};
-    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, map->nearest, map->grid, map->valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){map->nearest, map->grid, map->valid}, err));
 }
 
 static dp_status open_searcher(const dp_bank *bank, const dp_view *view, dp_pool *pool, dp_searcher *searcher, dp_error *err)
@@ -142,7 +142,7 @@ static void component_map(const dp_bank *bank, const float *features, const uint
 {
     dp_searcher searcher;
     assert_ok(open_searcher(bank, view, pool, &searcher, err));
-    assert_ok(dp_searcher_map(&searcher, features, valid, ROWS, COLS, leave_out, pool, map->nearest, map->grid, map->valid, err));
+    assert_ok(dp_searcher_map(&searcher, &(dp_cells){features, valid, ROWS, COLS, leave_out}, pool, &(dp_distances){map->nearest, map->grid, map->valid}, err));
     dp_searcher_close(&searcher);
 }
 
@@ -328,7 +328,7 @@ static void leave_one_out(void **state)
             static uint8_t valid[PICTURES][CELLS];
             static dp_neighbour nearest[PICTURES][CELLS * KNN];
             assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
-            assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, NULL, NULL, nearest[0], grid[0], valid[0], err));
+            assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, NULL, &(dp_distances){nearest[0], grid[0], valid[0]}, err));
             dp_searcher_close(&searcher);
             dp_pool *pool = NULL;
             assert_ok(dp_pool_open(3, &pool, err));
@@ -367,7 +367,7 @@ static void progress_goes_up_once(void **state)
     dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.5);
     dp_searcher searcher;
     assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
-    assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, count_up, &last, nearest, grid, valid, err));
+    assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, &(dp_progress){count_up, &last}, &(dp_distances){nearest, grid, valid}, err));
     assert_int_equal(last, PICTURES * CELLS);
     dp_searcher_close(&searcher);
     free_banks(&banks);
@@ -498,7 +498,7 @@ static void a_sample_is_enough(void **state)
         static dp_neighbour nearest[360];
         const dp_search search = {.metric = DP_METRIC_L2, .window = 0, .knn = 1, .leave_out = p};
         dp_rows_get(&bank->rows, p, 0, features, valid);
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, found, err));
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
         for (size_t i = 0; i < 360; i++) {
             all += found[i];
             above += found[i] && (double)grid[i] > one.local[0];

@@ -317,7 +317,7 @@ static void projected_twice(void **state)
     dp_search search = {.metric = DP_METRIC_COSINE, .knn = 1, .leave_out = DP_NO_PICTURE};
     dp_neighbour nearest[6];
     float map[6];
-    assert_fails(DP_E_MISMATCH, "no cosine distance", dp_distance_map(&four->rows, projected, valid, &search, NULL, nearest, map, valid, err));
+    assert_fails(DP_E_MISMATCH, "no cosine distance", dp_distance_map(&four->rows, projected, valid, &search, NULL, &(dp_distances){nearest, map, valid}, err));
     bank->recipe.metric = DP_METRIC_COSINE;
     dp_bank *angles = compress(bank, &to_four, 1, NULL);
     assert_false(angles->rows.centred);
@@ -356,7 +356,7 @@ static void folds_leave_one_out(void **state)
     dp_neighbour nearest[12];
     dp_rows_get(&bank->rows, 7, 0, features, valid);
     dp_search search = {.window = 1, .knn = 1, .leave_out = DP_NO_PICTURE};
-    assert_ok(dp_distance_map(&others->rows, features, valid, &search, NULL, nearest, map, map_valid, err));
+    assert_ok(dp_distance_map(&others->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
     assert_true(dp_score_cells(bank->recipe.score, map, map_valid, 12, spare) == centres_of_all->pictures.loo_scores[7]);
     /* It cannot be scored anew, nor reduced to centres again. */
     dp_view view;

@@ -284,8 +284,7 @@ static void maps(void **state)
                                             k ? DP_NO_PICTURE : 0, isa, 0, 0};
                         if (m && bank->rows.dim == 1)
                             continue; /* all cosines are 1 or -1: nothing but ties, told apart by rounding */
-                        assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, nearest, grid,
-                                                  valid, err));
+                        assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
                         check_map(bank, &picture, &search, nearest, grid, valid);
                     }
                 }
@@ -327,11 +326,11 @@ static void stored_maps(void **state)
                     dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, isa, 0, 0};
                     for (int loo = 0; loo < 2; loo++) {
                         if (loo) {
-                            assert_ok(dp_distance_leave_one_out(&bank->rows, 0, n, &search, NULL, NULL, NULL, a, grid_a, valid, err));
-                            assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL, NULL, b, grid_b, valid, err));
+                            assert_ok(dp_distance_leave_one_out(&bank->rows, 0, n, &search, NULL, NULL, &(dp_distances){a, grid_a, valid}, err));
+                            assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL, &(dp_distances){b, grid_b, valid}, err));
                         } else {
-                            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, a, grid_a, valid, err));
-                            assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL, b, grid_b, valid, err));
+                            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, &(dp_distances){a, grid_a, valid}, err));
+                            assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL, &(dp_distances){b, grid_b, valid}, err));
                         }
                         size_t results = loo ? cells * n : cells;
                         if (memcmp(a, b, results * 2 * sizeof *a) || memcmp(grid_a, grid_b, results * sizeof *grid_a))
@@ -370,7 +369,7 @@ static void same_for_any_threads(void **state)
             float *grid = dp_malloc(cells, sizeof *grid);
             uint8_t *valid = dp_malloc(cells, 1);
             dp_search search = {DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, pool, nearest, grid, valid, err));
+            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, pool, &(dp_distances){nearest, grid, valid}, err));
             if (t) {
                 assert_memory_equal(nearest, first_nearest, cells * 2 * sizeof *nearest);
                 assert_memory_equal(grid, first_grid, cells * sizeof *grid);
@@ -403,7 +402,7 @@ static void ties_and_itself(void **state)
     dp_rows_get(&bank->rows, 2, 0, features, valid);
     for (int m = 0; m < 2; m++) {
         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
         for (size_t i = 0; i < cells; i++) {
             assert_int_equal(grid_valid[i], valid[i]);
             assert_true(grid[i] <= 2e-7f && (m || grid[i] == 0));
@@ -417,7 +416,7 @@ static void ties_and_itself(void **state)
     memset(bank->memory.valid, 1, cells * bank->rows.n_rows);
     bank->memory.valid[0] = 0;
     dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, nearest, grid, grid_valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
     for (size_t i = 0; i < cells; i++)
         if (valid[i])
             assert_true(nearest[i].cell == 0 && nearest[i].row == 1);
@@ -438,7 +437,7 @@ static void zero_vectors(void **state)
     uint8_t valid[2];
     dp_neighbour nearest[2];
     dp_search search = {DP_METRIC_COSINE, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-    assert_ok(dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
     assert_true(grid[0] == 1 && grid[1] == 1 && valid[0] && valid[1]);
     dp_bank_close(&bank);
 }
@@ -456,32 +455,32 @@ static void broken_input(void **state)
             features[0] = b ? INFINITY : NAN;
             bank->memory.valid[0] = 1;
             assert_fails(DP_E_NUMERIC, "not finite",
-                         dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+                         dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         }
         features[0] = 0;
         float kept = ((float *)bank->memory.features)[0];
         ((float *)bank->memory.features)[0] = NAN;
         assert_fails(DP_E_NUMERIC, "not finite",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         ((float *)bank->memory.features)[0] = kept;
         search.knn = 0;
         assert_fails(DP_E_ARGUMENT, "at least 1",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         search.knn = 1;
         search.leave_out = 2;
         assert_fails(DP_E_ARGUMENT, "left out",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         search.leave_out = DP_NO_PICTURE;
         for (int other = 0; other < 2; other++) { /* another grid than the bank's, in one of its sides */
             search.rows = other ? 2 : 1;
             search.cols = other ? 2 : 3;
-            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         }
     }
 #if defined(__x86_64__)
     dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON, 0, 0};
     assert_fails(DP_E_UNSUPPORTED, "neon",
-                 dp_distance_map(&bank->rows, features, NULL, &search, NULL, nearest, grid, valid, err));
+                 dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
 #endif
     dp_bank_close(&bank);
 }

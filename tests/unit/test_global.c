@@ -107,9 +107,9 @@ static void searches(void **state)
                                             m ? 0 : DP_NO_PICTURE, isa, 0, 0};
                         dp_pool *pool = NULL;
                         assert_ok(dp_pool_open(3, &pool, err));
-                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, nearest, grid, valid, err));
+                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
                         compare_with_pairs(bank, queries, cells, &search, isa, nearest, kind_names[kind]);
-                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, pool, again, grid, valid, err));
+                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, pool, &(dp_distances){again, grid, valid}, err));
                         assert_memory_equal(nearest, again, cells * search.knn * sizeof *nearest);
                         dp_pool_close(&pool);
                     }
@@ -136,13 +136,13 @@ static void leave_one_out(void **state)
         float *grid = dp_malloc(n, sizeof *grid), *features = dp_malloc(cells * bank->rows.dim, sizeof *features);
         uint8_t *valid = dp_malloc(n, 1), *own = dp_malloc(cells, 1);
         dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-        assert_ok(dp_distance_leave_one_out(&bank->rows, 0, 23, &search, NULL, NULL, NULL, nearest, grid, valid, err));
+        assert_ok(dp_distance_leave_one_out(&bank->rows, 0, 23, &search, NULL, NULL, &(dp_distances){nearest, grid, valid}, err));
         for (size_t p = 0; p < 23; p++) {
             float map[81];
             uint8_t map_valid[81];
             dp_rows_get(&bank->rows, p, 0, features, own);
             search.leave_out = p;
-            assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, one, map, map_valid, err));
+            assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, &(dp_distances){one, map, map_valid}, err));
             assert_memory_equal(one, nearest + p * cells * 2, cells * 2 * sizeof *one);
             assert_memory_equal(map, grid + p * cells, sizeof map);
             assert_memory_equal(map_valid, valid + p * cells, sizeof map_valid);
@@ -181,7 +181,7 @@ static void extreme_sizes(void **state)
             dp_isa isa;
             assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
             dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, isa, 0, 0};
-            assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, nearest, grid, valid, err));
+            assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
             compare_with_pairs(bank, queries, cells, &search, isa, nearest, "extreme");
         }
         dp_memory_free(queries);
@@ -205,7 +205,7 @@ static void broken_features(void **state)
             *at = NAN;
             bank->memory.valid[149] = 1;
             assert_fails(DP_E_NUMERIC, "not finite",
-                         dp_distance_map(&bank->rows, queries, NULL, &search, NULL, nearest, grid, valid, err));
+                         dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
             *at = kept;
         }
     }

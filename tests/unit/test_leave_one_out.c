@@ -25,7 +25,7 @@ static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *gr
     dp_rows_picture_grid(&bank->rows, p, &search.rows, &search.cols);
     *cells = search.rows * search.cols;
     dp_rows_get(&bank->rows, p, 0, features, own);
-    assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, nearest, grid, valid, err));
+    assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
 }
 
 /* The score of the picture p that was found is the mean of that map, which is left in grid and valid. */

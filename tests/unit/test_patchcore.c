@@ -303,7 +303,7 @@ static void weight_in_a_pool(void **state)
     uint8_t found[3];
     dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
                         .rows = 1, .cols = 3};
-    assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, nearest, grid, found, err));
+    assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
     double factor;
     assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 2, NULL, &factor, err));
     assert_float_equal(factor, 1 - exp(3.0) / (exp(3.0) + exp(7.0)), 1e-6);
@@ -331,7 +331,7 @@ static void weight_by_its_definition(void **state)
             uint8_t found[3];
             dp_search search = {.metric = (dp_metric)metric, .window = DP_WINDOW_GLOBAL, .knn = 2, .leave_out = DP_NO_PICTURE,
                                 .isa = DP_ISA_C, .rows = 1, .cols = 3};
-            assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, nearest, grid, found, err));
+            assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
             size_t top = 0;
             for (size_t i = 1; i < 3; i++)
                 top = grid[i] > grid[top] ? i : top;
