@@ -416,13 +416,16 @@ bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err)
     return good;
 }
 
+/* Nothing is in it, or only what a killed process left of the mark. */
 static bool is_empty(const char *folder)
 {
     GDir *dir = g_dir_open(folder, 0, NULL);
-    bool empty = dir && !g_dir_read_name(dir);
+    const char *name = NULL;
+    while (dir && (name = g_dir_read_name(dir)) && g_str_has_prefix(name, CLI_MARK_FILE))
+        continue;
     if (dir)
         g_dir_close(dir);
-    return empty;
+    return dir && !name;
 }
 
 bool cli_make_marked(const char *folder, const char *place, dp_error *err)

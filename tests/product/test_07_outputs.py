@@ -341,3 +341,15 @@ def test_twenty_thousand_names(dp, woven, tmp_path):
     (tmp_path / "out" / "cam2" / "09999.heat.png").touch()
     run = dp.inspect(woven.bank, "--out", "out", "cam1", "cam2", code=2)
     assert "09999.heat.png" in run.err
+
+
+def test_a_folder_that_a_killed_process_began_gets_its_mark(dp, tmp_path):
+    """The process was killed while it wrote the mark: the next one writes it, and nothing of the killed one stays."""
+    for split, name, first, kw in (("train", "good", 1, {}), ("test", "good", 11, {}), ("test", "hole", 21, {"defect": True})):
+        for i in range(3):
+            save(texture(first + i, **kw), tmp_path / "set" / split / name / f"{i}.png")
+    begun = tmp_path / "e" / "anomaly_maps"
+    begun.mkdir(parents=True)
+    (begun / ".dinopatch-outputs.dinopatch-tmp0").write_text("dinopatch outp")
+    dp.run("eval", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--out", "e", "set", code=0)
+    assert [path.name for path in begun.iterdir() if path.is_file()] == [".dinopatch-outputs"]
