@@ -19,8 +19,7 @@ static dp_status load(void *user, size_t index, const dp_picture_options *option
     return dp_picture_load_with(name_of(user, index), options, picture, notes, err);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- depth
- */
+/* ------------------------------------------------------------------------------------------------------------ depth */
 
 struct survey {
     void *user;
@@ -88,8 +87,7 @@ static dp_status find_white(void *user, const size_t *pictures, size_t n, const 
     return DP_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- by path
- */
+/* ---------------------------------------------------------------------------------------------------------- by path */
 
 dp_source dp_source_files(const char *const *paths, size_t n)
 {

@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* The picture with the principal axes, the centre and the canvas drawn on it (the paper's Figure 4); the caller frees. */
+/* Draws the principal axes, the centre and the canvas on the picture (the paper's Figure 4).
+ * The caller frees *drawn. */
 DP_API dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fill, size_t canvas_height,
                               size_t canvas_width, dp_picture **drawn, dp_error *err);
 

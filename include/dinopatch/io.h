@@ -47,8 +47,7 @@ DP_API dp_status dp_map_save_tiff(const float *map, size_t height, size_t width,
  * channel of float32, cut short, more than 2^28 pixels), DP_E_MEMORY. */
 DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err);
 
-/* -------------------------------------------------------------------------------------------------- files as a source
- */
+/* ---------------------------------------------------------------------------------------------- files as a source */
 
 /* Picture files by their paths [n], named as they are given.  The paths are borrowed and outlive the source. */
 DP_API dp_source dp_source_files(const char *const *paths, size_t n);

@@ -1,8 +1,8 @@
 /* patches.c - a patch beside another, as a person compares them.
  *
- * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), picture (x,
- * y). A panel shows a square piece of the picture with the patch in its middle, in the pose that the grid has: both
- * axes at one scale in pixels of the picture, so that what was stretched onto its canvas is shown as it was
+ * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), and
+ * picture (x, y).  A panel shows a square piece of the picture with the patch in its middle, in the pose that the grid
+ * has: both axes at one scale in pixels of the picture, so that what was stretched onto its canvas is shown as it was
  * photographed.  The piece is AROUND cells wide, or a SHARE of the whole canvas where that is more.
  *
  * Where the picture has more pixels than the panel, each drawn one is the mean of n x n samples, n the ratio rounded

@@ -1,11 +1,15 @@
-/* bmp.c - Windows and OS/2 bitmaps.
+/* bmp.c - reads Windows and OS/2 bitmaps.
  *
- *     14 bytes of file header, an information header of 12 (OS/2 1) to 124 bytes, masks, a palette, rows from the
- * bottom (or, where the height is negative, from the top) of a multiple of 4 bytes each
+ * A file holds, in this order:
  *
- * Read are 1, 2, 4, 8 bits with a palette, plain and run-length encoded, 16 and 32 bits with masks, 24 bits.  A fourth
- * byte is alpha only where the header has a mask for it and the compression is "bit fields"; where it is zero
- * everywhere the writer did not mean it. */
+ *     file header          14 bytes
+ *     information header   12 (OS/2 1) to 124 bytes
+ *     masks, palette
+ *     rows                 from the bottom, or from the top where the height is negative; a multiple of 4 bytes each
+ *
+ * This reads 1, 2, 4 and 8 bits with a palette, plain and run-length encoded; 16 and 32 bits with masks; 24 bits.  A
+ * fourth byte is alpha only if the header has a mask for it and the compression is "bit fields".  If it is zero
+ * everywhere, the writer left it unset. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture_file.h"

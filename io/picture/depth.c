@@ -1,10 +1,14 @@
-/* depth.c - significant bits of 16-bit pictures.
+/* depth.c - finds the significant bits of 16-bit pictures.
  *
  * Cameras of 10, 12 or 14 bits deliver them in 16-bit files: at the lower end (samples up to 1023, 4095, 16383), which
- * looks nearly black, or shifted to the upper end (the lowest bits are always zero).  No file says which.  With M the
- * largest sample of all good pictures and t the number of low bits that are zero in all of them (at most 8), a camera
- * of b bits is the least of 8, 10, 12, 14 with M >> t < 2^b,  b <= 16 - t;   none: b = 16 - t and white is (2^b - 1) <<
- * t.  So the same picture at either end gives the same result, and what uses all 16 bits stays as it is. */
+ * looks nearly black, or shifted to the upper end (the lowest bits are always zero).  No file says which.  Let M be the
+ * largest sample of all good pictures, and t the number of low bits that are zero in all of them (at most 8).  A camera
+ * of b bits is then the least of 8, 10, 12, 14 with
+ *
+ *     M >> t < 2^b  and  b <= 16 - t,   or else b = 16 - t
+ *
+ * and white is (2^b - 1) << t.  So the same picture gives the same result at either end, and a picture that uses all 16
+ * bits stays as it is. */
 #include "picture/depth.h"
 
 #include <string.h>

@@ -1,19 +1,17 @@
-/* load.c - any picture a camera or a laboratory writes, as 8-bit sRGB.
+/* load.c - reads any picture of a camera or a laboratory as 8-bit sRGB.
  *
- *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> white -> profile or CMYK
- * to sRGB
- *          -> 8 bit -> alpha over black -> EXIF orientation -> rgb
+ *     rows of the decoder (decode.c) -> white -> profile or CMYK to sRGB -> 8 bit -> alpha over black
+ *          -> EXIF orientation -> rgb
  *
- * The structure of the file is read first (picture_file.h); a picture over the limit is refused before a pixel is
- * decoded.  Then the rows are pulled through in order, ROWS at a time, on the calling thread: beside the file and the
- * result only a few rows are in memory (interlaced PNGs, progressive JPEGs and 16-bit files are kept whole).
+ * Beside the file and the result only a few rows are in memory.  Interlaced PNGs, progressive JPEGs and 16-bit files
+ * are kept whole.
  *
- * A file is decoded strictly first: where its decoder warns, it is damaged, and a second, slower pass finds the first
- * row that is not there.  Only who asks for it (tolerant) gets what a third, lenient pass makes of such a file.
+ * Numbers become 8 bit as follows (c is the sample, a its alpha, 1 where there is none):
  *
- * How numbers become 8 bit (c the sample, a its alpha, 1 where there is none):
- *     8 bit   round(c a / 255)          16 bit   round(c a / (65535 * 257)), which is c / 257 without alpha
- *     float   round(255 c a), c and a within [0, 1]
+ *     8 bit    round(c a / 255)
+ *     16 bit   round(c a / (65535 * 257)), which is c / 257 without alpha
+ *     float    round(255 c a), c and a within [0, 1]
+ *
  * Before that, 16-bit samples are spread so that `white` becomes 65535 (depth.c). */
 #include "base/error.h"
 #include "base/memory.h"
@@ -23,17 +21,9 @@
 #include "picture/vips.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#define ROWS 64
-#define TAIL 512 /* bytes before the end of a JPEG's data that are handed to its decoder a few at a time */
-#define MAX_MAP_PIXELS ((size_t)1 << 28)
-
-/* ------------------------------------------------------------------------------------------------------------- colour
- */
+/* ----------------------------------------------------------------------------------------------------------- colour */
 
 /* Replaces *image by the next in the chain. */
 static void step(VipsImage **image, VipsImage *next)
@@ -88,220 +78,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ decoders
- */
-
-static gint64 read_bytes(VipsSourceCustom *custom, void *out, gint64 length, void *user)
-{
-    (void)custom;
-    dp_picture_file *source = user;
-    size_t n = length < 0 ? 0 : (size_t)length, left = source->bytes - source->at, tail = source->facts.entropy_end;
-    tail = tail > TAIL ? tail - TAIL : 0;
-    if (source->at < tail)
-        left = tail - source->at;
-    else if (n > 8)
-        n = 8;
-    n = n < left ? n : left;
-    memcpy(out, source->data + source->at, n);
-    source->at += n;
-    return (gint64)n;
-}
-
-static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, void *user)
-{
-    (void)custom;
-    dp_picture_file *source = user;
-    gint64 from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (gint64)source->at : (gint64)source->bytes;
-    if (offset < -from || offset > (gint64)source->bytes - from)
-        return -1;
-    source->at = (size_t)(from + offset);
-    return (gint64)source->at;
-}
-
-/* The bytes of a source as libvips takes them. */
-static VipsSource *stream(dp_picture_file *source)
-{
-    if (source->kind == DP_KIND_TIFF)
-        return lseek(source->fd, 0, SEEK_SET) == 0 ? vips_source_new_from_descriptor(source->fd)
-                                                   : NULL; /* a copy of the descriptor */
-    if (source->kind != DP_KIND_JPEG || !source->facts.entropy_end)
-        return vips_source_new_from_memory(source->data, source->bytes);
-    VipsSourceCustom *custom = vips_source_custom_new();
-    source->at = 0;
-    g_signal_connect(custom, "read", G_CALLBACK(read_bytes), source);
-    g_signal_connect(custom, "seek", G_CALLBACK(seek_bytes), source);
-    return VIPS_SOURCE(custom);
-}
-
-/* Bytes of entropy-coded data that the decoder of a JPEG has not asked for, though it has made all pixels. */
-static bool has_left_over(const dp_picture_file *source)
-{
-    size_t end = source->facts.entropy_end;
-    for (size_t i = source->at + 16; i < end; i++) /* it reads ahead by a few bytes */
-        if (source->data[i] != 0 && source->data[i] != 0xff)
-            return true;
-    return false;
-}
-
-static VipsImage *from_raster(const dp_raster *raster)
-{
-    size_t bytes = raster->width_px * raster->height_px * raster->bands * raster->bits / 8; /* there is such memory */
-    VipsImage *plain =
-        vips_image_new_from_memory(raster->samples, bytes, (int)raster->width_px, (int)raster->height_px,
-                                   (int)raster->bands, raster->bits == 16 ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
-    VipsImage *image = NULL;
-    if (plain
-        && vips_copy(plain, &image, "interpretation",
-                     raster->bits == 16  ? raster->bands < 3 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16
-                     : raster->bands < 3 ? VIPS_INTERPRETATION_B_W
-                                         : VIPS_INTERPRETATION_sRGB,
-                     NULL))
-        image = NULL;
-    if (plain)
-        g_object_unref(plain);
-    return image;
-}
-
-/* What this file decodes by itself. */
-static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error *err)
-{
-    dp_picture_file *source = &d->source;
-    dp_status status = source->kind == DP_KIND_BMP
-                           ? dp_bmp_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err)
-                           : dp_pnm_read(source->data, source->bytes, max_pixels, &source->facts, &d->raster, err);
-    if (status)
-        return dp_error_prefix(err, status, "%s", source->path);
-    if (!(d->image = from_raster(&d->raster)))
-        return dp_fail_memory(err, source->path, 0);
-    if (source->facts.profile)
-        vips_image_set_blob_copy(d->image, VIPS_META_ICC_NAME, source->facts.profile, source->facts.profile_bytes);
-    return DP_OK;
-}
-
-static int open_vips(dp_picture_file *source, bool strict, VipsSource *bytes, VipsImage **image)
-{
-    VipsFailOn fail = !strict                        ? VIPS_FAIL_ON_NONE
-                      : source->kind == DP_KIND_JPEG ? VIPS_FAIL_ON_WARNING
-                                                     : VIPS_FAIL_ON_ERROR;
-    const dp_facts *facts = &source->facts;
-    switch (source->kind) {
-    case DP_KIND_JPEG:
-        return vips_jpegload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    case DP_KIND_PNG: return vips_pngload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    case DP_KIND_WEBP:
-        return vips_webpload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    case DP_KIND_HEIF:
-        return vips_heifload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, NULL);
-    default:
-        return vips_tiffload_source(bytes, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail, "page",
-                                    (int)facts->page, "subifd", facts->subifd, NULL);
-    }
-}
-
-/* Keeps the channels that the file says are colour or alpha. */
-static int keep_channels(const dp_facts *facts, VipsImage **image)
-{
-    int bands = vips_image_get_bands(*image), wanted = (int)facts->colours + facts->alpha;
-    VipsImage *next = NULL;
-    if (!facts->colours || bands <= wanted)
-        return 0;
-    if (vips_extract_band(*image, &next, 0, "n", wanted, NULL))
-        return -1;
-    step(image, next);
-    return 0;
-}
-
-static dp_status check_size(const char *path, size_t width, size_t height, size_t max_pixels, dp_error *err)
-{
-    size_t pixels;
-    if (!dp_mul_size(width, height, &pixels) || (max_pixels && pixels > max_pixels))
-        return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels; the limit is %zu pixels in all", path, width, height,
-                       max_pixels);
-    return DP_OK;
-}
-
-/* d->image, its header read and no pixel yet.  d->opened: what fails is in the pixels. */
-static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool strict, dp_error *err)
-{
-    dp_picture_file *source = &d->source;
-    const char *path = source->path;
-    if (source->facts.width_px && source->facts.height_px
-        && check_size(path, source->facts.width_px, source->facts.height_px, max_pixels, err))
-        return DP_E_PICTURE;
-    if (source->kind == DP_KIND_BMP || source->kind == DP_KIND_PNM)
-        return open_raster(d, max_pixels, err);
-    vips_error_clear();
-    VipsSource *bytes = stream(source);
-    VipsImage *image = NULL;
-    int result = bytes ? open_vips(source, strict, bytes, &image) : -1;
-    if (bytes)
-        g_object_unref(bytes);
-    if (!result && keep_channels(&source->facts, &image)) {
-        g_object_unref(image);
-        result = -1;
-    }
-    if (result) {
-        dp_vips_reason(d->reason, sizeof d->reason);
-        if (source->kind == DP_KIND_PNG)
-            snprintf(d->reason, sizeof d->reason, "its header is damaged");
-        return dp_fail(err, DP_E_PICTURE, "%s: cannot be decoded: %s; export it again", path, d->reason);
-    }
-    d->image = image;
-    if (source->facts.height_at) {
-        VipsImage *shown = NULL;
-        if (vips_crop(image, &shown, 0, 0, vips_image_get_width(image), (int)source->facts.height_px, NULL))
-            return dp_fail(err, DP_E_PICTURE, "%s: is not as high as it says; export it again", path);
-        d->tall = image;
-        d->image = shown;
-    }
-    return check_size(path, (size_t)vips_image_get_width(image), (size_t)vips_image_get_height(image), max_pixels, err);
-}
-
-void dp_decoding_restart(struct dp_decoding *d)
-{
-    if (d->image)
-        g_object_unref(d->image);
-    if (d->tall)
-        g_object_unref(d->tall);
-    d->image = d->tall = NULL;
-    dp_memory_free(d->raster.samples);
-    d->raster = (dp_raster){0};
-    d->rows = 0;
-    d->reason[0] = 0;
-}
-
-void dp_decoding_close(struct dp_decoding *d)
-{
-    dp_decoding_restart(d);
-    dp_picture_file_close(&d->source);
-}
-
-/* Hands the rows to sink, `block` at a time.  Fewer than all may come: d->rows, and libvips' reason. */
-static dp_status pull(struct dp_decoding *d, size_t block, const struct dp_sink *sink, dp_error *err)
-{
-    dp_status status = sink->begin(sink->user, d, err);
-    if (status)
-        return status;
-    size_t width = (size_t)vips_image_get_width(d->image), height = (size_t)vips_image_get_height(d->image);
-    VipsRegion *region = vips_region_new(d->image);
-    if (!region)
-        return dp_fail_memory(err, d->source.path, width);
-    for (d->rows = 0; d->rows < height && !status;) {
-        size_t n = height - d->rows < block ? height - d->rows : block;
-        VipsRect wanted = {0, (int)d->rows, (int)width, (int)n};
-        if (vips_region_prepare(region, &wanted)) {
-            dp_vips_reason(d->reason, sizeof d->reason);
-            break;
-        }
-        status = sink->rows(sink->user, region, d->rows, n, err);
-        d->rows += n;
-    }
-    g_object_unref(region);
-    return status;
-}
-
-/* --------------------------------------------------------------------------------------------------------------- rows
- */
+/* ------------------------------------------------------------------------------------------------------------- rows */
 
 static inline uint8_t from_8(unsigned c, unsigned a)
 {
@@ -382,161 +159,7 @@ static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width,
             }
 }
 
-/* ---------------------------------------------------------------------------------------------------- whole or damaged
- */
-
-void dp_note(dp_picture_notes *notes, const char *format, ...)
-{
-    char text[DP_NOTES_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (!notes || strstr(notes->text, text)) /* a file may be read more than once */
-        return;
-    size_t used = strlen(notes->text);
-    snprintf(notes->text + used, sizeof notes->text - used, "%s%s", used ? "; " : "", text);
-}
-
-/* How a file is damaged, as "cut short after 44 % of the rows".  rows: those that came before the fault, SIZE_MAX where
- * that says nothing. */
-static void describe(const struct dp_decoding *d, size_t rows, char *text, size_t bytes)
-{
-    const dp_facts *facts = &d->source.facts;
-    const char *reason = facts->fault[0]                 ? facts->fault
-                         : d->source.kind == DP_KIND_PNG ? "its compressed data or a checksum do not hold"
-                                                         : d->reason;
-    bool cut = facts->cut || facts->no_end || strstr(d->reason, "remature end") || strstr(d->reason, "Read error");
-    size_t height = d->image ? (size_t)vips_image_get_height(d->image) : facts->height_px;
-    if (facts->cut && facts->rows < rows)
-        rows = facts->rows;
-    const char *how = cut ? "cut short" : "damaged";
-    if (rows >= height || (facts->in_layers && !rows))
-        snprintf(text, bytes, "%s: %s", how, reason);
-    else if (cut)
-        snprintf(text, bytes, "%s after %zu %% of the rows", how, rows * 100 / height);
-    else
-        snprintf(text, bytes, "%s after %zu %% of the rows (%s)", how, rows * 100 / height, reason);
-}
-
-/* libvips looks at the warnings of a JPEG's decoder before it makes 8 rows, so those of the last rows of blocks are
- * lost on it.  Where such rows are 8 high the header in memory claims 8 more (dp_decode), and asking for them brings
- * the warnings of the true ones. */
-static bool has_late_warning(struct dp_decoding *d)
-{
-    if (!d->tall)
-        return false;
-    VipsRect beyond = {0, vips_image_get_height(d->image), vips_image_get_width(d->image), 8};
-    VipsRegion *region = vips_region_new(d->tall);
-    bool failed = !region || vips_region_prepare(region, &beyond);
-    if (failed) {
-        dp_vips_reason(d->reason, sizeof d->reason);
-        d->rows = d->rows > 8 ? (d->rows - 1) / 8 * 8 : 0;
-    }
-    if (region)
-        g_object_unref(region);
-    return failed;
-}
-
-/* One pass over the file; true where it is whole.  What fails otherwise than by damage is an error. */
-static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool strict, size_t block,
-                 const struct dp_sink *sink, dp_status *status, dp_error *err)
-{
-    dp_decoding_restart(d);
-    *status = open_decoder(d, options->max_pixels, strict, err);
-    if (*status)
-        return false;
-    *status = pull(d, block, sink, err);
-    return !*status && d->rows == (size_t)vips_image_get_height(d->image)
-           && !(strict && (has_late_warning(d) || has_left_over(&d->source)));
-}
-
-static dp_status damaged(struct dp_decoding *d, const dp_picture_options *options, const struct dp_sink *sink,
-                         dp_picture_notes *notes, dp_error *err)
-{
-    char text[DP_WHY_BYTES + 80];
-    dp_status status = DP_OK;
-    dp_facts *facts = &d->source.facts;
-    bool opened = d->image != NULL, all = opened && d->rows == (size_t)vips_image_get_height(d->image);
-    size_t rows = !opened || all ? SIZE_MAX : d->rows;
-    if (rows != SIZE_MAX) { /* which row exactly */
-        pass(d, options, true, 1, sink, &status, err);
-        if (status)
-            return status;
-        rows = d->rows;
-    }
-    if (all && !facts->fault[0])
-        snprintf(facts->fault, sizeof facts->fault, "a part of its data does not belong to it or stands there twice");
-    describe(d, rows, text, sizeof text);
-    if (!options->tolerant)
-        return dp_fail(err, DP_E_PICTURE, "%s: %s; export it again or pass --tolerant", d->source.path, text);
-    if (!all) {
-        if (d->source.kind == DP_KIND_PNG)
-            dp_png_mend(d->source.data, d->source.bytes);
-        pass(d, options, false, 1, sink, &status, err);
-        if (status)
-            return status;
-        if (!d->rows)
-            return dp_fail(err, DP_E_PICTURE, "%s: %s; nothing of it can be read", d->source.path, text);
-    }
-    dp_note(notes, "%s%s", text,
-            d->source.kind == DP_KIND_JPEG ? "; the rest is what its decoder makes of it"
-                                           : "; what is missing is black");
-    return DP_OK;
-}
-
-dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink,
-                    struct dp_decoding *d, dp_picture_notes *notes, dp_error *err)
-{
-    dp_error own = {0};
-    err = err ? err : &own;
-    *d = (struct dp_decoding){.source.fd = -1};
-    dp_status status = dp_vips_start(err);
-    if (!status)
-        status = dp_picture_file_open(path, options->max_pixels, &d->source, err);
-    if (!status && sink->tiff_only && d->source.kind != DP_KIND_TIFF)
-        status = dp_fail(err, DP_E_PICTURE, "%s: %s", path, sink->tiff_only);
-    if (status)
-        return status;
-    if (d->source.kind == DP_KIND_JPEG
-        && d->source.facts.no_end) { /* there is room; whether all pixels came the decoder says */
-        d->source.data[d->source.bytes++] = 0xff;
-        d->source.data[d->source.bytes++] = 0xd9;
-    }
-    if (d->source.facts.height_at) {
-        size_t tall = d->source.facts.height_px + 8;
-        d->source.data[d->source.facts.height_at] = (uint8_t)(tall >> 8);
-        d->source.data[d->source.facts.height_at + 1] = (uint8_t)tall;
-    }
-    bool whole = pass(d, options, true, ROWS, sink, &status, err);
-    if (status == DP_E_PICTURE && !d->image && d->reason[0]) { /* its header: would a lenient reader take it? */
-        dp_error lenient;
-        char reason[DP_WHY_BYTES];
-        memcpy(reason, d->reason, sizeof reason);
-        if (d->source.facts.cut) {
-            status = dp_fail(err, DP_E_PICTURE, "%s: cut short (%s); export it again", path, d->source.facts.fault);
-        } else if (d->source.kind == DP_KIND_JPEG || (d->source.kind == DP_KIND_PNG && d->source.facts.fault[0])) {
-            if (d->source.kind == DP_KIND_PNG)
-                dp_png_mend(d->source.data, d->source.bytes);
-            bool readable = !open_decoder(d, options->max_pixels, false, &lenient);
-            dp_decoding_restart(d);
-            memcpy(d->reason, reason, sizeof reason);
-            if (readable)
-                status = damaged(d, options, sink, notes, err);
-        }
-        return status;
-    }
-    if (status)
-        return status;
-    if (!whole || d->source.facts.fault[0])
-        status = damaged(d, options, sink, notes, err);
-    if (!status && d->source.facts.note[0])
-        dp_note(notes, "%s", d->source.facts.note);
-    return status;
-}
-
-/* ------------------------------------------------------------------------------------------------------------ the way
- */
+/* ---------------------------------------------------------------------------------------------------- the whole way */
 
 static dp_status check_samples(const char *path, const VipsImage *image, dp_error *err)
 {
@@ -558,7 +181,7 @@ struct loader {
     struct dp_placing placing;
     VipsBandFormat format;
     size_t width, bands;
-    uint8_t *block; /* [ROWS, width, 3], where rows do not go straight to their place */
+    uint8_t *block; /* [DP_ROWS, width, 3], where rows do not go straight to their place */
     dp_raster deep; /* 16 bit: kept until all samples are known */
     bool is_deep, is_spread;
 };
@@ -588,8 +211,8 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
     if (status)
         return dp_error_prefix(err, status, "%s", l->path);
     dp_memory_free(l->block);
-    l->block = dp_malloc(l->width, (size_t)ROWS * 3);
-    return l->block ? DP_OK : dp_fail_memory(err, l->path, l->width * ROWS * 3);
+    l->block = dp_malloc(l->width, (size_t)DP_ROWS * 3);
+    return l->block ? DP_OK : dp_fail_memory(err, l->path, l->width * DP_ROWS * 3);
 }
 
 static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
@@ -661,7 +284,7 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
                 "%.2g %% of its samples exceed the %zu significant bits of the good pictures and count as white",
                 100 * share, dp_depth_bits(given));
     }
-    VipsImage *image = from_raster(&l->deep);
+    VipsImage *image = dp_raster_image(&l->deep);
     if (!image)
         return dp_fail_memory(err, l->path, 0);
     const void *profile;
@@ -675,8 +298,8 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
     dp_status status = begin_image(l, &image, d->source.facts.has_profile, err);
     size_t height = l->deep.height_px;
     VipsRegion *region = status ? NULL : vips_region_new(image);
-    for (size_t y = 0; !status && y < height; y += ROWS) {
-        size_t n = height - y < ROWS ? height - y : ROWS;
+    for (size_t y = 0; !status && y < height; y += DP_ROWS) {
+        size_t n = height - y < DP_ROWS ? height - y : DP_ROWS;
         VipsRect wanted = {0, (int)y, (int)l->width, (int)n};
         if (!region || vips_region_prepare(region, &wanted)) {
             char reason[DP_WHY_BYTES];
@@ -720,8 +343,7 @@ dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **pict
     return dp_picture_load_with(path, &options, picture, NULL, err);
 }
 
-/* ------------------------------------------------------------------------------------------- what the samples are like
- */
+/* ---------------------------------------------------------------------------------------- what the samples are like */
 
 struct survey {
     dp_depth depth;
@@ -766,56 +388,6 @@ dp_status dp_depth_survey(const char *path, const dp_picture_options *options, d
         *depth = survey.depth;
         depth->n = 1;
     }
-    dp_decoding_close(&d);
-    return status;
-}
-
-/* --------------------------------------------------------------------------------------------------------------- maps
- */
-
-#define NO_MAP "is no map: not one channel of float32"
-
-struct map_sink {
-    const char *path;
-    float *map;
-    size_t width;
-};
-
-static dp_status begin_map(void *user, struct dp_decoding *d, dp_error *err)
-{
-    struct map_sink *m = user;
-    size_t height = (size_t)vips_image_get_height(d->image);
-    m->width = (size_t)vips_image_get_width(d->image);
-    if (vips_image_get_bands(d->image) != 1 || vips_image_get_format(d->image) != VIPS_FORMAT_FLOAT)
-        return dp_fail(err, DP_E_PICTURE, "%s: " NO_MAP, m->path);
-    dp_memory_free(m->map);
-    m->map = dp_malloc_2d(height, m->width, sizeof(float));
-    return m->map ? DP_OK : dp_fail_memory(err, "a map", height * m->width * sizeof(float));
-}
-
-static dp_status map_rows(void *user, VipsRegion *region, size_t y, size_t n, dp_error *err)
-{
-    (void)err;
-    struct map_sink *m = user;
-    for (size_t j = 0; m->map && j < n; j++)
-        memcpy(m->map + (y + j) * m->width, VIPS_REGION_ADDR(region, 0, (int)(y + j)), m->width * sizeof(float));
-    return DP_OK;
-}
-
-dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t *width, dp_error *err)
-{
-    const dp_picture_options options = {.max_pixels = MAX_MAP_PIXELS};
-    struct map_sink m = {.path = path};
-    const struct dp_sink sink = {begin_map, map_rows, &m, NO_MAP};
-    struct dp_decoding d;
-    dp_status status = dp_decode(path, &options, &sink, &d, NULL, err);
-    if (!status) {
-        *map = m.map;
-        *height = (size_t)vips_image_get_height(d.image);
-        *width = m.width;
-        m.map = NULL;
-    }
-    dp_memory_free(m.map);
     dp_decoding_close(&d);
     return status;
 }

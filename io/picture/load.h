@@ -7,6 +7,7 @@
 #include <vips/vips.h>
 
 #define DP_WHY_BYTES 200
+#define DP_ROWS 64 /* of a file that are decoded at a time */
 
 /* A file on its way. */
 struct dp_decoding {
@@ -35,6 +36,9 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
                     struct dp_decoding *d, dp_picture_notes *notes, dp_error *err);
 void dp_decoding_restart(struct dp_decoding *d);
 void dp_decoding_close(struct dp_decoding *d);
+
+/* Samples in memory as libvips takes them, borrowed; NULL: no memory.  g_object_unref. */
+VipsImage *dp_raster_image(const dp_raster *raster);
 
 /* Adds a sentence to notes->text. */
 void dp_note(dp_picture_notes *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));

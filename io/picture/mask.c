@@ -1,17 +1,16 @@
-/* mask.c - a mask as data sets and people draw it: what is not background is marked.
+/* mask.c - reads a mask as data sets and people draw it: everything that is not background is marked.
  *
- * Background is black or zero, and what is fully transparent; everything else is marked, whatever its depth, colour,
- * number or place in a palette.  So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on nothing are
- * one mask.  Where that says nothing:
+ * Background is black, zero or fully transparent; everything else is marked, whatever its depth, colour, number or
+ * place in a palette.  So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on nothing give the same
+ * mask.  Where that rule says nothing:
  *
- *   - in a lossy file values ring around edges: marked is what reaches a third of the largest value, and at least 32 of
- * 255
- *   - all that is visible is black: what is visible is marked
- *   - nothing is black or transparent, but there are several values: background is entry 0 of the palette, where it has
- * one that is used, else the value that is commonest along the border; that is said
- *   - one value that is not black: all is marked, which is said
+ *   - in a lossy file values ring around edges: marked is what reaches a third of the largest value, at least 32 of 255
+ *   - everything visible is black: what is visible is marked
+ *   - nothing is black or transparent, but there are several values: background is entry 0 of the palette if used, or
+ *     else the commonest value along the border; a note says so
+ *   - there is one value, and it is not black: all is marked; a note says so
  *
- * A border that is marked for the most part looks like a mask the wrong way round; it is taken as it is, and said. */
+ * If most of the border is marked, the mask may be the wrong way round; it is taken as it is, and a note says so. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/io.h"

@@ -1,10 +1,14 @@
-/* profile.c - whether an ICC profile is that of sRGB.
+/* profile.c - tells whether an ICC profile is that of sRGB.
  *
- * A conversion from sRGB to sRGB would change values by one here and there, so it is left out.  What a profile is
- * called says nothing: a "sRGB" with other primaries is converted, and a nameless one that is sRGB is not.  A matrix
- * profile is sRGB where its primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC
- * 61966-2-1, and each curve is within 0.001 of x <= 0.04045: x / 12.92      else: ((x + 0.055) / 1.055)^2.4 Tags as in
- * ICC.1:2010: "curv" is 0 (identity), 1 (a gamma of 8.8 bits) or a table; "para" has five functions of a power. */
+ * A conversion from sRGB to sRGB would change some values by one, so it is left out.  The name of a profile does not
+ * count: an "sRGB" with other primaries is converted, and an sRGB without a name is not.  A matrix profile is sRGB if
+ * its primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC 61966-2-1, and each curve
+ * is within 0.001 of
+ *
+ *     x <= 0.04045: x / 12.92      else: ((x + 0.055) / 1.055)^2.4
+ *
+ * Tags as in ICC.1:2010: "curv" is 0 (identity), 1 (a gamma of 8.8 bits) or a table; "para" has five functions of a
+ * power. */
 #include "picture/picture_file.h"
 
 #include <math.h>

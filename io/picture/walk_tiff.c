@@ -231,7 +231,8 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
 static void check_data(const struct file *file, const struct directory *d, dp_facts *facts)
 {
     uint64_t rows = d->tiled ? d->tile_length : d->rows_per_strip < d->length ? d->rows_per_strip : d->length;
-    if (!rows || !d->width || !d->length || d->width > DP_MAX_SIDE || d->length > DP_MAX_SIDE || !d->offsets.bytes || !d->counts.bytes)
+    if (!rows || !d->width || !d->length || d->width > DP_MAX_SIDE || d->length > DP_MAX_SIDE || !d->offsets.bytes
+        || !d->counts.bytes)
         return; /* the decoder refuses such sizes */
     uint64_t across = d->tiled && d->tile_width ? (d->width - 1) / d->tile_width + 1 : 1;
     uint64_t down = (d->length - 1) / rows + 1, pieces = across * down, present = d->length;

@@ -1,8 +1,9 @@
-/* digest.c - what makes two pictures the same picture: their size and every pixel as the library sees it, whatever the
- * file was called, in which format it was written, and what else it said.
+/* picture_digest.c - computes the digest of a picture: two pictures are the same if their sizes and all their pixels
+ * are equal, whatever their files are called, which format they have and what else they hold.
  *
- *     SHA-256( "dinopatch picture" , width , height , pixels )      width and height as 8 bytes each, little endian;
- * docs/bank-format.md */
+ *     SHA-256( "dinopatch picture" , width , height , pixels )
+ *
+ * Width and height are 8 bytes each, little endian: docs/bank-format.md. */
 #include "base/hash.h"
 #include "dinopatch.h"
 

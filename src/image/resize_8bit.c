@@ -1,11 +1,13 @@
 /* resize_8bit.c - the resize and the rotation of AnomalyDINO's public code, on 8-bit pictures.
  *
- * Resize: torchvision's Resize on a Pillow picture, bicubic with antialias.  Weights as base/resample.h has them, in
- * fixed point of 22 bits; rows are resized first and rounded to 8 bits, then columns.
+ * Resize: torchvision's Resize on a Pillow picture, bicubic with antialias.  The weights are those of base/resample.h
+ * in fixed point of 22 bits; rows are resized first and rounded to 8 bits, then columns.
  *
- * Rotation: OpenCV's getRotationMatrix2D about (width/2, height/2), warpAffine, bilinear, border reflected without the
- * edge pixel. As there, positions are rounded to 1/32 of a pixel: with c, s the cosine and sine of the angle
- * (counter-clockwise as seen), x' = c (x - cx) - s (y - cy) + cx,   y' = s (x - cx) + c (y - cy) + cy. */
+ * Rotation: OpenCV's getRotationMatrix2D about (width/2, height/2), then warpAffine, bilinear, with the border
+ * reflected without the edge pixel.  As in OpenCV, positions are rounded to 1/32 of a pixel.  With c and s the cosine
+ * and sine of the angle (counter-clockwise as seen):
+ *
+ *     x' = c (x - cx) - s (y - cy) + cx,   y' = s (x - cx) + c (y - cy) + cy */
 #include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"
