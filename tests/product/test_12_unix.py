@@ -71,6 +71,8 @@ def large(tmp_path_factory):
     return folder
 
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup, and what was ignored stays ignored
+
 LONG_FIT = ["fit", "--model", MODEL, "--align", "none", "--canvas", "1568x1568", "--bank", "x.bank"]
 
 
