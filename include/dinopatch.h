@@ -366,6 +366,67 @@ DP_API void dp_recipe_preset(dp_recipe *recipe, dp_method method);
  * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */
 DP_API dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err);
 
+/* --------------------------------------------------------------------------------------------------------- options */
+
+/* The table of options: one row for each setting of a recipe, by which it is set, read, checked, stored and explained.  docs/options.md
+ * lists it. */
+typedef enum dp_option_kind {
+    DP_OPTION_CHOICE = 0, /* a word of `choices` */
+    DP_OPTION_FLAG,       /* yes or no */
+    DP_OPTION_WHOLE,      /* a whole number from low to high, or one of `choices` */
+    DP_OPTION_REAL,       /* a number from low to high */
+    DP_OPTION_SHARE,      /* a share between 0 and 1, both left out, or a count from 1 to high; low 0: also 0 */
+    DP_OPTION_AMOUNT,     /* a whole number, which may end in k, M, G or T; no option of a recipe */
+    DP_OPTION_WINDOW,     /* a whole number from low to high, or "global" */
+    DP_OPTION_LAYERS,     /* "I,J,...", negative numbers from the end, or "auto" */
+    DP_OPTION_CANVAS,     /* "HEIGHTxWIDTH", "auto" or "auto:WIDTH" */
+    DP_OPTION_CANNY,      /* "LOW,HIGH" or "auto" */
+    DP_OPTION_MAP         /* "KEY=VALUE,..." of the options map.KEY; what is not named is off; "none" */
+} dp_option_kind;
+
+/* What an option changes. */
+typedef enum dp_option_stage { DP_STAGE_ALIGN = 0, DP_STAGE_FEATURES, DP_STAGE_BANK, DP_STAGE_SCORE } dp_option_stage;
+
+enum {
+    DP_OPTION_ABOVE = 1,    /* low itself is left out */
+    DP_OPTION_BELOW = 2,    /* high itself is left out */
+    DP_OPTION_ODD = 4,
+    DP_OPTION_OFF = 8,      /* the word "off" stands for 0 */
+    DP_OPTION_OVERRIDE = 16 /* an inspection may change it: it needs no new features */
+};
+
+typedef struct dp_option {
+    const char *key;            /* "search.knn" */
+    const char *alias;          /* long option of the command line, without dashes; NULL: none */
+    const char *takes;          /* what its value looks like: "K", "l2|cosine" */
+    const char *unit;           /* NULL: none */
+    const char *help;           /* one line */
+    const char *needs;          /* what else it calls for; NULL: nothing */
+    const char *const *choices; /* NULL-ended; NULL: any value of the kind */
+    dp_option_kind kind;
+    dp_option_stage stage;
+    unsigned flags;
+    double low, high;           /* of numbers */
+} dp_option;
+
+DP_API size_t dp_option_count(void);
+DP_API const dp_option *dp_option_at(size_t index); /* static storage; NULL past the end */
+/* The name of a choice by its number in the enumeration: "cosine" of "search.metric" and DP_METRIC_COSINE; static storage; "?" where there
+ * is none. */
+DP_API const char *dp_option_choice(const char *key, int value);
+/* Reads a number of the option's kind and range.  Errors: DP_E_ARGUMENT, the message says what to give instead. */
+DP_API dp_status dp_option_read(const dp_option *option, const char *text, double *value, dp_error *err);
+/* Sets an option by its key from text.  The key "method" replaces all options by those of a published method, so it comes first.
+ * What cannot stand beside the new value goes back to its default: "edge" and "crop" where a "canvas" is set, "search.blend" where a
+ * pool or the global window leaves it no meaning, "score.reweight" where the score is not "max".
+ * Errors (*recipe is untouched): DP_E_ARGUMENT, "KEY TEXT: " and what to give instead, or an unknown key. */
+DP_API dp_status dp_recipe_set(dp_recipe *recipe, const char *key, const char *text, dp_error *err);
+/* The text that sets the option as it is; the caller frees *text with dp_memory_free.  Errors: DP_E_ARGUMENT (an unknown key, "method",
+ * which is not kept, a value out of range), DP_E_MEMORY. */
+DP_API dp_status dp_recipe_get(const dp_recipe *recipe, const char *key, char **text, dp_error *err);
+/* Whether every option lies in its range and all of them go together.  Errors: DP_E_ARGUMENT names the options by their keys. */
+DP_API dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err);
+
 /* ----------------------------------------------------------------------------------------------------------- align */
 
 typedef enum dp_align_status {

@@ -37,7 +37,4 @@ typedef struct dp_borders {
 void dp_borders_follow(const uint8_t *edges, size_t height, size_t width, size_t rim_px, uint8_t *visits,
                        dp_borders *borders);
 
-/* Checks the settings of the stages above. DP_E_ARGUMENT names the setting. */
-dp_status dp_align_check(const dp_recipe *recipe, dp_error *err);
-
 #endif

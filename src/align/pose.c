@@ -18,6 +18,7 @@
 #include "align/edges.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "options/check.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,17 +32,6 @@
 
 __extension__ typedef unsigned __int128 wide; /* sums of squared coordinates exceed 64 bits in large pictures */
 
-dp_status dp_align_check(const dp_recipe *recipe, dp_error *err)
-{
-    if (recipe->blur_px % 2 == 0 || recipe->blur_px > DP_MAX_BLUR_PX)
-        return dp_fail(err, DP_E_ARGUMENT, "a blur of %zu pixels: an odd number up to %d is needed", recipe->blur_px,
-                       DP_MAX_BLUR_PX);
-    if (!(recipe->canny_low >= 0) || !(recipe->canny_high >= recipe->canny_low) || recipe->canny_high > 1e6)
-        return dp_fail(err, DP_E_ARGUMENT, "Canny thresholds %g and %g: 0 <= low <= high is needed", recipe->canny_low,
-                       recipe->canny_high);
-    return DP_OK;
-}
-
 static dp_status check_picture(const dp_picture *picture, dp_error *err)
 {
     if (!picture || !picture->rgb || !picture->width_px || !picture->height_px)
@@ -53,7 +43,7 @@ dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recipe, uint
 {
     dp_status status = check_picture(picture, err);
     if (status == DP_OK)
-        status = dp_align_check(recipe, err);
+        status = dp_check_edges(recipe, err);
     if (status != DP_OK)
         return status;
     size_t height = picture->height_px, width = picture->width_px, n = height * width;

@@ -9,7 +9,7 @@
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
 #include "bank/origin.h"
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -32,65 +32,6 @@ int dp_post_equal(const dp_post *a, const dp_post *b)
            && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
 }
 
-void dp_recipe_init(dp_recipe *recipe)
-{
-    *recipe = (dp_recipe){
-        .align = DP_ALIGN_PCA,
-        .blur_px = 5,
-        .canny_low = 50,
-        .canny_high = 150,
-        .fill = sqrt(3.0) / 2,
-        .canvas_height_px = 784,
-        .canvas_width_px = 784,
-        .polarity = DP_POLARITY_ROTATE,
-        .rotations = 1,
-        .precision = DP_FP32,
-        .neighbourhood = 1,
-        .layout = DP_LAYOUT_GRID,
-        .storage = DP_STORAGE_F32,
-        .metric = DP_METRIC_L2,
-        .background_threshold = 10,
-        .window = 0,
-        .knn = 1,
-        .score = DP_SCORE_TOP1P,
-        .fpr = 0.01,
-        .preset = DP_PRESET_CANVAS,
-    };
-    dp_post_init(&recipe->post);
-}
-
-void dp_recipe_preset(dp_recipe *recipe, dp_method method)
-{
-    dp_recipe_init(recipe);
-    if (method == DP_METHOD_DINOPATCH)
-        return;
-    recipe->align = DP_ALIGN_NONE;
-    recipe->polarity = DP_POLARITY_NONE;
-    recipe->layout = DP_LAYOUT_POOL;
-    recipe->window = DP_WINDOW_GLOBAL;
-    recipe->map_sigma_px = 4;
-    recipe->preset = 0;
-    if (method == DP_METHOD_PATCHCORE) {
-        recipe->canvas_height_px = recipe->canvas_width_px = 448;
-        recipe->layers[0] = (size_t)-5;
-        recipe->layers[1] = (size_t)-4;
-        recipe->n_layers = 2;
-        recipe->layer_mix = DP_LAYERS_CONCAT;
-        recipe->neighbourhood = 3;
-        recipe->coreset = 0.1;
-        recipe->score = DP_SCORE_MAX;
-        recipe->reweight = 9;
-        recipe->preset = DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD;
-        return;
-    }
-    recipe->edge_px = 448;
-    recipe->canvas_height_px = recipe->canvas_width_px = 0;
-    recipe->rotations = 8;
-    recipe->background_rule = DP_BACKGROUND_LIST;
-    recipe->metric = DP_METRIC_COSINE;
-    recipe->score = DP_SCORE_TOP1P;
-}
-
 const char *dp_align_status_name(dp_align_status status)
 {
     switch (status) {

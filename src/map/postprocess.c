@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "map/connected.h"
+#include "options/check.h"
 
 #include <math.h>
 #include <string.h>
@@ -53,26 +54,6 @@ void dp_post_work_close(dp_post_work *work)
     dp_memory_free(work->scratch);
     dp_memory_free(work->sizes);
     *work = (dp_post_work){0};
-}
-
-dp_status dp_post_check(const dp_post *post, dp_error *err)
-{
-    if ((int)post->reading < DP_READING_HYSTERESIS || post->reading > DP_READING_CLIP)
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: unknown reading %d of the thresholds", (int)post->reading);
-    if ((int)post->unit < DP_UNIT_CELLS || post->unit > DP_UNIT_PIXELS)
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: unknown unit %d", (int)post->unit);
-    if (!(post->low >= 0) || !(post->high >= 0) || !isfinite(post->low) || !isfinite(post->high))
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: thresholds %g and %g must be finite and not negative",
-                       post->low, post->high);
-    if (post->high > 0 && post->high < post->low)
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: the high threshold %g is below the low one, %g", post->high,
-                       post->low);
-    if (!(post->gaussian >= 0 && post->gaussian <= MAX_SIGMA))
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: Gaussian sigma %g; 0 to %d", post->gaussian, MAX_SIGMA);
-    if (post->median > MAX_MEDIAN || (post->median > 0 && post->median % 2 == 0))
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing: median window %zu; odd, at most %d", post->median,
-                       MAX_MEDIAN);
-    return DP_OK;
 }
 
 int dp_post_active(const dp_post *post)

@@ -15,9 +15,6 @@ typedef struct dp_post_work {
 dp_status dp_post_work_open(size_t rows, size_t cols, dp_post_work *work, dp_error *err);
 void dp_post_work_close(dp_post_work *work);
 
-/* Returns DP_E_ARGUMENT for a setting that is not finite, negative, out of order or too large. */
-dp_status dp_post_check(const dp_post *post, dp_error *err);
-
 /* Returns non-zero if post changes anything. */
 int dp_post_active(const dp_post *post);
 

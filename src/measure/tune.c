@@ -18,6 +18,7 @@
 #include "dinopatch.h"
 #include "search/score.h"
 #include "map/postprocess.h"
+#include "options/check.h"
 #include "measure/sparse_map.h"
 #include "measure/steps.h"
 

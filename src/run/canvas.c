@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/statistics.h"
 #include "embed/session.h"
+#include "options/check.h"
 #include "run/prefetch.h"
 
 #include <math.h>
@@ -98,26 +99,17 @@ static dp_status survey_pictures(struct survey *survey, dp_pool *pool, const dp_
 
 dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *err)
 {
+    dp_status status = dp_check_patch(recipe, patch_px, err);
+    if (status)
+        return status;
     if (recipe->crop_px) {
-        if (recipe->align != DP_ALIGN_NONE || recipe->crop_px > recipe->edge_px || recipe->crop_px % patch_px)
-            return dp_fail(err, DP_E_ARGUMENT, "a crop of %zu pixels: no alignment, at most the edge (%zu), and a multiple of the model's "
-                           "patch (%zu)", recipe->crop_px, recipe->edge_px, patch_px);
         recipe->canvas_height_px = recipe->canvas_width_px = recipe->crop_px;
         return dp_cells_check(run, recipe->crop_px, recipe->crop_px, patch_px, NULL, err);
     }
     if (recipe->edge_px) {
-        if (recipe->align != DP_ALIGN_NONE || recipe->layout != DP_LAYOUT_POOL)
-            return dp_fail(err, DP_E_ARGUMENT, "pictures of their own sizes (edge) need no alignment and the layout of a pool");
-        if (recipe->edge_px < patch_px)
-            return dp_fail(err, DP_E_ARGUMENT, "an edge of %zu pixels is less than the model's patch (%zu)", recipe->edge_px, patch_px);
         recipe->canvas_height_px = recipe->canvas_width_px = 0;
         return dp_cells_check(run, recipe->edge_px, recipe->edge_px, patch_px, NULL, err); /* a square has the fewest */
     }
-    if (!recipe->canvas_width_px || recipe->canvas_width_px % patch_px || recipe->canvas_height_px % patch_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is not a multiple of the model's patch (%zu): the nearest is %zux%zu",
-                       recipe->canvas_height_px, recipe->canvas_width_px, patch_px,
-                       (recipe->canvas_height_px + patch_px / 2) / patch_px * patch_px,
-                       recipe->canvas_width_px < patch_px ? patch_px : (recipe->canvas_width_px + patch_px / 2) / patch_px * patch_px);
     if (recipe->canvas_height_px)
         return dp_cells_check(run, recipe->canvas_height_px, recipe->canvas_width_px, patch_px, NULL, err);
     size_t n_pictures = pictures->n;
@@ -129,7 +121,6 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures
         .width_px = dp_calloc(n_pictures, sizeof *survey.width_px),
         .height_px = dp_calloc(n_pictures, sizeof *survey.height_px),
     };
-    dp_status status = DP_OK;
     if (!survey.poses || !survey.width_px || !survey.height_px)
         status = dp_fail_memory(err, "the poses", n_pictures * sizeof *survey.poses);
     if (!status)

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "search/searcher.h"
 #include "search/distance.h"
+#include "options/check.h"
 #include "reduce/coreset.h"
 #include "reduce/reduce.h"
 #include "run/good_judge.h"
@@ -159,16 +160,10 @@ static dp_status find_components(const dp_bank *bank, const dp_compression *how,
 
 static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
-    if (!(how->pca >= 0) || (how->pca >= 1 && how->pca != floor(how->pca)))
-        return dp_fail(err, DP_E_ARGUMENT, "%g principal components: a share below 1, or a whole number", how->pca);
-    if (how->pca > 0 && bank->rows.blocks > 1)
-        return dp_fail(err, DP_E_ARGUMENT, "principal components are of all layers together: not with separate layers");
-    if (!(how->coreset >= 0) || (how->coreset >= 1 && how->coreset != floor(how->coreset)))
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset of %g: a share of the rows below 1, or a whole number", how->coreset);
-    if (how->coreset > 0 && how->kmeans)
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset of a pool, or k-means at each place: there is no bank for both");
-    if (how->coreset > 0 && bank->recipe.layout != DP_LAYOUT_POOL)
-        return dp_fail(err, DP_E_ARGUMENT, "a coreset is chosen from a pool, and this bank keeps its rows place by place; k-means does it there");
+    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_POOL, bank->rows.blocks > 1, how->pca, how->coreset, how->kmeans};
+    dp_status status = dp_check_reduction(&rule, err);
+    if (status)
+        return status;
     if (how->coreset > 0 && bank->recipe.coreset > 0)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are a coreset already");
     return DP_OK;

@@ -12,15 +12,16 @@
 #include "embed/model.h"
 #include "embed/session.h"
 #include "image/picture.h"
+#include "options/check.h"
 #include "polarity/orientation.h"
 #include "run/canvas.h"
 #include "run/fit.h"
 #include "run/fit_calibrate.h"
-#include "run/fit_check.h"
 #include "run/gate.h"
 #include "run/memory_plan.h"
 #include "run/near.h"
 #include "run/region.h"
+#include "run/shots.h"
 #include "run/workbench.h"
 
 #include <stdbool.h>
@@ -647,7 +648,9 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     if (recipe->precision != dp_session_precision(session))
         return dp_fail(err, DP_E_MISMATCH, "the session computes in another precision than the recipe asks for");
     bool shots = recipe->shots && recipe->shots < n;
-    dp_status status = dp_fit_check(recipe, shots ? recipe->shots : n, err);
+    dp_status status = dp_recipe_check(recipe, err);
+    if (!status)
+        status = dp_check_pictures(recipe, shots ? recipe->shots : n, err);
     if (status)
         return status;
     size_t *chosen = NULL;

@@ -3,6 +3,7 @@
 #include "align/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "options/check.h"
 #include "search/score.h"
 
 #include <math.h>

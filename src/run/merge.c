@@ -3,7 +3,7 @@
  * What the features are must be the same in both: checkpoint, alignment, canvas, blocks, precision.  How they are compared, scored and
  * decided on (metric, window, post-processing, false-alarm rate) and how they are kept (storage) is the first bank's, and the threshold is
  * found anew.  A picture that is in both counts once. */
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 #include "bank/roi_mask.h"
 #include "bank/twins.h"
 #include "base/error.h"

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "options/check.h"
 #include "search/distance_scales.h"
 
 #include <math.h>
@@ -36,22 +37,14 @@ bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring)
 dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err)
 {
     size_t blocks = bank->blocks;
-    if (!scoring->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "the distance to 0 neighbours means nothing");
-    if (!(scoring->blend >= 0 && scoring->blend <= 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a blend of %g: between 0 (local distance) and 1 (global)", scoring->blend);
-    if (scoring->blend > 0 && bank->pool)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "a blend of local and global distance needs places: a pool has none, its search is global");
-    if (scoring->blend > 0 && scoring->window == DP_WINDOW_GLOBAL)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "a blend of local and global distance needs a window of cells for the local one, not 'global'");
+    const dp_scoring_rule rule = {bank->pool,        blocks > 1,     scoring->window, scoring->knn,
+                                  scoring->reweight, scoring->blend, scoring->score};
+    dp_status status = dp_check_scoring(&rule, err);
+    if (status)
+        return status;
     if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
         return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu",
                        blocks);
-    if (dp_scoring_reweighs(scoring) && (blocks > 1 || scoring->blend > 0))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "the score is weighted by the neighbours of one distance: not with separate layers or a blend");
     return DP_OK;
 }
 

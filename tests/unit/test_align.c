@@ -255,14 +255,14 @@ static void wrong_settings(void **state)
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     recipe.blur_px = 4;
-    assert_fails(DP_E_ARGUMENT, "a blur of 4 pixels", dp_pose_find(picture, &recipe, &pose, err));
+    assert_fails(DP_E_ARGUMENT, "align.blur is 4; give an odd number", dp_pose_find(picture, &recipe, &pose, err));
     recipe.blur_px = 129;
-    assert_fails(DP_E_ARGUMENT, "a blur of 129 pixels", dp_edges_find(picture, &recipe, &edges, err));
+    assert_fails(DP_E_ARGUMENT, "align.blur is 129", dp_edges_find(picture, &recipe, &edges, err));
     dp_recipe_init(&recipe);
     recipe.canny_low = 160;
-    assert_fails(DP_E_ARGUMENT, "Canny thresholds 160 and 150", dp_pose_find(picture, &recipe, &pose, err));
+    assert_fails(DP_E_ARGUMENT, "align.canny 160,150", dp_pose_find(picture, &recipe, &pose, err));
     recipe.canny_low = NAN;
-    assert_fails(DP_E_ARGUMENT, "Canny thresholds", dp_pose_find(picture, &recipe, &pose, err));
+    assert_fails(DP_E_ARGUMENT, "canny_low is nan", dp_pose_find(picture, &recipe, &pose, err));
     float rgb[3];
     pose.sigma_major_px = 5;
     assert_fails(DP_E_ARGUMENT, "fill of 0", dp_canvas_warp(picture, &pose, 0, 0, 1, 1, rgb, NULL, err));

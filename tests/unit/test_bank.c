@@ -4,7 +4,7 @@
 
 #include "search/distance.h"
 #include "bank/name_text.h"
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 #include "search/score.h"
 #include "simd/half.h"
 #include "polarity/orientation.h"
@@ -528,7 +528,7 @@ static void recipe_round_trip(void **state)
         recipe.canny_low = 100 + 100 * (double)uniform(&seed) / 3;
         recipe.canny_high = 300 + (double)uniform(&seed) / 7;
         recipe.canny_auto = i % 3 == 0;
-        recipe.fill = 1.0 / 3 + i;
+        recipe.fill = 1.0 / 3 + i / 100.0;
         recipe.canvas_height_px = 14 * (size_t)(i + 1);
         recipe.canvas_width_px = 28;
         recipe.polarity = (dp_polarity)(i % 3);
@@ -546,7 +546,7 @@ static void recipe_round_trip(void **state)
         recipe.background_threshold = i / 3.0;
         recipe.rotations = i % 2 ? 1 : 8;
         recipe.neighbourhood = i % 2 ? 1 : 3;
-        recipe.coreset = i / 11.0;
+        recipe.coreset = i < 11 ? i / 11.0 : i;
         recipe.reweight = (size_t)i % 10;
         recipe.map_sigma_px = i / 7.0;
         recipe.metric = (dp_metric)(i / 3 % 2);

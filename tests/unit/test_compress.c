@@ -242,18 +242,18 @@ static void coreset_of_a_pool(void **state)
     how.coreset = 10;
     assert_fails(DP_E_ARGUMENT, "a coreset already", dp_bank_compress(back, &how, NULL, &none, NULL, err));
     how.coreset = 1.5;
-    assert_fails(DP_E_ARGUMENT, "a coreset of 1.5", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.coreset is 1.5", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     how = (dp_compression){.kmeans = 3};
-    assert_fails(DP_E_ARGUMENT, "a pool has none", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     how.coreset = 10;
-    assert_fails(DP_E_ARGUMENT, "no bank for both", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "does not go with", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     /* In fewer dimensions, by number. */
     how = (dp_compression){.coreset = 10, .pca = 6, .storage = DP_STORAGE_I8};
     dp_bank *both = compress(bank, &how, 2, &report);
     assert_true(both->rows.n_rows == 10 && both->rows.dim == 6 && both->projection.dim_in == 20 && both->projection.basis && both->rows.storage == DP_STORAGE_I8);
     assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8 && report.kept_variance < 1);
     dp_bank *grid = flat_bank(2, 3, 12, 6, 20, 0.05f);
-    assert_fails(DP_E_ARGUMENT, "place by place", dp_bank_compress(grid, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.coreset needs bank.layout=pool", dp_bank_compress(grid, &how, NULL, &none, NULL, err));
     assert_null(none);
     dp_bank_close(&grid);
     dp_bank_close(&both);
@@ -384,9 +384,9 @@ static void wrong_use(void **state)
     const dp_compression half = {.pca = 2.5}, negative = {.pca = -1}, many = {.pca = 6}, kmeans = {.kmeans = 2},
                          pool_pca = {.pca = 2, .storage = DP_STORAGE_I8};
     assert_fails(DP_E_ARGUMENT, "whole number", dp_bank_compress(bank, &half, NULL, &none, NULL, err));
-    assert_fails(DP_E_ARGUMENT, "-1 principal", dp_bank_compress(bank, &negative, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.pca is -1", dp_bank_compress(bank, &negative, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "features of 5 numbers", dp_bank_compress(bank, &many, NULL, &none, NULL, err));
-    assert_fails(DP_E_ARGUMENT, "a pool has none", dp_bank_compress(pool, &kmeans, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid", dp_bank_compress(pool, &kmeans, NULL, &none, NULL, err));
     dp_run run;
     dp_run_init(&run);
     run.progress = stop;

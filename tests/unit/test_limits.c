@@ -1,7 +1,7 @@
 /* Tests limits: a file that asks for too much is refused before memory is spent on it. */
 #include "test.h"
 
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 #include "base/memory.h"
 #include "format/json_size.h"
 #include "format/safetensors.h"

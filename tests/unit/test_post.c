@@ -251,7 +251,7 @@ static void limits_of_the_settings(void **state)
         assert_float_equal(out[0], 2, 0);
     }
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        assert_fails(DP_E_ARGUMENT, "post-processing", dp_post_apply(&refused[i], map, NULL, 1, 1, 1, map, err));
+        assert_fails(DP_E_ARGUMENT, "map.", dp_post_apply(&refused[i], map, NULL, 1, 1, 1, map, err));
 }
 
 static void nonsense(void **state)
@@ -259,17 +259,17 @@ static void nonsense(void **state)
     (void)state;
     float map[1] = {1};
     dp_post post = {.low = 5, .high = 4};
-    assert_fails(DP_E_ARGUMENT, "high threshold 4 is below", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.high 4 lies below map.low 5", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = -1};
-    assert_fails(DP_E_ARGUMENT, "not negative", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.low is -1; give a number of 0 or more", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.high = (double)NAN};
-    assert_fails(DP_E_ARGUMENT, "finite", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.high is nan", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.median = 4};
-    assert_fails(DP_E_ARGUMENT, "median window 4", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.median is 4", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.gaussian = 1000};
-    assert_fails(DP_E_ARGUMENT, "sigma 1000", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.gaussian is 1000", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.reading = (dp_reading)7};
-    assert_fails(DP_E_ARGUMENT, "unknown reading 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.reading: there is no choice number 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = 1, .min_object = 3, .unit = DP_UNIT_PIXELS};
     assert_fails(DP_E_ARGUMENT, "element of 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
     assert_float_equal(map[0], 1, 0);

@@ -816,7 +816,7 @@ static void things_that_do_not_belong_together(void **state)
     filtered.post.median = 2;
     assert_fails(DP_E_ARGUMENT, "median", dp_session_inspect(session, bank, &filtered, picture, &result, err));
     recipe.post.low = -1;
-    assert_fails(DP_E_ARGUMENT, "post.low", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "map.low", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
     recipe.canvas_width_px = 225;
     assert_fails(DP_E_ARGUMENT, "not a multiple", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));

@@ -1,11 +1,8 @@
-/* fit_check.h - which settings go together, and from which pictures a bank is made. */
-#ifndef DP_RUN_FIT_CHECK_H
-#define DP_RUN_FIT_CHECK_H
+/* shots.h - from which pictures a bank is made. */
+#ifndef DP_RUN_SHOTS_H
+#define DP_RUN_SHOTS_H
 
 #include "dinopatch.h"
-
-/* n_pictures: the pictures there will be.  DP_E_ARGUMENT, with the reason, where settings exclude each other. */
-dp_status dp_fit_check(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
 
 /* Puts recipe->shots of the numbers [n] of a source's pictures, which are more, in front: the first by name, or those that the seed draws
  * (Fisher and Yates), by name again.  Errors: DP_E_MEMORY. */

@@ -1,0 +1,40 @@
+/* check.h - which options may stand together.  Each rule is written once, in check.c. */
+#ifndef DP_OPTIONS_CHECK_H
+#define DP_OPTIONS_CHECK_H
+
+#include "dinopatch.h"
+
+#include <stdbool.h>
+
+/* Each function fails with DP_E_ARGUMENT, and the message names the options by their keys. */
+
+/* Each field by itself. */
+dp_status dp_recipe_check_ranges(const dp_recipe *recipe, dp_error *err);
+/* Where the object is. */
+dp_status dp_check_edges(const dp_recipe *recipe, dp_error *err);
+/* Post-processing of a map. */
+dp_status dp_post_check(const dp_post *post, dp_error *err);
+
+/* How a bank is made smaller. */
+typedef struct dp_reduction_rule {
+    bool pool, separate; /* layout of the bank; whether its layers are kept apart */
+    double pca, coreset;
+    size_t kmeans;
+} dp_reduction_rule;
+dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
+
+/* How a picture is compared and scored, in a recipe or a view. */
+typedef struct dp_scoring_rule {
+    bool pool, separate;
+    size_t window, knn, reweight;
+    double blend;
+    dp_score score;
+} dp_scoring_rule;
+dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
+
+/* What needs more than one picture. */
+dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
+/* Sizes against the patch of the network. */
+dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* presets.c - the settings of published methods, as options that are set over the defaults. */
+#include "options/table.h"
+
+typedef struct setting {
+    const char *key, *text;
+} setting;
+
+/* Damm et al. 2025 and its public code. */
+static const setting anomalydino[] = {{"align", "none"},
+                                      {"edge", "448"},
+                                      {"align.polarity", "none"},
+                                      {"bank.layout", "pool"},
+                                      {"pictures.rotations", "8"},
+                                      {"background.rule", "list"},
+                                      {"search.metric", "cosine"},
+                                      {"window", "global"},
+                                      {"score", "top1p"},
+                                      {"map.sigma", "4"},
+                                      {NULL, NULL}};
+
+/* Roth et al. 2022, on the features of a transformer; settle.c fits it to others. */
+static const setting patchcore[] = {{"align", "none"},
+                                    {"canvas", "448x448"},
+                                    {"align.polarity", "none"},
+                                    {"layers", "-5,-4"},
+                                    {"layers.mix", "concat"},
+                                    {"features.neighbourhood", "3"},
+                                    {"bank.layout", "pool"},
+                                    {"bank.coreset", "0.1"},
+                                    {"window", "global"},
+                                    {"score", "max"},
+                                    {"score.reweight", "9"},
+                                    {"map.sigma", "4"},
+                                    {NULL, NULL}};
+
+static const struct {
+    const setting *settings; /* NULL: the defaults */
+    unsigned preset;         /* DP_PRESET_ bits of what depends on the network */
+} methods[] = {
+    [DP_METHOD_DINOPATCH] = {NULL, DP_PRESET_CANVAS},
+    [DP_METHOD_ANOMALYDINO] = {anomalydino, 0},
+    [DP_METHOD_PATCHCORE] = {patchcore, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
+};
+
+void dp_recipe_preset(dp_recipe *recipe, dp_method method)
+{
+    dp_recipe_init(recipe);
+    if ((size_t)method >= sizeof methods / sizeof *methods)
+        return;
+    for (const setting *s = methods[method].settings; s && s->key; s++)
+        (void)dp_recipe_set(recipe, s->key, s->text, NULL); /* test_options sets each of them */
+    recipe->preset = methods[method].preset;
+}

@@ -1,0 +1,303 @@
+/* table.c - the options of a recipe: the one place that says how each is called, what it may hold, what it is by
+ * default and what it is for.
+ *
+ * The command line, configuration files, the JSON in a bank, the checks, `dinopatch options` and docs/options.md come
+ * from these rows. */
+#include "options/table.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
+                                      [DP_METHOD_ANOMALYDINO] = "anomalydino",
+                                      [DP_METHOD_PATCHCORE] = "patchcore",
+                                      NULL};
+static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", NULL};
+static const char *const polarities[] = {
+    [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
+static const char *const layer_mixes[] = {
+    [DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", [DP_LAYERS_SEPARATE] = "separate", NULL};
+static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
+static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL] = "pool", NULL};
+static const char *const storages[] = {
+    [DP_STORAGE_F32] = "f32", [DP_STORAGE_F16] = "f16", [DP_STORAGE_I8] = "int8", NULL};
+static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
+static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none",
+                                          [DP_BACKGROUND_TEST] = "test",
+                                          [DP_BACKGROUND_REFERENCE] = "reference",
+                                          [DP_BACKGROUND_BOTH] = "both",
+                                          NULL};
+static const char *const rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
+static const char *const rois[] = {[DP_ROI_NONE] = "none", [DP_ROI_FIXED] = "fixed", [DP_ROI_OBJECT] = "object", NULL};
+static const char *const readings[] = {
+    [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
+static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
+static const char *const scores[] = {
+    [DP_SCORE_MAX] = "max", [DP_SCORE_MEAN] = "mean", [DP_SCORE_P99] = "p99", [DP_SCORE_TOP1P] = "top1p", NULL};
+static const char *const one_or_three[] = {"1", "3", NULL};
+static const char *const one_or_eight[] = {"1", "8", NULL};
+
+_Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int),
+               "choices are read and written as int");
+
+#define FIELD(member) .offset = offsetof(dp_recipe, member), .stored = #member
+#define SEEDS 4294967295.0
+#define ALIGN .stage = DP_STAGE_ALIGN
+#define FEATURES .stage = DP_STAGE_FEATURES
+#define BANK .stage = DP_STAGE_BANK
+#define SCORE .stage = DP_STAGE_SCORE
+#define CHOICE(list, words) .kind = DP_OPTION_CHOICE, .choices = (list), .takes = (words)
+#define FLAG .kind = DP_OPTION_FLAG, .takes = "yes|no"
+#define WHOLE(from, to, word) .kind = DP_OPTION_WHOLE, .low = (from), .high = (to), .takes = (word)
+#define REAL(from, to, word) .kind = DP_OPTION_REAL, .low = (from), .high = (to), .takes = (word)
+#define SHARE(from, to, word) .kind = DP_OPTION_SHARE, .low = (from), .high = (to), .takes = (word)
+
+const dp_option_row dp_option_table[] = {
+    {.option = {"method", "method", BANK, CHOICE(methods, "dinopatch|anomalydino|patchcore"),
+                .help = "settings of a published method, before all other options"}},
+    {.option = {"align", "align", ALIGN, CHOICE(aligns, "pca|none"),
+                .help = "pca: find the object by its edges; none: textures and fixtures"},
+     FIELD(align),
+     .standard = DP_ALIGN_PCA,
+     .preset = DP_PRESET_CANVAS},
+    {.option = {"align.blur", "blur", ALIGN, WHOLE(1, 99, "N"), .flags = DP_OPTION_ODD, .unit = "px",
+                .help = "side of the Gaussian kernel before the edges are found"},
+     FIELD(blur_px),
+     .standard = 5},
+    {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_low), .standard = 50},
+    {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_high), .standard = 150},
+    {.option = {ALIGN, FLAG}, FIELD(canny_auto)},
+    {.option = {"align.canny", "canny", ALIGN, .kind = DP_OPTION_CANNY, .takes = "LOW,HIGH|auto", .high = 1e6,
+                .help = "thresholds on the gradient of an edge; auto: from the picture's median",
+                .needs = "LOW <= HIGH"}},
+    {.option = {"align.fill", "fill", ALIGN, REAL(0.1, 4, "F"),
+                .help = "share of the canvas width that a straight rod fills"},
+     FIELD(fill),
+     .standard = 0.8660254037844386 /* sqrt(3) / 2: the canvas is 4 sigma wide */},
+    {.option = {ALIGN, WHOLE(0, 65536, NULL)},
+     FIELD(canvas_height_px),
+     .standard = 784}, /* 0: not chosen yet, or of edge */
+    {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_width_px), .standard = 784},
+    {.option = {"canvas", "canvas", ALIGN, .kind = DP_OPTION_CANVAS, .takes = "HxW|auto[:W]", .low = 1, .high = 65536,
+                .unit = "px",
+                .help =
+                    "size of what the network sees; auto: the height from the good pictures, for a width of 784 or W",
+                .needs = "multiples of the network's patch"},
+     .preset = DP_PRESET_CANVAS},
+    {.option = {"edge", "edge", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help =
+                    "resize the smaller side of each picture to N pixels, crop to whole patches, instead of a canvas",
+                .needs = "align=none, and bank.layout=pool or crop"},
+     FIELD(edge_px),
+     .preset = DP_PRESET_CANVAS},
+    {.option = {"crop", "crop", BANK, WHOLE(0, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help = "look at the square of N pixels in the middle of the resized picture only",
+                .needs = "align=none, and edge of at least N; a multiple of the patch"},
+     FIELD(crop_px),
+     .preset = DP_PRESET_CANVAS},
+    {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
+    {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
+                .help = "how the last half turn is settled: mirror the grid, rotate the picture, or not at all"},
+     FIELD(polarity),
+     .standard = DP_POLARITY_ROTATE},
+    {.option = {"layers", "layers", FEATURES, .kind = DP_OPTION_LAYERS, .takes = "I,J,...|auto", .high = 1e6,
+                .help = "blocks whose output is used, from 0, negative from the end; auto: the last block, or layers 2 "
+                        "and 3 of a "
+                        "residual network"},
+     FIELD(layers),
+     .preset = DP_PRESET_LAYERS},
+    {.option = {"layers.mix", "layer-mix", FEATURES, CHOICE(layer_mixes, "mean|concat|separate"),
+                .help = "several blocks: average, concatenate, or a distance for each",
+                .needs = "separate: no bank.pca, no score.reweight"},
+     FIELD(layer_mix),
+     .preset = DP_PRESET_LAYERS},
+    {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
+                .help = "arithmetic of the network"},
+     FIELD(precision)},
+    {.option = {"features.neighbourhood", "neighbourhood", BANK, WHOLE(1, 3, "1|3"), .choices = one_or_three,
+                .unit = "cells", .help = "3: the features of each cell become the mean over 3x3 cells"},
+     FIELD(neighbourhood),
+     .standard = 1,
+     .preset = DP_PRESET_NEIGHBOURHOOD},
+    {.option = {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|pool"),
+                .help = "features kept per place, or of all places in one list that is searched as a whole"},
+     FIELD(layout)},
+    {.option = {"bank.storage", "storage", BANK, CHOICE(storages, "f32|f16|int8"),
+                .help = "in what the bank keeps its features"},
+     FIELD(storage)},
+    {.option = {"bank.pca", "pca", BANK, SHARE(1, 1e6, "P"), .flags = DP_OPTION_OFF,
+                .help = "project on principal components: a share of the variance to keep (0.99), or their number"},
+     FIELD(pca)},
+    {.option = {"bank.kmeans", "kmeans", BANK, WHOLE(1, 1e6, "K"), .flags = DP_OPTION_OFF,
+                .help = "keep K centres of the features of each place", .needs = "bank.layout=grid"},
+     FIELD(kmeans)},
+    {.option = {"bank.coreset", "coreset", BANK, SHARE(0, SEEDS, "F|N"), .flags = DP_OPTION_OFF,
+                .help = "keep the rows of a pool that cover it best: a share of them (0.1), or their number",
+                .needs = "bank.layout=pool"},
+     FIELD(coreset)},
+    {.option = {"pictures.shots", "shots", BANK, WHOLE(1, 1e9, "N"), .flags = DP_OPTION_OFF,
+                .help = "learn from N of the pictures: the first by name, or drawn by the seed"},
+     FIELD(shots)},
+    {.option = {"seed", "seed", BANK, WHOLE(0, SEEDS, "S"),
+                .help = "of the draws of shots, k-means and coreset; 0: the first shots"},
+     FIELD(seed)},
+    {.option = {"pictures.rotations", "rotations", BANK, WHOLE(1, 8, "1|8"), .choices = one_or_eight,
+                .help = "8: each good picture also enters turned by 45, 90, ... degrees", .needs = "8: align=none"},
+     FIELD(rotations),
+     .standard = 1},
+    {.option = {"pictures.mirror", "mirror", BANK, FLAG,
+                .help = "each good picture also enters mirrored (for parts symmetric about their axis)"},
+     FIELD(mirror)},
+    {.option = {"background", "background", BANK, CHOICE(backgrounds, "none|test|reference|both"),
+                .help = "mask the background of the pictures inspected, of the good ones, or of both",
+                .needs = "reference: bank.layout=pool, no bank.pca"},
+     FIELD(background)},
+    {.option = {"background.rule", "background-rule", BANK, CHOICE(rules, "cells|list"),
+                .help =
+                    "smooth the mask over 3x3 cells and do not score what is masked, or as AnomalyDINO's code does"},
+     FIELD(background_rule)},
+    {.option = {"background.threshold", "background-threshold", BANK, REAL(0, 1e9, "T"),
+                .help = "object is what passes it on the first principal component of a picture's features"},
+     FIELD(background_threshold),
+     .standard = 10},
+    {.option = {BANK, .kind = DP_OPTION_CHOICE, .choices = rois}, FIELD(roi)}, /* of the region that fit is given */
+    {.option = {"search.metric", "metric", SCORE, CHOICE(metrics, "l2|cosine"), .flags = DP_OPTION_OVERRIDE,
+                .help = "distance of two feature vectors", .needs = "cosine: a bank without bank.pca, or made for it"},
+     FIELD(metric)},
+    {.option = {"window", "window", SCORE, .kind = DP_OPTION_WINDOW, .high = 65536, .takes = "R|global",
+                .flags = DP_OPTION_OVERRIDE, .unit = "cells",
+                .help = "cells to each side that are searched: 0 = same place only"},
+     FIELD(window)},
+    {.option = {"search.knn", "knn", SCORE, WHOLE(1, 1000, "K"), .flags = DP_OPTION_OVERRIDE,
+                .help = "average over the K nearest"},
+     FIELD(knn),
+     .standard = 1}, /* each cell keeps so many neighbours */
+    {.option = {"search.blend", "blend", SCORE, REAL(0, 1, "A"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help = "share of the distance to all places beside that within the window",
+                .needs = "bank.layout=grid and a window of cells"},
+     FIELD(blend)},
+    {.option = {"map.reading", NULL, SCORE, CHOICE(readings, "hysteresis|band|clip"), .flags = DP_OPTION_OVERRIDE,
+                .help = "how low and high are read: groups that reach high, from low to high, or cut at high"},
+     FIELD(post.reading)},
+    {.option = {"map.low", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help = "distances below it become 0"},
+     FIELD(post.low)},
+    {.option = {"map.high", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help = "the upper threshold, as map.reading says", .needs = "at least map.low"},
+     FIELD(post.high)},
+    {.option = {"map.min-object", NULL, SCORE, WHOLE(0, 1e12, "N"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help = "objects of fewer elements are removed", .needs = "map.low or map.high"},
+     FIELD(post.min_object)},
+    {.option = {"map.max-hole", NULL, SCORE, WHOLE(0, 1e12, "N"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help = "holes of at most so many elements are filled", .needs = "map.low or map.high"},
+     FIELD(post.max_hole)},
+    {.option = {"map.unit", NULL, SCORE, CHOICE(units, "cells|pixels"), .flags = DP_OPTION_OVERRIDE,
+                .help = "of map.min-object and map.max-hole: cells of the grid, or pixels of the picture"},
+     FIELD(post.unit)},
+    {.option = {"map.gaussian", NULL, SCORE, REAL(0, 64, "SIGMA"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .unit = "cells", .help = "smooth the distance map before the thresholds"},
+     FIELD(post.gaussian)},
+    {.option = {"map.median", NULL, SCORE, WHOLE(0, 31, "ODD"),
+                .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF | DP_OPTION_ODD, .unit = "cells",
+                .help = "side of a median filter before the thresholds"},
+     FIELD(post.median)},
+    {.option = {"map", "map", SCORE, .kind = DP_OPTION_MAP, .takes = "KEY=VALUE,...|none", .flags = DP_OPTION_OVERRIDE,
+                .help = "post-processing of the distance map before it is scored, the options map.KEY in one; what is "
+                        "not named is off"}},
+    {.option = {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p"), .flags = DP_OPTION_OVERRIDE,
+                .help = "from the distance map to one figure"},
+     FIELD(score),
+     .standard = DP_SCORE_TOP1P},
+    {.option = {"score.reweight", "reweight", BANK, WHOLE(0, 1000, "N"), .flags = DP_OPTION_OFF,
+                .help = "weight the largest distance by N neighbours of its nearest row (PatchCore: 9)",
+                .needs = "bank.layout=pool and score=max, no layers.mix=separate"},
+     FIELD(reweight)},
+    {.option = {"map.sigma", "map-sigma", BANK, REAL(0, 64, "PIXELS"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help = "smooth the finished map in the picture with a Gaussian"},
+     FIELD(map_sigma_px)},
+    {.option = {"fpr", "fpr", BANK, REAL(0, 1, "RATE"), .flags = DP_OPTION_ABOVE | DP_OPTION_BELOW,
+                .help = "false-alarm rate the threshold aims at"},
+     FIELD(fpr),
+     .standard = 0.01},
+};
+
+const size_t dp_option_rows = sizeof dp_option_table / sizeof *dp_option_table;
+
+size_t dp_option_count(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < dp_option_rows; i++)
+        n += dp_option_table[i].option.key != NULL;
+    return n;
+}
+
+const dp_option *dp_option_at(size_t index)
+{
+    for (size_t i = 0; i < dp_option_rows; i++)
+        if (dp_option_table[i].option.key && !index--)
+            return &dp_option_table[i].option;
+    return NULL;
+}
+
+const dp_option_row *dp_option_find(const char *key)
+{
+    for (size_t i = 0; i < dp_option_rows; i++)
+        if (dp_option_table[i].option.key && !strcmp(dp_option_table[i].option.key, key))
+            return &dp_option_table[i];
+    return NULL;
+}
+
+int dp_option_choices(const dp_option *option)
+{
+    int n = 0;
+    while (option->choices && option->choices[n])
+        n++;
+    return n;
+}
+
+const char *dp_option_choice(const char *key, int value)
+{
+    const dp_option_row *row = dp_option_find(key);
+    return row && value >= 0 && value < dp_option_choices(&row->option) ? row->option.choices[value] : "?";
+}
+
+/* ------------------------------------------------------------------------------------------------------------ fields
+ */
+
+double dp_option_value(const dp_option_row *row, const dp_recipe *recipe)
+{
+    const char *at = (const char *)recipe + row->offset;
+    int number;
+    size_t size;
+    double real;
+    switch (row->option.kind) {
+    case DP_OPTION_CHOICE:
+    case DP_OPTION_FLAG: memcpy(&number, at, sizeof number); return number;
+    case DP_OPTION_WHOLE:
+    case DP_OPTION_WINDOW: memcpy(&size, at, sizeof size); return (double)size; /* DP_WINDOW_GLOBAL: 2^64 */
+    default: memcpy(&real, at, sizeof real); return real;
+    }
+}
+
+void dp_option_put(const dp_option_row *row, dp_recipe *recipe, double value)
+{
+    char *at = (char *)recipe + row->offset;
+    if (row->option.kind == DP_OPTION_CHOICE || row->option.kind == DP_OPTION_FLAG) {
+        int number = (int)value;
+        memcpy(at, &number, sizeof number);
+    } else if (row->option.kind == DP_OPTION_WHOLE || row->option.kind == DP_OPTION_WINDOW) {
+        size_t size = value >= (double)DP_WINDOW_GLOBAL ? DP_WINDOW_GLOBAL : (size_t)value;
+        memcpy(at, &size, sizeof size);
+    } else {
+        memcpy(at, &value, sizeof value);
+    }
+}
+
+void dp_recipe_init(dp_recipe *recipe)
+{
+    *recipe = (dp_recipe){0};
+    for (size_t i = 0; i < dp_option_rows; i++)
+        if (dp_option_table[i].stored && dp_option_table[i].option.kind != DP_OPTION_LAYERS)
+            dp_option_put(&dp_option_table[i], recipe, dp_option_table[i].standard);
+    recipe->preset = DP_PRESET_CANVAS;
+}

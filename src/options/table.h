@@ -1,0 +1,36 @@
+/* table.h - one row for each field of a recipe. */
+#ifndef DP_OPTIONS_TABLE_H
+#define DP_OPTIONS_TABLE_H
+
+#include "dinopatch.h"
+
+#include <stdbool.h>
+
+typedef struct dp_option_row {
+    dp_option option; /* key NULL: the field is reached through another row, or found by fit */
+    size_t offset; /* of the field in dp_recipe: int of a choice or flag, size_t of a whole number or window, double of
+                      others */
+    const char *stored; /* its name in the JSON of a bank; NULL: the row stands for several fields, which have rows of
+                           their own */
+    double standard;    /* its default */
+    unsigned preset;    /* DP_PRESET_ bits that go where a person sets the option */
+} dp_option_row;
+
+/* In the order of the stored JSON, which is also the order in which several options are set. */
+extern const dp_option_row dp_option_table[];
+extern const size_t dp_option_rows;
+
+/* By key; NULL: there is none. */
+const dp_option_row *dp_option_find(const char *key);
+/* How many choices a row has. */
+int dp_option_choices(const dp_option *option);
+
+/* A field of a choice, flag, number or window as a number, and back. */
+double dp_option_value(const dp_option_row *row, const dp_recipe *recipe);
+void dp_option_put(const dp_option_row *row, dp_recipe *recipe, double value);
+/* Whether a row's field may hold this value. */
+bool dp_option_holds(const dp_option *option, double value);
+/* What a number may be: "give a whole number from 1 to 1000". */
+void dp_option_wanted(const dp_option *option, char *text, size_t size);
+
+#endif
