@@ -14,8 +14,8 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
     dp_bank_get_info(after, &b);
     printf("%s -> %s\n", cli_shown(in), cli_shown(out));
     printf("  rows        %zu -> %zu%s\n", a.n_rows, b.n_rows, a.recipe.layout == DP_LAYOUT_POOL ? "" : " at each place");
-    printf("  features    %zu in %s -> %zu in %s", a.dim, cli_storage_names[a.recipe.storage], b.dim,
-           cli_storage_names[b.recipe.storage]);
+    printf("  features    %zu in %s -> %zu in %s", a.dim, dp_option_choice("bank.storage", (int)a.recipe.storage), b.dim,
+           dp_option_choice("bank.storage", (int)b.recipe.storage));
     if (a.dim != b.dim)
         printf(" (%.2f %% of the variance)", 100 * r->kept_variance);
     printf("\n  size        %.1f MB -> %.1f MB (%.1f times smaller)\n", (double)r->bytes_before / 1e6, (double)r->bytes_after / 1e6,
@@ -63,7 +63,7 @@ int cli_bank_compress(int argc, char **argv)
         return cli_usage("--out is missing");
     if (!pca.given && !kmeans.given && !coreset.given && !storage)
         return cli_usage("--pca, --kmeans, --coreset or --storage?");
-    int type = storage ? cli_choose("storage", storage, cli_storage_names, &code) : 0;
+    int type = storage ? cli_choose("storage", storage, cli_option_row("bank.storage")->choices, &code) : 0;
     if (type < 0)
         return code;
     dp_bank *bank = NULL, *smaller = NULL;

@@ -28,6 +28,7 @@ int cmd_fit(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_options(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 
@@ -71,15 +72,17 @@ enum {
     CLI_WHOLE = 100,                          /* a whole number: cli_number */
     CLI_REAL,                                 /* a number: cli_number */
     CLI_SHARE,                                /* a share between 0 and 1, both left out, or a count from 1 to most: cli_number */
-    CLI_SIZE                                  /* a whole number, which may end in k, M, G or T: cli_number */
+    CLI_SIZE,                                 /* a whole number, which may end in k, M, G or T: cli_number */
+    CLI_SETTING,                              /* an option of a recipe: cli_recipe, by cli_recipe_take */
+    CLI_SETTING_FLAG                          /* the same without a value: yes */
 };
 /* cli_option.flags */
 enum {
-    CLI_ABOVE = 1,   /* least itself is left out */
-    CLI_BELOW = 2,   /* most itself is left out */
-    CLI_ODD = 4,
-    CLI_OR_ZERO = 8, /* of a share */
-    CLI_LONE = 16    /* a number that may be left out; the default then counts as given */
+    CLI_ABOVE = DP_OPTION_ABOVE, /* least itself is left out */
+    CLI_BELOW = DP_OPTION_BELOW, /* most itself is left out */
+    CLI_ODD = DP_OPTION_ODD,
+    CLI_LONE = 1024, /* a number that may be left out; the default then counts as given */
+    CLI_MORE = 2048  /* stands on the page of --help=all alone */
 };
 #define CLI_NO_END 1e30                  /* most: no upper end */
 #define CLI_MOST_SEED 9007199254740992.0 /* 2^53 */
@@ -99,8 +102,6 @@ typedef struct cli_option {
 /* Reads a number of the option's kind and range.  NULL, or why it is refused and what to give instead, to be freed with g_free; *value is
  * then untouched. */
 char *cli_number_read(const cli_option *option, const char *text, double *value);
-/* The same of a number inside another text, without a reason; both ends belong to the range. */
-bool cli_number_is(const char *text, int kind, double least, double most, double *value);
 
 /* ---- what somebody may have meant */
 /* The name nearest to a word; NULL: none is near.  names end with NULL. */
@@ -130,21 +131,14 @@ const cli_option *cli_run_group(cli_run *options);
 dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **picture, dp_error *err);
 /* For the commands that make a bank, among their own entries. */
 #define CLI_MAX_MEMORY_ENTRY(options) \
-    {"max-memory", 0, 0, CLI_SIZE, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE", 1, 1e15}
+    {"max-memory", 0, CLI_MORE, CLI_SIZE, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE", 1, 1e15}
 /* After parsing: fills options->run.  False: *code, complained. */
 bool cli_run_resolve(cli_run *options, int *code);
 
-/* Parses "784x784", "auto", "auto:672".  False where it is none of these. */
-bool cli_parse_canvas(const char *text, size_t *height, size_t *width);
-/* Parses "0", "3", "global". */
-bool cli_parse_window(const char *text, size_t *window);
-/* Index of text in a NULL-ended list of names, -1 where it is not there. */
-int cli_choice(const char *text, const char *const *names);
-/* The same for the value of --OPTION; -1: complained, and *code. */
+/* Parses "784x784".  False where it is none. */
+bool cli_parse_size(const char *text, size_t *height, size_t *width);
+/* Index of the value of --OPTION in a NULL-ended list of names; -1: complained, and *code. */
 int cli_choose(const char *option, const char *text, const char *const *names, int *code);
-extern const char *const cli_polarity_names[], *const cli_metric_names[], *const cli_score_names[],
-    *const cli_precision_names[], *const cli_align_names[], *const cli_layer_mix_names[], *const cli_layout_names[],
-    *const cli_storage_names[], *const cli_background_names[], *const cli_background_rule_names[], *const cli_reading_names[], *const cli_unit_names[];
 
 /* ---- inputs */
 /* Paths as given, folders replaced by the pictures below them (cli_find_pictures in inputs.h).  What cannot be read is complained about

@@ -16,7 +16,7 @@ static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp
                         dp_error *err)
 {
     size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
-    float *canvas = g_try_new(float, h * w * 3); /* each side at most 65536: cli_parse_canvas */
+    float *canvas = g_try_new(float, h * w * 3); /* each side at most 65536: the option canvas */
     uint8_t *valid = g_try_new(uint8_t, h * w);
     dp_picture *aligned = NULL;
     char *path = g_strconcat(stem, ".aligned.png", NULL), *mask_path = g_strconcat(stem, ".mask.png", NULL);
@@ -156,10 +156,9 @@ int cmd_align(int argc, char **argv)
     cli_run run;
     int code;
     memset(&own, 0, sizeof own);
-    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALIGN, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "PICTURES_OR_FOLDERS...",
                             "Finds the object in each picture and brings it into the standard pose.", NULL, &code);
-    g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))

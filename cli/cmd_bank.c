@@ -91,17 +91,17 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_POOL ? json_string("global") : json_integer((json_int_t)r->window);
-    char *map = cli_map_text(&r->post);
+    char *map = cli_option_text(r, "map");
     json_t *recipe = cli_json_pack(
         "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, s:s, s:I, s:f}", "align",
-        cli_align_names[r->align],
-        "polarity", cli_polarity_names[r->polarity], "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
-        "fill", r->fill, "layers", json_layers(r), "layer_mix", cli_layer_mix_names[r->layer_mix], "precision",
-        cli_precision_names[r->precision], "layout", cli_layout_names[r->layout], "storage",
-        cli_storage_names[r->storage], "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "coreset", r->coreset, "neighbourhood",
+        dp_option_choice("align", (int)r->align),
+        "polarity", dp_option_choice("align.polarity", (int)r->polarity), "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
+        "fill", r->fill, "layers", json_layers(r), "layer_mix", dp_option_choice("layers.mix", (int)r->layer_mix), "precision",
+        dp_option_choice("precision", (int)r->precision), "layout", dp_option_choice("bank.layout", (int)r->layout), "storage",
+        dp_option_choice("bank.storage", (int)r->storage), "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "coreset", r->coreset, "neighbourhood",
         (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
-        (json_int_t)r->seed, "mirror", r->mirror, "metric", cli_metric_names[r->metric], "window", window, "knn",
-        (json_int_t)r->knn, "blend", r->blend, "map", map, "score", cli_score_names[r->score], "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
+        (json_int_t)r->seed, "mirror", r->mirror, "metric", dp_option_choice("search.metric", (int)r->metric), "window", window, "knn",
+        (json_int_t)r->knn, "blend", r->blend, "map", map, "score", dp_option_choice("score", (int)r->score), "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
     cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
@@ -109,8 +109,8 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     cli_json_set(recipe, "map_sigma", cli_json_real(r->map_sigma_px));
     cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
     cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
-    cli_json_set(recipe, "background", json_string(cli_background_names[r->background]));
-    cli_json_set(recipe, "background_rule", json_string(cli_background_rule_names[r->background_rule]));
+    cli_json_set(recipe, "background", json_string(dp_option_choice("background", (int)r->background)));
+    cli_json_set(recipe, "background_rule", json_string(dp_option_choice("background.rule", (int)r->background_rule)));
     cli_json_set(recipe, "background_threshold", cli_json_real(r->background_threshold));
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++) {
@@ -159,7 +159,7 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("\n  pool        %s", cli_count(info->n_rows, "row"));
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
-    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"), cli_storage_names[r->storage], (double)info->file_bytes / 1e6);
+    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"), dp_option_choice("bank.storage", (int)r->storage), (double)info->file_bytes / 1e6);
     if (info->dim_in != info->dim)
         printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
     if (r->kmeans)
@@ -175,7 +175,7 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  canvas      each picture's own, its smaller side %zu pixels; rotations %zu\n", r->edge_px, r->rotations);
     else
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
-               cli_align_names[r->align], cli_polarity_names[r->polarity]);
+               dp_option_choice("align", (int)r->align), dp_option_choice("align.polarity", (int)r->polarity));
     print_range(&info->range);
     if (r->sample_white)
         printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n", significant_bits(r->sample_white), r->sample_white);
@@ -184,9 +184,9 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);
     if (r->neighbourhood > 1)
         printf(", mean over %zux%zu cells", r->neighbourhood, r->neighbourhood);
-    printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? cli_layer_mix_names[r->layer_mix] : "",
-           cli_precision_names[r->precision]);
-    printf("  distance    %s, window ", cli_metric_names[r->metric]);
+    printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",
+           dp_option_choice("precision", (int)r->precision));
+    printf("  distance    %s, window ", dp_option_choice("search.metric", (int)r->metric));
     if (pool || r->window == DP_WINDOW_GLOBAL)
         printf("global");
     else
@@ -200,14 +200,14 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (r->background)
         printf("  background  masked in %s, threshold %g, rule %s\n",
                r->background == DP_BACKGROUND_TEST ? "pictures inspected" : r->background == DP_BACKGROUND_BOTH ? "all pictures" : "good pictures",
-               r->background_threshold, cli_background_rule_names[r->background_rule]);
-    char *map = cli_map_text(&r->post);
+               r->background_threshold, dp_option_choice("background.rule", (int)r->background_rule));
+    char *map = cli_option_text(r, "map");
     if (strcmp(map, "none") != 0)
         printf("  map         %s\n", map);
     if (r->map_sigma_px > 0)
         printf("  smoothed    in the picture, Gaussian of sigma %g pixels\n", r->map_sigma_px);
     g_free(map);
-    printf("  score       %s", cli_score_names[r->score]);
+    printf("  score       %s", dp_option_choice("score", (int)r->score));
     if (r->reweight)
         printf(", weighted by %s", cli_count(r->reweight, "neighbour"));
     printf(", threshold ");
@@ -324,7 +324,7 @@ int cmd_bank(int argc, char **argv)
             cli_begin_verb(verbs[i].name);
             return verbs[i].run(argc - 1, argv + 1);
         }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    if (g_str_has_prefix(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:\n"
              "  dinopatch bank info [--json] [--suspects [N]] BANK   what a bank holds, and which pictures may be bad\n"
              "  dinopatch bank verify BANK                           reads every byte and checks it\n"

@@ -59,7 +59,7 @@ static json_t *json_bench(const char *model, const dp_bench_settings *s, const d
 {
     json_t *line = cli_json_pack(
         "{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model", cli_json_text(model),
-        "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision", cli_precision_names[r->precision], "isa",
+        "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision", dp_option_choice("precision", (int)r->precision), "isa",
         dp_isa_name(r->isa), "threads", (json_int_t)r->threads, "repeat", (json_int_t)s->repeat, "median_s",
         cli_json_real(r->median_s), "min_s", cli_json_real(r->min_s), "max_s", cli_json_real(r->max_s), "gflop",
         cli_json_real(r->gflop), "gflop_per_s", cli_json_real(r->gflop_per_s), "fma_bound_gflop_per_s",
@@ -72,7 +72,7 @@ static json_t *json_bench(const char *model, const dp_bench_settings *s, const d
 
 static void print_text(const dp_bench_settings *s, const dp_bench_result *r, bool profile)
 {
-    printf("%zux%zu, %s, %s, %zu thread%s\n", s->height_px, s->width_px, cli_precision_names[r->precision], dp_isa_name(r->isa),
+    printf("%zux%zu, %s, %s, %zu thread%s\n", s->height_px, s->width_px, dp_option_choice("precision", (int)r->precision), dp_isa_name(r->isa),
            r->threads, r->threads > 1 ? "s" : "");
     printf("  %.4f s a picture (median of %zu; %.4f to %.4f)\n", r->median_s, s->repeat, r->min_s, r->max_s);
     printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach here\n", r->gflop_per_s, 100 * r->share_of_bound,
@@ -92,20 +92,15 @@ int cmd_bench(int argc, char **argv)
         {"bank", 'b', 0, CLI_FILE, &bank, "also the search in this bank; without --model that alone", "B"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
-        {"precision", 0, 0, CLI_TEXT, NULL, "arithmetic of the transformer", "fp32|int8"},
         {"profile", 0, 0, CLI_FLAG, &profile, "also where the time goes", NULL},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
         CLI_OPTION_END};
     cli_recipe options;
     cli_run run;
     int code;
-    cli_option *entries = cli_recipe_entries(&options, 0, own_entries);
-    for (cli_option *e = entries; e->long_name; e++)
-        if (!e->arg_data)
-            e->arg_data = &options.precision;
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_PRECISION, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--bank B]",
                             "Times the transformer and the search in a bank, one picture at a time, on noise.", NULL, &code);
-    g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -114,7 +109,7 @@ int cmd_bench(int argc, char **argv)
     dp_bench_settings_init(&settings);
     if (argc != 1)
         return cli_usage("bench takes no pictures");
-    if (size && (!cli_parse_canvas(size, &settings.height_px, &settings.width_px) || !settings.height_px))
+    if (size && !cli_parse_size(size, &settings.height_px, &settings.width_px))
         return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
     settings.repeat = (size_t)repeat.value;
 

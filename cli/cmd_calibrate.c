@@ -72,13 +72,12 @@ int cmd_calibrate(int argc, char **argv)
     cli_recipe options;
     cli_run run;
     int code;
-    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
                             "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
                             "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
                             "seconds. Options of scoring that are given become the bank's own.",
                             &code);
-    g_free(entries);
     if (!parsed || !cli_run_resolve(&run, &code))
         return code;
     if (!bank_path)

@@ -19,11 +19,10 @@ int cmd_embed(int argc, char **argv)
     cli_recipe options;
     cli_run run;
     int code;
-    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_EMBED, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_FEATURES, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] --out FILE.safetensors PICTURE",
                             "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.",
                             NULL, &code);
-    g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -33,12 +32,13 @@ int cmd_embed(int argc, char **argv)
     if (!out)
         return cli_usage("--out is missing");
     size_t height = 784, width = 784;
-    if (size && (!cli_parse_canvas(size, &height, &width) || !height))
+    if (size && !cli_parse_size(size, &height, &width))
         return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
 
     cli_outputs *files = cli_outputs_new(overwrite);
     cli_outputs_read(files, argv[1], "the picture to embed");
     cli_outputs_read_model(files, model_name, NULL);
+    cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_write(files, out);
     dp_model *model = NULL;
     bool ready = cli_outputs_check(files, &code) && cli_model_open(model_name, &model, &code) && cli_outputs_begin(files, NULL, &code);

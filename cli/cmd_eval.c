@@ -12,41 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Every option that was given, by name: what a stopped evaluation is bound to, and what a report says. */
-static json_t *given_settings(const cli_option *entries, const cli_option *own)
-{
-    json_t *given = json_object();
-    for (; entries->long_name; entries++) {
-        bool is_own = false;
-        for (const cli_option *o = own; o->long_name; o++)
-            is_own |= !strcmp(o->long_name, entries->long_name);
-        if (is_own)
-            continue;
-        const void *at = entries->arg_data;
-        char *text = NULL;
-        switch (entries->arg) {
-        case CLI_TEXT:
-        case CLI_FILE:
-            text = g_strdup(*(char *const *)at);
-            break;
-        case CLI_WHOLE:
-        case CLI_REAL:
-        case CLI_SHARE:
-            text = ((const cli_number *)at)->given ? g_strdup_printf("%.17g", ((const cli_number *)at)->value) : NULL;
-            break;
-        case CLI_FLAG:
-            text = *(const gboolean *)at ? g_strdup("yes") : NULL;
-            break;
-        default:
-            break;
-        }
-        if (text)
-            cli_json_set(given, entries->long_name, cli_json_text(text));
-        g_free(text);
-    }
-    return given;
-}
-
 /* What all categories and seeds share. */
 struct job {
     dp_session *session;
@@ -212,13 +177,11 @@ static int evaluate_all(struct job *job, json_t *header)
     return code == EXIT_DONE && (n_failed || n_possible < job->sets->len) ? EXIT_SOME_FAILED : code;
 }
 
-/* What the evaluation is bound to. */
-static json_t *make_header(const cli_option *entries, const cli_option *own, const dp_model *model, const GPtrArray *sets,
-                           size_t seeds)
+/* What the evaluation is bound to; settings become its own. */
+static json_t *make_header(json_t *settings, const dp_model *model, const GPtrArray *sets, size_t seeds)
 {
     dp_model_info info;
     dp_model_get_info(model, &info);
-    json_t *settings = given_settings(entries, own);
     if (seeds) {
         char text[32];
         g_snprintf(text, sizeof text, "%zu", seeds);
@@ -247,7 +210,7 @@ static bool bind_roi(json_t *header, const cli_roi *region)
 }
 
 struct targets {
-    const char *out, *report, *model;
+    const char *out, *report, *model, *config;
     const cli_roi *region;
     bool overwrite;
 };
@@ -260,6 +223,7 @@ static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_
     cli_outputs_read_model(files, to->model, NULL);
     cli_outputs_read(files, to->region->path, "the mask in use");
     cli_outputs_read(files, to->region->picture, "the picture of the mask");
+    cli_outputs_read(files, to->config, "the options in use");
     eval_declare_outputs(files, sets, to->out, n_seeds, to->report);
     bool good = cli_outputs_check(files, code);
     cli_outputs_free(files);
@@ -297,8 +261,7 @@ int cmd_eval(int argc, char **argv)
     cli_recipe options;
     cli_run run;
     int code;
-    cli_option *entries = cli_recipe_entries(
-        &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
                             "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
                             "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
@@ -312,7 +275,7 @@ int cmd_eval(int argc, char **argv)
     dp_session *session = NULL;
     json_t *header = NULL;
     dp_error err;
-    const struct targets targets = {out, report, model_name, &region, overwrite};
+    const struct targets targets = {out, report, model_name, options.config, &region, overwrite};
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (argc != 2)
@@ -331,7 +294,7 @@ int cmd_eval(int argc, char **argv)
              && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds.value, .state = {.fd = -1}};
-        header = make_header(entries, own_entries, model, sets, (size_t)seeds.value);
+        header = make_header(cli_recipe_given(&options, &recipe), model, sets, (size_t)seeds.value);
         bool bound = !roi || bind_roi(header, &region);
         if (settled && (!bound || !eval_state_open(&job.state, out, header, fresh)))
             code = EXIT_JOB_FAILED;
@@ -358,7 +321,6 @@ int cmd_eval(int argc, char **argv)
 done:
     dp_roi_close(&roi);
     json_decref(header);
-    g_free(entries);
     dp_session_close(&session);
     dp_model_close(&model);
     if (sets)

@@ -38,7 +38,7 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     }
     double promised = 1.0 / (double)(info.n_scored + 1);
     printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
-           cli_score_names[info.recipe.score]);
+           dp_option_choice("score", (int)info.recipe.score));
     if (promised > info.recipe.fpr)
         printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
                cli_count(info.n_scored, "picture"), promised);
@@ -84,13 +84,11 @@ int cmd_fit(int argc, char **argv)
         CLI_OPTION_END};
     cli_recipe options;
     int code;
-    cli_option *entries = cli_recipe_entries(
-        &options, CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--out BANK] PICTURES_OR_FOLDERS...",
                             "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
                             "place, and sets a first threshold by leaving each picture out in turn.",
                             "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
-    g_free(entries);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -126,6 +124,7 @@ int cmd_fit(int argc, char **argv)
     cli_outputs_read_model(files, model_name, NULL);
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
+    cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_write_bank(files, bank_path);
     if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code) || !cli_outputs_begin(files, NULL, &code))
         goto done;

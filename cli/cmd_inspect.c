@@ -163,7 +163,7 @@ int cmd_inspect(int argc, char **argv)
     cli_run run;
     int code;
     dp_roi *roi = NULL;
-    cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SCORE, own_entries);
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
     char *columns = cli_row_csv_help();
     char *notes = g_strconcat("A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the reason is said.\n"
                               "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, whatever\n"
@@ -173,7 +173,6 @@ int cmd_inspect(int argc, char **argv)
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                             "Scores new pictures by their distance from the good ones, place by place.", notes,
                             &code);
-    g_free(entries);
     g_free(columns);
     g_free(notes);
     dp_recipe recipe = {0};
@@ -224,6 +223,7 @@ int cmd_inspect(int argc, char **argv)
     cli_outputs_read_model(files, model_name, info.model_path);
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
+    cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_read_all(files, inputs, "a picture to be inspected");
     for (size_t i = 0; i < info.n_pictures; i++)
         cli_outputs_read(files, dp_bank_picture_name(bank, i), "a picture that the bank was made of");

@@ -269,7 +269,7 @@ int cmd_model(int argc, char **argv)
             cli_begin_verb(verbs[i].name);
             return verbs[i].run(argc - 1, argv + 1);
         }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    if (g_str_has_prefix(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:");
         for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
             printf("  dinopatch model %-32s %s\n", verbs[i].usage, verbs[i].summary);

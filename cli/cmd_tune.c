@@ -50,9 +50,9 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
 
 static void print_post(const dp_post *post, dp_score score)
 {
-    printf("score %s", cli_score_names[score]);
+    printf("score %s", dp_option_choice("score", (int)score));
     if (post->low > 0 || post->high > 0)
-        printf(", %s %.6g to %.6g, objects from %s, holes up to %s", cli_reading_names[post->reading], post->low, post->high,
+        printf(", %s %.6g to %.6g, objects from %s, holes up to %s", dp_option_choice("map.reading", (int)post->reading), post->low, post->high,
                cli_count(MAX(post->min_object, 1), "cell"), cli_count(post->max_hole, "cell"));
     else
         printf(", no thresholds");
@@ -140,7 +140,7 @@ static json_t *json_figures(const dp_tune_figures *f)
 
 static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, bool stored)
 {
-    json_t *post = cli_json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", cli_reading_names[r->post.reading], "low",
+    json_t *post = cli_json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", dp_option_choice("map.reading", (int)r->post.reading), "low",
                              cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
                              "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
                              (json_int_t)r->post.median);
@@ -148,7 +148,7 @@ static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, boo
         "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b, s:b}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
         (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned", json_figures(&r->untuned), "untuned_fold_auroc",
         cli_json_real(r->untuned_fold_auroc), "tuned", json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(),
-        "held_out_deviation", cli_json_real(r->held_out_deviation), "post", post, "score", cli_score_names[r->score], "threshold",
+        "held_out_deviation", cli_json_real(r->held_out_deviation), "post", post, "score", dp_option_choice("score", (int)r->score), "threshold",
         cli_json_real(r->threshold), "better", is_better(r), "stored", stored));
 }
 
@@ -198,9 +198,9 @@ struct given {
 static int tune(int argc, char **argv, struct given *given)
 {
     char *bank_path = NULL, *model_name = NULL, *out = NULL;
-    cli_number trials = {.value = 20000}, folds = {.value = 5}, seconds = {0}, blend = {0}, seed = {0};
+    cli_number trials = {.value = 20000}, folds = {.value = 5}, seconds = {0}, seed = {0};
     gboolean all_data = FALSE, json = FALSE, dry_run = FALSE, force = FALSE, overwrite = FALSE;
-    const cli_option entries[] = {
+    const cli_option own_entries[] = {
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
         {"good", 0, 0, CLI_FILES, &given->good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
@@ -209,7 +209,6 @@ static int tune(int argc, char **argv, struct given *given)
         {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "try for so long instead", "S", 0, 1e6},
         {"folds", 0, 0, CLI_WHOLE, &folds, "of the held-out figures (default 5)", "K", 2, 100},
         {"seed", 0, 0, CLI_WHOLE, &seed, "of the search and the folds (default 0)", "S", 0, CLI_MOST_SEED},
-        {"blend", 0, 0, CLI_REAL, &blend, "as for fit; becomes the bank's own (default: the bank's)", "A", 0, 1},
         {"all-data", 0, 0, CLI_FLAG, &all_data, "the paper's way: no held-out figures", NULL},
         {"force", 0, 0, CLI_FLAG, &force, "store what was found although held-out pictures do not speak for it", NULL},
         {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
@@ -217,8 +216,10 @@ static int tune(int argc, char **argv, struct given *given)
         {"dry-run", 0, 0, CLI_FLAG, &dry_run, "write nothing", NULL},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON object on stdout", NULL},
         CLI_OPTION_END};
+    cli_recipe options;
     cli_run run;
     int code;
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SEARCH, own_entries);
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
                    "Searches for the post-processing, the score and the threshold that part good pictures from bad ones best, and stores\n"
                    "them in the bank.",
@@ -273,15 +274,23 @@ static int tune(int argc, char **argv, struct given *given)
         cli_progress_end();
         goto done;
     }
+    dp_recipe recipe = info.recipe;
+    if (!cli_recipe_resolve(&options, &recipe, &code)) {
+        cli_progress_end();
+        goto done;
+    }
     dp_view views[N_WAYS];
     dp_view_init(bank, &views[STORED]);
     dp_post_init(&views[STORED].post);
     views[STORED].cell_weights = views[STORED].reweight > 0;
     views[TRIED] = views[STORED];
     const dp_view *view = &views[TRIED];
-    bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX, other_way = blend.given && blend.value != view->blend;
-    if (other_way)
-        views[TRIED].blend = blend.value;
+    bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX;
+    bool other_way = recipe.blend != view->blend || recipe.window != view->window || recipe.knn != view->knn || recipe.metric != view->metric;
+    views[TRIED].blend = recipe.blend;
+    views[TRIED].window = recipe.window;
+    views[TRIED].knn = recipe.knn;
+    views[TRIED].metric = recipe.metric;
     dp_status status = dp_view_settle(bank, &views[TRIED], &run.run, &err);
     if (!status && other_way)
         status = dp_view_settle(bank, &views[STORED], &run.run, &err);

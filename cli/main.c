@@ -24,6 +24,7 @@ static const struct {
     {"metrics", cmd_metrics, "figures of given scores and maps"},
     {"bench", cmd_bench, "time the transformer on this machine"},
     {"model", cmd_model, "list, download, check and synthesise checkpoints"},
+    {"options", cmd_options, "list all options of a recipe, with their ranges and defaults"},
 };
 
 static void print_help(FILE *stream)

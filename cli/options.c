@@ -1,34 +1,21 @@
-/* options.c - option parsing that commands share. */
+/* options.c - options that commands share. */
 #include "cli.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char *const cli_polarity_names[] = {"mirror", "rotate", "none", NULL};
-const char *const cli_metric_names[] = {"l2", "cosine", NULL};
-const char *const cli_score_names[] = {"max", "mean", "p99", "top1p", NULL};
-const char *const cli_precision_names[] = {"fp32", "int8", NULL};
-const char *const cli_align_names[] = {"pca", "none", NULL};
-const char *const cli_layer_mix_names[] = {"mean", "concat", "separate", NULL};
-const char *const cli_layout_names[] = {"grid", "pool", NULL};
-const char *const cli_background_names[] = {"none", "test", "reference", "both", NULL};
-const char *const cli_background_rule_names[] = {"cells", "list", NULL};
-const char *const cli_reading_names[] = {"hysteresis", "band", "clip", NULL};
-const char *const cli_unit_names[] = {"cells", "pixels", NULL};
-const char *const cli_storage_names[] = {"f32", "f16", "int8", NULL};
-
 const cli_option *cli_run_group(cli_run *options)
 {
     const cli_option entries[] = {
         {"threads", 't', 0, CLI_WHOLE, &options->threads, "worker threads (default: one per processor)", "N", 1, 1024},
-        {"isa", 0, 0, CLI_TEXT, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
-        {"max-pixels", 0, 0, CLI_SIZE, &options->max_pixels, "refuse pictures with more (default 268M)", "N", 1, 1e15},
-        {"max-tokens", 0, 0, CLI_SIZE, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N", 1, 1e9},
+        {"isa", 0, CLI_MORE, CLI_TEXT, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni", "NAME"},
+        {"max-pixels", 0, CLI_MORE, CLI_SIZE, &options->max_pixels, "refuse pictures with more (default 268M)", "N", 1, 1e15},
+        {"max-tokens", 0, CLI_MORE, CLI_SIZE, &options->max_tokens, "refuse pictures with more cells on the network's grid (default 16384)", "N", 1, 1e9},
         {"tolerant", 0, 0, CLI_FLAG, &options->tolerant, "take damaged pictures as far as they go, and say so", NULL},
-        {"wait", 0, 0, CLI_REAL, &options->wait, "wait so long for another process that changes the same bank (default: as it takes; with --quiet 60)",
+        {"wait", 0, CLI_MORE, CLI_REAL, &options->wait, "wait so long for another process that changes the same bank (default: as it takes; with --quiet 60)",
          "SECONDS", 0, 1e6},
         {"quiet", 'q', 0, CLI_FLAG, &options->quiet, "no progress on stderr, errors only", NULL},
-        {"no-times", 0, 0, CLI_FLAG, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
+        {"no-times", 0, CLI_MORE, CLI_FLAG, &options->no_times, "write nothing of how long it took: equal input, equal bytes", NULL},
         CLI_OPTION_END};
     *options = (cli_run){0};
     G_STATIC_ASSERT(sizeof entries <= sizeof options->entries);
@@ -84,52 +71,25 @@ dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **pic
     return status;
 }
 
-bool cli_parse_canvas(const char *text, size_t *height, size_t *width)
+bool cli_parse_size(const char *text, size_t *height, size_t *width)
 {
-    double h = 0, w = 784;
-    const char *x = strchr(text, 'x');
-    if (!strcmp(text, "auto")) {
-        /* the width of every canvas */
-    } else if (g_str_has_prefix(text, "auto:")) {
-        if (!cli_number_is(text + 5, CLI_WHOLE, 1, 65536, &w))
-            return false;
-    } else {
-        char *first = x ? g_strndup(text, (gsize)(x - text)) : NULL;
-        bool good = x && cli_number_is(first, CLI_WHOLE, 1, 65536, &h) && cli_number_is(x + 1, CLI_WHOLE, 1, 65536, &w);
-        g_free(first);
-        if (!good)
-            return false;
-    }
-    *height = (size_t)h;
-    *width = (size_t)w;
-    return true;
-}
-
-bool cli_parse_window(const char *text, size_t *window)
-{
-    double cells = 0;
-    if (strcmp(text, "global") != 0 && !cli_number_is(text, CLI_WHOLE, 0, 65536, &cells))
+    dp_recipe recipe;
+    dp_recipe_init(&recipe);
+    if (dp_recipe_set(&recipe, "canvas", text, NULL) || !recipe.canvas_height_px)
         return false;
-    *window = strcmp(text, "global") ? (size_t)cells : DP_WINDOW_GLOBAL;
+    *height = recipe.canvas_height_px;
+    *width = recipe.canvas_width_px;
     return true;
-}
-
-int cli_choice(const char *text, const char *const *names)
-{
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(names[i], text))
-            return i;
-    return -1;
 }
 
 int cli_choose(const char *option, const char *text, const char *const *names, int *code)
 {
-    int i = cli_choice(text, names);
-    if (i < 0) {
-        char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(text, "", names);
-        *code = cli_usage("--%s %s: is none of %s%s", option, text, list, meant);
-        g_free(list);
-        g_free(meant);
-    }
-    return i;
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], text))
+            return i;
+    char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(text, "", names);
+    *code = cli_usage("--%s %s: is none of %s%s", option, text, list, meant);
+    g_free(list);
+    g_free(meant);
+    return -1;
 }

@@ -1,7 +1,7 @@
 /* parse.c - from the words of a command line to what a command's table of options says they are; and the page of --help from that table.
  *
  * An option takes the word behind it or what stands behind its "=".  The last of several wins, and is said to.  "--" ends the options. */
-#include "cli.h"
+#include "recipe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +12,12 @@ struct parser {
     GPtrArray *repeated;  /* options that were given again with another value */
     const char **words;
     int n_words, next;    /* the word to read next */
+    bool help_all;        /* --help=all */
 };
 
 static bool takes_value(const cli_option *o)
 {
-    return o->arg != CLI_FLAG;
+    return o->arg != CLI_FLAG && o->arg != CLI_SETTING_FLAG;
 }
 
 static const cli_option *find_long(const struct parser *p, const char *name, size_t length)
@@ -58,7 +59,8 @@ static void remember(struct parser *p, const cli_option *o, const char *value)
     while (p->options->pdata[i] != o)
         i++;
     const char *before = p->values->pdata[i];
-    if (before && o->arg != CLI_FILES && strcmp(before, value) != 0)
+    bool again = o->arg == CLI_FILES || (o->arg == CLI_SETTING && !strcmp(o->long_name, "set"));
+    if (before && !again && strcmp(before, value) != 0)
         g_ptr_array_add(p->repeated, (gpointer)o);
     p->values->pdata[i] = (gpointer)value;
 }
@@ -67,6 +69,8 @@ static void remember(struct parser *p, const cli_option *o, const char *value)
 static bool put(struct parser *p, const cli_option *o, const char *value)
 {
     remember(p, o, value ? value : "");
+    if (o->arg == CLI_SETTING_FLAG)
+        return cli_recipe_take(o->arg_data, o->long_name, "yes");
     if (!takes_value(o)) {
         *(gboolean *)o->arg_data = TRUE;
         return true;
@@ -79,6 +83,8 @@ static bool put(struct parser *p, const cli_option *o, const char *value)
         cli_usage("--%s: its value is empty; write --%s=%s", o->long_name, o->long_name, o->arg_description);
         return false;
     }
+    if (o->arg == CLI_SETTING)
+        return cli_recipe_take(o->arg_data, o->long_name, value);
     if (o->arg == CLI_TEXT || o->arg == CLI_FILE) {
         *(char **)o->arg_data = (char *)value;
     } else if (o->arg == CLI_FILES) {
@@ -132,6 +138,10 @@ static bool parse_long(struct parser *p, const char *name)
         unknown_option(p, name, length);
         return false;
     }
+    if (value && !strcmp(o->long_name, "help") && !strcmp(value, "all")) {
+        p->help_all = true;
+        value = NULL;
+    }
     if (value && !takes_value(o)) {
         cli_usage("--%s: takes no value; leave '=%s' out", o->long_name, value);
         return false;
@@ -176,33 +186,44 @@ static int option_width(const cli_option *o)
     return (int)(strlen(o->long_name) + (o->arg_description ? 1 + strlen(o->arg_description) : 0));
 }
 
-static void print_options(const char *title, const cli_option *entries, int width)
+static bool is_shown(const cli_option *o, bool all)
+{
+    return all || !(o->flags & CLI_MORE);
+}
+
+static void print_options(const char *title, const cli_option *entries, int width, bool all)
 {
     printf("\n%s\n", title);
     for (const cli_option *o = entries; o->long_name; o++) {
         char letter[8] = "    ";
+        if (!is_shown(o, all))
+            continue;
         if (o->short_name)
             snprintf(letter, sizeof letter, "-%c, ", o->short_name);
         printf("  %s--%s%s%s%*s  %s\n", letter, o->long_name, o->arg_description ? "=" : "", o->arg_description ? o->arg_description : "",
-               width - option_width(o), "", o->description);
+               MAX(width - option_width(o), 0), "", o->description);
     }
 }
 
-static void print_page(const cli_option *entries, const cli_option *group, const cli_option *help, const char *usage, const char *summary,
-                       const char *description)
+/* parts: the command's own options, those of the run, help; the middle one may be NULL. */
+static void print_page(const cli_option *const parts[3], bool all, const char *usage, const char *summary, const char *description)
 {
-    const cli_option *const parts[] = {entries, group, help};
-    int width = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
-        for (const cli_option *o = parts[i]; o && o->long_name; o++)
-            width = MAX(width, MIN(option_width(o), 28));
+    int width = 0, more = 0;
+    for (size_t i = 0; i < 3; i++)
+        for (const cli_option *o = parts[i]; o && o->long_name; o++) {
+            more += !is_shown(o, all);
+            if (is_shown(o, all))
+                width = MAX(width, MIN(option_width(o), 28));
+        }
     char *command = cli_command();
     printf("Usage:\n  %s [OPTIONS]%s%s\n\n%s\n", command, *usage ? " " : "", usage, summary);
-    if (entries && entries->long_name)
-        print_options("Options:", entries, width);
-    if (group)
-        print_options("Run options:", group, width);
-    print_options("Help:", help, width);
+    if (parts[0] && parts[0]->long_name)
+        print_options("Options:", parts[0], width, all);
+    if (parts[1])
+        print_options("Run options:", parts[1], width, all);
+    print_options("Help:", parts[2], width, all);
+    if (more)
+        printf("\n'%s --help=all' shows %d more; 'dinopatch options' lists all that --set takes.\n", command, more);
     if (description)
         printf("\n%s\n", description);
     g_free(command);
@@ -212,7 +233,7 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
                const char *description, int *code)
 {
     gboolean help = FALSE;
-    const cli_option help_entries[] = {{"help", 'h', 0, CLI_FLAG, &help, "show this page", NULL}, CLI_OPTION_END};
+    const cli_option help_entries[] = {{"help", 'h', 0, CLI_FLAG, &help, "show this page; --help=all: with every option", NULL}, CLI_OPTION_END};
     const cli_option *const parts[] = {entries, group, help_entries};
     struct parser p = {.options = g_ptr_array_new(), .values = g_ptr_array_new(), .repeated = g_ptr_array_new(),
                        .words = (const char **)*argv, .n_words = *argc, .next = 1};
@@ -235,7 +256,7 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
     if (!good) {
         *code = EXIT_USAGE;
     } else if (help) {
-        print_page(entries, group, help_entries, usage, summary, description);
+        print_page(parts, p.help_all, usage, summary, description);
         *code = EXIT_DONE;
         good = false;
     } else {

@@ -12,7 +12,7 @@ __dinopatch_commands() {
 
 # Prints the options of a command, one a line: --name, or --name=VALUE.
 __dinopatch_options() {
-    "$@" --help 2>/dev/null | sed -nE 's/^ +(-[a-zA-Z], )?(--[a-z][a-z0-9-]*(=[^ ]*)?)( .*)?$/\2/p'
+    "$@" --help=all 2>/dev/null | sed -nE 's/^ +(-[a-zA-Z], )?(--[a-z][a-z0-9-]*(=[^ ]*)?)( .*)?$/\2/p'
 }
 
 _dinopatch() {

@@ -25,7 +25,7 @@ function __dinopatch_lines --description 'lines of --help that begin with an opt
     if test -n "$words[3]"; and contains -- $words[3] $verbs
         set command $command $words[3]
     end
-    dinopatch $command --help 2>/dev/null \
+    dinopatch $command --help=all 2>/dev/null \
         | sed -nE 's/^ +(-[a-zA-Z], )?--([a-z][a-z0-9-]*)(=([^ ]*))?( +(.*))?$/\2\t\4\t\6/p'
 end
 

@@ -312,7 +312,7 @@ int main(int argc, char **argv)
     research_begin(&r, "layer_sweep");
     if (!research_parse(&r, argc, argv, own, "Prints which block of the transformer sees the defects.", &code))
         return research_end(&r, code);
-    if (r.options.layers || r.options.layer_mix)
+    if (cli_recipe_is_given(&r.options, "layers") || cli_recipe_is_given(&r.options, "layers.mix"))
         code = cli_usage("each block has its turn; leave --layers and --layer-mix out");
     else if (research_open(&r, declare, &code))
         code = research_each(&r, sweep_set, NULL, "layers.json");

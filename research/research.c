@@ -30,8 +30,7 @@ bool research_parse(research *r, int argc, char **argv, const cli_option *own, c
     cli_option *entries = g_new0(cli_option, G_N_ELEMENTS(common) + n_own + 1);
     memcpy(entries, common, sizeof common);
     memcpy(entries + G_N_ELEMENTS(common), own, n_own * sizeof *own);
-    r->entries = cli_recipe_entries(&r->options,
-                                    CLI_RECIPE_ALIGN | CLI_RECIPE_EMBED | CLI_RECIPE_BANK | CLI_RECIPE_SCORE, entries);
+    r->entries = cli_recipe_entries(&r->options, CLI_RECIPE_ALL, entries);
     g_free(entries);
     dp_recipe_init(&r->recipe);
     if (!cli_parse(&argc, &argv, r->entries, cli_run_group(&r->run), "--model M DATASET_FOLDER", summary,
@@ -52,6 +51,7 @@ static bool check_outputs(const research *r, void (*declare)(cli_outputs *files,
     cli_outputs *files = cli_outputs_new(r->overwrite);
     eval_declare_inputs(files, r->sets);
     cli_outputs_read_model(files, r->model_name, NULL);
+    cli_outputs_read(files, r->options.config, "the options in use");
     declare(files, r);
     bool good = cli_outputs_check(files, code);
     cli_outputs_free(files);
@@ -104,7 +104,6 @@ int research_end(research *r, int code)
 {
     if (code == EXIT_DONE && r->n_unusable)
         code = EXIT_SOME_FAILED;
-    g_free(r->entries);
     dp_session_close(&r->session);
     dp_model_close(&r->model);
     if (r->sets)

@@ -20,7 +20,7 @@
 typedef struct research {
     cli_recipe options;
     cli_run run;
-    cli_option *entries;
+    const cli_option *entries;
     char *model_name, *folder;
     char *out; /* where it writes; NULL: nowhere */
     gboolean overwrite;

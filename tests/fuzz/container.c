@@ -1,7 +1,7 @@
 /* container.c - see container.h.  Only libFuzzer's builds mutate; replays need container_expand alone. */
 #include "container.h"
 
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 
 #include <jansson.h>
 #include <stdlib.h>

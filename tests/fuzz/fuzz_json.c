@@ -3,7 +3,7 @@
 #include "container.h"
 #include "fuzz.h"
 
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 #include "eval/eval.h"
 #include "report/report.h"
 

@@ -4,7 +4,7 @@
 #include "fixture.h"
 #include "fuzz.h"
 
-#include "bank/recipe_json.h"
+#include "options/recipe_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

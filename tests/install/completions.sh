@@ -11,7 +11,7 @@ code=0
 commands=$(dinopatch --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 [ "$(printf '%s\n' "$commands" | wc -l)" -ge 12 ] || { echo "commands: $commands"; exit 1; }
 verbs() { dinopatch "$1" --help | sed -n "s/^  dinopatch $1 \([a-z]*\) .*/\1/p"; }
-options() { dinopatch "$@" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z0-9-]+' | sed 's/.*--/--/'; }
+options() { dinopatch "$@" --help=all | grep -oE '^ +(-[a-zA-Z], )?--[a-z0-9-]+' | sed 's/.*--/--/'; }
 
 # Whole lines of what is needed that are not among what is offered.
 compare() { # WHAT NEEDED OFFERED

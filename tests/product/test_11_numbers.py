@@ -28,7 +28,7 @@ NEVER = ["nan", "NaN", "-nan", "inf", "infinity", "-inf", "0x10", "0X1p-3", "1e4
 def options(tmp_path_factory):
     """Of each command: its long options as --help names them, with the name of what each takes, or ""."""
     dp = Program(tmp_path_factory.mktemp("options"))
-    return {c: dict(re.findall(r"^  (?:-\w, |    )--([\w-]+)(?:=(\S+))?", dp.run(*c.split(), "--help", code=0).out, re.M)) for c in COMMANDS}
+    return {c: dict(re.findall(r"^  (?:-\w, |    )--([\w-]+)(?:=(\S+))?", dp.run(*c.split(), "--help=all", code=0).out, re.M)) for c in COMMANDS}
 
 
 def refused(dp, command, option, value):

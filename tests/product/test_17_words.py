@@ -45,7 +45,7 @@ def help_options(page):
 @pytest.fixture(scope="module")
 def helps(tmp_path_factory):
     dp = Program(tmp_path_factory.mktemp("helps"))
-    return {command: help_options(dp.run(*command.split(), "--help", code=0).out) for command in commands(dp)}
+    return {command: help_options(dp.run(*command.split(), "--help=all", code=0).out) for command in commands(dp)}
 
 
 # ---------------------------------------------------------------------------------------------- what the man pages say
@@ -248,11 +248,12 @@ def printed(tmp_path_factory, woven, rods):
     maps = {"shape": [2, 2, 2], "maps": [[0, 0.5, 0.1, 0.9], [0.2, 0.1, 0, 0]], "masks": [[0, 1, 0, 1], [0, 0, 0, 0]]}
     (dp.folder / "s.json").write_text(json.dumps({"image_level": {"one": scores}, "pixel_level": maps}))
     note("metrics", "metrics", "--json", "s.json", "--bootstrap", "10")
+    note("options", "options", "--json")
     return found
 
 
 PRINTING = [("inspect", "JSON"), ("align", "JSON"), ("bank", "JSON"), ("bank", "JSON OF SUSPECTS"), ("calibrate", "JSON"), ("tune", "JSON"),
-            ("bench", "JSON"), ("model", "JSON OF INFO"), ("model", "JSON OF LIST"), ("metrics", "JSON")]
+            ("bench", "JSON"), ("model", "JSON OF INFO"), ("model", "JSON OF LIST"), ("metrics", "JSON"), ("options", "JSON")]
 
 
 @pytest.mark.parametrize("page, section", PRINTING)
