@@ -80,8 +80,8 @@ const dp_option_row dp_option_table[] = {
     {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_width_px), .standard = 784},
     {.option = {"canvas", "canvas", ALIGN, .kind = DP_OPTION_CANVAS, .takes = "HxW|auto[:W]", .low = 1, .high = 65536,
                 .unit = "px",
-                .help =
-                    "size of what the network sees; auto: the height from the good pictures, for a width of 784 or W",
+                .help = "size of what the network sees; auto: the height from the good pictures, for a width of 784 or "
+                        "W; a residual network begins with 256x256",
                 .needs = "multiples of the network's patch"},
      .preset = DP_PRESET_CANVAS},
     {.option = {"edge", "edge", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
