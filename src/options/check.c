@@ -2,7 +2,7 @@
 #include "options/check.h"
 #include "base/error.h"
 #include "options/number.h"
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
  * before or behind it. */
 #include "options/number.h"
 #include "base/error.h"
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <errno.h>
 #include <locale.h>

@@ -1,5 +1,5 @@
 /* presets.c - the settings of published methods, as options that are set over the defaults. */
-#include "options/table.h"
+#include "options/option_table.h"
 
 typedef struct setting {
     const char *key, *text;

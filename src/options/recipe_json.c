@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "format/json_size.h"
 #include "format/json_text.h"
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <jansson.h>
 #include <string.h>

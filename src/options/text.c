@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "options/check.h"
 #include "options/number.h"
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "options/check.h"
 #include "options/number.h"
 #include "options/recipe_json.h"
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <locale.h>
 #include <math.h>

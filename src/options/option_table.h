@@ -1,6 +1,6 @@
-/* table.h - one row for each field of a recipe. */
-#ifndef DP_OPTIONS_TABLE_H
-#define DP_OPTIONS_TABLE_H
+/* option_table.h - one row for each field of a recipe. */
+#ifndef DP_OPTIONS_OPTION_TABLE_H
+#define DP_OPTIONS_OPTION_TABLE_H
 
 #include "dinopatch.h"
 

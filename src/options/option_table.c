@@ -1,9 +1,9 @@
-/* table.c - the options of a recipe: the one place that says how each is called, what it may hold, what it is by
+/* option_table.c - the options of a recipe: the one place that says how each is called, what it may hold, what it is by
  * default and what it is for.
  *
  * The command line, configuration files, the JSON in a bank, the checks, `dinopatch options` and docs/options.md come
  * from these rows. */
-#include "options/table.h"
+#include "options/option_table.h"
 
 #include <stddef.h>
 #include <string.h>
