@@ -52,7 +52,7 @@ static void print_post(const dp_post *post, dp_score score)
 {
     printf("score %s", dp_option_choice("score", (int)score));
     if (post->low > 0 || post->high > 0)
-        printf(", %s %.6g to %.6g, objects from %s, holes up to %s", dp_option_choice("map.reading", (int)post->reading), post->low, post->high,
+        printf(", thresholds %.6g to %.6g, objects from %s, holes up to %s", post->low, post->high,
                cli_count(MAX(post->min_object, 1), "cell"), cli_count(post->max_hole, "cell"));
     else
         printf(", no thresholds");
@@ -140,7 +140,7 @@ static json_t *json_figures(const dp_tune_figures *f)
 
 static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, bool stored)
 {
-    json_t *post = cli_json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:I}", "reading", dp_option_choice("map.reading", (int)r->post.reading), "low",
+    json_t *post = cli_json_pack("{s:o, s:o, s:I, s:I, s:o, s:I}", "low",
                              cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
                              "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
                              (json_int_t)r->post.median);

@@ -211,13 +211,6 @@ typedef struct dp_interval {
     double low, high;
 } dp_interval;
 
-/* How the two thresholds of the post-processing are read; everything that does not stay becomes 0. */
-typedef enum dp_reading {
-    DP_READING_HYSTERESIS = 0, /* distances >= low stay in connected groups that reach high somewhere */
-    DP_READING_BAND,           /* distances from low to high stay */
-    DP_READING_CLIP            /* distances >= low stay; above high they become high */
-} dp_reading;
-
 typedef enum dp_unit {
     DP_UNIT_CELLS = 0, /* of the map that is processed: the grid's cells */
     DP_UNIT_PIXELS     /* of the picture the user took */
@@ -227,8 +220,8 @@ typedef enum dp_unit {
  * removed, small holes filled (the paper's; see docs/method.md).  Objects are connected by sides and corners, holes by
  * sides; without thresholds there are no objects, and min_object and max_hole do nothing. */
 typedef struct dp_post {
-    dp_reading reading;
-    double low, high;    /* 0: none; hysteresis without high: every group from low upward stays */
+    double low, high;    /* distances >= low stay in connected groups that reach high somewhere, the others become 0; 0: none.  Without
+                            high every group from low upward stays */
     size_t min_object;   /* objects of fewer elements are removed; 0 and 1: none */
     size_t max_hole;     /* enclosed holes of at most this many elements are filled with their own distances; 0: none */
     dp_unit unit;        /* of min_object and max_hole */
@@ -291,7 +284,6 @@ typedef struct dp_recipe {
     dp_align align;
     size_t blur_px;                   /* side of the Gaussian kernel, odd; 5 */
     double canny_low, canny_high;     /* thresholds on the L1 gradient; 50, 150 */
-    int canny_auto;                   /* non-zero: thresholds from the picture's median instead */
     double fill;                      /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
     size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
     size_t edge_px;                   /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
@@ -1093,7 +1085,7 @@ typedef struct dp_tune_result {
     double held_out_deviation; /* standard deviation of the folds' AUROC; NaN with fewer than two */
 } dp_tune_result;
 
-/* Random search (Bergstra and Bengio 2012; the paper's way of tuning): reading, low, high, min_object, max_hole and score.
+/* Random search (Bergstra and Bengio 2012; the paper's way of tuning): low, high, min_object, max_hole and score.
  * Best is the largest AUROC, then the largest margin, then the earliest trial; trial 0 is the untuned configuration.
  * One run of trials serves all folds: a fold's choice is made by the figures of the pictures outside it.  The range
  * from which thresholds are drawn comes from all maps, without their labels.

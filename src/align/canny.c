@@ -164,24 +164,3 @@ no_memory:
     status = dp_fail_memory(err, "finding edges", 9 * padded_width * sizeof *gradients + stack.capacity * sizeof(size_t));
     goto done;
 }
-
-/* Sets the thresholds a third below and above the median, the common rule of thumb. A dark background has a median
- * near 0; there the minimum thresholds keep sensor noise out. */
-void dp_canny_thresholds(const uint8_t *in, size_t n, int *low, int *high)
-{
-    enum { LOW_FLOOR = 10, HIGH_FLOOR = 30 };
-    size_t histogram[256] = {0}, below = 0;
-    for (size_t i = 0; i < n; i++)
-        histogram[in[i]]++;
-    int median = 0;
-    while (median < 255 && (below += histogram[median]) <= n / 2)
-        median++;
-    *low = (int)(0.67 * median);
-    *high = (int)(1.33 * median);
-    if (*low < LOW_FLOOR)
-        *low = LOW_FLOOR;
-    if (*high > 255)
-        *high = 255;
-    if (*high < HIGH_FLOOR)
-        *high = HIGH_FLOOR;
-}

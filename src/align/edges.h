@@ -23,9 +23,6 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
  * L1 gradient. */
 dp_status dp_canny_u8(const uint8_t *in, size_t height, size_t width, int low, int high, uint8_t *edges, dp_error *err);
 
-/* Computes thresholds from the median of a plane: 0.67 and 1.33 times the median. */
-void dp_canny_thresholds(const uint8_t *in, size_t n, int *low, int *high);
-
 typedef struct dp_borders {
     size_t n_points;   /* border points, each counted as often as the borders visit it */
     size_t n_contours;

@@ -56,10 +56,7 @@ dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recipe, uint
     status = dp_blur_u8(gray, height, width, recipe->blur_px, blurred, err);
     if (status != DP_OK)
         goto fail;
-    int low = (int)recipe->canny_low, high = (int)recipe->canny_high;
-    if (recipe->canny_auto)
-        dp_canny_thresholds(blurred, n, &low, &high);
-    status = dp_canny_u8(blurred, height, width, low, high, gray, err); /* gray is no longer needed */
+    status = dp_canny_u8(blurred, height, width, (int)recipe->canny_low, (int)recipe->canny_high, gray, err); /* gray is no longer needed */
     if (status != DP_OK)
         goto fail;
     dp_memory_free(blurred);

@@ -23,12 +23,12 @@ void dp_limits_init(dp_limits *limits)
 
 void dp_post_init(dp_post *post)
 {
-    *post = (dp_post){.reading = DP_READING_HYSTERESIS};
+    *post = (dp_post){0};
 }
 
 int dp_post_equal(const dp_post *a, const dp_post *b)
 {
-    return a->reading == b->reading && a->low == b->low && a->high == b->high && a->min_object == b->min_object
+    return a->low == b->low && a->high == b->high && a->min_object == b->min_object
            && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
 }
 

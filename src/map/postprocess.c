@@ -2,17 +2,15 @@
  *
  *   1. median     over a square window; Gaussian (normalised: G*(v m) / G*m with the validity m, so that invalid
  *                 elements neither add their values nor pull their neighbours towards zero)
- *   2. thresholds low and high, in one of three readings of the paper's "minimum and maximum threshold". M is the
- *                 set of kept elements, every other one becomes 0:
- *                   hysteresis  d >= low, in a connected group (8) that has an element with d >= high  (Canny's rule)
- *                   band        low <= d <= high
- *                   clip        d >= low; values above high become high
+ *   2. thresholds low and high. M is the set of kept elements, every other one becomes 0: d >= low, in a connected
+ *                 group (8) that has an element with d >= high (hysteresis, Canny's rule)
  *   3. objects    connected groups (8) of M with fewer than min_object elements leave M
  *   4. holes      connected groups (4) of valid elements outside M with at most max_hole elements join M, if they
  *                 are enclosed: no element at the border of the map or beside an invalid one
- *   5. out = d on M (cut at high under `clip`), 0 elsewhere. A filled hole shows its own distance again.
+ *   5. out = d on M, 0 elsewhere. A filled hole shows its own distance again.
  *
- * Source of 2 to 4: the DinoPatch paper's post-processing; the paper does not say which reading it used. */
+ * Source of 2 to 4: the DinoPatch paper's post-processing; the paper does not say how it reads its "minimum and
+ * maximum threshold". */
 #include "map/postprocess.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -149,14 +147,10 @@ static void gaussian_filter(const float *map, const uint8_t *valid, size_t rows,
 /* Does step 2 (without the groups of hysteresis) and returns the number of elements in the mask. */
 static size_t threshold(const dp_post *post, const float *d, const uint8_t *valid, size_t n, uint8_t *mask)
 {
-    float low = (float)post->low, high = post->high > 0 ? (float)post->high : INFINITY;
+    float low = (float)post->low;
     size_t inside = 0;
-    if (post->reading == DP_READING_BAND)
-        for (size_t i = 0; i < n; i++)
-            inside += mask[i] = d[i] >= low && d[i] <= high && (!valid || valid[i]);
-    else
-        for (size_t i = 0; i < n; i++)
-            inside += mask[i] = d[i] >= low && (!valid || valid[i]);
+    for (size_t i = 0; i < n; i++)
+        inside += mask[i] = d[i] >= low && (!valid || valid[i]);
     return inside;
 }
 
@@ -164,7 +158,7 @@ static void remove_objects(const dp_post *post, const float *d, size_t rows, siz
                            dp_post_work *work)
 {
     size_t n = rows * cols;
-    int hysteresis = post->reading == DP_READING_HYSTERESIS && post->high > post->low;
+    int hysteresis = post->high > post->low;
     double smallest = (double)post->min_object;
     if (!hysteresis && smallest <= (post->unit == DP_UNIT_PIXELS ? element_px : 1))
         return;
@@ -237,9 +231,8 @@ void dp_post_run(const dp_post *post, const float *map, const uint8_t *valid, si
     }
     remove_objects(post, d, rows, cols, element_px, work);
     fill_holes(post, valid, rows, cols, element_px, work);
-    float cap = post->reading == DP_READING_CLIP && post->high > 0 ? (float)post->high : INFINITY;
     for (size_t i = 0; i < n; i++)
-        out[i] = work->mask[i] ? (d[i] < cap ? d[i] : cap) : 0;
+        out[i] = work->mask[i] ? d[i] : 0;
 }
 
 dp_status dp_post_apply(const dp_post *post, const float *map, const uint8_t *valid, size_t rows, size_t cols,

@@ -114,11 +114,11 @@ static void join(uint32_t *parent, uint32_t a, uint32_t b)
 }
 
 /* Returns whether the cells that hold a slot enclose a hole, given the number of their groups. */
-static int has_holes(const dp_sorted_map *map, const dp_sparse_work *work, size_t first, size_t last, size_t groups)
+static int has_holes(const dp_sorted_map *map, const dp_sparse_work *work, size_t last, size_t groups)
 {
     size_t stride = map->cols + 2;
     int64_t euler = 0;
-    for (size_t k = first; k < last; k++) {
+    for (size_t k = 0; k < last; k++) {
         const uint32_t *here = work->slot + map->cells[k];
         if (!*here)
             continue;
@@ -150,20 +150,17 @@ static double score_kept(dp_score how, const float *kept, size_t n, size_t m)
 
 int dp_sparse_score(const dp_post *post, dp_score how, const dp_sorted_map *map, dp_sparse_work *work, double *score)
 {
-    float low = (float)post->low, high = post->high > 0 ? (float)post->high : INFINITY;
-    size_t last = at_least(map, low), first = 0, stride = map->cols + 2, groups = 0, n = 0;
-    int hysteresis = post->reading == DP_READING_HYSTERESIS && post->high > post->low;
+    float low = (float)post->low, high = (float)post->high;
+    size_t last = at_least(map, low), stride = map->cols + 2, groups = 0, n = 0;
+    int hysteresis = post->high > post->low;
     if (!(post->low > 0) || last > map->n / FEW)
         return 0;
-    if (post->reading == DP_READING_BAND)
-        while (first < last && map->values[first] > high)
-            first++;
     /* Sums in another order than the map's give the same numbers only if they are exact: 24 bits each, the largest
      * and the smallest at most 16 bits apart, at most 4096 of them. */
-    if (last - first > 4096 || (first < last && map->values[last - 1] < map->values[first] * 0x1p-16f))
+    if (last > 4096 || (last && map->values[last - 1] < map->values[0] * 0x1p-16f))
         return 0;
     size_t n_strong = hysteresis ? at_least(map, high) : last;
-    for (size_t k = first; k < last; k++) {
+    for (size_t k = 0; k < last; k++) {
         uint32_t *here = work->slot + map->cells[k];
         *here = (uint32_t)k + 1;
         work->parent[k] = (uint32_t)k;
@@ -173,21 +170,21 @@ int dp_sparse_score(const dp_post *post, dp_score how, const dp_sorted_map *map,
             if (around[i])
                 join(work->parent, (uint32_t)k, around[i] - 1);
     }
-    for (size_t k = first; k < last; k++)
+    for (size_t k = 0; k < last; k++)
         work->sizes[k] = 0;
-    for (size_t k = first; k < last; k++) /* a root is the first of its group, so it has the largest distance */
+    for (size_t k = 0; k < last; k++) /* a root is the first of its group, so it has the largest distance */
         work->sizes[root_of(work->parent, (uint32_t)k)]++;
-    for (size_t k = first; k < last; k++) {
+    for (size_t k = 0; k < last; k++) {
         uint32_t root = root_of(work->parent, (uint32_t)k);
         if (root < n_strong && work->sizes[root] >= post->min_object) {
             groups += root == k;
-            work->kept[n++] = post->reading == DP_READING_CLIP && map->values[k] > high ? high : map->values[k];
+            work->kept[n++] = map->values[k];
         } else {
             work->slot[map->cells[k]] = 0;
         }
     }
-    int simple = !post->max_hole || !has_holes(map, work, first, last, groups);
-    for (size_t k = first; k < last; k++)
+    int simple = !post->max_hole || !has_holes(map, work, last, groups);
+    for (size_t k = 0; k < last; k++)
         work->slot[map->cells[k]] = 0;
     if (simple)
         *score = score_kept(how, work->kept, n, map->n);

@@ -102,7 +102,6 @@ static struct trial draw_trial(const struct search *s, uint64_t index)
     double tail = 1, side = sqrt((double)s->cells) / 8;
     double largest_size = log(fmax(2, side * side));
     dp_post_init(&t.post);
-    t.post.reading = (dp_reading)dp_random_below(&random, 3);
     double without_low = dp_random_unit(&random), low = dp_random_unit(&random);
     double without_high = dp_random_unit(&random), high = dp_random_unit(&random);
     if (without_low >= 0.25) {
@@ -135,8 +134,7 @@ static double weight_of_largest(const struct search *s, size_t picture, const fl
 static double score_map(const struct search *s, const struct trial *t, size_t picture, struct worker *w)
 {
     double largest = (double)s->largest[picture];
-    double needed = t->post.reading == DP_READING_HYSTERESIS ? fmax(t->post.low, t->post.high) : t->post.low;
-    if (largest < needed)
+    if (largest < fmax(t->post.low, t->post.high))
         return 0;
     const float *map = s->maps[picture];
     double score;

@@ -29,8 +29,6 @@ static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none",
                                           NULL};
 static const char *const rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
 static const char *const rois[] = {[DP_ROI_NONE] = "none", [DP_ROI_FIXED] = "fixed", [DP_ROI_OBJECT] = "object", NULL};
-static const char *const readings[] = {
-    [DP_READING_HYSTERESIS] = "hysteresis", [DP_READING_BAND] = "band", [DP_READING_CLIP] = "clip", NULL};
 static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
 static const char *const scores[] = {
     [DP_SCORE_MAX] = "max", [DP_SCORE_MEAN] = "mean", [DP_SCORE_P99] = "p99", [DP_SCORE_TOP1P] = "top1p", NULL};
@@ -66,9 +64,8 @@ const dp_option_row dp_option_table[] = {
      .standard = 5},
     {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_low), .standard = 50},
     {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_high), .standard = 150},
-    {.option = {ALIGN, FLAG}, FIELD(canny_auto)},
-    {.option = {"align.canny", "canny", ALIGN, .kind = DP_OPTION_CANNY, .takes = "LOW,HIGH|auto", .high = 1e6,
-                .help = "thresholds on the gradient of an edge; auto: from the picture's median",
+    {.option = {"align.canny", "canny", ALIGN, .kind = DP_OPTION_CANNY, .takes = "LOW,HIGH", .high = 1e6,
+                .help = "thresholds on the gradient of an edge",
                 .needs = "LOW <= HIGH"}},
     {.option = {"align.fill", "fill", ALIGN, REAL(0.1, 4, "F"),
                 .help = "share of the canvas width that a straight rod fills"},
@@ -176,14 +173,11 @@ const dp_option_row dp_option_table[] = {
                 .help = "share of the distance to all places beside that within the window",
                 .needs = "bank.layout=grid and a window of cells"},
      FIELD(blend)},
-    {.option = {"map.reading", NULL, SCORE, CHOICE(readings, "hysteresis|band|clip"), .flags = DP_OPTION_OVERRIDE,
-                .help = "how low and high are read: groups that reach high, from low to high, or cut at high"},
-     FIELD(post.reading)},
     {.option = {"map.low", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
                 .help = "distances below it become 0"},
      FIELD(post.low)},
     {.option = {"map.high", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
-                .help = "the upper threshold, as map.reading says", .needs = "at least map.low"},
+                .help = "connected distances of which none reaches it become 0", .needs = "at least map.low"},
      FIELD(post.high)},
     {.option = {"map.min-object", NULL, SCORE, WHOLE(0, 1e12, "N"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
                 .help = "objects of fewer elements are removed", .needs = "map.low or map.high"},

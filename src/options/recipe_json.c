@@ -183,6 +183,20 @@ static dp_status read_field(const json_t *value, const dp_option_row *row, const
     return status;
 }
 
+/* What banks of earlier versions say as well.  They open where it is what all banks now mean. */
+static dp_status read_retired(const char *name, const json_t *value, const char *what, dp_error *err)
+{
+    const char *text = json_string_value(value);
+    if (!strcmp(name, "canny_auto") ? json_is_false(value) : !strcmp(name, "post.reading") && text && !strcmp(text, "hysteresis"))
+        return DP_OK;
+    if (!strcmp(name, "canny_auto") && json_is_true(value))
+        return dp_fail(err, DP_E_FORMAT, "%s: its edges were found with thresholds from each picture's median, which this version cannot do; fit the bank anew",
+                       what);
+    if (!strcmp(name, "post.reading") && text && (!strcmp(text, "band") || !strcmp(text, "clip")))
+        return dp_fail(err, DP_E_FORMAT, "%s: its maps are read as '%s', which this version cannot do; fit the bank anew", what, text);
+    return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is unknown", what, name);
+}
+
 static dp_status read_object(const json_t *object, const char *what, dp_recipe *recipe, dp_error *err)
 {
     if (!json_is_object(object))
@@ -205,8 +219,9 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
         size_t i = 0;
         while (i < dp_option_rows && (!dp_option_table[i].stored || strcmp(dp_option_table[i].stored, name) != 0))
             i++;
-        if (i == dp_option_rows)
-            return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is unknown", what, name);
+        dp_status status = i == dp_option_rows ? read_retired(name, value, what, err) : DP_OK;
+        if (status)
+            return status;
     }
     return DP_OK;
 }

@@ -94,19 +94,14 @@ static dp_status read_canvas(const dp_option *option, const char *text, dp_recip
 
 static dp_status read_canny(const dp_option *option, const char *text, dp_recipe *recipe, dp_error *err)
 {
-    if (!strcmp(text, "auto")) {
-        recipe->canny_auto = 1;
-        return DP_OK;
-    }
     size_t first = strcspn(text, ","), second = text[first] ? strlen(text + first + 1) : 0;
     double low, high;
     if (!first || !second || dp_number_length(text, false) != first
         || dp_number_length(text + first + 1, false) != second || !dp_number_read(text, first, &low)
         || !dp_number_read(text + first + 1, second, &high) || low < 0 || high < low || high > option->high)
-        return dp_fail(err, DP_E_ARGUMENT, "give LOW,HIGH with 0 <= LOW <= HIGH <= %.0f, or auto", option->high);
+        return dp_fail(err, DP_E_ARGUMENT, "give LOW,HIGH with 0 <= LOW <= HIGH <= %.0f", option->high);
     recipe->canny_low = low;
     recipe->canny_high = high;
-    recipe->canny_auto = 0;
     return DP_OK;
 }
 
@@ -278,8 +273,7 @@ static void write_map(const dp_recipe *recipe, char *text)
         const char *key = row->option.key + strlen(MAP_PREFIX);
         double value = dp_option_value(row, recipe);
         bool off = value == 0 || (row->option.kind == DP_OPTION_WHOLE && value == 1 && strcmp(key, "max-hole") != 0);
-        bool says = !strcmp(key, "reading")                                  ? objects
-                    : !strcmp(key, "unit")                                   ? sizes
+        bool says = !strcmp(key, "unit")                                     ? sizes
                     : !strcmp(key, "min-object") || !strcmp(key, "max-hole") ? objects && !off
                                                                              : !off;
         char number[32];
@@ -309,7 +303,7 @@ static void write_option(const dp_option_row *row, const dp_recipe *recipe, char
     case DP_OPTION_CANNY:
         dp_number_write(recipe->canny_low, a, sizeof a);
         dp_number_write(recipe->canny_high, b, sizeof b);
-        append(text, recipe->canny_auto ? "auto" : "%s,%s", a, b);
+        append(text, "%s,%s", a, b);
         return;
     default: value = dp_option_value(row, recipe);
     }

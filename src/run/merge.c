@@ -46,12 +46,9 @@ static dp_recipe of_features(const dp_recipe *recipe)
     dp_recipe r = *recipe, plain;
     dp_recipe_init(&plain);
     r.shots = r.seed = 0;
-    if (r.canny_auto || r.align == DP_ALIGN_NONE) {
+    if (r.align == DP_ALIGN_NONE) {
         r.canny_low = plain.canny_low;
         r.canny_high = plain.canny_high;
-    }
-    if (r.align == DP_ALIGN_NONE) {
-        r.canny_auto = plain.canny_auto;
         r.blur_px = plain.blur_px;
         r.fill = plain.fill;
         r.polarity = DP_POLARITY_NONE;

@@ -118,7 +118,7 @@ static json_t *other_value(const json_t *old)
     static const double reals[] = {0, -0.0, 1, -1, 0.5, 0.1, 0.99, 1e-300, 1e300, -1e300, 1e30, 1e-30, 2.5, 64, 31, 1e9};
     static const char *const texts[] = {"", "none", "global", "pool", "grid", "f32", "f16", "int8", "max", "top1p", "cosine", "l2",
                                         "rotate", "mirror", "concat", "mean", "true", "false", "1", "0", "\"", "pca", "hysteresis",
-                                        "band", "clip", "pixels", "cells", "p99"};
+                                        "pixels", "cells", "p99"};
     size_t kind = roll(10);
     if (kind < 4 && json_is_integer(old)) {
         json_int_t value = json_integer_value(old), step = (json_int_t)roll(3) + 1;

@@ -274,40 +274,6 @@ static void wrong_settings(void **state)
     dp_picture_free(&picture);
 }
 
-/* Low contrast: fixed thresholds see nothing, thresholds from the median do. */
-static double faint(double a, double b)
-{
-    return part_colour(a, b) == 205 ? 40 : 2;
-}
-
-static void automatic_thresholds(void **state)
-{
-    (void)state;
-    uint8_t plane[101];
-    int low, high;
-    memset(plane, 0, 50);
-    memset(plane + 50, 100, 51);
-    dp_canny_thresholds(plane, 101, &low, &high);
-    assert_int_equal(low, 67);
-    assert_int_equal(high, 133);
-    dp_canny_thresholds(plane, 100, &low, &high); /* the upper of the two in the middle */
-    assert_int_equal(low, 67);
-    dp_canny_thresholds(plane, 99, &low, &high);
-    assert_int_equal(low, 10);
-    assert_int_equal(high, 30);
-    const struct scene scene = {320, 240, 160, 120, 0.3, 180, faint};
-    dp_picture *picture = render(&scene);
-    assert_int_equal(find(picture).status, DP_ALIGN_FEW_EDGES);
-    dp_recipe recipe;
-    dp_recipe_init(&recipe);
-    recipe.canny_auto = 1;
-    dp_pose pose;
-    assert_ok(dp_pose_find(picture, &recipe, &pose, err));
-    assert_int_equal(pose.status, DP_ALIGN_OK);
-    assert_float_equal(pose.angle_rad, 0.3, 0.01);
-    dp_picture_free(&picture);
-}
-
 /* No size is too small, and nothing is read outside (the sanitizer looks). */
 static void tiny_pictures(void **state)
 {
@@ -484,7 +450,6 @@ int main(void)
         cmocka_unit_test(turn_reverses),
         cmocka_unit_test(what_cannot_be_aligned),
         cmocka_unit_test(wrong_settings),
-        cmocka_unit_test(automatic_thresholds),
         cmocka_unit_test(tiny_pictures),
         cmocka_unit_test(wraps_around),
         cmocka_unit_test(mask_keeps_the_outside_out),

@@ -19,15 +19,15 @@ struct example {
 
 static const struct example examples[] = {
     {"method", {"patchcore", "dinopatch"}, {"", "Patchcore", "spade"}},
-    {"align.canny", {"auto", "10,20.5", "0,0"}, {"5", "5,", ",5", "6,5", "-1,5", "1,2,3", "1,2000001", "a,b"}},
+    {"align.canny", {"10,20.5", "0,0"}, {"auto", "5,", ",5", "6,5", "-1,5", "1,2,3", "1,2000001", "a,b"}},
     {"canvas",
      {"112x224", "auto:672", "auto"},
      {"112", "0x14", "14x", "x14", "14x14x14", "auto:0", "auto:", "70000x14"}},
     {"layers", {"-1", "2,5,8,11", "auto"}, {"", "1,", "1.5", "a", "-1000", ",1", "1 ,2"}},
     {"window", {"3", "global", "0"}, {"-1", "1.5", "Global", "65537", ""}},
     {"map",
-     {"low=1", "reading=clip,low=0.5,high=2,median=3", "none"},
-     {"low", "low=", "low=-1", "low=2,high=1", "width=1", "sigma=2", "median=2", "low=1,"}},
+     {"low=1", "low=0.5,high=2,median=3", "none"},
+     {"low", "low=", "low=-1", "low=2,high=1", "width=1", "reading=clip", "median=2", "low=1,"}},
     {"map.median", {"3", "31", "off"}, {"2", "33", "-1", "1.5"}},
     {"features.neighbourhood", {"3", "1"}, {"0", "2", "4", "off", "3.0"}},
     {"pictures.rotations", {"8", "1"}, {"0", "2", "9"}},

@@ -48,24 +48,16 @@ static void off_changes_nothing(void **state)
     check(MAP("1234", "5x78"), post, 1, MAP("1234", "5x78"));
 }
 
-static void three_readings(void **state)
+static void two_thresholds(void **state)
 {
     (void)state;
-    dp_post post = {.reading = DP_READING_HYSTERESIS, .low = 3, .high = 6};
+    dp_post post = {.low = 3, .high = 6};
     check(MAP("1234567..345", "........3..."), post, 1, MAP("..34567.....", "............"));
-    post.reading = DP_READING_BAND;
-    check(MAP("1234567..345", "........3..."), post, 1, MAP("..3456...345", "........3..."));
-    post.reading = DP_READING_CLIP;
-    check(MAP("1234567..345", "........3..."), post, 1, MAP("..34566..345", "........3..."));
     /* One threshold alone. */
-    post = (dp_post){.reading = DP_READING_HYSTERESIS, .low = 3};
+    post = (dp_post){.low = 3};
     check(MAP("1234567..345"), post, 1, MAP("..34567..345"));
-    post = (dp_post){.reading = DP_READING_HYSTERESIS, .high = 7};
+    post = (dp_post){.high = 7};
     check(MAP("1234567..345"), post, 1, MAP("1234567..345")); /* without low everything hangs together */
-    post = (dp_post){.reading = DP_READING_BAND, .high = 3};
-    check(MAP("1234567..345"), post, 1, MAP("123......3.."));
-    post = (dp_post){.reading = DP_READING_CLIP, .high = 3};
-    check(MAP("1234567..345"), post, 1, MAP("1233333..333"));
     /* Nothing reaches low: all zeros. */
     post = (dp_post){.low = 8};
     check(MAP("1234567..345"), post, 1, MAP("............"));
@@ -86,12 +78,12 @@ static void small_thresholds(void **state)
     (void)state;
     const float map[3] = {0.2f, 0.5f, 0.7f};
     float out[3];
-    dp_post post = {.reading = DP_READING_BAND, .high = 0.5};
+    dp_post post = {.high = 0.75};
     assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
-    assert_true(out[0] == 0.2f && out[1] == 0.5f && out[2] == 0);
-    post = (dp_post){.reading = DP_READING_CLIP, .high = 0.5};
+    assert_true(out[0] == 0 && out[1] == 0 && out[2] == 0);
+    post = (dp_post){.high = 0.6};
     assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
-    assert_true(out[0] == 0.2f && out[1] == 0.5f && out[2] == 0.5f);
+    assert_true(out[0] == 0.2f && out[1] == 0.5f && out[2] == 0.7f);
     post = (dp_post){.low = 0.5};
     assert_ok(dp_post_apply(&post, map, NULL, 1, 3, 1, out, err));
     assert_true(out[0] == 0 && out[1] == 0.5f && out[2] == 0.7f);
@@ -131,11 +123,6 @@ static void small_holes(void **state)
     check(MAP("33333", "31x33", "33333"), post, 1, MAP("33333", "3.x33", "33333"));
     /* A hole is closed by corners: the object hangs together over them. */
     check(MAP(".3.", "323", ".3."), post, 1, MAP(".3.", "323", ".3."));
-    /* band: the core above high is a hole of the ring, and comes back whole. */
-    post = (dp_post){.reading = DP_READING_BAND, .low = 3, .high = 6, .max_hole = 1};
-    check(MAP("444", "494", "444"), post, 1, MAP("444", "494", "444"));
-    post.max_hole = 0;
-    check(MAP("444", "494", "444"), post, 1, MAP("444", "4.4", "444"));
     post = (dp_post){.low = 3, .max_hole = 8, .unit = DP_UNIT_PIXELS};
     check(MAP("33333", "31113", "33333"), post, 4, MAP("33333", "3...3", "33333"));
     check(MAP("3333", "3113", "3333"), post, 4, MAP("3333", "3113", "3333"));
@@ -243,7 +230,7 @@ static void limits_of_the_settings(void **state)
     const dp_post taken[] = {{.median = 31}, {.median = 1}, {.gaussian = 64}, {.low = 1, .high = 1}, {.low = 1}, {.high = 1}};
     const dp_post refused[] = {{.median = 33}, {.median = 2}, {.gaussian = 64.5}, {.gaussian = -1}, {.gaussian = (double)NAN},
                                {.low = (double)INFINITY}, {.high = (double)INFINITY}, {.low = (double)NAN}, {.high = -1},
-                               {.unit = (dp_unit)2}, {.unit = (dp_unit)-1}, {.reading = (dp_reading)-1}, {.reading = (dp_reading)3},
+                               {.unit = (dp_unit)2}, {.unit = (dp_unit)-1},
                                {.low = 2, .high = 1}};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         float out[1] = {0};
@@ -268,8 +255,8 @@ static void nonsense(void **state)
     assert_fails(DP_E_ARGUMENT, "map.median is 4", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.gaussian = 1000};
     assert_fails(DP_E_ARGUMENT, "map.gaussian is 1000", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
-    post = (dp_post){.reading = (dp_reading)7};
-    assert_fails(DP_E_ARGUMENT, "map.reading: there is no choice number 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    post = (dp_post){.unit = (dp_unit)7};
+    assert_fails(DP_E_ARGUMENT, "map.unit: there is no choice number 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = 1, .min_object = 3, .unit = DP_UNIT_PIXELS};
     assert_fails(DP_E_ARGUMENT, "element of 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
     assert_float_equal(map[0], 1, 0);
@@ -278,7 +265,7 @@ static void nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(off_changes_nothing), cmocka_unit_test(three_readings), cmocka_unit_test(groups),
+        cmocka_unit_test(off_changes_nothing), cmocka_unit_test(two_thresholds), cmocka_unit_test(groups),
         cmocka_unit_test(small_thresholds), cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
         cmocka_unit_test(nonsense),      cmocka_unit_test(filters_equal_their_definitions),
         cmocka_unit_test(limits_of_the_settings),

@@ -467,7 +467,7 @@ static void post_processing_by_hand(void **state)
     for (size_t p = 0; p < N_GOOD; p++)
         above += dp_bank_picture_score(bank, p) >= plain->score;
     assert_true(plain->p_value == (1 + (double)above) / (N_GOOD + 1.0));
-    view.post = (dp_post){.reading = DP_READING_CLIP, .low = 0.3 * plain->score, .high = 0.8 * plain->score, .min_object = 2, .median = 3};
+    view.post = (dp_post){.low = 0.3 * plain->score, .high = 0.8 * plain->score, .min_object = 2, .median = 3};
     assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
     float *by_hand = malloc(cells * sizeof *by_hand), largest = 0;
     assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));

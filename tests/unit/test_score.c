@@ -76,7 +76,7 @@ static void nothing_to_score(void **state)
 static void what_is_active(void **state)
 {
     (void)state;
-    const dp_post off[] = {{0}, {.median = 1}, {.min_object = 5}, {.max_hole = 5}, {.unit = DP_UNIT_PIXELS}, {.reading = DP_READING_CLIP}};
+    const dp_post off[] = {{0}, {.median = 1}, {.min_object = 5}, {.max_hole = 5}, {.unit = DP_UNIT_PIXELS}};
     const dp_post on[] = {{.low = 0.5}, {.high = 0.5}, {.gaussian = 0.5}, {.median = 3}};
     for (size_t i = 0; i < sizeof off / sizeof *off; i++)
         assert_false(dp_post_active(&off[i]));
