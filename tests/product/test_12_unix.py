@@ -111,7 +111,10 @@ def test_a_file_that_is_half_written_goes_with_its_writer(dp, tmp_path, n_signal
         process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert nothing_left(tmp_path)
-    assert process.returncode in (0, -signal.SIGTERM) and (tmp_path / "x.safetensors").exists() == (process.returncode == 0)
+    assert process.returncode in (0, -signal.SIGTERM)
+    whole = tmp_path / "x.safetensors"
+    if process.returncode == 0 or whole.exists():  # the signal may come right after the file got its name
+        dp.run("model", "info", whole, code=0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
@@ -405,7 +408,7 @@ def test_a_quiet_wait_without_a_limit_ends_too(dp, woven, copy):
         process = start(dp, "calibrate", "--quiet", "--bank", bank)
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4 and b"60 s of waiting" in err
-    assert "with --quiet 60" in dp.run("calibrate", "--help", code=0).out
+    assert "with --quiet 60" in dp.run("calibrate", "--help=all", code=0).out
 
 
 def test_readers_wait_for_nobody(dp, woven, copy):
