@@ -105,6 +105,8 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     g_free(map);
     cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
+    cli_json_set(recipe, "short_side", json_integer((json_int_t)r->short_px));
+    cli_json_set(recipe, "layer_norm", json_string(dp_option_choice("layers.norm", (int)r->layer_norm)));
     cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));
     cli_json_set(recipe, "map_sigma", cli_json_real(r->map_sigma_px));
     cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
@@ -182,6 +184,8 @@ static void print_info(const char *path, const dp_bank_info *info)
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);
+    if (r->layer_norm)
+        printf(", normalised (%s)", dp_option_choice("layers.norm", (int)r->layer_norm));
     if (r->neighbourhood > 1)
         printf(", mean over %zux%zu cells", r->neighbourhood, r->neighbourhood);
     printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",

@@ -203,6 +203,12 @@ typedef enum dp_layer_mix {
     DP_LAYERS_CONCAT,  /* one vector of all blocks' features, one distance */
     DP_LAYERS_SEPARATE /* a distance for each block, in units of what good pictures show; their mean */
 } dp_layer_mix;
+/* Features of several layers made comparable, from the statistics of all good cells (docs/method.md, section 4). */
+typedef enum dp_layer_norm {
+    DP_LAYER_NORM_NONE = 0,
+    DP_LAYER_NORM_RMS,     /* each layer divided by the root mean square length of its features */
+    DP_LAYER_NORM_STANDARD /* each feature minus its mean, by its standard deviation; then each layer as RMS */
+} dp_layer_norm;
 typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
 typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
@@ -290,6 +296,8 @@ typedef struct dp_recipe {
                                          and bottom to multiples of the patch; the canvas sizes are then 0.  0: the canvas */
     size_t crop_px;                   /* with edge_px: only the square of this side in the middle of the resized picture is looked at; it is
                                          the canvas, a multiple of the patch.  0: all of it */
+    size_t short_px;                  /* the canvas is the whole picture with a short side of so many pixels, in the middle proportion of the
+                                         good pictures; canvas, edge and crop are then 0 until fit settles the canvas.  0: the canvas */
     dp_polarity polarity;
     size_t sample_white;              /* of 16-bit pictures the sample that means white (dp_picture_options); found on the good pictures
                                          by fit where it is 0; 0 in a bank: none of them had 16 bits */
@@ -299,6 +307,8 @@ typedef struct dp_recipe {
     size_t n_layers;
     dp_layer_mix layer_mix;
     dp_precision precision;
+    dp_layer_norm layer_norm;         /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
+                                         mix are those of DP_METHOD_AUTO, and polarity is not settled */
     size_t neighbourhood;             /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
     /* bank */
     dp_layout layout;
@@ -343,11 +353,14 @@ typedef enum dp_method {
     DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
     DP_METHOD_ANOMALYDINO,   /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
                                 pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
-    DP_METHOD_PATCHCORE      /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
+    DP_METHOD_PATCHCORE,     /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
                                 neighbours, map smoothed with sigma 4.  On the features of a transformer: canvas 448x448, the fifth and
                                 fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
                                 cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
                                 (2 alone where the network ends there), averaged with their neighbourhoods by the network itself */
+    DP_METHOD_AUTO       /* the whole picture, short side 256; several layers normalised (a residual network's layers 2 and 3, each
+                                averaged over 3x3 cells; a transformer's residual stream at 1/4, 1/2 and 3/4 of its depth); grid, Euclidean,
+                                window 1, mean of the top 1 % */
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until

@@ -16,6 +16,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_bank_pictures_free(&bank->pictures);
     dp_roi_close(&bank->roi);
     dp_memory_free(bank->orientation);
+    dp_memory_free(bank->layer_norm);
     dp_memory_free(bank->model.path);
     dp_memory_free(bank->file.path);
     dp_safetensors_close(&bank->file.mapped);
@@ -35,6 +36,15 @@ void dp_bank_settle_rows(dp_bank *bank)
     rows->centred = false;
     for (size_t d = 0; bank->projection.basis && d < bank->projection.dim_in; d++)
         rows->centred = rows->centred || bank->projection.mean[d] != 0;
+}
+
+bool dp_bank_set_layer_norm(dp_bank *bank, const float *norm)
+{
+    const size_t dim = bank->projection.dim_in;
+    bank->layer_norm = dp_malloc(dim, 2 * sizeof *norm);
+    if (bank->layer_norm)
+        memcpy(bank->layer_norm, norm, 2 * dim * sizeof *norm);
+    return bank->layer_norm != NULL;
 }
 
 bool dp_pca_copy(const dp_pca *from, dp_pca *to)
@@ -100,7 +110,7 @@ const uint8_t *dp_bank_inspected_background(const dp_bank *bank, size_t picture)
 size_t dp_bank_held_bytes(const dp_bank *bank)
 {
     const dp_pca *projection = &bank->projection;
-    return dp_rows_bytes(&bank->rows)
+    return dp_rows_bytes(&bank->rows) + (bank->layer_norm ? 2 * projection->dim_in * sizeof(float) : 0)
            + (projection->basis ? (projection->dim + 1) * projection->dim_in * sizeof(float) : 0);
 }
 

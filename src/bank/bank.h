@@ -41,6 +41,8 @@ struct dp_bank {
     dp_rows rows;         /* point into the file or the memory */
     dp_row_memory memory; /* NULL where the file is read in place */
     dp_pca projection;    /* of the features on the rows; dim_in: numbers of a picture's features */
+    float *layer_norm;    /* [2, dim_in] shift and factor of the features as the network gives them, as recipe.layer_norm says;
+                             NULL: none */
     dp_bank_pictures pictures;
     dp_levels levels;
     dp_roi *roi;         /* region to inspect, as recipe.roi says: bank/roi_mask.h; NULL: none */
@@ -93,6 +95,8 @@ bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_
 /* 64 lower-case hexadecimal digits. */
 bool dp_bank_is_sha256(const char *text);
 
+/* norm [2, dim_in] is copied; false: no memory. */
+bool dp_bank_set_layer_norm(dp_bank *bank, const float *norm);
 /* mean [dim_in], basis [dim, dim_in] are copied, whatever was in *to is freed; false: no memory, and *to is empty. */
 bool dp_pca_copy(const dp_pca *from, dp_pca *to);
 void dp_pca_free(dp_pca *pca);

@@ -271,6 +271,12 @@ static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error
         memcpy(projection->mean, at[MEAN]->data, dp_tensor_bytes(at[MEAN]));
         memcpy(projection->basis, at[BASIS]->data, dp_tensor_bytes(at[BASIS]));
     }
+    if (at[LAYER_NORM] && good) {
+        bank->layer_norm = dp_malloc(projection->dim_in, 2 * sizeof *bank->layer_norm);
+        good = bank->layer_norm != NULL;
+    }
+    if (at[LAYER_NORM] && good)
+        memcpy(bank->layer_norm, at[LAYER_NORM]->data, dp_tensor_bytes(at[LAYER_NORM]));
     return good ? DP_OK : dp_fail_memory(err, bank->file.path, rows->n_rows * sizeof *rows->row_cell);
 }
 
@@ -437,6 +443,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     for (size_t p = 0; p < n && good; p++)
         good = read_light(at[LIGHT] ? at[LIGHT]->data + p * DP_LIGHT_NUMBERS * sizeof(double) : NULL,
                           &bank->pictures.lights[p]);
+    if (good && bank->layer_norm)
+        good = dp_all_finite(bank->layer_norm, 2 * bank->projection.dim_in);
     if (good && bank->projection.basis)
         good = dp_all_finite(bank->projection.mean, bank->projection.dim_in)
                && dp_all_finite(bank->projection.basis, bank->rows.dim * bank->projection.dim_in);

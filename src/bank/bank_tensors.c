@@ -11,6 +11,8 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
         return recipe->storage == DP_STORAGE_I8;
     if (t == MEAN || t == BASIS)
         return recipe->pca > 0;
+    if (t == LAYER_NORM)
+        return recipe->layer_norm != DP_LAYER_NORM_NONE;
     if (t == ROW_PICTURE)
         return pool || recipe->kmeans;
     if (t == LOO_PEAKS || t == CELL_THRESHOLD)
@@ -42,6 +44,7 @@ static const char *const names[N_TENSORS] = {
     [GRIDS] = "grids",
     [MEAN] = "mean",
     [BASIS] = "basis",
+    [LAYER_NORM] = "layer_norm",
     [VALID] = "valid",
     [ORIENTATION] = "orientation",
     [POSES] = "poses",
@@ -81,6 +84,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [GRIDS] = {NULL, DP_DTYPE_I32, 2, {n, 2}, 0, NULL},
         [MEAN] = {NULL, DP_DTYPE_F32, 1, {dim_in}, 0, NULL},
         [BASIS] = {NULL, DP_DTYPE_F32, 2, {r->dim, dim_in}, 0, NULL},
+        [LAYER_NORM] = {NULL, DP_DTYPE_F32, 2, {2, dim_in}, 0, NULL},
         [VALID] = {NULL, DP_DTYPE_U8, 3, {rows, cols, r->n_rows}, 0, NULL},
         [ORIENTATION] = {NULL, DP_DTYPE_F32, 2, {2, dim_in}, 0, NULL},
         [POSES] = {NULL, DP_DTYPE_F64, 2, {n, POSE_NUMBERS}, 0, NULL},

@@ -22,6 +22,7 @@ enum {
     GRIDS,
     MEAN,
     BASIS,
+LAYER_NORM,
     VALID,
     ORIENTATION,
     POSES,

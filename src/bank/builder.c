@@ -335,6 +335,8 @@ dp_status dp_bank_builder_begin(const dp_bank *like, const dp_bank_shape *shape,
         good = dp_roi_new(roi->frame, roi->settled, roi->height, roi->width, roi->mask, &bank->roi, NULL) == DP_OK;
     if (good && like->projection.basis && shape->dim == like->rows.dim)
         good = dp_pca_copy(&like->projection, &bank->projection);
+    if (good && like->layer_norm)
+        good = dp_bank_set_layer_norm(bank, like->layer_norm);
     if (!good) {
         dp_bank_builder_close(&builder);
         return dp_fail_memory(err, "the bank", bytes);

@@ -387,8 +387,41 @@ static void fit_preset(const dp_model *model, dp_recipe *recipe)
         recipe->neighbourhood = 1;
 }
 
+size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS])
+{
+    size_t n = 0;
+    for (size_t quarter = 1; quarter <= 3; quarter++) {
+        size_t number = (2 * quarter * depth + 4) / 8; /* from 1: depth quarter / 4, rounded, halves up */
+        size_t block = number ? number - 1 : 0;
+        if (!n || blocks[n - 1] != block)
+            blocks[n++] = block;
+    }
+    return n;
+}
+
+/* The layers whose normalised outputs are the features. */
+static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_error *err)
+{
+    size_t layers[DP_MAX_LAYERS], n = 0;
+    if (model->resnet)
+        (void)dp_resnet_settle_layers(model->resnet->depth, layers, &n, NULL);
+    else
+        n = dp_extract_blocks(model->checkpoint.depth, layers);
+    if (recipe->n_layers && (recipe->n_layers != n || memcmp(recipe->layers, layers, n * sizeof *layers) != 0))
+        return dp_fail(err, DP_E_ARGUMENT, "layers: with normalised layers (method auto) they are chosen by the network");
+    if (model->resnet && recipe->precision != DP_FP32)
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
+    memcpy(recipe->layers, layers, n * sizeof *layers);
+    recipe->n_layers = n;
+    recipe->layer_mix = DP_LAYERS_CONCAT;
+    recipe->layer_norm = model->resnet ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD;
+    return DP_OK;
+}
+
 static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
 {
+    if (recipe->layer_norm)
+        return settle_normalised(model, recipe, err);
     if (!model->resnet)
         return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
     if (recipe->layer_mix != DP_LAYERS_MEAN)

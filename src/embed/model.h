@@ -47,4 +47,8 @@ dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err);
 dp_status dp_model_digest(const dp_model *model, dp_error *err);
 dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
 
+#define DP_EXTRACT_LAYERS 3
+/* The blocks, from 0, at 1/4, 1/2 and 3/4 of a depth of at least 1, rounded to the nearest; each once. */
+size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS]);
+
 #endif

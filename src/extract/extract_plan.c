@@ -8,18 +8,6 @@
 #include "embed/model.h"
 #include "extract/layer_grid.h"
 
-size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS])
-{
-    size_t n = 0;
-    for (size_t quarter = 1; quarter <= 3; quarter++) {
-        size_t number = (2 * quarter * depth + 4) / 8; /* from 1: depth quarter / 4, rounded, halves up */
-        size_t block = number ? number - 1 : 0;
-        if (!n || blocks[n - 1] != block)
-            blocks[n++] = block;
-    }
-    return n;
-}
-
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
                                dp_error *err)
 {
@@ -84,4 +72,18 @@ void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]
 {
     for (size_t l = 0; l < plan->n_layers; l++)
         dims[l] = plan->shapes[l].dim;
+}
+
+size_t dp_feature_dim(const dp_model *model, const dp_recipe *recipe)
+{
+    const dp_transformer *c = &model->checkpoint;
+    size_t dim = 0;
+    if (!recipe->layer_norm)
+        return c->dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
+    for (size_t i = 0; i < recipe->n_layers; i++)
+        if (!model->resnet)
+            dim += c->dim;
+        else if (recipe->layers[i] <= model->resnet->depth) /* a file may name any */
+            dim += model->resnet->channels[recipe->layers[i]];
+    return dim;
 }

@@ -2,12 +2,11 @@
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H
 
+#include "embed/model.h"
 #include "embed/session.h"
 #include "extract/normalise.h"
 
 #include <stdbool.h>
-
-#define DP_EXTRACT_LAYERS 3
 
 /* Of a residual network layers 2 and 3, each averaged over 3x3 cells, on the grid of layer 2; of a transformer the raw
  * residual stream after the blocks at 1/4, 1/2 and 3/4 of its depth. */
@@ -21,9 +20,6 @@ typedef struct dp_extract_plan {
     float *mean;                   /* [rows, cols, widest] where it averages */
 } dp_extract_plan;
 
-/* The blocks, from 0, at 1/4, 1/2 and 3/4 of a depth of at least 1, rounded to the nearest; each once. */
-size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS]);
-
 /* For pictures of height x width pixels, multiples of the network's patch.  Errors: DP_E_ARGUMENT (too large),
  * DP_E_MEMORY. */
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
@@ -34,5 +30,8 @@ dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rg
                      float *features, dp_error *err);
 /* Features of each layer. */
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]);
+
+/* Features of a cell that a settled recipe asks for. */
+size_t dp_feature_dim(const dp_model *model, const dp_recipe *recipe);
 
 #endif

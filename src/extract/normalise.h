@@ -22,12 +22,6 @@ dp_status dp_cell_statistics_add(dp_cell_statistics *statistics, const float *fe
 /* Adds what another one has seen, of the same features. */
 void dp_cell_statistics_merge(dp_cell_statistics *statistics, const dp_cell_statistics *other);
 
-typedef enum dp_layer_norm {
-    DP_LAYER_NORM_NONE = 0,
-    DP_LAYER_NORM_RMS,     /* each layer divided by the root mean square length of its features */
-    DP_LAYER_NORM_STANDARD /* each feature minus its mean, by its standard deviation; then each layer as RMS */
-} dp_layer_norm;
-
 /* Fills shift [dim] and factor [dim]: a feature x becomes (x - shift) factor.  dims [n_layers] are the features of each
  * layer, side by side; their sum is statistics->dim.  A layer without any spread gets the factor 0.
  * Errors: DP_E_MEMORY. */

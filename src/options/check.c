@@ -118,6 +118,8 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
     if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_POOL))
         return dp_fail(err, DP_E_ARGUMENT,
                        "edge: pictures of their own sizes need align=none and bank.layout=pool, or crop");
+    if (recipe->layer_norm && (recipe->neighbourhood != 1 || (aligned && recipe->polarity != DP_POLARITY_NONE)))
+        return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs align.polarity=none and features.neighbourhood=1");
     if (recipe->rotations > 1 && aligned)
         return dp_fail(err, DP_E_ARGUMENT, "pictures.rotations %zu needs align=none", recipe->rotations);
     return DP_OK;

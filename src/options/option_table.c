@@ -11,12 +11,15 @@
 static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
                                       [DP_METHOD_ANOMALYDINO] = "anomalydino",
                                       [DP_METHOD_PATCHCORE] = "patchcore",
+                                      [DP_METHOD_AUTO] = "auto",
                                       NULL};
 static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", NULL};
 static const char *const polarities[] = {
     [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
 static const char *const layer_mixes[] = {
     [DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", [DP_LAYERS_SEPARATE] = "separate", NULL};
+static const char *const layer_norms[] = {
+    [DP_LAYER_NORM_NONE] = "none", [DP_LAYER_NORM_RMS] = "rms", [DP_LAYER_NORM_STANDARD] = "standard", NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
 static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL] = "pool", NULL};
 static const char *const storages[] = {
@@ -51,7 +54,7 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 #define SHARE(from, to, word) .kind = DP_OPTION_SHARE, .low = (from), .high = (to), .takes = (word)
 
 const dp_option_row dp_option_table[] = {
-    {.option = {"method", "method", BANK, CHOICE(methods, "dinopatch|anomalydino|patchcore"),
+    {.option = {"method", "method", BANK, CHOICE(methods, "dinopatch|anomalydino|patchcore|auto"),
                 .help = "settings of a published method, before all other options"}},
     {.option = {"align", "align", ALIGN, CHOICE(aligns, "pca|none"),
                 .help = "pca: find the object by its edges; none: textures and fixtures"},
@@ -92,6 +95,11 @@ const dp_option_row dp_option_table[] = {
                 .needs = "align=none, and edge of at least N; a multiple of the patch"},
      FIELD(crop_px),
      .preset = DP_PRESET_CANVAS},
+    {.option = {"size", "size", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help = "the whole picture with a short side of N pixels, instead of a canvas; its proportion is the middle one "
+                        "of the good pictures"},
+     FIELD(short_px),
+     .preset = DP_PRESET_CANVAS},
     {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
     {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
                 .help = "how the last half turn is settled: mirror the grid, rotate the picture, or not at all"},
@@ -108,6 +116,11 @@ const dp_option_row dp_option_table[] = {
                 .needs = "separate: no bank.pca, no score.reweight"},
      FIELD(layer_mix),
      .preset = DP_PRESET_LAYERS},
+    {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard"),
+                .help = "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
+                        "residual network, standard of a transformer; both choose layers and mix",
+                .needs = "align.polarity=none, features.neighbourhood=1"},
+     FIELD(layer_norm)},
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},
      FIELD(precision)},

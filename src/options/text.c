@@ -212,7 +212,13 @@ static void let_go(const dp_option_row *row, dp_recipe *recipe)
 {
     const char *key = row->option.key;
     if (!strcmp(key, "canvas"))
+        recipe->edge_px = recipe->crop_px = recipe->short_px = 0;
+    if (!strcmp(key, "size")) {
+        recipe->canvas_height_px = recipe->canvas_width_px = recipe->short_px ? 0 : STANDARD_WIDTH;
         recipe->edge_px = recipe->crop_px = 0;
+    }
+    if (!strcmp(key, "edge"))
+        recipe->short_px = 0;
     if (!strcmp(key, "edge"))
         recipe->canvas_height_px = recipe->canvas_width_px = recipe->edge_px ? 0 : STANDARD_WIDTH;
     if (!strcmp(key, "edge") && !recipe->edge_px)

@@ -17,10 +17,8 @@
 
 #define MARGIN 1.1
 
-static double aspect_of(const dp_recipe *recipe, const dp_pose *pose, size_t width_px, size_t height_px)
+static double aspect_of(const dp_recipe *recipe, const dp_pose *pose)
 {
-    if (recipe->align == DP_ALIGN_NONE)
-        return (double)height_px / (double)width_px;
     if (pose->status != DP_ALIGN_OK)
         return 0;
     double shown_px = 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
@@ -35,27 +33,40 @@ static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_m
     return (size_t)fmin(fmax(rows, 1), limit) * patch_px;
 }
 
+/* Height / width, the middle of the pictures'; 0: not known. */
+static double middle_aspect(size_t n, const size_t *width_px, const size_t *height_px)
+{
+    double *aspects = dp_malloc(n, sizeof *aspects), middle = 0;
+    for (size_t i = 0; aspects && i < n; i++)
+        aspects[i] = (double)height_px[i] / (double)width_px[i];
+    if (aspects && n) {
+        dp_sort_f64(aspects, n);
+        middle = aspects[n / 2];
+    }
+    dp_memory_free(aspects);
+    return middle;
+}
+
 size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
                         const size_t *height_px)
 {
     size_t width = recipe->canvas_width_px;
     if (recipe->align == DP_ALIGN_NONE) {
-        double *aspects = dp_malloc(n, sizeof *aspects);
-        if (!aspects || !n) {
-            dp_memory_free(aspects);
-            return width;
-        }
-        for (size_t i = 0; i < n; i++)
-            aspects[i] = aspect_of(recipe, &poses[i], width_px[i], height_px[i]);
-        dp_sort_f64(aspects, n);
-        double middle = aspects[n / 2];
-        dp_memory_free(aspects);
-        return height_for(middle, width, patch_px, false);
+        double middle = middle_aspect(n, width_px, height_px);
+        return middle > 0 ? height_for(middle, width, patch_px, false) : width;
     }
     double largest = 0;
     for (size_t i = 0; i < n; i++)
-        largest = fmax(largest, aspect_of(recipe, &poses[i], width_px[i], height_px[i]));
+        largest = fmax(largest, aspect_of(recipe, &poses[i]));
     return largest > 0 ? height_for(largest, width, patch_px, true) : width;
+}
+
+/* The whole picture with a short side of short_px; both sides in multiples of unit_px. */
+static void canvas_of_short_side(dp_recipe *recipe, size_t unit_px, double aspect)
+{
+    double shorter = (double)recipe->short_px, height = aspect >= 1 ? shorter * aspect : shorter, width = aspect >= 1 ? shorter : shorter / aspect;
+    recipe->canvas_height_px = (size_t)fmin(fmax(round(height / (double)unit_px), 1), 65536) * unit_px;
+    recipe->canvas_width_px = (size_t)fmin(fmax(round(width / (double)unit_px), 1), 65536) * unit_px;
 }
 
 struct survey {
@@ -99,6 +110,11 @@ static dp_status survey_pictures(struct survey *survey, dp_pool *pool, const dp_
 
 dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *err)
 {
+    /* of a residual network the deepest layer has half the grid of its features */
+    const size_t unit_px = recipe->layer_norm == DP_LAYER_NORM_RMS ? 2 * patch_px : patch_px;
+    const bool whole = recipe->short_px && !recipe->canvas_height_px && !recipe->canvas_width_px && recipe->align == DP_ALIGN_NONE;
+    if (recipe->short_px && !recipe->canvas_width_px)
+        recipe->canvas_width_px = (recipe->short_px + unit_px / 2) / unit_px * unit_px;
     dp_status status = dp_check_patch(recipe, patch_px, err);
     if (status)
         return status;
@@ -134,7 +150,10 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures
             survey.width_px[n] = survey.width_px[i];
             survey.height_px[n++] = survey.height_px[i];
         }
-        size_t height = dp_canvas_height(recipe, patch_px, n, survey.poses, survey.width_px, survey.height_px);
+        double aspect = whole ? middle_aspect(n, survey.width_px, survey.height_px) : 0;
+        if (aspect > 0)
+            canvas_of_short_side(recipe, unit_px, aspect);
+        size_t height = aspect > 0 ? recipe->canvas_height_px : dp_canvas_height(recipe, unit_px, n, survey.poses, survey.width_px, survey.height_px);
         status = dp_cells_check(run, height, recipe->canvas_width_px, patch_px, NULL, err);
         if (!status)
             recipe->canvas_height_px = height;

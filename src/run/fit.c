@@ -51,6 +51,7 @@ struct fit {
     dp_twin_table given;      /* their digests, under the paths' indices */
     dp_twin_table known_ones; /* those of the known bank, under its pictures' */
     bool unseen;              /* of some of its pictures the digest is not known */
+    dp_cell_statistics statistics; /* of the good cells, in a recipe with layer_norm; dim 0: not asked for, or the known bank's hold */
     dp_fit_report report;
     dp_gate gate;        /* of the known bank */
     dp_error fault;      /* the first that came from the network, not from a file */
@@ -378,16 +379,27 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         return learn_more(fit, prepared, err);
     int sign = 1;
     float *own = fit->orientations + in_bank(fit)->n * bench->dim;
+    dp_cell_statistics statistics = {0};
     dp_status status = dp_workbench_embed(bench, fit->session, prepared, err);
+    if (!status && fit->statistics.dim) {
+        status = dp_cell_statistics_open(bench->dim, &statistics, err);
+        if (!status)
+            status = dp_cell_statistics_add(&statistics, bench->tokens, prepared->cells, bench->rows * bench->cols, err);
+    }
     if (!status && dp_workbench_has_polarity(bench, prepared))
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
     if (!status)
         status = check_background(fit, prepared, err);
-    if (is_its_own(fit, status, err))
+    if (is_its_own(fit, status, err)) {
+        dp_cell_statistics_close(&statistics);
         return leave_out(fit, prepared, err);
+    }
     size_t picture = 0;
     if (!status)
         status = enter(fit, prepared, sign, &picture, err);
+    if (!status && picture != DP_NO_PICTURE && fit->statistics.dim)
+        dp_cell_statistics_merge(&fit->statistics, &statistics);
+    dp_cell_statistics_close(&statistics);
     if (status)
         return status;
     if (picture == DP_NO_PICTURE)
@@ -399,6 +411,29 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     fit->sources[picture] = prepared->index;
     tell(fit, prepared->index, &prepared->pose, NULL);
     return DP_OK;
+}
+
+/* The features of all pictures, which lie in the finished bank as the network gave them, are normalised by what they all showed. */
+static dp_status normalise(struct fit *fit, dp_bank *bank, dp_error *err)
+{
+    const size_t dim = bank->rows.dim, places = dp_rows_places(&bank->rows);
+    size_t dims[DP_EXTRACT_LAYERS];
+    float *norm = dp_malloc(dim, 2 * sizeof *norm), *features = bank->memory.features;
+    if (!norm)
+        return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
+    dp_extract_dims(&fit->bench.plan, dims);
+    dp_status status =
+        dp_layer_norm_settle(&fit->statistics, fit->asked.layer_norm, dims, fit->bench.plan.n_layers, norm, norm + dim, err);
+    if (!status && !dp_bank_set_layer_norm(bank, norm))
+        status = dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
+    for (size_t place = 0; place < places && !status; place++) {
+        if (!bank->memory.valid[place])
+            continue;
+        dp_layer_norm_apply(features + place * dim, 1, dim, norm, norm + dim);
+        bank->memory.norms[place] = dp_norm_f32(features + place * dim, dim);
+    }
+    dp_memory_free(norm);
+    return status;
 }
 
 static dp_status learn_all(struct fit *fit, dp_error *err)
@@ -524,7 +559,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     if (!status)
         status = dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
     if (!status)
-        status = dp_workbench_open(&recipe, model.patch_px, model.dim, 0, &fit->bench, err);
+        status = dp_workbench_open(&recipe, model.patch_px, dp_feature_dim(dp_session_model(fit->session), &recipe), 0, &fit->bench, err);
     if (status)
         return status;
     const dp_bank_spec spec = {
@@ -545,6 +580,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
+    if (recipe.layer_norm) /* rounded once, when all are there and normalised */
+        recipe.storage = DP_STORAGE_F32;
     if (dp_fit_shrinks(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
@@ -558,9 +595,17 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         final.dim = fit->known->rows.dim;
         final.capacity += fit->known->pictures.n;
     }
+    if (recipe.layer_norm && !fit->known)
+        status = dp_cell_statistics_open(fit->bench.dim, &fit->statistics, err);
+    if (fit->known)
+        fit->bench.layer_norm = fit->known->layer_norm;
+    if (status)
+        return status;
     status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_builder_open(&spec, &fit->builder, err);
+    if (!status && fit->known && fit->known->layer_norm && !dp_bank_set_layer_norm(fit->builder->bank, fit->known->layer_norm))
+        status = dp_fail_memory(err, "the statistics of features", 2 * fit->bench.dim * sizeof(float));
     if (status)
         return status;
     size_t orientations;
@@ -588,6 +633,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 
 static void fit_close(struct fit *fit)
 {
+    dp_cell_statistics_close(&fit->statistics);
     dp_bank_builder_close(&fit->builder);
     dp_workbench_close(&fit->bench);
     dp_memory_free(fit->orientations);
@@ -672,6 +718,8 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
         status = settle_region(&fit, err);
     if (!status)
         status = dp_bank_builder_finish(&fit.builder, &made, err);
+    if (!status && fit.statistics.dim)
+        status = normalise(&fit, made, err);
     if (!status)
         status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &made, err);
     if (!status)

@@ -10,7 +10,7 @@
 
 bool dp_fit_shrinks(const dp_recipe *recipe)
 {
-    return recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
+    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
 }
 
 /* The rows of a pool that are not background, by the masks it holds. */

@@ -69,7 +69,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s", bank->model.path,
                        bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
-    size_t dim = model.dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
+    size_t dim = dp_feature_dim(dp_session_model(session), recipe);
     if (bank->projection.dim_in != dim)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->projection.dim_in,
                        dim);
@@ -126,7 +126,10 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
             status = dp_searcher_open(&bank->rows, &way->scoring, dp_session_isa(session), dp_session_pool(session), &way->searcher, err);
     }
     if (!status)
-        status = dp_workbench_open(&bank->recipe, model.patch_px, model.dim, knn, &job->bench, err);
+        status = dp_workbench_open(&bank->recipe, model.patch_px, dp_feature_dim(dp_session_model(session), &bank->recipe), knn, &job->bench,
+                                   err);
+    if (!status)
+        job->bench.layer_norm = bank->layer_norm;
     for (size_t i = 1; i < n_views && !status; i++)
         if (views[i].roi != views[0].roi)
             status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");

@@ -126,6 +126,9 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
                        name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows, b->rows.grid_cols, b->rows.dim);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
+    if (!status && a->layer_norm && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0)
+        return dp_fail(err, DP_E_MISMATCH, "%s and %s were normalised by pictures of their own (layer_norm): fit one bank from all pictures",
+                       name_of(a), name_of(b));
     if (!status && a->projection.basis
         && (memcmp(a->projection.mean, b->projection.mean, a->projection.dim_in * sizeof *a->projection.mean) != 0
             || memcmp(a->projection.basis, b->projection.basis, a->rows.dim * a->projection.dim_in * sizeof *a->projection.basis) != 0))

@@ -12,11 +12,10 @@
 #include "map/background.h"
 #include "polarity/orientation.h"
 
-dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,
+dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t knn, dp_workbench *bench,
                             dp_error *err)
 {
     size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values, neighbours;
-    size_t dim = model_dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
     if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values) || !dp_mul_size(cells, knn, &neighbours))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px, recipe->canvas_width_px);
     *bench = (dp_workbench){
@@ -49,11 +48,11 @@ dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
-    size_t model_dim = bench->dim / (recipe.layer_mix != DP_LAYERS_MEAN ? recipe.n_layers : 1);
     dp_workbench larger;
-    dp_status status = dp_workbench_open(&recipe, bench->patch_px, model_dim, bench->knn, &larger, err);
+    dp_status status = dp_workbench_open(&recipe, bench->patch_px, bench->dim, bench->knn, &larger, err);
     if (status)
         return status;
+    larger.layer_norm = bench->layer_norm;
     dp_workbench_close(bench);
     *bench = larger;
     return DP_OK;
@@ -61,6 +60,7 @@ dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_
 
 void dp_workbench_close(dp_workbench *bench)
 {
+    dp_extract_plan_close(&bench->plan);
     dp_memory_free(bench->valid);
     dp_memory_free(bench->tokens);
     dp_memory_free(bench->raw);
@@ -72,9 +72,26 @@ void dp_workbench_close(dp_workbench *bench)
     *bench = (dp_workbench){0};
 }
 
+/* Layers as the network leaves them; normalised where it is known by what. */
+static dp_status extract(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err)
+{
+    const size_t height = bench->recipe.canvas_height_px, width = bench->recipe.canvas_width_px;
+    dp_status status = bench->plan.dim ? DP_OK : dp_extract_plan_open(session, height, width, &bench->plan, err);
+    const dp_extract_plan *p = &bench->plan;
+    if (!status && (p->dim != bench->dim || p->rows != bench->rows || p->cols != bench->cols))
+        status = dp_fail(err, DP_E_MISMATCH, "the layers of this network are not those of the recipe");
+    if (!status)
+        status = dp_extract(&bench->plan, session, rgb, height, width, bench->tokens, err);
+    if (!status && bench->layer_norm)
+        dp_layer_norm_apply(bench->tokens, bench->rows * bench->cols, bench->dim, bench->layer_norm, bench->layer_norm + bench->dim);
+    return status;
+}
+
 dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err)
 {
     const dp_recipe *r = &bench->recipe;
+    if (r->layer_norm)
+        return extract(bench, session, rgb, err);
     dp_status status = dp_session_embed(session, rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers, r->layer_mix,
                                         bench->raw ? bench->raw : bench->tokens, err);
     if (!status && bench->raw)

@@ -3,6 +3,7 @@
 #define DP_RUN_WORKBENCH_H
 
 #include "dinopatch.h"
+#include "extract/extract_plan.h"
 #include "search/distance.h"
 #include "run/prefetch.h"
 
@@ -16,6 +17,8 @@ typedef struct dp_workbench {
     uint8_t *valid;           /* [canvas_height, canvas_width] */
     float *tokens;            /* [rows, cols, dim] */
     float *raw;               /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
+    dp_extract_plan plan;     /* of a recipe with layer_norm, made for the first picture */
+    const float *layer_norm;  /* [2, dim] of a bank: what normalises the features; NULL: they stay as they are */
     float *orientation;       /* [dim] */
     uint8_t *background;      /* [rows, cols] 1: background, see dp_workbench_background; NULL: the recipe asks for no mask */
     float *component;         /* [rows, cols] scratch of it */
@@ -23,7 +26,7 @@ typedef struct dp_workbench {
     uint32_t *nearest_picture; /* [rows, cols] */
 } dp_workbench;
 
-dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t model_dim, size_t knn, dp_workbench *bench,
+dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t knn, dp_workbench *bench,
                             dp_error *err);
 /* Makes the bench as large as the prepared picture's canvas, where each picture has its own (edge_px); nothing to do otherwise.
  * bench->recipe then has the picture's canvas.  Errors: DP_E_MEMORY. */

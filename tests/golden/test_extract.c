@@ -227,12 +227,82 @@ static void recipe_for_nano(void **state)
     dp_model_close(&model);
 }
 
+/* The pictures of the golden file as a source. */
+static const char *picture_name(void *user, size_t index)
+{
+    static const char *const names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    (void)user;
+    return names[index];
+}
+
+static dp_picture *picture_of(const dp_tensor *rgb_u8, size_t index)
+{
+    dp_picture *picture = NULL;
+    const size_t bytes = rgb_u8->shape[1] * rgb_u8->shape[2] * 3;
+    assert_ok(dp_picture_new(rgb_u8->shape[2], rgb_u8->shape[1], &picture, err));
+    memcpy(picture->rgb, rgb_u8->data + index * bytes, bytes);
+    return picture;
+}
+
+static dp_status load_picture(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
+                              dp_picture_notes *notes, dp_error *err)
+{
+    (void)options, (void)notes, (void)err;
+    *picture = picture_of(user, index);
+    return DP_OK;
+}
+
+/* The same through fit and inspect. */
+static void method_auto(void **state)
+{
+    (void)state;
+    dp_model *model = NULL;
+    dp_session *session = NULL;
+    dp_bank *bank = NULL;
+    dp_recipe recipe;
+    dp_view view;
+    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
+    const dp_tensor *good = tensor("good_rgb_u8"), *test = tensor("test_rgb_u8");
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    recipe.short_px = 128; /* their own size */
+    const dp_source source = {.n = good->shape[0], .name = picture_name, .load = load_picture, .user = (void *)good};
+    const dp_fit_input input = {.source = &source};
+    assert_ok(dp_bank_fit_from(session, &recipe, &input, &bank, NULL, err));
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    assert_true(info.grid_rows == 16 && info.grid_cols == 20 && info.dim == 384
+                && info.recipe.layer_norm == DP_LAYER_NORM_RMS);
+    float loo[10], scores[4], *maps = malloc(tensor("test_maps")->count * sizeof *maps);
+    for (size_t p = 0; p < good->shape[0]; p++)
+        loo[p] = (float)dp_bank_picture_score(bank, p);
+    compare("loo_scores", loo, 1e-4);
+    dp_view_init(bank, &view);
+    for (size_t p = 0; p < test->shape[0]; p++) {
+        dp_picture *picture = picture_of(test, p);
+        dp_result *result = NULL;
+        assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+        scores[p] = (float)result->score;
+        assert_true(result->grid_rows == 16 && result->grid_cols == 20);
+        memcpy(maps + p * 320, result->grid, 320 * sizeof *maps);
+        dp_result_free(&result);
+        dp_picture_free(&picture);
+    }
+    compare("test_scores", scores, 1e-4);
+    compare("test_maps", maps, 1e-4);
+    free(maps);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+    dp_model_close(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(grids, open_extract, close_golden),
         cmocka_unit_test_setup_teardown(statistics, open_extract, close_golden),
         cmocka_unit_test_setup_teardown(recipe_for_nano, open_nano, close_golden),
+        cmocka_unit_test_setup_teardown(method_auto, open_nano, close_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

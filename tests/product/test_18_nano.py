@@ -57,3 +57,41 @@ def test_eval_embed_and_bench_take_it_too(woven):
     assert NOTE in woven.run("eval", *HOW, "set", code=0).err
     assert NOTE in woven.run("embed", "--size", "64x64", "--out", "x.safetensors", "new/100.png", code=0).err
     assert json.loads(woven.run("bench", "--quiet", "--json", "--size", "64x64", "--repeat", "1", code=0).out)["model"] == "nano"
+
+
+def auto_scores(dp, bank, *more):
+    return {p["input"]: p["score"] for p in dp.inspect(bank, *more, "new", "bad").pictures}
+
+
+@pytest.mark.parametrize("network", [[], ["--model", MODEL]], ids=["nano", "transformer"])
+def test_method_auto_learns_stores_and_tells(woven, network):
+    woven.run("fit", "--method", "auto", "--canvas", "112x112", *network, "--out", "a.bank", "good", code=0)
+    scores = auto_scores(woven, "a.bank")
+    assert max(s for n, s in scores.items() if n.startswith("new")) < min(s for n, s in scores.items() if n.startswith("bad"))
+    info = json.loads(woven.run("bank", "info", "--json", "a.bank", code=0).out)
+    assert info["recipe"]["layer_norm"] == ("standard" if network else "rms") and info["recipe"]["window"] == 1
+    assert "normalised" in woven.run("bank", "info", "a.bank", code=0).out
+    # Another storage is rounded once; another thread count changes nothing.
+    woven.run("fit", "--method", "auto", "--canvas", "112x112", *network, "--storage", "f16", "--out", "h.bank", "good", code=0)
+    assert auto_scores(woven, "h.bank") == pytest.approx(scores, rel=2e-3)
+    woven.run("fit", "--method", "auto", "--canvas", "112x112", *network, "--threads", "1", "--out", "b.bank", "good", code=0)
+    assert (woven.folder / "a.bank").read_bytes() == (woven.folder / "b.bank").read_bytes()
+
+
+def test_method_auto_takes_more_pictures_and_refuses_banks_normalised_by_others(woven):
+    woven.run("fit", "--method", "auto", "--out", "a.bank", "good", code=0)
+    info = json.loads(woven.run("bank", "info", "--json", "a.bank", code=0).out)
+    assert info["recipe"]["canvas"] == [256, 256] and info["recipe"]["short_side"] == 256
+    before = auto_scores(woven, "a.bank")
+    woven.run("bank", "add", "--bank", "a.bank", "--out", "more.bank", "new/100.png", code=0)
+    after = auto_scores(woven, "more.bank")
+    assert after["new/100.png"] < 1e-3 and all(after[n] <= before[n] + 1e-6 for n in before)
+    woven.run("fit", "--method", "auto", "--out", "other.bank", "new", code=0)
+    run = woven.run("bank", "merge", "--out", "both.bank", "a.bank", "other.bank", code=4)
+    assert "normalised" in run.err
+
+
+def test_method_auto_with_what_it_cannot_do(woven):
+    assert "layers" in woven.run("fit", "--method", "auto", "--layers", "2", "good", code=2).err
+    assert "fp32" in woven.run("fit", "--method", "auto", "--precision", "int8", "good", code=2).err
+    assert "polarity" in woven.run("fit", "--method", "auto", "--align", "pca", "--polarity", "rotate", "good", code=2).err

@@ -599,8 +599,8 @@ static void recipe_names(void **state)
     assert_ok(dp_recipe_to_json(&recipe, &text, err));
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,"
-              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"sample_white\":0,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
+              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"short_px\":0,\"sample_white\":0,\"polarity\":\"mirror\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"blend\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
