@@ -12,29 +12,9 @@ began=$(date +%s)
 
 say() { printf '%s\n' "$*"; }
 
-# Uses the smallest DINOv2 checkpoint that is installed, or a stand-in.
-cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/dinopatch
-model=${DINOPATCH_MODEL:-} stand_in=
-for name in vits14 vits14_reg vitb14 vitb14_reg vitl14 vitl14_reg vitg14 vitg14_reg; do
-    if [ -z "$model" ] && [ -f "$cache/$name.safetensors" ]; then model=$cache/$name.safetensors; fi
-done
-for file in "$cache"/*.safetensors; do
-    if [ -z "$model" ] && [ -f "$file" ]; then model=$file; fi
-done
-
 mkdir -p "$out"
 rm -rf "$out/data" "$out/screw" "$out/pasta"
-if [ -n "$model" ]; then
-    say "Weights: $model"
-else
-    model=$out/stand-in.safetensors
-    "$program" model synth --arch demo --overwrite --out "$model" >/dev/null
-    stand_in=1
-    say "Weights: none of DINOv2 found (in DINOPATCH_MODEL or $cache), so a small stand-in"
-    say "         of random numbers is used.  It shows how everything works, not how well: for real figures run"
-    say "         \"$program model pull vits14\" once, then this demo again."
-fi
-
+say "Network: nano, which is built in."
 say "Drawing two data sets into $out/data ..."
 "$build/demo/dinopatch-demo-render" "$out/data" --set pasta "$@" &
 pasta=$!
@@ -52,16 +32,16 @@ try() { # SET FIT_OPTIONS...: fits on the good pictures, inspects the others int
     bank=$out/$1/$1.bank pictures=$out/data/$1 maps=$out/$1/maps
     shift
     mkdir -p "$out/$set_name"
-    run "$program" fit --quiet --model "$model" --bank "$bank" "$@" "$pictures/train/good"
+    run "$program" fit --quiet --model nano --bank "$bank" "$@" "$pictures/train/good"
     code=0 # 1: some pictures could not be inspected; the table counts them
-    run "$program" inspect --quiet --model "$model" --bank "$bank" --json --out "$maps" "$pictures/test" \
+    run "$program" inspect --quiet --bank "$bank" --json --out "$maps" "$pictures/test" \
         >"$out/$set_name/results.jsonl" || code=$?
     [ "$code" -le 1 ] || exit "$code"
 }
 
-# A screw may lie anywhere: it is found, turned into one pose, and compared cell by cell.  A texture is compared with all cells.
-try screw --canvas 224x448 --score top1p
-try pasta --canvas 448x448 --score top1p --align none --polarity none --window global
+# A screw may lie anywhere: it is found, turned into one pose, and compared cell by cell.  A box of pasta fills its picture: nothing to align.
+try screw --canvas 256x512 --window 1 --fpr 0.05
+try pasta --method auto --fpr 0.05
 
 # Each line is one object; the folder of a picture gives its class.
 # AUROC: the share of pairs of a good and a defective picture in which the defective one has the higher score.
@@ -126,8 +106,5 @@ done
 say ""
 say "AUROC: 1 all defective pictures score above all good ones, 0.5 no better than chance."
 say "Caught and passed: at the threshold that fit found, from the good pictures alone."
-if [ -n "$stand_in" ]; then
-    say "These figures are those of a network that has learned nothing."
-fi
 say "Heat maps to look at, and the results: $out/screw and $out/pasta"
 say "Done in $(($(date +%s) - began)) s."

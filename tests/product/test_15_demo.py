@@ -96,7 +96,9 @@ def test_what_was_counted_lies_beside_it(demo):
         assert len([line for line in lines if "input" in line]) == 9
 
 
-def test_a_stand_in_is_called_one(demo):
+def test_it_runs_on_the_network_that_is_built_in(demo):
     out, said = demo
-    assert os.path.exists(out / "stand-in.safetensors")
-    assert "random numbers" in said and "learned nothing" in said
+    assert "nano" in said
+    for name in ("screw", "pasta"):
+        info = json.loads(Program(out).run("bank", "info", "--json", out / name / f"{name}.bank").out)
+        assert info["model_path"] == "nano" and not info["model_stand_in"]
