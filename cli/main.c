@@ -22,7 +22,7 @@ static const struct {
     {"embed", cmd_embed, "write the feature grid of a picture"},
     {"bank", cmd_bank, "look into a bank, check, shrink, extend and merge it"},
     {"metrics", cmd_metrics, "figures of given scores and maps"},
-    {"bench", cmd_bench, "time the transformer on this machine"},
+    {"bench", cmd_bench, "time the network on this machine"},
     {"model", cmd_model, "list, download, check and synthesise checkpoints"},
     {"options", cmd_options, "list all options of a recipe, with their ranges and defaults"},
 };
@@ -34,9 +34,9 @@ static void print_help(FILE *stream)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(stream, "\n'dinopatch COMMAND --help' explains a command; 'man dinopatch' tells the whole story.\n\n"
-                    "  dinopatch model pull vits14                        once: the transformer's weights\n"
-                    "  dinopatch fit --model vits14 --bank part.bank good/    learn what good looks like\n"
-                    "  dinopatch inspect --bank part.bank --out out/ new/     score, and draw heat maps\n");
+                    "  dinopatch fit good/                                 learn what good looks like: writes good.bank\n"
+                    "  dinopatch inspect --bank good.bank --out out/ new/  score, and draw heat maps\n"
+                    "  dinopatch model pull vits14                         a stronger network, for 'fit --model vits14'\n");
 }
 
 int main(int argc, char **argv)
