@@ -35,16 +35,19 @@ int main(int argc, char **argv)
         || dp_pool_open(argc > 3 ? strtoul(argv[3], NULL, 10) : 0, &pool, &err))
         return stop(&err);
     size_t cells = dp_rows_cells(&pictures->rows), n = pictures->pictures.n, knn = bank->recipe.knn;
-    if (bank->rows.row_cell || pictures->rows.row_cell || cells != dp_rows_cells(&bank->rows) || pictures->rows.dim != bank->projection.dim_in) {
+    if (bank->rows.row_cell || pictures->rows.row_cell || cells != dp_rows_cells(&bank->rows)
+        || pictures->rows.dim != bank->projection.dim_in) {
         fprintf(stderr, "bench_scores: two banks of one grid are compared, the pictures' not projected\n");
         return 4;
     }
-    float *features = dp_malloc(cells * pictures->rows.dim, sizeof *features), *projected = dp_malloc(cells * bank->rows.dim, sizeof *projected);
+    float *features = dp_malloc(cells * pictures->rows.dim, sizeof *features),
+          *projected = dp_malloc(cells * bank->rows.dim, sizeof *projected);
     float *grid = dp_malloc(cells, sizeof *grid), *scratch = dp_malloc(cells, sizeof *scratch);
     uint8_t *valid = dp_malloc(cells, 1), *found = dp_malloc(cells, 1);
     dp_neighbour *nearest = dp_malloc(cells * knn, sizeof *nearest);
     double *scores = dp_malloc(n, 4 * sizeof *scores), *times = dp_malloc(n, sizeof *times);
-    const dp_search search = {.metric = bank->recipe.metric, .window = bank->recipe.window, .knn = knn, .leave_out = DP_NO_PICTURE};
+    const dp_search search = {
+        .metric = bank->recipe.metric, .window = bank->recipe.window, .knn = knn, .leave_out = DP_NO_PICTURE};
     if (!features || !projected || !grid || !scratch || !valid || !found || !nearest || !scores || !times)
         return 4;
     for (size_t p = 0; p < n; p++) {
@@ -59,8 +62,10 @@ int main(int argc, char **argv)
             scores[4 * p + w] = dp_score_cells(ways[w], grid, found, cells, scratch);
     }
     dp_sort_f64(times, n);
-    printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", dp_bank_held_bytes(bank), bank->rows.n_rows, bank->rows.dim, 1e3 * times[n / 2]);
+    printf("bytes %zu, rows %zu, dim %zu, search_ms %.3f\n", dp_bank_held_bytes(bank), bank->rows.n_rows,
+           bank->rows.dim, 1e3 * times[n / 2]);
     for (size_t p = 0; p < n; p++)
-        printf("%s\t%.9g\t%.9g\t%.9g\t%.9g\n", pictures->pictures.names[p], scores[4 * p], scores[4 * p + 1], scores[4 * p + 2], scores[4 * p + 3]);
+        printf("%s\t%.9g\t%.9g\t%.9g\t%.9g\n", pictures->pictures.names[p], scores[4 * p], scores[4 * p + 1],
+               scores[4 * p + 2], scores[4 * p + 3]);
     return 0;
 }

@@ -55,7 +55,8 @@ static void product(const float *queries, size_t n_queries, const float *rows, s
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "usage: bench_search ROWS.f32 QUERIES.f32 DIM l2|cosine K [REPEAT] [THREADS] [f32|f16|int8] [ISA] [NEIGHBOURS]\n");
+        fprintf(stderr, "usage: bench_search ROWS.f32 QUERIES.f32 DIM l2|cosine K [REPEAT] [THREADS] [f32|f16|int8] "
+                        "[ISA] [NEIGHBOURS]\n");
         return 2;
     }
     dp_error err = {0};
@@ -63,13 +64,26 @@ int main(int argc, char **argv)
     size_t threads = argc > 7 ? strtoul(argv[7], NULL, 10) : 0;
     repeat = repeat < 1 ? 1 : repeat > MAX_REPEAT ? MAX_REPEAT : repeat;
     float *rows = read_floats(argv[1], dim, &n_rows), *queries = read_floats(argv[2], dim, &n_queries);
-    dp_search search = {.metric = strcmp(argv[4], "cosine") ? DP_METRIC_L2 : DP_METRIC_COSINE, .window = DP_WINDOW_GLOBAL,
-                        .knn = strtoul(argv[5], NULL, 10), .leave_out = DP_NO_PICTURE, .rows = 1, .cols = n_queries};
+    dp_search search = {.metric = strcmp(argv[4], "cosine") ? DP_METRIC_L2 : DP_METRIC_COSINE,
+                        .window = DP_WINDOW_GLOBAL,
+                        .knn = strtoul(argv[5], NULL, 10),
+                        .leave_out = DP_NO_PICTURE,
+                        .rows = 1,
+                        .cols = n_queries};
     if (argc > 9 && dp_isa_parse(argv[9], &search.isa, &err))
         return 2;
-    dp_storage storage = argc <= 8 || !strcmp(argv[8], "f32") ? DP_STORAGE_F32 : !strcmp(argv[8], "f16") ? DP_STORAGE_F16 : DP_STORAGE_I8;
-    dp_rows bank = {.grid_rows = 1, .grid_cols = 1, .n_rows = n_rows, .dim = dim, .blocks = 1, .n_pictures = 1, .rows_per_picture = n_rows,
-                    .pool = true, .storage = storage};
+    dp_storage storage = argc <= 8 || !strcmp(argv[8], "f32") ? DP_STORAGE_F32
+                         : !strcmp(argv[8], "f16")            ? DP_STORAGE_F16
+                                                              : DP_STORAGE_I8;
+    dp_rows bank = {.grid_rows = 1,
+                    .grid_cols = 1,
+                    .n_rows = n_rows,
+                    .dim = dim,
+                    .blocks = 1,
+                    .n_pictures = 1,
+                    .rows_per_picture = n_rows,
+                    .pool = true,
+                    .storage = storage};
     dp_row_memory memory;
     if (!dp_row_memory_new(&bank, n_rows, false, &memory))
         return 4;
@@ -84,8 +98,10 @@ int main(int argc, char **argv)
     dp_neighbour *nearest = dp_malloc(n_queries * search.knn, sizeof *nearest);
     float *grid = dp_malloc(n_queries, sizeof *grid), *out = dp_malloc(n_queries * PRODUCT_ROWS, sizeof *out);
     uint8_t *valid = dp_malloc(n_queries, 1);
-    double search_s[MAX_REPEAT] = {0}, product_s[MAX_REPEAT] = {0}, search_cpu_s[MAX_REPEAT] = {0}, product_cpu_s[MAX_REPEAT] = {0};
-    product(queries, n_queries, rows, n_rows < PRODUCT_ROWS ? n_rows : PRODUCT_ROWS, dim, out); /* oneDNN makes its code once */
+    double search_s[MAX_REPEAT] = {0}, product_s[MAX_REPEAT] = {0}, search_cpu_s[MAX_REPEAT] = {0},
+           product_cpu_s[MAX_REPEAT] = {0};
+    product(queries, n_queries, rows, n_rows < PRODUCT_ROWS ? n_rows : PRODUCT_ROWS, dim,
+            out); /* oneDNN makes its code once */
     for (size_t i = 0; i < repeat; i++) {
         double start = dp_now_seconds();
         clock_t product_ticks = clock(); /* of all threads */
@@ -108,11 +124,13 @@ int main(int argc, char **argv)
         fwrite(&nearest[i].distance, sizeof nearest[i].distance, 1, file);
     if (file)
         fclose(file);
-    double gflop = 2e-9 * (double)n_rows * (double)n_queries * (double)dim, s = median(search_s, repeat), p = median(product_s, repeat);
-    printf("{\"rows\":%zu,\"queries\":%zu,\"dim\":%zu,\"metric\":\"%s\",\"k\":%zu,\"storage\":\"%s\",\"threads\":%zu,\"search_s\":%.4f,"
+    double gflop = 2e-9 * (double)n_rows * (double)n_queries * (double)dim, s = median(search_s, repeat),
+           p = median(product_s, repeat);
+    printf("{\"rows\":%zu,\"queries\":%zu,\"dim\":%zu,\"metric\":\"%s\",\"k\":%zu,\"storage\":\"%s\",\"threads\":%zu,"
+           "\"search_s\":%.4f,"
            "\"product_s\":%.4f,\"search_gflop_per_s\":%.1f,\"product_gflop_per_s\":%.1f,\"share_of_product\":%.3f,"
            "\"search_cpu_s\":%.4f,\"product_cpu_s\":%.4f}\n",
-           n_rows, n_queries, dim, argv[4], search.knn, argc > 8 ? argv[8] : "f32", threads, s, p, gflop / s, gflop / p, p / s,
-           median(search_cpu_s, repeat), median(product_cpu_s, repeat));
+           n_rows, n_queries, dim, argv[4], search.knn, argc > 8 ? argv[8] : "f32", threads, s, p, gflop / s, gflop / p,
+           p / s, median(search_cpu_s, repeat), median(product_cpu_s, repeat));
     return 0;
 }

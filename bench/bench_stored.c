@@ -24,7 +24,13 @@ static double median(double *x, size_t n)
 static dp_rows make(const float *x, size_t side, size_t dim, size_t rows, dp_storage storage)
 {
     size_t places = side * side * rows;
-    dp_rows bank = {.grid_rows = side, .grid_cols = side, .n_rows = rows, .dim = dim, .blocks = 1, .n_pictures = rows, .rows_per_picture = 1,
+    dp_rows bank = {.grid_rows = side,
+                    .grid_cols = side,
+                    .n_rows = rows,
+                    .dim = dim,
+                    .blocks = 1,
+                    .n_pictures = rows,
+                    .rows_per_picture = 1,
                     .storage = storage};
     dp_row_memory memory;
     if (!dp_row_memory_new(&bank, places, false, &memory))
@@ -94,8 +100,8 @@ int main(int argc, char **argv)
         for (int s = 0; s < 3; s++) {
             double w = median(wall[s], repeat), c = median(cpu[s], repeat);
             base_wall = s ? base_wall : w, base_cpu = s ? base_cpu : c;
-            printf("window %zu %-4s  %8.2f ms, processor %8.2f ms, %6.1f GFLOP/s", search.window, names[s], 1e3 * w, 1e3 * c,
-                   2e-9 * pairs * (double)dim / c * (double)dp_pool_threads(pool));
+            printf("window %zu %-4s  %8.2f ms, processor %8.2f ms, %6.1f GFLOP/s", search.window, names[s], 1e3 * w,
+                   1e3 * c, 2e-9 * pairs * (double)dim / c * (double)dp_pool_threads(pool));
             if (!search.window)
                 printf(", %5.1f GB/s", 1e-9 * pairs * (double)dim * (double)dp_storage_bytes((dp_storage)s) / w);
             printf(", %.2f (processor %.2f) times f32\n", base_wall / w, base_cpu / c);

@@ -29,7 +29,8 @@ int main(int argc, char **argv)
     dp_run_init(&run);
     dp_bench_settings_init(&settings);
     if (argc < 3 || sscanf(argv[2], "%zux%zu", &settings.height_px, &settings.width_px) != 2) {
-        fprintf(stderr, "usage: bench_vit MODEL.safetensors|ARCHITECTURE HEIGHTxWIDTH [fp32|int8] [REPEAT] [THREADS] [ISA]\n");
+        fprintf(stderr,
+                "usage: bench_vit MODEL.safetensors|ARCHITECTURE HEIGHTxWIDTH [fp32|int8] [REPEAT] [THREADS] [ISA]\n");
         return 2;
     }
     dp_precision precision = argc > 3 && !strcmp(argv[3], "int8") ? DP_INT8 : DP_FP32;
@@ -51,11 +52,13 @@ int main(int argc, char **argv)
     if (dp_model_open(path, &model, &err) || dp_session_open(model, precision, &run, &session, &err)
         || dp_session_bench(session, &settings, &r, &err))
         return fail(&err);
-    printf("{\"model\":\"%s\",\"height\":%zu,\"width\":%zu,\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,\"median_s\":%.4f,"
-           "\"min_s\":%.4f,\"max_s\":%.4f,\"gflop\":%.1f,\"gflop_per_s\":%.1f,\"fma_bound_gflop_per_s\":%.1f,\"share_of_bound\":%.3f,"
+    printf("{\"model\":\"%s\",\"height\":%zu,\"width\":%zu,\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,"
+           "\"median_s\":%.4f,"
+           "\"min_s\":%.4f,\"max_s\":%.4f,\"gflop\":%.1f,\"gflop_per_s\":%.1f,\"fma_bound_gflop_per_s\":%.1f,\"share_"
+           "of_bound\":%.3f,"
            "\"peak_rss_mb\":%.1f,\"weights_mb\":%.1f,\"stages\":{",
-           argv[1], settings.height_px, settings.width_px, precision == DP_INT8 ? "int8" : "fp32", dp_isa_name(r.isa), r.threads,
-           r.median_s, r.min_s, r.max_s, r.gflop, r.gflop_per_s, r.fma_bound_gflop_per_s, r.share_of_bound,
+           argv[1], settings.height_px, settings.width_px, precision == DP_INT8 ? "int8" : "fp32", dp_isa_name(r.isa),
+           r.threads, r.median_s, r.min_s, r.max_s, r.gflop, r.gflop_per_s, r.fma_bound_gflop_per_s, r.share_of_bound,
            (double)r.peak_rss_bytes / 1e6, (double)r.weights_bytes / 1e6);
     for (size_t i = 0; dp_bench_stage_name(i); i++)
         printf("%s\"%s\":%.4f", i ? "," : "", dp_bench_stage_name(i), r.stage_s[i]);

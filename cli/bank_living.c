@@ -86,7 +86,8 @@ int cli_bank_add(int argc, char **argv)
         goto done;
     cli_progress_begin("add", run.quiet);
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
-        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &larger, &report, &err)) {
+        || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &larger,
+                       &report, &err)) {
         cli_progress_end();
         code = cli_failed(&err);
         goto done;
@@ -109,7 +110,8 @@ int cli_bank_add(int argc, char **argv)
     if (larger)
         print_result(out ? out : path, bank, larger);
     else
-        printf("%s: %s as before: nothing was added\n", cli_shown(out ? out : path), cli_count(info.n_pictures, "good picture"));
+        printf("%s: %s as before: nothing was added\n", cli_shown(out ? out : path),
+               cli_count(info.n_pictures, "good picture"));
     if (report.n_twins)
         printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
@@ -128,20 +130,21 @@ done:
 /* Where the pictures of a bank are by their names: the first of each name, + 1, and the next one of the same
  * name, + 1, or 0. */
 struct index {
-    GHashTable *names, *files; /* whole names; file names */
+    GHashTable *names, *files;     /* whole names; file names */
     size_t *next_name, *next_file; /* [n] */
 };
 
 static void index_put(GHashTable *table, size_t *next, const char *name, size_t p)
 {
     next[p] = GPOINTER_TO_SIZE(g_hash_table_lookup(table, name));
-    g_hash_table_insert(table, (char *)name, GSIZE_TO_POINTER(p + 1)); /* NOLINT(performance-no-int-to-ptr): how GLib keeps a number */
+    g_hash_table_insert(table, (char *)name,
+                        GSIZE_TO_POINTER(p + 1)); /* NOLINT(performance-no-int-to-ptr): how GLib keeps a number */
 }
 
 static struct index index_new(const dp_bank *bank, size_t n)
 {
-    struct index index = {g_hash_table_new(g_str_hash, g_str_equal), g_hash_table_new(g_str_hash, g_str_equal), g_new0(size_t, n + 1),
-                          g_new0(size_t, n + 1)};
+    struct index index = {g_hash_table_new(g_str_hash, g_str_equal), g_hash_table_new(g_str_hash, g_str_equal),
+                          g_new0(size_t, n + 1), g_new0(size_t, n + 1)};
     for (size_t p = n; p-- > 0;) { /* so that the chains ascend */
         const char *name = dp_bank_picture_name(bank, p), *slash = strrchr(name, '/');
         index_put(index.names, index.next_name, name, p);
@@ -189,14 +192,15 @@ int cli_bank_remove(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_run run;
     int code;
-    const cli_option entries[] = {
-        {"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
-        {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
-        CLI_OVERWRITE_ENTRY(&overwrite),
-        CLI_MAX_MEMORY_ENTRY(&run),
-        CLI_OPTION_END};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
-                   "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.", NULL, &code)
+    const cli_option entries[] = {{"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
+                                  {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
+                                  CLI_OVERWRITE_ENTRY(&overwrite),
+                                  CLI_MAX_MEMORY_ENTRY(&run),
+                                  CLI_OPTION_END};
+    if (!cli_parse(
+            &argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
+            "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.",
+            NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
     if (!path)
@@ -226,7 +230,8 @@ int cli_bank_remove(int argc, char **argv)
     code = EXIT_JOB_FAILED;
     if (all) { /* a name that is not there stops it all: nobody wants half of a removal */
         cli_progress_begin("remove", run.quiet);
-        dp_status status = dp_bank_remove(bank, (const size_t *)(const void *)found->data, found->len, &run.run, &smaller, &err);
+        dp_status status =
+            dp_bank_remove(bank, (const size_t *)(const void *)found->data, found->len, &run.run, &smaller, &err);
         if (!status)
             status = dp_bank_save(smaller, out ? out : path, &err);
         cli_progress_end();
@@ -257,11 +262,10 @@ int cli_bank_merge(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_run run;
     int code;
-    const cli_option entries[] = {
-        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two", "OUT"},
-        CLI_OVERWRITE_ENTRY(&overwrite),
-        CLI_MAX_MEMORY_ENTRY(&run),
-        CLI_OPTION_END};
+    const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two", "OUT"},
+                                  CLI_OVERWRITE_ENTRY(&overwrite),
+                                  CLI_MAX_MEMORY_ENTRY(&run),
+                                  CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
                    "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))
@@ -298,14 +302,16 @@ int cli_bank_merge(int argc, char **argv)
         dp_bank_get_info(b, &y);
         dp_bank_get_info(merged, &z);
         char texts[6][32];
-        printf("%s: %s (%zu and %zu", cli_shown(out), cli_count(z.n_pictures, "good picture"), x.n_pictures, y.n_pictures);
+        printf("%s: %s (%zu and %zu", cli_shown(out), cli_count(z.n_pictures, "good picture"), x.n_pictures,
+               y.n_pictures);
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");
-        printf(")\nthreshold %s (%s and %s), found anew at a false-alarm rate of %g\n", threshold_text(z.threshold, texts[0]),
-               threshold_text(x.threshold, texts[1]), threshold_text(y.threshold, texts[2]), z.recipe.fpr);
-        printf("cell threshold %s (%s and %s)\n", threshold_text(z.cell_threshold, texts[3]), threshold_text(x.cell_threshold, texts[4]),
-               threshold_text(y.cell_threshold, texts[5]));
+        printf(")\nthreshold %s (%s and %s), found anew at a false-alarm rate of %g\n",
+               threshold_text(z.threshold, texts[0]), threshold_text(x.threshold, texts[1]),
+               threshold_text(y.threshold, texts[2]), z.recipe.fpr);
+        printf("cell threshold %s (%s and %s)\n", threshold_text(z.cell_threshold, texts[3]),
+               threshold_text(x.cell_threshold, texts[4]), threshold_text(y.cell_threshold, texts[5]));
     }
     dp_bank_lock_release(&lock);
     dp_bank_close(&merged);

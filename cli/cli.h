@@ -65,16 +65,16 @@ typedef struct cli_number {
 
 /* What an option takes, and the type that cli_option.arg_data points to.  Whole numbers are exact: no range goes beyond 2^53. */
 enum {
-    CLI_FLAG = G_OPTION_ARG_NONE,             /* nothing: gboolean */
-    CLI_TEXT = G_OPTION_ARG_STRING,           /* char *, borrowed from argv */
-    CLI_FILE = G_OPTION_ARG_FILENAME,         /* char *, borrowed from argv; any bytes */
-    CLI_FILES = G_OPTION_ARG_FILENAME_ARRAY,  /* char **, NULL-ended, g_strfreev; may be given again and again */
-    CLI_WHOLE = 100,                          /* a whole number: cli_number */
-    CLI_REAL,                                 /* a number: cli_number */
-    CLI_SHARE,                                /* a share between 0 and 1, both left out, or a count from 1 to most: cli_number */
-    CLI_SIZE,                                 /* a whole number, which may end in k, M, G or T: cli_number */
-    CLI_SETTING,                              /* an option of a recipe: cli_recipe, by cli_recipe_take */
-    CLI_SETTING_FLAG                          /* the same without a value: yes */
+    CLI_FLAG = G_OPTION_ARG_NONE,            /* nothing: gboolean */
+    CLI_TEXT = G_OPTION_ARG_STRING,          /* char *, borrowed from argv */
+    CLI_FILE = G_OPTION_ARG_FILENAME,        /* char *, borrowed from argv; any bytes */
+    CLI_FILES = G_OPTION_ARG_FILENAME_ARRAY, /* char **, NULL-ended, g_strfreev; may be given again and again */
+    CLI_WHOLE = 100,                         /* a whole number: cli_number */
+    CLI_REAL,                                /* a number: cli_number */
+    CLI_SHARE,       /* a share between 0 and 1, both left out, or a count from 1 to most: cli_number */
+    CLI_SIZE,        /* a whole number, which may end in k, M, G or T: cli_number */
+    CLI_SETTING,     /* an option of a recipe: cli_recipe, by cli_recipe_take */
+    CLI_SETTING_FLAG /* the same without a value: yes */
 };
 /* cli_option.flags */
 enum {
@@ -97,7 +97,10 @@ typedef struct cli_option {
     const char *description, *arg_description;
     double least, most; /* of numbers */
 } cli_option;
-#define CLI_OPTION_END {NULL, 0, 0, 0, NULL, NULL, NULL}
+#define CLI_OPTION_END                                                                                                 \
+    {                                                                                                                  \
+        NULL, 0, 0, 0, NULL, NULL, NULL                                                                                \
+    }
 
 /* Reads a number of the option's kind and range.  NULL, or why it is refused and what to give instead, to be freed with g_free; *value is
  * then untouched. */
@@ -130,8 +133,11 @@ const cli_option *cli_run_group(cli_run *options);
 /* Loads a picture as the run options say, by its own depth, and warns of what a user should know. */
 dp_status cli_picture_load(const char *path, const dp_run *run, dp_picture **picture, dp_error *err);
 /* For the commands that make a bank, among their own entries. */
-#define CLI_MAX_MEMORY_ENTRY(options) \
-    {"max-memory", 0, CLI_MORE, CLI_SIZE, &(options)->max_memory, "refuse a bank that needs more (default: what is free)", "SIZE", 1, 1e15}
+#define CLI_MAX_MEMORY_ENTRY(options)                                                                                  \
+    {                                                                                                                  \
+        "max-memory", 0, CLI_MORE, CLI_SIZE, &(options)->max_memory,                                                   \
+            "refuse a bank that needs more (default: what is free)", "SIZE", 1, 1e15                                   \
+    }
 /* After parsing: fills options->run.  False: *code, complained. */
 bool cli_run_resolve(cli_run *options, int *code);
 
@@ -152,7 +158,8 @@ bool cli_is_picture_name(const char *name);
 bool cli_make_folder(const char *path);
 /* Whether n_good good pictures and the bad ones behind them may be judged with a bank: none of them is in it, and none is given twice.  The check
  * of every command that learns from labelled pictures.  False: *code, complained. */
-bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good, const dp_run *run, int *code);
+bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good,
+                        const dp_run *run, int *code);
 
 /* folder/name for a name that a file brought along and that may say anything: a regular file below the folder, g_free.  NULL: there is
  * none; *outside: the name is absolute, goes up by "..", or a symbolic link leads out of the folder. */
@@ -162,7 +169,7 @@ char *cli_path_inside(const char *folder, const char *name, bool *outside);
 void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
 void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
-void cli_log_warning(void *user, dp_log_level level, const char *line);     /* the same of warnings alone: with --quiet */
+void cli_log_warning(void *user, dp_log_level level, const char *line); /* the same of warnings alone: with --quiet */
 /* Takes the bar away: before anything else is written to the terminal.  The next call of cli_progress draws it again. */
 void cli_progress_hide(void);
 void cli_progress_end(void);
@@ -193,11 +200,13 @@ json_t *cli_json_load(const char *path, size_t flags);
  * place, and from then on nothing is printed or written as JSON: a line that lacks something never looks like a whole one. */
 #define cli_json_pack(...) cli_json_packed(__FILE__, __LINE__, __VA_ARGS__)
 #define cli_json_set(object, key, value) cli_json_put(object, key, value, __FILE__, __LINE__)
-#define cli_json_share(object, key, value) cli_json_put(object, key, json_incref(value), __FILE__, __LINE__) /* json_object_set */
+#define cli_json_share(object, key, value)                                                                             \
+    cli_json_put(object, key, json_incref(value), __FILE__, __LINE__) /* json_object_set */
 #define cli_json_append(list, value) cli_json_add(list, value, __FILE__, __LINE__)
 json_t *cli_json_packed(const char *where, int line, const char *format, ...); /* json_pack */
-void cli_json_put(json_t *object, const char *key, json_t *value, const char *where, int line); /* json_object_set_new */
-void cli_json_add(json_t *list, json_t *value, const char *where, int line);                    /* json_array_append_new */
+void cli_json_put(json_t *object, const char *key, json_t *value, const char *where,
+                  int line);                                                 /* json_object_set_new */
+void cli_json_add(json_t *list, json_t *value, const char *where, int line); /* json_array_append_new */
 /* The value, or null after a complaint where it is NULL; why may be NULL. */
 json_t *cli_json_made(json_t *value, const char *where, int line, const char *why);
 /* Whether something could not be made so far. */

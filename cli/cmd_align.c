@@ -16,7 +16,7 @@ static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp
                         dp_error *err)
 {
     size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
-    float *canvas = g_try_new(float, h * w * 3); /* each side at most 65536: the option canvas */
+    float *canvas = g_try_new(float, h *w * 3); /* each side at most 65536: the option canvas */
     uint8_t *valid = g_try_new(uint8_t, h * w);
     dp_picture *aligned = NULL;
     char *path = g_strconcat(stem, ".aligned.png", NULL), *mask_path = g_strconcat(stem, ".mask.png", NULL);
@@ -26,7 +26,7 @@ static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp
         g_snprintf(err->message, sizeof err->message, "not enough memory for a canvas of %zux%zu", h, w);
     }
     good = good && !dp_canvas_warp(picture, pose, recipe->fill, 0, h, w, canvas, valid, err)
-                && !dp_picture_new(w, h, &aligned, err);
+           && !dp_picture_new(w, h, &aligned, err);
     if (good) {
         for (size_t i = 0; i < h * w * 3; i++)
             aligned->rgb[i] = (uint8_t)lrintf(CLAMP(canvas[i], 0.0f, 255.0f));
@@ -42,12 +42,14 @@ static bool save_canvas(const dp_picture *picture, const dp_pose *pose, const dp
     return good;
 }
 
-static bool save_plot(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem, dp_error *err)
+static bool save_plot(const dp_picture *picture, const dp_pose *pose, const dp_recipe *recipe, const char *stem,
+                      dp_error *err)
 {
     dp_picture *drawn = NULL;
     char *path = g_strconcat(stem, ".axes.png", NULL);
-    bool good = !dp_pose_draw(picture, pose, recipe->fill, recipe->canvas_height_px, recipe->canvas_width_px, &drawn, err)
-                && !dp_picture_save_png(drawn, path, err);
+    bool good =
+        !dp_pose_draw(picture, pose, recipe->fill, recipe->canvas_height_px, recipe->canvas_width_px, &drawn, err)
+        && !dp_picture_save_png(drawn, path, err);
     dp_picture_free(&drawn);
     g_free(path);
     return good;
@@ -78,8 +80,10 @@ static bool canvas_is_bounded(const dp_recipe *recipe, const dp_run *run, const 
     if (pixels <= run->max_picture_pixels)
         return true;
     err->status = path ? DP_E_PICTURE : DP_E_ARGUMENT;
-    g_snprintf(err->message, sizeof err->message, "%s%sa canvas of %zux%zu has %zu pixels, more than the limit of %zu: a smaller --canvas, or "
-               "--max-pixels %zu", path ? path : "", path ? ": " : "", recipe->canvas_height_px, recipe->canvas_width_px, pixels,
+    g_snprintf(err->message, sizeof err->message,
+               "%s%sa canvas of %zux%zu has %zu pixels, more than the limit of %zu: a smaller --canvas, or "
+               "--max-pixels %zu",
+               path ? path : "", path ? ": " : "", recipe->canvas_height_px, recipe->canvas_width_px, pixels,
                run->max_picture_pixels, pixels);
     return false;
 }
@@ -98,9 +102,10 @@ static bool print_pose(const char *path, const dp_picture *picture, const dp_pos
     }
     if (!pose->n_points)
         return printf("%s: %s\n", cli_shown(path), dp_align_status_name(pose->status)) >= 0;
-    return printf("%s: %s, centre (%.1f, %.1f) px, angle %.2f deg, sigma %.1f x %.1f px, %zu border points\n", cli_shown(path),
-                  dp_align_status_name(pose->status), pose->centre_x_px, pose->centre_y_px, pose->angle_rad * 180 / G_PI,
-                  pose->sigma_major_px, pose->sigma_minor_px, pose->n_points) >= 0;
+    return printf("%s: %s, centre (%.1f, %.1f) px, angle %.2f deg, sigma %.1f x %.1f px, %zu border points\n",
+                  cli_shown(path), dp_align_status_name(pose->status), pose->centre_x_px, pose->centre_y_px,
+                  pose->angle_rad * 180 / G_PI, pose->sigma_major_px, pose->sigma_minor_px, pose->n_points)
+           >= 0;
 }
 
 static bool align_one(const char *path, const char *name, dp_recipe recipe, const dp_run *run, dp_error *err)
@@ -111,7 +116,8 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
     if (good && own.out) {
         char *stem = g_build_filename(own.out, name, NULL);
         settle_canvas(&recipe, &pose, picture);
-        good = canvas_is_bounded(&recipe, run, path, err) && save_canvas(picture, &pose, &recipe, stem, err) && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
+        good = canvas_is_bounded(&recipe, run, path, err) && save_canvas(picture, &pose, &recipe, stem, err)
+               && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
                && (!own.edges || save_edges(picture, &recipe, stem, err));
         g_free(stem);
     }
@@ -124,7 +130,8 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
 /* What will be written, before the work begins.  False: *code, complained. */
 static bool begin_outputs(const GPtrArray *inputs, const GPtrArray *names, int *code)
 {
-    const char *const endings[] = {".aligned.png", ".mask.png", own.plot ? ".axes.png" : NULL, own.edges ? ".edges.png" : NULL};
+    const char *const endings[] = {".aligned.png", ".mask.png", own.plot ? ".axes.png" : NULL,
+                                   own.edges ? ".edges.png" : NULL};
     if (!cli_names_differ(inputs, names, code))
         return false;
     cli_outputs *files = cli_outputs_new(own.overwrite);
@@ -185,8 +192,8 @@ int cmd_align(int argc, char **argv)
             continue;
         n_failed++;
         if (own.json) {
-            json_t *line = cli_json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error", "error",
-                                     cli_json_text(err.message));
+            json_t *line = cli_json_pack("{s:o, s:s, s:o}", "input", cli_json_text(inputs->pdata[i]), "status", "error",
+                                         "error", cli_json_text(err.message));
             cli_json_bytes(line, "input", inputs->pdata[i]);
             cli_json_print(line);
         }

@@ -21,7 +21,8 @@ static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
     dp_view_init(bank, &view);
     json_t *list = json_array();
     for (size_t i = 0; i < (recipe->layer_mix == DP_LAYERS_SEPARATE ? recipe->n_layers : 1); i++)
-        cli_json_append(list, cli_json_pack("[o,o]", cli_json_real(view.scales.local[i]), cli_json_real(view.scales.global[i])));
+        cli_json_append(
+            list, cli_json_pack("[o,o]", cli_json_real(view.scales.local[i]), cli_json_real(view.scales.global[i])));
     return list;
 }
 
@@ -40,8 +41,9 @@ static json_t *json_origin(const dp_bank_info *info)
     const dp_threshold_origin *o = &info->threshold_origin;
     if (isnan(info->threshold))
         return json_null();
-    return cli_json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr", o->fpr > 0 ? json_real(o->fpr) : json_null(), "good",
-                     (json_int_t)o->n_good, "bad", (json_int_t)o->n_bad);
+    return cli_json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr",
+                         o->fpr > 0 ? json_real(o->fpr) : json_null(), "good", (json_int_t)o->n_good, "bad",
+                         (json_int_t)o->n_bad);
 }
 
 static void print_threshold(const dp_bank_info *info)
@@ -51,12 +53,10 @@ static void print_threshold(const dp_bank_info *info)
     switch (o->by) {
     case DP_ORIGIN_LEAVE_ONE_OUT:
     case DP_ORIGIN_CALIBRATE:
-        printf("%sleave-one-out scores of %zu good pictures, false-alarm rate aimed at: %g", o->by == DP_ORIGIN_CALIBRATE ? "calibrate, from " : "",
-               o->n_good, o->fpr);
+        printf("%sleave-one-out scores of %zu good pictures, false-alarm rate aimed at: %g",
+               o->by == DP_ORIGIN_CALIBRATE ? "calibrate, from " : "", o->n_good, o->fpr);
         break;
-    case DP_ORIGIN_VALUE:
-        printf("a value given by hand");
-        break;
+    case DP_ORIGIN_VALUE: printf("a value given by hand"); break;
     case DP_ORIGIN_TUNE:
         printf("tune, on %zu good and %zu bad picture%s", o->n_good, o->n_bad, o->n_bad == 1 ? "" : "s");
         break;
@@ -75,10 +75,12 @@ static json_t *json_pair(double low, double high)
 /* What the good pictures span: pictures that lie far outside are not inspected. */
 static json_t *json_range(const dp_good_range *range)
 {
-    return cli_json_pack("{s:[I,I], s:[I,I], s:o, s:o, s:o, s:o}", "width_px", (json_int_t)range->min_width_px, (json_int_t)range->max_width_px,
-                     "height_px", (json_int_t)range->min_height_px, (json_int_t)range->max_height_px, "aspect_ratio",
-                     json_pair(range->min_ratio, range->max_ratio), "dark", json_pair(range->dark.low, range->dark.high), "bright",
-                     json_pair(range->bright.low, range->bright.high), "fine", json_pair(range->fine.low, range->fine.high));
+    return cli_json_pack(
+        "{s:[I,I], s:[I,I], s:o, s:o, s:o, s:o}", "width_px", (json_int_t)range->min_width_px,
+        (json_int_t)range->max_width_px, "height_px", (json_int_t)range->min_height_px,
+        (json_int_t)range->max_height_px, "aspect_ratio", json_pair(range->min_ratio, range->max_ratio), "dark",
+        json_pair(range->dark.low, range->dark.high), "bright", json_pair(range->bright.low, range->bright.high),
+        "fine", json_pair(range->fine.low, range->fine.high));
 }
 
 /* From the lowest bit that white has to the highest. */
@@ -90,18 +92,22 @@ static size_t significant_bits(size_t white)
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
-    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_POOL ? json_string("global") : json_integer((json_int_t)r->window);
+    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_POOL ? json_string("global")
+                                                                                  : json_integer((json_int_t)r->window);
     char *map = cli_option_text(r, "map");
     json_t *recipe = cli_json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, s:s, s:I, s:f}", "align",
-        dp_option_choice("align", (int)r->align),
-        "polarity", dp_option_choice("align.polarity", (int)r->polarity), "canvas", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px,
-        "fill", r->fill, "layers", json_layers(r), "layer_mix", dp_option_choice("layers.mix", (int)r->layer_mix), "precision",
-        dp_option_choice("precision", (int)r->precision), "layout", dp_option_choice("bank.layout", (int)r->layout), "storage",
-        dp_option_choice("bank.storage", (int)r->storage), "pca", r->pca, "kmeans", (json_int_t)r->kmeans, "coreset", r->coreset, "neighbourhood",
-        (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
-        (json_int_t)r->seed, "mirror", r->mirror, "metric", dp_option_choice("search.metric", (int)r->metric), "window", window, "knn",
-        (json_int_t)r->knn, "blend", r->blend, "map", map, "score", dp_option_choice("score", (int)r->score), "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
+        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, "
+        "s:s, s:I, s:f}",
+        "align", dp_option_choice("align", (int)r->align), "polarity",
+        dp_option_choice("align.polarity", (int)r->polarity), "canvas", (json_int_t)r->canvas_height_px,
+        (json_int_t)r->canvas_width_px, "fill", r->fill, "layers", json_layers(r), "layer_mix",
+        dp_option_choice("layers.mix", (int)r->layer_mix), "precision",
+        dp_option_choice("precision", (int)r->precision), "layout", dp_option_choice("bank.layout", (int)r->layout),
+        "storage", dp_option_choice("bank.storage", (int)r->storage), "pca", r->pca, "kmeans", (json_int_t)r->kmeans,
+        "coreset", r->coreset, "neighbourhood", (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
+        (json_int_t)r->seed, "mirror", r->mirror, "metric", dp_option_choice("search.metric", (int)r->metric), "window",
+        window, "knn", (json_int_t)r->knn, "blend", r->blend, "map", map, "score",
+        dp_option_choice("score", (int)r->score), "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
     g_free(map);
     cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
     cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
@@ -117,19 +123,21 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++) {
         const char *name = dp_bank_picture_name(bank, i);
-        json_t *picture = cli_json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(dp_bank_picture_score(bank, i)));
+        json_t *picture = cli_json_pack("{s:o, s:o}", "name", cli_json_text(name), "leave_one_out",
+                                        cli_json_real(dp_bank_picture_score(bank, i)));
         cli_json_bytes(picture, "name", name);
         cli_json_set(picture, "digest", json_digest(dp_bank_picture_digest(bank, i)));
         cli_json_append(pictures, picture);
     }
-    json_t *all = cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}", "grid", (json_int_t)info->grid_rows,
-                     (json_int_t)info->grid_cols, (json_int_t)info->dim, "n_pictures", (json_int_t)info->n_pictures, "n_rows",
-                     (json_int_t)info->n_rows, "patch_px", (json_int_t)info->patch_px, "bytes", (json_int_t)info->file_bytes, "feature_bytes",
-                     (json_int_t)info->feature_bytes, "threshold",
-                     cli_json_real(info->threshold), "cell_threshold", cli_json_real(info->cell_threshold),
-                     "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path), "model_sha256",
-                     info->model_sha256, "model_stand_in", info->model_stand_in, "recipe", recipe, "distance_scales",
-                     json_scales(bank, r), "pictures", pictures);
+    json_t *all = cli_json_pack("{s:[I,I,I], s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o}",
+                                "grid", (json_int_t)info->grid_rows, (json_int_t)info->grid_cols, (json_int_t)info->dim,
+                                "n_pictures", (json_int_t)info->n_pictures, "n_rows", (json_int_t)info->n_rows,
+                                "patch_px", (json_int_t)info->patch_px, "bytes", (json_int_t)info->file_bytes,
+                                "feature_bytes", (json_int_t)info->feature_bytes, "threshold",
+                                cli_json_real(info->threshold), "cell_threshold", cli_json_real(info->cell_threshold),
+                                "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path),
+                                "model_sha256", info->model_sha256, "model_stand_in", info->model_stand_in, "recipe",
+                                recipe, "distance_scales", json_scales(bank, r), "pictures", pictures);
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
     cli_json_set(all, "good_range", json_range(&info->range));
     return all;
@@ -137,16 +145,19 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 
 static void print_range(const dp_good_range *range)
 {
-    if (range->max_width_px && range->min_width_px == range->max_width_px && range->min_height_px == range->max_height_px)
+    if (range->max_width_px && range->min_width_px == range->max_width_px
+        && range->min_height_px == range->max_height_px)
         printf("  size        %zu x %zu pixels (width x height)\n", range->min_width_px, range->min_height_px);
     else if (range->max_width_px)
-        printf("  size        %zu to %zu x %zu to %zu pixels (width x height), aspect ratio %.3f to %.3f\n", range->min_width_px,
-               range->max_width_px, range->min_height_px, range->max_height_px, range->min_ratio, range->max_ratio);
+        printf("  size        %zu to %zu x %zu to %zu pixels (width x height), aspect ratio %.3f to %.3f\n",
+               range->min_width_px, range->max_width_px, range->min_height_px, range->max_height_px, range->min_ratio,
+               range->max_ratio);
     if (isnan(range->bright.low))
         printf("  light       not kept: this bank cannot tell frames that are too dark or too bright\n");
     else
-        printf("  light       darkest parts %.1f to %.1f, brightest %.1f to %.1f, fine contrast %.1f to %.1f of 255\n", range->dark.low,
-               range->dark.high, range->bright.low, range->bright.high, range->fine.low, range->fine.high);
+        printf("  light       darkest parts %.1f to %.1f, brightest %.1f to %.1f, fine contrast %.1f to %.1f of 255\n",
+               range->dark.low, range->dark.high, range->bright.low, range->bright.high, range->fine.low,
+               range->fine.high);
 }
 
 static void print_info(const char *path, const dp_bank_info *info)
@@ -161,26 +172,32 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("\n  pool        %s", cli_count(info->n_rows, "row"));
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
-    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"), dp_option_choice("bank.storage", (int)r->storage), (double)info->file_bytes / 1e6);
+    printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"),
+           dp_option_choice("bank.storage", (int)r->storage), (double)info->file_bytes / 1e6);
     if (info->dim_in != info->dim)
         printf("  projected   from %zu features on their principal components (--pca %g)\n", info->dim_in, r->pca);
     if (r->kmeans)
         printf("  k-means     %s at each place, seed %zu\n", cli_count(r->kmeans, "centre"), r->seed);
     if (r->coreset > 0)
-        printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool", r->seed);
+        printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool",
+               r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
     if (r->crop_px)
-        printf("  canvas      %zu x %zu pixels in the middle of the picture, resized to a smaller side of %zu; rotations %zu\n", r->crop_px,
-               r->crop_px, r->edge_px, r->rotations);
+        printf("  canvas      %zu x %zu pixels in the middle of the picture, resized to a smaller side of %zu; "
+               "rotations %zu\n",
+               r->crop_px, r->crop_px, r->edge_px, r->rotations);
     else if (r->edge_px)
-        printf("  canvas      each picture's own, its smaller side %zu pixels; rotations %zu\n", r->edge_px, r->rotations);
+        printf("  canvas      each picture's own, its smaller side %zu pixels; rotations %zu\n", r->edge_px,
+               r->rotations);
     else
-        printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px, r->canvas_width_px, r->fill,
-               dp_option_choice("align", (int)r->align), dp_option_choice("align.polarity", (int)r->polarity));
+        printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px,
+               r->canvas_width_px, r->fill, dp_option_choice("align", (int)r->align),
+               dp_option_choice("align.polarity", (int)r->polarity));
     print_range(&info->range);
     if (r->sample_white)
-        printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n", significant_bits(r->sample_white), r->sample_white);
+        printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n",
+               significant_bits(r->sample_white), r->sample_white);
     printf("  features    block");
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);
@@ -188,7 +205,8 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf(", normalised (%s)", dp_option_choice("layers.norm", (int)r->layer_norm));
     if (r->neighbourhood > 1)
         printf(", mean over %zux%zu cells", r->neighbourhood, r->neighbourhood);
-    printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "", r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",
+    printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "",
+           r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",
            dp_option_choice("precision", (int)r->precision));
     printf("  distance    %s, window ", dp_option_choice("search.metric", (int)r->metric));
     if (pool || r->window == DP_WINDOW_GLOBAL)
@@ -200,10 +218,13 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf(", blended with %g of the global distance", r->blend);
     printf("%s\n", r->mirror ? ", mirror pictures included" : "");
     if (r->roi)
-        printf("  region      inspected only in a part, %s\n", r->roi == DP_ROI_FIXED ? "the same pixels of every picture" : "which follows the object");
+        printf("  region      inspected only in a part, %s\n",
+               r->roi == DP_ROI_FIXED ? "the same pixels of every picture" : "which follows the object");
     if (r->background)
         printf("  background  masked in %s, threshold %g, rule %s\n",
-               r->background == DP_BACKGROUND_TEST ? "pictures inspected" : r->background == DP_BACKGROUND_BOTH ? "all pictures" : "good pictures",
+               r->background == DP_BACKGROUND_TEST   ? "pictures inspected"
+               : r->background == DP_BACKGROUND_BOTH ? "all pictures"
+                                                     : "good pictures",
                r->background_threshold, dp_option_choice("background.rule", (int)r->background_rule));
     char *map = cli_option_text(r, "map");
     if (strcmp(map, "none") != 0)
@@ -222,10 +243,11 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (isnan(info->cell_threshold))
         printf("  cells       no threshold\n");
     else
-        printf("  cells       threshold %.6g: boxes, contour and area (the largest distance in a picture's map, at the same rate)\n",
+        printf("  cells       threshold %.6g: boxes, contour and area (the largest distance in a picture's map, at the "
+               "same rate)\n",
                info->cell_threshold);
-    printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path), info->model_stand_in ? " (a stand-in)" : "",
-           info->model_sha256);
+    printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path),
+           info->model_stand_in ? " (a stand-in)" : "", info->model_sha256);
 }
 
 #define OUTLIER 3.5
@@ -244,12 +266,13 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
         const char *name = dp_bank_picture_name(bank, pictures[i]);
         double score = dp_bank_picture_score(bank, pictures[i]);
         if (json)
-            cli_json_append(list, cli_json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out", cli_json_real(score),
-                                                  "robust_z", cli_json_real(z[i])));
+            cli_json_append(list, cli_json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out",
+                                                cli_json_real(score), "robust_z", cli_json_real(z[i])));
         else if (isnan(score))
             printf("  %3zu         -         -  %s\n", i + 1, cli_shown(name));
         else
-            printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], cli_shown(name), z[i] > OUTLIER ? "  <- look at it" : "");
+            printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], cli_shown(name),
+                   z[i] > OUTLIER ? "  <- look at it" : "");
     }
     if (json && good && !cli_json_print(list)) {
         good = false;
@@ -265,11 +288,12 @@ static int bank_info(int argc, char **argv)
     gboolean json = FALSE;
     cli_number suspects = {.value = 10};
     const cli_option entries[] = {{"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
-                                     "the N pictures (10) least like the others: bad ones among the good", "N", 1, 1e9},
-                                    {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
-                                    CLI_OPTION_END};
+                                   "the N pictures (10) least like the others: bad ones among the good", "N", 1, 1e9},
+                                  {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
+                                  CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL,
+                   &code))
         return code;
     if (argc != 2)
         return cli_usage("one bank at a time");
@@ -319,8 +343,8 @@ int cmd_bank(int argc, char **argv)
     static const struct {
         const char *name;
         command_fn run;
-    } verbs[] = {{"info", bank_info},         {"verify", bank_verify},    {"compress", cli_bank_compress},
-                 {"add", cli_bank_add},       {"remove", cli_bank_remove}, {"merge", cli_bank_merge}};
+    } verbs[] = {{"info", bank_info},   {"verify", bank_verify},     {"compress", cli_bank_compress},
+                 {"add", cli_bank_add}, {"remove", cli_bank_remove}, {"merge", cli_bank_merge}};
     if (argc < 2)
         return cli_usage("info, verify, compress, add, remove or merge?");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
@@ -332,7 +356,8 @@ int cmd_bank(int argc, char **argv)
         puts("Usage:\n"
              "  dinopatch bank info [--json] [--suspects [N]] BANK   what a bank holds, and which pictures may be bad\n"
              "  dinopatch bank verify BANK                           reads every byte and checks it\n"
-             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --coreset, --storage\n"
+             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --coreset, "
+             "--storage\n"
              "  dinopatch bank add --bank B PICTURES                 adds pictures of good parts\n"
              "  dinopatch bank remove --bank B NAME...               takes pictures out\n"
              "  dinopatch bank merge A B --out OUT                   makes one bank of two");

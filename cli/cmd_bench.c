@@ -31,7 +31,8 @@ static void add_search(json_t *line, const struct search *s)
 static void print_search(const struct search *s, size_t repeat)
 {
     printf("search in %s, %.1f MB\n", cli_shown(s->bank), (double)s->bytes / 1e6);
-    printf("  %.2f ms a picture (median of %zu; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s, 1000 * s->max_s);
+    printf("  %.2f ms a picture (median of %zu; %.2f to %.2f)\n", 1000 * s->median_s, repeat, 1000 * s->min_s,
+           1000 * s->max_s);
 }
 
 /* False: *code, complained. */
@@ -57,14 +58,15 @@ static bool time_search(const char *path, size_t repeat, const dp_run *run, stru
 
 static json_t *json_bench(const char *model, const dp_bench_settings *s, const dp_bench_result *r, bool profile)
 {
-    json_t *line = cli_json_pack(
-        "{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model", cli_json_text(model),
-        "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision", dp_option_choice("precision", (int)r->precision), "isa",
-        dp_isa_name(r->isa), "threads", (json_int_t)r->threads, "repeat", (json_int_t)s->repeat, "median_s",
-        cli_json_real(r->median_s), "min_s", cli_json_real(r->min_s), "max_s", cli_json_real(r->max_s), "gflop",
-        cli_json_real(r->gflop), "gflop_per_s", cli_json_real(r->gflop_per_s), "fma_bound_gflop_per_s",
-        cli_json_real(r->fma_bound_gflop_per_s), "share_of_bound", cli_json_real(r->share_of_bound), "weights_bytes",
-        (json_int_t)r->weights_bytes, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes);
+    json_t *line =
+        cli_json_pack("{s:o, s:[I,I], s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model",
+                      cli_json_text(model), "size", (json_int_t)s->height_px, (json_int_t)s->width_px, "precision",
+                      dp_option_choice("precision", (int)r->precision), "isa", dp_isa_name(r->isa), "threads",
+                      (json_int_t)r->threads, "repeat", (json_int_t)s->repeat, "median_s", cli_json_real(r->median_s),
+                      "min_s", cli_json_real(r->min_s), "max_s", cli_json_real(r->max_s), "gflop",
+                      cli_json_real(r->gflop), "gflop_per_s", cli_json_real(r->gflop_per_s), "fma_bound_gflop_per_s",
+                      cli_json_real(r->fma_bound_gflop_per_s), "share_of_bound", cli_json_real(r->share_of_bound),
+                      "weights_bytes", (json_int_t)r->weights_bytes, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes);
     if (profile)
         cli_json_set(line, "stages_s", json_stages(r));
     return line;
@@ -72,14 +74,17 @@ static json_t *json_bench(const char *model, const dp_bench_settings *s, const d
 
 static void print_text(const dp_bench_settings *s, const dp_bench_result *r, bool profile)
 {
-    printf("%zux%zu, %s, %s, %zu thread%s\n", s->height_px, s->width_px, dp_option_choice("precision", (int)r->precision), dp_isa_name(r->isa),
-           r->threads, r->threads > 1 ? "s" : "");
+    printf("%zux%zu, %s, %s, %zu thread%s\n", s->height_px, s->width_px,
+           dp_option_choice("precision", (int)r->precision), dp_isa_name(r->isa), r->threads,
+           r->threads > 1 ? "s" : "");
     printf("  %.4f s a picture (median of %zu; %.4f to %.4f)\n", r->median_s, s->repeat, r->min_s, r->max_s);
-    printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach here\n", r->gflop_per_s, 100 * r->share_of_bound,
-           r->fma_bound_gflop_per_s);
-    printf("  weights %.0f MB, memory at most %.0f MB\n", (double)r->weights_bytes / 1e6, (double)r->peak_rss_bytes / 1e6);
+    printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach here\n", r->gflop_per_s,
+           100 * r->share_of_bound, r->fma_bound_gflop_per_s);
+    printf("  weights %.0f MB, memory at most %.0f MB\n", (double)r->weights_bytes / 1e6,
+           (double)r->peak_rss_bytes / 1e6);
     for (size_t i = 0; profile && dp_bench_stage_name(i); i++)
-        printf("  %-10s %8.2f ms  %4.1f %%\n", dp_bench_stage_name(i), 1000 * r->stage_s[i], 100 * r->stage_s[i] / r->median_s);
+        printf("  %-10s %8.2f ms  %4.1f %%\n", dp_bench_stage_name(i), 1000 * r->stage_s[i],
+               100 * r->stage_s[i] / r->median_s);
 }
 
 int cmd_bench(int argc, char **argv)
@@ -88,7 +93,8 @@ int cmd_bench(int argc, char **argv)
     cli_number repeat = {.value = 5};
     gboolean json = FALSE, profile = FALSE;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
+         "M"},
         {"bank", 'b', 0, CLI_FILE, &bank, "also the search in this bank; without --model that alone", "B"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
@@ -99,8 +105,9 @@ int cmd_bench(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_PRECISION, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--bank B]",
-                            "Times the transformer and the search in a bank, one picture at a time, on noise.", NULL, &code);
+    bool parsed =
+        cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--bank B]",
+                  "Times the transformer and the search in a bank, one picture at a time, on noise.", NULL, &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))

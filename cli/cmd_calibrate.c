@@ -9,7 +9,8 @@
 static void print_calibration(const cli_view *settled, double fpr, const char *path)
 {
     const dp_calibration *c = &settled->good.of_scores;
-    printf("good pictures        %zu, each scored without itself%s\n", c->n, settled->rescored ? ", in the new way" : "");
+    printf("good pictures        %zu, each scored without itself%s\n", c->n,
+           settled->rescored ? ", in the new way" : "");
     if (!c->n) {
         printf("threshold            none: it takes at least two pictures to leave one out\n");
         return;
@@ -19,7 +20,8 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
         printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", settled->view.cell_threshold);
     printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
     if (!c->supported)
-        printf("                     %s cannot promise less than %.3g; %g would take %zu\n", cli_count(c->n, "picture"), c->fpr_least, fpr, c->n_needed);
+        printf("                     %s cannot promise less than %.3g; %g would take %zu\n", cli_count(c->n, "picture"),
+               c->fpr_least, fpr, c->n_needed);
     printf("with 95 %% confidence this very threshold stays below %.3g\n", c->fpr_95);
     if (isfinite(settled->view.heat.low))
         printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
@@ -36,9 +38,11 @@ static bool print_value(const cli_view *settled, double value, const char *path,
         above += settled->good.scores[i] > value;
     }
     if (json)
-        return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value), "good_above", (json_int_t)above));
-    printf("threshold            %.6g, as given\nfalse alarms         %zu of %s, each scored without itself, lie above it\n", value,
-           above, cli_count(n, "good picture"));
+        return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value),
+                                            "good_above", (json_int_t)above));
+    printf("threshold            %.6g, as given\nfalse alarms         %zu of %s, each scored without itself, lie above "
+           "it\n",
+           value, above, cli_count(n, "good picture"));
     if (path)
         printf("written to           %s\n", cli_shown(path));
     return true;
@@ -48,8 +52,8 @@ static bool print_json(const cli_view *settled, double fpr)
 {
     const dp_calibration *c = &settled->good.of_scores;
     return cli_json_print(cli_json_pack(
-        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold", cli_json_real(c->threshold),
-        "cell_threshold", cli_json_real(settled->view.cell_threshold), "fpr_asked",
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold",
+        cli_json_real(c->threshold), "cell_threshold", cli_json_real(settled->view.cell_threshold), "fpr_asked",
         cli_json_real(fpr), "fpr_bound", cli_json_real(c->fpr), "fpr_least", cli_json_real(c->fpr_least), "fpr_95",
         cli_json_real(c->fpr_95), "supported", c->supported, "n_needed", (json_int_t)c->n_needed, "heat_scale",
         cli_json_real(settled->view.heat.low), cli_json_real(settled->view.heat.high)));
@@ -62,7 +66,8 @@ int cmd_calibrate(int argc, char **argv)
     gboolean json = FALSE, dry_run = FALSE, overwrite = FALSE;
     const cli_option own_entries[] = {
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
-        {"fpr", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE", 0, 1},
+        {"fpr", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &fpr, "false-alarm rate to aim at (default: the bank's)", "RATE", 0,
+         1},
         {"value", 0, 0, CLI_REAL, &value, "set this threshold, whatever rate it makes", "T", 0, CLI_NO_END},
         {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -73,11 +78,12 @@ int cmd_calibrate(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
-                            "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
-                            "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
-                            "seconds. Options of scoring that are given become the bank's own.",
-                            &code);
+    bool parsed = cli_parse(
+        &argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T]",
+        "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
+        "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
+        "seconds. Options of scoring that are given become the bank's own.",
+        &code);
     if (!parsed || !cli_run_resolve(&run, &code))
         return code;
     if (!bank_path)
@@ -114,8 +120,10 @@ int cmd_calibrate(int argc, char **argv)
         goto done;
     settled.view.threshold = settled.good.of_scores.threshold;
     settled.view.cell_threshold = settled.good.of_peaks.threshold;
-    settled.view.origin = (dp_threshold_origin){.by = settled.good.of_scores.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
-                                                .fpr = settled.good.of_scores.n ? recipe.fpr : 0, .n_good = settled.good.of_scores.n};
+    settled.view.origin =
+        (dp_threshold_origin){.by = settled.good.of_scores.n ? DP_ORIGIN_CALIBRATE : DP_ORIGIN_UNKNOWN,
+                              .fpr = settled.good.of_scores.n ? recipe.fpr : 0,
+                              .n_good = settled.good.of_scores.n};
     if (value.given) {
         settled.view.threshold = value.value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};

@@ -11,7 +11,8 @@ int cmd_embed(int argc, char **argv)
     char *model_name = NULL, *size = NULL, *out = NULL;
     gboolean overwrite = FALSE;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
+         "M"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"out", 'o', 0, CLI_FILE, &out, "the file to write: tensor `tokens` [rows, cols, dim], F32", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -20,9 +21,9 @@ int cmd_embed(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_FEATURES, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] --out FILE.safetensors PICTURE",
-                            "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.",
-                            NULL, &code);
+    bool parsed = cli_parse(
+        &argc, &argv, entries, cli_run_group(&run), "[--model M] --out FILE.safetensors PICTURE",
+        "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.", NULL, &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -41,7 +42,8 @@ int cmd_embed(int argc, char **argv)
     cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_write(files, out);
     dp_model *model = NULL;
-    bool ready = cli_outputs_check(files, &code) && cli_model_open(model_name, &model, &code) && cli_outputs_begin(files, NULL, &code);
+    bool ready = cli_outputs_check(files, &code) && cli_model_open(model_name, &model, &code)
+                 && cli_outputs_begin(files, NULL, &code);
     cli_outputs_free(files);
     if (!ready) {
         dp_model_close(&model);
@@ -60,8 +62,9 @@ int cmd_embed(int argc, char **argv)
         goto done;
     }
     if (height / info.patch_px * (width / info.patch_px) > run.run.max_tokens) { /* a side has at most 65,536 pixels */
-        code = cli_usage("--size %zux%zu: %zu cells, more than the limit of %zu for one picture: a smaller --size, or --max-tokens %zu", height,
-                         width, height / info.patch_px * (width / info.patch_px), run.run.max_tokens,
+        code = cli_usage("--size %zux%zu: %zu cells, more than the limit of %zu for one picture: a smaller --size, or "
+                         "--max-tokens %zu",
+                         height, width, height / info.patch_px * (width / info.patch_px), run.run.max_tokens,
                          height / info.patch_px * (width / info.patch_px));
         goto done;
     }
@@ -71,8 +74,8 @@ int cmd_embed(int argc, char **argv)
     }
     size_t rows = height / info.patch_px, cols = width / info.patch_px;
     size_t dim = info.dim * (recipe.layer_mix != DP_LAYERS_MEAN ? recipe.n_layers : 1);
-    rgb = g_try_new(float, height * width * 3);
-    tokens = g_try_new(float, rows * cols * dim);
+    rgb = g_try_new(float, height *width * 3);
+    tokens = g_try_new(float, rows *cols *dim);
     if (!rgb || !tokens) {
         cli_complain("not enough memory for a %zux%zu input", height, width);
         goto done;
@@ -81,7 +84,8 @@ int cmd_embed(int argc, char **argv)
         || dp_canvas_warp(picture, &whole, 1, 0, height, width, rgb, NULL, &err)
         || dp_session_open(model, recipe.precision, &run.run, &session, &err)) {
         code = cli_failed(&err);
-    } else if (dp_session_embed(session, rgb, height, width, recipe.layers, recipe.n_layers, recipe.layer_mix, tokens, &err)) {
+    } else if (dp_session_embed(session, rgb, height, width, recipe.layers, recipe.n_layers, recipe.layer_mix, tokens,
+                                &err)) {
         char *message = g_strdup(err.message);
         g_snprintf(err.message, sizeof err.message, "%s: %s", argv[1], message);
         g_free(message);

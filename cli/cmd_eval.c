@@ -33,7 +33,8 @@ static char *row_name(const struct job *job, const char *category)
 }
 
 /* A category that nothing can be learned from has a row all the same, and the next one its turn. */
-static void put_not_possible(const char *category, const char *reason, double row[EVAL_COLUMNS], json_t *run, json_t *metrics)
+static void put_not_possible(const char *category, const char *reason, double row[EVAL_COLUMNS], json_t *run,
+                             json_t *metrics)
 {
     eval_print_not_possible(category, reason);
     for (int k = 0; k < EVAL_COLUMNS; k++)
@@ -43,14 +44,21 @@ static void put_not_possible(const char *category, const char *reason, double ro
 }
 
 /* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code: EXIT_SOME_FAILED where it is not possible. */
-static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics, size_t *n_failed)
+static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics,
+                             size_t *n_failed)
 {
     size_t n = MAX(job->n_seeds, 1);
     char *category = eval_safe_name(set->category), *row = row_name(job, category);
     json_t *seeds = json_array();
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
-        eval_run run = {.set = set, .roi = job->roi, .out = job->out, .recipe = *job->recipe, .model = job->model, .state = &job->state, .allow_few = job->allow_few,
+        eval_run run = {.set = set,
+                        .roi = job->roi,
+                        .out = job->out,
+                        .recipe = *job->recipe,
+                        .model = job->model,
+                        .state = &job->state,
+                        .allow_few = job->allow_few,
                         .max_pixels = job->run->run.max_picture_pixels};
         char *name = g_strdup(category), *folder = g_strdup("");
         if (job->n_seeds) {
@@ -90,7 +98,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         cli_json_share(metrics, row, json_array_get(seeds, 0));
     } else if (code == EXIT_DONE) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
-        eval_mean((const double (*)[EVAL_COLUMNS])rows, n, mean, deviation);
+        eval_mean((const double(*)[EVAL_COLUMNS])rows, n, mean, deviation);
         json_t *value = eval_row_json(mean);
         cli_json_set(value, "deviation", eval_row_json(deviation));
         cli_json_share(value, "seeds", seeds);
@@ -142,8 +150,8 @@ static int evaluate_all(struct job *job, json_t *header)
 {
     json_t *metrics = json_object();
     size_t n = MAX(job->n_seeds, 1), n_failed = 0, n_possible = 0;
-    double (*means)[EVAL_COLUMNS] = g_malloc0_n(job->sets->len, sizeof *means);
-    double (*rows)[EVAL_COLUMNS] = g_malloc0_n(n, sizeof *rows);
+    double(*means)[EVAL_COLUMNS] = g_malloc0_n(job->sets->len, sizeof *means);
+    double(*rows)[EVAL_COLUMNS] = g_malloc0_n(n, sizeof *rows);
     int code = EXIT_DONE;
     if (job->state.n_resumed && !job->run->quiet)
         fprintf(stderr, "continuing in %s: %zu pictures are done\n", cli_shown(job->out), job->state.n_resumed);
@@ -157,7 +165,7 @@ static int evaluate_all(struct job *job, json_t *header)
     }
     if (code == EXIT_DONE && job->sets->len > 1) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
-        eval_mean((const double (*)[EVAL_COLUMNS])means, job->sets->len, mean, deviation);
+        eval_mean((const double(*)[EVAL_COLUMNS])means, job->sets->len, mean, deviation);
         char label[32];
         g_snprintf(label, sizeof label, n_possible == job->sets->len ? "mean" : "mean of %zu", n_possible);
         eval_print_row(label, mean);
@@ -188,8 +196,8 @@ static json_t *make_header(json_t *settings, const dp_model *model, const GPtrAr
         cli_json_set(settings, "seeds", json_string(text));
     }
     char *files = eval_files_digest(sets);
-    json_t *header = cli_json_pack("{s:s, s:o, s:s, s:s}", "dinopatch", dp_version(), "settings", settings, "model", info.sha256,
-                               "files", files);
+    json_t *header = cli_json_pack("{s:s, s:o, s:s, s:s}", "dinopatch", dp_version(), "settings", settings, "model",
+                                   info.sha256, "files", files);
     g_free(files);
     return header;
 }
@@ -248,13 +256,15 @@ int cmd_eval(int argc, char **argv)
     gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE;
     cli_number seeds = {0};
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
+         "M"},
         {"out", 'o', 0, CLI_FILE, &out,
          "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
         {"fresh", 0, 0, CLI_FLAG, &fresh, "do not go on with what is in DIR: begin anew", NULL},
         {"report", 0, 0, CLI_FILE, &report, "also make one HTML page of it", "FILE"},
-        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N", 1, 1000},
+        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N", 1,
+         1000},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
@@ -262,11 +272,12 @@ int cmd_eval(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
-                            "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
-                            "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
-                            "out, or with plain folders good/ and others (every third good picture is then tested).",
-                            &code);
+    bool parsed =
+        cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
+                  "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
+                  "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
+                  "out, or with plain folders good/ and others (every third good picture is then tested).",
+                  &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     GPtrArray *sets = NULL;
@@ -284,16 +295,23 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
-    else if (!cli_roi_open(&region, &run.run, &roi, &code))
-        { /* complained */ }
-    else if (out && !*out)
+    else if (!cli_roi_open(&region, &run.run, &roi, &code)) { /* complained */
+    } else if (out && !*out)
         code = cli_usage("--out: the folder has no name");
     else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
     else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, &code))
-             && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code) && (!out || make_folders(&targets, &code))) {
+             && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)
+             && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_model_settle_recipe(model, &recipe, &err);
-        struct job job = {.recipe = &recipe, .run = &run, .sets = sets, .out = out, .roi = roi, .allow_few = allow_few, .n_seeds = (size_t)seeds.value, .state = {.fd = -1}};
+        struct job job = {.recipe = &recipe,
+                          .run = &run,
+                          .sets = sets,
+                          .out = out,
+                          .roi = roi,
+                          .allow_few = allow_few,
+                          .n_seeds = (size_t)seeds.value,
+                          .state = {.fd = -1}};
         header = make_header(cli_recipe_given(&options, &recipe), model, sets, (size_t)seeds.value);
         bool bound = !roi || bind_roi(header, &region);
         if (settled && (!bound || !eval_state_open(&job.state, out, header, fresh)))

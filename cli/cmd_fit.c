@@ -42,7 +42,8 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     if (promised > info.recipe.fpr)
         printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
                cli_count(info.n_scored, "picture"), promised);
-    printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n", info.cell_threshold);
+    printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n",
+           info.cell_threshold);
 }
 
 /* GOOD.bank beside the folder GOOD; NULL where it is not one folder that is given, or the root of all. */
@@ -74,7 +75,8 @@ int cmd_fit(int argc, char **argv)
     cli_used used;
     cli_run run;
     const cli_option own_entries[] = {
-        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)", "M"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
+         "M"},
         {"out", 'o', 0, CLI_FILE, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
         {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
@@ -85,10 +87,11 @@ int cmd_fit(int argc, char **argv)
     cli_recipe options;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
-    bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--out BANK] PICTURES_OR_FOLDERS...",
-                            "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
-                            "place, and sets a first threshold by leaving each picture out in turn.",
-                            "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
+    bool parsed =
+        cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--out BANK] PICTURES_OR_FOLDERS...",
+                  "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
+                  "place, and sets a first threshold by leaving each picture out in turn.",
+                  "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -126,7 +129,8 @@ int cmd_fit(int argc, char **argv)
     cli_outputs_read(files, region.picture, "the picture of the mask");
     cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_write_bank(files, bank_path);
-    if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code) || !cli_outputs_begin(files, NULL, &code))
+    if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code)
+        || !cli_outputs_begin(files, NULL, &code))
         goto done;
     if (dp_model_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
         code = cli_failed(&err);
@@ -134,8 +138,8 @@ int cmd_fit(int argc, char **argv)
     }
     cli_progress_begin("fit", run.quiet);
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &bank, &report,
-                       &err)) {
+        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, &used,
+                              &bank, &report, &err)) {
         cli_progress_end();
         code = cli_failed(&err);
         if (used.reasons->len > 1)

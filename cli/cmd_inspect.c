@@ -41,7 +41,8 @@ static char *explain_path(const char *out, const GPtrArray *names, size_t index,
 }
 
 /* All that a run may write, before it begins.  False: *code, complained. */
-static bool declare_outputs(cli_outputs *files, const char *out, const GPtrArray *inputs, const GPtrArray *names, bool explain, int *code)
+static bool declare_outputs(cli_outputs *files, const char *out, const GPtrArray *inputs, const GPtrArray *names,
+                            bool explain, int *code)
 {
     if (!cli_names_differ(inputs, names, code))
         return false;
@@ -68,29 +69,31 @@ static bool save_pictures(const struct job *job, size_t index, const dp_picture 
     dp_interval heat = cli_heat_scale(job->view, result);
     dp_picture *drawn = NULL;
     bool good = !dp_map_save_tiff(result->map, result->height_px, result->width_px, *map_path, err)
-                && !dp_result_draw(picture, result, heat.low, heat.high, &drawn, err) && !dp_picture_save_png(drawn, heat_path, err);
+                && !dp_result_draw(picture, result, heat.low, heat.high, &drawn, err)
+                && !dp_picture_save_png(drawn, heat_path, err);
     dp_picture_free(&drawn);
     g_free(heat_path);
     return good;
 }
 
 /* NAME.explain-1.png for the largest defect, and so on; their paths into explained. */
-static bool save_explained(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result, GPtrArray *explained,
-                           dp_error *err)
+static bool save_explained(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result,
+                           GPtrArray *explained, dp_error *err)
 {
     bool good = true;
     for (size_t i = 0; good && i < result->n_defects && i < CLI_EXPLAINED; i++) {
         char *path = explain_path(job->out, job->names, index, i);
         dp_picture *drawn = NULL;
-        good = !cli_explain_draw(job->explain, picture, result, i, true, &drawn, err) && !dp_picture_save_png(drawn, path, err);
+        good = !cli_explain_draw(job->explain, picture, result, i, true, &drawn, err)
+               && !dp_picture_save_png(drawn, path, err);
         g_ptr_array_add(explained, path);
         dp_picture_free(&drawn);
     }
     return good;
 }
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                     double ms, const char *message)
 {
     struct job *job = user;
     dp_error err;
@@ -102,9 +105,15 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         message = err.message; /* the figures stand all the same */
         g_clear_pointer(&map_path, g_free);
     }
-    const cli_row row = {.bank = job->bank, .path = path, .result = result, .fault = message, .map_path = map_path,
-                         .explained = explained, .threshold = job->view->threshold,
-                         .cell_threshold = job->view->cell_threshold, .ms = ms};
+    const cli_row row = {.bank = job->bank,
+                         .path = path,
+                         .result = result,
+                         .fault = message,
+                         .map_path = map_path,
+                         .explained = explained,
+                         .threshold = job->view->threshold,
+                         .cell_threshold = job->view->cell_threshold,
+                         .ms = ms};
     cli_tally_add(&job->tally, &row);
     if (message)
         cli_complain("%s", message);
@@ -143,20 +152,24 @@ int cmd_inspect(int argc, char **argv)
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     cli_number threshold = {0};
-    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE, overwrite = FALSE;
+    gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE,
+             overwrite = FALSE;
     const cli_option own_entries[] = {
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
         {"out", 'o', 0, CLI_FILE, &out, "write NAME.heat.png and NAME.map.tiff (distances) here", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"explain", 0, 0, CLI_FLAG, &explain, "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
+        {"explain", 0, 0, CLI_FLAG, &explain,
+         "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
         {"train", 0, 0, CLI_FILE, &train, "with --explain: where the training pictures lie now", "DIR"},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON line per picture on stdout", NULL},
         {"summary", 0, 0, CLI_FLAG, &summary, "with --json: {\"summary\": {...}} as the last line", NULL},
         {"csv", 0, 0, CLI_FLAG, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, CLI_REAL, &threshold, "decide at this score (default: the bank's)", "T", 0, CLI_NO_END},
-        {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly, "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
-        {"any-size", 0, 0, CLI_FLAG, &any_size, "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
+        {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly,
+         "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
+        {"any-size", 0, 0, CLI_FLAG, &any_size,
+         "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
     cli_recipe options;
@@ -165,14 +178,17 @@ int cmd_inspect(int argc, char **argv)
     dp_roi *roi = NULL;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
     char *columns = cli_row_csv_help();
-    char *notes = g_strconcat("A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the reason is said.\n"
-                              "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, whatever\n"
-                              "else failed; 2 wrong usage; 4 the job failed.\n\n"
-                              "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
-                              "--threshold it is found anew from the bank's good pictures.\n\n", columns, NULL);
+    char *notes = g_strconcat(
+        "A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the "
+        "reason is said.\n"
+        "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, "
+        "whatever\n"
+        "else failed; 2 wrong usage; 4 the job failed.\n\n"
+        "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
+        "--threshold it is found anew from the bank's good pictures.\n\n",
+        columns, NULL);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
-                            "Scores new pictures by their distance from the good ones, place by place.", notes,
-                            &code);
+                            "Scores new pictures by their distance from the good ones, place by place.", notes, &code);
     g_free(columns);
     g_free(notes);
     dp_recipe recipe = {0};
@@ -242,11 +258,18 @@ int cmd_inspect(int argc, char **argv)
     }
     settled.view.any_size = any_size;
     cli_explain *explainer = explain ? cli_explain_new(bank, train, run.run.max_picture_pixels) : NULL;
-    struct job job = {.bank = bank, .view = &settled.view, .explain = explainer, .out = out, .names = names, .format = json ? AS_JSON : csv ? AS_CSV : AS_TEXT};
+    struct job job = {.bank = bank,
+                      .view = &settled.view,
+                      .explain = explainer,
+                      .out = out,
+                      .names = names,
+                      .format = json  ? AS_JSON
+                                : csv ? AS_CSV
+                                      : AS_TEXT};
     if (csv)
         cli_row_print_csv_header();
-    dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
-                                                on_result, &job, &err);
+    dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata,
+                                                inputs->len, on_result, &job, &err);
     cli_progress_end();
     cli_explain_free(explainer);
     if (status)

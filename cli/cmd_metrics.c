@@ -53,7 +53,8 @@ static bool read_numbers(const struct metrics_options *options, const char *wher
 }
 
 /* A list of exactly n numbers. */
-static bool read_list(const struct metrics_options *options, const char *where, const json_t *list, double *out, size_t n)
+static bool read_list(const struct metrics_options *options, const char *where, const json_t *list, double *out,
+                      size_t n)
 {
     size_t found = 0;
     if (!json_is_array(list))
@@ -68,8 +69,9 @@ static bool holds(const struct metrics_options *options, const char *level, cons
 {
     size_t found = 0;
     char *where = g_strdup_printf("%s[0]", level);
-    bool good = !json_array_size(maps) || (read_numbers(options, where, json_array_get(maps, 0), NULL, 0, &found)
-                                           && (found == n || wrong(options, where, "holds %zu numbers; %zu are expected", found, n)));
+    bool good = !json_array_size(maps)
+                || (read_numbers(options, where, json_array_get(maps, 0), NULL, 0, &found)
+                    && (found == n || wrong(options, where, "holds %zu numbers; %zu are expected", found, n)));
     g_free(where);
     return good;
 }
@@ -87,10 +89,10 @@ static void put_measures(json_t *object, const dp_measures *m)
     cli_json_set(object, "precision_at_f1", cli_json_real(m->at_f1.precision));
     cli_json_set(object, "recall_at_f1", cli_json_real(m->at_f1.recall));
     cli_json_set(object, "confusion_at_f1",
-                        cli_json_pack("{sIsIsIsI}", "true_positives", (json_int_t)m->at_f1.true_positives,
-                                  "false_positives", (json_int_t)m->at_f1.false_positives, "true_negatives",
-                                  (json_int_t)m->at_f1.true_negatives, "false_negatives",
-                                  (json_int_t)m->at_f1.false_negatives));
+                 cli_json_pack("{sIsIsIsI}", "true_positives", (json_int_t)m->at_f1.true_positives, "false_positives",
+                               (json_int_t)m->at_f1.false_positives, "true_negatives",
+                               (json_int_t)m->at_f1.true_negatives, "false_negatives",
+                               (json_int_t)m->at_f1.false_negatives));
 }
 
 static json_t *interval(dp_interval i)
@@ -126,8 +128,8 @@ static json_t *measure_scores(const struct metrics_options *options, const char 
     put_measures(answer, &m);
     if (options->resamples.value > 0) {
         dp_interval auroc, ap, f1;
-        if (dp_bootstrap(scores, labels, n, (size_t)options->resamples.value, options->confidence.value, (uint64_t)options->seed.value,
-                         &auroc, &ap, &f1, &err)
+        if (dp_bootstrap(scores, labels, n, (size_t)options->resamples.value, options->confidence.value,
+                         (uint64_t)options->seed.value, &auroc, &ap, &f1, &err)
             != DP_OK) {
             wrong(options, name, "%s", err.message);
             json_decref(answer);
@@ -261,7 +263,8 @@ int cmd_metrics(int argc, char **argv)
     const cli_option entries[] = {
         {"json", 'j', 0, CLI_FILE, &path, "the scores and labels, maps and masks", "FILE.json"},
         {"bootstrap", 0, 0, CLI_WHOLE, &options.resamples, "intervals from N resamples (default 0: none)", "N", 0, 1e7},
-        {"confidence", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &options.confidence, "of the intervals (default 0.95)", "P", 0, 1},
+        {"confidence", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &options.confidence, "of the intervals (default 0.95)", "P",
+         0, 1},
         {"seed", 0, 0, CLI_WHOLE, &options.seed, "of the resamples (default 0)", "S", 0, CLI_MOST_SEED},
         CLI_OPTION_END};
     int code;

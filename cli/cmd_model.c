@@ -10,8 +10,7 @@
 static int model_info(int argc, char **argv)
 {
     gboolean json = FALSE;
-    const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
-                                    CLI_OPTION_END};
+    const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL}, CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "MODEL", "Prints what a checkpoint is.", NULL, &code))
         return code;
@@ -33,32 +32,37 @@ static int model_info(int argc, char **argv)
     if (!good) {
         /* said */
     } else if (json) {
-        json_t *line = cli_json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind, "architecture",
-                                 i.architecture ? i.architecture : i.kind, "dim", (json_int_t)i.dim, "depth", (json_int_t)i.depth,
-                                 "patch_px", (json_int_t)i.patch_px);
-        json_t *transformer = resnet ? json_object() : cli_json_pack("{s:I, s:I, s:I, s:s, s:[I,I]}", "heads", (json_int_t)i.heads, "registers",
-                                               (json_int_t)i.registers, "hidden", (json_int_t)i.hidden, "mlp",
-                                               i.swiglu ? "swiglu" : "gelu", "position_grid", (json_int_t)i.position_rows,
-                                               (json_int_t)i.position_cols);
-        json_t *file = cli_json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming", i.naming, "dtype",
-                                 i.dtype, "stand_in", i.stand_in, "sha256", i.sha256);
+        json_t *line = cli_json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind,
+                                     "architecture", i.architecture ? i.architecture : i.kind, "dim", (json_int_t)i.dim,
+                                     "depth", (json_int_t)i.depth, "patch_px", (json_int_t)i.patch_px);
+        json_t *transformer = resnet
+                                  ? json_object()
+                                  : cli_json_pack("{s:I, s:I, s:I, s:s, s:[I,I]}", "heads", (json_int_t)i.heads,
+                                                  "registers", (json_int_t)i.registers, "hidden", (json_int_t)i.hidden,
+                                                  "mlp", i.swiglu ? "swiglu" : "gelu", "position_grid",
+                                                  (json_int_t)i.position_rows, (json_int_t)i.position_cols);
+        json_t *file = cli_json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming",
+                                     i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256);
         if (json_object_update(line, transformer) || json_object_update(line, file))
             cli_json_made(NULL, __FILE__, __LINE__, NULL);
         json_decref(transformer);
         json_decref(file);
         good = cli_json_print(line);
     } else if (resnet) {
-        printf("%s%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f million, %s, %s names%s\n"
-               "  SHA-256      %s\n", cli_shown(path), cli_model_is_built_in(path) ? " (built in)" : "", i.architecture, i.depth, i.dim, i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
+        printf("%s%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f "
+               "million, %s, %s names%s\n"
+               "  SHA-256      %s\n",
+               cli_shown(path), cli_model_is_built_in(path) ? " (built in)" : "", i.architecture, i.depth, i.dim,
+               i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     } else {
-        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", cli_shown(path), i.depth, i.dim, i.heads,
-               i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
+        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", cli_shown(path), i.depth,
+               i.dim, i.heads, i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
         if (i.registers)
             printf(", %zu registers", i.registers);
-        printf("\n  positions    %zu x %zu\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n", i.position_rows,
-               i.position_cols, (double)i.parameters / 1e6, i.dtype, i.naming, i.stand_in ? ", a stand-in of random weights" : "",
-               i.sha256);
+        printf("\n  positions    %zu x %zu\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n",
+               i.position_rows, i.position_cols, (double)i.parameters / 1e6, i.dtype, i.naming,
+               i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     }
     dp_model_close(&model);
     g_free(path);
@@ -71,7 +75,8 @@ static int model_synth(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_number seed = {0};
     const cli_option entries[] = {
-        {"arch", 'a', 0, CLI_TEXT, &arch, "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
+        {"arch", 'a', 0, CLI_TEXT, &arch,
+         "demo, vits14, vitb14, vitl14, vitg14, the same with _reg, resnet18, resnet50, wide_resnet50_2", "NAME"},
         {"seed", 0, 0, CLI_WHOLE, &seed, "seed of the random weights (default 0)", "S", 0, CLI_MOST_SEED},
         {"out", 'o', 0, CLI_FILE, &out, "the checkpoint to write", "FILE"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -105,20 +110,22 @@ static int model_synth(int argc, char **argv)
 static void list_built_in(bool json)
 {
     if (json)
-        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_MODEL_NANO, "parameters", (json_int_t)NANO_PARAMETERS, "bytes",
-                                     (json_int_t)NANO_BYTES, "licence", NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
+        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_MODEL_NANO, "parameters",
+                                     (json_int_t)NANO_PARAMETERS, "bytes", (json_int_t)NANO_BYTES, "licence",
+                                     NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
     else
-        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_MODEL_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6, NANO_LICENCE, "yes",
-               "built in, used where no --model is given");
+        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_MODEL_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
+               NANO_LICENCE, "yes", "built in, used where no --model is given");
 }
 
 static int model_list(int argc, char **argv)
 {
     gboolean json = FALSE;
     const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line per checkpoint on stdout", NULL},
-                                    CLI_OPTION_END};
+                                  CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the built-in network and the official DINOv2 checkpoints.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the built-in network and the official DINOv2 checkpoints.",
+                   NULL, &code))
         return code;
     if (!json)
         printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
@@ -129,11 +136,12 @@ static int model_list(int argc, char **argv)
         bool cached = fetch_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
         if (json)
             cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
-                                     (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence", c->licence, "source",
-                                     c->source, "path", path ? cli_json_text(path) : json_null(), "cached", cached));
+                                         (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence",
+                                         c->licence, "source", c->source, "path",
+                                         path ? cli_json_text(path) : json_null(), "cached", cached));
         else
-            printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6, (double)c->bytes / 1e6,
-                   c->licence, cached ? "yes" : "no", c->source);
+            printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6,
+                   (double)c->bytes / 1e6, c->licence, cached ? "yes" : "no", c->source);
         free(path);
     }
     return EXIT_DONE;
@@ -143,16 +151,16 @@ static int model_pull(int argc, char **argv)
 {
     char *out = NULL, *sha256 = NULL;
     gboolean force = FALSE;
-    const cli_option entries[] = {
-        {"out", 'o', 0, CLI_FILE, &out, "where to put it (default: the cache)", "FILE"},
-        {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
-        {"force", 'f', 0, CLI_FLAG, &force, "fetch it although it is there", NULL},
-        CLI_OPTION_END};
+    const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "where to put it (default: the cache)", "FILE"},
+                                  {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
+                                  {"force", 'f', 0, CLI_FLAG, &force, "fetch it although it is there", NULL},
+                                  CLI_OPTION_END};
     cli_run run;
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "NAME",
                    "Downloads an official checkpoint, checks its SHA-256 and puts it into the cache.",
-                   "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address; proxies are taken from the environment.", &code)
+                   "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address; proxies are taken from the environment.",
+                   &code)
         || !cli_run_resolve(&run, &code))
         return code;
     if (argc != 2)
@@ -170,7 +178,8 @@ static int model_pull(int argc, char **argv)
     settings.force = force;
     char digest[65], *path = NULL;
     dp_error err;
-    cli_outputs *files = cli_outputs_new(true); /* a checkpoint that is there and not the wanted one stays without --force */
+    cli_outputs *files =
+        cli_outputs_new(true); /* a checkpoint that is there and not the wanted one stays without --force */
     if (out)
         cli_outputs_write_bank(files, out);
     bool ready = cli_outputs_check(files, &code);
@@ -200,9 +209,11 @@ static int verify_built_in(const char *sha256)
     const char *wanted = sha256 ? sha256 : DP_MODEL_NANO_SHA256;
     bool same = !g_ascii_strcasecmp(info.sha256, wanted);
     if (same)
-        printf("%s  nano: whole, the digest is the one %s\n", info.sha256, sha256 ? "given" : "of the built-in network");
+        printf("%s  nano: whole, the digest is the one %s\n", info.sha256,
+               sha256 ? "given" : "of the built-in network");
     else
-        cli_complain("nano: its SHA-256 is %s, not %s", *info.sha256 ? info.sha256 : "unknown (not enough memory)", wanted);
+        cli_complain("nano: its SHA-256 is %s, not %s", *info.sha256 ? info.sha256 : "unknown (not enough memory)",
+                     wanted);
     dp_model_close(&model);
     return same ? EXIT_DONE : EXIT_JOB_FAILED;
 }
@@ -211,8 +222,8 @@ static int verify_built_in(const char *sha256)
 static int model_verify(int argc, char **argv)
 {
     char *sha256 = NULL;
-    const cli_option entries[] = {
-        {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"}, CLI_OPTION_END};
+    const cli_option entries[] = {{"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
+                                  CLI_OPTION_END};
     cli_run run;
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "MODEL", "Reads a checkpoint whole and checks it.", NULL,
@@ -235,12 +246,14 @@ static int model_verify(int argc, char **argv)
         && dp_model_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
         cli_complain("%s: is no %s: %s", path, argv[1], err.message);
         code = EXIT_JOB_FAILED;
-    } else if ((!model && dp_model_open(path, &model, &err)) || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
+    } else if ((!model && dp_model_open(path, &model, &err))
+               || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
-        printf("%s  %s: whole, %s\n", digest, cli_shown(path), sha256 ? "the digest is the one given"
-                                                             : known ? "the digest is the one noted when it was fetched"
-                                                                     : "no digest is known to hold it against");
+        printf("%s  %s: whole, %s\n", digest, cli_shown(path),
+               sha256  ? "the digest is the one given"
+               : known ? "the digest is the one noted when it was fetched"
+                       : "no digest is known to hold it against");
         code = EXIT_DONE;
     }
     dp_model_close(&model);

@@ -13,7 +13,8 @@ int cmd_report(int argc, char **argv)
         CLI_OVERWRITE_ENTRY(&overwrite),
         {"gallery", 0, 0, CLI_WHOLE, &gallery, "show at most N pictures of each run (default 48)", "N", 0, 1e6},
         CLI_OPTION_END};
-    if (!cli_parse(&argc, &argv, entries, NULL, "DIR", "Makes one HTML page of what 'dinopatch eval --out DIR' wrote.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "DIR", "Makes one HTML page of what 'dinopatch eval --out DIR' wrote.",
+                   NULL, &code))
         return code;
     if (argc != 2)
         return cli_usage("one folder of 'dinopatch eval --out' at a time");
@@ -26,7 +27,8 @@ int cmd_report(int argc, char **argv)
     else
         cli_outputs_write(files, file);
     code = EXIT_JOB_FAILED;
-    if (cli_outputs_check(files, &code) && (!g_file_test(run, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, &code)))
+    if (cli_outputs_check(files, &code)
+        && (!g_file_test(run, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, &code)))
         code = report_write(argv[1], file, (size_t)gallery.value) ? EXIT_DONE : EXIT_JOB_FAILED;
     cli_outputs_free(files);
     g_free(run);

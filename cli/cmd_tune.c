@@ -12,20 +12,22 @@ enum { TRIED, STORED, N_WAYS };
 
 /* Maps of the pictures that could be compared. */
 struct maps {
-    GPtrArray *grids[N_WAYS], *valids, *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
+    GPtrArray *grids[N_WAYS], *valids,
+        *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
     GByteArray *labels;
     size_t rows, cols, n_good_inputs, n_failed;
     bool other_size;
 };
 
-static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                     const dp_result *result, double ms, const char *message)
 {
     struct maps *maps = user;
     GPtrArray *tried = maps->grids[TRIED], *stored = maps->grids[STORED];
     if (view == STORED) {
         if (result && stored->len < tried->len) /* it went in by the first view */
-            g_ptr_array_add(stored, g_memdup2(result->grid, result->grid_rows * result->grid_cols * sizeof *result->grid));
+            g_ptr_array_add(stored,
+                            g_memdup2(result->grid, result->grid_rows * result->grid_cols * sizeof *result->grid));
     } else if (!result) {
         maps->n_failed++;
         cli_complain("%s", message);
@@ -42,7 +44,8 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
         maps->cols = result->grid_cols;
         g_ptr_array_add(tried, g_memdup2(result->grid, cells * sizeof *result->grid));
         g_ptr_array_add(maps->valids, g_memdup2(result->grid_valid, cells));
-        g_ptr_array_add(maps->weights, result->weights ? g_memdup2(result->weights, cells * sizeof *result->weights) : NULL);
+        g_ptr_array_add(maps->weights,
+                        result->weights ? g_memdup2(result->weights, cells * sizeof *result->weights) : NULL);
         g_byte_array_append(maps->labels, &label, 1);
     }
     return cli_interrupted();
@@ -71,8 +74,8 @@ static void print_row(const char *name, const dp_tune_figures *f, double auroc)
 
 static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, bool all_data)
 {
-    printf("%zu good and %s, %s\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, cli_count(n_bad, "bad picture"), cli_count(r->trials, "trial"), "", "AUROC",
-           "accuracy", "precision", "recall", "F1");
+    printf("%zu good and %s, %s\n\n  %-34s %7s  %8s  %9s  %6s  %6s\n", n_good, cli_count(n_bad, "bad picture"),
+           cli_count(r->trials, "trial"), "", "AUROC", "accuracy", "precision", "recall", "F1");
     print_row("untuned", &r->untuned, r->untuned.auroc);
     print_row("tuned, on the same pictures", &r->tuned, r->tuned.auroc);
     if (r->folds) {
@@ -81,13 +84,16 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, b
         print_row("untuned, within the folds", &r->untuned, r->untuned_fold_auroc);
         print_row(name, &r->held_out, r->held_out.auroc);
         double gap = r->tuned.auroc - r->held_out.auroc, gain = r->held_out.auroc - r->untuned_fold_auroc;
-        printf("\nThe held-out row is the one to rely on: %.4f lower than what tuning says of itself; tuning %s %.4f in AUROC.\n", gap,
-               gain >= 0 ? "is worth" : "costs", fabs(gain));
+        printf("\nThe held-out row is the one to rely on: %.4f lower than what tuning says of itself; tuning %s %.4f "
+               "in AUROC.\n",
+               gap, gain >= 0 ? "is worth" : "costs", fabs(gain));
         if (isfinite(r->held_out_deviation))
             printf("Standard deviation between the folds: %.4f.\n", r->held_out_deviation);
     } else {
-        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be believed.\n%s\n",
-               all_data ? "Without --all-data, tune reports held-out figures." : "Held-out figures take two pictures of each class.");
+        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be "
+               "believed.\n%s\n",
+               all_data ? "Without --all-data, tune reports held-out figures."
+                        : "Held-out figures take two pictures of each class.");
     }
     printf("\nbest on all pictures: ");
     print_post(&r->post, r->score);
@@ -104,17 +110,19 @@ static bool is_better(const dp_tune_result *r)
 static void tell_not_better(const dp_tune_result *r, bool all_data)
 {
     if (r->folds)
-        cli_complain("what was found does not beat the stored settings on held-out pictures: AUROC %.4f against %.4f, F1 %.4f against %.4f. "
+        cli_complain("what was found does not beat the stored settings on held-out pictures: AUROC %.4f against %.4f, "
+                     "F1 %.4f against %.4f. "
                      "Nothing is stored; --force stores it all the same",
                      r->held_out.auroc, r->untuned_fold_auroc, r->held_out.confusion.f1, r->untuned.confusion.f1);
     else
-        cli_complain("%s: whether what was found beats the stored settings is not known. Nothing is stored; --force stores it all the same",
+        cli_complain("%s: whether what was found beats the stored settings is not known. Nothing is stored; --force "
+                     "stores it all the same",
                      all_data ? "--all-data holds no picture out" : "there are too few pictures to hold some out");
 }
 
 /* Puts the figures of the stored settings, by maps of their own, in the place of those that trial 0 has by the maps under trial. */
-static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_settings *settings, const dp_run *run, dp_tune_result *result,
-                                     dp_error *err)
+static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_settings *settings, const dp_run *run,
+                                     dp_tune_result *result, dp_error *err)
 {
     dp_tune_settings one = *settings;
     dp_tune_result plain;
@@ -132,29 +140,31 @@ static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_se
 static json_t *json_figures(const dp_tune_figures *f)
 {
     const dp_confusion *c = &f->confusion;
-    return cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:[I,I,I,I]}", "auroc", cli_json_real(f->auroc), "accuracy", cli_json_real(c->accuracy),
-                     "precision", cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1), "tp_fp_tn_fn",
-                     (json_int_t)c->true_positives, (json_int_t)c->false_positives, (json_int_t)c->true_negatives,
-                     (json_int_t)c->false_negatives);
+    return cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:[I,I,I,I]}", "auroc", cli_json_real(f->auroc), "accuracy",
+                         cli_json_real(c->accuracy), "precision", cli_json_real(c->precision), "recall",
+                         cli_json_real(c->recall), "f1", cli_json_real(c->f1), "tp_fp_tn_fn",
+                         (json_int_t)c->true_positives, (json_int_t)c->false_positives, (json_int_t)c->true_negatives,
+                         (json_int_t)c->false_negatives);
 }
 
 static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, bool stored)
 {
-    json_t *post = cli_json_pack("{s:o, s:o, s:I, s:I, s:o, s:I}", "low",
-                             cli_json_real(r->post.low), "high", cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object,
-                             "max_hole", (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
-                             (json_int_t)r->post.median);
+    json_t *post = cli_json_pack("{s:o, s:o, s:I, s:I, s:o, s:I}", "low", cli_json_real(r->post.low), "high",
+                                 cli_json_real(r->post.high), "min_object", (json_int_t)r->post.min_object, "max_hole",
+                                 (json_int_t)r->post.max_hole, "gaussian", cli_json_real(r->post.gaussian), "median",
+                                 (json_int_t)r->post.median);
     return cli_json_print(cli_json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b, s:b}", "good", (json_int_t)n_good, "bad", (json_int_t)n_bad, "trials",
-        (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned", json_figures(&r->untuned), "untuned_fold_auroc",
-        cli_json_real(r->untuned_fold_auroc), "tuned", json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(),
-        "held_out_deviation", cli_json_real(r->held_out_deviation), "post", post, "score", dp_option_choice("score", (int)r->score), "threshold",
-        cli_json_real(r->threshold), "better", is_better(r), "stored", stored));
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b, s:b}", "good", (json_int_t)n_good, "bad",
+        (json_int_t)n_bad, "trials", (json_int_t)r->trials, "folds", (json_int_t)r->folds, "untuned",
+        json_figures(&r->untuned), "untuned_fold_auroc", cli_json_real(r->untuned_fold_auroc), "tuned",
+        json_figures(&r->tuned), "held_out", r->folds ? json_figures(&r->held_out) : json_null(), "held_out_deviation",
+        cli_json_real(r->held_out_deviation), "post", post, "score", dp_option_choice("score", (int)r->score),
+        "threshold", cli_json_real(r->threshold), "better", is_better(r), "stored", stored));
 }
 
 /* The bank with the configuration that was found.  Its good pictures are scored anew for p-values and heat maps, where it has them. */
-static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r, const dp_threshold_origin *origin, const dp_run *run,
-                       const char *path, dp_error *err)
+static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r,
+                       const dp_threshold_origin *origin, const dp_run *run, const char *path, dp_error *err)
 {
     dp_bank_info info;
     dp_view view = *looked;
@@ -203,7 +213,8 @@ static int tune(int argc, char **argv, struct given *given)
     const cli_option own_entries[] = {
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
-        {"good", 0, 0, CLI_FILES, &given->good, "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
+        {"good", 0, 0, CLI_FILES, &given->good,
+         "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
         {"bad", 0, 0, CLI_FILES, &given->bad, "pictures of defects, likewise", "DIR"},
         {"trials", 0, 0, CLI_WHOLE, &trials, "configurations to try (default 20000)", "N", 1, 1e9},
         {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "try for so long instead", "S", 0, 1e6},
@@ -221,9 +232,11 @@ static int tune(int argc, char **argv, struct given *given)
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SEARCH, own_entries);
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
-                   "Searches for the post-processing, the score and the threshold that part good pictures from bad ones best, and stores\n"
+                   "Searches for the post-processing, the score and the threshold that part good pictures from bad "
+                   "ones best, and stores\n"
                    "them in the bank.",
-                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. Where these do not beat\n"
+                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. "
+                   "Where these do not beat\n"
                    "the stored settings nothing is stored. The pictures must not be those the bank was made of.",
                    &code)
         || !cli_run_resolve(&run, &code))
@@ -246,7 +259,8 @@ static int tune(int argc, char **argv, struct given *given)
     dp_session *session = NULL;
     dp_error err;
     size_t n_unread = 0;
-    struct maps maps = {.grids = {g_ptr_array_new_with_free_func(g_free), g_ptr_array_new_with_free_func(g_free)}, .valids = g_ptr_array_new_with_free_func(g_free),
+    struct maps maps = {.grids = {g_ptr_array_new_with_free_func(g_free), g_ptr_array_new_with_free_func(g_free)},
+                        .valids = g_ptr_array_new_with_free_func(g_free),
                         .weights = g_ptr_array_new_with_free_func(g_free),
                         .labels = g_byte_array_new()};
     GPtrArray *inputs = g_ptr_array_new_with_free_func(g_free);
@@ -286,7 +300,8 @@ static int tune(int argc, char **argv, struct given *given)
     views[TRIED] = views[STORED];
     const dp_view *view = &views[TRIED];
     bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX;
-    bool other_way = recipe.blend != view->blend || recipe.window != view->window || recipe.knn != view->knn || recipe.metric != view->metric;
+    bool other_way = recipe.blend != view->blend || recipe.window != view->window || recipe.knn != view->knn
+                     || recipe.metric != view->metric;
     views[TRIED].blend = recipe.blend;
     views[TRIED].window = recipe.window;
     views[TRIED].knn = recipe.knn;
@@ -297,8 +312,8 @@ static int tune(int argc, char **argv, struct given *given)
     if (!status)
         status = dp_session_open(model, info.recipe.precision, &run.run, &session, &err);
     if (!status)
-        status = dp_session_inspect_views(session, bank, views, other_way ? N_WAYS : 1, (const char *const *)inputs->pdata, inputs->len, on_result,
-                                          &maps, &err);
+        status = dp_session_inspect_views(session, bank, views, other_way ? N_WAYS : 1,
+                                          (const char *const *)inputs->pdata, inputs->len, on_result, &maps, &err);
     if (maps.other_size) {
         cli_progress_end();
         cli_complain("the pictures' maps differ in size; tuning takes pictures of one size");
@@ -314,8 +329,12 @@ static int tune(int argc, char **argv, struct given *given)
     settings.seed = (uint64_t)seed.value;
     settings.post = info.recipe.post;
     settings.score = info.recipe.score;
-    const dp_tune_set set = {.rows = maps.rows, .cols = maps.cols, .n = maps.labels->len, .maps = (const float *const *)maps.grids[TRIED]->pdata,
-                             .valid = (const uint8_t *const *)maps.valids->pdata, .labels = maps.labels->data,
+    const dp_tune_set set = {.rows = maps.rows,
+                             .cols = maps.cols,
+                             .n = maps.labels->len,
+                             .maps = (const float *const *)maps.grids[TRIED]->pdata,
+                             .valid = (const uint8_t *const *)maps.valids->pdata,
+                             .labels = maps.labels->data,
                              .weights = weighted ? (const float *const *)maps.weights->pdata : NULL};
     if (!status)
         status = dp_tune(&set, &settings, &run.run, &result, &err);
@@ -324,7 +343,8 @@ static int tune(int argc, char **argv, struct given *given)
         stored.maps = (const float *const *)maps.grids[STORED]->pdata;
         status = compare_with_stored(&stored, &settings, &run.run, &result, &err);
     }
-    if (status == DP_E_ARGUMENT && maps.n_failed) /* not what was asked for is at fault, but pictures that could not be read */
+    if (status == DP_E_ARGUMENT
+        && maps.n_failed) /* not what was asked for is at fault, but pictures that could not be read */
         err.status = DP_E_PICTURE;
     size_t n_bad = 0;
     for (size_t i = 0; i < set.n; i++)

@@ -130,7 +130,8 @@ static void name_items(GArray *items, guint first, const char *folder)
     }
     for (guint i = first; i < items->len; i++) {
         dataset_item *item = &g_array_index(items, dataset_item, i);
-        char *name = meet ? cli_output_name(item->name) : g_strndup(item->name, (gsize)(suffix_of(item->name) - item->name));
+        char *name =
+            meet ? cli_output_name(item->name) : g_strndup(item->name, (gsize)(suffix_of(item->name) - item->name));
         g_free(item->name);
         item->name = name;
     }
@@ -143,7 +144,8 @@ static void take_masks_out(GPtrArray *files, const char *folder, mask_index *own
     GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GPtrArray *left = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < files->len; i++)
-        g_hash_table_add(stems, g_strndup(files->pdata[i], (gsize)(suffix_of(files->pdata[i]) - (const char *)files->pdata[i])));
+        g_hash_table_add(
+            stems, g_strndup(files->pdata[i], (gsize)(suffix_of(files->pdata[i]) - (const char *)files->pdata[i])));
     for (guint i = 0; i < files->len; i++) {
         const char *path = files->pdata[i], *below = path + strlen(folder);
         bool marked;
@@ -203,10 +205,11 @@ static void add_class(struct reading *reading, const char *parent, const char *s
         g_array_append_val(set->test, item);
     }
     name_items(set->test, first, folder);
-    char *role = !files->len ? g_strdup("no pictures, not used")
-                 : good      ? g_strdup_printf("good, %u picture%s", files->len, plural(files->len))
-                 : n_masks   ? g_strdup_printf("defective, %u picture%s, %u with a mask", files->len, plural(files->len), n_masks)
-                             : g_strdup_printf("defective, %u picture%s", files->len, plural(files->len));
+    char *role =
+        !files->len ? g_strdup("no pictures, not used")
+        : good      ? g_strdup_printf("good, %u picture%s", files->len, plural(files->len))
+        : n_masks ? g_strdup_printf("defective, %u picture%s, %u with a mask", files->len, plural(files->len), n_masks)
+                  : g_strdup_printf("defective, %u picture%s", files->len, plural(files->len));
     add_role(reading, folder, role);
     g_free(role);
     mask_index_free(own);
@@ -227,7 +230,8 @@ static void settle_masks(struct reading *reading)
                 if (!owner)
                     g_hash_table_insert(reading->owners, g_strdup(path), g_strdup(item->path));
                 else if (label && g_hash_table_add(shared, g_strdup(path)))
-                    cli_complain("%s: could be the mask of %s and of %s, and is used for neither; put it into a folder with the name of the class, "
+                    cli_complain("%s: could be the mask of %s and of %s, and is used for neither; put it into a folder "
+                                 "with the name of the class, "
                                  "or call it by the whole name of its picture, as 000.jpg.png",
                                  path, owner, item->path);
             }
@@ -265,9 +269,11 @@ static void tell_masks(const struct reading *reading)
     set->masks = !n_without;
     mask_index_tell_unused(reading->masks, set->path, reading->owners, is_good_name);
     if (n_without && n_without < n_anomalous)
-        cli_complain("%s: %u of %u anomalous pictures have no mask, so there are no pixel figures: %s", set->path, n_without, n_anomalous, names->str);
+        cli_complain("%s: %u of %u anomalous pictures have no mask, so there are no pixel figures: %s", set->path,
+                     n_without, n_anomalous, names->str);
     else if (n_without && mask_index_count(reading->masks))
-        cli_complain("%s: none of its masks fits an anomalous picture, so there are no pixel figures; a mask is called NAME_mask.png or NAME.png, "
+        cli_complain("%s: none of its masks fits an anomalous picture, so there are no pixel figures; a mask is called "
+                     "NAME_mask.png or NAME.png, "
                      "and lies in a folder with the name of the class",
                      set->path);
     g_string_free(names, TRUE);
@@ -305,7 +311,8 @@ static void add_train(struct reading *reading, const char *train)
             guint before = set->train->len;
             set->broken |= !cli_find_pictures(path, mask_folder_name, set->train);
             g_free(role);
-            role = g_strdup_printf("good, %u picture%s to learn from", set->train->len - before, plural(set->train->len - before));
+            role = g_strdup_printf("good, %u picture%s to learn from", set->train->len - before,
+                                   plural(set->train->len - before));
         }
         if (any || classes->len)
             add_role(reading, path, role);
@@ -352,8 +359,8 @@ static void split_plain(struct reading *reading)
     }
     g_array_unref(set->test);
     set->test = test;
-    g_string_append_printf(reading->roles, "%s/: of %u good pictures %u to learn from, every third by name to test\n", set->path, n_good,
-                           set->train->len);
+    g_string_append_printf(reading->roles, "%s/: of %u good pictures %u to learn from, every third by name to test\n",
+                           set->path, n_good, set->train->len);
 }
 
 static void read_folders(struct reading *reading, const GPtrArray *folders, const char *train, const char *test)
@@ -387,8 +394,9 @@ static const char *unusable(const dataset *set)
         n_anomalous += g_array_index(set->test, dataset_item, i).label != 0;
     return !set->train->len  ? "no good pictures to learn from; they lie in train/good, or in good"
            : !set->test->len ? "no pictures to test; they lie in test/good and test/DEFECT, or in a folder beside good"
-           : !n_anomalous    ? "no defective pictures to test, so nothing can be measured; they lie in test/DEFECT, or in a folder beside good"
-                             : NULL;
+           : !n_anomalous ? "no defective pictures to test, so nothing can be measured; they lie in test/DEFECT, or in "
+                            "a folder beside good"
+                          : NULL;
 }
 
 static void tell_roles(const char *roles)
@@ -431,7 +439,8 @@ static dataset *read_category(const char *folder, size_t *n_failed)
         for (guint i = 0; i < set->test->len; i++)
             good |= !g_array_index(set->test, dataset_item, i).label;
         if (!good)
-            cli_complain("%s: no good pictures to test, so false alarms cannot be counted and AUROC does not exist", folder);
+            cli_complain("%s: no good pictures to test, so false alarms cannot be counted and AUROC does not exist",
+                         folder);
         tell_masks(&reading);
     } else if (!set->broken) {
         cli_complain("%s: %s", folder, why);
@@ -473,12 +482,15 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     if (sets->len)
         return sets;
     if (!broken && !*n_failed) /* else it has been said */
-        cli_complain("%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such", folder);
+        cli_complain(
+            "%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such",
+            folder);
     g_ptr_array_unref(sets);
     return NULL;
 }
 
-bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err)
+bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask,
+                       dp_error *err)
 {
     *mask = item->masks ? g_new0(uint8_t, height * width) : NULL;
     bool good = true;

@@ -16,27 +16,29 @@
 
 typedef struct dataset_item {
     char *path;
-    const char *split;  /* "test" or "test_public"; static */
-    char *defect;       /* name of the folder: "good", "crack" */
-    char *name;         /* of what is written of it: its path below that folder without suffix; where two would have the same, only .png is
+    const char *split; /* "test" or "test_public"; static */
+    char *defect;      /* name of the folder: "good", "crack" */
+    char *
+        name; /* of what is written of it: its path below that folder without suffix; where two would have the same, only .png is
                          * taken off */
-    GPtrArray *masks;   /* of char *: paths, whose union is the mask; NULL where there is none */
-    int label;          /* 0 good, 1 anomalous */
+    GPtrArray *masks; /* of char *: paths, whose union is the mask; NULL where there is none */
+    int label;        /* 0 good, 1 anomalous */
 } dataset_item;
 
 typedef struct dataset {
-    char *category;     /* name of the folder */
+    char *category; /* name of the folder */
     char *path;
-    GPtrArray *train;   /* of char *, sorted */
-    GArray *test;       /* of dataset_item, sorted by folder and name */
-    bool masks;         /* every anomalous picture has one */
-    bool broken;        /* one of its folders cannot be read; none that dataset_find returns is */
+    GPtrArray *train; /* of char *, sorted */
+    GArray *test;     /* of dataset_item, sorted by folder and name */
+    bool masks;       /* every anomalous picture has one */
+    bool broken;      /* one of its folders cannot be read; none that dataset_find returns is */
 } dataset;
 
 /* The categories at or directly below a folder, sorted by name: GPtrArray of dataset *.  What was taken for what is told.  Those that cannot
  * be used are complained about and counted in *n_failed.  NULL: there is none, complained. */
 GPtrArray *dataset_find(const char *folder, size_t *n_failed);
 /* The mask of a picture, [height, width] of its map, g_free; NULL for a good one.  False: err. */
-bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask, dp_error *err);
+bool dataset_load_mask(const dataset_item *item, size_t max_pixels, size_t height, size_t width, uint8_t **mask,
+                       dp_error *err);
 
 #endif

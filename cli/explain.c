@@ -67,7 +67,8 @@ static void read_picture(const cli_explain *explain, struct kept *kept)
     char *path = explain->train ? below(explain->train, name, &outside) : g_strdup(name);
     dp_bank_info info;
     dp_bank_get_info(explain->bank, &info);
-    const dp_picture_options options = {.max_pixels = explain->max_pixels, .tolerant = 1, .white = info.recipe.sample_white};
+    const dp_picture_options options = {
+        .max_pixels = explain->max_pixels, .tolerant = 1, .white = info.recipe.sample_white};
     dp_error err;
     if (!path && outside) {
         kept->why = g_strdup_printf("%s: leads out of %s, and is not read", name, explain->train);
@@ -75,7 +76,8 @@ static void read_picture(const cli_explain *explain, struct kept *kept)
     } else if (!path)
         kept->why = g_strdup_printf("%s: not below %s", name, explain->train);
     else if (dp_picture_load_with(path, &options, &kept->picture, NULL, &err))
-        kept->why = g_strdup_printf("%s%s", err.message, explain->train ? "" : " (--train DIR says where the training pictures are now)");
+        kept->why = g_strdup_printf("%s%s", err.message,
+                                    explain->train ? "" : " (--train DIR says where the training pictures are now)");
     g_free(path);
 }
 
@@ -99,11 +101,11 @@ static const struct kept *find(cli_explain *explain, size_t index)
     return oldest;
 }
 
-dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect, bool captions,
-                           dp_picture **drawn, dp_error *err)
+dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect,
+                           bool captions, dp_picture **drawn, dp_error *err)
 {
     size_t nearest = result->defects[defect].nearest_picture;
     const struct kept *kept = dp_bank_picture_name(explain->bank, nearest) ? find(explain, nearest) : NULL;
-    return dp_defect_draw(explain->bank, picture, result, defect, kept ? kept->picture : NULL, kept ? kept->why : NULL, captions,
-                          drawn, err);
+    return dp_defect_draw(explain->bank, picture, result, defect, kept ? kept->picture : NULL, kept ? kept->why : NULL,
+                          captions, drawn, err);
 }

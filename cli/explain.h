@@ -12,7 +12,7 @@ typedef struct cli_explain cli_explain;
 cli_explain *cli_explain_new(const dp_bank *bank, const char *train, size_t max_pixels);
 void cli_explain_free(cli_explain *explain);
 /* See dp_defect_draw; the nominal picture is read here, the last few are kept.  One that cannot be read is no error: its side says so. */
-dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect, bool captions,
-                           dp_picture **drawn, dp_error *err);
+dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect,
+                           bool captions, dp_picture **drawn, dp_error *err);
 
 #endif

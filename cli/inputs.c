@@ -26,8 +26,17 @@ bool cli_is_picture_name(const char *name)
 
 bool cli_is_left_out(const char *name)
 {
-    static const char *const names[] = {"@eaDir",     "__MACOSX",     "thumbnails",  "Thumbs.db", "ehthumbs.db", "desktop.ini",
-                                        "lost+found", "$RECYCLE.BIN", "#recycle",    "@Recycle",  "System Volume Information"};
+    static const char *const names[] = {"@eaDir",
+                                        "__MACOSX",
+                                        "thumbnails",
+                                        "Thumbs.db",
+                                        "ehthumbs.db",
+                                        "desktop.ini",
+                                        "lost+found",
+                                        "$RECYCLE.BIN",
+                                        "#recycle",
+                                        "@Recycle",
+                                        "System Volume Information"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         if (!g_ascii_strcasecmp(name, names[i]))
             return true;
@@ -133,11 +142,14 @@ static bool looks_like_picture(const char *path)
         (void)fclose(file);
     if (n < sizeof s)
         return false;
-    return !memcmp(s, "\xFF\xD8\xFF", 3) || !memcmp(s, "\x89PNG\r\n\x1A\n", 8) || !memcmp(s, "II*\0", 4) || !memcmp(s, "MM\0*", 4)
-           || !memcmp(s, "II+\0", 4) || !memcmp(s, "MM\0+", 4) || (!memcmp(s, "RIFF", 4) && !memcmp(s + 8, "WEBP", 4))
+    return !memcmp(s, "\xFF\xD8\xFF", 3) || !memcmp(s, "\x89PNG\r\n\x1A\n", 8) || !memcmp(s, "II*\0", 4)
+           || !memcmp(s, "MM\0*", 4) || !memcmp(s, "II+\0", 4) || !memcmp(s, "MM\0+", 4)
+           || (!memcmp(s, "RIFF", 4) && !memcmp(s + 8, "WEBP", 4))
            || (!memcmp(s, "BM", 2) && !memcmp(s + 6, "\0\0\0\0", 4))
            || (s[0] == 'P' && s[1] >= '1' && s[1] <= '6' && g_ascii_isspace(s[2]))
-           || (!memcmp(s + 4, "ftyp", 4) && (!memcmp(s + 8, "hei", 3) || !memcmp(s + 8, "hev", 3) || !memcmp(s + 8, "mif1", 4) || !memcmp(s + 8, "avif", 4)));
+           || (!memcmp(s + 4, "ftyp", 4)
+               && (!memcmp(s + 8, "hei", 3) || !memcmp(s + 8, "hev", 3) || !memcmp(s + 8, "mif1", 4)
+                   || !memcmp(s + 8, "avif", 4)));
 }
 
 static void look_at_file(struct search *search, const char *name, const char *path, cli_mark mark)
@@ -199,12 +211,15 @@ static void tell(const struct search *search, enum reason reason)
 {
     static const char *const texts[N_REASONS][2] = {
         [NO_PICTURE] = {"1 file in %s is no picture: ", "%u files in %s are no pictures: "},
-        [UNNAMED] = {"1 file in %s looks like a picture but is not named like one, and is left out; name it .png, .jpg or what it is, or give "
+        [UNNAMED] = {"1 file in %s looks like a picture but is not named like one, and is left out; name it .png, .jpg "
+                     "or what it is, or give "
                      "it by name: ",
-                     "%u files in %s look like pictures but are not named like ones, and are left out; name them .png, .jpg or what they are, or "
+                     "%u files in %s look like pictures but are not named like ones, and are left out; name them .png, "
+                     ".jpg or what they are, or "
                      "give them by name: "},
         [HIDDEN] = {"1 hidden or system file in %s is left out: ", "%u hidden or system files in %s are left out: "},
-        [FOLDER] = {"1 hidden or system folder in %s is left out: ", "%u hidden or system folders in %s are left out: "},
+        [FOLDER] = {"1 hidden or system folder in %s is left out: ",
+                    "%u hidden or system folders in %s are left out: "},
         [OUTPUT] = {"1 output of dinopatch in %s is left out: ", "%u outputs of dinopatch in %s are left out: "},
         [LINKED] = {"1 linked folder in %s leads to where the search has been, and is left out: ",
                     "%u linked folders in %s lead to where the search has been, and are left out: "},
@@ -274,8 +289,9 @@ char *cli_output_name(const char *below)
 static void add_source(GHashTable *known, GPtrArray *sources, const char *folder)
 {
     struct stat st;
-    char *key = stat(folder, &st) == 0 ? g_strdup_printf("%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino)
-                                       : g_strdup(folder);
+    char *key = stat(folder, &st) == 0
+                    ? g_strdup_printf("%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino)
+                    : g_strdup(folder);
     g_hash_table_add(known, key);
     char *whole = g_canonicalize_filename(folder, NULL), *name = g_path_get_basename(whole);
     g_ptr_array_add(sources, strchr(name, '/') ? g_strdup("") : g_strdup(name));
@@ -350,7 +366,8 @@ bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code
     if (!strcmp(other, inputs->pdata[i]))
         cli_complain("%s: is given twice; give it once", other);
     else
-        cli_complain("%s and %s: what is written of them would have one name, %s; give the folder above both, or take two runs and two --out folders",
+        cli_complain("%s and %s: what is written of them would have one name, %s; give the folder above both, or take "
+                     "two runs and two --out folders",
                      other, (const char *)inputs->pdata[i], (const char *)names->pdata[i]);
     *code = EXIT_USAGE;
     return false;

@@ -40,18 +40,18 @@ char *cli_tally_text(const cli_tally *tally, bool unlabelled)
 {
     size_t n = n_pictures(tally);
     char *more = unlabelled ? g_strdup_printf(", %zu unlabelled", tally->n_unlabelled) : g_strdup("");
-    char *text = g_strdup_printf("%zu picture%s: %zu good, %zu anomalous, %zu not inspected%s", n, n == 1 ? "" : "s", tally->n_good,
-                                 tally->n_anomalous, tally->n_not_inspected, more);
+    char *text = g_strdup_printf("%zu picture%s: %zu good, %zu anomalous, %zu not inspected%s", n, n == 1 ? "" : "s",
+                                 tally->n_good, tally->n_anomalous, tally->n_not_inspected, more);
     g_free(more);
     return text;
 }
 
 json_t *cli_tally_json(const cli_tally *tally)
 {
-    return cli_json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "summary", "pictures", (json_int_t)n_pictures(tally), "good",
-                     (json_int_t)tally->n_good, "anomalous", (json_int_t)tally->n_anomalous, "not_inspected",
-                     (json_int_t)tally->n_not_inspected, "unlabelled", (json_int_t)tally->n_unlabelled, "failed",
-                     (json_int_t)tally->n_failed);
+    return cli_json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "summary", "pictures", (json_int_t)n_pictures(tally),
+                         "good", (json_int_t)tally->n_good, "anomalous", (json_int_t)tally->n_anomalous,
+                         "not_inspected", (json_int_t)tally->n_not_inspected, "unlabelled",
+                         (json_int_t)tally->n_unlabelled, "failed", (json_int_t)tally->n_failed);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- JSON */
@@ -68,13 +68,16 @@ static json_t *json_defects(const cli_row *row)
     for (size_t i = 0; row->result && i < row->result->n_defects; i++) {
         const dp_defect *d = &row->result->defects[i];
         const char *nearest = dp_bank_picture_name(row->bank, d->nearest_picture);
-        cli_json_append(
-            list, cli_json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px), cli_json_real(d->y0_px),
-                            cli_json_real(d->x1_px), cli_json_real(d->y1_px), "area_px", cli_json_real(d->area_px), "peak",
-                            cli_json_real(d->peak), "nearest", cli_json_text(nearest),
-                            "nearest_at", isnan(d->nearest_x_px) ? json_null()
-                            : cli_json_pack("[o,o]", cli_json_real(d->nearest_x_px), cli_json_real(d->nearest_y_px)),
-                            "explained", i < row->explained->len ? cli_json_text(row->explained->pdata[i]) : json_null()));
+        cli_json_append(list,
+                        cli_json_pack("{s:[o,o,o,o], s:o, s:o, s:o, s:o, s:o}", "bbox_xyxy", cli_json_real(d->x0_px),
+                                      cli_json_real(d->y0_px), cli_json_real(d->x1_px), cli_json_real(d->y1_px),
+                                      "area_px", cli_json_real(d->area_px), "peak", cli_json_real(d->peak), "nearest",
+                                      cli_json_text(nearest), "nearest_at",
+                                      isnan(d->nearest_x_px) ? json_null()
+                                                             : cli_json_pack("[o,o]", cli_json_real(d->nearest_x_px),
+                                                                             cli_json_real(d->nearest_y_px)),
+                                      "explained",
+                                      i < row->explained->len ? cli_json_text(row->explained->pdata[i]) : json_null()));
     }
     return list;
 }
@@ -82,11 +85,14 @@ static json_t *json_defects(const cli_row *row)
 /* What part of the picture was looked at. */
 static json_t *json_coverage(const dp_result *result)
 {
-    json_t *crop = isnan(result->crop_x0_px) ? json_null()
-                   : cli_json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
-                               cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
-    return cli_json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction), "roi_fraction",
-                     cli_json_real(result->roi_fraction), "masked_fraction", cli_json_real(result->masked_fraction), "crop_xyxy", crop);
+    json_t *crop =
+        isnan(result->crop_x0_px)
+            ? json_null()
+            : cli_json_pack("[o,o,o,o]", cli_json_real(result->crop_x0_px), cli_json_real(result->crop_y0_px),
+                            cli_json_real(result->crop_x1_px), cli_json_real(result->crop_y1_px));
+    return cli_json_pack("{s:o, s:o, s:o, s:o}", "inspected_fraction", cli_json_real(result->inspected_fraction),
+                         "roi_fraction", cli_json_real(result->roi_fraction), "masked_fraction",
+                         cli_json_real(result->masked_fraction), "crop_xyxy", crop);
 }
 
 static json_t *json_align(const dp_result *result)
@@ -105,8 +111,10 @@ static json_t *json_map(const cli_row *row)
     cli_json_set(map, "path", row->map_path ? cli_json_text(row->map_path) : json_null());
     if (row->map_path)
         cli_json_bytes(map, "path", row->map_path);
-    cli_json_set(map, "shape", !row->result ? json_null()
-                        : cli_json_pack("[I,I]", (json_int_t)row->result->height_px, (json_int_t)row->result->width_px));
+    cli_json_set(map, "shape",
+                 !row->result
+                     ? json_null()
+                     : cli_json_pack("[I,I]", (json_int_t)row->result->height_px, (json_int_t)row->result->width_px));
     return map;
 }
 

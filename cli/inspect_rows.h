@@ -7,9 +7,9 @@
 typedef struct cli_row {
     const dp_bank *bank;
     const char *path;
-    const dp_result *result;    /* NULL: the picture could not be read */
-    const char *fault;          /* why it could not, or why what belongs to the result could not be written; NULL: neither */
-    const char *map_path;       /* or NULL */
+    const dp_result *result; /* NULL: the picture could not be read */
+    const char *fault;    /* why it could not, or why what belongs to the result could not be written; NULL: neither */
+    const char *map_path; /* or NULL */
     const GPtrArray *explained; /* paths */
     double threshold;           /* of the run; NaN: none */
     double cell_threshold;      /* of the run; NaN: none */

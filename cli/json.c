@@ -32,7 +32,7 @@ void cli_json_begin(void)
 struct source {
     int fd;
     size_t left;
-    int error;     /* errno of a read that failed */
+    int error; /* errno of a read that failed */
     bool too_long;
 };
 
@@ -183,8 +183,8 @@ json_t *cli_json_pose(const dp_pose *pose)
     bool found = pose->n_points > 0;
     cli_json_set(object, "angle_deg", found ? cli_json_real(pose->angle_rad * 180 / G_PI) : json_null());
     cli_json_set(object, "centre_px",
-                        found ? cli_json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
-                              : json_null());
+                 found ? cli_json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
+                       : json_null());
     cli_json_set(object, "sigma_major_px", found ? cli_json_real(pose->sigma_major_px) : json_null());
     cli_json_set(object, "sigma_minor_px", found ? cli_json_real(pose->sigma_minor_px) : json_null());
     return object;

@@ -20,8 +20,9 @@ static bool complain_of_own(const dp_bank *bank, const char *bank_path, const GP
     if (!n)
         return false;
     char *pair = pair_text(inputs->pdata[first], dp_bank_picture_name(bank, in_bank[first]));
-    cli_complain("%u of the %u pictures %s in the bank %s, the first: %s; a bank looks better than it is on its own pictures: give others", n,
-                 inputs->len, n == 1 ? "is" : "are", bank_path, pair);
+    cli_complain("%u of the %u pictures %s in the bank %s, the first: %s; a bank looks better than it is on its own "
+                 "pictures: give others",
+                 n, inputs->len, n == 1 ? "is" : "are", bank_path, pair);
     g_free(pair);
     return true;
 }
@@ -45,12 +46,14 @@ static bool complain_of_twins(const GPtrArray *inputs, size_t n_good, const size
     if (contradicts)
         cli_complain("a picture is given with --good and with --bad: %s; which is it?", pair);
     else
-        cli_complain("%u of the %u pictures %s given twice, the first: %s; each may count once", n, inputs->len, n == 1 ? "is" : "are", pair);
+        cli_complain("%u of the %u pictures %s given twice, the first: %s; each may count once", n, inputs->len,
+                     n == 1 ? "is" : "are", pair);
     g_free(pair);
     return true;
 }
 
-bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good, const dp_run *run, int *code)
+bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good,
+                        const dp_run *run, int *code)
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
@@ -59,15 +62,18 @@ bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrAr
     for (size_t p = 0; p < info.n_pictures; p++)
         n_unseen += !dp_bank_picture_digest(bank, p);
     if (n_unseen) {
-        char *line = g_strdup_printf("%s: was made by an older dinopatch and does not know its pictures' pixels: whether the pictures given are its "
+        char *line = g_strdup_printf("%s: was made by an older dinopatch and does not know its pictures' pixels: "
+                                     "whether the pictures given are its "
                                      "own is told by their names alone; fit it anew",
                                      bank_path);
         cli_log(NULL, DP_LOG_WARNING, line);
         g_free(line);
     }
-    dp_status status = dp_find_twins(bank, (const char *const *)inputs->pdata, inputs->len, run, in_bank, earlier, &err);
+    dp_status status =
+        dp_find_twins(bank, (const char *const *)inputs->pdata, inputs->len, run, in_bank, earlier, &err);
     cli_progress_end();
-    bool good = !status && !complain_of_own(bank, bank_path, inputs, in_bank) && !complain_of_twins(inputs, n_good, earlier);
+    bool good =
+        !status && !complain_of_own(bank, bank_path, inputs, in_bank) && !complain_of_twins(inputs, n_good, earlier);
     if (!good)
         *code = status ? cli_failed(&err) : EXIT_JOB_FAILED;
     g_free(in_bank);

@@ -19,7 +19,8 @@ bool cli_mask_unite(const char *path, size_t max_pixels, size_t height, size_t w
             cli_complain("%s: %s", path, notes.text);
     } else {
         err->status = DP_E_MISMATCH;
-        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", path, w, h, width, height);
+        g_snprintf(err->message, sizeof err->message, "%s: the mask is %zux%zu, its picture %zux%zu", path, w, h, width,
+                   height);
     }
     dp_memory_free(read);
     return fits;

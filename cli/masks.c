@@ -12,9 +12,9 @@ struct mask {
 };
 
 struct mask_index {
-    GPtrArray *all;          /* of struct mask * */
-    GHashTable *by_name;     /* "class/sub/stem" -> GPtrArray of struct mask * (borrowed) */
-    GHashTable *by_folder;   /* "class/sub" -> likewise */
+    GPtrArray *all;        /* of struct mask * */
+    GHashTable *by_name;   /* "class/sub/stem" -> GPtrArray of struct mask * (borrowed) */
+    GHashTable *by_folder; /* "class/sub" -> likewise */
 };
 
 /* In small letters, without what separates words. */
@@ -29,8 +29,10 @@ static char *plain(const char *name)
 
 bool mask_folder_name(const char *name)
 {
-    static const char *const names[] = {"groundtruth", "groundtruths", "gt", "mask", "masks", "annotation", "annotations", "label",
-                                        "labels", "segmentation", "segmentations", "segmentationmask", "segmentationmasks", "defectmasks"};
+    static const char *const names[] = {
+        "groundtruth",       "groundtruths", "gt",     "mask",         "masks",         "annotation",
+        "annotations",       "label",        "labels", "segmentation", "segmentations", "segmentationmask",
+        "segmentationmasks", "defectmasks"};
     char *text = plain(name);
     bool found = false;
     for (size_t i = 0; i < G_N_ELEMENTS(names) && !found; i++)
@@ -175,19 +177,24 @@ static const struct mask *best_of(const GPtrArray *list)
 
 GPtrArray *mask_index_find(const mask_index *index, const char *class, const char *below)
 {
-    char *folder = g_path_get_dirname(below), *name = g_path_get_basename(below), *stem = g_strdup(name), *dot = strrchr(stem, '.');
+    char *folder = g_path_get_dirname(below), *name = g_path_get_basename(below), *stem = g_strdup(name),
+         *dot = strrchr(stem, '.');
     if (dot && dot != stem)
         *dot = 0;
-    char *in = !class ? g_strdup(folder) : strcmp(folder, ".") != 0 ? g_strconcat(class, "/", folder, NULL) : g_strdup(class);
+    char *in = !class                     ? g_strdup(folder)
+               : strcmp(folder, ".") != 0 ? g_strconcat(class, "/", folder, NULL)
+                                          : g_strdup(class);
     char *whole = key_of(in, name), *key = key_of(in, stem);
-    const GPtrArray *list = g_hash_table_lookup(index->by_name, whole); /* NAME.jpg.png, where NAME.png is another picture */
+    const GPtrArray *list =
+        g_hash_table_lookup(index->by_name, whole); /* NAME.jpg.png, where NAME.png is another picture */
     if (!list)
         list = g_hash_table_lookup(index->by_name, key);
     GPtrArray *found = NULL;
     if (list) {
         found = g_ptr_array_new_with_free_func(g_free);
         g_ptr_array_add(found, g_strdup(best_of(list)->path));
-    } else if ((list = g_hash_table_lookup(index->by_folder, key))) { /* a folder of masks, one for each defect of the picture */
+    } else if ((list = g_hash_table_lookup(index->by_folder,
+                                           key))) { /* a folder of masks, one for each defect of the picture */
         found = g_ptr_array_new_with_free_func(g_free);
         for (guint i = 0; i < list->len; i++)
             g_ptr_array_add(found, g_strdup(((const struct mask *)list->pdata[i])->path));
@@ -201,7 +208,8 @@ GPtrArray *mask_index_find(const mask_index *index, const char *class, const cha
     return found;
 }
 
-void mask_index_tell_unused(const mask_index *index, const char *category, GHashTable *used, bool (*is_good)(const char *class))
+void mask_index_tell_unused(const mask_index *index, const char *category, GHashTable *used,
+                            bool (*is_good)(const char *class))
 {
     GString *names = g_string_new(NULL);
     guint n = 0;
@@ -216,7 +224,7 @@ void mask_index_tell_unused(const mask_index *index, const char *category, GHash
         n++;
     }
     if (n)
-        cli_complain("%s: %u of %u mask%s belong%s to no picture: %s", category, n, index->all->len, index->all->len == 1 ? "" : "s",
-                     n == 1 ? "s" : "", names->str);
+        cli_complain("%s: %u of %u mask%s belong%s to no picture: %s", category, n, index->all->len,
+                     index->all->len == 1 ? "" : "s", n == 1 ? "s" : "", names->str);
     g_string_free(names, TRUE);
 }

@@ -31,7 +31,8 @@ static void print_message(const char *format, va_list args)
 {
     cli_progress_hide();
     char *text = g_strdup_vprintf(format, args);
-    fprintf(stderr, "%s%s%s: %s\n", current_program, current_command ? " " : "", current_command ? current_command : "", cli_shown(text));
+    fprintf(stderr, "%s%s%s: %s\n", current_program, current_command ? " " : "", current_command ? current_command : "",
+            cli_shown(text));
     g_free(text);
 }
 

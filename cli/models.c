@@ -54,13 +54,16 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
         if (in_registry(argument))
             cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
         else
-            cli_complain("%s is not in the cache (%s), and 'model pull' does not have it: give the file", argument, path);
+            cli_complain("%s is not in the cache (%s), and 'model pull' does not have it: give the file", argument,
+                         path);
         *code = EXIT_JOB_FAILED;
     } else if (dp_model_open(path, model, &err)) {
         *code = cli_failed(&err);
     } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* from the cache, by its name */
-               && dp_architecture_parse(argument, &architecture, NULL) == DP_OK && dp_architecture_check(&architecture, *model, &err)) {
-        cli_complain("%s: is no %s: %s.  'dinopatch model pull %s' fetches it anew", path, argument, err.message, argument);
+               && dp_architecture_parse(argument, &architecture, NULL) == DP_OK
+               && dp_architecture_check(&architecture, *model, &err)) {
+        cli_complain("%s: is no %s: %s.  'dinopatch model pull %s' fetches it anew", path, argument, err.message,
+                     argument);
         dp_model_close(model);
         *code = EXIT_JOB_FAILED;
     } else {
@@ -100,7 +103,9 @@ static bool open_same(const char *path, const dp_bank_info *bank, dp_model **mod
 
 static void tell_of_variable(const char *recorded, const char *variable)
 {
-    char *line = g_strdup_printf("%s, the bank's checkpoint, is not here: DINOPATCH_MODEL=%s is used, the same by its SHA-256", recorded, variable);
+    char *line =
+        g_strdup_printf("%s, the bank's checkpoint, is not here: DINOPATCH_MODEL=%s is used, the same by its SHA-256",
+                        recorded, variable);
     cli_log(NULL, DP_LOG_INFO, line);
     g_free(line);
 }
@@ -120,8 +125,10 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_
         if (good)
             dp_model_get_info(*model, &info);
         if (good && strcmp(info.sha256, bank->model_sha256) != 0) {
-            cli_complain("--model %s is not the checkpoint that the bank was made with: that is %s (SHA-256 %s), this one has %s", argument,
-                         bank->model_path, bank->model_sha256, *info.sha256 ? info.sha256 : "none: not enough memory");
+            cli_complain("--model %s is not the checkpoint that the bank was made with: that is %s (SHA-256 %s), this "
+                         "one has %s",
+                         argument, bank->model_path, bank->model_sha256,
+                         *info.sha256 ? info.sha256 : "none: not enough memory");
             dp_model_close(model);
             *code = EXIT_JOB_FAILED;
             good = false;
@@ -137,7 +144,8 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_
     }
     char *places[] = {g_strdup(bank->model_path), g_build_filename(g_get_user_cache_dir(), "dinopatch", name, NULL)};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
-        if (!good && named && g_file_test(places[i], G_FILE_TEST_EXISTS) && !(good = open_same(places[i], bank, model, &why))) {
+        if (!good && named && g_file_test(places[i], G_FILE_TEST_EXISTS)
+            && !(good = open_same(places[i], bank, model, &why))) {
             g_string_append_printf(tried, "; %s", why);
             g_free(why);
         }

@@ -33,8 +33,8 @@ struct folder {
 
 struct cli_outputs {
     bool overwrite;
-    GHashTable *inputs;  /* identity -> struct input */
-    GArray *outputs;     /* of struct output */
+    GHashTable *inputs; /* identity -> struct input */
+    GArray *outputs;    /* of struct output */
 };
 
 static char *identity(const struct stat *st)
@@ -221,7 +221,8 @@ static bool is_bank_or_empty(const char *path)
 }
 
 /* A file that is there may be replaced.  False: complained, or counted in *n_there. */
-static bool may_replace(const cli_outputs *files, const struct output *output, const struct stat *st, const char *key, guint *n_there)
+static bool may_replace(const cli_outputs *files, const struct output *output, const struct stat *st, const char *key,
+                        guint *n_there)
 {
     const char *path = output->path;
     if (S_ISDIR(st->st_mode)) {
@@ -236,7 +237,8 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
     bool update = input && input->source && output->kind == BANK && is_same_place(input->path, path);
     if (input && !update) {
         if (strcmp(input->path, path) != 0)
-            cli_complain("%s: would be written over, but is %s (%s); write to another place", path, input->what, input->path);
+            cli_complain("%s: would be written over, but is %s (%s); write to another place", path, input->what,
+                         input->path);
         else
             cli_complain("%s: would be written over, but is %s; write to another place", path, input->what);
         return false;
@@ -257,7 +259,8 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
 }
 
 /* One output.  *key: what it is known by, g_free.  False: complained, or counted in *n_there. */
-static bool check_output(const cli_outputs *files, const struct output *output, GHashTable *folders, char **key, guint *n_there)
+static bool check_output(const cli_outputs *files, const struct output *output, GHashTable *folders, char **key,
+                         guint *n_there)
 {
     struct stat st;
     const char *path = output->path, *slash = strrchr(path, '/');
@@ -286,7 +289,8 @@ static bool check_output(const cli_outputs *files, const struct output *output, 
     if (good && folder->problem)
         cli_complain("%s: cannot be written: %s", path, folder->problem);
     else if (good && link && folder->missing)
-        cli_complain("%s: is a symbolic link into a folder that is not there: %s; make it, or name another file", path, folder_path);
+        cli_complain("%s: is a symbolic link into a folder that is not there: %s; make it, or name another file", path,
+                     folder_path);
     good = good && !folder->problem && !(link && folder->missing);
     g_free(folder_path);
     g_free(name);
@@ -312,15 +316,17 @@ bool cli_outputs_check(const cli_outputs *files, int *code)
         }
         const char *other = key ? g_hash_table_lookup(written, key) : NULL;
         if (good && other) {
-            cli_complain("%s and %s are one file, and both would be written; name another place for one of them", other, output->path);
+            cli_complain("%s and %s are one file, and both would be written; name another place for one of them", other,
+                         output->path);
             good = false;
         }
         if (key)
             g_hash_table_replace(written, key, output->path);
     }
     if (good && n_there > 1)
-        cli_complain("%s: exists already, as do %u more of the files to write; write to another place, or pass --overwrite", first_there,
-                     n_there - 1);
+        cli_complain(
+            "%s: exists already, as do %u more of the files to write; write to another place, or pass --overwrite",
+            first_there, n_there - 1);
     else if (good && n_there)
         cli_complain("%s: exists already; write to another place, or pass --overwrite", first_there);
     good = good && !n_there;
@@ -374,15 +380,18 @@ bool cli_outputs_bank(cli_outputs *files, const char *out, const char *bank, con
     cli_outputs_write_bank(files, out);
     if (!cli_outputs_check(files, code))
         return false;
-    return !g_file_test(bank, G_FILE_TEST_EXISTS) || cli_outputs_begin(files, NULL, code); /* of one that is missing its reader tells */
+    return !g_file_test(bank, G_FILE_TEST_EXISTS)
+           || cli_outputs_begin(files, NULL, code); /* of one that is missing its reader tells */
 }
 
 /* ----------------------------------------------------------------------------------------------------------- marks */
 
-static const char named_text[] = "dinopatch outputs: named\n"
-                                 "A search of this folder leaves out files that end .heat.png, .map.tiff, .explain-N.png, .aligned.png,\n"
-                                 ".mask.png, .axes.png and .edges.png: dinopatch wrote such files here.\n";
-static const char all_text[] = "dinopatch outputs: all\nA search of pictures leaves this folder out: dinopatch wrote what is in it.\n";
+static const char named_text[] =
+    "dinopatch outputs: named\n"
+    "A search of this folder leaves out files that end .heat.png, .map.tiff, .explain-N.png, .aligned.png,\n"
+    ".mask.png, .axes.png and .edges.png: dinopatch wrote such files here.\n";
+static const char all_text[] =
+    "dinopatch outputs: all\nA search of pictures leaves this folder out: dinopatch wrote what is in it.\n";
 
 cli_mark cli_mark_of(const char *folder)
 {
@@ -410,7 +419,8 @@ bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err)
         good = dp_file_write(path, text, strlen(text), err) == DP_OK;
     } else {
         err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "%s: is no file of dinopatch's, which marks its outputs by this name; remove it", path);
+        g_snprintf(err->message, sizeof err->message,
+                   "%s: is no file of dinopatch's, which marks its outputs by this name; remove it", path);
     }
     g_free(path);
     return good;
@@ -460,8 +470,9 @@ static bool comes_with(const char *path, size_t stem, const char *ending)
 
 bool cli_is_output(const char *path)
 {
-    static const char *const endings[][2] = {{".heat.png", ".map.tiff"},    {".map.tiff", ".heat.png"},   {".aligned.png", ".mask.png"},
-                                             {".mask.png", ".aligned.png"}, {".axes.png", ".aligned.png"}, {".edges.png", ".aligned.png"}};
+    static const char *const endings[][2] = {{".heat.png", ".map.tiff"},    {".map.tiff", ".heat.png"},
+                                             {".aligned.png", ".mask.png"}, {".mask.png", ".aligned.png"},
+                                             {".axes.png", ".aligned.png"}, {".edges.png", ".aligned.png"}};
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     for (size_t i = 0; i < G_N_ELEMENTS(endings); i++)
         if (g_str_has_suffix(name, endings[i][0]) && strlen(name) > strlen(endings[i][0]))

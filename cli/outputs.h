@@ -12,8 +12,10 @@
 
 #include "cli.h"
 
-#define CLI_OVERWRITE_ENTRY(overwrite) \
-    {"overwrite", 0, 0, CLI_FLAG, overwrite, "replace files that exist (never one that is read)", NULL}
+#define CLI_OVERWRITE_ENTRY(overwrite)                                                                                 \
+    {                                                                                                                  \
+        "overwrite", 0, 0, CLI_FLAG, overwrite, "replace files that exist (never one that is read)", NULL              \
+    }
 
 typedef struct cli_outputs cli_outputs;
 

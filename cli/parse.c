@@ -7,12 +7,12 @@
 #include <string.h>
 
 struct parser {
-    GPtrArray *options;   /* of const cli_option */
-    GPtrArray *values;    /* of each: what was given last, or NULL */
-    GPtrArray *repeated;  /* options that were given again with another value */
+    GPtrArray *options;  /* of const cli_option */
+    GPtrArray *values;   /* of each: what was given last, or NULL */
+    GPtrArray *repeated; /* options that were given again with another value */
     const char **words;
-    int n_words, next;    /* the word to read next */
-    bool help_all;        /* --help=all */
+    int n_words, next; /* the word to read next */
+    bool help_all;     /* --help=all */
 };
 
 static bool takes_value(const cli_option *o)
@@ -154,7 +154,8 @@ static bool parse_short(struct parser *p, const char *letters)
 {
     size_t length = strcspn(letters, "=");
     if (length > 2 && find_long(p, letters, length)) { /* -bank is not taken for a bank called "ank" */
-        cli_usage("-%s: an option of more than one letter has two dashes; did you mean --%.*s?", letters, (int)length, letters);
+        cli_usage("-%s: an option of more than one letter has two dashes; did you mean --%.*s?", letters, (int)length,
+                  letters);
         return false;
     }
     for (; *letters; letters++) {
@@ -200,13 +201,14 @@ static void print_options(const char *title, const cli_option *entries, int widt
             continue;
         if (o->short_name)
             snprintf(letter, sizeof letter, "-%c, ", o->short_name);
-        printf("  %s--%s%s%s%*s  %s\n", letter, o->long_name, o->arg_description ? "=" : "", o->arg_description ? o->arg_description : "",
-               MAX(width - option_width(o), 0), "", o->description);
+        printf("  %s--%s%s%s%*s  %s\n", letter, o->long_name, o->arg_description ? "=" : "",
+               o->arg_description ? o->arg_description : "", MAX(width - option_width(o), 0), "", o->description);
     }
 }
 
 /* parts: the command's own options, those of the run, help; the middle one may be NULL. */
-static void print_page(const cli_option *const parts[3], bool all, const char *usage, const char *summary, const char *description)
+static void print_page(const cli_option *const parts[3], bool all, const char *usage, const char *summary,
+                       const char *description)
 {
     int width = 0, more = 0;
     for (size_t i = 0; i < 3; i++)
@@ -229,14 +231,19 @@ static void print_page(const cli_option *const parts[3], bool all, const char *u
     g_free(command);
 }
 
-bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_option *group, const char *usage, const char *summary,
-               const char *description, int *code)
+bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_option *group, const char *usage,
+               const char *summary, const char *description, int *code)
 {
     gboolean help = FALSE;
-    const cli_option help_entries[] = {{"help", 'h', 0, CLI_FLAG, &help, "show this page; --help=all: with every option", NULL}, CLI_OPTION_END};
+    const cli_option help_entries[] = {
+        {"help", 'h', 0, CLI_FLAG, &help, "show this page; --help=all: with every option", NULL}, CLI_OPTION_END};
     const cli_option *const parts[] = {entries, group, help_entries};
-    struct parser p = {.options = g_ptr_array_new(), .values = g_ptr_array_new(), .repeated = g_ptr_array_new(),
-                       .words = (const char **)*argv, .n_words = *argc, .next = 1};
+    struct parser p = {.options = g_ptr_array_new(),
+                       .values = g_ptr_array_new(),
+                       .repeated = g_ptr_array_new(),
+                       .words = (const char **)*argv,
+                       .n_words = *argc,
+                       .next = 1};
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
         for (const cli_option *o = parts[i]; o && o->long_name; o++) {
             g_ptr_array_add(p.options, (gpointer)o);
@@ -263,7 +270,8 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
         *argc = kept;
         const cli_option *quiet = find_long(&p, "quiet", 5);
         for (guint i = 0; i < p.repeated->len && !(quiet && *(gboolean *)quiet->arg_data); i++)
-            cli_warn("--%s is given more than once: the last one counts", ((const cli_option *)p.repeated->pdata[i])->long_name);
+            cli_warn("--%s is given more than once: the last one counts",
+                     ((const cli_option *)p.repeated->pdata[i])->long_name);
     }
     g_ptr_array_unref(p.options);
     g_ptr_array_unref(p.values);

@@ -72,7 +72,8 @@ static void add_erase(GString *text)
     g_string_append(text, lines_above > 0 ? "\033[J" : "\033[K");
 }
 
-static void draw_bar(const char *stage, size_t done, size_t total, const char *count, const char *elapsed, const char *left)
+static void draw_bar(const char *stage, size_t done, size_t total, const char *count, const char *elapsed,
+                     const char *left)
 {
     /* The last column stays free: a full line makes some terminals go on to the next. */
     int columns = MAX(terminal_columns() - 1, 1);

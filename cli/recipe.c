@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Named on the first page of --help; the others stand on that of --help=all. */
-static const char *const first[] = {"method", "size", "align", "canvas", "edge", "precision", "seed", "window", "fpr", NULL};
+static const char *const first[] = {"method",    "size", "align",  "canvas", "edge",
+                                    "precision", "seed", "window", "fpr",    NULL};
 
 const dp_option *cli_option_row(const char *key)
 {

@@ -15,7 +15,9 @@ bool cli_roi_open(const cli_roi *o, const dp_run *run, dp_roi **roi, int *code)
         *code = cli_usage("--roi-picture belongs to --roi-frame object");
     else if (frame == 1 && !o->picture)
         *code = cli_usage("--roi-frame object needs --roi-picture: the good picture the mask was drawn on");
-    else if (o->path && dp_roi_open(o->path, frame ? DP_ROI_OBJECT : DP_ROI_FIXED, o->picture, run->max_picture_pixels, roi, &err))
+    else if (o->path
+             && dp_roi_open(o->path, frame ? DP_ROI_OBJECT : DP_ROI_FIXED, o->picture, run->max_picture_pixels, roi,
+                            &err))
         *code = cli_failed(&err);
     else
         return true;

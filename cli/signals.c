@@ -26,7 +26,8 @@ static sem_t came;
  * rest.  Files get their names when they are whole, so nothing is lost by ending here. */
 static void cut_short(int signal_number, siginfo_t *info, void *context)
 {
-    static const char text[] = "dinopatch: a file was cut short while it was being read (the bank, the checkpoint or a picture); stopped\n";
+    static const char text[] =
+        "dinopatch: a file was cut short while it was being read (the bank, the checkpoint or a picture); stopped\n";
     if (info->si_code != BUS_ADRERR) {
         signal(signal_number, SIG_DFL); /* broken memory: the instruction is tried again and ends the process */
         return;
@@ -61,8 +62,8 @@ static void remove_temporary_files(void)
             continue;
         path[n] = '\0';
         const char *suffix = strstr(path, ".dinopatch-tmp");
-        if (suffix && strlen(suffix) == sizeof ".dinopatch-tmp0" - 1 && stat(link, &open_file) == 0 && lstat(path, &named) == 0
-            && open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino)
+        if (suffix && strlen(suffix) == sizeof ".dinopatch-tmp0" - 1 && stat(link, &open_file) == 0
+            && lstat(path, &named) == 0 && open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino)
             unlink(path);
     }
 }
@@ -81,20 +82,22 @@ G_GNUC_NORETURN static void end_by(int signal_number)
 
 static void *watch(void *unused)
 {
-    while (sem_wait(&came) != 0) { }
+    while (sem_wait(&came) != 0) {
+    }
     struct timespec end;
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_nsec += GRACE_MS * 1000000L;
     end.tv_sec += end.tv_nsec / 1000000000L;
     end.tv_nsec %= 1000000000L;
-    while (sem_timedwait(&came, &end) != 0 && errno == EINTR) { }
+    while (sem_timedwait(&came, &end) != 0 && errno == EINTR) {
+    }
     remove_temporary_files();
     cli_progress_abandon();
     end_by(caught);
 }
 
 /* What was ignored when we were started stays so: nohup, and jobs in the background of a shell without job control. */
-static void catch(int signal_number)
+static void catch (int signal_number)
 {
     struct sigaction before, action = {.sa_handler = note, .sa_flags = SA_RESTART};
     if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -115,9 +118,9 @@ void cli_signals_catch(void)
     if (!watched)
         return; /* no thread to be had: signals end us at once, as they do without us */
     pthread_detach(watcher);
-    catch(SIGINT);
-    catch(SIGTERM);
-    catch(SIGHUP);
+    catch (SIGINT);
+    catch (SIGTERM);
+    catch (SIGHUP);
 }
 
 bool cli_interrupted(void)

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 static struct {
-    int error;            /* errno of the first write to standard output that failed */
-    bool one_terminal;    /* both streams go to the same one */
-    bool pipe_ignored;    /* whoever started us asked that a closed pipe be no signal */
+    int error;         /* errno of the first write to standard output that failed */
+    bool one_terminal; /* both streams go to the same one */
+    bool pipe_ignored; /* whoever started us asked that a closed pipe be no signal */
 } streams;
 
 /* All bytes, however often the call is interrupted or the reader is not ready.  False: errno; an interrupt by a user counts as one. */

@@ -85,8 +85,8 @@ void cli_used_tell(const cli_used *used, size_t n, size_t asked, const char *not
 {
     GArray *counts = count_reasons(used);
     size_t unaligned = 0, left = 0;
-    cli_complain("%zu of %zu picture%s could be used%s%s", n, asked, asked == 1 ? "" : "s", not_done ? ", which is less than 90 %: " : "",
-                 not_done ? not_done : "");
+    cli_complain("%zu of %zu picture%s could be used%s%s", n, asked, asked == 1 ? "" : "s",
+                 not_done ? ", which is less than 90 %: " : "", not_done ? not_done : "");
     for (guint i = 0; i < counts->len; i++) {
         const struct counted *c = &g_array_index(counts, struct counted, i);
         if (g_str_has_prefix(c->reason, "cannot be aligned"))
@@ -100,6 +100,8 @@ void cli_used_tell(const cli_used *used, size_t n, size_t asked, const char *not
         fprintf(stderr, "  %6zu  for other reasons\n", left);
     if (not_done && n)
         fprintf(stderr, "%s; '--allow-few' takes the %zu.\n",
-                2 * unaligned > used->reasons->len ? "'--align none' takes pictures as they are" : "Mend those pictures or give others", n);
+                2 * unaligned > used->reasons->len ? "'--align none' takes pictures as they are"
+                                                   : "Mend those pictures or give others",
+                n);
     g_array_unref(counts);
 }

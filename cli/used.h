@@ -8,8 +8,11 @@ typedef struct cli_used {
     GPtrArray *reasons; /* of those left out; g_free */
 } cli_used;
 
-#define CLI_ALLOW_FEW_ENTRY(allow_few) \
-    {"allow-few", 0, 0, CLI_FLAG, allow_few, "take it where fewer than 90 % of the pictures given could be used", NULL}
+#define CLI_ALLOW_FEW_ENTRY(allow_few)                                                                                 \
+    {                                                                                                                  \
+        "allow-few", 0, 0, CLI_FLAG, allow_few, "take it where fewer than 90 % of the pictures given could be used",   \
+            NULL                                                                                                       \
+    }
 
 void cli_used_begin(cli_used *used);
 void cli_used_end(cli_used *used);

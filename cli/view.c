@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run, cli_view *settled, int *code)
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
+                     cli_view *settled, int *code)
 {
     dp_bank_info info;
     dp_error err;
@@ -11,12 +12,16 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
     dp_view *view = &settled->view;
     dp_good *good = &settled->good;
     double threshold = settled->threshold;
-    *settled = (cli_view){.good = {.scores = g_new(double, info.n_pictures), .peaks = g_new(double, info.n_pictures), .optional = !isnan(threshold)},
+    *settled = (cli_view){.good = {.scores = g_new(double, info.n_pictures),
+                                   .peaks = g_new(double, info.n_pictures),
+                                   .optional = !isnan(threshold)},
                           .threshold = threshold};
     dp_view_init(bank, view);
     view->roi = roi;
-    settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window || view->knn != recipe->knn || view->blend != recipe->blend || view->reweight != recipe->reweight
-                        || view->score != recipe->score || !dp_post_equal(&view->post, &recipe->post);
+    settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window
+                        || view->knn != recipe->knn || view->blend != recipe->blend
+                        || view->reweight != recipe->reweight || view->score != recipe->score
+                        || !dp_post_equal(&view->post, &recipe->post);
     view->metric = recipe->metric;
     view->window = recipe->window;
     view->knn = recipe->knn;
@@ -40,8 +45,10 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
     if (!isnan(threshold))
         view->threshold = threshold;
     if (isnan(view->cell_threshold) && info.n_pictures > 1 && run->log)
-        run->log(run->user, DP_LOG_WARNING, "this bank has no cell threshold for such maps: it holds nothing to find one with; of an anomalous picture the "
-                                      "largest cell is shown");
+        run->log(run->user, DP_LOG_WARNING,
+                 "this bank has no cell threshold for such maps: it holds nothing to find one with; of an anomalous "
+                 "picture the "
+                 "largest cell is shown");
     return true;
 }
 

@@ -232,7 +232,9 @@ static void mark(const struct screw *s, const struct sheet *sheet, const struct 
         switch ((enum defect)kind) {
         case MISSING_WASHER:
         case MISPLACED_WASHER:
-        case BROKEN_TIP: mask[i] = here != there || (here && fabsf(sheet->height[i] - whole->height[i]) > 0.004f); break;
+        case BROKEN_TIP:
+            mask[i] = here != there || (here && fabsf(sheet->height[i] - whole->height[i]) > 0.004f);
+            break;
         case BENT_TIP: mask[i] = here && u < s->bend_from - 0.02; break;
         case THREAD_DAMAGE:
             for (size_t k = 0; here && k < DENTS; k++)

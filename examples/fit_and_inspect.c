@@ -12,8 +12,8 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
 {
     (void)user, (void)index, (void)picture, (void)milliseconds;
     if (result)
-        printf("%s: %s, score %.3f of %.3f, %zu defects\n", path, dp_label_name(result->label), result->score, result->threshold,
-               result->n_defects);
+        printf("%s: %s, score %.3f of %.3f, %zu defects\n", path, dp_label_name(result->label), result->score,
+               result->threshold, result->n_defects);
     else
         printf("%s: %s\n", path, message);
     return 0; /* anything else stops the run */
@@ -45,7 +45,8 @@ int main(int argc, char **argv)
     if (!status) {
         dp_view view;
         dp_view_init(bank, &view);
-        status = dp_session_inspect_files(session, bank, &view, others, (size_t)(argc - split - 1), on_result, NULL, &err);
+        status =
+            dp_session_inspect_files(session, bank, &view, others, (size_t)(argc - split - 1), on_result, NULL, &err);
     }
     if (!status)
         status = dp_bank_save(bank, "good.bank", &err);

@@ -32,11 +32,11 @@ extern "C" {
 #endif
 
 #ifndef DP_API
-#  if defined(__GNUC__)
-#    define DP_API __attribute__((visibility("default")))
-#  else
-#    define DP_API
-#  endif
+#if defined(__GNUC__)
+#define DP_API __attribute__((visibility("default")))
+#else
+#define DP_API
+#endif
 #endif
 
 #define DP_VERSION_MAJOR 0
@@ -80,10 +80,10 @@ typedef enum dp_log_level { DP_LOG_INFO = 0, DP_LOG_WARNING = 1 } dp_log_level;
 /* Instruction sets a session may be held to; DP_ISA_AUTO takes the best the machine has. */
 typedef enum dp_isa {
     DP_ISA_AUTO = 0,
-    DP_ISA_C,      /* plain C, the reference */
-    DP_ISA_NEON,   /* Arm v8 */
-    DP_ISA_AVX2,   /* x86-64: AVX2, FMA and F16C */
-    DP_ISA_AVX512, /* x86-64: AVX-512 F, BW, DQ and VL */
+    DP_ISA_C,          /* plain C, the reference */
+    DP_ISA_NEON,       /* Arm v8 */
+    DP_ISA_AVX2,       /* x86-64: AVX2, FMA and F16C */
+    DP_ISA_AVX512,     /* x86-64: AVX-512 F, BW, DQ and VL */
     DP_ISA_AVX512_VNNI /* the same and VNNI */
 } dp_isa;
 
@@ -96,15 +96,17 @@ DP_API dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err);
 
 /* Threads, callbacks and limits: what changes how the work is done, never what comes out. */
 typedef struct dp_run {
-    size_t threads;             /* 0: one per processor the process may use */
-    dp_isa isa;                 /* DP_ISA_AUTO, or a lower level for tests and comparisons.  The first session of a process that
+    size_t threads; /* 0: one per processor the process may use */
+    dp_isa isa;     /* DP_ISA_AUTO, or a lower level for tests and comparisons.  The first session of a process that
                                  * asks for a level holds oneDNN to it for the whole process; where oneDNN is at work already
                                  * it cannot be held any more, and a warning is logged */
-    size_t max_picture_pixels;  /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
-    int tolerant;               /* non-zero: damaged pictures are taken as far as they go, and a warning is logged */
-    size_t max_memory_bytes;    /* a bank that would need more is refused before the work begins; 0: what the machine, or the
+    size_t max_picture_pixels; /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
+    int tolerant;              /* non-zero: damaged pictures are taken as far as they go, and a warning is logged */
+    size_t
+        max_memory_bytes; /* a bank that would need more is refused before the work begins; 0: what the machine, or the
                                    control group the process runs in, has free */
-    size_t max_tokens;          /* cells of the network's grid that one picture may have; more are refused before the network runs, for its
+    size_t
+        max_tokens; /* cells of the network's grid that one picture may have; more are refused before the network runs, for its
                                    attention takes time with their square.  Default 16,384 (1792x1792 pixels at patch 14), 0: no limit */
     void (*log)(void *user, dp_log_level level, const char *line);
     /* Called after each step of long work with what is done and what there is in all (0: unknown).
@@ -113,8 +115,8 @@ typedef struct dp_run {
     /* Asked between the parts of a step that takes long, as the blocks of a network are, many times a second: cheap.  A result other
      * than 0 stops the work with DP_E_CANCELLED.  May be NULL. */
     int (*stop)(void *user);
-    void *user;                 /* handed to the callbacks; they are called from the thread that called the library */
-    double max_wait_seconds;    /* for another process that changes the same bank; default INFINITY */
+    void *user;              /* handed to the callbacks; they are called from the thread that called the library */
+    double max_wait_seconds; /* for another process that changes the same bank; default INFINITY */
 } dp_run;
 
 DP_API void dp_run_init(dp_run *run);
@@ -135,9 +137,10 @@ DP_API void dp_run_init(dp_run *run);
  *     threads                      1024
  * Sizes are multiplied with a check for overflow wherever a factor comes from outside. */
 typedef struct dp_limits {
-    size_t max_file_bytes;   /* of the whole file, which is mapped, not read; 0, the default: none */
-    size_t max_header_bytes; /* of its header, which is read; default 100,000,000, the limit of the safetensors format */
-    size_t max_tensors;      /* in it; default 16,384 */
+    size_t max_file_bytes; /* of the whole file, which is mapped, not read; 0, the default: none */
+    size_t
+        max_header_bytes; /* of its header, which is read; default 100,000,000, the limit of the safetensors format */
+    size_t max_tensors;   /* in it; default 16,384 */
 } dp_limits;
 
 DP_API void dp_limits_init(dp_limits *limits);
@@ -158,7 +161,8 @@ typedef struct dp_picture {
 typedef struct dp_picture_options {
     size_t max_pixels; /* a picture with more is refused before it is decoded; 0: no limit */
     int tolerant;      /* non-zero: of a damaged file what is there is taken, the rest is black, and notes say so */
-    size_t white;      /* of 16-bit files the sample that means white: 4095 for 12 bits, 65520 for 12 bits at the upper end, 65535 for all 16;
+    size_t
+        white; /* of 16-bit files the sample that means white: 4095 for 12 bits, 65520 for 12 bits at the upper end, 65535 for all 16;
                           0: found in the file itself */
 } dp_picture_options;
 
@@ -186,11 +190,12 @@ typedef struct dp_source {
     const char *(*name)(void *user, size_t index);
     /* Makes picture `index`, by dp_picture_new or otherwise; the library frees it with dp_picture_free.  *notes and *err (each may be NULL)
      * are there to be filled, as by the functions of this header: a status other than DP_OK leaves *picture alone and sets *err. */
-    dp_status (*load)(void *user, size_t index, const dp_picture_options *options, dp_picture **picture, dp_picture_notes *notes,
-                      dp_error *err);
+    dp_status (*load)(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
+                      dp_picture_notes *notes, dp_error *err);
     /* Finds dp_recipe.sample_white on n of the pictures, before the first of them is learned from; *white stays 0 where none has 16 bits.
      * NULL: no picture has. */
-    dp_status (*find_white)(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white, dp_error *err);
+    dp_status (*find_white)(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
+                            dp_error *err);
     void *user;
 } dp_source;
 
@@ -226,13 +231,14 @@ typedef enum dp_unit {
  * removed, small holes filled (the paper's; see docs/method.md).  Objects are connected by sides and corners, holes by
  * sides; without thresholds there are no objects, and min_object and max_hole do nothing. */
 typedef struct dp_post {
-    double low, high;    /* distances >= low stay in connected groups that reach high somewhere, the others become 0; 0: none.  Without
+    double low,
+        high; /* distances >= low stay in connected groups that reach high somewhere, the others become 0; 0: none.  Without
                             high every group from low upward stays */
-    size_t min_object;   /* objects of fewer elements are removed; 0 and 1: none */
-    size_t max_hole;     /* enclosed holes of at most this many elements are filled with their own distances; 0: none */
-    dp_unit unit;        /* of min_object and max_hole */
-    double gaussian;     /* sigma of a Gaussian, in elements; 0: none */
-    size_t median;       /* side of the median's window, in elements, odd, at most 31; 0 and 1: none */
+    size_t min_object; /* objects of fewer elements are removed; 0 and 1: none */
+    size_t max_hole;   /* enclosed holes of at most this many elements are filled with their own distances; 0: none */
+    dp_unit unit;      /* of min_object and max_hole */
+    double gaussian;   /* sigma of a Gaussian, in elements; 0: none */
+    size_t median;     /* side of the median's window, in elements, odd, at most 31; 0 and 1: none */
 } dp_post;
 
 /* All of it off. */
@@ -249,8 +255,9 @@ DP_API dp_status dp_post_apply(const dp_post *post, const float *map, const uint
 
 /* How a bank keeps the features of the good pictures. */
 typedef enum dp_layout {
-    DP_LAYOUT_GRID = 0, /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
-    DP_LAYOUT_POOL      /* in one list, searched as a whole; the pictures' grids may differ in size */
+    DP_LAYOUT_GRID =
+        0,         /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
+    DP_LAYOUT_POOL /* in one list, searched as a whole; the pictures' grids may differ in size */
 } dp_layout;
 
 /* In what a bank keeps them. */
@@ -271,7 +278,7 @@ typedef enum dp_background {
 /* How the mask is smoothed, and what a masked cell of an inspected picture is. */
 typedef enum dp_background_rule {
     DP_BACKGROUND_CELLS = 0, /* 3x3 cells; a masked cell is not scored */
-    DP_BACKGROUND_LIST       /* as in AnomalyDINO's public code: along the list of cells; a masked cell has distance 0 and is scored */
+    DP_BACKGROUND_LIST /* as in AnomalyDINO's public code: along the list of cells; a masked cell has distance 0 and is scored */
 } dp_background_rule;
 
 /* Where a region to inspect lies. */
@@ -288,57 +295,62 @@ typedef enum dp_roi_frame {
 typedef struct dp_recipe {
     /* align */
     dp_align align;
-    size_t blur_px;                   /* side of the Gaussian kernel, odd; 5 */
-    double canny_low, canny_high;     /* thresholds on the L1 gradient; 50, 150 */
-    double fill;                      /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
+    size_t blur_px;               /* side of the Gaussian kernel, odd; 5 */
+    double canny_low, canny_high; /* thresholds on the L1 gradient; 50, 150 */
+    double fill;                  /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
     size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
-    size_t edge_px;                   /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
+    size_t edge_px; /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
                                          and bottom to multiples of the patch; the canvas sizes are then 0.  0: the canvas */
-    size_t crop_px;                   /* with edge_px: only the square of this side in the middle of the resized picture is looked at; it is
+    size_t
+        crop_px; /* with edge_px: only the square of this side in the middle of the resized picture is looked at; it is
                                          the canvas, a multiple of the patch.  0: all of it */
-    size_t short_px;                  /* the canvas is the whole picture with a short side of so many pixels, in the middle proportion of the
+    size_t
+        short_px; /* the canvas is the whole picture with a short side of so many pixels, in the middle proportion of the
                                          good pictures; canvas, edge and crop are then 0 until fit settles the canvas.  0: the canvas */
     dp_polarity polarity;
-    size_t sample_white;              /* of 16-bit pictures the sample that means white (dp_picture_options); found on the good pictures
+    size_t
+        sample_white; /* of 16-bit pictures the sample that means white (dp_picture_options); found on the good pictures
                                          by fit where it is 0; 0 in a bank: none of them had 16 bits */
     /* embed */
-    size_t layers[DP_MAX_LAYERS];     /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
+    size_t layers[DP_MAX_LAYERS]; /* blocks whose output is used, 0 the first, (size_t)-1 the last, (size_t)-2 the one
                                          before; n_layers 0: the last block */
     size_t n_layers;
     dp_layer_mix layer_mix;
     dp_precision precision;
-    dp_layer_norm layer_norm;         /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
+    dp_layer_norm
+        layer_norm; /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
                                          mix are those of DP_METHOD_AUTO, and polarity is not settled */
-    size_t neighbourhood;             /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
+    size_t neighbourhood; /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
     /* bank */
     dp_layout layout;
     dp_storage storage;
-    double pca;                       /* features are projected on their principal components: a share of the variance below 1 that
+    double pca;       /* features are projected on their principal components: a share of the variance below 1 that
                                          is kept, or their number; 0: not */
-    size_t kmeans;                    /* each location keeps this many centres of its features; 0: the features themselves */
-    double coreset;                   /* of a pool only these rows are kept, chosen by greedy k-centre: a share below 1, or their
+    size_t kmeans;    /* each location keeps this many centres of its features; 0: the features themselves */
+    double coreset;   /* of a pool only these rows are kept, chosen by greedy k-centre: a share below 1, or their
                                          number; 0: all */
-    size_t shots;                     /* this many of the good pictures are learned from; 0: all */
-    size_t seed;                      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
-    size_t rotations;                 /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
-    int mirror;                       /* non-zero: every nominal picture also enters mirrored across the principal axis */
+    size_t shots;     /* this many of the good pictures are learned from; 0: all */
+    size_t seed;      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
+    size_t rotations; /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
+    int mirror;       /* non-zero: every nominal picture also enters mirrored across the principal axis */
     dp_background background;
     dp_background_rule background_rule;
-    dp_roi_frame roi;                 /* of the bank's region to inspect; set by fit, not read by it */
-    double background_threshold;      /* on the first principal component of a picture's features; 10, which is DINOv2's scale */
+    dp_roi_frame roi; /* of the bank's region to inspect; set by fit, not read by it */
+    double
+        background_threshold; /* on the first principal component of a picture's features; 10, which is DINOv2's scale */
     /* distance */
     dp_metric metric;
-    size_t window;                    /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
-    size_t knn;                       /* distances of the k nearest are averaged; 1 */
-    double blend;                     /* in 0..1: share of the distance to the whole bank beside that within the window; 0 */
+    size_t window; /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
+    size_t knn;    /* distances of the k nearest are averaged; 1 */
+    double blend;  /* in 0..1: share of the distance to the whole bank beside that within the window; 0 */
     /* score and decision */
-    dp_post post;                     /* of the distance map, before it is scored; off */
+    dp_post post; /* of the distance map, before it is scored; off */
     dp_score score;
-    size_t reweight;                  /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
+    size_t reweight; /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
                                          DP_SCORE_MAX and DP_LAYOUT_POOL only; 0: not */
-    double map_sigma_px;              /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
-    double fpr;                       /* false-alarm rate the first thresholds aim at; 0.01 */
-    unsigned preset;                  /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
+    double map_sigma_px; /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
+    double fpr;          /* false-alarm rate the first thresholds aim at; 0.01 */
+    unsigned preset; /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
 } dp_recipe;
 
 /* Parts of a preset that depend on the network.  dp_model_settle_recipe, and with it fit, fits those whose bit is set and whose values are
@@ -351,14 +363,14 @@ DP_API void dp_recipe_init(dp_recipe *recipe);
 
 typedef enum dp_method {
     DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
-    DP_METHOD_ANOMALYDINO,   /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
+    DP_METHOD_ANOMALYDINO, /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
                                 pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
-    DP_METHOD_PATCHCORE,     /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
+    DP_METHOD_PATCHCORE, /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
                                 neighbours, map smoothed with sigma 4.  On the features of a transformer: canvas 448x448, the fifth and
                                 fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
                                 cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
                                 (2 alone where the network ends there), averaged with their neighbourhoods by the network itself */
-    DP_METHOD_AUTO       /* the whole picture, short side 256; several layers normalised (a residual network's layers 2 and 3, each
+    DP_METHOD_AUTO /* the whole picture, short side 256; several layers normalised (a residual network's layers 2 and 3, each
                                 averaged over 3x3 cells; a transformer's residual stream at 1/4, 1/2 and 3/4 of its depth); grid, Euclidean,
                                 window 1, mean of the top 1 % */
 } dp_method;
@@ -393,8 +405,8 @@ typedef enum dp_option_kind {
 typedef enum dp_option_stage { DP_STAGE_ALIGN = 0, DP_STAGE_FEATURES, DP_STAGE_BANK, DP_STAGE_SCORE } dp_option_stage;
 
 enum {
-    DP_OPTION_ABOVE = 1,    /* low itself is left out */
-    DP_OPTION_BELOW = 2,    /* high itself is left out */
+    DP_OPTION_ABOVE = 1, /* low itself is left out */
+    DP_OPTION_BELOW = 2, /* high itself is left out */
     DP_OPTION_ODD = 4,
     DP_OPTION_OFF = 8,      /* the word "off" stands for 0 */
     DP_OPTION_OVERRIDE = 16 /* an inspection may change it: it needs no new features */
@@ -411,7 +423,7 @@ typedef struct dp_option {
     dp_option_kind kind;
     dp_option_stage stage;
     unsigned flags;
-    double low, high;           /* of numbers */
+    double low, high; /* of numbers */
 } dp_option;
 
 DP_API size_t dp_option_count(void);
@@ -436,10 +448,10 @@ DP_API dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err);
 
 typedef enum dp_align_status {
     DP_ALIGN_OK = 0,
-    DP_ALIGN_OFF,         /* alignment was not asked for */
-    DP_ALIGN_FEW_EDGES,   /* no object seen: too few border points */
-    DP_ALIGN_ROUND,       /* both sigmas nearly equal: the axis means nothing */
-    DP_ALIGN_CUT          /* the object runs over the border of the picture */
+    DP_ALIGN_OFF,       /* alignment was not asked for */
+    DP_ALIGN_FEW_EDGES, /* no object seen: too few border points */
+    DP_ALIGN_ROUND,     /* both sigmas nearly equal: the axis means nothing */
+    DP_ALIGN_CUT        /* the object runs over the border of the picture */
 } dp_align_status;
 
 /* "ok", "off", "few_edges", "round", "cut"; static storage. */
@@ -449,11 +461,11 @@ DP_API const char *dp_align_status_name(dp_align_status status);
 typedef struct dp_pose {
     dp_align_status status;
     double centre_x_px, centre_y_px;
-    double angle_rad;                 /* of the principal axis, in [0, pi) */
+    double angle_rad; /* of the principal axis, in [0, pi) */
     double sigma_major_px, sigma_minor_px;
-    double extent_minor_px;           /* 99th percentile of the border points' distance from the axis */
+    double extent_minor_px;                     /* 99th percentile of the border points' distance from the axis */
     size_t picture_width_px, picture_height_px; /* of the picture it was found in */
-    size_t n_edge_pixels, n_points;   /* edge pixels; border points, counted as often as the contours visit them */
+    size_t n_edge_pixels, n_points; /* edge pixels; border points, counted as often as the contours visit them */
 } dp_pose;
 
 /* The pose of the object.  A picture that cannot be aligned is no error: pose->status says so and the figures found so
@@ -476,8 +488,8 @@ typedef struct dp_affine {
  * equal, the centre of the object in the centre of the canvas, the canvas 2 sqrt(3) sigma_major / fill wide.
  * Any other: the plain resize, x = (u + 0.5) picture_width / canvas_width - 0.5, and so for y.
  * turn, in both cases: 1 turns the canvas by 180 degrees about its centre, (u, v) -> (W - 1 - u, H - 1 - v). */
-DP_API dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t canvas_height, size_t canvas_width,
-                                     size_t picture_height, size_t picture_width);
+DP_API dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t canvas_height,
+                                     size_t canvas_width, size_t picture_height, size_t picture_width);
 
 /* The aligned picture: rgb [height, width, 3] in 0..255 (not rounded), valid [height, width] 1 where the pixel comes
  * from inside the picture (not from the wrap padding).  turn: 0, or 1 to turn the object by 180 degrees.
@@ -489,8 +501,8 @@ DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, 
 /* The canvas height, a multiple of patch_px, that `canvas_height_px == 0` means for n nominal pictures: with alignment the
  * lowest that holds every object with a margin (see docs/method.md), without it the one that keeps the middle aspect ratio
  * of the pictures.  poses [n]; width_px and height_px [n] are the sizes of the pictures. */
-DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
-                               const size_t *height_px);
+DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
+                               const size_t *width_px, const size_t *height_px);
 
 /* For memory that functions of this header hand out as plain arrays. */
 DP_API void dp_memory_free(void *memory);
@@ -500,19 +512,20 @@ DP_API void dp_memory_free(void *memory);
 typedef struct dp_model dp_model;
 
 typedef struct dp_model_info {
-    const char *kind;                    /* "vit" or "resnet"; static storage */
-    const char *architecture;            /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
+    const char *kind;         /* "vit" or "resnet"; static storage */
+    const char *architecture; /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
                                             any other; NULL for a transformer; static storage */
-    size_t dim, depth, heads, patch_px, registers, hidden; /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
+    size_t dim, depth, heads, patch_px, registers,
+        hidden;                          /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
                                             pixels of a cell of layer 2's grid), the others 0 */
     size_t position_rows, position_cols; /* grid the checkpoint's position embedding was trained on */
     int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
     int stand_in;                        /* non-zero: seeded random weights, not a trained model */
     size_t parameters;
-    const char *naming;                  /* "huggingface", "hub", "timm" or "torchvision" */
-    const char *dtype;                   /* "F32", "F16", "BF16" */
-    const char *path;                    /* absolute, or DP_MODEL_NANO; owned by the model */
-    char sha256[65];                     /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
+    const char *naming; /* "huggingface", "hub", "timm" or "torchvision" */
+    const char *dtype;  /* "F32", "F16", "BF16" */
+    const char *path;   /* absolute, or DP_MODEL_NANO; owned by the model */
+    char sha256[65];    /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
 } dp_model_info;
 
 /* The network that is built into the library, and the SHA-256 of its file.  docs/model.md says where it comes from and what it is good
@@ -543,11 +556,12 @@ DP_API dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe
 typedef struct dp_architecture {
     size_t dim, depth, heads, patch_px, registers, position_side;
     int swiglu;
-    size_t resnet_blocks[4];  /* a residual network, if the first is not 0: blocks of each layer; then only what follows counts */
-    size_t resnet_width[4];   /* channels inside the blocks of each layer */
-    size_t resnet_out[4];     /* channels that leave each layer */
-    size_t resnet_stem;       /* channels of the first convolution */
-    int resnet_bottleneck;    /* three convolutions to a block; 0: two, and out = width */
+    size_t resnet_blocks
+        [4]; /* a residual network, if the first is not 0: blocks of each layer; then only what follows counts */
+    size_t resnet_width[4]; /* channels inside the blocks of each layer */
+    size_t resnet_out[4];   /* channels that leave each layer */
+    size_t resnet_stem;     /* channels of the first convolution */
+    int resnet_bottleneck;  /* three convolutions to a block; 0: two, and out = width */
 } dp_architecture;
 
 /* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", "demo" (a small one), "resnet18", "resnet50",
@@ -557,7 +571,8 @@ DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *archit
 DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_model *model, dp_error *err);
 /* Writes a checkpoint of seeded random weights under Hugging Face (or torchvision) names, marked as a stand-in in its metadata.  Good
  * for timing and for trying the program out; it has learned nothing. */
-DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err);
+DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path,
+                                     dp_error *err);
 
 /* --------------------------------------------------------------------------------------------------------- session */
 
@@ -575,10 +590,12 @@ DP_API void dp_session_close(dp_session **session);
  * dp_recipe.  tokens [height/patch, width/patch, dim * (mean ? 1 : n_layers)], caller-owned: patch tokens after the
  * final LayerNorm.  Of a residual network: PatchCore's features (docs/model.md), layers as dp_model_settle_recipe has them.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
 DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t height, size_t width,
-                                  const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err);
+                                  const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens,
+                                  dp_error *err);
 
 /* Writes tokens [rows, cols, dim] as the single tensor `tokens` of a safetensors file, whole or not at all. */
-DP_API dp_status dp_tokens_save(const float *tokens, size_t rows, size_t cols, size_t dim, const char *path, dp_error *err);
+DP_API dp_status dp_tokens_save(const float *tokens, size_t rows, size_t cols, size_t dim, const char *path,
+                                dp_error *err);
 
 /* ----------------------------------------------------------------------------------------------------------- bench */
 
@@ -592,17 +609,17 @@ typedef struct dp_bench_settings {
 #define DP_BENCH_STAGES 9
 
 typedef struct dp_bench_result {
-    double median_s, min_s, max_s;      /* of one pass: a picture already in memory to its tokens */
+    double median_s, min_s, max_s; /* of one pass: a picture already in memory to its tokens */
     size_t threads;
     dp_precision precision;
     dp_isa isa;
-    double gflop;                       /* arithmetic of one pass (a multiply-add counts two) */
-    double gflop_per_s;                 /* gflop / median_s */
-    double fma_bound_gflop_per_s;       /* fp32 multiply-adds in registers alone, all threads, measured between the passes */
-    double share_of_bound;              /* gflop_per_s / fma_bound_gflop_per_s; may pass 1 in int8 */
-    size_t peak_rss_bytes;              /* of the process so far */
-    size_t weights_bytes;               /* packed weights */
-    double stage_s[DP_BENCH_STAGES];    /* of the pass with the median time */
+    double gflop;                 /* arithmetic of one pass (a multiply-add counts two) */
+    double gflop_per_s;           /* gflop / median_s */
+    double fma_bound_gflop_per_s; /* fp32 multiply-adds in registers alone, all threads, measured between the passes */
+    double share_of_bound;        /* gflop_per_s / fma_bound_gflop_per_s; may pass 1 in int8 */
+    size_t peak_rss_bytes;        /* of the process so far */
+    size_t weights_bytes;         /* packed weights */
+    double stage_s[DP_BENCH_STAGES]; /* of the pass with the median time */
 } dp_bench_result;
 
 /* 784 x 784, 5 repeats, 1 to warm up. */
@@ -610,7 +627,8 @@ DP_API void dp_bench_settings_init(dp_bench_settings *settings);
 /* "patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other"; static storage, NULL past the end. */
 DP_API const char *dp_bench_stage_name(size_t stage);
 /* Times the transformer on noise.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result, dp_error *err);
+DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result,
+                                  dp_error *err);
 
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
@@ -618,14 +636,14 @@ DP_API dp_status dp_session_bench(dp_session *session, const dp_bench_settings *
 typedef enum dp_origin {
     DP_ORIGIN_UNKNOWN = 0, /* there is no threshold, or the bank is of a version that did not say */
     DP_ORIGIN_LEAVE_ONE_OUT, /* leave-one-out scores of the good pictures, as the bank was made: by fit, add, remove, merge, compress */
-    DP_ORIGIN_CALIBRATE,   /* leave-one-out scores, at a rate or in a way that was asked for later */
-    DP_ORIGIN_VALUE,       /* a person */
-    DP_ORIGIN_TUNE         /* labelled pictures */
+    DP_ORIGIN_CALIBRATE, /* leave-one-out scores, at a rate or in a way that was asked for later */
+    DP_ORIGIN_VALUE,     /* a person */
+    DP_ORIGIN_TUNE       /* labelled pictures */
 } dp_origin;
 typedef struct dp_threshold_origin {
     dp_origin by;
-    double fpr;            /* false-alarm rate it aims at; 0: at none (a value, tune) */
-    size_t n_good, n_bad;  /* pictures that it was found on */
+    double fpr;           /* false-alarm rate it aims at; 0: at none (a value, tune) */
+    size_t n_good, n_bad; /* pictures that it was found on */
 } dp_threshold_origin;
 /* "leave-one-out", "calibrate", "value", "tune", "unknown"; static storage. */
 DP_API const char *dp_origin_name(dp_origin origin);
@@ -633,27 +651,29 @@ DP_API const char *dp_origin_name(dp_origin origin);
 /* What the good pictures of a bank span.  Sizes 0, light NaN: not known. */
 typedef struct dp_good_range {
     size_t min_width_px, max_width_px, min_height_px, max_height_px;
-    double min_ratio, max_ratio;     /* width / height */
-    dp_interval dark, bright, fine;  /* luminance of their darkest and brightest parts, and fine contrast, 0 to 255 (docs/method.md, section 8) */
+    double min_ratio, max_ratio; /* width / height */
+    dp_interval dark, bright,
+        fine; /* luminance of their darkest and brightest parts, and fine contrast, 0 to 255 (docs/method.md, section 8) */
 } dp_good_range;
 
 typedef struct dp_bank_info {
     size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature as they are stored */
-    size_t dim_in;                   /* numbers per feature of a picture: more than dim where they are projected */
-    size_t n_pictures;               /* nominal pictures */
-    size_t n_scored;                 /* those that have a leave-one-out score: what a threshold can promise rests on them */
-    size_t n_rows;                   /* feature rows at each location; in a pool: all of them */
-    double threshold;                /* of the score; NaN: none */
+    size_t dim_in;                    /* numbers per feature of a picture: more than dim where they are projected */
+    size_t n_pictures;                /* nominal pictures */
+    size_t n_scored;  /* those that have a leave-one-out score: what a threshold can promise rests on them */
+    size_t n_rows;    /* feature rows at each location; in a pool: all of them */
+    double threshold; /* of the score; NaN: none */
     dp_threshold_origin threshold_origin;
-    double cell_threshold;           /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
-    size_t patch_px;                 /* of the network it was made with; 0: not known */
-    const char *model_path;          /* absolute path of the checkpoint at the time of fitting, or DP_MODEL_NANO; owned by the bank */
+    double cell_threshold; /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
+    size_t patch_px;       /* of the network it was made with; 0: not known */
+    const char
+        *model_path; /* absolute path of the checkpoint at the time of fitting, or DP_MODEL_NANO; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;
-    dp_good_range range;             /* of the good pictures */
-    size_t feature_bytes;            /* of the features and their tables, in memory as in the file */
-    size_t file_bytes;               /* 0: not on disk yet */
+    dp_good_range range;  /* of the good pictures */
+    size_t feature_bytes; /* of the features and their tables, in memory as in the file */
+    size_t file_bytes;    /* 0: not on disk yet */
 } dp_bank_info;
 
 /* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
@@ -662,7 +682,8 @@ typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const 
 /* What became of the pictures that fit or add was given. */
 typedef struct dp_fit_report {
     size_t n_failed; /* could not be used */
-    size_t n_twins;  /* have the pixels of one given before, or of one in the bank: each picture counts once.  They are no failures */
+    size_t
+        n_twins; /* have the pixels of one given before, or of one in the bank: each picture counts once.  They are no failures */
 } dp_fit_report;
 
 /* A region to inspect: a mask that a person drew. */
@@ -670,14 +691,15 @@ typedef struct dp_roi dp_roi;
 /* mask [height, width]: what is not 0 is inspected.  drawn_on: with DP_ROI_OBJECT the good picture it was drawn on, named as it is in the
  * source or by its file name alone; else NULL.  name: what messages call the mask.  The caller closes *roi; it never changes.
  * Errors: DP_E_ARGUMENT (nothing is marked, no picture named), DP_E_MEMORY. */
-DP_API dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame, const char *drawn_on,
-                                  const char *name, dp_roi **roi, dp_error *err);
+DP_API dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame,
+                                  const char *drawn_on, const char *name, dp_roi **roi, dp_error *err);
 DP_API void dp_roi_close(dp_roi **roi);
 
 /* What a bank learns from. */
 typedef struct dp_fit_input {
     const dp_source *source;
-    const dp_roi *roi;        /* for dp_bank_fit_from: the bank keeps the region, only there pictures are inspected and the good ones scored; the
+    const dp_roi *
+        roi; /* for dp_bank_fit_from: the bank keeps the region, only there pictures are inspected and the good ones scored; the
                                  features of whole pictures are kept, and a good picture that a fixed mask does not fit is left out.
                                  NULL: everywhere */
     dp_picture_fn on_picture; /* may be NULL */
@@ -692,15 +714,15 @@ typedef struct dp_fit_input {
  * A picture that the network cannot take, whose features are not finite or of which no cell lies inside the canvas is left out like one that
  * cannot be read; where none is left, its fault is that of the fit (DP_E_NUMERIC: checkpoint or settings are broken).
  * Further errors: DP_E_ARGUMENT (the picture a region was drawn on is not among the good ones, was not aligned or has another size). */
-DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
-                                  dp_fit_report *report, dp_error *err);
+DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input,
+                                  dp_bank **bank, dp_fit_report *report, dp_error *err);
 /* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
  * numbers. */
 typedef struct dp_compression {
-    double pca;         /* as in dp_recipe; 0: features keep their dimensions */
-    size_t kmeans;      /* as in dp_recipe; 0: rows stay as they are */
-    double coreset;     /* as in dp_recipe, of a pool only; 0: rows stay as they are */
-    size_t seed;        /* of k-means and of the coreset */
+    double pca;     /* as in dp_recipe; 0: features keep their dimensions */
+    size_t kmeans;  /* as in dp_recipe; 0: rows stay as they are */
+    double coreset; /* as in dp_recipe, of a pool only; 0: rows stay as they are */
+    size_t seed;    /* of k-means and of the coreset */
     dp_storage storage;
 } dp_compression;
 
@@ -708,13 +730,14 @@ typedef struct dp_compression {
 DP_API void dp_compression_init(const dp_bank *bank, dp_compression *compression);
 
 typedef struct dp_compression_report {
-    size_t bytes_before, bytes_after;         /* of the features and their tables */
-    double kept_variance;                     /* share of the variance that the principal components keep; 1 without */
-    double search_before_s, search_after_s;   /* the search for one picture; NaN where the bank holds no picture's features */
+    size_t bytes_before, bytes_after; /* of the features and their tables */
+    double kept_variance;             /* share of the variance that the principal components keep; 1 without */
+    double search_before_s,
+        search_after_s; /* the search for one picture; NaN where the bank holds no picture's features */
     double threshold_before, threshold_after;
-    double mean_change, max_change;           /* of the leave-one-out scores, relative: 0.01 is one per cent more */
-    double rank_correlation;                  /* Spearman's, of the scores before and after */
-    int calibrated;                           /* 0: the bank held no picture's own features (k-means, a coreset), the scores are the old ones */
+    double mean_change, max_change; /* of the leave-one-out scores, relative: 0.01 is one per cent more */
+    double rank_correlation;        /* Spearman's, of the scores before and after */
+    int calibrated; /* 0: the bank held no picture's own features (k-means, a coreset), the scores are the old ones */
 } dp_compression_report;
 
 /* A smaller bank from one that stays as it is; a mapped one is read location by location and never as a whole in memory.
@@ -725,8 +748,8 @@ typedef struct dp_compression_report {
  * A picture of a coreset is scored with the features it had before against the rows that are not its own.
  * What it will take is known before: a bank that does not fit is refused with DP_E_MEMORY.
  * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a pool, a coreset of a grid, either twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
-DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_bank **compressed,
-                                  dp_compression_report *report, dp_error *err);
+DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run,
+                                  dp_bank **compressed, dp_compression_report *report, dp_error *err);
 
 /* Banks that live on.  Each of these makes a new bank, whose scores and threshold are found anew; the old ones stay as they are, and
  * no picture that is in them is embedded again.  Saved over the old file, the path holds the old bank or the new one, never a part.
@@ -740,8 +763,8 @@ DP_API dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, cons
                                   dp_fit_report *report, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
  * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run, dp_bank **smaller,
-                                dp_error *err);
+DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run,
+                                dp_bank **smaller, dp_error *err);
 /* The pictures of a, then those of b that are not in a: a picture counts once (said to run->log).  Both must have features of the same kind:
  * checkpoint, alignment, canvas, blocks, precision, projection.  How they are scored, kept and decided on is as in a.  Where the two
  * settled the polarity the other way round, b's grids are mirrored (--polarity mirror) or the merge is refused (rotate).
@@ -753,8 +776,8 @@ DP_API dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run 
  * SIZE_MAX: there is none.  A picture that cannot be read has neither.  Of the pictures whose pixels the bank does not know
  * (dp_bank_picture_digest) only the names are compared.  run (may be NULL): threads, max_picture_pixels, progress (stage "compare").
  * Errors: DP_E_MEMORY, DP_E_CANCELLED. */
-DP_API dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *run, size_t *in_bank, size_t *earlier,
-                                    dp_error *err);
+DP_API dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *run, size_t *in_bank,
+                                    size_t *earlier, dp_error *err);
 
 /* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
  * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
@@ -783,7 +806,8 @@ DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN
 /* [32] dp_picture_digest of a nominal picture, owned by the bank; NULL where there is no such picture, or the bank does not know (it was
  * made in version 1 of the format). */
 DP_API const unsigned char *dp_bank_picture_digest(const dp_bank *bank, size_t picture);
-DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank, size_t picture); /* NULL where there is no such picture */
+DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank,
+                                           size_t picture); /* NULL where there is no such picture */
 /* The pictures in the order in which their leave-one-out scores speak against them, the highest first: pictures [n_pictures], and how far
  * each lies from the rest: robust_z [n_pictures], (score - median) / (1.4826 MAD), from about 3.5 on an outlier.  A bad part among the
  * good ones stands on top; two that are bad in the same way hide each other, for each is the other's nearest.  Errors: DP_E_MEMORY. */
@@ -794,10 +818,10 @@ DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
 /* What the distances of good pictures' cells to the other good pictures typically are, by which distances of different kinds become
  * comparable: see docs/method.md.  NaN: not found yet. */
 typedef struct dp_distance_scales {
-    dp_metric metric;                  /* of the search they hold for */
+    dp_metric metric; /* of the search they hold for */
     size_t window, knn;
-    double local[DP_MAX_LAYERS];       /* within the window, of each separate block; of others only the first is used */
-    double global[DP_MAX_LAYERS];      /* searched in the whole bank */
+    double local[DP_MAX_LAYERS];  /* within the window, of each separate block; of others only the first is used */
+    double global[DP_MAX_LAYERS]; /* searched in the whole bank */
 } dp_distance_scales;
 
 /* --------------------------------------------------------------------------------------------------------- inspect */
@@ -820,41 +844,49 @@ typedef struct dp_defect {
     double peak;                       /* the map's largest distance inside */
     size_t peak_cell;                  /* row * grid_cols + column of the cell behind the peak */
     size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
-    size_t nearest_cell;               /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
-    size_t nearest_version;            /* 0: of the picture as it is; 1: of its mirror, where dp_recipe.mirror is set; from there on of
+    size_t
+        nearest_cell; /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
+    size_t
+        nearest_version; /* 0: of the picture as it is; 1: of its mirror, where dp_recipe.mirror is set; from there on of
                                         * its rotations, in their order */
-    double nearest_x_px, nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
+    double nearest_x_px,
+        nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
                                         * of several pictures, or a picture turned (rotations) */
 } dp_defect;
 
 #define DP_REASON_BYTES 256
 
 typedef struct dp_result {
-    double score, threshold;           /* score NaN: no cell could be compared; threshold NaN: the bank has none */
-    double cell_threshold;             /* NaN: the bank has none */
-    double p_value;                    /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
+    double score, threshold; /* score NaN: no cell could be compared; threshold NaN: the bank has none */
+    double cell_threshold;   /* NaN: the bank has none */
+    double p_value;          /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
     dp_label label;
-    char reason[DP_REASON_BYTES];      /* why the picture was not inspected; empty with every other label */
+    char reason[DP_REASON_BYTES]; /* why the picture was not inspected; empty with every other label */
     dp_pose pose;
-    int polarity;                      /* +1 as found, -1 mirrored or turned, 0 not settled */
-    double valid_fraction;             /* of the canvas that comes from inside the picture */
-    double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part of the picture that crop_px or edge_px left, x1 and y1 one past the last; NaN
+    int polarity;          /* +1 as found, -1 mirrored or turned, 0 not settled */
+    double valid_fraction; /* of the canvas that comes from inside the picture */
+    double crop_x0_px, crop_y0_px, crop_x1_px,
+        crop_y1_px;            /* the part of the picture that crop_px or edge_px left, x1 and y1 one past the last; NaN
                                                               where nothing was cropped */
-    double roi_fraction;               /* of the cells inside the picture, those in the region to inspect; 1: no region */
-    double inspected_fraction;         /* of the picture's pixels, those that were inspected; NaN where `inspected` is NULL */
-    uint8_t *inspected;                /* [height_px, width_px] 1: inspected, 0: outside crop or region, 2: background.  NULL where there is
+    double roi_fraction;       /* of the cells inside the picture, those in the region to inspect; 1: no region */
+    double inspected_fraction; /* of the picture's pixels, those that were inspected; NaN where `inspected` is NULL */
+    uint8_t *
+        inspected; /* [height_px, width_px] 1: inspected, 0: outside crop or region, 2: background.  NULL where there is
                                           neither of these */
-    double masked_fraction;            /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
-    double embed_ms, search_ms;        /* milliseconds in the network (polarity included), and from its features to the
+    double
+        masked_fraction; /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
+    double embed_ms, search_ms; /* milliseconds in the network (polarity included), and from its features to the
                                           distances: projection, nearest neighbours, weight of the largest */
-    size_t grid_rows, grid_cols;       /* 0 and 0 where nothing of the picture could be compared: its label is not_inspected */
-    float *grid;                       /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
-    uint8_t *grid_valid;               /* [grid_rows, grid_cols] */
-    float *weights;                    /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
+    size_t grid_rows,
+        grid_cols;       /* 0 and 0 where nothing of the picture could be compared: its label is not_inspected */
+    float *grid;         /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
+    uint8_t *grid_valid; /* [grid_rows, grid_cols] */
+    float *weights;      /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
                                           the largest distance; NULL unless the view asks for it, and weights */
     size_t height_px, width_px;
-    float *map;                        /* [height_px, width_px] distances in the picture's own pose, smoothed by map_sigma_px; 0 where unknown */
-    dp_defect *defects;                /* [n_defects], largest peak first */
+    float
+        *map; /* [height_px, width_px] distances in the picture's own pose, smoothed by map_sigma_px; 0 where unknown */
+    dp_defect *defects; /* [n_defects], largest peak first */
     size_t n_defects;
 } dp_result;
 
@@ -862,22 +894,23 @@ typedef struct dp_result {
 typedef struct dp_view {
     dp_metric metric;
     size_t window, knn;
-    double blend;                      /* see dp_recipe */
-    uint64_t blocks;                   /* of separate layers only those whose bit is set, bit 0 the first; 0: all */
-    dp_distance_scales scales;         /* the bank's; where they do not hold for metric, window and knn they are found anew */
+    double blend;              /* see dp_recipe */
+    uint64_t blocks;           /* of separate layers only those whose bit is set, bit 0 the first; 0: all */
+    dp_distance_scales scales; /* the bank's; where they do not hold for metric, window and knn they are found anew */
     dp_post post;
     dp_score score;
-    size_t reweight;                   /* of the score max in a pool: see dp_recipe */
-    int cell_weights;                  /* non-zero: results hold the weight of every cell, for dp_tune */
-    const dp_roi *roi;                 /* narrows the bank's own region; borrowed; NULL: does not */
-    int any_size;                      /* non-zero: pictures of another size or aspect ratio than the good ones are judged, too */
-    double threshold;                  /* of the score; NaN: none */
-    dp_threshold_origin origin;        /* of the threshold, for dp_bank_save_view */
-    double cell_threshold;             /* of the map, see dp_good; NaN: none */
-    dp_interval heat;                  /* scale of heat maps, see dp_bank_calibrate; NaN: none */
-    const double *good_scores;         /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
+    size_t reweight;   /* of the score max in a pool: see dp_recipe */
+    int cell_weights;  /* non-zero: results hold the weight of every cell, for dp_tune */
+    const dp_roi *roi; /* narrows the bank's own region; borrowed; NULL: does not */
+    int any_size;      /* non-zero: pictures of another size or aspect ratio than the good ones are judged, too */
+    double threshold;  /* of the score; NaN: none */
+    dp_threshold_origin origin; /* of the threshold, for dp_bank_save_view */
+    double cell_threshold;      /* of the map, see dp_good; NaN: none */
+    dp_interval heat;           /* scale of heat maps, see dp_bank_calibrate; NaN: none */
+    const double *good_scores;  /* [n_good_scores] of good pictures, for p-values; borrowed; NULL: no p-values */
     size_t n_good_scores;
-    const double *good_peaks;          /* [n_good_scores] largest distances in their maps, for dp_bank_save_view; borrowed; NULL: not known */
+    const double *
+        good_peaks; /* [n_good_scores] largest distances in their maps, for dp_bank_save_view; borrowed; NULL: not known */
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
 /* Finds view->scales where the view needs them and they do not hold for it, from leave-one-out distances of a sample of the good
@@ -894,8 +927,8 @@ DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, co
  * once to warm up, as the view says.  With pictures of their own sizes (edge_px) the grid is that of the bank's first.
  * *median_s, *min_s and *max_s each may be NULL.  run (may be NULL): threads, isa.
  * Errors: DP_E_ARGUMENT (repeat 0), DP_E_MEMORY, DP_E_UNSUPPORTED. */
-DP_API dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run, double *median_s,
-                               double *min_s, double *max_s, dp_error *err);
+DP_API dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat, const dp_run *run,
+                               double *median_s, double *min_s, double *max_s, dp_error *err);
 /* One picture of a run by one of several views: result NULL and message set where it failed.  The callback owns neither.  A picture that
  * fails before it can be viewed is told once, as of view 0.  A result other than 0 stops the run with DP_E_CANCELLED. */
 typedef int (*dp_view_result_fn)(void *user, size_t index, size_t view, const char *name, const dp_picture *picture,
@@ -904,7 +937,8 @@ typedef int (*dp_view_result_fn)(void *user, size_t index, size_t view, const ch
  * Each goes through the network once, then on_result is called with view after view.  A picture that fails is reported and the run goes
  * on. */
 DP_API dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
-                                         const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err);
+                                         const dp_source *source, dp_view_result_fn on_result, void *user,
+                                         dp_error *err);
 /* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
 DP_API double dp_result_score(const dp_result *result, dp_score how);
 DP_API void dp_result_free(dp_result **result);
@@ -929,8 +963,9 @@ typedef struct dp_comparison {
  *   nearest   the nominal picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
  *             NULL) says why in its place.  So does this function where its size or pose is not the one that the bank knows.
  * dinopatch/draw.h draws it.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
-DP_API dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
-                                   const dp_picture *nearest, const char *missing, dp_comparison **comparison, dp_error *err);
+DP_API dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result,
+                                   size_t defect, const dp_picture *nearest, const char *missing,
+                                   dp_comparison **comparison, dp_error *err);
 DP_API void dp_comparison_free(dp_comparison **comparison);
 
 /* --------------------------------------------------------------------------------------------------------- measure */
@@ -944,10 +979,10 @@ DP_API dp_status dp_auroc(const double *scores, const uint8_t *labels, size_t n,
 
 typedef struct dp_confusion {
     uint64_t true_positives, false_positives, true_negatives, false_negatives; /* positive = called anomalous */
-    double accuracy;  /* NaN without items */
-    double precision; /* 0 where nothing is called anomalous */
-    double recall;    /* NaN without anomalous items */
-    double f1;        /* NaN without anomalous items */
+    double accuracy;                                                           /* NaN without items */
+    double precision;                                                          /* 0 where nothing is called anomalous */
+    double recall;                                                             /* NaN without anomalous items */
+    double f1;                                                                 /* NaN without anomalous items */
 } dp_confusion;
 
 /* At a threshold: a score above it is called anomalous, as inspection does.  DP_E_NUMERIC for a threshold that is NaN. */
@@ -957,7 +992,7 @@ DP_API dp_status dp_confusion_at(const double *scores, const uint8_t *labels, si
 typedef struct dp_measures {
     uint64_t n_good, n_anomalous;
     double auroc;
-    double average_precision;  /* sum of (R_i - R_(i-1)) P_i, as scikit-learn's average_precision_score */
+    double average_precision; /* sum of (R_i - R_(i-1)) P_i, as scikit-learn's average_precision_score */
     double f1_max;
     double f1_threshold;       /* the smallest score that is called anomalous there; of several, the lowest */
     double decision_threshold; /* a threshold for "above it" with the same calls: half way to the next lower score, or a
@@ -965,7 +1000,8 @@ typedef struct dp_measures {
     dp_confusion at_f1;
 } dp_measures;
 
-DP_API dp_status dp_measure(const double *scores, const uint8_t *labels, size_t n, dp_measures *measures, dp_error *err);
+DP_API dp_status dp_measure(const double *scores, const uint8_t *labels, size_t n, dp_measures *measures,
+                            dp_error *err);
 
 typedef struct dp_curve_point {
     double threshold;           /* "score >= threshold"; infinite in the first point */
@@ -1004,13 +1040,13 @@ DP_API void dp_pixel_meter_close(dp_pixel_meter **meter);
 /* ----- calibration: thresholds from good pictures alone */
 
 typedef struct dp_calibration {
-    size_t n;           /* scores used: those that are not NaN */
-    double threshold;   /* a picture is anomalous when its score lies above it; NaN where n is 0 */
-    double fpr;         /* bound that holds: the next good picture is called anomalous with at most this probability */
-    double fpr_least;   /* the smallest bound that n pictures can support, 1 / (n + 1) */
-    double fpr_95;      /* the false-alarm rate of this very threshold lies below this with 95 % confidence */
-    int supported;      /* non-zero: fpr is within what was asked for */
-    size_t n_needed;    /* good pictures that the rate asked for would need; at most 2^53 is said */
+    size_t n;         /* scores used: those that are not NaN */
+    double threshold; /* a picture is anomalous when its score lies above it; NaN where n is 0 */
+    double fpr;       /* bound that holds: the next good picture is called anomalous with at most this probability */
+    double fpr_least; /* the smallest bound that n pictures can support, 1 / (n + 1) */
+    double fpr_95;    /* the false-alarm rate of this very threshold lies below this with 95 % confidence */
+    int supported;    /* non-zero: fpr is within what was asked for */
+    size_t n_needed;  /* good pictures that the rate asked for would need; at most 2^53 is said */
 } dp_calibration;
 
 /* The smallest threshold whose bound is within fpr, from scores [n] of good pictures (leave-one-out scores: a picture and
@@ -1033,10 +1069,11 @@ DP_API double dp_conformal_p(const double *scores, size_t n, double score);
  * Both are found by dp_calibrate at the same rate: one from the scores, one from the largest value of each picture's map, smoothed as it is
  * delivered; so the next good picture shows anything above the cell threshold, anywhere in it, with at most that probability. */
 typedef struct dp_good {
-    double *scores;           /* [pictures of the bank], the caller's; NaN where there is none */
-    double *peaks;            /* [pictures of the bank], the caller's: the largest value of each map; NaN where there is none */
-    int optional;             /* in, non-zero: what a bank without its pictures' features cannot say is NaN, and no error */
-    dp_interval heat;         /* scale for heat maps, of the same maps: colours begin at the 95th percentile of all good cells; the middle of
+    double *scores; /* [pictures of the bank], the caller's; NaN where there is none */
+    double *peaks;  /* [pictures of the bank], the caller's: the largest value of each map; NaN where there is none */
+    int optional;   /* in, non-zero: what a bank without its pictures' features cannot say is NaN, and no error */
+    dp_interval
+        heat; /* scale for heat maps, of the same maps: colours begin at the 95th percentile of all good cells; the middle of
                                  the scale is the largest distance a good picture showed.  NaN where the bank cannot say */
     dp_calibration of_scores; /* its threshold is the picture threshold */
     dp_calibration of_peaks;  /* its threshold is the cell threshold */
@@ -1047,30 +1084,33 @@ typedef struct dp_good {
  * "leave one out".
  * Errors (*good is untouched): DP_E_ARGUMENT, DP_E_MISMATCH (a bank of k-means centres or a coreset, scored in another way than its recipe),
  * DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
-DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, dp_good *good, dp_error *err);
+DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run,
+                                   dp_good *good, dp_error *err);
 
 /* Writes the bank with another way of scoring: metric, window, knn, blend, distance scales, post-processing, score, thresholds, heat scale, good scores and
  * peaks of the view, and fpr, take the place of the bank's own.  As dp_bank_save; path may be the bank's own file.  DP_E_ARGUMENT: a view
  * of some of the blocks, which is no way of scoring a bank can hold. */
-DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err);
+DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path,
+                                   dp_error *err);
 
 /* ----- tuning: a search over post-processing and score, on maps that are computed once */
 
 typedef struct dp_tune_set {
-    size_t rows, cols;            /* of every map */
-    size_t n;                     /* pictures */
-    const float *const *maps;     /* [n] of [rows, cols]: distance maps without post-processing */
-    const uint8_t *const *valid;  /* [n] of [rows, cols]; NULL, or an entry NULL: all cells */
-    const uint8_t *labels;        /* [n] non-zero = anomalous */
-    const float *const *weights;  /* [n] of [rows, cols], dp_result.weights: what the score max is multiplied by; NULL: nothing */
+    size_t rows, cols;           /* of every map */
+    size_t n;                    /* pictures */
+    const float *const *maps;    /* [n] of [rows, cols]: distance maps without post-processing */
+    const uint8_t *const *valid; /* [n] of [rows, cols]; NULL, or an entry NULL: all cells */
+    const uint8_t *labels;       /* [n] non-zero = anomalous */
+    const float *const
+        *weights; /* [n] of [rows, cols], dp_result.weights: what the score max is multiplied by; NULL: nothing */
 } dp_tune_set;
 
 typedef struct dp_tune_settings {
-    size_t trials;     /* 0: as many as fit into `seconds` */
-    double seconds;    /* looked at only where trials is 0; the number of trials then depends on the machine */
-    size_t folds;      /* stratified; 0 or 1: none, the paper's way, all figures on the data that was tuned on */
+    size_t trials;  /* 0: as many as fit into `seconds` */
+    double seconds; /* looked at only where trials is 0; the number of trials then depends on the machine */
+    size_t folds;   /* stratified; 0 or 1: none, the paper's way, all figures on the data that was tuned on */
     uint64_t seed;
-    dp_post post;      /* what is compared with; its filters are part of every trial, the rest is searched; unit cells */
+    dp_post post; /* what is compared with; its filters are part of every trial, the rest is searched; unit cells */
     dp_score score;
 } dp_tune_settings;
 
@@ -1083,16 +1123,18 @@ typedef struct dp_tune_figures {
 } dp_tune_figures;
 
 typedef struct dp_tune_result {
-    size_t trials;             /* that were made */
-    size_t folds;              /* that were made: no more than pictures of the smaller class; 0: no held-out figures */
-    dp_post post;              /* the best configuration on all pictures, ... */
+    size_t trials; /* that were made */
+    size_t folds;  /* that were made: no more than pictures of the smaller class; 0: no held-out figures */
+    dp_post post;  /* the best configuration on all pictures, ... */
     dp_score score;
-    double threshold;          /* ... its threshold, ... */
-    double margin;             /* ... and (least anomalous - largest good score) / (range of the scores) */
-    dp_tune_figures tuned;     /* its figures on the pictures it was chosen on: too good to be believed */
-    dp_tune_figures untuned;   /* of settings->post and ->score; nothing was chosen but the threshold, which comes from the
+    double threshold;      /* ... its threshold, ... */
+    double margin;         /* ... and (least anomalous - largest good score) / (range of the scores) */
+    dp_tune_figures tuned; /* its figures on the pictures it was chosen on: too good to be believed */
+    dp_tune_figures
+        untuned; /* of settings->post and ->score; nothing was chosen but the threshold, which comes from the
                                   other folds where there are folds */
-    dp_tune_figures held_out;  /* each fold by the configuration and threshold chosen on the others: AUROC is the mean over the
+    dp_tune_figures
+        held_out; /* each fold by the configuration and threshold chosen on the others: AUROC is the mean over the
                                   folds weighted by their pairs, the counts are summed.  NaN without folds */
     double untuned_fold_auroc; /* the untuned configuration on the same folds, to set beside held_out.auroc */
     double held_out_deviation; /* standard deviation of the folds' AUROC; NaN with fewer than two */

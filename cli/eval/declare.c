@@ -57,7 +57,8 @@ static void declare_run(cli_outputs *files, bool own, const eval_run *run)
     declare_figures(files, own, run);
 }
 
-void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report)
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds,
+                          const char *report)
 {
     static const char *const names[] = {"metrics.json", "run.json", "state.jsonl", "resume.bank"};
     bool own = is_evaluation(out);

@@ -22,7 +22,7 @@ extern const char *const eval_columns[EVAL_COLUMNS]; /* "image_auroc", ... as me
 
 /* ---- state.c: DIR/state.jsonl */
 typedef struct eval_state {
-    int fd;           /* appended to, and locked; -1 without --out */
+    int fd; /* appended to, and locked; -1 without --out */
     char *path;
     json_t *runs;     /* name -> what is known of the run */
     size_t n_resumed; /* pictures that need not be inspected again */
@@ -44,17 +44,17 @@ bool eval_state_put(eval_state *state, const char *name, const char *part, long 
 /* ---- run.c: one run */
 typedef struct eval_run {
     const dataset *set;
-    const char *name;     /* in state and messages: "screw", "screw, seed 2" */
-    const char *folder;   /* for maps and drawings below out: "" or "seed-2" */
-    const char *out;      /* or NULL */
+    const char *name;   /* in state and messages: "screw", "screw, seed 2" */
+    const char *folder; /* for maps and drawings below out: "" or "seed-2" */
+    const char *out;    /* or NULL */
     dp_recipe recipe;
-    const dp_roi *roi;    /* or NULL */
+    const dp_roi *roi; /* or NULL */
     dp_model_info model;
     eval_state *state;
     size_t max_pixels, n_failed;
-    bool allow_few;       /* a bank of fewer than 90 % of the good pictures counts */
-    bool stopped;         /* by the user */
-    bool not_possible;    /* none of the good pictures can be used: nothing to learn from */
+    bool allow_few;    /* a bank of fewer than 90 % of the good pictures counts */
+    bool stopped;      /* by the user */
+    bool not_possible; /* none of the good pictures can be used: nothing to learn from */
 } eval_run;
 
 /* Fits, inspects, measures, all of it only as far as the state does not hold it already. */
@@ -106,7 +106,8 @@ json_t *eval_row_json(const double row[EVAL_COLUMNS]);
 
 /* ---- declare.c: before the work */
 /* What an evaluation writes below out, where one that was stopped may have written it, and its page (or NULL). */
-void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds, const char *report);
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds,
+                          const char *report);
 
 /* ---- files.c */
 void eval_declare_inputs(cli_outputs *files, const GPtrArray *sets);

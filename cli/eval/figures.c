@@ -12,9 +12,10 @@ static const double aupro_limits[2] = {0.30, 0.05};
 static json_t *json_confusion(const dp_confusion *c)
 {
     return cli_json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "true_positives", (json_int_t)c->true_positives,
-                     "false_positives", (json_int_t)c->false_positives, "true_negatives", (json_int_t)c->true_negatives,
-                     "false_negatives", (json_int_t)c->false_negatives, "accuracy", cli_json_real(c->accuracy), "precision",
-                     cli_json_real(c->precision), "recall", cli_json_real(c->recall), "f1", cli_json_real(c->f1));
+                         "false_positives", (json_int_t)c->false_positives, "true_negatives",
+                         (json_int_t)c->true_negatives, "false_negatives", (json_int_t)c->false_negatives, "accuracy",
+                         cli_json_real(c->accuracy), "precision", cli_json_real(c->precision), "recall",
+                         cli_json_real(c->recall), "f1", cli_json_real(c->f1));
 }
 
 static json_t *json_interval(const dp_interval *interval)
@@ -44,8 +45,9 @@ static dp_status measure_decisions(const eval_run *run, double threshold, json_t
     if (!status) {
         json_t *at = json_confusion(&confusion);
         cli_json_set(at, "threshold", cli_json_real(threshold));
-        cli_json_set(at, "not_inspected", cli_json_pack("{s:I, s:I}", "good", (json_int_t)not_inspected[0], "anomalous",
-                                                          (json_int_t)not_inspected[1]));
+        cli_json_set(at, "not_inspected",
+                     cli_json_pack("{s:I, s:I}", "good", (json_int_t)not_inspected[0], "anomalous",
+                                   (json_int_t)not_inspected[1]));
         cli_json_set(figures, "at_bank_threshold", at);
     }
     g_free(scores);
@@ -75,8 +77,8 @@ static dp_status measure_images(const eval_run *run, json_t *figures, dp_error *
         cli_json_set(figures, "image_ap", cli_json_real(m.average_precision));
         cli_json_set(figures, "image_f1_max", cli_json_real(m.f1_max));
         cli_json_set(figures, "intervals_95",
-                            cli_json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
-                                      json_interval(&precision), "image_f1_max", json_interval(&f1)));
+                     cli_json_pack("{s:o, s:o, s:o}", "image_auroc", json_interval(&auroc), "image_ap",
+                                   json_interval(&precision), "image_f1_max", json_interval(&f1)));
         json_t *at = json_confusion(&m.at_f1);
         cli_json_set(at, "threshold", cli_json_real(m.decision_threshold));
         cli_json_set(figures, "at_f1_max", at);
@@ -118,7 +120,7 @@ dp_status eval_figures(const eval_run *run, dp_pixel_meter *pixels, json_t **fig
     cli_json_set(*figures, "embed_ms", median_of(run, "embed_ms"));
     cli_json_set(*figures, "search_ms", median_of(run, "search_ms"));
     cli_json_share(*figures, "bank_bytes",
-                    json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "bank_bytes"));
+                   json_object_get(json_object_get(eval_state_run(run->state, run->name), "fit"), "bank_bytes"));
     dp_measures pixel = {0};
     double aupro[2] = {0};
     if (!status && pixels)

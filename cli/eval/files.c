@@ -70,7 +70,8 @@ static void digest_file(GChecksum *sum, const char *path)
     GStatBuf st = {0};
     char text[64];
     (void)g_stat(path, &st);
-    g_snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    g_snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+               st.st_mtim.tv_nsec);
     g_checksum_update(sum, (const guchar *)path, (gssize)strlen(path) + 1);
     g_checksum_update(sum, (const guchar *)text, (gssize)strlen(text) + 1);
 }

@@ -36,14 +36,17 @@ static bool is_sound(const dataset *set, const char **paths, size_t n, const siz
         }
     }
     if (n_own)
-        cli_complain("%s: %zu of the %zu test pictures %s learned from, the first: %s is %s; take %s out of the test or out of the good pictures",
-                     set->path, n_own, n - n_train, n_own == 1 ? "is" : "are", paths[own], paths[earlier[own]], n_own == 1 ? "it" : "them");
+        cli_complain("%s: %zu of the %zu test pictures %s learned from, the first: %s is %s; take %s out of the test "
+                     "or out of the good pictures",
+                     set->path, n_own, n - n_train, n_own == 1 ? "is" : "are", paths[own], paths[earlier[own]],
+                     n_own == 1 ? "it" : "them");
     if (contradiction)
-        cli_complain("%s: a picture is in the test as good and as anomalous: %s is %s; which is it?", set->path, paths[contradiction],
-                     paths[earlier[contradiction]]);
+        cli_complain("%s: a picture is in the test as good and as anomalous: %s is %s; which is it?", set->path,
+                     paths[contradiction], paths[earlier[contradiction]]);
     else if (n_twice)
-        cli_complain("%s: %zu of the %zu test pictures %s in the test twice and count twice in its figures, the first: %s is %s", set->path, n_twice,
-                     n - n_train, n_twice == 1 ? "is" : "are", paths[twice], paths[earlier[twice]]);
+        cli_complain(
+            "%s: %zu of the %zu test pictures %s in the test twice and count twice in its figures, the first: %s is %s",
+            set->path, n_twice, n - n_train, n_twice == 1 ? "is" : "are", paths[twice], paths[earlier[twice]]);
     return !n_own && !contradiction;
 }
 

@@ -4,8 +4,9 @@
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending)
 {
     char *file = g_strconcat(item->name, ending, NULL);
-    char *place = *run->folder ? g_build_filename(run->folder, root, run->set->category, item->split, item->defect, file, NULL)
-                               : g_build_filename(root, run->set->category, item->split, item->defect, file, NULL);
+    char *place = *run->folder
+                      ? g_build_filename(run->folder, root, run->set->category, item->split, item->defect, file, NULL)
+                      : g_build_filename(root, run->set->category, item->split, item->defect, file, NULL);
     g_free(file);
     return place;
 }
@@ -25,7 +26,8 @@ dp_picture *eval_shrink(const dp_picture *picture, size_t side)
 {
     size_t longest = MAX(picture->width_px, picture->height_px);
     double scale = longest > side ? (double)side / (double)longest : 1;
-    size_t w = MAX((size_t)((double)picture->width_px * scale), 1), h = MAX((size_t)((double)picture->height_px * scale), 1);
+    size_t w = MAX((size_t)((double)picture->width_px * scale), 1),
+           h = MAX((size_t)((double)picture->height_px * scale), 1);
     dp_picture *small = NULL;
     if (dp_picture_new(w, h, &small, NULL))
         return NULL;

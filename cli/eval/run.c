@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DRAWN_SIDE 560    /* of the pictures for a report */
-#define N_AXES 4          /* good pictures that are drawn with their axes */
+#define DRAWN_SIDE 560 /* of the pictures for a report */
+#define N_AXES 4       /* good pictures that are drawn with their axes */
 
 /* A run under way. */
 struct work {
@@ -54,7 +54,8 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     dp_interval heat = cli_heat_scale(&work->view, result);
     dp_picture *whole = NULL;
     place = eval_place(run, "pictures", item, ".jpg");
-    good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err) && eval_save_small(run->out, place, whole, DRAWN_SIDE, err);
+    good = !dp_result_draw(picture, result, heat.low, heat.high, &whole, err)
+           && eval_save_small(run->out, place, whole, DRAWN_SIDE, err);
     dp_picture_free(&whole);
     if (good)
         *drawn = place;
@@ -64,14 +65,15 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
 }
 
 /* The largest defect beside the nearest good patch.  *explained: its path, g_free; NULL where there is no defect. */
-static bool save_explained(const struct work *work, const dataset_item *item, const dp_picture *picture, const dp_result *result,
-                           char **explained, dp_error *err)
+static bool save_explained(const struct work *work, const dataset_item *item, const dp_picture *picture,
+                           const dp_result *result, char **explained, dp_error *err)
 {
     if (!work->explain || !result->n_defects)
         return true;
     char *place = eval_place(work->run, "explained", item, ".jpg"), *path = eval_make_place(work->run->out, place, err);
     dp_picture *drawn = NULL;
-    bool good = path && !cli_explain_draw(work->explain, picture, result, 0, false, &drawn, err) && !dp_picture_save_jpeg(drawn, path, err);
+    bool good = path && !cli_explain_draw(work->explain, picture, result, 0, false, &drawn, err)
+                && !dp_picture_save_jpeg(drawn, path, err);
     dp_picture_free(&drawn);
     g_free(path);
     if (good)
@@ -81,8 +83,8 @@ static bool save_explained(const struct work *work, const dataset_item *item, co
     return good;
 }
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                     double ms, const char *message)
 {
     struct work *work = user;
     eval_run *run = work->run;
@@ -100,12 +102,14 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         cli_complain("%s", result ? err.message : message);
     }
     if (result) {
-        json_t *value = cli_json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path), "split",
-                                  item->split, "defect", cli_json_text(item->defect), "label", item->label, "score",
-                                  cli_json_real(result->score), "ms", cli_json_ms(ms), "embed_ms", cli_json_ms(result->embed_ms),
-                                  "search_ms", cli_json_ms(result->search_ms), "align",
-                                  dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
-        cli_json_set(value, "decision", result->label == DP_LABEL_NONE ? json_null() : json_string(dp_label_name(result->label)));
+        json_t *value =
+            cli_json_pack("{s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:i}", "input", cli_json_text(item->path),
+                          "split", item->split, "defect", cli_json_text(item->defect), "label", item->label, "score",
+                          cli_json_real(result->score), "ms", cli_json_ms(ms), "embed_ms",
+                          cli_json_ms(result->embed_ms), "search_ms", cli_json_ms(result->search_ms), "align",
+                          dp_align_status_name(result->pose.status), "n_defects", (int)result->n_defects);
+        cli_json_set(value, "decision",
+                     result->label == DP_LABEL_NONE ? json_null() : json_string(dp_label_name(result->label)));
         cli_json_set(value, "reason", *result->reason ? cli_json_text(result->reason) : json_null());
         cli_json_set(value, "drawn", drawn ? cli_json_text(drawn) : json_null());
         const char *nearest = explained ? dp_bank_picture_name(work->bank, result->defects[0].nearest_picture) : NULL;
@@ -138,20 +142,23 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
 {
     json_t *list = json_array();
     bool good = true;
-    for (size_t i = 0; good && run->out && info->recipe.align == DP_ALIGN_PCA && i < info->n_pictures && i < N_AXES; i++) {
+    for (size_t i = 0; good && run->out && info->recipe.align == DP_ALIGN_PCA && i < info->n_pictures && i < N_AXES;
+         i++) {
         dp_picture *picture = NULL, *drawn = NULL;
         char file[32];
         g_snprintf(file, sizeof file, "axes-%zu.jpg", i + 1);
         char *place = eval_figure_place(run, file);
         const char *name = dp_bank_picture_name(bank, i);
-        const dp_picture_options options = {.max_pixels = run->max_pixels, .tolerant = 1, .white = info->recipe.sample_white};
+        const dp_picture_options options = {
+            .max_pixels = run->max_pixels, .tolerant = 1, .white = info->recipe.sample_white};
         dp_status status = dp_picture_load_with(name, &options, &picture, NULL, err);
         if (!status)
-            status = dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill, info->recipe.canvas_height_px,
-                                  info->recipe.canvas_width_px, &drawn, err);
+            status = dp_pose_draw(picture, dp_bank_picture_pose(bank, i), info->recipe.fill,
+                                  info->recipe.canvas_height_px, info->recipe.canvas_width_px, &drawn, err);
         good = status ? status != DP_E_MEMORY : eval_save_small(run->out, place, drawn, DRAWN_SIDE, err);
         if (good && !status)
-            cli_json_append(list, cli_json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
+            cli_json_append(list,
+                            cli_json_pack("{s:o, s:o}", "input", cli_json_text(name), "drawn", cli_json_text(place)));
         dp_picture_free(&picture);
         dp_picture_free(&drawn);
         g_free(place);
@@ -191,8 +198,8 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     eval_run *run = work->run;
     dp_fit_report report = {0};
     double started_s = now_s();
-    dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata, run->set->train->len,
-                                   on_nominal, NULL, bank, &report, err);
+    dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata,
+                                          run->set->train->len, on_nominal, NULL, bank, &report, err);
     if (!status)
         status = eval_check_used(*bank, report.n_failed, &run->recipe, run->allow_few, err);
     if (status)
@@ -214,12 +221,12 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     json_t *scores = json_array();
     for (size_t i = 0; i < info.n_pictures; i++)
         cli_json_append(scores, cli_json_real(dp_bank_picture_score(*bank, i)));
-    json_t *fit = cli_json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
-                            (json_int_t)report.n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
-                            cli_json_real(info.threshold), "cell_threshold", cli_json_real(info.cell_threshold), "good_scores", scores,
-                            "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px,
-                            "seconds", cli_json_ms(fit_s), "bank_sha256",
-                            digest ? json_string(digest) : json_null(), "axes", axes);
+    json_t *fit = cli_json_pack(
+        "{s:I, s:I, s:I, s:o, s:o, s:o, s:[I,I], s:o, s:o, s:o}", "n_good", (json_int_t)info.n_pictures, "n_failed",
+        (json_int_t)report.n_failed, "bank_bytes", (json_int_t)info.feature_bytes, "threshold",
+        cli_json_real(info.threshold), "cell_threshold", cli_json_real(info.cell_threshold), "good_scores", scores,
+        "canvas_px", (json_int_t)info.recipe.canvas_height_px, (json_int_t)info.recipe.canvas_width_px, "seconds",
+        cli_json_ms(fit_s), "bank_sha256", digest ? json_string(digest) : json_null(), "axes", axes);
     g_free(digest);
     work->broken |= !eval_state_put(run->state, run->name, "fit", -1, fit);
     return DP_OK;
@@ -269,7 +276,8 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
     const char **paths = g_new(const char *, work->pending->len);
     for (guint i = 0; i < work->pending->len; i++)
         paths[i] = eval_item(run, g_array_index(work->pending, guint, i))->path;
-    dp_status status = dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
+    dp_status status =
+        dp_session_inspect_files(session, bank, &work->view, paths, work->pending->len, on_result, work, err);
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): GLib asks for the size of the pointer */
     g_clear_pointer(&work->explain, cli_explain_free);
     g_free(paths);
@@ -281,7 +289,9 @@ static void tell_left_out(eval_run *run, const json_t *known)
 {
     size_t n = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (n)
-        cli_complain("%s: the bank was made without %zu of the good pictures, which could not be used; --fresh begins anew", run->name, n);
+        cli_complain(
+            "%s: the bank was made without %zu of the good pictures, which could not be used; --fresh begins anew",
+            run->name, n);
     run->n_failed += n;
 }
 

@@ -18,7 +18,8 @@ json_t *eval_state_run(eval_state *state, const char *name)
 {
     json_t *run = json_object_get(state->runs, name);
     if (!run) {
-        run = cli_json_pack("{s:n, s:n, s:{}}", "category", "seed", "pictures"); /* in the same order however the run came about */
+        run = cli_json_pack("{s:n, s:n, s:{}}", "category", "seed",
+                            "pictures"); /* in the same order however the run came about */
         cli_json_set(state->runs, name, run);
     }
     return run;
@@ -92,8 +93,9 @@ bool eval_state_put(eval_state *state, const char *name, const char *part, long 
     keep(state, name, part, index, value);
     bool good = true;
     if (state->fd >= 0) {
-        json_t *line = index < 0 ? cli_json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
-                                 : cli_json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
+        json_t *line = index < 0
+                           ? cli_json_pack("{s:s, s:s, s:O}", "run", name, "part", part, "value", value)
+                           : cli_json_pack("{s:s, s:I, s:O}", "run", name, "index", (json_int_t)index, "value", value);
         good = write_line(state, line);
         json_decref(line);
     }
@@ -107,12 +109,14 @@ static char *difference(const json_t *had, const json_t *wants)
     const json_t *a = json_object_get(had, "settings"), *b = json_object_get(wants, "settings");
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)a, key, value)
-        if (!json_equal(value, json_object_get(b, key)))
-            return g_strdup_printf("--%s %s there", key, json_string_value(value) ? json_string_value(value) : "");
-    json_object_foreach((json_t *)b, key, value)
-        if (!json_object_get(a, key))
-            return g_strdup_printf("--%s %s is new", key, json_string_value(value) ? json_string_value(value) : "");
+    json_object_foreach(
+        (json_t *)a, key,
+        value) if (!json_equal(value, json_object_get(b, key))) return g_strdup_printf("--%s %s there", key,
+                                                                                       json_string_value(value)
+                                                                                           ? json_string_value(value)
+                                                                                           : "");
+    json_object_foreach((json_t *)b, key, value) if (!json_object_get(a, key)) return g_strdup_printf(
+        "--%s %s is new", key, json_string_value(value) ? json_string_value(value) : "");
     if (!json_equal(json_object_get(had, "model"), json_object_get(wants, "model")))
         return g_strdup("another checkpoint");
     if (!json_equal(json_object_get(had, "files"), json_object_get(wants, "files")))
@@ -131,8 +135,9 @@ static bool read_lines(eval_state *state, const char *text, const json_t *header
         json_t *value = json_object_get(line, "value"), *index = json_object_get(line, "index");
         if (first && line && !json_equal(line, header)) {
             char *what = difference(line, header);
-            cli_complain("%s: is of an evaluation with other settings (%s); take another folder, or --fresh to begin anew",
-                         state->path, what);
+            cli_complain(
+                "%s: is of an evaluation with other settings (%s); take another folder, or --fresh to begin anew",
+                state->path, what);
             g_free(what);
             json_decref(line);
             return false;

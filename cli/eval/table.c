@@ -25,8 +25,8 @@ json_t *eval_row_json(const double row[EVAL_COLUMNS])
 
 void eval_print_heading(void)
 {
-    printf("%-20s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "AUROC", "AP", "F1-max", "px AUROC", "px AP", "px F1", "AU-PRO30",
-           "AU-PRO05");
+    printf("%-20s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "AUROC", "AP", "F1-max", "px AUROC", "px AP", "px F1",
+           "AU-PRO30", "AU-PRO05");
 }
 
 void eval_print_row(const char *name, const double row[EVAL_COLUMNS])

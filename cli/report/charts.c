@@ -25,8 +25,8 @@ static void names(GString *html, const char *x_name, const char *y_name)
 }
 
 /* Points (x, y in [0,1]). */
-static void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x, const double *y,
-                 size_t n, bool diagonal)
+static void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x,
+                        const double *y, size_t n, bool diagonal)
 {
     begin(html, title);
     for (int i = 0; i <= 4; i++) {
@@ -59,7 +59,7 @@ static void line_at(GString *html, double value, double low, double high, const 
 }
 
 static void chart_histogram(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
-                     double f1_threshold)
+                            double f1_threshold)
 {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
@@ -84,17 +84,20 @@ static void chart_histogram(GString *html, const double *scores, const uint8_t *
     begin(html, "Histogram of the scores of good and of anomalous pictures with the thresholds");
     html_add(html, "<path class=\"axis\" d=\"M%g %gH%g\"/>", LEFT, TOP + HIGH, LEFT + WIDE);
     for (int i = 0; i <= 4; i++)
-        html_add(html, "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%.3g</text>", LEFT + i / 4.0 * WIDE, TOP + HIGH + 16,
-                 low + i / 4.0 * (high - low));
-    html_add(html, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%u</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">0</text>",
-             LEFT - 6, TOP + 10, most, LEFT - 6, TOP + HIGH + 2);
+        html_add(html, "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%.3g</text>", LEFT + i / 4.0 * WIDE,
+                 TOP + HIGH + 16, low + i / 4.0 * (high - low));
+    html_add(
+        html,
+        "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%u</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">0</text>",
+        LEFT - 6, TOP + 10, most, LEFT - 6, TOP + HIGH + 2);
     static const char *const kinds[] = {"good", "bad"};
     for (int kind = 0; kind < 2; kind++)
         for (int i = 0; i < BINS; i++) {
             double h = HIGH * counts[kind][i] / most;
             if (counts[kind][i])
                 html_add(html, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", kinds[kind],
-                         LEFT + i * WIDE / BINS + 0.5 + kind * (WIDE / BINS - 1) / 2, TOP + HIGH - h, (WIDE / BINS - 1) / 2, h);
+                         LEFT + i * WIDE / BINS + 0.5 + kind * (WIDE / BINS - 1) / 2, TOP + HIGH - h,
+                         (WIDE / BINS - 1) / 2, h);
         }
     line_at(html, bank_threshold, low, high, "threshold");
     line_at(html, f1_threshold, low, high, "best");
@@ -102,7 +105,8 @@ static void chart_histogram(GString *html, const double *scores, const uint8_t *
     html_add(html, "</svg>");
 }
 
-bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold, GString **svg)
+bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
+              double f1_threshold, GString **svg)
 {
     *svg = NULL;
     if (kind == CHART_HISTOGRAM) {

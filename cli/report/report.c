@@ -57,17 +57,20 @@ static bool not_possible(GString *html, const json_t *row, size_t columns)
 
 static void table(GString *html, json_t *metrics)
 {
-    static const char *const keys[] = {"image_auroc", "image_ap", "image_f1_max", "pixel_auroc",
-                                       "pixel_ap",    "pixel_f1_max", "aupro_30",   "aupro_05"};
-    g_string_append(html, "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Category</th><th>AUROC</th><th>AP</th>"
-                          "<th>F1-max</th><th>pixel AUROC</th><th>pixel AP</th><th>pixel F1</th><th>AU-PRO 0.30</th>"
-                          "<th>AU-PRO 0.05</th></tr></thead><tbody>");
+    static const char *const keys[] = {"image_auroc", "image_ap",     "image_f1_max", "pixel_auroc",
+                                       "pixel_ap",    "pixel_f1_max", "aupro_30",     "aupro_05"};
+    g_string_append(html,
+                    "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Category</th><th>AUROC</th><th>AP</th>"
+                    "<th>F1-max</th><th>pixel AUROC</th><th>pixel AP</th><th>pixel F1</th><th>AU-PRO 0.30</th>"
+                    "<th>AU-PRO 0.05</th></tr></thead><tbody>");
     const char *name;
     json_t *row;
-    json_object_foreach(metrics, name, row) {
+    json_object_foreach(metrics, name, row)
+    {
         g_string_append(html, "<tr><td>");
         html_text(html, name);
-        json_int_t of = json_integer_value(json_object_get(row, "categories")); /* of the mean; the row itself is one more */
+        json_int_t of =
+            json_integer_value(json_object_get(row, "categories")); /* of the mean; the row itself is one more */
         if (of && (size_t)of + 1 < json_object_size(metrics))
             html_add(html, " of %d", (int)of);
         g_string_append(html, "</td>");
@@ -101,9 +104,10 @@ static void confusion(GString *html, const json_t *figures)
     static const char *const titles[] = {"from the good pictures alone", "best F1, found with the labels"};
     static const char *const keys[] = {"true_positives", "false_positives", "false_negatives", "true_negatives"};
     static const char *const shares[] = {"accuracy", "precision", "recall", "f1"};
-    g_string_append(html, "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Threshold</th><th></th><th>found</th>"
-                          "<th>false alarms</th><th>missed</th><th>passed</th><th>accuracy</th><th>precision</th><th>recall</th>"
-                          "<th>F1</th></tr></thead><tbody>");
+    g_string_append(
+        html, "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>Threshold</th><th></th><th>found</th>"
+              "<th>false alarms</th><th>missed</th><th>passed</th><th>accuracy</th><th>precision</th><th>recall</th>"
+              "<th>F1</th></tr></thead><tbody>");
     for (size_t p = 0; p < G_N_ELEMENTS(parts); p++) {
         const json_t *part = json_object_get(figures, parts[p]);
         if (!part)
@@ -126,9 +130,11 @@ static void intervals(GString *html, const json_t *figures)
     const json_t *all = json_object_get(figures, "intervals_95");
     g_string_append(html, "<p class=\"soft\">95&nbsp;% intervals (bootstrap):");
     for (size_t k = 0; k < G_N_ELEMENTS(keys); k++) {
-        const json_t *pair = json_object_get(all, keys[k]), *low = json_array_get(pair, 0), *high = json_array_get(pair, 1);
+        const json_t *pair = json_object_get(all, keys[k]), *low = json_array_get(pair, 0),
+                     *high = json_array_get(pair, 1);
         if (json_is_number(low) && json_is_number(high))
-            html_add(html, "%s %s %.4f to %.4f", k ? ";" : "", names[k], json_number_value(low), json_number_value(high));
+            html_add(html, "%s %s %.4f to %.4f", k ? ";" : "", names[k], json_number_value(low),
+                     json_number_value(high));
         else
             html_add(html, "%s %s &ndash;", k ? ";" : "", names[k]);
     }
@@ -137,9 +143,9 @@ static void intervals(GString *html, const json_t *figures)
 
 static bool charts(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank, double best)
 {
-    static const char *const captions[N_CHARTS] = {
-        "<span class=\"key g\"></span>good<span class=\"key b\"></span>anomalous. Line: the bank's threshold; dashed: best F1.",
-        "ROC curve", "Precision and recall"};
+    static const char *const captions[N_CHARTS] = {"<span class=\"key g\"></span>good<span class=\"key "
+                                                   "b\"></span>anomalous. Line: the bank's threshold; dashed: best F1.",
+                                                   "ROC curve", "Precision and recall"};
     g_string_append(html, "<div class=\"charts\">");
     bool good = true;
     for (int kind = 0; kind < N_CHARTS && good; kind++) {
@@ -165,7 +171,8 @@ static void add_picture(GString *html, const char *folder, const char *place, co
 
 static void picture(GString *html, const char *folder, const struct shown *shown)
 {
-    const char *place = text(shown->value, "drawn"), *input = text(shown->value, "input"), *defect = text(shown->value, "defect");
+    const char *place = text(shown->value, "drawn"), *input = text(shown->value, "input"),
+               *defect = text(shown->value, "defect");
     char *base = g_path_get_basename(input);
     char *alt = g_strdup_printf("Heat map of %s/%s, score %.4g, %s%s", defect, base, shown->score,
                                 shown->label ? "anomalous" : "good", shown->wrong ? ", called wrongly" : "");
@@ -264,15 +271,20 @@ static struct scored scored_of(const json_t *run)
     json_t *known = json_object_get(run, "pictures"), *value;
     const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
     size_t room = json_object_size(known) + 1;
-    struct scored s = {.all = g_new(struct shown, room), .scores = g_new(double, room), .labels = g_new(uint8_t, room),
-                       .bank = number(fit, "threshold"), .best = number(json_object_get(figures, "at_f1_max"), "threshold")};
+    struct scored s = {.all = g_new(struct shown, room),
+                       .scores = g_new(double, room),
+                       .labels = g_new(uint8_t, room),
+                       .bank = number(fit, "threshold"),
+                       .best = number(json_object_get(figures, "at_f1_max"), "threshold")};
     const char *key;
-    json_object_foreach(known, key, value) {
+    json_object_foreach(known, key, value)
+    {
         double score = number(value, "score");
         if (!isfinite(score))
             continue;
         int label = json_integer_value(json_object_get(value, "label")) != 0;
-        s.all[s.n++] = (struct shown){value, score, label, !not_inspected(value) && !isnan(s.bank) && (score > s.bank) != (label != 0)};
+        s.all[s.n++] = (struct shown){value, score, label,
+                                      !not_inspected(value) && !isnan(s.bank) && (score > s.bank) != (label != 0)};
         s.ms += number(value, "ms");
     }
     qsort(s.all, s.n, sizeof *s.all, by_score);
@@ -363,16 +375,19 @@ static void settings(GString *html, json_t *page)
     fact(html, "pictures\xE2\x80\x99 digest", text(page, "files"));
     const char *key;
     json_t *value, *given = json_object_get(page, "settings");
-    json_object_foreach(given, key, value) {
+    json_object_foreach(given, key, value)
+    {
         char *option = g_strconcat("--", key, NULL);
         fact(html, option, json_string_value(value));
         g_free(option);
     }
-    g_string_append(html, "</tbody></table><p class=\"soft\">All other settings are the defaults of this version.</p></section>");
+    g_string_append(
+        html, "</tbody></table><p class=\"soft\">All other settings are the defaults of this version.</p></section>");
 }
 
-static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>dinopatch: ";
+static const char page_start[] =
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>dinopatch: ";
 
 bool report_is_page(const char *path)
 {
@@ -404,13 +419,13 @@ bool report_write(const char *folder, const char *file, size_t gallery)
     html_text(html, text(page, "data"));
     g_string_append(html, "</p>");
     if (json_is_true(json_object_get(page, "model_stand_in")))
-        g_string_append(html, "<p><strong>The checkpoint is a stand-in of random weights: these figures say nothing.</strong></p>");
+        g_string_append(
+            html, "<p><strong>The checkpoint is a stand-in of random weights: these figures say nothing.</strong></p>");
     table(html, json_object_get(page, "metrics"));
     const char *name;
     json_t *run;
     bool good = true;
-    json_object_foreach(runs, name, run)
-        good = one_run(html, folder, name, run, gallery) && good;
+    json_object_foreach(runs, name, run) good = one_run(html, folder, name, run, gallery) && good;
     settings(html, page);
     g_string_append(html, "</main></body></html>\n");
     good = good && write_file(file, html);

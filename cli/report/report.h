@@ -25,7 +25,8 @@ void html_jpeg(GString *html, const char *path, const char *alt);
 enum { CHART_HISTOGRAM, CHART_ROC, CHART_PRECISION_RECALL, N_CHARTS };
 /* *svg: one <svg>, counts of good and anomalous scores in 30 bins with the thresholds (NaN: none), or a curve; NULL where there is none
  * (of one kind of pictures alone).  False: not enough memory, complained. */
-bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold, double f1_threshold, GString **svg);
+bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
+              double f1_threshold, GString **svg);
 /* Turns such an <svg> into a file of its own, light, with its style inside. */
 void chart_make_file(GString *svg);
 

@@ -2,9 +2,11 @@
 #include "report.h"
 
 const char report_style[] =
-    ":root{color-scheme:light dark;--paper:#fbfbfa;--ink:#1c2126;--soft:#59636e;--line:#d5d9dd;--panel:#fff;--good:#1f6fb5;"
+    ":root{color-scheme:light "
+    "dark;--paper:#fbfbfa;--ink:#1c2126;--soft:#59636e;--line:#d5d9dd;--panel:#fff;--good:#1f6fb5;"
     "--bad:#c2410c;--mark:#6d28d9}"
-    "@media(prefers-color-scheme:dark){:root{--paper:#14171a;--ink:#e6e9ec;--soft:#a3adb8;--line:#343b43;--panel:#1b1f24;"
+    "@media(prefers-color-scheme:dark){:root{--paper:#14171a;--ink:#e6e9ec;--soft:#a3adb8;--line:#343b43;--panel:#"
+    "1b1f24;"
     "--good:#6cb0f0;--bad:#f2935c;--mark:#b79cf7}}"
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
@@ -13,11 +15,13 @@ const char report_style[] =
     "h2{font-size:1.2rem;margin:40px 0 12px;padding-top:12px;border-top:1px solid var(--line);overflow-wrap:anywhere}"
     "h3{font-size:1rem;margin:24px 0 8px}"
     "p{margin:0 0 12px;overflow-wrap:anywhere}.soft,figcaption,small{color:var(--soft)}"
-    ".scroll{overflow-x:auto;margin-bottom:12px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}"
+    ".scroll{overflow-x:auto;margin-bottom:12px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-"
+    "size:.92rem}"
     "th,td{padding:5px 12px 5px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
     "th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}"
     "td.words{text-align:left;white-space:normal;min-width:20em}"
-    "table.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}table.facts th{text-align:left;vertical-align:top}"
+    "table.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}table.facts "
+    "th{text-align:left;vertical-align:top}"
     ".charts{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr))}"
     "figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:4px;padding:8px}"
     "figcaption{font-size:.85rem;padding-top:6px;overflow-wrap:anywhere}"
@@ -35,7 +39,9 @@ const char report_style[] =
     "@media(max-width:560px){.gallery{grid-template-columns:1fr 1fr;gap:8px}.gallery figure{padding:5px}"
     ".gallery figcaption{font-size:.8rem}}";
 
-const char chart_file_style[] =
-    "text{font:11px sans-serif;fill:#59636e}.grid,.axis{stroke:#d5d9dd;fill:none}.chance{stroke:#59636e;stroke-dasharray:3 4;fill:none}"
-    ".curve{stroke:#1f6fb5;stroke-width:2;fill:none}.good{fill:#1f6fb5}.bad{fill:#c2410c}.threshold{stroke:#1c2126;stroke-width:1.5}"
-    ".best{stroke:#6d28d9;stroke-width:1.5;stroke-dasharray:5 4}";
+const char chart_file_style[] = "text{font:11px "
+                                "sans-serif;fill:#59636e}.grid,.axis{stroke:#d5d9dd;fill:none}.chance{stroke:#59636e;"
+                                "stroke-dasharray:3 4;fill:none}"
+                                ".curve{stroke:#1f6fb5;stroke-width:2;fill:none}.good{fill:#1f6fb5}.bad{fill:#c2410c}."
+                                "threshold{stroke:#1c2126;stroke-width:1.5}"
+                                ".best{stroke:#6d28d9;stroke-width:1.5;stroke-dasharray:5 4}";

@@ -68,7 +68,7 @@ static void blur_column_16(uint16_t *const *rows, size_t width, const unsigned *
     uint16_t rounding = (uint16_t)(1u << shift >> 1);
     if (half == 2) {
         const uint16_t *restrict a = rows[0], *restrict b = rows[1], *restrict c = rows[2], *restrict d = rows[3],
-                       *restrict e = rows[4];
+                                 *restrict e = rows[4];
         uint16_t outer = (uint16_t)weights[0], inner = (uint16_t)weights[1], middle = (uint16_t)weights[2];
         for (size_t x = 0; x < width; x++) {
             uint16_t sum = (uint16_t)(middle * c[x] + inner * (b[x] + d[x]) + outer * (a[x] + e[x]) + rounding);

@@ -22,7 +22,8 @@ static void sobel_row(const uint8_t *restrict above, const uint8_t *restrict row
 {
     for (size_t x = 0; x < width; x++) {
         int16_t gx = (int16_t)((above[x + 2] - above[x]) + 2 * (row[x + 2] - row[x]) + (below[x + 2] - below[x]));
-        int16_t gy = (int16_t)((below[x] - above[x]) + 2 * (below[x + 1] - above[x + 1]) + (below[x + 2] - above[x + 2]));
+        int16_t gy =
+            (int16_t)((below[x] - above[x]) + 2 * (below[x + 1] - above[x + 1]) + (below[x + 2] - above[x + 2]));
         dx[x] = gx;
         dy[x] = gy;
         magnitude[x + 1] = (int16_t)((gx < 0 ? -gx : gx) + (gy < 0 ? -gy : gy));
@@ -66,7 +67,8 @@ static int push(struct stack *stack, size_t item)
 /* Thins one row into edges [width]: NONE, WEAK or EDGE. Puts each EDGE also on the stack. above, m, below [width +
  * 2]. */
 static int thin_row(const int16_t *dx, const int16_t *dy, const int16_t *above, const int16_t *m, const int16_t *below,
-                    uint8_t *candidate, size_t width, size_t offset, int low, int high, uint8_t *edges, struct stack *strong)
+                    uint8_t *candidate, size_t width, size_t offset, int low, int high, uint8_t *edges,
+                    struct stack *strong)
 {
     for (size_t x = 0; x < width; x++)
         candidate[x] = m[x + 1] > low;
@@ -147,8 +149,8 @@ dp_status dp_canny_u8(const uint8_t *in, size_t height, size_t width, int low, i
         if (y == 0)
             continue;
         size_t t = y - 1;
-        if (!thin_row(dx[t % 3], dy[t % 3], magnitude[(t + 2) % 3], magnitude[t % 3], magnitude[y % 3], candidate, width,
-                      t * width, low, high, edges + t * width, &stack))
+        if (!thin_row(dx[t % 3], dy[t % 3], magnitude[(t + 2) % 3], magnitude[t % 3], magnitude[y % 3], candidate,
+                      width, t * width, low, high, edges + t * width, &stack))
             goto no_memory;
     }
     if (!grow(edges, height, width, &stack))
@@ -161,6 +163,7 @@ done:
     dp_memory_free(stack.items);
     return status;
 no_memory:
-    status = dp_fail_memory(err, "finding edges", 9 * padded_width * sizeof *gradients + stack.capacity * sizeof(size_t));
+    status =
+        dp_fail_memory(err, "finding edges", 9 * padded_width * sizeof *gradients + stack.capacity * sizeof(size_t));
     goto done;
 }

@@ -24,7 +24,7 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
 dp_status dp_canny_u8(const uint8_t *in, size_t height, size_t width, int low, int high, uint8_t *edges, dp_error *err);
 
 typedef struct dp_borders {
-    size_t n_points;   /* border points, each counted as often as the borders visit it */
+    size_t n_points; /* border points, each counted as often as the borders visit it */
     size_t n_contours;
     size_t n_touching; /* points of the borders that come within rim_px of the picture's border */
 } dp_borders;

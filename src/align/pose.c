@@ -56,7 +56,8 @@ dp_status dp_edges_find(const dp_picture *picture, const dp_recipe *recipe, uint
     status = dp_blur_u8(gray, height, width, recipe->blur_px, blurred, err);
     if (status != DP_OK)
         goto fail;
-    status = dp_canny_u8(blurred, height, width, (int)recipe->canny_low, (int)recipe->canny_high, gray, err); /* gray is no longer needed */
+    status = dp_canny_u8(blurred, height, width, (int)recipe->canny_low, (int)recipe->canny_high, gray,
+                         err); /* gray is no longer needed */
     if (status != DP_OK)
         goto fail;
     dp_memory_free(blurred);
@@ -87,7 +88,8 @@ static double covariance(wide n, wide sum_a, wide sum_b, wide sum_ab)
 static void principal_axes(const uint8_t *visits, size_t height, size_t width, dp_pose *pose)
 {
     wide n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
-    FOR_EACH_VISITED (visits, height, width, x, y, count) {
+    FOR_EACH_VISITED(visits, height, width, x, y, count)
+    {
         n += count;
         sx += (wide)count * x;
         sy += (wide)count * y;
@@ -117,7 +119,8 @@ static dp_status find_extent(const uint8_t *visits, size_t height, size_t width,
     size_t *histogram = dp_calloc(bins, sizeof *histogram);
     if (!histogram)
         return dp_fail_memory(err, "the extent of the object", bins * sizeof *histogram);
-    FOR_EACH_VISITED (visits, height, width, x, y, count) {
+    FOR_EACH_VISITED(visits, height, width, x, y, count)
+    {
         double across = ((double)y - pose->centre_y_px) * c - ((double)x - pose->centre_x_px) * s;
         histogram[(size_t)(fabs(across) * BINS_PER_PX)] += count;
         total += count;
@@ -144,7 +147,8 @@ static dp_align_status judge(const dp_pose *pose, size_t n_touching)
 dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_pose *pose, dp_error *err)
 {
     if (recipe->align == DP_ALIGN_NONE) {
-        *pose = (dp_pose){.status = DP_ALIGN_OFF, .picture_width_px = picture->width_px, .picture_height_px = picture->height_px};
+        *pose = (dp_pose){
+            .status = DP_ALIGN_OFF, .picture_width_px = picture->width_px, .picture_height_px = picture->height_px};
         return DP_OK;
     }
     uint8_t *edges = NULL;

@@ -34,11 +34,12 @@ dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t
     return map;
 }
 
-dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height, size_t canvas_width,
-                              size_t picture_height, size_t picture_width)
+dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height,
+                              size_t canvas_width, size_t picture_height, size_t picture_width)
 {
     if (!recipe->edge_px)
-        return dp_canvas_transform(pose, recipe->fill, turn, canvas_height, canvas_width, picture_height, picture_width);
+        return dp_canvas_transform(pose, recipe->fill, turn, canvas_height, canvas_width, picture_height,
+                                   picture_width);
     /* The canvas is a part of the resized picture: its middle, or everything except a strip cropped at right and
      * bottom. */
     size_t width, height, crop = recipe->crop_px;
@@ -51,8 +52,10 @@ dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int 
 dp_affine dp_affine_invert(const dp_affine *map)
 {
     double determinant = map->xu * map->yv - map->xv * map->yu;
-    dp_affine inverse = {.xu = map->yv / determinant, .xv = -map->xv / determinant,
-                         .yu = -map->yu / determinant, .yv = map->xu / determinant};
+    dp_affine inverse = {.xu = map->yv / determinant,
+                         .xv = -map->xv / determinant,
+                         .yu = -map->yu / determinant,
+                         .yv = map->xu / determinant};
     inverse.x0 = -(inverse.xu * map->x0 + inverse.xv * map->y0);
     inverse.y0 = -(inverse.yu * map->x0 + inverse.yv * map->y0);
     return inverse;

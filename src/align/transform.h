@@ -39,8 +39,8 @@ static inline int dp_own_canvas(const dp_recipe *recipe)
 /* Returns the map from canvas pixel to picture pixel for any recipe: dp_canvas_transform, or with edge_px the resize.
  * With edge_px the canvas is the middle of the resized picture (crop_px) or its upper left, in whole patches. The
  * size of the canvas does not matter then: a pixel of the canvas is a pixel of the resized picture. */
-dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height, size_t canvas_width,
-                              size_t picture_height, size_t picture_width);
+dp_affine dp_recipe_transform(const dp_recipe *recipe, const dp_pose *pose, int turn, size_t canvas_height,
+                              size_t canvas_width, size_t picture_height, size_t picture_width);
 
 /* Returns the inverse map; it exists for every result of dp_canvas_transform. */
 dp_affine dp_affine_invert(const dp_affine *map);

@@ -50,26 +50,28 @@ static struct sampling choose_sampling(const dp_affine *map)
 struct patch {
     const dp_picture *picture;
     ptrdiff_t f;
-    ptrdiff_t left, top;   /* index of the first mean */
+    ptrdiff_t left, top; /* index of the first mean */
     size_t width, height;
-    pixel *pixels;         /* [height, width] */
+    pixel *pixels; /* [height, width] */
     size_t capacity;
-    uint32_t *sums;        /* [f width, 3]: sums of f rows per column */
+    uint32_t *sums; /* [f width, 3]: sums of f rows per column */
     size_t sums_capacity;
 };
 
 /* Steps through the range [from, from + count) of a periodic row of `length` pixels, piece by piece. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): at, done and n are declared by it */
 #define FOR_PIECES(from, count, length, at, done, n)                                                                   \
-    for (size_t done = 0, n, at = dp_border_wrap(from, length);                                                                  \
-         done < (count) && (n = (length) - at < (count) - done ? (length) - at : (count) - done, 1); done += n, at = 0)
+    for (size_t done = 0, n, at = dp_border_wrap(from, length);                                                        \
+         done < (count) && (n = (length)-at < (count)-done ? (length)-at : (count)-done, 1); done += n, at = 0)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 static void fill_row(const struct patch *patch, size_t row, pixel *restrict out)
 {
     const dp_picture *picture = patch->picture;
-    const uint8_t *line = picture->rgb + 3 * picture->width_px * dp_border_wrap(patch->top + (ptrdiff_t)row, picture->height_px);
-    FOR_PIECES (patch->left, patch->width, picture->width_px, at, done, n) {
+    const uint8_t *line =
+        picture->rgb + 3 * picture->width_px * dp_border_wrap(patch->top + (ptrdiff_t)row, picture->height_px);
+    FOR_PIECES(patch->left, patch->width, picture->width_px, at, done, n)
+    {
         const uint8_t *restrict in = line + 3 * at;
         for (size_t i = 0; i < n; i++)
             out[done + i] = (pixel){in[3 * i], in[3 * i + 1], in[3 * i + 2], 0};
@@ -84,7 +86,8 @@ static void fill_row_of_means(struct patch *patch, size_t row, pixel *restrict o
     for (size_t j = 0; j < f; j++) {
         ptrdiff_t y = (patch->top + (ptrdiff_t)row) * patch->f + (ptrdiff_t)j;
         const uint8_t *line = picture->rgb + 3 * picture->width_px * dp_border_wrap(y, picture->height_px);
-        FOR_PIECES (patch->left * patch->f, columns, picture->width_px, at, done, n) {
+        FOR_PIECES(patch->left * patch->f, columns, picture->width_px, at, done, n)
+        {
             const uint8_t *restrict in = line + 3 * at;
             uint32_t *restrict sums = patch->sums + 3 * done;
             for (size_t i = 0; i < 3 * n; i++)
@@ -149,8 +152,8 @@ static inline pixel sample(const pixel *restrict pixels, size_t width, float x, 
 
 /* rgb: the first pixel of the tile in the canvas, with rows `stride` pixels apart. map: from the pixels of the tile
  * into the patch. */
-static void sample_tile(const struct patch *patch, const dp_affine *map, size_t k, size_t height, size_t width, float *rgb,
-                        size_t stride)
+static void sample_tile(const struct patch *patch, const dp_affine *map, size_t k, size_t height, size_t width,
+                        float *rgb, size_t stride)
 {
     const pixel *pixels = patch->pixels;
     float share = 1 / (float)(k * k);
@@ -200,7 +203,8 @@ static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, size_
     dp_status status = DP_OK;
     for (size_t v0 = 0; v0 < height; v0 += TILE)
         for (size_t u0 = 0; u0 < width; u0 += TILE) {
-            size_t tile_height = height - v0 < TILE ? height - v0 : TILE, tile_width = width - u0 < TILE ? width - u0 : TILE;
+            size_t tile_height = height - v0 < TILE ? height - v0 : TILE,
+                   tile_width = width - u0 < TILE ? width - u0 : TILE;
             double x0, y0, x1, y1, f = (double)patch.f;
             box_of_tile(map, u0, v0, tile_height, tile_width, &x0, &y0, &x1, &y1);
             if (!patch_fill(&patch, x0, y0, x1, y1)) {
@@ -247,7 +251,8 @@ static void mark_valid(const dp_picture *picture, const dp_affine *map, size_t h
         }
 }
 
-static dp_status resize_whole(const dp_picture *picture, int turn, size_t height, size_t width, float *rgb, dp_error *err)
+static dp_status resize_whole(const dp_picture *picture, int turn, size_t height, size_t width, float *rgb,
+                              dp_error *err)
 {
     dp_status status = dp_picture_resize(picture, height, width, rgb, err);
     if (status != DP_OK)

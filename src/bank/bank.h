@@ -41,7 +41,8 @@ struct dp_bank {
     dp_rows rows;         /* point into the file or the memory */
     dp_row_memory memory; /* NULL where the file is read in place */
     dp_pca projection;    /* of the features on the rows; dim_in: numbers of a picture's features */
-    float *layer_norm;    /* [2, dim_in] shift and factor of the features as the network gives them, as recipe.layer_norm says;
+    float *
+        layer_norm; /* [2, dim_in] shift and factor of the features as the network gives them, as recipe.layer_norm says;
                              NULL: none */
     dp_bank_pictures pictures;
     dp_levels levels;

@@ -22,7 +22,7 @@ enum {
     GRIDS,
     MEAN,
     BASIS,
-LAYER_NORM,
+    LAYER_NORM,
     VALID,
     ORIENTATION,
     POSES,

@@ -5,11 +5,13 @@
 
 #include <string.h>
 
-dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **out, dp_error *err)
+dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **out,
+                     dp_error *err)
 {
     dp_roi *roi = dp_calloc(1, sizeof *roi);
     if (roi)
-        *roi = (dp_roi){.frame = frame, .settled = settled, .height = height, .width = width, .mask = dp_malloc(height, width)};
+        *roi = (dp_roi){
+            .frame = frame, .settled = settled, .height = height, .width = width, .mask = dp_malloc(height, width)};
     if (!roi || !roi->mask) {
         dp_roi_close(&roi);
         return dp_fail_memory(err, "the region to inspect", height * width);
@@ -39,13 +41,14 @@ bool dp_roi_equal(const dp_roi *a, const dp_roi *b)
            && !memcmp(a->mask, b->mask, a->height * a->width);
 }
 
-dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame, const char *drawn_on, const char *name,
-                           dp_roi **out, dp_error *err)
+dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_roi_frame frame, const char *drawn_on,
+                           const char *name, dp_roi **out, dp_error *err)
 {
     size_t marked = 0;
     dp_roi *roi = NULL;
     if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a region that follows the object is drawn on a good picture, which must be named", name);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%s: a region that follows the object is drawn on a good picture, which must be named", name);
     for (size_t i = 0; i < height * width; i++)
         marked += mask[i] != 0;
     if (!marked)

@@ -17,7 +17,8 @@ dp_status dp_fail_errno(dp_error *err, const char *format, ...) __attribute__((f
 dp_status dp_fail_memory(dp_error *err, const char *what, size_t bytes);
 
 /* Puts "prefix: " in front of err's message. Returns err's status, or status if err is NULL. */
-dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+dp_status dp_error_prefix(dp_error *err, dp_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Analyzers see one file at a time and cannot know that a fault is never DP_OK. Only scripts/lint.sh defines
  * DP_ANALYSIS. */

@@ -54,9 +54,11 @@ dp_status dp_mapping_check(const dp_mapping *mapping, const char *path, dp_error
         return DP_OK;
     if (fstat(mapping->fd, &st) != 0)
         return dp_fail_errno(err, "%s: cannot read its time", path);
-    if ((size_t)st.st_size == mapping->bytes && st.st_mtim.tv_sec == mapping->changed.tv_sec && st.st_mtim.tv_nsec == mapping->changed.tv_nsec)
+    if ((size_t)st.st_size == mapping->bytes && st.st_mtim.tv_sec == mapping->changed.tv_sec
+        && st.st_mtim.tv_nsec == mapping->changed.tv_nsec)
         return DP_OK;
-    return dp_fail(err, DP_E_CORRUPT, "%s: was written to while it was in use; what was read from it cannot be trusted", path);
+    return dp_fail(err, DP_E_CORRUPT, "%s: was written to while it was in use; what was read from it cannot be trusted",
+                   path);
 }
 
 void dp_mapping_close(dp_mapping *mapping)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__)
-#  include <cpuid.h>
+#include <cpuid.h>
 
 /* Returns whether the machine converts halves to floats. __builtin_cpu_supports of clang 14 does not know this
  * feature. */
@@ -57,7 +57,8 @@ dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err)
             return DP_OK;
         }
     }
-    return dp_fail(err, DP_E_ARGUMENT, "instruction set '%s' is unknown: auto, c, neon, avx2, avx512 or avx512vnni", name);
+    return dp_fail(err, DP_E_ARGUMENT, "instruction set '%s' is unknown: auto, c, neon, avx2, avx512 or avx512vnni",
+                   name);
 }
 
 dp_status dp_isa_resolve(dp_isa asked, dp_isa *usable, dp_error *err)
@@ -70,7 +71,8 @@ dp_status dp_isa_resolve(dp_isa asked, dp_isa *usable, dp_error *err)
     /* The x86 levels are ordered; NEON is separate. */
     bool fits = asked == DP_ISA_C || asked == best || (best != DP_ISA_NEON && asked != DP_ISA_NEON && asked <= best);
     if (!fits)
-        return dp_fail(err, DP_E_UNSUPPORTED, "this machine has no %s; its best is %s", dp_isa_name(asked), dp_isa_name(best));
+        return dp_fail(err, DP_E_UNSUPPORTED, "this machine has no %s; its best is %s", dp_isa_name(asked),
+                       dp_isa_name(best));
     *usable = asked;
     return DP_OK;
 }

@@ -28,8 +28,8 @@ void dp_post_init(dp_post *post)
 
 int dp_post_equal(const dp_post *a, const dp_post *b)
 {
-    return a->low == b->low && a->high == b->high && a->min_object == b->min_object
-           && a->max_hole == b->max_hole && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
+    return a->low == b->low && a->high == b->high && a->min_object == b->min_object && a->max_hole == b->max_hole
+           && a->unit == b->unit && a->gaussian == b->gaussian && a->median == b->median;
 }
 
 const char *dp_align_status_name(dp_align_status status)
@@ -75,7 +75,8 @@ dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err
             settled[n++] = block;
     }
     if (recipe->n_layers && found != recipe->n_layers)
-        return dp_fail(err, DP_E_ARGUMENT, "a layer is asked for that does not exist: this transformer has blocks 0 to %zu", depth - 1);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a layer is asked for that does not exist: this transformer has blocks 0 to %zu", depth - 1);
     for (size_t i = 0; i < n; i++)
         recipe->layers[i] = settled[i];
     recipe->n_layers = n;

@@ -122,8 +122,8 @@ static dp_status open_slot(dp_writer *writer, size_t suffix_at, mode_t mode, dp_
         if (found == SLOT_FAILED)
             return dp_fail_errno(err, "%s: cannot create", writer->target);
     }
-    return dp_fail(err, DP_E_IO, "%s: cannot create: %d others are being written beside it (the last is %s)", writer->target, SLOTS,
-                   writer->temporary);
+    return dp_fail(err, DP_E_IO, "%s: cannot create: %d others are being written beside it (the last is %s)",
+                   writer->target, SLOTS, writer->temporary);
 }
 
 /* Gives the new file the permissions of the old one. If the group cannot be kept, the new group must not get the old
@@ -136,7 +136,8 @@ static dp_status keep_permissions(const dp_writer *writer, const struct stat *ol
         return dp_fail_errno(err, "%s: cannot read its permissions", writer->target);
     if (now.st_gid != old->st_gid && fchown(writer->fd, (uid_t)-1, old->st_gid) != 0)
         mode &= ~(mode_t)070 | (mode & 07) << 3;
-    if (now.st_uid != old->st_uid && fchown(writer->fd, old->st_uid, (gid_t)-1) != 0 && errno != EPERM && errno != EINVAL)
+    if (now.st_uid != old->st_uid && fchown(writer->fd, old->st_uid, (gid_t)-1) != 0 && errno != EPERM
+        && errno != EINVAL)
         return dp_fail_errno(err, "%s: cannot keep its owner", writer->target);
     if (fchmod(writer->fd, mode) != 0 && errno != EPERM && errno != ENOTSUP) /* some file systems have no permissions */
         return dp_fail_errno(err, "%s: cannot keep its permissions", writer->target);

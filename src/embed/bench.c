@@ -25,7 +25,8 @@ void dp_bench_settings_init(dp_bench_settings *settings)
 
 const char *dp_bench_stage_name(size_t stage)
 {
-    static const char *const names[] = {"patch", "qkv", "attention", "proj", "mlp_in", "mlp_out", "norm", "other", "conv"};
+    static const char *const names[] = {"patch",   "qkv",  "attention", "proj", "mlp_in",
+                                        "mlp_out", "norm", "other",     "conv"};
     return stage < DP_BENCH_STAGES ? names[stage] : NULL;
 }
 
@@ -45,7 +46,8 @@ static void fma_task(void *context, size_t index, size_t worker)
 
 static double measure_bound(dp_session *session)
 {
-    struct bound bound = {.kernels = dp_session_kernels(session), .rounds = (size_t)(FMA_TASK_FLOP / DP_FMA_ROUND_FLOP)};
+    struct bound bound = {.kernels = dp_session_kernels(session),
+                          .rounds = (size_t)(FMA_TASK_FLOP / DP_FMA_ROUND_FLOP)};
     size_t tasks = FMA_TASKS * dp_pool_threads(dp_session_pool(session));
     double begin = dp_now_seconds();
     dp_pool_run(dp_session_pool(session), tasks, fma_task, &bound);
@@ -73,10 +75,12 @@ static void fill(float *rgb, size_t n)
     }
 }
 
-dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result, dp_error *err)
+dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result,
+                           dp_error *err)
 {
     const dp_model *model = dp_session_model(session);
-    size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb, n_tokens;
+    size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb,
+           n_tokens;
     if (!settings->repeat || settings->repeat > 100000)
         return dp_fail(err, DP_E_ARGUMENT, "%zu repeats asked for; 1 to 100000 make sense", settings->repeat);
     const dp_run *run = dp_session_run(session);

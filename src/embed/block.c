@@ -48,16 +48,17 @@ typedef struct product {
     size_t ld, begin, rows, column, columns;
 } product;
 
-static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_tiles *tiles, const float *x, size_t index,
-                        size_t worker)
+static product multiply(dp_session *s, int plan, const dp_linear *l, const dp_tiles *tiles, const float *x,
+                        size_t index, size_t worker)
 {
     float *tile = s->scratch + worker * s->scratch_floats;
     size_t group, begin, rows;
     split(tiles, index, &group, &begin, &rows);
     const size_t column = group * l->group, columns = l->n - column < l->group ? l->n - column : l->group;
     if (l->backing == DP_BACKING_INT8)
-        s->int8.product(&l->bytes, column / DP_INT8_PANEL, l->group / DP_INT8_PANEL, s->a8 + begin * l->bytes.n_groups * DP_INT8_GROUP,
-                        s->a8_scale + begin * l->bytes.n_groups, rows, tile, l->group);
+        s->int8.product(&l->bytes, column / DP_INT8_PANEL, l->group / DP_INT8_PANEL,
+                        s->a8 + begin * l->bytes.n_groups * DP_INT8_GROUP, s->a8_scale + begin * l->bytes.n_groups,
+                        rows, tile, l->group);
     else
         dp_linear_run(s->plans[plan], l, group, rows, x + begin * l->k, tile, worker);
     return (product){tile, l->group, begin, rows, column, columns};
@@ -70,8 +71,8 @@ static void quantise_task(void *context, size_t index, size_t worker)
     (void)worker;
     size_t begin = index * ROWS_AT_ONCE, rows = s->n - begin < ROWS_AT_ONCE ? s->n - begin : ROWS_AT_ONCE;
     size_t groups = (s->ld_from + DP_INT8_GROUP - 1) / DP_INT8_GROUP;
-    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8_input, s->a8 + begin * groups * DP_INT8_GROUP,
-                     s->a8_scale + begin * groups);
+    s->int8.quantise(s->from + begin * s->ld_from, rows, s->ld_from, s->a8_input,
+                     s->a8 + begin * groups * DP_INT8_GROUP, s->a8_scale + begin * groups);
 }
 
 static void prepare_head_task(void *context, size_t index, size_t worker)
@@ -132,12 +133,12 @@ static void attention_task(void *context, size_t index, size_t worker)
     size_t head = index / query_blocks(s), begin = index % query_blocks(s) * DP_QUERY_BLOCK;
     size_t rows = s->n - begin < DP_QUERY_BLOCK ? s->n - begin : DP_QUERY_BLOCK, base = head * s->n * HEAD;
     if (s->bytes) {
-        s->int8.attention(s->q + base + begin * HEAD, &s->prepared[head], rows, s->n, s->y + begin * s->dim + head * HEAD, s->dim,
-                          s->scratch + worker * s->scratch_floats);
+        s->int8.attention(s->q + base + begin * HEAD, &s->prepared[head], rows, s->n,
+                          s->y + begin * s->dim + head * HEAD, s->dim, s->scratch + worker * s->scratch_floats);
         return;
     }
-    s->kernels.attention(s->q + base + begin * HEAD, s->k + base, s->v + base, rows, s->n, s->y + begin * s->dim + head * HEAD,
-                         s->dim, s->scratch + worker * s->scratch_floats);
+    s->kernels.attention(s->q + base + begin * HEAD, s->k + base, s->v + base, rows, s->n,
+                         s->y + begin * s->dim + head * HEAD, s->dim, s->scratch + worker * s->scratch_floats);
 }
 
 static void proj_task(void *context, size_t index, size_t worker)
@@ -177,8 +178,8 @@ static void out_task(void *context, size_t index, size_t worker)
 
 /* ------------------------------------------------------------------------------------------------------------- stages */
 
-void dp_block_normalise(dp_session *s, const float *weight, const float *bias, const float *from, size_t count, float *to,
-                      size_t ld_to)
+void dp_block_normalise(dp_session *s, const float *weight, const float *bias, const float *from, size_t count,
+                        float *to, size_t ld_to)
 {
     s->norm_weight = weight;
     s->norm_bias = bias;

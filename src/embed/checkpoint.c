@@ -157,7 +157,8 @@ static dp_status find_naming(const dp_transformer *c, const char **prefix_text, 
             return DP_OK;
         }
     }
-    return dp_fail(err, DP_E_MODEL, "%s: is no DINOv2 checkpoint: no tensor 'embeddings.cls_token' or 'cls_token'", c->path);
+    return dp_fail(err, DP_E_MODEL, "%s: is no DINOv2 checkpoint: no tensor 'embeddings.cls_token' or 'cls_token'",
+                   c->path);
 }
 
 static dp_status assign(dp_transformer *c, const dp_tensor *tensor, const char *name, int hf, dp_error *err)
@@ -214,7 +215,8 @@ static dp_status assign_all(dp_transformer *c, size_t *prefix_out, int *hf_out, 
 }
 
 /* Checks the shape: without its leading ones it must equal the expected shape without its leading ones. */
-static dp_status check_shape(const dp_transformer *c, const dp_tensor *tensor, size_t rank, const size_t *shape, dp_error *err)
+static dp_status check_shape(const dp_transformer *c, const dp_tensor *tensor, size_t rank, const size_t *shape,
+                             dp_error *err)
 {
     const size_t *have = tensor->shape, *want = shape;
     size_t n_have = tensor->rank, n_want = rank;
@@ -235,7 +237,8 @@ static dp_status check_shape(const dp_transformer *c, const dp_tensor *tensor, s
             used += (size_t)snprintf(text[side] + used, sizeof text[0] - used, "%s%zu", i ? ", " : "",
                                      side ? shape[i] : tensor->shape[i]);
     }
-    return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has shape [%s]; [%s] is expected", c->path, tensor->name, text[0], text[1]);
+    return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has shape [%s]; [%s] is expected", c->path, tensor->name, text[0],
+                   text[1]);
 }
 
 static size_t square_root(size_t n)
@@ -248,7 +251,8 @@ static size_t square_root(size_t n)
 
 static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
 {
-    static const dp_global_role needed[] = {DP_G_CLS, DP_G_POSITION, DP_G_PATCH_W, DP_G_PATCH_B, DP_G_NORM_W, DP_G_NORM_B};
+    static const dp_global_role needed[] = {DP_G_CLS,     DP_G_POSITION, DP_G_PATCH_W,
+                                            DP_G_PATCH_B, DP_G_NORM_W,   DP_G_NORM_B};
     for (size_t i = 0; i < COUNT(needed); i++)
         if (!c->role[needed[i]])
             return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is missing", c->path, first_global_name(needed[i], hf));
@@ -262,20 +266,22 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
     c->dtype = patch->dtype;
     c->patch_px = patch->rank == 4 ? patch->shape[3] : 0;
     if (c->patch_px < 1 || c->patch_px > 256)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is no patch embedding [dim, 3, patch, patch]", c->path, patch->name);
+        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is no patch embedding [dim, 3, patch, patch]", c->path,
+                       patch->name);
 
     if (c->role[DP_G_REGISTERS]) {
         c->registers = c->role[DP_G_REGISTERS]->count / c->dim;
         if (!c->registers || c->registers > 1024)
-            return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' holds no register tokens", c->path, c->role[DP_G_REGISTERS]->name);
+            return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' holds no register tokens", c->path,
+                           c->role[DP_G_REGISTERS]->name);
     }
     const dp_tensor *position = c->role[DP_G_POSITION];
     size_t rows = position->count / c->dim;
     c->class_has_position = rows > 1 && square_root(rows - 1) * square_root(rows - 1) == rows - 1;
     c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
     if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has %zu rows: no square grid, with or without the class token", c->path,
-                       position->name, rows);
+        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has %zu rows: no square grid, with or without the class token",
+                       c->path, position->name, rows);
     const dp_transformer_block *first = &c->blocks[0];
     c->fused_qkv = !hf;
     c->layer_scale = first->role[DP_B_SCALE1] != NULL;
@@ -292,9 +298,16 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
 static int role_needed(const dp_transformer *c, dp_block_role role)
 {
     switch (role) {
-    case DP_B_Q_W: case DP_B_Q_B: case DP_B_K_W: case DP_B_K_B: case DP_B_V_W: case DP_B_V_B: return !c->fused_qkv;
-    case DP_B_QKV_W: case DP_B_QKV_B: return c->fused_qkv;
-    case DP_B_SCALE1: case DP_B_SCALE2: return c->layer_scale;
+    case DP_B_Q_W:
+    case DP_B_Q_B:
+    case DP_B_K_W:
+    case DP_B_K_B:
+    case DP_B_V_W:
+    case DP_B_V_B: return !c->fused_qkv;
+    case DP_B_QKV_W:
+    case DP_B_QKV_B: return c->fused_qkv;
+    case DP_B_SCALE1:
+    case DP_B_SCALE2: return c->layer_scale;
     default: return 1;
     }
 }
@@ -306,7 +319,10 @@ static void role_shape(const dp_transformer *c, dp_block_role role, size_t shape
     shape[0] = c->dim;
     shape[1] = 0;
     switch (role) {
-    case DP_B_Q_W: case DP_B_K_W: case DP_B_V_W: case DP_B_PROJ_W: shape[1] = c->dim; break;
+    case DP_B_Q_W:
+    case DP_B_K_W:
+    case DP_B_V_W:
+    case DP_B_PROJ_W: shape[1] = c->dim; break;
     case DP_B_QKV_W: shape[0] = 3 * c->dim, shape[1] = c->dim; break;
     case DP_B_QKV_B: shape[0] = 3 * c->dim; break;
     case DP_B_IN_W: shape[0] = inner, shape[1] = c->dim; break;
@@ -353,10 +369,11 @@ static dp_status check_complete(const dp_transformer *c, int hf, dp_error *err)
             const dp_tensor *tensor = c->blocks[block].role[role];
             int needed = role_needed(c, (dp_block_role)role);
             if (!tensor && needed)
-                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s%zu.%s' is missing", c->path, hf ? "encoder.layer." : "blocks.",
-                               block, first_block_name((dp_block_role)role, hf));
+                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s%zu.%s' is missing", c->path,
+                               hf ? "encoder.layer." : "blocks.", block, first_block_name((dp_block_role)role, hf));
             if (tensor && !needed)
-                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is superfluous: the first block has none", c->path, tensor->name);
+                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is superfluous: the first block has none", c->path,
+                               tensor->name);
         }
     }
     return DP_OK;
@@ -386,13 +403,14 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
     if (offset) {
         c->position_offset = strtod(offset, &end);
         if (*end || end == offset || !(c->position_offset >= 0 && c->position_offset < 1))
-            return dp_fail(err, DP_E_MODEL, "%s: metadata 'offset' is '%s'; a number from 0 to 1 is expected", c->path, offset);
+            return dp_fail(err, DP_E_MODEL, "%s: metadata 'offset' is '%s'; a number from 0 to 1 is expected", c->path,
+                           offset);
     }
     if (antialias)
         c->position_antialias = strcmp(antialias, "0") != 0;
     if (heads && strtoull(heads, &end, 10) != c->heads)
-        return dp_fail(err, DP_E_MODEL, "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)", c->path,
-                       heads, DP_HEAD_DIM, c->heads);
+        return dp_fail(err, DP_E_MODEL, "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)",
+                       c->path, heads, DP_HEAD_DIM, c->heads);
     c->stand_in = stand_in && strcmp(stand_in, "0") != 0;
     return DP_OK;
 }

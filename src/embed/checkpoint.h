@@ -58,10 +58,10 @@ typedef struct dp_transformer {
     int class_has_position;
     int layer_scale;
     int stand_in;
-    double position_offset;      /* added to the size of the grid in the scale of the interpolation; 0.1 or 0 */
+    double position_offset; /* added to the size of the grid in the scale of the interpolation; 0.1 or 0 */
     int position_antialias;
-    const char *naming;          /* "huggingface", "hub", "timm" */
-    dp_dtype dtype;              /* of the patch embedding */
+    const char *naming; /* "huggingface", "hub", "timm" */
+    dp_dtype dtype;     /* of the patch embedding */
 } dp_transformer;
 
 /* Size of one attention head; the same in every DINOv2. */

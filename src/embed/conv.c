@@ -42,14 +42,16 @@ static dnnl_status_t image(dnnl_memory_desc_t *md, size_t channels, size_t rows,
 }
 
 /* Describes the convolution; oneDNN chooses the layout of the weights. */
-static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in, dnnl_primitive_desc_t *pd)
+static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in,
+                              dnnl_primitive_desc_t *pd)
 {
     size_t cols_out = dp_conv_out(c, cols_in), covered = (cols_out - 1) * c->stride + c->side;
     dnnl_memory_desc_t x, w, bias, y;
     dnnl_dims_t kernel = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side};
     dnnl_dims_t n_out = {(dnnl_dim_t)c->out}, strides = {(dnnl_dim_t)c->stride, (dnnl_dim_t)c->stride};
     dnnl_dims_t before = {(dnnl_dim_t)b->pad_top, (dnnl_dim_t)c->pad};
-    dnnl_dims_t after = {(dnnl_dim_t)b->pad_bottom, covered > cols_in + c->pad ? (dnnl_dim_t)(covered - cols_in - c->pad) : 0};
+    dnnl_dims_t after = {(dnnl_dim_t)b->pad_bottom,
+                         covered > cols_in + c->pad ? (dnnl_dim_t)(covered - cols_in - c->pad) : 0};
     dnnl_convolution_desc_t desc;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
@@ -61,8 +63,8 @@ static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, cons
     if (!s)
         s = dnnl_memory_desc_init_by_tag(&w, 4, kernel, dnnl_f32, dnnl_format_tag_any);
     if (!s)
-        s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &bias, &y, strides,
-                                               before, after);
+        s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &bias,
+                                               &y, strides, before, after);
     if (!s)
         s = dnnl_post_ops_create(&ops);
     if (!s && c->add)
@@ -86,8 +88,8 @@ static dp_status fault(dp_error *err, dnnl_status_t status, const dp_conv_shape 
 {
     if (status == dnnl_out_of_memory)
         return dp_fail(err, DP_E_MEMORY, "not enough memory for a convolution of %zu to %zu channels", c->in, c->out);
-    return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN cannot make a convolution of %zu to %zu channels (status %d)", c->in, c->out,
-                   (int)status);
+    return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN cannot make a convolution of %zu to %zu channels (status %d)", c->in,
+                   c->out, (int)status);
 }
 
 typedef struct layout {
@@ -115,7 +117,8 @@ static void layouts_free(struct dp_conv_layouts *layouts)
     dp_memory_free(layouts);
 }
 
-static dnnl_status_t rearrange(dnnl_engine_t engine, dnnl_memory_t from, const dnnl_memory_desc_t *to_md, dnnl_memory_t *to)
+static dnnl_status_t rearrange(dnnl_engine_t engine, dnnl_memory_t from, const dnnl_memory_desc_t *to_md,
+                               dnnl_memory_t *to)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -143,7 +146,8 @@ static dnnl_status_t rearrange(dnnl_engine_t engine, dnnl_memory_t from, const d
 }
 
 /* Adds a layout; the caller holds the lock. */
-static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
+static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted,
+                                dnnl_memory_t *weights)
 {
     struct dp_conv_layouts *layouts = conv->layouts;
     const dp_conv_shape *c = &conv->shape;
@@ -178,7 +182,8 @@ static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const
 }
 
 /* Gives the weights in the layout `wanted`; conv keeps ownership. */
-static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted, dnnl_memory_t *weights)
+static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const dnnl_memory_desc_t *wanted,
+                                dnnl_memory_t *weights)
 {
     dnnl_status_t s = dnnl_success;
     *weights = NULL;
@@ -291,7 +296,8 @@ static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, t
         const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         s = dnnl_memory_create(&o->x, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), engine, DNNL_MEMORY_NONE);
         if (!s)
-            s = dnnl_memory_create(&o->y, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), engine, DNNL_MEMORY_NONE);
+            s = dnnl_memory_create(&o->y, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), engine,
+                                   DNNL_MEMORY_NONE);
         if (!s && !(o->scratch = dp_malloc(dnnl_memory_desc_get_size(scratchpad), 1)))
             s = dnnl_out_of_memory;
         if (!s)
@@ -313,10 +319,15 @@ dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t wo
     dp_conv_plan *plan = dp_calloc(1, sizeof *plan);
     if (!plan)
         return dp_fail_memory(err, "a convolution", sizeof *plan);
-    *plan = (dp_conv_plan){.conv = conv, .rows_in = rows_in, .cols_in = cols_in, .cols_out = dp_conv_out(c, cols_in), .n_workers = workers};
+    *plan = (dp_conv_plan){.conv = conv,
+                           .rows_in = rows_in,
+                           .cols_in = cols_in,
+                           .cols_out = dp_conv_out(c, cols_in),
+                           .n_workers = workers};
     if (!rows_out || !plan->cols_out) {
         dp_conv_plan_close(&plan);
-        return dp_fail(err, DP_E_ARGUMENT, "%zux%zu is too small for a convolution of side %zu", rows_in, cols_in, c->side);
+        return dp_fail(err, DP_E_ARGUMENT, "%zux%zu is too small for a convolution of side %zu", rows_in, cols_in,
+                       c->side);
     }
     size_t n = rows_out / FEWEST_ROWS;
     plan->n_tasks = n < 1 ? 1 : n > MOST_BANDS ? MOST_BANDS : n;
@@ -391,7 +402,8 @@ static void run_plain(const dp_conv_plan *plan, const band *b, const float *x, f
                 for (size_t u = 0; u < c->side; u++)
                     for (size_t v = 0; v < c->side; v++) {
                         size_t in_row = r * c->stride + u, in_col = col * c->stride + v; /* padded */
-                        if (in_row < c->pad || in_row >= plan->rows_in + c->pad || in_col < c->pad || in_col >= plan->cols_in + c->pad)
+                        if (in_row < c->pad || in_row >= plan->rows_in + c->pad || in_col < c->pad
+                            || in_col >= plan->cols_in + c->pad)
                             continue;
                         const float *from = x + ((in_row - c->pad) * plan->cols_in + in_col - c->pad) * c->in;
                         const float *w = plan->conv->plain + ((o * c->side + u) * c->side + v) * c->in;

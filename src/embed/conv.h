@@ -21,9 +21,9 @@ typedef struct dp_conv_shape {
 
 typedef struct dp_conv {
     dp_conv_shape shape;
-    dp_backing backing;        /* PLAIN or ONEDNN */
-    float *bias;               /* [out] */
-    float *plain;              /* [out, side, side, in], reference only */
+    dp_backing backing;              /* PLAIN or ONEDNN */
+    float *bias;                     /* [out] */
+    float *plain;                    /* [out, side, side, in], reference only */
     struct dp_conv_layouts *layouts; /* ONEDNN only */
     dnnl_memory_t bias_memory;
 } dp_conv;

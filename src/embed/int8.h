@@ -43,8 +43,8 @@ typedef struct dp_int8_matrix {
 } dp_int8_matrix;
 
 /* Packs weights [n, k] and bias [n]; both are copied. */
-dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *weights, const float *bias, dp_int8_matrix *matrix,
-                       dp_error *err);
+dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *weights, const float *bias,
+                       dp_int8_matrix *matrix, dp_error *err);
 void dp_int8_matrix_free(dp_int8_matrix *matrix);
 size_t dp_int8_matrix_bytes(const dp_int8_matrix *matrix);
 
@@ -63,24 +63,24 @@ typedef struct dp_int8_kernels {
     void (*quantise)(const float *x, size_t rows, size_t k, dp_int8_input input, uint8_t *q, float *scale);
     /* Computes y[i, :], the channels of panels [first, first + count) of matrix. q and scale are results of quantise.
      * y [rows, ld_y], of which count * PANEL columns are written (0 after n). */
-    void (*product)(const dp_int8_matrix *matrix, size_t first, size_t count, const uint8_t *q, const float *scale, size_t rows,
-                    float *y, size_t ld_y);
+    void (*product)(const dp_int8_matrix *matrix, size_t first, size_t count, const uint8_t *q, const float *scale,
+                    size_t rows, float *y, size_t ld_y);
     /* Prepares head from k, v [n_keys, 64]. */
     void (*prepare_head)(const float *k, const float *v, size_t n_keys, dp_int8_head *head);
     /* The same as dp_vit_kernels.attention, in 8 bits. */
-    void (*attention)(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
-                      float *scratch);
+    void (*attention)(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
+                      size_t ld_out, float *scratch);
 } dp_int8_kernels;
 
 /* Returns false if the instruction set has no VNNI; kernels is then untouched. */
 bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa);
 
 void dp_quantise_i8_c(const float *x, size_t rows, size_t k, dp_int8_input input, uint8_t *q, float *scale);
-void dp_product_i8_c(const dp_int8_matrix *matrix, size_t first, size_t count, const uint8_t *q, const float *scale, size_t rows,
-                     float *y, size_t ld_y);
+void dp_product_i8_c(const dp_int8_matrix *matrix, size_t first, size_t count, const uint8_t *q, const float *scale,
+                     size_t rows, float *y, size_t ld_y);
 void dp_prepare_head_i8_c(const float *k, const float *v, size_t n_keys, dp_int8_head *head);
-void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
-                       float *scratch);
+void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
+                       size_t ld_out, float *scratch);
 
 /* Each fills the slots that it implements. */
 void dp_int8_linear_avx512vnni(dp_int8_kernels *kernels);

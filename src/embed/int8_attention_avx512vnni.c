@@ -23,8 +23,10 @@
 #define NV 3
 #define MR 8
 
-_Static_assert(DP_HEAD_DIM * PANEL + DP_KEY_BLOCK * PANEL * 4 + DP_KEY_BLOCK * PANEL + DP_HEAD_DIM * PANEL * 4 + PANEL * 4
-                   <= DP_ATTENTION_SCRATCH * 4, "one panel fits");
+_Static_assert(DP_HEAD_DIM *PANEL + DP_KEY_BLOCK * PANEL * 4 + DP_KEY_BLOCK * PANEL + DP_HEAD_DIM * PANEL * 4
+                       + PANEL * 4
+                   <= DP_ATTENTION_SCRATCH * 4,
+               "one panel fits");
 
 /* Returns 2^x for x <= 0, to 7.5e-5 of its value. The result is rounded to one part in 255 next. */
 static inline vf exp2_short(vf x)
@@ -93,8 +95,8 @@ static void dp_prepare_head_i8_avx512vnni(const float *k, const float *v, size_t
 }
 
 /* Computes st[j, :] = (k[j] . q) * k_scale[j] * q_scale for `rows` keys, and raises top to the scores. */
-ALWAYS_INLINE void score_tile(int rows, const dp_int8_head *h, size_t key, const uint8_t *qt,
-                                                             const vf q_scale[NV], float *st, vf top[NV])
+ALWAYS_INLINE void score_tile(int rows, const dp_int8_head *h, size_t key, const uint8_t *qt, const vf q_scale[NV],
+                              float *st, vf top[NV])
 {
     vi_sum acc[MR][NV];
     const int8_t *k = h->k + key * DP_HEAD_DIM;
@@ -195,8 +197,8 @@ static void quantise_queries(const float *q, size_t n_queries, uint8_t *qt, floa
     }
 }
 
-static void attend_panel(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
-                         float *scratch)
+static void attend_panel(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
+                         size_t ld_out, float *scratch)
 {
     float *st = scratch, *ot = st + DP_KEY_BLOCK * PANEL, *q_scale = ot + DP_HEAD_DIM * PANEL;
     uint8_t *qt = (uint8_t *)(q_scale + PANEL), *pt = qt + DP_HEAD_DIM * PANEL;
@@ -236,12 +238,12 @@ static void attend_panel(const float *q, const dp_int8_head *head, size_t n_quer
             out[i * ld_out + d] = ot[d * PANEL + i] * q_scale[i] * head->v_scale[d];
 }
 
-static void dp_attention_i8_avx512vnni(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
-                                       size_t ld_out, float *scratch)
+static void dp_attention_i8_avx512vnni(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys,
+                                       float *out, size_t ld_out, float *scratch)
 {
     for (size_t i = 0; i < n_queries; i += PANEL)
-        attend_panel(q + i * DP_HEAD_DIM, head, n_queries - i < PANEL ? n_queries - i : PANEL, n_keys, out + i * ld_out, ld_out,
-                     scratch);
+        attend_panel(q + i * DP_HEAD_DIM, head, n_queries - i < PANEL ? n_queries - i : PANEL, n_keys, out + i * ld_out,
+                     ld_out, scratch);
 }
 
 void dp_int8_attention_avx512vnni(dp_int8_kernels *kernels)

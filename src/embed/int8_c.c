@@ -28,8 +28,8 @@ void dp_quantise_i8_c(const float *x, size_t rows, size_t k, dp_int8_input input
         }
 }
 
-void dp_product_i8_c(const dp_int8_matrix *m, size_t first, size_t count, const uint8_t *q, const float *scale, size_t rows,
-                     float *y, size_t ld_y)
+void dp_product_i8_c(const dp_int8_matrix *m, size_t first, size_t count, const uint8_t *q, const float *scale,
+                     size_t rows, float *y, size_t ld_y)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < count * PANEL; j++) {
@@ -88,8 +88,8 @@ void dp_prepare_head_i8_c(const float *k, const float *v, size_t n_keys, dp_int8
     }
 }
 
-void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
-                       float *scratch)
+void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
+                       size_t ld_out, float *scratch)
 {
     (void)scratch;
     for (size_t i = 0; i < n_queries; i++, q += DP_HEAD_DIM, out += ld_out) {

@@ -22,7 +22,8 @@ static inline vmask lanes(size_t left)
     return left >= 16 ? 0xffff : (vmask)((1u << left) - 1);
 }
 
-static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t k, dp_int8_input input, uint8_t *q, float *scale)
+static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t k, dp_int8_input input, uint8_t *q,
+                                      float *scale)
 {
     const vi zero = viset1(input == DP_INT8_GELU ? 0 : 128);
     const vf shift = vset1(input == DP_INT8_GELU ? DP_INT8_GELU_SHIFT : 0);
@@ -48,9 +49,8 @@ static void dp_quantise_i8_avx512vnni(const float *x, size_t rows, size_t k, dp_
         }
 }
 
-ALWAYS_INLINE void tile(int rows, size_t n_groups, const uint8_t *q, size_t ld_q, const float *scale,
-                                                       size_t ld_scale, const int8_t *w, const float *w_scale, const int32_t *start,
-                                                       float *y, size_t ld_y)
+ALWAYS_INLINE void tile(int rows, size_t n_groups, const uint8_t *q, size_t ld_q, const float *scale, size_t ld_scale,
+                        const int8_t *w, const float *w_scale, const int32_t *start, float *y, size_t ld_y)
 {
     for (size_t g = 0; g < n_groups; g++, q += GROUP, scale++, w_scale += PANEL, start += PANEL) {
         vi_sum acc[MR][NV];
@@ -84,9 +84,7 @@ ALWAYS_INLINE void tile(int rows, size_t n_groups, const uint8_t *q, size_t ld_q
 }
 
 #define ROWS(r)                                                                                                        \
-    case r:                                                                                                            \
-        tile(r, n_groups, q, ld_q, scale, ld_scale, w, w_scale, start, y, ld_y);                                       \
-        break;
+    case r: tile(r, n_groups, q, ld_q, scale, ld_scale, w, w_scale, start, y, ld_y); break;
 
 static void tile_rows(size_t rows, size_t n_groups, const uint8_t *q, size_t ld_q, const float *scale, size_t ld_scale,
                       const int8_t *w, const float *w_scale, const int32_t *start, float *y, size_t ld_y)
@@ -97,13 +95,12 @@ static void tile_rows(size_t rows, size_t n_groups, const uint8_t *q, size_t ld_
         ROWS(3)
         ROWS(4)
         ROWS(5)
-    default:
-        tile(MR, n_groups, q, ld_q, scale, ld_scale, w, w_scale, start, y, ld_y);
+    default: tile(MR, n_groups, q, ld_q, scale, ld_scale, w, w_scale, start, y, ld_y);
     }
 }
 
-static void dp_product_i8_avx512vnni(const dp_int8_matrix *m, size_t first, size_t count, const uint8_t *q, const float *scale,
-                                     size_t rows, float *y, size_t ld_y)
+static void dp_product_i8_avx512vnni(const dp_int8_matrix *m, size_t first, size_t count, const uint8_t *q,
+                                     const float *scale, size_t rows, float *y, size_t ld_y)
 {
     const size_t ld_q = m->n_groups * GROUP;
     for (size_t p = first; p < first + count; p++, y += PANEL) {
@@ -113,7 +110,8 @@ static void dp_product_i8_avx512vnni(const dp_int8_matrix *m, size_t first, size
             size_t here = m->n_groups - g < GROUPS_AT_ONCE ? m->n_groups - g : GROUPS_AT_ONCE, at = p * m->n_groups + g;
             for (size_t i = 0; i < rows; i += MR)
                 tile_rows(rows - i, here, q + i * ld_q + g * GROUP, ld_q, scale + i * m->n_groups + g, m->n_groups,
-                          m->bytes + at * GROUP * PANEL, m->scale + at * PANEL, m->start + at * PANEL, y + i * ld_y, ld_y);
+                          m->bytes + at * GROUP * PANEL, m->scale + at * PANEL, m->start + at * PANEL, y + i * ld_y,
+                          ld_y);
         }
     }
 }

@@ -27,10 +27,11 @@ static double pack_group(const float *w, size_t count, dp_int8_input input, int8
     return input == DP_INT8_GELU ? (double)DP_INT8_GELU_SHIFT * (double)*scale * sum : 0;
 }
 
-dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *weights, const float *bias, dp_int8_matrix *out,
-                       dp_error *err)
+dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *weights, const float *bias,
+                       dp_int8_matrix *out, dp_error *err)
 {
-    dp_int8_matrix m = {.n = n, .k = k, .n_panels = (n + PANEL - 1) / PANEL, .n_groups = (k + GROUP - 1) / GROUP, .input = input};
+    dp_int8_matrix m = {
+        .n = n, .k = k, .n_panels = (n + PANEL - 1) / PANEL, .n_groups = (k + GROUP - 1) / GROUP, .input = input};
     const size_t cells = m.n_panels * m.n_groups;
     m.bytes = dp_calloc(cells, (size_t)GROUP * PANEL);
     m.scale = dp_calloc(cells, PANEL * sizeof *m.scale);
@@ -43,7 +44,8 @@ dp_status dp_int8_pack(size_t n, size_t k, dp_int8_input input, const float *wei
     for (size_t i = 0; i < n; i++) {
         double sum = bias[i];
         for (size_t g = 0; g < m.n_groups; g++) {
-            size_t at = i / PANEL * m.n_groups + g, channel = i % PANEL, count = k - g * GROUP < GROUP ? k - g * GROUP : GROUP;
+            size_t at = i / PANEL * m.n_groups + g, channel = i % PANEL,
+                   count = k - g * GROUP < GROUP ? k - g * GROUP : GROUP;
             sum += pack_group(weights + i * k + g * GROUP, count, input, m.bytes + at * GROUP * PANEL + 4 * channel,
                               m.scale + at * PANEL + channel, m.start + at * PANEL + channel);
         }

@@ -15,8 +15,7 @@
 #define DP_QUERY_PANEL 48
 
 /* Floats of scratch memory for one attention call (vit_kernels.c has its map). */
-#define DP_ATTENTION_SCRATCH                                                                                           \
-    ((size_t)DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
+#define DP_ATTENTION_SCRATCH ((size_t)DP_QUERY_BLOCK * (2 * DP_HEAD_DIM + DP_KEY_BLOCK + 4))
 
 #define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the number of accumulators */
 
@@ -26,8 +25,8 @@ typedef struct dp_vit_kernels {
     dp_isa isa;
     /* Computes y[i, :] = (x[i, :] - mean) / sqrt(variance + eps) * weight + bias, population variance. x [rows,
      * ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim is a multiple of 64. */
-    void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
-                      size_t ld_y);
+    void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
+                      float *y, size_t ld_y);
     /* Computes y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)). x [rows, ld_x], y [rows, ld_y], of which
      * n columns are used. */
     void (*gelu)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
@@ -36,8 +35,8 @@ typedef struct dp_vit_kernels {
     /* Computes one head: out[i, :] = sum_j softmax_j(q[i] . k[j]) v[j, :]. q already contains the factor log2(e) /
      * sqrt(64), so the softmax is a power of two. q [n_queries, 64], n_queries <= DP_QUERY_BLOCK; k, v [n_keys, 64];
      * out [n_queries, ld_out], of which 64 columns are written; scratch [DP_ATTENTION_SCRATCH]. */
-    void (*attention)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out, size_t ld_out,
-                      float *scratch);
+    void (*attention)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
+                      size_t ld_out, float *scratch);
     /* Does rounds * DP_FMA_ROUND_FLOP of independent multiply-adds in registers. Returns the sum of the results, so
      * that the compiler keeps them all. */
     float (*fma_rounds)(size_t rounds);
@@ -46,8 +45,8 @@ typedef struct dp_vit_kernels {
 /* Fills the table for an instruction set that dp_isa_resolve has accepted. */
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
 
-void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
-                        size_t ld_y);
+void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
+                        float *y, size_t ld_y);
 void dp_gelu_f32_c(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
 void dp_swiglu_f32_c(const float *u, size_t rows, size_t hidden, float *y);
 void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,

@@ -72,8 +72,8 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *md, size_t rows, size_t cols, si
 }
 
 /* Describes the product. packed NULL: oneDNN chooses the layout of the weights. */
-static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t rows,
-                              const dnnl_memory_desc_t *packed, dnnl_primitive_desc_t *pd)
+static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t rows, const dnnl_memory_desc_t *packed,
+                              dnnl_primitive_desc_t *pd)
 {
     dnnl_memory_desc_t x, w, b, y;
     dnnl_dims_t dims = {(dnnl_dim_t)l->k, (dnnl_dim_t)l->group};
@@ -103,7 +103,8 @@ static dnnl_status_t describe(const dp_linear *l, dnnl_engine_t engine, size_t r
 /* --------------------------------------------------------------------------------------------------------- weights */
 
 static dnnl_status_t pack_group(dp_linear *l, dnnl_engine_t engine, dnnl_stream_t stream, dnnl_primitive_t reorder,
-                                const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, const float *weights, size_t group)
+                                const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, const float *weights,
+                                size_t group)
 {
     dnnl_memory_t source = NULL;
     dnnl_memory_desc_t bias;
@@ -151,8 +152,8 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const float
     return s;
 }
 
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input, const float *weights,
-                         const float *bias, dp_linear *linear, dp_error *err)
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input,
+                         const float *weights, const float *bias, dp_linear *linear, dp_error *err)
 {
     dp_linear l = {.k = k, .n = n, .group = group_columns(n), .backing = backing};
     l.n_groups = n / l.group;
@@ -240,8 +241,8 @@ struct dp_linear_plan {
     atomic_bool failed;
 };
 
-dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers,
-                              dp_linear_plan **out, dp_error *err)
+dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers, dp_linear_plan **out,
+                              dp_error *err)
 {
     dp_linear_plan *plan = dp_calloc(1, sizeof *plan);
     if (!plan)

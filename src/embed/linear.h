@@ -32,11 +32,11 @@ typedef struct dp_linear {
     size_t k, n, group, n_groups; /* group: columns of a task, n = group * n_groups; INT8: the last group may be
                                    * narrower */
     dp_backing backing;
-    float *bias;                  /* [n] */
-    float *plain;                 /* [n, k], reference only */
-    dp_int8_matrix bytes;         /* INT8 only */
-    dnnl_memory_t *weights;       /* [n_groups] packed, oneDNN only */
-    dnnl_memory_t *bias_memory;   /* [n_groups] views of bias */
+    float *bias;                /* [n] */
+    float *plain;               /* [n, k], reference only */
+    dp_int8_matrix bytes;       /* INT8 only */
+    dnnl_memory_t *weights;     /* [n_groups] packed, oneDNN only */
+    dnnl_memory_t *bias_memory; /* [n_groups] views of bias */
 } dp_linear;
 
 /* Limits oneDNN's kernels to an instruction set too. oneDNN accepts this once per process, before its first use.
@@ -45,8 +45,8 @@ bool dp_linear_hold_isa(dp_isa isa);
 
 /* Packs weights [n, k] and bias [n]; both are copied. engine: used by DP_BACKING_ONEDNN; must outlive the layer.
  * input: the kind of input of the layer, for DP_BACKING_INT8. */
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input, const float *weights,
-                         const float *bias, dp_linear *linear, dp_error *err);
+dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input,
+                         const float *weights, const float *bias, dp_linear *linear, dp_error *err);
 void dp_linear_free(dp_linear *linear);
 /* Returns the bytes of the packed weights and the bias. */
 size_t dp_linear_bytes(const dp_linear *linear);
@@ -56,8 +56,8 @@ size_t dp_linear_bytes(const dp_linear *linear);
 typedef struct dp_linear_plan dp_linear_plan;
 
 /* Opens a plan. linear represents all layers of its shape and must outlive the plan. */
-dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers,
-                              dp_linear_plan **plan, dp_error *err);
+dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, size_t workers, dp_linear_plan **plan,
+                              dp_error *err);
 void dp_linear_plan_close(dp_linear_plan **plan);
 /* Prepares tiles of this many rows; allocates only for a new row count. Call it where OpenMP is told to use one
  * thread (inside a dp_pool run), because oneDNN chooses its blocking by the number of threads. */

@@ -45,7 +45,9 @@ static void wait_for_hash(dp_model *model)
 dp_status dp_model_digest(const dp_model *model, dp_error *err)
 {
     wait_for_hash((dp_model *)model);
-    return *model->sha256 ? DP_OK : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
+    return *model->sha256
+               ? DP_OK
+               : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
 }
 
 static dp_status read_tokens(dp_model *model, dp_error *err)
@@ -90,7 +92,8 @@ dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_mod
     char *absolute = dp_is_nano(path) ? NULL : realpath(path, NULL);
     model->path = dp_strdup(absolute ? absolute : path);
     free(absolute);
-    status = model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
+    status =
+        model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
     if (!status && !model->resnet)
         status = read_tokens(model, err);
     if (status)
@@ -127,10 +130,13 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_model *model,
     const dp_transformer *c = &model->checkpoint;
     if (model->resnet || a->resnet_blocks[0]) {
         if (!model->resnet || !a->resnet_blocks[0])
-            return dp_fail(err, DP_E_MODEL, "it is a %s", model->resnet ? "residual network, not a transformer" : "transformer, not a residual network");
+            return dp_fail(err, DP_E_MODEL, "it is a %s",
+                           model->resnet ? "residual network, not a transformer"
+                                         : "transformer, not a residual network");
         if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
-            return dp_fail(err, DP_E_MODEL, "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu", model->resnet->width,
-                           model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
+            return dp_fail(err, DP_E_MODEL,
+                           "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu",
+                           model->resnet->width, model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
         return DP_OK;
     }
     const struct {
@@ -232,7 +238,8 @@ static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor
     return status;
 }
 
-static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_int8_input input, dp_linear *linear, dp_error *err)
+static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_int8_input input, dp_linear *linear,
+                      dp_error *err)
 {
     dp_status status = dp_linear_pack(backing, p->engine, k, n, input, p->matrix, p->bias, linear, err);
     p->bytes += status ? 0 : dp_linear_bytes(linear);
@@ -282,7 +289,8 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
         status = read_rows(p, role[DP_B_OUT_W], role[DP_B_OUT_B], 0, c->hidden, err);
     if (!status && c->layer_scale)
         status = scale_rows(p, dim, c->hidden, role[DP_B_SCALE2], 0, room, err);
-    return status ? status : pack(p, p->backing, c->hidden, dim, c->swiglu ? DP_INT8_SIGNED : DP_INT8_GELU, &w->out, err);
+    return status ? status
+                  : pack(p, p->backing, c->hidden, dim, c->swiglu ? DP_INT8_SIGNED : DP_INT8_GELU, &w->out, err);
 }
 
 /* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
@@ -324,7 +332,8 @@ static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights 
     if (!status)
         status = read_rows(&p, c->role[DP_G_PATCH_W], c->role[DP_G_PATCH_B], 0, patch, err);
     if (!status)
-        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, DP_INT8_SIGNED, &w->patch, err);
+        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, DP_INT8_SIGNED,
+                      &w->patch, err);
     for (size_t i = 0; i < c->depth && !status; i++)
         status = pack_block(&p, i, &w->blocks[i], w->norms + i * 4 * dim, err);
     w->bytes = p.bytes;
@@ -336,7 +345,8 @@ done:
     return status;
 }
 
-dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err)
+dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights,
+                                  dp_error *err)
 {
     dp_model *owner = (dp_model *)model; /* as below */
     pthread_mutex_lock(&owner->lock);
@@ -349,7 +359,8 @@ dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, con
 static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
 {
     return (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset->align && !recipe->edge_px && !recipe->crop_px
-           && recipe->canvas_height_px == preset->canvas_height_px && recipe->canvas_width_px == preset->canvas_width_px;
+           && recipe->canvas_height_px == preset->canvas_height_px
+           && recipe->canvas_width_px == preset->canvas_width_px;
 }
 
 /* DinoPatch's and PatchCore's presets for this network, where they are still as dp_recipe_preset left them. */
@@ -361,7 +372,8 @@ static void fit_preset(const dp_model *model, dp_recipe *recipe)
     bool square = has_canvas_of(recipe, &preset);
     dp_recipe_preset(&preset, DP_METHOD_PATCHCORE);
     bool canvas = has_canvas_of(recipe, &preset);
-    bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix && recipe->n_layers == preset.n_layers
+    bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix
+                  && recipe->n_layers == preset.n_layers
                   && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
     bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
     recipe->preset = 0;
@@ -408,7 +420,8 @@ static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_
     else
         n = dp_extract_blocks(model->checkpoint.depth, layers);
     if (recipe->n_layers && (recipe->n_layers != n || memcmp(recipe->layers, layers, n * sizeof *layers) != 0))
-        return dp_fail(err, DP_E_ARGUMENT, "layers: with normalised layers (method auto) they are chosen by the network");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "layers: with normalised layers (method auto) they are chosen by the network");
     if (model->resnet && recipe->precision != DP_FP32)
         return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
     memcpy(recipe->layers, layers, n * sizeof *layers);
@@ -425,7 +438,8 @@ static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
     if (!model->resnet)
         return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
     if (recipe->layer_mix != DP_LAYERS_MEAN)
-        return dp_fail(err, DP_E_ARGUMENT, "the layers of a residual network are always averaged to %d features: no other mix of layers",
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the layers of a residual network are always averaged to %d features: no other mix of layers",
                        DP_RESNET_DIM);
     if (recipe->precision != DP_FP32)
         return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");

@@ -20,15 +20,15 @@ typedef struct dp_block_weights {
 typedef struct dp_weights {
     dp_backing backing;
     dnnl_engine_t engine;
-    dp_linear patch; /* [dim, 3 * patch * patch]; adds to the position embedding */
-    dp_block_weights *blocks; /* [depth] */
-    float *norms;             /* [depth, 4, dim] */
+    dp_linear patch;                /* [dim, 3 * patch * patch]; adds to the position embedding */
+    dp_block_weights *blocks;       /* [depth] */
+    float *norms;                   /* [depth, 4, dim] */
     float *norm_weight, *norm_bias; /* [dim] final LayerNorm */
     size_t bytes;
 } dp_weights;
 
 struct dp_model {
-    char *path; /* absolute */
+    char *path;                        /* absolute */
     dp_transformer checkpoint;         /* of a residual network: what both have in common */
     dp_resnet *resnet;                 /* NULL: a transformer */
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
@@ -45,7 +45,8 @@ dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_w
 dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err);
 /* DP_E_MEMORY where the SHA-256 of its file could not be computed: dp_model_info.sha256 is then empty, and no bank may name it. */
 dp_status dp_model_digest(const dp_model *model, dp_error *err);
-dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights, dp_error *err);
+dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights,
+                                  dp_error *err);
 
 #define DP_EXTRACT_LAYERS 3
 /* The blocks, from 0, at 1/4, 1/2 and 3/4 of a depth of at least 1, rounded to the nearest; each once. */

@@ -13,9 +13,9 @@
 #include <string.h>
 
 typedef struct taps {
-    size_t width;   /* taps for each output */
-    size_t *index;  /* [n, width] */
-    float *weight;  /* [n, width]; 0 for unused taps */
+    size_t width;  /* taps for each output */
+    size_t *index; /* [n, width] */
+    float *weight; /* [n, width]; 0 for unused taps */
 } taps;
 
 static void taps_free(taps *t)
@@ -58,8 +58,8 @@ static int taps_make(size_t side, size_t n, double offset, int antialias, taps *
     return made;
 }
 
-dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, double offset, int antialias, size_t rows,
-                                  size_t cols, float *out, dp_error *err)
+dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, double offset, int antialias,
+                                  size_t rows, size_t cols, float *out, dp_error *err)
 {
     if (rows == side && cols == side) {
         memcpy(out, trained, side * side * dim * sizeof *out);

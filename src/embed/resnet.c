@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPSILON 1e-5 /* of the batch norm */
+#define EPSILON 1e-5    /* of the batch norm */
 #define MOST_BLOCKS 256 /* of a layer */
 #define NAME_BYTES 256
 
@@ -38,7 +38,8 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
     if (!t)
         return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is missing", r->path, name);
     if (t->dtype != DP_DTYPE_F32 && t->dtype != DP_DTYPE_F16 && t->dtype != DP_DTYPE_BF16)
-        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name, dp_dtype_name(t->dtype));
+        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name,
+                       dp_dtype_name(t->dtype));
     if (t->rank != rank || (n && t->shape[0] != n))
         return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is no %s of %zu channels", r->path, name,
                        rank == 4 ? "convolution" : "batch norm", n);
@@ -48,8 +49,8 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
 }
 
 /* Reads a convolution. stem: name of the convolution; norm: name of its batch norm. side 0: as in the tensor, 1 or 3. */
-static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t in, size_t side, size_t stride, bool add, bool relu,
-                           size_t *index)
+static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t in, size_t side, size_t stride,
+                           bool add, bool relu, size_t *index)
 {
     dp_resnet_conv *c = &r->net->convs[r->net->n_convs];
     dp_status status = find(r, stem, ".weight", 4, 0, &c->weight);
@@ -57,13 +58,15 @@ static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t
         return status;
     const size_t *shape = c->weight->shape;
     if (!shape[0] || shape[0] > 65536 || shape[1] != in || shape[2] != shape[3] || shape[2] != side)
-        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' has shape [%zu, %zu, %zu, %zu]; [channels, %zu, %zu, %zu] is expected",
-                       r->path, c->weight->name, shape[0], shape[1], shape[2], shape[3], in, side, side);
+        return dp_fail(r->err, DP_E_MODEL,
+                       "%s: tensor '%s' has shape [%zu, %zu, %zu, %zu]; [channels, %zu, %zu, %zu] is expected", r->path,
+                       c->weight->name, shape[0], shape[1], shape[2], shape[3], in, side, side);
     c->shape = (dp_conv_shape){in, shape[0], side, stride, side / 2, add, relu};
     const struct {
         const char *name;
         const dp_tensor **slot;
-    } parts[] = {{".weight", &c->gamma}, {".bias", &c->beta}, {".running_mean", &c->mean}, {".running_var", &c->variance}};
+    } parts[] = {
+        {".weight", &c->gamma}, {".bias", &c->beta}, {".running_mean", &c->mean}, {".running_var", &c->variance}};
     for (size_t i = 0; i < 4 && !status; i++)
         status = find(r, norm, parts[i].name, 1, shape[0], parts[i].slot);
     *index = r->net->n_convs++;
@@ -90,8 +93,8 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
     for (size_t k = 1; k <= b->n && !status; k++) {
         snprintf(conv, sizeof conv, "%sconv%zu", block, k);
         snprintf(norm, sizeof norm, "%sbn%zu", block, k);
-        status = read_conv(r, conv, norm, channels, bottleneck && k != 2 ? 1 : 3, k == (bottleneck ? 2 : 1) ? stride : 1, k == b->n,
-                           true, &index);
+        status = read_conv(r, conv, norm, channels, bottleneck && k != 2 ? 1 : 3,
+                           k == (bottleneck ? 2 : 1) ? stride : 1, k == b->n, true, &index);
         channels = status ? 0 : net->convs[index].shape.out;
     }
     if (!status && present(r, block, "downsample.0.weight")) {
@@ -99,10 +102,11 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
         snprintf(norm, sizeof norm, "%sdownsample.1", block);
         status = read_conv(r, conv, norm, in, 1, stride, false, false, &b->downsample);
         if (!status && net->convs[b->downsample].shape.out != channels)
-            status = dp_fail(r->err, DP_E_MODEL, "%s: the shortcut of block '%s' has %zu channels, the block %zu", r->path, block,
-                             net->convs[b->downsample].shape.out, channels);
+            status = dp_fail(r->err, DP_E_MODEL, "%s: the shortcut of block '%s' has %zu channels, the block %zu",
+                             r->path, block, net->convs[b->downsample].shape.out, channels);
     } else if (!status && (stride != 1 || channels != in)) {
-        status = dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s%sdownsample.0.weight' is missing", r->path, r->prefix, block);
+        status =
+            dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s%sdownsample.0.weight' is missing", r->path, r->prefix, block);
     }
     *out = channels;
     return status;
@@ -121,7 +125,8 @@ static dp_status check_known(const reader *r)
         while (j < r->n_used && r->used[j] != t)
             j++;
         if (j == r->n_used)
-            return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' belongs to no residual network this library knows", r->path, t->name);
+            return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' belongs to no residual network this library knows",
+                           r->path, t->name);
     }
     return DP_OK;
 }
@@ -132,7 +137,9 @@ static const char *architecture_of(const dp_resnet *net, const size_t blocks[DP_
     static const struct {
         const char *name;
         size_t blocks[DP_RESNET_LAYERS], width, out;
-    } known[] = {{"resnet18", {2, 2, 2, 2}, 64, 512}, {"resnet50", {3, 4, 6, 3}, 64, 2048}, {"wide_resnet50_2", {3, 4, 6, 3}, 128, 2048}};
+    } known[] = {{"resnet18", {2, 2, 2, 2}, 64, 512},
+                 {"resnet50", {3, 4, 6, 3}, 64, 2048},
+                 {"wide_resnet50_2", {3, 4, 6, 3}, 128, 2048}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!memcmp(known[i].blocks, blocks + 1, net->depth * sizeof *blocks) && known[i].width == net->width
             && known[i].out >> (DP_RESNET_LAYERS - net->depth) == net->channels[net->depth])
@@ -160,7 +167,9 @@ static dp_status read_pixel_statistics(reader *r, const char *key, double value[
         char *end;
         value[i] = strtod(at, &end);
         if (end == at || !(value[i] >= least && value[i] <= 10) || *end != (i < 2 ? ',' : 0))
-            return dp_fail(r->err, DP_E_MODEL, "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", r->path, key, text);
+            return dp_fail(r->err, DP_E_MODEL,
+                           "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", r->path, key,
+                           text);
         at = end + 1;
     }
     return DP_OK;
@@ -216,10 +225,12 @@ static char *prefix_of(const dp_safetensors *file)
     return NULL;
 }
 
-dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **out, dp_error *err)
+dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **out,
+                         dp_error *err)
 {
     dp_safetensors *file = NULL;
-    dp_status status = dp_is_nano(path) ? dp_nano_open(&file, err) : dp_safetensors_open_within(path, limits, &file, err);
+    dp_status status =
+        dp_is_nano(path) ? dp_nano_open(&file, err) : dp_safetensors_open_within(path, limits, &file, err);
     char *prefix = status ? NULL : prefix_of(file);
     *out = NULL;
     if (!prefix) {
@@ -285,7 +296,8 @@ void dp_resnet_close(dp_resnet **resnet)
 
 /* ----------------------------------------------------------------------------------------------------------- folding */
 
-static dp_status fold(const dp_resnet_conv *c, const char *path, float *raw, float *norm, float *weights, float *bias, dp_error *err)
+static dp_status fold(const dp_resnet_conv *c, const char *path, float *raw, float *norm, float *weights, float *bias,
+                      dp_error *err)
 {
     size_t out = c->shape.out, in = c->shape.in, area = c->shape.side * c->shape.side;
     const dp_tensor *const parts[] = {c->gamma, c->beta, c->mean, c->variance};
@@ -305,7 +317,8 @@ static dp_status fold(const dp_resnet_conv *c, const char *path, float *raw, flo
     return status;
 }
 
-dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, const dp_resnet_weights **weights, dp_error *err)
+dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, const dp_resnet_weights **weights,
+                         dp_error *err)
 {
     dp_resnet_weights *w = &net->weights[backing == DP_BACKING_PLAIN ? 0 : 1];
     *weights = w;
@@ -316,7 +329,8 @@ dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, c
         largest = net->convs[i].weight->count > largest ? net->convs[i].weight->count : largest;
         widest = net->convs[i].shape.out > widest ? net->convs[i].shape.out : widest;
     }
-    float *raw = dp_malloc(largest, sizeof *raw), *folded = dp_malloc(largest, sizeof *folded), *norm = dp_malloc(widest, 5 * sizeof *norm);
+    float *raw = dp_malloc(largest, sizeof *raw), *folded = dp_malloc(largest, sizeof *folded),
+          *norm = dp_malloc(widest, 5 * sizeof *norm);
     dp_conv *convs = dp_calloc(net->n_convs, sizeof *convs);
     dp_status status = DP_OK;
     if (!raw || !folded || !norm || !convs)
@@ -350,7 +364,9 @@ dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers
     for (size_t i = 0; i < *n_layers; i++) {
         size_t layer = layers[i] > DP_RESNET_LAYERS ? layers[i] + depth + 1 : layers[i]; /* wraps: -1 is the last */
         if (layer < 1 || layer > depth)
-            return dp_fail(err, DP_E_ARGUMENT, "a layer is asked for that does not exist: this residual network has layers 1 to %zu", depth);
+            return dp_fail(err, DP_E_ARGUMENT,
+                           "a layer is asked for that does not exist: this residual network has layers 1 to %zu",
+                           depth);
         if (chosen[layer])
             return dp_fail(err, DP_E_ARGUMENT, "layer %zu is asked for twice", layer);
         chosen[layer] = true;
@@ -358,7 +374,9 @@ dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers
     if (!*n_layers)
         chosen[2] = chosen[depth < 3 ? 2 : 3] = true;
     if (chosen[1] || !chosen[DP_RESNET_GRID_LAYER])
-        return dp_fail(err, DP_E_ARGUMENT, "the features of a residual network are given on the grid of layer %d: take it, alone or with those after it",
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the features of a residual network are given on the grid of layer %d: take it, alone or with "
+                       "those after it",
                        DP_RESNET_GRID_LAYER);
     *n_layers = 0;
     for (size_t l = 1; l <= depth; l++)

@@ -49,7 +49,8 @@ struct dp_resnet_run {
     float *tokens;
 };
 
-dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **out, dp_error *err)
+dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **out,
+                             dp_error *err)
 {
     dp_resnet_run *r = dp_calloc(1, sizeof *r);
     if (!r)
@@ -170,8 +171,8 @@ static dp_status plan_conv(void *user, size_t conv, size_of in)
     dp_resnet_run *r = p->run;
     if (r->plans[conv])
         return DP_OK;
-    return dp_conv_plan_open(&r->weights->convs[conv], r->weights->engine, dp_pool_threads(r->pool), in.rows, in.cols, &r->plans[conv],
-                             p->err);
+    return dp_conv_plan_open(&r->weights->convs[conv], r->weights->engine, dp_pool_threads(r->pool), in.rows, in.cols,
+                             &r->plans[conv], p->err);
 }
 
 /* Prepares the plans. Runs as a task, because oneDNN must see one thread when it makes its primitives. */
@@ -349,7 +350,8 @@ static void token_task(void *context, size_t row, size_t worker)
             const float *a = p + (top * size.cols + left) * DIM, *b = p + (top * size.cols + right) * DIM;
             const float *c = p + (bottom * size.cols + left) * DIM, *d = p + (bottom * size.cols + right) * DIM;
             for (size_t i = 0; i < DIM; i++)
-                side[l * DIM + i] = (1 - down) * ((1 - across) * a[i] + across * b[i]) + down * ((1 - across) * c[i] + across * d[i]);
+                side[l * DIM + i] =
+                    (1 - down) * ((1 - across) * a[i] + across * b[i]) + down * ((1 - across) * c[i] + across * d[i]);
         }
         float *to = r->tokens + (row * grid.cols + col) * DIM;
         for (size_t i = 0; i < DIM; i++) {
@@ -365,8 +367,8 @@ static void token_task(void *context, size_t row, size_t worker)
 typedef void (*take_fn)(dp_resnet_run *r, size_t index, size_of at, void *user);
 
 /* Seconds of the convolutions go to their stages, those of take to the others. */
-static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools, dp_stage_seconds *seconds, take_fn take, void *user,
-                         dp_error *err)
+static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools, dp_stage_seconds *seconds,
+                         take_fn take, void *user, dp_error *err)
 {
     const dp_resnet *net = r->net;
     const size_t deepest = in->layers[in->n_layers - 1];
@@ -378,7 +380,8 @@ static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools
     r->to = r->t;
     dp_pool_run(r->pool, in->height, normalise_task, r);
     convolve(r, 0, r->t, r->y);
-    size_of at = {halved(dp_conv_out(&net->convs[0].shape, in->height)), halved(dp_conv_out(&net->convs[0].shape, in->width))};
+    size_of at = {halved(dp_conv_out(&net->convs[0].shape, in->height)),
+                  halved(dp_conv_out(&net->convs[0].shape, in->width))};
     r->from = r->y;
     r->to = r->x;
     dp_pool_run(r->pool, at.rows, maximum_task, r);
@@ -410,7 +413,8 @@ static void take_pooled(dp_resnet_run *r, size_t index, size_of at, void *user)
     dp_pool_run(r->pool, at.rows, pool_task, r);
 }
 
-dp_status dp_resnet_embed(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *tokens, dp_error *err)
+dp_status dp_resnet_embed(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *tokens,
+                          dp_error *err)
 {
     dp_status status = forward(r, input, true, seconds, take_pooled, (void *)input, err);
     if (status)
@@ -436,7 +440,8 @@ static void take_copy(dp_resnet_run *r, size_t index, size_of at, void *user)
     memcpy(copies->out[index], r->x, at.rows * at.cols * channels * sizeof(float));
 }
 
-dp_status dp_resnet_layers(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *const *out, dp_error *err)
+dp_status dp_resnet_layers(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *const *out,
+                           dp_error *err)
 {
     struct copies copies = {input, out};
     return forward(r, input, false, seconds, take_copy, &copies, err);

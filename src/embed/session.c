@@ -20,7 +20,8 @@
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
-dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **out, dp_error *err)
+dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **out,
+                          dp_error *err)
 {
     dp_run defaults;
     dp_run_init(&defaults);
@@ -51,14 +52,18 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
     if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
                                               * with it */
-        status = dp_fail(err, DP_E_UNSUPPORTED, "int8 needs the instruction set %s, and %s is %s: take --precision fp32, and fit a bank that "
-                         "was made in int8 anew with it", dp_isa_name(DP_ISA_AVX512_VNNI),
-                         s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for", dp_isa_name(s->isa));
+        status = dp_fail(err, DP_E_UNSUPPORTED,
+                         "int8 needs the instruction set %s, and %s is %s: take --precision fp32, and fit a bank that "
+                         "was made in int8 anew with it",
+                         dp_isa_name(DP_ISA_AVX512_VNNI),
+                         s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for",
+                         dp_isa_name(s->isa));
         goto fail;
     }
     if (s->run.isa != DP_ISA_AUTO && !dp_linear_hold_isa(s->isa) && s->run.log)
-        s->run.log(s->run.user, DP_LOG_WARNING, "oneDNN is already at work in this process: its matrix products are not held to the "
-                                                "instruction set asked for");
+        s->run.log(s->run.user, DP_LOG_WARNING,
+                   "oneDNN is already at work in this process: its matrix products are not held to the "
+                   "instruction set asked for");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
     if (model->resnet) {
         const dp_resnet_weights *weights = NULL;
@@ -79,14 +84,18 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     if (status)
         goto fail;
     const dp_block_weights *block = &s->weights->blocks[0];
-    const dp_linear *const shapes[PLANS] = {[PLAN_PATCH] = &s->weights->patch, [PLAN_QKV] = &block->qkv,
-                                            [PLAN_PROJ] = &block->proj, [PLAN_IN] = &block->in, [PLAN_OUT] = &block->out};
+    const dp_linear *const shapes[PLANS] = {[PLAN_PATCH] = &s->weights->patch,
+                                            [PLAN_QKV] = &block->qkv,
+                                            [PLAN_PROJ] = &block->proj,
+                                            [PLAN_IN] = &block->in,
+                                            [PLAN_OUT] = &block->out};
     s->scratch_floats = DP_ATTENTION_SCRATCH; /* or the output of the largest task */
     for (int i = 0; i < PLANS; i++) {
         status = dp_linear_plan_open(shapes[i], s->weights->engine, dp_pool_threads(s->pool), &s->plans[i], err);
         if (status)
             goto fail;
-        size_t widest = shapes[i]->group > DP_WIDEST_GROUP ? shapes[i]->group : DP_WIDEST_GROUP, tile = (size_t)2 * DP_TILE_ROWS * widest;
+        size_t widest = shapes[i]->group > DP_WIDEST_GROUP ? shapes[i]->group : DP_WIDEST_GROUP,
+               tile = (size_t)2 * DP_TILE_ROWS * widest;
         s->scratch_floats = tile > s->scratch_floats ? tile : s->scratch_floats;
     }
     s->scratch_floats = (s->scratch_floats + 15) / 16 * 16;
@@ -166,7 +175,8 @@ double dp_session_gflop(const dp_session *session, size_t height, size_t width)
     size_t rows = height / c->patch_px, cols = width / c->patch_px;
     double cells = (double)rows * (double)cols, n = cells + 1 + (double)c->registers;
     double dim = (double)c->dim, linear = 4 * dim * dim + dim * (double)(session->inner + session->hidden);
-    return 1e-9 * (2 * cells * (double)session->patch_floats * dim + (double)c->depth * (2 * n * linear + 4 * n * n * dim));
+    return 1e-9
+           * (2 * cells * (double)session->patch_floats * dim + (double)c->depth * (2 * n * linear + 4 * n * n * dim));
 }
 
 void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
@@ -177,28 +187,33 @@ void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
 
 /* -------------------------------------------------------------------------------------------------------------- embed */
 
-dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path, dp_error *err)
+dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path,
+                         dp_error *err)
 {
     size_t cells, rows = height_px / patch_px, cols = width_px / patch_px;
     bool known = dp_mul_size(rows, cols, &cells);
     if (known && rows <= MAX_SIDE_CELLS && cols <= MAX_SIDE_CELLS && (!run->max_tokens || cells <= run->max_tokens))
         return DP_OK;
     if (!known || rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS)
-        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a "
-                       "side may have: a smaller %s takes it", path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px,
-                       rows, cols, MAX_SIDE_CELLS, path ? "--edge" : "canvas or edge");
-    return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT, "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for "
-                   "one picture: a smaller %s takes it, or --max-tokens %zu", path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px,
-                   width_px, cells, run->max_tokens, path ? "--edge" : "canvas or edge", cells);
+        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
+                       "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a "
+                       "side may have: a smaller %s takes it",
+                       path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows, cols,
+                       MAX_SIDE_CELLS, path ? "--edge" : "canvas or edge");
+    return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
+                   "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for "
+                   "one picture: a smaller %s takes it, or --max-tokens %zu",
+                   path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, cells,
+                   run->max_tokens, path ? "--edge" : "canvas or edge", cells);
 }
 
-static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                                 dp_error *err)
+static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers,
+                                 size_t n_layers, dp_error *err)
 {
     size_t patch = s->model->checkpoint.patch_px, depth = s->model->checkpoint.depth;
     if (!height || !width || height % patch || width % patch)
-        return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels: both sides must be multiples of the patch, %zu", height, width,
-                       patch);
+        return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels: both sides must be multiples of the patch, %zu",
+                       height, width, patch);
     dp_status status = dp_cells_check(&s->run, height, width, patch, NULL, err);
     if (status)
         return status;
@@ -206,14 +221,15 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
         return dp_fail(err, DP_E_ARGUMENT, "%zu layers asked for; at most %d", n_layers, DP_MAX_LAYERS);
     for (size_t i = 0; i < n_layers && !s->resnet; i++)
         if (layers[i] >= depth)
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; the model has layers 0 to %zu", layers[i], depth - 1);
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; the model has layers 0 to %zu", layers[i],
+                           depth - 1);
     return DP_OK;
 }
 
 /* Writes the final LayerNorm of the grid's tokens to their place in tokens, for every entry of layers that names this
  * block. */
-static void put_tokens(dp_session *s, size_t block, const size_t *layers, size_t n_layers, dp_layer_mix mix, size_t *n_done,
-                       float *tokens)
+static void put_tokens(dp_session *s, size_t block, const size_t *layers, size_t n_layers, dp_layer_mix mix,
+                       size_t *n_done, float *tokens)
 {
     const size_t cells = s->rows * s->cols;
     const float *from = s->x + (s->n - cells) * s->dim;
@@ -245,12 +261,13 @@ static int all_finite(const float *values, size_t n)
     return !bad;
 }
 
-static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                              dp_layer_mix mix, float *tokens, dp_error *err)
+static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers,
+                              size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err)
 {
     size_t settled[DP_MAX_LAYERS];
     if (mix != DP_LAYERS_MEAN)
-        return dp_fail(err, DP_E_ARGUMENT, "the layers of a residual network are always averaged: no other mix of layers");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the layers of a residual network are always averaged: no other mix of layers");
     if (n_layers)
         memcpy(settled, layers, n_layers * sizeof *layers);
     dp_status status = dp_resnet_settle_layers(s->model->resnet->depth, settled, &n_layers, err);
@@ -294,8 +311,8 @@ static dp_status check_plans(const dp_session *s, dp_error *err)
     return DP_OK;
 }
 
-dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                           dp_layer_mix mix, float *tokens, dp_error *err)
+dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers,
+                           size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err)
 {
     const dp_transformer *c = &s->model->checkpoint;
     dp_status status = check_arguments(s, height, width, layers, n_layers, err);
@@ -340,8 +357,8 @@ dp_layer_shape dp_session_layer_shape(const dp_session *s, size_t layer, size_t 
     return (dp_layer_shape){height / c->patch_px, width / c->patch_px, c->dim};
 }
 
-dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                            float *const *out, dp_error *err)
+dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers,
+                            size_t n_layers, float *const *out, dp_error *err)
 {
     dp_status status = n_layers ? check_arguments(s, height, width, layers, n_layers, err)
                                 : dp_fail(err, DP_E_ARGUMENT, "no layers are asked for");
@@ -349,7 +366,8 @@ dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size
         return status;
     for (size_t i = 0; s->resnet && i < n_layers; i++)
         if (layers[i] < 1 || layers[i] > s->model->resnet->depth)
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; this residual network has layers 1 to %zu", layers[i], s->model->resnet->depth);
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; this residual network has layers 1 to %zu",
+                           layers[i], s->model->resnet->depth);
     const dp_resnet_input input = {rgb, height, width, layers, n_layers};
     if (s->resnet)
         status = dp_resnet_layers(s->resnet, &input, &s->seconds, out, err);

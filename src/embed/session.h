@@ -15,7 +15,8 @@ const dp_run *dp_session_run(const dp_session *session);
 
 /* Checks that height_px x width_px pixels have no more cells than run allows. path (may be NULL) is the picture of
  * that size; without it the size is a setting. Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
-dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path, dp_error *err);
+dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path,
+                         dp_error *err);
 
 /* The grid of one layer's output. */
 typedef struct dp_layer_shape {
@@ -25,8 +26,8 @@ typedef struct dp_layer_shape {
 dp_layer_shape dp_session_layer_shape(const dp_session *session, size_t layer, size_t height, size_t width);
 /* Computes layers as the network leaves them: of a transformer the residual stream of the grid's cells, without the final LayerNorm.
  * layers [n_layers] ascending; out [n_layers] of [rows, cols, dim] as dp_session_layer_shape says.  Errors: as dp_session_embed. */
-dp_status dp_session_layers(dp_session *session, const float *rgb, size_t height, size_t width, const size_t *layers, size_t n_layers,
-                            float *const *out, dp_error *err);
+dp_status dp_session_layers(dp_session *session, const float *rgb, size_t height, size_t width, const size_t *layers,
+                            size_t n_layers, float *const *out, dp_error *err);
 
 /* The stages whose time is measured. */
 typedef enum dp_stage {

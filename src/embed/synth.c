@@ -26,9 +26,9 @@ typedef struct recipe {
 } recipe;
 
 typedef struct plan {
-    dp_tensor *tensors;       /* [n] */
+    dp_tensor *tensors;        /* [n] */
     char (*names)[NAME_BYTES]; /* [n] */
-    recipe *recipes;          /* [n] */
+    recipe *recipes;           /* [n] */
     size_t n;
 } plan;
 
@@ -43,7 +43,8 @@ static uint64_t mix(uint64_t z)
 static float normal(uint64_t key, uint64_t element)
 {
     uint64_t bits = mix(key + element * 0xd1342543de82ef95u);
-    int64_t sum = (int64_t)(bits & 0xffff) + (int64_t)(bits >> 16 & 0xffff) + (int64_t)(bits >> 32 & 0xffff) + (int64_t)(bits >> 48);
+    int64_t sum = (int64_t)(bits & 0xffff) + (int64_t)(bits >> 16 & 0xffff) + (int64_t)(bits >> 32 & 0xffff)
+                  + (int64_t)(bits >> 48);
     return (float)((double)(sum - 131070) * 2.6429148e-5);
 }
 
@@ -57,7 +58,8 @@ static const struct {
     const char *name;
     size_t blocks[4], width;
     int bottleneck;
-} residual[] = {{"resnet18", {2, 2, 2, 2}, 64, 0}, {"resnet50", {3, 4, 6, 3}, 64, 1}, {"wide_resnet50_2", {3, 4, 6, 3}, 128, 1}};
+} residual[] = {
+    {"resnet18", {2, 2, 2, 2}, 64, 0}, {"resnet50", {3, 4, 6, 3}, 64, 1}, {"wide_resnet50_2", {3, 4, 6, 3}, 128, 1}};
 
 dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err)
 {
@@ -93,10 +95,13 @@ dp_status dp_architecture_parse(const char *name, dp_architecture *architecture,
         return DP_OK;
     }
     return dp_fail(err, DP_E_ARGUMENT,
-                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, demo, resnet18, resnet50 or wide_resnet50_2", name);
+                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, demo, "
+                   "resnet18, resnet50 or wide_resnet50_2",
+                   name);
 }
 
-static void add(plan *p, float centre, double deviation, size_t rank, const size_t *shape, const char *prefix, const char *name)
+static void add(plan *p, float centre, double deviation, size_t rank, const size_t *shape, const char *prefix,
+                const char *name)
 {
     dp_tensor *t = &p->tensors[p->n];
     snprintf(p->names[p->n], NAME_BYTES, "%s%s", prefix, name);
@@ -127,7 +132,8 @@ static void lay_out(const dp_architecture *a, plan *p)
     add(p, 0, 0.1, 3, (size_t[]){1, cells + 1, dim}, "", "embeddings.position_embeddings");
     if (a->registers)
         add(p, 0, 0.02, 3, (size_t[]){1, a->registers, dim}, "", "embeddings.register_tokens");
-    add(p, 0, 0.05, 4, (size_t[]){dim, 3, a->patch_px, a->patch_px}, "", "embeddings.patch_embeddings.projection.weight");
+    add(p, 0, 0.05, 4, (size_t[]){dim, 3, a->patch_px, a->patch_px}, "",
+        "embeddings.patch_embeddings.projection.weight");
     add_vector(p, 0, 0.02, dim, "", "embeddings.patch_embeddings.projection.bias");
     /* published SwiGLU models round 2/3 of four times dim up to a multiple of 8 */
     const size_t hidden = a->swiglu ? (dim * 4 * 2 / 3 + 7) / 8 * 8 : 4 * dim;
@@ -149,9 +155,11 @@ static void lay_out(const dp_architecture *a, plan *p)
         add_vector(p, 0.25f, 0.05, dim, b, "layer_scale1.lambda1");
         add_vector(p, 1, 0.1, dim, b, "norm2.weight");
         add_vector(p, 0, 0.1, dim, b, "norm2.bias");
-        add_matrix(p, unit, a->swiglu ? 2 * hidden : hidden, dim, b, a->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight");
+        add_matrix(p, unit, a->swiglu ? 2 * hidden : hidden, dim, b,
+                   a->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight");
         add_vector(p, 0, 0.02, a->swiglu ? 2 * hidden : hidden, b, a->swiglu ? "mlp.weights_in.bias" : "mlp.fc1.bias");
-        add_matrix(p, 1 / sqrt((double)hidden), dim, hidden, b, a->swiglu ? "mlp.weights_out.weight" : "mlp.fc2.weight");
+        add_matrix(p, 1 / sqrt((double)hidden), dim, hidden, b,
+                   a->swiglu ? "mlp.weights_out.weight" : "mlp.fc2.weight");
         add_vector(p, 0, 0.02, dim, b, a->swiglu ? "mlp.weights_out.bias" : "mlp.fc2.bias");
         add_vector(p, 0.25f, 0.05, dim, b, "layer_scale2.lambda1");
     }
@@ -159,7 +167,8 @@ static void lay_out(const dp_architecture *a, plan *p)
     add_vector(p, 0, 0.1, dim, "", "layernorm.bias");
 }
 
-static void add_conv(plan *p, size_t in, size_t out, size_t side, const char *prefix, const char *conv, const char *norm, float gain)
+static void add_conv(plan *p, size_t in, size_t out, size_t side, const char *prefix, const char *conv,
+                     const char *norm, float gain)
 {
     char name[64];
     snprintf(name, sizeof name, "%s.weight", conv);
@@ -202,10 +211,12 @@ static void lay_out_residual(const dp_architecture *a, plan *p)
 static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_error *err)
 {
     if (!a->resnet_blocks[0]) {
-        if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth || a->depth > 512
-            || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side || a->position_side > 1024)
-            return dp_fail(err, DP_E_ARGUMENT, "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers",
-                           a->dim, a->depth, a->heads, a->patch_px, a->registers);
+        if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth
+            || a->depth > 512 || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side
+            || a->position_side > 1024)
+            return dp_fail(err, DP_E_ARGUMENT,
+                           "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers", a->dim,
+                           a->depth, a->heads, a->patch_px, a->registers);
         *most = 8 + a->depth * PER_BLOCK;
         return DP_OK;
     }

@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias, float *y,
-                        size_t ld_y)
+void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
+                        float *y, size_t ld_y)
 {
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         double mean = 0, variance = 0;
@@ -75,7 +75,7 @@ float dp_fma_rounds_f32_c(size_t rounds)
 
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
 {
-    *kernels = (dp_vit_kernels){DP_ISA_C, dp_layernorm_f32_c, dp_gelu_f32_c, dp_swiglu_f32_c, dp_attention_f32_c,
-                                dp_fma_rounds_f32_c};
+    *kernels = (dp_vit_kernels){DP_ISA_C,        dp_layernorm_f32_c, dp_gelu_f32_c,
+                                dp_swiglu_f32_c, dp_attention_f32_c, dp_fma_rounds_f32_c};
     DP_KERNELS_FILL(dp_vit_kernels, kernels, isa);
 }

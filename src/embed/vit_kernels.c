@@ -23,8 +23,8 @@
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): c and r count registers, below 9; as size_t gcc 12 makes
  * other code of it. */
 #define NV 3
-#define SUB (NV * VL)         /* queries per register tile */
-#define MR (V_REGISTERS / 4)  /* keys or channels per register tile: MR x NV accumulators + NV operands + 1 broadcast */
+#define SUB (NV * VL)        /* queries per register tile */
+#define MR (V_REGISTERS / 4) /* keys or channels per register tile: MR x NV accumulators + NV operands + 1 broadcast */
 
 static inline vf exp2_vector(vf x)
 {
@@ -40,8 +40,7 @@ static inline vf exp2_vector(vf x)
 }
 
 /* Computes st[j, 0:SUB] = k[j] . q for `rows` keys, and raises largest to the scores. */
-ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *st,
-                                                             vf largest[NV])
+ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *st, vf largest[NV])
 {
     vf acc[MR][NV];
     for (int r = 0; r < rows; r++)
@@ -66,8 +65,7 @@ ALWAYS_INLINE void score_tile(int rows, const float *k, const float *qt, float *
 }
 
 /* Computes ot[d, 0:SUB] = ot[d] * alpha + sum_j v[j, d] * pt[j] for MR channels d. */
-ALWAYS_INLINE void value_tile(const float *v, const float *pt, size_t n_keys, float *ot,
-                                                             const vf alpha[NV])
+ALWAYS_INLINE void value_tile(const float *v, const float *pt, size_t n_keys, float *ot, const vf alpha[NV])
 {
     vf acc[MR][NV];
     for (int r = 0; r < MR; r++)
@@ -120,8 +118,8 @@ static void attend(const float *k, const float *v, size_t n_keys, const float *q
         value_tile(v + d, st, n_keys, ot + d * DP_QUERY_PANEL, alpha);
 }
 
-static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,
-                                  size_t ld_out, float *scratch)
+static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys,
+                                     float *out, size_t ld_out, float *scratch)
 {
     const size_t panel = DP_HEAD_DIM * DP_QUERY_PANEL, n_panels = (n_queries + DP_QUERY_PANEL - 1) / DP_QUERY_PANEL;
     float *qt = scratch, *ot = qt + 2 * panel, *st = ot + 2 * panel, *largest = st + DP_KEY_BLOCK * DP_QUERY_PANEL;
@@ -150,8 +148,8 @@ static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float
 }
 
 /* dim is a multiple of 64: four accumulators for every vector length. */
-static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
-                                  float *y, size_t ld_y)
+static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight,
+                                     const float *bias, float *y, size_t ld_y)
 {
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         vf acc[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};

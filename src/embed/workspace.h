@@ -50,7 +50,7 @@ struct dp_session {
     /* workspace */
     size_t room_n; /* number of tokens that fit */
     float *x, *y, *q, *k, *v, *h, *gated;
-    uint8_t *a8;       /* int8 only, like the following fields */
+    uint8_t *a8; /* int8 only, like the following fields */
     float *a8_scale;
     dp_int8_input a8_input;
     dp_int8_head *prepared;
@@ -83,7 +83,7 @@ void dp_block_embed_patches(dp_session *session);
 /* Runs x through one block. */
 void dp_block_run(dp_session *session, size_t index);
 /* Writes LayerNorm of from [count, dim] to `to` [count, ld_to]. */
-void dp_block_normalise(dp_session *session, const float *weight, const float *bias, const float *from, size_t count, float *to,
-                        size_t ld_to);
+void dp_block_normalise(dp_session *session, const float *weight, const float *bias, const float *from, size_t count,
+                        float *to, size_t ld_to);
 
 #endif

@@ -32,9 +32,10 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[] = {
-    [DP_DTYPE_F64] = {"F64", 8}, [DP_DTYPE_F32] = {"F32", 4}, [DP_DTYPE_F16] = {"F16", 2}, [DP_DTYPE_BF16] = {"BF16", 2},
-    [DP_DTYPE_I64] = {"I64", 8}, [DP_DTYPE_I32] = {"I32", 4}, [DP_DTYPE_I16] = {"I16", 2}, [DP_DTYPE_I8] = {"I8", 1},
-    [DP_DTYPE_U8] = {"U8", 1},   [DP_DTYPE_BOOL] = {"BOOL", 1},
+    [DP_DTYPE_F64] = {"F64", 8},   [DP_DTYPE_F32] = {"F32", 4}, [DP_DTYPE_F16] = {"F16", 2},
+    [DP_DTYPE_BF16] = {"BF16", 2}, [DP_DTYPE_I64] = {"I64", 8}, [DP_DTYPE_I32] = {"I32", 4},
+    [DP_DTYPE_I16] = {"I16", 2},   [DP_DTYPE_I8] = {"I8", 1},   [DP_DTYPE_U8] = {"U8", 1},
+    [DP_DTYPE_BOOL] = {"BOOL", 1},
 };
 
 size_t dp_dtype_bytes(dp_dtype dtype)
@@ -75,8 +76,8 @@ static int json_size(const json_t *value, size_t *size)
     return 1;
 }
 
-static dp_status read_tensor(dp_safetensors *file, const char *name, const json_t *entry, size_t data_start, dp_tensor *tensor,
-                             dp_error *err)
+static dp_status read_tensor(dp_safetensors *file, const char *name, const json_t *entry, size_t data_start,
+                             dp_tensor *tensor, dp_error *err)
 {
     const char *path = file->path;
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
@@ -88,8 +89,8 @@ static dp_status read_tensor(dp_safetensors *file, const char *name, const json_
         return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has unknown dtype '%s'", path, name, dtype);
     tensor->rank = json_array_size(shape);
     if (tensor->rank > DP_MAX_RANK)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu dimensions, at most %d are read", path, name, tensor->rank,
-                       DP_MAX_RANK);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu dimensions, at most %d are read", path, name,
+                       tensor->rank, DP_MAX_RANK);
     tensor->count = 1;
     for (size_t i = 0; i < tensor->rank; i++)
         if (!json_size(json_array_get(shape, i), &tensor->shape[i])
@@ -100,8 +101,8 @@ static dp_status read_tensor(dp_safetensors *file, const char *name, const json_
         || end > available)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' lies outside the file (it may be cut short)", path, name);
     if (!dp_mul_size(tensor->count, dp_dtype_bytes(tensor->dtype), &bytes) || bytes != end - begin)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu bytes where its shape and dtype need another number", path,
-                       name, end - begin);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu bytes where its shape and dtype need another number",
+                       path, name, end - begin);
     tensor->data = (const unsigned char *)file->bytes.data + data_start + begin;
     return DP_OK;
 }
@@ -126,21 +127,24 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
 {
     const unsigned char *data = file->bytes.data;
     if (file->bytes.bytes < 8)
-        return dp_fail(err, DP_E_FORMAT, "%s: %s", file->path, file->bytes.bytes ? "shorter than a safetensors header" : "is empty");
+        return dp_fail(err, DP_E_FORMAT, "%s: %s", file->path,
+                       file->bytes.bytes ? "shorter than a safetensors header" : "is empty");
     uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; i--)
         header_bytes = header_bytes << 8 | data[i];
     if (header_bytes > limits->max_header_bytes)
-        return dp_fail(err, DP_E_FORMAT, "%s: is no safetensors file, or its header is broken (a header of %llu bytes; the limit is %zu)",
+        return dp_fail(err, DP_E_FORMAT,
+                       "%s: is no safetensors file, or its header is broken (a header of %llu bytes; the limit is %zu)",
                        file->path, (unsigned long long)header_bytes, limits->max_header_bytes);
     if (header_bytes > file->bytes.bytes - 8)
-        return dp_fail(err, DP_E_FORMAT, "%s: header of %llu bytes is cut short", file->path, (unsigned long long)header_bytes);
+        return dp_fail(err, DP_E_FORMAT, "%s: header of %llu bytes is cut short", file->path,
+                       (unsigned long long)header_bytes);
     size_t most;
     if (!dp_mul_size(limits->max_tensors, VALUES_PER_TENSOR, &most) || !dp_add_size(most, VALUES_BESIDES, &most))
         most = SIZE_MAX;
     if (dp_json_values((const char *)data + 8, (size_t)header_bytes) > most)
-        return dp_fail(err, DP_E_FORMAT, "%s: its header holds more than %zu tensors could need, which is the limit", file->path,
-                       limits->max_tensors);
+        return dp_fail(err, DP_E_FORMAT, "%s: its header holds more than %zu tensors could need, which is the limit",
+                       file->path, limits->max_tensors);
     json_error_t json;
     file->header = json_loadb((const char *)data + 8, (size_t)header_bytes, JSON_REJECT_DUPLICATES, &json);
     if (!file->header)
@@ -153,8 +157,8 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
 
     size_t data_start = 8 + (size_t)header_bytes, entries = json_object_size(file->header);
     if (entries - (file->metadata != NULL) > limits->max_tensors)
-        return dp_fail(err, DP_E_FORMAT, "%s: holds %zu tensors; the limit is %zu", file->path, entries - (file->metadata != NULL),
-                       limits->max_tensors);
+        return dp_fail(err, DP_E_FORMAT, "%s: holds %zu tensors; the limit is %zu", file->path,
+                       entries - (file->metadata != NULL), limits->max_tensors);
     file->tensors = dp_calloc(entries, sizeof *file->tensors);
     if (!file->tensors)
         return dp_fail_memory(err, file->path, entries * sizeof *file->tensors);
@@ -174,7 +178,8 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
     return check_layout(file, data_start, err);
 }
 
-static dp_status create(const char *path, const dp_limits *limits, dp_mapping mapping, dp_bytes bytes, dp_safetensors **out, dp_error *err)
+static dp_status create(const char *path, const dp_limits *limits, dp_mapping mapping, dp_bytes bytes,
+                        dp_safetensors **out, dp_error *err)
 {
     dp_safetensors *file = dp_calloc(1, sizeof *file);
     char *name = dp_strdup(path);
@@ -191,7 +196,8 @@ static dp_status create(const char *path, const dp_limits *limits, dp_mapping ma
         limits = &usual;
     dp_status status = DP_OK;
     if (limits->max_file_bytes && bytes.bytes > limits->max_file_bytes)
-        status = dp_fail(err, DP_E_FORMAT, "%s: is %zu bytes; the limit is %zu", path, bytes.bytes, limits->max_file_bytes);
+        status =
+            dp_fail(err, DP_E_FORMAT, "%s: is %zu bytes; the limit is %zu", path, bytes.bytes, limits->max_file_bytes);
     else
         status = parse(file, limits, err);
     if (status)
@@ -215,7 +221,8 @@ dp_status dp_safetensors_open_within(const char *path, const dp_limits *limits, 
     return create(path, limits, mapping, (dp_bytes){mapping.data, mapping.bytes}, out, err);
 }
 
-dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **out, dp_error *err)
+dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **out,
+                               dp_error *err)
 {
     return create(name, NULL, (dp_mapping){0}, (dp_bytes){data, bytes}, out, err);
 }
@@ -270,9 +277,7 @@ dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err)
 {
     const unsigned char *from = tensor->data;
     switch (tensor->dtype) {
-    case DP_DTYPE_F32:
-        memcpy(out, from, tensor->count * sizeof *out);
-        return DP_OK;
+    case DP_DTYPE_F32: memcpy(out, from, tensor->count * sizeof *out); return DP_OK;
     case DP_DTYPE_F64:
         for (size_t i = 0; i < tensor->count; i++) {
             double value;
@@ -289,7 +294,8 @@ dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err)
         }
         return DP_OK;
     default:
-        return dp_fail(err, DP_E_FORMAT, "tensor '%s' is %s, not floating point", tensor->name, dp_dtype_name(tensor->dtype));
+        return dp_fail(err, DP_E_FORMAT, "tensor '%s' is %s, not floating point", tensor->name,
+                       dp_dtype_name(tensor->dtype));
     }
 }
 
@@ -338,8 +344,9 @@ static char *header_text(const dp_tensor *tensors, size_t n_tensors, const dp_ke
     return padded;
 }
 
-dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
-                                size_t n_metadata, unsigned char **out, size_t *out_bytes, dp_error *err)
+dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors,
+                                const dp_key_value *metadata, size_t n_metadata, unsigned char **out, size_t *out_bytes,
+                                dp_error *err)
 {
     for (size_t i = 0; i < n_metadata; i++) {
         json_t *text = json_string(metadata[i].value);
@@ -363,8 +370,8 @@ dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size
     return DP_OK;
 }
 
-dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
-                               size_t n_metadata, dp_writer **out, dp_error *err)
+dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors,
+                               const dp_key_value *metadata, size_t n_metadata, dp_writer **out, dp_error *err)
 {
     unsigned char *header;
     size_t bytes;

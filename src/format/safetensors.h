@@ -11,8 +11,16 @@
 #include "dinopatch.h"
 
 typedef enum dp_dtype {
-    DP_DTYPE_F64, DP_DTYPE_F32, DP_DTYPE_F16, DP_DTYPE_BF16, DP_DTYPE_I64, DP_DTYPE_I32, DP_DTYPE_I16, DP_DTYPE_I8,
-    DP_DTYPE_U8, DP_DTYPE_BOOL
+    DP_DTYPE_F64,
+    DP_DTYPE_F32,
+    DP_DTYPE_F16,
+    DP_DTYPE_BF16,
+    DP_DTYPE_I64,
+    DP_DTYPE_I32,
+    DP_DTYPE_I16,
+    DP_DTYPE_I8,
+    DP_DTYPE_U8,
+    DP_DTYPE_BOOL
 } dp_dtype;
 
 size_t dp_dtype_bytes(dp_dtype dtype);
@@ -62,11 +70,12 @@ typedef struct dp_key_value {
 
 /* Begins a file: writes the header for tensors (data pointers are not used). The caller then writes the bytes of each
  * tensor in this order with dp_writer_put, and commits. The data starts at a multiple of 64 bytes. */
-dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
-                               size_t n_metadata, dp_writer **writer, dp_error *err);
+dp_status dp_safetensors_begin(const char *path, const dp_tensor *tensors, size_t n_tensors,
+                               const dp_key_value *metadata, size_t n_metadata, dp_writer **writer, dp_error *err);
 /* Gives the beginning of such a file (length and header) for callers that hash it: *header [*bytes], freed with
  * dp_memory_free. */
-dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors, const dp_key_value *metadata,
-                                size_t n_metadata, unsigned char **header, size_t *bytes, dp_error *err);
+dp_status dp_safetensors_header(const char *path, const dp_tensor *tensors, size_t n_tensors,
+                                const dp_key_value *metadata, size_t n_metadata, unsigned char **header, size_t *bytes,
+                                dp_error *err);
 
 #endif

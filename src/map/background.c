@@ -51,8 +51,8 @@ static void y_task(void *context, size_t index, size_t worker)
     (void)worker;
     struct iteration *job = context;
     size_t first = index * ROWS_OF_TASK, n = job->n - first < ROWS_OF_TASK ? job->n - first : ROWS_OF_TASK;
-    if (dnnl_sgemm('N', 'N', (dnnl_dim_t)n, COLUMNS, (dnnl_dim_t)job->dim, 1, job->x + first * job->dim, (dnnl_dim_t)job->dim, job->v,
-                   COLUMNS, 0, job->y + first * COLUMNS, COLUMNS)
+    if (dnnl_sgemm('N', 'N', (dnnl_dim_t)n, COLUMNS, (dnnl_dim_t)job->dim, 1, job->x + first * job->dim,
+                   (dnnl_dim_t)job->dim, job->v, COLUMNS, 0, job->y + first * COLUMNS, COLUMNS)
         != dnnl_success)
         job->failed = 1;
 }
@@ -62,8 +62,8 @@ static void z_task(void *context, size_t index, size_t worker)
     (void)worker;
     struct iteration *job = context;
     size_t first = index * NUMBERS_OF_TASK, n = job->dim - first < NUMBERS_OF_TASK ? job->dim - first : NUMBERS_OF_TASK;
-    if (dnnl_sgemm('T', 'N', (dnnl_dim_t)n, COLUMNS, (dnnl_dim_t)job->n, 1, job->x + first, (dnnl_dim_t)job->dim, job->y, COLUMNS, 0,
-                   job->z + first * COLUMNS, COLUMNS)
+    if (dnnl_sgemm('T', 'N', (dnnl_dim_t)n, COLUMNS, (dnnl_dim_t)job->n, 1, job->x + first, (dnnl_dim_t)job->dim,
+                   job->y, COLUMNS, 0, job->z + first * COLUMNS, COLUMNS)
         != dnnl_success)
         job->failed = 1;
 }
@@ -118,7 +118,8 @@ static dp_status best_of(const struct iteration *job, double *w, dp_error *err)
 }
 
 /* Iterates. On return, job->y w is the component of each row. */
-static dp_status iterate(struct iteration *job, double *work, double *now, double *before, dp_pool *pool, double *w, dp_error *err)
+static dp_status iterate(struct iteration *job, double *work, double *now, double *before, dp_pool *pool, double *w,
+                         dp_error *err)
 {
     dp_random random = dp_random_at(0, 0);
     for (size_t i = 0; i < job->dim * COLUMNS; i++)
@@ -166,8 +167,8 @@ static void centre(const float *features, const uint8_t *inside, size_t cells, s
             x[i * dim + d] = (float)((double)x[i * dim + d] - mean[d]);
 }
 
-dp_status dp_first_component(const float *features, const uint8_t *inside, size_t rows, size_t cols, size_t dim, dp_pool *pool,
-                             float *component, dp_error *err)
+dp_status dp_first_component(const float *features, const uint8_t *inside, size_t rows, size_t cols, size_t dim,
+                             dp_pool *pool, float *component, dp_error *err)
 {
     size_t cells = rows * cols, n = 0, values;
     for (size_t i = 0; i < cells; i++)
@@ -177,11 +178,13 @@ dp_status dp_first_component(const float *features, const uint8_t *inside, size_
         return DP_OK;
     if (!dp_mul_size(n, dim, &values))
         return dp_fail_memory(err, "the principal component", SIZE_MAX);
-    float *x = dp_malloc(values, sizeof *x), *block = dp_malloc(n + 2 * dim /* checked: the features exist */, COLUMNS * sizeof *block);
+    float *x = dp_malloc(values, sizeof *x),
+          *block = dp_malloc(n + 2 * dim /* checked: the features exist */, COLUMNS * sizeof *block);
     double *work = dp_malloc_2d(dim, COLUMNS + 2, sizeof *work), w[COLUMNS];
     dp_status status = x && block && work ? DP_OK : dp_fail_memory(err, "the principal component", values * sizeof *x);
     if (!status) {
-        struct iteration job = {.n = n, .dim = dim, .x = x, .y = block, .v = block + n * COLUMNS, .z = block + (n + dim) * COLUMNS};
+        struct iteration job = {
+            .n = n, .dim = dim, .x = x, .y = block, .v = block + n * COLUMNS, .z = block + (n + dim) * COLUMNS};
         centre(features, inside, cells, dim, work, x);
         status = iterate(&job, work, work + dim * COLUMNS, work + dim * (COLUMNS + 1), pool, w, err);
         double largest = 0;

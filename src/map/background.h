@@ -8,8 +8,8 @@
 /* Computes component [rows, cols] of features [rows, cols, dim]: (feature - mean) . v, where v is the first principal
  * component (unit length, the largest |component| positive). mean and v are over the cells where inside (NULL: all);
  * component is 0 elsewhere. pool may be NULL. Errors: DP_E_MEMORY, DP_E_NUMERIC (features that are not finite). */
-dp_status dp_first_component(const float *features, const uint8_t *inside, size_t rows, size_t cols, size_t dim, dp_pool *pool,
-                             float *component, dp_error *err);
+dp_status dp_first_component(const float *features, const uint8_t *inside, size_t rows, size_t cols, size_t dim,
+                             dp_pool *pool, float *component, dp_error *err);
 
 /* Computes background [rows, cols] (0 or 1) of component [rows, cols]; 1 only where inside (NULL: everywhere).
  * Errors: DP_E_MEMORY. */

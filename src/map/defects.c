@@ -35,7 +35,8 @@ static bool counts(const dp_delivered *m, size_t cell)
 static size_t cell_behind(const dp_delivered *m, size_t x, size_t y)
 {
     const dp_projection *p = m->projection;
-    double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2], v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
+    double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2],
+           v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
     u = fmin(fmax(u, 0), (double)(p->cols - 1));
     v = fmin(fmax(v, 0), (double)(p->rows - 1));
     size_t c = (size_t)u, r = (size_t)v, found = SIZE_MAX;
@@ -49,7 +50,8 @@ static size_t cell_behind(const dp_delivered *m, size_t x, size_t y)
         size_t top = r > reach ? r - reach : 0, left = c > reach ? c - reach : 0;
         for (size_t row = top; row <= r + reach && row < p->rows; row++)
             for (size_t col = left; col <= c + reach && col < p->cols; col++)
-                if (counts(m, row * p->cols + col) && (found == SIZE_MAX || m->grid[row * p->cols + col] > m->grid[found]))
+                if (counts(m, row * p->cols + col)
+                    && (found == SIZE_MAX || m->grid[row * p->cols + col] > m->grid[found]))
                     found = row * p->cols + col;
     }
     return found;
@@ -59,7 +61,8 @@ static void add_pixels(struct region *region, const dp_delivered *m, size_t y, s
 {
     const float *row = m->map + y * m->width_px;
     if (region->pixels == 0)
-        *region = (struct region){.x0 = first, .y0 = y, .x1 = end - 1, .y1 = y, .peak = row[first], .peak_x = first, .peak_y = y};
+        *region = (struct region){
+            .x0 = first, .y0 = y, .x1 = end - 1, .y1 = y, .peak = row[first], .peak_x = first, .peak_y = y};
     region->x0 = first < region->x0 ? first : region->x0;
     region->x1 = end - 1 > region->x1 ? end - 1 : region->x1;
     region->y0 = y < region->y0 ? y : region->y0;
@@ -149,7 +152,9 @@ static void join(struct run *runs, size_t a, size_t b)
 static void join_all(struct run *runs, size_t n)
 {
     for (size_t i = 0, above = 0; i < n; i++) {
-        while (above < i && (runs[above].y + 1 < runs[i].y || (runs[above].y + 1 == runs[i].y && runs[above].end < runs[i].first)))
+        while (
+            above < i
+            && (runs[above].y + 1 < runs[i].y || (runs[above].y + 1 == runs[i].y && runs[above].end < runs[i].first)))
             above++;
         for (size_t k = above; k < i && runs[k].y + 1 == runs[i].y && runs[k].first <= runs[i].end; k++)
             join(runs, k, i);
@@ -163,7 +168,8 @@ static float not_above(double value)
     return (double)rounded > value ? nextafterf(rounded, -INFINITY) : rounded;
 }
 
-dp_status dp_defects_find(const dp_delivered *m, double threshold, dp_defect **defects, size_t *n_defects, dp_error *err)
+dp_status dp_defects_find(const dp_delivered *m, double threshold, dp_defect **defects, size_t *n_defects,
+                          dp_error *err)
 {
     const float limit = not_above(threshold > 0 ? threshold : 0);
     size_t n_runs = isnan(threshold) ? 0 : list_runs(m, limit, NULL), n = 0;
@@ -213,9 +219,11 @@ done:
 static void box_of(const dp_delivered *m, size_t cell, size_t box[4])
 {
     const dp_projection *p = m->projection;
-    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
+    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY,
+           high_y = -INFINITY;
     for (int k = 0; k < 4; k++) {
-        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2], row = (double)(cell / p->cols); /* NOLINT(bugprone-integer-division): a row */
+        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2],
+               row = (double)(cell / p->cols); /* NOLINT(bugprone-integer-division): a row */
         double v = row + (k / 2 ? 0.5 : -0.5) - p->v[2];
         double x = (p->v[1] * u - p->u[1] * v) / det, y = (p->u[0] * v - p->v[0] * u) / det;
         low_x = fmin(low_x, x), high_x = fmax(high_x, x);
@@ -247,8 +255,10 @@ dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t 
     box_of(m, cell, box);
     for (size_t y = box[1]; y <= box[3]; y++)
         for (size_t x = box[0]; x <= box[2]; x++) {
-            double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2], v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
-            if (floor(u + 0.5) == (double)(cell % p->cols) && floor(v + 0.5) == (double)(cell / p->cols)) /* NOLINT(bugprone-integer-division): a row */
+            double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2],
+                   v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
+            if (floor(u + 0.5) == (double)(cell % p->cols)
+                && floor(v + 0.5) == (double)(cell / p->cols)) /* NOLINT(bugprone-integer-division): a row */
                 add_pixels(&region, m, y, x, x + 1);
         }
     if (!region.pixels) { /* a cell smaller than a pixel: takes the pixel that it lies in */

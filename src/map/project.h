@@ -18,12 +18,12 @@ typedef struct dp_projection {
  * mirror: the columns of the grid were mirrored after the canvas was embedded (polarity by mirroring). turn: the
  * embedded canvas is that of the transform turned by 180 degrees (leave 0 if the transform already contains the
  * turn). Errors: DP_E_ARGUMENT for a transform without an inverse or an empty grid. */
-dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture,
-                             size_t canvas_height_px, size_t canvas_width_px, size_t rows, size_t cols, int mirror,
-                             int turn, dp_error *err);
+dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture, size_t canvas_height_px,
+                             size_t canvas_width_px, size_t rows, size_t cols, int mirror, int turn, dp_error *err);
 
 /* Returns the pixel nearest to the centre of a cell (row * cols + column), inside the picture. */
-void dp_projection_pixel(const dp_projection *projection, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y);
+void dp_projection_pixel(const dp_projection *projection, size_t cell, size_t height_px, size_t width_px, size_t *x,
+                         size_t *y);
 
 /* Projects grid [rows, cols], valid [rows, cols] (NULL: all) -> map [height_px, width_px]. pool may be NULL. */
 dp_status dp_project(const dp_projection *projection, const float *grid, const uint8_t *valid, size_t height_px,

@@ -19,9 +19,10 @@ struct job {
     const float *from; /* [height, width] */
     float *to;
     int along_rows;
-    size_t *across, *down; /* [width + 2 radius], [height + 2 radius]: position that is read for one beyond the border */
-    float *padded;         /* [workers, width + 2 radius] */
-    const float **rows;    /* [workers, 2 radius + 1] */
+    size_t *across,
+        *down;          /* [width + 2 radius], [height + 2 radius]: position that is read for one beyond the border */
+    float *padded;      /* [workers, width + 2 radius] */
+    const float **rows; /* [workers, 2 radius + 1] */
 };
 
 static void reflect(size_t n, size_t radius, size_t *index)

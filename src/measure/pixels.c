@@ -143,8 +143,8 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
     size_t blocks = (size_t)((n_good + BLOCK - 1) / BLOCK);
     dp_status status = grow((void **)&m->bad, m->n_bad, &m->room_for_bad, m->n_bad + n_bad, sizeof *m->bad, err);
     if (status == DP_OK)
-        status = grow((void **)&m->areas, m->n_regions, &m->room_for_regions, m->n_regions + regions, sizeof *m->areas,
-                      err);
+        status =
+            grow((void **)&m->areas, m->n_regions, &m->room_for_regions, m->n_regions + regions, sizeof *m->areas, err);
     if (status == DP_OK)
         status = grow((void **)&m->blocks, m->n_blocks, &m->room_for_blocks, blocks, sizeof *m->blocks, err);
     if (status == DP_OK && m->n_regions + regions > UINT32_MAX)

@@ -30,12 +30,15 @@ static int falling(const void *a, const void *b)
     return x->cell < y->cell ? -1 : x->cell > y->cell;
 }
 
-dp_status dp_sorted_map_open(const float *map, const uint8_t *valid, size_t rows, size_t cols, dp_sorted_map *sorted, dp_error *err)
+dp_status dp_sorted_map_open(const float *map, const uint8_t *valid, size_t rows, size_t cols, dp_sorted_map *sorted,
+                             dp_error *err)
 {
     size_t cells = rows * cols;
     struct entry *list = dp_malloc(cells, sizeof *list);
-    *sorted = (dp_sorted_map){.cells = dp_malloc(cells, sizeof *sorted->cells), .values = dp_malloc(cells, sizeof *sorted->values),
-                              .rows = rows, .cols = cols};
+    *sorted = (dp_sorted_map){.cells = dp_malloc(cells, sizeof *sorted->cells),
+                              .values = dp_malloc(cells, sizeof *sorted->values),
+                              .rows = rows,
+                              .cols = cols};
     if (!list || !sorted->cells || !sorted->values) {
         dp_memory_free(list);
         dp_sorted_map_close(sorted);
@@ -46,7 +49,8 @@ dp_status dp_sorted_map_open(const float *map, const uint8_t *valid, size_t rows
             list[sorted->n++] = (struct entry){map[i], (uint32_t)i};
     qsort(list, sorted->n, sizeof *list, falling);
     for (size_t i = 0; i < sorted->n; i++) {
-        sorted->cells[i] = (uint32_t)((list[i].cell / cols + 1) * (cols + 2) + list[i].cell % cols + 1); /* in the framed grid */
+        sorted->cells[i] =
+            (uint32_t)((list[i].cell / cols + 1) * (cols + 2) + list[i].cell % cols + 1); /* in the framed grid */
         sorted->values[i] = list[i].value;
     }
     dp_memory_free(list);
@@ -164,8 +168,8 @@ int dp_sparse_score(const dp_post *post, dp_score how, const dp_sorted_map *map,
         uint32_t *here = work->slot + map->cells[k];
         *here = (uint32_t)k + 1;
         work->parent[k] = (uint32_t)k;
-        const uint32_t around[8] = {here[1], here[stride - 1], here[stride], here[stride + 1], *(here - 1), *(here - stride + 1),
-                                    *(here - stride), *(here - stride - 1)};
+        const uint32_t around[8] = {here[1],     here[stride - 1],     here[stride],     here[stride + 1],
+                                    *(here - 1), *(here - stride + 1), *(here - stride), *(here - stride - 1)};
         for (size_t i = 0; i < 8; i++)
             if (around[i])
                 join(work->parent, (uint32_t)k, around[i] - 1);

@@ -12,13 +12,14 @@ typedef struct dp_sorted_map {
 } dp_sorted_map;
 
 typedef struct dp_sparse_work {
-    uint32_t *slot;                   /* [rows + 2, cols + 2] rank + 1 of a kept cell, else 0; zero between two calls */
-    uint32_t *parent, *sizes;         /* [rows * cols] */
-    float *kept;                      /* [rows * cols] */
+    uint32_t *slot;           /* [rows + 2, cols + 2] rank + 1 of a kept cell, else 0; zero between two calls */
+    uint32_t *parent, *sizes; /* [rows * cols] */
+    float *kept;              /* [rows * cols] */
 } dp_sparse_work;
 
 /* Opens the sorted map of map and valid (NULL: all), both [rows, cols]. */
-dp_status dp_sorted_map_open(const float *map, const uint8_t *valid, size_t rows, size_t cols, dp_sorted_map *sorted, dp_error *err);
+dp_status dp_sorted_map_open(const float *map, const uint8_t *valid, size_t rows, size_t cols, dp_sorted_map *sorted,
+                             dp_error *err);
 void dp_sorted_map_close(dp_sorted_map *sorted);
 dp_status dp_sparse_work_open(size_t rows, size_t cols, dp_sparse_work *work, dp_error *err);
 void dp_sparse_work_close(dp_sparse_work *work);

@@ -56,17 +56,17 @@ struct search {
     const dp_tune_set *set;
     const dp_tune_settings *settings;
     size_t cells, folds;
-    const float **maps;        /* [n] of [rows, cols], filtered, 0 where not valid */
-    float *filtered;           /* [n, rows, cols] */
-    const uint8_t **valid;     /* [n], entries may be NULL */
-    dp_sorted_map *sorted;     /* [n] */
-    float *largest;            /* [n] of each map */
-    size_t *fold;              /* [n] */
-    float *quantiles;          /* [QUANTILES] of all valid distances, rising */
-    struct worker *workers;    /* [n_workers] */
+    const float **maps;     /* [n] of [rows, cols], filtered, 0 where not valid */
+    float *filtered;        /* [n, rows, cols] */
+    const uint8_t **valid;  /* [n], entries may be NULL */
+    dp_sorted_map *sorted;  /* [n] */
+    float *largest;         /* [n] of each map */
+    size_t *fold;           /* [n] */
+    float *quantiles;       /* [QUANTILES] of all valid distances, rising */
+    struct worker *workers; /* [n_workers] */
     size_t n_workers;
-    struct best *found;        /* [TASKS_PER_BATCH, folds + 1] */
-    uint64_t first, last;      /* trials of the current batch */
+    struct best *found;   /* [TASKS_PER_BATCH, folds + 1] */
+    uint64_t first, last; /* trials of the current batch */
 };
 
 void dp_tune_settings_init(dp_tune_settings *settings)
@@ -311,8 +311,9 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
     for (size_t i = 0; i < set->n; i++)
         bad += set->labels[i] != 0;
     if (bad == 0 || bad == set->n)
-        return dp_fail(err, DP_E_ARGUMENT, "tuning needs good and anomalous pictures; there are %zu good and %zu anomalous",
-                       set->n - bad, bad);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "tuning needs good and anomalous pictures; there are %zu good and %zu anomalous", set->n - bad,
+                       bad);
     if (settings->trials == 0 && !(settings->seconds > 0 && isfinite(settings->seconds)))
         return dp_fail(err, DP_E_ARGUMENT, "tuning: neither a number of trials nor a time was given");
     if (settings->folds > MAX_FOLDS)
@@ -340,7 +341,8 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
     s->quantiles = dp_malloc(QUANTILES, sizeof *s->quantiles);
     s->found = dp_malloc(s->folds + 1, TASKS_PER_BATCH * sizeof *s->found);
     s->workers = dp_calloc(n_workers, sizeof *s->workers);
-    if (!s->maps || !s->valid || !s->filtered || !s->largest || !s->sorted || !s->fold || !s->quantiles || !s->found || !s->workers)
+    if (!s->maps || !s->valid || !s->filtered || !s->largest || !s->sorted || !s->fold || !s->quantiles || !s->found
+        || !s->workers)
         return dp_fail_memory(err, "the maps to tune on", bytes * sizeof *s->filtered);
     s->n_workers = n_workers;
     for (size_t i = 0; i < n_workers; i++) {
@@ -412,7 +414,8 @@ static dp_status threshold_outside(const struct search *s, const struct worker *
 }
 
 /* Adds the decisions on the pictures of one fold (NO_FOLD: all). */
-static void count_calls(const struct search *s, const struct worker *w, size_t within, double threshold, dp_confusion *c)
+static void count_calls(const struct search *s, const struct worker *w, size_t within, double threshold,
+                        dp_confusion *c)
 {
     for (size_t i = 0; i < s->set->n; i++) {
         if (within != NO_FOLD && s->fold[i] != within)

@@ -68,8 +68,7 @@ const dp_option_row dp_option_table[] = {
     {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_low), .standard = 50},
     {.option = {ALIGN, REAL(0, 1e6, NULL)}, FIELD(canny_high), .standard = 150},
     {.option = {"align.canny", "canny", ALIGN, .kind = DP_OPTION_CANNY, .takes = "LOW,HIGH", .high = 1e6,
-                .help = "thresholds on the gradient of an edge",
-                .needs = "LOW <= HIGH"}},
+                .help = "thresholds on the gradient of an edge", .needs = "LOW <= HIGH"}},
     {.option = {"align.fill", "fill", ALIGN, REAL(0.1, 4, "F"),
                 .help = "share of the canvas width that a straight rod fills"},
      FIELD(fill),
@@ -95,9 +94,11 @@ const dp_option_row dp_option_table[] = {
                 .needs = "align=none, and edge of at least N; a multiple of the patch"},
      FIELD(crop_px),
      .preset = DP_PRESET_CANVAS},
-    {.option = {"size", "size", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
-                .help = "the whole picture with a short side of N pixels, instead of a canvas; its proportion is the middle one "
-                        "of the good pictures"},
+    {.option =
+         {"size", "size", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+          .help =
+              "the whole picture with a short side of N pixels, instead of a canvas; its proportion is the middle one "
+              "of the good pictures"},
      FIELD(short_px),
      .preset = DP_PRESET_CANVAS},
     {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
@@ -117,8 +118,9 @@ const dp_option_row dp_option_table[] = {
      FIELD(layer_mix),
      .preset = DP_PRESET_LAYERS},
     {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard"),
-                .help = "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
-                        "residual network, standard of a transformer; both choose layers and mix",
+                .help =
+                    "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
+                    "residual network, standard of a transformer; both choose layers and mix",
                 .needs = "align.polarity=none, features.neighbourhood=1"},
      FIELD(layer_norm)},
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),

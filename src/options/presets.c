@@ -34,14 +34,10 @@ static const setting patchcore[] = {{"align", "none"},
                                     {NULL, NULL}};
 
 /* What is measured to be right without an option: docs/method.md, section 4. */
-static const setting automatic[] = {{"align", "none"},
-                                    {"align.polarity", "none"},
-                                    {"size", "256"},
-                                    {"layers.norm", "rms"}, /* the network settles which */
-                                    {"search.metric", "l2"},
-                                    {"window", "1"},
-                                    {"score", "top1p"},
-                                    {NULL, NULL}};
+static const setting automatic[] = {{"align", "none"},       {"align.polarity", "none"},
+                                    {"size", "256"},         {"layers.norm", "rms"}, /* the network settles which */
+                                    {"search.metric", "l2"}, {"window", "1"},
+                                    {"score", "top1p"},      {NULL, NULL}};
 
 static const struct {
     const setting *settings; /* NULL: the defaults */

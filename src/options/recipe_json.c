@@ -187,13 +187,17 @@ static dp_status read_field(const json_t *value, const dp_option_row *row, const
 static dp_status read_retired(const char *name, const json_t *value, const char *what, dp_error *err)
 {
     const char *text = json_string_value(value);
-    if (!strcmp(name, "canny_auto") ? json_is_false(value) : !strcmp(name, "post.reading") && text && !strcmp(text, "hysteresis"))
+    if (!strcmp(name, "canny_auto") ? json_is_false(value)
+                                    : !strcmp(name, "post.reading") && text && !strcmp(text, "hysteresis"))
         return DP_OK;
     if (!strcmp(name, "canny_auto") && json_is_true(value))
-        return dp_fail(err, DP_E_FORMAT, "%s: its edges were found with thresholds from each picture's median, which this version cannot do; fit the bank anew",
+        return dp_fail(err, DP_E_FORMAT,
+                       "%s: its edges were found with thresholds from each picture's median, which this version cannot "
+                       "do; fit the bank anew",
                        what);
     if (!strcmp(name, "post.reading") && text && (!strcmp(text, "band") || !strcmp(text, "clip")))
-        return dp_fail(err, DP_E_FORMAT, "%s: its maps are read as '%s', which this version cannot do; fit the bank anew", what, text);
+        return dp_fail(err, DP_E_FORMAT,
+                       "%s: its maps are read as '%s', which this version cannot do; fit the bank anew", what, text);
     return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is unknown", what, name);
 }
 
@@ -204,8 +208,9 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
     for (size_t i = 0; i < dp_option_rows; i++) {
         const dp_option_row *row = &dp_option_table[i];
         const json_t *value = row->stored ? json_object_get(object, row->stored) : NULL;
-        if (!value && (!row->stored || row->offset == offsetof(dp_recipe, sample_white) || row->offset == offsetof(dp_recipe, short_px)
-                       || row->offset == offsetof(dp_recipe, layer_norm)))
+        if (!value
+            && (!row->stored || row->offset == offsetof(dp_recipe, sample_white)
+                || row->offset == offsetof(dp_recipe, short_px) || row->offset == offsetof(dp_recipe, layer_norm)))
             continue; /* banks made before there was such a field: 0 */
         if (!value)
             return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is missing", what, row->stored);

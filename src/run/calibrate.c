@@ -13,8 +13,8 @@
 static bool maps_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
     const dp_scoring own = dp_bank_scoring(bank);
-    return view->metric == own.metric && view->window == own.window && view->knn == own.knn && view->blend == own.blend && !view->blocks
-           && !view->roi && dp_post_equal(&view->post, &own.post);
+    return view->metric == own.metric && view->window == own.window && view->knn == own.knn && view->blend == own.blend
+           && !view->blocks && !view->roi && dp_post_equal(&view->post, &own.post);
 }
 
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)
@@ -67,7 +67,8 @@ static void take_what_is_kept(const dp_bank *bank, const dp_view *view, dp_loo *
     found->heat = maps ? bank->levels.heat : (dp_interval){NAN, NAN};
 }
 
-dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, dp_good *good, dp_error *err)
+dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, dp_good *good,
+                            dp_error *err)
 {
     size_t n = bank->pictures.n;
     const dp_scoring scoring = dp_scoring_of_view(view);
@@ -76,7 +77,8 @@ dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr
         return status;
     dp_loo found = {.scores = dp_malloc(n, sizeof(double)), .peaks = dp_malloc(n, sizeof(double))};
     dp_calibration of_scores, of_peaks;
-    bool can_score = dp_bank_has_pictures(bank), keeps = scores_as_the_bank(bank, view) && (bank->pictures.peaks_known || !can_score);
+    bool can_score = dp_bank_has_pictures(bank),
+         keeps = scores_as_the_bank(bank, view) && (bank->pictures.peaks_known || !can_score);
     if (!found.scores || !found.peaks)
         status = dp_fail_memory(err, "the leave-one-out scores", 2 * n * sizeof(double));
     else if (keeps || (!can_score && good->optional))
@@ -102,7 +104,8 @@ dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr
 dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err)
 {
     if (view->n_good_scores != bank->pictures.n || !view->good_scores)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path, bank->pictures.n);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path,
+                       bank->pictures.n);
     if (view->blocks)
         return dp_fail(err, DP_E_ARGUMENT, "%s: a bank is searched with all of its blocks", path);
     if (view->roi)
@@ -117,6 +120,7 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
         dp_distance_scales_none(view->metric, view->window, view->knn, &scoring.levels.scales);
     dp_scoring_to_recipe(&scoring, &recipe);
     recipe.fpr = fpr;
-    const dp_bank_scored scored = {.recipe = &recipe, .levels = &scoring.levels, .scores = view->good_scores, .peaks = view->good_peaks};
+    const dp_bank_scored scored = {
+        .recipe = &recipe, .levels = &scoring.levels, .scores = view->good_scores, .peaks = view->good_peaks};
     return dp_bank_save_scored(bank, &scored, path, err);
 }

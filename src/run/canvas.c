@@ -47,8 +47,8 @@ static double middle_aspect(size_t n, const size_t *width_px, const size_t *heig
     return middle;
 }
 
-size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses, const size_t *width_px,
-                        const size_t *height_px)
+size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
+                        const size_t *width_px, const size_t *height_px)
 {
     size_t width = recipe->canvas_width_px;
     if (recipe->align == DP_ALIGN_NONE) {
@@ -64,7 +64,8 @@ size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, cons
 /* The whole picture with a short side of short_px; both sides in multiples of unit_px. */
 static void canvas_of_short_side(dp_recipe *recipe, size_t unit_px, double aspect)
 {
-    double shorter = (double)recipe->short_px, height = aspect >= 1 ? shorter * aspect : shorter, width = aspect >= 1 ? shorter : shorter / aspect;
+    double shorter = (double)recipe->short_px, height = aspect >= 1 ? shorter * aspect : shorter,
+           width = aspect >= 1 ? shorter : shorter / aspect;
     recipe->canvas_height_px = (size_t)fmin(fmax(round(height / (double)unit_px), 1), 65536) * unit_px;
     recipe->canvas_width_px = (size_t)fmin(fmax(round(width / (double)unit_px), 1), 65536) * unit_px;
 }
@@ -108,11 +109,13 @@ static dp_status survey_pictures(struct survey *survey, dp_pool *pool, const dp_
     return DP_OK;
 }
 
-dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *err)
+dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures *pictures, dp_pool *pool,
+                           const dp_run *run, dp_error *err)
 {
     /* of a residual network the deepest layer has half the grid of its features */
     const size_t unit_px = recipe->layer_norm == DP_LAYER_NORM_RMS ? 2 * patch_px : patch_px;
-    const bool whole = recipe->short_px && !recipe->canvas_height_px && !recipe->canvas_width_px && recipe->align == DP_ALIGN_NONE;
+    const bool whole =
+        recipe->short_px && !recipe->canvas_height_px && !recipe->canvas_width_px && recipe->align == DP_ALIGN_NONE;
     if (recipe->short_px && !recipe->canvas_width_px)
         recipe->canvas_width_px = (recipe->short_px + unit_px / 2) / unit_px * unit_px;
     dp_status status = dp_check_patch(recipe, patch_px, err);
@@ -153,7 +156,9 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_pictures
         double aspect = whole ? middle_aspect(n, survey.width_px, survey.height_px) : 0;
         if (aspect > 0)
             canvas_of_short_side(recipe, unit_px, aspect);
-        size_t height = aspect > 0 ? recipe->canvas_height_px : dp_canvas_height(recipe, unit_px, n, survey.poses, survey.width_px, survey.height_px);
+        size_t height = aspect > 0
+                            ? recipe->canvas_height_px
+                            : dp_canvas_height(recipe, unit_px, n, survey.poses, survey.width_px, survey.height_px);
         status = dp_cells_check(run, height, recipe->canvas_width_px, patch_px, NULL, err);
         if (!status)
             recipe->canvas_height_px = height;

@@ -61,7 +61,8 @@ static size_t by_name(const dp_bank *bank, const char *name)
     return SIZE_MAX;
 }
 
-dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *given, size_t *in_bank, size_t *earlier, dp_error *err)
+dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const dp_run *given, size_t *in_bank,
+                             size_t *earlier, dp_error *err)
 {
     size_t n = source->n;
     dp_run run;
@@ -69,11 +70,16 @@ dp_status dp_find_twins_from(const dp_bank *bank, const dp_source *source, const
     dp_run_init(&run);
     if (given)
         run = *given;
-    const dp_picture_options options = {.max_pixels = run.max_picture_pixels, .tolerant = run.tolerant, .white = bank ? bank->recipe.sample_white : 0};
-    struct reading reading = {.pictures = dp_pictures_all(source), .options = options, .digests = dp_malloc(n, DP_DIGEST_BYTES), .known = dp_calloc(n, 1)};
+    const dp_picture_options options = {
+        .max_pixels = run.max_picture_pixels, .tolerant = run.tolerant, .white = bank ? bank->recipe.sample_white : 0};
+    struct reading reading = {.pictures = dp_pictures_all(source),
+                              .options = options,
+                              .digests = dp_malloc(n, DP_DIGEST_BYTES),
+                              .known = dp_calloc(n, 1)};
     bool unseen = bank && !dp_bank_knows_digests(bank);
     dp_status status = DP_OK;
-    if (!reading.digests || !reading.known || !dp_twin_table_open(&given_before, n) || (bank && !dp_twin_table_of_bank(&own, bank, 0)))
+    if (!reading.digests || !reading.known || !dp_twin_table_open(&given_before, n)
+        || (bank && !dp_twin_table_of_bank(&own, bank, 0)))
         status = dp_fail_memory(err, "the pictures' digests", n * DP_DIGEST_BYTES);
     if (!status)
         status = read_all(&reading, n, &run, err);

@@ -32,14 +32,14 @@
 
 /* A picture of a bank as a query to the bank that was made of it. */
 struct query {
-    const dp_rows *rows;    /* the bank's */
-    const dp_pca *pca;      /* NULL: they are searched for as they are */
-    float *stored;          /* [rows, cols, rows->dim] */
-    float *scratch;         /* the same */
-    float *projected;       /* [rows, cols, pca->dim] */
+    const dp_rows *rows;        /* the bank's */
+    const dp_pca *pca;          /* NULL: they are searched for as they are */
+    float *stored;              /* [rows, cols, rows->dim] */
+    float *scratch;             /* the same */
+    float *projected;           /* [rows, cols, pca->dim] */
     uint8_t *valid, *map_valid; /* [rows, cols] */
-    float *map;             /* [rows, cols] */
-    dp_neighbour *nearest;  /* [rows, cols, knn] */
+    float *map;                 /* [rows, cols] */
+    dp_neighbour *nearest;      /* [rows, cols, knn] */
 };
 
 static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query *query, dp_error *err)
@@ -56,7 +56,8 @@ static dp_status query_open(const dp_bank *bank, const dp_pca *pca, struct query
         .map = dp_malloc(most, sizeof(float)),
         .nearest = dp_malloc_2d(most, bank->recipe.knn, sizeof(dp_neighbour)),
     };
-    if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map && query->nearest)
+    if (query->stored && query->scratch && query->projected && query->valid && query->map_valid && query->map
+        && query->nearest)
         return DP_OK;
     return dp_fail_memory(err, "the features of one picture", most * dim * sizeof(float));
 }
@@ -100,7 +101,8 @@ static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool 
 }
 
 /* Scores and maps of the pictures from folds; `how` is what made a bank from `from`. */
-static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_loo *found, dp_error *err)
+static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_pool *pool, const dp_run *run,
+                                dp_loo *found, dp_error *err)
 {
     const dp_scoring scoring = dp_bank_scoring(from);
     dp_reduction part = *how;
@@ -136,16 +138,19 @@ static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp
     return status;
 }
 
-static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank *to, dp_pool *pool, const dp_run *run, dp_error *err)
+static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank *to, dp_pool *pool, const dp_run *run,
+                           dp_error *err)
 {
-    if (!dp_bank_has_pictures(from)) /* nothing to score anew: what was found when the pictures were there still stands */
+    if (!dp_bank_has_pictures(
+            from)) /* nothing to score anew: what was found when the pictures were there still stands */
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
     size_t n = from->pictures.n;
     dp_loo found = {.scores = dp_malloc(n, sizeof(double)), .peaks = dp_malloc(n, sizeof(double))};
-    dp_status status = found.scores && found.peaks ? score_by_folds(from, how, pool, run, &found, err)
-                                                   : dp_fail_memory(err, "the scores of the good pictures", 2 * n * sizeof(double));
+    dp_status status = found.scores && found.peaks
+                           ? score_by_folds(from, how, pool, run, &found, err)
+                           : dp_fail_memory(err, "the scores of the good pictures", 2 * n * sizeof(double));
     if (!status)
         status = dp_bank_set_good(to, &found, NULL, err);
     dp_memory_free(found.scores);
@@ -153,14 +158,17 @@ static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank
     return status;
 }
 
-static dp_status find_components(const dp_bank *bank, const dp_compression *how, dp_pool *pool, dp_pca *pca, dp_error *err)
+static dp_status find_components(const dp_bank *bank, const dp_compression *how, dp_pool *pool, dp_pca *pca,
+                                 dp_error *err)
 {
-    return how->pca > 0 ? dp_pca_fit(&bank->rows, how->pca, bank->recipe.metric != DP_METRIC_COSINE, pool, pca, err) : DP_OK;
+    return how->pca > 0 ? dp_pca_fit(&bank->rows, how->pca, bank->recipe.metric != DP_METRIC_COSINE, pool, pca, err)
+                        : DP_OK;
 }
 
 static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
-    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_POOL, bank->rows.blocks > 1, how->pca, how->coreset, how->kmeans};
+    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_POOL, bank->rows.blocks > 1, how->pca,
+                                    how->coreset, how->kmeans};
     dp_status status = dp_check_reduction(&rule, err);
     if (status)
         return status;
@@ -170,8 +178,8 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
 }
 
 /* The rows of a pool that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
-static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,
-                     dp_error *err)
+static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
+                     dp_bank **out, dp_error *err)
 {
     dp_bank *smaller = NULL;
     dp_recipe recipe = from->recipe;
@@ -188,8 +196,8 @@ static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa,
     return status;
 }
 
-dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **out,
-                         double *kept, dp_error *err)
+dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
+                         dp_bank **out, double *kept, dp_error *err)
 {
     dp_pca pca = {0};
     dp_bank *smaller = NULL;
@@ -197,8 +205,12 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
     dp_status status = check(bank, how, err);
     if (!status)
         status = find_components(bank, how, pool, &pca, err);
-    const dp_reduction reduction = {.pca = pca.basis ? &pca : NULL, .pca_asked = how->pca, .kmeans = how->kmeans, .seed = how->seed,
-                                    .storage = choose ? DP_STORAGE_F32 : how->storage, .isa = isa};
+    const dp_reduction reduction = {.pca = pca.basis ? &pca : NULL,
+                                    .pca_asked = how->pca,
+                                    .kmeans = how->kmeans,
+                                    .seed = how->seed,
+                                    .storage = choose ? DP_STORAGE_F32 : how->storage,
+                                    .isa = isa};
     if (!status && (!choose || pca.basis))
         status = dp_bank_reduce(bank, &reduction, pool, run, &smaller, err);
     if (!status && choose) {
@@ -229,7 +241,8 @@ struct ranked {
 static int ascending(const void *a, const void *b)
 {
     const struct ranked *x = a, *y = b;
-    return x->score != y->score ? (x->score > y->score) - (x->score < y->score) : (x->picture > y->picture) - (x->picture < y->picture);
+    return x->score != y->score ? (x->score > y->score) - (x->score < y->score)
+                                : (x->picture > y->picture) - (x->picture < y->picture);
 }
 
 /* Ranks [n], equal scores share the mean of theirs; list [n] is scratch. */
@@ -258,7 +271,8 @@ static double correlation(const double *a, const double *b, size_t n)
     return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
 }
 
-static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_compression_report *report, dp_error *err)
+static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_compression_report *report,
+                                dp_error *err)
 {
     size_t n = before->pictures.n, m = 0;
     double *x = dp_malloc(n, 4 * sizeof *x);
@@ -291,8 +305,8 @@ static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_
 }
 
 /* How long the search for the first picture takes in either. */
-static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_isa isa, dp_pool *pool, dp_compression_report *report,
-                               dp_error *err)
+static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_isa isa, dp_pool *pool,
+                               dp_compression_report *report, dp_error *err)
 {
     report->search_before_s = report->search_after_s = NAN;
     if (!dp_bank_has_pictures(before))
@@ -302,12 +316,14 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
     struct query old = {0}, new = {0};
     dp_searcher in_old = {0}, in_new = {0};
     size_t zeros = after->rows.dim * before->rows.dim;
-    bool projected = after->rows.dim != before->rows.dim; /* which numbers it searches for does not matter to the time */
+    bool projected =
+        after->rows.dim != before->rows.dim; /* which numbers it searches for does not matter to the time */
     if (projected) {
         pca.mean = dp_calloc(before->rows.dim, sizeof(float));
         pca.basis = dp_calloc(zeros, sizeof(float));
     }
-    dp_status status = projected && (!pca.mean || !pca.basis) ? dp_fail_memory(err, "the projection", zeros * sizeof(float)) : DP_OK;
+    dp_status status =
+        projected && (!pca.mean || !pca.basis) ? dp_fail_memory(err, "the projection", zeros * sizeof(float)) : DP_OK;
     for (size_t i = 0; !status && projected && i < after->rows.dim; i++)
         pca.basis[i * before->rows.dim + i] = 1;
     if (!status)
@@ -339,8 +355,8 @@ void dp_compression_init(const dp_bank *bank, dp_compression *compression)
     *compression = (dp_compression){.storage = bank->rows.storage};
 }
 
-dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *given_run, dp_bank **compressed,
-                           dp_compression_report *out, dp_error *err)
+dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *given_run,
+                           dp_bank **compressed, dp_compression_report *out, dp_error *err)
 {
     dp_run run;
     dp_pool *pool = NULL;
@@ -351,7 +367,8 @@ dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const
     dp_status status = dp_memory_plan_compression(bank, how, &run, err);
     if (status)
         return status;
-    dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank), .threshold_before = bank->levels.threshold};
+    dp_compression_report report = {.bytes_before = dp_bank_held_bytes(bank),
+                                    .threshold_before = bank->levels.threshold};
     status = dp_pool_open(run.threads, &pool, err);
     if (!status)
         status = dp_bank_shrink(bank, how, run.isa, pool, &run, &smaller, &report.kept_variance, err);

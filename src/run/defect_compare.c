@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAME_PX 1e-3 /* positions and spreads of the same picture differ by no more, on whatever machine they were found */
+#define SAME_PX                                                                                                        \
+    1e-3 /* positions and spreads of the same picture differ by no more, on whatever machine they were found */
 
 /* Whether a picture is not the one that the bank learned from, as far as the bank can tell: its size, and where it was aligned, its pose. */
 static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *now, char *why, size_t room)
@@ -20,14 +21,16 @@ static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *n
     const dp_pose *then = &bank->pictures.poses[picture];
     dp_pose found;
     if (now->width_px != then->picture_width_px || now->height_px != then->picture_height_px) {
-        snprintf(why, room, "the picture has changed since the bank was made: it has %zux%zu pixels now, it had %zux%zu", now->width_px,
-                 now->height_px, then->picture_width_px, then->picture_height_px);
+        snprintf(why, room,
+                 "the picture has changed since the bank was made: it has %zux%zu pixels now, it had %zux%zu",
+                 now->width_px, now->height_px, then->picture_width_px, then->picture_height_px);
         return true;
     }
     if (then->status != DP_ALIGN_OK || dp_pose_find(now, &bank->recipe, &found, NULL))
         return false;
     if (found.status == DP_ALIGN_OK && fabs(found.centre_x_px - then->centre_x_px) < SAME_PX
-        && fabs(found.centre_y_px - then->centre_y_px) < SAME_PX && fabs(found.sigma_major_px - then->sigma_major_px) < SAME_PX)
+        && fabs(found.centre_y_px - then->centre_y_px) < SAME_PX
+        && fabs(found.sigma_major_px - then->sigma_major_px) < SAME_PX)
         return false;
     snprintf(why, room, "the picture has changed since the bank was made: its object lies elsewhere");
     return true;
@@ -57,7 +60,8 @@ void dp_comparison_free(dp_comparison **comparison)
 }
 
 /* The good side, where the bank tells which patch it is: of the picture as it was, of its mirror, or of one of its rotations. */
-static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_picture *nearest, struct comparison *c, dp_error *err)
+static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_picture *nearest, struct comparison *c,
+                           dp_error *err)
 {
     const dp_recipe *recipe = &bank->recipe;
     dp_patch_view *good = &c->shown.good;
@@ -65,7 +69,8 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
     double x, y;
     size_t mirrors = recipe->mirror ? 1 : 0;
     bool mirrored = d->nearest_version == 1 && mirrors;
-    double degrees = d->nearest_version > mirrors ? 360.0 * (double)(d->nearest_version - mirrors) / (double)recipe->rotations : 0;
+    double degrees =
+        d->nearest_version > mirrors ? 360.0 * (double)(d->nearest_version - mirrors) / (double)recipe->rotations : 0;
     if (nearest && has_changed(bank, d->nearest_picture, nearest, c->why, sizeof c->why)) {
         nearest = NULL;
         good->missing = c->why;
@@ -77,24 +82,26 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
     good->row = d->nearest_cell / good->cols;
     good->col = d->nearest_cell % good->cols;
     const dp_recipe known = dp_bank_recipe_for(bank, good->rows, good->cols);
-    good->cells_to_picture = dp_grid_transform(&known, &bank->pictures.poses[d->nearest_picture], bank->pictures.polarities[d->nearest_picture], mirrored,
-                                               good->rows, good->cols);
+    good->cells_to_picture =
+        dp_grid_transform(&known, &bank->pictures.poses[d->nearest_picture],
+                          bank->pictures.polarities[d->nearest_picture], mirrored, good->rows, good->cols);
     dp_affine_apply(&good->cells_to_picture, (double)good->col, (double)good->row, &x, &y);
     if (degrees > 0)
         snprintf(c->whose, sizeof c->whose, "nearest good patch, turned by %.0f\xC2\xB0", degrees);
     else
-        snprintf(c->whose, sizeof c->whose, "nearest good patch, at (%.0f, %.0f)%s", x, y, mirrored ? ", mirrored" : "");
+        snprintf(c->whose, sizeof c->whose, "nearest good patch, at (%.0f, %.0f)%s", x, y,
+                 mirrored ? ", mirrored" : "");
     return status;
 }
 
-dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect, const dp_picture *nearest,
-                            const char *missing, dp_comparison **comparison, dp_error *err)
+dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result, size_t defect,
+                            const dp_picture *nearest, const char *missing, dp_comparison **comparison, dp_error *err)
 {
     if (defect >= result->n_defects)
         return dp_fail(err, DP_E_ARGUMENT, "defect %zu of %zu", defect + 1, result->n_defects);
     if (picture->width_px != result->width_px || picture->height_px != result->height_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a result of %zux%zu pixels does not belong to a picture of %zux%zu", result->width_px,
-                       result->height_px, picture->width_px, picture->height_px);
+        return dp_fail(err, DP_E_ARGUMENT, "a result of %zux%zu pixels does not belong to a picture of %zux%zu",
+                       result->width_px, result->height_px, picture->width_px, picture->height_px);
     struct comparison *c = dp_calloc(1, sizeof *c);
     if (!c)
         return dp_fail_memory(err, "a comparison", sizeof *c);
@@ -103,7 +110,8 @@ dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, cons
     dp_patch_view *bad = &c->shown.defect, *good = &c->shown.good;
     double x, y;
     *bad = (dp_patch_view){.picture = picture,
-                           .cells_to_picture = dp_grid_transform(&seen, &result->pose, result->polarity, false, result->grid_rows, result->grid_cols),
+                           .cells_to_picture = dp_grid_transform(&seen, &result->pose, result->polarity, false,
+                                                                 result->grid_rows, result->grid_cols),
                            .row = d->peak_cell / result->grid_cols,
                            .col = d->peak_cell % result->grid_cols,
                            .rows = result->grid_rows,

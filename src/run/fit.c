@@ -35,26 +35,28 @@ struct fit {
     void *user;
 
     dp_workbench bench;
-    dp_recipe asked; /* layers and canvas settled */
-    const dp_roi *roi;    /* region to inspect; NULL: none */
-    const dp_bank *known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
+    dp_recipe asked;   /* layers and canvas settled */
+    const dp_roi *roi; /* region to inspect; NULL: none */
+    const dp_bank *
+        known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
     dp_bank_builder *builder;
-    float *orientations; /* [pictures.n, dim] each picture's own, as it was found */
-    float *running;      /* [dim] sum of the orientations, each with its sign */
-    double *bias;        /* [dim] sum over the pictures */
-    float *pair;         /* [2, dim] scratch */
-    float *as_found;     /* [rows, cols, dim] features of the picture as it was found */
-    uint8_t *cells_as_found; /* [rows, cols] */
-    int *signs;          /* [pictures.n] sign each picture was stored with */
-    size_t *sources;     /* [pictures.n] which picture of the work each in the bank came from */
+    float *orientations;      /* [pictures.n, dim] each picture's own, as it was found */
+    float *running;           /* [dim] sum of the orientations, each with its sign */
+    double *bias;             /* [dim] sum over the pictures */
+    float *pair;              /* [2, dim] scratch */
+    float *as_found;          /* [rows, cols, dim] features of the picture as it was found */
+    uint8_t *cells_as_found;  /* [rows, cols] */
+    int *signs;               /* [pictures.n] sign each picture was stored with */
+    size_t *sources;          /* [pictures.n] which picture of the work each in the bank came from */
     unsigned char *digests;   /* [pictures.n, 32] of the pictures that were loaded */
     dp_twin_table given;      /* their digests, under the paths' indices */
     dp_twin_table known_ones; /* those of the known bank, under its pictures' */
     bool unseen;              /* of some of its pictures the digest is not known */
-    dp_cell_statistics statistics; /* of the good cells, in a recipe with layer_norm; dim 0: not asked for, or the known bank's hold */
+    dp_cell_statistics
+        statistics; /* of the good cells, in a recipe with layer_norm; dim 0: not asked for, or the known bank's hold */
     dp_fit_report report;
-    dp_gate gate;        /* of the known bank */
-    dp_error fault;      /* the first that came from the network, not from a file */
+    dp_gate gate;   /* of the known bank */
+    dp_error fault; /* the first that came from the network, not from a file */
 };
 
 static dp_bank_pictures *in_bank(const struct fit *fit)
@@ -65,7 +67,8 @@ static dp_bank_pictures *in_bank(const struct fit *fit)
 static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const char *message)
 {
     if (fit->on_picture)
-        fit->on_picture(fit->user, dp_pictures_number(&fit->pictures, index), dp_pictures_name(&fit->pictures, index), pose, message);
+        fit->on_picture(fit->user, dp_pictures_number(&fit->pictures, index), dp_pictures_name(&fit->pictures, index),
+                        pose, message);
 }
 
 /* What the picture in the bench showed of light and of the canvas, kept in the bank for the gate. */
@@ -91,8 +94,14 @@ static dp_status leave_twin(struct fit *fit, const dp_prepared *prepared, const 
 {
     dp_error why;
     bool other_name = strcmp(twin, prepared->path) != 0;
-    dp_fail(&why, DP_E_PICTURE, "%s: %s%s%s", prepared->path, other_name ? "has the same pixels as " : known ? "is" : "is given twice",
-            other_name ? twin : "", !known ? " and is taken once" : other_name ? ", which is in the bank already" : " in the bank already");
+    dp_fail(&why, DP_E_PICTURE, "%s: %s%s%s", prepared->path,
+            other_name ? "has the same pixels as "
+            : known    ? "is"
+                       : "is given twice",
+            other_name ? twin : "",
+            !known       ? " and is taken once"
+            : other_name ? ", which is in the bank already"
+                         : " in the bank already");
     fit->report.n_twins++;
     tell(fit, prepared->index, NULL, why.message);
     return DP_OK;
@@ -141,7 +150,8 @@ static void flip_cells(uint8_t *cells, size_t rows_n, size_t cols, bool rows)
 /* The features in the bench into their rows.  The mask of their background, where there is one, stays with the bank; where the good
  * pictures are masked too its cells do not count.  Those of `reference` alone do for now: the pictures are still to be scored with
  * them, as new ones will be, before they are cut out. */
-static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t picture, size_t augmentation, dp_error *err)
+static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t picture, size_t augmentation,
+                          dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
     const uint8_t *valid = prepared->cells;
@@ -160,7 +170,8 @@ static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t p
             counts[i] = prepared->cells[i] && !(bench->background && bench->background[i]);
         valid = counts;
     }
-    status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, bench->tokens, valid, bench->rows, bench->cols, err);
+    status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, bench->tokens, valid, bench->rows,
+                                      bench->cols, err);
     if (!status && bench->background)
         status = dp_bank_builder_set_background(fit->builder, picture, augmentation, bench->background, err);
     dp_memory_free(counts);
@@ -269,8 +280,8 @@ static dp_status turn_back(struct fit *fit, dp_prepared *prepared, dp_error *err
 
 /* Embeds a picture both ways round: own [dim] receives its orientation, the bench and the prepared picture hold it the way its
  * sign against reference [dim] says, *sign.  bias [dim] is added to (may be NULL). */
-static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *reference, float *own, double *bias, int *sign,
-                        dp_error *err)
+static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *reference, float *own, double *bias,
+                        int *sign, dp_error *err)
 {
     dp_workbench *bench = &fit->bench;
     size_t dim = bench->dim, cells = bench->rows * bench->cols;
@@ -305,7 +316,8 @@ static bool is_unlike(const struct fit *fit, const dp_prepared *prepared, dp_err
     char reason[DP_REASON_BYTES];
     if (!dp_gate_no_light(&fit->gate, &prepared->light, reason, sizeof reason)
         && (fit->bench.recipe.align != DP_ALIGN_NONE
-            || !dp_gate_other_ratio(&fit->gate, prepared->picture->width_px, prepared->picture->height_px, reason, sizeof reason)))
+            || !dp_gate_other_ratio(&fit->gate, prepared->picture->width_px, prepared->picture->height_px, reason,
+                                    sizeof reason)))
         return false;
     dp_fail(why, DP_E_PICTURE, "%s: %s; it is left out, a bank fitted anew with it takes it", prepared->path, reason);
     return true;
@@ -319,7 +331,8 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
     dp_error unlike;
     if (is_unlike(fit, prepared, &unlike))
         return leave_out(fit, prepared, &unlike);
-    dp_status status = dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
+    dp_status status =
+        dp_workbench_features(&fit->bench, fit->session, prepared, fit->known->orientation, &polarity, err);
     if (!status)
         status = check_background(fit, prepared, err);
     if (is_its_own(fit, status, err))
@@ -344,7 +357,8 @@ static bool any_cell(const struct fit *fit, const dp_prepared *prepared, dp_erro
     for (size_t i = 0; i < cells; i++)
         if (prepared->cells[i])
             return true;
-    dp_fail(why, DP_E_PICTURE, "%s: no cell lies wholly inside the picture: there is nothing to learn from", prepared->path);
+    dp_fail(why, DP_E_PICTURE, "%s: no cell lies wholly inside the picture: there is nothing to learn from",
+            prepared->path);
     return false;
 }
 
@@ -365,8 +379,9 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         return leave_twin(fit, prepared, dp_pictures_name(&fit->pictures, twin), false);
     if (bench->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
-        dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are",
-                prepared->path, dp_align_status_name(prepared->pose.status));
+        dp_fail(&why, DP_E_PICTURE,
+                "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are", prepared->path,
+                dp_align_status_name(prepared->pose.status));
         return leave_out(fit, prepared, &why);
     }
     dp_error unfit;
@@ -384,7 +399,8 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     if (!status && fit->statistics.dim) {
         status = dp_cell_statistics_open(bench->dim, &statistics, err);
         if (!status)
-            status = dp_cell_statistics_add(&statistics, bench->tokens, prepared->cells, bench->rows * bench->cols, err);
+            status =
+                dp_cell_statistics_add(&statistics, bench->tokens, prepared->cells, bench->rows * bench->cols, err);
     }
     if (!status && dp_workbench_has_polarity(bench, prepared))
         status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
@@ -422,8 +438,8 @@ static dp_status normalise(struct fit *fit, dp_bank *bank, dp_error *err)
     if (!norm)
         return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
     dp_extract_dims(&fit->bench.plan, dims);
-    dp_status status =
-        dp_layer_norm_settle(&fit->statistics, fit->asked.layer_norm, dims, fit->bench.plan.n_layers, norm, norm + dim, err);
+    dp_status status = dp_layer_norm_settle(&fit->statistics, fit->asked.layer_norm, dims, fit->bench.plan.n_layers,
+                                            norm, norm + dim, err);
     if (!status && !dp_bank_set_layer_norm(bank, norm))
         status = dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
     for (size_t place = 0; place < places && !status; place++) {
@@ -439,13 +455,15 @@ static dp_status normalise(struct fit *fit, dp_bank *bank, dp_error *err)
 static dp_status learn_all(struct fit *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
-    dp_status status = dp_prefetch_open(&fit->pictures, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
+    dp_status status =
+        dp_prefetch_open(&fit->pictures, &fit->bench.recipe, fit->bench.patch_px, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_tell(next, &fit->bench.recipe, fit->run);
         status = learn(fit, next, err);
         if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->pictures.n))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done, fit->pictures.n);
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done,
+                             fit->pictures.n);
     }
     dp_prefetch_close(&prefetch);
     return status;
@@ -557,14 +575,17 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     if (!status && !fit->known)
         status = find_white(fit, &recipe, err);
     if (!status)
-        status = dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
+        status =
+            dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
     if (!status)
-        status = dp_workbench_open(&recipe, model.patch_px, dp_feature_dim(dp_session_model(fit->session), &recipe), 0, &fit->bench, err);
+        status = dp_workbench_open(&recipe, model.patch_px, dp_feature_dim(dp_session_model(fit->session), &recipe), 0,
+                                   &fit->bench, err);
     if (status)
         return status;
     const dp_bank_spec spec = {
         .recipe = &recipe,
-        .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
+        .grid_rows =
+            dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.rows, /* of a pool: a first guess */
         .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->bench.cols,
         .dim = fit->bench.dim,
         .patch_px = model.patch_px,
@@ -582,7 +603,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     final.recipe = &fit->asked;
     if (recipe.layer_norm) /* rounded once, when all are there and normalised */
         recipe.storage = DP_STORAGE_F32;
-    if (dp_fit_shrinks(&recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
+    if (dp_fit_shrinks(
+            &recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;
         recipe.coreset = 0;
@@ -604,7 +626,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_builder_open(&spec, &fit->builder, err);
-    if (!status && fit->known && fit->known->layer_norm && !dp_bank_set_layer_norm(fit->builder->bank, fit->known->layer_norm))
+    if (!status && fit->known && fit->known->layer_norm
+        && !dp_bank_set_layer_norm(fit->builder->bank, fit->known->layer_norm))
         status = dp_fail_memory(err, "the statistics of features", 2 * fit->bench.dim * sizeof(float));
     if (status)
         return status;
@@ -615,7 +638,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->running = dp_calloc(fit->bench.dim, sizeof(float));
     fit->bias = dp_calloc(fit->bench.dim, sizeof(double));
     fit->pair = dp_calloc(fit->bench.dim, 2 * sizeof(float));
-    fit->as_found = dp_malloc_2d(fit->bench.rows * fit->bench.cols /* checked by the workbench */, fit->bench.dim, sizeof(float));
+    fit->as_found =
+        dp_malloc_2d(fit->bench.rows * fit->bench.cols /* checked by the workbench */, fit->bench.dim, sizeof(float));
     fit->cells_as_found = dp_malloc(fit->bench.rows, fit->bench.cols);
     fit->signs = dp_calloc(fit->pictures.n, sizeof(int));
     fit->sources = dp_calloc(fit->pictures.n, sizeof(size_t));
@@ -626,7 +650,8 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
     if (fit->unseen)
         dp_tell_unseen_twins(fit->run, fit->known);
-    if (!fit->orientations || !fit->running || !fit->bias || !fit->pair || !fit->as_found || !fit->cells_as_found || !fit->signs || !fit->sources)
+    if (!fit->orientations || !fit->running || !fit->bias || !fit->pair || !fit->as_found || !fit->cells_as_found
+        || !fit->signs || !fit->sources)
         return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
     return DP_OK;
 }
@@ -683,8 +708,8 @@ static dp_status none_left(const struct fit *fit, const char *what, dp_error *er
     return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->pictures.n, what);
 }
 
-dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank, dp_fit_report *report,
-                           dp_error *err)
+dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
+                           dp_fit_report *report, dp_error *err)
 {
     dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
@@ -701,8 +726,12 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
         return status;
     size_t *chosen = NULL;
     dp_bank *made = NULL;
-    struct fit fit = {.session = session, .run = dp_session_run(session), .pictures = dp_pictures_all(input->source), .roi = input->roi,
-                      .on_picture = input->on_picture, .user = input->user};
+    struct fit fit = {.session = session,
+                      .run = dp_session_run(session),
+                      .pictures = dp_pictures_all(input->source),
+                      .roi = input->roi,
+                      .on_picture = input->on_picture,
+                      .user = input->user};
     if (shots && (status = choose_shots(&fit, recipe, &chosen, err))) {
         dp_memory_free(chosen);
         return status;
@@ -739,10 +768,15 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     return status;
 }
 
-dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank, dp_fit_report *report, dp_error *err)
+dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank,
+                      dp_fit_report *report, dp_error *err)
 {
-    struct fit fit = {.session = session, .run = dp_session_run(session), .pictures = dp_pictures_all(input->source),
-                      .on_picture = input->on_picture, .user = input->user, .known = known};
+    struct fit fit = {.session = session,
+                      .run = dp_session_run(session),
+                      .pictures = dp_pictures_all(input->source),
+                      .on_picture = input->on_picture,
+                      .user = input->user,
+                      .known = known};
     dp_error own = {0};
     err = err ? err : &own;
     dp_status status = prepare(&fit, &known->recipe, err);

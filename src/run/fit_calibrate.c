@@ -10,7 +10,8 @@
 
 bool dp_fit_shrinks(const dp_recipe *recipe)
 {
-    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
+    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans
+           || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
 }
 
 /* The rows of a pool that are not background, by the masks it holds. */
@@ -27,13 +28,15 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
             rows[n++] = (uint32_t)row;
     recipe.background = DP_BACKGROUND_REFERENCE;
     recipe.storage = storage;
-    dp_status status = dp_bank_cut(bank, rows, n, &recipe, out, err); /* no picture that is background alone was taken in: n is not 0 */
+    dp_status status = dp_bank_cut(bank, rows, n, &recipe, out,
+                                   err); /* no picture that is background alone was taken in: n is not 0 */
     dp_memory_free(rows);
     return status;
 }
 
 /* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
-static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank, dp_error *err)
+static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+                     dp_error *err)
 {
     bool coreset = asked->coreset > 0;
     dp_bank *smaller = NULL;
@@ -62,14 +65,18 @@ static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp
     return DP_OK;
 }
 
-dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank, dp_error *err)
+dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+                           dp_error *err)
 {
     if (!dp_fit_shrinks(asked))
         return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
     if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)
         return cut(asked, isa, pool, run, bank, err);
-    const dp_compression how = {.pca = asked->pca, .kmeans = asked->kmeans, .coreset = asked->coreset,
-                                .seed = asked->seed, .storage = asked->storage};
+    const dp_compression how = {.pca = asked->pca,
+                                .kmeans = asked->kmeans,
+                                .coreset = asked->coreset,
+                                .seed = asked->seed,
+                                .storage = asked->storage};
     dp_bank *smaller = NULL;
     dp_status status = dp_bank_find_scales(*bank, *bank, isa, pool, err); /* what is left of k-means cannot say them */
     if (!status)

@@ -73,8 +73,13 @@ dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
     double *values = dp_malloc(n, 7 * sizeof *values);
     if (!values)
         return dp_fail_memory(err, "the light of the good pictures", n * 7 * sizeof *values);
-    double *bright = values, *white = bright + n, *contrast = white + n, *fine = contrast + n, *smooth = fine + n, *clear = smooth + n;
-    *gate = (dp_gate){.light_known = true, .valid_least = NAN, .object_least = least_object(bank), .n_sizes = n, .poses = bank->pictures.poses};
+    double *bright = values, *white = bright + n, *contrast = white + n, *fine = contrast + n, *smooth = fine + n,
+           *clear = smooth + n;
+    *gate = (dp_gate){.light_known = true,
+                      .valid_least = NAN,
+                      .object_least = least_object(bank),
+                      .n_sizes = n,
+                      .poses = bank->pictures.poses};
     for (size_t p = 0; p < n; p++) {
         const dp_light *light = &bank->pictures.lights[p];
         gate->light_known = gate->light_known && !isnan(light->bright);
@@ -106,14 +111,21 @@ bool dp_gate_no_light(const dp_gate *gate, const dp_light *light, char *reason, 
     if (!gate->light_known || isnan(light->bright))
         return false;
     if (beyond(light->bright, gate->bright))
-        snprintf(reason, bytes, "darker than any good picture: its brightest parts have %.1f of 255, those of every good picture at least %.1f",
+        snprintf(reason, bytes,
+                 "darker than any good picture: its brightest parts have %.1f of 255, those of every good picture at "
+                 "least %.1f",
                  light->bright, gate->bright);
     else if (beyond(255 - light->dark, gate->white))
-        snprintf(reason, bytes, "brighter than any good picture: its darkest parts have %.1f of 255, those of every good picture at most %.1f",
+        snprintf(reason, bytes,
+                 "brighter than any good picture: its darkest parts have %.1f of 255, those of every good picture at "
+                 "most %.1f",
                  light->dark, 255 - gate->white);
     else if (beyond(contrast, gate->contrast) && beyond(light->fine, gate->fine))
-        snprintf(reason, bytes, "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
-                 "at least %.1f in the good pictures", contrast, gate->contrast);
+        snprintf(
+            reason, bytes,
+            "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
+            "at least %.1f in the good pictures",
+            contrast, gate->contrast);
     else
         return false;
     return true;
@@ -125,16 +137,25 @@ bool dp_gate_odd_light(const dp_gate *gate, const dp_light *light, char *reason,
     if (!gate->light_known || isnan(light->bright))
         return false;
     if (beyond(contrast, gate->contrast))
-        snprintf(reason, bytes, "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
-                 "at least %.1f in the good pictures", contrast, gate->contrast);
+        snprintf(
+            reason, bytes,
+            "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
+            "at least %.1f in the good pictures",
+            contrast, gate->contrast);
     else if (beyond(light->fine, gate->fine))
-        snprintf(reason, bytes, "almost no fine contrast compared with every good picture: %.1f of 255, at least %.1f in the good pictures; "
-                 "it may be out of focus", light->fine, gate->fine);
+        snprintf(reason, bytes,
+                 "almost no fine contrast compared with every good picture: %.1f of 255, at least %.1f in the good "
+                 "pictures; "
+                 "it may be out of focus",
+                 light->fine, gate->fine);
     else if (beyond(gate->fine_most, light->fine))
-        snprintf(reason, bytes, "far more fine contrast than any good picture, perhaps noise: %.1f of 255, at most %.1f in the good pictures",
+        snprintf(reason, bytes,
+                 "far more fine contrast than any good picture, perhaps noise: %.1f of 255, at most %.1f in the good "
+                 "pictures",
                  light->fine, gate->fine_most);
     else if (gate->dark >= NOT_BLACK && more_black(1 - light->black, 1 - gate->black))
-        snprintf(reason, bytes, "%.0f %% of it is plain black, at most %.0f %% of every good picture: part of the frame is missing",
+        snprintf(reason, bytes,
+                 "%.0f %% of it is plain black, at most %.0f %% of every good picture: part of the frame is missing",
                  100 * light->black, 100 * gate->black);
     else
         return false;
@@ -157,8 +178,9 @@ bool dp_gate_other_ratio(const dp_gate *gate, size_t width_px, size_t height_px,
     }
     if (!nearest || gate->n_ratios > DP_RATIOS || nearest_by <= log1p(DP_RATIO_MARGIN))
         return false;
-    snprintf(reason, bytes, "other aspect ratio than the good pictures: %zux%zu pixels (%.3f), the nearest of them %zux%zu (%.3f)", width_px,
-             height_px, ratio, nearest->picture_width_px, nearest->picture_height_px,
+    snprintf(reason, bytes,
+             "other aspect ratio than the good pictures: %zux%zu pixels (%.3f), the nearest of them %zux%zu (%.3f)",
+             width_px, height_px, ratio, nearest->picture_width_px, nearest->picture_height_px,
              (double)nearest->picture_width_px / (double)nearest->picture_height_px);
     return true;
 }
@@ -173,7 +195,8 @@ bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px)
         if (pose->picture_width_px == width_px && pose->picture_height_px == height_px)
             return false;
         for (size_t k = 0; k < n && is_new; k++)
-            is_new = pose->picture_width_px != seen[k]->picture_width_px || pose->picture_height_px != seen[k]->picture_height_px;
+            is_new = pose->picture_width_px != seen[k]->picture_width_px
+                     || pose->picture_height_px != seen[k]->picture_height_px;
         if (is_new && n == DP_RATIOS)
             return false; /* so many sizes that there is none to keep to */
         if (is_new)
@@ -185,13 +208,17 @@ bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px)
 bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double region_seen, char *reason, size_t bytes)
 {
     if (valid < CELLS * gate->valid_least)
-        snprintf(reason, bytes, "too few cells to judge: %.0f %% of them lie inside the picture, at least %.0f %% in every good picture",
-                 100 * valid, 100 * gate->valid_least);
+        snprintf(
+            reason, bytes,
+            "too few cells to judge: %.0f %% of them lie inside the picture, at least %.0f %% in every good picture",
+            100 * valid, 100 * gate->valid_least);
     else if (object < CELLS * gate->object_least)
-        snprintf(reason, bytes, "too few cells to judge: %.0f %% of them are not background, at least %.0f %% in every good picture",
+        snprintf(reason, bytes,
+                 "too few cells to judge: %.0f %% of them are not background, at least %.0f %% in every good picture",
                  100 * object, 100 * gate->object_least);
     else if (region_seen < CELLS)
-        snprintf(reason, bytes, "too few cells to judge: %.0f %% of the region to inspect lies inside the picture", 100 * region_seen);
+        snprintf(reason, bytes, "too few cells to judge: %.0f %% of the region to inspect lies inside the picture",
+                 100 * region_seen);
     else
         return false;
     return true;
@@ -204,9 +231,11 @@ void dp_gate_warn(const dp_bank *bank, const dp_run *run)
     if (!run || !run->log || dp_gate_open(bank, &gate, NULL))
         return;
     for (size_t p = 0; p < bank->pictures.n; p++) {
-        if (!dp_gate_no_light(&gate, &bank->pictures.lights[p], reason, sizeof reason) && !dp_gate_odd_light(&gate, &bank->pictures.lights[p], reason, sizeof reason))
+        if (!dp_gate_no_light(&gate, &bank->pictures.lights[p], reason, sizeof reason)
+            && !dp_gate_odd_light(&gate, &bank->pictures.lights[p], reason, sizeof reason))
             continue;
-        snprintf(line, sizeof line, "%s: %s; look at it, and if it is no good picture take it out of the bank", bank->pictures.names[p], reason);
+        snprintf(line, sizeof line, "%s: %s; look at it, and if it is no good picture take it out of the bank",
+                 bank->pictures.names[p], reason);
         run->log(run->user, DP_LOG_WARNING, line);
     }
 }

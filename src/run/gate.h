@@ -16,17 +16,18 @@
 
 /* What the good pictures of a bank showed. */
 typedef struct dp_gate {
-    bool light_known;       /* of all of them */
-    double bright, white, contrast, fine, fine_most, black, dark; /* least brightness of the brightest parts, least of 255 - the darkest
+    bool light_known; /* of all of them */
+    double bright, white, contrast, fine, fine_most, black,
+        dark;            /* least brightness of the brightest parts, least of 255 - the darkest
                                parts, least difference of the two, least and most fine contrast, largest share of black, darkest part */
-    double valid_least;     /* least share of cells inside the picture; NaN: not known */
-    double object_least;    /* least share of cells that are not background; NaN: not masked */
+    double valid_least;  /* least share of cells inside the picture; NaN: not known */
+    double object_least; /* least share of cells that are not background; NaN: not masked */
     size_t n_sizes;
-    const dp_pose *poses;   /* [n_sizes] of the good pictures, for their sizes; borrowed */
-    size_t n_ratios;        /* different aspect ratios among them, told up to DP_RATIOS + 1 */
+    const dp_pose *poses; /* [n_sizes] of the good pictures, for their sizes; borrowed */
+    size_t n_ratios;      /* different aspect ratios among them, told up to DP_RATIOS + 1 */
 } dp_gate;
 
-#define DP_RATIOS 8             /* more different aspect ratios: pictures cut by hand, where the ratio says nothing */
+#define DP_RATIOS 8 /* more different aspect ratios: pictures cut by hand, where the ratio says nothing */
 #define DP_RATIO_MARGIN 0.02
 
 dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err);
@@ -41,7 +42,8 @@ bool dp_gate_other_ratio(const dp_gate *gate, size_t width_px, size_t height_px,
 bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px);
 /* Why too few of its cells can be compared; false: enough can.  Shares as in dp_gate; NaN: not to be looked at.  region_seen: of the
  * cells of the region to inspect those that lie inside the picture. */
-bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double region_seen, char *reason, size_t bytes);
+bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double region_seen, char *reason,
+                       size_t bytes);
 
 /* Warns of pictures of a bank that the gate made of the others would stop. */
 void dp_gate_warn(const dp_bank *bank, const dp_run *run);

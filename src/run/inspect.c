@@ -36,13 +36,13 @@ struct inspection {
     const dp_bank *bank;
     struct way *ways; /* [n_ways] */
     size_t n_ways;
-    struct way *way;  /* the one in use */
+    struct way *way; /* the one in use */
     dp_workbench bench;
     dp_regions regions; /* of all views */
     dp_gate gate;
     bool size_told;
     uint8_t *everywhere; /* [rows, cols] scratch, where there is a region */
-    float *projected; /* [rows, cols, dim of the bank], where that is not the features' */
+    float *projected;    /* [rows, cols, dim of the bank], where that is not the features' */
 };
 
 static void inspection_close(struct inspection *job)
@@ -66,26 +66,32 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return status;
     dp_model_get_info(dp_session_model(session), &model);
     if (strcmp(model.sha256, bank->model.sha256) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s", bank->model.path,
-                       bank->model.sha256, model.path, model.sha256);
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
+                       bank->model.path, bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
     size_t dim = dp_feature_dim(dp_session_model(session), recipe);
     if (bank->projection.dim_in != dim)
-        return dp_fail(err, DP_E_MISMATCH, "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint", bank->projection.dim_in,
-                       dim);
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
+                       bank->projection.dim_in, dim);
     if (recipe->layout == DP_LAYOUT_GRID
-        && (recipe->canvas_height_px != bank->rows.grid_rows * model.patch_px || recipe->canvas_width_px != bank->rows.grid_cols * model.patch_px))
-        return dp_fail(err, DP_E_MISMATCH, "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
-                       bank->rows.grid_rows, bank->rows.grid_cols, recipe->canvas_height_px, recipe->canvas_width_px, model.patch_px);
+        && (recipe->canvas_height_px != bank->rows.grid_rows * model.patch_px
+            || recipe->canvas_width_px != bank->rows.grid_cols * model.patch_px))
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
+                       bank->rows.grid_rows, bank->rows.grid_cols, recipe->canvas_height_px, recipe->canvas_width_px,
+                       model.patch_px);
     if (bank->patch_recorded && bank->patch_px != model.patch_px)
-        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu", bank->patch_px, model.patch_px);
+        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
+                       bank->patch_px, model.patch_px);
     dp_recipe settled = *recipe;
     status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
     if (status)
         return status;
     if (dp_session_precision(session) != bank->recipe.precision)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
-                       bank->recipe.precision == DP_INT8 ? "int8" : "fp32", dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
+                       bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
+                       dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
     return DP_OK;
 }
 
@@ -102,20 +108,21 @@ static void warn(const struct inspection *job, const char *format, ...)
     run->log(run->user, DP_LOG_WARNING, line);
 }
 
-static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, struct inspection *job,
-                                 dp_error *err)
+static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                 struct inspection *job, dp_error *err)
 {
     dp_model_info model;
     size_t knn = 0;
     dp_model_get_info(dp_session_model(session), &model);
-    *job = (struct inspection){.session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
+    *job = (struct inspection){
+        .session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
     if (!job->ways)
         return dp_fail_memory(err, "the views", n_views * sizeof *job->ways);
     job->way = job->ways;
     dp_status status = dp_session_fits_bank(session, bank, err);
     if (!status && !dp_own_canvas(&bank->recipe))
-        status = dp_cells_check(dp_session_run(session), bank->recipe.canvas_height_px, bank->recipe.canvas_width_px, model.patch_px, NULL,
-                                err);
+        status = dp_cells_check(dp_session_run(session), bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
+                                model.patch_px, NULL, err);
     for (size_t i = 0; i < n_views && !status; i++) {
         struct way *way = &job->ways[i];
         way->view = views[i];
@@ -123,11 +130,12 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
         knn = views[i].knn > knn ? views[i].knn : knn;
         status = dp_judge_open(&way->scoring.post, way->scoring.score, &way->judge, err);
         if (!status)
-            status = dp_searcher_open(&bank->rows, &way->scoring, dp_session_isa(session), dp_session_pool(session), &way->searcher, err);
+            status = dp_searcher_open(&bank->rows, &way->scoring, dp_session_isa(session), dp_session_pool(session),
+                                      &way->searcher, err);
     }
     if (!status)
-        status = dp_workbench_open(&bank->recipe, model.patch_px, dp_feature_dim(dp_session_model(session), &bank->recipe), knn, &job->bench,
-                                   err);
+        status = dp_workbench_open(&bank->recipe, model.patch_px,
+                                   dp_feature_dim(dp_session_model(session), &bank->recipe), knn, &job->bench, err);
     if (!status)
         job->bench.layer_norm = bank->layer_norm;
     for (size_t i = 1; i < n_views && !status; i++)
@@ -138,11 +146,16 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     if (!status)
         status = dp_gate_open(bank, &job->gate, err);
     if (!status && !job->gate.light_known)
-        warn(job, "%s: was made before the light of its pictures was kept: a frame that is too dark or too bright cannot be told by its light; "
-             "a bank fitted anew can", bank->file.path ? bank->file.path : "the bank");
+        warn(job,
+             "%s: was made before the light of its pictures was kept: a frame that is too dark or too bright cannot be "
+             "told by its light; "
+             "a bank fitted anew can",
+             bank->file.path ? bank->file.path : "the bank");
     if (!status && bank->projection.basis
-        && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */, bank->rows.dim, sizeof *job->projected))) {
-        status = dp_fail_memory(err, "the features of one picture", job->bench.rows * job->bench.cols * bank->rows.dim * sizeof(float));
+        && !(job->projected = dp_malloc_2d(job->bench.rows * job->bench.cols /* checked by the workbench */,
+                                           bank->rows.dim, sizeof *job->projected))) {
+        status = dp_fail_memory(err, "the features of one picture",
+                                job->bench.rows * job->bench.cols * bank->rows.dim * sizeof(float));
     }
     if (status)
         inspection_close(job);
@@ -151,7 +164,8 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
 
 static dp_status result_new(const struct inspection *job, const dp_prepared *prepared, dp_result **out, dp_error *err)
 {
-    size_t cells = job->bench.rows * job->bench.cols, pixels = prepared->picture->height_px * prepared->picture->width_px;
+    size_t cells = job->bench.rows * job->bench.cols,
+           pixels = prepared->picture->height_px * prepared->picture->width_px;
     dp_result *result = dp_calloc(1, sizeof *result);
     if (result) {
         *result = (dp_result){
@@ -162,7 +176,10 @@ static dp_status result_new(const struct inspection *job, const dp_prepared *pre
             .valid_fraction = prepared->valid_fraction,
             .roi_fraction = 1,
             .inspected_fraction = NAN,
-            .crop_x0_px = NAN, .crop_y0_px = NAN, .crop_x1_px = NAN, .crop_y1_px = NAN,
+            .crop_x0_px = NAN,
+            .crop_y0_px = NAN,
+            .crop_x1_px = NAN,
+            .crop_y1_px = NAN,
             .grid_rows = job->bench.rows,
             .grid_cols = job->bench.cols,
             .grid = dp_malloc(cells, sizeof(float)),
@@ -200,7 +217,8 @@ static const char *why_unaligned(dp_align_status status)
 }
 
 /* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
-static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out, dp_error *err)
+static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out,
+                              dp_error *err)
 {
     size_t pixels = prepared->picture->height_px * prepared->picture->width_px, named = strlen(prepared->path);
     const char *why = fault->message;
@@ -209,9 +227,14 @@ static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, 
     dp_result *result = dp_calloc(1, sizeof *result);
     if (result) {
         *result = (dp_result){
-            .score = NAN, .threshold = view->threshold, .p_value = NAN,
+            .score = NAN,
+            .threshold = view->threshold,
+            .p_value = NAN,
             .pose = prepared->pose,
-            .crop_x0_px = NAN, .crop_y0_px = NAN, .crop_x1_px = NAN, .crop_y1_px = NAN,
+            .crop_x0_px = NAN,
+            .crop_y0_px = NAN,
+            .crop_x1_px = NAN,
+            .crop_y1_px = NAN,
             .inspected_fraction = NAN,
             .grid = dp_calloc(1, sizeof(float)),
             .grid_valid = dp_calloc(1, 1),
@@ -253,12 +276,16 @@ static void tell_size(struct inspection *job, const dp_prepared *prepared)
         || dp_gate_other_ratio(&job->gate, picture->width_px, picture->height_px, other, sizeof other))
         return;
     job->size_told = true;
-    warn(job, "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' says that this is "
-         "meant", prepared->path, picture->width_px, picture->height_px);
+    warn(job,
+         "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' "
+         "says that this is "
+         "meant",
+         prepared->path, picture->width_px, picture->height_px);
 }
 
 /* The decision.  What could not be judged is said first; it is never called good. */
-static void decide(const struct inspection *job, const dp_prepared *prepared, const struct embedded *embedded, dp_result *result)
+static void decide(const struct inspection *job, const dp_prepared *prepared, const struct embedded *embedded,
+                   dp_result *result)
 {
     const dp_recipe *recipe = &job->bank->recipe;
     const dp_gate *gate = &job->gate;
@@ -268,7 +295,8 @@ static void decide(const struct inspection *job, const dp_prepared *prepared, co
     double object = 1 - embedded->masked_fraction;
     /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
     if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
-        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status), why_unaligned(result->pose.status));
+        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
+                      why_unaligned(result->pose.status));
     else if (isnan(result->score))
         not_inspected(result, "no cell lies wholly inside the picture: there is nothing to compare");
     else if (dp_gate_no_light(gate, &prepared->light, reason, bytes)
@@ -293,7 +321,8 @@ static size_t count(const uint8_t *cells, size_t n)
 }
 
 /* How much of the region to inspect lies inside the picture. */
-static dp_status see_region(struct inspection *job, const dp_prepared *prepared, struct embedded *embedded, size_t seen, dp_error *err)
+static dp_status see_region(struct inspection *job, const dp_prepared *prepared, struct embedded *embedded, size_t seen,
+                            dp_error *err)
 {
     const dp_workbench *bench = &job->bench;
     size_t cells = bench->rows * bench->cols;
@@ -302,8 +331,8 @@ static dp_status see_region(struct inspection *job, const dp_prepared *prepared,
     if (!job->everywhere)
         return dp_fail_memory(err, "the region to inspect", cells);
     memset(job->everywhere, 1, cells);
-    dp_status status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows, bench->cols,
-                                        prepared->path, job->everywhere, err);
+    dp_status status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows,
+                                        bench->cols, prepared->path, job->everywhere, err);
     if (!status)
         embedded->region_seen = (double)seen / (double)count(job->everywhere, cells); /* 0 / 0: nothing to be seen */
     return status;
@@ -323,13 +352,14 @@ static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struc
     if (masked) /* of the whole picture, whatever is inspected of it */
         status = dp_workbench_background(&job->bench, job->session, prepared->cells, prepared->path, &left, err);
     if (!status && dp_regions_any(&job->regions)) {
-        status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows, bench->cols, prepared->path,
-                                  prepared->cells, err);
+        status = dp_regions_cells(&job->regions, &bench->recipe, &prepared->pose, embedded->polarity, bench->rows,
+                                  bench->cols, prepared->path, prepared->cells, err);
         in_region = count(prepared->cells, cells);
         if (!status)
             status = see_region(job, prepared, embedded, in_region, err);
         if (!status && inside && !in_region)
-            status = dp_fail(err, DP_E_PICTURE, "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
+            status = dp_fail(err, DP_E_PICTURE,
+                             "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
         embedded->roi_fraction = inside ? (double)in_region / (double)inside : 0;
     }
     if (status || !masked)
@@ -355,7 +385,8 @@ static double p_value(const dp_view *view, double score)
     return known ? dp_conformal_p(view->good_scores, view->n_good_scores, score) : (double)NAN;
 }
 
-static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result, dp_error *err)
+static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result,
+                                   dp_error *err)
 {
     const dp_bank *bank = job->bank;
     dp_workbench *bench = &job->bench;
@@ -363,7 +394,8 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     dp_pool *pool = dp_session_pool(job->session);
     const float *features;
     double start = dp_now_seconds();
-    dp_status status = dp_pca_project_cells(&bank->projection, bench->tokens, bench->rows * bench->cols, pool, job->projected, &features, err);
+    dp_status status = dp_pca_project_cells(&bank->projection, bench->tokens, bench->rows * bench->cols, pool,
+                                            job->projected, &features, err);
     if (!status)
         status = dp_searcher_map(&job->way->searcher,
                                  &(dp_cells){features, prepared->cells, bench->rows, bench->cols, DP_NO_PICTURE}, pool,
@@ -374,12 +406,14 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     size_t cells = bench->rows * bench->cols;
     for (size_t i = 0; i < cells; i++) {
         const dp_neighbour *found = &bench->nearest[i * scoring->knn];
-        bench->nearest_picture[i] = found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_rows_picture(&bank->rows, found->cell, found->row);
+        bench->nearest_picture[i] =
+            found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_rows_picture(&bank->rows, found->cell, found->row);
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, bench->background, cells, result->grid, result->grid_valid);
     double cell_px = dp_cell_area_px(&bench->recipe, &result->pose, bench->rows, bench->cols);
-    status = dp_judge_grid(&job->way->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px, &result->score, err);
+    status = dp_judge_grid(&job->way->judge, result->grid, result->grid_valid, bench->rows, bench->cols, cell_px,
+                           &result->score, err);
     if (!status && dp_scoring_reweighs(scoring)) {
         const dp_search search = dp_searcher_search(&job->way->searcher, bench->rows, bench->cols, DP_NO_PICTURE);
         const dp_found found = {features, bench->nearest, result->grid, result->grid_valid, cells};
@@ -402,9 +436,14 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
 static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_error *err)
 {
     const dp_workbench *bench = &job->bench;
-    const dp_show show = {.recipe = &bench->recipe, .pose = &result->pose, .polarity = result->polarity, .rows = result->grid_rows,
-                          .cols = result->grid_cols, .background = dp_masks_inspected(&bench->recipe) ? bench->background : NULL,
-                          .regions = &job->regions, .pool = dp_session_pool(job->session)};
+    const dp_show show = {.recipe = &bench->recipe,
+                          .pose = &result->pose,
+                          .polarity = result->polarity,
+                          .rows = result->grid_rows,
+                          .cols = result->grid_cols,
+                          .background = dp_masks_inspected(&bench->recipe) ? bench->background : NULL,
+                          .regions = &job->regions,
+                          .pool = dp_session_pool(job->session)};
     size_t pixels = result->height_px * result->width_px, n = 0;
     double box[4];
     dp_projection projection;
@@ -414,13 +453,19 @@ static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_e
         result->crop_x0_px = box[0], result->crop_y0_px = box[1];
         result->crop_x1_px = box[2], result->crop_y1_px = box[3];
     }
-    dp_status status = dp_show_map(&show, result->grid, result->grid_valid, &projection, result->map, result->inspected, err);
+    dp_status status =
+        dp_show_map(&show, result->grid, result->grid_valid, &projection, result->map, result->inspected, err);
     for (size_t i = 0; !status && result->inspected && i < pixels; i++)
         n += result->inspected[i] == 1;
     if (!status && result->inspected)
         result->inspected_fraction = (double)n / (double)pixels;
-    const dp_delivered delivered = {.projection = &projection, .grid = result->grid, .valid = result->grid_valid, .nearest = bench->nearest_picture,
-                                    .map = result->map, .height_px = result->height_px, .width_px = result->width_px};
+    const dp_delivered delivered = {.projection = &projection,
+                                    .grid = result->grid,
+                                    .valid = result->grid_valid,
+                                    .nearest = bench->nearest_picture,
+                                    .map = result->map,
+                                    .height_px = result->height_px,
+                                    .width_px = result->width_px};
     if (!status && result->label == DP_LABEL_ANOMALOUS)
         status = dp_defects_find(&delivered, result->cell_threshold, &result->defects, &result->n_defects, err);
     if (!status && result->label == DP_LABEL_ANOMALOUS && !result->n_defects)
@@ -442,10 +487,12 @@ static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_e
 static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
 {
     double start = dp_now_seconds();
-    dp_status status = dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &embedded->polarity, err);
+    dp_status status =
+        dp_workbench_features(&job->bench, job->session, prepared, job->bank->orientation, &embedded->polarity, err);
     embedded->ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->bench.rows * job->bench.cols;
-    if (!status && job->bank->projection.basis && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
+    if (!status && job->bank->projection.basis
+        && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
         dp_memory_free(job->projected);
         if (!(job->projected = dp_malloc_2d(cells, job->bank->rows.dim, sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->rows.dim * sizeof(float));
@@ -454,8 +501,8 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
 }
 
 /* One view of it. */
-static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepared *prepared, const struct embedded *embedded,
-                               dp_result **out, dp_error *err)
+static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepared *prepared,
+                               const struct embedded *embedded, dp_result **out, dp_error *err)
 {
     dp_result *result = NULL;
     job->way = way;
@@ -500,7 +547,8 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
         .cells = dp_malloc(job.bench.rows, job.bench.cols),
     };
     if (!prepared.rgb || !prepared.cells)
-        status = dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
+        status =
+            dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
     if (!status)
         status = dp_light_measure(picture, &prepared.light, err);
     if (!status)
@@ -527,7 +575,8 @@ dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_
     return status;
 }
 
-static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_view_result_fn on_result, void *user, dp_error *err)
+static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_view_result_fn on_result, void *user,
+                              dp_error *err)
 {
     double start = dp_now_seconds() - prepared->seconds;
     dp_error fault = prepared->error;
@@ -564,8 +613,8 @@ static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_
     return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
 }
 
-dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, const dp_source *source,
-                                  dp_view_result_fn on_result, void *user, dp_error *err)
+dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                  const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err)
 {
     const dp_pictures pictures = dp_pictures_all(source);
     struct inspection job;

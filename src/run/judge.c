@@ -37,8 +37,8 @@ static dp_status make_room(dp_judge *judge, size_t rows, size_t cols, dp_error *
     return dp_post_active(&judge->post) ? dp_post_work_open(rows, cols, &judge->work, err) : DP_OK;
 }
 
-dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px, double *score,
-                        dp_error *err)
+dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px,
+                        double *score, dp_error *err)
 {
     dp_status status = make_room(judge, rows, cols, err);
     if (status)
@@ -63,7 +63,8 @@ double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows
     size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
     if (pose->status != DP_ALIGN_OK && !recipe->edge_px) /* the grid covers the whole picture */
         return (double)pose->picture_height_px * (double)pose->picture_width_px / ((double)rows * (double)cols);
-    dp_affine map = dp_recipe_transform(recipe, pose, 0, height, width, pose->picture_height_px, pose->picture_width_px);
+    dp_affine map =
+        dp_recipe_transform(recipe, pose, 0, height, width, pose->picture_height_px, pose->picture_width_px);
     double canvas_pixel = fabs(map.xu * map.yv - map.xv * map.yu);
     return canvas_pixel * (double)height * (double)width / ((double)rows * (double)cols);
 }

@@ -13,9 +13,9 @@
 typedef struct dp_judge {
     dp_post post;
     dp_score score;
-    size_t rows, cols;   /* the memory below is for */
+    size_t rows, cols; /* the memory below is for */
     dp_post_work work;
-    float *scratch;      /* [rows, cols] */
+    float *scratch; /* [rows, cols] */
 } dp_judge;
 
 /* Nothing is allocated yet.  Errors: DP_E_ARGUMENT (a setting of the post-processing out of its range). */
@@ -25,8 +25,8 @@ void dp_judge_close(dp_judge *judge);
 /* grid [rows, cols] is post-processed in place, where that is asked for, and scored over its valid cells; *score NaN where
  * none is valid.  cell_px: area of a cell in pixels of the picture the user took.  Memory is taken when a grid of another
  * size comes.  Errors: DP_E_MEMORY. */
-dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px, double *score,
-                        dp_error *err);
+dp_status dp_judge_grid(dp_judge *judge, float *grid, const uint8_t *valid, size_t rows, size_t cols, double cell_px,
+                        double *score, dp_error *err);
 
 /* Whether the background of the pictures that are inspected is masked. */
 static inline bool dp_masks_inspected(const dp_recipe *recipe)

@@ -109,13 +109,13 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
         status = dp_searcher_leave_one_out(&s->searcher, first, n, s->pool, &(dp_progress){report, s}, &out, err);
         if (status == DP_E_NUMERIC) { /* whose? */
             size_t p = first;
-            while (p + 1 < first + n
-                   && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, &out, NULL))
+            while (p + 1 < first + n && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, &out, NULL))
                 p++;
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         }
         for (size_t p = 0; !status && p < n; p++)
-            status = dp_good_judge_picture(&s->judge, first + p, grid + p * cells, valid + p * cells, &s->scores[first + p], err);
+            status = dp_good_judge_picture(&s->judge, first + p, grid + p * cells, valid + p * cells,
+                                           &s->scores[first + p], err);
     }
     dp_memory_free(nearest);
     dp_memory_free(grid);
@@ -124,21 +124,28 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
 }
 
 /* pictures: a bank with all features of the pictures whose rows `bank` is searched for. */
-static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_scoring *scoring, const dp_roi *narrower,
-                           const dp_workers *with, dp_loo *found, dp_error *err)
+static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_scoring *scoring,
+                           const dp_roi *narrower, const dp_workers *with, dp_loo *found, dp_error *err)
 {
     const char *path = bank->file.path;
     if (!dp_bank_has_pictures(pictures))
-        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew", path ? path : "", path ? ": " : "",
-                       bank->recipe.kmeans ? "centres of k-means and no picture's own features"
+        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
+                       path ? path : "", path ? ": " : "",
+                       bank->recipe.kmeans        ? "centres of k-means and no picture's own features"
                        : bank->recipe.coreset > 0 ? "a coreset and not all features of its pictures"
                                                   : "nothing of the background, which new pictures are inspected with");
-    struct scoring s = {.bank = bank, .pictures = pictures, .scoring = scoring, .pool = with->pool, .run = with->run, .scores = found->scores};
+    struct scoring s = {.bank = bank,
+                        .pictures = pictures,
+                        .scoring = scoring,
+                        .pool = with->pool,
+                        .run = with->run,
+                        .scores = found->scores};
     dp_status status = dp_good_judge_open(pictures, scoring, narrower, found->peaks, with->pool, &s.judge, err);
     if (!status)
         status = dp_searcher_open(&bank->rows, scoring, with->isa, with->pool, &s.searcher, err);
     if (!status)
-        status = bank->rows.pool ? score_pool(&s, dp_rows_most_cells(&bank->rows), err) : score_grids(&s, dp_rows_cells(&bank->rows), err);
+        status = bank->rows.pool ? score_pool(&s, dp_rows_most_cells(&bank->rows), err)
+                                 : score_grids(&s, dp_rows_cells(&bank->rows), err);
     if (!status && found->peaks)
         found->heat = dp_good_judge_heat(&s.judge);
     dp_searcher_close(&s.searcher);
@@ -146,7 +153,8 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     return status;
 }
 
-dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found, dp_error *err)
+dp_status dp_leave_one_out(const dp_bank *bank, const dp_view *view, const dp_workers *with, dp_loo *found,
+                           dp_error *err)
 {
     const dp_scoring scoring = dp_scoring_of_view(view);
     return score_all(bank, bank, &scoring, view->roi, with, found, err);
@@ -163,7 +171,8 @@ dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa
     return status;
 }
 
-dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms, dp_error *err)
+dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms,
+                                dp_error *err)
 {
     return dp_bank_leave_one_out_of(bank, bank, isa, pool, run, false_alarms, err);
 }
@@ -176,9 +185,11 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
         return status;
     const dp_scoring scoring = dp_bank_scoring(bank);
     const dp_workers with = {isa, pool, run};
-    dp_loo found = {.scores = dp_malloc(bank->pictures.n, sizeof(double)), .peaks = dp_malloc(bank->pictures.n, sizeof(double))};
-    status = found.scores && found.peaks ? score_all(pictures, bank, &scoring, NULL, &with, &found, err)
-                                         : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->pictures.n * sizeof(double));
+    dp_loo found = {.scores = dp_malloc(bank->pictures.n, sizeof(double)),
+                    .peaks = dp_malloc(bank->pictures.n, sizeof(double))};
+    status = found.scores && found.peaks
+                 ? score_all(pictures, bank, &scoring, NULL, &with, &found, err)
+                 : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->pictures.n * sizeof(double));
     if (!status)
         status = dp_bank_set_good(bank, &found, false_alarms, err);
     dp_memory_free(found.scores);

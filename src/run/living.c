@@ -17,21 +17,24 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
         return DP_OK;
     return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
                    dp_bank_name(bank),
-                   bank->recipe.kmeans ? "centres of k-means, no picture's own"
+                   bank->recipe.kmeans        ? "centres of k-means, no picture's own"
                    : bank->recipe.coreset > 0 ? "a coreset, not all of the pictures' own"
                                               : "those of the object alone (--background reference)");
 }
 
-dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation, dp_pool *pool, const dp_run *run,
-                           dp_bank **out, dp_error *err)
+dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
+                           dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
 {
     dp_bank *bank = NULL;
-    const dp_bank_shape shape = {.recipe = &like->recipe, .n_rows = dp_picks_rows(picks, n), .dim = like->rows.dim,
+    const dp_bank_shape shape = {.recipe = &like->recipe,
+                                 .n_rows = dp_picks_rows(picks, n),
+                                 .dim = like->rows.dim,
                                  .owners = like->rows.row_picture != NULL};
     size_t bytes;
     if (!dp_bank_shape_bytes(like, &shape, &bytes))
         return dp_fail_memory(err, "the bank", SIZE_MAX);
-    dp_status status = dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
+    dp_status status =
+        dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
     if (!status)
         status = dp_bank_gather(like, picks, n, orientation, &bank, err);
     if (!status)
@@ -47,7 +50,8 @@ dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_
 }
 
 /* All pictures of a, then all of b. */
-static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
+static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **out,
+                      dp_error *err)
 {
     size_t n = a->pictures.n + b->pictures.n;
     dp_bank_pick *picks = dp_malloc(n, sizeof *picks);
@@ -60,8 +64,8 @@ static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const d
     return status;
 }
 
-dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger, dp_fit_report *report,
-                           dp_error *err)
+dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
+                           dp_fit_report *report, dp_error *err)
 {
     dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL where all pictures are there already */
     dp_fit_report found = {0};
@@ -76,7 +80,8 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
     if (!status)
         status = dp_fit_more(session, bank, input, &fresh, &found, err);
     if (!status && fresh && bank->projection.basis) {
-        const dp_reduction how = {.pca = &bank->projection, .pca_asked = bank->recipe.pca, .storage = bank->rows.storage, .isa = isa};
+        const dp_reduction how = {
+            .pca = &bank->projection, .pca_asked = bank->recipe.pca, .storage = bank->rows.storage, .isa = isa};
         status = dp_bank_reduce(fresh, &how, pool, run, &alike, err);
     }
     if (!status && fresh)
@@ -103,7 +108,8 @@ dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_e
     return dp_pool_open(run->threads, pool, err);
 }
 
-dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *given_run, dp_bank **smaller, dp_error *err)
+dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *given_run,
+                         dp_bank **smaller, dp_error *err)
 {
     dp_run run = {0};
     dp_pool *pool = NULL;
@@ -115,7 +121,8 @@ dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, 
         status = dp_fail_memory(err, "the pictures", bank->pictures.n * sizeof *picks);
     for (size_t i = 0; !status && i < n; i++) {
         if (pictures[i] >= bank->pictures.n)
-            status = dp_fail(err, DP_E_ARGUMENT, "there is no picture %zu in a bank of %zu", pictures[i], bank->pictures.n);
+            status =
+                dp_fail(err, DP_E_ARGUMENT, "there is no picture %zu in a bank of %zu", pictures[i], bank->pictures.n);
         else
             gone[pictures[i]] = 1;
     }

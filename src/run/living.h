@@ -10,7 +10,7 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err);
 /* A pool and the settings of a run (given NULL: the defaults). */
 dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err);
 /* dp_bank_gather, then scores and threshold found anew.  orientation [2, dim_in]; NULL: that of `like`. */
-dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation, dp_pool *pool, const dp_run *run,
-                           dp_bank **out, dp_error *err);
+dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
+                           dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err);
 
 #endif

@@ -104,7 +104,8 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
         final.capacity = recipe->kmeans;
     }
     if (recipe->coreset > 0) {
-        double rows = (double)spec->grid_rows * (double)spec->grid_cols * (double)spec->capacity * (double)spec->rows_per_picture;
+        double rows =
+            (double)spec->grid_rows * (double)spec->grid_cols * (double)spec->capacity * (double)spec->rows_per_picture;
         double kept = recipe->coreset < 1 ? recipe->coreset * rows : recipe->coreset < rows ? recipe->coreset : rows;
         final.grid_rows = final.grid_cols = final.rows_per_picture = 1;
         final.capacity = kept < 1 ? 1 : kept < (double)UINT32_MAX ? (size_t)kept : UINT32_MAX;
@@ -114,14 +115,16 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 
 /* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is
  * there.  A coreset: the projected pool, as floats, and first what the choice compares, then the chosen rows. */
-static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small, size_t *bytes)
+static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small,
+                            size_t *bytes)
 {
     *bytes = small;
     if (how->kmeans && n_pictures > 1)
         return dp_add_size(small, small, bytes);
     if (how->coreset == 0)
         return true;
-    size_t kept = how->pca >= 1 && how->pca < (double)dim ? (size_t)how->pca : dim, compared = kept < 128 ? kept : 128, z, projected = 0;
+    size_t kept = how->pca >= 1 && how->pca < (double)dim ? (size_t)how->pca : dim, compared = kept < 128 ? kept : 128,
+           z, projected = 0;
     bool fits = dp_mul_size(places, (compared + 1) * sizeof(float), &z);
     if (fits && how->pca > 0)
         fits = dp_mul_size(places, (kept + 4) * sizeof(float), &projected);
@@ -142,12 +145,14 @@ static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, 
         projected.capacity = collected->capacity;
         more = small;
         if (spec->dim != collected->dim)
-            return dp_bank_bytes(&projected, &small) && dp_add_size(more, small, &more) && dp_add_size(*bytes, more, bytes);
+            return dp_bank_bytes(&projected, &small) && dp_add_size(more, small, &more)
+                   && dp_add_size(*bytes, more, bytes);
         return dp_add_size(*bytes, more, bytes);
     }
     const dp_compression how = {.pca = recipe->pca, .kmeans = recipe->kmeans, .coreset = recipe->coreset};
     return dp_mul_size(spec->grid_rows * spec->grid_cols, spec->capacity * spec->rows_per_picture, &places)
-           && reduction_bytes(&how, places, spec->dim, spec->capacity, small, &more) && dp_add_size(*bytes, more, bytes);
+           && reduction_bytes(&how, places, spec->dim, spec->capacity, small, &more)
+           && dp_add_size(*bytes, more, bytes);
 }
 
 struct size_text {
@@ -157,12 +162,14 @@ struct size_text {
 static struct size_text size_text(size_t bytes)
 {
     struct size_text size;
-    snprintf(size.text, sizeof size.text, bytes < 1000000000 ? "%.1f MB" : "%.1f GB", (double)bytes / (bytes < 1000000000 ? 1e6 : 1e9));
+    snprintf(size.text, sizeof size.text, bytes < 1000000000 ? "%.1f MB" : "%.1f GB",
+             (double)bytes / (bytes < 1000000000 ? 1e6 : 1e9));
     return size;
 }
 
 /* Such a fit in another type, of fewer pictures, with or without what makes the bank smaller. */
-static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacity, bool reduced, size_t free_bytes, size_t *bytes)
+static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacity, bool reduced, size_t free_bytes,
+                    size_t *bytes)
 {
     dp_recipe recipe = *spec->recipe, plain;
     dp_bank_spec other = *spec, collected;
@@ -191,7 +198,8 @@ static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_by
     static const char *const options[] = {"--storage f32", "--storage f16", "--storage int8"};
     size_t bytes = 0;
     /* With the reductions that were asked for the type asked for has been found too large. */
-    for (int type = (int)spec->recipe->storage + (reduced || !dp_fit_shrinks(spec->recipe) ? 1 : 0); type <= DP_STORAGE_I8; type++)
+    for (int type = (int)spec->recipe->storage + (reduced || !dp_fit_shrinks(spec->recipe) ? 1 : 0);
+         type <= DP_STORAGE_I8; type++)
         if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))
             append(text, size, "%s%s (%s)", *text ? " or " : "", options[type], size_text(bytes).text);
     return *text;
@@ -206,12 +214,16 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
     if (suggest_types(spec, true, free_bytes, text, size)) {
         append(text, size, " would fit");
         if (!dp_fit_shrinks(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
-            append(text, size, "; 'dinopatch bank compress --storage int8 --kmeans %zu' then makes it ten times smaller than in f32",
-                   2 * rows / 5);
+            append(
+                text, size,
+                "; 'dinopatch bank compress --storage int8 --kmeans %zu' then makes it ten times smaller than in f32",
+                2 * rows / 5);
         return;
     }
     if (dp_fit_shrinks(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
-        append(text, size, " would fit without --pca, --kmeans and --coreset, and 'dinopatch bank compress' makes it smaller afterwards");
+        append(text, size,
+               " would fit without --pca, --kmeans and --coreset, and 'dinopatch bank compress' makes it smaller "
+               "afterwards");
         return;
     }
     /* Fewer pictures in the smallest type. */
@@ -233,8 +245,8 @@ dp_status dp_memory_check(const char *what, size_t bytes, const char *advice, co
 {
     size_t free_bytes = dp_memory_free_bytes(run);
     return bytes <= free_bytes ? DP_OK
-                               : dp_fail(err, DP_E_MEMORY, "%s needs %s and there are %s: %s", what, size_text(bytes).text,
-                                         size_text(free_bytes).text, advice);
+                               : dp_fail(err, DP_E_MEMORY, "%s needs %s and there are %s: %s", what,
+                                         size_text(bytes).text, size_text(free_bytes).text, advice);
 }
 
 dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *how, const dp_run *run, dp_error *err)
@@ -246,37 +258,47 @@ dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *
     if (how->kmeans && how->kmeans < rows)
         rows = how->kmeans;
     if (how->coreset > 0)
-        rows = how->coreset >= (double)rows ? rows : how->coreset >= 1 ? (size_t)how->coreset : (size_t)(how->coreset * (double)rows) + 1;
+        rows = how->coreset >= (double)rows ? rows
+               : how->coreset >= 1          ? (size_t)how->coreset
+                                            : (size_t)(how->coreset * (double)rows) + 1;
     dp_recipe recipe = bank->recipe;
     recipe.storage = how->storage;
-    const dp_bank_shape shape = {.recipe = &recipe, .n_rows = rows, .dim = dim, .owners = how->kmeans || bank->rows.row_picture};
-    if (!dp_bank_shape_bytes(bank, &shape, &small) || !reduction_bytes(how, dp_rows_places(&bank->rows), bank->rows.dim, counted ? bank->pictures.n : 1, small, &bytes))
+    const dp_bank_shape shape = {
+        .recipe = &recipe, .n_rows = rows, .dim = dim, .owners = how->kmeans || bank->rows.row_picture};
+    if (!dp_bank_shape_bytes(bank, &shape, &small)
+        || !reduction_bytes(how, dp_rows_places(&bank->rows), bank->rows.dim, counted ? bank->pictures.n : 1, small,
+                            &bytes))
         return dp_fail_memory(err, "the smaller bank", SIZE_MAX);
     return dp_memory_check("making the bank smaller", bytes,
-                           how->storage == DP_STORAGE_I8 ? "a smaller --kmeans, --coreset or --pca needs less"
-                                                         : "--storage int8, or a smaller --kmeans, --coreset or --pca needs less", run, err);
+                           how->storage == DP_STORAGE_I8
+                               ? "a smaller --kmeans, --coreset or --pca needs less"
+                               : "--storage int8, or a smaller --kmeans, --coreset or --pca needs less",
+                           run, err);
 }
 
-dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, const dp_run *run, dp_error *err)
+dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, const dp_run *run,
+                         dp_error *err)
 {
     size_t final, peak, free_bytes = dp_memory_free_bytes(run);
     if (!final_bytes(spec, &final) || !peak_bytes(spec, collected, adding, &peak))
-        return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures on %zux%zu cells is too large", spec->capacity, spec->grid_rows,
-                       spec->grid_cols);
+        return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures on %zux%zu cells is too large", spec->capacity,
+                       spec->grid_rows, spec->grid_cols);
     if (peak > free_bytes) {
         char advice[400] = "";
         if (adding)
             snprintf(advice, sizeof advice, "'dinopatch bank compress' makes the bank smaller first");
         else
             suggest(spec, free_bytes, advice, sizeof advice);
-        return dp_fail(err, DP_E_MEMORY, "%zu picture%s on %zux%zu cells of %zu feature%s need %s and there are %s: %s", spec->capacity,
-                       DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim, DP_S(spec->dim), size_text(peak).text, size_text(free_bytes).text, advice);
+        return dp_fail(err, DP_E_MEMORY, "%zu picture%s on %zux%zu cells of %zu feature%s need %s and there are %s: %s",
+                       spec->capacity, DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim,
+                       DP_S(spec->dim), size_text(peak).text, size_text(free_bytes).text, advice);
     }
     if (run->log) {
         char line[200];
-        int n = snprintf(line, sizeof line, "%zu picture%s, %zux%zu cells of %zu feature%s: the bank takes %s%s", spec->capacity,
-                         DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim, DP_S(spec->dim), spec->recipe->pca > 0 && spec->recipe->pca < 1 ? "at most " : "",
-                         size_text(final).text);
+        int n =
+            snprintf(line, sizeof line, "%zu picture%s, %zux%zu cells of %zu feature%s: the bank takes %s%s",
+                     spec->capacity, DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim, DP_S(spec->dim),
+                     spec->recipe->pca > 0 && spec->recipe->pca < 1 ? "at most " : "", size_text(final).text);
         if (peak > final && n > 0 && (size_t)n < sizeof line)
             snprintf(line + n, sizeof line - (size_t)n, ", %s while it is made", size_text(peak).text);
         run->log(run->user, DP_LOG_INFO, line);

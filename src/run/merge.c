@@ -33,7 +33,8 @@ static void tell(const dp_run *run, dp_log_level level, const dp_error *line)
 /* Fields that say nothing of the features: what the first bank says holds. */
 static bool is_of_scoring(const char *field)
 {
-    static const char *const names[] = {"metric", "window", "knn", "blend", "score", "reweight", "map_sigma_px", "fpr", "storage"};
+    static const char *const names[] = {"metric",   "window",       "knn", "blend",  "score",
+                                        "reweight", "map_sigma_px", "fpr", "storage"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(field, names[i]))
             return true;
@@ -98,8 +99,9 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
             value_text(second, other, sizeof other);
             dp_error line;
             if (!told)
-                status = dp_fail(err, DP_E_MISMATCH, "%s and %s were made by different recipes: \"%s\":%s and \"%s\":%s", name_of(a), name_of(b),
-                                 field, one, field, other);
+                status =
+                    dp_fail(err, DP_E_MISMATCH, "%s and %s were made by different recipes: \"%s\":%s and \"%s\":%s",
+                            name_of(a), name_of(b), field, one, field, other);
             else {
                 dp_fail(&line, DP_OK, "%s is %s, as %s has it; %s had %s", field, one, name_of(a), name_of(b), other);
                 tell(run, DP_LOG_INFO, &line);
@@ -116,23 +118,33 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
     if (!status)
         status = dp_bank_needs_pictures(b, err);
     if (!status && strcmp(a->model.sha256, b->model.sha256) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "%s and %s were made with different checkpoints: %s (SHA-256 %s) and %s (%s)", name_of(a),
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s and %s were made with different checkpoints: %s (SHA-256 %s) and %s (%s)", name_of(a),
                        name_of(b), a->model.path, a->model.sha256, b->model.path, b->model.sha256);
     if (!status)
         status = compare_recipes(a, b, run, err);
-    if (!status && (a->rows.dim != b->rows.dim || a->projection.dim_in != b->projection.dim_in || a->rows.rows_per_picture != b->rows.rows_per_picture
-                    || a->rows.grid_rows != b->rows.grid_rows || a->rows.grid_cols != b->rows.grid_cols))
-        return dp_fail(err, DP_E_MISMATCH, "%s and %s differ in size: %zux%zu cells of %zu features and %zux%zu of %zu", name_of(a),
-                       name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows, b->rows.grid_cols, b->rows.dim);
+    if (!status
+        && (a->rows.dim != b->rows.dim || a->projection.dim_in != b->projection.dim_in
+            || a->rows.rows_per_picture != b->rows.rows_per_picture || a->rows.grid_rows != b->rows.grid_rows
+            || a->rows.grid_cols != b->rows.grid_cols))
+        return dp_fail(err, DP_E_MISMATCH, "%s and %s differ in size: %zux%zu cells of %zu features and %zux%zu of %zu",
+                       name_of(a), name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows,
+                       b->rows.grid_cols, b->rows.dim);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
-    if (!status && a->layer_norm && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "%s and %s were normalised by pictures of their own (layer_norm): fit one bank from all pictures",
-                       name_of(a), name_of(b));
+    if (!status && a->layer_norm
+        && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0)
+        return dp_fail(
+            err, DP_E_MISMATCH,
+            "%s and %s were normalised by pictures of their own (layer_norm): fit one bank from all pictures",
+            name_of(a), name_of(b));
     if (!status && a->projection.basis
         && (memcmp(a->projection.mean, b->projection.mean, a->projection.dim_in * sizeof *a->projection.mean) != 0
-            || memcmp(a->projection.basis, b->projection.basis, a->rows.dim * a->projection.dim_in * sizeof *a->projection.basis) != 0))
-        return dp_fail(err, DP_E_MISMATCH, "%s and %s were projected on principal components of their own: merge first, then compress",
+            || memcmp(a->projection.basis, b->projection.basis,
+                      a->rows.dim * a->projection.dim_in * sizeof *a->projection.basis)
+                   != 0))
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s and %s were projected on principal components of their own: merge first, then compress",
                        name_of(a), name_of(b));
     return status;
 }
@@ -171,16 +183,16 @@ static dp_status twin_by_name(const dp_bank *a, const dp_bank *b, size_t p, size
     if (!work)
         return dp_fail_memory(err, "the features of a picture", rows * cols * b->rows.dim * 2 * sizeof *work);
     for (size_t q = 0; q < a->pictures.n && *twin == SIZE_MAX; q++)
-        if (!strcmp(a->pictures.names[q], b->pictures.names[p]) && !(dp_bank_picture_digest(a, q) && dp_bank_picture_digest(b, p))
-            && same_features(a, q, b, p, work, room))
+        if (!strcmp(a->pictures.names[q], b->pictures.names[p])
+            && !(dp_bank_picture_digest(a, q) && dp_bank_picture_digest(b, p)) && same_features(a, q, b, p, work, room))
             *twin = q;
     dp_memory_free(work);
     return DP_OK;
 }
 
 /* picks [pictures of both]: all of a, then those of b that are not in a; *n of them.  named: b as it is called. */
-static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, bool mirror_b, const dp_run *run, dp_bank_pick *picks, size_t *n,
-                        dp_error *err)
+static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, bool mirror_b, const dp_run *run,
+                        dp_bank_pick *picks, size_t *n, dp_error *err)
 {
     dp_twin_table table;
     bool unseen = !dp_bank_knows_digests(a) || !dp_bank_knows_digests(b);
@@ -201,7 +213,8 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
             continue;
         }
         dp_error line;
-        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->pictures.names[p], named, a->pictures.names[twin], name_of(a));
+        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->pictures.names[p], named,
+                a->pictures.names[twin], name_of(a));
         tell(run, DP_LOG_WARNING, &line);
     }
     dp_twin_table_close(&table);
@@ -224,11 +237,13 @@ static void join_orientations(const dp_bank *a, const dp_bank *b, size_t taken, 
     for (size_t d = 0; d < dim; d++) {
         double sum = n * (double)a->orientation[d] + (opposite ? -m : m) * (double)b->orientation[d];
         orientation[d] = (float)(norm > 0 ? sum / norm : 0);
-        orientation[dim + d] = (float)((n * (double)a->orientation[dim + d] + m * (double)b->orientation[dim + d]) / (n + m));
+        orientation[dim + d] =
+            (float)((n * (double)a->orientation[dim + d] + m * (double)b->orientation[dim + d]) / (n + m));
     }
 }
 
-static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **merged, dp_error *err)
+static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **merged,
+                       dp_error *err)
 {
     size_t n = 0, most = a->pictures.n + b->pictures.n;
     float *orientation = dp_malloc(a->projection.dim_in, 2 * sizeof *orientation);
@@ -244,8 +259,10 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
     if (!status)
         status = choose(a, alike ? alike : b, name_of(b), opposite, run, picks, &n, err);
     if (!status && opposite && n > a->pictures.n && (a->recipe.polarity == DP_POLARITY_ROTATE || a->rows.row_cell))
-        status = dp_fail(err, DP_E_MISMATCH, "%s and %s took opposite ends of the object for the first; a turned object must be embedded "
-                         "anew: add the pictures of one to the other", name_of(a), name_of(b));
+        status = dp_fail(err, DP_E_MISMATCH,
+                         "%s and %s took opposite ends of the object for the first; a turned object must be embedded "
+                         "anew: add the pictures of one to the other",
+                         name_of(a), name_of(b));
     if (!status)
         join_orientations(a, b, n - a->pictures.n, opposite, orientation);
     if (!status)

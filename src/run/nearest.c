@@ -24,7 +24,8 @@ bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *se
     if (found->row == DP_NO_ROW)
         return false;
     size_t picture = dp_rows_picture(&bank->rows, found->cell, found->row);
-    if (picture == DP_NO_PICTURE || !bank->pictures.poses[picture].picture_width_px || !bank->pictures.poses[picture].picture_height_px)
+    if (picture == DP_NO_PICTURE || !bank->pictures.poses[picture].picture_width_px
+        || !bank->pictures.poses[picture].picture_height_px)
         return false;
     *seen = (dp_seen){.picture = picture};
     dp_rows_picture_grid(&bank->rows, picture, &seen->rows, &seen->cols);
@@ -33,18 +34,22 @@ bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *se
     return seen->version != SIZE_MAX;
 }
 
-dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows, size_t cols)
+dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows,
+                            size_t cols)
 {
     bool flipped = polarity < 0, turned = flipped && recipe->polarity == DP_POLARITY_ROTATE;
     dp_affine canvas = dp_recipe_transform(recipe, pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
                                            pose->picture_height_px, pose->picture_width_px);
-    double cell_w = (double)recipe->canvas_width_px / (double)cols, cell_h = (double)recipe->canvas_height_px / (double)rows;
-    bool flip_cols = flipped && recipe->polarity == DP_POLARITY_MIRROR, flip_rows = mirrored && recipe->align == DP_ALIGN_PCA;
+    double cell_w = (double)recipe->canvas_width_px / (double)cols,
+           cell_h = (double)recipe->canvas_height_px / (double)rows;
+    bool flip_cols = flipped && recipe->polarity == DP_POLARITY_MIRROR,
+         flip_rows = mirrored && recipe->align == DP_ALIGN_PCA;
     if (mirrored && !flip_rows)
         flip_cols = !flip_cols;
     /* grid -> canvas: u = u0 + du c, v = v0 + dv r */
     double du = flip_cols ? -cell_w : cell_w, dv = flip_rows ? -cell_h : cell_h;
-    double u0 = (flip_cols ? (double)cols - 0.5 : 0.5) * cell_w - 0.5, v0 = (flip_rows ? (double)rows - 0.5 : 0.5) * cell_h - 0.5;
+    double u0 = (flip_cols ? (double)cols - 0.5 : 0.5) * cell_w - 0.5,
+           v0 = (flip_rows ? (double)rows - 0.5 : 0.5) * cell_h - 0.5;
     dp_affine map = {.xu = canvas.xu * du, .xv = canvas.xv * dv, .yu = canvas.yu * du, .yv = canvas.yv * dv};
     dp_affine_apply(&canvas, u0, v0, &map.x0, &map.y0);
     return map;
@@ -59,8 +64,8 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
     const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
     if (!recipe.canvas_height_px)
         return false;
-    dp_affine map = dp_grid_transform(&recipe, &bank->pictures.poses[seen.picture], bank->pictures.polarities[seen.picture], seen.version == 1, seen.rows,
-                                      seen.cols);
+    dp_affine map = dp_grid_transform(&recipe, &bank->pictures.poses[seen.picture],
+                                      bank->pictures.polarities[seen.picture], seen.version == 1, seen.rows, seen.cols);
     size_t row = seen.cell / seen.cols, col = seen.cell % seen.cols;
     dp_affine_apply(&map, (double)col, (double)row, x_px, y_px);
     return true;

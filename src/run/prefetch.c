@@ -57,10 +57,14 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
     dp_status status = dp_cells_check(prepared->run, canvas_h, canvas_w, patch_px, prepared->path, err);
     if (status)
         return status;
-    if (!dp_mul_size(width, height, &pixels) || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
-        return dp_fail(err, DP_E_PICTURE, "%s: %zux%zu pixels (height x width) become %zux%zu by a smaller side of %zu, more than the limit of "
-                       "%zu pixels: a smaller --edge takes it, or a larger --max-pixels", prepared->path, picture->height_px,
-                       picture->width_px, height, width, edge, prepared->run->max_picture_pixels);
+    if (!dp_mul_size(width, height, &pixels)
+        || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
+        return dp_fail(
+            err, DP_E_PICTURE,
+            "%s: %zux%zu pixels (height x width) become %zux%zu by a smaller side of %zu, more than the limit of "
+            "%zu pixels: a smaller --edge takes it, or a larger --max-pixels",
+            prepared->path, picture->height_px, picture->width_px, height, width, edge,
+            prepared->run->max_picture_pixels);
     pixels = canvas_w * canvas_h; /* at most width x height */
     if (pixels > prepared->room_px) {
         dp_memory_free(prepared->rgb);
@@ -94,7 +98,8 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
     size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     prepared->height_px = h;
     prepared->width_px = w;
-    dp_status status = dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
+    dp_status status =
+        dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
     if (status)
         return status;
     size_t inside = 0;
@@ -107,7 +112,8 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
 
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run)
 {
-    return (dp_picture_options){.max_pixels = run->max_picture_pixels, .tolerant = run->tolerant, .white = recipe->sample_white};
+    return (dp_picture_options){
+        .max_pixels = run->max_picture_pixels, .tolerant = run->tolerant, .white = recipe->sample_white};
 }
 
 void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run)
@@ -116,7 +122,9 @@ void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, cons
     if (prepared->status || !run->log)
         return;
     if (prepared->notes.white && !recipe->sample_white) {
-        dp_fail(&line, DP_OK, "%s: holds 16-bit samples, the good pictures of the bank did not: its own samples decide what is white (%zu)",
+        dp_fail(&line, DP_OK,
+                "%s: holds 16-bit samples, the good pictures of the bank did not: its own samples decide what is white "
+                "(%zu)",
                 prepared->path, prepared->notes.white);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }
@@ -126,8 +134,8 @@ void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, cons
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, uint8_t *valid,
-                           dp_error *err)
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
+                           uint8_t *valid, dp_error *err)
 {
     const dp_picture_options options = dp_picture_options_of(recipe, prepared->run);
     double start = dp_now_seconds();
@@ -171,8 +179,8 @@ static void *load_all(void *argument)
     return NULL;
 }
 
-dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run, bool digests,
-                           dp_prefetch **out, dp_error *err)
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
+                           bool digests, dp_prefetch **out, dp_error *err)
 {
     size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     dp_prefetch *p = dp_calloc(1, sizeof *p);

@@ -11,22 +11,22 @@
 
 /* A picture ready for the transformer. */
 typedef struct dp_prepared {
-    const dp_run *run;      /* the limits */
-    size_t index;           /* among the pictures of the work */
-    const char *path;       /* its name */
-    dp_status status;       /* not DP_OK: error says why, the rest is empty */
+    const dp_run *run; /* the limits */
+    size_t index;      /* among the pictures of the work */
+    const char *path;  /* its name */
+    dp_status status;  /* not DP_OK: error says why, the rest is empty */
     dp_error error;
     dp_picture *picture;
     unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
-    dp_picture_notes notes; /* of it */
+    dp_picture_notes notes;   /* of it */
     dp_pose pose;
     dp_light light;
     size_t height_px, width_px; /* of its canvas */
-    size_t room_px;         /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
-    float *rgb;             /* [height_px, width_px, 3] */
-    uint8_t *cells;         /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
+    size_t room_px; /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
+    float *rgb;     /* [height_px, width_px, 3] */
+    uint8_t *cells; /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
     double valid_fraction;
-    double seconds;         /* spent on the above */
+    double seconds; /* spent on the above */
 } dp_prepared;
 
 /* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
@@ -38,8 +38,8 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
 /* How a run with this recipe takes pictures. */
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
 /* Loads the picture at prepared->index, finds the pose, warps.  run must be set, rgb and cells be there. */
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, uint8_t *valid,
-                           dp_error *err);
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
+                           uint8_t *valid, dp_error *err);
 
 /* Logs what a user should know of the picture, read for a bank of this recipe. */
 void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
@@ -47,8 +47,8 @@ void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, cons
 typedef struct dp_prefetch dp_prefetch;
 
 /* The pictures' source and order, *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
-dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run, bool digests,
-                           dp_prefetch **prefetch, dp_error *err);
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
+                           bool digests, dp_prefetch **prefetch, dp_error *err);
 /* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
  * until the next call. */
 dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);

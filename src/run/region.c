@@ -51,7 +51,8 @@ static uint8_t at(const dp_roi *roi, double x, double y)
     return roi->mask[(size_t)y * roi->width + (size_t)x];
 }
 
-static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures, dp_roi **settled, dp_error *err)
+static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                             dp_roi **settled, dp_error *err)
 {
     size_t p = 0, height = recipe->canvas_height_px, width = recipe->canvas_width_px, white = 0;
     dp_status status = find_picture(pictures, given->picture, &p, err);
@@ -59,9 +60,11 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
         return status;
     const dp_pose *pose = &pictures->poses[p];
     if (pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs --align pca", given->picture);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs --align pca",
+                       given->picture);
     if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: is %zux%zu pixels (width x height), the picture it was drawn on %zux%zu", given->path,
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%s: is %zux%zu pixels (width x height), the picture it was drawn on %zux%zu", given->path,
                        given->width, given->height, pose->picture_width_px, pose->picture_height_px);
     uint8_t *mask = dp_malloc(height, width);
     if (!mask)
@@ -75,13 +78,14 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
             white += mask[v * width + u] = at(given, x, y);
         }
     status = white ? dp_roi_new(DP_ROI_OBJECT, true, height, width, mask, settled, err)
-                   : dp_fail(err, DP_E_ARGUMENT, "%s: nothing of what is white lies on the canvas of the object in %s", given->path,
-                             given->picture);
+                   : dp_fail(err, DP_E_ARGUMENT, "%s: nothing of what is white lies on the canvas of the object in %s",
+                             given->path, given->picture);
     dp_memory_free(mask);
     return status;
 }
 
-dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures, dp_roi **settled, dp_error *err)
+dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                           dp_roi **settled, dp_error *err)
 {
     *settled = NULL;
     if (!given)
@@ -112,12 +116,12 @@ dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, c
 {
     if (!roi || roi->frame != DP_ROI_FIXED || (roi->width == width_px && roi->height == height_px))
         return DP_OK;
-    return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels (width x height), the region to inspect %zux%zu", path, width_px, height_px,
-                   roi->width, roi->height);
+    return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels (width x height), the region to inspect %zux%zu", path,
+                   width_px, height_px, roi->width, roi->height);
 }
 
-static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const dp_pose *pose, int polarity, size_t rows, size_t cols,
-                              const char *path, uint8_t *cells, dp_error *err)
+static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                              size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
 {
     if (!roi)
         return DP_OK;
@@ -125,8 +129,8 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     if (status)
         return status;
     if (roi->frame == DP_ROI_OBJECT && pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the object, which was not found (%s)", path,
-                       dp_align_status_name(pose->status));
+        return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the object, which was not found (%s)",
+                       path, dp_align_status_name(pose->status));
     dp_affine map = dp_grid_transform(recipe, pose, polarity, false, rows, cols);
     double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;
     for (size_t i = 0; i < rows * cols; i++) {
@@ -148,14 +152,15 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     return DP_OK;
 }
 
-dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity, size_t rows, size_t cols,
-                           const char *path, uint8_t *cells, dp_error *err)
+dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                           size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
 {
     dp_status status = narrow_cells(regions->own, recipe, pose, polarity, rows, cols, path, cells, err);
     return status ? status : narrow_cells(regions->narrower, recipe, pose, polarity, rows, cols, path, cells, err);
 }
 
-void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity, uint8_t *pixels)
+void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                       uint8_t *pixels)
 {
     for (int k = 0; k < 2; k++) {
         const dp_roi *roi = k ? regions->narrower : regions->own;

@@ -23,8 +23,8 @@ static dp_affine canvas_to_picture(const dp_show *show)
 {
     const dp_recipe *recipe = show->recipe;
     bool turned = show->polarity < 0 && recipe->polarity == DP_POLARITY_ROTATE;
-    return dp_recipe_transform(recipe, show->pose, turned, recipe->canvas_height_px, recipe->canvas_width_px, show->pose->picture_height_px,
-                               show->pose->picture_width_px);
+    return dp_recipe_transform(recipe, show->pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
+                               show->pose->picture_height_px, show->pose->picture_width_px);
 }
 
 bool dp_show_crop(const dp_show *show, double box[4])
@@ -38,7 +38,8 @@ bool dp_show_crop(const dp_show *show, double box[4])
         return false;
     dp_affine map = canvas_to_picture(show);
     dp_affine_apply(&map, -0.5, -0.5, &box[0], &box[1]);
-    dp_affine_apply(&map, (double)recipe->canvas_width_px - 0.5, (double)recipe->canvas_height_px - 0.5, &box[2], &box[3]);
+    dp_affine_apply(&map, (double)recipe->canvas_width_px - 0.5, (double)recipe->canvas_height_px - 0.5, &box[2],
+                    &box[3]);
     for (size_t i = 0; i < 4; i++)
         box[i] += 0.5; /* borders of pixels, not centres */
     return true;
@@ -58,7 +59,9 @@ static void mark_inspected(const dp_show *show, const dp_projection *p, uint8_t 
             double u = floor(p->u[0] * (double)x + p->u[1] * (double)y + p->u[2] + 0.5);
             double v = floor(p->v[0] * (double)x + p->v[1] * (double)y + p->v[2] + 0.5);
             bool in = u >= 0 && v >= 0 && u < (double)p->cols && v < (double)p->rows;
-            inspected[y * width + x] = !in ? 0 : show->background && show->background[(size_t)v * p->cols + (size_t)u] ? 2 : 1;
+            inspected[y * width + x] = !in                                                                     ? 0
+                                       : show->background && show->background[(size_t)v * p->cols + (size_t)u] ? 2
+                                                                                                               : 1;
         }
     dp_regions_pixels(show->regions, show->recipe, show->pose, show->polarity, inspected);
 }
@@ -71,15 +74,15 @@ static void blank(const uint8_t *inspected, size_t pixels, float *map)
             map[i] = 0;
 }
 
-dp_status dp_show_map(const dp_show *show, const float *grid, const uint8_t *valid, dp_projection *projection, float *map, uint8_t *inspected,
-                      dp_error *err)
+dp_status dp_show_map(const dp_show *show, const float *grid, const uint8_t *valid, dp_projection *projection,
+                      float *map, uint8_t *inspected, dp_error *err)
 {
     const dp_recipe *recipe = show->recipe;
     size_t height = show->pose->picture_height_px, width = show->pose->picture_width_px, pixels = height * width;
     bool mirrored = show->polarity < 0 && recipe->polarity == DP_POLARITY_MIRROR, left_out = dp_show_leaves_out(show);
     dp_affine map_to = canvas_to_picture(show);
-    dp_status status = dp_projection_init(projection, &map_to, recipe->canvas_height_px, recipe->canvas_width_px, show->rows, show->cols,
-                                          mirrored, 0, err);
+    dp_status status = dp_projection_init(projection, &map_to, recipe->canvas_height_px, recipe->canvas_width_px,
+                                          show->rows, show->cols, mirrored, 0, err);
     if (!status)
         status = dp_project(projection, grid, valid, height, width, show->pool, map, err);
     if (!status && left_out) {
@@ -103,7 +106,11 @@ dp_status dp_good_maps_open(const dp_bank *pictures, dp_pool *pool, double *peak
         all += dp_rows_picture_cells(&pictures->rows, p);
         peaks[p] = NAN;
     }
-    *maps = (dp_good_maps){.pool = pool, .peaks = peaks, .n_pictures = pictures->pictures.n, .room = all, .cells = dp_malloc(all, sizeof(float))};
+    *maps = (dp_good_maps){.pool = pool,
+                           .peaks = peaks,
+                           .n_pictures = pictures->pictures.n,
+                           .room = all,
+                           .cells = dp_malloc(all, sizeof(float))};
     return maps->cells ? DP_OK : dp_fail_memory(err, "the distances of the good pictures", all * sizeof(float));
 }
 
@@ -127,8 +134,8 @@ static dp_status make_room(dp_good_maps *maps, size_t pixels, dp_error *err)
     return maps->pixels ? DP_OK : dp_fail_memory(err, "the maps of the good pictures", pixels * sizeof *maps->map);
 }
 
-dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p, const dp_regions *regions, const float *grid,
-                           const uint8_t *valid, dp_error *err)
+dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p, const dp_regions *regions,
+                           const float *grid, const uint8_t *valid, dp_error *err)
 {
     const dp_pose *pose = &pictures->pictures.poses[p];
     const uint8_t *background = dp_bank_inspected_background(pictures, p);
@@ -144,9 +151,16 @@ dp_status dp_good_maps_add(dp_good_maps *maps, const dp_bank *pictures, size_t p
         }
     if (peak < 0)
         return DP_OK;
-    if (dp_mul_size(pose->picture_height_px, pose->picture_width_px, &pixels) && pixels && pixels <= MOST_PIXELS && recipe.canvas_height_px) {
-        const dp_show show = {.recipe = &recipe, .pose = pose, .polarity = pictures->pictures.polarities[p], .rows = rows, .cols = cols,
-                              .background = background, .regions = regions, .pool = maps->pool};
+    if (dp_mul_size(pose->picture_height_px, pose->picture_width_px, &pixels) && pixels && pixels <= MOST_PIXELS
+        && recipe.canvas_height_px) {
+        const dp_show show = {.recipe = &recipe,
+                              .pose = pose,
+                              .polarity = pictures->pictures.polarities[p],
+                              .rows = rows,
+                              .cols = cols,
+                              .background = background,
+                              .regions = regions,
+                              .pool = maps->pool};
         dp_projection projection;
         dp_status status = make_room(maps, pixels, err);
         if (!status)

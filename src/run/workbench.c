@@ -15,9 +15,11 @@
 dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t knn, dp_workbench *bench,
                             dp_error *err)
 {
-    size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values, neighbours;
+    size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values,
+           neighbours;
     if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values) || !dp_mul_size(cells, knn, &neighbours))
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px, recipe->canvas_width_px);
+        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px,
+                       recipe->canvas_width_px);
     *bench = (dp_workbench){
         .recipe = *recipe,
         .patch_px = patch_px,
@@ -44,7 +46,8 @@ dp_status dp_workbench_open(const dp_recipe *recipe, size_t patch_px, size_t dim
 dp_status dp_workbench_fit(dp_workbench *bench, const dp_prepared *prepared, dp_error *err)
 {
     dp_recipe recipe = bench->recipe;
-    if (!dp_own_canvas(&recipe) || (recipe.canvas_height_px == prepared->height_px && recipe.canvas_width_px == prepared->width_px))
+    if (!dp_own_canvas(&recipe)
+        || (recipe.canvas_height_px == prepared->height_px && recipe.canvas_width_px == prepared->width_px))
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
@@ -83,7 +86,8 @@ static dp_status extract(dp_workbench *bench, dp_session *session, const float *
     if (!status)
         status = dp_extract(&bench->plan, session, rgb, height, width, bench->tokens, err);
     if (!status && bench->layer_norm)
-        dp_layer_norm_apply(bench->tokens, bench->rows * bench->cols, bench->dim, bench->layer_norm, bench->layer_norm + bench->dim);
+        dp_layer_norm_apply(bench->tokens, bench->rows * bench->cols, bench->dim, bench->layer_norm,
+                            bench->layer_norm + bench->dim);
     return status;
 }
 
@@ -92,8 +96,8 @@ dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, co
     const dp_recipe *r = &bench->recipe;
     if (r->layer_norm)
         return extract(bench, session, rgb, err);
-    dp_status status = dp_session_embed(session, rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers, r->layer_mix,
-                                        bench->raw ? bench->raw : bench->tokens, err);
+    dp_status status = dp_session_embed(session, rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
+                                        r->layer_mix, bench->raw ? bench->raw : bench->tokens, err);
     if (!status && bench->raw)
         dp_mean_3x3(bench->raw, bench->rows, bench->cols, bench->dim, bench->tokens);
     return status;
@@ -120,8 +124,8 @@ bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *pre
     return bench->recipe.polarity != DP_POLARITY_NONE && prepared->pose.status == DP_ALIGN_OK;
 }
 
-dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
-                                int *polarity, dp_error *err)
+dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared,
+                                const float *orientation, int *polarity, dp_error *err)
 {
     const dp_recipe *r = &bench->recipe;
     dp_status status = dp_workbench_embed(bench, session, prepared, err);
@@ -159,15 +163,16 @@ static const float *even_means(dp_workbench *bench)
     return bench->raw;
 }
 
-dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path, size_t *left,
-                                  dp_error *err)
+dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path,
+                                  size_t *left, dp_error *err)
 {
     const dp_recipe *r = &bench->recipe;
-    dp_status status = dp_first_component(even_means(bench), r->background_rule == DP_BACKGROUND_LIST ? NULL : cells, bench->rows, bench->cols,
-                                          bench->dim, dp_session_pool(session), bench->component, err);
+    dp_status status =
+        dp_first_component(even_means(bench), r->background_rule == DP_BACKGROUND_LIST ? NULL : cells, bench->rows,
+                           bench->cols, bench->dim, dp_session_pool(session), bench->component, err);
     if (!status)
-        status = dp_background_cells(bench->component, cells, bench->rows, bench->cols, r->background_threshold, r->background_rule,
-                                     bench->background, err);
+        status = dp_background_cells(bench->component, cells, bench->rows, bench->cols, r->background_threshold,
+                                     r->background_rule, bench->background, err);
     if (status)
         return dp_error_prefix(err, status, "%s", path);
     *left = 0;
@@ -178,6 +183,7 @@ dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, cons
 
 dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err)
 {
-    return dp_fail(err, DP_E_PICTURE, "%s: all of it is background: no feature passes the threshold %g on the first principal component", path,
-                   recipe->background_threshold);
+    return dp_fail(err, DP_E_PICTURE,
+                   "%s: all of it is background: no feature passes the threshold %g on the first principal component",
+                   path, recipe->background_threshold);
 }

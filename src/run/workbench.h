@@ -10,19 +10,20 @@
 #include <stdbool.h>
 
 typedef struct dp_workbench {
-    dp_recipe recipe;         /* canvas and layers settled */
+    dp_recipe recipe; /* canvas and layers settled */
     size_t patch_px;
     size_t rows, cols, dim;
-    size_t knn;               /* neighbours there is room for; 0: none */
-    uint8_t *valid;           /* [canvas_height, canvas_width] */
-    float *tokens;            /* [rows, cols, dim] */
-    float *raw;               /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
-    dp_extract_plan plan;     /* of a recipe with layer_norm, made for the first picture */
-    const float *layer_norm;  /* [2, dim] of a bank: what normalises the features; NULL: they stay as they are */
-    float *orientation;       /* [dim] */
-    uint8_t *background;      /* [rows, cols] 1: background, see dp_workbench_background; NULL: the recipe asks for no mask */
-    float *component;         /* [rows, cols] scratch of it */
-    dp_neighbour *nearest;    /* [rows, cols, knn] */
+    size_t knn;              /* neighbours there is room for; 0: none */
+    uint8_t *valid;          /* [canvas_height, canvas_width] */
+    float *tokens;           /* [rows, cols, dim] */
+    float *raw;              /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
+    dp_extract_plan plan;    /* of a recipe with layer_norm, made for the first picture */
+    const float *layer_norm; /* [2, dim] of a bank: what normalises the features; NULL: they stay as they are */
+    float *orientation;      /* [dim] */
+    uint8_t
+        *background;  /* [rows, cols] 1: background, see dp_workbench_background; NULL: the recipe asks for no mask */
+    float *component; /* [rows, cols] scratch of it */
+    dp_neighbour *nearest;     /* [rows, cols, knn] */
     uint32_t *nearest_picture; /* [rows, cols] */
 } dp_workbench;
 
@@ -35,8 +36,8 @@ void dp_workbench_close(dp_workbench *bench);
 
 /* Features of a prepared picture in bench->tokens, turned or mirrored into the polarity of orientation [2, dim] (a bank's:
  * reference and bias).  *polarity: +1, -1, or 0 where it is not settled.  On return prepared->cells are those of the tokens. */
-dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared, const float *orientation,
-                                int *polarity, dp_error *err);
+dp_status dp_workbench_features(dp_workbench *bench, dp_session *session, dp_prepared *prepared,
+                                const float *orientation, int *polarity, dp_error *err);
 
 /* What the network makes of a canvas, with the mean over neighbourhoods where the recipe asks for it: into bench->tokens. */
 dp_status dp_workbench_embed_canvas(dp_workbench *bench, dp_session *session, const float *rgb, dp_error *err);
@@ -50,8 +51,8 @@ bool dp_workbench_has_polarity(const dp_workbench *bench, const dp_prepared *pre
 
 /* The mask of the background of bench->tokens into bench->background, of the cells [rows, cols] that come from inside the picture;
  * *left: those that are not background.  path is named in errors.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
-dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path, size_t *left,
-                                  dp_error *err);
+dp_status dp_workbench_background(dp_workbench *bench, dp_session *session, const uint8_t *cells, const char *path,
+                                  size_t *left, dp_error *err);
 /* DP_E_PICTURE, for a picture of which the mask leaves nothing. */
 dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err);
 

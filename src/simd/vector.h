@@ -36,17 +36,17 @@
 #include <string.h>
 
 #if defined(DP_SIMD_C)
-#  include "simd/vector_c.h"
+#include "simd/vector_c.h"
 #elif defined(DP_SIMD_AVX512VNNI)
-#  include "simd/vector_avx512vnni.h"
+#include "simd/vector_avx512vnni.h"
 #elif defined(DP_SIMD_AVX512)
-#  include "simd/vector_avx512.h"
+#include "simd/vector_avx512.h"
 #elif defined(DP_SIMD_AVX2)
-#  include "simd/vector_avx2.h"
+#include "simd/vector_avx2.h"
 #elif defined(__aarch64__)
-#  include "simd/vector_neon.h"
+#include "simd/vector_neon.h"
 #else
-#  error "a file of kernels is compiled with -DDP_SIMD_<ISA>: see src/meson.build"
+#error "a file of kernels is compiled with -DDP_SIMD_<ISA>: see src/meson.build"
 #endif
 
 #define DP_JOIN_NAME(name, isa) name##_##isa

@@ -8,8 +8,8 @@
 #include <immintrin.h>
 
 #ifndef KERNEL_SUFFIX
-#  define KERNEL_SUFFIX avx512
-#  define KERNEL_ISA DP_ISA_AVX512
+#define KERNEL_SUFFIX avx512
+#define KERNEL_ISA DP_ISA_AVX512
 #endif
 #define VL 16
 #define V_REGISTERS 32

@@ -28,7 +28,7 @@ typedef float vf;
 #define vfma(a, b, c) fmaf(a, b, c)
 #define vmax(bound, x) ((bound) > (x) ? (bound) : (x))
 #define vround(x) rintf(x)
-#define vscale(x, n) ((float)((x) * exp2((double)(n))))
+#define vscale(x, n) ((float)((x)*exp2((double)(n))))
 #define vsum(x) (x)
 #define vnot_below(a, b) ((unsigned)!((a) < (b)))
 

@@ -28,7 +28,7 @@ static const char *shim_path;
 struct scene {
     const char *name, *file;
     const char *const *argv;
-    const blob *bank;     /* of one that changes BANK */
+    const blob *bank; /* of one that changes BANK */
     bool picture;
 };
 
@@ -68,8 +68,9 @@ static const char *judge(const struct scene *s, const char *kind, const ended *e
     if (s->picture && e->code == 4)
         return "the other pictures are not looked at";
     if (!s->bank)
-        return e->code || s->picture || (printed_the_same() && !first_difference("whole-i", "i", NULL)) ? NULL
-                                                                                                        : "exit 0, and other results";
+        return e->code || s->picture || (printed_the_same() && !first_difference("whole-i", "i", NULL))
+                   ? NULL
+                   : "exit 0, and other results";
     blob is = blob_read(BANK);
     bool old = blob_same(&is, &old_bank), new_one = blob_same(&is, s->bank);
     blob_free(&is);
@@ -134,7 +135,8 @@ int main(int argc, char **argv)
                 if (wrong && s->bank && !strcmp(s->file, BANK) && e.code == 4)
                     wrong = NULL; /* it is the old bank itself that was changed, by somebody else */
                 if (wrong)
-                    test_fault("%s at look %zu of %zu (%s): %s: %s", words[k], at, looks, report->where, wrong, first_line("err.txt"));
+                    test_fault("%s at look %zu of %zu (%s): %s: %s", words[k], at, looks, report->where, wrong,
+                               first_line("err.txt"));
                 else
                     outcomes[e.code == 4 ? 2 : e.code]++;
                 unlink(s->file);

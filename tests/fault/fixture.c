@@ -7,26 +7,48 @@
 
 /* "@" stands for the program, "%" for the checkpoint. */
 command commands[N_COMMANDS] = {
-    [FIT] = {"fit", {"@", "fit", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--overwrite", "--bank", BANK, GOOD, NULL}, {0}, 0},
-    [ADD] = {"bank add", {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "one.png", NULL}, {0}, 0},
-    [REMOVE] = {"bank remove", {"@", "bank", "remove", "--quiet", "--threads", "1", "--bank", BANK, "001.png", NULL}, {0}, 0},
+    [FIT] = {"fit",
+             {"@", "fit", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--overwrite", "--bank",
+              BANK, GOOD, NULL},
+             {0},
+             0},
+    [ADD] = {"bank add",
+             {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "one.png", NULL},
+             {0},
+             0},
+    [REMOVE] = {"bank remove",
+                {"@", "bank", "remove", "--quiet", "--threads", "1", "--bank", BANK, "001.png", NULL},
+                {0},
+                0},
     [COMPRESS] = {"bank compress",
-                  {"@", "bank", "compress", "--quiet", "--threads", "1", "--pca", "0.9", "--storage", "f16", BANK, "--out", BANK, NULL},
-                  {0}, 0},
-    [MERGE] = {"bank merge", {"@", "bank", "merge", "--quiet", "--threads", "1", BANK, "second.bank", "--out", BANK, NULL}, {0}, 0},
-    [CALIBRATE] = {"calibrate", {"@", "calibrate", "--quiet", "--threads", "1", "--bank", BANK, "--fpr", "0.3", "--score", "max", NULL},
-                   {0}, 0},
+                  {"@", "bank", "compress", "--quiet", "--threads", "1", "--pca", "0.9", "--storage", "f16", BANK,
+                   "--out", BANK, NULL},
+                  {0},
+                  0},
+    [MERGE] = {"bank merge",
+               {"@", "bank", "merge", "--quiet", "--threads", "1", BANK, "second.bank", "--out", BANK, NULL},
+               {0},
+               0},
+    [CALIBRATE] = {"calibrate",
+                   {"@", "calibrate", "--quiet", "--threads", "1", "--bank", BANK, "--fpr", "0.3", "--score", "max",
+                    NULL},
+                   {0},
+                   0},
     [TUNE] = {"tune",
-              {"@", "tune", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "--good", "pics/screw/test/good", "--bad",
-               "pics/screw/test/bent_tip", "--bad", "pics/screw/test/missing_washer", "--trials", "200", "--force", NULL},
-              {0}, 0},
+              {"@", "tune", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "--good",
+               "pics/screw/test/good", "--bad", "pics/screw/test/bent_tip", "--bad", "pics/screw/test/missing_washer",
+               "--trials", "200", "--force", NULL},
+              {0},
+              0},
 };
 
-const char *eval_argv[] = {"@", "eval", "--quiet", "--threads", "1", "--model", "%", "--canvas", "56x56", "--out", EVAL, "pics/screw", NULL};
-const char *inspect_argv[] = {"@", "inspect", "--quiet", "--json", "--threads", "1", "--model", "%", "--bank", OLD, "--overwrite", "--out", "i",
-                              "pics/screw/test", NULL};
+const char *eval_argv[] = {"@",        "eval",  "--quiet", "--threads", "1",          "--model", "%",
+                           "--canvas", "56x56", "--out",   EVAL,        "pics/screw", NULL};
+const char *inspect_argv[] = {"@", "inspect",     "--quiet", "--json", "--threads",       "1", "--model", "%", "--bank",
+                              OLD, "--overwrite", "--out",   "i",      "pics/screw/test", NULL};
 const char *report_argv[] = {"@", "report", "whole-e", "--overwrite", "--out", "r/report.html", NULL};
-const char *add_other_argv[] = {"@", "bank", "add", "--quiet", "--threads", "1", "--model", "%", "--bank", BANK, "two.png", NULL};
+const char *add_other_argv[] = {"@",       "bank", "add",    "--quiet", "--threads", "1",
+                                "--model", "%",    "--bank", BANK,      "two.png",   NULL};
 blob old_bank;
 
 static void fill_in(const char **argv, const char *program, const char *model)
@@ -41,15 +63,15 @@ static void fill_in(const char **argv, const char *program, const char *model)
 
 static void must_render(const char *renderer, const char *folder, const char *seed, const char *train)
 {
-    const char *argv[] = {renderer, folder, "--set", "screw", "--size", "112", "--train", train, "--good", "2", "--bad", "3",
-                          "--seed", seed, NULL};
+    const char *argv[] = {renderer, folder, "--set", "screw", "--size", "112", "--train", train,
+                          "--good", "2",    "--bad", "3",     "--seed", seed,  NULL};
     must_run(argv);
 }
 
 static void must_fit(const char *program, const char *model, const char *bank, const char *pictures)
 {
-    const char *argv[] = {program, "fit", "--quiet", "--threads", "1", "--model", model, "--canvas", "56x56", "--bank", bank, pictures,
-                          NULL};
+    const char *argv[] = {program,    "fit",   "--quiet", "--threads", "1",      "--model", model,
+                          "--canvas", "56x56", "--bank",  bank,        pictures, NULL};
     must_run(argv);
 }
 

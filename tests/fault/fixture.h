@@ -4,17 +4,17 @@
 
 #include "harness.h"
 
-#define BANK "w/part.bank"  /* what the commands change; the only file in its folder */
+#define BANK "w/part.bank" /* what the commands change; the only file in its folder */
 #define MODEL "m.safetensors"
-#define OLD "old.bank"      /* what it is before */
-#define EVAL "e"            /* where eval writes */
+#define OLD "old.bank" /* what it is before */
+#define EVAL "e"       /* where eval writes */
 #define GOOD "pics/screw/train/good"
 
 typedef struct command {
     const char *name;
     const char *argv[24];
-    blob expected;      /* BANK after a run that nothing disturbed */
-    double seconds;     /* how long that took */
+    blob expected;  /* BANK after a run that nothing disturbed */
+    double seconds; /* how long that took */
 } command;
 
 enum { FIT, ADD, REMOVE, COMPRESS, MERGE, CALIBRATE, TUNE, N_COMMANDS };

@@ -248,7 +248,8 @@ void blob_forget_times(blob *b)
     size_t to = 0;
     for (size_t from = 0; from < b->bytes; from++) {
         b->data[to++] = b->data[from];
-        bool time = (to >= 4 && !memcmp(b->data + to - 4, "ms\":", 4)) || (to >= 9 && !memcmp(b->data + to - 9, "seconds\":", 9));
+        bool time = (to >= 4 && !memcmp(b->data + to - 4, "ms\":", 4))
+                    || (to >= 9 && !memcmp(b->data + to - 9, "seconds\":", 9));
         while (time && from + 1 < b->bytes && strchr(" 0123456789.e-+", b->data[from + 1]))
             from++;
         bool digest = to >= 13 && !memcmp(b->data + to - 13, "bank_sha256\":", 13);

@@ -18,9 +18,9 @@ double dice_share(dice *d); /* [0, 1) */
 
 /* ---- children */
 typedef struct ended {
-    bool hung;      /* it was still there at the end of its time, and was killed */
+    bool hung; /* it was still there at the end of its time, and was killed */
     bool signalled;
-    int code;       /* exit code, or the signal */
+    int code; /* exit code, or the signal */
     double seconds;
 } ended;
 

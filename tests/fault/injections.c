@@ -32,17 +32,17 @@ static const struct kind {
     const char *name, *value;
     bool on, harmless;
 } kinds[] = {
-    {"alloc", "alloc", false, false}, {"alloc+", "alloc", true, false}, {"ENOSPC", "ENOSPC", false, false},
-    {"ENOSPC+", "ENOSPC", true, false}, {"EIO", "EIO", false, false},   {"EIO+", "EIO", true, false},
-    {"EINTR", "EINTR", false, true},  {"SHORT", "SHORT", false, true},
+    {"alloc", "alloc", false, false},   {"alloc+", "alloc", true, false}, {"ENOSPC", "ENOSPC", false, false},
+    {"ENOSPC+", "ENOSPC", true, false}, {"EIO", "EIO", false, false},     {"EIO+", "EIO", true, false},
+    {"EINTR", "EINTR", false, true},    {"SHORT", "SHORT", false, true},
 };
 
 /* What is run, and what it leaves. */
 struct job {
     const char *name;
     const char *const *argv;
-    const blob *bank;                 /* a command that changes the bank: what it makes */
-    const char *folder, *whole;       /* one that fills a folder, and the folder as it should be */
+    const blob *bank;           /* a command that changes the bank: what it makes */
+    const char *folder, *whole; /* one that fills a folder, and the folder as it should be */
 };
 
 static ended run_with(const struct job *job, const struct kind *kind, size_t at)
@@ -122,7 +122,8 @@ static void count_outcome(size_t outcomes[3], const ended *e)
 static void go_on(const struct job *job, size_t at)
 {
     ended e = child_run(job->argv, NULL, LIMIT_S);
-    const char *other = e.hung || e.signalled || e.code ? ended_text(&e) : first_difference(job->whole, job->folder, logs);
+    const char *other =
+        e.hung || e.signalled || e.code ? ended_text(&e) : first_difference(job->whole, job->folder, logs);
     if (other)
         test_fault("%s, run again after call %zu (%s): %s", job->name, at, report->where, other);
 }
@@ -142,14 +143,15 @@ static void inject(const struct job *job, const struct kind *kind)
         unfired += !report->fired;
         wrong = judge(job, kind, &e);
         if (wrong)
-            test_fault("%s, %s call %zu of %zu (%s): %s: %s", job->name, kind->name, at, calls, report->where, wrong, first_line("err.txt"));
+            test_fault("%s, %s call %zu of %zu (%s): %s: %s", job->name, kind->name, at, calls, report->where, wrong,
+                       first_line("err.txt"));
         else
             count_outcome(outcomes, &e);
         if (job->argv == eval_argv && e.code && runs % 4 == 0)
             go_on(job, at);
     }
-    printf("%-13s %5zu of %5zu calls: exit 0 %zu times, 1 %zu, 4 %zu%s", job->name, runs, calls, outcomes[0], outcomes[1], outcomes[2],
-           unfired ? "" : "\n");
+    printf("%-13s %5zu of %5zu calls: exit 0 %zu times, 1 %zu, 4 %zu%s", job->name, runs, calls, outcomes[0],
+           outcomes[1], outcomes[2], unfired ? "" : "\n");
     if (unfired)
         printf(" (%zu were not reached)\n", unfired);
     fflush(stdout);

@@ -188,7 +188,8 @@ static size_t kill_eval(dice *d, size_t turn, double seconds, size_t left)
     if (other)
         test_fault("eval after %zu kills: %s is not what it is without", kills, other);
     if (count_files(EVAL) != count_files("whole"))
-        test_fault("eval after %zu kills: %zu files where there should be %zu", kills, count_files(EVAL), count_files("whole"));
+        test_fault("eval after %zu kills: %zu files where there should be %zu", kills, count_files(EVAL),
+                   count_files("whole"));
     here.resumed++;
     return kills;
 }
@@ -196,10 +197,11 @@ static size_t kill_eval(dice *d, size_t turn, double seconds, size_t left)
 static void close_counts(size_t *done)
 {
     size_t kills = here.kills[0] + here.kills[1] + here.kills[2];
-    printf("%zu kills (%zu SIGKILL, %zu SIGTERM, %zu SIGINT; %zu came after the end): old bank %zu times, new bank %zu times; %zu temporary "
+    printf("%zu kills (%zu SIGKILL, %zu SIGTERM, %zu SIGINT; %zu came after the end): old bank %zu times, new bank %zu "
+           "times; %zu temporary "
            "files left by SIGKILL; %zu next runs; slowest stop %.2f s\n",
-           kills, here.kills[0], here.kills[1], here.kills[2], here.too_late, here.old_left, here.new_left, here.temporary_left,
-           here.resumed, here.slowest_stop_s);
+           kills, here.kills[0], here.kills[1], here.kills[2], here.too_late, here.old_left, here.new_left,
+           here.temporary_left, here.resumed, here.slowest_stop_s);
     *done += kills;
     for (int i = 0; i < 3; i++)
         total.kills[i] += here.kills[i];
@@ -240,7 +242,9 @@ int main(int argc, char **argv)
         size_t kills = n * (scene + 1) / SCENES - n * scene / SCENES;
         char name[64];
         snprintf(name, sizeof name, "kills: %s",
-                 scene < N_COMMANDS ? commands[scene].name : scene == N_COMMANDS ? "two bank add at once" : "eval");
+                 scene < N_COMMANDS    ? commands[scene].name
+                 : scene == N_COMMANDS ? "two bank add at once"
+                                       : "eval");
         test_begin(name);
         if (scene < N_COMMANDS) {
             for (size_t i = 0; i < kills; i++)
@@ -262,9 +266,10 @@ int main(int argc, char **argv)
         }
         close_counts(&done);
     }
-    printf("%zu kills in %.0f s (%zu SIGKILL, %zu SIGTERM, %zu SIGINT; %zu after the end), %zu temporary files left by SIGKILL and removed by the "
+    printf("%zu kills in %.0f s (%zu SIGKILL, %zu SIGTERM, %zu SIGINT; %zu after the end), %zu temporary files left by "
+           "SIGKILL and removed by the "
            "next run, slowest stop %.2f s: %s\n",
-           done, now_s() - started, total.kills[0], total.kills[1], total.kills[2], total.too_late, total.temporary_left,
-           total.slowest_stop_s, test_result() ? "FAULTS" : "nothing lost");
+           done, now_s() - started, total.kills[0], total.kills[1], total.kills[2], total.too_late,
+           total.temporary_left, total.slowest_stop_s, test_result() ? "FAULTS" : "nothing lost");
     return test_result();
 }

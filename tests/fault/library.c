@@ -88,8 +88,8 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
     left_out += message != NULL;
 }
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                     double ms, const char *message)
 {
     (void)user;
     (void)path;
@@ -106,7 +106,8 @@ static dp_status live(dp_error *err)
     const char *paths[4] = {pictures[0], pictures[1], pictures[2], pictures[3]};
     dp_model *model = NULL;
     dp_session *session = NULL;
-    dp_bank *fitted = NULL, *opened = NULL, *larger = NULL, *smaller = NULL, *added = NULL, *merged = NULL, *compressed = NULL;
+    dp_bank *fitted = NULL, *opened = NULL, *larger = NULL, *smaller = NULL, *added = NULL, *merged = NULL,
+            *compressed = NULL;
     dp_run run;
     dp_recipe recipe;
     dp_compression how;
@@ -223,11 +224,13 @@ int main(int argc, char **argv)
         fail_at = 0;
         of[status ? 2 : left_out ? 1 : 0]++;
         if (status && (err.status != status || !err.message[0])) {
-            printf("allocation %zu of %zu: status %d, but the error says %d: '%s'\n", at, n, (int)status, (int)err.status, err.message);
+            printf("allocation %zu of %zu: status %d, but the error says %d: '%s'\n", at, n, (int)status,
+                   (int)err.status, err.message);
             faults++;
         }
         if (!status && !left_out
-            && (read_file("two.bank", is, sizeof is) != bytes || memcmp(is, expected, bytes) != 0 || memcmp(scores, expected_scores, sizeof scores))) {
+            && (read_file("two.bank", is, sizeof is) != bytes || memcmp(is, expected, bytes) != 0
+                || memcmp(scores, expected_scores, sizeof scores))) {
             printf("allocation %zu of %zu: no error, and another bank or other scores\n", at, n);
             faults++;
         }
@@ -236,8 +239,8 @@ int main(int argc, char **argv)
             faults++;
         }
     }
-    printf("%zu of %zu allocations: done all the same %zu times, a picture left out %zu, failed %zu%s\n", runs, n, of[0], of[1], of[2],
-           __lsan_do_recoverable_leak_check ? "; leaks looked for" : "");
+    printf("%zu of %zu allocations: done all the same %zu times, a picture left out %zu, failed %zu%s\n", runs, n,
+           of[0], of[1], of[2], __lsan_do_recoverable_leak_check ? "; leaks looked for" : "");
     unlink("one.bank");
     unlink("two.bank");
     if (chdir("/") != 0 || rmdir(work) != 0) {

@@ -59,7 +59,8 @@ static int on_module(struct dl_phdr_info *info, size_t size, void *data)
     (void)data;
     const char *slash = strrchr(info->dlpi_name, '/'), *name = slash ? slash + 1 : info->dlpi_name;
     bool program = !*info->dlpi_name; /* the first one has no name */
-    bool counts = (program && n_modules == 0) || strstr(name, "libdinopatch") || (kind == ALLOC && strstr(name, "libjansson"));
+    bool counts =
+        (program && n_modules == 0) || strstr(name, "libdinopatch") || (kind == ALLOC && strstr(name, "libjansson"));
     for (int i = 0; counts && n_modules < 4 && i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
         if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
@@ -201,13 +202,13 @@ static int fault(const char *function, const void *caller, bool space, bool io, 
     return 0;
 }
 
-#define FAIL(function, space, io, interrupt)                          \
-    do {                                                              \
-        int code_ = fault(function, CALLER, space, io, interrupt);    \
-        if (code_) {                                                  \
-            errno = code_;                                            \
-            return -1;                                                \
-        }                                                             \
+#define FAIL(function, space, io, interrupt)                                                                           \
+    do {                                                                                                               \
+        int code_ = fault(function, CALLER, space, io, interrupt);                                                     \
+        if (code_) {                                                                                                   \
+            errno = code_;                                                                                             \
+            return -1;                                                                                                 \
+        }                                                                                                              \
     } while (0)
 
 static int open_now(const char *path, int flags, mode_t mode)
@@ -215,28 +216,28 @@ static int open_now(const char *path, int flags, mode_t mode)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-#define OPEN(name)                                                    \
-    SEEN int name(const char *path, int flags, ...);                  \
-    SEEN int name(const char *path, int flags, ...)                   \
-    {                                                                 \
-        mode_t mode = 0;                                              \
-        if (flags & O_CREAT) {                                        \
-            va_list args;                                             \
-            va_start(args, flags);                                    \
-            mode = va_arg(args, mode_t);                              \
-            va_end(args);                                             \
-        }                                                             \
-        FAIL("open", flags & O_CREAT, flags & O_CREAT, true);         \
-        return open_now(path, flags, mode);                           \
+#define OPEN(name)                                                                                                     \
+    SEEN int name(const char *path, int flags, ...);                                                                   \
+    SEEN int name(const char *path, int flags, ...)                                                                    \
+    {                                                                                                                  \
+        mode_t mode = 0;                                                                                               \
+        if (flags & O_CREAT) {                                                                                         \
+            va_list args;                                                                                              \
+            va_start(args, flags);                                                                                     \
+            mode = va_arg(args, mode_t);                                                                               \
+            va_end(args);                                                                                              \
+        }                                                                                                              \
+        FAIL("open", flags &O_CREAT, flags &O_CREAT, true);                                                            \
+        return open_now(path, flags, mode);                                                                            \
     }
 OPEN(open)
 OPEN(open64)
 
-#define MAY_BE_SHORT(bytes)                                           \
-    do {                                                              \
-        FAIL("write", true, true, true);                              \
-        if (kind == SHORT && (bytes) > 1 && fires("write", CALLER))   \
-            (bytes) = ((bytes) + 1) / 2;                              \
+#define MAY_BE_SHORT(bytes)                                                                                            \
+    do {                                                                                                               \
+        FAIL("write", true, true, true);                                                                               \
+        if (kind == SHORT && (bytes) > 1 && fires("write", CALLER))                                                    \
+            (bytes) = ((bytes) + 1) / 2;                                                                               \
     } while (0)
 
 SEEN ssize_t write(int fd, const void *data, size_t bytes)
@@ -357,7 +358,8 @@ static int stat_now(int fd, struct stat *st)
 static void look(const char *function, int fd)
 {
     struct stat st;
-    if (kind < CUT || !changed_file || fd < 0 || stat_now(fd, &st) != 0 || st.st_dev != changed_stat.st_dev || st.st_ino != changed_stat.st_ino)
+    if (kind < CUT || !changed_file || fd < 0 || stat_now(fd, &st) != 0 || st.st_dev != changed_stat.st_dev
+        || st.st_ino != changed_stat.st_ino)
         return;
     if (fires_anyhow(function, NULL, n_modules))
         change_file();

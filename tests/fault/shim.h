@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct fault_report {
-    uint64_t calls; /* that could have failed */
-    uint64_t fired; /* that did */
+    uint64_t calls;  /* that could have failed */
+    uint64_t fired;  /* that did */
     char where[240]; /* the first of them: function, module and offset, for addr2line */
 };
 

@@ -47,9 +47,8 @@ char *container_recipe(const char *text)
         const char *name;
         json_t *value;
         void *next;
-        json_object_foreach_safe(given, next, name, value)
-            if (!json_object_get(usual, name))
-                json_object_del(given, name);
+        json_object_foreach_safe(given, next, name, value) if (!json_object_get(usual, name))
+            json_object_del(given, name);
         json_object_update_missing(given, usual);
         result = json_dumps(given, JSON_COMPACT);
     }
@@ -65,11 +64,13 @@ uint8_t *container_bank(const uint8_t *data, size_t bytes, size_t *new_bytes)
         length = length << 8 | data[i];
     if (bytes < 8 || length > bytes - 8)
         return NULL;
-    json_t *header = json_loadb((const char *)data + 8, (size_t)length, 0, NULL), *metadata = json_object_get(header, "__metadata__");
+    json_t *header = json_loadb((const char *)data + 8, (size_t)length, 0, NULL),
+           *metadata = json_object_get(header, "__metadata__");
     const char *given = json_string_value(json_object_get(metadata, "recipe"));
     char *recipe = given ? container_recipe(given) : NULL, *text = NULL;
     uint8_t *file = NULL;
-    if (recipe && json_object_set_new(metadata, "recipe", json_string(recipe)) == 0 && (text = json_dumps(header, JSON_COMPACT))) {
+    if (recipe && json_object_set_new(metadata, "recipe", json_string(recipe)) == 0
+        && (text = json_dumps(header, JSON_COMPACT))) {
         size_t used = strlen(text), padded = (8 + used + 63) / 64 * 64 - 8, rest = bytes - 8 - (size_t)length;
         file = malloc(8 + padded + rest);
         for (int i = 0; file && i < 8; i++)
@@ -95,7 +96,8 @@ static size_t dtype_bytes(const char *dtype)
     static const struct {
         const char *name;
         size_t bytes;
-    } known[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}};
+    } known[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
     for (size_t i = 0; dtype && i < sizeof known / sizeof *known; i++)
         if (!strcmp(dtype, known[i].name))
             return known[i].bytes;
@@ -113,20 +115,28 @@ static size_t roll(size_t n)
 /* Another value in the place of a JSON node. */
 static json_t *other_value(const json_t *old)
 {
-    static const json_int_t sizes[] = {0, 1, -1, 2, 3, 7, 8, 13, 14, 16, 31, 32, 64, 100, 127, 128, 255, 256, 1000, 65535, 65536, 1000000,
-                                       2147483647, 2147483648, 4294967295, 4294967296, 4611686018427387904, INT64_MAX, INT64_MIN};
-    static const double reals[] = {0, -0.0, 1, -1, 0.5, 0.1, 0.99, 1e-300, 1e300, -1e300, 1e30, 1e-30, 2.5, 64, 31, 1e9};
-    static const char *const texts[] = {"", "none", "global", "pool", "grid", "f32", "f16", "int8", "max", "top1p", "cosine", "l2",
-                                        "rotate", "mirror", "concat", "mean", "true", "false", "1", "0", "\"", "pca", "hysteresis",
-                                        "pixels", "cells", "p99"};
+    static const json_int_t sizes[] = {
+        0,         1,        -1,    2,       3,          7,          8,          13,         14,
+        16,        31,       32,    64,      100,        127,        128,        255,        256,
+        1000,      65535,    65536, 1000000, 2147483647, 2147483648, 4294967295, 4294967296, 4611686018427387904,
+        INT64_MAX, INT64_MIN};
+    static const double reals[] = {0,     -0.0,   1,    -1,    0.5, 0.1, 0.99, 1e-300,
+                                   1e300, -1e300, 1e30, 1e-30, 2.5, 64,  31,   1e9};
+    static const char *const texts[] = {"",       "none",       "global", "pool",   "grid", "f32",    "f16",
+                                        "int8",   "max",        "top1p",  "cosine", "l2",   "rotate", "mirror",
+                                        "concat", "mean",       "true",   "false",  "1",    "0",      "\"",
+                                        "pca",    "hysteresis", "pixels", "cells",  "p99"};
     size_t kind = roll(10);
     if (kind < 4 && json_is_integer(old)) {
         json_int_t value = json_integer_value(old), step = (json_int_t)roll(3) + 1;
-        return json_integer(roll(2) ? sizes[roll(sizeof sizes / sizeof *sizes)]
-                            : roll(2) ? (value < INT64_MAX - 4 ? value + step : 0) : value > INT64_MIN + 4 ? value - step : 0);
+        return json_integer(roll(2)                 ? sizes[roll(sizeof sizes / sizeof *sizes)]
+                            : roll(2)               ? (value < INT64_MAX - 4 ? value + step : 0)
+                            : value > INT64_MIN + 4 ? value - step
+                                                    : 0);
     }
     if (kind < 4 && json_is_real(old))
-        return json_real(roll(2) ? reals[roll(sizeof reals / sizeof *reals)] : json_real_value(old) * (1 + (double)roll(3)));
+        return json_real(roll(2) ? reals[roll(sizeof reals / sizeof *reals)]
+                                 : json_real_value(old) * (1 + (double)roll(3)));
     if (kind < 4 && json_is_string(old))
         return json_string(texts[roll(sizeof texts / sizeof *texts)]);
     if (kind < 4 && json_is_boolean(old))
@@ -164,11 +174,11 @@ static json_t *mutate_json(json_t *value)
     const char *key;
     json_t *entry, *chosen = NULL;
     char *name = NULL;
-    json_object_foreach(value, key, entry)
-        if (i++ == at) {
-            chosen = json_incref(entry);
-            name = strdup(key);
-        }
+    json_object_foreach(value, key, entry) if (i++ == at)
+    {
+        chosen = json_incref(entry);
+        name = strdup(key);
+    }
     if (name) {
         switch (roll(12)) {
         case 0: json_object_del(value, name); break;
@@ -232,7 +242,9 @@ static void reshape(json_t *entry)
             size_t at = roll(n);
             static const json_int_t small[] = {0, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 64, 128, 192};
             json_int_t old = json_integer_value(json_array_get(shape, at));
-            json_array_set_new(shape, at, json_integer(roll(2) && old > -100 && old < 1 << 30 ? old + (json_int_t)roll(3) - 1 : small[roll(15)]));
+            json_array_set_new(
+                shape, at,
+                json_integer(roll(2) && old > -100 && old < 1 << 30 ? old + (json_int_t)roll(3) - 1 : small[roll(15)]));
         }
     }
 }
@@ -263,7 +275,8 @@ static size_t lay_out(json_t *header, struct part *parts, size_t n, uint8_t *dat
         if (file)
             for (size_t j = 0; j < bytes; j++) /* what a tensor gains repeats what it had */
                 body[total + j] = parts[i].bytes ? parts[i].data[j % parts[i].bytes] : 0;
-        json_object_set_new(parts[i].entry, "data_offsets", json_pack("[I,I]", (json_int_t)total, (json_int_t)(total + bytes)));
+        json_object_set_new(parts[i].entry, "data_offsets",
+                            json_pack("[I,I]", (json_int_t)total, (json_int_t)(total + bytes)));
         total += bytes;
     }
     text = json_dumps(header, JSON_COMPACT);
@@ -314,7 +327,8 @@ size_t container_mutate(uint8_t *data, size_t bytes, size_t most, unsigned seed)
     json_object_foreach(header, name, entry)
     {
         json_t *offsets = json_object_get(entry, "data_offsets");
-        json_int_t begin = json_integer_value(json_array_get(offsets, 0)), end = json_integer_value(json_array_get(offsets, 1));
+        json_int_t begin = json_integer_value(json_array_get(offsets, 0)),
+                   end = json_integer_value(json_array_get(offsets, 1));
         if (!strcmp(name, "__metadata__") || !offsets)
             continue;
         struct part *part = &parts[n++];

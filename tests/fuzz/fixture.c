@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const fixture_names[N_FIXTURES] = {"grid", "grid-f16", "grid-int8", "mirror", "pool", "patchcore", "kmeans", "pca",
-                                                "separate", "background", "region"};
+const char *const fixture_names[N_FIXTURES] = {"grid",   "grid-f16", "grid-int8", "mirror",     "pool",  "patchcore",
+                                               "kmeans", "pca",      "separate",  "background", "region"};
 
 enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4, WIDTH = 64, HEIGHT = 48 };
 
@@ -46,7 +46,9 @@ dp_bank *fixture_bank(int kind)
     bool pool = kind == FIXTURE_POOL || kind == FIXTURE_PATCHCORE;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.storage = kind == FIXTURE_GRID_F16 ? DP_STORAGE_F16 : kind == FIXTURE_GRID_I8 ? DP_STORAGE_I8 : DP_STORAGE_F32;
+    recipe.storage = kind == FIXTURE_GRID_F16  ? DP_STORAGE_F16
+                     : kind == FIXTURE_GRID_I8 ? DP_STORAGE_I8
+                                               : DP_STORAGE_F32;
     recipe.canvas_height_px = ROWS * 14;
     recipe.canvas_width_px = COLS * 14;
     recipe.mirror = kind == FIXTURE_MIRROR;
@@ -71,8 +73,13 @@ dp_bank *fixture_bank(int kind)
         recipe.reweight = kind == FIXTURE_PATCHCORE ? 3 : 0;
     }
     size_t per = recipe.mirror ? 2 : 1;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = pool ? 0 : ROWS, .grid_cols = pool ? 0 : COLS, .dim = DIM, .capacity = PICTURES,
-                         .rows_per_picture = per, .model_path = "/models/dino.safetensors",
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = pool ? 0 : ROWS,
+                         .grid_cols = pool ? 0 : COLS,
+                         .dim = DIM,
+                         .capacity = PICTURES,
+                         .rows_per_picture = per,
+                         .model_path = "/models/dino.safetensors",
                          .model_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     dp_bank *bank = NULL;
     dp_bank_builder *builder = NULL;
@@ -88,24 +95,29 @@ dp_bank *fixture_bank(int kind)
         fuzz_must(dp_bank_builder_add(builder, name, &pose, &index, NULL) == DP_OK, "the fixture takes pictures");
         for (size_t a = 0; a < per; a++) {
             features_of(p, a, features, valid);
-            fuzz_must(dp_bank_builder_put_grid(builder, index, a, features, valid, ROWS, COLS, NULL) == DP_OK, "the fixture takes features");
+            fuzz_must(dp_bank_builder_put_grid(builder, index, a, features, valid, ROWS, COLS, NULL) == DP_OK,
+                      "the fixture takes features");
             for (size_t i = 0; i < ROWS * COLS; i++)
                 valid[i] = i % COLS == a;
             if (kind == FIXTURE_BACKGROUND)
-                fuzz_must(dp_bank_builder_set_background(builder, index, a, valid, NULL) == DP_OK, "the fixture takes masks");
+                fuzz_must(dp_bank_builder_set_background(builder, index, a, valid, NULL) == DP_OK,
+                          "the fixture takes masks");
         }
     }
     if (kind == FIXTURE_REGION) {
         uint8_t mask[WIDTH * HEIGHT];
         for (size_t i = 0; i < sizeof mask; i++)
             mask[i] = i % WIDTH < WIDTH / 2;
-        fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &bank->roi, NULL) == DP_OK, "the fixture takes a region");
+        fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &bank->roi, NULL) == DP_OK,
+                  "the fixture takes a region");
     }
     fuzz_must(fuzz_ok(dp_bank_builder_finish(&builder, &bank, &err), &err), "the fixture is whole");
     if (kind == FIXTURE_KMEANS)
         compress(&bank, 2, 0);
     if (kind == FIXTURE_SEPARATE)
-        fuzz_must(fuzz_ok(dp_distance_scales_find(&bank->rows, 0, true, DP_ISA_AUTO, NULL, &bank->levels.scales, &err), &err), "scales are found");
+        fuzz_must(
+            fuzz_ok(dp_distance_scales_find(&bank->rows, 0, true, DP_ISA_AUTO, NULL, &bank->levels.scales, &err), &err),
+            "scales are found");
     if (kind == FIXTURE_PCA)
         compress(&bank, 0, 3);
     return bank;

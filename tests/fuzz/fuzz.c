@@ -65,7 +65,8 @@ bool fuzz_ok(dp_status status, const dp_error *err)
     fuzz_must(length > 0 && length < sizeof err->message, "an error has a message that ends");
     fuzz_must(fuzz_is_utf8(err->message, length), "a message is UTF-8");
     for (size_t i = 0; i < length; i++)
-        fuzz_must((unsigned char)err->message[i] >= 32 && err->message[i] != 127, "a message has no control characters");
+        fuzz_must((unsigned char)err->message[i] >= 32 && err->message[i] != 127,
+                  "a message has no control characters");
     return false;
 }
 

@@ -40,11 +40,12 @@ static void repair(uint8_t *data, size_t bytes)
     dp_safetensors *file = NULL;
     if (dp_safetensors_parse(data, bytes, "the bank", &file, NULL))
         return;
-    const dp_tensor *features = dp_safetensors_find(file, "features"), *digests = dp_safetensors_find(file, "feature_digests"),
-                    *seal = dp_safetensors_find(file, "seal");
+    const dp_tensor *features = dp_safetensors_find(file, "features"),
+                    *digests = dp_safetensors_find(file, "feature_digests"), *seal = dp_safetensors_find(file, "seal");
     if (features && digests && seal && seal->data + 32 <= data + bytes && seal->data > features->data) {
         size_t held = features->count * dp_dtype_bytes(features->dtype);
-        for (size_t i = 0; i * BLOCK_BYTES < held && (i + 1) * 32 <= digests->count * dp_dtype_bytes(digests->dtype); i++) {
+        for (size_t i = 0; i * BLOCK_BYTES < held && (i + 1) * 32 <= digests->count * dp_dtype_bytes(digests->dtype);
+             i++) {
             size_t left = held - i * BLOCK_BYTES;
             uint8_t made[32];
             digest(&(dp_bytes){features->data + i * BLOCK_BYTES, left < BLOCK_BYTES ? left : BLOCK_BYTES}, 1, made);
@@ -69,7 +70,8 @@ static void look(const dp_bank *bank, const dp_bank_info *info)
 {
     dp_error err;
     for (size_t p = 0; p < info->n_pictures; p++) {
-        fuzz_must(dp_bank_picture_name(bank, p) != NULL && dp_bank_picture_pose(bank, p) != NULL, "every picture has a name and a pose");
+        fuzz_must(dp_bank_picture_name(bank, p) != NULL && dp_bank_picture_pose(bank, p) != NULL,
+                  "every picture has a name and a pose");
         fuzz_must(!isinf(dp_bank_picture_score(bank, p)), "a score is a number or not known");
         size_t rows, cols;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
@@ -93,11 +95,13 @@ static void keep(const dp_bank *bank)
     snprintf(path, sizeof path, "%s/kept.bank", fuzz_folder());
     if (!fuzz_ok(dp_bank_save(bank, path, &err), &err))
         return;
-    fuzz_must(fuzz_ok(dp_bank_open(path, &again, &err), &err) && fuzz_ok(dp_bank_verify(again, &err), &err), "a saved bank can be opened");
+    fuzz_must(fuzz_ok(dp_bank_open(path, &again, &err), &err) && fuzz_ok(dp_bank_verify(again, &err), &err),
+              "a saved bank can be opened");
     dp_bank_info was, is;
     dp_bank_get_info(bank, &was);
     dp_bank_get_info(again, &is);
-    fuzz_must(was.n_pictures == is.n_pictures && was.dim == is.dim && was.feature_bytes == is.feature_bytes, "a saved bank is the bank");
+    fuzz_must(was.n_pictures == is.n_pictures && was.dim == is.dim && was.feature_bytes == is.feature_bytes,
+              "a saved bank is the bank");
     for (size_t p = 0; p < was.n_pictures; p++)
         fuzz_must(!strcmp(dp_bank_picture_name(bank, p), dp_bank_picture_name(again, p)), "a saved name is the name");
     dp_bank_close(&again);
@@ -123,7 +127,8 @@ static void use(const dp_bank *bank)
     double *scores = malloc(2 * info.n_pictures * sizeof *scores);
     dp_good good = {.scores = scores, .peaks = scores + info.n_pictures};
     if (scores && fuzz_ok(dp_bank_calibrate(bank, &view, 0.01, &run, &good, &err), &err))
-        fuzz_must(!sound || (!isinf(good.of_scores.threshold) && !isinf(good.of_peaks.threshold)), "a threshold is a number or not known");
+        fuzz_must(!sound || (!isinf(good.of_scores.threshold) && !isinf(good.of_peaks.threshold)),
+                  "a threshold is a number or not known");
     view.knn = view.knn == 1 ? 2 : 1; /* another way of scoring: the search itself */
     view.reweight = 0;
     if (scores)

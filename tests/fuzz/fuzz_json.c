@@ -22,8 +22,10 @@ static void recipe(const char *text)
     }
     char *written = NULL, *rewritten = NULL;
     fuzz_must(fuzz_ok(dp_recipe_to_json(&read, &written, &err), &err), "a recipe that was read can be written");
-    fuzz_must(fuzz_ok(dp_recipe_from_json(written, "the recipe", &again, &err), &err), "a recipe that was written can be read");
-    fuzz_must(fuzz_ok(dp_recipe_to_json(&again, &rewritten, &err), &err) && !strcmp(written, rewritten), "a recipe comes back as it was");
+    fuzz_must(fuzz_ok(dp_recipe_from_json(written, "the recipe", &again, &err), &err),
+              "a recipe that was written can be read");
+    fuzz_must(fuzz_ok(dp_recipe_to_json(&again, &rewritten, &err), &err) && !strcmp(written, rewritten),
+              "a recipe comes back as it was");
     dp_memory_free(written);
     dp_memory_free(rewritten);
     fuzz_ok(dp_recipe_settle_layers(&read, 12, &err), &err);
@@ -37,8 +39,8 @@ static void state(const uint8_t *data, size_t bytes)
     fuzz_put("state.jsonl", data, bytes);
     eval_state state;
     for (int other = 0; other < 2; other++) {
-        json_t *wanted = other || !header ? json_pack("{s:s, s:{s:s}, s:s, s:s}", "dinopatch", "0.1.0", "settings", "canvas", "112x224",
-                                                      "model", "0123", "files", "4567")
+        json_t *wanted = other || !header ? json_pack("{s:s, s:{s:s}, s:s, s:s}", "dinopatch", "0.1.0", "settings",
+                                                      "canvas", "112x224", "model", "0123", "files", "4567")
                                           : json_incref(header);
         if (eval_state_open(&state, fuzz_folder(), wanted, false)) {
             fuzz_must(json_is_object(eval_state_run(&state, "screw")), "a run is an object");
@@ -47,8 +49,7 @@ static void state(const uint8_t *data, size_t bytes)
             double row[EVAL_COLUMNS];
             const char *name;
             json_t *run;
-            json_object_foreach(state.runs, name, run)
-                eval_row(run, row);
+            json_object_foreach(state.runs, name, run) eval_row(run, row);
         }
         eval_state_close(&state);
         json_decref(wanted);

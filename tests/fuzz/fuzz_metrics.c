@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (length) {
         json_error_t reason;
         json_t *value = json_loadb(line, length, JSON_REJECT_DUPLICATES, &reason);
-        fuzz_must(json_is_object(value) && memchr(line, '\n', length) == line + length - 1, "what is printed is one line of JSON");
+        fuzz_must(json_is_object(value) && memchr(line, '\n', length) == line + length - 1,
+                  "what is printed is one line of JSON");
         json_decref(value);
     }
     free(line);

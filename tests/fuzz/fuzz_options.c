@@ -29,8 +29,8 @@ static dp_status refuse(dp_error *err)
     return DP_E_UNSUPPORTED;
 }
 
-#define REPLACED(name, ...)                                                                                                                \
-    dp_status __wrap_##name(__VA_ARGS__);                                                                                                  \
+#define REPLACED(name, ...)                                                                                            \
+    dp_status __wrap_##name(__VA_ARGS__);                                                                              \
     dp_status __wrap_##name(__VA_ARGS__)
 
 REPLACED(dp_model_open, const char *path, dp_model **model, dp_error *err)
@@ -45,7 +45,8 @@ REPLACED(dp_model_synthesise, const dp_architecture *architecture, uint64_t seed
     return refuse(err);
 }
 
-REPLACED(fetch_pull, const char *name, const char *destination, const fetch_settings *settings, const dp_run *run, char *sha256, dp_error *err)
+REPLACED(fetch_pull, const char *name, const char *destination, const fetch_settings *settings, const dp_run *run,
+         char *sha256, dp_error *err)
 {
     (void)name, (void)destination, (void)settings, (void)run, (void)sha256;
     return refuse(err);
@@ -57,10 +58,11 @@ REPLACED(dp_picture_load, const char *path, size_t max_pixels, dp_picture **pict
     return refuse(err);
 }
 
-REPLACED(dp_bootstrap, const double *scores, const uint8_t *labels, size_t n, size_t resamples, double confidence, uint64_t seed,
-         dp_interval *auroc, dp_interval *average_precision, dp_interval *f1_max, dp_error *err)
+REPLACED(dp_bootstrap, const double *scores, const uint8_t *labels, size_t n, size_t resamples, double confidence,
+         uint64_t seed, dp_interval *auroc, dp_interval *average_precision, dp_interval *f1_max, dp_error *err)
 {
-    (void)scores, (void)labels, (void)n, (void)resamples, (void)confidence, (void)seed, (void)auroc, (void)average_precision, (void)f1_max;
+    (void)scores, (void)labels, (void)n, (void)resamples, (void)confidence, (void)seed, (void)auroc,
+        (void)average_precision, (void)f1_max;
     return refuse(err);
 }
 
@@ -90,8 +92,8 @@ static void make_folder(void)
     dp_bank *bank = fixture_bank(FIXTURE_GRID);
     fuzz_must(dp_bank_save(bank, "b", NULL) == DP_OK, "a bank can be written");
     dp_bank_close(&bank);
-    fuzz_must(mkdir("d", 0777) == 0 && mkdir("d/train", 0777) == 0 && mkdir("d/train/good", 0777) == 0 && mkdir("d/test", 0777) == 0
-                  && mkdir("d/test/good", 0777) == 0 && mkdir("d/test/bad", 0777) == 0,
+    fuzz_must(mkdir("d", 0777) == 0 && mkdir("d/train", 0777) == 0 && mkdir("d/train/good", 0777) == 0
+                  && mkdir("d/test", 0777) == 0 && mkdir("d/test/good", 0777) == 0 && mkdir("d/test/bad", 0777) == 0,
               "folders can be made");
     fuzz_put("m", "{}", 2);
     fuzz_put("p.png", "no picture", 10);
@@ -113,7 +115,8 @@ static bool touched(void)
     struct stat st;
     if (fstat(there, &st) != 0 || st.st_mtim.tv_sec != made.tv_sec || st.st_mtim.tv_nsec != made.tv_nsec)
         return true;
-    return fstatat(there, "d", &st, 0) != 0 || st.st_mtim.tv_sec != made_below.tv_sec || st.st_mtim.tv_nsec != made_below.tv_nsec;
+    return fstatat(there, "d", &st, 0) != 0 || st.st_mtim.tv_sec != made_below.tv_sec
+           || st.st_mtim.tv_nsec != made_below.tv_nsec;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

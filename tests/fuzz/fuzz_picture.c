@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     dp_picture *picture = NULL;
     dp_error err;
     if (fuzz_ok(dp_picture_load(path, MAX_PIXELS, &picture, &err), &err)) {
-        fuzz_must(picture->width_px && picture->height_px && picture->width_px * picture->height_px <= MAX_PIXELS, "no picture is over the limit");
+        fuzz_must(picture->width_px && picture->height_px && picture->width_px * picture->height_px <= MAX_PIXELS,
+                  "no picture is over the limit");
         volatile uint8_t seen = 0;
         for (size_t i = 0; i < 3 * picture->width_px * picture->height_px; i++)
             seen ^= picture->rgb[i];

@@ -28,7 +28,8 @@ static void read_all(const dp_safetensors *file, const uint8_t *data, size_t byt
     for (size_t i = 0; i < dp_safetensors_count(file); i++) {
         const dp_tensor *tensor = dp_safetensors_at(file, i);
         size_t held = tensor->count * dp_dtype_bytes(tensor->dtype);
-        fuzz_must(tensor->data >= data && held <= bytes && tensor->data <= data + bytes - held, "a tensor lies within its file");
+        fuzz_must(tensor->data >= data && held <= bytes && tensor->data <= data + bytes - held,
+                  "a tensor lies within its file");
         fuzz_must(!next || tensor->data == next, "tensors lie one behind the other");
         fuzz_must(dp_safetensors_find(file, tensor->name) != NULL, "a tensor is found by its name");
         next = tensor->data + held;

@@ -39,7 +39,8 @@ static void banks(const char *root)
     for (int kind = 0; kind < N_FIXTURES; kind++) {
         dp_bank *bank = fixture_bank(kind);
         dp_error err;
-        fuzz_must(fuzz_ok(dp_bank_save(bank, at(root, "bank", fixture_names[kind]), &err), &err), "a bank can be written");
+        fuzz_must(fuzz_ok(dp_bank_save(bank, at(root, "bank", fixture_names[kind]), &err), &err),
+                  "a bank can be written");
         dp_bank_close(&bank);
     }
 }
@@ -85,11 +86,15 @@ static void checkpoints(const char *root)
     header(root, "resnet", &basic);
     header(root, "resnet-bottleneck", &deep);
     float tokens[2 * 3 * 4] = {0.5f, -1};
-    fuzz_must(dp_tokens_save(tokens, 2, 3, 4, at(root, "safetensors", "tokens"), NULL) == DP_OK, "tokens can be written");
+    fuzz_must(dp_tokens_save(tokens, 2, 3, 4, at(root, "safetensors", "tokens"), NULL) == DP_OK,
+              "tokens can be written");
     put_text(root, "safetensors", "dtypes",
-             "{\"__metadata__\":{\"format\":\"pt\",\"heads\":\"1\"},\"a\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]},"
-             "\"b\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[16,20]},\"c\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[20,22]},"
-             "\"d\":{\"dtype\":\"BOOL\",\"shape\":[0,7],\"data_offsets\":[22,22]},\"e\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[22,30]},"
+             "{\"__metadata__\":{\"format\":\"pt\",\"heads\":\"1\"},\"a\":{\"dtype\":\"F64\",\"shape\":[2],\"data_"
+             "offsets\":[0,16]},"
+             "\"b\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[16,20]},\"c\":{\"dtype\":\"F16\",\"shape\":[]"
+             ",\"data_offsets\":[20,22]},"
+             "\"d\":{\"dtype\":\"BOOL\",\"shape\":[0,7],\"data_offsets\":[22,22]},\"e\":{\"dtype\":\"I64\",\"shape\":["
+             "1],\"data_offsets\":[22,30]},"
              "\"f\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[30,32]}}");
 }
 
@@ -106,54 +111,108 @@ static void json(const char *root)
     }
     put_text(root, "json", "state",
              "{\"dinopatch\":\"0.1.0\",\"settings\":{\"canvas\":\"112x224\"},\"model\":\"0123\",\"files\":\"4567\"}\n"
-             "{\"run\":\"screw\",\"part\":\"fit\",\"value\":{\"n_good\":4,\"threshold\":0.5,\"good_scores\":[0.1,null],\"seconds\":1.5}}\n"
+             "{\"run\":\"screw\",\"part\":\"fit\",\"value\":{\"n_good\":4,\"threshold\":0.5,\"good_scores\":[0.1,null],"
+             "\"seconds\":1.5}}\n"
              "{\"run\":\"screw\",\"index\":0,\"value\":{\"input\":\"a.png\",\"score\":0.25,\"label\":0}}\n"
              "{\"run\":\"screw\",\"index\":1,\"value\":{\"input\":\"b.png\",\"score\":0.75,\"label\":1}}\n"
              "{\"run\":\"screw\",\"part\":\"figures\",\"value\":{\"image_auroc\":1.0,\"aupro_30\":null}}\n");
-    put_text(root, "json", "run",
-             "{\"dinopatch\":\"0.1.0\",\"data\":\"<b>&'\",\"model_path\":\"m\",\"model\":\"0123\",\"files\":\"4567\",\"model_stand_in\":true,"
-             "\"settings\":{\"canvas\":\"112x224\"},\"metrics\":{\"screw\":{\"image_auroc\":0.5,\"deviation\":{\"image_auroc\":0.1}}},"
-             "\"runs\":{\"screw\":{\"category\":\"screw\",\"fit\":{\"n_good\":4,\"threshold\":0.5,\"seconds\":1,\"bank_sha256\":\"89ab\","
-             "\"axes\":[{\"input\":\"x.png\",\"drawn\":\"axes/x.jpg\"}]},\"pictures\":{"
-             "\"0\":{\"input\":\"a.png\",\"defect\":\"good\",\"score\":0.25,\"label\":0,\"ms\":3,\"drawn\":\"drawn/a.jpg\"},"
-             "\"1\":{\"input\":\"b.png\",\"defect\":\"crack\",\"score\":0.75,\"label\":1,\"ms\":3,\"drawn\":\"drawn/b.jpg\"},"
-             "\"2\":{\"input\":\"c.png\",\"defect\":\"crack\",\"score\":0.45,\"label\":1,\"ms\":3,\"drawn\":\"../c.jpg\"}},"
-             "\"figures\":{\"at_f1_max\":{\"threshold\":0.4,\"true_positives\":2,\"f1\":1},\"at_bank_threshold\":{\"threshold\":0.5},"
-             "\"intervals_95\":{\"image_auroc\":[0.4,1],\"image_ap\":null}}}}}");
+    put_text(
+        root, "json", "run",
+        "{\"dinopatch\":\"0.1.0\",\"data\":\"<b>&'\",\"model_path\":\"m\",\"model\":\"0123\",\"files\":\"4567\","
+        "\"model_stand_in\":true,"
+        "\"settings\":{\"canvas\":\"112x224\"},\"metrics\":{\"screw\":{\"image_auroc\":0.5,\"deviation\":{\"image_"
+        "auroc\":0.1}}},"
+        "\"runs\":{\"screw\":{\"category\":\"screw\",\"fit\":{\"n_good\":4,\"threshold\":0.5,\"seconds\":1,\"bank_"
+        "sha256\":\"89ab\","
+        "\"axes\":[{\"input\":\"x.png\",\"drawn\":\"axes/x.jpg\"}]},\"pictures\":{"
+        "\"0\":{\"input\":\"a.png\",\"defect\":\"good\",\"score\":0.25,\"label\":0,\"ms\":3,\"drawn\":\"drawn/a.jpg\"},"
+        "\"1\":{\"input\":\"b.png\",\"defect\":\"crack\",\"score\":0.75,\"label\":1,\"ms\":3,\"drawn\":\"drawn/"
+        "b.jpg\"},"
+        "\"2\":{\"input\":\"c.png\",\"defect\":\"crack\",\"score\":0.45,\"label\":1,\"ms\":3,\"drawn\":\"../c.jpg\"}},"
+        "\"figures\":{\"at_f1_max\":{\"threshold\":0.4,\"true_positives\":2,\"f1\":1},\"at_bank_threshold\":{"
+        "\"threshold\":0.5},"
+        "\"intervals_95\":{\"image_auroc\":[0.4,1],\"image_ap\":null}}}}}");
 }
 
 static void metrics(const char *root)
 {
     put_text(root, "metrics", "one", "{\"image_level\":{\"scores\":[0.1,0.4,0.35,0.8],\"labels\":[0,0,1,1]}}");
-    put_text(root, "metrics", "named", "{\"image_level\":{\"a\":{\"scores\":[1,2,2,3],\"labels\":[false,true,false,true]},\"b\":{\"scores\":[],\"labels\":[]}}}");
+    put_text(root, "metrics", "named",
+             "{\"image_level\":{\"a\":{\"scores\":[1,2,2,3],\"labels\":[false,true,false,true]},\"b\":{\"scores\":[],"
+             "\"labels\":[]}}}");
     put_text(root, "metrics", "pixels",
-             "{\"pixel_level\":{\"shape\":[2,2,3],\"maps\":[[0.1,0.2,0.3,0.4,0.5,0.6],[[1,0,0],[0,0,2]]],\"masks\":[[0,0,0,0,255,1],[0,0,0,0,0,1]]}}");
+             "{\"pixel_level\":{\"shape\":[2,2,3],\"maps\":[[0.1,0.2,0.3,0.4,0.5,0.6],[[1,0,0],[0,0,2]]],\"masks\":[[0,"
+             "0,0,0,255,1],[0,0,0,0,0,1]]}}");
     put_text(root, "metrics", "both",
-             "{\"image_level\":{\"s\":{\"scores\":[0.5,0.5],\"labels\":[1,1]}},\"pixel_level\":{\"shape\":[1,1,1],\"maps\":[[0.5]],\"masks\":[[0]]}}");
-    put_text(root, "metrics", "ties", "{\"image_level\":{\"scores\":[1e308,-1e308,0,-0.0,5e-324],\"labels\":[1,0,1,0,2.5]}}");
+             "{\"image_level\":{\"s\":{\"scores\":[0.5,0.5],\"labels\":[1,1]}},\"pixel_level\":{\"shape\":[1,1,1],"
+             "\"maps\":[[0.5]],\"masks\":[[0]]}}");
+    put_text(root, "metrics", "ties",
+             "{\"image_level\":{\"scores\":[1e308,-1e308,0,-0.0,5e-324],\"labels\":[1,0,1,0,2.5]}}");
 }
 
 /* Arguments with a space between them become arguments that each end in a zero byte. */
 static void options(const char *root)
 {
     static const char *const lines[] = {
-        "fit --model m --bank x --canvas 112x224 --quiet d", "fit -m m -b x --align none --layout pool --coreset 0.1 --reweight 9 --score max d",
-        "fit --method anomalydino --model m --bank x --shots 2 --seed 7 p.png", "fit --method patchcore --model m --bank x --max-memory 1.5G d",
-        "fit --edge 448 --rotations 8 --layout pool --align none -m m -b x d", "fit --layers -1,3 --layer-mix concat --canny 10,90 --blur 3 -m m -b x d",
+        "fit --model m --bank x --canvas 112x224 --quiet d",
+        "fit -m m -b x --align none --layout pool --coreset 0.1 --reweight 9 --score max d",
+        "fit --method anomalydino --model m --bank x --shots 2 --seed 7 p.png",
+        "fit --method patchcore --model m --bank x --max-memory 1.5G d",
+        "fit --edge 448 --rotations 8 --layout pool --align none -m m -b x d",
+        "fit --layers -1,3 --layer-mix concat --canny 10,90 --blur 3 -m m -b x d",
         "fit --canny 30,90 --fill 0.5 --polarity rotate --mirror --kmeans 3 --pca 0.9 --storage int8 -m m -b x d",
-        "fit --window 2 --knn 3 --metric cosine --score top1p --fpr 0.05 --precision int8 --neighbourhood 3 -m m -b x d",
+        "fit --window 2 --knn 3 --metric cosine --score top1p --fpr 0.05 --precision int8 --neighbourhood 3 -m m -b x "
+        "d",
         "fit --map low=1,high=2,min-object=3,max-hole=4,unit=pixels,gaussian=1.5,median=3 --map-sigma 4 -m m -b x d",
-        "inspect --bank b --json p.png", "inspect --bank b --csv --out o --fail-on-anomaly d", "inspect --bank b --window global --map none --threshold 2 d",
-        "calibrate --bank b --fpr 0.1", "calibrate --bank b --json --save --score mean --knn 2", "tune --bank b --good d/train/good --bad d/test/bad --trials 5 --folds 2",
-        "tune --bank b --good d --bad d --seconds 1 --seed 3 --json", "eval --model m --out o d", "eval --model m --shots 1,2 --seeds 3 --fresh d",
-        "eval --model m --layers 1,2 --layer-mix separate --report r.html --out o d", "report d", "report --out r.html --gallery 3 d", "align --out o p.png", "align --json --canvas auto:112 p.png d",
-        "embed --model m --size 28x42 --out t p.png", "embed --model m --layers 1,2 --out t p.png", "bank info b", "bank info --json b",
-        "bank info --suspects 2 b", "bank info --suspects b", "bank verify b", "bank compress b --out c --pca 2 --kmeans 2 --storage f16", "bank compress --out c --storage int8 b --seed 4",
-        "bank add --bank b p.png", "bank remove --bank b good/001.png", "bank remove --bank b --out c 001.png", "bank merge b b --out c",
-        "metrics --json s.json", "metrics --json s.json --bootstrap 10 --confidence 0.9 --seed 1", "bench --model m --size 28x28 --repeat 2 --json --threads 2",
-        "bench -m m --precision int8 --isa avx2 -t 1", "model list", "model list --json", "model pull vits14 --out w", "model info m", "model info --json m",
-        "model verify m", "model verify --sha256 00 m", "model synth --arch demo --seed 1 --out w", "help fit", "--help", "--version", "version", "bank --help", "fit --help",
-        "fit -qt1 -mm -bx -- -d", "inspect --bank=b -- p.png", "model --help", "eval --help"};
+        "inspect --bank b --json p.png",
+        "inspect --bank b --csv --out o --fail-on-anomaly d",
+        "inspect --bank b --window global --map none --threshold 2 d",
+        "calibrate --bank b --fpr 0.1",
+        "calibrate --bank b --json --save --score mean --knn 2",
+        "tune --bank b --good d/train/good --bad d/test/bad --trials 5 --folds 2",
+        "tune --bank b --good d --bad d --seconds 1 --seed 3 --json",
+        "eval --model m --out o d",
+        "eval --model m --shots 1,2 --seeds 3 --fresh d",
+        "eval --model m --layers 1,2 --layer-mix separate --report r.html --out o d",
+        "report d",
+        "report --out r.html --gallery 3 d",
+        "align --out o p.png",
+        "align --json --canvas auto:112 p.png d",
+        "embed --model m --size 28x42 --out t p.png",
+        "embed --model m --layers 1,2 --out t p.png",
+        "bank info b",
+        "bank info --json b",
+        "bank info --suspects 2 b",
+        "bank info --suspects b",
+        "bank verify b",
+        "bank compress b --out c --pca 2 --kmeans 2 --storage f16",
+        "bank compress --out c --storage int8 b --seed 4",
+        "bank add --bank b p.png",
+        "bank remove --bank b good/001.png",
+        "bank remove --bank b --out c 001.png",
+        "bank merge b b --out c",
+        "metrics --json s.json",
+        "metrics --json s.json --bootstrap 10 --confidence 0.9 --seed 1",
+        "bench --model m --size 28x28 --repeat 2 --json --threads 2",
+        "bench -m m --precision int8 --isa avx2 -t 1",
+        "model list",
+        "model list --json",
+        "model pull vits14 --out w",
+        "model info m",
+        "model info --json m",
+        "model verify m",
+        "model verify --sha256 00 m",
+        "model synth --arch demo --seed 1 --out w",
+        "help fit",
+        "--help",
+        "--version",
+        "version",
+        "bank --help",
+        "fit --help",
+        "fit -qt1 -mm -bx -- -d",
+        "inspect --bank=b -- p.png",
+        "model --help",
+        "eval --help"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char text[512], name[16];
         size_t length = strlen(lines[i]);
@@ -177,9 +236,14 @@ static void save(VipsImage *image, const char *file)
 
 static VipsImage *image_of(const void *samples, int width, int height, int bands, VipsBandFormat format)
 {
-    VipsImage *image = vips_image_new_from_memory_copy(samples, (size_t)(width * height * bands) * vips_format_sizeof(format), width, height, bands, format), *tagged = NULL;
-    vips_copy(image, &tagged, "interpretation", bands < 3 ? (format == VIPS_FORMAT_USHORT ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
-                              : format == VIPS_FORMAT_USHORT ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB, NULL);
+    VipsImage *image = vips_image_new_from_memory_copy(
+                  samples, (size_t)(width * height * bands) * vips_format_sizeof(format), width, height, bands, format),
+              *tagged = NULL;
+    vips_copy(image, &tagged, "interpretation",
+              bands < 3 ? (format == VIPS_FORMAT_USHORT ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
+              : format == VIPS_FORMAT_USHORT ? VIPS_INTERPRETATION_RGB16
+                                             : VIPS_INTERPRETATION_sRGB,
+              NULL);
     g_object_unref(image);
     return tagged;
 }
@@ -191,15 +255,28 @@ static void pictures(const char *root)
     uint16_t words[W * H * 3];
     float floats[W * H * 3];
     for (int i = 0; i < W * H * 4; i++)
-        bytes[i] = (uint8_t)(i / 4 % W > 6 && i / 4 % W < 17 && i / 4 / W > 4 && i / 4 / W < 12 ? 220 - i % 4 * 20 : 30);
+        bytes[i] =
+            (uint8_t)(i / 4 % W > 6 && i / 4 % W < 17 && i / 4 / W > 4 && i / 4 / W < 12 ? 220 - i % 4 * 20 : 30);
     for (int i = 0; i < W * H * 3; i++) {
         words[i] = (uint16_t)(bytes[i] * 257);
         floats[i] = (float)bytes[i] / 255;
     }
     fuzz_must(vips_init("make_seeds") == 0, "libvips can be started");
-    static const char *const rgb[] = {"rgb.png", "rgb.jpg[Q=50]", "rgb.tif", "lzw.tif[compression=lzw]", "deflate.tif[compression=deflate,predictor=horizontal]",
-                                      "tiled.tif[tile,tile-width=16,tile-height=16]", "jpeg.tif[compression=jpeg]", "rgb.webp", "lossless.webp[lossless]", "rgb.ppm", "interlaced.png[interlace]",
-                                      "progressive.jpg[interlace]", "rgb.gif", "rgb.hdr", "pyramid.tif[tile,tile-width=16,tile-height=16,pyramid]"};
+    static const char *const rgb[] = {"rgb.png",
+                                      "rgb.jpg[Q=50]",
+                                      "rgb.tif",
+                                      "lzw.tif[compression=lzw]",
+                                      "deflate.tif[compression=deflate,predictor=horizontal]",
+                                      "tiled.tif[tile,tile-width=16,tile-height=16]",
+                                      "jpeg.tif[compression=jpeg]",
+                                      "rgb.webp",
+                                      "lossless.webp[lossless]",
+                                      "rgb.ppm",
+                                      "interlaced.png[interlace]",
+                                      "progressive.jpg[interlace]",
+                                      "rgb.gif",
+                                      "rgb.hdr",
+                                      "pyramid.tif[tile,tile-width=16,tile-height=16,pyramid]"};
     for (size_t i = 0; i < sizeof rgb / sizeof *rgb; i++)
         save(image_of(bytes, W, H, 3, VIPS_FORMAT_UCHAR), at(root, "picture", rgb[i]));
     save(image_of(bytes, W, H, 4, VIPS_FORMAT_UCHAR), at(root, "picture", "rgba.png"));
@@ -222,7 +299,9 @@ static void pictures(const char *root)
     fuzz_must(dp_map_save_tiff(floats, H, W, at(root, "picture", "map.tif"), NULL) == DP_OK, "a map can be written");
     /* BMP, 24 bit. */
     enum { BW = 6, BH = 5, STRIDE = (BW * 3 + 3) / 4 * 4 };
-    uint8_t bmp[54 + STRIDE * BH] = {'B', 'M', sizeof bmp & 255, sizeof bmp >> 8, [10] = 54, [14] = 40, [18] = BW, [22] = BH, [26] = 1, [28] = 24, [34] = STRIDE * BH & 255};
+    uint8_t bmp[54 + STRIDE * BH] = {
+        'B',       'M',      sizeof bmp & 255, sizeof bmp >> 8,         [10] = 54, [14] = 40, [18] = BW,
+        [22] = BH, [26] = 1, [28] = 24,        [34] = STRIDE * BH & 255};
     for (int i = 54; i < (int)sizeof bmp; i++)
         bmp[i] = (uint8_t)(i * 7);
     put(root, "picture", "rgb.bmp", bmp, sizeof bmp);

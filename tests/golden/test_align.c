@@ -62,8 +62,8 @@ static void check_picture(const char *name, const json_t *expected)
         different += edges[i] != reference->rgb[3 * i];
     double ours = covered(edges, 1, reference->rgb, 3, height, width);
     double theirs = covered(reference->rgb, 3, edges, 1, height, width);
-    print_message("%-12s %zu of %zu pixels differ; within one pixel: %.4f and %.4f\n", name, different, width * height, ours,
-                  theirs);
+    print_message("%-12s %zu of %zu pixels differ; within one pixel: %.4f and %.4f\n", name, different, width * height,
+                  ours, theirs);
     /* 0.99 is what was asked for; the arithmetic is in integers, so there is no reason for less than equality. */
     assert_true(ours >= 0.99 && theirs >= 0.99);
     assert_int_equal(different, 0);
@@ -80,7 +80,8 @@ static void check_picture(const char *name, const json_t *expected)
         double turn = remainder(pose.angle_rad * 180 / M_PI - number(expected, "angle_deg"), 180);
         double major = pose.sigma_major_px / number(expected, "sigma_major_px") - 1;
         double minor = pose.sigma_minor_px / number(expected, "sigma_minor_px") - 1;
-        print_message("%-12s off by (%.1e, %.1e) px, %.1e degrees, sigmas %.1e and %.1e\n", "", dx, dy, turn, major, minor);
+        print_message("%-12s off by (%.1e, %.1e) px, %.1e degrees, sigmas %.1e and %.1e\n", "", dx, dy, turn, major,
+                      minor);
         assert_true(fabs(dx) < 1e-9 && fabs(dy) < 1e-9);
         assert_true(fabs(turn) < 1e-9);
         assert_true(fabs(major) < 1e-9 && fabs(minor) < 1e-9);
@@ -101,8 +102,7 @@ static void pictures(void **state)
     assert_int_equal(json_object_size(images), 10);
     const char *name;
     json_t *expected;
-    json_object_foreach(images, name, expected)
-        check_picture(name, expected);
+    json_object_foreach(images, name, expected) check_picture(name, expected);
     json_decref(root);
 }
 

@@ -20,8 +20,9 @@ static void run_file(dp_session *session, const char *name, dp_background expect
     snprintf(path, sizeof path, "%s/anomalydino/%s.txt", GOLDEN_FOLDER, name);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "edge %zu rotations %zu background %15s threshold %lf rows %zu", &edge, &rotations, background, &threshold,
-                            &n_rows), 5);
+    assert_int_equal(fscanf(file, "edge %zu rotations %zu background %15s threshold %lf rows %zu", &edge, &rotations,
+                            background, &threshold, &n_rows),
+                     5);
     dp_recipe recipe;
     dp_recipe_preset(&recipe, DP_METHOD_ANOMALYDINO);
     recipe.edge_px = edge;
@@ -53,7 +54,8 @@ static void run_file(dp_session *session, const char *name, dp_background expect
         for (size_t i = 0; i < rows * cols; i++) {
             masked += mask[i] == '.';
             if ((result->grid[i] > 0) != (mask[i] == '#'))
-                fail_msg("%s, %s: cell %zu is %s", name, picture_name, i, mask[i] == '#' ? "masked here alone" : "masked by the peer alone");
+                fail_msg("%s, %s: cell %zu is %s", name, picture_name, i,
+                         mask[i] == '#' ? "masked here alone" : "masked by the peer alone");
         }
         assert_float_equal(result->masked_fraction, (double)masked / (double)(rows * cols), 1e-9);
         double difference = fabs(result->score - score) / score;
@@ -75,8 +77,9 @@ static void scores_and_masks_are_the_peers(void **state)
     static const struct {
         const char *name;
         dp_background background;
-    } files[] = {{"none-1", DP_BACKGROUND_NONE}, {"none-8", DP_BACKGROUND_NONE},           {"test-1", DP_BACKGROUND_TEST},
-                 {"both-1", DP_BACKGROUND_BOTH}, {"reference-1", DP_BACKGROUND_REFERENCE}, {"both-8", DP_BACKGROUND_BOTH}};
+    } files[] = {{"none-1", DP_BACKGROUND_NONE},           {"none-8", DP_BACKGROUND_NONE},
+                 {"test-1", DP_BACKGROUND_TEST},           {"both-1", DP_BACKGROUND_BOTH},
+                 {"reference-1", DP_BACKGROUND_REFERENCE}, {"both-8", DP_BACKGROUND_BOTH}};
     dp_model *model = NULL;
     dp_session *session = NULL;
     dp_run run;

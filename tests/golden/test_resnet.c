@@ -17,7 +17,8 @@ static const struct {
     size_t layers[3], n;
 } sets[] = {{"tokens23", {0}, 0}, {"tokens23", {2, 3}, 2}, {"tokens2", {2}, 1}, {"tokens234", {2, 3, 4}, 3}};
 
-static float *embed(const dp_model *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8, const size_t *layers, size_t n)
+static float *embed(const dp_model *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8, const size_t *layers,
+                    size_t n)
 {
     dp_run run;
     dp_run_init(&run);
@@ -26,7 +27,8 @@ static float *embed(const dp_model *model, dp_isa isa, size_t threads, const dp_
     dp_session *session = NULL;
     assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
     size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1];
-    float *rgb = malloc(rgb_u8->count * sizeof *rgb), *tokens = malloc(height / 8 * (width / 8) * 1024 * sizeof *tokens);
+    float *rgb = malloc(rgb_u8->count * sizeof *rgb),
+          *tokens = malloc(height / 8 * (width / 8) * 1024 * sizeof *tokens);
     for (size_t i = 0; i < rgb_u8->count; i++)
         rgb[i] = rgb_u8->data[i];
     /* another size before, so that plans and buffers change hands */
@@ -54,7 +56,8 @@ static void run_case(const char *name, dp_isa isa)
     const dp_tensor *rgb = dp_safetensors_find(golden, "rgb_u8");
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         const dp_tensor *tensor = dp_safetensors_find(golden, sets[s].name);
-        float *want = malloc(tensor->count * sizeof *want), *have = embed(model, isa, 1, rgb, sets[s].layers, sets[s].n);
+        float *want = malloc(tensor->count * sizeof *want),
+              *have = embed(model, isa, 1, rgb, sets[s].layers, sets[s].n);
         assert_ok(dp_tensor_to_f32(tensor, want, err));
         float worst = 0, largest = 0;
         for (size_t i = 0; i < tensor->shape[0]; i++)
@@ -62,10 +65,12 @@ static void run_case(const char *name, dp_isa isa)
                 worst = fmaxf(worst, fabsf(want[i * 1024 + j] - have[i * 5 * 1024 + j]));
                 largest = fmaxf(largest, fabsf(want[i * 1024 + j]));
             }
-        print_message("%s %s, %s: largest difference %.2g of %.3g\n", name, sets[s].name, dp_isa_name(isa), (double)worst, (double)largest);
+        print_message("%s %s, %s: largest difference %.2g of %.3g\n", name, sets[s].name, dp_isa_name(isa),
+                      (double)worst, (double)largest);
         assert_true(largest > 0.1f);
         if (!(worst <= BOUND * largest))
-            fail_msg("%s %s, %s: differs by %g of %g", name, sets[s].name, dp_isa_name(isa), (double)worst, (double)largest);
+            fail_msg("%s %s, %s: differs by %g of %g", name, sets[s].name, dp_isa_name(isa), (double)worst,
+                     (double)largest);
         float *again = embed(model, isa, 3, rgb, sets[s].layers, sets[s].n);
         assert_memory_equal(have, again, 7 * 11 * 1024 * sizeof *have);
         free(want);

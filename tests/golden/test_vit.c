@@ -18,13 +18,20 @@
 static const struct {
     const char *checkpoint, *golden;
 } cases[] = {
-    {"micro_reg4.hub", "micro_reg4.154x98"},     {"micro_reg4.hub", "micro_reg4.518x518"},
-    {"micro_swiglu.hub", "micro_swiglu.98x154"}, {"micro.hf", "micro.98x154"},
-    {"micro.hf", "micro.224x224"},               {"micro.hf", "micro.518x518"},
-    {"micro_p16.hf", "micro_p16.128x192"},       {"micro_p16.hf", "micro_p16.224x224"},
-    {"micro_reg4.hf", "micro_reg4.154x98"},      {"micro_reg4.hf", "micro_reg4.224x224"},
-    {"micro_reg4.hub", "micro_reg4.224x224"},    {"micro_reg4.hf", "micro_reg4.518x518"},
-    {"micro_swiglu.hf", "micro_swiglu.98x154"},  {"micro_swiglu.hf", "micro_swiglu.224x224"},
+    {"micro_reg4.hub", "micro_reg4.154x98"},
+    {"micro_reg4.hub", "micro_reg4.518x518"},
+    {"micro_swiglu.hub", "micro_swiglu.98x154"},
+    {"micro.hf", "micro.98x154"},
+    {"micro.hf", "micro.224x224"},
+    {"micro.hf", "micro.518x518"},
+    {"micro_p16.hf", "micro_p16.128x192"},
+    {"micro_p16.hf", "micro_p16.224x224"},
+    {"micro_reg4.hf", "micro_reg4.154x98"},
+    {"micro_reg4.hf", "micro_reg4.224x224"},
+    {"micro_reg4.hub", "micro_reg4.224x224"},
+    {"micro_reg4.hf", "micro_reg4.518x518"},
+    {"micro_swiglu.hf", "micro_swiglu.98x154"},
+    {"micro_swiglu.hf", "micro_swiglu.224x224"},
     {"micro_swiglu.hub", "micro_swiglu.224x224"},
 };
 
@@ -103,7 +110,8 @@ static void run_case(const char *checkpoint, const char *golden_name, dp_isa isa
     run.isa = isa;
     assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
     const dp_tensor *rgb_u8 = dp_safetensors_find(golden, "rgb_u8");
-    size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1], rows = height / info.patch_px, cols = width / info.patch_px;
+    size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1], rows = height / info.patch_px,
+           cols = width / info.patch_px;
     float *rgb = malloc(rgb_u8->count * sizeof *rgb), *tokens = malloc(rows * cols * info.dim * sizeof *tokens);
     for (size_t i = 0; i < rgb_u8->count; i++)
         rgb[i] = rgb_u8->data[i];

@@ -90,6 +90,17 @@ report sizes-are-multiplied-with-a-check "$(
     grep -nE 'dp_[mc]alloc(_2d)?\([^;]*[]a-z_)] \* ' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -v '/\* checked'
 )"
 
+# The pinned version: others lay out some lines in another way.
+format=$(command -v clang-format-14)
+if [ -n "$format" ]; then
+    report code-is-formatted "$(
+        find include src io cli demo examples bench research tests -name '*.[ch]' | sort | xargs -n 40 "$format" --style=file -n 2>&1 |
+            sed -n 's/^\([^:]*:[0-9]*\):.*warning: code should be clang-formatted.*/\1: run clang-format-14 --style=file -i on it/p'
+    )"
+else
+    printf '[ RUN      ] code-is-formatted\n[  SKIPPED ] code-is-formatted: clang-format-14 is missing; "scripts/deps.sh ci" installs it\n'
+fi
+
 report headers-stand-alone "$(
     strict='-Wall -Wextra -pedantic -Werror -fsyntax-only -Iinclude'
     file=${TMPDIR:-/tmp}/dinopatch-header-$$.c

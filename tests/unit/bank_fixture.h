@@ -36,7 +36,8 @@ static inline void random_grid(size_t cells, size_t dim, uint64_t seed, float **
 
 static const char random_hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-static inline dp_bank_builder *empty_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t capacity, size_t per)
+static inline dp_bank_builder *empty_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t capacity,
+                                             size_t per)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
@@ -63,8 +64,8 @@ static inline dp_bank_builder *empty_bank(size_t rows, size_t cols, size_t dim, 
 }
 
 /* left_out: picture that is left out (SIZE_MAX: none). */
-static inline dp_bank_builder *random_builder(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
-                                              uint64_t seed, size_t left_out)
+static inline dp_bank_builder *random_builder(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures,
+                                              size_t per, uint64_t seed, size_t left_out)
 {
     dp_bank_builder *builder = empty_bank_in(storage, rows, cols, dim, pictures + 1, per);
     for (size_t p = 0; p < pictures; p++) {
@@ -95,8 +96,8 @@ static inline dp_bank *finished(dp_bank_builder *builder)
     return bank;
 }
 
-static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
-                                      uint64_t seed, size_t left_out)
+static inline dp_bank *random_bank_in(dp_storage storage, size_t rows, size_t cols, size_t dim, size_t pictures,
+                                      size_t per, uint64_t seed, size_t left_out)
 {
     return finished(random_builder(storage, rows, cols, dim, pictures, per, seed, left_out));
 }
@@ -115,8 +116,8 @@ static inline void set_orientation(dp_bank *bank, const float *reference, const 
     memcpy(bank->orientation + dim, bias, dim * sizeof *bias);
 }
 
-static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per, uint64_t seed,
-                                           size_t left_out)
+static inline dp_bank *random_bank_without(size_t rows, size_t cols, size_t dim, size_t pictures, size_t per,
+                                           uint64_t seed, size_t left_out)
 {
     return random_bank_in(DP_STORAGE_F32, rows, cols, dim, pictures, per, seed, left_out);
 }

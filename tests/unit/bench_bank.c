@@ -137,8 +137,11 @@ int main(int argc, char **argv)
         {"cosine, global", DP_METRIC_COSINE, DP_WINDOW_GLOBAL, 1, 1, DP_ISA_AUTO},
     };
     for (size_t s = 0; s < sizeof searches / sizeof *searches; s++) {
-        dp_search search = {.metric = searches[s].metric, .window = searches[s].window, .knn = searches[s].knn,
-                            .leave_out = DP_NO_PICTURE, .isa = searches[s].isa};
+        dp_search search = {.metric = searches[s].metric,
+                            .window = searches[s].window,
+                            .knn = searches[s].knn,
+                            .leave_out = DP_NO_PICTURE,
+                            .isa = searches[s].isa};
         dp_neighbour *found = dp_malloc(cells * search.knn, sizeof *found);
         bool global = search.window == DP_WINDOW_GLOBAL;
         if (!found || (global && bytes > 1e9))
@@ -147,7 +150,8 @@ int main(int argc, char **argv)
         dp_status status = DP_OK;
         for (size_t i = 0; i < searches[s].runs && !status; i++) {
             double start = dp_now_seconds();
-            status = dp_distance_map(&bank->rows, features, NULL, &search, pool, &(dp_distances){found, grid, valid}, &err);
+            status =
+                dp_distance_map(&bank->rows, features, NULL, &search, pool, &(dp_distances){found, grid, valid}, &err);
             seconds[i] = dp_now_seconds() - start;
         }
         if (!status)
@@ -180,7 +184,8 @@ int main(int argc, char **argv)
         dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
         for (size_t i = 0; i < RUNS; i++) {
             start = dp_now_seconds();
-            if (dp_distance_map(&opened->rows, features, NULL, &search, pool, &(dp_distances){nearest, grid, valid}, &err))
+            if (dp_distance_map(&opened->rows, features, NULL, &search, pool, &(dp_distances){nearest, grid, valid},
+                                &err))
                 stop(&err);
             seconds[i] = dp_now_seconds() - start;
         }

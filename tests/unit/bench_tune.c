@@ -22,7 +22,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < SIDE * SIDE; i++) {
             double y = (double)(i / SIDE) - 20, x = (double)(i % SIDE) - 30;
             seed = seed * 6364136223846793005u + 1442695040888963407u;
-            maps[p][i] = (float)(10 + 3 * (double)(seed >> 40) / 16777216 + (labels[p] ? 2.5 * exp(-(x * x + y * y) / 12) : 0));
+            maps[p][i] =
+                (float)(10 + 3 * (double)(seed >> 40) / 16777216 + (labels[p] ? 2.5 * exp(-(x * x + y * y) / 12) : 0));
         }
     }
     dp_tune_set set = {.rows = SIDE, .cols = SIDE, .n = N, .maps = map, .labels = labels};
@@ -43,8 +44,8 @@ int main(int argc, char **argv)
         }
         clock_gettime(CLOCK_MONOTONIC, &b);
         double seconds = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-        printf("%.0f trials a minute; tuned %.17g, held out %.17g, margin %.17g\n", 60 * (double)settings.trials / seconds,
-               result.tuned.auroc, result.held_out.auroc, result.margin);
+        printf("%.0f trials a minute; tuned %.17g, held out %.17g, margin %.17g\n",
+               60 * (double)settings.trials / seconds, result.tuned.auroc, result.held_out.auroc, result.margin);
     }
     return 0;
 }

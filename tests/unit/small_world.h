@@ -91,13 +91,15 @@ static inline dp_session *world_session(const dp_model *model, dp_precision prec
 static inline dp_bank *world_fit(const world *w, dp_session *session, const dp_recipe *recipe)
 {
     dp_bank *bank = NULL;
-    assert_ok(dp_bank_fit(session, recipe, (const char *const *)w->paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
+    assert_ok(
+        dp_bank_fit(session, recipe, (const char *const *)w->paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
     return bank;
 }
 
 /* Overwrites bytes of a tensor in a checkpoint file: `n` bytes, repeated `times` times from element `first` on, one
  * every `bytes` bytes. */
-static inline void world_poke(const char *path, const char *tensor, size_t first, size_t times, const void *number, size_t bytes)
+static inline void world_poke(const char *path, const char *tensor, size_t first, size_t times, const void *number,
+                              size_t bytes)
 {
     dp_safetensors *file = NULL;
     assert_ok(dp_safetensors_open(path, &file, err));

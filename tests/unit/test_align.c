@@ -9,7 +9,8 @@
 static void transform_and_back(void **state)
 {
     (void)state;
-    dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 100, .centre_y_px = 60, .angle_rad = 0.5, .sigma_major_px = 20};
+    dp_pose pose = {
+        .status = DP_ALIGN_OK, .centre_x_px = 100, .centre_y_px = 60, .angle_rad = 0.5, .sigma_major_px = 20};
     double x, y, u, v;
     for (int turn = 0; turn < 2; turn++) {
         dp_affine map = dp_canvas_transform(&pose, sqrt(3.0) / 2, turn, 56, 112, 300, 400);
@@ -136,8 +137,13 @@ static void canvas_ignores_pose(void **state)
     for (size_t size = 0; size < 3; size++)
         for (size_t i = 0; i < (size ? 4 : 12); i++) {
             double length = lengths[size], angle = 0.1 + (double)i * (size ? 1.57 : 0.523);
-            struct scene scene = {(size_t)(length * 2), (size_t)(length * 1.7), length + 0.3 * (double)i, length * 0.85 - 0.7 * (double)i,
-                                  angle, length, part_colour};
+            struct scene scene = {(size_t)(length * 2),
+                                  (size_t)(length * 1.7),
+                                  length + 0.3 * (double)i,
+                                  length * 0.85 - 0.7 * (double)i,
+                                  angle,
+                                  length,
+                                  part_colour};
             picture = render(&scene);
             pose = find(picture);
             assert_int_equal(pose.status, DP_ALIGN_OK);
@@ -155,8 +161,10 @@ static void canvas_ignores_pose(void **state)
             worst[size] = fmax(worst[size], best);
             dp_picture_free(&picture);
         }
-    print_message("mean difference of aligned canvases, worst pose: turned and shifted %.2f, half size %.2f, three times %.2f; "
-                  "angle off by at most %.3f degrees\n", worst[0], worst[1], worst[2], worst_angle);
+    print_message(
+        "mean difference of aligned canvases, worst pose: turned and shifted %.2f, half size %.2f, three times %.2f; "
+        "angle off by at most %.3f degrees\n",
+        worst[0], worst[1], worst[2], worst_angle);
     assert_true(worst[0] < 2 && worst[1] < 2 && worst[2] < 2);
 }
 
@@ -171,7 +179,8 @@ static void turn_reverses(void **state)
     dp_pose poses[2] = {find(picture), {.status = DP_ALIGN_OFF}};
     for (int p = 0; p < 2; p++) {
         for (int turn = 0; turn < 2; turn++)
-            assert_ok(dp_canvas_warp(picture, &poses[p], 0.8, turn, CANVAS_H, CANVAS_W, canvas[turn], valid[turn], err));
+            assert_ok(
+                dp_canvas_warp(picture, &poses[p], 0.8, turn, CANVAS_H, CANVAS_W, canvas[turn], valid[turn], err));
         for (size_t i = 0; i < CANVAS; i++) {
             for (size_t c = 0; c < 3; c++)
                 assert_float_equal(canvas[0][3 * i + c], canvas[1][3 * (CANVAS - 1 - i) + c], 0.05);
@@ -292,8 +301,11 @@ static void tiny_pictures(void **state)
             dp_pose pose;
             assert_ok(dp_pose_find(picture, &recipe, &pose, err));
             assert_true(isfinite(pose.angle_rad) && isfinite(pose.sigma_minor_px) && pose.sigma_minor_px >= 0);
-            pose = (dp_pose){.status = DP_ALIGN_OK, .centre_x_px = 0.3 * (double)width, .centre_y_px = 0.6 * (double)height,
-                             .angle_rad = 0.1 * (double)(width + height), .sigma_major_px = 0.3 * (double)width};
+            pose = (dp_pose){.status = DP_ALIGN_OK,
+                             .centre_x_px = 0.3 * (double)width,
+                             .centre_y_px = 0.6 * (double)height,
+                             .angle_rad = 0.1 * (double)(width + height),
+                             .sigma_major_px = 0.3 * (double)width};
             assert_ok(dp_canvas_warp(picture, &pose, 0.1, 0, 9, 30, canvas, valid, err));
             assert_ok(dp_canvas_warp(picture, &pose, 10, 1, 9, 30, canvas, valid, err));
             pose.status = DP_ALIGN_CUT;
@@ -314,7 +326,8 @@ static void wraps_around(void **state)
     for (size_t i = 0; i < 3 * W * H; i++)
         picture->rgb[i] = (uint8_t)(i * 7919 % 251);
     /* 2 sqrt(3) sigma / fill = SIDE */
-    dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 19.5, .centre_y_px = 14.5, .sigma_major_px = SIDE / (2 * sqrt(3.0))};
+    dp_pose pose = {
+        .status = DP_ALIGN_OK, .centre_x_px = 19.5, .centre_y_px = 14.5, .sigma_major_px = SIDE / (2 * sqrt(3.0))};
     static float canvas[SIDE][SIDE][3];
     static uint8_t valid[SIDE][SIDE];
     assert_ok(dp_canvas_warp(picture, &pose, 1, 0, SIDE, SIDE, &canvas[0][0][0], &valid[0][0], err));
@@ -334,7 +347,11 @@ static void wraps_around(void **state)
 static void mask_keeps_the_outside_out(void **state)
 {
     (void)state;
-    enum { W = 240, H = 180, FRAME = 120 }; /* multiples of every mean's side below, so that the means stay where they were */
+    enum {
+        W = 240,
+        H = 180,
+        FRAME = 120
+    }; /* multiples of every mean's side below, so that the means stay where they were */
     dp_picture *alone = NULL, *framed = NULL;
     assert_ok(dp_picture_new(W, H, &alone, err));
     assert_ok(dp_picture_new(W + 2 * FRAME, H + 2 * FRAME, &framed, err));
@@ -350,10 +367,14 @@ static void mask_keeps_the_outside_out(void **state)
     static const double scales[] = {0.4, 1, 1.7, 2.6, 3.9, 4.5, 6.2, 8.4, 12.3};
     for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
         for (int turn = 0; turn < 6; turn++) {
-            dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 20.0 + 37 * turn, .centre_y_px = 15.0 + 29 * turn,
-                            .angle_rad = 0.55 * turn, .sigma_major_px = scales[s] * CANVAS_W / (2 * sqrt(3.0))};
+            dp_pose pose = {.status = DP_ALIGN_OK,
+                            .centre_x_px = 20.0 + 37 * turn,
+                            .centre_y_px = 15.0 + 29 * turn,
+                            .angle_rad = 0.55 * turn,
+                            .sigma_major_px = scales[s] * CANVAS_W / (2 * sqrt(3.0))};
             dp_affine map = dp_canvas_transform(&pose, 1, turn & 1, CANVAS_H, CANVAS_W, H, W);
-            if (pose.sigma_major_px > 300) { /* more than the picture's diagonal is refused: take a smaller fill instead */
+            if (pose.sigma_major_px
+                > 300) { /* more than the picture's diagonal is refused: take a smaller fill instead */
                 pose.sigma_major_px /= 5;
             }
             double fill = pose.sigma_major_px / (scales[s] * CANVAS_W / (2 * sqrt(3.0)));
@@ -375,8 +396,8 @@ static void mask_keeps_the_outside_out(void **state)
                 n_valid++;
                 for (size_t c = 0; c < 3; c++)
                     if (fabsf(a[3 * i + c] - b[3 * i + c]) > 0.1f)
-                        fail_msg("scale %g, turn %d: (%g, %g) is valid, but takes from outside: %g and %g", scales[s], turn, x, y,
-                                 (double)a[3 * i + c], (double)b[3 * i + c]);
+                        fail_msg("scale %g, turn %d: (%g, %g) is valid, but takes from outside: %g and %g", scales[s],
+                                 turn, x, y, (double)a[3 * i + c], (double)b[3 * i + c]);
             }
             assert_true(n_valid > 50);
         }
@@ -400,7 +421,10 @@ static void shrinking_does_not_alias(void **state)
         static const double scales[] = {2, 2.3, 2.9, 3.4, 3.97, 4.1, 5.4, 7.7, 12.1};
         for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
             for (int i = 0; i < 5; i++) {
-                dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 450.3, .centre_y_px = 350.6, .angle_rad = 0.4 * i,
+                dp_pose pose = {.status = DP_ALIGN_OK,
+                                .centre_x_px = 450.3,
+                                .centre_y_px = 350.6,
+                                .angle_rad = 0.4 * i,
                                 .sigma_major_px = 200};
                 double fill = 2 * sqrt(3.0) * 200 / (scales[s] * CANVAS_W);
                 assert_ok(dp_canvas_warp(picture, &pose, fill, 0, CANVAS_H, CANVAS_W, canvas, NULL, err));
@@ -411,7 +435,8 @@ static void shrinking_does_not_alias(void **state)
                 *at = fmax(*at, sqrt(squares / CANVAS));
             }
     }
-    print_message("left of a chessboard (contrast 127.5): %.2f below scale 4, %.2f above; of stripes 6 pixels apart: %.2f, %.2f\n",
+    print_message("left of a chessboard (contrast 127.5): %.2f below scale 4, %.2f above; of stripes 6 pixels apart: "
+                  "%.2f, %.2f\n",
                   worst[0][0], worst[0][1], worst[1][0], worst[1][1]);
     assert_true(worst[0][0] < 15 && worst[0][1] < 2);
     dp_picture_free(&picture);
@@ -427,7 +452,8 @@ static void drawing(void **state)
     assert_int_equal(drawn->width_px, 320);
     assert_int_equal(drawn->height_px, 240);
     /* White in the centre, red along the principal axis on both sides of it. */
-    const uint8_t *centre = drawn->rgb + 3 * ((size_t)lround(pose.centre_y_px) * 320 + (size_t)lround(pose.centre_x_px));
+    const uint8_t *centre =
+        drawn->rgb + 3 * ((size_t)lround(pose.centre_y_px) * 320 + (size_t)lround(pose.centre_x_px));
     assert_true(centre[0] > 200 && centre[1] > 200 && centre[2] > 200);
     for (int side = -1; side <= 1; side += 2) {
         size_t x = (size_t)lround(pose.centre_x_px + side * pose.sigma_major_px * cos(pose.angle_rad));

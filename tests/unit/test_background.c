@@ -74,8 +74,8 @@ static void component_is_the_exact_one(void **state)
             assert_memory_equal(found[0], found[1], cells * sizeof(float));
             for (size_t i = 0; i < cells; i++)
                 if (!(fabs((double)found[0][i] - expected[i]) <= 2e-5 * largest))
-                    fail_msg("%zux%zu cells of %zu, %s: cell %zu is %g, not %g", rows, cols, dim, whole ? "all" : "some", i,
-                             (double)found[0][i], expected[i]);
+                    fail_msg("%zux%zu cells of %zu, %s: cell %zu is %g, not %g", rows, cols, dim,
+                             whole ? "all" : "some", i, (double)found[0][i], expected[i]);
             dp_memory_free(x);
             dp_memory_free(direction);
             free(found[0]);
@@ -108,7 +108,8 @@ static void draw_component(const char *text, float *component)
         component[i] = text[i] == '#' ? 20 : text[i] == 'o' ? -20 : 0;
 }
 
-static void expect_mask(const char *text, const uint8_t *inside, size_t rows, size_t cols, dp_background_rule rule, const char *expected)
+static void expect_mask(const char *text, const uint8_t *inside, size_t rows, size_t cols, dp_background_rule rule,
+                        const char *expected)
 {
     float component[128];
     uint8_t mask[128];
@@ -116,8 +117,8 @@ static void expect_mask(const char *text, const uint8_t *inside, size_t rows, si
     assert_ok(dp_background_cells(component, inside, rows, cols, 10, rule, mask, err));
     for (size_t i = 0; i < rows * cols; i++)
         if (mask[i] != (expected[i] == '.'))
-            fail_msg("%s as %s, %zux%zu: cell %zu is %s", text, rule == DP_BACKGROUND_LIST ? "list" : "cells", rows, cols, i,
-                     mask[i] ? "background" : "object");
+            fail_msg("%s as %s, %zux%zu: cell %zu is %s", text, rule == DP_BACKGROUND_LIST ? "list" : "cells", rows,
+                     cols, i, mask[i] ? "background" : "object");
 }
 
 /* What OpenCV's dilate and morphologyEx give, in the list for an n x 1 array. */
@@ -125,19 +126,70 @@ static void masks_by_hand(void **state)
 {
     (void)state;
     /* The middle of 5x5 is rows and columns 1 to 3 (int(5 * 0.2), int(5 * 0.8)); 4 of its 9 are object: the sign stays. */
-    const char cross[] = "....." "..#.." ".#.#." "..#.." ".....";
-    expect_mask(cross, NULL, 5, 5, DP_BACKGROUND_CELLS, "#####" "#####" "#####" "#####" "#####");
-    expect_mask(cross, NULL, 5, 5, DP_BACKGROUND_LIST, "....." ".####" "#####" "####." ".....");
+    const char cross[] = "....."
+                         "..#.."
+                         ".#.#."
+                         "..#.."
+                         ".....";
+    expect_mask(cross, NULL, 5, 5, DP_BACKGROUND_CELLS,
+                "#####"
+                "#####"
+                "#####"
+                "#####"
+                "#####");
+    expect_mask(cross, NULL, 5, 5, DP_BACKGROUND_LIST,
+                "....."
+                ".####"
+                "#####"
+                "####."
+                ".....");
     /* 3 of 9 are less than 35 %: the other sign, of which nothing passes. */
-    const char few[] = "....." "..#.." ".##.." "....." ".....";
-    expect_mask(few, NULL, 5, 5, DP_BACKGROUND_CELLS, "....." "....." "....." "....." ".....");
+    const char few[] = "....."
+                       "..#.."
+                       ".##.."
+                       "....."
+                       ".....";
+    expect_mask(few, NULL, 5, 5, DP_BACKGROUND_CELLS,
+                "....."
+                "....."
+                "....."
+                "....."
+                ".....");
     /* The other sign: objects are 'o', dilated over the end of a row in the list and not in the cells. */
-    const char other[] = "#####" "#...#" "#...#" "....." "....o";
-    expect_mask(other, NULL, 5, 5, DP_BACKGROUND_LIST, "....." "....." "....." "....." "...##");
-    expect_mask(other, NULL, 5, 5, DP_BACKGROUND_CELLS, "....." "....." "....." "...##" "...##");
-    const char ends[] = "#####" "#...#" "o...#" "....." ".....";
-    expect_mask(ends, NULL, 5, 5, DP_BACKGROUND_LIST, "....." "....#" "##..." "....." ".....");
-    expect_mask(ends, NULL, 5, 5, DP_BACKGROUND_CELLS, "##..." "##..." "##..." "##..." "##...");
+    const char other[] = "#####"
+                         "#...#"
+                         "#...#"
+                         "....."
+                         "....o";
+    expect_mask(other, NULL, 5, 5, DP_BACKGROUND_LIST,
+                "....."
+                "....."
+                "....."
+                "....."
+                "...##");
+    expect_mask(other, NULL, 5, 5, DP_BACKGROUND_CELLS,
+                "....."
+                "....."
+                "....."
+                "...##"
+                "...##");
+    const char ends[] = "#####"
+                        "#...#"
+                        "o...#"
+                        "....."
+                        ".....";
+    expect_mask(ends, NULL, 5, 5, DP_BACKGROUND_LIST,
+                "....."
+                "....#"
+                "##..."
+                "....."
+                ".....");
+    expect_mask(ends, NULL, 5, 5, DP_BACKGROUND_CELLS,
+                "##..."
+                "##..."
+                "##..."
+                "##..."
+                "##...");
     /* A gap of two between dilated groups is closed, one of three is not. */
     const char row[] = "o.....o....o....";
     expect_mask(row, NULL, 1, 16, DP_BACKGROUND_LIST, "##...########...");
@@ -150,7 +202,16 @@ static void masks_inside(void **state)
     (void)state;
     const uint8_t inside[25] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1};
     /* Inside, the middle has six cells, of which two or three are object. */
-    const char two[] = "....." ".##.." "....." "....." ".....", three[] = "....." ".###." "....." "....." ".....";
+    const char two[] = "....."
+                       ".##.."
+                       "....."
+                       "....."
+                       ".....",
+               three[] = "....."
+                         ".###."
+                         "....."
+                         "....."
+                         ".....";
     float component[25];
     uint8_t mask[25];
     draw_component(two, component);
@@ -159,7 +220,11 @@ static void masks_inside(void **state)
         assert_int_equal(mask[i], inside[i]); /* 2 of 6 are less than 35 % */
     draw_component(three, component);
     assert_ok(dp_background_cells(component, inside, 5, 5, 10, DP_BACKGROUND_CELLS, mask, err));
-    const char expected[] = "#####" "#####" "##..." "....." "....."; /* of row 2 the last three are outside */
+    const char expected[] = "#####"
+                            "#####"
+                            "##..."
+                            "....."
+                            "....."; /* of row 2 the last three are outside */
     for (size_t i = 0; i < 25; i++)
         assert_int_equal(mask[i], inside[i] && expected[i] == '.');
 }
@@ -202,7 +267,12 @@ static dp_bank *masked_bank(bool pool, dp_background background, dp_background_r
     recipe.score = DP_SCORE_MEAN;
     recipe.canvas_height_px = 4 * 14;
     recipe.canvas_width_px = 6 * 14;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 4, .grid_cols = 6, .dim = DIM, .capacity = PICTURES + 2, .rows_per_picture = 2,
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = 4,
+                         .grid_cols = 6,
+                         .dim = DIM,
+                         .capacity = PICTURES + 2,
+                         .rows_per_picture = 2,
                          .model_sha256 = random_hash};
     dp_bank_builder *builder = NULL;
     assert_ok(dp_bank_builder_open(&spec, &builder, err));
@@ -283,7 +353,8 @@ static void good_pictures_are_scored_as_new_ones(void **state)
     assert_ok(dp_pool_open(2, &pool, err));
     for (int i = 0; i < 8; i++) {
         dp_background background = i & 1 ? DP_BACKGROUND_BOTH : DP_BACKGROUND_TEST;
-        dp_bank *bank = masked_bank(i & 2, background, i & 4 ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS), *again = NULL, *less = NULL;
+        dp_bank *bank = masked_bank(i & 2, background, i & 4 ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS), *again = NULL,
+                *less = NULL;
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_C, pool, NULL, NULL, err));
         for (size_t p = 0; p < bank->pictures.n; p++)
             assert_float_equal(bank->pictures.loo_scores[p], score_by_hand(bank, p), 1e-5);
@@ -292,10 +363,12 @@ static void good_pictures_are_scored_as_new_ones(void **state)
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &again, err));
         for (size_t p = 0; p < bank->pictures.n; p++)
-            assert_memory_equal(again->pictures.background[p], bank->pictures.background[p], dp_bank_background_bytes(bank, p));
+            assert_memory_equal(again->pictures.background[p], bank->pictures.background[p],
+                                dp_bank_background_bytes(bank, p));
         const size_t gone = 1;
         assert_ok(dp_bank_remove(again, &gone, 1, NULL, &less, err));
-        assert_memory_equal(less->pictures.background[1], bank->pictures.background[2], dp_bank_background_bytes(bank, 2));
+        assert_memory_equal(less->pictures.background[1], bank->pictures.background[2],
+                            dp_bank_background_bytes(bank, 2));
         for (size_t p = 0; p < less->pictures.n; p++)
             assert_float_equal(less->pictures.loo_scores[p], score_by_hand(less, p), 1e-5);
         dp_bank_close(&less);

@@ -109,7 +109,8 @@ static void wrong_use(void **state)
     assert_fails(DP_E_ARGUMENT, "one: has no features", dp_bank_builder_finish(&builder, &bank, err));
     float features[12] = {0, 0, 0, NAN};
     uint8_t valid[4] = {1, 1, 1, 1};
-    assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_builder_put(builder, 0, 0, features, valid, err));
+    assert_fails(DP_E_NUMERIC, "one: a feature is not finite",
+                 dp_bank_builder_put(builder, 0, 0, features, valid, err));
     features[3] = INFINITY;
     assert_fails(DP_E_NUMERIC, "one: a feature is not finite", dp_bank_builder_put(builder, 0, 0, features, NULL, err));
     valid[1] = 0;
@@ -216,8 +217,10 @@ static void stored_types(void **state)
                 dp_neighbour nearest[12];
                 float map[12], map_wide[12];
                 uint8_t map_valid[12];
-                assert_ok(dp_distance_map(&bank->rows, features, valid, &search, pool, &(dp_distances){nearest, map, map_valid}, err));
-                assert_ok(dp_distance_map(&wide->rows, features, valid, &search, pool, &(dp_distances){nearest, map_wide, map_valid}, err));
+                assert_ok(dp_distance_map(&bank->rows, features, valid, &search, pool,
+                                          &(dp_distances){nearest, map, map_valid}, err));
+                assert_ok(dp_distance_map(&wide->rows, features, valid, &search, pool,
+                                          &(dp_distances){nearest, map_wide, map_valid}, err));
                 assert_memory_equal(map, map_wide, sizeof map);
                 dp_pool_close(&pool);
             }
@@ -290,7 +293,8 @@ static void wrong_use_of_a_pool(void **state)
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     recipe.layout = DP_LAYOUT_POOL;
-    dp_bank_spec spec = {.recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
+    dp_bank_spec spec = {
+        .recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
     dp_bank_builder *builder = NULL;
     dp_pose pose = {0};
@@ -300,11 +304,13 @@ static void wrong_use_of_a_pool(void **state)
     float features[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, back[12];
     const uint8_t none[6] = {0}, some[6] = {1, 0, 1, 1, 1, 1};
     uint8_t valid[6];
-    assert_fails(DP_E_ARGUMENT, "one: a grid of 0x3", dp_bank_builder_put_grid(builder, 0, 0, features, NULL, 0, 3, err));
+    assert_fails(DP_E_ARGUMENT, "one: a grid of 0x3",
+                 dp_bank_builder_put_grid(builder, 0, 0, features, NULL, 0, 3, err));
     assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, none, 2, 3, err));
     assert_fails(DP_E_ARGUMENT, "2x3 before", dp_bank_builder_put_grid(builder, 0, 0, features, none, 3, 2, err));
     assert_fails(DP_E_PICTURE, "no cell", dp_bank_builder_finish(&builder, &bank, err));
-    assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, some, 2, 3, err)); /* once more, as a picture that was turned */
+    assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, some, 2, 3,
+                                       err)); /* once more, as a picture that was turned */
     dp_bank_builder_mirror(builder, 0);
     assert_ok(dp_bank_builder_finish(&builder, &bank, err));
     dp_rows_get(&bank->rows, 0, 0, back, valid);
@@ -349,12 +355,15 @@ static void search_of_a_pool(void **state)
         pool_grid(p, &rows, &cols);
         dp_rows_get(&bank->rows, p, 0, features, valid);
         dp_search search = {.metric = bank->recipe.metric, .knn = 1, .leave_out = p, .rows = rows, .cols = cols};
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
-        assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch) == bank->pictures.loo_scores[p]);
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid},
+                                  err));
+        assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch)
+                    == bank->pictures.loo_scores[p]);
         dp_bank *without = random_pool_without(dim, pictures, per, 4, p);
         float map_without[30];
         search.leave_out = DP_NO_PICTURE;
-        assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, &(dp_distances){nearest, map_without, map_valid}, err));
+        assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL,
+                                  &(dp_distances){nearest, map_without, map_valid}, err));
         assert_memory_equal(map, map_without, rows * cols * sizeof *map);
         for (size_t cell = 0; cell < rows * cols; cell++) {
             double least = INFINITY;
@@ -429,7 +438,8 @@ static void leave_one_out(void **state)
                 dp_bank *without = random_bank_without(rows, cols, dim, n, per, c, p);
                 dp_search search = {cases[c].metric, cases[c].window, cases[c].knn, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
                 dp_rows_get(&bank->rows, p, 0, features, valid);
-                assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
+                assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL,
+                                          &(dp_distances){nearest, grid, grid_valid}, err));
                 double score = dp_score_cells(cases[c].score, grid, grid_valid, cells, scratch);
                 if (score != bank->pictures.loo_scores[p])
                     fail_msg("case %zu, picture %zu: %.9g in the whole bank, %.9g in one without it", c, p,
@@ -572,16 +582,17 @@ static void recipe_round_trip(void **state)
                     && back.canvas_width_px == recipe.canvas_width_px && back.polarity == recipe.polarity
                     && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
                     && back.precision == recipe.precision && back.mirror == recipe.mirror
-                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn && back.blend == recipe.blend
-                    && back.score == recipe.score && back.edge_px == recipe.edge_px && back.crop_px == recipe.crop_px && back.roi == recipe.roi && back.background == recipe.background
-                    && back.background_rule == recipe.background_rule && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
+                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
+                    && back.blend == recipe.blend && back.score == recipe.score && back.edge_px == recipe.edge_px
+                    && back.crop_px == recipe.crop_px && back.roi == recipe.roi && back.background == recipe.background
+                    && back.background_rule == recipe.background_rule
+                    && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
                     && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
-                    && back.reweight == recipe.reweight
-                    && back.map_sigma_px == recipe.map_sigma_px);
-        assert_true(back.post.low == recipe.post.low
-                    && back.post.high == recipe.post.high && back.post.min_object == recipe.post.min_object
-                    && back.post.max_hole == recipe.post.max_hole && back.post.unit == recipe.post.unit
-                    && back.post.gaussian == recipe.post.gaussian && back.post.median == recipe.post.median);
+                    && back.reweight == recipe.reweight && back.map_sigma_px == recipe.map_sigma_px);
+        assert_true(back.post.low == recipe.post.low && back.post.high == recipe.post.high
+                    && back.post.min_object == recipe.post.min_object && back.post.max_hole == recipe.post.max_hole
+                    && back.post.unit == recipe.post.unit && back.post.gaussian == recipe.post.gaussian
+                    && back.post.median == recipe.post.median);
         dp_memory_free(text);
     }
 }
@@ -599,8 +610,12 @@ static void recipe_names(void **state)
     assert_ok(dp_recipe_to_json(&recipe, &text, err));
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,"
-              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"short_px\":0,\"sample_white\":0,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\",\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
+              "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"short_px\":"
+              "0,\"sample_white\":0,\"polarity\":\"mirror\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\","
+              "\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,"
+              "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":"
+              "\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"blend\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
@@ -654,14 +669,12 @@ static void retired_fields(void **state)
 static void recipes_that_are_none(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"align",         "blur_px",   "canny_low",        "canny_high",
-                                         "fill",      "canvas_height_px", "canvas_width_px",
-                                         "polarity",      "layers",    "layer_mix",        "precision",
-                                         "mirror",        "metric",    "window",           "knn",
-                                         "post.low",  "post.high",        "post.min_object",
-                                         "post.max_hole", "post.unit", "post.gaussian",    "post.median",
-                                         "score",         "fpr",       "neighbourhood",    "coreset",
-                                         "reweight",      "blend"};
+    static const char *const fields[] = {
+        "align",           "blur_px",   "canny_low",     "canny_high",  "fill",      "canvas_height_px",
+        "canvas_width_px", "polarity",  "layers",        "layer_mix",   "precision", "mirror",
+        "metric",          "window",    "knn",           "post.low",    "post.high", "post.min_object",
+        "post.max_hole",   "post.unit", "post.gaussian", "post.median", "score",     "fpr",
+        "neighbourhood",   "coreset",   "reweight",      "blend"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char missing[64];
         snprintf(missing, sizeof missing, "'%s' is missing", fields[i]);
@@ -677,7 +690,8 @@ static void recipes_that_are_none(void **state)
     reject("blur_px", "0", "between 1");
     reject("blend", "1.5", "between 0");
     reject("canny_low", "\"5\"", "not a number");
-    reject("canny_auto", "true", "thresholds from each picture's median, which this version cannot do; fit the bank anew");
+    reject("canny_auto", "true",
+           "thresholds from each picture's median, which this version cannot do; fit the bank anew");
     reject("canny_auto", "1", "'canny_auto' is unknown");
     reject("post.reading", "\"band\"", "its maps are read as 'band'");
     reject("post.reading", "\"clip\"", "its maps are read as 'clip'");
@@ -774,7 +788,8 @@ int main(void)
         cmocka_unit_test(leave_one_out_can_be_stopped),
         cmocka_unit_test(recipe_round_trip),
         cmocka_unit_test(recipe_names),
-        cmocka_unit_test(retired_fields), cmocka_unit_test(recipes_that_are_none),
+        cmocka_unit_test(retired_fields),
+        cmocka_unit_test(recipes_that_are_none),
         cmocka_unit_test(names_of_any_bytes),
     };
     return cmocka_run_group_tests_name("bank", tests, NULL, NULL);

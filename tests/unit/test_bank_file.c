@@ -62,8 +62,10 @@ static dp_bank *full_bank(void)
 static void compare_banks(const dp_bank *a, const dp_bank *b)
 {
     size_t places = dp_rows_cells(&a->rows) * a->rows.n_rows;
-    assert_true(a->rows.grid_rows == b->rows.grid_rows && a->rows.grid_cols == b->rows.grid_cols && a->rows.dim == b->rows.dim);
-    assert_true(a->pictures.n == b->pictures.n && a->rows.rows_per_picture == b->rows.rows_per_picture && a->rows.n_rows == b->rows.n_rows);
+    assert_true(a->rows.grid_rows == b->rows.grid_rows && a->rows.grid_cols == b->rows.grid_cols
+                && a->rows.dim == b->rows.dim);
+    assert_true(a->pictures.n == b->pictures.n && a->rows.rows_per_picture == b->rows.rows_per_picture
+                && a->rows.n_rows == b->rows.n_rows);
     assert_memory_equal(a->rows.features, b->rows.features, places * a->rows.dim * sizeof(float));
     assert_memory_equal(a->rows.norms, b->rows.norms, places * sizeof(float));
     assert_memory_equal(a->rows.valid, b->rows.valid, places);
@@ -79,7 +81,8 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     assert_memory_equal(a->pictures.loo_scores, b->pictures.loo_scores, a->pictures.n * sizeof(double));
     assert_memory_equal(a->orientation, b->orientation, 2 * a->rows.dim * sizeof(float));
     assert_memory_equal(&a->levels.threshold, &b->levels.threshold, sizeof(double));
-    assert_true(a->levels.origin.by == b->levels.origin.by && a->levels.origin.fpr == b->levels.origin.fpr && a->levels.origin.n_good == b->levels.origin.n_good
+    assert_true(a->levels.origin.by == b->levels.origin.by && a->levels.origin.fpr == b->levels.origin.fpr
+                && a->levels.origin.n_good == b->levels.origin.n_good
                 && a->levels.origin.n_bad == b->levels.origin.n_bad);
     assert_memory_equal(a->pictures.digests, b->pictures.digests, 32 * a->pictures.n);
     assert_string_equal(a->model.path, b->model.path);
@@ -98,7 +101,8 @@ static void round_trip(void **state)
     assert_ok(dp_bank_open(path, &back, err));
     compare_banks(bank, back);
     assert_ok(dp_bank_verify(back, err));
-    assert_true(isnan(dp_bank_picture_score(back, 2)) && dp_bank_picture_score(back, 1) == bank->pictures.loo_scores[1]);
+    assert_true(isnan(dp_bank_picture_score(back, 2))
+                && dp_bank_picture_score(back, 1) == bank->pictures.loo_scores[1]);
     dp_bank_info info;
     dp_bank_get_info(back, &info);
     struct bytes first = read_file(path);
@@ -163,7 +167,8 @@ static void pool_round_trip(void **state)
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &back, err));
         compare_banks(bank, back);
-        assert_memory_equal(bank->rows.row_picture, back->rows.row_picture, bank->rows.n_rows * sizeof *bank->rows.row_picture);
+        assert_memory_equal(bank->rows.row_picture, back->rows.row_picture,
+                            bank->rows.n_rows * sizeof *bank->rows.row_picture);
         assert_memory_equal(bank->rows.row_cell, back->rows.row_cell, bank->rows.n_rows * sizeof *bank->rows.row_cell);
         assert_memory_equal(bank->rows.grids, back->rows.grids, bank->pictures.n * 2 * sizeof *bank->rows.grids);
         assert_ok(dp_bank_verify(back, err));
@@ -268,7 +273,8 @@ static void flip(const dp_bank *bank, int bits)
     }
     fclose(stream);
     /* What opening lets pass are the features and nothing else. */
-    assert_int_equal(opened, dp_rows_cells(&bank->rows) * bank->rows.n_rows * bank->rows.dim * dp_storage_bytes(bank->rows.storage) * (size_t)bits);
+    assert_int_equal(opened, dp_rows_cells(&bank->rows) * bank->rows.n_rows * bank->rows.dim
+                                 * dp_storage_bytes(bank->rows.storage) * (size_t)bits);
     free(file.data);
 }
 
@@ -471,9 +477,9 @@ static void pools_that_lie(void **state)
         const char *tensor;
         size_t at;
         int32_t value;
-    } lies[] = {{"row_picture", 0, 4}, {"row_picture", 0, -1}, {"row_picture", 4, 2}, {"row_cell", 0, -1},
-                {"row_cell", 4, 0},    {"row_cell", 0, 24},    {"grids", 0, 0},       {"grids", 4, -2},
-                {"grids", 0, INT32_MAX}};
+    } lies[] = {{"row_picture", 0, 4}, {"row_picture", 0, -1}, {"row_picture", 4, 2},
+                {"row_cell", 0, -1},   {"row_cell", 4, 0},     {"row_cell", 0, 24},
+                {"grids", 0, 0},       {"grids", 4, -2},       {"grids", 0, INT32_MAX}};
     const char *path = temporary_path("pool.safetensors");
     dp_bank *bank = random_pool_without(3, 4, 2, 8, SIZE_MAX);
     assert_ok(dp_bank_save(bank, path, err));
@@ -586,12 +592,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_types_round_trip),
-        cmocka_unit_test(pool_round_trip),  cmocka_unit_test(pools_that_lie),
-        cmocka_unit_test(round_trip),       cmocka_unit_test(saving_over_a_mapped_bank),
-        cmocka_unit_test(full_disk),        cmocka_unit_test(every_prefix),
-        cmocka_unit_test(every_flip),       cmocka_unit_test(damaged_block),
-        cmocka_unit_test(headers_that_lie), cmocka_unit_test(values_that_lie),
-        cmocka_unit_test(sealed_noise),     cmocka_unit_test(other_files),
+        cmocka_unit_test(pool_round_trip),
+        cmocka_unit_test(pools_that_lie),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(saving_over_a_mapped_bank),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(every_prefix),
+        cmocka_unit_test(every_flip),
+        cmocka_unit_test(damaged_block),
+        cmocka_unit_test(headers_that_lie),
+        cmocka_unit_test(values_that_lie),
+        cmocka_unit_test(sealed_noise),
+        cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests_name("bank_file", tests, NULL, NULL);
 }

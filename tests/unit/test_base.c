@@ -369,7 +369,8 @@ static void borders(void **state)
 static void cubic_weights(void **state)
 {
     (void)state;
-    assert_true(dp_cubic(0, -0.5) == 1 && dp_cubic(1, -0.75) == 0 && dp_cubic(-2, -0.75) == 0 && dp_cubic(2.5, -0.5) == 0);
+    assert_true(dp_cubic(0, -0.5) == 1 && dp_cubic(1, -0.75) == 0 && dp_cubic(-2, -0.75) == 0
+                && dp_cubic(2.5, -0.5) == 0);
     assert_float_equal(dp_cubic(-0.5, -0.5), 0.5625, 1e-12);
     assert_float_equal(dp_cubic(1.5, -0.75), -0.09375, 1e-12);
     for (size_t out = 5; out < 200; out += 13) {
@@ -393,11 +394,22 @@ static void cubic_weights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_value_has_a_name), cmocka_unit_test(write_and_abort), cmocka_unit_test(full_disk), cmocka_unit_test(dead_and_living_writers), cmocka_unit_test(killed_writer),
-        cmocka_unit_test(too_many_writers), cmocka_unit_test(long_names), cmocka_unit_test(changed_under_a_mapping),
-        cmocka_unit_test(missing_and_folders), cmocka_unit_test(pool_runs_each_task_once),
-        cmocka_unit_test(sizes), cmocka_unit_test(digest), cmocka_unit_test(levels),
-        cmocka_unit_test(statistics), cmocka_unit_test(borders), cmocka_unit_test(cubic_weights),
+        cmocka_unit_test(every_value_has_a_name),
+        cmocka_unit_test(write_and_abort),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(dead_and_living_writers),
+        cmocka_unit_test(killed_writer),
+        cmocka_unit_test(too_many_writers),
+        cmocka_unit_test(long_names),
+        cmocka_unit_test(changed_under_a_mapping),
+        cmocka_unit_test(missing_and_folders),
+        cmocka_unit_test(pool_runs_each_task_once),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(digest),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(statistics),
+        cmocka_unit_test(borders),
+        cmocka_unit_test(cubic_weights),
         cmocka_unit_test(messages_are_one_line),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -8,9 +8,12 @@
 #include <math.h>
 
 /* A header of 40 bytes; what follows it is added by the tests. */
-static size_t header(uint8_t *out, int32_t width, int32_t height, uint16_t bits, uint32_t compression, uint32_t colours, uint32_t offset)
+static size_t header(uint8_t *out, int32_t width, int32_t height, uint16_t bits, uint32_t compression, uint32_t colours,
+                     uint32_t offset)
 {
-    const uint32_t words[13] = {0, 0, offset, 40, (uint32_t)width, (uint32_t)height, (uint32_t)bits << 16 | 1, compression, 0, 0, 0, colours, 0};
+    const uint32_t words[13] = {
+        0, 0, offset,  40, (uint32_t)width, (uint32_t)height, (uint32_t)bits << 16 | 1, compression, 0,
+        0, 0, colours, 0};
     memcpy(out, "BM", 2);
     memcpy(out + 2, words, sizeof words);
     return 54;
@@ -122,8 +125,8 @@ static void significant_bits(void **state)
     assert_int_equal(white_of(65535, 65535), 65535);
     assert_int_equal(white_of(4095 << 4, 0xfff0), 4095 << 4);
     assert_int_equal(white_of(1023 << 6, 0xffc0), 1023 << 6);
-    assert_int_equal(white_of(1000 << 2, 0xffc), 1023 << 2);  /* 10 bits in the middle */
-    assert_int_equal(white_of(32767 << 1, 0xfffe), 65534);    /* 15 bits at the upper end stay as bright as they are */
+    assert_int_equal(white_of(1000 << 2, 0xffc), 1023 << 2); /* 10 bits in the middle */
+    assert_int_equal(white_of(32767 << 1, 0xfffe), 65534);   /* 15 bits at the upper end stay as bright as they are */
     assert_int_equal(white_of(255 << 8, 0xff00), 255 << 8);
     assert_int_equal(white_of(0x8000, 0x8000), 255 << 8);
     assert_int_equal(dp_depth_bits(65535), 16);
@@ -164,8 +167,9 @@ static void spreading(void **state)
 static void pnm_cut_everywhere(void **state)
 {
     (void)state;
-    static const char *const files[] = {"P1 3 2 1 0 1\n0 1 0", "P2 3 2 9 1 2 3 4 5 6", "P3 1 2 9 1 2 3 4 5 6", "P4 3 2\n\xa0\x40", "P5 3 2 255\nabcdef",
-                                        "P6 1 2 255\nabcdef", "P5 1 2 999\n\1\2\3\4"};
+    static const char *const files[] = {"P1 3 2 1 0 1\n0 1 0", "P2 3 2 9 1 2 3 4 5 6", "P3 1 2 9 1 2 3 4 5 6",
+                                        "P4 3 2\n\xa0\x40",    "P5 3 2 255\nabcdef",   "P6 1 2 255\nabcdef",
+                                        "P5 1 2 999\n\1\2\3\4"};
     for (size_t f = 0; f < sizeof files / sizeof *files; f++)
         for (size_t n = 3; n <= strlen(files[f]); n++) {
             uint8_t *own = dp_malloc(n, 1);
@@ -175,7 +179,8 @@ static void pnm_cut_everywhere(void **state)
             memcpy(own, files[f], n);
             dp_status status = dp_pnm_read(own, n, 100, &facts, &raster, &err);
             assert_true(status == DP_OK || status == DP_E_PICTURE);
-            assert_true(n == strlen(files[f]) ? status == DP_OK && !facts.fault[0] : status == DP_E_PICTURE || facts.fault[0] || f == 1 || f == 2);
+            assert_true(n == strlen(files[f]) ? status == DP_OK && !facts.fault[0]
+                                              : status == DP_E_PICTURE || facts.fault[0] || f == 1 || f == 2);
             dp_memory_free(raster.samples);
             dp_memory_free(own);
         }

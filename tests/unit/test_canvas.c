@@ -54,8 +54,7 @@ static void chosen_from_pictures(void **state)
     for (size_t at = 1; at <= 2; at++) {
         asked = (struct asked){.stop_at = at};
         recipe.canvas_height_px = 0;
-        assert_fails(DP_E_CANCELLED, "size of the canvas",
-                     dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
+        assert_fails(DP_E_CANCELLED, "size of the canvas", dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
     }
     /* Nothing to be seen in any of them: a square. */
     asked = (struct asked){0};
@@ -89,7 +88,8 @@ static void refused(void **state)
         const char *text;
     } wrong[] = {
         {56, 0, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "not a multiple"},
-        {56, 57, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "56x57 is not a multiple of the model's patch (14): the nearest is 56x56"},
+        {56, 57, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID,
+         "56x57 is not a multiple of the model's patch (14): the nearest is 56x56"},
         {60, 56, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x56"},
         {56, 3, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x14"},
         {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_POOL, "own sizes"},

@@ -73,7 +73,9 @@ static void few_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clouds_come_apart), cmocka_unit_test(ties_in_their_order), cmocka_unit_test(few_vectors),
+        cmocka_unit_test(clouds_come_apart),
+        cmocka_unit_test(ties_in_their_order),
+        cmocka_unit_test(few_vectors),
     };
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
 }

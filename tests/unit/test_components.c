@@ -54,14 +54,20 @@ static dp_bank_builder *new_bank(dp_layout layout, dp_storage storage, size_t di
     recipe.n_layers = layers;
     for (size_t i = 0; i < layers; i++)
         recipe.layers[i] = i;
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = ROWS, .grid_cols = COLS, .dim = dim, .capacity = PICTURES, .rows_per_picture = 1,
+    dp_bank_spec spec = {.recipe = &recipe,
+                         .grid_rows = ROWS,
+                         .grid_cols = COLS,
+                         .dim = dim,
+                         .capacity = PICTURES,
+                         .rows_per_picture = 1,
                          .model_sha256 = random_hash};
     dp_bank_builder *builder = NULL;
     assert_ok(dp_bank_builder_open(&spec, &builder, err));
     return builder;
 }
 
-static void put_in(dp_bank_builder *builder, size_t p, const float *features, const uint8_t *valid, size_t rows, size_t cols)
+static void put_in(dp_bank_builder *builder, size_t p, const float *features, const uint8_t *valid, size_t rows,
+                   size_t cols)
 {
     size_t index;
     char name[32];
@@ -124,25 +130,29 @@ struct map {
     dp_neighbour nearest[CELLS * KNN];
 };
 
-static void plain_map(const dp_bank *bank, const float *features, const uint8_t *valid, dp_metric metric, size_t window, size_t leave_out,
-                      struct map *map)
+static void plain_map(const dp_bank *bank, const float *features, const uint8_t *valid, dp_metric metric, size_t window,
+                      size_t leave_out, struct map *map)
 {
-    const dp_search search = {.metric = metric, .window = window, .knn = KNN, .leave_out = leave_out, .rows = ROWS, .cols = COLS};
-    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){map->nearest, map->grid, map->valid}, err));
+    const dp_search search = {
+        .metric = metric, .window = window, .knn = KNN, .leave_out = leave_out, .rows = ROWS, .cols = COLS};
+    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL,
+                              &(dp_distances){map->nearest, map->grid, map->valid}, err));
 }
 
-static dp_status open_searcher(const dp_bank *bank, const dp_view *view, dp_pool *pool, dp_searcher *searcher, dp_error *err)
+static dp_status open_searcher(const dp_bank *bank, const dp_view *view, dp_pool *pool, dp_searcher *searcher,
+                               dp_error *err)
 {
     const dp_scoring scoring = dp_scoring_of_view(view);
     return dp_searcher_open(&bank->rows, &scoring, DP_ISA_AUTO, pool, searcher, err);
 }
 
-static void component_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_view *view, dp_pool *pool,
-                          size_t leave_out, struct map *map)
+static void component_map(const dp_bank *bank, const float *features, const uint8_t *valid, const dp_view *view,
+                          dp_pool *pool, size_t leave_out, struct map *map)
 {
     dp_searcher searcher;
     assert_ok(open_searcher(bank, view, pool, &searcher, err));
-    assert_ok(dp_searcher_map(&searcher, &(dp_cells){features, valid, ROWS, COLS, leave_out}, pool, &(dp_distances){map->nearest, map->grid, map->valid}, err));
+    assert_ok(dp_searcher_map(&searcher, &(dp_cells){features, valid, ROWS, COLS, leave_out}, pool,
+                              &(dp_distances){map->nearest, map->grid, map->valid}, err));
     dp_searcher_close(&searcher);
 }
 
@@ -195,10 +205,12 @@ static void one_block_alone(void **state)
                         dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
                         view.blocks = (uint64_t)1 << b;
                         component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &one);
-                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &alone);
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w],
+                                  DP_NO_PICTURE, &alone);
                         same_map(&one, &alone);
                         component_map(banks.together, banks.features, banks.valid, &view, NULL, 3, &one);
-                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], 3, &alone);
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], 3,
+                                  &alone);
                         same_map(&one, &alone);
                     }
                     free_banks(&banks);
@@ -219,7 +231,8 @@ static void the_mean_of_blocks(void **state)
                     dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
                     component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &mean);
                     for (size_t b = 0; b < BLOCKS; b++) {
-                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &alone[b]);
+                        plain_map(banks.alone[b], banks.of_block[b], banks.valid, (dp_metric)metric, windows[w],
+                                  DP_NO_PICTURE, &alone[b]);
                         scale[b] = scale_by_hand(banks.alone[b], (dp_metric)metric, windows[w]);
                         unit += scale[b] / BLOCKS;
                     }
@@ -229,11 +242,13 @@ static void the_mean_of_blocks(void **state)
                             expected += (double)alone[b].grid[i] / scale[b] * unit / BLOCKS;
                         assert_int_equal(mean.valid[i], alone[0].valid[i]);
                         if (fabs((double)mean.grid[i] - expected) > tolerance * unit)
-                            fail_msg("storage %d, window %zu, metric %d, pool %d, cell %zu: %.9g where %.9g was expected", (int)storages[s],
-                                     windows[w], metric, pool, i, (double)mean.grid[i], expected);
+                            fail_msg(
+                                "storage %d, window %zu, metric %d, pool %d, cell %zu: %.9g where %.9g was expected",
+                                (int)storages[s], windows[w], metric, pool, i, (double)mean.grid[i], expected);
                     }
                     if (storages[s] != DP_STORAGE_I8)
-                        assert_memory_equal(mean.nearest, alone[0].nearest, sizeof mean.nearest); /* those of the first block */
+                        assert_memory_equal(mean.nearest, alone[0].nearest,
+                                            sizeof mean.nearest); /* those of the first block */
                     free_banks(&banks);
                 }
 }
@@ -248,7 +263,8 @@ static void blends(void **state)
             make_banks(&banks, DP_LAYOUT_GRID, DP_STORAGE_F32);
             const dp_bank *bank = banks.alone[1];
             const float *x = banks.of_block[1];
-            double l = scale_by_hand(bank, (dp_metric)metric, windows[w]), g = scale_by_hand(bank, (dp_metric)metric, DP_WINDOW_GLOBAL);
+            double l = scale_by_hand(bank, (dp_metric)metric, windows[w]),
+                   g = scale_by_hand(bank, (dp_metric)metric, DP_WINDOW_GLOBAL);
             plain_map(bank, x, banks.valid, (dp_metric)metric, windows[w], DP_NO_PICTURE, &local);
             plain_map(bank, x, banks.valid, (dp_metric)metric, DP_WINDOW_GLOBAL, DP_NO_PICTURE, &global);
             for (int step = 0; step <= 4; step++) {
@@ -261,8 +277,8 @@ static void blends(void **state)
                     double expected = (1 - a) * (double)local.grid[i] + a * l / g * (double)global.grid[i];
                     assert_int_equal(map.valid[i], a < 1 ? local.valid[i] : global.valid[i]);
                     if (map.valid[i] && fabs((double)map.grid[i] - expected) > 1e-6 * l)
-                        fail_msg("metric %d, window %zu, blend %g, cell %zu: %.9g where %.9g was expected", metric, windows[w], a, i,
-                                 (double)map.grid[i], expected);
+                        fail_msg("metric %d, window %zu, blend %g, cell %zu: %.9g where %.9g was expected", metric,
+                                 windows[w], a, i, (double)map.grid[i], expected);
                 }
                 /* The neighbours are those of the larger share. */
                 assert_memory_equal(map.nearest, a <= 0.5 ? local.nearest : global.nearest, sizeof map.nearest);
@@ -291,9 +307,11 @@ static void blended_blocks_and_given_scales(void **state)
     for (size_t b = 0; b < BLOCKS; b += 2)
         for (int everywhere = 0; everywhere < 2; everywhere++) {
             struct map one;
-            plain_map(banks.alone[b], banks.of_block[b], banks.valid, DP_METRIC_L2, everywhere ? DP_WINDOW_GLOBAL : 1, DP_NO_PICTURE, &one);
+            plain_map(banks.alone[b], banks.of_block[b], banks.valid, DP_METRIC_L2, everywhere ? DP_WINDOW_GLOBAL : 1,
+                      DP_NO_PICTURE, &one);
             for (size_t i = 0; i < CELLS; i++)
-                expected[i] += 0.5 * (everywhere ? 0.25 : 0.75) * 5 / (everywhere ? global[b] : local[b]) * (double)one.grid[i];
+                expected[i] +=
+                    0.5 * (everywhere ? 0.25 : 0.75) * 5 / (everywhere ? global[b] : local[b]) * (double)one.grid[i];
         }
     for (size_t i = 0; i < CELLS; i++)
         assert_true(!map.valid[i] || fabs((double)map.grid[i] - expected[i]) < 1e-5);
@@ -328,7 +346,8 @@ static void leave_one_out(void **state)
             static uint8_t valid[PICTURES][CELLS];
             static dp_neighbour nearest[PICTURES][CELLS * KNN];
             assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
-            assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, NULL, &(dp_distances){nearest[0], grid[0], valid[0]}, err));
+            assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, NULL,
+                                                &(dp_distances){nearest[0], grid[0], valid[0]}, err));
             dp_searcher_close(&searcher);
             dp_pool *pool = NULL;
             assert_ok(dp_pool_open(3, &pool, err));
@@ -367,7 +386,8 @@ static void progress_goes_up_once(void **state)
     dp_view view = view_of(banks.together, DP_METRIC_L2, 1, 0.5);
     dp_searcher searcher;
     assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
-    assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, &(dp_progress){count_up, &last}, &(dp_distances){nearest, grid, valid}, err));
+    assert_ok(dp_searcher_leave_one_out(&searcher, 0, PICTURES, NULL, &(dp_progress){count_up, &last},
+                                        &(dp_distances){nearest, grid, valid}, err));
     assert_int_equal(last, PICTURES * CELLS);
     dp_searcher_close(&searcher);
     free_banks(&banks);
@@ -430,7 +450,8 @@ static void what_does_not_go_together(void **state)
     view.blend = 0;
     view.score = DP_SCORE_MAX;
     view.reweight = 9;
-    assert_fails(DP_E_ARGUMENT, "score.reweight does not go with", open_searcher(pool.together, &view, NULL, &searcher, err));
+    assert_fails(DP_E_ARGUMENT, "score.reweight does not go with",
+                 open_searcher(pool.together, &view, NULL, &searcher, err));
     free_banks(&grid);
     free_banks(&pool);
 }
@@ -439,7 +460,8 @@ static void what_does_not_go_together(void **state)
 static void no_scale_to_be_had(void **state)
 {
     (void)state;
-    for (size_t copies = 1; copies < 5; copies++) { /* of which the third and fourth time no cell is valid in both, or in any */
+    for (size_t copies = 1; copies < 5;
+         copies++) { /* of which the third and fourth time no cell is valid in both, or in any */
         dp_bank_builder *builder = new_bank(DP_LAYOUT_GRID, DP_STORAGE_F32, BLOCKS * DIM, DP_LAYERS_SEPARATE, BLOCKS);
         uint64_t seed = 3;
         float *features = random_floats(CELLS * BLOCKS * DIM, &seed);
@@ -453,9 +475,9 @@ static void no_scale_to_be_had(void **state)
         }
         dp_bank *bank = finished(builder);
         dp_view view = view_of(bank, DP_METRIC_L2, 0, 0);
-        static const char *const reasons[] = {"one picture", "do not differ", "no cell in common", "no cell of the good pictures is valid"};
-        assert_fails(DP_E_MISMATCH, reasons[copies - 1],
-                     open_searcher(bank, &view, NULL, &searcher, err));
+        static const char *const reasons[] = {"one picture", "do not differ", "no cell in common",
+                                              "no cell of the good pictures is valid"};
+        assert_fails(DP_E_MISMATCH, reasons[copies - 1], open_searcher(bank, &view, NULL, &searcher, err));
         view.blocks = 2;
         component_map(bank, features, NULL, &view, NULL, DP_NO_PICTURE, &map);
         assert_true(copies > 3 ? !map.valid[0] : map.valid[0] && map.grid[0] == 0);
@@ -498,7 +520,8 @@ static void a_sample_is_enough(void **state)
         static dp_neighbour nearest[360];
         const dp_search search = {.metric = DP_METRIC_L2, .window = 0, .knn = 1, .leave_out = p};
         dp_rows_get(&bank->rows, p, 0, features, valid);
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
+        assert_ok(
+            dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
         for (size_t i = 0; i < 360; i++) {
             all += found[i];
             above += found[i] && (double)grid[i] > one.local[0];
@@ -515,9 +538,15 @@ static void a_sample_is_enough(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_block_alone), cmocka_unit_test(the_mean_of_blocks), cmocka_unit_test(blends),
-        cmocka_unit_test(blended_blocks_and_given_scales), cmocka_unit_test(leave_one_out), cmocka_unit_test(progress_goes_up_once),
-        cmocka_unit_test(kept_in_the_file), cmocka_unit_test(what_does_not_go_together), cmocka_unit_test(no_scale_to_be_had),
+        cmocka_unit_test(one_block_alone),
+        cmocka_unit_test(the_mean_of_blocks),
+        cmocka_unit_test(blends),
+        cmocka_unit_test(blended_blocks_and_given_scales),
+        cmocka_unit_test(leave_one_out),
+        cmocka_unit_test(progress_goes_up_once),
+        cmocka_unit_test(kept_in_the_file),
+        cmocka_unit_test(what_does_not_go_together),
+        cmocka_unit_test(no_scale_to_be_had),
         cmocka_unit_test(a_sample_is_enough),
     };
     return cmocka_run_group_tests_name("components", tests, NULL, NULL);

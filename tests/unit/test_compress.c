@@ -94,7 +94,8 @@ static void components(void **state)
         }
         assert_float_equal(sqrt(before), sqrt(after), 1e-5);
         dp_pca_free(&pca);
-        assert_fails(DP_E_ARGUMENT, "71 principal components of features of 70", dp_pca_fit(&bank->rows, 71, true, pool, &pca, err));
+        assert_fails(DP_E_ARGUMENT, "71 principal components of features of 70",
+                     dp_pca_fit(&bank->rows, 71, true, pool, &pca, err));
         /* About the origin the mean is the direction of the largest share, and is not taken off. */
         assert_ok(dp_pca_fit(&bank->rows, 1, false, pool, &pca, err));
         for (size_t d = 0; d < dim; d++)
@@ -160,7 +161,7 @@ static void smaller_banks(void **state)
 {
     (void)state;
     static const dp_compression ways[] = {
-        {0, 0, 0, 0, DP_STORAGE_F16}, {0, 0, 0, 0, DP_STORAGE_I8},  {0.999, 0, 0, 0, DP_STORAGE_F32},
+        {0, 0, 0, 0, DP_STORAGE_F16}, {0, 0, 0, 0, DP_STORAGE_I8},   {0.999, 0, 0, 0, DP_STORAGE_F32},
         {5, 7, 0, 3, DP_STORAGE_I8},  {0, 40, 0, 1, DP_STORAGE_F32}, {6, 0, 0, 0, DP_STORAGE_F16},
     };
     const char *path = temporary_path("smaller.safetensors");
@@ -172,22 +173,26 @@ static void smaller_banks(void **state)
         size_t places = dp_rows_cells(&one->rows) * one->rows.n_rows;
         assert_int_equal(one->rows.n_rows, ways[w].kmeans && ways[w].kmeans < 30 ? ways[w].kmeans : 30);
         assert_true(ways[w].pca > 0 ? one->rows.dim <= 6 : one->rows.dim == 24);
-        assert_true(report.bytes_after < report.bytes_before || (ways[w].kmeans == 40 && ways[w].storage == DP_STORAGE_F32));
+        assert_true(report.bytes_after < report.bytes_before
+                    || (ways[w].kmeans == 40 && ways[w].storage == DP_STORAGE_F32));
         assert_true(report.calibrated && report.rank_correlation > 0.5 && fabs(report.mean_change) < 0.5);
         assert_true(report.threshold_after == one->levels.threshold && report.search_after_s > 0);
-        assert_memory_equal(one->rows.features, three->rows.features, places * one->rows.dim * dp_storage_bytes(one->rows.storage));
+        assert_memory_equal(one->rows.features, three->rows.features,
+                            places * one->rows.dim * dp_storage_bytes(one->rows.storage));
         assert_memory_equal(one->pictures.loo_scores, three->pictures.loo_scores, 30 * sizeof(double));
         assert_ok(dp_bank_save(one, path, err));
         assert_ok(dp_bank_open(path, &back, err));
         assert_ok(dp_bank_verify(back, err));
-        assert_memory_equal(one->rows.features, back->rows.features, places * one->rows.dim * dp_storage_bytes(one->rows.storage));
+        assert_memory_equal(one->rows.features, back->rows.features,
+                            places * one->rows.dim * dp_storage_bytes(one->rows.storage));
         assert_memory_equal(one->rows.valid, back->rows.valid, places);
         assert_int_equal(one->projection.basis != NULL, ways[w].pca > 0);
         if (one->projection.basis)
             assert_memory_equal(one->projection.basis, back->projection.basis, one->rows.dim * 24 * sizeof(float));
         if (one->rows.row_picture)
             assert_memory_equal(one->rows.row_picture, back->rows.row_picture, places * sizeof(int32_t));
-        assert_true(back->recipe.pca == ways[w].pca && back->recipe.kmeans == ways[w].kmeans && back->recipe.storage == ways[w].storage);
+        assert_true(back->recipe.pca == ways[w].pca && back->recipe.kmeans == ways[w].kmeans
+                    && back->recipe.storage == ways[w].storage);
         /* From the mapped bank the same again, where that changes nothing. */
         dp_compression same;
         dp_compression_init(back, &same);
@@ -222,7 +227,8 @@ static void coreset_of_a_pool(void **state)
     dp_compression how = {.coreset = 0.25, .seed = 5, .storage = DP_STORAGE_F16};
     dp_compression_report report;
     dp_bank *smaller = compress(bank, &how, 3, &report);
-    assert_true(n == smaller->rows.n_rows && n == bank->rows.n_rows / 4 && smaller->recipe.coreset == 0.25 && smaller->recipe.seed == 5);
+    assert_true(n == smaller->rows.n_rows && n == bank->rows.n_rows / 4 && smaller->recipe.coreset == 0.25
+                && smaller->recipe.seed == 5);
     assert_memory_equal(smaller->rows.features, cut->rows.features, n * 20 * sizeof(uint16_t));
     assert_memory_equal(smaller->rows.row_picture, cut->rows.row_picture, n * sizeof(int32_t));
     assert_memory_equal(smaller->rows.row_cell, cut->rows.row_cell, n * sizeof(int32_t));
@@ -244,16 +250,20 @@ static void coreset_of_a_pool(void **state)
     how.coreset = 1.5;
     assert_fails(DP_E_ARGUMENT, "bank.coreset is 1.5", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     how = (dp_compression){.kmeans = 3};
-    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid",
+                 dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     how.coreset = 10;
     assert_fails(DP_E_ARGUMENT, "does not go with", dp_bank_compress(bank, &how, NULL, &none, NULL, err));
     /* In fewer dimensions, by number. */
     how = (dp_compression){.coreset = 10, .pca = 6, .storage = DP_STORAGE_I8};
     dp_bank *both = compress(bank, &how, 2, &report);
-    assert_true(both->rows.n_rows == 10 && both->rows.dim == 6 && both->projection.dim_in == 20 && both->projection.basis && both->rows.storage == DP_STORAGE_I8);
-    assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8 && report.kept_variance < 1);
+    assert_true(both->rows.n_rows == 10 && both->rows.dim == 6 && both->projection.dim_in == 20
+                && both->projection.basis && both->rows.storage == DP_STORAGE_I8);
+    assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8
+                && report.kept_variance < 1);
     dp_bank *grid = flat_bank(2, 3, 12, 6, 20, 0.05f);
-    assert_fails(DP_E_ARGUMENT, "bank.coreset needs bank.layout=pool", dp_bank_compress(grid, &how, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.coreset needs bank.layout=pool",
+                 dp_bank_compress(grid, &how, NULL, &none, NULL, err));
     assert_null(none);
     dp_bank_close(&grid);
     dp_bank_close(&both);
@@ -317,7 +327,9 @@ static void projected_twice(void **state)
     dp_search search = {.metric = DP_METRIC_COSINE, .knn = 1, .leave_out = DP_NO_PICTURE};
     dp_neighbour nearest[6];
     float map[6];
-    assert_fails(DP_E_MISMATCH, "no cosine distance", dp_distance_map(&four->rows, projected, valid, &search, NULL, &(dp_distances){nearest, map, valid}, err));
+    assert_fails(
+        DP_E_MISMATCH, "no cosine distance",
+        dp_distance_map(&four->rows, projected, valid, &search, NULL, &(dp_distances){nearest, map, valid}, err));
     bank->recipe.metric = DP_METRIC_COSINE;
     dp_bank *angles = compress(bank, &to_four, 1, NULL);
     assert_false(angles->rows.centred);
@@ -356,14 +368,17 @@ static void folds_leave_one_out(void **state)
     dp_neighbour nearest[12];
     dp_rows_get(&bank->rows, 7, 0, features, valid);
     dp_search search = {.window = 1, .knn = 1, .leave_out = DP_NO_PICTURE};
-    assert_ok(dp_distance_map(&others->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
-    assert_true(dp_score_cells(bank->recipe.score, map, map_valid, 12, spare) == centres_of_all->pictures.loo_scores[7]);
+    assert_ok(
+        dp_distance_map(&others->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
+    assert_true(dp_score_cells(bank->recipe.score, map, map_valid, 12, spare)
+                == centres_of_all->pictures.loo_scores[7]);
     /* It cannot be scored anew, nor reduced to centres again. */
     dp_view view;
     double scores[20];
     dp_view_init(centres_of_all, &view);
     assert_fails(DP_E_MISMATCH, "no picture's own features",
-                 dp_leave_one_out(centres_of_all, &view, &(dp_workers){DP_ISA_AUTO, NULL, NULL}, &(dp_loo){.scores = scores}, err));
+                 dp_leave_one_out(centres_of_all, &view, &(dp_workers){DP_ISA_AUTO, NULL, NULL},
+                                  &(dp_loo){.scores = scores}, err));
     dp_bank *none = NULL;
     assert_fails(DP_E_ARGUMENT, "already", dp_bank_compress(centres_of_all, &few, NULL, &none, NULL, err));
     dp_bank_close(&others);
@@ -386,7 +401,8 @@ static void wrong_use(void **state)
     assert_fails(DP_E_ARGUMENT, "whole number", dp_bank_compress(bank, &half, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "bank.pca is -1", dp_bank_compress(bank, &negative, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "features of 5 numbers", dp_bank_compress(bank, &many, NULL, &none, NULL, err));
-    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid", dp_bank_compress(pool, &kmeans, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid",
+                 dp_bank_compress(pool, &kmeans, NULL, &none, NULL, err));
     dp_run run;
     dp_run_init(&run);
     run.progress = stop;
@@ -403,10 +419,14 @@ static void wrong_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(components),      cmocka_unit_test(centres),             cmocka_unit_test(smaller_banks),
+        cmocka_unit_test(components),
+        cmocka_unit_test(centres),
+        cmocka_unit_test(smaller_banks),
         cmocka_unit_test(coreset_of_a_pool),
         cmocka_unit_test(compression_is_planned),
-        cmocka_unit_test(projected_twice), cmocka_unit_test(folds_leave_one_out), cmocka_unit_test(wrong_use),
+        cmocka_unit_test(projected_twice),
+        cmocka_unit_test(folds_leave_one_out),
+        cmocka_unit_test(wrong_use),
     };
     return cmocka_run_group_tests_name("compress", tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static void check_stored_kernel(dp_isa isa, size_t n_queries, size_t n_rows, siz
     for (size_t q = 0; q < n_queries; q++)
         x[q] = queries + q * dim;
     for (size_t i = 0; i < n_rows * dim; i++) {
-        const uint16_t odd_halves[] = {0, 0x8000, 1, 0x83ff, 0x0400, 0x7bff}; /* zeros, subnormals, least normal, largest */
+        const uint16_t odd_halves[] = {0,      0x8000, 1,
+                                       0x83ff, 0x0400, 0x7bff}; /* zeros, subnormals, least normal, largest */
         const int8_t odd_bytes[] = {127, -127, 0, 1, -1};
         halves[i] = i % 7 == 3 ? odd_halves[i / 7 % 6] : dp_f32_to_f16(rows[i]);
         bytes[i] = i % 5 == 2 ? odd_bytes[i / 5 % 5] : (int8_t)(127 * rows[i]);
@@ -110,7 +111,8 @@ static void check_stored_kernel(dp_isa isa, size_t n_queries, size_t n_rows, siz
         else
             k.widen_i8(bytes, scales, n_rows, dim, widened);
         if (memcmp(wide, widened, n_rows * dim * sizeof *wide) != 0)
-            fail_msg("%s, storage %d, %zu rows, dim %zu: rows are not read back as they are stored", dp_isa_name(isa), storage, n_rows, dim);
+            fail_msg("%s, storage %d, %zu rows, dim %zu: rows are not read back as they are stored", dp_isa_name(isa),
+                     storage, n_rows, dim);
         for (int l2 = 0; l2 <= 1; l2++) {
             for (size_t i = 0; i < results; i++)
                 out[i] = expected[i] = -7;
@@ -122,8 +124,8 @@ static void check_stored_kernel(dp_isa isa, size_t n_queries, size_t n_rows, siz
             for (size_t i = 0; i < results; i++)
                 if (memcmp(out + i, expected + i, sizeof *out) != 0)
                     fail_msg("%s %s, storage %d, %zu queries, %zu rows, dim %zu, pair (%zu, %zu): %.9g, widened %.9g",
-                             l2 ? "l2" : "dot", dp_isa_name(isa), storage, n_queries, n_rows, dim, i / stride, i % stride, out[i],
-                             expected[i]);
+                             l2 ? "l2" : "dot", dp_isa_name(isa), storage, n_queries, n_rows, dim, i / stride,
+                             i % stride, out[i], expected[i]);
         }
     }
     dp_memory_free(queries);
@@ -164,7 +166,8 @@ static void levels_are_distinct(void **state)
             continue;
         dp_distance_kernels k = dp_distance_kernels_get(isa), c = dp_distance_kernels_get(DP_ISA_C);
         assert_true(k.l2 != c.l2 && k.dot != c.dot && k.l2_f16 != c.l2_f16 && k.dot_f16 != c.dot_f16);
-        assert_true(k.l2_i8 != c.l2_i8 && k.dot_i8 != c.dot_i8 && k.widen_f16 != c.widen_f16 && k.widen_i8 != c.widen_i8);
+        assert_true(k.l2_i8 != c.l2_i8 && k.dot_i8 != c.dot_i8 && k.widen_f16 != c.widen_f16
+                    && k.widen_i8 != c.widen_i8);
     }
 }
 
@@ -229,8 +232,8 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
                 if (bank->rows.valid[other * bank->rows.n_rows + row]
                     && (search->leave_out == DP_NO_PICTURE || row / bank->rows.rows_per_picture != search->leave_out))
                     all[n++] = (struct found){exact_distance(picture->features + cell * bank->rows.dim,
-                                                             rows_of_cell(bank, other) + row * bank->rows.dim, bank->rows.dim,
-                                                             search->metric),
+                                                             rows_of_cell(bank, other) + row * bank->rows.dim,
+                                                             bank->rows.dim, search->metric),
                                               other, row};
         }
         if (n)
@@ -246,8 +249,8 @@ static void check_map(const dp_bank *bank, const struct query_picture *picture, 
                 fail_msg("%zux%zu cells, %zu rows, dim %zu, metric %d, window %zu, knn %zu: neighbour %zu of cell %zu "
                          "is row %u of cell %u "
                          "at %.7f, not row %zu of cell %zu at %.7f",
-                         rows, cols, bank->rows.n_rows, bank->rows.dim, search->metric, search->window, knn, i, cell, found->row,
-                         found->cell, found->distance, all[i].row, all[i].cell, all[i].distance);
+                         rows, cols, bank->rows.n_rows, bank->rows.dim, search->metric, search->window, knn, i, cell,
+                         found->row, found->cell, found->distance, all[i].row, all[i].cell, all[i].distance);
         }
         for (size_t i = k; i < knn; i++)
             assert_true(nearest[cell * knn + i].cell == DP_NO_ROW && isinf(nearest[cell * knn + i].distance));
@@ -280,11 +283,12 @@ static void maps(void **state)
             for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
                 for (size_t k = 0; k < 2; k++) {
                     for (int m = 0; m < 2; m++) {
-                        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k],
-                                            k ? DP_NO_PICTURE : 0, isa, 0, 0};
+                        dp_search search = {
+                            m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], knns[k], k ? DP_NO_PICTURE : 0, isa, 0, 0};
                         if (m && bank->rows.dim == 1)
                             continue; /* all cosines are 1 or -1: nothing but ties, told apart by rounding */
-                        assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+                        assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL,
+                                                  &(dp_distances){nearest, grid, valid}, err));
                         check_map(bank, &picture, &search, nearest, grid, valid);
                     }
                 }
@@ -326,15 +330,20 @@ static void stored_maps(void **state)
                     dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, isa, 0, 0};
                     for (int loo = 0; loo < 2; loo++) {
                         if (loo) {
-                            assert_ok(dp_distance_leave_one_out(&bank->rows, 0, n, &search, NULL, NULL, &(dp_distances){a, grid_a, valid}, err));
-                            assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL, &(dp_distances){b, grid_b, valid}, err));
+                            assert_ok(dp_distance_leave_one_out(&bank->rows, 0, n, &search, NULL, NULL,
+                                                                &(dp_distances){a, grid_a, valid}, err));
+                            assert_ok(dp_distance_leave_one_out(&wide, 0, n, &search, NULL, NULL,
+                                                                &(dp_distances){b, grid_b, valid}, err));
                         } else {
-                            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL, &(dp_distances){a, grid_a, valid}, err));
-                            assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL, &(dp_distances){b, grid_b, valid}, err));
+                            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, NULL,
+                                                      &(dp_distances){a, grid_a, valid}, err));
+                            assert_ok(dp_distance_map(&wide, picture.features, picture.valid, &search, NULL,
+                                                      &(dp_distances){b, grid_b, valid}, err));
                         }
                         size_t results = loo ? cells * n : cells;
                         if (memcmp(a, b, results * 2 * sizeof *a) || memcmp(grid_a, grid_b, results * sizeof *grid_a))
-                            fail_msg("%s, storage %d, window %zu, metric %d, leave one out %d: not the result of the widened rows",
+                            fail_msg("%s, storage %d, window %zu, metric %d, leave one out %d: not the result of the "
+                                     "widened rows",
                                      dp_isa_name(isa), storage, windows[w], m, loo);
                     }
                 }
@@ -369,7 +378,8 @@ static void same_for_any_threads(void **state)
             float *grid = dp_malloc(cells, sizeof *grid);
             uint8_t *valid = dp_malloc(cells, 1);
             dp_search search = {DP_METRIC_L2, windows[w], 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, pool, &(dp_distances){nearest, grid, valid}, err));
+            assert_ok(dp_distance_map(&bank->rows, picture.features, picture.valid, &search, pool,
+                                      &(dp_distances){nearest, grid, valid}, err));
             if (t) {
                 assert_memory_equal(nearest, first_nearest, cells * 2 * sizeof *nearest);
                 assert_memory_equal(grid, first_grid, cells * sizeof *grid);
@@ -402,7 +412,8 @@ static void ties_and_itself(void **state)
     dp_rows_get(&bank->rows, 2, 0, features, valid);
     for (int m = 0; m < 2; m++) {
         dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
+        assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL,
+                                  &(dp_distances){nearest, grid, grid_valid}, err));
         for (size_t i = 0; i < cells; i++) {
             assert_int_equal(grid_valid[i], valid[i]);
             assert_true(grid[i] <= 2e-7f && (m || grid[i] == 0));
@@ -416,7 +427,8 @@ static void ties_and_itself(void **state)
     memset(bank->memory.valid, 1, cells * bank->rows.n_rows);
     bank->memory.valid[0] = 0;
     dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-    assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
+    assert_ok(
+        dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, grid, grid_valid}, err));
     for (size_t i = 0; i < cells; i++)
         if (valid[i])
             assert_true(nearest[i].cell == 0 && nearest[i].row == 1);
@@ -455,32 +467,39 @@ static void broken_input(void **state)
             features[0] = b ? INFINITY : NAN;
             bank->memory.valid[0] = 1;
             assert_fails(DP_E_NUMERIC, "not finite",
-                         dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+                         dp_distance_map(&bank->rows, features, NULL, &search, NULL,
+                                         &(dp_distances){nearest, grid, valid}, err));
         }
         features[0] = 0;
         float kept = ((float *)bank->memory.features)[0];
         ((float *)bank->memory.features)[0] = NAN;
-        assert_fails(DP_E_NUMERIC, "not finite",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+        assert_fails(
+            DP_E_NUMERIC, "not finite",
+            dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         ((float *)bank->memory.features)[0] = kept;
         search.knn = 0;
-        assert_fails(DP_E_ARGUMENT, "at least 1",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+        assert_fails(
+            DP_E_ARGUMENT, "at least 1",
+            dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         search.knn = 1;
         search.leave_out = 2;
-        assert_fails(DP_E_ARGUMENT, "left out",
-                     dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+        assert_fails(
+            DP_E_ARGUMENT, "left out",
+            dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         search.leave_out = DP_NO_PICTURE;
         for (int other = 0; other < 2; other++) { /* another grid than the bank's, in one of its sides */
             search.rows = other ? 2 : 1;
             search.cols = other ? 2 : 3;
-            assert_fails(DP_E_ARGUMENT, "cells", dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+            assert_fails(DP_E_ARGUMENT, "cells",
+                         dp_distance_map(&bank->rows, features, NULL, &search, NULL,
+                                         &(dp_distances){nearest, grid, valid}, err));
         }
     }
 #if defined(__x86_64__)
     dp_search search = {DP_METRIC_L2, 0, 1, DP_NO_PICTURE, DP_ISA_NEON, 0, 0};
-    assert_fails(DP_E_UNSUPPORTED, "neon",
-                 dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+    assert_fails(
+        DP_E_UNSUPPORTED, "neon",
+        dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
 #endif
     dp_bank_close(&bank);
 }

@@ -48,7 +48,7 @@ static void sizes(void **state)
 {
     (void)state;
     /* picture, then the drawn picture's width and height without the caption, and the least width of the whole */
-    const size_t cases[][5] = {{200, 138, 600, 414, 600},     {1, 1, 480, 480, 480},      {600, 400, 600, 400, 600},
+    const size_t cases[][5] = {{200, 138, 600, 414, 600},      {1, 1, 480, 480, 480},     {600, 400, 600, 400, 600},
                                {5472, 3648, 1600, 1067, 1600}, {40, 1000, 40, 1000, 480}, {3000, 2, 1600, 1, 1600}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dp_picture *picture = grey(cases[i][0], cases[i][1]), *drawn = NULL;
@@ -147,8 +147,8 @@ static void boxes_surround_their_defects(void **state)
     for (int i = 0; i < 4; i++) {
         int found = 0;
         for (int d = -4; d <= 4; d++) {
-            const uint8_t *p = pixel(drawn, (size_t)(middles[i][0] + (i < 2 ? d : 0)),
-                                     (size_t)(middles[i][1] + (i < 2 ? 0 : d)));
+            const uint8_t *p =
+                pixel(drawn, (size_t)(middles[i][0] + (i < 2 ? d : 0)), (size_t)(middles[i][1] + (i < 2 ? 0 : d)));
             found |= abs(p[0] - CYAN_R) < 40 && abs(p[1] - CYAN_G) < 40 && p[2] > 200;
         }
         if (!found)
@@ -173,8 +173,11 @@ static void nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes), cmocka_unit_test(cold_stays_hot_turns_red), cmocka_unit_test(steps_are_no_contours),
-        cmocka_unit_test(small_spot_in_a_large_picture), cmocka_unit_test(boxes_surround_their_defects),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(cold_stays_hot_turns_red),
+        cmocka_unit_test(steps_are_no_contours),
+        cmocka_unit_test(small_spot_in_a_large_picture),
+        cmocka_unit_test(boxes_surround_their_defects),
         cmocka_unit_test(nonsense),
     };
     return cmocka_run_group_tests_name("draw", tests, NULL, NULL);

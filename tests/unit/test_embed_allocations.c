@@ -83,12 +83,14 @@ static void no_allocation_after_the_first_picture(void **state)
     for (size_t i = 0; i < sizeof rgb / sizeof *rgb; i++)
         rgb[i] = (float)(i * 7919 % 256);
     for (int gated = 0; gated < 2; gated++) {
-        dp_architecture a = {.dim = 128, .depth = DEPTH, .heads = 2, .patch_px = 4, .position_side = 5, .swiglu = gated};
+        dp_architecture a = {
+            .dim = 128, .depth = DEPTH, .heads = 2, .patch_px = 4, .position_side = 5, .swiglu = gated};
         const char *path = temporary_path("model.safetensors");
         dp_model *model = NULL;
         assert_ok(dp_model_synthesise(&a, 7, path, err));
         assert_ok(dp_model_open(path, &model, err));
-        for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32); precision++) {
+        for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32);
+             precision++) {
             dp_run run;
             dp_run_init(&run);
             run.threads = 2;

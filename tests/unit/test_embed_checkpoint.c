@@ -77,7 +77,13 @@ static void begin(size_t registers, int swiglu)
 {
     clear_draft();
     const char *path = temporary_path("seed.safetensors");
-    dp_architecture a = {.dim = DIM, .depth = 2, .heads = 2, .patch_px = 14, .registers = registers, .position_side = 5, .swiglu = swiglu};
+    dp_architecture a = {.dim = DIM,
+                         .depth = 2,
+                         .heads = 2,
+                         .patch_px = 14,
+                         .registers = registers,
+                         .position_side = 5,
+                         .swiglu = swiglu};
     assert_ok(dp_model_synthesise(&a, 11, path, err));
     dp_safetensors *file = NULL;
     assert_ok(dp_safetensors_open(path, &file, err));
@@ -102,8 +108,9 @@ static void to_hub(void)
         {"layernorm.bias", "norm.bias"},
     };
     static const char *const block[][2] = {
-        {"attention.output.dense", "attn.proj"}, {"layer_scale1.lambda1", "ls1.gamma"}, {"layer_scale2.lambda1", "ls2.gamma"},
-        {"mlp.weights_in", "mlp.w12"},           {"mlp.weights_out", "mlp.w3"},
+        {"attention.output.dense", "attn.proj"}, {"layer_scale1.lambda1", "ls1.gamma"},
+        {"layer_scale2.lambda1", "ls2.gamma"},   {"mlp.weights_in", "mlp.w12"},
+        {"mlp.weights_out", "mlp.w3"},
     };
     for (size_t layer = 0; layer < 2; layer++)
         for (int bias = 0; bias < 2; bias++) {
@@ -112,7 +119,8 @@ static void to_hub(void)
             float *whole = malloc(3 * piece * sizeof *whole);
             char name[128];
             for (size_t p = 0; p < 3; p++) {
-                snprintf(name, sizeof name, "encoder.layer.%zu.attention.attention.%s.%s", layer, parts[p], bias ? "bias" : "weight");
+                snprintf(name, sizeof name, "encoder.layer.%zu.attention.attention.%s.%s", layer, parts[p],
+                         bias ? "bias" : "weight");
                 memcpy(whole + p * piece, draft.data[find(name)], piece * sizeof *whole);
                 drop(name);
             }
@@ -196,7 +204,8 @@ static const char *write_draft(const dp_key_value *metadata, size_t n_metadata)
     dp_writer *writer = NULL;
     assert_ok(dp_safetensors_begin(path, draft.tensors, draft.n, metadata, n_metadata, &writer, err));
     for (size_t i = 0; i < draft.n; i++)
-        assert_ok(dp_writer_put(writer, draft.data[i], draft.tensors[i].count * dp_dtype_bytes(draft.tensors[i].dtype), err));
+        assert_ok(
+            dp_writer_put(writer, draft.data[i], draft.tensors[i].count * dp_dtype_bytes(draft.tensors[i].dtype), err));
     assert_ok(dp_writer_commit(&writer, err));
     return path;
 }
@@ -213,7 +222,8 @@ static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
     assert_string_equal(info.naming, naming);
     assert_string_equal(info.dtype, dtype);
     assert_int_equal(strlen(info.sha256), 64);
-    assert_true(info.dim == DIM && info.depth == 2 && info.heads == 2 && info.patch_px == 14 && info.position_rows == 5);
+    assert_true(info.dim == DIM && info.depth == 2 && info.heads == 2 && info.patch_px == 14
+                && info.position_rows == 5);
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     float *rgb = malloc(42 * 56 * 3 * sizeof *rgb);
     for (size_t i = 0; i < 42 * 56 * 3; i++)
@@ -254,14 +264,16 @@ static void namings(void **state)
                     static const char *const pairs[][2] = {{"w12", "fc1"}, {"w3", "fc2"}};
                     for (size_t p = 0; p < 2; p++) {
                         char from[64], to[64];
-                        snprintf(from, sizeof from, "blocks.%zu.mlp.%s.%s", layer, pairs[p][0], bias ? "bias" : "weight");
+                        snprintf(from, sizeof from, "blocks.%zu.mlp.%s.%s", layer, pairs[p][0],
+                                 bias ? "bias" : "weight");
                         snprintf(to, sizeof to, "blocks.%zu.mlp.%s.%s", layer, pairs[p][1], bias ? "bias" : "weight");
                         rename_tensor(from, to);
                     }
                 }
             if (registers) {
                 rename_tensor("register_tokens", "reg_token");
-                float *class_token = (float *)draft.data[find("cls_token")], *position = (float *)draft.data[find("pos_embed")];
+                float *class_token = (float *)draft.data[find("cls_token")],
+                      *position = (float *)draft.data[find("pos_embed")];
                 for (size_t d = 0; d < DIM; d++)
                     class_token[d] += position[d];
                 memmove(position, position + DIM, CELLS * DIM * sizeof *position);
@@ -359,6 +371,7 @@ static void broken(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(namings), cmocka_unit_test(number_types), cmocka_unit_test(broken)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(namings), cmocka_unit_test(number_types),
+                                       cmocka_unit_test(broken)};
     return cmocka_run_group_tests_name("embed_checkpoint", tests, NULL, NULL);
 }

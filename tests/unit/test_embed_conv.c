@@ -39,9 +39,9 @@ static void onednn_equals_reference(void **state)
 {
     (void)state;
     static const dp_conv_shape shapes[] = {
-        {3, 64, 7, 2, 3, false, true}, {16, 32, 3, 1, 1, true, true},   {32, 16, 3, 2, 1, false, true}, {24, 48, 1, 1, 0, true, true},
-        {16, 32, 1, 2, 0, false, false}, {5, 7, 3, 1, 1, true, true},   {3, 10, 7, 2, 3, false, true},  {7, 9, 1, 2, 0, true, false},
-        {64, 128, 3, 2, 1, false, true},
+        {3, 64, 7, 2, 3, false, true}, {16, 32, 3, 1, 1, true, true},   {32, 16, 3, 2, 1, false, true},
+        {24, 48, 1, 1, 0, true, true}, {16, 32, 1, 2, 0, false, false}, {5, 7, 3, 1, 1, true, true},
+        {3, 10, 7, 2, 3, false, true}, {7, 9, 1, 2, 0, true, false},    {64, 128, 3, 2, 1, false, true},
     };
     static const size_t sizes[][2] = {{1, 1}, {2, 3}, {7, 5}, {14, 14}, {19, 33}, {60, 8}};
     dnnl_engine_t engine = NULL;
@@ -63,7 +63,8 @@ static void onednn_equals_reference(void **state)
         for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++) {
             size_t rows = sizes[z][0], cols = sizes[z][1], n_in = rows * cols * s->in;
             size_t n_out = dp_conv_out(s, rows) * dp_conv_out(s, cols) * s->out;
-            float *x = malloc(n_in * sizeof *x), *y = malloc(n_out * sizeof *y), *z_fast = malloc(n_out * sizeof *z_fast);
+            float *x = malloc(n_in * sizeof *x), *y = malloc(n_out * sizeof *y),
+                  *z_fast = malloc(n_out * sizeof *z_fast);
             for (size_t j = 0; j < n_in; j++)
                 x[j] = noise(&seed);
             for (size_t j = 0; j < n_out; j++)
@@ -75,8 +76,8 @@ static void onednn_equals_reference(void **state)
             dp_pool_run(pool, 1, run_job, &job);
             for (size_t j = 0; j < n_out; j++)
                 if (!(fabsf(y[j] - z_fast[j]) <= 2e-6f * (4 + fabsf(y[j]))))
-                    fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: value %zu is %g, expected %g", s->in, s->out, s->side,
-                             s->stride, rows, cols, j, (double)z_fast[j], (double)y[j]);
+                    fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: value %zu is %g, expected %g", s->in,
+                             s->out, s->side, s->stride, rows, cols, j, (double)z_fast[j], (double)y[j]);
             free(x);
             free(y);
             free(z_fast);
@@ -97,9 +98,9 @@ static void kernels_job(void *context, size_t index, size_t worker)
     assert_ok(dp_conv_plan_open(job->conv, job->engine, 1, job->rows, job->cols, &job->plan, err));
     for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
         if (strstr(dp_conv_plan_kernel(job->plan, b), "ref"))
-            fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: band %zu of %zu is computed by %s", job->conv->shape.in,
-                     job->conv->shape.out, job->conv->shape.side, job->conv->shape.stride, job->rows, job->cols, b,
-                     dp_conv_plan_bands(job->plan), dp_conv_plan_kernel(job->plan, b));
+            fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: band %zu of %zu is computed by %s",
+                     job->conv->shape.in, job->conv->shape.out, job->conv->shape.side, job->conv->shape.stride,
+                     job->rows, job->cols, b, dp_conv_plan_bands(job->plan), dp_conv_plan_kernel(job->plan, b));
     dp_conv_plan_close(&job->plan);
 }
 
@@ -111,11 +112,14 @@ static void fast_kernels(void **state)
         dp_conv_shape shape;
         size_t side;
     } cases[] = {
-        {{3, 64, 7, 2, 3, false, true}, 224},     {{64, 64, 3, 1, 1, false, true}, 56},    {{64, 64, 3, 1, 1, true, true}, 56},
-        {{64, 128, 3, 2, 1, false, true}, 56},    {{64, 128, 1, 2, 0, false, false}, 56},  {{128, 128, 3, 1, 1, true, true}, 28},
-        {{256, 256, 3, 1, 1, true, true}, 14},    {{512, 512, 3, 1, 1, true, true}, 7},    {{512, 512, 3, 1, 1, true, true}, 10},
-        {{64, 256, 1, 1, 0, true, true}, 56},     {{256, 64, 1, 1, 0, false, true}, 56},   {{1024, 2048, 1, 2, 0, false, false}, 14},
-        {{512, 2048, 1, 1, 0, true, true}, 7},    {{64, 64, 3, 1, 1, true, true}, 80},     {{256, 256, 3, 2, 1, false, true}, 28},
+        {{3, 64, 7, 2, 3, false, true}, 224},   {{64, 64, 3, 1, 1, false, true}, 56},
+        {{64, 64, 3, 1, 1, true, true}, 56},    {{64, 128, 3, 2, 1, false, true}, 56},
+        {{64, 128, 1, 2, 0, false, false}, 56}, {{128, 128, 3, 1, 1, true, true}, 28},
+        {{256, 256, 3, 1, 1, true, true}, 14},  {{512, 512, 3, 1, 1, true, true}, 7},
+        {{512, 512, 3, 1, 1, true, true}, 10},  {{64, 256, 1, 1, 0, true, true}, 56},
+        {{256, 64, 1, 1, 0, false, true}, 56},  {{1024, 2048, 1, 2, 0, false, false}, 14},
+        {{512, 2048, 1, 1, 0, true, true}, 7},  {{64, 64, 3, 1, 1, true, true}, 80},
+        {{256, 256, 3, 2, 1, false, true}, 28},
     };
     dp_isa isa = DP_ISA_C;
     assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
@@ -129,7 +133,8 @@ static void fast_kernels(void **state)
     assert_ok(dp_pool_open(1, &pool, err));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const dp_conv_shape *s = &cases[i].shape;
-        float *weights = calloc(s->out * s->side * s->side * s->in, sizeof *weights), *bias = calloc(s->out, sizeof *bias);
+        float *weights = calloc(s->out * s->side * s->side * s->in, sizeof *weights),
+              *bias = calloc(s->out, sizeof *bias);
         dp_conv conv = {0};
         assert_ok(dp_conv_pack(s, DP_BACKING_ONEDNN, engine, weights, bias, &conv, err));
         struct job job = {.conv = &conv, .engine = engine, .rows = cases[i].side, .cols = cases[i].side};
@@ -146,7 +151,8 @@ static void settings_that_mean_nothing(void **state)
 {
     (void)state;
     const char *path = "conv_small.safetensors";
-    dp_architecture small = {.resnet_blocks = {1, 1, 1, 1}, .resnet_width = {8, 8, 8, 8}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 8};
+    dp_architecture small = {
+        .resnet_blocks = {1, 1, 1, 1}, .resnet_width = {8, 8, 8, 8}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 8};
     assert_ok(dp_model_synthesise(&small, 1, path, err));
     dp_model *model = NULL;
     dp_session *session = NULL;
@@ -162,8 +168,9 @@ static void settings_that_mean_nothing(void **state)
     recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 3, 2}};
     assert_ok(dp_model_settle_recipe(model, &recipe, err));
     assert_true(recipe.n_layers == 3 && recipe.layers[0] == 2 && recipe.layers[2] == 4);
-    const dp_recipe wrong[] = {{.n_layers = 1, .layers = {3}},         {.n_layers = 2, .layers = {1, 2}}, {.n_layers = 1, .layers = {0}},
-                               {.n_layers = 2, .layers = {2, 2}},      {.n_layers = 1, .layers = {5}},    {.layer_mix = DP_LAYERS_CONCAT},
+    const dp_recipe wrong[] = {{.n_layers = 1, .layers = {3}}, {.n_layers = 2, .layers = {1, 2}},
+                               {.n_layers = 1, .layers = {0}}, {.n_layers = 2, .layers = {2, 2}},
+                               {.n_layers = 1, .layers = {5}}, {.layer_mix = DP_LAYERS_CONCAT},
                                {.precision = DP_INT8}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         recipe = wrong[i];
@@ -178,7 +185,8 @@ static void settings_that_mean_nothing(void **state)
     assert_ok(dp_session_embed(session, rgb, 64, 64, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     assert_ok(dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     assert_int_equal(dp_session_embed(session, rgb, 60, 64, NULL, 0, DP_LAYERS_MEAN, tokens, &error), DP_E_ARGUMENT);
-    assert_int_equal(dp_session_embed(session, rgb, 64, 64, (size_t[]){3}, 1, DP_LAYERS_MEAN, tokens, &error), DP_E_ARGUMENT);
+    assert_int_equal(dp_session_embed(session, rgb, 64, 64, (size_t[]){3}, 1, DP_LAYERS_MEAN, tokens, &error),
+                     DP_E_ARGUMENT);
     assert_int_equal(dp_session_embed(session, rgb, 64, 64, NULL, 0, DP_LAYERS_CONCAT, tokens, &error), DP_E_ARGUMENT);
     free(rgb);
     free(tokens);
@@ -192,14 +200,18 @@ static void faults_are_named(void **state)
 {
     (void)state;
     const char *path = "conv_faults.safetensors", *broken = "conv_broken.safetensors";
-    dp_architecture small = {.resnet_blocks = {1, 1, 1, 1}, .resnet_width = {4, 4, 4, 4}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 4,
+    dp_architecture small = {.resnet_blocks = {1, 1, 1, 1},
+                             .resnet_width = {4, 4, 4, 4},
+                             .resnet_out = {8, 8, 8, 8},
+                             .resnet_stem = 4,
                              .resnet_bottleneck = 1};
     assert_ok(dp_model_synthesise(&small, 1, path, err));
     dp_safetensors *file = NULL;
     assert_ok(dp_safetensors_open(path, &file, err));
     size_t n = dp_safetensors_count(file);
     dp_tensor *tensors = calloc(n, sizeof *tensors);
-    static const char *const marks[] = {"layer2.0.conv2.weight", "layer1.0.bn3.running_var", "layer3.0.downsample.0.weight"};
+    static const char *const marks[] = {"layer2.0.conv2.weight", "layer1.0.bn3.running_var",
+                                        "layer3.0.downsample.0.weight"};
     for (size_t fault = 0; fault < 9; fault++) {
         size_t kept = 0;
         const char *mark = marks[fault % 3];
@@ -222,8 +234,11 @@ static void faults_are_named(void **state)
         dp_model *model = NULL;
         dp_error error;
         dp_status status = dp_model_open(broken, &model, &error);
-        if (status != DP_E_MODEL || !strstr(error.message, fault / 3 < 2 ? mark : fault % 3 == 0 ? "layer2.0.bn2.weight"
-                                                                                : fault % 3 == 1 ? mark : "layer3.0.downsample.1.weight"))
+        if (status != DP_E_MODEL
+            || !strstr(error.message, fault / 3 < 2    ? mark
+                                      : fault % 3 == 0 ? "layer2.0.bn2.weight"
+                                      : fault % 3 == 1 ? mark
+                                                       : "layer3.0.downsample.1.weight"))
             fail_msg("fault %zu: status %d, '%s'", fault, (int)status, status ? error.message : "");
     }
     free(tensors);
@@ -234,7 +249,8 @@ static void faults_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(fast_kernels), cmocka_unit_test(settings_that_mean_nothing),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(fast_kernels),
+                                       cmocka_unit_test(settings_that_mean_nothing),
                                        cmocka_unit_test(faults_are_named)};
     return cmocka_run_group_tests_name("embed_conv", tests, NULL, NULL);
 }

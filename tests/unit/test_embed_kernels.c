@@ -42,8 +42,8 @@ static bool table(size_t level, dp_vit_kernels *kernels)
     for (size_t level = 0; level < sizeof levels / sizeof *levels; level++)                                            \
         if (table(level, &kernels))
 
-static void close_to(const float *got, const float *expected, size_t n, double bound, const char *what, dp_isa isa, size_t a,
-                     size_t b)
+static void close_to(const float *got, const float *expected, size_t n, double bound, const char *what, dp_isa isa,
+                     size_t a, size_t b)
 {
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - expected[i]) <= bound))
@@ -135,7 +135,8 @@ static void attention(void **unused)
             for (size_t b = 0; b < sizeof query_counts / sizeof *query_counts; b++)
                 for (int sharp = 0; sharp < 2; sharp++) {
                     size_t n = key_counts[a], m = query_counts[b], ld = 80;
-                    float *q = noise(m * 64, sharp ? 3 : 0.2f), *k = noise(n * 64, sharp ? 3 : 1), *v = noise(n * 64, 1);
+                    float *q = noise(m * 64, sharp ? 3 : 0.2f), *k = noise(n * 64, sharp ? 3 : 1),
+                          *v = noise(n * 64, 1);
                     float *y = noise(m * ld, 1), *z = dp_malloc(m * ld, sizeof *z);
                     memcpy(z, y, m * ld * sizeof *z);
                     dp_attention_f32_c(q, k, v, m, n, z, ld, NULL);
@@ -175,7 +176,8 @@ static void int8_scales(void **unused)
     {
         for (size_t round = 0; round < 3 * ODD_SIZES; round++) {
             const dp_int8_input input = round % 2 ? DP_INT8_GELU : DP_INT8_SIGNED;
-            const size_t k = odd_sizes[round % ODD_SIZES], rows = any(17), groups = (k + DP_INT8_GROUP - 1) / DP_INT8_GROUP;
+            const size_t k = odd_sizes[round % ODD_SIZES], rows = any(17),
+                         groups = (k + DP_INT8_GROUP - 1) / DP_INT8_GROUP;
             const size_t bytes = groups * DP_INT8_GROUP;
             float *x = noise(rows * k, 2), *scale = noise(rows * groups, 1), *expected_scale = noise(rows * groups, 1);
             uint8_t *q = dp_malloc(rows * bytes, 1), *expected = dp_malloc(rows * bytes, 1);
@@ -190,17 +192,21 @@ static void int8_scales(void **unused)
                     float s = scale[i * groups + j / DP_INT8_GROUP];
                     int got = q[i * bytes + j], zero = input == DP_INT8_GELU ? 0 : 128;
                     if (s != expected_scale[i * groups + j / DP_INT8_GROUP] || got != expected[i * bytes + j])
-                        fail_msg("quantise, %s, input %d, %zu x %zu: value %zu of row %zu is %d times %g, expected %d times %g",
-                                 dp_isa_name(levels[level]), input, rows, k, j, i, got, (double)s, expected[i * bytes + j],
-                                 (double)expected_scale[i * groups + j / DP_INT8_GROUP]);
+                        fail_msg("quantise, %s, input %d, %zu x %zu: value %zu of row %zu is %d times %g, expected %d "
+                                 "times %g",
+                                 dp_isa_name(levels[level]), input, rows, k, j, i, got, (double)s,
+                                 expected[i * bytes + j], (double)expected_scale[i * groups + j / DP_INT8_GROUP]);
                     if (j >= k)
                         continue;
-                    float shift = input == DP_INT8_GELU ? DP_INT8_GELU_SHIFT : 0, back = s * (float)(got - zero) + shift;
+                    float shift = input == DP_INT8_GELU ? DP_INT8_GELU_SHIFT : 0,
+                          back = s * (float)(got - zero) + shift;
                     if (!(fabsf(back - x[i * k + j]) <= 0.501f * s))
-                        fail_msg("quantise, %s, input %d, %zu x %zu: %g became %g at scale %g", dp_isa_name(levels[level]), input, rows,
-                                 k, (double)x[i * k + j], (double)back, (double)s);
+                        fail_msg("quantise, %s, input %d, %zu x %zu: %g became %g at scale %g",
+                                 dp_isa_name(levels[level]), input, rows, k, (double)x[i * k + j], (double)back,
+                                 (double)s);
                 }
-            dp_memory_free(x), dp_memory_free(scale), dp_memory_free(expected_scale), dp_memory_free(q), dp_memory_free(expected);
+            dp_memory_free(x), dp_memory_free(scale), dp_memory_free(expected_scale), dp_memory_free(q),
+                dp_memory_free(expected);
         }
     }
 }
@@ -228,7 +234,8 @@ static void int8_product(void **unused)
             size_t first = any(m.n_panels) - 1, count = any(m.n_panels - first);
             dp_product_i8_c(&m, first, count, q, scale, rows, z, ld);
             kernels.product(&m, first, count, q, scale, rows, y, ld);
-            close_to(y, z, rows * ld, 1e-6 * sqrt((double)k) + 1e-5, "int8 product", levels[level], rows, n * 10000 + k);
+            close_to(y, z, rows * ld, 1e-6 * sqrt((double)k) + 1e-5, "int8 product", levels[level], rows,
+                     n * 10000 + k);
             double squares = 0, size = 0;
             for (size_t i = 0; i < rows; i++)
                 for (size_t j = 0; j < count * DP_INT8_PANEL && first * DP_INT8_PANEL + j < n; j++) {
@@ -240,8 +247,8 @@ static void int8_product(void **unused)
                     size += 1 + (double)k / 3;
                 }
             if (!(sqrt(squares / size) < 0.01))
-                fail_msg("int8 product, input %d, %zu x %zu x %zu: root mean square difference %g of the values' size", input, rows, n, k,
-                         sqrt(squares / size));
+                fail_msg("int8 product, input %d, %zu x %zu x %zu: root mean square difference %g of the values' size",
+                         input, rows, n, k, sqrt(squares / size));
             dp_int8_matrix_free(&m);
             dp_memory_free(x), dp_memory_free(w), dp_memory_free(bias), dp_memory_free(q), dp_memory_free(scale);
             dp_memory_free(y), dp_memory_free(z);
@@ -252,7 +259,8 @@ static void int8_product(void **unused)
 static void head_new(dp_int8_head *head, size_t n)
 {
     size_t n4 = (n + 3) / 4 * 4;
-    *head = (dp_int8_head){dp_malloc(n4 * 64, 1), dp_malloc(n4, 4), dp_malloc(n4, 4), dp_malloc(n4 * 64, 1), dp_malloc(64, 4)};
+    *head = (dp_int8_head){dp_malloc(n4 * 64, 1), dp_malloc(n4, 4), dp_malloc(n4, 4), dp_malloc(n4 * 64, 1),
+                           dp_malloc(64, 4)};
 }
 
 static void head_free(dp_int8_head *head)
@@ -293,8 +301,8 @@ static void int8_attention(void **unused)
                     int dk = i < n * 64 ? abs(head.k[i] - expected.k[i]) : 0, dv = abs(head.v[i] - expected.v[i]);
                     differ += dk + dv != 0;
                     if (dk > 1 || dv > 1)
-                        fail_msg("int8 head, %s, %zu keys: byte %zu is %d and %d, expected %d and %d", dp_isa_name(levels[level]), n, i,
-                                 head.k[i], head.v[i], expected.k[i], expected.v[i]);
+                        fail_msg("int8 head, %s, %zu keys: byte %zu is %d and %d, expected %d and %d",
+                                 dp_isa_name(levels[level]), n, i, head.k[i], head.v[i], expected.k[i], expected.v[i]);
                 }
                 if (differ > 2 + n / 10)
                     fail_msg("int8 head, %s, %zu keys: %zu bytes differ", dp_isa_name(levels[level]), n, differ);
@@ -308,11 +316,12 @@ static void int8_attention(void **unused)
                 values += m * 64;
                 head_free(&head);
                 head_free(&expected);
-                dp_memory_free(q), dp_memory_free(k), dp_memory_free(v), dp_memory_free(y), dp_memory_free(z), dp_memory_free(exact);
+                dp_memory_free(q), dp_memory_free(k), dp_memory_free(v), dp_memory_free(y), dp_memory_free(z),
+                    dp_memory_free(exact);
             }
         double rms = sqrt(squares / (double)values);
-        print_message("int8 attention, %s: root mean square difference %.2g for values of variance 1/3\n", dp_isa_name(levels[level]),
-                      rms);
+        print_message("int8 attention, %s: root mean square difference %.2g for values of variance 1/3\n",
+                      dp_isa_name(levels[level]), rms);
         assert_true(rms < 0.01);
     }
     dp_memory_free(scratch);
@@ -338,8 +347,9 @@ static void tiles(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layernorm), cmocka_unit_test(gelu),           cmocka_unit_test(swiglu), cmocka_unit_test(attention),
-        cmocka_unit_test(int8_scales), cmocka_unit_test(int8_product), cmocka_unit_test(int8_attention), cmocka_unit_test(tiles),
+        cmocka_unit_test(layernorm),      cmocka_unit_test(gelu),        cmocka_unit_test(swiglu),
+        cmocka_unit_test(attention),      cmocka_unit_test(int8_scales), cmocka_unit_test(int8_product),
+        cmocka_unit_test(int8_attention), cmocka_unit_test(tiles),
     };
     return cmocka_run_group_tests_name("embed_kernels", tests, NULL, NULL);
 }

@@ -44,8 +44,8 @@ static float *picture(size_t height, size_t width, uint32_t seed)
     return rgb;
 }
 
-static float *embed(const dp_model *model, dp_precision precision, dp_isa isa, size_t threads, size_t height, size_t width,
-                    const size_t *layers, size_t n_layers, dp_layer_mix mix)
+static float *embed(const dp_model *model, dp_precision precision, dp_isa isa, size_t threads, size_t height,
+                    size_t width, const size_t *layers, size_t n_layers, dp_layer_mix mix)
 {
     dp_run run;
     dp_run_init(&run);
@@ -70,7 +70,8 @@ static void threads(void **state)
             size_t n = 21 * 17 * 128;
             float *one = embed(model, (dp_precision)precision, DP_ISA_AUTO, 1, 84, 68, NULL, 0, DP_LAYERS_MEAN);
             for (size_t count = 2; count <= 5; count++) {
-                float *many = embed(model, (dp_precision)precision, DP_ISA_AUTO, count, 84, 68, NULL, 0, DP_LAYERS_MEAN);
+                float *many =
+                    embed(model, (dp_precision)precision, DP_ISA_AUTO, count, 84, 68, NULL, 0, DP_LAYERS_MEAN);
                 assert_memory_equal(one, many, n * sizeof *one);
                 free(many);
             }
@@ -82,7 +83,8 @@ static void threads(void **state)
 static void levels_agree(void **state)
 {
     (void)state;
-    static const size_t grids[][2] = {{1, 1}, {1, 2}, {2, 1}, {1, 13}, {7, 1}, {3, 5}, {5, 5}, {11, 13}, {8, 14}, {16, 14}, {19, 23}};
+    static const size_t grids[][2] = {{1, 1}, {1, 2},   {2, 1},  {1, 13},  {7, 1},  {3, 5},
+                                      {5, 5}, {11, 13}, {8, 14}, {16, 14}, {19, 23}};
     static const dp_isa levels[] = {DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
     for (size_t g = 0; g < sizeof grids / sizeof *grids; g++)
         for (int which = 0; which < 2; which++) {
@@ -96,8 +98,8 @@ static void levels_agree(void **state)
                 float *fast = embed(model, DP_FP32, usable, 2, rows * 4, cols * 4, NULL, 0, DP_LAYERS_MEAN);
                 for (size_t i = 0; i < n; i++)
                     if (!(fabsf(fast[i] - reference[i]) <= 2e-5f))
-                        fail_msg("%s, %s, grid %zux%zu, value %zu: %g, expected %g", which ? "gated" : "plain", dp_isa_name(usable),
-                                 rows, cols, i, (double)fast[i], (double)reference[i]);
+                        fail_msg("%s, %s, grid %zux%zu, value %zu: %g, expected %g", which ? "gated" : "plain",
+                                 dp_isa_name(usable), rows, cols, i, (double)fast[i], (double)reference[i]);
                 free(fast);
             }
             free(reference);
@@ -135,12 +137,17 @@ static void wrong_arguments(void **state)
     assert_ok(dp_session_open(plain, DP_FP32, NULL, &session, err));
     float *rgb = picture(8, 8, 1), tokens[4 * 128];
     const size_t deep = 3;
-    assert_fails(DP_E_ARGUMENT, "multiples of the patch, 4", dp_session_embed(session, rgb, 8, 6, NULL, 0, DP_LAYERS_MEAN, tokens, err));
-    assert_fails(DP_E_ARGUMENT, "multiples of the patch", dp_session_embed(session, rgb, 0, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
-    assert_fails(DP_E_ARGUMENT, "more than the 16384 that a side may have", dp_session_embed(session, rgb, 8, (size_t)1 << 40, NULL, 0, DP_LAYERS_MEAN, tokens, err));
-    assert_fails(DP_E_ARGUMENT, "layers 0 to 2", dp_session_embed(session, rgb, 8, 8, &deep, 1, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_ARGUMENT, "multiples of the patch, 4",
+                 dp_session_embed(session, rgb, 8, 6, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_ARGUMENT, "multiples of the patch",
+                 dp_session_embed(session, rgb, 0, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_ARGUMENT, "more than the 16384 that a side may have",
+                 dp_session_embed(session, rgb, 8, (size_t)1 << 40, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_ARGUMENT, "layers 0 to 2",
+                 dp_session_embed(session, rgb, 8, 8, &deep, 1, DP_LAYERS_MEAN, tokens, err));
     rgb[17] = NAN;
-    assert_fails(DP_E_NUMERIC, "not finite", dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
+    assert_fails(DP_E_NUMERIC, "not finite",
+                 dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     rgb[17] = 0;
     assert_ok(dp_session_embed(session, rgb, 8, 8, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     free(rgb);
@@ -214,7 +221,8 @@ static void int8_is_near(void **state)
         float *bytes = embed(model, DP_INT8, DP_ISA_AUTO, 0, 76, 92, NULL, 0, DP_LAYERS_MEAN);
         double least, mean;
         cosines(exact, bytes, 19 * 23, 128, &least, &mean);
-        print_message("int8, %s: cosine for each token, least %.5f, mean %.5f\n", which ? "gated" : "plain", least, mean);
+        print_message("int8, %s: cosine for each token, least %.5f, mean %.5f\n", which ? "gated" : "plain", least,
+                      mean);
         assert_true(least > 0.995);
         free(exact), free(bytes);
     }
@@ -316,9 +324,15 @@ static void bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads),      cmocka_unit_test(levels_agree),        cmocka_unit_test(layers),
-        cmocka_unit_test(wrong_arguments), cmocka_unit_test(tokens_file),      cmocka_unit_test(stand_ins),
-        cmocka_unit_test(int8_is_near), cmocka_unit_test(int8_on_photographs), cmocka_unit_test(int8_without_its_instructions),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(levels_agree),
+        cmocka_unit_test(layers),
+        cmocka_unit_test(wrong_arguments),
+        cmocka_unit_test(tokens_file),
+        cmocka_unit_test(stand_ins),
+        cmocka_unit_test(int8_is_near),
+        cmocka_unit_test(int8_on_photographs),
+        cmocka_unit_test(int8_without_its_instructions),
         cmocka_unit_test(bench),
     };
     return cmocka_run_group_tests_name("embed_session", tests, open_models, close_models);

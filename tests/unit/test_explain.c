@@ -25,7 +25,8 @@ static dp_picture *draw_nail(double cx, double cy, double angle_deg, int spot)
         for (int x = 0; x < W; x++) {
             double sum = 0;
             for (int k = 0; k < 16; k++) {
-                double px = x + (k % 4) / 4.0 - cx, py = y + (k / 4) / 4.0 - cy, u = c * px + s * py, v = -s * px + c * py, value = 225;
+                double px = x + (k % 4) / 4.0 - cx, py = y + (k / 4) / 4.0 - cy, u = c * px + s * py,
+                       v = -s * px + c * py, value = 225;
                 if ((fabs(u) < 80 && fabs(v) < 9) || (u > 66 && u < 82 && fabs(v) < 26))
                     value = fabs(u - 20) < 8 ? 140 : 60;
                 if (spot && value < 200 && fabs(u + 40) < 25 && v > 2)
@@ -107,7 +108,8 @@ static double difference(const dp_picture *drawn, double *spread)
     assert_int_equal(drawn->width_px, 2 * PANEL + 10);
     for (size_t y = 0; y < PANEL; y++)
         for (size_t x = 0; x < PANEL; x++) {
-            double a = drawn->rgb[(y * drawn->width_px + x) * 3], b = drawn->rgb[(y * drawn->width_px + x + PANEL + 10) * 3];
+            double a = drawn->rgb[(y * drawn->width_px + x) * 3],
+                   b = drawn->rgb[(y * drawn->width_px + x + PANEL + 10) * 3];
             sum += fabs(a - b);
             mean += a;
             squares += a * a;
@@ -118,8 +120,8 @@ static double difference(const dp_picture *drawn, double *spread)
 }
 
 /* Inspects a picture against a bank of one other, in which the patch of every cell has its counterpart. */
-static void assert_alike(const char *name, const dp_recipe *recipe, const dp_picture *good, const dp_picture *picture, size_t version,
-                         double most)
+static void assert_alike(const char *name, const dp_recipe *recipe, const dp_picture *good, const dp_picture *picture,
+                         size_t version, double most)
 {
     dp_bank *bank = fit(recipe, good);
     dp_result *result = inspect(bank, picture);
@@ -150,7 +152,8 @@ static void aligned_pictures(void **state)
         for (int turn = 0; turn < 4; turn++) {
             char name[64];
             snprintf(name, sizeof name, "%s, turn %d", p ? "rotate" : "mirror", turn);
-            dp_picture *good = draw_nail(160, 120, turn & 1 ? 195 : 15, p), *bad = draw_nail(152, 126, turn & 2 ? 240 : 60, p);
+            dp_picture *good = draw_nail(160, 120, turn & 1 ? 195 : 15, p),
+                       *bad = draw_nail(152, 126, turn & 2 ? 240 : 60, p);
             assert_alike(name, &recipe, good, bad, 0, 4);
             dp_picture_free(&good);
             dp_picture_free(&bad);
@@ -165,7 +168,8 @@ static void flip(dp_picture *picture)
     for (size_t y = 0; y < picture->height_px; y++)
         for (size_t x = 0; x < w / 2; x++)
             for (size_t k = 0; k < 3; k++) {
-                uint8_t *a = &picture->rgb[(y * w + x) * 3 + k], *b = &picture->rgb[(y * w + w - 1 - x) * 3 + k], keep = *a;
+                uint8_t *a = &picture->rgb[(y * w + x) * 3 + k], *b = &picture->rgb[(y * w + w - 1 - x) * 3 + k],
+                        keep = *a;
                 *a = *b;
                 *b = keep;
             }
@@ -224,14 +228,19 @@ static void what_cannot_be_shown(void **state)
 {
     (void)state;
     dp_recipe recipe = small_recipe();
-    dp_picture *good = draw_nail(160, 120, 15, 0), *elsewhere = draw_nail(163, 121, 15, 0), *other = NULL, *drawn = NULL;
+    dp_picture *good = draw_nail(160, 120, 15, 0), *elsewhere = draw_nail(163, 121, 15, 0), *other = NULL,
+               *drawn = NULL;
     assert_ok(dp_picture_new(W, H + 1, &other, err));
     dp_bank *bank = fit(&recipe, good);
     dp_result *result = inspect(bank, good);
     /* there, gone, of another size, moved */
     const dp_picture *now[] = {good, NULL, other, elsewhere};
     for (size_t i = 0; i < 4; i++) {
-        assert_ok(dp_defect_draw(bank, good, result, 0, now[i], i == 1 ? "it is \xC3\xA4""anywhere" : NULL, 1, &drawn, err));
+        assert_ok(dp_defect_draw(bank, good, result, 0, now[i],
+                                 i == 1 ? "it is \xC3\xA4"
+                                          "anywhere"
+                                        : NULL,
+                                 1, &drawn, err));
         double nothing = share_of_nothing(drawn);
         if (i ? !(nothing > 0.8 && nothing < 0.999) : nothing > 0.5)
             fail_msg("%zu: %g of the panel is empty", i, nothing);

@@ -26,7 +26,7 @@ static struct server {
     char root[64], digest[DP_SHA256_HEX_BYTES];
     unsigned char *file; /* [bytes] */
     size_t bytes;
-    bool redirect;       /* as the hub does it: digest in the redirect, the file from STORAGE */
+    bool redirect; /* as the hub does it: digest in the redirect, the file from STORAGE */
     bool no_ranges, no_digest, no_head;
     uint64_t shift;   /* a range begins so many bytes after the one asked for */
     bool wrong_bytes; /* one bit of what is sent is flipped */
@@ -88,7 +88,8 @@ static enum MHD_Result answer_file(struct MHD_Connection *connection, bool state
     struct MHD_Response *response =
         MHD_create_response_from_callback(server.bytes - body->from, 65536, send_piece, body, free);
     if (status == MHD_HTTP_PARTIAL_CONTENT) {
-        snprintf(text, sizeof text, "bytes %llu-%zu/%zu", (unsigned long long)body->from, server.bytes - 1, server.bytes);
+        snprintf(text, sizeof text, "bytes %llu-%zu/%zu", (unsigned long long)body->from, server.bytes - 1,
+                 server.bytes);
         MHD_add_response_header(response, "Content-Range", text);
     }
     if (stated) {
@@ -206,7 +207,8 @@ static int fresh(void **state)
 }
 
 /* Transport alone: the server's file is noise, no network. */
-static dp_status pull_bytes(const char *name, const char *destination, const fetch_settings *how, const dp_run *run, char *sha256, dp_error *error)
+static dp_status pull_bytes(const char *name, const char *destination, const fetch_settings *how, const dp_run *run,
+                            char *sha256, dp_error *error)
 {
     const fetch_checkpoint *checkpoint;
     dp_status status = fetch_registry_find(name, &checkpoint, error);
@@ -542,8 +544,7 @@ static void nobody_answers(void **state)
     (void)state;
     settings.mirror = "http://127.0.0.1:1";
     settings.retry_pause_ms = 60000; /* offline is said at once: this pause would run into the test's time limit */
-    assert_fails(DP_E_IO, "on another machine and put it at",
-                 pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "on another machine and put it at", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     settings.mirror = "file:///etc"; /* http and https only */
     assert_fails(DP_E_IO, "file", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
@@ -674,13 +675,15 @@ static void the_promised_network(void **state)
     assert_true(server.gets > gets); /* what was there is not it, and so the server was asked */
     other = small;
     other.registers = 4;
-    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4", fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4",
+                 fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 2); /* the old file and its note */
 
     server.bytes -= 4; /* cut short, with the digest of that */
     assert_ok(dp_sha256(&(dp_bytes){server.file, server.bytes}, 1, server.digest, err));
     settings.force = 1;
-    assert_fails(DP_E_CORRUPT, "not this checkpoint", fetch_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_CORRUPT, "not this checkpoint",
+                 fetch_pull_checkpoint(&checkpoint, &small, NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 2);
     checkpoint.bytes = 1; /* more is announced than that and 1 MiB; whatever is promised */
     server.redirect = false;

@@ -14,8 +14,8 @@ static const dp_isa levels[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX51
 /* ------------------------------------------------------------------------------------------------------------------- searches */
 
 /* Every pair by the exact kernel, the k nearest in the bank's order. */
-static void compare_with_pairs(const dp_bank *bank, const float *features, size_t n, const dp_search *search, dp_isa isa,
-                               const dp_neighbour *nearest, const char *what)
+static void compare_with_pairs(const dp_bank *bank, const float *features, size_t n, const dp_search *search,
+                               dp_isa isa, const dp_neighbour *nearest, const char *what)
 {
     dp_distance_kernels kernels = dp_distance_kernels_get(isa);
     size_t rows = dp_rows_cells(&bank->rows) * bank->rows.n_rows, knn = search->knn;
@@ -30,7 +30,8 @@ static void compare_with_pairs(const dp_bank *bank, const float *features, size_
                 value[r] = 1 - value[r] * ix * (bank->rows.norms[r] > 0 ? 1 / bank->rows.norms[r] : 0);
                 value[r] = value[r] < 0 ? 0 : value[r] > 2 ? 2 : value[r];
             }
-            if (!bank->rows.valid[r] || dp_rows_picture(&bank->rows, r / bank->rows.n_rows, r % bank->rows.n_rows) == search->leave_out)
+            if (!bank->rows.valid[r]
+                || dp_rows_picture(&bank->rows, r / bank->rows.n_rows, r % bank->rows.n_rows) == search->leave_out)
                 value[r] = INFINITY;
         }
         for (size_t k = 0; k < knn; k++) {
@@ -43,10 +44,12 @@ static void compare_with_pairs(const dp_bank *bank, const float *features, size_
                 continue;
             }
             float distance = search->metric == DP_METRIC_L2 ? sqrtf(value[best]) : value[best];
-            if (found->cell != best / bank->rows.n_rows || found->row != best % bank->rows.n_rows || found->distance != distance)
-                fail_msg("%s, %s, metric %d, storage %d, dim %zu, query %zu, neighbour %zu: row %u of cell %u at %.9g, not row %zu at %.9g",
-                         what, dp_isa_name(isa), search->metric, bank->rows.storage, bank->rows.dim, q, k, found->row, found->cell,
-                         found->distance, best, distance);
+            if (found->cell != best / bank->rows.n_rows || found->row != best % bank->rows.n_rows
+                || found->distance != distance)
+                fail_msg("%s, %s, metric %d, storage %d, dim %zu, query %zu, neighbour %zu: row %u of cell %u at %.9g, "
+                         "not row %zu at %.9g",
+                         what, dp_isa_name(isa), search->metric, bank->rows.storage, bank->rows.dim, q, k, found->row,
+                         found->cell, found->distance, best, distance);
             value[best] = INFINITY;
         }
     }
@@ -57,7 +60,8 @@ static void compare_with_pairs(const dp_bank *bank, const float *features, size_
 enum { PLAIN, CLOSE, TIES, KINDS };
 static const char *const kind_names[] = {"plain", "close together, far from 0", "many ties"};
 
-static void bank_of_kind(int kind, dp_storage storage, size_t side, size_t dim, size_t pictures, dp_bank **bank, float **queries)
+static void bank_of_kind(int kind, dp_storage storage, size_t side, size_t dim, size_t pictures, dp_bank **bank,
+                         float **queries)
 {
     size_t cells = side * side;
     uint64_t seed = (uint64_t)kind * 77 + dim;
@@ -95,7 +99,8 @@ static void searches(void **state)
                 float *queries = NULL;
                 bank_of_kind(kind, storages[t], shapes[s].side, shapes[s].dim, shapes[s].pictures, &bank, &queries);
                 size_t cells = dp_rows_cells(&bank->rows);
-                dp_neighbour *nearest = dp_malloc(cells * 3, sizeof *nearest), *again = dp_malloc(cells * 3, sizeof *again);
+                dp_neighbour *nearest = dp_malloc(cells * 3, sizeof *nearest),
+                             *again = dp_malloc(cells * 3, sizeof *again);
                 float *grid = dp_malloc(cells, sizeof *grid);
                 uint8_t *valid = dp_malloc(cells, 1);
                 for (size_t l = s == 2 ? N_LEVELS - 1 : 0; l < N_LEVELS; l++) {
@@ -103,13 +108,20 @@ static void searches(void **state)
                     if (dp_isa_resolve(s == 2 ? DP_ISA_AUTO : levels[l], &isa, NULL) != DP_OK)
                         continue;
                     for (int m = 0; m < 2; m++) {
-                        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, DP_WINDOW_GLOBAL, m ? 1 : 3,
-                                            m ? 0 : DP_NO_PICTURE, isa, 0, 0};
+                        dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2,
+                                            DP_WINDOW_GLOBAL,
+                                            m ? 1 : 3,
+                                            m ? 0 : DP_NO_PICTURE,
+                                            isa,
+                                            0,
+                                            0};
                         dp_pool *pool = NULL;
                         assert_ok(dp_pool_open(3, &pool, err));
-                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL,
+                                                  &(dp_distances){nearest, grid, valid}, err));
                         compare_with_pairs(bank, queries, cells, &search, isa, nearest, kind_names[kind]);
-                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, pool, &(dp_distances){again, grid, valid}, err));
+                        assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, pool,
+                                                  &(dp_distances){again, grid, valid}, err));
                         assert_memory_equal(nearest, again, cells * search.knn * sizeof *nearest);
                         dp_pool_close(&pool);
                     }
@@ -130,19 +142,22 @@ static void leave_one_out(void **state)
     for (int i8 = 0; i8 <= 1; i8++) {
         dp_bank *bank = NULL;
         float *queries = NULL;
-        bank_of_kind(PLAIN, i8 ? DP_STORAGE_I8 : DP_STORAGE_F32, 9, 21, 23, &bank, &queries); /* 1863 queries: two slices */
+        bank_of_kind(PLAIN, i8 ? DP_STORAGE_I8 : DP_STORAGE_F32, 9, 21, 23, &bank,
+                     &queries); /* 1863 queries: two slices */
         size_t cells = dp_rows_cells(&bank->rows), n = cells * 23;
         dp_neighbour *nearest = dp_malloc(n * 2, sizeof *nearest), *one = dp_malloc(cells * 2, sizeof *one);
         float *grid = dp_malloc(n, sizeof *grid), *features = dp_malloc(cells * bank->rows.dim, sizeof *features);
         uint8_t *valid = dp_malloc(n, 1), *own = dp_malloc(cells, 1);
         dp_search search = {DP_METRIC_L2, DP_WINDOW_GLOBAL, 2, DP_NO_PICTURE, DP_ISA_AUTO, 0, 0};
-        assert_ok(dp_distance_leave_one_out(&bank->rows, 0, 23, &search, NULL, NULL, &(dp_distances){nearest, grid, valid}, err));
+        assert_ok(dp_distance_leave_one_out(&bank->rows, 0, 23, &search, NULL, NULL,
+                                            &(dp_distances){nearest, grid, valid}, err));
         for (size_t p = 0; p < 23; p++) {
             float map[81];
             uint8_t map_valid[81];
             dp_rows_get(&bank->rows, p, 0, features, own);
             search.leave_out = p;
-            assert_ok(dp_distance_map(&bank->rows, features, own, &search, NULL, &(dp_distances){one, map, map_valid}, err));
+            assert_ok(
+                dp_distance_map(&bank->rows, features, own, &search, NULL, &(dp_distances){one, map, map_valid}, err));
             assert_memory_equal(one, nearest + p * cells * 2, cells * 2 * sizeof *one);
             assert_memory_equal(map, grid + p * cells, sizeof map);
             assert_memory_equal(map_valid, valid + p * cells, sizeof map_valid);
@@ -181,7 +196,8 @@ static void extreme_sizes(void **state)
             dp_isa isa;
             assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
             dp_search search = {m ? DP_METRIC_COSINE : DP_METRIC_L2, DP_WINDOW_GLOBAL, 1, DP_NO_PICTURE, isa, 0, 0};
-            assert_ok(dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+            assert_ok(
+                dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
             compare_with_pairs(bank, queries, cells, &search, isa, nearest, "extreme");
         }
         dp_memory_free(queries);
@@ -204,8 +220,9 @@ static void broken_features(void **state)
             float *at = place ? queries + 24 * 20 + 3 : (float *)bank->memory.features + 149 * 20 + 19, kept = *at;
             *at = NAN;
             bank->memory.valid[149] = 1;
-            assert_fails(DP_E_NUMERIC, "not finite",
-                         dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
+            assert_fails(
+                DP_E_NUMERIC, "not finite",
+                dp_distance_map(&bank->rows, queries, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
             *at = kept;
         }
     }

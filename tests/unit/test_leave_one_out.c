@@ -29,7 +29,8 @@ static void map_of(const dp_bank *bank, const dp_view *view, size_t p, float *gr
 }
 
 /* The score of the picture p that was found is the mean of that map, which is left in grid and valid. */
-static void check_mean(const dp_bank *bank, const dp_view *view, size_t p, double score, float *grid, uint8_t *valid, size_t *cells)
+static void check_mean(const dp_bank *bank, const dp_view *view, size_t p, double score, float *grid, uint8_t *valid,
+                       size_t *cells)
 {
     float scratch[MOST];
     map_of(bank, view, p, grid, valid, cells);
@@ -41,7 +42,8 @@ static void scores_and_heat_scale(void **state)
 {
     (void)state;
     for (int kind = 0; kind < 5; kind++) {
-        dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES, 1 + (kind == 1), 3, SIZE_MAX)
+        dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES,
+                                                  1 + (kind == 1), 3, SIZE_MAX)
                                  : random_pool_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
         for (size_t p = 0; p < PICTURES; p++) /* of no known size: their cells are all there is of their maps */
             bank->pictures.poses[p].picture_width_px = 0;
@@ -145,7 +147,8 @@ static void heat_scale_of_equals(void **state)
         }
         assert_ok(dp_bank_builder_finish(&builder, &bank, err));
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
-        assert_true(apart ? bank->levels.heat.low == 3 && bank->levels.heat.high == 6 : isnan(bank->levels.heat.low) && isnan(bank->levels.heat.high));
+        assert_true(apart ? bank->levels.heat.low == 3 && bank->levels.heat.high == 6
+                          : isnan(bank->levels.heat.low) && isnan(bank->levels.heat.high));
         assert_true(bank->pictures.loo_scores[0] == 3 * apart && bank->pictures.loo_scores[1] == 3 * apart);
         /* Scored as the bank is, the scores are the bank's own, and no search is made for them. */
         dp_view view;
@@ -155,7 +158,8 @@ static void heat_scale_of_equals(void **state)
         bank->pictures.loo_scores[0] = 7;
         bank->pictures.loo_scores[1] = 8;
         assert_ok(dp_bank_calibrate(bank, &view, 0.2, NULL, &good, err));
-        assert_true(scores[0] == 7 && scores[1] == 8 && peaks[0] == bank->pictures.loo_peaks[0] && good.of_peaks.threshold == bank->levels.cell_threshold);
+        assert_true(scores[0] == 7 && scores[1] == 8 && peaks[0] == bank->pictures.loo_peaks[0]
+                    && good.of_peaks.threshold == bank->levels.cell_threshold);
         dp_bank_close(&bank);
     }
 }
@@ -210,7 +214,8 @@ static void a_view_is_saved(void **state)
     assert_ok(dp_bank_save_view(bank, &view, 0.2, path, err));
     assert_ok(dp_bank_open(path, &back, err));
     dp_view_init(back, &is);
-    assert_true(is.metric == view.metric && is.window == 2 && is.knn == 3 && is.score == DP_SCORE_MEAN && is.post.median == 3);
+    assert_true(is.metric == view.metric && is.window == 2 && is.knn == 3 && is.score == DP_SCORE_MEAN
+                && is.post.median == 3);
     assert_true(is.threshold == view.threshold && is.cell_threshold == view.cell_threshold && is.cell_threshold > 0);
     assert_memory_equal(is.good_peaks, peaks, sizeof peaks);
     assert_true(is.heat.low == view.heat.low && is.heat.high == view.heat.high);
@@ -259,13 +264,18 @@ static void the_area_of_a_cell(void **state)
     recipe.canvas_height_px = 112;
     recipe.canvas_width_px = 224;
     recipe.fill = 0.8;
-    dp_pose pose = {.status = DP_ALIGN_OK, .angle_rad = 0.7, .sigma_major_px = 60, .picture_width_px = 640, .picture_height_px = 480};
+    dp_pose pose = {.status = DP_ALIGN_OK,
+                    .angle_rad = 0.7,
+                    .sigma_major_px = 60,
+                    .picture_width_px = 640,
+                    .picture_height_px = 480};
     double pixel = 2 * sqrt(3.0) * 60 / 0.8 / 224;
     assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 16), pixel * pixel * 14 * 14, 1e-9);
     assert_float_equal(dp_cell_area_px(&recipe, &pose, 4, 8), pixel * pixel * 28 * 28, 1e-9);
     pose.status = DP_ALIGN_OFF; /* the canvas is the whole picture */
     assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 16), 640.0 * 480 / (8 * 16), 1e-9);
-    recipe.edge_px = 120; /* the smaller side becomes 120 pixels, of which the middle 112 are looked at: 8 cells of 14 */
+    recipe.edge_px =
+        120; /* the smaller side becomes 120 pixels, of which the middle 112 are looked at: 8 cells of 14 */
     recipe.crop_px = recipe.canvas_height_px = recipe.canvas_width_px = 112;
     assert_float_equal(dp_cell_area_px(&recipe, &pose, 8, 8), 14.0 * 14 * 4 * 4, 1e-9);
 }
@@ -289,8 +299,9 @@ static void two_rules_for_the_background(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scores_and_heat_scale), cmocka_unit_test(many_pictures),   cmocka_unit_test(heat_scale_of_equals),
-        cmocka_unit_test(the_picture_is_named),  cmocka_unit_test(a_view_is_saved), cmocka_unit_test(one_judge_for_many_sizes),
+        cmocka_unit_test(scores_and_heat_scale), cmocka_unit_test(many_pictures),
+        cmocka_unit_test(heat_scale_of_equals),  cmocka_unit_test(the_picture_is_named),
+        cmocka_unit_test(a_view_is_saved),       cmocka_unit_test(one_judge_for_many_sizes),
         cmocka_unit_test(the_area_of_a_cell),    cmocka_unit_test(two_rules_for_the_background),
     };
     return cmocka_run_group_tests_name("leave one out", tests, NULL, NULL);

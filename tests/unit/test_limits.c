@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1 /* the sanitizers reserve address space and keep what is freed */
+#define SANITIZED 1          /* the sanitizers reserve address space and keep what is freed */
 #elif defined(__has_feature) /* clang's way of saying it */
 #define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #else
@@ -44,7 +44,8 @@ static void is_refused(const char *name)
         size_t height, width;
         struct rusage before, after;
         dp_picture_load("/dev/null", 0, &picture, &err);
-        struct rlimit most = {.rlim_cur = pages() * (size_t)sysconf(_SC_PAGESIZE) + ((size_t)96 << 20), .rlim_max = RLIM_INFINITY};
+        struct rlimit most = {.rlim_cur = pages() * (size_t)sysconf(_SC_PAGESIZE) + ((size_t)96 << 20),
+                              .rlim_max = RLIM_INFINITY};
         if (!SANITIZED)
             setrlimit(RLIMIT_AS, &most);
         getrusage(RUSAGE_SELF, &before);
@@ -53,8 +54,8 @@ static void is_refused(const char *name)
         getrusage(RUSAGE_SELF, &after);
         long grown_kib = after.ru_maxrss - before.ru_maxrss;
         if (status != DP_E_PICTURE || as_map != DP_E_PICTURE || picture || map || grown_kib > 64 * 1024) {
-            fprintf(stderr, "%s: status %d (%s), as a map %d, %ld KiB\n", name, (int)status, status ? err.message : "", (int)as_map,
-                    grown_kib);
+            fprintf(stderr, "%s: status %d (%s), as a map %d, %ld KiB\n", name, (int)status, status ? err.message : "",
+                    (int)as_map, grown_kib);
             _exit(1);
         }
         _exit(0);
@@ -68,11 +69,22 @@ static void is_refused(const char *name)
 static void picture_bombs(void **state)
 {
     (void)state;
-    static const char *const bombs[] = {
-        "png-of-100000x100000", "png-of-2147483647x2147483647", "tiff-of-100000x100000", "tiff-one-strip-of-4-gigabytes",
-        "tiff-float-of-100000x100000", "tiff-tile-of-65536x65536", "jpeg-progressive-65500x65500", "webp-lossless-16384x16384",
-        "webp-canvas-16777216x256", "gif-of-65535x65535", "ppm-of-100000x100000", "bmp-of-100000x100000", "radiance-of-1000000x1000000",
-        "fits-of-100000x100000", "svg-is-refused", "pdf-is-refused"};
+    static const char *const bombs[] = {"png-of-100000x100000",
+                                        "png-of-2147483647x2147483647",
+                                        "tiff-of-100000x100000",
+                                        "tiff-one-strip-of-4-gigabytes",
+                                        "tiff-float-of-100000x100000",
+                                        "tiff-tile-of-65536x65536",
+                                        "jpeg-progressive-65500x65500",
+                                        "webp-lossless-16384x16384",
+                                        "webp-canvas-16777216x256",
+                                        "gif-of-65535x65535",
+                                        "ppm-of-100000x100000",
+                                        "bmp-of-100000x100000",
+                                        "radiance-of-1000000x1000000",
+                                        "fits-of-100000x100000",
+                                        "svg-is-refused",
+                                        "pdf-is-refused"};
     for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++)
         is_refused(bombs[i]);
 }
@@ -86,7 +98,8 @@ static void pages_of_a_tiff(void **state)
     assert_int_equal(picture->width_px, 24);
     assert_int_equal(picture->height_px, 6);
     dp_picture_free(&picture);
-    assert_fails(DP_E_PICTURE, "the limit is 143 pixels", dp_picture_load(SEEDS "/picture/pages.tif", 24 * 6 - 1, &picture, err));
+    assert_fails(DP_E_PICTURE, "the limit is 143 pixels",
+                 dp_picture_load(SEEDS "/picture/pages.tif", 24 * 6 - 1, &picture, err));
     assert_null(picture);
 }
 
@@ -111,7 +124,8 @@ static const char *tensors(size_t n, size_t *bytes)
     char *header = malloc(64 * n + 64);
     size_t used = (size_t)sprintf(header, "{");
     for (size_t i = 0; i < n; i++)
-        used += (size_t)sprintf(header + used, "%s\"t%zu\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}", i ? "," : "", i, i, i + 1);
+        used += (size_t)sprintf(header + used, "%s\"t%zu\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}",
+                                i ? "," : "", i, i, i + 1);
     used += (size_t)sprintf(header + used, "}");
     const char *path = write_file("tensors.safetensors", header, used, n);
     *bytes = used;
@@ -173,7 +187,8 @@ static void json_bomb(void **state)
     assert_null(model);
     header[bytes - 1] = 0;
     dp_recipe recipe;
-    assert_fails(DP_E_FORMAT, "more values than any recipe needs", dp_recipe_from_json(header + 5, "the file", &recipe, err));
+    assert_fails(DP_E_FORMAT, "more values than any recipe needs",
+                 dp_recipe_from_json(header + 5, "the file", &recipe, err));
     free(header);
 }
 
@@ -183,7 +198,9 @@ static void values_are_counted(void **state)
     static const struct {
         const char *text;
         size_t least, most;
-    } cases[] = {{"1", 1, 1}, {"[]", 1, 2}, {"[1,2,3]", 4, 4}, {"{\"a\":[1,{\"b\":2}],\"c\":3}", 6, 6}, {"\"[,,,{\"", 1, 1}, {"[\"\\\"[,\",1]", 3, 3}};
+    } cases[] = {{"1", 1, 1},         {"[]", 1, 2},
+                 {"[1,2,3]", 4, 4},   {"{\"a\":[1,{\"b\":2}],\"c\":3}", 6, 6},
+                 {"\"[,,,{\"", 1, 1}, {"[\"\\\"[,\",1]", 3, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t n = dp_json_values(cases[i].text, strlen(cases[i].text));
         if (n < cases[i].least || n > cases[i].most)
@@ -194,8 +211,8 @@ static void values_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picture_bombs),    cmocka_unit_test(pages_of_a_tiff), cmocka_unit_test(limits_of_a_file),
-        cmocka_unit_test(json_bomb), cmocka_unit_test(values_are_counted),
+        cmocka_unit_test(picture_bombs), cmocka_unit_test(pages_of_a_tiff),    cmocka_unit_test(limits_of_a_file),
+        cmocka_unit_test(json_bomb),     cmocka_unit_test(values_are_counted),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

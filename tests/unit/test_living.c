@@ -70,7 +70,8 @@ static void merged(void **state)
 {
     (void)state;
     for (int way = 0; way < 2; way++) {
-        dp_bank *bank = way ? random_pool_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL, *b = NULL, *c = NULL;
+        dp_bank *bank = way ? random_pool_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL,
+                *b = NULL, *c = NULL;
         const size_t first[] = {0, 1}, rest[] = {2, 3, 4};
         float reference[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0.1f, 0.2f};
         set_orientation(bank, reference, reference + 6);
@@ -120,12 +121,14 @@ static void ends_the_other_way_round(void **state)
 static void banks_that_do_not_go_together(void **state)
 {
     (void)state;
-    dp_bank *a = random_bank(3, 4, 6, 3, 1, 3), *b = random_bank(3, 4, 6, 3, 1, 4), *c = NULL, *wide = random_bank(3, 4, 7, 3, 1, 4);
+    dp_bank *a = random_bank(3, 4, 6, 3, 1, 3), *b = random_bank(3, 4, 6, 3, 1, 4), *c = NULL,
+            *wide = random_bank(3, 4, 7, 3, 1, 4);
     calibrate(a);
     calibrate(b);
     calibrate(wide);
     b->recipe.neighbourhood = 3;
-    assert_fails(DP_E_MISMATCH, "different recipes: \"neighbourhood\":1 and \"neighbourhood\":3", dp_bank_merge(a, b, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "different recipes: \"neighbourhood\":1 and \"neighbourhood\":3",
+                 dp_bank_merge(a, b, NULL, &c, err));
     b->recipe.neighbourhood = 1;
     b->recipe.shots = 3; /* none of these is a difference in the features: the first bank's hold */
     b->recipe.knn = 2;
@@ -133,7 +136,8 @@ static void banks_that_do_not_go_together(void **state)
     b->recipe.post.low = 1;
     b->levels.threshold = 7;
     assert_ok(dp_bank_merge(a, b, NULL, &c, err));
-    assert_true(c->recipe.knn == 1 && c->recipe.fpr == a->recipe.fpr && c->recipe.post.low == 0 && c->levels.threshold != 7);
+    assert_true(c->recipe.knn == 1 && c->recipe.fpr == a->recipe.fpr && c->recipe.post.low == 0
+                && c->levels.threshold != 7);
     assert_int_equal(c->pictures.n, 6);
     dp_bank_close(&c);
     b->model.sha256[0] = 'f';

@@ -70,8 +70,8 @@ static void components_equal_flood_fill(void **state)
                 uint32_t *scratch = malloc(4 * dp_components_scratch((size_t)rows, (size_t)cols));
                 for (size_t i = 0; i < n; i++)
                     mask[i] = next() % 100 < (uint32_t)percent;
-                size_t groups = dp_components_label(mask, (size_t)rows, (size_t)cols, (dp_connectivity)connectivity, got,
-                                                    scratch);
+                size_t groups =
+                    dp_components_label(mask, (size_t)rows, (size_t)cols, (dp_connectivity)connectivity, got, scratch);
                 size_t reference = flood(mask, rows, cols, connectivity, expected);
                 if (groups != reference || memcmp(got, expected, n * 4) != 0)
                     fail_msg("%dx%d, %d %% set, %d neighbours: %zu groups, expected %zu", rows, cols, percent,
@@ -172,8 +172,8 @@ static void projection_equals_its_definition(void **state)
                 for (int y = 0; y < height; y++)
                     for (int x = 0; x < width; x++) {
                         int skip;
-                        double expected = pixel_reference(&to_picture, canvas_h, canvas_w, rows, cols, mirror, turn, grid,
-                                                          masked ? valid : NULL, x, y, &skip);
+                        double expected = pixel_reference(&to_picture, canvas_h, canvas_w, rows, cols, mirror, turn,
+                                                          grid, masked ? valid : NULL, x, y, &skip);
                         double got = (double)map[y * width + x];
                         if (!skip && !(fabs(got - expected) < 2e-3))
                             fail_msg("grid %dx%d, picture %dx%d, variant %d, pixel (%d, %d): %.7g, expected %.7g", rows,
@@ -190,8 +190,8 @@ static void hot_cell_lands_where_it_came_from(void **state)
 {
     (void)state;
     enum { rows = 20, cols = 30, cell = 14, height = 600, width = 900 };
-    dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 470, .centre_y_px = 260, .angle_rad = 0.7,
-                    .sigma_major_px = 120};
+    dp_pose pose = {
+        .status = DP_ALIGN_OK, .centre_x_px = 470, .centre_y_px = 260, .angle_rad = 0.7, .sigma_major_px = 120};
     for (int mirror = 0; mirror < 2; mirror++)
         for (int turn = 0; turn < 2; turn++) {
             /* Turned pictures are embedded from a turned canvas; the transform may carry that or leave it to the map. */
@@ -225,7 +225,8 @@ static void same_map_for_any_number_of_threads(void **state)
 {
     (void)state;
     enum { rows = 13, cols = 29, height = 517, width = 403 };
-    dp_pose pose = {.status = DP_ALIGN_OK, .centre_x_px = 200, .centre_y_px = 260, .angle_rad = 2.1, .sigma_major_px = 90};
+    dp_pose pose = {
+        .status = DP_ALIGN_OK, .centre_x_px = 200, .centre_y_px = 260, .angle_rad = 2.1, .sigma_major_px = 90};
     dp_affine to_picture = dp_canvas_transform(&pose, 0.866, 0, rows * 16, cols * 16, height, width);
     float grid[rows * cols];
     for (size_t i = 0; i < rows * cols; i++)
@@ -388,7 +389,8 @@ static void coarse_picture_keeps_its_defect(void **state)
 static void smoothed_as_scipy(void **state)
 {
     (void)state;
-    static const float row_2[7] = {7.110175133f, 7.314098835f, 7.528237820f, 7.797400951f, 8.269269943f, 8.897702217f, 9.382320404f};
+    static const float row_2[7] = {7.110175133f, 7.314098835f, 7.528237820f, 7.797400951f,
+                                   8.269269943f, 8.897702217f, 9.382320404f};
     float map[5][7];
     for (size_t i = 0; i < 35; i++)
         map[i / 7][i % 7] = (float)(i * i % 23);
@@ -405,10 +407,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(smoothed_as_scipy),
-        cmocka_unit_test(components_equal_flood_fill), cmocka_unit_test(components_fill_their_scratch),
-        cmocka_unit_test(projection_equals_its_definition), cmocka_unit_test(hot_cell_lands_where_it_came_from),
-        cmocka_unit_test(same_map_for_any_number_of_threads), cmocka_unit_test(projection_refuses_nonsense),
-        cmocka_unit_test(defects_have_box_area_and_peak), cmocka_unit_test(defects_of_equal_peaks), cmocka_unit_test(invalid_cells_are_no_defects),
+        cmocka_unit_test(components_equal_flood_fill),
+        cmocka_unit_test(components_fill_their_scratch),
+        cmocka_unit_test(projection_equals_its_definition),
+        cmocka_unit_test(hot_cell_lands_where_it_came_from),
+        cmocka_unit_test(same_map_for_any_number_of_threads),
+        cmocka_unit_test(projection_refuses_nonsense),
+        cmocka_unit_test(defects_have_box_area_and_peak),
+        cmocka_unit_test(defects_of_equal_peaks),
+        cmocka_unit_test(invalid_cells_are_no_defects),
         cmocka_unit_test(coarse_picture_keeps_its_defect),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);

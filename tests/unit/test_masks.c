@@ -127,7 +127,8 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
         }
         if (masked && cases[i].align == DP_ALIGN_NONE)
             assert_float_equal(result->masked_fraction, (double)n / (double)cells, 1e-12);
-        assert_true(masked ? result->masked_fraction > 0.05 && result->masked_fraction < 0.95 : result->masked_fraction == 0);
+        assert_true(masked ? result->masked_fraction > 0.05 && result->masked_fraction < 0.95
+                           : result->masked_fraction == 0);
         /* Of the good pictures only objects are in the pool; a bank without their background cannot be scored anew. */
         if (cases[i].layout == DP_LAYOUT_POOL) {
             size_t all = N_GOOD * cells * recipe.rotations;
@@ -192,13 +193,15 @@ static void all_background(void **state)
     recipe.background_threshold = 1e6;
     const char *paths[2] = {good_paths[0], good_paths[1]};
     struct told told = {0};
-    assert_fails(DP_E_PICTURE, "none of the 2", dp_bank_fit(session, &recipe, paths, 2, on_picture, &told, &none, NULL, err));
+    assert_fails(DP_E_PICTURE, "none of the 2",
+                 dp_bank_fit(session, &recipe, paths, 2, on_picture, &told, &none, NULL, err));
     assert_int_equal(told.n, 2);
     assert_non_null(strstr(told.message, "background"));
     told.n = 0;
     assert_int_equal(dp_bank_fit(session, &recipe, paths, 2, on_picture, &told, &none, NULL, NULL), DP_E_PICTURE);
     assert_int_equal(told.n, 2);
-    recipe.background = DP_BACKGROUND_REFERENCE; /* of a grid: nothing would be left to compare a new picture's background with */
+    recipe.background =
+        DP_BACKGROUND_REFERENCE; /* of a grid: nothing would be left to compare a new picture's background with */
     assert_fails(DP_E_ARGUMENT, "pool", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
     dp_picture_free(&picture);
     dp_bank_close(&bank);
@@ -246,8 +249,8 @@ static void a_crop_is_the_middle(void **state)
         for (size_t p = 0; p < 2; p++)
             expect_close(bank->pictures.loo_scores[p], other->pictures.loo_scores[p], "crop");
         dp_result *one = inspect_file(bank, good_paths[2]);
-        assert_true(one->crop_x0_px == (double)left && one->crop_y0_px == (double)top && one->crop_x1_px == (double)left + 168
-                    && one->crop_y1_px == (double)top + 168);
+        assert_true(one->crop_x0_px == (double)left && one->crop_y0_px == (double)top
+                    && one->crop_x1_px == (double)left + 168 && one->crop_y1_px == (double)top + 168);
         size_t inside = 0;
         for (size_t y = 0; y < H; y++)
             for (size_t x = 0; x < W; x++) {
@@ -294,7 +297,8 @@ static void where_a_crop_lies(void **state)
 /* ------------------------------------------------------------------------------------------------------------- regions */
 
 /* White where keep(x, y, context). */
-static const char *draw_mask(const char *name, size_t width, size_t height, int (*keep)(double, double, const void *), const void *context)
+static const char *draw_mask(const char *name, size_t width, size_t height, int (*keep)(double, double, const void *),
+                             const void *context)
 {
     dp_picture *mask = NULL;
     const char *path = temporary_path(name);
@@ -364,8 +368,8 @@ static void a_fixed_region(void **state)
     assert_ok(dp_roi_open(mask, DP_ROI_FIXED, NULL, 0, &roi, err));
     for (int pool = 0; pool < 2; pool++) {
         dp_recipe recipe = whole_picture(pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID);
-        dp_bank *bank = fit_within(&recipe, roi, N_GOOD), *plain = fit_without(&recipe, N_GOOD), *others = fit_within(&recipe, roi, 2),
-                *again = NULL;
+        dp_bank *bank = fit_within(&recipe, roi, N_GOOD), *plain = fit_without(&recipe, N_GOOD),
+                *others = fit_within(&recipe, roi, 2), *again = NULL;
         assert_int_equal(bank->recipe.roi, DP_ROI_FIXED);
         assert_int_equal(bank->rows.n_rows, plain->rows.n_rows); /* features are those of whole pictures */
         dp_result *result = inspect_file(bank, good_paths[2]), *whole = inspect_file(plain, good_paths[2]);
@@ -486,7 +490,8 @@ static void a_region_that_follows_the_object(void **state)
                 }
             /* poses are found to about a degree and a pixel or two */
             if (!(wrong * 20 < right && right > 1000))
-                fail_msg("polarity %d, picture %zu: %zu pixels of the half that is wanted, %zu of the other", (int)polarities[k], p, right, wrong);
+                fail_msg("polarity %d, picture %zu: %zu pixels of the half that is wanted, %zu of the other",
+                         (int)polarities[k], p, right, wrong);
             assert_true(result->roi_fraction > 0.3 && result->roi_fraction < 0.7);
             dp_result_free(&result);
         }
@@ -499,8 +504,10 @@ static void regions_that_do_not_fit(void **state)
 {
     (void)state;
     const double half = 160, sliver = 3;
-    const char *left = draw_mask("left2.png", W, H, left_of, &half), *small = draw_mask("small.png", W - 1, H, left_of, &half);
-    const char *black = draw_mask("black.png", W, H, nowhere, NULL), *thin = draw_mask("thin.png", W, H, left_of, &sliver);
+    const char *left = draw_mask("left2.png", W, H, left_of, &half),
+               *small = draw_mask("small.png", W - 1, H, left_of, &half);
+    const char *black = draw_mask("black.png", W, H, nowhere, NULL),
+               *thin = draw_mask("thin.png", W, H, left_of, &sliver);
     dp_roi *roi = NULL;
     dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);
     dp_bank *bank = NULL, *none = NULL;
@@ -511,17 +518,20 @@ static void regions_that_do_not_fit(void **state)
     assert_fails(DP_E_IO, "missing", dp_roi_open("missing.png", DP_ROI_FIXED, NULL, 0, &roi, err));
     /* another size: no good picture fits it */
     assert_ok(dp_roi_open(small, DP_ROI_FIXED, NULL, 0, &roi, err));
-    assert_fails(DP_E_PICTURE, "none of the 2", dp_bank_fit_within(session, &recipe, roi, paths, 2, on_picture, &told, &none, NULL, err));
+    assert_fails(DP_E_PICTURE, "none of the 2",
+                 dp_bank_fit_within(session, &recipe, roi, paths, 2, on_picture, &told, &none, NULL, err));
     assert_int_equal(told.n, 2);
     assert_non_null(strstr(told.message, "319x240"));
     dp_roi_close(&roi);
     /* without alignment nothing can be followed */
     assert_ok(dp_roi_open(left, DP_ROI_OBJECT, "good0.png", 0, &roi, err));
-    assert_fails(DP_E_ARGUMENT, "align", dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "align",
+                 dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
     dp_roi_close(&roi);
     /* a picture that is not there */
     assert_ok(dp_roi_open(left, DP_ROI_OBJECT, "good3.png", 0, &roi, err));
-    assert_fails(DP_E_ARGUMENT, "not one of", dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "not one of",
+                 dp_bank_fit_within(session, &recipe, roi, paths, 2, NULL, NULL, &none, NULL, err));
     dp_roi_close(&roi);
     /* a region without a whole half of any cell leaves nothing to inspect */
     bank = fit_without(&recipe, N_GOOD);
@@ -557,7 +567,8 @@ static void a_drawing_shows_the_region(void **state)
     dp_result *result = inspect_file(bank, good_paths[0]);
     dp_picture *picture = NULL, *drawn = NULL;
     assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
-    assert_ok(dp_result_draw(picture, result, 1e6, 2e6, &drawn, err)); /* no colours: the photograph and its darkening alone */
+    assert_ok(dp_result_draw(picture, result, 1e6, 2e6, &drawn,
+                             err)); /* no colours: the photograph and its darkening alone */
     double scale = (double)drawn->width_px / W;
     size_t y = (size_t)(20 * scale);
     int bright = drawn->rgb[3 * (y * drawn->width_px + (size_t)(40 * scale))];
@@ -576,7 +587,8 @@ static void a_region_stays_with_its_bank(void **state)
     (void)state;
     const double half = 160, more = 200;
     dp_roi *one = NULL, *other = NULL;
-    const char *left = draw_mask("left4.png", W, H, left_of, &half), *wider = draw_mask("wider.png", W, H, left_of, &more);
+    const char *left = draw_mask("left4.png", W, H, left_of, &half),
+               *wider = draw_mask("wider.png", W, H, left_of, &more);
     assert_ok(dp_roi_open(left, DP_ROI_FIXED, NULL, 0, &one, err));
     assert_ok(dp_roi_open(wider, DP_ROI_FIXED, NULL, 0, &other, err));
     dp_recipe recipe = whole_picture(DP_LAYOUT_GRID);

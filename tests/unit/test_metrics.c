@@ -18,7 +18,8 @@ static void close_to(const char *what, double got, double expected)
 }
 
 /* AUROC over all pairs, AP and F1 over all thresholds, each counted afresh. */
-static void naive(const double *scores, const uint8_t *labels, size_t n, double *auroc, double *ap, double *f1, double *at)
+static void naive(const double *scores, const uint8_t *labels, size_t n, double *auroc, double *ap, double *f1,
+                  double *at)
 {
     double wins = 0, pairs = 0, positives = 0;
     for (size_t i = 0; i < n; i++)
@@ -454,9 +455,16 @@ static void pixels_that_say_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranking_equals_its_definition), cmocka_unit_test(what_is_missing_is_defined),
-        cmocka_unit_test(bootstrap_intervals), cmocka_unit_test(pixels_equal_their_definition),
-        cmocka_unit_test(regions_by_hand), cmocka_unit_test(figures_by_hand), cmocka_unit_test(bootstrap_ends), cmocka_unit_test(pixels_that_are_not_finite), cmocka_unit_test(many_pixels), cmocka_unit_test(pixels_that_say_nothing),
+        cmocka_unit_test(ranking_equals_its_definition),
+        cmocka_unit_test(what_is_missing_is_defined),
+        cmocka_unit_test(bootstrap_intervals),
+        cmocka_unit_test(pixels_equal_their_definition),
+        cmocka_unit_test(regions_by_hand),
+        cmocka_unit_test(figures_by_hand),
+        cmocka_unit_test(bootstrap_ends),
+        cmocka_unit_test(pixels_that_are_not_finite),
+        cmocka_unit_test(many_pixels),
+        cmocka_unit_test(pixels_that_say_nothing),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

@@ -85,8 +85,9 @@ static void another_precision(void **state)
         dp_recipe recipe = world_recipe();
         recipe.precision = (dp_precision)precision;
         dp_bank *bank = world_fit(&w, session, &recipe), *none = NULL;
-        refused(other, bank, further, precision == DP_FP32 ? "the bank holds fp32 features, the session computes int8"
-                                                           : "the bank holds int8 features, the session computes fp32");
+        refused(other, bank, further,
+                precision == DP_FP32 ? "the bank holds fp32 features, the session computes int8"
+                                     : "the bank holds int8 features, the session computes fp32");
         assert_fails(DP_E_MISMATCH, "precision",
                      dp_bank_fit(other, &recipe, (const char *const *)w.paths, 1, NULL, NULL, &none, NULL, err));
         dp_bank_close(&bank);
@@ -196,7 +197,9 @@ static void banks_of_other_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(another_checkpoint), cmocka_unit_test(another_precision), cmocka_unit_test(another_recipe),
+        cmocka_unit_test(another_checkpoint),
+        cmocka_unit_test(another_precision),
+        cmocka_unit_test(another_recipe),
         cmocka_unit_test(banks_of_other_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

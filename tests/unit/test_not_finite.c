@@ -73,8 +73,8 @@ struct seen {
     char message[DP_ERROR_MESSAGE_BYTES];
 };
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                     const char *message)
+static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                     double ms, const char *message)
 {
     (void)index, (void)path, (void)picture, (void)ms;
     struct seen *seen = user;
@@ -106,22 +106,25 @@ static void activations_that_overflow(void **state)
     dp_model *model = overflowing("overflow.safetensors", 3e38f);
     const char *further = temporary_path("further.png");
     world_save(further, 99);
-    for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32); precision++) {
+    for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32);
+         precision++) {
         dp_session *session = world_session(model, (dp_precision)precision, 2);
         recipe.precision = (dp_precision)precision;
         dp_fit_report report = {77, 77};
         assert_fails(DP_E_NUMERIC, "world-0.png: the transformer returned a value that is not finite",
-                     dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &none, &report, err));
+                     dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &none,
+                                 &report, err));
         assert_null(none);
         assert_int_equal(report.n_failed, 77);
         adopt(bank, model);
         bank->recipe.precision = (dp_precision)precision;
-        assert_fails(DP_E_NUMERIC, "further.png: ",
-                     dp_bank_add(session, bank, &further, 1, NULL, NULL, &none, NULL, err));
+        assert_fails(DP_E_NUMERIC,
+                     "further.png: ", dp_bank_add(session, bank, &further, 1, NULL, NULL, &none, NULL, err));
         dp_view view;
         dp_view_init(bank, &view);
         struct seen seen = {0};
-        assert_ok(dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 2, on_result, &seen, err));
+        assert_ok(
+            dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 2, on_result, &seen, err));
         assert_true(seen.errors == 2 && !seen.results);
         assert_non_null(strstr(seen.message, "world-1.png: the transformer returned a value that is not finite"));
         dp_result *result = NULL;
@@ -152,7 +155,8 @@ static void distances_that_overflow(void **state)
         for (size_t window = 0; window < 3; window++) {
             recipe.window = window < 2 ? window : DP_WINDOW_GLOBAL;
             assert_fails(DP_E_NUMERIC, "world-0.png: a distance to the bank is not finite",
-                         dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
+                         dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &bank,
+                                     NULL, err));
             assert_null(bank);
         }
         /* One picture has nothing to be compared with: the bank is made, and the next picture fails. */
@@ -160,7 +164,8 @@ static void distances_that_overflow(void **state)
         dp_view view;
         dp_view_init(bank, &view);
         struct seen seen = {0};
-        assert_ok(dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths + 1, 2, on_result, &seen, err));
+        assert_ok(
+            dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths + 1, 2, on_result, &seen, err));
         assert_true(seen.errors == 2 && !seen.results);
         assert_non_null(strstr(seen.message, "world-2.png: a distance to the bank is not finite"));
         dp_bank_close(&bank);
@@ -199,7 +204,8 @@ static void angles_that_are_not_known(void **state)
         dp_view view;
         dp_view_init(bank, &view);
         struct seen seen = {0};
-        assert_ok(dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 1, on_result, &seen, err));
+        assert_ok(
+            dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 1, on_result, &seen, err));
         assert_int_equal(seen.errors, 1);
         assert_non_null(strstr(seen.message, "world-0.png: "));
         assert_fails(DP_E_NUMERIC, "world-0.png: ",
@@ -227,7 +233,8 @@ static void too_large_to_be_compressed(void **state)
         dp_compression how;
         dp_compression_init(bank, &how);
         how.storage = DP_STORAGE_F16;
-        assert_fails(DP_E_NUMERIC, "too large for the half floats", dp_bank_compress(bank, &how, NULL, &smaller, NULL, err));
+        assert_fails(DP_E_NUMERIC, "too large for the half floats",
+                     dp_bank_compress(bank, &how, NULL, &smaller, NULL, err));
         how.storage = DP_STORAGE_I8;
         assert_ok(dp_bank_compress(bank, &how, NULL, &smaller, NULL, err));
         dp_bank_close(&smaller);
@@ -238,8 +245,9 @@ static void too_large_to_be_compressed(void **state)
     recipe.layout = DP_LAYOUT_POOL;
     recipe.coreset = 0.5;
     recipe.storage = DP_STORAGE_F16;
-    assert_fails(DP_E_NUMERIC, "world-0.png: a feature is too large for the bank to hold", /* collected in the type asked for */
-                 dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
+    assert_fails(
+        DP_E_NUMERIC, "world-0.png: a feature is too large for the bank to hold", /* collected in the type asked for */
+        dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
     assert_null(bank);
     dp_session_close(&session);
     dp_model_close(&model);
@@ -263,7 +271,8 @@ static void a_broken_bank(void **state)
             dp_view view;
             dp_view_init(bank, &view);
             struct seen seen = {0};
-            assert_ok(dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 1, on_result, &seen, err));
+            assert_ok(
+                dp_session_inspect_files(session, bank, &view, (const char *const *)w.paths, 1, on_result, &seen, err));
             assert_int_equal(seen.errors, 1);
             assert_non_null(strstr(seen.message, "world-0.png: a distance to the bank is not finite"));
             assert_fails(DP_E_NUMERIC, "not finite", dp_bank_save(bank, temporary_path("broken.bank"), err));
@@ -277,8 +286,8 @@ static void a_broken_bank(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_tensor_is_looked_at), cmocka_unit_test(activations_that_overflow),
-        cmocka_unit_test(distances_that_overflow),   cmocka_unit_test(angles_that_are_not_known),
+        cmocka_unit_test(every_tensor_is_looked_at),  cmocka_unit_test(activations_that_overflow),
+        cmocka_unit_test(distances_that_overflow),    cmocka_unit_test(angles_that_are_not_known),
         cmocka_unit_test(too_large_to_be_compressed), cmocka_unit_test(a_broken_bank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

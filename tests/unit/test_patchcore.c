@@ -24,7 +24,8 @@ static dp_bank *pool_of_rows(const float *x, size_t n, size_t dim)
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     recipe.layout = DP_LAYOUT_POOL;
-    dp_bank_spec spec = {.recipe = &recipe, .dim = dim, .capacity = 1, .rows_per_picture = 1, .model_sha256 = random_hash};
+    dp_bank_spec spec = {
+        .recipe = &recipe, .dim = dim, .capacity = 1, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
     dp_bank_builder *builder = NULL;
     size_t picture;
@@ -89,7 +90,8 @@ static void coreset_is_the_naive_one(void **state)
             naive(x, n, dim, k, one[0], expected);
             for (size_t i = 0; i < k; i++) {
                 if (!expected[rows[i]] || (i && rows[i] <= rows[i - 1]))
-                    fail_msg("%zu rows of %zu numbers, seed %zu: row %u is not one of the %zu", n, dim, (size_t)seed, rows[i], k);
+                    fail_msg("%zu rows of %zu numbers, seed %zu: row %u is not one of the %zu", n, dim, (size_t)seed,
+                             rows[i], k);
             }
             dp_memory_free(expected);
             dp_memory_free(one);
@@ -173,14 +175,17 @@ static void coreset_at_its_limits(void **state)
     assert_ok(dp_coreset_choose(&bank->rows, 0.01, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err)); /* never none */
     assert_int_equal(n, 1);
     dp_memory_free(rows);
-    assert_fails(DP_E_ARGUMENT, "pool", dp_coreset_choose(&grid->rows, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
-    assert_fails(DP_E_ARGUMENT, "coreset", dp_coreset_choose(&bank->rows, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_fails(DP_E_ARGUMENT, "pool",
+                 dp_coreset_choose(&grid->rows, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_fails(DP_E_ARGUMENT, "coreset",
+                 dp_coreset_choose(&bank->rows, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
     bool stage = false;
     dp_run run;
     dp_run_init(&run);
     run.progress = stop_at_once;
     run.user = &stage;
-    assert_fails(DP_E_CANCELLED, "coreset", dp_coreset_choose(&bank->rows, 1, 0, DP_ISA_AUTO, pool, &run, &rows, &n, err));
+    assert_fails(DP_E_CANCELLED, "coreset",
+                 dp_coreset_choose(&bank->rows, 1, 0, DP_ISA_AUTO, pool, &run, &rows, &n, err));
     assert_true(stage);
     dp_pool_close(&pool);
     dp_bank_close(&bank);
@@ -205,7 +210,8 @@ static void a_cut_bank_and_its_scores(void **state)
     assert_ok(dp_bank_cut(bank, rows, n, &recipe, &cut, err));
     assert_int_equal(cut->rows.n_rows, n);
     for (size_t i = 0; i < n; i++) {
-        assert_memory_equal(dp_rows_stored(&cut->rows, 0, i), dp_rows_stored(&bank->rows, 0, rows[i]), dim * sizeof(float));
+        assert_memory_equal(dp_rows_stored(&cut->rows, 0, i), dp_rows_stored(&bank->rows, 0, rows[i]),
+                            dim * sizeof(float));
         assert_true(cut->rows.norms[i] == bank->rows.norms[rows[i]]);
         assert_int_equal(dp_rows_picture(&cut->rows, 0, i), dp_rows_picture(&bank->rows, 0, rows[i]));
         assert_int_equal(dp_rows_cell(&cut->rows, 0, i), dp_rows_cell(&bank->rows, 0, rows[i]));
@@ -223,7 +229,8 @@ static void a_cut_bank_and_its_scores(void **state)
             for (size_t i = 0; i < n; i++) {
                 double sum = 0;
                 for (size_t d = 0; d < dim; d++) {
-                    double difference = (double)rows_of_cell(bank, 0)[q * dim + d] - (double)rows_of_cell(cut, 0)[i * dim + d];
+                    double difference =
+                        (double)rows_of_cell(bank, 0)[q * dim + d] - (double)rows_of_cell(cut, 0)[i * dim + d];
                     sum += difference * difference;
                 }
                 if (dp_rows_picture(&cut->rows, 0, i) != p && sum < least)
@@ -237,14 +244,16 @@ static void a_cut_bank_and_its_scores(void **state)
     dp_view view;
     dp_view_init(cut, &view);
     assert_false(dp_bank_has_pictures(cut));
-    assert_fails(DP_E_MISMATCH, "coreset", dp_leave_one_out(cut, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = scores}, err));
+    assert_fails(DP_E_MISMATCH, "coreset",
+                 dp_leave_one_out(cut, &view, &(dp_workers){DP_ISA_C, pool, NULL}, &(dp_loo){.scores = scores}, err));
     assert_fails(DP_E_MISMATCH, "coreset", dp_bank_remove(cut, NULL, 0, NULL, &again, err));
     const char *path = temporary_path("cut.bank");
     assert_ok(dp_bank_save(cut, path, err));
     assert_ok(dp_bank_open(path, &again, err));
     assert_ok(dp_bank_verify(again, err));
     assert_true(again->recipe.coreset == 0.3 && again->rows.n_rows == n);
-    assert_memory_equal(again->pictures.loo_scores, cut->pictures.loo_scores, pictures * sizeof *cut->pictures.loo_scores);
+    assert_memory_equal(again->pictures.loo_scores, cut->pictures.loo_scores,
+                        pictures * sizeof *cut->pictures.loo_scores);
     dp_memory_free(rows);
     dp_pool_close(&pool);
     dp_bank_close(&again);
@@ -301,13 +310,19 @@ static void weight_in_a_pool(void **state)
     dp_neighbour nearest[3];
     float grid[3];
     uint8_t found[3];
-    dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
-                        .rows = 1, .cols = 3};
+    dp_search search = {.metric = DP_METRIC_L2,
+                        .window = DP_WINDOW_GLOBAL,
+                        .knn = 1,
+                        .leave_out = DP_NO_PICTURE,
+                        .isa = DP_ISA_C,
+                        .rows = 1,
+                        .cols = 3};
     assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
     double factor;
     assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 2, NULL, &factor, err));
     assert_float_equal(factor, 1 - exp(3.0) / (exp(3.0) + exp(7.0)), 1e-6);
-    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 9, NULL, &factor, err)); /* only four there are */
+    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, 9, NULL, &factor,
+                          err)); /* only four there are */
     assert_float_equal(factor, 1 - exp(3.0) / (exp(3.0) + exp(7.0) + exp(9.0) + exp(10.0)), 1e-6);
     const uint8_t none[3] = {0};
     assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, none, 3}, 9, NULL, &factor, err));
@@ -329,9 +344,15 @@ static void weight_by_its_definition(void **state)
             dp_neighbour nearest[3 * 2];
             float grid[3];
             uint8_t found[3];
-            dp_search search = {.metric = (dp_metric)metric, .window = DP_WINDOW_GLOBAL, .knn = 2, .leave_out = DP_NO_PICTURE,
-                                .isa = DP_ISA_C, .rows = 1, .cols = 3};
-            assert_ok(dp_distance_map(&bank->rows, cells, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
+            dp_search search = {.metric = (dp_metric)metric,
+                                .window = DP_WINDOW_GLOBAL,
+                                .knn = 2,
+                                .leave_out = DP_NO_PICTURE,
+                                .isa = DP_ISA_C,
+                                .rows = 1,
+                                .cols = 3};
+            assert_ok(
+                dp_distance_map(&bank->rows, cells, valid, &search, NULL, &(dp_distances){nearest, grid, found}, err));
             size_t top = 0;
             for (size_t i = 1; i < 3; i++)
                 top = grid[i] > grid[top] ? i : top;
@@ -365,16 +386,19 @@ static void weight_by_its_definition(void **state)
             double sum = 0, factor;
             for (size_t i = 0; i < m; i++)
                 sum += exp(distances[i]);
-            assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, n, NULL, &factor, err));
+            assert_ok(
+                dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, found, 3}, n, NULL, &factor, err));
             assert_float_equal(factor, 1 - exp(distances[0]) / sum, 1e-5);
             /* All cells at once: each has the weight that it has alone; one that does not count has 1. */
             for (size_t gone = 0; gone <= 3; gone++) {
                 uint8_t counts[3] = {gone != 0, gone != 1, gone != 2};
                 float *weights = NULL;
-                assert_ok(dp_reweight_cells(&bank->rows, &search, &(dp_found){cells, nearest, NULL, counts, 3}, n, NULL, &weights, err));
+                assert_ok(dp_reweight_cells(&bank->rows, &search, &(dp_found){cells, nearest, NULL, counts, 3}, n, NULL,
+                                            &weights, err));
                 for (size_t i = 0; i < 3; i++) {
                     const uint8_t alone[3] = {i == 0, i == 1, i == 2};
-                    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, alone, 3}, n, NULL, &factor, err));
+                    assert_ok(dp_reweight(&bank->rows, &search, &(dp_found){cells, nearest, grid, alone, 3}, n, NULL,
+                                          &factor, err));
                     assert_true(weights[i] == (i == gone ? 1.0f : (float)factor));
                 }
                 dp_memory_free(weights);
@@ -392,10 +416,16 @@ static void weight_that_is_not_finite(void **state)
     dp_neighbour nearest[1] = {{2e18f, 0, 0}};
     const float grid[1] = {2e18f};
     const uint8_t valid[1] = {1};
-    const dp_search search = {.metric = DP_METRIC_L2, .window = DP_WINDOW_GLOBAL, .knn = 1, .leave_out = DP_NO_PICTURE, .isa = DP_ISA_C,
-                              .rows = 1, .cols = 1};
+    const dp_search search = {.metric = DP_METRIC_L2,
+                              .window = DP_WINDOW_GLOBAL,
+                              .knn = 1,
+                              .leave_out = DP_NO_PICTURE,
+                              .isa = DP_ISA_C,
+                              .rows = 1,
+                              .cols = 1};
     double factor;
-    assert_fails(DP_E_NUMERIC, "not finite", dp_reweight(&bank->rows, &search, &(dp_found){cell, nearest, grid, valid, 1}, 2, NULL, &factor, err));
+    assert_fails(DP_E_NUMERIC, "not finite",
+                 dp_reweight(&bank->rows, &search, &(dp_found){cell, nearest, grid, valid, 1}, 2, NULL, &factor, err));
     dp_bank_close(&bank);
 }
 
@@ -432,7 +462,9 @@ int main(void)
         cmocka_unit_test(a_cut_bank_and_its_scores),
         cmocka_unit_test(mean_by_hand),
         cmocka_unit_test(factor_by_hand),
-        cmocka_unit_test(weight_in_a_pool), cmocka_unit_test(weight_by_its_definition), cmocka_unit_test(weight_that_is_not_finite),
+        cmocka_unit_test(weight_in_a_pool),
+        cmocka_unit_test(weight_by_its_definition),
+        cmocka_unit_test(weight_that_is_not_finite),
         cmocka_unit_test(weighted_leave_one_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,12 +18,14 @@ static VipsImage *ramp(size_t bands)
     uint8_t packed[HEIGHT * WIDTH * 4];
     for (size_t y = 0; y < HEIGHT; y++)
         for (size_t x = 0; x < WIDTH; x++) {
-            const uint8_t pixel[4] = {(uint8_t)(x * 10), (uint8_t)(y * 15), (uint8_t)(x * 5 + y * 7), (uint8_t)(255 - x * 9)};
+            const uint8_t pixel[4] = {(uint8_t)(x * 10), (uint8_t)(y * 15), (uint8_t)(x * 5 + y * 7),
+                                      (uint8_t)(255 - x * 9)};
             memcpy(samples[y][x], pixel, 4);
         }
     for (size_t i = 0; i < HEIGHT * WIDTH; i++)
         memcpy(packed + i * bands, samples[i / WIDTH][i % WIDTH] + (bands == 2 ? 2 : 0), bands);
-    return vips_image_new_from_memory_copy(packed, HEIGHT * WIDTH * bands, WIDTH, HEIGHT, (int)bands, VIPS_FORMAT_UCHAR);
+    return vips_image_new_from_memory_copy(packed, HEIGHT * WIDTH * bands, WIDTH, HEIGHT, (int)bands,
+                                           VIPS_FORMAT_UCHAR);
 }
 
 /* Saves and drops the image; options as libvips takes them after the name. */
@@ -43,7 +45,8 @@ static const char *save_bmp(size_t bands, const char *name)
 {
     static uint8_t bytes[54 + 1024 + HEIGHT * WIDTH * 3];
     size_t palette = bands == 1 ? 1024 : 0, offset = 54 + palette, total = offset + HEIGHT * WIDTH * bands;
-    const uint32_t fields[13] = {(uint32_t)total, 0, (uint32_t)offset, 40, WIDTH, HEIGHT, (uint32_t)bands << 19 | 1, 0, 0, 0, 0, 0, 0};
+    const uint32_t fields[13] = {
+        (uint32_t)total, 0, (uint32_t)offset, 40, WIDTH, HEIGHT, (uint32_t)bands << 19 | 1, 0, 0, 0, 0, 0, 0};
     memset(bytes, 0, sizeof bytes);
     memcpy(bytes, "BM", 2);
     memcpy(bytes + 2, fields, sizeof fields);
@@ -54,7 +57,8 @@ static const char *save_bmp(size_t bands, const char *name)
     for (size_t y = 0; y < HEIGHT; y++)
         for (size_t x = 0; x < WIDTH; x++)
             for (size_t c = 0; c < bands; c++)
-                bytes[offset + (y * WIDTH + x) * bands + c] = samples[((HEIGHT - 1 - y) * WIDTH + x) * bands + bands - 1 - c];
+                bytes[offset + (y * WIDTH + x) * bands + c] =
+                    samples[((HEIGHT - 1 - y) * WIDTH + x) * bands + bands - 1 - c];
     g_object_unref(image);
     const char *path = temporary_path(name);
     FILE *file = fopen(path, "wb");
@@ -192,7 +196,8 @@ static VipsImage *deep(size_t bands)
     VipsImage *image = vips_image_new_from_memory_copy(samples, HEIGHT * WIDTH * bands * 2, WIDTH, HEIGHT, (int)bands,
                                                        VIPS_FORMAT_USHORT);
     VipsImage *named = NULL;
-    vips_copy(image, &named, "interpretation", bands == 1 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16, NULL);
+    vips_copy(image, &named, "interpretation", bands == 1 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16,
+              NULL);
     g_object_unref(image);
     return named;
 }
@@ -220,7 +225,8 @@ static void float_tiff(void **state)
     expect(save(floating(1.0 / 255, 0), "float.tif", ""), WIDTH, HEIGHT, 0, rgb_ramp);
     dp_picture *picture = NULL;
     const char *path = save(floating(1, 0), "large.tif", "");
-    assert_fails(DP_E_PICTURE, "large.tif: holds a floating-point value outside [0, 1]", dp_picture_load(path, 0, &picture, err));
+    assert_fails(DP_E_PICTURE, "large.tif: holds a floating-point value outside [0, 1]",
+                 dp_picture_load(path, 0, &picture, err));
     path = save(floating(0.003, -0.01), "negative.tif", "");
     assert_fails(DP_E_PICTURE, "outside [0, 1]", dp_picture_load(path, 0, &picture, err));
     path = save(floating(NAN, 0), "nan.tif", "");
@@ -269,7 +275,8 @@ static void cmyk(void **state)
 {
     (void)state;
     enum { W = 40, H = 8 };
-    static const uint8_t inks[5][4] = {{0, 0, 0, 0}, {0, 255, 255, 0}, {255, 0, 255, 0}, {255, 255, 0, 0}, {0, 0, 0, 255}};
+    static const uint8_t inks[5][4] = {
+        {0, 0, 0, 0}, {0, 255, 255, 0}, {255, 0, 255, 0}, {255, 255, 0, 0}, {0, 0, 0, 255}};
     uint8_t samples[H][W][4];
     for (size_t y = 0; y < H; y++)
         for (size_t x = 0; x < W; x++)
@@ -279,7 +286,8 @@ static void cmyk(void **state)
         VipsImage *named = NULL;
         vips_copy(image, &named, "interpretation", VIPS_INTERPRETATION_CMYK, NULL);
         g_object_unref(image);
-        dp_picture *picture = load(save(named, tiff ? "inks.tif" : "inks.jpg", tiff ? "" : "[Q=100,subsample_mode=off]"));
+        dp_picture *picture =
+            load(save(named, tiff ? "inks.tif" : "inks.jpg", tiff ? "" : "[Q=100,subsample_mode=off]"));
         const uint8_t *row = picture->rgb + 3 * (4 * W + 4);
         const uint8_t *white = row, *red = row + 24, *green = row + 48, *blue = row + 72, *black = row + 96;
         for (size_t c = 0; c < 3; c++) {
@@ -351,14 +359,24 @@ static void not_pictures(void **state)
 {
     (void)state;
     dp_picture *picture = NULL;
-    assert_fails(DP_E_IO, "none.png: cannot open: No such file", dp_picture_load(temporary_path("none.png"), 0, &picture, err));
+    assert_fails(DP_E_IO, "none.png: cannot open: No such file",
+                 dp_picture_load(temporary_path("none.png"), 0, &picture, err));
     assert_fails(DP_E_IO, "/tmp: is a folder", dp_picture_load("/tmp", 0, &picture, err));
     assert_fails(DP_E_IO, "/dev/null: is not a regular file", dp_picture_load("/dev/null", 0, &picture, err));
     assert_fails(DP_E_PICTURE, "empty.png: is empty", dp_picture_load(put("empty.png", "", 0), 0, &picture, err));
     static const char *const texts[] = {
-        "just some words", "3 2\n1 2 3\n4 5 6\n", "1,2,3\n4,5,6\n", "%PDF-1.4\n%%EOF\n", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n",
+        "just some words",
+        "3 2\n1 2 3\n4 5 6\n",
+        "1,2,3\n4,5,6\n",
+        "%PDF-1.4\n%%EOF\n",
+        "\xff\xd8\xff",
+        "\x89PNG\r\n\x1a\n",
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><rect width=\"5\" height=\"5\"/></svg>",
-        "# ImageMagick pixel enumeration: 1,1,255,srgb\n0,0: (1,2,3)\n", "push graphic-context\n", "BM", "II*", "RIFF",
+        "# ImageMagick pixel enumeration: 1,1,255,srgb\n0,0: (1,2,3)\n",
+        "push graphic-context\n",
+        "BM",
+        "II*",
+        "RIFF",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const char *path = put("text.png", texts[i], strlen(texts[i]));
@@ -373,7 +391,14 @@ static void every_prefix(void **state)
     (void)state;
     static const struct {
         const char *name, *options;
-    } kinds[] = {{"cut.png", ""}, {"cut.png", "[interlace]"}, {"cut.jpg", ""}, {"cut.jpg", "[interlace]"}, {"cut.ppm", ""}, {"cut.tif", "[compression=lzw]"}, {"cut.webp", "[lossless]"}, {"cut.bmp", ""}};
+    } kinds[] = {{"cut.png", ""},
+                 {"cut.png", "[interlace]"},
+                 {"cut.jpg", ""},
+                 {"cut.jpg", "[interlace]"},
+                 {"cut.ppm", ""},
+                 {"cut.tif", "[compression=lzw]"},
+                 {"cut.webp", "[lossless]"},
+                 {"cut.bmp", ""}};
     static uint8_t bytes[1 << 16];
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         const char *whole = save_any(kinds[kind].name, kinds[kind].options);
@@ -392,7 +417,8 @@ static void every_prefix(void **state)
                     fail_msg("%s cut to %zu of %zu bytes loads, but not as it was", kinds[kind].name, n, total);
                 dp_picture_free(&picture);
             } else if (status != DP_E_PICTURE || !strstr(err.message, "prefix: ") || picture) {
-                fail_msg("%s cut to %zu of %zu bytes: status %d, \"%s\"", kinds[kind].name, n, total, (int)status, err.message);
+                fail_msg("%s cut to %zu of %zu bytes: status %d, \"%s\"", kinds[kind].name, n, total, (int)status,
+                         err.message);
             }
         }
         dp_picture_free(&reference);
@@ -413,7 +439,8 @@ static void *read_often(void *argument)
         reader->wrong += !picture || picture->rgb[3 * 23] != 230;
         dp_picture_free(&picture);
         dp_error err;
-        reader->wrong += dp_picture_load(reader->bad, 0, &picture, &err) != DP_E_PICTURE || !strstr(err.message, "half.png: ");
+        reader->wrong +=
+            dp_picture_load(reader->bad, 0, &picture, &err) != DP_E_PICTURE || !strstr(err.message, "half.png: ");
     }
     return NULL;
 }
@@ -576,7 +603,7 @@ static const float torch_small[3][4] = {
     {128.01976f, 60.59222f, 123.68795f, 158.93437f},
 };
 static const float torch_large[14] = {
-    104.71787f, 45.34964f, 7.54719f, 22.81250f, 83.91889f, 205.81682f, 199.27605f,
+    104.71787f, 45.34964f,  7.54719f,  22.81250f,  83.91889f,  205.81682f, 199.27605f,
     196.13322f, 193.03554f, 63.95390f, 204.81250f, 267.09821f, 187.78784f, 52.60038f,
 };
 
@@ -613,13 +640,11 @@ static void eight_bit_as_opencv_and_pillow(void **state)
 {
     (void)state;
     enum { W = 11, H = 7 };
-    static const uint8_t turned_45[H][W] = {{211, 124, 93, 162, 30, 87, 98, 223, 96, 159, 198},
-                                            {123, 143, 57, 104, 147, 182, 76, 211, 244, 144, 101},
-                                            {86, 96, 88, 67, 94, 102, 91, 198, 198, 28, 183},
-                                            {120, 99, 95, 140, 119, 172, 149, 207, 164, 143, 167},
-                                            {68, 122, 87, 122, 207, 96, 66, 185, 91, 115, 112},
-                                            {125, 153, 61, 62, 88, 8, 63, 120, 107, 156, 204},
-                                            {170, 162, 37, 112, 111, 43, 51, 108, 139, 136, 159}};
+    static const uint8_t turned_45[H][W] = {
+        {211, 124, 93, 162, 30, 87, 98, 223, 96, 159, 198},  {123, 143, 57, 104, 147, 182, 76, 211, 244, 144, 101},
+        {86, 96, 88, 67, 94, 102, 91, 198, 198, 28, 183},    {120, 99, 95, 140, 119, 172, 149, 207, 164, 143, 167},
+        {68, 122, 87, 122, 207, 96, 66, 185, 91, 115, 112},  {125, 153, 61, 62, 88, 8, 63, 120, 107, 156, 204},
+        {170, 162, 37, 112, 111, 43, 51, 108, 139, 136, 159}};
     static const uint8_t resized[3][4] = {{111, 103, 102, 133}, {113, 104, 146, 161}, {128, 61, 124, 159}};
     dp_picture *picture = NULL, *turned = NULL, *small = NULL, *same = NULL;
     assert_ok(dp_picture_new(W, H, &picture, err));
@@ -646,12 +671,24 @@ int main(void)
     if (vips_init("test_picture"))
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats),        cmocka_unit_test(names),        cmocka_unit_test(one_bit),
-        cmocka_unit_test(sixteen_bit),    cmocka_unit_test(float_tiff),   cmocka_unit_test(exif_orientation),
-        cmocka_unit_test(cmyk),           cmocka_unit_test(profiles),     cmocka_unit_test(several_pages),
-        cmocka_unit_test(not_pictures),   cmocka_unit_test(every_prefix), cmocka_unit_test(flipped_bytes),
-        cmocka_unit_test(bomb),           cmocka_unit_test(write_and_read), cmocka_unit_test(full_disk),
-        cmocka_unit_test(resize_as_torch), cmocka_unit_test(eight_bit_as_opencv_and_pillow), cmocka_unit_test(many_threads),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(names),
+        cmocka_unit_test(one_bit),
+        cmocka_unit_test(sixteen_bit),
+        cmocka_unit_test(float_tiff),
+        cmocka_unit_test(exif_orientation),
+        cmocka_unit_test(cmyk),
+        cmocka_unit_test(profiles),
+        cmocka_unit_test(several_pages),
+        cmocka_unit_test(not_pictures),
+        cmocka_unit_test(every_prefix),
+        cmocka_unit_test(flipped_bytes),
+        cmocka_unit_test(bomb),
+        cmocka_unit_test(write_and_read),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(resize_as_torch),
+        cmocka_unit_test(eight_bit_as_opencv_and_pillow),
+        cmocka_unit_test(many_threads),
     };
     return cmocka_run_group_tests_name("picture", tests, NULL, NULL);
 }

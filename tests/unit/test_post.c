@@ -93,9 +93,11 @@ static void small_objects(void **state)
 {
     (void)state;
     dp_post post = {.low = 3, .min_object = 3};
-    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("33..3...", "3....3..", "......33", "........"));
+    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1,
+          MAP("33..3...", "3....3..", "......33", "........"));
     post.min_object = 4;
-    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1, MAP("....3...", ".....3..", "......33", "........"));
+    check(MAP("33..3...", "3....3..", "......33", "5......."), post, 1,
+          MAP("....3...", ".....3..", "......33", "........"));
     /* In cells it does not matter how many pixels a cell has. */
     post.min_object = 3;
     check(MAP("33..3", "3...."), post, 4, MAP("33...", "3...."));
@@ -213,10 +215,12 @@ static void filters_equal_their_definitions(void **state)
             assert_ok(dp_post_apply(&post, map, valid, (size_t)rows, (size_t)cols, 1, out, err));
             for (int i = 0; i < n; i++) {
                 int r = i / cols, c = i % cols;
-                double expected = !valid[i] ? 0 : f < 3 ? naive_median(map, valid, rows, cols, r, c, (int)sides[f])
-                                                        : naive_gaussian(map, valid, rows, cols, r, c, sigmas[f - 3]);
+                double expected = !valid[i] ? 0
+                                  : f < 3   ? naive_median(map, valid, rows, cols, r, c, (int)sides[f])
+                                            : naive_gaussian(map, valid, rows, cols, r, c, sigmas[f - 3]);
                 if (fabs((double)out[i] - expected) > (f < 3 ? 0 : 0.005))
-                    fail_msg("%d x %d, filter %zu, element %d: %g, expected %g", rows, cols, f, i, (double)out[i], expected);
+                    fail_msg("%d x %d, filter %zu, element %d: %g, expected %g", rows, cols, f, i, (double)out[i],
+                             expected);
             }
         }
     }
@@ -227,10 +231,19 @@ static void limits_of_the_settings(void **state)
 {
     (void)state;
     float map[1] = {2};
-    const dp_post taken[] = {{.median = 31}, {.median = 1}, {.gaussian = 64}, {.low = 1, .high = 1}, {.low = 1}, {.high = 1}};
-    const dp_post refused[] = {{.median = 33}, {.median = 2}, {.gaussian = 64.5}, {.gaussian = -1}, {.gaussian = (double)NAN},
-                               {.low = (double)INFINITY}, {.high = (double)INFINITY}, {.low = (double)NAN}, {.high = -1},
-                               {.unit = (dp_unit)2}, {.unit = (dp_unit)-1},
+    const dp_post taken[] = {{.median = 31},        {.median = 1}, {.gaussian = 64},
+                             {.low = 1, .high = 1}, {.low = 1},    {.high = 1}};
+    const dp_post refused[] = {{.median = 33},
+                               {.median = 2},
+                               {.gaussian = 64.5},
+                               {.gaussian = -1},
+                               {.gaussian = (double)NAN},
+                               {.low = (double)INFINITY},
+                               {.high = (double)INFINITY},
+                               {.low = (double)NAN},
+                               {.high = -1},
+                               {.unit = (dp_unit)2},
+                               {.unit = (dp_unit)-1},
                                {.low = 2, .high = 1}};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         float out[1] = {0};
@@ -248,7 +261,8 @@ static void nonsense(void **state)
     dp_post post = {.low = 5, .high = 4};
     assert_fails(DP_E_ARGUMENT, "map.high 4 lies below map.low 5", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = -1};
-    assert_fails(DP_E_ARGUMENT, "map.low is -1; give a number of 0 or more", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.low is -1; give a number of 0 or more",
+                 dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.high = (double)NAN};
     assert_fails(DP_E_ARGUMENT, "map.high is nan", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.median = 4};
@@ -256,7 +270,8 @@ static void nonsense(void **state)
     post = (dp_post){.gaussian = 1000};
     assert_fails(DP_E_ARGUMENT, "map.gaussian is 1000", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.unit = (dp_unit)7};
-    assert_fails(DP_E_ARGUMENT, "map.unit: there is no choice number 7", dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
+    assert_fails(DP_E_ARGUMENT, "map.unit: there is no choice number 7",
+                 dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = 1, .min_object = 3, .unit = DP_UNIT_PIXELS};
     assert_fails(DP_E_ARGUMENT, "element of 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
     assert_float_equal(map[0], 1, 0);
@@ -265,9 +280,15 @@ static void nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(off_changes_nothing), cmocka_unit_test(two_thresholds), cmocka_unit_test(groups),
-        cmocka_unit_test(small_thresholds), cmocka_unit_test(small_objects), cmocka_unit_test(small_holes), cmocka_unit_test(filters),
-        cmocka_unit_test(nonsense),      cmocka_unit_test(filters_equal_their_definitions),
+        cmocka_unit_test(off_changes_nothing),
+        cmocka_unit_test(two_thresholds),
+        cmocka_unit_test(groups),
+        cmocka_unit_test(small_thresholds),
+        cmocka_unit_test(small_objects),
+        cmocka_unit_test(small_holes),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(nonsense),
+        cmocka_unit_test(filters_equal_their_definitions),
         cmocka_unit_test(limits_of_the_settings),
     };
     return cmocka_run_group_tests_name("post", tests, NULL, NULL);

@@ -10,7 +10,7 @@
 #include "run/judge.h"
 #include "run/memory_plan.h"
 
-static const double poses[][3] = {{160, 120, 10}, {150, 125, 40}, {170, 118, 95},  {160, 122, 200},
+static const double poses[][3] = {{160, 120, 10}, {150, 125, 40},  {170, 118, 95},  {160, 122, 200},
                                   {155, 115, 15}, {165, 120, 230}, {158, 124, 300}, {162, 119, 150}};
 #define N_GOOD (sizeof poses / sizeof *poses)
 
@@ -117,8 +117,8 @@ static void defects_are_found_where_they_are(void **state)
                          (double)b->map[here], (double)b->map[opposite]);
             const dp_defect *d = &b->defects[0];
             if (!(d->x0_px <= x && x <= d->x1_px && d->y0_px <= y && y <= d->y1_px))
-                fail_msg("polarity %d, angle %g: box (%g,%g)-(%g,%g) misses the defect at (%g,%g)", (int)polarities[p], angles[a],
-                         d->x0_px, d->y0_px, d->x1_px, d->y1_px, x, y);
+                fail_msg("polarity %d, angle %g: box (%g,%g)-(%g,%g) misses the defect at (%g,%g)", (int)polarities[p],
+                         angles[a], d->x0_px, d->y0_px, d->x1_px, d->y1_px, x, y);
             dp_result_free(&g);
             dp_result_free(&b);
             dp_picture_free(&good);
@@ -203,8 +203,8 @@ struct seen {
     int stop_after;
 };
 
-static int note_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result, double ms,
-                       const char *message)
+static int note_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
+                       double ms, const char *message)
 {
     struct seen *seen = user;
     (void)path;
@@ -257,7 +257,8 @@ static void many_files_through_a_saved_bank(void **state)
         dp_picture_free(&picture);
     }
     struct seen stopped = {.stop_after = 2};
-    assert_fails(DP_E_CANCELLED, "after 2", dp_session_inspect_files(session, bank, &view, files, 5, note_result, &stopped, err));
+    assert_fails(DP_E_CANCELLED, "after 2",
+                 dp_session_inspect_files(session, bank, &view, files, 5, note_result, &stopped, err));
     assert_int_equal(stopped.n, 2);
     free((void *)(uintptr_t)text);
     free((void *)(uintptr_t)bank_path);
@@ -271,8 +272,8 @@ struct viewed {
     size_t n, n_messages, last_index;
 };
 
-static int keep_view(void *user, size_t index, size_t view, const char *path, const dp_picture *picture, const dp_result *result,
-                     double milliseconds, const char *message)
+static int keep_view(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                     const dp_result *result, double milliseconds, const char *message)
 {
     struct viewed *seen = user;
     (void)path, (void)picture;
@@ -298,7 +299,8 @@ static void same_picture(const dp_result *a, const dp_result *b)
 {
     assert_memory_equal(a->grid, b->grid, a->grid_rows * a->grid_cols * sizeof(float));
     assert_memory_equal(a->map, b->map, W * H * sizeof(float));
-    assert_true(a->score == b->score && a->label == b->label && a->polarity == b->polarity && a->n_defects == b->n_defects);
+    assert_true(a->score == b->score && a->label == b->label && a->polarity == b->polarity
+                && a->n_defects == b->n_defects);
 }
 
 /* Several views of one bank are what each says by itself, the network run once; a view of one block is a bank of that block. */
@@ -350,7 +352,8 @@ static void several_views_at_once(void **state)
         free(seen.results[i]->map);
         free(seen.results[i]);
     }
-    assert_fails(DP_E_ARGUMENT, "no view", dp_session_inspect_views(session, bank, views, 0, files, 3, keep_view, &seen, err));
+    assert_fails(DP_E_ARGUMENT, "no view",
+                 dp_session_inspect_views(session, bank, views, 0, files, 3, keep_view, &seen, err));
     free((void *)(uintptr_t)path);
     free((void *)(uintptr_t)missing);
     dp_picture_free(&picture);
@@ -430,7 +433,8 @@ static void scored_in_another_way(void **state)
     dp_view_init(expected, &from_fit);
     dp_view_init(written, &from_file);
     assert_true(from_fit.threshold == calibration.threshold && from_file.threshold == calibration.threshold);
-    assert_true(from_fit.cell_threshold == view.cell_threshold && from_file.cell_threshold == view.cell_threshold && view.cell_threshold > 0);
+    assert_true(from_fit.cell_threshold == view.cell_threshold && from_file.cell_threshold == view.cell_threshold
+                && view.cell_threshold > 0);
     assert_true(from_fit.heat.low == view.heat.low && from_file.heat.high == from_fit.heat.high);
     assert_memory_equal(&from_file.post, &other.post, sizeof other.post);
     size_t differ = 0;
@@ -470,7 +474,8 @@ static void post_processing_by_hand(void **state)
     view.post = (dp_post){.low = 0.3 * plain->score, .high = 0.8 * plain->score, .min_object = 2, .median = 3};
     assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
     float *by_hand = malloc(cells * sizeof *by_hand), largest = 0;
-    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
+    assert_ok(
+        dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
     for (size_t i = 0; i < cells; i++)
         largest = by_hand[i] > largest ? by_hand[i] : largest;
     assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
@@ -480,9 +485,11 @@ static void post_processing_by_hand(void **state)
     dp_result_free(&processed);
     view.post = (dp_post){.low = 0.3 * plain->score, .min_object = (size_t)(4.5 * side * side), .unit = DP_UNIT_PIXELS};
     assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
-    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, side * side, by_hand, err));
+    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, side * side,
+                            by_hand, err));
     assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
-    assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
+    assert_ok(
+        dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
     assert_memory_not_equal(by_hand, processed->grid, cells * sizeof *by_hand);
     dp_pose whole = {.status = DP_ALIGN_OFF, .picture_width_px = 320, .picture_height_px = 200};
     assert_true(dp_cell_area_px(&recipe, &whole, 10, 8) == 20 * 40);
@@ -513,7 +520,8 @@ static void small_banks_inspect_too(void **state)
         assert_true(dp_bank_picture_score(small, p) == dp_bank_picture_score(later, p));
     dp_picture *good = NULL, *bad = draw_nail(152, 121, 25, 1, 78);
     assert_ok(dp_picture_load(good_paths[2], 0, &good, err));
-    dp_result *known = inspect(session, small, good), *found = inspect(session, small, bad), *full = inspect(session, whole, bad);
+    dp_result *known = inspect(session, small, good), *found = inspect(session, small, bad),
+              *full = inspect(session, whole, bad);
     assert_true(known->score < 0.05 * full->score); /* it is in the bank, but for the rounding to halves */
     assert_int_equal(found->label, DP_LABEL_ANOMALOUS);
     assert_float_equal(found->score / full->score, 1, 0.15); /* less what lies outside the subspace of eight pictures */
@@ -565,7 +573,8 @@ static void pictures_are_added(void **state)
         dp_bank *none = NULL;
         assert_ok(dp_bank_add(session, all, more, 1, NULL, NULL, &none, &report, err));
         assert_true(!none && report.n_twins == 1 && report.n_failed == 0);
-        assert_fails(DP_E_PICTURE, "the picture cannot be added", dp_bank_add(session, all, more + 3, 1, NULL, NULL, &none, NULL, err));
+        assert_fails(DP_E_PICTURE, "the picture cannot be added",
+                     dp_bank_add(session, all, more + 3, 1, NULL, NULL, &none, NULL, err));
         free((void *)(uintptr_t)a);
         free((void *)(uintptr_t)b);
         dp_bank_close(&back);
@@ -617,22 +626,25 @@ static void memory_is_planned(void **state)
     run.log = keep_line;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    dp_bank_spec spec = {.recipe = &recipe, .grid_rows = 56, .grid_cols = 56, .dim = 768, .capacity = 1000, .rows_per_picture = 1};
+    dp_bank_spec spec = {
+        .recipe = &recipe, .grid_rows = 56, .grid_cols = 56, .dim = 768, .capacity = 1000, .rows_per_picture = 1};
     static const struct {
         size_t limit, pca;
         dp_storage storage;
         const char *text; /* of the refusal; NULL: it fits */
     } cases[] = {
-        {(size_t)7e9, 0, DP_STORAGE_F32, "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit; "
-                                        "'dinopatch bank compress --storage int8 --kmeans 400' then makes it ten times smaller"},
+        {(size_t)7e9, 0, DP_STORAGE_F32,
+         "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit; "
+         "'dinopatch bank compress --storage int8 --kmeans 400' then makes it ten times smaller"},
         {(size_t)3e9, 0, DP_STORAGE_F32, "there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
         {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
         {(size_t)1e9, 0, DP_STORAGE_I8, "need 2.4 GB and there are 1.0 GB: --storage int8 --shots 410 would fit"},
         {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller --canvas"},
         {(size_t)3e9, 0, DP_STORAGE_I8, NULL},
         {(size_t)5e9, 256, DP_STORAGE_F32, "need 12.9 GB and there are 5.0 GB: --storage int8 (3.3 GB) would fit"},
-        {(size_t)3e9, 256, DP_STORAGE_I8, "need 3.3 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit without --pca, "
-                                          "--kmeans and --coreset, and 'dinopatch bank compress'"},
+        {(size_t)3e9, 256, DP_STORAGE_I8,
+         "need 3.3 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit without --pca, "
+         "--kmeans and --coreset, and 'dinopatch bank compress'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         recipe.storage = cases[i].storage;
@@ -660,7 +672,8 @@ static void memory_is_planned(void **state)
     dp_bank *none = NULL, *bank = fit(free_session, &recipe);
     assert_fails(DP_E_MEMORY, "8 pictures on 8x16 cells of 192 features need 0.8 MB",
                  dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &none, NULL, err));
-    assert_fails(DP_E_MEMORY, "makes the bank smaller first", dp_bank_add(session, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_MEMORY, "makes the bank smaller first",
+                 dp_bank_add(session, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     assert_null(none);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -686,7 +699,8 @@ static void few_shots(void **state)
         dp_bank_get_info(bank, &info);
         assert_int_equal(info.n_pictures, 3);
         for (size_t p = 0; p < 3; p++) {
-            assert_string_equal(dp_bank_picture_name(bank, p), dp_bank_picture_name(again, p)); /* the order given does not matter */
+            assert_string_equal(dp_bank_picture_name(bank, p),
+                                dp_bank_picture_name(again, p)); /* the order given does not matter */
             if (!seed)
                 assert_string_equal(dp_bank_picture_name(bank, p), good_paths[p]);
             n_different += strcmp(dp_bank_picture_name(bank, p), good_paths[p]) != 0;
@@ -782,8 +796,10 @@ static void the_nearest_patch_is_found_in_its_picture(void **state)
     size_t cell = result->defects[0].peak_cell; /* of a window of 0: the same cell, resized */
     double cell_width = (double)picture->width_px / (double)result->grid_cols;
     double cell_height = (double)picture->height_px / (double)result->grid_rows;
-    assert_float_equal(result->defects[0].nearest_x_px, ((double)(cell % result->grid_cols) + 0.5) * cell_width - 0.5, 1e-6);
-    assert_float_equal(result->defects[0].nearest_y_px, ((double)(cell / result->grid_cols) + 0.5) * cell_height - 0.5, 1e-6);
+    assert_float_equal(result->defects[0].nearest_x_px, ((double)(cell % result->grid_cols) + 0.5) * cell_width - 0.5,
+                       1e-6);
+    assert_float_equal(result->defects[0].nearest_y_px, ((double)(cell / result->grid_cols) + 0.5) * cell_height - 0.5,
+                       1e-6);
     dp_result_free(&result);
     dp_picture_free(&picture);
     dp_bank_close(&bank);
@@ -811,7 +827,8 @@ static void things_that_do_not_belong_together(void **state)
     dp_result *result = NULL;
     assert_fails(DP_E_MISMATCH, "another checkpoint", dp_session_inspect(foreign, bank, &view, picture, &result, err));
     assert_null(result);
-    assert_fails(DP_E_MISMATCH, "another checkpoint", dp_bank_add(foreign, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_MISMATCH, "another checkpoint",
+                 dp_bank_add(foreign, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     dp_view filtered = view;
     filtered.post.median = 2;
     assert_fails(DP_E_ARGUMENT, "median", dp_session_inspect(session, bank, &filtered, picture, &result, err));
@@ -819,14 +836,17 @@ static void things_that_do_not_belong_together(void **state)
     assert_fails(DP_E_ARGUMENT, "map.low", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
     recipe.canvas_width_px = 225;
-    assert_fails(DP_E_ARGUMENT, "not a multiple", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "not a multiple",
+                 dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
     recipe.layers[0] = 99;
     recipe.n_layers = 1;
-    assert_fails(DP_E_ARGUMENT, "does not exist", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "does not exist",
+                 dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     const char *missing = "/no/such/picture.png";
     recipe = small_recipe();
-    assert_fails(DP_E_PICTURE, "the picture cannot be used", dp_bank_fit(session, &recipe, &missing, 1, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_PICTURE, "the picture cannot be used",
+                 dp_bank_fit(session, &recipe, &missing, 1, NULL, NULL, &none, NULL, err));
     assert_null(none);
     dp_picture_free(&picture);
     free((void *)(uintptr_t)path);
@@ -889,7 +909,8 @@ static void fit_can_be_stopped(void **state)
     assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
     dp_recipe recipe = small_recipe();
     dp_bank *bank = NULL;
-    assert_fails(DP_E_CANCELLED, "3 of 8", dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &bank, NULL, err));
+    assert_fails(DP_E_CANCELLED, "3 of 8",
+                 dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &bank, NULL, err));
     assert_null(bank);
     dp_session_close(&session);
 }
@@ -982,12 +1003,27 @@ static void layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defects_are_found_where_they_are), cmocka_unit_test(a_half_turn_changes_little),
-        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(many_files_through_a_saved_bank),
-        cmocka_unit_test(several_views_at_once), cmocka_unit_test(weights_of_cells), cmocka_unit_test(scored_in_another_way), cmocka_unit_test(post_processing_by_hand),
-        cmocka_unit_test(the_nearest_patch_is_found_in_its_picture), cmocka_unit_test(things_that_do_not_belong_together),
-        cmocka_unit_test(the_search_is_timed_apart), cmocka_unit_test(fit_can_be_stopped), cmocka_unit_test(one_picture_has_no_threshold),
-        cmocka_unit_test(flat_pictures), cmocka_unit_test(small_banks_inspect_too), cmocka_unit_test(few_shots), cmocka_unit_test(memory_is_planned), cmocka_unit_test(pictures_are_added), cmocka_unit_test(a_pool_is_a_grid_searched_everywhere), cmocka_unit_test(canvas_of_auto), cmocka_unit_test(layers),
+        cmocka_unit_test(defects_are_found_where_they_are),
+        cmocka_unit_test(a_half_turn_changes_little),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(many_files_through_a_saved_bank),
+        cmocka_unit_test(several_views_at_once),
+        cmocka_unit_test(weights_of_cells),
+        cmocka_unit_test(scored_in_another_way),
+        cmocka_unit_test(post_processing_by_hand),
+        cmocka_unit_test(the_nearest_patch_is_found_in_its_picture),
+        cmocka_unit_test(things_that_do_not_belong_together),
+        cmocka_unit_test(the_search_is_timed_apart),
+        cmocka_unit_test(fit_can_be_stopped),
+        cmocka_unit_test(one_picture_has_no_threshold),
+        cmocka_unit_test(flat_pictures),
+        cmocka_unit_test(small_banks_inspect_too),
+        cmocka_unit_test(few_shots),
+        cmocka_unit_test(memory_is_planned),
+        cmocka_unit_test(pictures_are_added),
+        cmocka_unit_test(a_pool_is_a_grid_searched_everywhere),
+        cmocka_unit_test(canvas_of_auto),
+        cmocka_unit_test(layers),
     };
     return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
 }

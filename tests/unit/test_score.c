@@ -45,15 +45,20 @@ static void scores_equal_their_definitions(void **state)
             size_t m = 0;
             for (size_t i = 0; i < n; i++) {
                 seed = seed * 1664525u + 1013904223u;
-                values[i] = kind == 0 ? (float)(seed >> 8) : kind == 1 ? (float)(seed >> 30) : kind == 2 ? (float)i
-                          : kind == 3 ? (float)(n - i) : i == n / 2 ? 9.0f : 1.0f;
+                values[i] = kind == 0    ? (float)(seed >> 8)
+                            : kind == 1  ? (float)(seed >> 30)
+                            : kind == 2  ? (float)i
+                            : kind == 3  ? (float)(n - i)
+                            : i == n / 2 ? 9.0f
+                                         : 1.0f;
                 valid[i] = n < 3 || seed % 5 != 0 || i == n / 2;
                 if (valid[i])
                     sorted[m++] = values[i];
             }
             dp_sort_f32(sorted, m);
             for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP1P; how++) {
-                double found = dp_score_cells((dp_score)how, values, valid, n, scratch), expected = naive((dp_score)how, sorted, m);
+                double found = dp_score_cells((dp_score)how, values, valid, n, scratch),
+                       expected = naive((dp_score)how, sorted, m);
                 if (!(fabs(found - expected) <= 1e-12 * fabs(expected)))
                     fail_msg("%zu values of kind %d, score %d: %.17g, expected %.17g", n, kind, how, found, expected);
             }
@@ -87,7 +92,9 @@ static void what_is_active(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scores_equal_their_definitions), cmocka_unit_test(nothing_to_score), cmocka_unit_test(what_is_active),
+        cmocka_unit_test(scores_equal_their_definitions),
+        cmocka_unit_test(nothing_to_score),
+        cmocka_unit_test(what_is_active),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

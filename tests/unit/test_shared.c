@@ -213,7 +213,8 @@ static void a_session_moves_between_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_threads_share), cmocka_unit_test(a_session_moves_between_threads),
+        cmocka_unit_test(many_threads_share),
+        cmocka_unit_test(a_session_moves_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 static const char *const operations[PROBE_OPERATIONS] = {
-    "vload", "vload_f16", "vload_i8", "vset1", "vadd", "vsub", "vmul", "vdiv", "vfma", "vmax", "vround", "vscale", "vnot_below",
+    "vload", "vload_f16", "vload_i8", "vset1",  "vadd",   "vsub",       "vmul",
+    "vdiv",  "vfma",      "vmax",     "vround", "vscale", "vnot_below",
 };
 
 static uint32_t random_bits(uint64_t *state)
@@ -29,7 +30,8 @@ static float random_float(uint64_t *state) /* of many sizes, both signs */
 
 static void fill(simd_probe *probe, uint64_t seed)
 {
-    static const float special[] = {NAN, INFINITY, -INFINITY, 0, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 1e-38f, 3e38f, 8388609};
+    static const float special[] = {NAN,  INFINITY, -INFINITY, 0,      0.5f,  1.5f,
+                                    2.5f, -0.5f,    -1.5f,     1e-38f, 3e38f, 8388609};
     for (size_t i = 0; i < PROBE_VALUES; i++) {
         probe->a[i] = random_float(&seed);
         probe->b[i] = i % 5 == 0 ? probe->a[i] : random_float(&seed);
@@ -80,8 +82,9 @@ static void each_operation(void **state)
             for (size_t o = 0; o < PROBE_OPERATIONS; o++)
                 for (size_t i = 0; i < PROBE_VALUES; i++)
                     if (!same(got.result[o][i], expected.result[o][i], o == PROBE_MAX))
-                        fail_msg("%s, %s of %a, %a, %a: %a, not %a", dp_isa_name(levels[l]), operations[o], (double)got.a[i],
-                                 (double)got.b[i], (double)got.c[i], (double)got.result[o][i], (double)expected.result[o][i]);
+                        fail_msg("%s, %s of %a, %a, %a: %a, not %a", dp_isa_name(levels[l]), operations[o],
+                                 (double)got.a[i], (double)got.b[i], (double)got.c[i], (double)got.result[o][i],
+                                 (double)expected.result[o][i]);
         }
 }
 

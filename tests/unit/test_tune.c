@@ -79,7 +79,8 @@ static double weighted_score(const struct maps *m, const dp_post *post, dp_score
     for (size_t c = 0; c < 28 * 28; c++)
         if (m->map_valid[i][c] && (top == 28 * 28 || out[c] > out[top]))
             top = c;
-    return dp_score_cells(how, out, m->map_valid[i], 28 * 28, scratch) * (how == DP_SCORE_MAX ? (double)weights[top] : 1);
+    return dp_score_cells(how, out, m->map_valid[i], 28 * 28, scratch)
+           * (how == DP_SCORE_MAX ? (double)weights[top] : 1);
 }
 
 /* Weights of cells belong to the score max: what tuning says of itself is what they make of the configurations. */
@@ -340,7 +341,7 @@ static void the_threshold_is_an_order_statistic(void **state)
     double scores[200];
     dp_calibration c;
     for (size_t i = 0; i < 200; i++)
-        scores[i] = (double)((i * 77) % 200); /* 0..199 in another order */
+        scores[i] = (double)((i * 77) % 200);            /* 0..199 in another order */
     assert_ok(dp_calibrate(scores, 200, 0.01, &c, err)); /* ceil(201 * 0.99) = 199th */
     assert_true(c.threshold == 198);
     assert_float_equal(c.fpr, 2.0 / 201, 1e-12);
@@ -402,10 +403,12 @@ static void the_short_way_is_the_long_one(void **state)
     static const size_t shapes[][2] = {{56, 56}, {1, 40}, {33, 1}, {7, 13}, {20, 31}};
     for (size_t round = 0; round < 400; round++) {
         size_t rows = shapes[round % 5][0], cols = shapes[round % 5][1], cells = rows * cols, seen = 0;
-        float *map = malloc(cells * sizeof *map), *out = malloc(cells * sizeof *out), *scratch = malloc(cells * sizeof *scratch);
+        float *map = malloc(cells * sizeof *map), *out = malloc(cells * sizeof *out),
+              *scratch = malloc(cells * sizeof *scratch);
         uint8_t *valid = malloc(cells);
         for (size_t i = 0; i < cells; i++) {
-            double y = (double)(i / cols) - (double)rows / 2, x = (double)(i % cols) - (double)cols / 2, r = sqrt(x * x + y * y);
+            double y = (double)(i / cols) - (double)rows / 2, x = (double)(i % cols) - (double)cols / 2,
+                   r = sqrt(x * x + y * y);
             map[i] = (float)(floor(8 * uniform()) / 8 + (r > 2 && r < 4.5 && round % 3 ? 1 : 0));
             valid[i] = round % 2 ? 1 : uniform() > 0.05;
             seen += valid[i];
@@ -430,8 +433,9 @@ static void the_short_way_is_the_long_one(void **state)
             assert_ok(dp_post_apply(&post, map, valid, rows, cols, 1, out, err));
             double expected = dp_score_cells(how, out, valid, cells, scratch);
             if (score != expected)
-                fail_msg("round %zu (%zux%zu), low %g, high %g, objects %zu, holes %zu, score %d: %.17g, not %.17g", round, rows,
-                         cols, post.low, post.high, post.min_object, post.max_hole, (int)how, score, expected);
+                fail_msg("round %zu (%zux%zu), low %g, high %g, objects %zu, holes %zu, score %d: %.17g, not %.17g",
+                         round, rows, cols, post.low, post.high, post.min_object, post.max_hole, (int)how, score,
+                         expected);
         }
         dp_sorted_map_close(&sorted);
         dp_sparse_work_close(&work);
@@ -443,9 +447,16 @@ static void the_short_way_is_the_long_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tuning_finds_what_is_there), cmocka_unit_test(held_out_is_honest),
-        cmocka_unit_test(cells_are_weighted), cmocka_unit_test(without_folds), cmocka_unit_test(filters_stay), cmocka_unit_test(stopped_timed_and_refused),
-        cmocka_unit_test(calibration_promises_what_it_can), cmocka_unit_test(the_threshold_is_an_order_statistic), cmocka_unit_test(p_values), cmocka_unit_test(the_short_way_is_the_long_one),
+        cmocka_unit_test(tuning_finds_what_is_there),
+        cmocka_unit_test(held_out_is_honest),
+        cmocka_unit_test(cells_are_weighted),
+        cmocka_unit_test(without_folds),
+        cmocka_unit_test(filters_stay),
+        cmocka_unit_test(stopped_timed_and_refused),
+        cmocka_unit_test(calibration_promises_what_it_can),
+        cmocka_unit_test(the_threshold_is_an_order_statistic),
+        cmocka_unit_test(p_values),
+        cmocka_unit_test(the_short_way_is_the_long_one),
     };
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }
