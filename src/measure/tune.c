@@ -407,7 +407,8 @@ static dp_status threshold_outside(const struct search *s, const struct worker *
     if (status == DP_OK)
         status = dp_measure(scores, labels, m, &measures, err);
     if (status == DP_OK)
-        *threshold = measures.decision_threshold;
+        /* A picture without any distance is good, whatever the labels say: a bank's threshold is 0 or more. */
+        *threshold = measures.decision_threshold < 0 ? 0 : measures.decision_threshold;
     dp_memory_free(scores);
     dp_memory_free(labels);
     return status;

@@ -85,7 +85,7 @@ def test_tune_with_nothing_to_gain_stores_nothing(dp, woven, bank):
 def test_only_held_out_pictures_speak_for_what_was_found(dp, woven, bank):
     """Good pictures with labels by chance: on the pictures it saw the search finds something better, on others that is worth nothing."""
     fooled = 0
-    for first in (400, 420, 440):
+    for first in range(400, 560, 20):
         for side, start in (("one", first), ("other", first + 8)):
             shutil.rmtree(dp.folder / side, ignore_errors=True)
             textures(dp.folder / side, 8, first=start)
@@ -95,6 +95,8 @@ def test_only_held_out_pictures_speak_for_what_was_found(dp, woven, bank):
         better = gain > 1e-9 or (abs(gain) <= 1e-9 and result["held_out"]["f1"] > result["untuned"]["f1"] + 1e-9)
         assert result["better"] == result["stored"] == (dp.folder / f"{first}.bank").exists() == (run.code == 0) == better
         fooled += not better and result["tuned"]["auroc"] > result["untuned"]["auroc"]
+        if fooled:
+            break
     assert fooled, "none of these sets tells the two apart: take others"
 
 

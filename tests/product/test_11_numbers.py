@@ -13,10 +13,10 @@ COMMANDS = ["fit", "inspect", "calibrate", "tune", "eval", "report", "align", "e
 NUMBERS = {
     "threads": "1", "max-pixels": "50M", "max-memory": "2.5G", "fill": "0.5", "fpr": "0.05", "pca": "0.9", "map-sigma": "1.5",
     "coreset": "0.1", "blend": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
-    "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
+    "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "size": "256", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
     "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "max-tokens": "20k", "value": "0.5",
 }
-WHOLE = {"threads", "neighbourhood", "reweight", "blur", "knn", "kmeans", "shots", "seed", "edge", "crop", "rotations", "trials", "folds",
+WHOLE = {"threads", "neighbourhood", "reweight", "blur", "knn", "kmeans", "shots", "seed", "edge", "size", "crop", "rotations", "trials", "folds",
          "seeds", "gallery", "repeat", "bootstrap", "suspects"}
 
 # Spellings that strtod and strtol take, and people do not mean.
@@ -84,7 +84,7 @@ def test_right_values_are_taken(dp, options):
 @pytest.mark.parametrize("option, low, high", [
     ("knn", "0", "1001"), ("kmeans", "0", "1000001"), ("shots", "0", "99999999999"), ("seed", "-1", "4294967296"), ("blur", "0", "101"),
     ("fpr", "0", "1"), ("blend", "-0.001", "1.001"), ("fill", "0.04", "4.1"), ("threads", "0", "1025"), ("pca", "0", "1000001"),
-    ("edge", "0", "20001"), ("map-sigma", "-1", "64.1"), ("reweight", "-1", "1001"), ("max-pixels", "0", "1e30")])
+    ("edge", "0", "20001"), ("size", "0", "20001"), ("map-sigma", "-1", "64.1"), ("reweight", "-1", "1001"), ("max-pixels", "0", "1e30")])
 def test_out_of_range_names_the_range(dp, option, low, high):
     for value in (low, high, "99999999999999999999999999"):
         run = dp.run("fit", "--bank", "x", "--model", MODEL, f"--{option}", value, "good", code=2)
