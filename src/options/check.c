@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#define MAX_SIDE 65536 /* cells of a window that is not the whole grid */
+
 /* What a message calls a field that has no key of its own. */
 static const char *name_of(const dp_option_row *row)
 {
@@ -163,6 +165,14 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
         return dp_fail(err, DP_E_ARGUMENT,
                        "layers.mix=separate needs two pictures at least: layers are weighed by what good pictures show "
                        "of one another");
+    size_t there = n_pictures * (recipe->rotations + (recipe->mirror ? 1 : 0));
+    if (recipe->kmeans > there)
+        return dp_fail(err, DP_E_ARGUMENT, "bank.kmeans is %zu, but %zu picture%s give%s %zu features of each place",
+                       recipe->kmeans, n_pictures, n_pictures == 1 ? "" : "s", n_pictures == 1 ? "s" : "", there);
+    size_t side = 2 * recipe->window + 1;
+    if (recipe->layout == DP_LAYOUT_GRID && recipe->window < MAX_SIDE && recipe->knn > there * side * side)
+        return dp_fail(err, DP_E_ARGUMENT, "search.knn is %zu, but there are %zu features to compare with", recipe->knn,
+                       there * side * side);
     return DP_OK;
 }
 

@@ -215,7 +215,7 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
     if (how->pca)
         recipe.pca = how->pca_asked;
     if (how->kmeans) {
-        recipe.kmeans = how->kmeans;
+        recipe.kmeans = how->kmeans < from->n_rows ? how->kmeans : from->n_rows; /* as many as there are pictures */
         recipe.seed = (size_t)how->seed;
     }
     const dp_bank_shape shape = {.recipe = &recipe,

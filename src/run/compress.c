@@ -174,6 +174,10 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
         return status;
     if (how->coreset > 0 && bank->recipe.coreset > 0)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are a coreset already");
+    if (how->kmeans > bank->rows.n_rows || how->coreset > (double)bank->rows.n_rows)
+        return dp_fail(err, DP_E_ARGUMENT, "%s is %.0f, but the bank has %zu features%s",
+                       how->kmeans ? "bank.kmeans" : "bank.coreset", how->kmeans ? (double)how->kmeans : how->coreset,
+                       bank->rows.n_rows, how->kmeans ? " of each place" : "");
     return DP_OK;
 }
 

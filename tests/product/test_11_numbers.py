@@ -196,3 +196,17 @@ def test_what_the_environment_says_is_read_as_strictly(dp, woven):
     run = dp.run("inspect", "--bank", woven.bank, woven.new_good, env={"DINOPATCH_ISA": "avx9000"}, code=2)
     assert "DINOPATCH_ISA" in run.err
     dp.run("inspect", "--bank", woven.bank, woven.new_good, env={"DINOPATCH_ISA": ""}, code=0)
+
+
+def test_more_than_there_is_is_refused_with_what_there_is(dp, woven):
+    """Numbers whose range the pictures set: nothing is clipped in silence."""
+    n = len(list(woven.good.iterdir()))
+    fit = ["fit", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good]
+    for option, value, there in (("--knn", n + 1, n), ("--kmeans", n + 1, n)):
+        run = dp.run(*fit, option, value, code=2)
+        assert f" is {value}, but" in run.err and f"{there} features" in run.err, run.err
+    dp.run("inspect", "--bank", woven.bank, "--knn", n + 1, woven.good, code=2)
+    run = dp.run("calibrate", "--bank", woven.bank, "--knn", 1000, code=2)
+    assert f"1 to {n}" in run.err, run.err
+    assert f"{n} features" in dp.run("bank", "compress", woven.bank, "--kmeans", n + 1, "--out", "y.bank", code=2).err
+    assert not (dp.folder / "x.bank").exists() and not (dp.folder / "y.bank").exists()

@@ -162,7 +162,7 @@ static void smaller_banks(void **state)
     (void)state;
     static const dp_compression ways[] = {
         {0, 0, 0, 0, DP_STORAGE_F16}, {0, 0, 0, 0, DP_STORAGE_I8},   {0.999, 0, 0, 0, DP_STORAGE_F32},
-        {5, 7, 0, 3, DP_STORAGE_I8},  {0, 40, 0, 1, DP_STORAGE_F32}, {6, 0, 0, 0, DP_STORAGE_F16},
+        {5, 7, 0, 3, DP_STORAGE_I8},  {0, 30, 0, 1, DP_STORAGE_F32}, {6, 0, 0, 0, DP_STORAGE_F16},
     };
     const char *path = temporary_path("smaller.safetensors");
     dp_bank *bank = flat_bank(3, 5, 24, 5, 30, 0.01f);
@@ -174,7 +174,7 @@ static void smaller_banks(void **state)
         assert_int_equal(one->rows.n_rows, ways[w].kmeans && ways[w].kmeans < 30 ? ways[w].kmeans : 30);
         assert_true(ways[w].pca > 0 ? one->rows.dim <= 6 : one->rows.dim == 24);
         assert_true(report.bytes_after < report.bytes_before
-                    || (ways[w].kmeans == 40 && ways[w].storage == DP_STORAGE_F32));
+                    || (ways[w].kmeans == 30 && ways[w].storage == DP_STORAGE_F32));
         assert_true(report.calibrated && report.rank_correlation > 0.5 && fabs(report.mean_change) < 0.5);
         assert_true(report.threshold_after == one->levels.threshold && report.search_after_s > 0);
         assert_memory_equal(one->rows.features, three->rows.features,
