@@ -143,9 +143,10 @@ static void intervals(GString *html, const json_t *figures)
 
 static bool charts(GString *html, const double *scores, const uint8_t *labels, size_t n, double bank, double best)
 {
-    static const char *const captions[N_CHARTS] = {"<span class=\"key g\"></span>good<span class=\"key "
-                                                   "b\"></span>anomalous. Line: the bank's threshold; dashed: best F1.",
-                                                   "ROC curve", "Precision and recall"};
+    static const char *const captions[N_CHARTS] = {
+        ("<span class=\"key g\"></span>good<span class=\"key b\"></span>anomalous. "
+         "Line: the bank's threshold; dashed: best F1."),
+        "ROC curve", "Precision and recall"};
     g_string_append(html, "<div class=\"charts\">");
     bool good = true;
     for (int kind = 0; kind < N_CHARTS && good; kind++) {
