@@ -3,7 +3,7 @@
 
 char *cli_number_read(const cli_option *option, const char *text, double *value)
 {
-    const dp_option_kind kinds[] = {[CLI_WHOLE - CLI_WHOLE] = DP_OPTION_WHOLE,
+    const dp_option_kind kinds[] = {[0] = DP_OPTION_WHOLE,
                                     [CLI_REAL - CLI_WHOLE] = DP_OPTION_REAL,
                                     [CLI_SHARE - CLI_WHOLE] = DP_OPTION_SHARE,
                                     [CLI_SIZE - CLI_WHOLE] = DP_OPTION_AMOUNT};

@@ -431,8 +431,9 @@ static bool is_empty(const char *folder)
 {
     GDir *dir = g_dir_open(folder, 0, NULL);
     const char *name = NULL;
-    while (dir && (name = g_dir_read_name(dir)) && g_str_has_prefix(name, CLI_MARK_FILE))
-        continue;
+    do
+        name = dir ? g_dir_read_name(dir) : NULL;
+    while (name && g_str_has_prefix(name, CLI_MARK_FILE));
     if (dir)
         g_dir_close(dir);
     return dir && !name;

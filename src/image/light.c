@@ -35,13 +35,15 @@ dp_status dp_light_measure(const dp_picture *picture, dp_light *light, dp_error 
            rows = height / side;
     size_t black = 0, n = rows * cols;
     double count = (double)(side * side);
-    uint64_t *sums = dp_malloc(cols, 2 * sizeof *sums), *squares = sums + cols;
-    size_t *means = dp_calloc(2 * BINS, sizeof *means), *deviations = means + BINS;
+    uint64_t *sums = dp_malloc(cols, 2 * sizeof *sums);
+    size_t *means = dp_calloc(2 * BINS, sizeof *means);
     if (!sums || !means) {
         dp_memory_free(sums);
         dp_memory_free(means);
         return dp_fail_memory(err, "the light of a picture", 2 * BINS * sizeof *means);
     }
+    uint64_t *squares = sums + cols;
+    size_t *deviations = means + BINS;
     for (size_t row = 0; row < rows; row++) {
         memset(sums, 0, cols * 2 * sizeof *sums);
         for (size_t y = row * side; y < (row + 1) * side; y++) {
