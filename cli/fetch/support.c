@@ -7,14 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-dp_status fetch_fail(dp_error *err, dp_status status, const char *format, ...)
+static void say(dp_error *err, dp_status status, const char *format, va_list args)
 {
     if (!err)
-        return status;
-    va_list args;
-    va_start(args, format);
+        return;
     err->status = status;
     vsnprintf(err->message, sizeof err->message, format, args);
+}
+
+dp_status fetch_fail(dp_error *err, dp_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(err, status, format, args);
     va_end(args);
     return status;
 }
@@ -23,16 +28,14 @@ dp_status fetch_fail_errno(dp_error *err, const char *format, ...)
 {
     int code = errno;
     dp_status status = code == ENOMEM ? DP_E_MEMORY : DP_E_IO;
-    if (!err)
-        return status;
     va_list args;
     va_start(args, format);
-    err->status = status;
-    vsnprintf(err->message, sizeof err->message, format, args);
+    say(err, status, format, args);
     va_end(args);
-    size_t used = strlen(err->message);
+    size_t used = err ? strlen(err->message) : 0;
     char reason[128];
-    snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(code, reason, sizeof reason));
+    if (err)
+        snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(code, reason, sizeof reason));
     return status;
 }
 
