@@ -1,15 +1,12 @@
 /* The layers of the built-in network against torchvision's ResNet-18 in float64, at every instruction set the machine
  * has, and the same bytes for any number of threads.  256x256, 256x352, 224x320: input rgb_u8, outputs stage1 (every
  * 4th row and column), stage2, stage3. */
-#include "test.h"
+#include "levels.h"
 
-#include "base/isa.h"
 #include "embed/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define BOUND 1e-4f /* of values up to about 10 */
 #define LAYERS 3
@@ -93,8 +90,6 @@ static void run_case(const dp_model *model, const char *size, dp_isa isa)
     dp_safetensors_close(&golden);
 }
 
-static dp_isa level;
-
 static void every_case(void **state)
 {
     (void)state;
@@ -108,21 +103,7 @@ static void every_case(void **state)
     dp_model_close(&model);
 }
 
-/* A process for each level: oneDNN can be held to one only once. */
 int main(void)
 {
-    static const dp_isa levels[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case)};
-    int failed = 0;
-    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
-        if (dp_isa_resolve(levels[l], &level, NULL) != DP_OK)
-            continue;
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0)
-            exit(cmocka_run_group_tests_name("nano", tests, NULL, NULL) ? 1 : 0);
-        int status = 1;
-        failed |= child < 0 || waitpid(child, &status, 0) != child || status != 0;
-    }
-    return failed;
+    return run_at_each_level("nano", every_case);
 }

@@ -1,14 +1,11 @@
 /* Residual networks against PyTorch in float64 (make_resnet.py), at every instruction set the machine has, and the same bytes for
  * any number of threads. */
-#include "test.h"
+#include "levels.h"
 
-#include "base/isa.h"
 #include "embed/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define BOUND 2e-5f /* of the largest feature */
 
@@ -81,8 +78,6 @@ static void run_case(const char *name, dp_isa isa)
     dp_model_close(&model);
 }
 
-static dp_isa level;
-
 static void every_case(void **state)
 {
     (void)state;
@@ -90,21 +85,7 @@ static void every_case(void **state)
     run_case("bottleneck", level);
 }
 
-/* A process for each level: oneDNN can be held to one only once. */
 int main(void)
 {
-    static const dp_isa levels[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case)};
-    int failed = 0;
-    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
-        if (dp_isa_resolve(levels[l], &level, NULL) != DP_OK)
-            continue;
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0)
-            exit(cmocka_run_group_tests_name("resnet", tests, NULL, NULL) ? 1 : 0);
-        int status = 1;
-        failed |= child < 0 || waitpid(child, &status, 0) != child || status != 0;
-    }
-    return failed;
+    return run_at_each_level("resnet", every_case);
 }
