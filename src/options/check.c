@@ -155,6 +155,15 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
     return DP_OK;
 }
 
+dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err)
+{
+    return knn <= there ? DP_OK
+                        : dp_fail(err, DP_E_ARGUMENT,
+                                  "search.knn is %zu, but there are %zu features to compare with; give a number from 1 "
+                                  "to %zu",
+                                  knn, there, there);
+}
+
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err)
 {
     if (n_pictures < 2 && recipe->blend > 0)
@@ -170,10 +179,9 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
         return dp_fail(err, DP_E_ARGUMENT, "bank.kmeans is %zu, but %zu picture%s give%s %zu features of each place",
                        recipe->kmeans, n_pictures, n_pictures == 1 ? "" : "s", n_pictures == 1 ? "s" : "", there);
     size_t side = 2 * recipe->window + 1;
-    if (recipe->layout == DP_LAYOUT_GRID && recipe->window < MAX_SIDE && recipe->knn > there * side * side)
-        return dp_fail(err, DP_E_ARGUMENT, "search.knn is %zu, but there are %zu features to compare with", recipe->knn,
-                       there * side * side);
-    return DP_OK;
+    return recipe->layout == DP_LAYOUT_GRID && recipe->window < MAX_SIDE
+               ? dp_check_neighbours(recipe->knn, there * side * side, err)
+               : DP_OK;
 }
 
 dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err)

@@ -32,7 +32,9 @@ typedef struct dp_scoring_rule {
 } dp_scoring_rule;
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
 
-/* What needs more than one picture. */
+/* Whether as many neighbours can be found among the features that are there. */
+dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err);
+/* What needs more pictures than are given: distances in units of what good pictures show, neighbours, centres. */
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
 /* Sizes against the patch of the network. */
 dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err);

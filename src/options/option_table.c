@@ -141,7 +141,8 @@ const dp_option_row dp_option_table[] = {
                 .help = "project on principal components: a share of the variance to keep (0.99), or their number"},
      FIELD(pca)},
     {.option = {"bank.kmeans", "kmeans", BANK, WHOLE(1, 1e6, "K"), .flags = DP_OPTION_OFF,
-                .help = "keep K centres of the features of each place", .needs = "bank.layout=grid"},
+                .help = "keep K centres of the features of each place",
+                .needs = "bank.layout=grid, and K features of each place"},
      FIELD(kmeans)},
     {.option = {"bank.coreset", "coreset", BANK, SHARE(0, SEEDS, "F|N"), .flags = DP_OPTION_OFF,
                 .help = "keep the rows of a pool that cover it best: a share of them (0.1), or their number",
@@ -181,7 +182,7 @@ const dp_option_row dp_option_table[] = {
                 .help = "cells to each side that are searched: 0 = same place only"},
      FIELD(window)},
     {.option = {"search.knn", "knn", SCORE, WHOLE(1, 1000, "K"), .flags = DP_OPTION_OVERRIDE,
-                .help = "average over the K nearest"},
+                .help = "average over the K nearest", .needs = "K features to compare with"},
      FIELD(knn),
      .standard = 1}, /* each cell keeps so many neighbours */
     {.option = {"search.blend", "blend", SCORE, REAL(0, 1, "A"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,

@@ -23,6 +23,7 @@
 #include "search/distance.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PROJECTED 128 /* dimensions */
@@ -202,10 +203,19 @@ dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa i
                           dp_bank **out, dp_error *err)
 {
     uint32_t *rows = NULL;
-    size_t n;
-    dp_status status = dp_coreset_choose(&from->rows, recipe->coreset, recipe->seed, isa, pool, run, &rows, &n, err);
+    size_t n, there = from->rows.n_rows;
+    dp_recipe kept = *recipe;
+    if (recipe->coreset > (double)there) { /* how many features the pictures give is known only now */
+        char line[DP_ERROR_MESSAGE_BYTES];
+        kept.coreset = (double)there;
+        snprintf(line, sizeof line, "bank.coreset is %.0f, but the pool has %zu features: all are kept",
+                 recipe->coreset, there);
+        if (run && run->log)
+            run->log(run->user, DP_LOG_WARNING, line);
+    }
+    dp_status status = dp_coreset_choose(&from->rows, kept.coreset, kept.seed, isa, pool, run, &rows, &n, err);
     if (!status)
-        status = dp_bank_cut(from, rows, n, recipe, out, err);
+        status = dp_bank_cut(from, rows, n, &kept, out, err);
     dp_memory_free(rows);
     return status;
 }

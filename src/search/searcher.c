@@ -46,10 +46,8 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
                         ? dp_rows_cells(bank)
                         : (2 * scoring->window + 1) * (2 * scoring->window + 1);
     size_t most = bank->n_rows * (around < dp_rows_cells(bank) ? around : dp_rows_cells(bank));
-    if (scoring->knn > most)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "search.knn is %zu, but there are %zu features to compare with; give a number from 1 to %zu",
-                       scoring->knn, most, most);
+    if ((status = dp_check_neighbours(scoring->knn, most, err)) != DP_OK)
+        return status;
     if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
         return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu",
                        blocks);

@@ -1,6 +1,7 @@
 """Numbers on the command line: plain decimal ones within their range, or exit code 2 with that range.  Nothing is clipped, and nothing that
 can be typed is taken for "not given"."""
 
+import json
 import re
 
 import pytest
@@ -210,3 +211,13 @@ def test_more_than_there_is_is_refused_with_what_there_is(dp, woven):
     assert f"1 to {n}" in run.err, run.err
     assert f"{n} features" in dp.run("bank", "compress", woven.bank, "--kmeans", n + 1, "--out", "y.bank", code=2).err
     assert not (dp.folder / "x.bank").exists() and not (dp.folder / "y.bank").exists()
+
+
+def test_a_coreset_larger_than_its_pool_says_so_and_is_recorded_as_kept(dp, woven):
+    """How many features the pictures give is known only when they are there."""
+    n = 64 * len(list(woven.good.iterdir()))
+    run = dp.run("fit", "--model", MODEL, "--align", "none", "--polarity", "none", "--canvas", "112x112", "--layout", "pool", "--coreset", 999999,
+                 "--bank", "x.bank", woven.good, code=0)
+    assert f"bank.coreset is 999999, but the pool has {n} features: all are kept" in run.err
+    info = json.loads(dp.run("bank", "info", "--json", "x.bank", code=0).out)
+    assert info["recipe"]["coreset"] == n
