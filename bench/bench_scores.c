@@ -7,7 +7,7 @@
 #include "bank/bank.h"
 #include "search/distance.h"
 #include "reduce/pca.h"
-#include "search/score.h"
+#include "score/cell_score.h"
 #include "base/memory.h"
 #include "base/statistics.h"
 

@@ -20,7 +20,7 @@ about() { # TARGET: prints a pattern of the files that the target is about
     json) echo '^(src/options/[a-z_]+|cli/json|cli/report/.*|cli/eval/state)[.]c$' ;;
     picture) echo '^(io/picture/(decode|load)|src/align/(canny|contour|pose))[.]c$' ;;
     options) echo '^cli/(options|recipe|inputs|main|models|roi|view|cmd_.*|bank_.*)[.]c$' ;;
-    metrics) echo '^(cli/cmd_metrics|src/measure/.*)[.]c$' ;;
+    metrics) echo '^(cli/cmd_metrics|src/eval/.*)[.]c$' ;;
     esac
 }
 

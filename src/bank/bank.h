@@ -1,7 +1,7 @@
 /* bank.h - the memory bank: the features that good pictures showed, and what was found with them.
  *
  * A bank comes out of a builder (bank/builder.h) or a file (bank_file.c).  Its rows and pictures stay as they are from
- * then on; scores and levels are found once, before the bank is shared (run/leave_one_out.h).  Then several threads may
+ * then on; scores and levels are found once, before the bank is shared (score/leave_one_out.h).  Then several threads may
  * read it. */
 #ifndef DP_BANK_BANK_H
 #define DP_BANK_BANK_H

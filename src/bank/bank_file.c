@@ -5,7 +5,7 @@
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying
  * checks the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them.
  * */
-#include "align/transform.h"
+#include "geometry/transform.h"
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
 #include "bank/origin.h"

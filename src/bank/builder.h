@@ -7,7 +7,7 @@
  *     dp_bank_builder_set_orientation(builder, reference, bias);
  *     dp_bank_builder_mirror(builder, p), or the put again, where the sign is -1
  *     dp_bank_builder_finish(&builder, &bank, err);
- *     dp_bank_leave_one_out(bank, isa, pool, run, false_alarms, err);     (run/leave_one_out.h)
+ *     dp_bank_leave_one_out(bank, isa, pool, run, false_alarms, err);     (score/leave_one_out.h)
  *     dp_bank_save(bank, path, err);
  *
  * or, from another bank: dp_bank_builder_like, then each row by dp_bank_builder_set_row, then finish. */

@@ -5,7 +5,7 @@
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "embed/model.h"
+#include "network/model.h"
 #include "extract/layer_grid.h"
 
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,

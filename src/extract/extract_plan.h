@@ -2,8 +2,8 @@
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H
 
-#include "embed/model.h"
-#include "embed/session.h"
+#include "network/model.h"
+#include "network/session.h"
 #include "extract/normalise.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  * the top 1 % of cells) make of them. */
 #include "test.h"
 
-#include "embed/session.h"
+#include "network/session.h"
 #include "extract/extract_plan.h"
 #include "extract/layer_grid.h"
 #include "format/safetensors.h"

@@ -3,7 +3,7 @@
  * 4th row and column), stage2, stage3. */
 #include "levels.h"
 
-#include "embed/session.h"
+#include "network/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>

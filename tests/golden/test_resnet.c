@@ -2,7 +2,7 @@
  * any number of threads. */
 #include "levels.h"
 
-#include "embed/session.h"
+#include "network/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>

@@ -6,9 +6,9 @@
 
 #include "base/isa.h"
 #include "base/memory.h"
-#include "embed/kernels.h"
-#include "embed/model.h"
-#include "embed/session.h"
+#include "network/kernels.h"
+#include "network/model.h"
+#include "network/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>

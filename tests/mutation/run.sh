@@ -16,22 +16,22 @@ seed=${2:-1}
 
 # The code, and the tests that are about it, the quick ones first.
 table='
-src/measure/aupro.c metrics golden
-src/measure/bootstrap.c metrics golden
-src/measure/confusion.c metrics golden tune
-src/measure/conformal.c tune
-src/measure/pixels.c metrics golden
-src/measure/precision_recall.c metrics golden
-src/measure/roc.c metrics golden
-src/measure/sparse_map.c tune
-src/measure/steps.c metrics golden tune
-src/measure/tune.c tune
-src/map/connected.c map post
-src/map/defects.c map run
-src/map/postprocess.c post score
-src/map/project.c map
-src/map/smooth.c map patchcore
-src/search/score.c score
+src/eval/aupro.c metrics golden
+src/eval/bootstrap.c metrics golden
+src/eval/confusion.c metrics golden tune
+src/score/conformal.c tune
+src/eval/pixels.c metrics golden
+src/eval/precision_recall.c metrics golden
+src/eval/roc.c metrics golden
+src/eval/sparse_map.c tune
+src/eval/steps.c metrics golden tune
+src/eval/tune.c tune
+src/score/connected.c map post
+src/score/defects.c map run
+src/score/postprocess.c post score
+src/geometry/project.c map
+src/score/smooth.c map patchcore
+src/score/cell_score.c score
 src/search/distance.c bank distance leave_one_out patchcore compress
 src/search/distance_c.c distance
 src/search/searcher.c components
@@ -42,10 +42,10 @@ src/bank/builder.c rows bank
 src/bank/bank_pictures.c rows background
 src/bank/rows.c rows bank
 src/bank/scoring.c rows
-src/run/calibrate.c leave_one_out run
-src/run/good_judge.c leave_one_out compress masks
-src/run/judge.c leave_one_out patchcore run
-src/run/leave_one_out.c leave_one_out patchcore compress living run
+src/score/calibrate.c leave_one_out run
+src/score/good_scorer.c leave_one_out compress masks
+src/score/map_scorer.c leave_one_out patchcore run
+src/score/leave_one_out.c leave_one_out patchcore compress living run
 src/search/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'

@@ -17,7 +17,7 @@ report() { # NAME FINDINGS
 }
 
 # A folder of src/ may include headers of itself and of the folders before it.
-order='base simd format options image align embed extract polarity bank search reduce map measure run'
+order='base simd format options image align geometry network extract bank search reduce score pipeline edit eval'
 report dependencies-point-one-way "$(
     allowed=
     for folder in $order; do

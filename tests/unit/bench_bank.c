@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/statistics.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>

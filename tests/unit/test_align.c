@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "align/edges.h"
-#include "align/transform.h"
+#include "geometry/transform.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 /* Tests the background mask: first principal component, rules of the mask, and the scores with masked cells. */
 #include "bank/gather.h"
 #include "bank_fixture.h"
-#include "map/background.h"
-#include "run/judge.h"
-#include "run/leave_one_out.h"
+#include "extract/background.h"
+#include "score/map_scorer.h"
+#include "score/leave_one_out.h"
 
 #include <lapacke.h>
 #include <math.h>

@@ -1,13 +1,13 @@
 /* Tests building a bank, leave-one-out, and recipes and names as text. */
 #include "bank_fixture.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 
 #include "search/distance.h"
 #include "bank/name_text.h"
 #include "options/recipe_json.h"
-#include "search/score.h"
+#include "score/cell_score.h"
 #include "simd/half.h"
-#include "polarity/orientation.h"
+#include "extract/orientation.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Tests bank files: they are read as written, damage is found, and existing files are not destroyed. */
 #include "bank_fixture.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 
 #include "base/file.h"
 #include "base/hash.h"

@@ -1,6 +1,6 @@
 /* Tests that the size of the canvas is chosen from the pictures, or refused. */
 #include "base/pool.h"
-#include "run/canvas.h"
+#include "pipeline/canvas.h"
 #include "small_world.h"
 
 enum { MANY = 20 };

@@ -1,13 +1,13 @@
 /* Tests smaller banks: principal components, k-means, and the scores after them. */
 #include "bank_fixture.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 
 #include "reduce/coreset.h"
 #include "search/distance.h"
 #include "reduce/kmeans.h"
 #include "reduce/pca.h"
 #include "reduce/reduce.h"
-#include "search/score.h"
+#include "score/cell_score.h"
 
 #include <math.h>
 

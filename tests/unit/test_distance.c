@@ -3,7 +3,7 @@
 
 #include "base/statistics.h"
 #include "search/distance.h"
-#include "search/score.h"
+#include "score/cell_score.h"
 #include "base/isa.h"
 #include "simd/half.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "embed/checkpoint.h"
+#include "network/checkpoint.h"
 #include "simd/half.h"
 
 #include <math.h>

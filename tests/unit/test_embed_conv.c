@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/isa.h"
-#include "embed/conv.h"
-#include "embed/resnet.h"
+#include "network/conv.h"
+#include "network/resnet.h"
 #include "format/safetensors.h"
 
 #include <math.h>

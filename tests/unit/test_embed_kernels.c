@@ -3,9 +3,9 @@
 
 #include "base/isa.h"
 #include "base/memory.h"
-#include "embed/int8.h"
-#include "embed/kernels.h"
-#include "embed/linear.h"
+#include "network/int8.h"
+#include "network/kernels.h"
+#include "network/linear.h"
 
 #include <math.h>
 

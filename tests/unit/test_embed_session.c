@@ -4,7 +4,7 @@
 
 #include "base/isa.h"
 #include "base/memory.h"
-#include "embed/session.h"
+#include "network/session.h"
 #include "format/safetensors.h"
 
 #include <math.h>

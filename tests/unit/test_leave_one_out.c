@@ -7,9 +7,9 @@
 #include "bank_fixture.h"
 #include "base/statistics.h"
 #include "search/distance.h"
-#include "search/score.h"
-#include "run/judge.h"
-#include "run/leave_one_out.h"
+#include "score/cell_score.h"
+#include "score/map_scorer.h"
+#include "score/leave_one_out.h"
 
 #define DIM 5
 #define PICTURES 9
@@ -231,10 +231,10 @@ static void one_judge_for_many_sizes(void **state)
     (void)state;
     static const size_t sizes[][2] = {{4, 5}, {5, 4}, {7, 8}, {2, 10}, {4, 5}};
     dp_post post = {0};
-    dp_judge judge;
+    dp_map_scorer judge;
     uint64_t seed = 8;
     post.median = 3;
-    assert_ok(dp_judge_open(&post, DP_SCORE_MEAN, &judge, err));
+    assert_ok(dp_map_scorer_open(&post, DP_SCORE_MEAN, &judge, err));
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         size_t n = sizes[k][0] * sizes[k][1];
         float grid[MOST], same[MOST];
@@ -244,15 +244,15 @@ static void one_judge_for_many_sizes(void **state)
             valid[i] = 1;
         }
         double score, alone_score;
-        dp_judge alone;
-        assert_ok(dp_judge_open(&post, DP_SCORE_MEAN, &alone, err));
-        assert_ok(dp_judge_grid(&judge, grid, valid, sizes[k][0], sizes[k][1], 1, &score, err));
-        assert_ok(dp_judge_grid(&alone, same, valid, sizes[k][0], sizes[k][1], 1, &alone_score, err));
+        dp_map_scorer alone;
+        assert_ok(dp_map_scorer_open(&post, DP_SCORE_MEAN, &alone, err));
+        assert_ok(dp_map_scorer_run(&judge, grid, valid, sizes[k][0], sizes[k][1], 1, &score, err));
+        assert_ok(dp_map_scorer_run(&alone, same, valid, sizes[k][0], sizes[k][1], 1, &alone_score, err));
         assert_true(score == alone_score);
         assert_memory_equal(grid, same, n * sizeof *grid);
-        dp_judge_close(&alone);
+        dp_map_scorer_close(&alone);
     }
-    dp_judge_close(&judge);
+    dp_map_scorer_close(&judge);
 }
 
 /* A rod of length L = 2 sqrt(3) sigma fills the share `fill` of the canvas's width. */

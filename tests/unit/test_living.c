@@ -1,9 +1,9 @@
 /* Tests changed banks: removed pictures, merged banks, suspects, and a crash in the middle of a change. */
 #include "bank_fixture.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 
 #include "bank/gather.h"
-#include "polarity/orientation.h"
+#include "extract/orientation.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 /* Tests the grid in the picture, connected components, and defects. */
 #include "test.h"
 
-#include "align/transform.h"
+#include "geometry/transform.h"
 #include "base/pool.h"
-#include "map/connected.h"
-#include "map/defects.h"
-#include "map/project.h"
-#include "map/smooth.h"
+#include "score/connected.h"
+#include "score/defects.h"
+#include "geometry/project.h"
+#include "score/smooth.h"
 
 #include <math.h>
 

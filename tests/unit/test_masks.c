@@ -1,5 +1,5 @@
 /* Tests parts that are not inspected, through fit and inspect: background, crop, regions. */
-#include "align/transform.h"
+#include "geometry/transform.h"
 #include "bank/bank.h"
 #include "nail.h"
 

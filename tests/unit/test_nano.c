@@ -2,8 +2,8 @@
 #include "test.h"
 
 #include "base/hash.h"
-#include "embed/model.h"
-#include "embed/nano.h"
+#include "network/model.h"
+#include "network/nano.h"
 
 static void the_file_is_the_one_it_says(void **state)
 {

@@ -4,9 +4,9 @@
 #include "search/distance.h"
 #include "bank_fixture.h"
 #include "base/isa.h"
-#include "run/leave_one_out.h"
+#include "score/leave_one_out.h"
 #include "search/reweight.h"
-#include "run/workbench.h"
+#include "extract/extractor.h"
 
 #include <math.h>
 #include <string.h>

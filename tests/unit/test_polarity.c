@@ -1,7 +1,7 @@
 /* Tests orientation vectors, their consensus, and the mirror. */
 #include "test.h"
 
-#include "polarity/orientation.h"
+#include "extract/orientation.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* Compares the score of a map with the definitions on sorted values, and tests which post-processing is active. */
 #include "base/statistics.h"
-#include "search/score.h"
-#include "map/postprocess.h"
+#include "score/cell_score.h"
+#include "score/postprocess.h"
 #include "test.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Tests tuning with held-out metrics, and calibration from good pictures alone. */
 #include "test.h"
 
-#include "search/score.h"
-#include "measure/sparse_map.h"
+#include "score/cell_score.h"
+#include "eval/sparse_map.h"
 
 #include <math.h>
 

@@ -1,0 +1,142 @@
+/* add.c - pictures added to a bank, and taken from it. */
+#include "edit/add.h"
+#include "bank/builder.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "network/session.h"
+#include "reduce/reduce.h"
+#include "pipeline/fit.h"
+#include "score/leave_one_out.h"
+#include "pipeline/memory_plan.h"
+#include "score/near.h"
+#include "extract/extractor.h"
+
+dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
+{
+    if (dp_bank_has_pictures(bank))
+        return DP_OK;
+    return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
+                   dp_bank_name(bank),
+                   bank->recipe.kmeans        ? "centres of k-means, no picture's own"
+                   : bank->recipe.coreset > 0 ? "a coreset, not all of the pictures' own"
+                                              : "those of the object alone (--background reference)");
+}
+
+dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
+                           dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
+{
+    dp_bank *bank = NULL;
+    const dp_bank_shape shape = {.recipe = &like->recipe,
+                                 .n_rows = dp_picks_rows(picks, n),
+                                 .dim = like->rows.dim,
+                                 .owners = like->rows.row_picture != NULL};
+    size_t bytes;
+    if (!dp_bank_shape_bytes(like, &shape, &bytes))
+        return dp_fail_memory(err, "the bank", SIZE_MAX);
+    dp_status status =
+        dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
+    if (!status)
+        status = dp_bank_gather(like, picks, n, orientation, &bank, err);
+    if (!status)
+        status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
+    for (size_t i = 0; i < n && !status; i++)
+        if (i == 0 || picks[i].bank != picks[i - 1].bank)
+            status = dp_bank_check_unchanged(picks[i].bank, err);
+    if (status)
+        dp_bank_close(&bank);
+    else
+        *out = bank;
+    return status;
+}
+
+/* All pictures of a, then all of b. */
+static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **out,
+                      dp_error *err)
+{
+    size_t n = a->pictures.n + b->pictures.n;
+    dp_bank_pick *picks = dp_malloc(n, sizeof *picks);
+    if (!picks)
+        return dp_fail_memory(err, "the pictures", n * sizeof *picks);
+    for (size_t i = 0; i < n; i++)
+        picks[i] = i < a->pictures.n ? (dp_bank_pick){a, i, false} : (dp_bank_pick){b, i - a->pictures.n, false};
+    dp_status status = dp_bank_regather(a, picks, n, NULL, pool, run, out, err);
+    dp_memory_free(picks);
+    return status;
+}
+
+dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
+                           dp_fit_report *report, dp_error *err)
+{
+    dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL where all pictures are there already */
+    dp_fit_report found = {0};
+    dp_isa isa = dp_session_isa(session);
+    dp_pool *pool = dp_session_pool(session);
+    const dp_run *run = dp_session_run(session);
+    if (!input->source->n)
+        return dp_fail(err, DP_E_ARGUMENT, "no pictures to add");
+    dp_status status = dp_bank_needs_pictures(bank, err);
+    if (!status)
+        status = dp_session_fits_bank(session, bank, err);
+    if (!status)
+        status = dp_fit_more(session, bank, input, &fresh, &found, err);
+    if (!status && fresh && bank->projection.basis) {
+        const dp_reduction how = {
+            .pca = &bank->projection, .pca_asked = bank->recipe.pca, .storage = bank->rows.storage, .isa = isa};
+        status = dp_bank_reduce(fresh, &how, pool, run, &alike, err);
+    }
+    if (!status && fresh)
+        status = both(bank, alike ? alike : fresh, pool, run, &made, err);
+    if (!status && made)
+        status = dp_bank_tell_near(made, run, err);
+    if (status)
+        dp_bank_close(&made);
+    if (!status) {
+        *larger = made;
+        if (report)
+            *report = found;
+    }
+    dp_bank_close(&fresh);
+    dp_bank_close(&alike);
+    return status;
+}
+
+dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err)
+{
+    dp_run_init(run);
+    if (given)
+        *run = *given;
+    return dp_pool_open(run->threads, pool, err);
+}
+
+dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *given_run,
+                         dp_bank **smaller, dp_error *err)
+{
+    dp_run run = {0};
+    dp_pool *pool = NULL;
+    size_t kept = 0;
+    dp_status status = dp_bank_needs_pictures(bank, err);
+    dp_bank_pick *picks = dp_malloc(bank->pictures.n, sizeof *picks);
+    uint8_t *gone = dp_calloc(bank->pictures.n, 1);
+    if (!status && (!picks || !gone))
+        status = dp_fail_memory(err, "the pictures", bank->pictures.n * sizeof *picks);
+    for (size_t i = 0; !status && i < n; i++) {
+        if (pictures[i] >= bank->pictures.n)
+            status =
+                dp_fail(err, DP_E_ARGUMENT, "there is no picture %zu in a bank of %zu", pictures[i], bank->pictures.n);
+        else
+            gone[pictures[i]] = 1;
+    }
+    for (size_t p = 0; !status && p < bank->pictures.n; p++)
+        if (!gone[p])
+            picks[kept++] = (dp_bank_pick){bank, p, false};
+    if (!status && !kept)
+        status = dp_fail(err, DP_E_ARGUMENT, "no picture would be left in the bank");
+    if (!status)
+        status = dp_living_start(given_run, &run, &pool, err);
+    if (!status)
+        status = dp_bank_regather(bank, picks, kept, NULL, pool, &run, smaller, err);
+    dp_pool_close(&pool);
+    dp_memory_free(picks);
+    dp_memory_free(gone);
+    return status;
+}

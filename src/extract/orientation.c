@@ -1,0 +1,220 @@
+/* orientation.c - the orientation vector and the consensus of the good pictures.
+ *
+ * Source: DinoPatch, polarity correction. With f(r, c) the feature of cell (r, c) and the principal axis along c,
+ *
+ *     o = mean { f(r, c) : valid, c >= cols - floor(cols/2) } - mean { f(r, c) : valid, c < floor(cols/2) },   o / |o|
+ *
+ * becomes -o when the object is turned by 180 degrees (exactly so when the grid is mirrored). The paper compares a
+ * picture with one good picture. Here the reference is the consensus of all of them: signs s_i in {+1, -1} that make
+ * |sum_i s_i o_i| large, and the direction of that sum. The steps
+ *
+ *     reference = sum_i s_i o_i / |sum_i s_i o_i|,      s_i = sign(o_i . reference)
+ *
+ * never lower |sum_i s_i o_i|, so they end at a fixed point. They start from the vector that agrees best with all
+ * others (largest sum of |cosines|; of more than MAX_CANDIDATES vectors every k-th is a candidate), and among equal
+ * ones from the first. */
+#include "extract/orientation.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define MAX_CANDIDATES 256
+#define MAX_ROUNDS 100 /* a few in practice; the bound stops a cycle caused by rounding */
+#define SETTLED 1e-6   /* a smaller difference of the means, relative to their size, is rounding */
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+/* Computes the mean feature of the valid cells in columns begin .. end-1, [dim]. Returns false if there is none. */
+static bool half_mean(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim, size_t begin,
+                      size_t end, double *mean)
+{
+    size_t n = 0;
+    memset(mean, 0, dim * sizeof *mean);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = begin; c < end; c++) {
+            size_t cell = r * cols + c;
+            if (valid && !valid[cell])
+                continue;
+            const float *x = features + cell * dim;
+            for (size_t d = 0; d < dim; d++)
+                mean[d] += x[d];
+            n++;
+        }
+    }
+    for (size_t d = 0; n && d < dim; d++)
+        mean[d] /= (double)n;
+    return n > 0;
+}
+
+dp_status dp_orientation(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim,
+                         float *orientation, dp_error *err)
+{
+    size_t half = cols / 2, count;
+    double *means = dp_mul_size(dim, 2, &count) ? dp_malloc(count, sizeof *means) : NULL;
+    if (!means)
+        return dp_fail_memory(err, "the orientation vector", dim * 2 * sizeof *means);
+    double *left = means, *right = means + dim;
+    bool some_left = half_mean(features, valid, rows, cols, dim, 0, half, left);
+    bool some_right = half_mean(features, valid, rows, cols, dim, cols - half, cols, right);
+    double difference = 0, size = 0;
+    for (size_t d = 0; d < dim; d++) {
+        difference += (right[d] - left[d]) * (right[d] - left[d]);
+        size += right[d] * right[d] + left[d] * left[d];
+    }
+    dp_status status = DP_OK;
+    if (!isfinite(size)) {
+        status = dp_fail(err, DP_E_NUMERIC, "a feature is not finite: no orientation can be had from it");
+    } else {
+        bool settled = some_left && some_right && difference > SETTLED * SETTLED * size;
+        double scale = settled ? 1 / sqrt(difference) : 0;
+        for (size_t d = 0; d < dim; d++)
+            orientation[d] = settled ? (float)((right[d] - left[d]) * scale) : 0;
+    }
+    dp_memory_free(means);
+    return status;
+}
+
+static void normalise(float *x, size_t dim)
+{
+    double size = sqrt(dot(x, x, dim));
+    for (size_t d = 0; d < dim; d++)
+        x[d] = size > SETTLED ? (float)(x[d] / size) : 0;
+}
+
+void dp_orientation_own(const float *as_found, const float *turned, size_t dim, float *own, float *bias)
+{
+    for (size_t d = 0; d < dim; d++) {
+        float a = as_found[d], b = turned[d];
+        own[d] = (a - b) / 2;
+        if (bias)
+            bias[d] = (a + b) / 2;
+    }
+    normalise(own, dim);
+}
+
+void dp_orientation_unbias(float *orientation, const float *bias, size_t dim)
+{
+    if (dot(orientation, orientation, dim) == 0)
+        return;
+    for (size_t d = 0; d < dim; d++)
+        orientation[d] -= bias[d];
+    normalise(orientation, dim);
+}
+
+int dp_orientation_sign(const float *orientation, const float *reference, size_t dim, double *confidence)
+{
+    double product = dot(orientation, reference, dim);
+    double size = sqrt(dot(orientation, orientation, dim) * dot(reference, reference, dim));
+    if (confidence)
+        *confidence = size > 0 ? fmin(fabs(product) / size, 1) : 0;
+    return product > 0 ? 1 : product < 0 ? -1 : 0;
+}
+
+/* Returns the index of the candidate with the largest sum of |cosines| with all vectors; n if every vector is zero. */
+static size_t best_agreeing(const float *orientations, size_t n, size_t dim)
+{
+    size_t step = (n + MAX_CANDIDATES - 1) / MAX_CANDIDATES, best = n;
+    double best_sum = 0;
+    for (size_t round = 0; round < 2 && best == n; round++, step = 1) { /* the second round is for the case that every
+                                                                         * k-th vector is zero */
+        for (size_t i = 0; i < n; i += step) {
+            double sum = 0;
+            for (size_t j = 0; j < n; j++)
+                sum += fabs(dot(orientations + i * dim, orientations + j * dim, dim));
+            if (sum > best_sum) {
+                best_sum = sum;
+                best = i;
+            }
+        }
+    }
+    return best;
+}
+
+dp_status dp_orientation_consensus(const float *orientations, size_t n, size_t dim, float *reference, int *signs,
+                                   dp_error *err)
+{
+    double *sum = dp_malloc(dim, sizeof *sum);
+    if (!sum)
+        return dp_fail_memory(err, "the consensus of the orientations", dim * sizeof *sum);
+    memset(reference, 0, dim * sizeof *reference);
+    for (size_t i = 0; i < n; i++)
+        signs[i] = 0;
+    size_t start = best_agreeing(orientations, n, dim);
+    if (start == n)
+        goto done;
+    memcpy(reference, orientations + start * dim, dim * sizeof *reference);
+
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        bool changed = false;
+        memset(sum, 0, dim * sizeof *sum);
+        for (size_t i = 0; i < n; i++) {
+            const float *o = orientations + i * dim;
+            int sign = dp_orientation_sign(o, reference, dim, NULL);
+            if (!sign) /* at right angles: keeps its sign; in the first round, its original sign */
+                sign = signs[i] ? signs[i] : dot(o, o, dim) > 0;
+            changed |= sign != signs[i];
+            signs[i] = sign;
+            for (size_t d = 0; d < dim; d++)
+                sum[d] += sign * (double)o[d];
+        }
+        double square = 0;
+        for (size_t d = 0; d < dim; d++)
+            square += sum[d] * sum[d];
+        for (size_t d = 0; square > 0 && d < dim; d++)
+            reference[d] = (float)(sum[d] / sqrt(square));
+        if (!changed)
+            break;
+    }
+
+    /* The reference and its negative serve equally well. Take the one that turns fewer pictures; if both turn as
+     * many, the one that does not turn the first picture. */
+    ptrdiff_t balance = 0;
+    int first = 0;
+    for (size_t i = 0; i < n; i++) {
+        balance += signs[i];
+        first = first ? first : signs[i];
+    }
+    if (balance < 0 || (balance == 0 && first < 0)) {
+        for (size_t i = 0; i < n; i++)
+            signs[i] = -signs[i];
+        for (size_t d = 0; d < dim; d++)
+            reference[d] = -reference[d];
+    }
+done:
+    dp_memory_free(sum);
+    return DP_OK;
+}
+
+static void swap_floats(float *a, float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float keep = a[i];
+        a[i] = b[i];
+        b[i] = keep;
+    }
+}
+
+void dp_grid_mirror(float *features, uint8_t *valid, size_t rows, size_t cols, size_t dim)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols / 2; c++) {
+            size_t a = r * cols + c, b = r * cols + cols - 1 - c;
+            if (features)
+                swap_floats(features + a * dim, features + b * dim, dim);
+            if (valid) {
+                uint8_t keep = valid[a];
+                valid[a] = valid[b];
+                valid[b] = keep;
+            }
+        }
+    }
+}

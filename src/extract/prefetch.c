@@ -1,0 +1,254 @@
+/* prefetch.c - a ring of slots between one loading thread and one consumer.
+ *
+ * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
+ * the slots are allocated once. */
+#include "extract/prefetch.h"
+#include "geometry/transform.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "network/session.h"
+#include "image/picture.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define SLOTS 3 /* one with the consumer, two ahead */
+
+struct dp_prefetch {
+    dp_pictures pictures;
+    dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
+    size_t patch_px;
+    bool digests;
+    const dp_run *run;
+    uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
+
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    size_t produced, consumed; /* pictures; slot of picture i is i % SLOTS */
+    bool holding;              /* the consumer still reads picture consumed - 1 */
+    bool closing;
+    dp_prepared slots[SLOTS];
+};
+
+/* A cell counts only where all its pixels do. */
+static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width, size_t patch, uint8_t *cells)
+{
+    size_t cols = width / patch;
+    memset(cells, 1, height / patch * cols);
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            if (!valid[y * width + x])
+                cells[y / patch * cols + x / patch] = 0;
+}
+
+/* The smaller side to edge_px, the other in proportion and cut down to whole pixels (torchvision's Resize), right and bottom
+ * cropped to whole patches (AnomalyDINO's public code), or all sides to the square in the middle (PatchCore's). */
+static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
+{
+    const dp_picture *picture = prepared->picture;
+    size_t edge = recipe->edge_px, crop = recipe->crop_px, width, height, pixels;
+    dp_edge_size(edge, picture->width_px, picture->height_px, &width, &height);
+    size_t canvas_w = crop ? crop : width / patch_px * patch_px, canvas_h = crop ? crop : height / patch_px * patch_px;
+    size_t left = crop ? dp_crop_first(width, crop) : 0, top = crop ? dp_crop_first(height, crop) : 0;
+    dp_status status = dp_cells_check(prepared->run, canvas_h, canvas_w, patch_px, prepared->path, err);
+    if (status)
+        return status;
+    if (!dp_mul_size(width, height, &pixels)
+        || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
+        return dp_fail(
+            err, DP_E_PICTURE,
+            "%s: %zux%zu pixels (height x width) become %zux%zu by a smaller side of %zu, more than the limit of "
+            "%zu pixels: a smaller --edge takes it, or a larger --max-pixels",
+            prepared->path, picture->height_px, picture->width_px, height, width, edge,
+            prepared->run->max_picture_pixels);
+    pixels = canvas_w * canvas_h; /* at most width x height */
+    if (pixels > prepared->room_px) {
+        dp_memory_free(prepared->rgb);
+        dp_memory_free(prepared->cells);
+        prepared->rgb = dp_malloc(pixels, 3 * sizeof(float));
+        prepared->cells = dp_malloc(pixels, 1);
+        prepared->room_px = prepared->rgb && prepared->cells ? pixels : 0;
+        if (!prepared->room_px)
+            return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
+    }
+    dp_picture *resized = NULL;
+    status = dp_picture_resize_8bit(picture, height, width, &resized, err);
+    if (status)
+        return status;
+    for (size_t y = 0; y < canvas_h; y++)
+        for (size_t i = 0; i < 3 * canvas_w; i++)
+            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[((top + y) * width + left) * 3 + i];
+    dp_picture_free(&resized);
+    memset(prepared->cells, 1, (canvas_h / patch_px) * (canvas_w / patch_px));
+    prepared->height_px = canvas_h;
+    prepared->width_px = canvas_w;
+    prepared->valid_fraction = 1;
+    return DP_OK;
+}
+
+dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
+                           dp_error *err)
+{
+    if (recipe->edge_px)
+        return fill_edge(prepared, recipe, patch_px, err);
+    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    prepared->height_px = h;
+    prepared->width_px = w;
+    dp_status status =
+        dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
+    if (status)
+        return status;
+    size_t inside = 0;
+    for (size_t i = 0; i < h * w; i++)
+        inside += valid[i] != 0;
+    prepared->valid_fraction = (double)inside / (double)(h * w);
+    cells_from_pixels(valid, h, w, patch_px, prepared->cells);
+    return DP_OK;
+}
+
+dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run)
+{
+    return (dp_picture_options){
+        .max_pixels = run->max_picture_pixels, .tolerant = run->tolerant, .white = recipe->sample_white};
+}
+
+void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run)
+{
+    dp_error line;
+    if (prepared->status || !run->log)
+        return;
+    if (prepared->notes.white && !recipe->sample_white) {
+        dp_fail(&line, DP_OK,
+                "%s: holds 16-bit samples, the good pictures of the bank did not: its own samples decide what is white "
+                "(%zu)",
+                prepared->path, prepared->notes.white);
+        run->log(run->user, DP_LOG_WARNING, line.message);
+    }
+    if (!prepared->notes.text[0])
+        return;
+    dp_fail(&line, DP_OK, "%s: %s", prepared->path, prepared->notes.text);
+    run->log(run->user, DP_LOG_WARNING, line.message);
+}
+
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
+                           uint8_t *valid, dp_error *err)
+{
+    const dp_picture_options options = dp_picture_options_of(recipe, prepared->run);
+    double start = dp_now_seconds();
+    prepared->path = dp_pictures_name(pictures, prepared->index);
+    prepared->notes = (dp_picture_notes){.bits = 8};
+    dp_status status = dp_pictures_load(pictures, prepared->index, &options, &prepared->picture, &prepared->notes, err);
+    if (!status)
+        status = dp_light_measure(prepared->picture, &prepared->light, err);
+    if (!status)
+        status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
+    if (!status)
+        status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);
+    prepared->seconds = dp_now_seconds() - start;
+    return status;
+}
+
+static void *load_all(void *argument)
+{
+    dp_prefetch *p = argument;
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        while (!p->closing && p->produced - p->consumed + p->holding >= SLOTS)
+            pthread_cond_wait(&p->moved, &p->lock);
+        if (p->closing || p->produced == p->pictures.n)
+            break;
+        size_t index = p->produced;
+        pthread_mutex_unlock(&p->lock);
+
+        dp_prepared *slot = &p->slots[index % SLOTS];
+        dp_picture_free(&slot->picture);
+        slot->index = index;
+        slot->status = dp_prepared_load(slot, &p->pictures, &p->recipe, p->patch_px, p->valid, &slot->error);
+        if (!slot->status && p->digests)
+            slot->status = dp_picture_digest(slot->picture, slot->digest, &slot->error);
+
+        pthread_mutex_lock(&p->lock);
+        p->produced++;
+        pthread_cond_broadcast(&p->moved);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
+                           bool digests, dp_prefetch **out, dp_error *err)
+{
+    size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    dp_prefetch *p = dp_calloc(1, sizeof *p);
+    if (!p || !dp_mul_size(h, w, &pixels)) {
+        dp_memory_free(p);
+        return dp_fail_memory(err, "the canvas", sizeof *p);
+    }
+    p->pictures = *pictures;
+    p->recipe = *recipe;
+    p->patch_px = patch_px;
+    p->run = run;
+    p->digests = digests;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->moved, NULL);
+    bool memory = (p->valid = dp_malloc(pixels, 1)) != NULL;
+    for (size_t i = 0; i < SLOTS; i++) {
+        p->slots[i].run = run;
+        memory = (p->slots[i].rgb = dp_malloc(pixels, 3 * sizeof(float))) && memory;
+        memory = (p->slots[i].cells = dp_malloc(h / patch_px, w / patch_px)) && memory;
+    }
+    if (!memory || pthread_create(&p->thread, NULL, load_all, p) != 0) {
+        dp_prefetch_close(&p);
+        return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
+    }
+    p->started = true;
+    *out = p;
+    return DP_OK;
+}
+
+dp_prepared *dp_prefetch_next(dp_prefetch *p)
+{
+    pthread_mutex_lock(&p->lock);
+    if (p->holding) {
+        p->holding = false;
+        pthread_cond_broadcast(&p->moved);
+    }
+    dp_prepared *next = NULL;
+    if (p->consumed < p->pictures.n) {
+        while (p->produced == p->consumed)
+            pthread_cond_wait(&p->moved, &p->lock);
+        next = &p->slots[p->consumed % SLOTS];
+        p->consumed++;
+        p->holding = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return next;
+}
+
+void dp_prefetch_close(dp_prefetch **pointer)
+{
+    if (!pointer || !*pointer)
+        return;
+    dp_prefetch *p = *pointer;
+    if (p->started) {
+        pthread_mutex_lock(&p->lock);
+        p->closing = true;
+        pthread_cond_broadcast(&p->moved);
+        pthread_mutex_unlock(&p->lock);
+        pthread_join(p->thread, NULL);
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        dp_picture_free(&p->slots[i].picture);
+        dp_memory_free(p->slots[i].rgb);
+        dp_memory_free(p->slots[i].cells);
+    }
+    dp_memory_free(p->valid);
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->moved);
+    dp_memory_free(p);
+    *pointer = NULL;
+}

@@ -1,0 +1,58 @@
+/* prefetch.h - the next pictures are decoded, aligned and warped by a thread of their own while this one is in the
+ * transformer. */
+#ifndef DP_EXTRACT_PREFETCH_H
+#define DP_EXTRACT_PREFETCH_H
+
+#include "dinopatch.h"
+#include "image/light.h"
+#include "extract/pictures.h"
+
+#include <stdbool.h>
+
+/* A picture ready for the transformer. */
+typedef struct dp_prepared {
+    const dp_run *run; /* the limits */
+    size_t index;      /* among the pictures of the work */
+    const char *path;  /* its name */
+    dp_status status;  /* not DP_OK: error says why, the rest is empty */
+    dp_error error;
+    dp_picture *picture;
+    unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
+    dp_picture_notes notes;   /* of it */
+    dp_pose pose;
+    dp_light light;
+    size_t height_px, width_px; /* of its canvas */
+    size_t room_px; /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
+    float *rgb;     /* [height_px, width_px, 3] */
+    uint8_t *cells; /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
+    double valid_fraction;
+    double seconds; /* spent on the above */
+} dp_prepared;
+
+/* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
+ * valid [canvas_height, canvas_width] is scratch. */
+/* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used.
+ * DP_E_PICTURE where it would have more cells than prepared->run allows. */
+dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
+                           dp_error *err);
+/* How a run with this recipe takes pictures. */
+dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
+/* Loads the picture at prepared->index, finds the pose, warps.  run must be set, rgb and cells be there. */
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
+                           uint8_t *valid, dp_error *err);
+
+/* Logs what a user should know of the picture, read for a bank of this recipe. */
+void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
+
+typedef struct dp_prefetch dp_prefetch;
+
+/* The pictures' source and order, *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
+                           bool digests, dp_prefetch **prefetch, dp_error *err);
+/* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
+ * until the next call. */
+dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);
+/* Waits for the picture in work and ends the thread. */
+void dp_prefetch_close(dp_prefetch **prefetch);
+
+#endif

@@ -1,0 +1,199 @@
+/* project.c - maps the grid to the pixels of the picture.
+ *
+ * Spaces: P, the pixels of the picture; C, the pixels of the canvas; G, the grid, with cell centres at integer
+ * coordinates.
+ *     C -> P   the affine transform that the canvas was warped with (its inverse is P -> C)
+ *     C -> G   u = (x + 1/2) / cell_width - 1/2, and the same for v; then the mirror or turn of the polarity
+ * Both are affine, so P -> G is one affine map, and a row of the picture is a straight line through the grid.
+ *
+ * The value at (u, v) is bilinear between the four cell centres around it, with the weights divided by the sum of
+ * those of valid cells; it is 0 if none of them is valid. Between the outermost centres and the border of the canvas,
+ * the outermost cells continue. Outside the canvas the value is 0, because nothing is known there.
+ *
+ * Speed: the four corners of each square between centres are copied side by side (16 bytes, one load). The part of a
+ * row that lies in the canvas is found once per row. A division happens only beside invalid cells. */
+#include "geometry/project.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BAND_ROWS 16 /* picture rows of one task */
+#define CHUNK 128    /* pixels whose coordinates are computed together */
+
+dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture, size_t canvas_height_px,
+                             size_t canvas_width_px, size_t rows, size_t cols, int mirror, int turn, dp_error *err)
+{
+    if (!rows || !cols || !canvas_height_px || !canvas_width_px)
+        return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu cells on a canvas of %zux%zu pixels", rows, cols,
+                       canvas_height_px, canvas_width_px);
+    double det = canvas_to_picture->xu * canvas_to_picture->yv - canvas_to_picture->xv * canvas_to_picture->yu;
+    if (!(fabs(det) > 1e-12) || !isfinite(det))
+        return dp_fail(err, DP_E_ARGUMENT, "the transform from canvas to picture has no inverse");
+    const dp_affine m = dp_affine_invert(canvas_to_picture); /* P -> C */
+    /* C -> G */
+    double su = (double)cols / (double)canvas_width_px, sv = (double)rows / (double)canvas_height_px;
+    dp_projection p = {
+        .u = {m.xu * su, m.xv * su, (m.x0 + 0.5) * su - 0.5},
+        .v = {m.yu * sv, m.yv * sv, (m.y0 + 0.5) * sv - 0.5},
+        .rows = rows,
+        .cols = cols,
+    };
+    if (!!mirror != !!turn) {
+        p.u[0] = -p.u[0];
+        p.u[1] = -p.u[1];
+        p.u[2] = (double)(cols - 1) - p.u[2];
+    }
+    if (turn) {
+        p.v[0] = -p.v[0];
+        p.v[1] = -p.v[1];
+        p.v[2] = (double)(rows - 1) - p.v[2];
+    }
+    *projection = p;
+    return DP_OK;
+}
+
+void dp_projection_pixel(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y)
+{
+    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0];
+    size_t row = cell / p->cols, col = cell % p->cols;
+    double u = (double)col - p->u[2], v = (double)row - p->v[2];
+    double px = round((p->v[1] * u - p->u[1] * v) / det), py = round((p->u[0] * v - p->v[0] * u) / det);
+    *x = (size_t)fmin(fmax(px, 0), (double)(width_px - 1));
+    *y = (size_t)fmin(fmax(py, 0), (double)(height_px - 1));
+}
+
+/* Values of the cells around one square: north-west, north-east, south-west, south-east. */
+struct square {
+    float v[4];
+};
+
+struct job {
+    const dp_projection *projection;
+    const struct square *squares, *weights; /* [square_rows, square_cols]; weights 1 for a valid corner, else 0 */
+    const uint8_t *mixed;                   /* [square_rows, square_cols] 1: a corner is not valid */
+    size_t square_rows, square_cols;
+    size_t height_px, width_px;
+    float *map;
+};
+
+/* Narrows [*begin, *end) to the x with low <= a x + b <= high. */
+static void narrow(double a, double b, double low, double high, size_t *begin, size_t *end)
+{
+    if (fabs(a) < 1e-15) {
+        if (!(b >= low && b <= high))
+            *end = *begin;
+        return;
+    }
+    double first = (low - b) / a, last = (high - b) / a;
+    if (a < 0) {
+        double swap = first;
+        first = last;
+        last = swap;
+    }
+    first = ceil(first);
+    last = floor(last) + 1;
+    if (first > (double)*begin)
+        *begin = first < (double)*end ? (size_t)first : *end;
+    if (last < (double)*end)
+        *end = last > (double)*begin ? (size_t)last : *begin;
+}
+
+static inline float blend(const float *v, float fu, float fv)
+{
+    float north = v[0] + (v[1] - v[0]) * fu, south = v[2] + (v[3] - v[2]) * fu;
+    return north + (south - north) * fv;
+}
+
+static void project_row(const struct job *job, size_t y, float *out)
+{
+    const dp_projection *p = job->projection;
+    double u0 = p->u[1] * (double)y + p->u[2], v0 = p->v[1] * (double)y + p->v[2];
+    double du = p->u[0], dv = p->v[0];
+    size_t begin = 0, end = job->width_px;
+    narrow(du, u0, -0.5, (double)p->cols - 0.5, &begin, &end);
+    narrow(dv, v0, -0.5, (double)p->rows - 0.5, &begin, &end);
+    if (begin >= end)
+        begin = end = job->width_px;
+    memset(out, 0, begin * sizeof *out);
+    memset(out + end, 0, (job->width_px - end) * sizeof *out);
+
+    const float max_u = (float)(p->cols - 1), max_v = (float)(p->rows - 1);
+    const int last_u = (int)job->square_cols - 1, last_v = (int)job->square_rows - 1, stride = (int)job->square_cols;
+    for (size_t x = begin; x < end; x += CHUNK) {
+        int n = end - x < CHUNK ? (int)(end - x) : CHUNK;
+        int index[CHUNK];
+        float fu[CHUNK], fv[CHUNK];
+        const float cu = (float)(u0 + du * (double)x), cv = (float)(v0 + dv * (double)x);
+        const float fdu = (float)du, fdv = (float)dv;
+        for (int i = 0; i < n; i++) {
+            float u = cu + fdu * (float)i, v = cv + fdv * (float)i;
+            u = u > 0 ? u : 0;
+            u = u < max_u ? u : max_u;
+            v = v > 0 ? v : 0;
+            v = v < max_v ? v : max_v;
+            int iu = (int)u, iv = (int)v;
+            iu = iu < last_u ? iu : last_u;
+            iv = iv < last_v ? iv : last_v;
+            fu[i] = u - (float)iu;
+            fv[i] = v - (float)iv;
+            index[i] = iv * stride + iu;
+        }
+        for (int i = 0; i < n; i++) {
+            const float *s = job->squares[index[i]].v;
+            float value = blend(s, fu[i], fv[i]);
+            if (__builtin_expect(job->mixed[index[i]], 0)) {
+                /* Invalid corners hold 0, so the blend is already the sum over the valid ones. */
+                float weight = blend(job->weights[index[i]].v, fu[i], fv[i]);
+                value = weight > 1e-6f ? value / weight : 0;
+            }
+            out[x + (size_t)i] = value;
+        }
+    }
+}
+
+static void project_band(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    const struct job *job = context;
+    size_t last = (index + 1) * BAND_ROWS < job->height_px ? (index + 1) * BAND_ROWS : job->height_px;
+    for (size_t y = index * BAND_ROWS; y < last; y++)
+        project_row(job, y, job->map + y * job->width_px);
+}
+
+dp_status dp_project(const dp_projection *projection, const float *grid, const uint8_t *valid, size_t height_px,
+                     size_t width_px, dp_pool *pool, float *map, dp_error *err)
+{
+    size_t rows = projection->rows, cols = projection->cols;
+    size_t square_rows = rows > 1 ? rows - 1 : 1, square_cols = cols > 1 ? cols - 1 : 1, n;
+    if (!dp_mul_size(square_rows, square_cols, &n) || n > INT32_MAX)
+        return dp_fail(err, DP_E_ARGUMENT, "a grid of %zux%zu cells is too large", rows, cols);
+    struct square *squares = dp_malloc(n, 2 * sizeof *squares);
+    uint8_t *mixed = dp_malloc(n, 1);
+    if (!squares || !mixed) {
+        dp_memory_free(squares);
+        dp_memory_free(mixed);
+        return dp_fail_memory(err, "the map's interpolation table", n * (2 * sizeof *squares + 1));
+    }
+    struct square *weights = squares + n;
+    for (size_t r = 0; r < square_rows; r++)
+        for (size_t c = 0; c < square_cols; c++) {
+            size_t i = r * square_cols + c;
+            mixed[i] = 0;
+            for (size_t k = 0; k < 4; k++) {
+                size_t row = r + k / 2 < rows ? r + k / 2 : rows - 1, col = c + k % 2 < cols ? c + k % 2 : cols - 1;
+                size_t cell = row * cols + col;
+                int good = !valid || valid[cell];
+                squares[i].v[k] = good ? grid[cell] : 0;
+                weights[i].v[k] = good ? 1 : 0;
+                mixed[i] |= !good;
+            }
+        }
+    struct job job = {projection, squares, weights, mixed, square_rows, square_cols, height_px, width_px, map};
+    size_t bands = (height_px + BAND_ROWS - 1) / BAND_ROWS;
+    dp_pool_run(pool, bands, project_band, &job);
+    dp_memory_free(squares);
+    dp_memory_free(mixed);
+    return DP_OK;
+}

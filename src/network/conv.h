@@ -1,0 +1,53 @@
+/* conv.h - convolutions of a residual network, on oneDNN or, for the reference, in plain C.
+ *
+ *     y[r, c, o] = relu(y[r, c, o] (if add) + b[o] + sum over u, v, i of w[o, u, v, i] x[r s + u - p, c s + v - p, i])
+ *
+ * with zeros outside x. Activations have channels last, [rows, cols, channels], so a band of rows is one piece of
+ * memory. A band of output rows is one task, run on one thread. The bands depend only on the number of rows.
+ *
+ * oneDNN has fast kernels for a band only if the weights have the layout that it wants for that band's size. With any
+ * other layout it uses its reference kernel, which is about a hundred times slower. So every band asks for its
+ * layout. A convolution keeps its weights for all plans in each layout asked for so far, usually one. The layout
+ * depends only on the band. */
+#ifndef DP_NETWORK_CONV_H
+#define DP_NETWORK_CONV_H
+
+#include "network/linear.h"
+
+typedef struct dp_conv_shape {
+    size_t in, out, side, stride, pad; /* channels; side of the kernel */
+    bool add, relu;                    /* fused operations */
+} dp_conv_shape;
+
+typedef struct dp_conv {
+    dp_conv_shape shape;
+    dp_backing backing;              /* PLAIN or ONEDNN */
+    float *bias;                     /* [out] */
+    float *plain;                    /* [out, side, side, in], reference only */
+    struct dp_conv_layouts *layouts; /* ONEDNN only */
+    dnnl_memory_t bias_memory;
+} dp_conv;
+
+size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length);
+
+/* Packs weights [out, side, side, in] and bias [out]; both are copied. */
+dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engine_t engine, const float *weights,
+                       const float *bias, dp_conv *conv, dp_error *err);
+void dp_conv_free(dp_conv *conv);
+size_t dp_conv_bytes(const dp_conv *conv); /* Returns the bytes of the weights in one layout. */
+
+/* One convolution, prepared for one input size. */
+typedef struct dp_conv_plan dp_conv_plan;
+
+/* Opens a plan. Call it where OpenMP is told to use one thread. conv must outlive the plan; sessions may share it. */
+dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t workers, size_t rows_in, size_t cols_in,
+                            dp_conv_plan **plan, dp_error *err);
+void dp_conv_plan_close(dp_conv_plan **plan);
+size_t dp_conv_plan_bands(const dp_conv_plan *plan);
+/* Runs one task. x [rows_in, cols_in, in], y [rows_out, cols_out, out]. */
+void dp_conv_run(dp_conv_plan *plan, size_t band, const float *x, float *y, size_t worker);
+bool dp_conv_plan_failed(const dp_conv_plan *plan);
+/* Returns the name of the oneDNN kernel that computes a band; static storage. */
+const char *dp_conv_plan_kernel(const dp_conv_plan *plan, size_t index);
+
+#endif

@@ -1,0 +1,476 @@
+/* model.c - opens checkpoints, packs their weights, tells what they are.
+ *
+ * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
+ *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
+ *   - LayerScale (one factor for each channel of the projection's and the MLP's output) goes into the rows of both. */
+#include "network/model.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "network/nano.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define Q_SCALE 0.18033688011112042 /* log2(e) / 8 */
+
+/* ------------------------------------------------------------------------------------------------------- open, close */
+
+/* Empty where it could not be computed; dp_model_digest tries again and says so. */
+static void *hash_file(void *argument)
+{
+    dp_model *model = argument;
+    dp_bytes bytes = dp_safetensors_bytes(model->checkpoint.file);
+    if (dp_sha256(&bytes, 1, model->sha256, NULL))
+        memset(model->sha256, 0, sizeof model->sha256);
+    return NULL;
+}
+
+/* The digest takes a second for each gigabyte or two: it is computed beside what else is done, and waited for here. */
+static void wait_for_hash(dp_model *model)
+{
+    pthread_mutex_lock(&model->lock);
+    if (model->hashing) {
+        pthread_join(model->hasher, NULL);
+        model->hashing = 0;
+    }
+    if (!*model->sha256)
+        hash_file(model);
+    pthread_mutex_unlock(&model->lock);
+}
+
+dp_status dp_model_digest(const dp_model *model, dp_error *err)
+{
+    wait_for_hash((dp_model *)model);
+    return *model->sha256
+               ? DP_OK
+               : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
+}
+
+static dp_status read_tokens(dp_model *model, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    size_t cells = c->position_side * c->position_side;
+    const dp_tensor *position = c->role[DP_G_POSITION];
+    model->cls = dp_malloc(c->dim, sizeof(float));
+    model->registers = dp_malloc_2d(c->registers, c->dim, sizeof(float));
+    model->position = dp_malloc(position->count, sizeof(float));
+    if (!model->cls || !model->registers || !model->position)
+        return dp_fail_memory(err, c->path, position->count * sizeof(float));
+    dp_status status = dp_tensor_to_f32(c->role[DP_G_CLS], model->cls, err);
+    if (!status && c->registers)
+        status = dp_tensor_to_f32(c->role[DP_G_REGISTERS], model->registers, err);
+    if (!status)
+        status = dp_tensor_to_f32(position, model->position, err);
+    if (!status && c->class_has_position) {
+        for (size_t i = 0; i < c->dim; i++)
+            model->cls[i] += model->position[i];
+        memmove(model->position, model->position + c->dim, cells * c->dim * sizeof(float));
+    }
+    return status;
+}
+
+dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
+{
+    return dp_model_open_within(path, NULL, out, err);
+}
+
+dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_model **out, dp_error *err)
+{
+    dp_model *model = dp_calloc(1, sizeof *model);
+    if (!model)
+        return dp_fail_memory(err, path, sizeof *model);
+    pthread_mutex_init(&model->lock, NULL);
+    dp_status status = dp_resnet_open(path, limits, &model->checkpoint, &model->resnet, err);
+    if (!status && !model->resnet)
+        status = dp_transformer_open(path, limits, &model->checkpoint, err);
+    if (status)
+        goto fail;
+    char *absolute = dp_is_nano(path) ? NULL : realpath(path, NULL);
+    model->path = dp_strdup(absolute ? absolute : path);
+    free(absolute);
+    status =
+        model->path ? dp_transformer_check_finite(&model->checkpoint, err) : dp_fail_memory(err, path, strlen(path));
+    if (!status && !model->resnet)
+        status = read_tokens(model, err);
+    if (status)
+        goto fail;
+    model->hashing = pthread_create(&model->hasher, NULL, hash_file, model) == 0;
+    *out = model;
+    return DP_OK;
+fail:
+    dp_model_close(&model);
+    return status;
+}
+
+static void weights_free(dp_weights *w, size_t depth)
+{
+    if (!w)
+        return;
+    dp_linear_free(&w->patch);
+    for (size_t i = 0; w->blocks && i < depth; i++) {
+        dp_linear_free(&w->blocks[i].qkv);
+        dp_linear_free(&w->blocks[i].proj);
+        dp_linear_free(&w->blocks[i].in);
+        dp_linear_free(&w->blocks[i].out);
+    }
+    dp_memory_free(w->blocks);
+    dp_memory_free(w->norms);
+    dp_memory_free(w->norm_weight);
+    if (w->engine)
+        dnnl_engine_destroy(w->engine);
+    dp_memory_free(w);
+}
+
+dp_status dp_architecture_check(const dp_architecture *a, const dp_model *model, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    if (model->resnet || a->resnet_blocks[0]) {
+        if (!model->resnet || !a->resnet_blocks[0])
+            return dp_fail(err, DP_E_MODEL, "it is a %s",
+                           model->resnet ? "residual network, not a transformer"
+                                         : "transformer, not a residual network");
+        if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
+            return dp_fail(err, DP_E_MODEL,
+                           "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu",
+                           model->resnet->width, model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
+        return DP_OK;
+    }
+    const struct {
+        const char *name;
+        size_t is, should;
+    } facts[] = {{"features", c->dim, a->dim},
+                 {"blocks", c->depth, a->depth},
+                 {"heads", c->heads, a->heads},
+                 {"pixels to the side of a patch", c->patch_px, a->patch_px},
+                 {"registers", c->registers, a->registers},
+                 {"SwiGLU", c->swiglu != 0, a->swiglu != 0}};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        if (facts[i].is != facts[i].should)
+            return dp_fail(err, DP_E_MODEL, "%s: %zu, should be %zu", facts[i].name, facts[i].is, facts[i].should);
+    return DP_OK;
+}
+
+void dp_model_close(dp_model **model_pointer)
+{
+    if (!model_pointer || !*model_pointer)
+        return;
+    dp_model *model = *model_pointer;
+    if (model->hashing)
+        pthread_join(model->hasher, NULL);
+    for (int i = 0; i < DP_BACKINGS; i++)
+        weights_free(model->weights[i], model->checkpoint.depth);
+    dp_memory_free(model->path);
+    dp_memory_free(model->cls);
+    dp_memory_free(model->registers);
+    dp_memory_free(model->position);
+    dp_resnet_close(&model->resnet);
+    dp_transformer_close(&model->checkpoint);
+    pthread_mutex_destroy(&model->lock);
+    dp_memory_free(model);
+    *model_pointer = NULL;
+}
+
+dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err)
+{
+    return dp_safetensors_check(model->checkpoint.file, err);
+}
+
+void dp_model_get_info(const dp_model *model, dp_model_info *info)
+{
+    /* The digest is the one thing about a model that is found out late; nobody can see it change. */
+    dp_model *hidden = (dp_model *)model;
+    wait_for_hash(hidden);
+    const dp_transformer *c = &model->checkpoint;
+    *info = (dp_model_info){
+        .path = model->path,
+        .kind = model->resnet ? "resnet" : "vit",
+        .architecture = model->resnet ? model->resnet->architecture : NULL,
+        .dim = c->dim,
+        .depth = c->depth,
+        .heads = c->heads,
+        .patch_px = c->patch_px,
+        .registers = c->registers,
+        .hidden = c->hidden,
+        .position_rows = c->position_side,
+        .position_cols = c->position_side,
+        .swiglu = c->swiglu,
+        .stand_in = c->stand_in,
+        .parameters = c->parameters,
+        .naming = c->naming,
+        .dtype = dp_dtype_name(c->dtype),
+    };
+    memcpy(info->sha256, model->sha256, sizeof info->sha256);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ packing */
+
+/* Scratch memory for one layer as it stands in the checkpoint. */
+typedef struct packer {
+    const dp_transformer *c;
+    dp_backing backing;
+    dnnl_engine_t engine;
+    float *matrix, *bias; /* largest weight and bias of the model */
+    size_t bytes;
+} packer;
+
+static dp_status read_rows(const packer *p, const dp_tensor *weight, const dp_tensor *bias, size_t first_row, size_t k,
+                           dp_error *err)
+{
+    dp_status status = dp_tensor_to_f32(weight, p->matrix + first_row * k, err);
+    return status ? status : dp_tensor_to_f32(bias, p->bias + first_row, err);
+}
+
+/* Rows [0, n) times factor[i], or times constant where factor is NULL. */
+static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor *factor, double constant, float *room,
+                            dp_error *err)
+{
+    dp_status status = factor ? dp_tensor_to_f32(factor, room, err) : DP_OK;
+    for (size_t i = 0; !status && i < n; i++) {
+        double by = factor ? (double)room[i] : constant;
+        for (size_t j = 0; j < k; j++)
+            p->matrix[i * k + j] = (float)(p->matrix[i * k + j] * by);
+        p->bias[i] = (float)(p->bias[i] * by);
+    }
+    return status;
+}
+
+static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_int8_input input, dp_linear *linear,
+                      dp_error *err)
+{
+    dp_status status = dp_linear_pack(backing, p->engine, k, n, input, p->matrix, p->bias, linear, err);
+    p->bytes += status ? 0 : dp_linear_bytes(linear);
+    return status;
+}
+
+static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float *norms, dp_error *err)
+{
+    const dp_transformer *c = p->c;
+    const dp_tensor *const *role = c->blocks[index].role;
+    /* Of the loss of int8 a third comes from two layers, the first block's projection and first MLP layer, whose inputs no
+     * scale fits (docs/numerics.md): they stay in fp32. */
+    const dp_backing careful = p->backing == DP_BACKING_INT8 && index == 0 ? DP_BACKING_ONEDNN : p->backing;
+    size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden;
+    static const dp_block_role norm_roles[] = {DP_B_NORM1_W, DP_B_NORM1_B, DP_B_NORM2_W, DP_B_NORM2_B};
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = dp_tensor_to_f32(role[norm_roles[i]], norms + i * dim, err);
+    w->norm1_weight = norms;
+    w->norm1_bias = norms + dim;
+    w->norm2_weight = norms + 2 * dim;
+    w->norm2_bias = norms + 3 * dim;
+
+    if (!status && c->fused_qkv)
+        status = read_rows(p, role[DP_B_QKV_W], role[DP_B_QKV_B], 0, dim, err);
+    for (size_t i = 0; i < 3 && !status && !c->fused_qkv; i++)
+        status = read_rows(p, role[DP_B_Q_W + 2 * i], role[DP_B_Q_B + 2 * i], i * dim, dim, err);
+    if (!status)
+        status = scale_rows(p, dim, dim, NULL, Q_SCALE, NULL, err);
+    if (!status)
+        status = pack(p, p->backing, dim, 3 * dim, DP_INT8_SIGNED, &w->qkv, err);
+
+    float *room = p->bias + dim; /* the bias in use ends before it */
+    if (!status)
+        status = read_rows(p, role[DP_B_PROJ_W], role[DP_B_PROJ_B], 0, dim, err);
+    if (!status && c->layer_scale)
+        status = scale_rows(p, dim, dim, role[DP_B_SCALE1], 0, room, err);
+    if (!status)
+        status = pack(p, careful, dim, dim, DP_INT8_SIGNED, &w->proj, err);
+
+    if (!status)
+        status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], 0, dim, err);
+    if (!status)
+        status = pack(p, careful, dim, inner, DP_INT8_SIGNED, &w->in, err);
+
+    if (!status)
+        status = read_rows(p, role[DP_B_OUT_W], role[DP_B_OUT_B], 0, c->hidden, err);
+    if (!status && c->layer_scale)
+        status = scale_rows(p, dim, c->hidden, role[DP_B_SCALE2], 0, room, err);
+    return status ? status
+                  : pack(p, p->backing, c->hidden, dim, c->swiglu ? DP_INT8_SIGNED : DP_INT8_GELU, &w->out, err);
+}
+
+/* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
+static void release_pages(const dp_transformer *c)
+{
+    dp_bytes bytes = dp_safetensors_bytes(c->file);
+    char *data = (char *)bytes.data;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)data % page) % page;
+    size_t after = (uintptr_t)(data + bytes.bytes) % page;
+    if (before + after < bytes.bytes)
+        (void)madvise(data + before, bytes.bytes - before - after, MADV_DONTNEED);
+}
+
+static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights *w, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden, patch = 3 * c->patch_px * c->patch_px;
+    size_t rows = inner > 3 * dim ? inner : 3 * dim, widest = c->hidden > dim ? c->hidden : dim, largest = rows * dim;
+    largest = largest > dim * widest ? largest : dim * widest;
+    largest = largest > dim * patch ? largest : dim * patch;
+    w->backing = backing;
+    if (backing != DP_BACKING_PLAIN && dnnl_engine_create(&w->engine, dnnl_cpu, 0))
+        return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN finds no processor to run on");
+    packer p = {.c = c, .backing = backing, .engine = w->engine};
+    p.matrix = dp_malloc(largest, sizeof *p.matrix);
+    p.bias = dp_malloc(rows + dim, sizeof *p.bias);
+    w->blocks = dp_calloc(c->depth, sizeof *w->blocks);
+    w->norms = dp_malloc_2d(c->depth, dim, 4 * sizeof *w->norms);
+    w->norm_weight = dp_malloc(dim, 2 * sizeof *w->norm_weight);
+    dp_status status = DP_OK;
+    if (!p.matrix || !p.bias || !w->blocks || !w->norms || !w->norm_weight) {
+        status = dp_fail_memory(err, c->path, largest * sizeof *p.matrix);
+        goto done;
+    }
+    w->norm_bias = w->norm_weight + dim;
+    status = dp_tensor_to_f32(c->role[DP_G_NORM_W], w->norm_weight, err);
+    if (!status)
+        status = dp_tensor_to_f32(c->role[DP_G_NORM_B], w->norm_bias, err);
+    if (!status)
+        status = read_rows(&p, c->role[DP_G_PATCH_W], c->role[DP_G_PATCH_B], 0, patch, err);
+    if (!status)
+        status = pack(&p, backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN, patch, dim, DP_INT8_SIGNED,
+                      &w->patch, err);
+    for (size_t i = 0; i < c->depth && !status; i++)
+        status = pack_block(&p, i, &w->blocks[i], w->norms + i * 4 * dim, err);
+    w->bytes = p.bytes;
+    if (!status)
+        release_pages(c);
+done:
+    dp_memory_free(p.matrix);
+    dp_memory_free(p.bias);
+    return status;
+}
+
+dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights,
+                                  dp_error *err)
+{
+    dp_model *owner = (dp_model *)model; /* as below */
+    pthread_mutex_lock(&owner->lock);
+    dp_status status = dp_resnet_pack(owner->resnet, owner->path, backing, weights, err);
+    pthread_mutex_unlock(&owner->lock);
+    return status;
+}
+
+/* Whether the canvas is still as dp_recipe_preset left it. */
+static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
+{
+    return (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset->align && !recipe->edge_px && !recipe->crop_px
+           && recipe->canvas_height_px == preset->canvas_height_px
+           && recipe->canvas_width_px == preset->canvas_width_px;
+}
+
+/* DinoPatch's and PatchCore's presets for this network, where they are still as dp_recipe_preset left them. */
+static void fit_preset(const dp_model *model, dp_recipe *recipe)
+{
+    const size_t depth = model->checkpoint.depth;
+    dp_recipe preset;
+    dp_recipe_preset(&preset, DP_METHOD_DINOPATCH);
+    bool square = has_canvas_of(recipe, &preset);
+    dp_recipe_preset(&preset, DP_METHOD_PATCHCORE);
+    bool canvas = has_canvas_of(recipe, &preset);
+    bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix
+                  && recipe->n_layers == preset.n_layers
+                  && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
+    bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
+    recipe->preset = 0;
+    if (layers && !model->resnet && depth < 5) {
+        size_t first = (depth - 1) / 2;
+        recipe->layers[0] = first;
+        recipe->layers[1] = first + 1;
+        recipe->n_layers = depth > 1 ? 2 : 1;
+    }
+    if (!model->resnet)
+        return;
+    if (square)
+        recipe->canvas_height_px = recipe->canvas_width_px = 256;
+    if (canvas) {
+        recipe->edge_px = 256;
+        recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
+    }
+    if (layers) {
+        recipe->n_layers = 0;
+        recipe->layer_mix = DP_LAYERS_MEAN;
+    }
+    if (mean) /* the network's own features are such means already */
+        recipe->neighbourhood = 1;
+}
+
+size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS])
+{
+    size_t n = 0;
+    for (size_t quarter = 1; quarter <= 3; quarter++) {
+        size_t number = (2 * quarter * depth + 4) / 8; /* from 1: depth quarter / 4, rounded, halves up */
+        size_t block = number ? number - 1 : 0;
+        if (!n || blocks[n - 1] != block)
+            blocks[n++] = block;
+    }
+    return n;
+}
+
+/* The layers whose normalised outputs are the features. */
+static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_error *err)
+{
+    size_t layers[DP_MAX_LAYERS], n = 0;
+    if (model->resnet)
+        (void)dp_resnet_settle_layers(model->resnet->depth, layers, &n, NULL);
+    else
+        n = dp_extract_blocks(model->checkpoint.depth, layers);
+    if (recipe->n_layers && (recipe->n_layers != n || memcmp(recipe->layers, layers, n * sizeof *layers) != 0))
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "layers: with normalised layers (method auto) they are chosen by the network");
+    if (model->resnet && recipe->precision != DP_FP32)
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
+    memcpy(recipe->layers, layers, n * sizeof *layers);
+    recipe->n_layers = n;
+    recipe->layer_mix = DP_LAYERS_CONCAT;
+    recipe->layer_norm = model->resnet ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD;
+    return DP_OK;
+}
+
+static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
+{
+    if (recipe->layer_norm)
+        return settle_normalised(model, recipe, err);
+    if (!model->resnet)
+        return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
+    if (recipe->layer_mix != DP_LAYERS_MEAN)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the layers of a residual network are always averaged to %d features: no other mix of layers",
+                       DP_RESNET_DIM);
+    if (recipe->precision != DP_FP32)
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
+    return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
+}
+
+dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *asked, dp_error *err)
+{
+    dp_recipe settled = *asked, *recipe = &settled;
+    if (recipe->preset)
+        fit_preset(model, recipe);
+    dp_status status = settle(model, recipe, err);
+    if (!status)
+        *asked = settled;
+    return status;
+}
+dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)
+{
+    dp_model *owner = (dp_model *)model; /* the packed copies are a cache under the model's own lock */
+    dp_status status = DP_OK;
+    pthread_mutex_lock(&owner->lock);
+    if (!owner->weights[backing]) {
+        dp_weights *made = dp_calloc(1, sizeof *made);
+        status = made ? pack_all(model, backing, made, err) : dp_fail_memory(err, model->checkpoint.path, sizeof *made);
+        if (status)
+            weights_free(made, model->checkpoint.depth);
+        else
+            owner->weights[backing] = made;
+    }
+    if (!status)
+        *weights = owner->weights[backing];
+    pthread_mutex_unlock(&owner->lock);
+    return status;
+}

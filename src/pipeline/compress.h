@@ -1,0 +1,11 @@
+/* compress.h - a smaller bank and its calibration. */
+#ifndef DP_PIPELINE_COMPRESS_H
+#define DP_PIPELINE_COMPRESS_H
+
+#include "reduce/pca.h"
+
+/* dp_bank_compress on a pool and at a level that are there already.  kept (may be NULL): share of the variance. */
+dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
+                         dp_bank **out, double *kept, dp_error *err);
+
+#endif

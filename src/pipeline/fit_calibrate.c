@@ -1,0 +1,89 @@
+/* fit_calibrate.c - the end of a fit: the good pictures are scored, each left out in turn, and where the recipe asks for a smaller bank
+ * it takes the place of the one that holds all they showed. */
+#include "pipeline/fit_calibrate.h"
+#include "bank/bank.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "reduce/coreset.h"
+#include "pipeline/compress.h"
+#include "score/leave_one_out.h"
+
+bool dp_fit_shrinks(const dp_recipe *recipe)
+{
+    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans
+           || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
+}
+
+/* The rows of a pool that are not background, by the masks it holds. */
+static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
+{
+    const dp_rows *all = &bank->rows;
+    uint32_t *rows = dp_malloc(all->n_rows, sizeof *rows);
+    dp_recipe recipe = bank->recipe;
+    size_t n = 0;
+    if (!rows)
+        return dp_fail_memory(err, "the rows of the objects", all->n_rows * sizeof *rows);
+    for (size_t row = 0; row < all->n_rows; row++)
+        if (!bank->pictures.background[all->row_picture[row]][all->row_cell[row]])
+            rows[n++] = (uint32_t)row;
+    recipe.background = DP_BACKGROUND_REFERENCE;
+    recipe.storage = storage;
+    dp_status status = dp_bank_cut(bank, rows, n, &recipe, out,
+                                   err); /* no picture that is background alone was taken in: n is not 0 */
+    dp_memory_free(rows);
+    return status;
+}
+
+/* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
+static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+                     dp_error *err)
+{
+    bool coreset = asked->coreset > 0;
+    dp_bank *smaller = NULL;
+    dp_status status = DP_OK;
+    if (asked->background == DP_BACKGROUND_REFERENCE)
+        status = cut_background(*bank, coreset ? DP_STORAGE_F32 : asked->storage, &smaller, err);
+    if (!status && coreset) {
+        dp_bank *objects = smaller;
+        const dp_bank *from = objects ? objects : *bank;
+        dp_recipe recipe = from->recipe;
+        recipe.coreset = asked->coreset;
+        recipe.seed = asked->seed;
+        recipe.storage = asked->storage;
+        smaller = NULL;
+        status = dp_bank_coreset(from, &recipe, isa, pool, run, &smaller, err);
+        dp_bank_close(&objects);
+    }
+    if (!status)
+        status = dp_bank_leave_one_out_of(*bank, smaller, isa, pool, run, NULL, err);
+    if (status) {
+        dp_bank_close(&smaller);
+        return status;
+    }
+    dp_bank_close(bank);
+    *bank = smaller;
+    return DP_OK;
+}
+
+dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+                           dp_error *err)
+{
+    if (!dp_fit_shrinks(asked))
+        return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
+    if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)
+        return cut(asked, isa, pool, run, bank, err);
+    const dp_compression how = {.pca = asked->pca,
+                                .kmeans = asked->kmeans,
+                                .coreset = asked->coreset,
+                                .seed = asked->seed,
+                                .storage = asked->storage};
+    dp_bank *smaller = NULL;
+    dp_status status = dp_bank_find_scales(*bank, *bank, isa, pool, err); /* what is left of k-means cannot say them */
+    if (!status)
+        status = dp_bank_shrink(*bank, &how, isa, pool, run, &smaller, NULL, err);
+    if (!status) {
+        dp_bank_close(bank);
+        *bank = smaller;
+    }
+    return status;
+}

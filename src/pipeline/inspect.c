@@ -1,0 +1,687 @@
+/* inspect.c - from one picture to its result. */
+#include "geometry/transform.h"
+#include "bank/bank.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "search/searcher.h"
+#include "score/cell_score.h"
+#include "network/model.h"
+#include "network/session.h"
+#include "score/defects.h"
+#include "reduce/pca.h"
+#include "pipeline/fit.h"
+#include "score/gate.h"
+#include "score/map_scorer.h"
+#include "score/nearest.h"
+#include "search/reweight.h"
+#include "score/picture_map.h"
+#include "extract/extractor.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What one view needs. */
+struct way {
+    dp_view view;
+    dp_scoring scoring; /* the view's */
+    dp_map_scorer judge;
+    dp_searcher searcher;
+};
+
+/* What is the same for every picture of a run. */
+struct inspection {
+    dp_session *session;
+    const dp_bank *bank;
+    struct way *ways; /* [n_ways] */
+    size_t n_ways;
+    struct way *way; /* the one in use */
+    dp_extractor extractor;
+    size_t knn, room;          /* neighbours of a cell, cells: what the two below have room for */
+    dp_neighbour *nearest;     /* [rows, cols, knn] */
+    uint32_t *nearest_picture; /* [rows, cols] */
+    dp_regions regions;        /* of all views */
+    dp_gate gate;
+    bool size_told;
+    uint8_t *everywhere; /* [rows, cols] scratch, where there is a region */
+    float *projected;    /* [rows, cols, dim of the bank], where that is not the features' */
+};
+
+static void inspection_close(struct inspection *job)
+{
+    dp_memory_free(job->projected);
+    dp_memory_free(job->everywhere);
+    for (size_t i = 0; job->ways && i < job->n_ways; i++) {
+        dp_map_scorer_close(&job->ways[i].judge);
+        dp_searcher_close(&job->ways[i].searcher);
+    }
+    dp_memory_free(job->ways);
+    dp_regions_close(&job->regions);
+    dp_memory_free(job->nearest);
+    dp_memory_free(job->nearest_picture);
+    dp_extractor_close(&job->extractor);
+}
+
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err)
+{
+    dp_model_info model;
+    dp_status status = dp_model_digest(dp_session_model(session), err);
+    if (status)
+        return status;
+    dp_model_get_info(dp_session_model(session), &model);
+    if (strcmp(model.sha256, bank->model.sha256) != 0)
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
+                       bank->model.path, bank->model.sha256, model.path, model.sha256);
+    const dp_recipe *recipe = &bank->recipe;
+    size_t dim = dp_feature_dim(dp_session_model(session), recipe);
+    if (bank->projection.dim_in != dim)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
+                       bank->projection.dim_in, dim);
+    if (recipe->layout == DP_LAYOUT_GRID
+        && (recipe->canvas_height_px != bank->rows.grid_rows * model.patch_px
+            || recipe->canvas_width_px != bank->rows.grid_cols * model.patch_px))
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
+                       bank->rows.grid_rows, bank->rows.grid_cols, recipe->canvas_height_px, recipe->canvas_width_px,
+                       model.patch_px);
+    if (bank->patch_recorded && bank->patch_px != model.patch_px)
+        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
+                       bank->patch_px, model.patch_px);
+    dp_recipe settled = *recipe;
+    status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
+    if (status)
+        return status;
+    if (dp_session_precision(session) != bank->recipe.precision)
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
+                       bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
+                       dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
+    return DP_OK;
+}
+
+static void warn(const struct inspection *job, const char *format, ...)
+{
+    const dp_run *run = dp_session_run(job->session);
+    char line[DP_ERROR_MESSAGE_BYTES];
+    if (!run->log)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    run->log(run->user, DP_LOG_WARNING, line);
+}
+
+static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                 struct inspection *job, dp_error *err)
+{
+    dp_model_info model;
+    dp_model_get_info(dp_session_model(session), &model);
+    *job = (struct inspection){
+        .session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
+    if (!job->ways)
+        return dp_fail_memory(err, "the views", n_views * sizeof *job->ways);
+    job->way = job->ways;
+    dp_status status = dp_session_fits_bank(session, bank, err);
+    if (!status && !dp_own_canvas(&bank->recipe))
+        status = dp_cells_check(dp_session_run(session), bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
+                                model.patch_px, NULL, err);
+    for (size_t i = 0; i < n_views && !status; i++) {
+        struct way *way = &job->ways[i];
+        way->view = views[i];
+        way->scoring = dp_scoring_of_view(&views[i]);
+        job->knn = views[i].knn > job->knn ? views[i].knn : job->knn;
+        status = dp_map_scorer_open(&way->scoring.post, way->scoring.score, &way->judge, err);
+        if (!status)
+            status = dp_searcher_open(&bank->rows, &way->scoring, dp_session_isa(session), dp_session_pool(session),
+                                      &way->searcher, err);
+    }
+    if (!status)
+        status = dp_extractor_open(&bank->recipe, model.patch_px,
+                                   dp_feature_dim(dp_session_model(session), &bank->recipe), &job->extractor, err);
+    if (!status)
+        job->extractor.layer_norm = bank->layer_norm;
+    for (size_t i = 1; i < n_views && !status; i++)
+        if (views[i].roi != views[0].roi)
+            status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");
+    if (!status)
+        status = dp_regions_open(bank, views[0].roi, &job->regions, err);
+    if (!status)
+        status = dp_gate_open(bank, &job->gate, err);
+    if (!status && !job->gate.light_known)
+        warn(job,
+             "%s: was made before the light of its pictures was kept: a frame that is too dark or too bright cannot be "
+             "told by its light; "
+             "a bank fitted anew can",
+             bank->file.path ? bank->file.path : "the bank");
+    if (!status && bank->projection.basis
+        && !(job->projected = dp_malloc_2d(job->extractor.rows * job->extractor.cols /* checked by the extractor */,
+                                           bank->rows.dim, sizeof *job->projected))) {
+        status = dp_fail_memory(err, "the features of one picture",
+                                job->extractor.rows * job->extractor.cols * bank->rows.dim * sizeof(float));
+    }
+    if (status)
+        inspection_close(job);
+    return status;
+}
+
+static dp_status result_new(const struct inspection *job, const dp_prepared *prepared, dp_result **out, dp_error *err)
+{
+    size_t cells = job->extractor.rows * job->extractor.cols,
+           pixels = prepared->picture->height_px * prepared->picture->width_px;
+    dp_result *result = dp_calloc(1, sizeof *result);
+    if (result) {
+        *result = (dp_result){
+            .threshold = job->way->scoring.levels.threshold,
+            .cell_threshold = job->way->scoring.levels.cell_threshold,
+            .label = DP_LABEL_NONE,
+            .pose = prepared->pose,
+            .valid_fraction = prepared->valid_fraction,
+            .roi_fraction = 1,
+            .inspected_fraction = NAN,
+            .crop_x0_px = NAN,
+            .crop_y0_px = NAN,
+            .crop_x1_px = NAN,
+            .crop_y1_px = NAN,
+            .grid_rows = job->extractor.rows,
+            .grid_cols = job->extractor.cols,
+            .grid = dp_malloc(cells, sizeof(float)),
+            .grid_valid = dp_malloc(cells, 1),
+            .height_px = prepared->picture->height_px,
+            .width_px = prepared->picture->width_px,
+            .map = dp_malloc(pixels, sizeof(float)),
+        };
+        if (result->grid && result->grid_valid && result->map) {
+            *out = result;
+            return DP_OK;
+        }
+    }
+    dp_result_free(&result);
+    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+}
+
+static void not_inspected(dp_result *result, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->reason, sizeof result->reason, format, args);
+    va_end(args);
+    result->label = DP_LABEL_NOT_INSPECTED;
+}
+
+static const char *why_unaligned(dp_align_status status)
+{
+    switch (status) {
+    case DP_ALIGN_FEW_EDGES: return "no part is seen in it: there are too few edges";
+    case DP_ALIGN_ROUND: return "what is seen in it is round and has no axis";
+    case DP_ALIGN_CUT: return "the part runs over the border of the picture";
+    default: return "no part is seen in it";
+    }
+}
+
+/* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
+static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out,
+                              dp_error *err)
+{
+    size_t pixels = prepared->picture->height_px * prepared->picture->width_px, named = strlen(prepared->path);
+    const char *why = fault->message;
+    if (!strncmp(why, prepared->path, named) && !strncmp(why + named, ": ", 2))
+        why += named + 2;
+    dp_result *result = dp_calloc(1, sizeof *result);
+    if (result) {
+        *result = (dp_result){
+            .score = NAN,
+            .threshold = view->threshold,
+            .p_value = NAN,
+            .pose = prepared->pose,
+            .crop_x0_px = NAN,
+            .crop_y0_px = NAN,
+            .crop_x1_px = NAN,
+            .crop_y1_px = NAN,
+            .inspected_fraction = NAN,
+            .grid = dp_calloc(1, sizeof(float)),
+            .grid_valid = dp_calloc(1, 1),
+            .height_px = prepared->picture->height_px,
+            .width_px = prepared->picture->width_px,
+            .map = dp_calloc(pixels, sizeof(float)),
+        };
+        not_inspected(result, "%s", why);
+        if (result->grid && result->grid_valid && result->map) {
+            *out = result;
+            return DP_OK;
+        }
+    }
+    dp_result_free(&result);
+    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+}
+
+/* Whether a fault lies in the picture, which was decoded, and not in the checkpoint or the machine. */
+static bool cannot_be_judged(dp_status fault, const dp_prepared *prepared)
+{
+    return fault == DP_E_PICTURE && prepared->picture;
+}
+
+/* What is known of a picture before it is viewed. */
+struct embedded {
+    int polarity;
+    double ms, masked_fraction, roi_fraction;
+    double valid;       /* share of the cells that lie inside the picture */
+    double region_seen; /* of the cells of the region to inspect; NaN: there is none */
+};
+
+/* Once in a run: a picture of another size, the same aspect ratio. */
+static void tell_size(struct inspection *job, const dp_prepared *prepared)
+{
+    const dp_picture *picture = prepared->picture;
+    char other[DP_REASON_BYTES];
+    if (job->size_told || job->bank->recipe.align != DP_ALIGN_NONE || job->way->view.any_size
+        || !dp_gate_other_size(&job->gate, picture->width_px, picture->height_px)
+        || dp_gate_other_ratio(&job->gate, picture->width_px, picture->height_px, other, sizeof other))
+        return;
+    job->size_told = true;
+    warn(job,
+         "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' "
+         "says that this is "
+         "meant",
+         prepared->path, picture->width_px, picture->height_px);
+}
+
+/* The decision.  What could not be judged is said first; it is never called good. */
+static void decide(const struct inspection *job, const dp_prepared *prepared, const struct embedded *embedded,
+                   dp_result *result)
+{
+    const dp_recipe *recipe = &job->bank->recipe;
+    const dp_gate *gate = &job->gate;
+    char *reason = result->reason;
+    size_t bytes = sizeof result->reason;
+    bool free_size = recipe->align != DP_ALIGN_NONE || job->way->view.any_size;
+    double object = 1 - embedded->masked_fraction;
+    /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
+    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
+        not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
+                      why_unaligned(result->pose.status));
+    else if (isnan(result->score))
+        not_inspected(result, "no cell lies wholly inside the picture: there is nothing to compare");
+    else if (dp_gate_no_light(gate, &prepared->light, reason, bytes)
+             || (!free_size && dp_gate_other_ratio(gate, result->width_px, result->height_px, reason, bytes)))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else if (result->score > result->threshold)
+        result->label = DP_LABEL_ANOMALOUS;
+    else if (dp_gate_few_cells(gate, embedded->valid, object, embedded->region_seen, reason, bytes)
+             || dp_gate_odd_light(gate, &prepared->light, reason, bytes))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else
+        result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
+    /* NOLINTEND(bugprone-branch-clone) */
+}
+
+static size_t count(const uint8_t *cells, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += cells[i] != 0;
+    return sum;
+}
+
+/* How much of the region to inspect lies inside the picture. */
+static dp_status see_region(struct inspection *job, const dp_prepared *prepared, struct embedded *embedded, size_t seen,
+                            dp_error *err)
+{
+    const dp_extractor *extractor = &job->extractor;
+    size_t cells = extractor->rows * extractor->cols;
+    dp_memory_free(job->everywhere); /* a picture's grid may be its own */
+    job->everywhere = dp_malloc(cells, 1);
+    if (!job->everywhere)
+        return dp_fail_memory(err, "the region to inspect", cells);
+    memset(job->everywhere, 1, cells);
+    dp_status status = dp_regions_cells(&job->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
+                                        extractor->rows, extractor->cols, prepared->path, job->everywhere, err);
+    if (!status)
+        embedded->region_seen = (double)seen / (double)count(job->everywhere, cells); /* 0 / 0: nothing to be seen */
+    return status;
+}
+
+/* Narrows the cells that are searched for to the region to inspect, and takes the background off them. */
+static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
+{
+    const dp_extractor *extractor = &job->extractor;
+    size_t left, cells = extractor->rows * extractor->cols, inside = count(prepared->cells, cells), in_region = inside;
+    bool masked = dp_masks_inspected(&extractor->recipe);
+    dp_status status = DP_OK;
+    embedded->masked_fraction = 0;
+    embedded->roi_fraction = 1;
+    embedded->valid = (double)inside / (double)cells;
+    embedded->region_seen = NAN;
+    if (masked) /* of the whole picture, whatever is inspected of it */
+        status = dp_extractor_background(&job->extractor, job->session, prepared->cells, prepared->path, &left, err);
+    if (!status && dp_regions_any(&job->regions)) {
+        status = dp_regions_cells(&job->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
+                                  extractor->rows, extractor->cols, prepared->path, prepared->cells, err);
+        in_region = count(prepared->cells, cells);
+        if (!status)
+            status = see_region(job, prepared, embedded, in_region, err);
+        if (!status && inside && !in_region)
+            status = dp_fail(err, DP_E_PICTURE,
+                             "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
+        embedded->roi_fraction = inside ? (double)in_region / (double)inside : 0;
+    }
+    if (status || !masked)
+        return status;
+    for (size_t i = 0; i < cells; i++) {
+        extractor->background[i] = extractor->background[i] && prepared->cells[i];
+        prepared->cells[i] = prepared->cells[i] && !extractor->background[i];
+    }
+    left = count(prepared->cells, cells);
+    if (in_region && !left)
+        return dp_fail_all_background(&extractor->recipe, prepared->path, err);
+    if (in_region)
+        embedded->masked_fraction = (double)(in_region - left) / (double)in_region;
+    return DP_OK;
+}
+
+/* NaN where no good picture has a score to compare with. */
+static double p_value(const dp_view *view, double score)
+{
+    size_t known = 0;
+    for (size_t p = 0; view->good_scores && p < view->n_good_scores; p++)
+        known += !isnan(view->good_scores[p]);
+    return known ? dp_conformal_p(view->good_scores, view->n_good_scores, score) : (double)NAN;
+}
+
+/* Room for the neighbours of a picture's cells. */
+static dp_status make_room(struct inspection *job, dp_error *err)
+{
+    size_t cells = job->extractor.rows * job->extractor.cols;
+    if (job->room >= cells)
+        return DP_OK;
+    dp_memory_free(job->nearest);
+    dp_memory_free(job->nearest_picture);
+    job->nearest = dp_malloc_2d(cells, job->knn, sizeof *job->nearest);
+    job->nearest_picture = dp_malloc(cells, sizeof *job->nearest_picture);
+    job->room = job->nearest && job->nearest_picture ? cells : 0;
+    return job->room ? DP_OK
+                     : dp_fail_memory(err, "the neighbours of one picture", cells * job->knn * sizeof *job->nearest);
+}
+
+static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result,
+                                   dp_error *err)
+{
+    const dp_bank *bank = job->bank;
+    dp_extractor *extractor = &job->extractor;
+    const dp_scoring *scoring = &job->way->scoring;
+    dp_pool *pool = dp_session_pool(job->session);
+    const float *features;
+    double start = dp_now_seconds();
+    dp_status status = make_room(job, err);
+    if (!status)
+        status = dp_pca_project_cells(&bank->projection, extractor->tokens, extractor->rows * extractor->cols, pool,
+                                      job->projected, &features, err);
+    if (!status)
+        status =
+            dp_searcher_map(&job->way->searcher,
+                            &(dp_cells){features, prepared->cells, extractor->rows, extractor->cols, DP_NO_PICTURE},
+                            pool, &(dp_distances){job->nearest, result->grid, result->grid_valid}, err);
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    result->search_ms = 1000 * (dp_now_seconds() - start);
+    size_t cells = extractor->rows * extractor->cols;
+    for (size_t i = 0; i < cells; i++) {
+        const dp_neighbour *found = &job->nearest[i * scoring->knn];
+        job->nearest_picture[i] =
+            found->row == DP_NO_ROW ? UINT32_MAX : (uint32_t)dp_rows_picture(&bank->rows, found->cell, found->row);
+    }
+    if (dp_masks_inspected(&bank->recipe))
+        dp_grid_mask(&bank->recipe, extractor->background, cells, result->grid, result->grid_valid);
+    double cell_px = dp_cell_area_px(&extractor->recipe, &result->pose, extractor->rows, extractor->cols);
+    status = dp_map_scorer_run(&job->way->judge, result->grid, result->grid_valid, extractor->rows, extractor->cols,
+                               cell_px, &result->score, err);
+    if (!status && dp_scoring_reweighs(scoring)) {
+        const dp_search search =
+            dp_searcher_search(&job->way->searcher, extractor->rows, extractor->cols, DP_NO_PICTURE);
+        const dp_found found = {features, job->nearest, result->grid, result->grid_valid, cells};
+        double factor;
+        start = dp_now_seconds();
+        status = dp_reweight(&bank->rows, &search, &found, scoring->reweight, pool, &factor, err);
+        result->score *= status ? 1 : factor;
+        result->search_ms += 1000 * (dp_now_seconds() - start);
+        if (!status && job->way->view.cell_weights)
+            status = dp_reweight_cells(&bank->rows, &search, &found, scoring->reweight, pool, &result->weights, err);
+    }
+    if (status)
+        return dp_error_prefix(err, status, "%s", prepared->path);
+    result->p_value = p_value(&job->way->view, result->score);
+    return DP_OK;
+}
+
+/* The map in the picture, and what stands out of it.  An anomalous picture shows where, also when its score passed the picture threshold
+ * though no part of its map passes the cell threshold. */
+static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_error *err)
+{
+    const dp_extractor *extractor = &job->extractor;
+    const dp_picture_map show = {.recipe = &extractor->recipe,
+                                 .pose = &result->pose,
+                                 .polarity = result->polarity,
+                                 .rows = result->grid_rows,
+                                 .cols = result->grid_cols,
+                                 .background = dp_masks_inspected(&extractor->recipe) ? extractor->background : NULL,
+                                 .regions = &job->regions,
+                                 .pool = dp_session_pool(job->session)};
+    size_t pixels = result->height_px * result->width_px, n = 0;
+    double box[4];
+    dp_projection projection;
+    if (dp_picture_map_leaves_out(&show) && !(result->inspected = dp_malloc(pixels, 1)))
+        return dp_fail_memory(err, "the inspected pixels", pixels);
+    if (dp_picture_map_crop(&show, box)) {
+        result->crop_x0_px = box[0], result->crop_y0_px = box[1];
+        result->crop_x1_px = box[2], result->crop_y1_px = box[3];
+    }
+    dp_status status =
+        dp_picture_map_make(&show, result->grid, result->grid_valid, &projection, result->map, result->inspected, err);
+    for (size_t i = 0; !status && result->inspected && i < pixels; i++)
+        n += result->inspected[i] == 1;
+    if (!status && result->inspected)
+        result->inspected_fraction = (double)n / (double)pixels;
+    const dp_delivered delivered = {.projection = &projection,
+                                    .grid = result->grid,
+                                    .valid = result->grid_valid,
+                                    .nearest = job->nearest_picture,
+                                    .map = result->map,
+                                    .height_px = result->height_px,
+                                    .width_px = result->width_px};
+    if (!status && result->label == DP_LABEL_ANOMALOUS)
+        status = dp_defects_find(&delivered, result->cell_threshold, &result->defects, &result->n_defects, err);
+    if (!status && result->label == DP_LABEL_ANOMALOUS && !result->n_defects)
+        status = dp_defects_largest(&delivered, &result->defects, &result->n_defects, err);
+    for (size_t i = 0; !status && i < result->n_defects; i++) {
+        dp_defect *defect = &result->defects[i];
+        const dp_neighbour *nearest = &job->nearest[defect->peak_cell * job->way->scoring.knn];
+        dp_seen seen;
+        if (dp_nearest_seen(job->bank, nearest, &seen)) {
+            defect->nearest_cell = seen.cell;
+            defect->nearest_version = seen.version;
+        }
+        dp_nearest_place(job->bank, nearest, &defect->nearest_x_px, &defect->nearest_y_px);
+    }
+    return status;
+}
+
+/* The features of a picture and the cells that take part, for all views. */
+static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
+{
+    double start = dp_now_seconds();
+    dp_status status = dp_extractor_features(&job->extractor, job->session, prepared, job->bank->orientation,
+                                             &embedded->polarity, err);
+    embedded->ms = 1000 * (dp_now_seconds() - start);
+    size_t cells = job->extractor.rows * job->extractor.cols;
+    if (!status && job->bank->projection.basis
+        && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
+        dp_memory_free(job->projected);
+        if (!(job->projected = dp_malloc_2d(cells, job->bank->rows.dim, sizeof *job->projected)))
+            status = dp_fail_memory(err, "the features of one picture", cells * job->bank->rows.dim * sizeof(float));
+    }
+    return status ? status : mask_cells(job, prepared, embedded, err);
+}
+
+/* One view of it. */
+static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepared *prepared,
+                               const struct embedded *embedded, dp_result **out, dp_error *err)
+{
+    dp_result *result = NULL;
+    job->way = way;
+    dp_status status = result_new(job, prepared, &result, err);
+    if (!status) {
+        result->polarity = embedded->polarity;
+        result->embed_ms = embedded->ms;
+        result->masked_fraction = embedded->masked_fraction;
+        result->roi_fraction = embedded->roi_fraction;
+        status = measure_distances(job, prepared, result, err);
+    }
+    if (!status) {
+        tell_size(job, prepared);
+        decide(job, prepared, embedded, result);
+        status = show_in_picture(job, result, err);
+    }
+    if (status)
+        dp_result_free(&result);
+    else
+        *out = result;
+    return status;
+}
+
+dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view, const dp_picture *picture,
+                             dp_result **result, dp_error *err)
+{
+    struct inspection job;
+    dp_result *made = NULL;
+    struct embedded embedded;
+    dp_error own = {0};
+    err = err ? err : &own; /* what is wrong with the picture goes into the result */
+    dp_status status = inspection_open(session, bank, view, 1, &job, err);
+    if (status)
+        return status;
+    const dp_recipe *recipe = &bank->recipe;
+    dp_picture borrowed = *picture; /* only read */
+    dp_prepared prepared = {
+        .run = dp_session_run(session),
+        .path = "picture",
+        .picture = &borrowed,
+        .rgb = dp_malloc_2d(recipe->canvas_height_px, recipe->canvas_width_px, 3 * sizeof(float)),
+        .cells = dp_malloc(job.extractor.rows, job.extractor.cols),
+    };
+    if (!prepared.rgb || !prepared.cells)
+        status =
+            dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
+    if (!status)
+        status = dp_light_measure(picture, &prepared.light, err);
+    if (!status)
+        status = dp_pose_find(picture, recipe, &prepared.pose, err);
+    if (!status)
+        status = dp_prepared_warp(&prepared, recipe, job.extractor.patch_px, 0, job.extractor.valid, err);
+    if (!status)
+        status = embed_prepared(&job, &prepared, &embedded, err);
+    if (!status)
+        status = view_prepared(&job, job.ways, &prepared, &embedded, &made, err);
+    if (cannot_be_judged(status, &prepared)) {
+        dp_error fault = *err;
+        status = result_blank(view, &prepared, &fault, &made, err);
+    }
+    if (!status)
+        status = dp_bank_check_unchanged(bank, err);
+    if (status)
+        dp_result_free(&made);
+    else
+        *result = made;
+    dp_memory_free(prepared.rgb);
+    dp_memory_free(prepared.cells);
+    inspection_close(&job);
+    return status;
+}
+
+static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_view_result_fn on_result, void *user,
+                              dp_error *err)
+{
+    double start = dp_now_seconds() - prepared->seconds;
+    dp_error fault = prepared->error;
+    struct embedded embedded;
+    dp_status before = prepared->status;
+    int stop = 0;
+    if (!before)
+        before = embed_prepared(job, prepared, &embedded, &fault);
+    bool blank = cannot_be_judged(before, prepared);
+    for (size_t i = 0; i < (before && !blank ? 1 : job->n_ways) && !stop; i++) {
+        dp_result *result = NULL;
+        dp_status status = before ? before : view_prepared(job, &job->ways[i], prepared, &embedded, &result, &fault);
+        if (status == DP_E_CANCELLED) {
+            *err = fault;
+            return status;
+        }
+        if (cannot_be_judged(status, prepared)) {
+            dp_error why = fault;
+            status = result_blank(&job->ways[i].view, prepared, &why, &result, &fault);
+            if (!status)
+                fault = why; /* it serves the other views as well */
+        }
+        double end = dp_now_seconds();
+        dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
+        if (intact) {
+            dp_result_free(&result);
+            return intact;
+        }
+        stop = on_result(user, prepared->index, i, prepared->path, prepared->picture, result, 1000 * (end - start),
+                         status ? fault.message : NULL);
+        dp_result_free(&result);
+        start = dp_now_seconds();
+    }
+    return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
+}
+
+dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                  const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err)
+{
+    const dp_pictures pictures = dp_pictures_all(source);
+    struct inspection job;
+    if (!n_views)
+        return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
+    dp_status status = inspection_open(session, bank, views, n_views, &job, err);
+    if (status)
+        return status;
+    const dp_run *run = dp_session_run(session);
+    dp_prefetch *prefetch = NULL;
+    status = dp_prefetch_open(&pictures, &bank->recipe, job.extractor.patch_px, run, false, &prefetch, err);
+    for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
+        size_t done = next->index + 1;
+        dp_prepared_tell(next, &bank->recipe, run);
+        status = inspect_next(&job, next, on_result, user, err);
+        if (!status && run->progress && run->progress(run->user, "inspect", done, pictures.n) && done < pictures.n)
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, pictures.n);
+    }
+    dp_prefetch_close(&prefetch);
+    inspection_close(&job);
+    return status;
+}
+
+double dp_result_score(const dp_result *result, dp_score how)
+{
+    size_t cells = result->grid_rows * result->grid_cols;
+    float *scratch = dp_malloc(cells, sizeof *scratch);
+    double score = scratch ? dp_score_cells(how, result->grid, result->grid_valid, cells, scratch) : NAN;
+    dp_memory_free(scratch);
+    return score;
+}
+
+void dp_result_free(dp_result **result_pointer)
+{
+    if (!result_pointer || !*result_pointer)
+        return;
+    dp_result *result = *result_pointer;
+    dp_memory_free(result->grid);
+    dp_memory_free(result->grid_valid);
+    dp_memory_free(result->weights);
+    dp_memory_free(result->map);
+    dp_memory_free(result->inspected);
+    dp_memory_free(result->defects);
+    dp_memory_free(result);
+    *result_pointer = NULL;
+}

@@ -1,0 +1,44 @@
+/* shots.c - from which pictures a bank is made. */
+#include "pipeline/shots.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct named {
+    const char *name;
+    size_t number;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t *numbers, size_t n, dp_error *err)
+{
+    struct named *sorted = dp_malloc(n, sizeof *sorted);
+    if (!sorted)
+        return dp_fail_memory(err, "the pictures", n * sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = (struct named){source->name(source->user, numbers[i]), numbers[i]};
+    qsort(sorted, n, sizeof *sorted, by_name);
+    if (recipe->seed) {
+        dp_random random = dp_random_at(recipe->seed, 0);
+        for (size_t i = 0; i < recipe->shots; i++) {
+            size_t j = i + (size_t)dp_random_below(&random, n - i);
+            struct named keep = sorted[i];
+            sorted[i] = sorted[j];
+            sorted[j] = keep;
+        }
+        qsort(sorted, recipe->shots, sizeof *sorted, by_name);
+    }
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = sorted[i].number;
+    dp_memory_free(sorted);
+    return DP_OK;
+}

@@ -1,0 +1,83 @@
+/* score.c - max, mean, 99th percentile, mean of the top 1 %. */
+#include "score/cell_score.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Rearranges x [n] so that x[k] is what it would be were x sorted, nothing before it larger, nothing behind it smaller.
+ * Hoare's selection with the median of three as pivot. */
+static void select_kth(float *x, size_t n, size_t k)
+{
+    size_t low = 0, high = n - 1;
+    while (low < high) {
+        float a = x[low], b = x[low + (high - low) / 2], c = x[high];
+        float pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+        size_t i = low, j = high;
+        for (;;) {
+            while (x[i] < pivot)
+                i++;
+            while (pivot < x[j])
+                j--;
+            if (i >= j)
+                break;
+            float keep = x[i];
+            x[i++] = x[j];
+            x[j--] = keep;
+        }
+        /* Now x[low..j] <= pivot <= x[j+1..high], j < high. */
+        if (k <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+}
+
+/* As numpy.percentile(x, 99), method "linear". */
+static double percentile_99(float *x, size_t n)
+{
+    double place = 0.99 * (double)(n - 1);
+    size_t k = (size_t)place;
+    double share = place - (double)k;
+    select_kth(x, n, k);
+    double low = x[k], high = low;
+    if (k + 1 < n) {
+        high = x[k + 1];
+        for (size_t i = k + 2; i < n; i++)
+            high = x[i] < high ? x[i] : high;
+    }
+    return share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
+}
+
+static double top_mean(float *x, size_t n)
+{
+    size_t top = n / 100 ? n / 100 : 1;
+    select_kth(x, n, n - top);
+    double sum = 0;
+    for (size_t i = n - top; i < n; i++)
+        sum += x[i];
+    return sum / (double)top;
+}
+
+double dp_score_cells(dp_score how, const float *values, const uint8_t *valid, size_t n, float *scratch)
+{
+    size_t m = 0;
+    double sum = 0, largest = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        if (valid && !valid[i])
+            continue;
+        if (isnan(values[i]))
+            return NAN;
+        scratch[m++] = values[i];
+        sum += values[i];
+        largest = values[i] > largest ? values[i] : largest;
+    }
+    if (m == 0)
+        return NAN;
+    switch (how) {
+    case DP_SCORE_MAX: return largest;
+    case DP_SCORE_MEAN: return sum / (double)m;
+    case DP_SCORE_P99: return percentile_99(scratch, m);
+    case DP_SCORE_TOP1P: return top_mean(scratch, m);
+    }
+    return NAN;
+}

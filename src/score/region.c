@@ -1,0 +1,182 @@
+/* region.c - a mask that a person drew, seen in the grid of any picture.
+ *
+ * Fixed: the mask lies over the picture's pixels, whatever the object does.  Object: it was drawn on one good picture; the pose of that
+ * picture, and the turn or mirror that the bank gave it, carry it into the canvas, pixel by pixel (the nearest), and the pose of another
+ * picture leads from there to that picture's pixels.
+ *
+ * A cell is inspected where at least half of it is white, told by 8x8 points spread evenly over it. */
+#include "score/region.h"
+#include "geometry/transform.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "score/nearest.h"
+
+#include <math.h>
+#include <string.h>
+
+static const size_t points = 8; /* along each side of a cell, where the mask is looked at */
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* By its whole name, or else the one of that file name. */
+static dp_status find_picture(const dp_bank_pictures *pictures, const char *name, size_t *picture, dp_error *err)
+{
+    size_t same = 0;
+    for (size_t p = 0; p < pictures->n; p++)
+        if (!strcmp(pictures->names[p], name)) {
+            *picture = p;
+            return DP_OK;
+        }
+    for (size_t p = 0; p < pictures->n; p++)
+        if (!strcmp(file_name(pictures->names[p]), file_name(name))) {
+            *picture = p;
+            same++;
+        }
+    if (same == 1)
+        return DP_OK;
+    return dp_fail(err, DP_E_ARGUMENT, "%s: %s of the bank, on which the region to inspect would have been drawn", name,
+                   same ? "is the name of several pictures" : "is not one of the good pictures");
+}
+
+static uint8_t at(const dp_roi *roi, double x, double y)
+{
+    x = floor(x + 0.5);
+    y = floor(y + 0.5);
+    if (!(x >= 0 && y >= 0 && x < (double)roi->width && y < (double)roi->height))
+        return 0;
+    return roi->mask[(size_t)y * roi->width + (size_t)x];
+}
+
+static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                             dp_roi **settled, dp_error *err)
+{
+    size_t p = 0, height = recipe->canvas_height_px, width = recipe->canvas_width_px, white = 0;
+    dp_status status = find_picture(pictures, given->picture, &p, err);
+    if (status)
+        return status;
+    const dp_pose *pose = &pictures->poses[p];
+    if (pose->status != DP_ALIGN_OK)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs --align pca",
+                       given->picture);
+    if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%s: is %zux%zu pixels (width x height), the picture it was drawn on %zux%zu", given->path,
+                       given->width, given->height, pose->picture_width_px, pose->picture_height_px);
+    uint8_t *mask = dp_malloc(height, width);
+    if (!mask)
+        return dp_fail_memory(err, "the region to inspect", height * width);
+    /* each pixel of the canvas as a cell of its own */
+    dp_affine map = dp_grid_transform(recipe, pose, pictures->polarities[p], false, height, width);
+    for (size_t v = 0; v < height; v++)
+        for (size_t u = 0; u < width; u++) {
+            double x, y;
+            dp_affine_apply(&map, (double)u, (double)v, &x, &y);
+            white += mask[v * width + u] = at(given, x, y);
+        }
+    status = white ? dp_roi_new(DP_ROI_OBJECT, true, height, width, mask, settled, err)
+                   : dp_fail(err, DP_E_ARGUMENT, "%s: nothing of what is white lies on the canvas of the object in %s",
+                             given->path, given->picture);
+    dp_memory_free(mask);
+    return status;
+}
+
+dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                           dp_roi **settled, dp_error *err)
+{
+    *settled = NULL;
+    if (!given)
+        return DP_OK;
+    if (given->frame == DP_ROI_OBJECT && !given->settled)
+        return into_canvas(given, recipe, pictures, settled, err);
+    return dp_roi_new(given->frame, given->settled, given->height, given->width, given->mask, settled, err);
+}
+
+dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err)
+{
+    *regions = (dp_regions){0};
+    dp_status status = dp_region_settle(bank->roi, &bank->recipe, &bank->pictures, &regions->own, err);
+    if (!status)
+        status = dp_region_settle(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
+    if (status)
+        dp_regions_close(regions);
+    return status;
+}
+
+void dp_regions_close(dp_regions *regions)
+{
+    dp_roi_close(&regions->own);
+    dp_roi_close(&regions->narrower);
+}
+
+dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, const char *path, dp_error *err)
+{
+    if (!roi || roi->frame != DP_ROI_FIXED || (roi->width == width_px && roi->height == height_px))
+        return DP_OK;
+    return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels (width x height), the region to inspect %zux%zu", path,
+                   width_px, height_px, roi->width, roi->height);
+}
+
+static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                              size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
+{
+    if (!roi)
+        return DP_OK;
+    dp_status status = dp_region_fits(roi, pose->picture_height_px, pose->picture_width_px, path, err);
+    if (status)
+        return status;
+    if (roi->frame == DP_ROI_OBJECT && pose->status != DP_ALIGN_OK)
+        return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the object, which was not found (%s)",
+                       path, dp_align_status_name(pose->status));
+    dp_affine map = dp_grid_transform(recipe, pose, polarity, false, rows, cols);
+    double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;
+    for (size_t i = 0; i < rows * cols; i++) {
+        size_t white = 0;
+        for (size_t k = 0; k < points * points && cells[i]; k++) {
+            size_t row = i / cols, point_row = k / points;
+            double c = (double)(i % cols) - 0.5 + ((double)(k % points) + 0.5) / (double)points;
+            double r = (double)row - 0.5 + ((double)point_row + 0.5) / (double)points, x, y;
+            if (roi->frame == DP_ROI_OBJECT) { /* the mask is the canvas's own */
+                x = (c + 0.5) * wide - 0.5;
+                y = (r + 0.5) * high - 0.5;
+            } else {
+                dp_affine_apply(&map, c, r, &x, &y);
+            }
+            white += at(roi, x, y);
+        }
+        cells[i] = cells[i] && 2 * white >= points * points;
+    }
+    return DP_OK;
+}
+
+dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                           size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
+{
+    dp_status status = narrow_cells(regions->own, recipe, pose, polarity, rows, cols, path, cells, err);
+    return status ? status : narrow_cells(regions->narrower, recipe, pose, polarity, rows, cols, path, cells, err);
+}
+
+void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                       uint8_t *pixels)
+{
+    for (int k = 0; k < 2; k++) {
+        const dp_roi *roi = k ? regions->narrower : regions->own;
+        if (!roi)
+            continue;
+        dp_affine back = {.xu = 1, .yv = 1};
+        if (roi->frame == DP_ROI_OBJECT) {
+            dp_affine map = dp_grid_transform(recipe, pose, polarity, false, roi->height, roi->width);
+            back = dp_affine_invert(&map);
+        }
+        for (size_t y = 0; y < pose->picture_height_px; y++)
+            for (size_t x = 0; x < pose->picture_width_px; x++) {
+                double u, v;
+                dp_affine_apply(&back, (double)x, (double)y, &u, &v);
+                if (!at(roi, u, v))
+                    pixels[y * pose->picture_width_px + x] = 0;
+            }
+    }
+}

@@ -1,0 +1,38 @@
+/* region.h - the cells and pixels of a picture that lie in the region to inspect. */
+#ifndef DP_SCORE_REGION_H
+#define DP_SCORE_REGION_H
+
+#include "bank/bank.h"
+#include "bank/roi_mask.h"
+
+/* The bank's region and that of a view, which narrows it; either may be NULL. */
+typedef struct dp_regions {
+    dp_roi *own, *narrower;
+} dp_regions;
+
+/* given as the pictures of a bank of that recipe see it: one that follows the object is carried into the bank's canvas by the pose of the picture it was
+ * drawn on.  given NULL: *settled NULL.
+ * Errors: DP_E_ARGUMENT (no such picture, one that was not aligned, a mask of another size, nothing white on the canvas), DP_E_MEMORY. */
+dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                           dp_roi **settled, dp_error *err);
+
+/* narrower (may be NULL): the view's. */
+dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err);
+void dp_regions_close(dp_regions *regions);
+static inline bool dp_regions_any(const dp_regions *regions)
+{
+    return regions->own || regions->narrower;
+}
+
+/* cells [rows, cols] := 0 where less than half of the cell is white, the grid turned and mirrored as polarity says.
+ * Errors: DP_E_PICTURE (the picture has another size than a fixed mask, or the object was not found). */
+dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                           size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err);
+/* pixels [picture height, picture width] of the pose := 0 where not white.  After dp_regions_cells of the same picture. */
+void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
+                       uint8_t *pixels);
+
+/* DP_E_PICTURE where a fixed mask does not fit a picture of that size; roi may be NULL. */
+dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, const char *path, dp_error *err);
+
+#endif
