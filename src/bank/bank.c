@@ -1,5 +1,6 @@
 /* bank.c - what a finished bank holds. */
 #include "bank/bank.h"
+#include "geometry/spaces.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
 
@@ -89,9 +90,9 @@ bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_
 dp_recipe dp_bank_recipe_for(const dp_bank *bank, size_t rows, size_t cols)
 {
     dp_recipe recipe = bank->recipe;
-    if (recipe.edge_px && !recipe.crop_px) {
-        recipe.canvas_height_px = rows * bank->patch_px;
-        recipe.canvas_width_px = cols * bank->patch_px;
+    if (dp_own_canvas(&recipe)) {
+        recipe.canvas_height_px = dp_cells_to_canvas(rows, bank->patch_px);
+        recipe.canvas_width_px = dp_cells_to_canvas(cols, bank->patch_px);
     }
     return recipe;
 }

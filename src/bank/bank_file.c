@@ -5,7 +5,7 @@
  * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying
  * checks the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them.
  * */
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
 #include "bank/origin.h"
@@ -345,7 +345,7 @@ static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
 static bool settle_patch(dp_bank *bank)
 {
     const dp_recipe *recipe = &bank->recipe;
-    bool own = recipe->edge_px && !recipe->crop_px, known = bank->patch_recorded;
+    bool own = dp_own_canvas(recipe), known = bank->patch_recorded;
     size_t most = SIZE_MAX;
     for (size_t p = 0; p < (bank->rows.pool ? bank->pictures.n : 1); p++) {
         size_t rows, cols, width = recipe->canvas_width_px, height = recipe->canvas_height_px;
@@ -355,11 +355,16 @@ static bool settle_patch(dp_bank *bank)
             && (!pose->picture_width_px || !pose->picture_height_px || pose->picture_width_px > INT32_MAX
                 || pose->picture_height_px > INT32_MAX))
             continue;
-        if (own)
-            dp_edge_size(recipe->edge_px, pose->picture_width_px, pose->picture_height_px, &width, &height);
+        if (own) {
+            const dp_resized r = dp_picture_to_resized(recipe, 0, pose->picture_height_px, pose->picture_width_px);
+            width = r.width_px;
+            height = r.height_px;
+        }
         size_t least = width / cols < height / rows ? width / cols : height / rows;
         most = least < most ? least : most;
-        if (known && (width / bank->patch_px != cols || height / bank->patch_px != rows))
+        if (known
+            && (dp_canvas_to_cells(width, bank->patch_px) != cols
+                || dp_canvas_to_cells(height, bank->patch_px) != rows))
             return false;
     }
     if (!known)

@@ -4,7 +4,7 @@
  * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
  * as the paper does, which is the same for parts symmetric about their axis only. */
 #include "extract/extractor.h"
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/session.h"
@@ -15,7 +15,8 @@
 dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, dp_extractor *extractor,
                             dp_error *err)
 {
-    size_t rows = recipe->canvas_height_px / patch_px, cols = recipe->canvas_width_px / patch_px, cells, values;
+    size_t rows = dp_canvas_to_cells(recipe->canvas_height_px, patch_px),
+           cols = dp_canvas_to_cells(recipe->canvas_width_px, patch_px), cells, values;
     if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px,
                        recipe->canvas_width_px);

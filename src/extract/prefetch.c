@@ -3,7 +3,7 @@
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
  * the slots are allocated once. */
 #include "extract/prefetch.h"
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -34,36 +34,22 @@ struct dp_prefetch {
     dp_prepared slots[SLOTS];
 };
 
-/* A cell counts only where all its pixels do. */
-static void cells_from_pixels(const uint8_t *valid, size_t height, size_t width, size_t patch, uint8_t *cells)
-{
-    size_t cols = width / patch;
-    memset(cells, 1, height / patch * cols);
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < width; x++)
-            if (!valid[y * width + x])
-                cells[y / patch * cols + x / patch] = 0;
-}
-
-/* The smaller side to edge_px, the other in proportion and cut down to whole pixels (torchvision's Resize), right and bottom
- * cropped to whole patches (AnomalyDINO's public code), or all sides to the square in the middle (PatchCore's). */
+/* P -> R -> C. */
 static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
 {
     const dp_picture *picture = prepared->picture;
-    size_t edge = recipe->edge_px, crop = recipe->crop_px, width, height, pixels;
-    dp_edge_size(edge, picture->width_px, picture->height_px, &width, &height);
-    size_t canvas_w = crop ? crop : width / patch_px * patch_px, canvas_h = crop ? crop : height / patch_px * patch_px;
-    size_t left = crop ? dp_crop_first(width, crop) : 0, top = crop ? dp_crop_first(height, crop) : 0;
+    const dp_resized r = dp_picture_to_resized(recipe, patch_px, picture->height_px, picture->width_px);
+    size_t canvas_h = r.canvas_height_px, canvas_w = r.canvas_width_px, pixels;
     dp_status status = dp_cells_check(prepared->run, canvas_h, canvas_w, patch_px, prepared->path, err);
     if (status)
         return status;
-    if (!dp_mul_size(width, height, &pixels)
+    if (!dp_mul_size(r.width_px, r.height_px, &pixels)
         || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
         return dp_fail(
             err, DP_E_PICTURE,
             "%s: %zux%zu pixels (height x width) become %zux%zu by a smaller side of %zu, more than the limit of "
             "%zu pixels: a smaller --edge takes it, or a larger --max-pixels",
-            prepared->path, picture->height_px, picture->width_px, height, width, edge,
+            prepared->path, picture->height_px, picture->width_px, r.height_px, r.width_px, recipe->edge_px,
             prepared->run->max_picture_pixels);
     pixels = canvas_w * canvas_h; /* at most width x height */
     if (pixels > prepared->room_px) {
@@ -76,14 +62,14 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
             return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
     }
     dp_picture *resized = NULL;
-    status = dp_picture_resize_8bit(picture, height, width, &resized, err);
+    status = dp_picture_resize_8bit(picture, r.height_px, r.width_px, &resized, err);
     if (status)
         return status;
     for (size_t y = 0; y < canvas_h; y++)
         for (size_t i = 0; i < 3 * canvas_w; i++)
-            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[((top + y) * width + left) * 3 + i];
+            prepared->rgb[y * canvas_w * 3 + i] = resized->rgb[((r.top_px + y) * r.width_px + r.left_px) * 3 + i];
     dp_picture_free(&resized);
-    memset(prepared->cells, 1, (canvas_h / patch_px) * (canvas_w / patch_px));
+    memset(prepared->cells, 1, dp_canvas_to_cells(canvas_h, patch_px) * dp_canvas_to_cells(canvas_w, patch_px));
     prepared->height_px = canvas_h;
     prepared->width_px = canvas_w;
     prepared->valid_fraction = 1;
@@ -106,7 +92,7 @@ dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_
     for (size_t i = 0; i < h * w; i++)
         inside += valid[i] != 0;
     prepared->valid_fraction = (double)inside / (double)(h * w);
-    cells_from_pixels(valid, h, w, patch_px, prepared->cells);
+    dp_canvas_to_valid_cells(valid, h, w, patch_px, prepared->cells);
     return DP_OK;
 }
 
@@ -199,7 +185,8 @@ dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe,
     for (size_t i = 0; i < SLOTS; i++) {
         p->slots[i].run = run;
         memory = (p->slots[i].rgb = dp_malloc(pixels, 3 * sizeof(float))) && memory;
-        memory = (p->slots[i].cells = dp_malloc(h / patch_px, w / patch_px)) && memory;
+        memory =
+            (p->slots[i].cells = dp_malloc(dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px))) && memory;
     }
     if (!memory || pthread_create(&p->thread, NULL, load_all, p) != 0) {
         dp_prefetch_close(&p);

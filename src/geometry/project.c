@@ -1,9 +1,7 @@
-/* project.c - maps the grid to the pixels of the picture.
+/* project.c - P -> G, and a grid of distances as a map in the picture.
  *
- * Spaces: P, the pixels of the picture; C, the pixels of the canvas; G, the grid, with cell centres at integer
- * coordinates.
- *     C -> P   the affine transform that the canvas was warped with (its inverse is P -> C)
- *     C -> G   u = (x + 1/2) / cell_width - 1/2, and the same for v; then the mirror or turn of the polarity
+ *     P -> C   the inverse of the map that the canvas was warped with
+ *     C -> G   the canvas scaled to the cells; then the mirror of the polarity
  * Both are affine, so P -> G is one affine map, and a row of the picture is a straight line through the grid.
  *
  * The value at (u, v) is bilinear between the four cell centres around it, with the weights divided by the sum of
@@ -23,7 +21,7 @@
 #define CHUNK 128    /* pixels whose coordinates are computed together */
 
 dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_to_picture, size_t canvas_height_px,
-                             size_t canvas_width_px, size_t rows, size_t cols, int mirror, int turn, dp_error *err)
+                             size_t canvas_width_px, size_t rows, size_t cols, int mirror, dp_error *err)
 {
     if (!rows || !cols || !canvas_height_px || !canvas_width_px)
         return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu cells on a canvas of %zux%zu pixels", rows, cols,
@@ -35,33 +33,60 @@ dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_
     /* C -> G */
     double su = (double)cols / (double)canvas_width_px, sv = (double)rows / (double)canvas_height_px;
     dp_projection p = {
-        .u = {m.xu * su, m.xv * su, (m.x0 + 0.5) * su - 0.5},
-        .v = {m.yu * sv, m.yv * sv, (m.y0 + 0.5) * sv - 0.5},
+        .u = {m.xu * su, m.xv * su, dp_scale_place(m.x0, su)},
+        .v = {m.yu * sv, m.yv * sv, dp_scale_place(m.y0, sv)},
         .rows = rows,
         .cols = cols,
     };
-    if (!!mirror != !!turn) {
+    if (mirror) {
         p.u[0] = -p.u[0];
         p.u[1] = -p.u[1];
         p.u[2] = (double)(cols - 1) - p.u[2];
-    }
-    if (turn) {
-        p.v[0] = -p.v[0];
-        p.v[1] = -p.v[1];
-        p.v[2] = (double)(rows - 1) - p.v[2];
     }
     *projection = p;
     return DP_OK;
 }
 
+bool dp_projection_cell(const dp_projection *p, size_t x, size_t y, size_t *cell)
+{
+    double u = dp_nearest_element(p->u[0] * (double)x + p->u[1] * (double)y + p->u[2]);
+    double v = dp_nearest_element(p->v[0] * (double)x + p->v[1] * (double)y + p->v[2]);
+    if (!(u >= 0 && v >= 0 && u < (double)p->cols && v < (double)p->rows))
+        return false;
+    *cell = (size_t)v * p->cols + (size_t)u;
+    return true;
+}
+
+/* G -> P. */
+static void place_in_picture(const dp_projection *p, double col, double row, double *x, double *y)
+{
+    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], u = col - p->u[2], v = row - p->v[2];
+    *x = (p->v[1] * u - p->u[1] * v) / det;
+    *y = (p->u[0] * v - p->v[0] * u) / det;
+}
+
 void dp_projection_pixel(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t *x, size_t *y)
 {
-    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0];
-    size_t row = cell / p->cols, col = cell % p->cols;
-    double u = (double)col - p->u[2], v = (double)row - p->v[2];
-    double px = round((p->v[1] * u - p->u[1] * v) / det), py = round((p->u[0] * v - p->v[0] * u) / det);
-    *x = (size_t)fmin(fmax(px, 0), (double)(width_px - 1));
-    *y = (size_t)fmin(fmax(py, 0), (double)(height_px - 1));
+    double px, py;
+    place_in_picture(p, (double)(cell % p->cols), (double)(size_t)(cell / p->cols), &px, &py);
+    *x = (size_t)fmin(fmax(round(px), 0), (double)(width_px - 1));
+    *y = (size_t)fmin(fmax(round(py), 0), (double)(height_px - 1));
+}
+
+void dp_projection_box(const dp_projection *p, size_t cell, size_t height_px, size_t width_px, size_t box[4])
+{
+    double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY, x, y;
+    for (int k = 0; k < 4; k++) {
+        place_in_picture(p, (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5),
+                         (double)(size_t)(cell / p->cols) + (k / 2 ? 0.5 : -0.5), &x, &y);
+        low_x = fmin(low_x, x), high_x = fmax(high_x, x);
+        low_y = fmin(low_y, y), high_y = fmax(high_y, y);
+    }
+    const double last_x = (double)width_px - 1, last_y = (double)height_px - 1;
+    box[0] = (size_t)fmin(fmax(floor(low_x), 0), last_x);
+    box[1] = (size_t)fmin(fmax(floor(low_y), 0), last_y);
+    box[2] = (size_t)fmin(fmax(ceil(high_x), 0), last_x);
+    box[3] = (size_t)fmin(fmax(ceil(high_y), 0), last_y);
 }
 
 /* Values of the cells around one square: north-west, north-east, south-west, south-east. */

@@ -16,7 +16,7 @@
  *
  * A canvas pixel is valid if none of its k x k samples takes a pixel (or a mean) that is not wholly inside the
  * picture. */
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "base/border.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -4,7 +4,7 @@
  * orientation from what the features say of mere position (extract/orientation.h).  The reference can only come from the whole
  * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
  * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "bank/builder.h"
 #include "bank/twins.h"
 #include "base/error.h"

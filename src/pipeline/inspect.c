@@ -1,5 +1,5 @@
 /* inspect.c - from one picture to its result. */
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "bank/bank.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -434,7 +434,8 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, extractor->background, cells, result->grid, result->grid_valid);
-    double cell_px = dp_cell_area_px(&extractor->recipe, &result->pose, extractor->rows, extractor->cols);
+    double cell_px = dp_cell_area_px(&(dp_frame){
+        .recipe = &extractor->recipe, .pose = &result->pose, .rows = extractor->rows, .cols = extractor->cols});
     status = dp_map_scorer_run(&job->way->judge, result->grid, result->grid_valid, extractor->rows, extractor->cols,
                                cell_px, &result->score, err);
     if (!status && dp_scoring_reweighs(scoring)) {

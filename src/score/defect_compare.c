@@ -1,7 +1,7 @@
 /* defect_compare.c - a defect's patch beside the patch of the good pictures that it was compared with.
  *
  * Both are shown in the pose of the bank, so that what lies around them can be compared as well: aligned, turned or mirrored by the
- * polarity, and of a nominal picture that entered mirrored or turned, in that version. */
+ * polarity, and of a good picture that entered mirrored or turned, in that version. */
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -82,9 +82,9 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
     good->row = d->nearest_cell / good->cols;
     good->col = d->nearest_cell % good->cols;
     const dp_recipe known = dp_bank_recipe_for(bank, good->rows, good->cols);
-    good->cells_to_picture =
-        dp_grid_transform(&known, &bank->pictures.poses[d->nearest_picture],
-                          bank->pictures.polarities[d->nearest_picture], mirrored, good->rows, good->cols);
+    good->cells_to_picture = dp_grid_to_picture(&(dp_frame){&known, &bank->pictures.poses[d->nearest_picture],
+                                                            bank->pictures.polarities[d->nearest_picture], mirrored,
+                                                            good->rows, good->cols});
     dp_affine_apply(&good->cells_to_picture, (double)good->col, (double)good->row, &x, &y);
     if (degrees > 0)
         snprintf(c->whose, sizeof c->whose, "nearest good patch, turned by %.0f\xC2\xB0", degrees);
@@ -110,8 +110,8 @@ dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, cons
     dp_patch_view *bad = &c->shown.defect, *good = &c->shown.good;
     double x, y;
     *bad = (dp_patch_view){.picture = picture,
-                           .cells_to_picture = dp_grid_transform(&seen, &result->pose, result->polarity, false,
-                                                                 result->grid_rows, result->grid_cols),
+                           .cells_to_picture = dp_grid_to_picture(&(dp_frame){
+                               &seen, &result->pose, result->polarity, false, result->grid_rows, result->grid_cols}),
                            .row = d->peak_cell / result->grid_cols,
                            .col = d->peak_cell % result->grid_cols,
                            .rows = result->grid_rows,

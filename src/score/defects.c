@@ -215,27 +215,6 @@ done:
 
 /* -------------------------------------------------------------------------------------------------------- the largest */
 
-/* Computes a box around the corners of a cell: the picture pixels whose cell may be this one. */
-static void box_of(const dp_delivered *m, size_t cell, size_t box[4])
-{
-    const dp_projection *p = m->projection;
-    double det = p->u[0] * p->v[1] - p->u[1] * p->v[0], low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY,
-           high_y = -INFINITY;
-    for (int k = 0; k < 4; k++) {
-        double u = (double)(cell % p->cols) + (k % 2 ? 0.5 : -0.5) - p->u[2],
-               row = (double)(cell / p->cols); /* NOLINT(bugprone-integer-division): a row */
-        double v = row + (k / 2 ? 0.5 : -0.5) - p->v[2];
-        double x = (p->v[1] * u - p->u[1] * v) / det, y = (p->u[0] * v - p->v[0] * u) / det;
-        low_x = fmin(low_x, x), high_x = fmax(high_x, x);
-        low_y = fmin(low_y, y), high_y = fmax(high_y, y);
-    }
-    const double last_x = (double)m->width_px - 1, last_y = (double)m->height_px - 1;
-    box[0] = (size_t)fmin(fmax(floor(low_x), 0), last_x);
-    box[1] = (size_t)fmin(fmax(floor(low_y), 0), last_y);
-    box[2] = (size_t)fmin(fmax(ceil(high_x), 0), last_x);
-    box[3] = (size_t)fmin(fmax(ceil(high_y), 0), last_y);
-}
-
 dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t *n_defects, dp_error *err)
 {
     const dp_projection *p = m->projection;
@@ -252,13 +231,11 @@ dp_status dp_defects_largest(const dp_delivered *m, dp_defect **defects, size_t 
     if (!found)
         return dp_fail_memory(err, "the defects", sizeof *found);
     struct region region = {0};
-    box_of(m, cell, box);
+    dp_projection_box(p, cell, m->height_px, m->width_px, box);
     for (size_t y = box[1]; y <= box[3]; y++)
         for (size_t x = box[0]; x <= box[2]; x++) {
-            double u = p->u[0] * (double)x + p->u[1] * (double)y + p->u[2],
-                   v = p->v[0] * (double)x + p->v[1] * (double)y + p->v[2];
-            if (floor(u + 0.5) == (double)(cell % p->cols)
-                && floor(v + 0.5) == (double)(cell / p->cols)) /* NOLINT(bugprone-integer-division): a row */
+            size_t at;
+            if (dp_projection_cell(p, x, y, &at) && at == cell)
                 add_pixels(&region, m, y, x, x + 1);
         }
     if (!region.pixels) { /* a cell smaller than a pixel: takes the pixel that it lies in */

@@ -56,7 +56,8 @@ dp_status dp_good_scorer_picture(dp_good_scorer *scorer, size_t p, float *grid, 
         }
         dp_grid_narrow(scorer->inside, rows * cols, grid, valid);
     }
-    double cell_px = dp_cell_area_px(&recipe, &pictures->poses[p], rows, cols);
+    const dp_frame frame = {.recipe = &recipe, .pose = &pictures->poses[p], .rows = rows, .cols = cols};
+    double cell_px = dp_cell_area_px(&frame);
     dp_status status = dp_map_scorer_run(&scorer->scorer, grid, valid, rows, cols, cell_px, score, err);
     return !status && scorer->keeps_maps ? dp_good_maps_add(&scorer->maps, from, p, &scorer->regions, grid, valid, err)
                                          : status;

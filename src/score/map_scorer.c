@@ -1,6 +1,5 @@
 /* map_scorer.c - post-processing and score. */
 #include "score/map_scorer.h"
-#include "geometry/transform.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "options/check.h"
@@ -56,15 +55,4 @@ void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cel
             grid[i] = 0;
             valid[i] = recipe->background_rule == DP_BACKGROUND_LIST;
         }
-}
-
-double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols)
-{
-    size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
-    if (pose->status != DP_ALIGN_OK && !recipe->edge_px) /* the grid covers the whole picture */
-        return (double)pose->picture_height_px * (double)pose->picture_width_px / ((double)rows * (double)cols);
-    dp_affine map =
-        dp_recipe_transform(recipe, pose, 0, height, width, pose->picture_height_px, pose->picture_width_px);
-    double canvas_pixel = fabs(map.xu * map.yv - map.xv * map.yu);
-    return canvas_pixel * (double)height * (double)width / ((double)rows * (double)cols);
 }

@@ -47,7 +47,4 @@ static inline void dp_grid_narrow(const uint8_t *inside, size_t cells, float *gr
         }
 }
 
-/* Pixels of the picture that one cell of a grid [rows, cols] covers, which divides the recipe's canvas (dp_bank_recipe_for). */
-double dp_cell_area_px(const dp_recipe *recipe, const dp_pose *pose, size_t rows, size_t cols);
-
 #endif

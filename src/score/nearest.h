@@ -2,7 +2,7 @@
 #ifndef DP_SCORE_NEAREST_H
 #define DP_SCORE_NEAREST_H
 
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "search/distance.h"
 
 #include <stdbool.h>
@@ -16,11 +16,6 @@ typedef struct dp_seen {
 
 /* false where that is not known: no row was found, it is of no single picture, or of one version or another. */
 bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen);
-
-/* Cells of a grid in the bank's pose (column, row; centres at integers) to pixels of the picture, whose pose and polarity these are.
- * mirrored: of the picture's mirror (dp_recipe.mirror).  The recipe's canvas is the one the grid divides: dp_bank_recipe_for. */
-dp_affine dp_grid_transform(const dp_recipe *recipe, const dp_pose *pose, int polarity, bool mirrored, size_t rows,
-                            size_t cols);
 
 /* Centre of the patch in pixels of the picture it was cut from.  false, and both NaN, where that is not known (above), or it is of the
  * picture turned (rotations). */

@@ -7,7 +7,7 @@
  * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the largest distance that a
  * good picture showed, so that no good picture is red, and the cell threshold lies inside the scale. */
 #include "score/picture_map.h"
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
@@ -23,18 +23,16 @@ static dp_affine canvas_to_picture(const dp_picture_map *show)
 {
     const dp_recipe *recipe = show->recipe;
     bool turned = show->polarity < 0 && recipe->polarity == DP_POLARITY_ROTATE;
-    return dp_recipe_transform(recipe, show->pose, turned, recipe->canvas_height_px, recipe->canvas_width_px,
-                               show->pose->picture_height_px, show->pose->picture_width_px);
+    return dp_canvas_to_picture(recipe, show->pose, turned);
 }
 
 bool dp_picture_map_crop(const dp_picture_map *show, double box[4])
 {
     const dp_recipe *recipe = show->recipe;
-    size_t width, height;
     if (!recipe->edge_px)
         return false;
-    dp_edge_size(recipe->edge_px, show->pose->picture_width_px, show->pose->picture_height_px, &width, &height);
-    if (!recipe->crop_px && width == recipe->canvas_width_px && height == recipe->canvas_height_px)
+    const dp_resized r = dp_picture_to_resized(recipe, 0, show->pose->picture_height_px, show->pose->picture_width_px);
+    if (!recipe->crop_px && r.width_px == recipe->canvas_width_px && r.height_px == recipe->canvas_height_px)
         return false;
     dp_affine map = canvas_to_picture(show);
     dp_affine_apply(&map, -0.5, -0.5, &box[0], &box[1]);
@@ -56,12 +54,9 @@ static void mark_inspected(const dp_picture_map *show, const dp_projection *p, u
     size_t height = show->pose->picture_height_px, width = show->pose->picture_width_px;
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x++) {
-            double u = floor(p->u[0] * (double)x + p->u[1] * (double)y + p->u[2] + 0.5);
-            double v = floor(p->v[0] * (double)x + p->v[1] * (double)y + p->v[2] + 0.5);
-            bool in = u >= 0 && v >= 0 && u < (double)p->cols && v < (double)p->rows;
-            inspected[y * width + x] = !in                                                                     ? 0
-                                       : show->background && show->background[(size_t)v * p->cols + (size_t)u] ? 2
-                                                                                                               : 1;
+            size_t cell;
+            bool in = dp_projection_cell(p, x, y, &cell);
+            inspected[y * width + x] = !in ? 0 : show->background && show->background[cell] ? 2 : 1;
         }
     dp_regions_pixels(show->regions, show->recipe, show->pose, show->polarity, inspected);
 }
@@ -83,7 +78,7 @@ dp_status dp_picture_map_make(const dp_picture_map *show, const float *grid, con
          left_out = dp_picture_map_leaves_out(show);
     dp_affine map_to = canvas_to_picture(show);
     dp_status status = dp_projection_init(projection, &map_to, recipe->canvas_height_px, recipe->canvas_width_px,
-                                          show->rows, show->cols, mirrored, 0, err);
+                                          show->rows, show->cols, mirrored, err);
     if (!status)
         status = dp_project(projection, grid, valid, height, width, show->pool, map, err);
     if (!status && left_out) {

@@ -6,7 +6,7 @@
  *
  * A cell is inspected where at least half of it is white, told by 8x8 points spread evenly over it. */
 #include "score/region.h"
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "score/nearest.h"
@@ -44,8 +44,8 @@ static dp_status find_picture(const dp_bank_pictures *pictures, const char *name
 
 static uint8_t at(const dp_roi *roi, double x, double y)
 {
-    x = floor(x + 0.5);
-    y = floor(y + 0.5);
+    x = dp_nearest_element(x);
+    y = dp_nearest_element(y);
     if (!(x >= 0 && y >= 0 && x < (double)roi->width && y < (double)roi->height))
         return 0;
     return roi->mask[(size_t)y * roi->width + (size_t)x];
@@ -70,7 +70,7 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
     if (!mask)
         return dp_fail_memory(err, "the region to inspect", height * width);
     /* each pixel of the canvas as a cell of its own */
-    dp_affine map = dp_grid_transform(recipe, pose, pictures->polarities[p], false, height, width);
+    dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, pictures->polarities[p], false, height, width});
     for (size_t v = 0; v < height; v++)
         for (size_t u = 0; u < width; u++) {
             double x, y;
@@ -131,17 +131,17 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     if (roi->frame == DP_ROI_OBJECT && pose->status != DP_ALIGN_OK)
         return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the object, which was not found (%s)",
                        path, dp_align_status_name(pose->status));
-    dp_affine map = dp_grid_transform(recipe, pose, polarity, false, rows, cols);
+    dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, polarity, false, rows, cols});
     double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;
     for (size_t i = 0; i < rows * cols; i++) {
         size_t white = 0;
         for (size_t k = 0; k < points * points && cells[i]; k++) {
             size_t row = i / cols, point_row = k / points;
-            double c = (double)(i % cols) - 0.5 + ((double)(k % points) + 0.5) / (double)points;
-            double r = (double)row - 0.5 + ((double)point_row + 0.5) / (double)points, x, y;
+            double c = (double)(i % cols) + dp_scale_place((double)(k % points), 1 / (double)points);
+            double r = (double)row + dp_scale_place((double)point_row, 1 / (double)points), x, y;
             if (roi->frame == DP_ROI_OBJECT) { /* the mask is the canvas's own */
-                x = (c + 0.5) * wide - 0.5;
-                y = (r + 0.5) * high - 0.5;
+                x = dp_scale_place(c, wide);
+                y = dp_scale_place(r, high);
             } else {
                 dp_affine_apply(&map, c, r, &x, &y);
             }
@@ -168,7 +168,7 @@ void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const
             continue;
         dp_affine back = {.xu = 1, .yv = 1};
         if (roi->frame == DP_ROI_OBJECT) {
-            dp_affine map = dp_grid_transform(recipe, pose, polarity, false, roi->height, roi->width);
+            dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, polarity, false, roi->height, roi->width});
             back = dp_affine_invert(&map);
         }
         for (size_t y = 0; y < pose->picture_height_px; y++)

@@ -30,6 +30,7 @@ src/score/connected.c map post
 src/score/defects.c map run
 src/score/postprocess.c post score
 src/geometry/project.c map
+src/geometry/spaces.c spaces
 src/score/smooth.c map patchcore
 src/score/cell_score.c score
 src/search/distance.c bank distance leave_one_out patchcore compress

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "align/edges.h"
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Tests parts that are not inspected, through fit and inspect: background, crop, regions. */
-#include "geometry/transform.h"
+#include "geometry/spaces.h"
 #include "bank/bank.h"
 #include "nail.h"
 
@@ -275,16 +275,20 @@ static void a_crop_is_the_middle(void **state)
 static void where_a_crop_lies(void **state)
 {
     (void)state;
-    assert_int_equal(dp_crop_first(256, 224), 16);
-    assert_int_equal(dp_crop_first(341, 224), 58); /* 58.5 -> 58 */
-    assert_int_equal(dp_crop_first(343, 224), 60); /* 59.5 -> 60 */
-    assert_int_equal(dp_crop_first(224, 224), 0);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     recipe.edge_px = 256;
     recipe.crop_px = 224;
-    dp_pose pose = {.status = DP_ALIGN_OFF};
-    dp_affine map = dp_recipe_transform(&recipe, &pose, 0, 224, 224, 512, 1024); /* 256 x 512 after the resize */
+    const size_t first[][2] = {{256, 16}, {341, 58 /* 58.5 */}, {343, 60 /* 59.5 */}, {347, 62 /* 61.5 */}};
+    for (size_t i = 0; i < 4; i++) {
+        const dp_resized r = dp_picture_to_resized(&recipe, 14, 256, first[i][0]);
+        assert_int_equal(r.width_px, first[i][0]);
+        assert_int_equal(r.left_px, first[i][1]);
+        assert_int_equal(r.top_px, 16);
+        assert_int_equal(r.canvas_width_px, 224);
+    }
+    dp_pose pose = {.status = DP_ALIGN_OFF, .picture_height_px = 512, .picture_width_px = 1024};
+    dp_affine map = dp_canvas_to_picture(&recipe, &pose, 0); /* 256 x 512 after the resize */
     double x, y;
     dp_affine_apply(&map, -0.5, -0.5, &x, &y);
     assert_float_equal(x, 144 * 2 - 0.5, 1e-9);

@@ -6,6 +6,7 @@
 #include "nail.h"
 
 #include "bank/bank.h"
+#include "geometry/spaces.h"
 #include "pipeline/canvas.h"
 #include "score/map_scorer.h"
 #include "pipeline/memory_plan.h"
@@ -492,7 +493,7 @@ static void post_processing_by_hand(void **state)
         dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
     assert_memory_not_equal(by_hand, processed->grid, cells * sizeof *by_hand);
     dp_pose whole = {.status = DP_ALIGN_OFF, .picture_width_px = 320, .picture_height_px = 200};
-    assert_true(dp_cell_area_px(&recipe, &whole, 10, 8) == 20 * 40);
+    assert_true(dp_cell_area_px(&(dp_frame){&recipe, &whole, 0, false, 10, 8}) == 20 * 40);
     free(by_hand);
     dp_result_free(&plain);
     dp_result_free(&processed);
