@@ -102,7 +102,7 @@ mutation: deps ## make MUTANTS (300) changes of the scoring and metrics code dra
 	@tests/mutation/run.sh $(or $(MUTANTS),300) $(or $(SEED),1)
 
 abi: all ## write the lists of the binary interfaces again: tests/abi/
-	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so abi.txt dinopatch.h
+	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so abi.txt dinopatch.h dinopatch/edit.h dinopatch/eval.h dinopatch/experimental.h
 	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/io/libdinopatch-io.so abi-io.txt dinopatch/io.h dinopatch/draw.h
 
 clean: ## remove the build folders and the output of the demo

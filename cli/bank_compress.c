@@ -2,6 +2,7 @@
 #include "bank_verbs.h"
 #include "outputs.h"
 #include "recipe.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

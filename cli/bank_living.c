@@ -3,6 +3,7 @@
 #include "models.h"
 #include "outputs.h"
 #include "used.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "dinopatch/draw.h"
 #include "dinopatch/io.h"
 

@@ -1,6 +1,7 @@
 /* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
 #include "bank_verbs.h"
 #include "recipe.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

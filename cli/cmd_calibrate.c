@@ -2,6 +2,7 @@
 #include "outputs.h"
 #include "recipe.h"
 #include "view.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

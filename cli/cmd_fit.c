@@ -4,6 +4,7 @@
 #include "recipe.h"
 #include "roi.h"
 #include "used.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,6 +6,7 @@
  * where a map and a mask hold height * width numbers, row by row (rows may be lists of their own); a label or mask other
  * than 0 means anomalous.  The answer has the same two objects with the figures in place of the data. */
 #include "cli.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
 #include "models.h"
 #include "outputs.h"
 #include "recipe.h"
+#include "dinopatch/edit.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <stdio.h>

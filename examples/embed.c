@@ -3,6 +3,7 @@
  *     cc embed.c $(pkg-config --cflags --libs dinopatch-io) -o embed
  *     ./embed CHECKPOINT PICTURE OUT.safetensors */
 #include <dinopatch/io.h>
+#include <dinopatch/experimental.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch-io) -o fit_and_inspect
  *     ./fit_and_inspect CHECKPOINT GOOD_PICTURE... -- PICTURE... */
 #include <dinopatch/io.h>
+#include <dinopatch/experimental.h>
 
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  *     cc many_threads.c $(pkg-config --cflags --libs dinopatch-io) -pthread -o many_threads
  *     ./many_threads CHECKPOINT BANK PICTURE... */
 #include <dinopatch/io.h>
+#include <dinopatch/experimental.h>
 
 #include <pthread.h>
 #include <stdio.h>

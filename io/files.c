@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "dinopatch/io.h"
 #include "picture/depth.h"
+#include "dinopatch/edit.h"
 
 #define ROUND 16 /* pictures between two looks at the progress callback */
 

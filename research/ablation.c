@@ -7,6 +7,7 @@
  * --out it also draws the maps of some anomalous pictures, left without and right with alignment. */
 #include "research.h"
 #include "cli/view.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <string.h>

@@ -15,6 +15,7 @@
  * The row that is recommended has the best mean rank over the scores, ties counted half: a block that is best by one
  * score only is likely to be so by chance. */
 #include "research.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <string.h>

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "dinopatch/draw.h"
 #include "dinopatch/io.h"
 

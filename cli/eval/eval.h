@@ -14,6 +14,7 @@
 
 #include "../dataset.h"
 #include "../outputs.h"
+#include "dinopatch/eval.h"
 
 #include <stdio.h>
 

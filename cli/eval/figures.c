@@ -1,5 +1,6 @@
 /* figures.c - what a run's scores and maps amount to. */
 #include "eval.h"
+#include "dinopatch/eval.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "eval.h"
 #include "../explain.h"
 #include "../view.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <string.h>

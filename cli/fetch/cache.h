@@ -2,7 +2,7 @@
 #ifndef DP_CLI_FETCH_CACHE_H
 #define DP_CLI_FETCH_CACHE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Makes the folder that path lies in, and those above it. */
 dp_status fetch_make_folder_for(const char *path, dp_error *err);

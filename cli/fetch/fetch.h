@@ -5,7 +5,7 @@
 #ifndef DP_CLI_FETCH_H
 #define DP_CLI_FETCH_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* A published checkpoint. */
 typedef struct fetch_checkpoint {

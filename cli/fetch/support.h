@@ -2,7 +2,7 @@
 #ifndef DP_CLI_FETCH_SUPPORT_H
 #define DP_CLI_FETCH_SUPPORT_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #define FETCH_HEX_BYTES 65 /* of a SHA-256 as text, with the terminating zero */
 

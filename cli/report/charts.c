@@ -1,5 +1,6 @@
 /* charts.c - curves and histograms as SVG.  A plot is 300 x 220 units within 360 x 280. */
 #include "report.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <string.h>

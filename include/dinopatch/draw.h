@@ -4,7 +4,7 @@
 #ifndef DINOPATCH_DRAW_H
 #define DINOPATCH_DRAW_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #ifdef __cplusplus
 extern "C" {

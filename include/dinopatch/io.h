@@ -4,7 +4,7 @@
 #ifndef DINOPATCH_IO_H
 #define DINOPATCH_IO_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #ifdef __cplusplus
 extern "C" {

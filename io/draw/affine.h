@@ -2,7 +2,7 @@
 #ifndef DP_DRAW_AFFINE_H
 #define DP_DRAW_AFFINE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 static inline void dp_draw_apply(const dp_affine *map, double u, double v, double *x, double *y)
 {

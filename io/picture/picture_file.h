@@ -5,7 +5,7 @@
 #ifndef DP_PICTURE_FILE_H
 #define DP_PICTURE_FILE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdbool.h>
 

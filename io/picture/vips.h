@@ -2,7 +2,7 @@
 #ifndef DP_PICTURE_VIPS_H
 #define DP_PICTURE_VIPS_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Starts libvips once per process; every function that calls libvips calls this first. */
 dp_status dp_vips_start(dp_error *err);

@@ -4,7 +4,7 @@
 #ifndef DP_ALIGN_EDGES_H
 #define DP_ALIGN_EDGES_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Converts rgb [n, 3] -> gray [n]. */
 void dp_gray_u8(const uint8_t *rgb, size_t n, uint8_t *gray);

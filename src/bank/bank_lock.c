@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/edit.h"
 
 #include <errno.h>
 #include <fcntl.h>

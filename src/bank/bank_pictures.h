@@ -3,7 +3,7 @@
 #define DP_BANK_BANK_PICTURES_H
 
 #include "base/hash.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "image/light.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #include "bank/name_text.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stddef.h>
 #include <string.h>

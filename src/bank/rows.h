@@ -13,7 +13,7 @@
 #ifndef DP_BANK_ROWS_H
 #define DP_BANK_ROWS_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "simd/half.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #ifndef DP_BANK_SCORING_H
 #define DP_BANK_SCORING_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdbool.h>
 

@@ -6,7 +6,7 @@
  * makes z that of a normal distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/edit.h"
 
 #include "bank/bank.h"
 #include "base/statistics.h"

@@ -2,7 +2,7 @@
 #ifndef DP_BASE_ERROR_H
 #define DP_BASE_ERROR_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Fills err (may be NULL) and returns status, so that a fault takes one line:
  *     return dp_fail(err, DP_E_FORMAT, "%s: header is cut short", path);

@@ -2,7 +2,7 @@
 #ifndef DP_BASE_FILE_H
 #define DP_BASE_FILE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <time.h>
 

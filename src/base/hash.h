@@ -2,7 +2,7 @@
 #ifndef DP_BASE_HASH_H
 #define DP_BASE_HASH_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #define DP_SHA256_BYTES 32
 #define DP_SHA256_HEX_BYTES 65 /* includes the terminating zero */

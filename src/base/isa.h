@@ -2,7 +2,7 @@
 #ifndef DP_BASE_ISA_H
 #define DP_BASE_ISA_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Gives the instruction set that kernels use: the best of the machine for DP_ISA_AUTO, else the one asked for.
  * Returns DP_E_UNSUPPORTED if the machine lacks it. */

@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdlib.h>
 #include <string.h>

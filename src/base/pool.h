@@ -5,7 +5,7 @@
 #ifndef DP_BASE_POOL_H
 #define DP_BASE_POOL_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 typedef struct dp_pool dp_pool;
 

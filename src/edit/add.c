@@ -10,6 +10,7 @@
 #include "pipeline/memory_plan.h"
 #include "score/near.h"
 #include "extract/extractor.h"
+#include "dinopatch/edit.h"
 
 dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
 {

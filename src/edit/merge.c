@@ -12,6 +12,7 @@
 #include "reduce/reduce.h"
 #include "edit/add.h"
 #include "score/near.h"
+#include "dinopatch/edit.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -6,7 +6,7 @@
  * between order statistics. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 #include "base/random.h"
 #include "base/statistics.h"
 #include "eval/steps.h"

@@ -1,7 +1,7 @@
 /* confusion.c - counts at one threshold, and all metrics of a ranking. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 #include "eval/steps.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
  * time. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 #include "score/connected.h"
 #include "eval/aupro.h"
 #include "eval/steps.h"

@@ -5,7 +5,7 @@
  * all distinct scores. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 #include "eval/steps.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef DP_EVAL_SPARSE_MAP_H
 #define DP_EVAL_SPARSE_MAP_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* The valid cells of a map, largest distance first. */
 typedef struct dp_sorted_map {

@@ -2,7 +2,7 @@
 #ifndef DP_EVAL_STEPS_H
 #define DP_EVAL_STEPS_H
 
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 
 /* One distinct score: how many good and anomalous items have it, and how many good items lie between it and the next
  * step. With very many items, only scores of anomalous items need a step, and every metric stays exact. */

@@ -15,7 +15,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "base/statistics.h"
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 #include "score/cell_score.h"
 #include "score/postprocess.h"
 #include "options/check.h"

@@ -3,7 +3,7 @@
 #define DP_EXTRACT_BACKGROUND_H
 
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Computes component [rows, cols] of features [rows, cols, dim]: (feature - mean) . v, where v is the first principal
  * component (unit length, the largest |component| positive). mean and v are over the cells where inside (NULL: all);

@@ -2,7 +2,7 @@
 #ifndef DP_EXTRACT_EXTRACTOR_H
 #define DP_EXTRACT_EXTRACTOR_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "extract/extract_plan.h"
 #include "extract/prefetch.h"
 

@@ -2,7 +2,7 @@
 #ifndef DP_EXTRACT_NORMALISE_H
 #define DP_EXTRACT_NORMALISE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Mean and spread of every feature over the cells seen so far.  The same cells in the same order give the same numbers.
  */

@@ -3,7 +3,7 @@
 #ifndef DP_EXTRACT_ORIENTATION_H
 #define DP_EXTRACT_ORIENTATION_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Computes the orientation vector of a feature grid: the mean of the valid cells right of the middle minus the mean
  * of those left of it (the middle column of an odd grid belongs to neither), L2-normalised. features [rows, cols,

@@ -2,7 +2,7 @@
 #ifndef DP_EXTRACT_PICTURES_H
 #define DP_EXTRACT_PICTURES_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 typedef struct dp_pictures {
     const dp_source *source;

@@ -3,7 +3,7 @@
 #ifndef DP_EXTRACT_PREFETCH_H
 #define DP_EXTRACT_PREFETCH_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "image/light.h"
 #include "extract/pictures.h"
 

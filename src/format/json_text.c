@@ -3,7 +3,7 @@
  * memory that need not grow. */
 #include "format/json_text.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 char *dp_json_text(const json_t *value)
 {

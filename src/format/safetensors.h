@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 typedef enum dp_dtype {
     DP_DTYPE_F64,

@@ -4,7 +4,7 @@
 
 #include "geometry/spaces.h"
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* P -> G: picture pixel (x, y) lies at column u, row v of the grid:
  *     u = u[0] x + u[1] y + u[2],   v = v[0] x + v[1] y + v[2].

@@ -17,7 +17,7 @@
 #ifndef DP_GEOMETRY_SPACES_H
 #define DP_GEOMETRY_SPACES_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #ifndef DP_IMAGE_LIGHT_H
 #define DP_IMAGE_LIGHT_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Of the luminance 0..255, over square blocks of 1/32 of the smaller side: the same for every size of a picture, and
  * the noise of single pixels is averaged away.  NaN: not known. */

@@ -1,7 +1,7 @@
 /* picture.c - pictures in memory. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef DP_IMAGE_PICTURE_H
 #define DP_IMAGE_PICTURE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* The whole picture on another raster, bicubic with antialias; rgb [height, width, 3] in 0..255, not rounded and, as
  * bicubic overshoots, not clipped: values may leave 0..255 by a few per cent beside sharp edges.

@@ -5,7 +5,7 @@
  *
  * Width and height are 8 bytes each, little endian: docs/bank-format.md. */
 #include "base/hash.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 static void put_size(unsigned char out[8], size_t size)
 {

@@ -2,7 +2,7 @@
 #ifndef DP_NETWORK_CHECKPOINT_H
 #define DP_NETWORK_CHECKPOINT_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "format/safetensors.h"
 
 /* Tensors that a checkpoint has once. */

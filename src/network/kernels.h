@@ -3,7 +3,7 @@
 #ifndef DP_NETWORK_KERNELS_H
 #define DP_NETWORK_KERNELS_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "network/checkpoint.h"
 #include "simd/dispatch.h"
 

@@ -9,7 +9,7 @@
 #ifndef DP_NETWORK_LINEAR_H
 #define DP_NETWORK_LINEAR_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "network/int8.h"
 
 #include <oneapi/dnnl/dnnl.h>

@@ -2,7 +2,7 @@
 #ifndef DP_NETWORK_POSITION_H
 #define DP_NETWORK_POSITION_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Interpolates trained [side, side, dim] -> out [rows, cols, dim], bicubic. offset: added to rows and cols in the
  * scale of the coordinates, as in the official DINOv2 code (0.1; 0: none). antialias: the kernel widens if the grid

@@ -3,7 +3,7 @@
 #define DP_NETWORK_SESSION_H
 
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "network/kernels.h"
 
 dp_pool *dp_session_pool(dp_session *session);

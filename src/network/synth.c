@@ -9,7 +9,7 @@
  * most matrices. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "network/checkpoint.h"
 
 #include <math.h>

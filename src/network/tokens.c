@@ -1,7 +1,7 @@
 /* tokens.c - writes features to a file. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "format/safetensors.h"
 
 dp_status dp_tokens_save(const float *tokens, size_t rows, size_t cols, size_t dim, const char *path, dp_error *err)

@@ -2,7 +2,7 @@
 #ifndef DP_OPTIONS_CHECK_H
 #define DP_OPTIONS_CHECK_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
 #ifndef DP_OPTIONS_OPTION_TABLE_H
 #define DP_OPTIONS_OPTION_TABLE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
 #ifndef DP_OPTIONS_RECIPE_JSON_H
 #define DP_OPTIONS_RECIPE_JSON_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Every field of the recipe under its own name; choices by the names the command line uses; window a number or
  * "global". *text is freed with dp_memory_free.  Errors: DP_E_ARGUMENT (a value no bank can hold), DP_E_MEMORY. */

@@ -21,6 +21,7 @@
 #include "score/good_scorer.h"
 #include "score/leave_one_out.h"
 #include "pipeline/memory_plan.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #define DP_PIPELINE_COMPRESS_H
 
 #include "reduce/pca.h"
+#include "dinopatch/edit.h"
 
 /* dp_bank_compress on a pool and at a level that are there already.  kept (may be NULL): share of the variance. */
 dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "extract/pictures.h"
+#include "dinopatch/edit.h"
 
 #include <stdatomic.h>
 #include <string.h>

@@ -23,6 +23,7 @@
 #include "score/region.h"
 #include "pipeline/shots.h"
 #include "extract/extractor.h"
+#include "dinopatch/edit.h"
 
 #include <stdbool.h>
 #include <string.h>

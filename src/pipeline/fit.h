@@ -2,7 +2,7 @@
 #ifndef DP_PIPELINE_FIT_H
 #define DP_PIPELINE_FIT_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* A finished bank of the pictures alone, neither scored nor calibrated: features by the known bank's recipe, turned by its reference of
  * the polarity; projected not yet, and where the known bank is, as floats.  Pictures that are in the known bank are left out; where all of them are *bank is untouched. */

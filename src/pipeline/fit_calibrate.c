@@ -7,6 +7,7 @@
 #include "reduce/coreset.h"
 #include "pipeline/compress.h"
 #include "score/leave_one_out.h"
+#include "dinopatch/edit.h"
 
 bool dp_fit_shrinks(const dp_recipe *recipe)
 {

@@ -3,7 +3,7 @@
 #define DP_PIPELINE_FIT_CALIBRATE_H
 
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdbool.h>
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pipeline/fit_calibrate.h"
+#include "dinopatch/edit.h"
 
 #include <stdarg.h>
 #include <stdio.h>

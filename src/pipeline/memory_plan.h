@@ -3,6 +3,7 @@
 #define DP_PIPELINE_MEMORY_PLAN_H
 
 #include "bank/builder.h"
+#include "dinopatch/edit.h"
 
 /* Bytes this process may still take: the least of run->max_memory_bytes (0: no limit), what the machine has free, and what its
  * control groups leave; SIZE_MAX where none of these is known. */

@@ -2,7 +2,7 @@
 #ifndef DP_PIPELINE_SHOTS_H
 #define DP_PIPELINE_SHOTS_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Puts recipe->shots of the numbers [n] of a source's pictures, which are more, in front: the first by name, or those that the seed draws
  * (Fisher and Yates), by name again.  Errors: DP_E_MEMORY. */

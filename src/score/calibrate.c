@@ -6,6 +6,7 @@
 #include "search/searcher.h"
 #include "search/distance_scales.h"
 #include "score/leave_one_out.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef DP_SCORE_CELL_SCORE_H
 #define DP_SCORE_CELL_SCORE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Score of the valid ones among n distances: values [n], valid [n] (NULL: all), scratch [n] (overwritten).
  *   max    the largest

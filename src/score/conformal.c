@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <math.h>
 #include <stdlib.h>

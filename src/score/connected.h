@@ -2,7 +2,7 @@
 #ifndef DP_SCORE_CONNECTED_H
 #define DP_SCORE_CONNECTED_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 typedef enum dp_connectivity {
     DP_CONNECT_4 = 4, /* sides */

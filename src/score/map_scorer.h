@@ -5,7 +5,7 @@
 #ifndef DP_SCORE_MAP_SCORER_H
 #define DP_SCORE_MAP_SCORER_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "score/postprocess.h"
 
 #include <stdbool.h>

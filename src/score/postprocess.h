@@ -2,7 +2,7 @@
 #ifndef DP_SCORE_POSTPROCESS_H
 #define DP_SCORE_POSTPROCESS_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* Memory for maps of up to rows x cols elements; one per thread. */
 typedef struct dp_post_work {

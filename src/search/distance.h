@@ -4,7 +4,7 @@
 
 #include "bank/rows.h"
 #include "base/pool.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 #include "simd/dispatch.h"
 
 /* One neighbour: how far, and where it lies in the bank. */

@@ -3,7 +3,7 @@
 #ifndef DP_SIMD_DISPATCH_H
 #define DP_SIMD_DISPATCH_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* DP_KERNELS_DECLARE(fill, type) declares fill_<isa>(type *table) for the instruction sets of this processor family.
  * DP_KERNELS_FILL(fill, table, isa) calls those up to isa, which dp_isa_resolve has accepted. */

@@ -30,7 +30,7 @@
 #ifndef DP_SIMD_VECTOR_H
 #define DP_SIMD_VECTOR_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * base/memory.h are wrapped by the linker (--wrap), jansson's by its own hook, but not while it parses: jansson 2.14 does not look
  * whether the buffer of the text it reads could grow (lex_save in its load.c), and writes beyond the string it makes of it.  With
  * --runs N at most N of the allocations are tried, evenly spread.  Under the address sanitizer, leaks are looked for after every one. */
-#include "dinopatch.h"
+#include "dinopatch/edit.h"
 #include "dinopatch/draw.h"
 #include "dinopatch/io.h"
 

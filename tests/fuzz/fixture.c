@@ -5,6 +5,7 @@
 #include "bank/builder.h"
 #include "bank/roi_mask.h"
 #include "search/distance_scales.h"
+#include "dinopatch/edit.h"
 
 #include <stdio.h>
 #include <string.h>

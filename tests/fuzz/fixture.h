@@ -2,7 +2,7 @@
 #ifndef DP_TESTS_FUZZ_FIXTURE_H
 #define DP_TESTS_FUZZ_FIXTURE_H
 
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 enum {
     FIXTURE_GRID,

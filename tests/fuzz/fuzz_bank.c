@@ -8,6 +8,7 @@
 #include "bank/bank.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>

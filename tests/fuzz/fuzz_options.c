@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "cli.h"
 #include "fetch/fetch.h"
+#include "dinopatch/eval.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* Figures against scikit-learn's (AU-PRO: an exact reference), as recorded in metrics.json. */
 #include "test.h"
+#include "dinopatch/eval.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -37,7 +37,7 @@ unset LD_LIBRARY_PATH
 begin what-is-installed
 (
     code=0
-    for file in bin/dinopatch include/dinopatch.h include/dinopatch/io.h include/dinopatch/draw.h share/man/man1/dinopatch.1 share/doc/dinopatch/LICENSE share/doc/dinopatch/README.md \
+    for file in bin/dinopatch include/dinopatch.h include/dinopatch/edit.h include/dinopatch/eval.h include/dinopatch/experimental.h include/dinopatch/io.h include/dinopatch/draw.h share/man/man1/dinopatch.1 share/doc/dinopatch/LICENSE share/doc/dinopatch/README.md \
         share/doc/dinopatch/docs/method.md share/bash-completion/completions/dinopatch share/zsh/site-functions/_dinopatch \
         share/fish/vendor_completions.d/dinopatch.fish; do
         [ -f "$top/root$prefix/$file" ] || { echo "$file is missing"; code=1; }
@@ -55,7 +55,7 @@ begin what-is-installed
         echo "the versions of dinopatch.pc and of the program differ"
         code=1
     }
-    [ "$(find "$top/root" -name '*.h' | wc -l)" = 3 ] || { echo "more than three headers"; code=1; }
+    [ "$(find "$top/root" -name '*.h' | wc -l)" = 6 ] || { echo "more than six headers"; code=1; }
     exit $code
 )
 finish what-is-installed $?

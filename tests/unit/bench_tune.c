@@ -1,6 +1,6 @@
 /* Measures trials per minute of dp_tune: 60 maps of 56 x 56 of noise, every third with a blob, 5 folds. bench_tune
  * [THREADS] */
-#include "dinopatch.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #include "extract/background.h"
 #include "score/map_scorer.h"
 #include "score/leave_one_out.h"
+#include "dinopatch/edit.h"
 
 #include <lapacke.h>
 #include <math.h>

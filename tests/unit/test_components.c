@@ -8,6 +8,7 @@
 #include "bank/gather.h"
 #include "reduce/reduce.h"
 #include "bank_fixture.h"
+#include "dinopatch/edit.h"
 
 #define ROWS 4
 #define COLS 5

@@ -8,6 +8,7 @@
 #include "reduce/pca.h"
 #include "reduce/reduce.h"
 #include "score/cell_score.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 

@@ -10,6 +10,7 @@
 #include "score/cell_score.h"
 #include "score/map_scorer.h"
 #include "score/leave_one_out.h"
+#include "dinopatch/edit.h"
 
 #define DIM 5
 #define PICTURES 9

@@ -4,6 +4,7 @@
 
 #include "bank/gather.h"
 #include "extract/orientation.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <signal.h>

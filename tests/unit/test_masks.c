@@ -2,6 +2,7 @@
 #include "geometry/spaces.h"
 #include "bank/bank.h"
 #include "nail.h"
+#include "dinopatch/edit.h"
 
 #define N_GOOD 4
 

@@ -1,5 +1,6 @@
 /* Compares metrics of a ranking and of maps with their definitions, counted naively. */
 #include "test.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 

@@ -2,6 +2,7 @@
  * A bank whose recipe does not match its features is refused too, because anybody can seal a file. */
 #include "bank/bank.h"
 #include "small_world.h"
+#include "dinopatch/edit.h"
 
 static void refused(dp_session *session, const dp_bank *bank, const char *picture, const char *text)
 {

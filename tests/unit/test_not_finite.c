@@ -2,6 +2,7 @@
  * message names their source: the tensor or the picture. */
 #include "bank/bank.h"
 #include "small_world.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 

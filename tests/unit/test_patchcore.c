@@ -7,6 +7,7 @@
 #include "score/leave_one_out.h"
 #include "search/reweight.h"
 #include "extract/extractor.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <string.h>

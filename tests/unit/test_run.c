@@ -10,6 +10,7 @@
 #include "pipeline/canvas.h"
 #include "score/map_scorer.h"
 #include "pipeline/memory_plan.h"
+#include "dinopatch/edit.h"
 
 static const double poses[][3] = {{160, 120, 10}, {150, 125, 40},  {170, 118, 95},  {160, 122, 200},
                                   {155, 115, 15}, {165, 120, 230}, {158, 124, 300}, {162, 119, 150}};

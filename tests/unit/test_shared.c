@@ -1,6 +1,7 @@
 /* Tests one model and one bank with many threads. Each thread has its own session, all read the same two objects, and
  * the results are those of a single thread. The thread sanitizer runs this program too. */
 #include "small_world.h"
+#include "dinopatch/edit.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* Pictures that come from memory, not from files: the same banks and results, names and numbers as the source has them.
  */
 #include "small_world.h"
+#include "dinopatch/edit.h"
 
 #include <stdatomic.h>
 

@@ -3,6 +3,7 @@
 
 #include "score/cell_score.h"
 #include "eval/sparse_map.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 
