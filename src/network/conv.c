@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -35,16 +36,18 @@ static band band_of(const dp_conv_shape *s, size_t rows_in, size_t out_begin, si
 
 /* ------------------------------------------------------------------------------------------------------------ oneDNN */
 
-static dnnl_status_t image(dnnl_memory_desc_t *md, size_t channels, size_t rows, size_t cols)
+static dnnl_status_t image(dnnl_memory_desc_t *md, dnnl_data_type_t type, size_t channels, size_t rows, size_t cols)
 {
     dnnl_dims_t dims = {1, (dnnl_dim_t)channels, (dnnl_dim_t)rows, (dnnl_dim_t)cols};
-    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, dnnl_nhwc);
+    return dnnl_memory_desc_init_by_tag(md, 4, dims, type, dnnl_nhwc);
 }
 
 /* Describes the convolution; oneDNN chooses the layout of the weights. */
-static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, const band *b, size_t cols_in,
+static dnnl_status_t describe(const dp_conv *conv, dnnl_engine_t engine, const band *b, size_t cols_in,
                               dnnl_primitive_desc_t *pd)
 {
+    const dp_conv_shape *c = &conv->shape;
+    const bool bytes = conv->backing == DP_BACKING_INT8;
     size_t cols_out = dp_conv_out(c, cols_in), covered = (cols_out - 1) * c->stride + c->side;
     dnnl_memory_desc_t x, w, bias, y;
     dnnl_dims_t kernel = {(dnnl_dim_t)c->out, (dnnl_dim_t)c->in, (dnnl_dim_t)c->side, (dnnl_dim_t)c->side};
@@ -55,21 +58,21 @@ static dnnl_status_t describe(const dp_conv_shape *c, dnnl_engine_t engine, cons
     dnnl_convolution_desc_t desc;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t s = image(&x, c->in, b->in_rows, cols_in);
+    dnnl_status_t s = image(&x, bytes ? dnnl_u8 : dnnl_f32, c->in, b->in_rows, cols_in);
     if (!s)
-        s = image(&y, c->out, b->out_rows, cols_out);
+        s = image(&y, bytes ? dnnl_s32 : dnnl_f32, c->out, b->out_rows, cols_out);
     if (!s)
         s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
     if (!s)
-        s = dnnl_memory_desc_init_by_tag(&w, 4, kernel, dnnl_f32, dnnl_format_tag_any);
+        s = dnnl_memory_desc_init_by_tag(&w, 4, kernel, bytes ? dnnl_s8 : dnnl_f32, dnnl_format_tag_any);
     if (!s)
-        s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &bias,
-                                               &y, strides, before, after);
+        s = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w,
+                                               bytes ? NULL : &bias, &y, strides, before, after);
     if (!s)
         s = dnnl_post_ops_create(&ops);
-    if (!s && c->add)
+    if (!s && c->add && !bytes)
         s = dnnl_post_ops_append_sum(ops, 1.0f);
-    if (!s && c->relu)
+    if (!s && c->relu && !bytes)
         s = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
     if (!s)
         s = dnnl_primitive_attr_create(&attr);
@@ -99,7 +102,7 @@ typedef struct layout {
 
 struct dp_conv_layouts {
     pthread_mutex_t lock;
-    float *raw;    /* [out, side, side, in]; NULL once there is a layout */
+    void *raw;     /* [out, side, side, in]; NULL once there is a layout */
     layout *first; /* none is freed before all are */
 };
 
@@ -157,7 +160,8 @@ static dnnl_status_t add_layout(const dp_conv *conv, dnnl_engine_t engine, const
     layout *added = dp_calloc(1, sizeof *added);
     dnnl_status_t s = added ? dnnl_success : dnnl_out_of_memory;
     if (!s && layouts->raw) {
-        s = dnnl_memory_desc_init_by_tag(&raw_md, 4, dims, dnnl_f32, dnnl_ohwi);
+        s = dnnl_memory_desc_init_by_tag(&raw_md, 4, dims, conv->backing == DP_BACKING_INT8 ? dnnl_s8 : dnnl_f32,
+                                         dnnl_ohwi);
         if (!s)
             s = dnnl_memory_create(&raw, &raw_md, engine, layouts->raw);
     }
@@ -209,14 +213,31 @@ static dnnl_status_t keep(dp_conv *conv, dnnl_engine_t engine, const float *weig
     if (!conv->layouts)
         return dnnl_out_of_memory;
     pthread_mutex_init(&conv->layouts->lock, NULL);
-    if (!(conv->layouts->raw = dp_malloc(count, sizeof(float))))
+    const bool bytes = conv->backing == DP_BACKING_INT8;
+    if (!(conv->layouts->raw = dp_malloc(count, bytes ? 1 : sizeof(float))))
         return dnnl_out_of_memory;
+    if (bytes) {
+        dp_conv_quantise(conv->shape.out, count / conv->shape.out, weights, conv->layouts->raw, conv->scale);
+        return dnnl_success;
+    }
     memcpy(conv->layouts->raw, weights, count * sizeof(float));
     dnnl_status_t s = dnnl_memory_desc_init_by_tag(&bias, 1, n_out, dnnl_f32, dnnl_x);
     return s ? s : dnnl_memory_create(&conv->bias_memory, &bias, engine, conv->bias);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- weights */
+
+void dp_conv_quantise(size_t out, size_t k, const float *weights, int8_t *bytes, float *scale)
+{
+    for (size_t o = 0; o < out; o++, weights += k, bytes += k) {
+        float largest = 0;
+        for (size_t i = 0; i < k; i++)
+            largest = fmaxf(largest, fabsf(weights[i]));
+        scale[o] = largest > 0 ? largest / 127 : 1;
+        for (size_t i = 0; i < k; i++)
+            bytes[i] = (int8_t)rintf(weights[i] / scale[o]);
+    }
+}
 
 dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engine_t engine, const float *weights,
                        const float *bias, dp_conv *out, dp_error *err)
@@ -225,7 +246,9 @@ dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engi
     dp_conv conv = {.shape = *shape, .backing = backing, .bias = dp_malloc(shape->out, sizeof(float))};
     if (backing == DP_BACKING_PLAIN)
         conv.plain = dp_malloc(count, sizeof(float));
-    if (!conv.bias || (backing == DP_BACKING_PLAIN && !conv.plain)) {
+    if (backing == DP_BACKING_INT8)
+        conv.scale = dp_malloc(shape->out, sizeof(float));
+    if (!conv.bias || (backing == DP_BACKING_PLAIN && !conv.plain) || (backing == DP_BACKING_INT8 && !conv.scale)) {
         dp_conv_free(&conv);
         return dp_fail_memory(err, "packed weights", count * sizeof(float));
     }
@@ -248,6 +271,7 @@ void dp_conv_free(dp_conv *conv)
     layouts_free(conv->layouts);
     dnnl_memory_destroy(conv->bias_memory);
     dp_memory_free(conv->bias);
+    dp_memory_free(conv->scale);
     dp_memory_free(conv->plain);
     *conv = (dp_conv){0};
 }
@@ -255,7 +279,8 @@ void dp_conv_free(dp_conv *conv)
 size_t dp_conv_bytes(const dp_conv *conv)
 {
     const dp_conv_shape *c = &conv->shape;
-    return (c->out * c->side * c->side * c->in + c->out) * sizeof(float);
+    size_t weights = c->out * c->side * c->side * c->in;
+    return conv->backing == DP_BACKING_INT8 ? weights + 2 * c->out * sizeof(float) : (weights + c->out) * sizeof(float);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- plans */
@@ -263,6 +288,7 @@ size_t dp_conv_bytes(const dp_conv *conv)
 typedef struct operands {
     dnnl_memory_t x, y, scratchpad;
     void *scratch;
+    int32_t *sum; /* [out_rows, cols_out, out]; INT8 only */
 } operands;
 
 typedef struct task {
@@ -284,7 +310,7 @@ struct dp_conv_plan {
 static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, task *t)
 {
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t s = describe(&plan->conv->shape, engine, &t->band, plan->cols_in, &pd);
+    dnnl_status_t s = describe(plan->conv, engine, &t->band, plan->cols_in, &pd);
     if (!s)
         s = weights_as(plan->conv, engine, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &t->weights);
     if (!s)
@@ -302,6 +328,10 @@ static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, t
             s = dnnl_out_of_memory;
         if (!s)
             s = dnnl_memory_create(&o->scratchpad, scratchpad, engine, o->scratch);
+        const size_t cells = t->band.out_rows * plan->cols_out; /* the picture's token limit bounds them */
+        if (!s && plan->conv->backing == DP_BACKING_INT8
+            && !(o->sum = dp_malloc_2d(cells, plan->conv->shape.out, sizeof *o->sum)))
+            s = dnnl_out_of_memory;
     }
     if (!s)
         (void)dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&t->kernel);
@@ -364,6 +394,7 @@ void dp_conv_plan_close(dp_conv_plan **plan_pointer)
             dnnl_memory_destroy(t->workers[w].y);
             dnnl_memory_destroy(t->workers[w].scratchpad);
             dp_memory_free(t->workers[w].scratch);
+            dp_memory_free(t->workers[w].sum);
         }
         dp_memory_free(t->workers);
         dnnl_primitive_destroy(t->primitive);
@@ -432,4 +463,25 @@ void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, siz
                               {DNNL_ARG_SCRATCHPAD, o->scratchpad}};
     if (dnnl_primitive_execute(t->primitive, plan->streams[worker], 5, args) || dnnl_stream_wait(plan->streams[worker]))
         atomic_store(&plan->failed, true);
+}
+
+void dp_conv_run_i8(dp_conv_plan *plan, size_t index, const dp_conv_bytes_in *in, float *y, size_t worker)
+{
+    const task *t = &plan->tasks[index];
+    const dp_conv_shape *c = &plan->conv->shape;
+    operands *o = &t->workers[worker];
+    dnnl_memory_set_data_handle(o->x, (uint8_t *)in->q + t->band.in_begin * plan->cols_in * c->in);
+    dnnl_memory_set_data_handle(o->y, o->sum);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->x},
+                              {DNNL_ARG_WEIGHTS, t->weights},
+                              {DNNL_ARG_DST, o->y},
+                              {DNNL_ARG_SCRATCHPAD, o->scratchpad}};
+    if (dnnl_primitive_execute(t->primitive, plan->streams[worker], 4, args)
+        || dnnl_stream_wait(plan->streams[worker])) {
+        atomic_store(&plan->failed, true);
+        return;
+    }
+    const dp_int8_finish how = {plan->conv->scale, plan->conv->bias, c->out, in->x_scale, c->add, c->relu};
+    in->kernels->finish(&how, o->sum, t->band.out_rows * plan->cols_out,
+                        y + t->band.out_begin * plan->cols_out * c->out);
 }

@@ -8,7 +8,9 @@
  * oneDNN has fast kernels for a band only if the weights have the layout that it wants for that band's size. With any
  * other layout it uses its reference kernel, which is about a hundred times slower. So every band asks for its
  * layout. A convolution keeps its weights for all plans in each layout asked for so far, usually one. The layout
- * depends only on the band. */
+ * depends only on the band.
+ *
+ * In 8 bits (int8.h) oneDNN sums the products of bytes exactly, in 32 bits, and finish makes outputs of the sums. */
 #ifndef DP_NETWORK_CONV_H
 #define DP_NETWORK_CONV_H
 
@@ -21,16 +23,17 @@ typedef struct dp_conv_shape {
 
 typedef struct dp_conv {
     dp_conv_shape shape;
-    dp_backing backing;              /* PLAIN or ONEDNN */
+    dp_backing backing;
     float *bias;                     /* [out] */
-    float *plain;                    /* [out, side, side, in], reference only */
-    struct dp_conv_layouts *layouts; /* ONEDNN only */
+    float *scale;                    /* [out] of the bytes; INT8 only */
+    float *plain;                    /* [out, side, side, in]; PLAIN only */
+    struct dp_conv_layouts *layouts; /* ONEDNN and INT8 */
     dnnl_memory_t bias_memory;
 } dp_conv;
 
 size_t dp_conv_out(const dp_conv_shape *shape, size_t in_length);
 
-/* Packs weights [out, side, side, in] and bias [out]; both are copied. */
+/* Packs weights [out, side, side, in] and bias [out]; both are copied. INT8 is for inputs that are nowhere below 0. */
 dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engine_t engine, const float *weights,
                        const float *bias, dp_conv *conv, dp_error *err);
 void dp_conv_free(dp_conv *conv);
@@ -46,6 +49,15 @@ void dp_conv_plan_close(dp_conv_plan **plan);
 size_t dp_conv_plan_bands(const dp_conv_plan *plan);
 /* Runs one task. x [rows_in, cols_in, in], y [rows_out, cols_out, out]. */
 void dp_conv_run(dp_conv_plan *plan, size_t band, const float *x, float *y, size_t worker);
+/* The same for INT8: the input is x_scale * q. */
+typedef struct dp_conv_bytes_in {
+    const dp_int8_kernels *kernels;
+    const uint8_t *q; /* [rows_in, cols_in, in] */
+    float x_scale;
+} dp_conv_bytes_in;
+void dp_conv_run_i8(dp_conv_plan *plan, size_t band, const dp_conv_bytes_in *in, float *y, size_t worker);
+/* Quantises weights [out, k] to bytes [out, k] and scale [out]. */
+void dp_conv_quantise(size_t out, size_t k, const float *weights, int8_t *bytes, float *scale);
 bool dp_conv_plan_failed(const dp_conv_plan *plan);
 /* Returns the name of the oneDNN kernel that computes a band; static storage. */
 const char *dp_conv_plan_kernel(const dp_conv_plan *plan, size_t index);

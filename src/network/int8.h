@@ -14,7 +14,12 @@
  * Attention. There is one scale for each query, each key and each channel of V. The mean key of the head is
  * subtracted from the keys first: it adds the same value to all scores of a query, and softmax ignores that. The
  * probabilities of a block of keys are stored as bytes relative to the maximum of the block, so that one large score
- * elsewhere does not round a long flat tail away. */
+ * elsewhere does not round a long flat tail away.
+ *
+ * Convolutions. Their inputs follow a relu, so a byte needs no zero point. There is one scale for the whole input and one
+ * for each output channel:
+ *     x = xs * byte, 0 <= byte <= 255,   w[o, ..] = ws[o] * byte, |byte| <= 127,
+ *     y[.., o] = relu(y[.., o] (if add) + bias[o] + xs ws[o] sum of byte byte). */
 #ifndef DP_NETWORK_INT8_H
 #define DP_NETWORK_INT8_H
 
@@ -57,6 +62,14 @@ typedef struct dp_int8_head {
     float *v_scale;   /* [64] */
 } dp_int8_head;
 
+/* What leads from the sums of a convolution to its outputs. */
+typedef struct dp_int8_finish {
+    const float *scale, *bias; /* [n]: ws, bias */
+    size_t n;                  /* output channels */
+    float x_scale;             /* xs */
+    bool add, relu;
+} dp_int8_finish;
+
 typedef struct dp_int8_kernels {
     /* Quantises x [rows, k] to q [rows, n_groups * GROUP] and scale [rows, n_groups]; the bytes after k are zero. A
      * group that needs no scale has scale 1. */
@@ -70,6 +83,12 @@ typedef struct dp_int8_kernels {
     /* The same as dp_vit_kernels.attention, in 8 bits. */
     void (*attention)(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
                       size_t ld_out, float *scratch);
+    /* Returns the largest of x [n] and 0. */
+    float (*largest)(const float *x, size_t n);
+    /* q [n] = x [n] * by, rounded and clamped to 0..255. */
+    void (*quantise_relu)(const float *x, size_t n, float by, uint8_t *q);
+    /* y [cells, n] from sum [cells, n]. */
+    void (*finish)(const dp_int8_finish *how, const int32_t *sum, size_t cells, float *y);
 } dp_int8_kernels;
 
 /* Returns false if the instruction set has no VNNI; kernels is then untouched. */
@@ -82,8 +101,13 @@ void dp_prepare_head_i8_c(const float *k, const float *v, size_t n_keys, dp_int8
 void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_queries, size_t n_keys, float *out,
                        size_t ld_out, float *scratch);
 
+float dp_largest_c(const float *x, size_t n);
+void dp_quantise_relu_c(const float *x, size_t n, float by, uint8_t *q);
+void dp_finish_i8_c(const dp_int8_finish *how, const int32_t *sum, size_t cells, float *y);
+
 /* Each fills the slots that it implements. */
 void dp_int8_linear_avx512vnni(dp_int8_kernels *kernels);
 void dp_int8_attention_avx512vnni(dp_int8_kernels *kernels);
+void dp_int8_conv_avx512vnni(dp_int8_kernels *kernels);
 
 #endif

@@ -125,12 +125,36 @@ void dp_attention_i8_c(const float *q, const dp_int8_head *head, size_t n_querie
     }
 }
 
+float dp_largest_c(const float *x, size_t n)
+{
+    float top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = fmaxf(top, x[i]);
+    return top;
+}
+
+void dp_quantise_relu_c(const float *x, size_t n, float by, uint8_t *q)
+{
+    for (size_t i = 0; i < n; i++)
+        q[i] = (uint8_t)fmaxf(0, fminf(255, rintf(x[i] * by)));
+}
+
+void dp_finish_i8_c(const dp_int8_finish *how, const int32_t *sum, size_t cells, float *y)
+{
+    for (size_t i = 0; i < cells; i++)
+        for (size_t o = 0; o < how->n; o++, sum++, y++) {
+            float value = fmaf((float)*sum, how->x_scale * how->scale[o], how->bias[o] + (how->add ? *y : 0));
+            *y = how->relu ? fmaxf(value, 0) : value;
+        }
+}
+
 bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa)
 {
 #if defined(__x86_64__)
     if (isa >= DP_ISA_AVX512_VNNI) {
         dp_int8_linear_avx512vnni(kernels);
         dp_int8_attention_avx512vnni(kernels);
+        dp_int8_conv_avx512vnni(kernels);
         return true;
     }
 #endif

@@ -422,8 +422,6 @@ static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_
     if (recipe->n_layers && (recipe->n_layers != n || memcmp(recipe->layers, layers, n * sizeof *layers) != 0))
         return dp_fail(err, DP_E_ARGUMENT,
                        "layers: with normalised layers (method auto) they are chosen by the network");
-    if (model->resnet && recipe->precision != DP_FP32)
-        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
     memcpy(recipe->layers, layers, n * sizeof *layers);
     recipe->n_layers = n;
     recipe->layer_mix = DP_LAYERS_CONCAT;
@@ -441,8 +439,6 @@ static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT,
                        "the layers of a residual network are always averaged to %d features: no other mix of layers",
                        DP_RESNET_DIM);
-    if (recipe->precision != DP_FP32)
-        return dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
     return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
 }
 

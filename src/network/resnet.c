@@ -281,7 +281,7 @@ void dp_resnet_close(dp_resnet **resnet)
     if (!resnet || !*resnet)
         return;
     dp_resnet *net = *resnet;
-    for (size_t w = 0; w < 2; w++) {
+    for (size_t w = 0; w < DP_BACKINGS; w++) {
         for (size_t i = 0; net->weights[w].convs && i < net->n_convs; i++)
             dp_conv_free(&net->weights[w].convs[i]);
         dp_memory_free(net->weights[w].convs);
@@ -320,7 +320,7 @@ static dp_status fold(const dp_resnet_conv *c, const char *path, float *raw, flo
 dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, const dp_resnet_weights **weights,
                          dp_error *err)
 {
-    dp_resnet_weights *w = &net->weights[backing == DP_BACKING_PLAIN ? 0 : 1];
+    dp_resnet_weights *w = &net->weights[backing];
     *weights = w;
     if (w->convs)
         return DP_OK;
@@ -341,7 +341,8 @@ dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, c
     for (size_t i = 0; i < net->n_convs && !status; i++) {
         status = fold(&net->convs[i], path, raw, norm, folded, norm + 4 * widest, err);
         if (!status)
-            status = dp_conv_pack(&net->convs[i].shape, backing, w->engine, folded, norm + 4 * widest, &convs[i], err);
+            status = dp_conv_pack(&net->convs[i].shape, i || backing == DP_BACKING_PLAIN ? backing : DP_BACKING_ONEDNN,
+                                  w->engine, folded, norm + 4 * widest, &convs[i], err);
         w->bytes += status ? 0 : dp_conv_bytes(&convs[i]);
     }
     for (size_t i = 0; status && convs && i < net->n_convs; i++)

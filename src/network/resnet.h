@@ -36,11 +36,11 @@ typedef struct dp_resnet {
     const char *architecture; /* "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for another width or depth */
     dp_resnet_conv *convs;    /* [n_convs]; 0: the stem */
     dp_resnet_block *blocks;  /* [n_blocks] */
-    size_t n_convs, n_blocks, width;       /* width: channels inside layer1's blocks */
-    size_t depth;                          /* number of layers: 2, 3 or 4 */
-    size_t channels[DP_RESNET_LAYERS + 1]; /* channels after each layer; 0: after the stem */
-    double mean[3], deviation[3];          /* of the pixels, in 0..1: the network sees (v / 255 - mean) / deviation */
-    dp_resnet_weights weights[2]; /* by backing, PLAIN and ONEDNN; made for the first session that needs them */
+    size_t n_convs, n_blocks, width;        /* width: channels inside layer1's blocks */
+    size_t depth;                           /* number of layers: 2, 3 or 4 */
+    size_t channels[DP_RESNET_LAYERS + 1];  /* channels after each layer; 0: after the stem */
+    double mean[3], deviation[3];           /* of the pixels, in 0..1: the network sees (v / 255 - mean) / deviation */
+    dp_resnet_weights weights[DP_BACKINGS]; /* made for the first session that needs them */
 } dp_resnet;
 
 /* Opens a residual network. The names in the file show whether it is one; everything else is read from the tensors.
@@ -50,7 +50,8 @@ typedef struct dp_resnet {
 dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **resnet,
                          dp_error *err);
 void dp_resnet_close(dp_resnet **resnet);
-/* Folds and packs the weights. Call it under the model's lock. */
+/* Folds and packs the weights. Call it under the model's lock. In 8 bits the stem, whose input has both signs, stays
+ * in float. */
 dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights,
                          dp_error *err);
 
@@ -60,8 +61,9 @@ dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers
 
 /* The memory and plans of a session that runs a residual network. */
 typedef struct dp_resnet_run dp_resnet_run;
-dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, dp_pool *pool,
-                             dp_resnet_run **run, dp_error *err);
+/* kernels: for weights in 8 bits; must outlive the run. */
+dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, const dp_int8_kernels *kernels,
+                             dp_pool *pool, dp_resnet_run **run, dp_error *err);
 void dp_resnet_run_close(dp_resnet_run **run);
 typedef struct dp_resnet_input {
     const float *rgb;     /* [height, width, 3] in 0..255 */

@@ -11,6 +11,8 @@
  * side by side, and entry i of the token is the mean of the n_layers entries from i n_layers on. (The published code
  * interpolates before it takes the means. Both are linear, so the order changes only the rounding.)
  *
+ * In 8 bits each activation that enters a convolution becomes bytes first, with one scale: its largest value is 255.
+ *
  * Workspace, in floats: x, y, t, u: the largest activation each; pooled: [cells, 1024] for each layer. */
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,6 +23,7 @@
 #include <string.h>
 
 #define DIM DP_RESNET_DIM
+#define MOST_CHUNKS 32 /* of an activation that becomes bytes */
 
 typedef struct size_of {
     size_t rows, cols;
@@ -35,6 +38,11 @@ struct dp_resnet_run {
     size_t planned;       /* number of layers that have plans */
     size_t room, pooled_room;
     float *x, *y, *t, *u, *pooled[DP_RESNET_LAYERS + 1];
+    const dp_int8_kernels *kernels;
+    uint8_t *q; /* in 8 bits: the input of the current convolution */
+    float top[MOST_CHUNKS], by;
+    size_t n_in, n_chunks;
+    dp_conv_bytes_in bytes;
     float *scratch; /* [workers, 9 * widest + n * DIM] */
     size_t scratch_floats;
     size_of sizes[DP_RESNET_LAYERS + 1];
@@ -49,14 +57,15 @@ struct dp_resnet_run {
     float *tokens;
 };
 
-dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, dp_pool *pool, dp_resnet_run **out,
-                             dp_error *err)
+dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, const dp_int8_kernels *kernels,
+                             dp_pool *pool, dp_resnet_run **out, dp_error *err)
 {
     dp_resnet_run *r = dp_calloc(1, sizeof *r);
     if (!r)
         return dp_fail_memory(err, "a session", sizeof *r);
     r->net = net;
     r->weights = weights;
+    r->kernels = kernels;
     r->pool = pool;
     size_t widest = 0;
     for (size_t l = 1; l <= net->depth; l++)
@@ -92,6 +101,8 @@ static void release_buffers(dp_resnet_run *r)
     free_buffer(&r->y);
     free_buffer(&r->t);
     free_buffer(&r->u);
+    dp_memory_free(r->q);
+    r->q = NULL;
     for (size_t i = 1; i <= DP_RESNET_LAYERS; i++)
         free_buffer(&r->pooled[i]);
     r->room = r->pooled_room = 0;
@@ -158,6 +169,11 @@ double dp_resnet_gflop(const dp_resnet *net, size_t height, size_t width, size_t
     return c.flop * 1e-9;
 }
 
+static bool in_bytes(const dp_resnet_run *r)
+{
+    return r->weights->convs[r->net->n_convs - 1].backing == DP_BACKING_INT8;
+}
+
 struct preparation {
     dp_resnet_run *run;
     size_t height, width, deepest;
@@ -199,6 +215,8 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
         bool good = true;
         for (size_t i = 0; i < 4; i++)
             good = (*buffers[i] = dp_malloc(count.largest, sizeof(float))) && good;
+        if (in_bytes(r))
+            good = (r->q = dp_malloc(count.largest, 1)) && good;
         for (size_t l = DP_RESNET_GRID_LAYER; cells && l <= r->net->depth; l++)
             good = (r->pooled[l] = dp_malloc(cells, DIM * sizeof(float))) && good;
         if (!good) {
@@ -243,12 +261,52 @@ static void conv_task(void *context, size_t band, size_t worker)
     dp_conv_run(r->plan, band, r->from, r->to, worker);
 }
 
+static void conv_task_i8(void *context, size_t band, size_t worker)
+{
+    dp_resnet_run *r = context;
+    dp_conv_run_i8(r->plan, band, &r->bytes, r->to, worker);
+}
+
 static void convolve(dp_resnet_run *r, size_t conv, const float *from, float *to)
 {
+    bool bytes = r->weights->convs[conv].backing == DP_BACKING_INT8;
     r->plan = r->plans[conv];
     r->from = from;
     r->to = to;
-    dp_pool_run(r->pool, dp_conv_plan_bands(r->plan), conv_task, r);
+    dp_pool_run(r->pool, dp_conv_plan_bands(r->plan), bytes ? conv_task_i8 : conv_task, r);
+}
+
+static void largest_task(void *context, size_t chunk, size_t worker)
+{
+    dp_resnet_run *r = context;
+    size_t begin = chunk * r->n_in / r->n_chunks, end = (chunk + 1) * r->n_in / r->n_chunks;
+    (void)worker;
+    r->top[chunk] = r->kernels->largest(r->from + begin, end - begin);
+}
+
+static void quantise_task(void *context, size_t chunk, size_t worker)
+{
+    dp_resnet_run *r = context;
+    size_t begin = chunk * r->n_in / r->n_chunks, end = (chunk + 1) * r->n_in / r->n_chunks;
+    (void)worker;
+    r->kernels->quantise_relu(r->from + begin, end - begin, r->by, r->q + begin);
+}
+
+/* Makes the input of the next convolutions bytes, where they take bytes. */
+static void take_input(dp_resnet_run *r, const float *from, size_t n)
+{
+    float top = 0;
+    if (!r->q)
+        return;
+    r->from = from;
+    r->n_in = n;
+    r->n_chunks = n / 8192 < 1 ? 1 : n / 8192 < MOST_CHUNKS ? n / 8192 : MOST_CHUNKS;
+    dp_pool_run(r->pool, r->n_chunks, largest_task, r);
+    for (size_t i = 0; i < r->n_chunks; i++)
+        top = r->top[i] > top ? r->top[i] : top;
+    r->by = top > 0 ? 255 / top : 1;
+    r->bytes = (dp_conv_bytes_in){r->kernels, r->q, top > 0 ? top / 255 : 1};
+    dp_pool_run(r->pool, r->n_chunks, quantise_task, r);
 }
 
 /* Computes one output row of the 3x3 maximum with stride 2. It follows a relu, so pixels outside may count as 0. */
@@ -280,12 +338,15 @@ static void swap(float **a, float **b)
 /* Runs x through one block. The last convolution adds to the shortcut, in place. */
 static void run_block(dp_resnet_run *r, const dp_resnet_block *block, size_of *at)
 {
+    const float *from = r->x;
+    take_input(r, from, at->rows * at->cols * r->net->convs[block->first].shape.in);
     if (block->downsample)
         convolve(r, block->downsample, r->x, r->y);
-    const float *from = r->x;
     for (size_t k = 0; k < block->n; k++) {
         size_t conv = block->first + k;
         const dp_conv_shape *s = &r->net->convs[conv].shape;
+        if (k)
+            take_input(r, from, at->rows * at->cols * s->in);
         float *to = k + 1 == block->n ? (block->downsample ? r->y : r->x) : k ? r->u : r->t;
         convolve(r, conv, from, to);
         from = to;

@@ -45,10 +45,6 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     status = dp_pool_open(s->run.threads, &s->pool, err);
     if (status)
         goto fail;
-    if (model->resnet && precision != DP_FP32) {
-        status = dp_fail(err, DP_E_ARGUMENT, "a residual network computes in fp32 only");
-        goto fail;
-    }
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
     if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
                                               * with it */
@@ -71,7 +67,7 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         if (!status)
             status = dp_model_check_unchanged(model, err);
         if (!status)
-            status = dp_resnet_run_open(model->resnet, weights, s->pool, &s->resnet, err);
+            status = dp_resnet_run_open(model->resnet, weights, &s->int8, s->pool, &s->resnet, err);
         if (status)
             goto fail;
         s->resnet_bytes = weights->bytes;

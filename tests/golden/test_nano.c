@@ -18,14 +18,15 @@ struct outputs {
     float *of[LAYERS]; /* [rows, cols, dim] */
 };
 
-static struct outputs run_layers(const dp_model *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8)
+static struct outputs run_layers(const dp_model *model, dp_precision precision, dp_isa isa, size_t threads,
+                                 const dp_tensor *rgb_u8)
 {
     dp_run run;
     dp_run_init(&run);
     run.isa = isa;
     run.threads = threads;
     dp_session *session = NULL;
-    assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
+    assert_ok(dp_session_open(model, precision, &run, &session, err));
     size_t height = rgb_u8->shape[0], width = rgb_u8->shape[1];
     float *rgb = malloc(rgb_u8->count * sizeof *rgb);
     for (size_t i = 0; i < rgb_u8->count; i++)
@@ -79,7 +80,7 @@ static void run_case(const dp_model *model, const char *size, dp_isa isa)
     dp_safetensors *golden = NULL;
     assert_ok(dp_safetensors_open(path, &golden, err));
     const dp_tensor *rgb = dp_safetensors_find(golden, "rgb_u8");
-    struct outputs one = run_layers(model, isa, 1, rgb), three = run_layers(model, isa, 3, rgb);
+    struct outputs one = run_layers(model, DP_FP32, isa, 1, rgb), three = run_layers(model, DP_FP32, isa, 3, rgb);
     for (size_t l = 0; l < LAYERS; l++) {
         compare(golden, size, isa, layers[l], one.of[l], one.shape[l]);
         assert_memory_equal(one.of[l], three.of[l],
@@ -103,7 +104,45 @@ static void every_case(void **state)
     dp_model_close(&model);
 }
 
+/* In 8 bits: how far the features of a layer lie from those of float, as a share of their size. */
+static void in_bytes(void **state)
+{
+    (void)state;
+    static const double bounds[LAYERS] = {0.03, 0.04, 0.05};
+    dp_isa isa = DP_ISA_C;
+    assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
+    if (isa < DP_ISA_AVX512_VNNI) {
+        print_message("skipped: int8 needs VNNI\n");
+        skip();
+    }
+    dp_model *model = NULL;
+    dp_safetensors *golden = NULL;
+    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_safetensors_open(GOLDEN_FOLDER "/nano/256x352.safetensors", &golden, err));
+    const dp_tensor *rgb = dp_safetensors_find(golden, "rgb_u8");
+    struct outputs exact = run_layers(model, DP_FP32, isa, 1, rgb), one = run_layers(model, DP_INT8, isa, 1, rgb),
+                   three = run_layers(model, DP_INT8, isa, 3, rgb);
+    for (size_t l = 0; l < LAYERS; l++) {
+        size_t n = one.shape[l].rows * one.shape[l].cols * one.shape[l].dim;
+        double apart = 0, size = 0;
+        for (size_t i = 0; i < n; i++) {
+            apart += pow((double)one.of[l][i] - exact.of[l][i], 2);
+            size += pow(exact.of[l][i], 2);
+        }
+        print_message("layer %zu: differs by %.3f of its size\n", layers[l], sqrt(apart / size));
+        assert_true(apart > 0 && sqrt(apart / size) < bounds[l]);
+        assert_memory_equal(one.of[l], three.of[l], n * sizeof(float));
+        free(exact.of[l]);
+        free(one.of[l]);
+        free(three.of[l]);
+    }
+    dp_safetensors_close(&golden);
+    dp_model_close(&model);
+}
+
 int main(void)
 {
-    return run_at_each_level("nano", every_case);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(in_bytes)};
+    int failed = run_at_each_level("nano", every_case);
+    return cmocka_run_group_tests_name("nano in bytes", tests, NULL, NULL) ? 1 : failed;
 }

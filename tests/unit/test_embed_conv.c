@@ -22,6 +22,7 @@ struct job {
     size_t rows, cols;
     const float *x;
     float *y;
+    dp_conv_bytes_in bytes; /* in the place of x */
 };
 
 static void run_job(void *context, size_t index, size_t worker)
@@ -91,6 +92,113 @@ static void onednn_equals_reference(void **state)
     dnnl_engine_destroy(engine);
 }
 
+static void run_job_i8(void *context, size_t index, size_t worker)
+{
+    struct job *job = context;
+    (void)index;
+    assert_ok(dp_conv_plan_open(job->conv, job->engine, 1, job->rows, job->cols, &job->plan, err));
+    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
+        dp_conv_run_i8(job->plan, b, &job->bytes, job->y, worker);
+    assert_false(dp_conv_plan_failed(job->plan));
+    dp_conv_plan_close(&job->plan);
+}
+
+/* The sums of bytes, one output at a time; then what dp_int8_finish says, in plain C. */
+static void expect_i8(const struct job *job, const int8_t *w, float *y)
+{
+    const dp_conv_shape *s = &job->conv->shape;
+    size_t rows = dp_conv_out(s, job->rows), cols = dp_conv_out(s, job->cols), at = 0;
+    int32_t *sum = calloc(rows * cols * s->out, sizeof *sum);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++)
+            for (size_t o = 0; o < s->out; o++, at++)
+                for (size_t u = 0; u < s->side; u++)
+                    for (size_t v = 0; v < s->side; v++) {
+                        size_t row = r * s->stride + u - s->pad, col = c * s->stride + v - s->pad; /* wraps outside */
+                        for (size_t i = 0; row < job->rows && col < job->cols && i < s->in; i++)
+                            sum[at] += job->bytes.q[(row * job->cols + col) * s->in + i]
+                                       * w[((o * s->side + u) * s->side + v) * s->in + i];
+                    }
+    const dp_int8_finish how = {job->conv->scale, job->conv->bias, s->out, job->bytes.x_scale, s->add, s->relu};
+    dp_finish_i8_c(&how, sum, rows * cols, y);
+    free(sum);
+}
+
+/* In 8 bits the sums are exact, so every output has the same bits as that of the reference. */
+static void bytes_equal_reference(void **state)
+{
+    (void)state;
+    static const dp_conv_shape shapes[] = {
+        {16, 32, 3, 1, 1, true, true},   {32, 16, 3, 2, 1, false, true}, {24, 48, 1, 1, 0, true, true},
+        {16, 32, 1, 2, 0, false, false}, {5, 7, 3, 1, 1, true, true},    {64, 128, 3, 2, 1, false, true},
+    };
+    static const size_t sizes[][2] = {{1, 1}, {2, 3}, {7, 5}, {19, 33}, {60, 8}};
+    dp_int8_kernels kernels;
+    dp_isa isa = DP_ISA_C;
+    assert_ok(dp_isa_resolve(DP_ISA_AUTO, &isa, err));
+    if (!dp_int8_kernels_init(&kernels, isa)) {
+        print_message("skipped: no VNNI here\n");
+        skip();
+    }
+    dnnl_engine_t engine = NULL;
+    dp_pool *pool = NULL;
+    assert_int_equal(dnnl_engine_create(&engine, dnnl_cpu, 0), 0);
+    assert_ok(dp_pool_open(1, &pool, err));
+    uint32_t seed = 5;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const dp_conv_shape *s = &shapes[i];
+        size_t k = s->side * s->side * s->in, count = s->out * k;
+        float *weights = malloc(count * sizeof *weights), *bias = malloc(s->out * sizeof *bias),
+              *scale = malloc(s->out * sizeof *scale);
+        int8_t *bytes = malloc(count);
+        for (size_t j = 0; j < count; j++)
+            weights[j] = noise(&seed) / sqrtf((float)k);
+        for (size_t j = 0; j < s->out; j++)
+            bias[j] = noise(&seed);
+        memset(weights, 0, k * sizeof *weights); /* a channel without weights */
+        dp_conv conv = {0};
+        assert_ok(dp_conv_pack(s, DP_BACKING_INT8, engine, weights, bias, &conv, err));
+        dp_conv_quantise(s->out, k, weights, bytes, scale);
+        for (size_t j = 0; j < count; j++)
+            assert_true(fabsf(bytes[j] * scale[j / k] - weights[j]) <= 0.501f * scale[j / k]);
+        for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++) {
+            size_t rows = sizes[z][0], cols = sizes[z][1], n_in = rows * cols * s->in;
+            size_t n_out = dp_conv_out(s, rows) * dp_conv_out(s, cols) * s->out;
+            float *x = malloc(n_in * sizeof *x), *y = malloc(n_out * sizeof *y), *want = malloc(n_out * sizeof *want);
+            uint8_t *q = malloc(n_in), *q_plain = malloc(n_in);
+            for (size_t j = 0; j < n_in; j++)
+                x[j] = fmaxf(0, noise(&seed));
+            for (size_t j = 0; j < n_out; j++)
+                y[j] = want[j] = noise(&seed);
+            float top = kernels.largest(x, n_in);
+            assert_true(top == dp_largest_c(x, n_in));
+            kernels.quantise_relu(x, n_in, top > 0 ? 255 / top : 1, q);
+            dp_quantise_relu_c(x, n_in, top > 0 ? 255 / top : 1, q_plain);
+            assert_memory_equal(q, q_plain, n_in);
+            struct job job = {
+                .conv = &conv, .engine = engine, .rows = rows, .cols = cols, .y = y, .bytes = {&kernels, q, top / 255}};
+            expect_i8(&job, bytes, want);
+            dp_pool_run(pool, 1, run_job_i8, &job);
+            for (size_t j = 0; j < n_out; j++)
+                if (memcmp(&y[j], &want[j], sizeof *y) != 0)
+                    fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: value %zu is %.9g, expected %.9g",
+                             s->in, s->out, s->side, s->stride, rows, cols, j, (double)y[j], (double)want[j]);
+            free(x);
+            free(y);
+            free(want);
+            free(q);
+            free(q_plain);
+        }
+        dp_conv_free(&conv);
+        free(weights);
+        free(bias);
+        free(scale);
+        free(bytes);
+    }
+    dp_pool_close(&pool);
+    dnnl_engine_destroy(engine);
+}
+
 static void kernels_job(void *context, size_t index, size_t worker)
 {
     struct job *job = context;
@@ -140,6 +248,12 @@ static void fast_kernels(void **state)
         struct job job = {.conv = &conv, .engine = engine, .rows = cases[i].side, .cols = cases[i].side};
         dp_pool_run(pool, 1, kernels_job, &job);
         dp_conv_free(&conv);
+        dp_int8_kernels kernels;
+        if (s->in > 3 && dp_int8_kernels_init(&kernels, isa)) {
+            assert_ok(dp_conv_pack(s, DP_BACKING_INT8, engine, weights, bias, &conv, err));
+            dp_pool_run(pool, 1, kernels_job, &job);
+            dp_conv_free(&conv);
+        }
         free(weights);
         free(bias);
     }
@@ -170,16 +284,12 @@ static void settings_that_mean_nothing(void **state)
     assert_true(recipe.n_layers == 3 && recipe.layers[0] == 2 && recipe.layers[2] == 4);
     const dp_recipe wrong[] = {{.n_layers = 1, .layers = {3}}, {.n_layers = 2, .layers = {1, 2}},
                                {.n_layers = 1, .layers = {0}}, {.n_layers = 2, .layers = {2, 2}},
-                               {.n_layers = 1, .layers = {5}}, {.layer_mix = DP_LAYERS_CONCAT},
-                               {.precision = DP_INT8}};
+                               {.n_layers = 1, .layers = {5}}, {.layer_mix = DP_LAYERS_CONCAT}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         recipe = wrong[i];
         if (dp_model_settle_recipe(model, &recipe, &error) != DP_E_ARGUMENT || !error.message[0])
             fail_msg("recipe %zu was taken", i);
     }
-    assert_int_equal(dp_session_open(model, DP_INT8, NULL, &session, &error), DP_E_ARGUMENT);
-    assert_non_null(strstr(error.message, "fp32"));
-    assert_null(session);
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     float *rgb = calloc(64 * 64 * 3, sizeof *rgb), *tokens = malloc(64 * 1024 * sizeof *tokens);
     assert_ok(dp_session_embed(session, rgb, 64, 64, NULL, 0, DP_LAYERS_MEAN, tokens, err));
@@ -249,7 +359,8 @@ static void faults_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference), cmocka_unit_test(fast_kernels),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(onednn_equals_reference),
+                                       cmocka_unit_test(bytes_equal_reference), cmocka_unit_test(fast_kernels),
                                        cmocka_unit_test(settings_that_mean_nothing),
                                        cmocka_unit_test(faults_are_named)};
     return cmocka_run_group_tests_name("embed_conv", tests, NULL, NULL);
