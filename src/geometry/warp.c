@@ -11,11 +11,12 @@
  * picture. They are closer together than the pixels (or means) they are taken from: at 45 degrees the finest pattern
  * that pixels can hold has a period of 1.4 pixels, and samples one pixel apart would show moire.
  *
- * The work is divided into tiles of the canvas. Each tile copies the box of the picture that it needs, wrapped and
+ * The work is divided into squares of the canvas. Each square copies the box of the picture that it needs, wrapped and
  * averaged, into a small array of four floats per pixel. Memory does not grow with the picture.
  *
  * A canvas pixel is valid if none of its k x k samples takes a pixel (or a mean) that is not wholly inside the
  * picture. */
+#include "geometry/warp.h"
 #include "geometry/spaces.h"
 #include "base/border.h"
 #include "base/error.h"
@@ -26,7 +27,7 @@
 #include <math.h>
 #include <string.h>
 
-#define TILE 32
+#define SQUARE ((size_t)32)
 #define MAX_CANVAS_PX 32768
 #define MIN_FILL 0.1
 #define MAX_FILL 10
@@ -150,15 +151,15 @@ static inline pixel sample(const pixel *restrict pixels, size_t width, float x, 
     return above + (below - above) * fy;
 }
 
-/* rgb: the first pixel of the tile in the canvas, with rows `stride` pixels apart. map: from the pixels of the tile
+/* Pixels `from` of a square, whose first is at rgb, with rows `stride` pixels apart. map: from the pixels of the square
  * into the patch. */
-static void sample_tile(const struct patch *patch, const dp_affine *map, size_t k, size_t height, size_t width,
-                        float *rgb, size_t stride)
+static void sample_square(const struct patch *patch, const dp_affine *map, size_t k, const dp_area *from, float *rgb,
+                          size_t stride)
 {
     const pixel *pixels = patch->pixels;
     float share = 1 / (float)(k * k);
-    for (size_t v = 0; v < height; v++)
-        for (size_t u = 0; u < width; u++) {
+    for (size_t v = from->top; v < from->top + from->height; v++)
+        for (size_t u = from->left; u < from->left + from->width; u++) {
             pixel sum = {0};
             for (size_t j = 0; j < k; j++) {
                 double su = (double)u - 0.5 + 0.5 / (double)k, sv = (double)v - 0.5 + ((double)j + 0.5) / (double)k;
@@ -170,16 +171,16 @@ static void sample_tile(const struct patch *patch, const dp_affine *map, size_t 
                     sum += sample(pixels, patch->width, fx + dx * (float)i, fy + dy * (float)i);
             }
             sum *= share;
-            float *out = rgb + 3 * (v * stride + u);
+            float *out = rgb + 3 * ((v - from->top) * stride + u - from->left);
             out[0] = sum[0];
             out[1] = sum[1];
             out[2] = sum[2];
         }
 }
 
-/* Computes the box of the picture that the samples of the tile fall into, with a small margin for rounding. */
-static void box_of_tile(const dp_affine *map, size_t u0, size_t v0, size_t height, size_t width, double *x0, double *y0,
-                        double *x1, double *y1)
+/* Computes the box of the picture that the samples of a square fall into, with a small margin for rounding. */
+static void box_of_square(const dp_affine *map, size_t u0, size_t v0, size_t height, size_t width, double *x0,
+                          double *y0, double *x1, double *y1)
 {
     *x0 = *y0 = INFINITY;
     *x1 = *y1 = -INFINITY;
@@ -195,18 +196,24 @@ static void box_of_tile(const dp_affine *map, size_t u0, size_t v0, size_t heigh
     *x1 += spare, *y1 += spare;
 }
 
-static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, size_t height, size_t width, float *rgb,
-                          dp_error *err)
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The squares lie on a raster of the whole canvas, so that a pixel is the same bits in any part. */
+static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, const dp_canvas *canvas, const dp_area *part,
+                          float *rgb, dp_error *err)
 {
     struct sampling sampling = choose_sampling(map);
     struct patch patch = {.picture = picture, .f = (ptrdiff_t)sampling.f};
+    size_t bottom = part->top + part->height, right = part->left + part->width;
     dp_status status = DP_OK;
-    for (size_t v0 = 0; v0 < height; v0 += TILE)
-        for (size_t u0 = 0; u0 < width; u0 += TILE) {
-            size_t tile_height = height - v0 < TILE ? height - v0 : TILE,
-                   tile_width = width - u0 < TILE ? width - u0 : TILE;
+    for (size_t v0 = part->top / SQUARE * SQUARE; v0 < bottom; v0 += SQUARE)
+        for (size_t u0 = part->left / SQUARE * SQUARE; u0 < right; u0 += SQUARE) {
             double x0, y0, x1, y1, f = (double)patch.f;
-            box_of_tile(map, u0, v0, tile_height, tile_width, &x0, &y0, &x1, &y1);
+            box_of_square(map, u0, v0, smaller(canvas->height_px - v0, SQUARE), smaller(canvas->width_px - u0, SQUARE),
+                          &x0, &y0, &x1, &y1);
             if (!patch_fill(&patch, x0, y0, x1, y1)) {
                 status = dp_fail_memory(err, "warping", patch.width * patch.height * sizeof(pixel));
                 goto done;
@@ -215,7 +222,10 @@ static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, size_
             dp_affine_apply(map, (double)u0, (double)v0, &local.x0, &local.y0);
             local.x0 = (local.x0 - (f - 1) / 2) / f - (double)patch.left;
             local.y0 = (local.y0 - (f - 1) / 2) / f - (double)patch.top;
-            sample_tile(&patch, &local, sampling.k, tile_height, tile_width, rgb + 3 * (v0 * width + u0), width);
+            size_t top = v0 < part->top ? part->top - v0 : 0, left = u0 < part->left ? part->left - u0 : 0;
+            const dp_area from = {top, left, smaller(bottom - v0, SQUARE) - top, smaller(right - u0, SQUARE) - left};
+            sample_square(&patch, &local, sampling.k, &from,
+                          rgb + 3 * ((v0 + top - part->top) * part->width + u0 + left - part->left), part->width);
         }
 done:
     dp_memory_free(patch.pixels);
@@ -237,32 +247,39 @@ static void valid_range(double along, double across, size_t length, struct sampl
     *high = middle + last * (double)sampling.f - reach + tolerance;
 }
 
-static void mark_valid(const dp_picture *picture, const dp_affine *map, size_t height, size_t width, uint8_t *valid)
+static void mark_valid(const dp_picture *picture, const dp_affine *map, const dp_area *part, uint8_t *valid)
 {
     struct sampling sampling = choose_sampling(map);
     double low_x, high_x, low_y, high_y;
     valid_range(map->xu, map->xv, picture->width_px, sampling, &low_x, &high_x);
     valid_range(map->yu, map->yv, picture->height_px, sampling, &low_y, &high_y);
-    for (size_t v = 0; v < height; v++)
-        for (size_t u = 0; u < width; u++) {
+    for (size_t v = 0; v < part->height; v++)
+        for (size_t u = 0; u < part->width; u++) {
             double x, y;
-            dp_affine_apply(map, (double)u, (double)v, &x, &y);
-            valid[v * width + u] = x >= low_x && x <= high_x && y >= low_y && y <= high_y;
+            dp_affine_apply(map, (double)(part->left + u), (double)(part->top + v), &x, &y);
+            valid[v * part->width + u] = x >= low_x && x <= high_x && y >= low_y && y <= high_y;
         }
 }
 
-static dp_status resize_whole(const dp_picture *picture, int turn, size_t height, size_t width, float *rgb,
-                              dp_error *err)
+/* part: of the turned canvas, where it is turned. */
+static dp_status resize_whole(const dp_picture *picture, int turn, size_t height, size_t width, const dp_area *part,
+                              float *rgb, dp_error *err)
 {
-    dp_status status = dp_picture_resize(picture, height, width, rgb, err);
+    dp_area from = *part;
+    if (turn) {
+        from.top = height - part->top - part->height;
+        from.left = width - part->left - part->width;
+    }
+    size_t pixels = part->height * part->width;
+    dp_status status = dp_picture_resize(picture, height, width, &from, rgb, err);
     if (status != DP_OK)
         return status;
     /* A cubic overshoots at sharp edges; the canvas keeps the range of the picture. */
-    for (size_t i = 0; i < 3 * height * width; i++)
+    for (size_t i = 0; i < 3 * pixels; i++)
         rgb[i] = rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : rgb[i];
     if (!turn)
         return DP_OK;
-    for (size_t i = 0, j = height * width - 1; i < j; i++, j--)
+    for (size_t i = 0, j = pixels - 1; i < j; i++, j--)
         for (size_t c = 0; c < 3; c++) {
             float kept = rgb[3 * i + c];
             rgb[3 * i + c] = rgb[3 * j + c];
@@ -293,20 +310,30 @@ static dp_status check(const dp_picture *picture, const dp_pose *pose, double fi
 dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, double fill, int turn, size_t height,
                          size_t width, float *rgb, uint8_t *valid, dp_error *err)
 {
-    dp_status status = check(picture, pose, fill, height, width, err);
+    const dp_canvas canvas = {pose, fill, turn, height, width};
+    return dp_canvas_warp_part(picture, &canvas, &(dp_area){0, 0, height, width}, rgb, valid, err);
+}
+
+dp_status dp_canvas_warp_part(const dp_picture *picture, const dp_canvas *canvas, const dp_area *part, float *rgb,
+                              uint8_t *valid, dp_error *err)
+{
+    const dp_pose *pose = canvas->pose;
+    const size_t height = canvas->height_px, width = canvas->width_px;
+    dp_status status = check(picture, pose, canvas->fill, height, width, err);
     if (status != DP_OK)
         return status;
     if (pose->status != DP_ALIGN_OK) {
         if (rgb)
-            status = resize_whole(picture, turn, height, width, rgb, err);
+            status = resize_whole(picture, canvas->turn, height, width, part, rgb, err);
         if (status == DP_OK && valid)
-            memset(valid, 1, height * width);
+            memset(valid, 1, part->height * part->width);
         return status;
     }
-    dp_affine map = dp_canvas_transform(pose, fill, turn, height, width, picture->height_px, picture->width_px);
+    dp_affine map =
+        dp_canvas_transform(pose, canvas->fill, canvas->turn, height, width, picture->height_px, picture->width_px);
     if (rgb)
-        status = warp_rgb(picture, &map, height, width, rgb, err);
+        status = warp_rgb(picture, &map, canvas, part, rgb, err);
     if (status == DP_OK && valid)
-        mark_valid(picture, &map, height, width, valid);
+        mark_valid(picture, &map, part, valid);
     return status;
 }

@@ -2,12 +2,15 @@
 #ifndef DP_IMAGE_PICTURE_H
 #define DP_IMAGE_PICTURE_H
 
+#include "base/area.h"
 #include "dinopatch/experimental.h"
 
-/* The whole picture on another raster, bicubic with antialias; rgb [height, width, 3] in 0..255, not rounded and, as
- * bicubic overshoots, not clipped: values may leave 0..255 by a few per cent beside sharp edges.
+/* The whole picture on another raster of height x width, bicubic with antialias, and of that the pixels of area (NULL:
+ * all): rgb [area height, area width, 3] in 0..255, not rounded and, as bicubic overshoots, not clipped: values may leave
+ * 0..255 by a few per cent beside sharp edges. A pixel is the same bits whatever the area.
  * Errors: DP_E_ARGUMENT (a side of 0), DP_E_MEMORY. */
-dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, float *rgb, dp_error *err);
+dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, const dp_area *area, float *rgb,
+                            dp_error *err);
 
 /* The same as Pillow does it on 8-bit pictures, each pass rounded: what AnomalyDINO's public code computes.  Sides of
  * at least 1. The caller frees *out.  Errors: DP_E_MEMORY. */

@@ -10,8 +10,8 @@
 #include <math.h>
 
 struct taps {
-    size_t *first, *count; /* [out] */
-    float *weights;        /* [out, width] */
+    size_t *first, *count; /* [n] */
+    float *weights;        /* [n, width] */
     size_t width;          /* the largest count */
 };
 
@@ -22,20 +22,21 @@ static void taps_free(struct taps *taps)
     dp_memory_free(taps->weights);
 }
 
-static dp_status taps_make(size_t in, size_t out, struct taps *taps, dp_error *err)
+/* For pixels from .. from + n - 1 of the `out` that `in` become. */
+static dp_status taps_make(size_t in, size_t out, size_t from, size_t n, struct taps *taps, dp_error *err)
 {
     double scale = (double)in / (double)out, *exact;
     taps->width = dp_cubic_taps(scale);
-    taps->first = dp_malloc(out, sizeof *taps->first);
-    taps->count = dp_malloc(out, sizeof *taps->count);
-    taps->weights = dp_malloc_2d(out, taps->width, sizeof *taps->weights);
+    taps->first = dp_malloc(n, sizeof *taps->first);
+    taps->count = dp_malloc(n, sizeof *taps->count);
+    taps->weights = dp_malloc_2d(n, taps->width, sizeof *taps->weights);
     exact = dp_malloc(taps->width, sizeof *exact);
     if (!taps->first || !taps->count || !taps->weights || !exact) {
         dp_memory_free(exact);
-        return dp_fail_memory(err, "resizing", out * taps->width * sizeof(float));
+        return dp_fail_memory(err, "resizing", n * taps->width * sizeof(float));
     }
-    for (size_t i = 0; i < out; i++) {
-        taps->count[i] = dp_cubic_weights(scale, i, in, exact, &taps->first[i]);
+    for (size_t i = 0; i < n; i++) {
+        taps->count[i] = dp_cubic_weights(scale, from + i, in, exact, &taps->first[i]);
         for (size_t j = 0; j < taps->count[i]; j++)
             taps->weights[i * taps->width + j] = (float)exact[j];
     }
@@ -79,28 +80,36 @@ static void mix_columns(const float *row, const struct taps *taps, size_t width,
     }
 }
 
-dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, float *rgb, dp_error *err)
+dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, const dp_area *area, float *rgb,
+                            dp_error *err)
 {
+    const dp_area whole = {0, 0, height, width}, *part = area ? area : &whole;
     if (!height || !width || !picture->width_px || !picture->height_px)
         return dp_fail(err, DP_E_ARGUMENT, "cannot resize a picture of %zux%zu to %zux%zu", picture->width_px,
                        picture->height_px, width, height);
     struct taps down = {0}, across = {0};
     size_t stride = 3 * picture->width_px;
     float *row = NULL;
-    dp_status status = taps_make(picture->height_px, height, &down, err);
+    dp_status status = taps_make(picture->height_px, height, part->top, part->height, &down, err);
     if (status == DP_OK)
-        status = taps_make(picture->width_px, width, &across, err);
+        status = taps_make(picture->width_px, width, part->left, part->width, &across, err);
     if (status != DP_OK)
         goto done;
-    row = dp_malloc(stride, sizeof *row);
+    /* the columns of the picture that the part is made of */
+    size_t first = across.first[0], end = first;
+    for (size_t x = 0; x < part->width; x++)
+        end = across.first[x] + across.count[x] > end ? across.first[x] + across.count[x] : end;
+    for (size_t x = 0; x < part->width; x++)
+        across.first[x] -= first;
+    row = dp_malloc(3 * (end - first), sizeof *row);
     if (!row) {
         status = dp_fail_memory(err, "resizing", stride * sizeof *row);
         goto done;
     }
-    for (size_t y = 0; y < height; y++) {
-        mix_rows(picture->rgb + down.first[y] * stride, stride, down.weights + y * down.width, down.count[y], stride,
-                 row);
-        mix_columns(row, &across, width, rgb + y * width * 3);
+    for (size_t y = 0; y < part->height; y++) {
+        mix_rows(picture->rgb + down.first[y] * stride + 3 * first, stride, down.weights + y * down.width,
+                 down.count[y], 3 * (end - first), row);
+        mix_columns(row, &across, part->width, rgb + y * part->width * 3);
     }
 done:
     taps_free(&down);

@@ -3,6 +3,7 @@
 
 #include "align/edges.h"
 #include "geometry/spaces.h"
+#include "geometry/warp.h"
 
 #include <math.h>
 
@@ -186,6 +187,32 @@ static void turn_reverses(void **state)
                 assert_float_equal(canvas[0][3 * i + c], canvas[1][3 * (CANVAS - 1 - i) + c], 0.05);
             assert_int_equal(valid[0][i], valid[1][CANVAS - 1 - i]);
         }
+    }
+    dp_picture_free(&picture);
+}
+
+/* A part of a canvas is cut from the whole: aligned, turned, and the whole picture resized. */
+static void a_part_is_cut_from_the_whole(void **state)
+{
+    (void)state;
+    static float whole[3 * CANVAS], part[3 * CANVAS];
+    static uint8_t valid_whole[CANVAS], valid[CANVAS];
+    const struct scene scene = {320, 240, 150, 110, 0.7, 200, part_colour};
+    dp_picture *picture = render(&scene);
+    dp_pose poses[2] = {find(picture), {.status = DP_ALIGN_OFF}};
+    for (int k = 0; k < 4; k++) {
+        const dp_canvas canvas = {&poses[k / 2], 0.8, k % 2, CANVAS_H, CANVAS_W};
+        assert_ok(dp_canvas_warp(picture, &poses[k / 2], 0.8, k % 2, CANVAS_H, CANVAS_W, whole, valid_whole, err));
+        for (size_t top = 0; top < CANVAS_H; top += 37)
+            for (size_t left = 0; left < CANVAS_W; left += 41) {
+                const dp_area area = {top, left, (CANVAS_H - top + 1) / 2, CANVAS_W - left < 70 ? CANVAS_W - left : 70};
+                assert_ok(dp_canvas_warp_part(picture, &canvas, &area, part, valid, err));
+                for (size_t v = 0; v < area.height; v++) {
+                    size_t from = (top + v) * CANVAS_W + left;
+                    assert_memory_equal(part + 3 * v * area.width, whole + 3 * from, 3 * area.width * sizeof(float));
+                    assert_memory_equal(valid + v * area.width, valid_whole + from, area.width);
+                }
+            }
     }
     dp_picture_free(&picture);
 }
@@ -474,6 +501,7 @@ int main(void)
         cmocka_unit_test(transform_and_back),
         cmocka_unit_test(canvas_ignores_pose),
         cmocka_unit_test(turn_reverses),
+        cmocka_unit_test(a_part_is_cut_from_the_whole),
         cmocka_unit_test(what_cannot_be_aligned),
         cmocka_unit_test(wrong_settings),
         cmocka_unit_test(tiny_pictures),

@@ -617,8 +617,8 @@ static void resize_as_torch(void **state)
         for (size_t c = 0; c < 3; c++)
             picture->rgb[3 * i + c] = (uint8_t)(i * i * 37 % 256);
     float small[3][4][3], large[9][14][3];
-    assert_ok(dp_picture_resize(picture, 3, 4, &small[0][0][0], err));
-    assert_ok(dp_picture_resize(picture, 9, 14, &large[0][0][0], err));
+    assert_ok(dp_picture_resize(picture, 3, 4, NULL, &small[0][0][0], err));
+    assert_ok(dp_picture_resize(picture, 9, 14, NULL, &large[0][0][0], err));
     for (size_t c = 0; c < 3; c++) {
         for (size_t y = 0; y < 3; y++)
             for (size_t x = 0; x < 4; x++)
@@ -627,11 +627,19 @@ static void resize_as_torch(void **state)
             assert_float_equal(large[4][x][c], torch_large[x], 1e-3);
     }
     float *same = malloc(sizeof(float) * 3 * W * H);
-    assert_ok(dp_picture_resize(picture, H, W, same, err));
+    assert_ok(dp_picture_resize(picture, H, W, NULL, same, err));
     for (size_t i = 0; i < 3 * W * H; i++)
         assert_float_equal(same[i], picture->rgb[i], 1e-3);
     free(same);
-    assert_fails(DP_E_ARGUMENT, "0x5", dp_picture_resize(picture, 5, 0, &small[0][0][0], err));
+    for (size_t top = 0; top < 9; top += 2) /* a part is cut from the whole */
+        for (size_t left = 0; left < 14; left += 3) {
+            float part[9 * 14 * 3];
+            const dp_area area = {top, left, 9 - top, (14 - left + 1) / 2};
+            assert_ok(dp_picture_resize(picture, 9, 14, &area, part, err));
+            for (size_t y = 0; y < area.height; y++)
+                assert_memory_equal(part + y * area.width * 3, large[top + y][left], area.width * 3 * sizeof(float));
+        }
+    assert_fails(DP_E_ARGUMENT, "0x5", dp_picture_resize(picture, 5, 0, NULL, &small[0][0][0], err));
     dp_picture_free(&picture);
 }
 

@@ -1,0 +1,42 @@
+/* tiles.h - a large canvas cut into tiles that overlap, in cells of its grid. */
+#ifndef DP_GEOMETRY_TILES_H
+#define DP_GEOMETRY_TILES_H
+
+#include "base/area.h"
+
+/* One axis. */
+typedef struct dp_tile_axis {
+    size_t length, tile,
+        overlap; /* cells of the whole, of a tile, and those that a tile does not keep at an inner side,
+                                   * at least */
+    size_t n;    /* tiles */
+} dp_tile_axis;
+
+/* tile 0, or no less than length: one tile. */
+dp_tile_axis dp_tile_axis_of(size_t length, size_t tile);
+/* The first cell of tile i; the first cell that is kept of it, and the one after the last, counted over the whole. */
+size_t dp_tile_first(const dp_tile_axis *axis, size_t i);
+size_t dp_tile_kept_first(const dp_tile_axis *axis, size_t i);
+size_t dp_tile_kept_end(const dp_tile_axis *axis, size_t i);
+
+typedef struct dp_tiling {
+    dp_tile_axis down, across;
+} dp_tiling;
+
+/* A grid of rows x cols cells in tiles of at most tile x tile. */
+dp_tiling dp_tiling_of(size_t rows, size_t cols, size_t tile);
+
+static inline size_t dp_tiling_count(const dp_tiling *tiling)
+{
+    return tiling->down.n * tiling->across.n;
+}
+
+/* The cells of the tile in row i and column j of the tiling, and those that are kept of it. */
+dp_area dp_tile_area(const dp_tiling *tiling, size_t i, size_t j);
+dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j);
+
+/* Returns the side of a tile in pixels, a multiple of unit_px: `wished` rounded to the nearest, or at wished 0 the largest
+ * of at most 512 pixels; of at most max_cells cells of patch_px pixels (0: no limit), and at least one unit. */
+size_t dp_tile_side(size_t wished_px, size_t unit_px, size_t patch_px, size_t max_cells);
+
+#endif
