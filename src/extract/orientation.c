@@ -33,53 +33,74 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* Computes the mean feature of the valid cells in columns begin .. end-1, [dim]. Returns false if there is none. */
-static bool half_mean(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim, size_t begin,
-                      size_t end, double *mean)
+dp_status dp_halves_open(size_t dim, dp_halves *halves, dp_error *err)
 {
-    size_t n = 0;
-    memset(mean, 0, dim * sizeof *mean);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = begin; c < end; c++) {
-            size_t cell = r * cols + c;
-            if (valid && !valid[cell])
+    *halves = (dp_halves){.dim = dim, .sums = dp_malloc(dim, 2 * sizeof *halves->sums)};
+    if (!halves->sums)
+        return dp_fail_memory(err, "the orientation vector", dim * 2 * sizeof *halves->sums);
+    dp_halves_clear(halves);
+    return DP_OK;
+}
+
+void dp_halves_close(dp_halves *halves)
+{
+    dp_memory_free(halves->sums);
+    *halves = (dp_halves){0};
+}
+
+void dp_halves_clear(dp_halves *halves)
+{
+    memset(halves->sums, 0, 2 * halves->dim * sizeof *halves->sums);
+    halves->n[0] = halves->n[1] = 0;
+}
+
+void dp_halves_add(dp_halves *halves, const float *features, const uint8_t *valid, size_t rows, size_t cols)
+{
+    const size_t dim = halves->dim, half = cols / 2;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) {
+            size_t cell = r * cols + c, side = c >= cols - half;
+            if ((c >= half && !side) || (valid && !valid[cell]))
                 continue;
             const float *x = features + cell * dim;
+            double *sum = halves->sums + side * dim;
             for (size_t d = 0; d < dim; d++)
-                mean[d] += x[d];
-            n++;
+                sum[d] += x[d];
+            halves->n[side]++;
         }
+}
+
+dp_status dp_halves_orientation(const dp_halves *halves, float *orientation, dp_error *err)
+{
+    const size_t dim = halves->dim;
+    const double *left = halves->sums, *right = halves->sums + dim;
+    const double n_left = (double)(halves->n[0] ? halves->n[0] : 1),
+                 n_right = (double)(halves->n[1] ? halves->n[1] : 1);
+    double difference = 0, size = 0;
+    for (size_t d = 0; d < dim; d++) {
+        double l = left[d] / n_left, r = right[d] / n_right;
+        difference += (r - l) * (r - l);
+        size += r * r + l * l;
     }
-    for (size_t d = 0; n && d < dim; d++)
-        mean[d] /= (double)n;
-    return n > 0;
+    if (!isfinite(size))
+        return dp_fail(err, DP_E_NUMERIC, "a feature is not finite: no orientation can be had from it");
+    bool settled = halves->n[0] && halves->n[1] && difference > SETTLED * SETTLED * size;
+    double scale = settled ? 1 / sqrt(difference) : 0;
+    for (size_t d = 0; d < dim; d++)
+        orientation[d] = settled ? (float)((right[d] / n_right - left[d] / n_left) * scale) : 0;
+    return DP_OK;
 }
 
 dp_status dp_orientation(const float *features, const uint8_t *valid, size_t rows, size_t cols, size_t dim,
                          float *orientation, dp_error *err)
 {
-    size_t half = cols / 2, count;
-    double *means = dp_mul_size(dim, 2, &count) ? dp_malloc(count, sizeof *means) : NULL;
-    if (!means)
-        return dp_fail_memory(err, "the orientation vector", dim * 2 * sizeof *means);
-    double *left = means, *right = means + dim;
-    bool some_left = half_mean(features, valid, rows, cols, dim, 0, half, left);
-    bool some_right = half_mean(features, valid, rows, cols, dim, cols - half, cols, right);
-    double difference = 0, size = 0;
-    for (size_t d = 0; d < dim; d++) {
-        difference += (right[d] - left[d]) * (right[d] - left[d]);
-        size += right[d] * right[d] + left[d] * left[d];
-    }
-    dp_status status = DP_OK;
-    if (!isfinite(size)) {
-        status = dp_fail(err, DP_E_NUMERIC, "a feature is not finite: no orientation can be had from it");
-    } else {
-        bool settled = some_left && some_right && difference > SETTLED * SETTLED * size;
-        double scale = settled ? 1 / sqrt(difference) : 0;
-        for (size_t d = 0; d < dim; d++)
-            orientation[d] = settled ? (float)((right[d] - left[d]) * scale) : 0;
-    }
-    dp_memory_free(means);
+    dp_halves halves;
+    dp_status status = dp_halves_open(dim, &halves, err);
+    if (status)
+        return status;
+    dp_halves_add(&halves, features, valid, rows, cols);
+    status = dp_halves_orientation(&halves, orientation, err);
+    dp_halves_close(&halves);
     return status;
 }
 

@@ -5,6 +5,21 @@
 
 #include "dinopatch/experimental.h"
 
+/* Sums over the valid cells left and right of the middle; the middle column of an odd grid belongs to neither. */
+typedef struct dp_halves {
+    size_t dim, n[2]; /* cells */
+    double *sums;     /* [2, dim] left, right */
+} dp_halves;
+
+dp_status dp_halves_open(size_t dim, dp_halves *halves, dp_error *err);
+void dp_halves_close(dp_halves *halves);
+void dp_halves_clear(dp_halves *halves);
+/* Adds rows of a grid, features [rows, cols, dim], valid [rows, cols] (NULL: all). All rows of a grid, from the first to
+ * the last, give the same bits in one call as in several. */
+void dp_halves_add(dp_halves *halves, const float *features, const uint8_t *valid, size_t rows, size_t cols);
+/* The orientation vector of what was added, as dp_orientation says. */
+dp_status dp_halves_orientation(const dp_halves *halves, float *orientation, dp_error *err);
+
 /* Computes the orientation vector of a feature grid: the mean of the valid cells right of the middle minus the mean
  * of those left of it (the middle column of an odd grid belongs to neither), L2-normalised. features [rows, cols,
  * dim], valid [rows, cols] (NULL: all), orientation [dim]. The result is zero (polarity not decided) if a half has no

@@ -95,7 +95,7 @@ static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool 
     }
     double start = dp_now_seconds();
     if (!status)
-        status = dp_searcher_map(in, &(dp_cells){features, query->valid, rows, cols, DP_NO_PICTURE}, pool,
+        status = dp_searcher_map(in, &(dp_cells){features, query->valid, rows, cols, 0, 0, DP_NO_PICTURE}, pool,
                                  &(dp_distances){query->nearest, query->map, query->map_valid}, err);
     *seconds = dp_now_seconds() - start;
     return status;

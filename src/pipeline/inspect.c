@@ -419,10 +419,10 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
         status = dp_pca_project_cells(&bank->projection, extractor->tokens, extractor->rows * extractor->cols, pool,
                                       job->projected, &features, err);
     if (!status)
-        status =
-            dp_searcher_map(&job->way->searcher,
-                            &(dp_cells){features, prepared->cells, extractor->rows, extractor->cols, DP_NO_PICTURE},
-                            pool, &(dp_distances){job->nearest, result->grid, result->grid_valid}, err);
+        status = dp_searcher_map(
+            &job->way->searcher,
+            &(dp_cells){features, prepared->cells, extractor->rows, extractor->cols, 0, 0, DP_NO_PICTURE}, pool,
+            &(dp_distances){job->nearest, result->grid, result->grid_valid}, err);
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * (dp_now_seconds() - start);

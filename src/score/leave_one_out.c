@@ -66,7 +66,7 @@ static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
         double factor = 1;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         dp_rows_get(&s->pictures->rows, p, 0, features, valid);
-        status = dp_searcher_map(&s->searcher, &(dp_cells){features, valid, rows, cols, p}, s->pool,
+        status = dp_searcher_map(&s->searcher, &(dp_cells){features, valid, rows, cols, 0, 0, p}, s->pool,
                                  &(dp_distances){nearest, grid, valid + most}, err);
         if (status == DP_E_NUMERIC)
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);

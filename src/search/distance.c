@@ -195,7 +195,7 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                 continue;
             const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
-            queries[n++] = (dp_query){x, inverse_norm(job, x),  r,
+            queries[n++] = (dp_query){x, inverse_norm(job, x),  job->search.top + r,
                                       c, job->search.leave_out, job->out.nearest + cell * job->search.knn};
         }
     }
@@ -209,7 +209,7 @@ static void single_cells_task(void *context, size_t index, size_t worker)
 {
     struct job *job = context;
     size_t cols = job->search.cols, end = (index + 1) * job->cells_per_task,
-           cells = job->search.rows * job->search.cols;
+           cells = job->search.band * job->search.cols;
     for (size_t cell = index * job->cells_per_task; cell < end && cell < cells; cell++)
         search_square(job, cell / cols, cell % cols, cell / cols + 1, cell % cols + 1, worker);
 }
@@ -219,7 +219,7 @@ static void square_task(void *context, size_t index, size_t worker)
     struct job *job = context;
     size_t top = index / job->tiles_across * TILE_SIDE, left = index % job->tiles_across * TILE_SIDE;
     size_t bottom = top + TILE_SIDE, right = left + TILE_SIDE;
-    search_square(job, top, left, bottom < job->search.rows ? bottom : job->search.rows,
+    search_square(job, top, left, bottom < job->search.band ? bottom : job->search.band,
                   right < job->search.cols ? right : job->search.cols, worker);
 }
 
@@ -231,7 +231,7 @@ static bool everywhere(const struct job *job)
 /* The picture's valid cells, all together. */
 static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
 {
-    size_t cells = job->search.rows * job->search.cols, n = 0;
+    size_t cells = job->search.band * job->search.cols, n = 0;
     dp_query *queries = dp_malloc(cells, sizeof *queries);
     if (!queries)
         return dp_fail_memory(err, "the search of the whole bank", cells * sizeof *queries);
@@ -271,9 +271,13 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
     job->search.window = bank->pool ? DP_WINDOW_GLOBAL : settings->window;
     job->search.rows = settings->rows ? settings->rows : bank->grid_rows;
     job->search.cols = settings->cols ? settings->cols : bank->grid_cols;
+    job->search.band = settings->band ? settings->band : job->search.rows;
     if (!bank->pool && (job->search.rows != bank->grid_rows || job->search.cols != bank->grid_cols))
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->search.rows,
                        job->search.cols, bank->grid_rows, bank->grid_cols);
+    if (job->search.top > job->search.rows || job->search.band > job->search.rows - job->search.top)
+        return dp_fail(err, DP_E_ARGUMENT, "rows %zu to %zu of a picture of %zux%zu cells", job->search.top,
+                       job->search.top + job->search.band - 1, job->search.rows, job->search.cols);
     if (!dp_rows_are_plain(bank)) {
         size_t floats, rows = dp_pool_threads(pool) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
@@ -300,7 +304,7 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
-    size_t cells = job.search.rows * job.search.cols, floats = bank->n_rows * bank->dim;
+    size_t cells = job.search.band * job.search.cols, floats = bank->n_rows * bank->dim;
     if (job.search.window == 0) {
         job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
         dp_pool_run(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
@@ -308,7 +312,7 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
         status = map_everywhere(&job, pool, err);
     } else {
         job.tiles_across = (job.search.cols + TILE_SIDE - 1) / TILE_SIDE;
-        dp_pool_run(pool, job.tiles_across * ((job.search.rows + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
+        dp_pool_run(pool, job.tiles_across * ((job.search.band + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
     }
     return status ? (end(&job, NULL), status) : end(&job, err);
 }

@@ -23,6 +23,7 @@ typedef struct dp_search {
     size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
     dp_isa isa;
     size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a pool only */
+    size_t top, band;  /* of that grid rows top .. top + band - 1 are given and found; band 0: all */
 } dp_search;
 
 /* What is found for each cell, in memory of the caller. */
@@ -40,7 +41,7 @@ typedef struct dp_progress {
 } dp_progress;
 
 /* Distance map of one picture.
- *   features [rows, cols, dim], valid [rows, cols] (NULL: all), of the picture's own grid
+ *   features [rows, cols, dim], valid [rows, cols] (NULL: all), of the picture's own grid; rows: those of the band
  *   out      also the workspace: nothing is allocated, but room for some rows where the bank's are not floats
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
  * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all. With

@@ -222,13 +222,18 @@ static dp_distances scratch_for(const dp_searcher *c, size_t i, const dp_distanc
 dp_status dp_searcher_map(dp_searcher *c, const dp_cells *asked, dp_pool *pool, const dp_distances *out, dp_error *err)
 {
     const dp_rows *bank = c->list[0].rows;
-    size_t cells = (asked->rows ? asked->rows : bank->grid_rows) * (asked->cols ? asked->cols : bank->grid_cols);
+    size_t rows = asked->band   ? asked->band
+                  : asked->rows ? asked->rows
+                                : bank->grid_rows,
+           cells = rows * (asked->cols ? asked->cols : bank->grid_cols);
     const float *x = asked->features;
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_part *part = &c->parts[c->list[i].block];
-        const dp_search search = search_of(c, i, asked->rows, asked->cols, asked->leave_out);
+        dp_search search = search_of(c, i, asked->rows, asked->cols, asked->leave_out);
         const dp_distances found = is_plain(c) ? *out : scratch_for(c, i, out);
+        search.top = asked->top;
+        search.band = asked->band;
         if (i == 0 || c->list[i].block != c->list[i - 1].block)
             status = pick(c, part, asked->features, cells, &x, err);
         if (!status)

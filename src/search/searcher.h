@@ -55,6 +55,7 @@ typedef struct dp_cells {
     const float *features; /* [rows, cols, dim] */
     const uint8_t *valid;  /* [rows, cols]; NULL: all */
     size_t rows, cols;     /* 0: the bank's grid */
+    size_t top, band;      /* only rows top .. top + band - 1 of it are given and found; band 0: all */
     size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
 } dp_cells;
 

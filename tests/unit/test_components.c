@@ -152,7 +152,7 @@ static void component_map(const dp_bank *bank, const float *features, const uint
 {
     dp_searcher searcher;
     assert_ok(open_searcher(bank, view, pool, &searcher, err));
-    assert_ok(dp_searcher_map(&searcher, &(dp_cells){features, valid, ROWS, COLS, leave_out}, pool,
+    assert_ok(dp_searcher_map(&searcher, &(dp_cells){features, valid, ROWS, COLS, 0, 0, leave_out}, pool,
                               &(dp_distances){map->nearest, map->grid, map->valid}, err));
     dp_searcher_close(&searcher);
 }
@@ -250,6 +250,44 @@ static void the_mean_of_blocks(void **state)
                     if (storages[s] != DP_STORAGE_I8)
                         assert_memory_equal(mean.nearest, alone[0].nearest,
                                             sizeof mean.nearest); /* those of the first block */
+                    free_banks(&banks);
+                }
+}
+
+/* The bands of a picture, searched one after the other, last one first, are the picture: the same bits. */
+static void bands_make_the_picture(void **state)
+{
+    (void)state;
+    for (size_t w = 0; w < 4; w++)
+        for (int pool = 0; pool < 2; pool++)
+            for (int blended = 0; blended < 2 - (pool || w == 3); blended++)
+                for (size_t high = 1; high < ROWS; high++) {
+                    struct banks banks;
+                    struct map whole, pieces;
+                    dp_searcher searcher;
+                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[w % 3]);
+                    const dp_view view = view_of(banks.together, DP_METRIC_L2, windows[w], blended ? 0.3 : 0);
+                    component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &whole);
+                    memset(&pieces, 255, sizeof pieces);
+                    assert_ok(open_searcher(banks.together, &view, NULL, &searcher, err));
+                    for (size_t k = (ROWS + high - 1) / high; k-- > 0;) {
+                        size_t top = k * high, band = top + high < ROWS ? high : ROWS - top, from = top * COLS;
+                        const dp_cells cells = {.features = banks.features + from * BLOCKS * DIM,
+                                                .valid = banks.valid + from,
+                                                .rows = ROWS,
+                                                .cols = COLS,
+                                                .top = top,
+                                                .band = band,
+                                                .leave_out = DP_NO_PICTURE};
+                        const dp_distances out = {pieces.nearest + from * KNN, pieces.grid + from, pieces.valid + from};
+                        assert_ok(dp_searcher_map(&searcher, &cells, NULL, &out, err));
+                    }
+                    same_map(&whole, &pieces);
+                    const dp_cells beyond = {banks.features, banks.valid, ROWS, COLS, 1, ROWS, DP_NO_PICTURE};
+                    assert_fails(DP_E_ARGUMENT, "rows 1 to",
+                                 dp_searcher_map(&searcher, &beyond, NULL,
+                                                 &(dp_distances){pieces.nearest, pieces.grid, pieces.valid}, err));
+                    dp_searcher_close(&searcher);
                     free_banks(&banks);
                 }
 }
@@ -543,6 +581,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_block_alone),
         cmocka_unit_test(the_mean_of_blocks),
+        cmocka_unit_test(bands_make_the_picture),
         cmocka_unit_test(blends),
         cmocka_unit_test(blended_blocks_and_given_scales),
         cmocka_unit_test(leave_one_out),
