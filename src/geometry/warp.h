@@ -3,7 +3,7 @@
 #define DP_GEOMETRY_WARP_H
 
 #include "base/area.h"
-#include "dinopatch.h"
+#include "dinopatch/experimental.h"
 
 /* What decides each pixel of a canvas, as in dp_canvas_warp. */
 typedef struct dp_canvas {
