@@ -44,12 +44,12 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s", argv[1]);
     if (!dp_architecture_parse(argv[1], &architecture, NULL)) {
         snprintf(path, sizeof path, "/tmp/dinopatch-%s.safetensors", argv[1]);
-        if (access(path, R_OK) != 0 && dp_model_synthesise(&architecture, 1, path, &err))
+        if (access(path, R_OK) != 0 && dp_network_synthesise(&architecture, 1, path, &err))
             return fail(&err);
     }
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
-    if (dp_model_open(path, &model, &err) || dp_session_open(model, precision, &run, &session, &err)
+    if (dp_network_open(path, &model, &err) || dp_session_open(model, precision, &run, &session, &err)
         || dp_session_bench(session, &settings, &r, &err))
         return fail(&err);
     printf("{\"model\":\"%s\",\"height\":%zu,\"width\":%zu,\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,"
@@ -64,6 +64,6 @@ int main(int argc, char **argv)
         printf("%s\"%s\":%.4f", i ? "," : "", dp_bench_stage_name(i), r.stage_s[i]);
     printf("}}\n");
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return 0;
 }

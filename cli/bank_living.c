@@ -63,7 +63,7 @@ int cli_bank_add(int argc, char **argv)
     dp_fit_report report;
     dp_bank *bank = NULL, *larger = NULL;
     dp_bank_lock *lock = NULL;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank_info info;
     dp_error err;
@@ -124,7 +124,7 @@ done:
     dp_bank_close(&larger);
     dp_bank_close(&bank);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return code;
 }
 

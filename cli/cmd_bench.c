@@ -120,7 +120,7 @@ int cmd_bench(int argc, char **argv)
         return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
     settings.repeat = (size_t)repeat.value;
 
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bench_result result = {0};
     dp_error err;
@@ -139,9 +139,9 @@ int cmd_bench(int argc, char **argv)
     else if (bank)
         time_search(bank, settings.repeat, &run.run, &search, &code);
     if (code == EXIT_DONE && json) {
-        dp_model_info info;
+        dp_network_info info;
         if (network)
-            dp_model_get_info(model, &info);
+            dp_network_get_info(model, &info);
         json_t *line = network ? json_bench(info.path, &settings, &result, profile) : json_object();
         if (bank)
             add_search(line, &search);
@@ -153,6 +153,6 @@ int cmd_bench(int argc, char **argv)
             print_search(&search, settings.repeat);
     }
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return code;
 }

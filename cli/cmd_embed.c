@@ -41,16 +41,16 @@ int cmd_embed(int argc, char **argv)
     cli_outputs_read_model(files, model_name, NULL);
     cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_write(files, out);
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     bool ready = cli_outputs_check(files, &code) && cli_model_open(model_name, &model, &code)
                  && cli_outputs_begin(files, NULL, &code);
     cli_outputs_free(files);
     if (!ready) {
-        dp_model_close(&model);
+        dp_network_close(&model);
         return code;
     }
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     code = EXIT_JOB_FAILED;
     dp_session *session = NULL;
     dp_picture *picture = NULL;
@@ -68,7 +68,7 @@ int cmd_embed(int argc, char **argv)
                          height / info.patch_px * (width / info.patch_px));
         goto done;
     }
-    if (dp_model_settle_recipe(model, &recipe, &err)) {
+    if (dp_network_settle_recipe(model, &recipe, &err)) {
         code = cli_failed(&err);
         goto done;
     }
@@ -98,6 +98,6 @@ done:
     g_free(tokens);
     dp_picture_free(&picture);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return code;
 }

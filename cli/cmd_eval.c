@@ -16,7 +16,7 @@
 struct job {
     dp_session *session;
     const dp_recipe *recipe;
-    dp_model_info model;
+    dp_network_info model;
     const cli_run *run;
     const GPtrArray *sets;
     const char *out;
@@ -186,10 +186,10 @@ static int evaluate_all(struct job *job, json_t *header)
 }
 
 /* What the evaluation is bound to; settings become its own. */
-static json_t *make_header(json_t *settings, const dp_model *model, const GPtrArray *sets, size_t seeds)
+static json_t *make_header(json_t *settings, const dp_network *model, const GPtrArray *sets, size_t seeds)
 {
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     if (seeds) {
         char text[32];
         g_snprintf(text, sizeof text, "%zu", seeds);
@@ -282,7 +282,7 @@ int cmd_eval(int argc, char **argv)
     dp_recipe_init(&recipe);
     GPtrArray *sets = NULL;
     size_t n_unusable = 0; /* categories */
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     json_t *header = NULL;
     dp_error err;
@@ -303,7 +303,7 @@ int cmd_eval(int argc, char **argv)
     else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, &code))
              && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)
              && (!out || make_folders(&targets, &code))) {
-        bool settled = !dp_model_settle_recipe(model, &recipe, &err);
+        bool settled = !dp_network_settle_recipe(model, &recipe, &err);
         struct job job = {.recipe = &recipe,
                           .run = &run,
                           .sets = sets,
@@ -321,8 +321,8 @@ int cmd_eval(int argc, char **argv)
         else {
             job.session = session;
             json_t *result = json_deep_copy(header);
-            dp_model_info info;
-            dp_model_get_info(model, &info);
+            dp_network_info info;
+            dp_network_get_info(model, &info);
             job.model = info;
             cli_json_set(result, "model_path", cli_json_text(info.path));
             cli_json_set(result, "model_stand_in", json_boolean(info.stand_in));
@@ -340,7 +340,7 @@ done:
     dp_roi_close(&roi);
     json_decref(header);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     if (sets)
         g_ptr_array_unref(sets);
     return code;

@@ -111,7 +111,7 @@ int cmd_fit(int argc, char **argv)
 
     size_t n_failed = 0;
     dp_fit_report report;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
     dp_bank_lock *lock = NULL;
@@ -133,7 +133,7 @@ int cmd_fit(int argc, char **argv)
     if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code)
         || !cli_outputs_begin(files, NULL, &code))
         goto done;
-    if (dp_model_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
+    if (dp_network_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
         code = cli_failed(&err);
         goto done;
     }
@@ -172,6 +172,6 @@ done:
     dp_bank_close(&bank);
     dp_roi_close(&roi);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return code;
 }

@@ -210,7 +210,7 @@ int cmd_inspect(int argc, char **argv)
         return cli_usage("--out: the folder has no name");
 
     dp_bank *bank = NULL;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error err;
     size_t n_failed = 0;
@@ -285,7 +285,7 @@ done:
     cli_view_free(&settled);
     dp_roi_close(&roi);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     dp_bank_close(&bank);
     return code;
 }

@@ -17,14 +17,14 @@ static int model_info(int argc, char **argv)
     if (argc != 2)
         return cli_usage("one checkpoint at a time");
     char *path = cli_model_path(argv[1]);
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_error err;
-    if (dp_model_open(path, &model, &err)) {
+    if (dp_network_open(path, &model, &err)) {
         g_free(path);
         return cli_failed(&err);
     }
-    dp_model_info i;
-    dp_model_get_info(model, &i);
+    dp_network_info i;
+    dp_network_get_info(model, &i);
     bool good = *i.sha256 != 0;
     if (!good)
         cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
@@ -64,7 +64,7 @@ static int model_info(int argc, char **argv)
                i.position_rows, i.position_cols, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     }
-    dp_model_close(&model);
+    dp_network_close(&model);
     g_free(path);
     return good ? EXIT_DONE : EXIT_JOB_FAILED;
 }
@@ -98,7 +98,7 @@ static int model_synth(int argc, char **argv)
     cli_outputs_free(files);
     if (!ready)
         return code;
-    if (dp_model_synthesise(&architecture, (uint64_t)seed.value, out, &err))
+    if (dp_network_synthesise(&architecture, (uint64_t)seed.value, out, &err))
         return cli_failed(&err);
     return EXIT_DONE;
 }
@@ -110,11 +110,11 @@ static int model_synth(int argc, char **argv)
 static void list_built_in(bool json)
 {
     if (json)
-        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_MODEL_NANO, "parameters",
+        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_NETWORK_NANO, "parameters",
                                      (json_int_t)NANO_PARAMETERS, "bytes", (json_int_t)NANO_BYTES, "licence",
                                      NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
     else
-        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_MODEL_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
+        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_NETWORK_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
                NANO_LICENCE, "yes", "built in, used where no --model is given");
 }
 
@@ -168,7 +168,7 @@ static int model_pull(int argc, char **argv)
     if (cli_model_is_built_in(argv[1])) {
         if (out)
             return cli_usage("nano is built in: there is nothing to fetch to %s", out);
-        printf("%s  nano is built in: there is nothing to fetch\n", DP_MODEL_NANO_SHA256);
+        printf("%s  nano is built in: there is nothing to fetch\n", DP_NETWORK_NANO_SHA256);
         return EXIT_DONE;
     }
     fetch_settings settings;
@@ -200,13 +200,13 @@ static int model_pull(int argc, char **argv)
 
 static int verify_built_in(const char *sha256)
 {
-    dp_model *model = NULL;
-    dp_model_info info;
+    dp_network *model = NULL;
+    dp_network_info info;
     dp_error err;
-    if (dp_model_open(DP_MODEL_NANO, &model, &err))
+    if (dp_network_open(DP_NETWORK_NANO, &model, &err))
         return cli_failed(&err);
-    dp_model_get_info(model, &info);
-    const char *wanted = sha256 ? sha256 : DP_MODEL_NANO_SHA256;
+    dp_network_get_info(model, &info);
+    const char *wanted = sha256 ? sha256 : DP_NETWORK_NANO_SHA256;
     bool same = !g_ascii_strcasecmp(info.sha256, wanted);
     if (same)
         printf("%s  nano: whole, the digest is the one %s\n", info.sha256,
@@ -214,7 +214,7 @@ static int verify_built_in(const char *sha256)
     else
         cli_complain("nano: its SHA-256 is %s, not %s", *info.sha256 ? info.sha256 : "unknown (not enough memory)",
                      wanted);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return same ? EXIT_DONE : EXIT_JOB_FAILED;
 }
 
@@ -234,7 +234,7 @@ static int model_verify(int argc, char **argv)
         return cli_usage("one checkpoint at a time");
     char *path = cli_model_path(argv[1]), digest[65];
     int known = 0;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_error err;
     dp_architecture promised;
     if (cli_model_is_built_in(path)) {
@@ -243,10 +243,10 @@ static int model_verify(int argc, char **argv)
     }
     cli_progress_begin("verify", run.quiet);
     if (!strchr(argv[1], '/') && strcmp(argv[1], path) != 0 && dp_architecture_parse(argv[1], &promised, NULL) == DP_OK
-        && dp_model_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
+        && dp_network_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
         cli_complain("%s: is no %s: %s", path, argv[1], err.message);
         code = EXIT_JOB_FAILED;
-    } else if ((!model && dp_model_open(path, &model, &err))
+    } else if ((!model && dp_network_open(path, &model, &err))
                || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
@@ -256,7 +256,7 @@ static int model_verify(int argc, char **argv)
                        : "no digest is known to hold it against");
         code = EXIT_DONE;
     }
-    dp_model_close(&model);
+    dp_network_close(&model);
     g_free(path);
     return code;
 }

@@ -257,7 +257,7 @@ static int tune(int argc, char **argv, struct given *given)
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
     dp_bank_lock *lock = NULL;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error err;
     size_t n_unread = 0;
@@ -381,7 +381,7 @@ done:
     g_ptr_array_unref(maps.weights);
     g_byte_array_unref(maps.labels);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     dp_bank_close(&bank);
     dp_bank_lock_release(&lock);
     return code;

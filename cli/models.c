@@ -7,7 +7,7 @@
 
 bool cli_model_is_built_in(const char *path)
 {
-    return !strcmp(path, DP_MODEL_NANO);
+    return !strcmp(path, DP_NETWORK_NANO);
 }
 
 char *cli_model_path(const char *model)
@@ -15,7 +15,7 @@ char *cli_model_path(const char *model)
     if (!model)
         model = getenv("DINOPATCH_MODEL");
     if (!model || !*model || cli_model_is_built_in(model))
-        return g_strdup(DP_MODEL_NANO);
+        return g_strdup(DP_NETWORK_NANO);
     if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_file_test(model, G_FILE_TEST_EXISTS))
         return g_strdup(model);
     char *file = g_strconcat(model, ".safetensors", NULL);
@@ -32,15 +32,15 @@ static bool in_registry(const char *name)
     return false;
 }
 
-static void warn_of_stand_in(const dp_model *model)
+static void warn_of_stand_in(const dp_network *model)
 {
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     if (info.stand_in)
         cli_log(NULL, DP_LOG_WARNING, "this checkpoint is a stand-in of random weights: it has learned nothing");
 }
 
-bool cli_model_open(const char *argument, dp_model **model, int *code)
+bool cli_model_open(const char *argument, dp_network **model, int *code)
 {
     char *path = cli_model_path(argument);
     const char *variable = getenv("DINOPATCH_MODEL");
@@ -57,22 +57,22 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
             cli_complain("%s is not in the cache (%s), and 'model pull' does not have it: give the file", argument,
                          path);
         *code = EXIT_JOB_FAILED;
-    } else if (dp_model_open(path, model, &err)) {
+    } else if (dp_network_open(path, model, &err)) {
         *code = cli_failed(&err);
     } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* from the cache, by its name */
                && dp_architecture_parse(argument, &architecture, NULL) == DP_OK
                && dp_architecture_check(&architecture, *model, &err)) {
         cli_complain("%s: is no %s: %s.  'dinopatch model pull %s' fetches it anew", path, argument, err.message,
                      argument);
-        dp_model_close(model);
+        dp_network_close(model);
         *code = EXIT_JOB_FAILED;
     } else {
-        dp_model_info info;
-        dp_model_get_info(*model, &info);
+        dp_network_info info;
+        dp_network_get_info(*model, &info);
         good = *info.sha256 != 0;
         if (!good) {
             cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
-            dp_model_close(model);
+            dp_network_close(model);
             *code = EXIT_JOB_FAILED;
         }
     }
@@ -83,21 +83,21 @@ bool cli_model_open(const char *argument, dp_model **model, int *code)
 }
 
 /* Opens a file that may be the bank's checkpoint; *why, g_free: how it is not. */
-static bool open_same(const char *path, const dp_bank_info *bank, dp_model **model, char **why)
+static bool open_same(const char *path, const dp_bank_info *bank, dp_network **model, char **why)
 {
     dp_error err;
-    dp_model_info info;
+    dp_network_info info;
     *why = NULL;
-    if (dp_model_open(path, model, &err)) {
+    if (dp_network_open(path, model, &err)) {
         *why = g_strdup(err.message);
         return false;
     }
-    dp_model_get_info(*model, &info);
+    dp_network_get_info(*model, &info);
     if (!strcmp(info.sha256, bank->model_sha256))
         return true;
     *why = *info.sha256 ? g_strdup_printf("%s is another checkpoint: SHA-256 %s", path, info.sha256)
                         : g_strdup_printf("%s: its SHA-256 could not be computed (not enough memory)", path);
-    dp_model_close(model);
+    dp_network_close(model);
     return false;
 }
 
@@ -112,7 +112,7 @@ static void tell_of_variable(const char *recorded, const char *variable)
 
 /* A record ranks above a default: the built-in network, the file that the bank names, then the same file name in this machine's cache (the
  * bank may come from another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
-bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_model **model, int *code)
+bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_network **model, int *code)
 {
     const char *variable = getenv("DINOPATCH_MODEL");
     char *name = g_path_get_basename(bank->model_path), *why = NULL, *path = NULL;
@@ -121,23 +121,23 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_
     *code = EXIT_JOB_FAILED;
     if (argument) {
         good = cli_model_open(argument, model, code);
-        dp_model_info info = {.sha256 = ""};
+        dp_network_info info = {.sha256 = ""};
         if (good)
-            dp_model_get_info(*model, &info);
+            dp_network_get_info(*model, &info);
         if (good && strcmp(info.sha256, bank->model_sha256) != 0) {
             cli_complain("--model %s is not the checkpoint that the bank was made with: that is %s (SHA-256 %s), this "
                          "one has %s",
                          argument, bank->model_path, bank->model_sha256,
                          *info.sha256 ? info.sha256 : "none: not enough memory");
-            dp_model_close(model);
+            dp_network_close(model);
             *code = EXIT_JOB_FAILED;
             good = false;
         }
         goto done;
     }
     bool named = *bank->model_path && !cli_model_is_built_in(bank->model_path); /* a file */
-    if (!strcmp(bank->model_sha256, DP_MODEL_NANO_SHA256)) {
-        good = open_same(DP_MODEL_NANO, bank, model, &why);
+    if (!strcmp(bank->model_sha256, DP_NETWORK_NANO_SHA256)) {
+        good = open_same(DP_NETWORK_NANO, bank, model, &why);
         if (!good)
             g_string_append_printf(tried, "; %s", why);
         g_free(why);

@@ -15,16 +15,16 @@ int main(int argc, char **argv)
         return 2;
     }
     const dp_pose whole = {.status = DP_ALIGN_OFF}; /* the picture fills the canvas */
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_picture *picture = NULL;
     float *rgb = NULL, *tokens = NULL;
-    dp_model_info info;
+    dp_network_info info;
     dp_error err;
-    dp_status status = dp_model_open(argv[1], &model, &err);
+    dp_status status = dp_network_open(argv[1], &model, &err);
     if (status)
         goto done;
-    dp_model_get_info(model, &info);
+    dp_network_get_info(model, &info);
     size_t cells = 8, side = cells * info.patch_px;
     rgb = malloc(side * side * 3 * sizeof *rgb);
     tokens = malloc(cells * cells * info.dim * sizeof *tokens); /* [cells, cells, dim] */
@@ -52,6 +52,6 @@ freed:
     free(tokens);
     dp_picture_free(&picture);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return status ? 1 : 0;
 }

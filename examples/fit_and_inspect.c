@@ -30,7 +30,7 @@ int main(int argc, char **argv)
         return 2;
     }
     const char *const *good = (const char *const *)argv + 2, *const *others = (const char *const *)argv + split + 1;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
     dp_error err;
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     dp_recipe recipe;
     dp_run_init(&run);
     dp_recipe_init(&recipe);
-    dp_status status = dp_model_open(argv[1], &model, &err);
+    dp_status status = dp_network_open(argv[1], &model, &err);
     if (!status)
         status = dp_session_open(model, recipe.precision, &run, &session, &err);
     if (!status)
@@ -55,6 +55,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: %s\n", dp_status_name(status), err.message);
     dp_bank_close(&bank); /* each takes NULL as well */
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return status ? 1 : 0;
 }

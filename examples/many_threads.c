@@ -11,7 +11,7 @@
 enum { THREADS = 2 };
 
 struct work {
-    const dp_model *model; /* these two are only read */
+    const dp_network *model; /* these two are only read */
     const dp_bank *bank;
     char **paths;
     size_t n, first;
@@ -52,11 +52,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s CHECKPOINT BANK PICTURE...\n", argv[0]);
         return 2;
     }
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_bank *bank = NULL;
     dp_error err;
     int code = 1;
-    if (dp_model_open(argv[1], &model, &err) || dp_bank_open(argv[2], &bank, &err)) {
+    if (dp_network_open(argv[1], &model, &err) || dp_bank_open(argv[2], &bank, &err)) {
         fprintf(stderr, "%s\n", err.message);
         goto done;
     }
@@ -77,6 +77,6 @@ int main(int argc, char **argv)
     }
 done:
     dp_bank_close(&bank);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return code;
 }

@@ -14,7 +14,7 @@
  *   - Every pointer to numbers carries its shape in a comment, the last index running fastest.
  *   - Threads.  Every function may be called from any thread, and there is nothing to be initialised first.  What a function takes
  *     by a pointer to const it only reads: any number of threads may read the same object at the same time.  What it takes by
- *     a pointer that is not const it writes: nobody else may use that object meanwhile.  So dp_model and dp_bank, which never
+ *     a pointer that is not const it writes: nobody else may use that object meanwhile.  So dp_network and dp_bank, which never
  *     change once opened, are shared by as many threads as there are; a dp_session, which owns its workspace and its worker
  *     threads, and a dp_pixel_meter are used by one thread at a time, whichever it is.  `*_close` and `*_free` come after the
  *     last use by any thread.  A function with no object at all is as free as its outputs.  Each function below is bound by
@@ -55,7 +55,7 @@ typedef enum dp_status {
     DP_E_IO,          /* a file or folder cannot be read or written */
     DP_E_PICTURE,     /* not a picture, cut short, or larger than the limits allow */
     DP_E_FORMAT,      /* a safetensors or JSON file that breaks its format */
-    DP_E_MODEL,       /* a checkpoint that is no DINOv2 transformer this library knows */
+    DP_E_CHECKPOINT,  /* a checkpoint that is no network this library knows */
     DP_E_MISMATCH,    /* things that do not belong together: bank and checkpoint, bank and setting */
     DP_E_CORRUPT,     /* a checksum does not hold */
     DP_E_NUMERIC,     /* a value that is not finite where it must be */
@@ -141,11 +141,11 @@ typedef struct dp_pose {
 /* For memory that functions of this library hand out as plain arrays. */
 DP_API void dp_memory_free(void *memory);
 
-/* ----------------------------------------------------------------------------------------------------------- model */
+/* --------------------------------------------------------------------------------------------------------- network */
 
-typedef struct dp_model dp_model;
+typedef struct dp_network dp_network;
 
-typedef struct dp_model_info {
+typedef struct dp_network_info {
     const char *kind;         /* "vit" or "resnet"; static storage */
     const char *architecture; /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
                                             any other; NULL for a transformer; static storage */
@@ -158,26 +158,26 @@ typedef struct dp_model_info {
     size_t parameters;
     const char *naming; /* "huggingface", "hub", "timm" or "torchvision" */
     const char *dtype;  /* "F32", "F16", "BF16" */
-    const char *path;   /* absolute, or DP_MODEL_NANO; owned by the model */
+    const char *path;   /* absolute, or DP_NETWORK_NANO; owned by the model */
     char sha256[65];    /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
-} dp_model_info;
+} dp_network_info;
 
 /* The network that is built into the library, and the SHA-256 of its file.  docs/model.md says where it comes from and what it is good
  * for. */
-#define DP_MODEL_NANO "nano"
-#define DP_MODEL_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8"
+#define DP_NETWORK_NANO "nano"
+#define DP_NETWORK_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8"
 
-/* Opens the built-in network where path is DP_MODEL_NANO (dp_model_info.path is then that name, and no file is read), or a DINOv2
+/* Opens the built-in network where path is DP_NETWORK_NANO (dp_network_info.path is then that name, and no file is read), or a DINOv2
  * checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
  * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names; it may end after
  * layer 2 or 3).  Shapes are read off the
  * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
  * not change while the model is open.
  * Threads: sessions of several threads share the model; it is closed after the last of them.
- * Errors: DP_E_IO, DP_E_FORMAT, DP_E_MODEL, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
-DP_API dp_status dp_model_open(const char *path, dp_model **model, dp_error *err);
-DP_API void dp_model_close(dp_model **model);
-DP_API void dp_model_get_info(const dp_model *model, dp_model_info *info);
+ * Errors: DP_E_IO, DP_E_FORMAT, DP_E_CHECKPOINT, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
+DP_API dp_status dp_network_open(const char *path, dp_network **model, dp_error *err);
+DP_API void dp_network_close(dp_network **model);
+DP_API void dp_network_get_info(const dp_network *model, dp_network_info *info);
 
 /* ------------------------------------------------------------------------------------------------------------ bank */
 

@@ -69,8 +69,8 @@ bool research_open(research *r, void (*declare)(cli_outputs *files, const resear
     *code = EXIT_JOB_FAILED;
     if (r->out && !cli_make_folder(r->out))
         return false;
-    dp_model_get_info(r->model, &r->about);
-    if (dp_model_settle_recipe(r->model, &r->recipe, &err)
+    dp_network_get_info(r->model, &r->about);
+    if (dp_network_settle_recipe(r->model, &r->recipe, &err)
         || dp_session_open(r->model, r->recipe.precision, &r->run.run, &r->session, &err)) {
         *code = cli_failed(&err);
         return false;
@@ -105,7 +105,7 @@ int research_end(research *r, int code)
     if (code == EXIT_DONE && r->n_unusable)
         code = EXIT_SOME_FAILED;
     dp_session_close(&r->session);
-    dp_model_close(&r->model);
+    dp_network_close(&r->model);
     if (r->sets)
         g_ptr_array_unref(r->sets);
     cli_signals_reraise();

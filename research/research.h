@@ -28,8 +28,8 @@ typedef struct research {
     dp_recipe recipe;   /* settled for the network */
     GPtrArray *sets;    /* of dataset * */
     size_t n_unusable;  /* categories */
-    dp_model *model;
-    dp_model_info about;
+    dp_network *model;
+    dp_network_info about;
     dp_session *session;
 } research;
 

@@ -50,7 +50,7 @@ typedef struct eval_run {
     const char *out;    /* or NULL */
     dp_recipe recipe;
     const dp_roi *roi; /* or NULL */
-    dp_model_info model;
+    dp_network_info model;
     eval_state *state;
     size_t max_pixels, n_failed;
     bool allow_few;    /* a bank of fewer than 90 % of the good pictures counts */

@@ -341,9 +341,9 @@ static dp_status check_promise(const pull_job *job, const char *path, dp_error *
 {
     if (!job->promised)
         return DP_OK;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_error cause = {0};
-    dp_status status = dp_model_open(path, &model, &cause);
+    dp_status status = dp_network_open(path, &model, &cause);
     if (status == DP_E_MEMORY)
         return fetch_fail(err, status, "%s: not enough memory to open what came", job->name);
     if (status) { /* the reason names the part file, which goes */
@@ -355,15 +355,15 @@ static dp_status check_promise(const pull_job *job, const char *path, dp_error *
                           job->name, job->shown, reason);
     }
     status = dp_architecture_check(job->promised, model, &cause);
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     if (status)
         fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is another network: %.600s; nothing was kept", job->name,
                    job->shown, cause.message);
     else if (info.stand_in && job->run && job->run->log)
         job->run->log(job->run->user, DP_LOG_WARNING,
                       "what the server sends is a stand-in of random weights: it has learned nothing");
-    dp_model_close(&model);
+    dp_network_close(&model);
     return status ? DP_E_CORRUPT : DP_OK;
 }
 

@@ -251,7 +251,7 @@ typedef struct dp_recipe {
     unsigned preset; /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
 } dp_recipe;
 
-/* Parts of a preset that depend on the network.  dp_model_settle_recipe, and with it fit, fits those whose bit is set and whose values are
+/* Parts of a preset that depend on the network.  dp_network_settle_recipe, and with it fit, fits those whose bit is set and whose values are
  * still the preset's.  Who wants the very values of the preset takes the bit away. */
 enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4 };
 
@@ -274,7 +274,7 @@ typedef enum dp_method {
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until
- * dp_model_settle_recipe or fit sees which it is. */
+ * dp_network_settle_recipe or fit sees which it is. */
 DP_API void dp_recipe_preset(dp_recipe *recipe, dp_method method);
 
 /* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
@@ -380,15 +380,15 @@ DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, 
 DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
                                const size_t *width_px, const size_t *height_px);
 
-/* ----------------------------------------------------------------------------------------------------------- model */
+/* --------------------------------------------------------------------------------------------------------- network */
 
 /* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
-DP_API dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_model **model, dp_error *err);
+DP_API dp_status dp_network_open_within(const char *path, const dp_limits *limits, dp_network **model, dp_error *err);
 /* Fits what is left of a preset to the model (dp_recipe.preset, 0 afterwards), holds what the recipe says of the features against it, and
  * turns its layers into plain numbers: for a transformer as dp_recipe_settle_layers does it; for a residual network layers 1 to its depth by
  * torchvision's names, of which 2 must be there (its grid is that of the features) and 1 must not; none: 2 and 3, or 2 alone.  Errors: DP_E_ARGUMENT, also for int8 and for a mix of layers other
  * than DP_LAYERS_MEAN with a residual network. */
-DP_API dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *recipe, dp_error *err);
+DP_API dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *recipe, dp_error *err);
 
 typedef struct dp_architecture {
     size_t dim, depth, heads, patch_px, registers, position_side;
@@ -404,12 +404,12 @@ typedef struct dp_architecture {
 /* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", "demo" (a small one), "resnet18", "resnet50",
  * "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
 DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
-/* Whether a model is of an architecture.  Errors: DP_E_MODEL; the message says in what they differ. */
-DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_model *model, dp_error *err);
+/* Whether a model is of an architecture.  Errors: DP_E_CHECKPOINT; the message says in what they differ. */
+DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_network *model, dp_error *err);
 /* Writes a checkpoint of seeded random weights under Hugging Face (or torchvision) names, marked as a stand-in in its metadata.  Good
  * for timing and for trying the program out; it has learned nothing. */
-DP_API dp_status dp_model_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path,
-                                     dp_error *err);
+DP_API dp_status dp_network_synthesise(const dp_architecture *architecture, uint64_t seed, const char *path,
+                                       dp_error *err);
 
 /* --------------------------------------------------------------------------------------------------------- session */
 
@@ -418,13 +418,13 @@ typedef struct dp_session dp_session;
 /* A thread's workspace and workers.  The model must outlive the session.  precision: what the transformer computes in.
  * Weights are packed here, once per model and precision, and shared by its sessions.
  * Threads: several may open sessions of one model at the same time; the first packs the weights, the others wait for it. */
-DP_API dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **session,
-                                 dp_error *err);
+DP_API dp_status dp_session_open(const dp_network *model, dp_precision precision, const dp_run *run,
+                                 dp_session **session, dp_error *err);
 DP_API void dp_session_close(dp_session **session);
 
 /* Features of one input.  rgb [height, width, 3] in 0..255; height and width multiples of the patch.  layers as in
  * dp_recipe.  tokens [height/patch, width/patch, dim * (mean ? 1 : n_layers)], caller-owned: patch tokens after the
- * final LayerNorm.  Of a residual network: PatchCore's features (docs/model.md), layers as dp_model_settle_recipe has them.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
+ * final LayerNorm.  Of a residual network: PatchCore's features (docs/model.md), layers as dp_network_settle_recipe has them.  Errors: DP_E_ARGUMENT, DP_E_MEMORY, DP_E_NUMERIC. */
 DP_API dp_status dp_session_embed(dp_session *session, const float *rgb, size_t height, size_t width,
                                   const size_t *layers, size_t n_layers, dp_layer_mix mix, float *tokens,
                                   dp_error *err);
@@ -503,7 +503,7 @@ typedef struct dp_bank_info {
     double cell_threshold; /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
     size_t patch_px;       /* of the network it was made with; 0: not known */
     const char
-        *model_path; /* absolute path of the checkpoint at the time of fitting, or DP_MODEL_NANO; owned by the bank */
+        *model_path; /* absolute path of the checkpoint at the time of fitting, or DP_NETWORK_NANO; owned by the bank */
     char model_sha256[65];
     int model_stand_in;
     dp_recipe recipe;

@@ -22,11 +22,11 @@ typedef struct dp_pca {
 } dp_pca;
 
 /* The checkpoint that made the features. */
-typedef struct dp_bank_model {
+typedef struct dp_bank_network {
     char *path; /* absolute path when the bank was made; empty: not known */
     char sha256[65];
     bool stand_in;
-} dp_bank_model;
+} dp_bank_network;
 
 /* The mapped file of an opened bank; all of it 0 in a bank that was built. */
 typedef struct dp_bank_file {
@@ -51,7 +51,7 @@ struct dp_bank {
                             asked */
     size_t patch_px;     /* of the network; 0: not known */
     bool patch_recorded; /* else it was guessed from the grids of a bank of an earlier version */
-    dp_bank_model model;
+    dp_bank_network model;
     dp_bank_file file;
 };
 

@@ -5,13 +5,13 @@
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "extract/layer_grid.h"
 
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
                                dp_error *err)
 {
-    const dp_model *model = dp_session_model(session);
+    const dp_network *model = dp_session_network(session);
     dp_extract_plan p = {.averages = model->resnet != NULL,
                          .norm = model->resnet ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD};
     if (model->resnet) {
@@ -74,7 +74,7 @@ void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]
         dims[l] = plan->shapes[l].dim;
 }
 
-size_t dp_feature_dim(const dp_model *model, const dp_recipe *recipe)
+size_t dp_feature_dim(const dp_network *model, const dp_recipe *recipe)
 {
     const dp_transformer *c = &model->checkpoint;
     size_t dim = 0;

@@ -2,7 +2,7 @@
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H
 
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 #include "extract/normalise.h"
 
@@ -32,6 +32,6 @@ dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rg
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]);
 
 /* Features of a cell that a settled recipe asks for. */
-size_t dp_feature_dim(const dp_model *model, const dp_recipe *recipe);
+size_t dp_feature_dim(const dp_network *model, const dp_recipe *recipe);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 
 #include <stdatomic.h>
@@ -78,7 +78,7 @@ static void fill(float *rgb, size_t n)
 dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result,
                            dp_error *err)
 {
-    const dp_model *model = dp_session_model(session);
+    const dp_network *model = dp_session_network(session);
     size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb,
            n_tokens;
     if (!settings->repeat || settings->repeat > 100000)

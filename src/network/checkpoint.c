@@ -124,16 +124,16 @@ static int split_block_name(const char *name, int hf, size_t *block, const char 
 
 static dp_status unknown_tensor(const dp_transformer *c, const char *name, dp_error *err)
 {
-    return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' belongs to no DINOv2 transformer", c->path, name);
+    return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no DINOv2 transformer", c->path, name);
 }
 
 static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_tensor *tensor, dp_error *err)
 {
     if (*slot)
-        return dp_fail(err, DP_E_MODEL, "%s: tensors '%s' and '%s' are the same thing under two names", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensors '%s' and '%s' are the same thing under two names", c->path,
                        (*slot)->name, tensor->name);
     if (tensor->dtype != DP_DTYPE_F32 && tensor->dtype != DP_DTYPE_F16 && tensor->dtype != DP_DTYPE_BF16)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", c->path, tensor->name,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", c->path, tensor->name,
                        dp_dtype_name(tensor->dtype));
     *slot = tensor;
     return DP_OK;
@@ -157,7 +157,7 @@ static dp_status find_naming(const dp_transformer *c, const char **prefix_text, 
             return DP_OK;
         }
     }
-    return dp_fail(err, DP_E_MODEL, "%s: is no DINOv2 checkpoint: no tensor 'embeddings.cls_token' or 'cls_token'",
+    return dp_fail(err, DP_E_CHECKPOINT, "%s: is no DINOv2 checkpoint: no tensor 'embeddings.cls_token' or 'cls_token'",
                    c->path);
 }
 
@@ -195,7 +195,7 @@ static dp_status assign_all(dp_transformer *c, size_t *prefix_out, int *hf_out, 
             c->depth = block + 1;
     }
     if (!c->depth)
-        return dp_fail(err, DP_E_MODEL, "%s: has no transformer blocks: tensor '%s0.%s' is missing", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: has no transformer blocks: tensor '%s0.%s' is missing", c->path,
                        hf ? "encoder.layer." : "blocks.", first_block_name(DP_B_NORM1_W, hf));
     c->blocks = dp_calloc(c->depth, sizeof *c->blocks);
     if (!c->blocks)
@@ -237,8 +237,8 @@ static dp_status check_shape(const dp_transformer *c, const dp_tensor *tensor, s
             used += (size_t)snprintf(text[side] + used, sizeof text[0] - used, "%s%zu", i ? ", " : "",
                                      side ? shape[i] : tensor->shape[i]);
     }
-    return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has shape [%s]; [%s] is expected", c->path, tensor->name, text[0],
-                   text[1]);
+    return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' has shape [%s]; [%s] is expected", c->path, tensor->name,
+                   text[0], text[1]);
 }
 
 static size_t square_root(size_t n)
@@ -255,10 +255,11 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
                                             DP_G_PATCH_B, DP_G_NORM_W,   DP_G_NORM_B};
     for (size_t i = 0; i < COUNT(needed); i++)
         if (!c->role[needed[i]])
-            return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is missing", c->path, first_global_name(needed[i], hf));
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is missing", c->path,
+                           first_global_name(needed[i], hf));
     c->dim = c->role[DP_G_CLS]->count;
     if (!c->dim || c->dim % DP_HEAD_DIM || c->dim > 16384)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has %zu elements; a multiple of %d is expected", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' has %zu elements; a multiple of %d is expected", c->path,
                        c->role[DP_G_CLS]->name, c->dim, DP_HEAD_DIM);
     c->heads = c->dim / DP_HEAD_DIM;
 
@@ -266,13 +267,13 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
     c->dtype = patch->dtype;
     c->patch_px = patch->rank == 4 ? patch->shape[3] : 0;
     if (c->patch_px < 1 || c->patch_px > 256)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is no patch embedding [dim, 3, patch, patch]", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is no patch embedding [dim, 3, patch, patch]", c->path,
                        patch->name);
 
     if (c->role[DP_G_REGISTERS]) {
         c->registers = c->role[DP_G_REGISTERS]->count / c->dim;
         if (!c->registers || c->registers > 1024)
-            return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' holds no register tokens", c->path,
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' holds no register tokens", c->path,
                            c->role[DP_G_REGISTERS]->name);
     }
     const dp_tensor *position = c->role[DP_G_POSITION];
@@ -280,8 +281,9 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
     c->class_has_position = rows > 1 && square_root(rows - 1) * square_root(rows - 1) == rows - 1;
     c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
     if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
-        return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' has %zu rows: no square grid, with or without the class token",
-                       c->path, position->name, rows);
+        return dp_fail(err, DP_E_CHECKPOINT,
+                       "%s: tensor '%s' has %zu rows: no square grid, with or without the class token", c->path,
+                       position->name, rows);
     const dp_transformer_block *first = &c->blocks[0];
     c->fused_qkv = !hf;
     c->layer_scale = first->role[DP_B_SCALE1] != NULL;
@@ -289,7 +291,7 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
     if (in && out) {
         c->hidden = out->rank ? out->shape[out->rank - 1] : 0;
         if (!c->hidden || c->hidden > 65536)
-            return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is no matrix [dim, hidden]", c->path, out->name);
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is no matrix [dim, hidden]", c->path, out->name);
         c->swiglu = in->rank == 2 && in->shape[0] == 2 * c->hidden;
     }
     return DP_OK;
@@ -369,11 +371,11 @@ static dp_status check_complete(const dp_transformer *c, int hf, dp_error *err)
             const dp_tensor *tensor = c->blocks[block].role[role];
             int needed = role_needed(c, (dp_block_role)role);
             if (!tensor && needed)
-                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s%zu.%s' is missing", c->path,
+                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s%zu.%s' is missing", c->path,
                                hf ? "encoder.layer." : "blocks.", block, first_block_name((dp_block_role)role, hf));
             if (tensor && !needed)
-                return dp_fail(err, DP_E_MODEL, "%s: tensor '%s' is superfluous: the first block has none", c->path,
-                               tensor->name);
+                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is superfluous: the first block has none",
+                               c->path, tensor->name);
         }
     }
     return DP_OK;
@@ -403,14 +405,15 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
     if (offset) {
         c->position_offset = strtod(offset, &end);
         if (*end || end == offset || !(c->position_offset >= 0 && c->position_offset < 1))
-            return dp_fail(err, DP_E_MODEL, "%s: metadata 'offset' is '%s'; a number from 0 to 1 is expected", c->path,
-                           offset);
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: metadata 'offset' is '%s'; a number from 0 to 1 is expected",
+                           c->path, offset);
     }
     if (antialias)
         c->position_antialias = strcmp(antialias, "0") != 0;
     if (heads && strtoull(heads, &end, 10) != c->heads)
-        return dp_fail(err, DP_E_MODEL, "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)",
-                       c->path, heads, DP_HEAD_DIM, c->heads);
+        return dp_fail(err, DP_E_CHECKPOINT,
+                       "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)", c->path, heads,
+                       DP_HEAD_DIM, c->heads);
     c->stand_in = stand_in && strcmp(stand_in, "0") != 0;
     return DP_OK;
 }

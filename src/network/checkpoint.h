@@ -68,7 +68,7 @@ typedef struct dp_transformer {
 #define DP_HEAD_DIM 64
 
 /* Opens a file and checks names and shapes, not values. limits NULL: the default limits. Errors: DP_E_IO,
- * DP_E_FORMAT, DP_E_MODEL, DP_E_MEMORY. */
+ * DP_E_FORMAT, DP_E_CHECKPOINT, DP_E_MEMORY. */
 dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_error *err);
 void dp_transformer_close(dp_transformer *checkpoint);
 /* Returns DP_E_NUMERIC, with the name of the first tensor that holds a NaN or an infinity. */

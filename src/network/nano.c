@@ -29,11 +29,11 @@ extern const unsigned char dp_nano_end[] __attribute__((visibility("hidden")));
 
 bool dp_is_nano(const char *name)
 {
-    return !strcmp(name, DP_MODEL_NANO);
+    return !strcmp(name, DP_NETWORK_NANO);
 }
 
 dp_status dp_nano_open(dp_safetensors **file, dp_error *err)
 {
     return dp_safetensors_parse(dp_nano_begin, (size_t)((uintptr_t)dp_nano_end - (uintptr_t)dp_nano_begin),
-                                DP_MODEL_NANO, file, err);
+                                DP_NETWORK_NANO, file, err);
 }

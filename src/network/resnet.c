@@ -36,12 +36,12 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
     snprintf(name, sizeof name, "%s%s%s", r->prefix, stem, part);
     const dp_tensor *t = dp_safetensors_find(r->file, name);
     if (!t)
-        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is missing", r->path, name);
+        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is missing", r->path, name);
     if (t->dtype != DP_DTYPE_F32 && t->dtype != DP_DTYPE_F16 && t->dtype != DP_DTYPE_BF16)
-        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name,
+        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name,
                        dp_dtype_name(t->dtype));
     if (t->rank != rank || (n && t->shape[0] != n))
-        return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' is no %s of %zu channels", r->path, name,
+        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is no %s of %zu channels", r->path, name,
                        rank == 4 ? "convolution" : "batch norm", n);
     r->used[r->n_used++] = t;
     *out = t;
@@ -58,7 +58,7 @@ static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t
         return status;
     const size_t *shape = c->weight->shape;
     if (!shape[0] || shape[0] > 65536 || shape[1] != in || shape[2] != shape[3] || shape[2] != side)
-        return dp_fail(r->err, DP_E_MODEL,
+        return dp_fail(r->err, DP_E_CHECKPOINT,
                        "%s: tensor '%s' has shape [%zu, %zu, %zu, %zu]; [channels, %zu, %zu, %zu] is expected", r->path,
                        c->weight->name, shape[0], shape[1], shape[2], shape[3], in, side, side);
     c->shape = (dp_conv_shape){in, shape[0], side, stride, side / 2, add, relu};
@@ -102,11 +102,11 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
         snprintf(norm, sizeof norm, "%sdownsample.1", block);
         status = read_conv(r, conv, norm, in, 1, stride, false, false, &b->downsample);
         if (!status && net->convs[b->downsample].shape.out != channels)
-            status = dp_fail(r->err, DP_E_MODEL, "%s: the shortcut of block '%s' has %zu channels, the block %zu",
+            status = dp_fail(r->err, DP_E_CHECKPOINT, "%s: the shortcut of block '%s' has %zu channels, the block %zu",
                              r->path, block, net->convs[b->downsample].shape.out, channels);
     } else if (!status && (stride != 1 || channels != in)) {
-        status =
-            dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s%sdownsample.0.weight' is missing", r->path, r->prefix, block);
+        status = dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s%sdownsample.0.weight' is missing", r->path, r->prefix,
+                         block);
     }
     *out = channels;
     return status;
@@ -125,7 +125,7 @@ static dp_status check_known(const reader *r)
         while (j < r->n_used && r->used[j] != t)
             j++;
         if (j == r->n_used)
-            return dp_fail(r->err, DP_E_MODEL, "%s: tensor '%s' belongs to no residual network this library knows",
+            return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no residual network this library knows",
                            r->path, t->name);
     }
     return DP_OK;
@@ -167,7 +167,7 @@ static dp_status read_pixel_statistics(reader *r, const char *key, double value[
         char *end;
         value[i] = strtod(at, &end);
         if (end == at || !(value[i] >= least && value[i] <= 10) || *end != (i < 2 ? ',' : 0))
-            return dp_fail(r->err, DP_E_MODEL,
+            return dp_fail(r->err, DP_E_CHECKPOINT,
                            "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", r->path, key,
                            text);
         at = end + 1;

@@ -46,7 +46,7 @@ typedef struct dp_resnet {
 /* Opens a residual network. The names in the file show whether it is one; everything else is read from the tensors.
  * Fills file, path, and the fields that transformers and residual networks share into checkpoint, which the caller
  * closes. If the file is something else, *resnet is NULL and checkpoint is untouched. Errors: DP_E_IO, DP_E_FORMAT,
- * DP_E_MODEL, DP_E_MEMORY. */
+ * DP_E_CHECKPOINT, DP_E_MEMORY. */
 dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_resnet **resnet,
                          dp_error *err);
 void dp_resnet_close(dp_resnet **resnet);

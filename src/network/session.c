@@ -20,7 +20,7 @@
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
-dp_status dp_session_open(const dp_model *model, dp_precision precision, const dp_run *run, dp_session **out,
+dp_status dp_session_open(const dp_network *model, dp_precision precision, const dp_run *run, dp_session **out,
                           dp_error *err)
 {
     dp_run defaults;
@@ -63,9 +63,9 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
     if (model->resnet) {
         const dp_resnet_weights *weights = NULL;
-        status = dp_model_resnet_weights(model, backing, &weights, err);
+        status = dp_network_resnet_weights(model, backing, &weights, err);
         if (!status)
-            status = dp_model_check_unchanged(model, err);
+            status = dp_network_check_unchanged(model, err);
         if (!status)
             status = dp_resnet_run_open(model->resnet, weights, &s->int8, s->pool, &s->resnet, err);
         if (status)
@@ -74,9 +74,9 @@ dp_status dp_session_open(const dp_model *model, dp_precision precision, const d
         *out = s;
         return DP_OK;
     }
-    status = dp_model_weights(model, backing, &s->weights, err);
+    status = dp_network_weights(model, backing, &s->weights, err);
     if (!status)
-        status = dp_model_check_unchanged(model, err);
+        status = dp_network_check_unchanged(model, err);
     if (status)
         goto fail;
     const dp_block_weights *block = &s->weights->blocks[0];
@@ -132,7 +132,7 @@ dp_isa dp_session_isa(const dp_session *session)
     return session->isa;
 }
 
-const dp_model *dp_session_model(const dp_session *session)
+const dp_network *dp_session_network(const dp_session *session)
 {
     return session->model;
 }

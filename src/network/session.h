@@ -8,7 +8,7 @@
 
 dp_pool *dp_session_pool(dp_session *session);
 dp_isa dp_session_isa(const dp_session *session);
-const dp_model *dp_session_model(const dp_session *session);
+const dp_network *dp_session_network(const dp_session *session);
 dp_precision dp_session_precision(const dp_session *session);
 /* Returns the settings that the session was opened with, and the caller's callbacks. */
 const dp_run *dp_session_run(const dp_session *session);

@@ -244,7 +244,7 @@ static dp_status put_tensor(dp_writer *writer, const dp_tensor *tensor, recipe b
     return status;
 }
 
-dp_status dp_model_synthesise(const dp_architecture *a, uint64_t seed, const char *path, dp_error *err)
+dp_status dp_network_synthesise(const dp_architecture *a, uint64_t seed, const char *path, dp_error *err)
 {
     size_t most = 0;
     dp_status checked = check_architecture(a, &most, err);

@@ -17,7 +17,7 @@
 
 #include "network/int8.h"
 #include "network/kernels.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@
 enum { PLAN_PATCH, PLAN_QKV, PLAN_PROJ, PLAN_IN, PLAN_OUT, PLANS };
 
 struct dp_session {
-    const dp_model *model;
+    const dp_network *model;
     const dp_weights *weights;
     dp_precision precision;
     dp_run run;

@@ -9,7 +9,7 @@
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 #include "image/picture.h"
 #include "options/check.h"
@@ -566,23 +566,23 @@ static dp_status settle_region(struct fit *fit, dp_error *err)
 
 static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 {
-    dp_model_info model;
-    dp_status status = dp_model_digest(dp_session_model(fit->session), err);
+    dp_network_info model;
+    dp_status status = dp_network_digest(dp_session_network(fit->session), err);
     if (status)
         return status;
-    dp_model_get_info(dp_session_model(fit->session), &model);
+    dp_network_get_info(dp_session_network(fit->session), &model);
     dp_recipe recipe = *asked;
     if (fit->known)
         recipe.preset = 0; /* a bank's recipe is settled */
     recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
-    status = dp_model_settle_recipe(dp_session_model(fit->session), &recipe, err);
+    status = dp_network_settle_recipe(dp_session_network(fit->session), &recipe, err);
     if (!status && !fit->known)
         status = find_white(fit, &recipe, err);
     if (!status)
         status =
             dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
     if (!status)
-        status = dp_extractor_open(&recipe, model.patch_px, dp_feature_dim(dp_session_model(fit->session), &recipe),
+        status = dp_extractor_open(&recipe, model.patch_px, dp_feature_dim(dp_session_network(fit->session), &recipe),
                                    &fit->extractor, err);
     if (status)
         return status;
@@ -758,7 +758,7 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     if (!status)
         status = dp_bank_tell_near(made, fit.run, err);
     if (!status) /* the bank names the checkpoint by its digest */
-        status = dp_model_check_unchanged(dp_session_model(session), err);
+        status = dp_network_check_unchanged(dp_session_network(session), err);
     if (!status) {
         dp_gate_warn(made, fit.run);
         *bank = made;

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "search/searcher.h"
 #include "score/cell_score.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 #include "score/defects.h"
 #include "reduce/pca.h"
@@ -66,16 +66,16 @@ static void inspection_close(struct inspection *job)
 
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err)
 {
-    dp_model_info model;
-    dp_status status = dp_model_digest(dp_session_model(session), err);
+    dp_network_info model;
+    dp_status status = dp_network_digest(dp_session_network(session), err);
     if (status)
         return status;
-    dp_model_get_info(dp_session_model(session), &model);
+    dp_network_get_info(dp_session_network(session), &model);
     if (strcmp(model.sha256, bank->model.sha256) != 0)
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
                        bank->model.path, bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
-    size_t dim = dp_feature_dim(dp_session_model(session), recipe);
+    size_t dim = dp_feature_dim(dp_session_network(session), recipe);
     if (bank->projection.dim_in != dim)
         return dp_fail(err, DP_E_MISMATCH,
                        "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
@@ -91,7 +91,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
                        bank->patch_px, model.patch_px);
     dp_recipe settled = *recipe;
-    status = dp_model_settle_recipe(dp_session_model(session), &settled, err);
+    status = dp_network_settle_recipe(dp_session_network(session), &settled, err);
     if (status)
         return status;
     if (dp_session_precision(session) != bank->recipe.precision)
@@ -117,8 +117,8 @@ static void warn(const struct inspection *job, const char *format, ...)
 static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
                                  struct inspection *job, dp_error *err)
 {
-    dp_model_info model;
-    dp_model_get_info(dp_session_model(session), &model);
+    dp_network_info model;
+    dp_network_get_info(dp_session_network(session), &model);
     *job = (struct inspection){
         .session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
     if (!job->ways)
@@ -140,7 +140,7 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     }
     if (!status)
         status = dp_extractor_open(&bank->recipe, model.patch_px,
-                                   dp_feature_dim(dp_session_model(session), &bank->recipe), &job->extractor, err);
+                                   dp_feature_dim(dp_session_network(session), &bank->recipe), &job->extractor, err);
     if (!status)
         job->extractor.layer_norm = bank->layer_norm;
     for (size_t i = 1; i < n_views && !status; i++)

@@ -104,7 +104,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
 static dp_status live(dp_error *err)
 {
     const char *paths[4] = {pictures[0], pictures[1], pictures[2], pictures[3]};
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *fitted = NULL, *opened = NULL, *larger = NULL, *smaller = NULL, *added = NULL, *merged = NULL,
             *compressed = NULL;
@@ -121,7 +121,7 @@ static dp_status live(dp_error *err)
     dp_recipe_init(&recipe);
     recipe.canvas_height_px = recipe.canvas_width_px = 56;
     recipe.polarity = DP_POLARITY_NONE;
-    dp_status status = dp_model_open(model_path, &model, err);
+    dp_status status = dp_network_open(model_path, &model, err);
     if (!status)
         status = dp_session_open(model, recipe.precision, &run, &session, err);
     if (!status)
@@ -170,7 +170,7 @@ static dp_status live(dp_error *err)
     dp_bank_close(&merged);
     dp_bank_close(&compressed);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return status;
 }
 

@@ -34,13 +34,13 @@ static dp_status refuse(dp_error *err)
     dp_status __wrap_##name(__VA_ARGS__);                                                                              \
     dp_status __wrap_##name(__VA_ARGS__)
 
-REPLACED(dp_model_open, const char *path, dp_model **model, dp_error *err)
+REPLACED(dp_network_open, const char *path, dp_network **model, dp_error *err)
 {
     (void)path, (void)model;
     return refuse(err);
 }
 
-REPLACED(dp_model_synthesise, const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err)
+REPLACED(dp_network_synthesise, const dp_architecture *architecture, uint64_t seed, const char *path, dp_error *err)
 {
     (void)architecture, (void)seed, (void)path;
     return refuse(err);

@@ -51,19 +51,19 @@ static void read_all(const dp_safetensors *file, const uint8_t *data, size_t byt
 
 static void open_model(const uint8_t *data, size_t bytes)
 {
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_error err;
-    if (!fuzz_ok(dp_model_open(fuzz_file(data, bytes), &model, &err), &err)) {
+    if (!fuzz_ok(dp_network_open(fuzz_file(data, bytes), &model, &err), &err)) {
         fuzz_must(model == NULL, "a failed opening leaves its output alone");
         return;
     }
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     fuzz_must(info.dim > 0 && info.patch_px > 0 && info.parameters > 0, "a model has sizes");
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    fuzz_ok(dp_model_settle_recipe(model, &recipe, &err), &err);
-    dp_model_close(&model);
+    fuzz_ok(dp_network_settle_recipe(model, &recipe, &err), &err);
+    dp_network_close(&model);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

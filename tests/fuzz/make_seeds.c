@@ -50,7 +50,7 @@ static void header(const char *root, const char *name, const dp_architecture *ar
 {
     static const char file[] = "/tmp/dinopatch-seed.safetensors";
     dp_error err;
-    fuzz_must(fuzz_ok(dp_model_synthesise(architecture, 1, file, &err), &err), "a checkpoint can be made");
+    fuzz_must(fuzz_ok(dp_network_synthesise(architecture, 1, file, &err), &err), "a checkpoint can be made");
     FILE *stream = fopen(file, "rb");
     unsigned char length[8] = {0};
     fuzz_must(stream && fread(length, 1, 8, stream) == 8, "a checkpoint can be read");

@@ -80,18 +80,18 @@ static void scores_and_masks_are_the_peers(void **state)
     } files[] = {{"none-1", DP_BACKGROUND_NONE},           {"none-8", DP_BACKGROUND_NONE},
                  {"test-1", DP_BACKGROUND_TEST},           {"both-1", DP_BACKGROUND_BOTH},
                  {"reference-1", DP_BACKGROUND_REFERENCE}, {"both-8", DP_BACKGROUND_BOTH}};
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_run run;
     double worst = 0;
     dp_run_init(&run);
-    assert_ok(dp_model_open(GOLDEN_FOLDER "/vit/micro_reg4.hub.safetensors", &model, err));
+    assert_ok(dp_network_open(GOLDEN_FOLDER "/vit/micro_reg4.hub.safetensors", &model, err));
     assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         run_file(session, files[i].name, files[i].background, &worst);
     print_message("largest relative difference of a score: %.2e\n", worst);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 int main(void)

@@ -186,10 +186,10 @@ static void compare_scores(const char *name, float *maps, size_t n, size_t cells
 static void recipe_for_nano(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_extract_plan plan;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     const dp_tensor *good_rgb = tensor("good_rgb_u8"), *test_rgb = tensor("test_rgb_u8");
     size_t n = good_rgb->shape[0], n_test = test_rgb->shape[0], dims[DP_EXTRACT_LAYERS];
@@ -224,7 +224,7 @@ static void recipe_for_nano(void **state)
     dp_cell_statistics_close(&s);
     dp_extract_plan_close(&plan);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 /* The pictures of the golden file as a source. */
@@ -256,12 +256,12 @@ static dp_status load_picture(void *user, size_t index, const dp_picture_options
 static void method_auto(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
     dp_recipe recipe;
     dp_view view;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     const dp_tensor *good = tensor("good_rgb_u8"), *test = tensor("test_rgb_u8");
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
@@ -293,7 +293,7 @@ static void method_auto(void **state)
     free(maps);
     dp_bank_close(&bank);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 int main(void)

@@ -18,7 +18,7 @@ struct outputs {
     float *of[LAYERS]; /* [rows, cols, dim] */
 };
 
-static struct outputs run_layers(const dp_model *model, dp_precision precision, dp_isa isa, size_t threads,
+static struct outputs run_layers(const dp_network *model, dp_precision precision, dp_isa isa, size_t threads,
                                  const dp_tensor *rgb_u8)
 {
     dp_run run;
@@ -73,7 +73,7 @@ static void compare(const dp_safetensors *golden, const char *size, dp_isa isa, 
     free(want);
 }
 
-static void run_case(const dp_model *model, const char *size, dp_isa isa)
+static void run_case(const dp_network *model, const char *size, dp_isa isa)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/nano/%s.safetensors", GOLDEN_FOLDER, size);
@@ -94,14 +94,14 @@ static void run_case(const dp_model *model, const char *size, dp_isa isa)
 static void every_case(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    dp_network *model = NULL;
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     run_case(model, "256x256", level);
     if (level != DP_ISA_C) { /* the plain reference takes seconds for each */
         run_case(model, "256x352", level);
         run_case(model, "224x320", level);
     }
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 /* In 8 bits: how far the features of a layer lie from those of float, as a share of their size. */
@@ -115,9 +115,9 @@ static void in_bytes(void **state)
         print_message("skipped: int8 needs VNNI\n");
         skip();
     }
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_safetensors *golden = NULL;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_safetensors_open(GOLDEN_FOLDER "/nano/256x352.safetensors", &golden, err));
     const dp_tensor *rgb = dp_safetensors_find(golden, "rgb_u8");
     struct outputs exact = run_layers(model, DP_FP32, isa, 1, rgb), one = run_layers(model, DP_INT8, isa, 1, rgb),
@@ -137,7 +137,7 @@ static void in_bytes(void **state)
         free(three.of[l]);
     }
     dp_safetensors_close(&golden);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 int main(void)

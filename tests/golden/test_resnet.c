@@ -14,7 +14,7 @@ static const struct {
     size_t layers[3], n;
 } sets[] = {{"tokens23", {0}, 0}, {"tokens23", {2, 3}, 2}, {"tokens2", {2}, 1}, {"tokens234", {2, 3, 4}, 3}};
 
-static float *embed(const dp_model *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8, const size_t *layers,
+static float *embed(const dp_network *model, dp_isa isa, size_t threads, const dp_tensor *rgb_u8, const size_t *layers,
                     size_t n)
 {
     dp_run run;
@@ -41,12 +41,12 @@ static void run_case(const char *name, dp_isa isa)
     char path[2][512];
     snprintf(path[0], sizeof path[0], "%s/resnet/%s.safetensors", GOLDEN_FOLDER, name);
     snprintf(path[1], sizeof path[1], "%s/resnet/%s.56x88.safetensors", GOLDEN_FOLDER, name);
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_safetensors *golden = NULL;
-    assert_ok(dp_model_open(path[0], &model, err));
+    assert_ok(dp_network_open(path[0], &model, err));
     assert_ok(dp_safetensors_open(path[1], &golden, err));
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     assert_string_equal(info.kind, "resnet");
     assert_string_equal(info.architecture, "resnet");
     assert_true(info.dim == 1024 && info.patch_px == 8 && info.depth == 4);
@@ -75,7 +75,7 @@ static void run_case(const char *name, dp_isa isa)
         free(again);
     }
     dp_safetensors_close(&golden);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 static void every_case(void **state)

@@ -7,7 +7,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "network/kernels.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/session.h"
 #include "format/safetensors.h"
 
@@ -51,7 +51,7 @@ static int find_file(const char *name, char path[512])
 struct watch {
     const dp_safetensors *golden;
     const char *name;
-    const dp_model *model;
+    const dp_network *model;
     int last, stages;
     float worst;
 };
@@ -86,7 +86,7 @@ static void on_block(void *user, int block, const float *x, size_t n_tokens, siz
     if (block != w->last)
         return;
     const dp_weights *weights;
-    assert_ok(dp_model_weights(w->model, DP_BACKING_PLAIN, &weights, err));
+    assert_ok(dp_network_weights(w->model, DP_BACKING_PLAIN, &weights, err));
     float *final = malloc(n_tokens * dim * sizeof *final);
     dp_layernorm_f32_c(x, dim, n_tokens, dim, weights->norm_weight, weights->norm_bias, final, dim);
     compare(w, "final", final, n_tokens, dim);
@@ -99,12 +99,12 @@ static void run_case(const char *checkpoint, const char *golden_name, dp_isa isa
     assert_true(find_file(checkpoint, model_path) && find_file(golden_name, golden_path));
     snprintf(name, sizeof name, "%s on %s, %s", golden_name, checkpoint, dp_isa_name(isa));
     dp_safetensors *golden = NULL;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     assert_ok(dp_safetensors_open(golden_path, &golden, err));
-    assert_ok(dp_model_open(model_path, &model, err));
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    assert_ok(dp_network_open(model_path, &model, err));
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     dp_run run;
     dp_run_init(&run);
     run.isa = isa;
@@ -135,7 +135,7 @@ static void run_case(const char *checkpoint, const char *golden_name, dp_isa isa
     free(rgb);
     free(tokens);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     dp_safetensors_close(&golden);
 }
 

@@ -10,7 +10,7 @@ enum { WORLD_PICTURES = 4, WORLD_SIDE = 56 };
 
 typedef struct world {
     char *model_path, *paths[WORLD_PICTURES];
-    dp_model *model; /* NULL if it was not opened */
+    dp_network *model; /* NULL if it was not opened */
 } world;
 
 static inline char *world_path(const char *name)
@@ -42,7 +42,7 @@ static inline char *world_model(const char *name, const char *architecture, uint
     dp_architecture shape;
     char *path = world_path(name);
     assert_ok(dp_architecture_parse(architecture, &shape, err));
-    assert_ok(dp_model_synthesise(&shape, seed, path, err));
+    assert_ok(dp_network_synthesise(&shape, seed, path, err));
     return path;
 }
 
@@ -50,7 +50,7 @@ static inline void world_open(world *w)
 {
     w->model_path = world_model("world.safetensors", "demo", 1);
     w->model = NULL;
-    assert_ok(dp_model_open(w->model_path, &w->model, err));
+    assert_ok(dp_network_open(w->model_path, &w->model, err));
     for (unsigned i = 0; i < WORLD_PICTURES; i++) {
         char name[32];
         snprintf(name, sizeof name, "world-%u.png", i);
@@ -61,7 +61,7 @@ static inline void world_open(world *w)
 
 static inline void world_close(world *w)
 {
-    dp_model_close(&w->model);
+    dp_network_close(&w->model);
     free(w->model_path);
     for (size_t i = 0; i < WORLD_PICTURES; i++)
         free(w->paths[i]);
@@ -78,7 +78,7 @@ static inline dp_recipe world_recipe(void)
     return recipe;
 }
 
-static inline dp_session *world_session(const dp_model *model, dp_precision precision, size_t threads)
+static inline dp_session *world_session(const dp_network *model, dp_precision precision, size_t threads)
 {
     dp_run run;
     dp_run_init(&run);

@@ -86,9 +86,9 @@ static void no_allocation_after_the_first_picture(void **state)
         dp_architecture a = {
             .dim = 128, .depth = DEPTH, .heads = 2, .patch_px = 4, .position_side = 5, .swiglu = gated};
         const char *path = temporary_path("model.safetensors");
-        dp_model *model = NULL;
-        assert_ok(dp_model_synthesise(&a, 7, path, err));
-        assert_ok(dp_model_open(path, &model, err));
+        dp_network *model = NULL;
+        assert_ok(dp_network_synthesise(&a, 7, path, err));
+        assert_ok(dp_network_open(path, &model, err));
         for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32);
              precision++) {
             dp_run run;
@@ -115,7 +115,7 @@ static void no_allocation_after_the_first_picture(void **state)
             assert_int_equal(mine, 0);
             dp_session_close(&session);
         }
-        dp_model_close(&model);
+        dp_network_close(&model);
     }
 #endif
 }

@@ -84,7 +84,7 @@ static void begin(size_t registers, int swiglu)
                          .registers = registers,
                          .position_side = 5,
                          .swiglu = swiglu};
-    assert_ok(dp_model_synthesise(&a, 11, path, err));
+    assert_ok(dp_network_synthesise(&a, 11, path, err));
     dp_safetensors *file = NULL;
     assert_ok(dp_safetensors_open(path, &file, err));
     for (size_t i = 0; i < dp_safetensors_count(file); i++) {
@@ -214,11 +214,11 @@ static const char *write_draft(const dp_key_value *metadata, size_t n_metadata)
 
 static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
 {
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
-    assert_ok(dp_model_open(write_draft(NULL, 0), &model, err));
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     assert_string_equal(info.naming, naming);
     assert_string_equal(info.dtype, dtype);
     assert_int_equal(strlen(info.sha256), 64);
@@ -231,8 +231,8 @@ static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
     assert_ok(dp_session_embed(session, rgb, 42, 56, NULL, 0, DP_LAYERS_MEAN, tokens, err));
     free(rgb);
     dp_session_close(&session);
-    dp_model_close(&model);
-    dp_model_close(&model);
+    dp_network_close(&model);
+    dp_network_close(&model);
 }
 
 static void namings(void **state)
@@ -302,8 +302,8 @@ static void number_types(void **state)
 
 static void expect(dp_status status, const char *text)
 {
-    dp_model *model = NULL;
-    assert_fails(status, text, dp_model_open(write_draft(NULL, 0), &model, err));
+    dp_network *model = NULL;
+    assert_fails(status, text, dp_network_open(write_draft(NULL, 0), &model, err));
     assert_null(model);
 }
 
@@ -313,38 +313,39 @@ static void broken(void **state)
     const size_t three[1] = {3};
     begin(0, 0);
     drop("encoder.layer.1.mlp.fc2.weight");
-    expect(DP_E_MODEL, "tensor 'encoder.layer.1.mlp.fc2.weight' is missing");
+    expect(DP_E_CHECKPOINT, "tensor 'encoder.layer.1.mlp.fc2.weight' is missing");
     begin(0, 0);
     to_hub();
     drop("blocks.0.attn.qkv.bias");
-    expect(DP_E_MODEL, "tensor 'blocks.0.attn.qkv.bias' is missing");
+    expect(DP_E_CHECKPOINT, "tensor 'blocks.0.attn.qkv.bias' is missing");
     begin(0, 0);
     drop("layernorm.bias");
-    expect(DP_E_MODEL, "tensor 'layernorm.bias' is missing");
+    expect(DP_E_CHECKPOINT, "tensor 'layernorm.bias' is missing");
     begin(0, 0);
     drop("encoder.layer.1.layer_scale2.lambda1");
-    expect(DP_E_MODEL, "'encoder.layer.1.layer_scale2.lambda1' is missing");
+    expect(DP_E_CHECKPOINT, "'encoder.layer.1.layer_scale2.lambda1' is missing");
     begin(0, 0);
     drop("encoder.layer.0.layer_scale1.lambda1");
-    expect(DP_E_MODEL, "is superfluous");
+    expect(DP_E_CHECKPOINT, "is superfluous");
     begin(0, 0);
     add("classifier.weight", DP_DTYPE_F32, 1, three, NULL);
     memset(draft.data[draft.n - 1], 0, 12);
-    expect(DP_E_MODEL, "tensor 'classifier.weight' belongs to no DINOv2");
+    expect(DP_E_CHECKPOINT, "tensor 'classifier.weight' belongs to no DINOv2");
     begin(0, 0);
     add("encoder.layer.99999.norm1.weight", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
-    expect(DP_E_MODEL, "encoder.layer.99999.norm1.weight");
+    expect(DP_E_CHECKPOINT, "encoder.layer.99999.norm1.weight");
     begin(0, 0);
     rename_tensor("embeddings.cls_token", "token");
-    expect(DP_E_MODEL, "no tensor 'embeddings.cls_token'");
+    expect(DP_E_CHECKPOINT, "no tensor 'embeddings.cls_token'");
     begin(0, 0);
     draft.tensors[find("encoder.layer.1.attention.attention.key.weight")].shape[0] = DIM / 2;
     draft.tensors[find("encoder.layer.1.attention.attention.key.weight")].shape[1] = DIM * 2;
-    expect(DP_E_MODEL, "'encoder.layer.1.attention.attention.key.weight' has shape [64, 256]; [128, 128] is expected");
+    expect(DP_E_CHECKPOINT,
+           "'encoder.layer.1.attention.attention.key.weight' has shape [64, 256]; [128, 128] is expected");
     begin(0, 0);
     draft.tensors[find("embeddings.position_embeddings")].shape[1] = CELLS - 2;
     draft.tensors[find("embeddings.position_embeddings")].count = (CELLS - 2) * DIM;
-    expect(DP_E_MODEL, "no square grid");
+    expect(DP_E_CHECKPOINT, "no square grid");
     begin(0, 0);
     ((float *)draft.data[find("encoder.layer.1.norm2.bias")])[77] = NAN;
     expect(DP_E_NUMERIC, "tensor 'encoder.layer.1.norm2.bias' holds a NaN");
@@ -355,17 +356,17 @@ static void broken(void **state)
     begin(0, 0);
     to_half(DP_DTYPE_BF16);
     draft.tensors[find("layernorm.weight")].dtype = DP_DTYPE_I16;
-    expect(DP_E_MODEL, "'layernorm.weight' is I16");
+    expect(DP_E_CHECKPOINT, "'layernorm.weight' is I16");
     clear_draft();
     const dp_key_value heads = {"heads", "5"}, offset = {"offset", "much"};
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     begin(0, 0);
-    assert_fails(DP_E_MODEL, "metadata 'heads' is '5'", dp_model_open(write_draft(&heads, 1), &model, err));
-    assert_fails(DP_E_MODEL, "metadata 'offset' is 'much'", dp_model_open(write_draft(&offset, 1), &model, err));
+    assert_fails(DP_E_CHECKPOINT, "metadata 'heads' is '5'", dp_network_open(write_draft(&heads, 1), &model, err));
+    assert_fails(DP_E_CHECKPOINT, "metadata 'offset' is 'much'", dp_network_open(write_draft(&offset, 1), &model, err));
     clear_draft();
     add("nothing", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
-    expect(DP_E_MODEL, "is no DINOv2 checkpoint");
-    assert_fails(DP_E_IO, "No such file", dp_model_open(temporary_path("absent"), &model, err));
+    expect(DP_E_CHECKPOINT, "is no DINOv2 checkpoint");
+    assert_fails(DP_E_IO, "No such file", dp_network_open(temporary_path("absent"), &model, err));
     clear_draft();
 }
 

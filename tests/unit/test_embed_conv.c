@@ -267,27 +267,27 @@ static void settings_that_mean_nothing(void **state)
     const char *path = "conv_small.safetensors";
     dp_architecture small = {
         .resnet_blocks = {1, 1, 1, 1}, .resnet_width = {8, 8, 8, 8}, .resnet_out = {8, 8, 8, 8}, .resnet_stem = 8};
-    assert_ok(dp_model_synthesise(&small, 1, path, err));
-    dp_model *model = NULL;
+    assert_ok(dp_network_synthesise(&small, 1, path, err));
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error error;
-    assert_ok(dp_model_open(path, &model, err));
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    assert_ok(dp_network_open(path, &model, err));
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     assert_true(info.stand_in && info.dim == 1024);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.n_layers == 2 && recipe.layers[0] == 2 && recipe.layers[1] == 3);
     recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 3, 2}};
-    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.n_layers == 3 && recipe.layers[0] == 2 && recipe.layers[2] == 4);
     const dp_recipe wrong[] = {{.n_layers = 1, .layers = {3}}, {.n_layers = 2, .layers = {1, 2}},
                                {.n_layers = 1, .layers = {0}}, {.n_layers = 2, .layers = {2, 2}},
                                {.n_layers = 1, .layers = {5}}, {.layer_mix = DP_LAYERS_CONCAT}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         recipe = wrong[i];
-        if (dp_model_settle_recipe(model, &recipe, &error) != DP_E_ARGUMENT || !error.message[0])
+        if (dp_network_settle_recipe(model, &recipe, &error) != DP_E_ARGUMENT || !error.message[0])
             fail_msg("recipe %zu was taken", i);
     }
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
@@ -301,7 +301,7 @@ static void settings_that_mean_nothing(void **state)
     free(rgb);
     free(tokens);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     remove(path);
 }
 
@@ -315,7 +315,7 @@ static void faults_are_named(void **state)
                              .resnet_out = {8, 8, 8, 8},
                              .resnet_stem = 4,
                              .resnet_bottleneck = 1};
-    assert_ok(dp_model_synthesise(&small, 1, path, err));
+    assert_ok(dp_network_synthesise(&small, 1, path, err));
     dp_safetensors *file = NULL;
     assert_ok(dp_safetensors_open(path, &file, err));
     size_t n = dp_safetensors_count(file);
@@ -341,10 +341,10 @@ static void faults_are_named(void **state)
         for (size_t i = 0; i < kept; i++)
             assert_ok(dp_writer_put(writer, tensors[i].data, tensors[i].count * sizeof(float), err));
         assert_ok(dp_writer_commit(&writer, err));
-        dp_model *model = NULL;
+        dp_network *model = NULL;
         dp_error error;
-        dp_status status = dp_model_open(broken, &model, &error);
-        if (status != DP_E_MODEL
+        dp_status status = dp_network_open(broken, &model, &error);
+        if (status != DP_E_CHECKPOINT
             || !strstr(error.message, fault / 3 < 2    ? mark
                                       : fault % 3 == 0 ? "layer2.0.bn2.weight"
                                       : fault % 3 == 1 ? mark

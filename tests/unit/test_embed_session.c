@@ -11,26 +11,26 @@
 
 #define SYNTH_SHA256 "2838f3a30c9d6224fb65772f5ccf6f11b9adb7caaa7f633540ef61e49785814d"
 
-static dp_model *plain, *gated;
+static dp_network *plain, *gated;
 
 static int open_models(void **state)
 {
     (void)state;
     dp_architecture small = {.dim = 128, .depth = 3, .heads = 2, .patch_px = 4, .position_side = 5};
-    assert_ok(dp_model_synthesise(&small, 7, temporary_path("plain.safetensors"), err));
-    assert_ok(dp_model_open(temporary_path("plain.safetensors"), &plain, err));
+    assert_ok(dp_network_synthesise(&small, 7, temporary_path("plain.safetensors"), err));
+    assert_ok(dp_network_open(temporary_path("plain.safetensors"), &plain, err));
     small.swiglu = 1;
     small.registers = 4;
-    assert_ok(dp_model_synthesise(&small, 7, temporary_path("gated.safetensors"), err));
-    assert_ok(dp_model_open(temporary_path("gated.safetensors"), &gated, err));
+    assert_ok(dp_network_synthesise(&small, 7, temporary_path("gated.safetensors"), err));
+    assert_ok(dp_network_open(temporary_path("gated.safetensors"), &gated, err));
     return 0;
 }
 
 static int close_models(void **state)
 {
     (void)state;
-    dp_model_close(&plain);
-    dp_model_close(&gated);
+    dp_network_close(&plain);
+    dp_network_close(&gated);
     return 0;
 }
 
@@ -44,7 +44,7 @@ static float *picture(size_t height, size_t width, uint32_t seed)
     return rgb;
 }
 
-static float *embed(const dp_model *model, dp_precision precision, dp_isa isa, size_t threads, size_t height,
+static float *embed(const dp_network *model, dp_precision precision, dp_isa isa, size_t threads, size_t height,
                     size_t width, const size_t *layers, size_t n_layers, dp_layer_mix mix)
 {
     dp_run run;
@@ -66,7 +66,7 @@ static void threads(void **state)
     (void)state;
     for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32); precision++)
         for (int which = 0; which < 2; which++) {
-            const dp_model *model = which ? gated : plain;
+            const dp_network *model = which ? gated : plain;
             size_t n = 21 * 17 * 128;
             float *one = embed(model, (dp_precision)precision, DP_ISA_AUTO, 1, 84, 68, NULL, 0, DP_LAYERS_MEAN);
             for (size_t count = 2; count <= 5; count++) {
@@ -89,7 +89,7 @@ static void levels_agree(void **state)
     for (size_t g = 0; g < sizeof grids / sizeof *grids; g++)
         for (int which = 0; which < 2; which++) {
             size_t rows = grids[g][0], cols = grids[g][1], n = rows * cols * 128;
-            const dp_model *model = which ? gated : plain;
+            const dp_network *model = which ? gated : plain;
             float *reference = embed(model, DP_FP32, DP_ISA_C, 2, rows * 4, cols * 4, NULL, 0, DP_LAYERS_MEAN);
             for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
                 dp_isa usable;
@@ -176,8 +176,8 @@ static void tokens_file(void **state)
 static void stand_ins(void **state)
 {
     (void)state;
-    dp_model_info info;
-    dp_model_get_info(plain, &info);
+    dp_network_info info;
+    dp_network_get_info(plain, &info);
     assert_true(info.stand_in && info.dim == 128 && info.depth == 3 && info.patch_px == 4 && info.hidden == 512);
     /* the bytes of this architecture and seed, on every machine */
     assert_string_equal(info.sha256, SYNTH_SHA256);
@@ -188,7 +188,7 @@ static void stand_ins(void **state)
     assert_true(a.dim == 384 && a.depth == 12 && !a.registers && !a.swiglu && a.position_side == 37);
     assert_fails(DP_E_ARGUMENT, "'vits14x' is unknown", dp_architecture_parse("vits14x", &a, err));
     a.dim = 100;
-    assert_fails(DP_E_ARGUMENT, "100 channels", dp_model_synthesise(&a, 1, temporary_path("x"), err));
+    assert_fails(DP_E_ARGUMENT, "100 channels", dp_network_synthesise(&a, 1, temporary_path("x"), err));
 }
 
 static void cosines(const float *a, const float *b, size_t n, size_t dim, double *least, double *mean)
@@ -216,7 +216,7 @@ static void int8_is_near(void **state)
         skip();
     }
     for (int which = 0; which < 2; which++) {
-        const dp_model *model = which ? gated : plain;
+        const dp_network *model = which ? gated : plain;
         float *exact = embed(model, DP_FP32, DP_ISA_AUTO, 0, 76, 92, NULL, 0, DP_LAYERS_MEAN);
         float *bytes = embed(model, DP_INT8, DP_ISA_AUTO, 0, 76, 92, NULL, 0, DP_LAYERS_MEAN);
         double least, mean;
@@ -243,8 +243,8 @@ static void int8_on_photographs(void **state)
     }
     char path[512];
     snprintf(path, sizeof path, "%s/data/vit_tiny16.safetensors", data);
-    dp_model *model = NULL;
-    assert_ok(dp_model_open(path, &model, err));
+    dp_network *model = NULL;
+    assert_ok(dp_network_open(path, &model, err));
     dp_session *sessions[2] = {NULL};
     assert_ok(dp_session_open(model, DP_FP32, NULL, &sessions[0], err));
     assert_ok(dp_session_open(model, DP_INT8, NULL, &sessions[1], err));
@@ -281,7 +281,7 @@ static void int8_on_photographs(void **state)
     }
     dp_session_close(&sessions[0]);
     dp_session_close(&sessions[1]);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 /* No session computes in another precision than it says. */

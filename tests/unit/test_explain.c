@@ -11,7 +11,7 @@
 #define H 240
 #define PANEL 300 /* of the drawing: two panels and a gap of 10 */
 
-static dp_model *model;
+static dp_network *model;
 static dp_session *session;
 
 /* A nail with a stripe across its shaft, at any pose; `spot` adds one beside the axis, so that it is no mirror image of itself. */
@@ -56,8 +56,8 @@ static int set_up(void **state)
     dp_run_init(&run);
     run.threads = 2;
     assert_ok(dp_architecture_parse("demo", &architecture, err));
-    assert_ok(dp_model_synthesise(&architecture, 1, path, err));
-    assert_ok(dp_model_open(path, &model, err));
+    assert_ok(dp_network_synthesise(&architecture, 1, path, err));
+    assert_ok(dp_network_open(path, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
     return 0;
 }
@@ -66,7 +66,7 @@ static int tear_down(void **state)
 {
     (void)state;
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return 0;
 }
 

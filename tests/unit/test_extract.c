@@ -101,9 +101,9 @@ static void a_transformer(void **state)
     (void)state;
     const char *path = temporary_path("vit.safetensors");
     dp_architecture architecture = {.dim = 64, .depth = 4, .heads = 1, .patch_px = 14, .position_side = 4};
-    assert_ok(dp_model_synthesise(&architecture, 1, path, err));
-    dp_model *model = NULL;
-    assert_ok(dp_model_open(path, &model, err));
+    assert_ok(dp_network_synthesise(&architecture, 1, path, err));
+    dp_network *model = NULL;
+    assert_ok(dp_network_open(path, &model, err));
     float rgb[28 * 42 * 3], features[2][6 * 192], block[6 * 64], *to = block;
     uint32_t seed = 1;
     for (size_t i = 0; i < sizeof rgb / sizeof *rgb; i++)
@@ -126,17 +126,17 @@ static void a_transformer(void **state)
         dp_session_close(&session);
     }
     assert_memory_equal(features[0], features[1], sizeof features[0]);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 /* Layer 3 has a smaller grid, of sides rounded up. */
 static void a_residual_network(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_extract_plan plan;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     assert_ok(dp_extract_plan_open(session, 40, 64, &plan, err));
     assert_true(plan.rows == 5 && plan.cols == 8 && plan.dim == 384 && plan.averages && plan.n_layers == 2);
@@ -148,7 +148,7 @@ static void a_residual_network(void **state)
     free(features);
     dp_extract_plan_close(&plan);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 int main(void)

@@ -647,7 +647,7 @@ static void the_promised_network(void **state)
     dp_architecture small = {.dim = 64, .depth = 2, .heads = 1, .patch_px = 14, .position_side = 4}, other = small;
     const fetch_checkpoint *listed;
     assert_ok(fetch_registry_find("vits14", &listed, err));
-    assert_ok(dp_model_synthesise(&small, 1, temporary_path("small.safetensors"), err));
+    assert_ok(dp_network_synthesise(&small, 1, temporary_path("small.safetensors"), err));
     dp_mapping mapping;
     assert_ok(dp_mapping_open(temporary_path("small.safetensors"), &mapping, err));
     server.file = memcpy(malloc(mapping.bytes), mapping.data, mapping.bytes);

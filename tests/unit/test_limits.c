@@ -148,19 +148,19 @@ static void limits_of_a_file(void **state)
     assert_ok(dp_safetensors_open_within(path, &limits, &file, err));
     assert_int_equal(dp_safetensors_count(file), 20);
     dp_safetensors_close(&file);
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_bank *bank = NULL;
     dp_limits less = limits;
     less.max_tensors = 19;
     assert_fails(DP_E_FORMAT, "holds 20 tensors; the limit is 19", dp_safetensors_open_within(path, &less, &file, err));
-    assert_fails(DP_E_FORMAT, "holds 20 tensors; the limit is 19", dp_model_open_within(path, &less, &model, err));
+    assert_fails(DP_E_FORMAT, "holds 20 tensors; the limit is 19", dp_network_open_within(path, &less, &model, err));
     assert_fails(DP_E_FORMAT, "holds 20 tensors; the limit is 19", dp_bank_open_within(path, &less, &bank, err));
     less = limits;
     less.max_header_bytes--;
     assert_fails(DP_E_FORMAT, "the limit is", dp_bank_open_within(path, &less, &bank, err));
     less = limits;
     less.max_file_bytes--;
-    assert_fails(DP_E_FORMAT, "bytes; the limit is", dp_model_open_within(path, &less, &model, err));
+    assert_fails(DP_E_FORMAT, "bytes; the limit is", dp_network_open_within(path, &less, &model, err));
     assert_fails(DP_E_FORMAT, "bytes; the limit is", dp_bank_open_within(path, &less, &bank, err));
     assert_null(file);
     assert_null(model);
@@ -178,10 +178,10 @@ static void json_bomb(void **state)
         memcpy(header + 6 + 3 * i, i + 1 < n ? "[]," : "[]]", 3);
     header[bytes - 1] = '}';
     const char *path = write_file("bomb.safetensors", header, bytes, 0);
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
-    assert_fails(DP_E_FORMAT, "more than 16384 tensors could need", dp_model_open(path, &model, err));
+    assert_fails(DP_E_FORMAT, "more than 16384 tensors could need", dp_network_open(path, &model, err));
     getrusage(RUSAGE_SELF, &after);
     assert_true(after.ru_maxrss - before.ru_maxrss < 100 * 1024); /* the file's own pages are among them */
     assert_null(model);

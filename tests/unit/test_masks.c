@@ -8,7 +8,7 @@
 
 static const double poses[N_GOOD][3] = {{160, 120, 10}, {150, 125, 40}, {170, 118, 95}, {165, 120, 230}};
 static char good_paths[N_GOOD][256];
-static dp_model *model;
+static dp_network *model;
 static dp_session *session;
 
 static int set_up(void **state)
@@ -17,8 +17,8 @@ static int set_up(void **state)
     dp_architecture architecture;
     const char *path = temporary_path("demo.safetensors");
     assert_ok(dp_architecture_parse("demo", &architecture, err));
-    assert_ok(dp_model_synthesise(&architecture, 1, path, err));
-    assert_ok(dp_model_open(path, &model, err));
+    assert_ok(dp_network_synthesise(&architecture, 1, path, err));
+    assert_ok(dp_network_open(path, &model, err));
     dp_run run;
     dp_run_init(&run);
     run.threads = 2;
@@ -38,7 +38,7 @@ static int tear_down(void **state)
 {
     (void)state;
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     return 0;
 }
 

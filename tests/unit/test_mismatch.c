@@ -53,15 +53,15 @@ static void another_checkpoint(void **state)
     world_poke(flipped, "layernorm.weight", 0, 1, &bits, sizeof bits);
     char *const paths[] = {other, flipped, network};
     for (size_t i = 0; i < 3; i++) {
-        dp_model *model = NULL;
-        assert_ok(dp_model_open(paths[i], &model, err));
+        dp_network *model = NULL;
+        assert_ok(dp_network_open(paths[i], &model, err));
         dp_session *foreign = world_session(model, DP_FP32, 1);
-        dp_model_info info;
-        dp_model_get_info(model, &info);
+        dp_network_info info;
+        dp_network_get_info(model, &info);
         refused(foreign, bank, further, info.sha256); /* both hashes are named */
         refused(foreign, bank, further, bank->model.sha256);
         dp_session_close(&foreign);
-        dp_model_close(&model);
+        dp_network_close(&model);
         free(paths[i]);
     }
     dp_bank_close(&bank);

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "base/hash.h"
-#include "network/model.h"
+#include "network/network.h"
 #include "network/nano.h"
 
 static void the_file_is_the_one_it_says(void **state)
@@ -14,7 +14,7 @@ static void the_file_is_the_one_it_says(void **state)
     dp_bytes bytes = dp_safetensors_bytes(file);
     assert_true(bytes.bytes == 5598952 && (uintptr_t)bytes.data % 64 == 0);
     assert_ok(dp_sha256(&bytes, 1, digest, err));
-    assert_string_equal(digest, DP_MODEL_NANO_SHA256);
+    assert_string_equal(digest, DP_NETWORK_NANO_SHA256);
     assert_string_equal(dp_safetensors_metadata(file, "name"), "nano");
     dp_safetensors_close(&file);
 }
@@ -23,25 +23,25 @@ static void the_file_is_the_one_it_says(void **state)
 static void the_name_means_the_built_in_one(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
-    dp_model_info info;
+    dp_network *model = NULL;
+    dp_network_info info;
     assert_true(dp_is_nano("nano"));
     assert_false(dp_is_nano("./nano") || dp_is_nano("nano.safetensors") || dp_is_nano(""));
     assert_ok(dp_file_write("nano", "x", 1, err));
-    assert_ok(dp_model_open("nano", &model, err));
-    dp_model_get_info(model, &info);
+    assert_ok(dp_network_open("nano", &model, err));
+    dp_network_get_info(model, &info);
     assert_string_equal(info.path, "nano");
-    assert_string_equal(info.sha256, DP_MODEL_NANO_SHA256);
+    assert_string_equal(info.sha256, DP_NETWORK_NANO_SHA256);
     assert_string_equal(info.architecture, "resnet18");
     assert_true(info.depth == 3 && info.patch_px == 8 && !info.stand_in);
-    assert_ok(dp_model_check_unchanged(model, err));
-    dp_model_close(&model);
-    assert_int_equal(dp_model_open("./nano", &model, NULL), DP_E_FORMAT);
+    assert_ok(dp_network_check_unchanged(model, err));
+    dp_network_close(&model);
+    assert_int_equal(dp_network_open("./nano", &model, NULL), DP_E_FORMAT);
     remove("nano");
 }
 
 /* The network whose file has these values of the metadata `mean` and `std`. */
-static dp_status open_with(const char *mean, const char *deviation, dp_model **model, dp_error *error)
+static dp_status open_with(const char *mean, const char *deviation, dp_network **model, dp_error *error)
 {
     const char *path = "nano_statistics.safetensors";
     dp_safetensors *file = NULL;
@@ -61,7 +61,7 @@ static dp_status open_with(const char *mean, const char *deviation, dp_model **m
     for (size_t i = 0; i < n; i++)
         assert_ok(dp_writer_put(writer, tensors[i].data, tensors[i].count * dp_dtype_bytes(tensors[i].dtype), err));
     assert_ok(dp_writer_commit(&writer, err));
-    dp_status status = dp_model_open(path, model, error);
+    dp_status status = dp_network_open(path, model, error);
     remove(path);
     free(tensors);
     dp_safetensors_close(&file);
@@ -71,32 +71,32 @@ static dp_status open_with(const char *mean, const char *deviation, dp_model **m
 static void pixel_statistics_come_from_the_file(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_error error;
     assert_ok(open_with(NULL, NULL, &model, err));
     assert_true(model->resnet->mean[0] == 0.485 && model->resnet->deviation[2] == 0.225);
-    dp_model_close(&model);
+    dp_network_close(&model);
     assert_ok(open_with("0.5,0,0.25", "1,0.5,2", &model, err));
     assert_true(model->resnet->mean[0] == 0.5 && model->resnet->mean[1] == 0 && model->resnet->deviation[2] == 2);
-    dp_model_close(&model);
+    dp_network_close(&model);
     static const char *const wrong[] = {"",          "0.5",     "0.5,0.5",     "0.5,0.5,0.5,0.5",
                                         "0.5,0.5,x", "nan,0,0", "0.5 0.5 0.5", "1e9,0,0"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        if (open_with(wrong[i], NULL, &model, &error) != DP_E_MODEL || !strstr(error.message, "metadata 'mean'"))
+        if (open_with(wrong[i], NULL, &model, &error) != DP_E_CHECKPOINT || !strstr(error.message, "metadata 'mean'"))
             fail_msg("mean '%s' was taken", wrong[i]);
-        if (open_with(NULL, wrong[i], &model, &error) != DP_E_MODEL || !strstr(error.message, "metadata 'std'"))
+        if (open_with(NULL, wrong[i], &model, &error) != DP_E_CHECKPOINT || !strstr(error.message, "metadata 'std'"))
             fail_msg("std '%s' was taken", wrong[i]);
     }
-    assert_int_equal(open_with(NULL, "0.5,0,0.5", &model, &error), DP_E_MODEL);
+    assert_int_equal(open_with(NULL, "0.5,0,0.5", &model, &error), DP_E_CHECKPOINT);
 }
 
 static void layers_that_are_not_there(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error error;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
     float *rgb = calloc(64 * 72 * 3, sizeof *rgb), *values = malloc(8 * 9 * 128 * sizeof *values);
     dp_layer_shape shape = dp_session_layer_shape(session, 3, 64, 72);
@@ -111,27 +111,27 @@ static void layers_that_are_not_there(void **state)
     free(rgb);
     free(values);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 /* DinoPatch's own canvas is a transformer's; a canvas that was named stays. */
 static void the_default_canvas_is_fitted(void **state)
 {
     (void)state;
-    dp_model *model = NULL;
+    dp_network *model = NULL;
     dp_recipe recipe;
-    assert_ok(dp_model_open(DP_MODEL_NANO, &model, err));
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     dp_recipe_init(&recipe);
-    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.canvas_height_px == 256 && recipe.canvas_width_px == 256 && !recipe.preset);
     dp_recipe_init(&recipe);
     recipe.preset = 0;
-    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.canvas_height_px == 784 && recipe.canvas_width_px == 784);
     dp_recipe_preset(&recipe, DP_METHOD_ANOMALYDINO);
-    assert_ok(dp_model_settle_recipe(model, &recipe, err));
+    assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.edge_px == 448 && !recipe.canvas_height_px);
-    dp_model_close(&model);
+    dp_network_close(&model);
 }
 
 int main(void)

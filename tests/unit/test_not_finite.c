@@ -40,22 +40,22 @@ static void every_tensor_is_looked_at(void **state)
             snprintf(name, sizeof name, "%s", tensor->name);
             float before = number(path, name, places[k]);
             world_poke(path, name, places[k], 1, &bits[(looked_at + k) % 3], sizeof bits[0]);
-            dp_model *model = NULL;
-            assert_fails(DP_E_NUMERIC, name, dp_model_open(path, &model, err));
+            dp_network *model = NULL;
+            assert_fails(DP_E_NUMERIC, name, dp_network_open(path, &model, err));
             assert_null(model);
             world_poke(path, name, places[k], 1, &before, sizeof before);
         }
         assert_true(looked_at > 10);
-        dp_model *model = NULL;
-        assert_ok(dp_model_open(path, &model, err));
-        dp_model_close(&model);
+        dp_network *model = NULL;
+        assert_ok(dp_network_open(path, &model, err));
+        dp_network_close(&model);
         dp_safetensors_close(&file);
         free(path);
     }
 }
 
 /* A checkpoint of finite weights with which the last step passes the largest float. */
-static dp_model *overflowing(const char *name, float scale)
+static dp_network *overflowing(const char *name, float scale)
 {
     char *path = world_model(name, "demo", 1);
     dp_safetensors *file = NULL;
@@ -63,8 +63,8 @@ static dp_model *overflowing(const char *name, float scale)
     size_t dim = dp_safetensors_find(file, "layernorm.weight")->count;
     dp_safetensors_close(&file);
     world_poke(path, "layernorm.weight", 0, dim, &scale, sizeof scale);
-    dp_model *model = NULL;
-    assert_ok(dp_model_open(path, &model, err));
+    dp_network *model = NULL;
+    assert_ok(dp_network_open(path, &model, err));
     free(path);
     return model;
 }
@@ -89,10 +89,10 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
 }
 
 /* Turns a bank into one that was made with the given model. */
-static void adopt(dp_bank *bank, const dp_model *model)
+static void adopt(dp_bank *bank, const dp_network *model)
 {
-    dp_model_info info;
-    dp_model_get_info(model, &info);
+    dp_network_info info;
+    dp_network_get_info(model, &info);
     memcpy(bank->model.sha256, info.sha256, sizeof bank->model.sha256);
 }
 
@@ -104,7 +104,7 @@ static void activations_that_overflow(void **state)
     dp_recipe recipe = world_recipe();
     dp_session *good = world_session(w.model, DP_FP32, 2);
     dp_bank *bank = world_fit(&w, good, &recipe), *none = NULL;
-    dp_model *model = overflowing("overflow.safetensors", 3e38f);
+    dp_network *model = overflowing("overflow.safetensors", 3e38f);
     const char *further = temporary_path("further.png");
     world_save(further, 99);
     for (int precision = DP_FP32; precision <= (dp_isa_detect() == DP_ISA_AVX512_VNNI ? DP_INT8 : DP_FP32);
@@ -137,7 +137,7 @@ static void activations_that_overflow(void **state)
     }
     dp_bank_close(&bank);
     dp_session_close(&good);
-    dp_model_close(&model);
+    dp_network_close(&model);
     world_close(&w);
 }
 
@@ -147,7 +147,7 @@ static void distances_that_overflow(void **state)
     (void)state;
     world w;
     world_open(&w);
-    dp_model *model = overflowing("far.safetensors", 1e25f);
+    dp_network *model = overflowing("far.safetensors", 1e25f);
     dp_session *session = world_session(model, DP_FP32, 2);
     for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_POOL; layout++) {
         dp_recipe recipe = world_recipe();
@@ -177,7 +177,7 @@ static void distances_that_overflow(void **state)
         assert_null(bank);
     }
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     world_close(&w);
 }
 
@@ -190,7 +190,7 @@ static void angles_that_are_not_known(void **state)
     dp_recipe recipe = world_recipe();
     recipe.metric = DP_METRIC_COSINE;
     dp_session *plain = world_session(w.model, DP_FP32, 2);
-    dp_model *model = overflowing("long.safetensors", 1e38f);
+    dp_network *model = overflowing("long.safetensors", 1e38f);
     dp_session *session = world_session(model, DP_FP32, 2);
     for (size_t window = 0; window < 3; window++) {
         recipe.window = window < 2 ? window : DP_WINDOW_GLOBAL;
@@ -215,7 +215,7 @@ static void angles_that_are_not_known(void **state)
     }
     dp_session_close(&session);
     dp_session_close(&plain);
-    dp_model_close(&model);
+    dp_network_close(&model);
     world_close(&w);
 }
 
@@ -225,7 +225,7 @@ static void too_large_to_be_compressed(void **state)
     (void)state;
     world w;
     world_open(&w);
-    dp_model *model = overflowing("large.safetensors", 1e7f);
+    dp_network *model = overflowing("large.safetensors", 1e7f);
     dp_session *session = world_session(model, DP_FP32, 2);
     for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_POOL; layout++) {
         dp_recipe recipe = world_recipe();
@@ -251,7 +251,7 @@ static void too_large_to_be_compressed(void **state)
         dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &bank, NULL, err));
     assert_null(bank);
     dp_session_close(&session);
-    dp_model_close(&model);
+    dp_network_close(&model);
     world_close(&w);
 }
 

@@ -17,7 +17,7 @@ static const double poses[][3] = {{160, 120, 10}, {150, 125, 40},  {170, 118, 95
 #define N_GOOD (sizeof poses / sizeof *poses)
 
 static const char *good_paths[N_GOOD], *model_path;
-static dp_model *model;
+static dp_network *model;
 
 static char *keep(const char *text)
 {
@@ -31,8 +31,8 @@ static int set_up(void **state)
     dp_architecture architecture;
     model_path = keep(temporary_path("demo.safetensors"));
     assert_ok(dp_architecture_parse("demo", &architecture, err));
-    assert_ok(dp_model_synthesise(&architecture, 1, model_path, err));
-    assert_ok(dp_model_open(model_path, &model, err));
+    assert_ok(dp_network_synthesise(&architecture, 1, model_path, err));
+    assert_ok(dp_network_open(model_path, &model, err));
     for (size_t i = 0; i < N_GOOD; i++) {
         char name[32];
         snprintf(name, sizeof name, "good%zu.png", i);
@@ -47,7 +47,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    dp_model_close(&model);
+    dp_network_close(&model);
     for (size_t i = 0; i < N_GOOD; i++)
         free((void *)(uintptr_t)good_paths[i]);
     free((void *)(uintptr_t)model_path);
@@ -817,9 +817,9 @@ static void things_that_do_not_belong_together(void **state)
     dp_architecture architecture;
     const char *path = keep(temporary_path("other.safetensors"));
     assert_ok(dp_architecture_parse("demo", &architecture, err));
-    assert_ok(dp_model_synthesise(&architecture, 2, path, err));
-    dp_model *other = NULL;
-    assert_ok(dp_model_open(path, &other, err));
+    assert_ok(dp_network_synthesise(&architecture, 2, path, err));
+    dp_network *other = NULL;
+    assert_ok(dp_network_open(path, &other, err));
     dp_run run;
     dp_run_init(&run);
     assert_ok(dp_session_open(other, DP_FP32, &run, &foreign, err));
@@ -853,7 +853,7 @@ static void things_that_do_not_belong_together(void **state)
     dp_picture_free(&picture);
     free((void *)(uintptr_t)path);
     dp_session_close(&foreign);
-    dp_model_close(&other);
+    dp_network_close(&other);
     dp_bank_close(&bank);
     dp_session_close(&session);
 }

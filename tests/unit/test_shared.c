@@ -55,14 +55,14 @@ static const char *inspect_all(struct shared *s, dp_session *session)
 static const char *ask(const struct shared *s, const char *name)
 {
     dp_bank_info info;
-    dp_model_info model;
+    dp_network_info model;
     dp_view view;
     double scores[WORLD_PICTURES], peaks[WORLD_PICTURES], robust[WORLD_PICTURES];
     dp_good good = {.scores = scores, .peaks = peaks};
     size_t order[WORLD_PICTURES];
     dp_error err;
     dp_bank_get_info(s->bank, &info);
-    dp_model_get_info(s->w->model, &model);
+    dp_network_get_info(s->w->model, &model);
     if (strcmp(info.model_sha256, model.sha256) != 0 || info.n_pictures != WORLD_PICTURES)
         return "another description";
     if (strcmp(dp_bank_picture_name(s->bank, 1), s->w->paths[1]) != 0 || !dp_bank_picture_pose(s->bank, 1))
@@ -142,8 +142,8 @@ static void many_threads_share(void **state)
     }
     dp_session_close(&session);
     /* A model that no session has used yet: its weights are packed by whoever comes first. */
-    dp_model_close(&w.model);
-    assert_ok(dp_model_open(w.model_path, &w.model, err));
+    dp_network_close(&w.model);
+    assert_ok(dp_network_open(w.model_path, &w.model, err));
 
     struct worker workers[THREADS] = {0};
     pthread_barrier_init(&s.start, NULL, THREADS);

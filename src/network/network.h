@@ -1,6 +1,6 @@
-/* model.h - an opened checkpoint and its packed weights. */
-#ifndef DP_NETWORK_MODEL_H
-#define DP_NETWORK_MODEL_H
+/* network.h - an opened checkpoint and its packed weights. */
+#ifndef DP_NETWORK_NETWORK_H
+#define DP_NETWORK_NETWORK_H
 
 #include "network/checkpoint.h"
 #include "network/linear.h"
@@ -27,7 +27,7 @@ typedef struct dp_weights {
     size_t bytes;
 } dp_weights;
 
-struct dp_model {
+struct dp_network {
     char *path;                        /* absolute */
     dp_transformer checkpoint;         /* of a residual network: what both have in common */
     dp_resnet *resnet;                 /* NULL: a transformer */
@@ -40,13 +40,13 @@ struct dp_model {
 };
 
 /* The model's weights for a backing, packed on first use and kept with the model. */
-dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err);
+dp_status dp_network_weights(const dp_network *model, dp_backing backing, const dp_weights **weights, dp_error *err);
 /* DP_E_CORRUPT where the checkpoint's file was written to since it was opened: weights and digest may be of different files. */
-dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err);
-/* DP_E_MEMORY where the SHA-256 of its file could not be computed: dp_model_info.sha256 is then empty, and no bank may name it. */
-dp_status dp_model_digest(const dp_model *model, dp_error *err);
-dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights,
-                                  dp_error *err);
+dp_status dp_network_check_unchanged(const dp_network *model, dp_error *err);
+/* DP_E_MEMORY where the SHA-256 of its file could not be computed: dp_network_info.sha256 is then empty, and no bank may name it. */
+dp_status dp_network_digest(const dp_network *model, dp_error *err);
+dp_status dp_network_resnet_weights(const dp_network *model, dp_backing backing, const dp_resnet_weights **weights,
+                                    dp_error *err);
 
 #define DP_EXTRACT_LAYERS 3
 /* The blocks, from 0, at 1/4, 1/2 and 3/4 of a depth of at least 1, rounded to the nearest; each once. */

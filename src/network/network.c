@@ -1,9 +1,9 @@
-/* model.c - opens checkpoints, packs their weights, tells what they are.
+/* network.c - opens checkpoints, packs their weights, tells what they are.
  *
  * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
  *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
  *   - LayerScale (one factor for each channel of the projection's and the MLP's output) goes into the rows of both. */
-#include "network/model.h"
+#include "network/network.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/nano.h"
@@ -19,10 +19,10 @@
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
-/* Empty where it could not be computed; dp_model_digest tries again and says so. */
+/* Empty where it could not be computed; dp_network_digest tries again and says so. */
 static void *hash_file(void *argument)
 {
-    dp_model *model = argument;
+    dp_network *model = argument;
     dp_bytes bytes = dp_safetensors_bytes(model->checkpoint.file);
     if (dp_sha256(&bytes, 1, model->sha256, NULL))
         memset(model->sha256, 0, sizeof model->sha256);
@@ -30,7 +30,7 @@ static void *hash_file(void *argument)
 }
 
 /* The digest takes a second for each gigabyte or two: it is computed beside what else is done, and waited for here. */
-static void wait_for_hash(dp_model *model)
+static void wait_for_hash(dp_network *model)
 {
     pthread_mutex_lock(&model->lock);
     if (model->hashing) {
@@ -42,15 +42,15 @@ static void wait_for_hash(dp_model *model)
     pthread_mutex_unlock(&model->lock);
 }
 
-dp_status dp_model_digest(const dp_model *model, dp_error *err)
+dp_status dp_network_digest(const dp_network *model, dp_error *err)
 {
-    wait_for_hash((dp_model *)model);
+    wait_for_hash((dp_network *)model);
     return *model->sha256
                ? DP_OK
                : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
 }
 
-static dp_status read_tokens(dp_model *model, dp_error *err)
+static dp_status read_tokens(dp_network *model, dp_error *err)
 {
     const dp_transformer *c = &model->checkpoint;
     size_t cells = c->position_side * c->position_side;
@@ -73,14 +73,14 @@ static dp_status read_tokens(dp_model *model, dp_error *err)
     return status;
 }
 
-dp_status dp_model_open(const char *path, dp_model **out, dp_error *err)
+dp_status dp_network_open(const char *path, dp_network **out, dp_error *err)
 {
-    return dp_model_open_within(path, NULL, out, err);
+    return dp_network_open_within(path, NULL, out, err);
 }
 
-dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_model **out, dp_error *err)
+dp_status dp_network_open_within(const char *path, const dp_limits *limits, dp_network **out, dp_error *err)
 {
-    dp_model *model = dp_calloc(1, sizeof *model);
+    dp_network *model = dp_calloc(1, sizeof *model);
     if (!model)
         return dp_fail_memory(err, path, sizeof *model);
     pthread_mutex_init(&model->lock, NULL);
@@ -102,7 +102,7 @@ dp_status dp_model_open_within(const char *path, const dp_limits *limits, dp_mod
     *out = model;
     return DP_OK;
 fail:
-    dp_model_close(&model);
+    dp_network_close(&model);
     return status;
 }
 
@@ -125,16 +125,16 @@ static void weights_free(dp_weights *w, size_t depth)
     dp_memory_free(w);
 }
 
-dp_status dp_architecture_check(const dp_architecture *a, const dp_model *model, dp_error *err)
+dp_status dp_architecture_check(const dp_architecture *a, const dp_network *model, dp_error *err)
 {
     const dp_transformer *c = &model->checkpoint;
     if (model->resnet || a->resnet_blocks[0]) {
         if (!model->resnet || !a->resnet_blocks[0])
-            return dp_fail(err, DP_E_MODEL, "it is a %s",
+            return dp_fail(err, DP_E_CHECKPOINT, "it is a %s",
                            model->resnet ? "residual network, not a transformer"
                                          : "transformer, not a residual network");
         if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
-            return dp_fail(err, DP_E_MODEL,
+            return dp_fail(err, DP_E_CHECKPOINT,
                            "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu",
                            model->resnet->width, model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
         return DP_OK;
@@ -150,15 +150,15 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_model *model,
                  {"SwiGLU", c->swiglu != 0, a->swiglu != 0}};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         if (facts[i].is != facts[i].should)
-            return dp_fail(err, DP_E_MODEL, "%s: %zu, should be %zu", facts[i].name, facts[i].is, facts[i].should);
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: %zu, should be %zu", facts[i].name, facts[i].is, facts[i].should);
     return DP_OK;
 }
 
-void dp_model_close(dp_model **model_pointer)
+void dp_network_close(dp_network **model_pointer)
 {
     if (!model_pointer || !*model_pointer)
         return;
-    dp_model *model = *model_pointer;
+    dp_network *model = *model_pointer;
     if (model->hashing)
         pthread_join(model->hasher, NULL);
     for (int i = 0; i < DP_BACKINGS; i++)
@@ -174,18 +174,18 @@ void dp_model_close(dp_model **model_pointer)
     *model_pointer = NULL;
 }
 
-dp_status dp_model_check_unchanged(const dp_model *model, dp_error *err)
+dp_status dp_network_check_unchanged(const dp_network *model, dp_error *err)
 {
     return dp_safetensors_check(model->checkpoint.file, err);
 }
 
-void dp_model_get_info(const dp_model *model, dp_model_info *info)
+void dp_network_get_info(const dp_network *model, dp_network_info *info)
 {
     /* The digest is the one thing about a model that is found out late; nobody can see it change. */
-    dp_model *hidden = (dp_model *)model;
+    dp_network *hidden = (dp_network *)model;
     wait_for_hash(hidden);
     const dp_transformer *c = &model->checkpoint;
-    *info = (dp_model_info){
+    *info = (dp_network_info){
         .path = model->path,
         .kind = model->resnet ? "resnet" : "vit",
         .architecture = model->resnet ? model->resnet->architecture : NULL,
@@ -304,7 +304,7 @@ static void release_pages(const dp_transformer *c)
         (void)madvise(data + before, bytes.bytes - before - after, MADV_DONTNEED);
 }
 
-static dp_status pack_all(const dp_model *model, dp_backing backing, dp_weights *w, dp_error *err)
+static dp_status pack_all(const dp_network *model, dp_backing backing, dp_weights *w, dp_error *err)
 {
     const dp_transformer *c = &model->checkpoint;
     size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden, patch = 3 * c->patch_px * c->patch_px;
@@ -345,10 +345,10 @@ done:
     return status;
 }
 
-dp_status dp_model_resnet_weights(const dp_model *model, dp_backing backing, const dp_resnet_weights **weights,
-                                  dp_error *err)
+dp_status dp_network_resnet_weights(const dp_network *model, dp_backing backing, const dp_resnet_weights **weights,
+                                    dp_error *err)
 {
-    dp_model *owner = (dp_model *)model; /* as below */
+    dp_network *owner = (dp_network *)model; /* as below */
     pthread_mutex_lock(&owner->lock);
     dp_status status = dp_resnet_pack(owner->resnet, owner->path, backing, weights, err);
     pthread_mutex_unlock(&owner->lock);
@@ -364,7 +364,7 @@ static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
 }
 
 /* DinoPatch's and PatchCore's presets for this network, where they are still as dp_recipe_preset left them. */
-static void fit_preset(const dp_model *model, dp_recipe *recipe)
+static void fit_preset(const dp_network *model, dp_recipe *recipe)
 {
     const size_t depth = model->checkpoint.depth;
     dp_recipe preset;
@@ -412,7 +412,7 @@ size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS])
 }
 
 /* The layers whose normalised outputs are the features. */
-static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_error *err)
+static dp_status settle_normalised(const dp_network *model, dp_recipe *recipe, dp_error *err)
 {
     size_t layers[DP_MAX_LAYERS], n = 0;
     if (model->resnet)
@@ -429,7 +429,7 @@ static dp_status settle_normalised(const dp_model *model, dp_recipe *recipe, dp_
     return DP_OK;
 }
 
-static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
+static dp_status settle(const dp_network *model, dp_recipe *recipe, dp_error *err)
 {
     if (recipe->layer_norm)
         return settle_normalised(model, recipe, err);
@@ -442,7 +442,7 @@ static dp_status settle(const dp_model *model, dp_recipe *recipe, dp_error *err)
     return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
 }
 
-dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *asked, dp_error *err)
+dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *asked, dp_error *err)
 {
     dp_recipe settled = *asked, *recipe = &settled;
     if (recipe->preset)
@@ -452,9 +452,9 @@ dp_status dp_model_settle_recipe(const dp_model *model, dp_recipe *asked, dp_err
         *asked = settled;
     return status;
 }
-dp_status dp_model_weights(const dp_model *model, dp_backing backing, const dp_weights **weights, dp_error *err)
+dp_status dp_network_weights(const dp_network *model, dp_backing backing, const dp_weights **weights, dp_error *err)
 {
-    dp_model *owner = (dp_model *)model; /* the packed copies are a cache under the model's own lock */
+    dp_network *owner = (dp_network *)model; /* the packed copies are a cache under the model's own lock */
     dp_status status = DP_OK;
     pthread_mutex_lock(&owner->lock);
     if (!owner->weights[backing]) {
