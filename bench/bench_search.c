@@ -82,7 +82,7 @@ int main(int argc, char **argv)
                     .blocks = 1,
                     .n_pictures = 1,
                     .rows_per_picture = n_rows,
-                    .pool = true,
+                    .flat = true,
                     .storage = storage};
     dp_row_memory memory;
     if (!dp_row_memory_new(&bank, n_rows, false, &memory))

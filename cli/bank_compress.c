@@ -16,7 +16,7 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
     dp_bank_get_info(after, &b);
     printf("%s -> %s\n", cli_shown(in), cli_shown(out));
     printf("  rows        %zu -> %zu%s\n", a.n_rows, b.n_rows,
-           a.recipe.layout == DP_LAYOUT_POOL ? "" : " at each place");
+           a.recipe.layout == DP_LAYOUT_FLAT ? "" : " at each place");
     printf("  features    %zu in %s -> %zu in %s", a.dim, dp_option_choice("bank.storage", (int)a.recipe.storage),
            b.dim, dp_option_choice("bank.storage", (int)b.recipe.storage));
     if (a.dim != b.dim)
@@ -53,7 +53,7 @@ int cli_bank_compress(int argc, char **argv)
          "P", 1, 1e6},
         {"kmeans", 0, 0, CLI_WHOLE, &kmeans, "keep K centres of the features of each place", "K", 1, 1e6},
         {"coreset", 0, 0, CLI_SHARE, &coreset,
-         "keep the rows of a pool that cover it best: a share of them (0.1), or their number", "F|N", 1, 1e6},
+         "keep the rows of a flat bank that cover it best: a share of them (0.1), or their number", "F|N", 1, 1e6},
         {"seed", 0, 0, CLI_WHOLE, &seed, "of k-means and coreset (default 0)", "S", 0, UINT32_MAX},
         {"storage", 0, 0, CLI_TEXT, &storage, "in what the bank keeps its features", "f32|f16|int8"},
         {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be the old one", "OUT"},

@@ -93,7 +93,7 @@ static size_t significant_bits(size_t white)
 static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
-    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_POOL ? json_string("global")
+    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_FLAT ? json_string("global")
                                                                                   : json_integer((json_int_t)r->window);
     char *map = cli_option_text(r, "map");
     json_t *recipe = cli_json_pack(
@@ -165,12 +165,12 @@ static void print_info(const char *path, const dp_bank_info *info)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", cli_shown(path));
-    bool pool = r->layout == DP_LAYOUT_POOL;
+    bool flat = r->layout == DP_LAYOUT_FLAT;
     printf("  pictures    %zu", info->n_pictures);
-    if (!pool)
+    if (!flat)
         printf(" (%s at each place)", cli_count(info->n_rows, "row"));
-    if (pool)
-        printf("\n  pool        %s", cli_count(info->n_rows, "row"));
+    if (flat)
+        printf("\n  flat        %s", cli_count(info->n_rows, "row"));
     else
         printf("\n  grid        %zu x %zu cells", info->grid_rows, info->grid_cols);
     printf(" of %s in %s, %.1f MB\n", cli_count(info->dim, "feature"),
@@ -180,8 +180,7 @@ static void print_info(const char *path, const dp_bank_info *info)
     if (r->kmeans)
         printf("  k-means     %s at each place, seed %zu\n", cli_count(r->kmeans, "centre"), r->seed);
     if (r->coreset > 0)
-        printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the pool" : " rows of the pool",
-               r->seed);
+        printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the rows" : " rows", r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
     if (r->crop_px)
@@ -210,7 +209,7 @@ static void print_info(const char *path, const dp_bank_info *info)
            r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",
            dp_option_choice("precision", (int)r->precision));
     printf("  distance    %s, window ", dp_option_choice("search.metric", (int)r->metric));
-    if (pool || r->window == DP_WINDOW_GLOBAL)
+    if (flat || r->window == DP_WINDOW_GLOBAL)
         printf("global");
     else
         printf("%zu", r->window);

@@ -12,12 +12,12 @@ extern "C" {
 
 /* ------------------------------------------------------------------------------------------------------------ bank */
 
-/* Making a bank smaller: principal components first, then k-means at each location or a coreset of a pool, then the type of its
+/* Making a bank smaller: principal components first, then k-means at each location or a coreset of a flat bank, then the type of its
  * numbers. */
 typedef struct dp_compression {
     double pca;     /* as in dp_recipe; 0: features keep their dimensions */
     size_t kmeans;  /* as in dp_recipe; 0: rows stay as they are */
-    double coreset; /* as in dp_recipe, of a pool only; 0: rows stay as they are */
+    double coreset; /* as in dp_recipe, of a flat bank only; 0: rows stay as they are */
     size_t seed;    /* of k-means and of the coreset */
     dp_storage storage;
 } dp_compression;
@@ -43,7 +43,7 @@ typedef struct dp_compression_report {
  * The caller closes *compressed.
  * A picture of a coreset is scored with the features it had before against the rows that are not its own.
  * What it will take is known before: a bank that does not fit is refused with DP_E_MEMORY.
- * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a pool, a coreset of a grid, either twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+ * Errors: DP_E_ARGUMENT (more components than numbers, k-means of a flat bank, a coreset of a grid, either twice), DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
 DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how, const dp_run *run,
                                   dp_bank **compressed, dp_compression_report *report, dp_error *err);
 

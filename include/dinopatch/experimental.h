@@ -31,7 +31,7 @@ DP_API dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err);
  *     pixels of a map              2^28 (dp_map_load_tiff)
  *     memory of a bank being made  dp_run.max_memory_bytes
  *     checkpoint, bank             the fields below; DP_MAX_LAYERS; 512 blocks; the levels of nested JSON: 2048; cells of one picture
- *                                  in a pool: 2^22
+ *                                  in a flat bank: 2^22
  *     threads                      1024
  * Sizes are multiplied with a check for overflow wherever a factor comes from outside. */
 typedef struct dp_limits {
@@ -155,7 +155,7 @@ DP_API dp_status dp_post_apply(const dp_post *post, const float *map, const uint
 typedef enum dp_layout {
     DP_LAYOUT_GRID =
         0,         /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
-    DP_LAYOUT_POOL /* in one list, searched as a whole; the pictures' grids may differ in size */
+    DP_LAYOUT_FLAT /* in one list, searched as a whole; the pictures' grids may differ in size */
 } dp_layout;
 
 /* In what a bank keeps them. */
@@ -169,7 +169,7 @@ typedef enum dp_storage {
 typedef enum dp_background {
     DP_BACKGROUND_NONE = 0,
     DP_BACKGROUND_TEST,      /* of the picture that is inspected */
-    DP_BACKGROUND_REFERENCE, /* of the good pictures: those cells stay out of the bank; a pool only */
+    DP_BACKGROUND_REFERENCE, /* of the good pictures: those cells stay out of the bank; a flat bank only */
     DP_BACKGROUND_BOTH
 } dp_background;
 
@@ -225,7 +225,7 @@ typedef struct dp_recipe {
     double pca;       /* features are projected on their principal components: a share of the variance below 1 that
                                          is kept, or their number; 0: not */
     size_t kmeans;    /* each location keeps this many centres of its features; 0: the features themselves */
-    double coreset;   /* of a pool only these rows are kept, chosen by greedy k-centre: a share below 1, or their
+    double coreset;   /* of a flat bank only these rows are kept, chosen by greedy k-centre: a share below 1, or their
                                          number; 0: all */
     size_t shots;     /* this many of the good pictures are learned from; 0: all */
     size_t seed;      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
@@ -245,7 +245,7 @@ typedef struct dp_recipe {
     dp_post post; /* of the distance map, before it is scored; off */
     dp_score score;
     size_t reweight; /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
-                                         DP_SCORE_MAX and DP_LAYOUT_POOL only; 0: not */
+                                         DP_SCORE_MAX and DP_LAYOUT_FLAT only; 0: not */
     double map_sigma_px; /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
     double fpr;          /* false-alarm rate the first thresholds aim at; 0.01 */
     unsigned preset; /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
@@ -262,8 +262,8 @@ DP_API void dp_recipe_init(dp_recipe *recipe);
 typedef enum dp_method {
     DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
     DP_METHOD_ANOMALYDINO, /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
-                                pictures, one pool, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
-    DP_METHOD_PATCHCORE, /* Roth et al. 2022: no alignment, one pool, a coreset of 10 %, Euclidean, the largest distance weighted by 9
+                                pictures, one flat bank, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
+    DP_METHOD_PATCHCORE, /* Roth et al. 2022: no alignment, one flat bank, a coreset of 10 %, Euclidean, the largest distance weighted by 9
                                 neighbours, map smoothed with sigma 4.  On the features of a transformer: canvas 448x448, the fifth and
                                 fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
                                 cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
@@ -333,7 +333,7 @@ DP_API const char *dp_option_choice(const char *key, int value);
 DP_API dp_status dp_option_read(const dp_option *option, const char *text, double *value, dp_error *err);
 /* Sets an option by its key from text.  The key "method" replaces all options by those of a published method, so it comes first.
  * What cannot stand beside the new value goes back to its default: "edge" and "crop" where a "canvas" is set, "search.blend" where a
- * pool or the global window leaves it no meaning, "score.reweight" where the score is not "max".
+ * flat bank or the global window leaves it no meaning, "score.reweight" where the score is not "max".
  * Errors (*recipe is untouched): DP_E_ARGUMENT, "KEY TEXT: " and what to give instead, or an unknown key. */
 DP_API dp_status dp_recipe_set(dp_recipe *recipe, const char *key, const char *text, dp_error *err);
 /* The text that sets the option as it is; the caller frees *text with dp_memory_free.  Errors: DP_E_ARGUMENT (an unknown key, "method",
@@ -493,11 +493,11 @@ typedef struct dp_good_range {
 } dp_good_range;
 
 typedef struct dp_bank_info {
-    size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a pool; numbers per feature as they are stored */
+    size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a flat bank; numbers per feature as they are stored */
     size_t dim_in;                    /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;                /* nominal pictures */
     size_t n_scored;  /* those that have a leave-one-out score: what a threshold can promise rests on them */
-    size_t n_rows;    /* feature rows at each location; in a pool: all of them */
+    size_t n_rows;    /* feature rows at each location; in a flat bank: all of them */
     double threshold; /* of the score; NaN: none */
     dp_threshold_origin threshold_origin;
     double cell_threshold; /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
@@ -587,7 +587,7 @@ typedef struct dp_view {
     dp_distance_scales scales; /* the bank's; where they do not hold for metric, window and knn they are found anew */
     dp_post post;
     dp_score score;
-    size_t reweight;   /* of the score max in a pool: see dp_recipe */
+    size_t reweight;   /* of the score max in a flat bank: see dp_recipe */
     int cell_weights;  /* non-zero: results hold the weight of every cell, for dp_tune */
     const dp_roi *roi; /* narrows the bank's own region; borrowed; NULL: does not */
     int any_size;      /* non-zero: pictures of another size or aspect ratio than the good ones are judged, too */
@@ -603,7 +603,7 @@ typedef struct dp_view {
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
 /* Finds view->scales where the view needs them and they do not hold for it, from leave-one-out distances of a sample of the good
  * pictures' cells.  Whatever takes a view does that by itself; done once before, it is not done again and again.
- * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a pool or of a global search), DP_E_MISMATCH (the bank holds fewer
+ * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a flat bank or of a global search), DP_E_MISMATCH (the bank holds fewer
  * than two pictures' features, or its pictures do not differ), DP_E_MEMORY. */
 DP_API dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err);
 /* Scores one picture.  The caller frees *result.  A picture that cannot be judged is no error: its label and reason say so.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,

@@ -31,7 +31,7 @@ void dp_bank_settle_rows(dp_bank *bank)
     dp_rows *rows = &bank->rows;
     rows->name = bank->file.path;
     rows->blocks = dp_recipe_blocks(recipe);
-    rows->pool = recipe->layout == DP_LAYOUT_POOL;
+    rows->flat = recipe->layout == DP_LAYOUT_FLAT;
     rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && recipe->background != DP_BACKGROUND_REFERENCE;
     rows->mapped = bank->file.mapped != NULL;
     rows->centred = false;

@@ -114,7 +114,7 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
 static dp_status check_shapes(dp_bank *bank, dp_error *err)
 {
     const dp_tensor *features = dp_safetensors_find(bank->file.mapped, "features");
-    bool pool = bank->rows.pool;
+    bool flat = bank->rows.flat;
     dp_tensor expected[N_TENSORS];
     size_t places = 0;
     static const dp_dtype stored[] = {
@@ -134,18 +134,18 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers projected on %zu", bank->file.path,
                        bank->projection.dim_in, bank->rows.dim);
     places = features->count / bank->rows.dim;
-    if (pool && dp_rows_cells(&bank->rows) != 1)
-        return dp_fail(err, DP_E_FORMAT, "%s: a pool of %zux%zu locations", bank->file.path, bank->rows.grid_rows,
+    if (flat && dp_rows_cells(&bank->rows) != 1)
+        return dp_fail(err, DP_E_FORMAT, "%s: a flat bank of %zux%zu locations", bank->file.path, bank->rows.grid_rows,
                        bank->rows.grid_cols);
-    if (bank->recipe.kmeans && (pool || bank->rows.n_rows > bank->recipe.kmeans))
+    if (bank->recipe.kmeans && (flat || bank->rows.n_rows > bank->recipe.kmeans))
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where there are %zu centres of k-means",
                        bank->file.path, bank->rows.n_rows, bank->recipe.kmeans);
-    if (!pool && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
+    if (!flat && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
                        bank->file.path, bank->rows.n_rows, bank->pictures.n, bank->rows.rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->rows.storage) != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->file.path);
-    if (!pool && !dp_bank_canvas_fits(&bank->recipe, bank->rows.grid_rows, bank->rows.grid_cols))
+    if (!flat && !dp_bank_canvas_fits(&bank->recipe, bank->rows.grid_rows, bank->rows.grid_cols))
         return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches",
                        bank->file.path, bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
                        bank->rows.grid_rows, bank->rows.grid_cols);
@@ -210,7 +210,7 @@ static const void *aligned(const dp_tensor *tensor, void **own)
 }
 
 /* Rows picture by picture, cells ascending within each, grids that are some. */
-static bool pool_is_sound(const dp_bank *bank)
+static bool flat_is_sound(const dp_bank *bank)
 {
     for (size_t p = 0; p < bank->pictures.n; p++) {
         int64_t rows = bank->rows.grids[2 * p], cols = bank->rows.grids[2 * p + 1];
@@ -347,7 +347,7 @@ static bool settle_patch(dp_bank *bank)
     const dp_recipe *recipe = &bank->recipe;
     bool own = dp_own_canvas(recipe), known = bank->patch_recorded;
     size_t most = SIZE_MAX;
-    for (size_t p = 0; p < (bank->rows.pool ? bank->pictures.n : 1); p++) {
+    for (size_t p = 0; p < (bank->rows.flat ? bank->pictures.n : 1); p++) {
         size_t rows, cols, width = recipe->canvas_width_px, height = recipe->canvas_height_px;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         const dp_pose *pose = &bank->pictures.poses[p];
@@ -390,7 +390,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
 {
     dp_tensor described[N_TENSORS];
     const dp_tensor *at[N_TENSORS];
-    bool pool = bank->rows.pool;
+    bool flat = bank->rows.flat;
     dp_bank_describe(bank, described);
     for (size_t t = 0; t < N_TENSORS; t++)
         at[t] = dp_safetensors_find(bank->file.mapped, described[t].name);
@@ -453,7 +453,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     if (good && bank->projection.basis)
         good = dp_all_finite(bank->projection.mean, bank->projection.dim_in)
                && dp_all_finite(bank->projection.basis, bank->rows.dim * bank->projection.dim_in);
-    good = good && (pool ? pool_is_sound(bank) : !bank->rows.row_picture || owners_are_sound(bank));
+    good = good && (flat ? flat_is_sound(bank) : !bank->rows.row_picture || owners_are_sound(bank));
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
     if (!settle_patch(bank))

@@ -4,7 +4,7 @@
 
 bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int version)
 {
-    bool pool = recipe->layout == DP_LAYOUT_POOL;
+    bool flat = recipe->layout == DP_LAYOUT_FLAT;
     if (t == PICTURE_DIGESTS || t == LIGHT)
         return version >= 2;
     if (t == SCALES)
@@ -14,21 +14,21 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
     if (t == LAYER_NORM)
         return recipe->layer_norm != DP_LAYER_NORM_NONE;
     if (t == ROW_PICTURE)
-        return pool || recipe->kmeans;
+        return flat || recipe->kmeans;
     if (t == LOO_PEAKS || t == CELL_THRESHOLD)
         return peaks;
     if (t == ROI)
         return recipe->roi != DP_ROI_NONE;
     if (t == BACKGROUND)
         return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
-    return t == ROW_CELL || t == GRIDS ? pool : true;
+    return t == ROW_CELL || t == GRIDS ? flat : true;
 }
 
-/* Of all pictures' masks; 0 while the grids of a pool are not known. */
+/* Of all pictures' masks; 0 while the grids of a flat bank are not known. */
 static size_t background_bytes(const dp_bank *bank)
 {
     size_t sum = 0;
-    if (bank->rows.pool && !bank->rows.grids)
+    if (bank->rows.flat && !bank->rows.grids)
         return 0;
     for (size_t p = 0; p < bank->pictures.n; p++)
         sum += dp_bank_background_bytes(bank, p);

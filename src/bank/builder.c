@@ -16,19 +16,19 @@ static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes)
 {
     size_t places, each;
-    bool pool = spec->recipe->layout == DP_LAYOUT_POOL;
-    return cells_times_rows(spec, &places) && dp_row_bytes(spec->dim, spec->recipe->storage, pool, pool, &each)
+    bool flat = spec->recipe->layout == DP_LAYOUT_FLAT;
+    return cells_times_rows(spec, &places) && dp_row_bytes(spec->dim, spec->recipe->storage, flat, flat, &each)
            && dp_mul_size(places, each, bytes);
 }
 
-/* Memory for that many rows in all; of a pool those there are are carried over, and the pictures' grids stay. */
+/* Memory for that many rows in all; of a flat bank those there are are carried over, and the pictures' grids stay. */
 static bool make_room(dp_bank_builder *builder, size_t places)
 {
     dp_bank *bank = builder->bank;
     dp_row_memory memory;
     if (!dp_row_memory_new(&bank->rows, places, false, &memory))
         return false;
-    if (bank->rows.pool && builder->room && bank->rows.n_rows) { /* it grows */
+    if (bank->rows.flat && builder->room && bank->rows.n_rows) { /* it grows */
         dp_rows_copy(&bank->rows, 0, bank->rows.n_rows, &memory, 0);
         memcpy(memory.row_picture, bank->memory.row_picture, bank->rows.n_rows * sizeof *memory.row_picture);
         memcpy(memory.row_cell, bank->memory.row_cell, bank->rows.n_rows * sizeof *memory.row_cell);
@@ -54,14 +54,14 @@ static dp_bank_builder *new_builder(size_t capacity)
 
 dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, dp_error *err)
 {
-    bool pool = spec->recipe->layout == DP_LAYOUT_POOL;
-    if ((!pool && (!spec->grid_rows || !spec->grid_cols)) || !spec->dim || !spec->capacity || !spec->rows_per_picture)
+    bool flat = spec->recipe->layout == DP_LAYOUT_FLAT;
+    if ((!flat && (!spec->grid_rows || !spec->grid_cols)) || !spec->dim || !spec->capacity || !spec->rows_per_picture)
         return dp_fail(err, DP_E_ARGUMENT,
                        "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features has nothing in it",
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols, spec->dim);
     if (!dp_bank_is_sha256(spec->model_sha256))
         return dp_fail(err, DP_E_ARGUMENT, "the checkpoint's hash is not 64 lower-case hexadecimal digits");
-    if (!pool
+    if (!flat
         && (!dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols)
             || (spec->patch_px && spec->patch_px * spec->grid_rows != spec->recipe->canvas_height_px)))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches",
@@ -76,9 +76,9 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
         return dp_fail_memory(err, "the bank", sizeof *builder);
     dp_bank *bank = builder->bank;
     bank->recipe = *spec->recipe;
-    bank->rows = (dp_rows){.grid_rows = pool ? 1 : spec->grid_rows,
-                           .grid_cols = pool ? 1 : spec->grid_cols,
-                           .n_rows = pool ? 0 : slots,
+    bank->rows = (dp_rows){.grid_rows = flat ? 1 : spec->grid_rows,
+                           .grid_cols = flat ? 1 : spec->grid_cols,
+                           .n_rows = flat ? 0 : slots,
                            .dim = spec->dim,
                            .rows_per_picture = spec->rows_per_picture,
                            .storage = spec->recipe->storage};
@@ -86,14 +86,14 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
     bank->projection = (dp_pca){.dim_in = spec->dim, .dim = spec->dim};
     bank->levels = dp_levels_none(&bank->recipe);
     bank->patch_recorded = spec->patch_px > 0;
-    bank->patch_px = spec->patch_px ? spec->patch_px : pool ? 0 : spec->recipe->canvas_height_px / spec->grid_rows;
+    bank->patch_px = spec->patch_px ? spec->patch_px : flat ? 0 : spec->recipe->canvas_height_px / spec->grid_rows;
     memcpy(bank->model.sha256, spec->model_sha256, sizeof bank->model.sha256);
     bank->model.stand_in = spec->model_stand_in;
     bank->model.path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     builder->put = dp_calloc(slots, 1);
     bool good = make_room(builder, places) && dp_bank_pictures_new(spec->capacity, &bank->pictures);
-    if (pool) {
+    if (flat) {
         bank->memory.grids = dp_calloc(spec->capacity, 2 * sizeof *bank->memory.grids);
         bank->rows.grids = bank->memory.grids;
         builder->first_row = dp_calloc(slots, sizeof *builder->first_row);
@@ -154,7 +154,7 @@ static dp_status find_place(dp_bank_builder *builder, size_t picture, size_t aug
 {
     dp_bank *bank = builder->bank;
     size_t slot = picture * bank->rows.rows_per_picture + augmentation, cells = rows * cols, room = builder->room;
-    if (!bank->rows.pool) {
+    if (!bank->rows.flat) {
         if (rows != bank->rows.grid_rows || cols != bank->rows.grid_cols)
             return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, the bank %zux%zu", bank->pictures.names[picture],
                            rows, cols, bank->rows.grid_rows, bank->rows.grid_cols);
@@ -290,10 +290,10 @@ void dp_bank_builder_set_roi(dp_bank_builder *builder, dp_roi *roi)
 
 bool dp_bank_shape_bytes(const dp_bank *like, const dp_bank_shape *shape, size_t *bytes)
 {
-    bool pool = like->rows.pool;
+    bool flat = like->rows.flat;
     size_t places, each;
     return dp_mul_size(dp_rows_cells(&like->rows), shape->n_rows, &places)
-           && dp_row_bytes(shape->dim, shape->recipe->storage, shape->owners || pool, pool, &each)
+           && dp_row_bytes(shape->dim, shape->recipe->storage, shape->owners || flat, flat, &each)
            && dp_mul_size(places, each, bytes);
 }
 
@@ -327,7 +327,7 @@ dp_status dp_bank_builder_begin(const dp_bank *like, const dp_bank_shape *shape,
     bool good = bank->model.path && bank->orientation
                 && dp_row_memory_new(&bank->rows, places, shape->owners, &bank->memory)
                 && dp_bank_pictures_new(capacity, &bank->pictures);
-    if (good && bank->rows.pool)
+    if (good && bank->rows.flat)
         good = (bank->memory.grids = dp_malloc(capacity, 2 * sizeof *bank->memory.grids)) != NULL;
     dp_row_memory_show(&bank->memory, &bank->rows);
     const dp_roi *roi = like->roi;
@@ -408,7 +408,7 @@ static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
         previous = builder->first_row[slot];
     }
     if (!ordered)
-        return dp_fail(err, DP_E_ARGUMENT, "the pictures of a pool were not put one after the other");
+        return dp_fail(err, DP_E_ARGUMENT, "the pictures of a flat bank were not put one after the other");
     for (size_t row = 0; row < rows->n_rows; row++) {
         if (!rows->valid[row])
             continue;
@@ -434,7 +434,7 @@ static dp_status close_gaps(dp_bank_builder *builder, dp_error *err)
         if (!builder->put[slot])
             return dp_fail(err, DP_E_ARGUMENT, "%s: has no features in the bank",
                            builder->bank->pictures.names[slot / rows->rows_per_picture]);
-    if (rows->pool)
+    if (rows->flat)
         return close_pool(builder, err);
     /* Towards the front: nothing is overwritten unread. */
     for (size_t cell = 1; used < room && cell < dp_rows_cells(rows); cell++)

@@ -21,13 +21,13 @@ typedef struct dp_bank_builder {
     size_t capacity;   /* pictures there is room for */
     size_t room;       /* rows there is memory for, of all locations */
     uint8_t *put;      /* [capacity, rows_per_picture] rows that have been put; NULL: rows come from another bank */
-    size_t *first_row; /* [capacity, rows_per_picture] of a pool: where they begin */
-    size_t before;     /* of a pool: rows before the last picture */
+    size_t *first_row; /* [capacity, rows_per_picture] of a flat bank: where they begin */
+    size_t before;     /* of a flat bank: rows before the last picture */
 } dp_bank_builder;
 
 typedef struct dp_bank_spec {
     const dp_recipe *recipe;     /* copied; canvas size settled */
-    size_t grid_rows, grid_cols; /* of the canvas; of a pool whose pictures have grids of their own: 0 */
+    size_t grid_rows, grid_cols; /* of the canvas; of a flat bank whose pictures have grids of their own: 0 */
     size_t dim;
     size_t patch_px;          /* of the network; 0: as canvas and grid have it */
     size_t capacity;          /* most pictures that will be added */
@@ -37,7 +37,7 @@ typedef struct dp_bank_spec {
     bool model_stand_in;
 } dp_bank_spec;
 
-/* Bytes that the features, norms and validity of such a bank take, of a pool its tables as well; false on overflow. */
+/* Bytes that the features, norms and validity of such a bank take, of a flat bank its tables as well; false on overflow. */
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
 /* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY. */
 dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **builder, dp_error *err);
@@ -56,7 +56,7 @@ void dp_bank_builder_take_back(dp_bank_builder *builder);
  * Errors: DP_E_NUMERIC (a valid feature that is not finite). */
 dp_status dp_bank_builder_put(dp_bank_builder *builder, size_t picture, size_t augmentation, const float *features,
                               const uint8_t *valid, dp_error *err);
-/* The same for a picture whose grid is [rows, cols]: in a grid bank that of the bank, in a pool any; all augmentations
+/* The same for a picture whose grid is [rows, cols]: in a grid bank that of the bank, in a flat bank any; all augmentations
  * of a picture have one size.  Errors: DP_E_ARGUMENT (another size), DP_E_NUMERIC, DP_E_MEMORY. */
 dp_status dp_bank_builder_put_grid(dp_bank_builder *builder, size_t picture, size_t augmentation, const float *features,
                                    const uint8_t *valid, size_t rows, size_t cols, dp_error *err);
@@ -78,7 +78,7 @@ void dp_bank_builder_set_roi(dp_bank_builder *builder, dp_roi *roi);
 typedef struct dp_bank_shape {
     const dp_recipe *recipe; /* of the bank to be; its storage is that of the rows */
     size_t n_rows, dim;
-    bool owners; /* with a table row_picture; a pool has one always */
+    bool owners; /* with a table row_picture; a flat bank always has one */
 } dp_bank_shape;
 
 /* Bytes of its rows and their tables; false on overflow. */
@@ -97,7 +97,7 @@ dp_status dp_bank_builder_set_projection(dp_bank_builder *builder, const dp_pca 
 /* x [dim], NULL: a row that does not count.  place: row, counted through all locations.  Several threads may set
  * different rows. */
 void dp_bank_builder_set_row(const dp_bank_builder *builder, size_t place, const float *x);
-/* What the tables say of a row, where there are tables: its picture (-1: of no single one), and in a pool its cell. */
+/* What the tables say of a row, where there are tables: its picture (-1: of no single one), and in a flat bank its cell. */
 void dp_bank_builder_set_owner(const dp_bank_builder *builder, size_t place, int32_t picture, int32_t cell);
 
 /* The finished bank; the builder is gone, but on failure it stays.  Of rows that were put it closes the gaps that

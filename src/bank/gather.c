@@ -25,7 +25,7 @@ static void fill_pool(const dp_bank_pick *picks, size_t n, const dp_row_memory *
     for (size_t i = 0; i < n; i++) {
         const dp_rows *from = &picks[i].bank->rows;
         size_t first, count;
-        dp_rows_pool_range(from, picks[i].picture, &first, &count);
+        dp_rows_flat_range(from, picks[i].picture, &first, &count);
         dp_rows_copy(from, first, count, memory, place);
         for (size_t row = 0; row < count; row++) {
             memory->row_picture[place + row] = (int32_t)i;
@@ -41,8 +41,8 @@ size_t dp_picks_rows(const dp_bank_pick *picks, size_t n)
     for (size_t i = 0; i < n; i++) {
         const dp_rows *from = &picks[i].bank->rows;
         size_t first, count = from->rows_per_picture;
-        if (from->pool)
-            dp_rows_pool_range(from, picks[i].picture, &first, &count);
+        if (from->flat)
+            dp_rows_flat_range(from, picks[i].picture, &first, &count);
         rows += count;
     }
     return rows;
@@ -87,7 +87,7 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
         if (orientation)
             dp_bank_builder_set_orientation(builder, orientation, orientation + bank->projection.dim_in);
         bank->levels.threshold = bank->levels.cell_threshold = NAN;
-        if (bank->rows.pool)
+        if (bank->rows.flat)
             fill_pool(picks, n, &bank->memory);
         else
             fill_grid(picks, n, &bank->rows, &bank->memory);

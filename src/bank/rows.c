@@ -112,8 +112,8 @@ dp_rows dp_rows_block(const dp_rows *rows, size_t block)
 
 void dp_rows_picture_grid(const dp_rows *rows, size_t picture, size_t *grid_rows, size_t *grid_cols)
 {
-    *grid_rows = rows->pool ? (size_t)rows->grids[2 * picture] : rows->grid_rows;
-    *grid_cols = rows->pool ? (size_t)rows->grids[2 * picture + 1] : rows->grid_cols;
+    *grid_rows = rows->flat ? (size_t)rows->grids[2 * picture] : rows->grid_rows;
+    *grid_cols = rows->flat ? (size_t)rows->grids[2 * picture + 1] : rows->grid_cols;
 }
 
 size_t dp_rows_picture_cells(const dp_rows *rows, size_t picture)
@@ -140,7 +140,7 @@ size_t dp_rows_cell(const dp_rows *rows, size_t cell, size_t row)
     return (size_t)rows->row_cell[row] % dp_rows_picture_cells(rows, dp_rows_picture(rows, cell, row));
 }
 
-/* The first row of a pool that belongs to that picture or a later one: they ascend. */
+/* The first row of a flat bank that belongs to that picture or a later one: they ascend. */
 static size_t first_of(const dp_rows *rows, size_t picture)
 {
     size_t low = 0, high = rows->n_rows;
@@ -154,7 +154,7 @@ static size_t first_of(const dp_rows *rows, size_t picture)
     return low;
 }
 
-void dp_rows_pool_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n)
+void dp_rows_flat_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n)
 {
     *first = first_of(rows, picture);
     *n = first_of(rows, picture + 1) - *first;
@@ -167,7 +167,7 @@ static void get_from_pool(const dp_rows *rows, size_t picture, size_t augmentati
         memset(features, 0, cells * dim * sizeof *features);
     if (valid)
         memset(valid, 0, cells);
-    dp_rows_pool_range(rows, picture, &first, &n);
+    dp_rows_flat_range(rows, picture, &first, &n);
     for (size_t row = first; row < first + n; row++) {
         size_t cell = (size_t)rows->row_cell[row];
         if (cell / cells != augmentation)
@@ -182,7 +182,7 @@ static void get_from_pool(const dp_rows *rows, size_t picture, size_t augmentati
 void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid)
 {
     size_t row = picture * rows->rows_per_picture + augmentation;
-    if (rows->pool) {
+    if (rows->flat) {
         get_from_pool(rows, picture, augmentation, features, valid);
         return;
     }
@@ -196,10 +196,10 @@ void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float
 
 /* ------------------------------------------------------------------------------------------------- memory of rows */
 
-bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool pool, size_t *bytes)
+bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool flat, size_t *bytes)
 {
     size_t tables = sizeof(float) + 1 + (storage == DP_STORAGE_I8 ? sizeof(float) : 0) + (owners ? sizeof(int32_t) : 0)
-                    + (pool ? sizeof(int32_t) : 0);
+                    + (flat ? sizeof(int32_t) : 0);
     return dp_mul_size(dim, dp_storage_bytes(storage), bytes) && dp_add_size(*bytes, tables, bytes);
 }
 
@@ -219,10 +219,10 @@ bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_m
     m.norms = dp_malloc(places, sizeof *m.norms);
     m.scales = scaled ? dp_malloc(places, sizeof *m.scales) : NULL;
     m.valid = m.features ? dp_calloc(places, 1) : NULL;
-    m.row_picture = owners || rows->pool ? dp_malloc(places, sizeof *m.row_picture) : NULL;
-    m.row_cell = rows->pool ? dp_malloc(places, sizeof *m.row_cell) : NULL;
-    if (m.features && m.norms && m.valid && (!scaled || m.scales) && ((!owners && !rows->pool) || m.row_picture)
-        && (!rows->pool || m.row_cell)) {
+    m.row_picture = owners || rows->flat ? dp_malloc(places, sizeof *m.row_picture) : NULL;
+    m.row_cell = rows->flat ? dp_malloc(places, sizeof *m.row_cell) : NULL;
+    if (m.features && m.norms && m.valid && (!scaled || m.scales) && ((!owners && !rows->flat) || m.row_picture)
+        && (!rows->flat || m.row_cell)) {
         *memory = m;
         return true;
     }

@@ -6,7 +6,7 @@
  * (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture as it is, the rest to its
  * augmentations (its mirror).
  *
- * Layout pool: the valid cells of all pictures in one list, one location with n_rows rows, picture by picture,
+ * Layout flat: the valid cells of all pictures in one list, one location with n_rows rows, picture by picture,
  * augmentation by augmentation, cell by cell.  The pictures' grids may differ in size.
  *
  * dp_rows_picture tells which picture a row belongs to, whatever the layout. */
@@ -20,20 +20,20 @@
 
 #define DP_NO_PICTURE ((size_t)-1)
 
-/* Cells of a picture's own grid in a pool: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number,
+/* Cells of a picture's own grid in a flat bank: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number,
  * and what searches the bank makes room for so many cells. */
 #define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
 
 /* A view: it owns nothing, and nobody writes through it.  Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {
     const char *name;            /* of the bank's file, for messages; NULL: it has none */
-    size_t grid_rows, grid_cols; /* locations; 1 and 1 in a pool */
+    size_t grid_rows, grid_cols; /* locations; 1 and 1 in a flat bank */
     size_t n_rows;               /* at each location; while a grid is being built: those of its capacity */
     size_t dim;                  /* numbers of a row */
     size_t skip;                 /* numbers between the end of a row and the next; 0 but in a block (dp_rows_block) */
     size_t blocks;               /* parts of a row that have distances of their own; 1: the row is one */
     size_t n_pictures, rows_per_picture;
-    bool pool;
+    bool flat;
     bool complete;              /* all features of the pictures are here, so that each picture can be left out */
     bool centred;               /* rows were projected about their mean: their angles are not those of the features */
     bool mapped;                /* the features lie in a mapped file */
@@ -41,10 +41,11 @@ typedef struct dp_rows {
     const void *features;       /* [.., dim] float, IEEE half or int8_t; zeros where not valid */
     const float *scales;        /* of int8: a feature is its scale times the integer; else NULL */
     const float *norms;         /* Euclidean norms of the rows as they are stored */
-    const uint8_t *valid;       /* 0 or 1; all 1 in a pool */
+    const uint8_t *valid;       /* 0 or 1; all 1 in a flat bank */
     const int32_t *row_picture; /* picture of each row, -1: of no single one; NULL: row / rows_per_picture */
-    const int32_t *row_cell;    /* of a pool: augmentation * cells + cell in the grid of the row's picture; else NULL */
-    const int32_t *grids;       /* [n_pictures, 2] of a pool: rows and columns of the pictures' grids; else NULL */
+    const int32_t
+        *row_cell;        /* of a flat bank: augmentation * cells + cell in the grid of the row's picture; else NULL */
+    const int32_t *grids; /* [n_pictures, 2] of a flat bank: rows and columns of the pictures' grids; else NULL */
 } dp_rows;
 
 /* Memory that rows are written into.  Shapes as above.  Of a mapped file: copies of the tables that lay at odd places
@@ -83,8 +84,8 @@ void dp_rows_picture_grid(const dp_rows *rows, size_t picture, size_t *grid_rows
 size_t dp_rows_picture_cells(const dp_rows *rows, size_t picture);
 /* Cells of the picture that has the most. */
 size_t dp_rows_most_cells(const dp_rows *rows);
-/* Rows of a picture in a pool. */
-void dp_rows_pool_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n);
+/* Rows of a picture in a flat bank. */
+void dp_rows_flat_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n);
 /* What a picture put in, of rows that are those of their pictures: features [rows, cols, dim] and valid [rows, cols]
  * with the picture's grid; either may be NULL. */
 void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid);
@@ -130,11 +131,11 @@ dp_rows dp_rows_block(const dp_rows *rows, size_t block);
 /* Bytes of the features and of their tables. */
 size_t dp_rows_bytes(const dp_rows *rows);
 /* Bytes of one such row and of its entries in the tables; owners: with a table row_picture.  false on overflow. */
-bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool pool, size_t *bytes);
+bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool flat, size_t *bytes);
 
 /* ------------------------------------------------------------------------------------------------- memory of rows */
 
-/* Takes memory for so many rows of the type of `rows`, owners: with a table row_picture (a pool has one always);
+/* Takes memory for so many rows of the type of `rows`, owners: with a table row_picture (a flat bank always has one);
  * nothing is zeroed but the validity.  The pictures' grids are not among it.  false: no memory. */
 bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory);
 void dp_row_memory_free(dp_row_memory *memory);

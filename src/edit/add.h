@@ -7,7 +7,7 @@
 
 /* DP_E_MISMATCH where the bank's rows are no picture's own. */
 dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err);
-/* A pool and the settings of a run (given NULL: the defaults). */
+/* A worker pool and the settings of a run (given NULL: the defaults). */
 dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err);
 /* dp_bank_gather, then scores and threshold found anew.  orientation [2, dim_in]; NULL: that of `like`. */
 dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,

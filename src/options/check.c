@@ -83,13 +83,13 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
     if (rule->kmeans && rule->coreset > 0)
         return dp_fail(
             err, DP_E_ARGUMENT,
-            "bank.kmeans does not go with bank.coreset: one needs bank.layout=grid, the other bank.layout=pool");
-    if (rule->kmeans && rule->pool)
+            "bank.kmeans does not go with bank.coreset: one needs bank.layout=grid, the other bank.layout=flat");
+    if (rule->kmeans && rule->flat)
         return dp_fail(
             err, DP_E_ARGUMENT,
-            "bank.kmeans needs bank.layout=grid: it keeps centres at each place; in a pool take bank.coreset");
-    if (rule->coreset > 0 && !rule->pool)
-        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset needs bank.layout=pool; in a grid take bank.kmeans");
+            "bank.kmeans needs bank.layout=grid: it keeps centres at each place; in a flat bank take bank.coreset");
+    if (rule->coreset > 0 && !rule->flat)
+        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset needs bank.layout=flat; in a grid take bank.kmeans");
     return DP_OK;
 }
 
@@ -100,7 +100,7 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
     if (!(rule->blend >= 0 && rule->blend <= 1))
         return dp_fail(err, DP_E_ARGUMENT, "search.blend is %g; give a number from 0 (local distance) to 1 (global)",
                        rule->blend);
-    if (rule->blend > 0 && (rule->pool || rule->window == DP_WINDOW_GLOBAL))
+    if (rule->blend > 0 && (rule->flat || rule->window == DP_WINDOW_GLOBAL))
         return dp_fail(
             err, DP_E_ARGUMENT,
             "search.blend needs bank.layout=grid and a window of cells: it lays the global distance beside the local "
@@ -117,9 +117,9 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
     bool aligned = recipe->align != DP_ALIGN_NONE;
     if (recipe->crop_px && (aligned || !recipe->edge_px || recipe->crop_px > recipe->edge_px))
         return dp_fail(err, DP_E_ARGUMENT, "crop %zu needs align=none and an edge that is no smaller", recipe->crop_px);
-    if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_POOL))
+    if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_FLAT))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "edge: pictures of their own sizes need align=none and bank.layout=pool, or crop");
+                       "edge: pictures of their own sizes need align=none and bank.layout=flat, or crop");
     if (recipe->layer_norm && (recipe->neighbourhood != 1 || (aligned && recipe->polarity != DP_POLARITY_NONE)))
         return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs align.polarity=none and features.neighbourhood=1");
     if (recipe->rotations > 1 && aligned)
@@ -129,9 +129,9 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
 
 dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
 {
-    const bool pool = recipe->layout == DP_LAYOUT_POOL, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
-    const dp_reduction_rule reduction = {pool, separate, recipe->pca, recipe->coreset, recipe->kmeans};
-    const dp_scoring_rule scoring = {pool,          separate,     recipe->window, recipe->knn, recipe->reweight,
+    const bool flat = recipe->layout == DP_LAYOUT_FLAT, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
+    const dp_reduction_rule reduction = {flat, separate, recipe->pca, recipe->coreset, recipe->kmeans};
+    const dp_scoring_rule scoring = {flat,          separate,     recipe->window, recipe->knn, recipe->reweight,
                                      recipe->blend, recipe->score};
     dp_status status = dp_recipe_check_ranges(recipe, err);
     if (!status)
@@ -146,12 +146,12 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
         status = dp_check_scoring(&scoring, err);
     if (status)
         return status;
-    if (recipe->reweight && (!pool || recipe->score != DP_SCORE_MAX))
-        return dp_fail(err, DP_E_ARGUMENT, "score.reweight needs bank.layout=pool and score=max");
-    if (recipe->background == DP_BACKGROUND_REFERENCE && (!pool || recipe->pca > 0))
+    if (recipe->reweight && (!flat || recipe->score != DP_SCORE_MAX))
+        return dp_fail(err, DP_E_ARGUMENT, "score.reweight needs bank.layout=flat and score=max");
+    if (recipe->background == DP_BACKGROUND_REFERENCE && (!flat || recipe->pca > 0))
         return dp_fail(
             err, DP_E_ARGUMENT,
-            "background=reference needs bank.layout=pool, and does not go with bank.pca; both and test go with all");
+            "background=reference needs bank.layout=flat, and does not go with bank.pca; both and test go with all");
     return DP_OK;
 }
 

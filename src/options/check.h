@@ -17,7 +17,7 @@ dp_status dp_post_check(const dp_post *post, dp_error *err);
 
 /* How a bank is made smaller. */
 typedef struct dp_reduction_rule {
-    bool pool, separate; /* layout of the bank; whether its layers are kept apart */
+    bool flat, separate; /* layout of the bank; whether its layers are kept apart */
     double pca, coreset;
     size_t kmeans;
 } dp_reduction_rule;
@@ -25,7 +25,7 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
 
 /* How a picture is compared and scored, in a recipe or a view. */
 typedef struct dp_scoring_rule {
-    bool pool, separate;
+    bool flat, separate;
     size_t window, knn, reweight;
     double blend;
     dp_score score;

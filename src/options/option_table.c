@@ -21,7 +21,7 @@ static const char *const layer_mixes[] = {
 static const char *const layer_norms[] = {
     [DP_LAYER_NORM_NONE] = "none", [DP_LAYER_NORM_RMS] = "rms", [DP_LAYER_NORM_STANDARD] = "standard", NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
-static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_POOL] = "pool", NULL};
+static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_FLAT] = "flat", NULL};
 static const char *const storages[] = {
     [DP_STORAGE_F32] = "f32", [DP_STORAGE_F16] = "f16", [DP_STORAGE_I8] = "int8", NULL};
 static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
@@ -86,7 +86,7 @@ const dp_option_row dp_option_table[] = {
     {.option = {"edge", "edge", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
                 .help =
                     "resize the smaller side of each picture to N pixels, crop to whole patches, instead of a canvas",
-                .needs = "align=none, and bank.layout=pool or crop"},
+                .needs = "align=none, and bank.layout=flat or crop"},
      FIELD(edge_px),
      .preset = DP_PRESET_CANVAS},
     {.option = {"crop", "crop", BANK, WHOLE(0, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
@@ -131,7 +131,7 @@ const dp_option_row dp_option_table[] = {
      FIELD(neighbourhood),
      .standard = 1,
      .preset = DP_PRESET_NEIGHBOURHOOD},
-    {.option = {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|pool"),
+    {.option = {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|flat"),
                 .help = "features kept per place, or of all places in one list that is searched as a whole"},
      FIELD(layout)},
     {.option = {"bank.storage", "storage", BANK, CHOICE(storages, "f32|f16|int8"),
@@ -145,8 +145,8 @@ const dp_option_row dp_option_table[] = {
                 .needs = "bank.layout=grid, and K features of each place"},
      FIELD(kmeans)},
     {.option = {"bank.coreset", "coreset", BANK, SHARE(0, SEEDS, "F|N"), .flags = DP_OPTION_OFF,
-                .help = "keep the rows of a pool that cover it best: a share of them (0.1), or their number",
-                .needs = "bank.layout=pool"},
+                .help = "keep the rows of a flat bank that cover it best: a share of them (0.1), or their number",
+                .needs = "bank.layout=flat"},
      FIELD(coreset)},
     {.option = {"pictures.shots", "shots", BANK, WHOLE(1, 1e9, "N"), .flags = DP_OPTION_OFF,
                 .help = "learn from N of the pictures: the first by name, or drawn by the seed"},
@@ -163,7 +163,7 @@ const dp_option_row dp_option_table[] = {
      FIELD(mirror)},
     {.option = {"background", "background", BANK, CHOICE(backgrounds, "none|test|reference|both"),
                 .help = "mask the background of the pictures inspected, of the good ones, or of both",
-                .needs = "reference: bank.layout=pool, no bank.pca"},
+                .needs = "reference: bank.layout=flat, no bank.pca"},
      FIELD(background)},
     {.option = {"background.rule", "background-rule", BANK, CHOICE(rules, "cells|list"),
                 .help =
@@ -220,7 +220,7 @@ const dp_option_row dp_option_table[] = {
      .standard = DP_SCORE_TOP1P},
     {.option = {"score.reweight", "reweight", BANK, WHOLE(0, 1000, "N"), .flags = DP_OPTION_OFF,
                 .help = "weight the largest distance by N neighbours of its nearest row (PatchCore: 9)",
-                .needs = "bank.layout=pool and score=max, no layers.mix=separate"},
+                .needs = "bank.layout=flat and score=max, no layers.mix=separate"},
      FIELD(reweight)},
     {.option = {"map.sigma", "map-sigma", BANK, REAL(0, 64, "PIXELS"), .flags = DP_OPTION_OFF, .unit = "px",
                 .help = "smooth the finished map in the picture with a Gaussian"},
@@ -263,6 +263,22 @@ int dp_option_choices(const dp_option *option)
     while (option->choices && option->choices[n])
         n++;
     return n;
+}
+
+/* Words of earlier versions: a command line, a configuration file or a bank may still hold them. */
+static const struct {
+    const char *was, *now;
+} old_words[] = {{"pool", "flat"}};
+
+int dp_option_choice_of(const dp_option *option, const char *word)
+{
+    for (size_t i = 0; i < sizeof old_words / sizeof *old_words; i++)
+        if (!strcmp(word, old_words[i].was))
+            word = old_words[i].now;
+    for (int i = 0; i < dp_option_choices(option); i++)
+        if (!strcmp(word, option->choices[i]))
+            return i;
+    return -1;
 }
 
 const char *dp_option_choice(const char *key, int value)

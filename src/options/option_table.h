@@ -24,6 +24,8 @@ extern const size_t dp_option_rows;
 const dp_option_row *dp_option_find(const char *key);
 /* How many choices a row has. */
 int dp_option_choices(const dp_option *option);
+/* The number of the choice with this name, or with the name that an earlier version gave it; -1: there is none. */
+int dp_option_choice_of(const dp_option *option, const char *word);
 
 /* A field of a choice, flag, number or window as a number, and back. */
 double dp_option_value(const dp_option_row *row, const dp_recipe *recipe);

@@ -122,11 +122,10 @@ static dp_status read_choice(const json_t *value, const dp_option_row *row, cons
     const char *name = json_string_value(value);
     if (!name)
         return wrong_type(row, "a string", what, err);
-    for (int i = 0; row->option.choices[i]; i++) {
-        if (!strcmp(row->option.choices[i], name)) {
-            *choice = i;
-            return DP_OK;
-        }
+    int found = dp_option_choice_of(&row->option, name);
+    if (found >= 0) {
+        *choice = found;
+        return DP_OK;
     }
     return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is '%s', which is none of its choices", what, row->stored,
                    name);

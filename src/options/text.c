@@ -18,11 +18,11 @@
 static dp_status read_choice(const dp_option *option, const char *text, int *choice, dp_error *err)
 {
     char list[256];
-    for (int i = 0; option->choices[i]; i++)
-        if (!strcmp(option->choices[i], text)) {
-            *choice = i;
-            return DP_OK;
-        }
+    int found = dp_option_choice_of(option, text);
+    if (found >= 0) {
+        *choice = found;
+        return DP_OK;
+    }
     for (size_t i = 0, at = 0; option->choices[i] && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", option->choices[i]);
     return dp_fail(err, DP_E_ARGUMENT, "is none of %s", list);
@@ -224,7 +224,7 @@ static void let_go(const dp_option_row *row, dp_recipe *recipe)
     if (!strcmp(key, "edge") && !recipe->edge_px)
         recipe->crop_px = 0;
     if ((!strcmp(key, "window") || !strcmp(key, "bank.layout"))
-        && (recipe->layout == DP_LAYOUT_POOL || recipe->window == DP_WINDOW_GLOBAL))
+        && (recipe->layout == DP_LAYOUT_FLAT || recipe->window == DP_WINDOW_GLOBAL))
         recipe->blend = 0;
     if (!strcmp(key, "score") && recipe->score != DP_SCORE_MAX)
         recipe->reweight = 0;

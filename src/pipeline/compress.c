@@ -1,6 +1,6 @@
 /* compress.c - banks made smaller, and what that does to their scores.
  *
- * Order: principal components, then k-means (of a grid) or a coreset (of a pool) in what is left of the dimensions, then the type.
+ * Order: principal components, then k-means (of a grid) or a coreset (of a flat bank) in what is left of the dimensions, then the type.
  *
  * Calibration.  A bank that still holds its pictures' rows is scored by leaving each picture out, as ever.  Centres of k-means belong to
  * no picture: a picture scored against centres that it helped to place would look better than a new one.  So the pictures are dealt
@@ -168,7 +168,7 @@ static dp_status find_components(const dp_bank *bank, const dp_compression *how,
 
 static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
-    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_POOL, bank->rows.blocks > 1, how->pca,
+    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_FLAT, bank->rows.blocks > 1, how->pca,
                                     how->coreset, how->kmeans};
     dp_status status = dp_check_reduction(&rule, err);
     if (status)
@@ -182,7 +182,7 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
     return DP_OK;
 }
 
-/* The rows of a pool that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
+/* The rows of a flat bank that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
 static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
                      dp_bank **out, dp_error *err)
 {

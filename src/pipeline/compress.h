@@ -5,7 +5,7 @@
 #include "reduce/pca.h"
 #include "dinopatch/edit.h"
 
-/* dp_bank_compress on a pool and at a level that are there already.  kept (may be NULL): share of the variance. */
+/* dp_bank_compress on a worker pool and at a level of the machine that exist already.  kept (may be NULL): share of the variance. */
 dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
                          dp_bank **out, double *kept, dp_error *err);
 

@@ -589,7 +589,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     const dp_bank_spec spec = {
         .recipe = &recipe,
         .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px
-                                            : fit->extractor.rows, /* of a pool: a first guess */
+                                            : fit->extractor.rows, /* of a flat bank: a first guess */
         .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->extractor.cols,
         .dim = fit->extractor.dim,
         .patch_px = model.patch_px,

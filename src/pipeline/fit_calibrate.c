@@ -15,7 +15,7 @@ bool dp_fit_shrinks(const dp_recipe *recipe)
            || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
 }
 
-/* The rows of a pool that are not background, by the masks it holds. */
+/* The rows of a flat bank that are not background, by the masks it holds. */
 static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
 {
     const dp_rows *all = &bank->rows;
@@ -35,7 +35,8 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
     return status;
 }
 
-/* The pool gives way to a part of it, without the background or a coreset, scored with the pictures' features as they were in the pool. */
+/* Replaces a flat bank by a part of its rows: those that are not background, or a coreset. The pictures are scored with all
+ * features that they had before. */
 static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                      dp_error *err)
 {

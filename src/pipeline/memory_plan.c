@@ -115,7 +115,7 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 }
 
 /* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is
- * there.  A coreset: the projected pool, as floats, and first what the choice compares, then the chosen rows. */
+ * there.  A coreset: the projected rows, as floats, and first what the choice compares, then the chosen rows. */
 static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small,
                             size_t *bytes)
 {

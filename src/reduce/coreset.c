@@ -137,9 +137,9 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
 dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
                             const dp_run *run, uint32_t **rows, size_t *n, dp_error *err)
 {
-    if (!bank->pool || !(asked > 0))
+    if (!bank->flat || !(asked > 0))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a coreset of %g is chosen from a pool, as a share of its rows or their number", asked);
+                       "a coreset of %g is chosen from a flat bank, as a share of its rows or their number", asked);
     size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool),
            found = 0;
     dp_status status = dp_isa_resolve(isa, &isa, err);
@@ -208,8 +208,8 @@ dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa i
     if (recipe->coreset > (double)there) { /* how many features the pictures give is known only now */
         char line[DP_ERROR_MESSAGE_BYTES];
         kept.coreset = (double)there;
-        snprintf(line, sizeof line, "bank.coreset is %.0f, but the pool has %zu features: all are kept",
-                 recipe->coreset, there);
+        snprintf(line, sizeof line, "bank.coreset is %.0f, but the bank has %zu rows: all are kept", recipe->coreset,
+                 there);
         if (run && run->log)
             run->log(run->user, DP_LOG_WARNING, line);
     }

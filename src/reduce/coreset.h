@@ -1,20 +1,20 @@
-/* coreset.h - a pool cut down to the rows that cover the others best. */
+/* coreset.h - a flat bank cut down to the rows that cover the others best. */
 #ifndef DP_REDUCE_CORESET_H
 #define DP_REDUCE_CORESET_H
 
 #include "bank/bank.h"
 #include "base/pool.h"
 
-/* Chooses rows of a finished pool by greedy k-centre; asked: a share of the rows below 1, or their number.
+/* Chooses rows of a finished flat bank by greedy k-centre; asked: a share of the rows below 1, or their number.
  *   *rows [*n] ascending, to be freed by the caller with dp_memory_free; fewer than asked where all others are copies
  *            of these.
  * The same rows for any number of threads.  run (may be NULL): progress is called, stage "coreset".
- * Errors: DP_E_ARGUMENT (no pool, asked not above 0), DP_E_UNSUPPORTED (isa), DP_E_MEMORY, DP_E_NUMERIC,
+ * Errors: DP_E_ARGUMENT (not a flat bank, asked not above 0), DP_E_UNSUPPORTED (isa), DP_E_MEMORY, DP_E_NUMERIC,
  * DP_E_CANCELLED. */
 dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
                             const dp_run *run, uint32_t **rows, size_t *n, dp_error *err);
 
-/* A finished bank of these rows [n] of a pool; recipe: the one it is to have, which says what was asked and in what
+/* A finished bank of these rows [n] of a flat bank; recipe: the one it is to have, which says what was asked and in what
  * storage.  Scores and levels are those of `from`.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
 dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
                       dp_error *err);

@@ -16,7 +16,7 @@ typedef struct dp_reduction {
 
 /* The bank is read once, location by location; of a mapped one no more stays in memory than is being worked on.
  * Leave-one-out scores and threshold are the old ones: the caller refreshes them.  progress: stage "reduce".
- * Errors: DP_E_ARGUMENT (k-means of a pool, or of rows that are centres already), DP_E_MEMORY, DP_E_CANCELLED. */
+ * Errors: DP_E_ARGUMENT (k-means of a flat bank, or of rows that are centres already), DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_bank **out,
                          dp_error *err);
 

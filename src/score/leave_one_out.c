@@ -5,7 +5,7 @@
  * MAX_QUERIES pictures and not once for each; the cost is n_pictures * n_rows * dim products a location searched.
  *
  * A coreset holds only some rows of each picture, those that differ most from the rest: its pictures are scored with all their
- * features, from the pool before it was cut, in the coreset without their own rows.
+ * features, from the flat bank before it was cut, in the coreset without their own rows.
  *
  * The thresholds are order statistics, of these scores and of the largest distances in the maps (score/picture_map.h), with no margin on top: see
  * dp_calibrate.  Each score has one
@@ -47,8 +47,8 @@ static int report(void *user, size_t done, size_t total)
     return s->run->progress(s->run->user, "leave one out", s->done_before + done, s->total);
 }
 
-/* Pictures of a pool may have grids of their own: one after the other. */
-static dp_status score_pool(struct scoring *s, size_t most, dp_error *err)
+/* Pictures of a flat bank may have grids of their own: one after the other. */
+static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
 {
     const dp_bank *bank = s->bank;
     const size_t knn = s->scoring->knn;
@@ -144,7 +144,7 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     if (!status)
         status = dp_searcher_open(&bank->rows, scoring, with->isa, with->pool, &s.searcher, err);
     if (!status)
-        status = bank->rows.pool ? score_pool(&s, dp_rows_most_cells(&bank->rows), err)
+        status = bank->rows.flat ? score_flat(&s, dp_rows_most_cells(&bank->rows), err)
                                  : score_grids(&s, dp_rows_cells(&bank->rows), err);
     if (!status && found->peaks)
         found->heat = dp_good_scorer_heat(&s.judge);

@@ -34,7 +34,7 @@ dp_status dp_bank_find_scales(const dp_bank *pictures, dp_bank *bank, dp_isa isa
 dp_status dp_bank_leave_one_out(dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run, double *false_alarms,
                                 dp_error *err);
 
-/* The same for a bank that was cut from `pictures`, a pool with all features of the pictures: these are scored. */
+/* The same for a bank that was cut from `pictures`, a flat bank with all features of the pictures: these are scored. */
 dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_isa isa, dp_pool *pool, const dp_run *run,
                                    double *false_alarms, dp_error *err);
 

@@ -34,7 +34,7 @@
 struct job {
     const dp_rows *bank;
     dp_distance_kernels kernels;
-    dp_search search; /* settled: the isa and the picture's grid; of a pool the window is global */
+    dp_search search; /* settled: the isa and the picture's grid; of a flat bank the window is global */
     float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or
                     where each query goes alone */
     /* the map of one picture */
@@ -268,11 +268,11 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
     job->kernels = dp_distance_kernels_get(isa);
     job->search = *settings;
     job->search.isa = isa;
-    job->search.window = bank->pool ? DP_WINDOW_GLOBAL : settings->window;
+    job->search.window = bank->flat ? DP_WINDOW_GLOBAL : settings->window;
     job->search.rows = settings->rows ? settings->rows : bank->grid_rows;
     job->search.cols = settings->cols ? settings->cols : bank->grid_cols;
     job->search.band = settings->band ? settings->band : job->search.rows;
-    if (!bank->pool && (job->search.rows != bank->grid_rows || job->search.cols != bank->grid_cols))
+    if (!bank->flat && (job->search.rows != bank->grid_rows || job->search.cols != bank->grid_cols))
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->search.rows,
                        job->search.cols, bank->grid_rows, bank->grid_cols);
     if (job->search.top > job->search.rows || job->search.band > job->search.rows - job->search.top)

@@ -10,7 +10,7 @@
 /* One neighbour: how far, and where it lies in the bank. */
 typedef struct dp_neighbour {
     float distance;
-    uint32_t cell; /* row-major index into the bank's grid; 0 in a pool */
+    uint32_t cell; /* row-major index into the bank's grid; 0 in a flat bank */
     uint32_t row;  /* row of that cell; dp_rows_picture says whose it is */
 } dp_neighbour;
 
@@ -22,7 +22,7 @@ typedef struct dp_search {
     size_t knn;       /* at least 1 */
     size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
     dp_isa isa;
-    size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a pool only */
+    size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a flat bank only */
     size_t top, band;  /* of that grid rows top .. top + band - 1 are given and found; band 0: all */
 } dp_search;
 
@@ -44,7 +44,7 @@ typedef struct dp_progress {
  *   features [rows, cols, dim], valid [rows, cols] (NULL: all), of the picture's own grid; rows: those of the band
  *   out      also the workspace: nothing is allocated, but room for some rows where the bank's are not floats
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
- * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a pool all. With
+ * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a flat bank all. With
  * fewer than knn of them the mean is over those there are.
  * The same bytes for any number of threads.  pool NULL: on the calling thread.
  * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that

@@ -55,7 +55,7 @@ static size_t walk(const dp_rows *bank, size_t total, size_t wanted, struct samp
         size_t rows, cols, first = p * bank->rows_per_picture, n = dp_rows_cells(bank);
         dp_rows_picture_grid(bank, p, &rows, &cols);
         if (bank->row_cell)
-            dp_rows_pool_range(bank, p, &first, &n);
+            dp_rows_flat_range(bank, p, &first, &n);
         for (size_t i = 0; i < n; i++) {
             struct sample s = bank->row_cell ? (struct sample){p, 0, first + i} : (struct sample){p, i, first};
             if (!bank->valid[s.cell * bank->n_rows + s.row]
@@ -73,7 +73,7 @@ static size_t walk(const dp_rows *bank, size_t total, size_t wanted, struct samp
 
 /* -------------------------------------------------------------------------------------------------- the distances */
 
-/* Within the window, or of a pool: each picture's cells of the sample as a picture of which no other cell is valid. */
+/* Within the window, or of a flat bank: each picture's cells of the sample as a picture of which no other cell is valid. */
 static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *err)
 {
     const dp_rows *bank = &part->rows;
@@ -163,12 +163,12 @@ static dp_status find(const dp_rows *bank, size_t block, bool global, struct sam
                       dp_error *err)
 {
     dp_part part;
-    bool pool = bank->pool, look_global = global && !(scales->global[block] > 0);
+    bool flat = bank->flat, look_global = global && !(scales->global[block] > 0);
     dp_status status = dp_part_open(bank, block, true, s->pool, &part, err);
     if (status)
         return status;
     if (!(scales->local[block] > 0)) {
-        status = pool ? find_global(&part, s, err) : find_local(&part, s, err);
+        status = flat ? find_global(&part, s, err) : find_local(&part, s, err);
         if (!status)
             status = conclude(bank, s, &scales->local[block], err);
     }

@@ -8,7 +8,7 @@
  * of its nearest row, the first of them that row itself: 1 - exp(d_0) / sum_i exp(d_i), in 0..1.  n 0: 1. */
 double dp_reweight_factor(const double *distances, size_t n);
 
-/* What was searched for in a pool, and what was found. */
+/* What was searched for in a flat bank, and what was found. */
 typedef struct dp_found {
     const float *features;       /* [cells, dim] as they were searched for */
     const dp_neighbour *nearest; /* [cells, search->knn] */
@@ -20,7 +20,7 @@ typedef struct dp_found {
 /* The factor for a picture: of its largest valid distance (of equal ones the first).
  *   n        neighbours of the nearest row, that row included; found without the rows of search->leave_out; fewer where
  *            there are fewer
- * *factor 1 where no cell is valid.  Errors: DP_E_ARGUMENT (no pool), DP_E_MEMORY, DP_E_NUMERIC. */
+ * *factor 1 where no cell is valid.  Errors: DP_E_ARGUMENT (not a flat bank), DP_E_MEMORY, DP_E_NUMERIC. */
 dp_status dp_reweight(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n, dp_pool *pool,
                       double *factor, dp_error *err);
 

@@ -37,12 +37,12 @@ bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring)
 dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err)
 {
     size_t blocks = bank->blocks;
-    const dp_scoring_rule rule = {bank->pool,        blocks > 1,     scoring->window, scoring->knn,
+    const dp_scoring_rule rule = {bank->flat,        blocks > 1,     scoring->window, scoring->knn,
                                   scoring->reweight, scoring->blend, scoring->score};
     dp_status status = dp_check_scoring(&rule, err);
     if (status)
         return status;
-    size_t around = bank->pool || scoring->window >= bank->grid_rows + bank->grid_cols
+    size_t around = bank->flat || scoring->window >= bank->grid_rows + bank->grid_cols
                         ? dp_rows_cells(bank)
                         : (2 * scoring->window + 1) * (2 * scoring->window + 1);
     size_t most = bank->n_rows * (around < dp_rows_cells(bank) ? around : dp_rows_cells(bank));
@@ -108,7 +108,7 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
     c.list = dp_calloc(blocks, 2 * sizeof *c.list);
     if (!c.parts || !c.list)
         status = dp_fail_memory(err, "the blocks of features", blocks * sizeof *c.parts);
-    bool norms = scoring->metric == DP_METRIC_COSINE || bank->pool || scoring->window > 0 || scoring->blend > 0;
+    bool norms = scoring->metric == DP_METRIC_COSINE || bank->flat || scoring->window > 0 || scoring->blend > 0;
     for (size_t b = 0; !status && b < blocks; b++)
         if (is_active(scoring, b))
             status = dp_part_open(bank, b, norms, pool, &c.parts[b], err);

@@ -122,7 +122,7 @@ static json_t *other_value(const json_t *old)
         INT64_MAX, INT64_MIN};
     static const double reals[] = {0,     -0.0,   1,    -1,    0.5, 0.1, 0.99, 1e-300,
                                    1e300, -1e300, 1e30, 1e-30, 2.5, 64,  31,   1e9};
-    static const char *const texts[] = {"",       "none",       "global", "pool",   "grid", "f32",    "f16",
+    static const char *const texts[] = {"",       "none",       "global", "flat",   "grid", "f32",    "f16",
                                         "int8",   "max",        "top1p",  "cosine", "l2",   "rotate", "mirror",
                                         "concat", "mean",       "true",   "false",  "1",    "0",      "\"",
                                         "pca",    "hysteresis", "pixels", "cells",  "p99"};

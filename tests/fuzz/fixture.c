@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const fixture_names[N_FIXTURES] = {"grid",   "grid-f16", "grid-int8", "mirror",     "pool",  "patchcore",
+const char *const fixture_names[N_FIXTURES] = {"grid",   "grid-f16", "grid-int8", "mirror",     "flat",  "patchcore",
                                                "kmeans", "pca",      "separate",  "background", "region"};
 
 enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4, WIDTH = 64, HEIGHT = 48 };
@@ -44,7 +44,7 @@ static void compress(dp_bank **bank, size_t kmeans, double pca)
 
 dp_bank *fixture_bank(int kind)
 {
-    bool pool = kind == FIXTURE_POOL || kind == FIXTURE_PATCHCORE;
+    bool flat = kind == FIXTURE_FLAT || kind == FIXTURE_PATCHCORE;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     recipe.storage = kind == FIXTURE_GRID_F16  ? DP_STORAGE_F16
@@ -66,8 +66,8 @@ dp_bank *fixture_bank(int kind)
         recipe.background = DP_BACKGROUND_TEST;
     if (kind == FIXTURE_REGION)
         recipe.roi = DP_ROI_FIXED;
-    if (pool) {
-        recipe.layout = DP_LAYOUT_POOL;
+    if (flat) {
+        recipe.layout = DP_LAYOUT_FLAT;
         recipe.align = DP_ALIGN_NONE;
         recipe.polarity = DP_POLARITY_NONE;
         recipe.score = DP_SCORE_MAX;
@@ -75,8 +75,8 @@ dp_bank *fixture_bank(int kind)
     }
     size_t per = recipe.mirror ? 2 : 1;
     dp_bank_spec spec = {.recipe = &recipe,
-                         .grid_rows = pool ? 0 : ROWS,
-                         .grid_cols = pool ? 0 : COLS,
+                         .grid_rows = flat ? 0 : ROWS,
+                         .grid_cols = flat ? 0 : COLS,
                          .dim = DIM,
                          .capacity = PICTURES,
                          .rows_per_picture = per,

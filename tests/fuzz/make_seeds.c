@@ -155,10 +155,10 @@ static void options(const char *root)
 {
     static const char *const lines[] = {
         "fit --model m --bank x --canvas 112x224 --quiet d",
-        "fit -m m -b x --align none --layout pool --coreset 0.1 --reweight 9 --score max d",
+        "fit -m m -b x --align none --layout flat --coreset 0.1 --reweight 9 --score max d",
         "fit --method anomalydino --model m --bank x --shots 2 --seed 7 p.png",
         "fit --method patchcore --model m --bank x --max-memory 1.5G d",
-        "fit --edge 448 --rotations 8 --layout pool --align none -m m -b x d",
+        "fit --edge 448 --rotations 8 --layout flat --align none -m m -b x d",
         "fit --layers -1,3 --layer-mix concat --canny 10,90 --blur 3 -m m -b x d",
         "fit --canny 30,90 --fill 0.5 --polarity rotate --mirror --kmeans 3 --pca 0.9 --storage int8 -m m -b x d",
         "fit --window 2 --knn 3 --metric cosine --score top1p --fpr 0.05 --precision int8 --neighbourhood 3 -m m -b x "

@@ -13,8 +13,8 @@ WAYS = {
     "p99": ["--score", "p99"],
     "smoothed": ["--map-sigma", "6", "--score", "max"],
     "post": ["--map", "gaussian=1", "--score", "top1p"],
-    "pool": ["--layout", "pool", "--window", "global", "--score", "max"],
-    "patchcore": ["--layout", "pool", "--coreset", "0.3", "--score", "max", "--reweight", "5", "--map-sigma", "4"],
+    "flat": ["--layout", "flat", "--window", "global", "--score", "max"],
+    "patchcore": ["--layout", "flat", "--coreset", "0.3", "--score", "max", "--reweight", "5", "--map-sigma", "4"],
     "separate": ["--layers", "0,1", "--layer-mix", "separate"],
     "kmeans": ["--kmeans", "3"],
     "background": ["--background", "test", "--background-threshold", "0.5"],
@@ -75,7 +75,7 @@ def test_defects_are_what_stands_out_of_the_delivered_map(dp, woven, way):
     assert both[0][0]["label"] == "anomalous"
 
 
-@pytest.mark.parametrize("way", ["max", "mean", "smoothed", "pool", "post"])
+@pytest.mark.parametrize("way", ["max", "mean", "smoothed", "flat", "post"])
 def test_the_cell_threshold_is_the_quantile_of_the_largest_distances_left_one_out(dp, woven, way):
     """12 pictures at a rate of 0.2: the 11th of 12 largest distances, each of a picture that is not in the bank."""
     good = textures(dp.folder / "good", 6)

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import MODEL
 
-SMALL = {"kmeans": ["--kmeans", "3"], "coreset": ["--layout", "pool", "--window", "global", "--coreset", "0.2"]}
+SMALL = {"kmeans": ["--kmeans", "3"], "coreset": ["--layout", "flat", "--window", "global", "--coreset", "0.2"]}
 
 
 @pytest.fixture(scope="module", params=SMALL)

@@ -85,7 +85,7 @@ def test_the_recipe_tells_what_was_settled(dp, woven):
     dp.fit("x.bank", "--polarity", "none", "--layers", "-1", "--shots", "3", "--map-sigma", "2", woven.good)
     recipe = info(dp, "x.bank")["recipe"]
     assert recipe["layers"] == [1] and recipe["shots"] == 3 and recipe["map_sigma"] == 2 and recipe["seed"] == 0
-    dp.fit("p.bank", "--polarity", "none", "--layout", "pool", "--edge", "70", woven.good, canvas=None)
+    dp.fit("p.bank", "--polarity", "none", "--layout", "flat", "--edge", "70", woven.good, canvas=None)
     recipe = info(dp, "p.bank")["recipe"]
     assert recipe["edge"] == 70 and recipe["window"] == "global"
 
@@ -96,7 +96,7 @@ def test_the_map_lies_where_the_defect_is(dp, size, spot, form):
     """Resizes with a fraction, crops and own sizes: the largest distance lies on the defect, to the pixel a cell allows."""
     width, height = size
     good = textures(dp.folder / "good", 5, width=width, height=height)
-    dp.fit("g.bank", "--polarity", "none", "--layout", "pool", "--window", "global", "--score", "max", *form, *good,
+    dp.fit("g.bank", "--polarity", "none", "--layout", "flat", "--window", "global", "--score", "max", *form, *good,
            canvas=None if form else "112x154")
     pixels = texture(77, width=width, height=height)
     x, y = spot
@@ -119,7 +119,7 @@ def test_the_map_lies_where_the_defect_is(dp, size, spot, form):
 
 def test_what_is_cropped_of_a_picture_of_its_own_size_is_said(dp):
     good = textures(dp.folder / "good", 4, width=160, height=210)
-    dp.fit("g.bank", "--polarity", "none", "--layout", "pool", "--edge", "112", *good, canvas=None)
+    dp.fit("g.bank", "--polarity", "none", "--layout", "flat", "--edge", "112", *good, canvas=None)
     coverage = dp.inspect("g.bank", good[0]).pictures[0]["coverage"]
     # resized to 112 x 147, of which 112 x 140 are whole patches: 200 of 210 rows
     assert coverage["crop_xyxy"] == pytest.approx([0, 0, 160, 200]) and coverage["inspected_fraction"] == pytest.approx(200 / 210)

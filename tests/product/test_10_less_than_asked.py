@@ -82,7 +82,7 @@ def strange(folder):
 WAYS = {
     "canvas": ["--align", "none", "--canvas", CANVAS],
     "auto": ["--align", "none", "--canvas", "auto:112"],
-    "pool": ["--align", "none", "--polarity", "none", "--edge", "56", "--layout", "pool", "--window", "global"],
+    "flat": ["--align", "none", "--polarity", "none", "--edge", "56", "--layout", "flat", "--window", "global"],
     "crop": ["--align", "none", "--polarity", "none", "--edge", "112", "--crop", "112"],
     "pca": ["--align", "pca", "--polarity", "none", "--canvas", CANVAS],
 }

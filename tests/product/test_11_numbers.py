@@ -213,11 +213,11 @@ def test_more_than_there_is_is_refused_with_what_there_is(dp, woven):
     assert not (dp.folder / "x.bank").exists() and not (dp.folder / "y.bank").exists()
 
 
-def test_a_coreset_larger_than_its_pool_says_so_and_is_recorded_as_kept(dp, woven):
+def test_a_coreset_larger_than_its_bank_says_so_and_is_recorded_as_kept(dp, woven):
     """How many features the pictures give is known only when they are there."""
     n = 64 * len(list(woven.good.iterdir()))
-    run = dp.run("fit", "--model", MODEL, "--align", "none", "--polarity", "none", "--canvas", "112x112", "--layout", "pool", "--coreset", 999999,
+    run = dp.run("fit", "--model", MODEL, "--align", "none", "--polarity", "none", "--canvas", "112x112", "--layout", "flat", "--coreset", 999999,
                  "--bank", "x.bank", woven.good, code=0)
-    assert f"bank.coreset is 999999, but the pool has {n} features: all are kept" in run.err
+    assert f"bank.coreset is 999999, but the bank has {n} rows: all are kept" in run.err
     info = json.loads(dp.run("bank", "info", "--json", "x.bank", code=0).out)
     assert info["recipe"]["coreset"] == n

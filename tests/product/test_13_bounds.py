@@ -16,15 +16,15 @@ from PIL import Image
 
 # ------------------------------------------------------------------------------------------------------ cells of a picture
 
-POOL = ["--align", "none", "--layout", "pool", "--polarity", "none"]
+FLAT = ["--align", "none", "--layout", "flat", "--polarity", "none"]
 
 
 def strip(path, height=20, width=2000):
     return save(np.full((height, width, 3), 128, np.uint8), path)
 
 
-def pool(dp, edge, *good, code=0):
-    return dp.run("fit", "--model", MODEL, "--bank", "p.bank", *POOL, "--edge", edge, *good, code=code)
+def flat(dp, edge, *good, code=0):
+    return dp.run("fit", "--model", MODEL, "--bank", "p.bank", *FLAT, "--edge", edge, *good, code=code)
 
 
 def judged(picture):
@@ -33,7 +33,7 @@ def judged(picture):
 
 def test_a_long_picture_is_one_failed_picture(dp, tmp_path):
     good = textures(tmp_path / "good", 6, width=100, height=100)
-    pool(dp, 112, *good)
+    flat(dp, 112, *good)
     long = strip(tmp_path / "long.png", 20, 6000)  # 112 x 33600 pixels
     thread = strip(tmp_path / "thread.png", 1, 20000)
     run = dp.inspect("p.bank", "--fail-on-anomaly", long, good[0], thread, code=3)
@@ -44,7 +44,7 @@ def test_a_long_picture_is_one_failed_picture(dp, tmp_path):
 
 def test_max_tokens_takes_what_it_names(dp, tmp_path):
     good = textures(tmp_path / "good", 6, width=100, height=100)
-    pool(dp, 112, *good)
+    flat(dp, 112, *good)
     wide = save(texture(50, width=300, height=100), tmp_path / "wide.png")
     run = dp.inspect("p.bank", "--any-size", "--max-tokens", 100, wide)
     cells = int(run.pictures[0]["reason"].split("--max-tokens ")[1].split()[0])
@@ -56,7 +56,7 @@ def test_max_tokens_takes_what_it_names(dp, tmp_path):
 def test_fit_leaves_a_long_picture_out(dp, tmp_path):
     good = textures(tmp_path / "good", 12, width=100, height=100)
     strip(tmp_path / "good" / "long.png", 20, 6000)
-    run = pool(dp, 112, tmp_path / "good", code=1)
+    run = flat(dp, 112, tmp_path / "good", code=1)
     assert "long.png" in run.err and "--max-tokens" in run.err
     info = json.loads(dp.run("bank", "info", "--json", "p.bank").out)
     assert len(good) in info.values()
@@ -64,7 +64,7 @@ def test_fit_leaves_a_long_picture_out(dp, tmp_path):
 
 @pytest.mark.parametrize("command", [
     ["fit", "--model", MODEL, "--bank", "x.bank", "--align", "none", "--canvas", "14000x14000", "good"],
-    ["fit", "--model", MODEL, "--bank", "x.bank", *POOL, "--edge", "14000", "good"],
+    ["fit", "--model", MODEL, "--bank", "x.bank", *FLAT, "--edge", "14000", "good"],
     ["fit", "--model", MODEL, "--bank", "x.bank", "--align", "none", "--edge", "14000", "--crop", "7000", "good"],
     ["embed", "--model", MODEL, "--size", "14000x14000", "--out", "x.safetensors", "good/000.png"],
     ["bench", "--model", MODEL, "--size", "14000x14000"],

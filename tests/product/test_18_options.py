@@ -72,7 +72,7 @@ def test_the_command_line_beats_the_file_and_the_file_the_method(dp, woven):
     dp.run("fit", "--model", MODEL, "--config", path, "--knn", "2", "--out", "a.bank", woven.good, "--quiet", code=0)
     recipe = info(dp, "a.bank")
     assert recipe["knn"] == 2 and recipe["canvas"] == [112, 112] and recipe["coreset"] == 0 and recipe["score"] == "mean"
-    assert recipe["layout"] == "pool" and recipe["reweight"] == 0 and recipe["map_sigma"] == 4
+    assert recipe["layout"] == "flat" and recipe["reweight"] == 0 and recipe["map_sigma"] == 4
     dp.run("fit", "--model", MODEL, "--config", path, "--method", "dinopatch", "--out", "b.bank", woven.good, "--quiet", code=0)
     recipe = info(dp, "b.bank")
     assert recipe["layout"] == "grid" and recipe["knn"] == 3 and recipe["map_sigma"] == 0
@@ -118,7 +118,7 @@ def test_inspect_changes_what_needs_no_new_features(dp, woven):
 
 def test_rules_name_keys(dp, woven):
     for args, said in ((["--rotations", "8", "--align", "pca"], "pictures.rotations 8 needs align=none"),
-                       (["--coreset", "0.1"], "bank.coreset needs bank.layout=pool"),
+                       (["--coreset", "0.1"], "bank.coreset needs bank.layout=flat"),
                        (["--set", "map.low=2", "--set", "map.high=1"], "map.high 1 lies below map.low 2")):
         run = dp.run("fit", "--model", MODEL, "--out", "x.bank", *args, woven.good, code=2)
         assert said in run.err

@@ -127,18 +127,18 @@ static inline dp_bank *random_bank(size_t rows, size_t cols, size_t dim, size_t 
     return random_bank_without(rows, cols, dim, pictures, per, seed, SIZE_MAX);
 }
 
-/* Gives the grid of picture p in random_pool: 3 to 5 rows, 4 to 6 columns. */
-static inline void pool_grid(size_t p, size_t *rows, size_t *cols)
+/* Gives the grid of picture p in random_flat: 3 to 5 rows, 4 to 6 columns. */
+static inline void flat_grid(size_t p, size_t *rows, size_t *cols)
 {
     *rows = 3 + p % 3;
     *cols = 4 + p * 2 % 3;
 }
 
-static inline dp_bank *random_pool_without(size_t dim, size_t pictures, size_t per, uint64_t seed, size_t left_out)
+static inline dp_bank *random_flat_without(size_t dim, size_t pictures, size_t per, uint64_t seed, size_t left_out)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = dim, .capacity = pictures + 1, .rows_per_picture = per, .model_sha256 = random_hash};
     dp_bank_builder *builder = NULL;
@@ -151,7 +151,7 @@ static inline dp_bank *random_pool_without(size_t dim, size_t pictures, size_t p
         snprintf(name, sizeof name, "good/%03zu.png", p);
         dp_pose pose = {.status = DP_ALIGN_OFF};
         assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
-        pool_grid(p, &rows, &cols);
+        flat_grid(p, &rows, &cols);
         for (size_t a = 0; a < per; a++) {
             float *features;
             uint8_t *valid;

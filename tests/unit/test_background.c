@@ -257,12 +257,12 @@ static void mask_of(size_t p, size_t cells, uint8_t *mask)
         mask[i] = (i + p) % 3 == 0;
 }
 
-static dp_bank *masked_bank(bool pool, dp_background background, dp_background_rule rule)
+static dp_bank *masked_bank(bool flat, dp_background background, dp_background_rule rule)
 {
     enum { PICTURES = 5, DIM = 6 };
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.layout = pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
+    recipe.layout = flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID;
     recipe.background = background;
     recipe.background_rule = rule;
     recipe.score = DP_SCORE_MEAN;
@@ -283,8 +283,8 @@ static dp_bank *masked_bank(bool pool, dp_background background, dp_background_r
         snprintf(name, sizeof name, "good/%zu.png", p);
         dp_pose pose = {.status = DP_ALIGN_OFF, .picture_width_px = 64, .picture_height_px = 48};
         assert_ok(dp_bank_builder_add(builder, name, &pose, &index, err));
-        if (pool)
-            pool_grid(p, &rows, &cols);
+        if (flat)
+            flat_grid(p, &rows, &cols);
         for (size_t a = 0; a < 2; a++) {
             float *features;
             uint8_t *valid, mask[30];
@@ -332,7 +332,7 @@ static double score_by_hand(const dp_bank *bank, size_t p)
                     double square = 0;
                     for (size_t d = 0; d < dim; d++)
                         square += pow((double)x[i * dim + d] - (double)y[j * dim + d], 2);
-                    if (other[j] && (bank->recipe.layout == DP_LAYOUT_POOL || j == i))
+                    if (other[j] && (bank->recipe.layout == DP_LAYOUT_FLAT || j == i))
                         least = fmin(least, sqrt(square));
                 }
             }

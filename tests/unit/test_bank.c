@@ -246,17 +246,17 @@ static void stored_types(void **state)
     dp_bank_close(&bank);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- pool */
+/* ---------------------------------------------------------------------------------------------------------------- flat */
 
 static void rows_of_a_pool(void **state)
 {
     (void)state;
     const size_t dim = 7, pictures = 5, per = 2;
-    dp_bank *bank = random_pool_without(dim, pictures, per, 1, SIZE_MAX);
+    dp_bank *bank = random_flat_without(dim, pictures, per, 1, SIZE_MAX);
     size_t expected = 0, row = 0;
     for (size_t p = 0; p < pictures; p++) {
         size_t rows, cols, found_rows, found_cols;
-        pool_grid(p, &rows, &cols);
+        flat_grid(p, &rows, &cols);
         dp_rows_picture_grid(&bank->rows, p, &found_rows, &found_cols);
         assert_true(rows == found_rows && cols == found_cols);
         size_t cells = rows * cols;
@@ -292,7 +292,7 @@ static void wrong_use_of_a_pool(void **state)
     (void)state;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
@@ -336,7 +336,7 @@ static void search_of_a_pool(void **state)
 {
     (void)state;
     const size_t dim = 9, pictures = 5, per = 2;
-    dp_bank *bank = random_pool_without(dim, pictures, per, 4, SIZE_MAX);
+    dp_bank *bank = random_flat_without(dim, pictures, per, 4, SIZE_MAX);
     double first[5] = {0};
     for (size_t threads = 1; threads <= 3; threads += 2) {
         dp_pool *pool = NULL;
@@ -352,14 +352,14 @@ static void search_of_a_pool(void **state)
         float features[30 * 9], map[30], scratch[30];
         uint8_t valid[30], map_valid[30];
         dp_neighbour nearest[30];
-        pool_grid(p, &rows, &cols);
+        flat_grid(p, &rows, &cols);
         dp_rows_get(&bank->rows, p, 0, features, valid);
         dp_search search = {.metric = bank->recipe.metric, .knn = 1, .leave_out = p, .rows = rows, .cols = cols};
         assert_ok(dp_distance_map(&bank->rows, features, valid, &search, NULL, &(dp_distances){nearest, map, map_valid},
                                   err));
         assert_true(dp_score_cells(bank->recipe.score, map, map_valid, rows * cols, scratch)
                     == bank->pictures.loo_scores[p]);
-        dp_bank *without = random_pool_without(dim, pictures, per, 4, p);
+        dp_bank *without = random_flat_without(dim, pictures, per, 4, p);
         float map_without[30];
         search.leave_out = DP_NO_PICTURE;
         assert_ok(dp_distance_map(&without->rows, features, valid, &search, NULL,

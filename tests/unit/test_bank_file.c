@@ -157,12 +157,12 @@ static void stored_types_round_trip(void **state)
     }
 }
 
-static void pool_round_trip(void **state)
+static void flat_round_trip(void **state)
 {
     (void)state;
-    const char *path = temporary_path("pool.safetensors");
+    const char *path = temporary_path("flat.safetensors");
     for (size_t dim = 3; dim <= 5; dim++) {
-        dp_bank *bank = random_pool_without(dim, 4, 2, 8, SIZE_MAX), *back = NULL;
+        dp_bank *bank = random_flat_without(dim, 4, 2, 8, SIZE_MAX), *back = NULL;
         assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &back, err));
@@ -290,7 +290,7 @@ static void every_flip(void **state)
     bank = random_bank_in(DP_STORAGE_F16, 2, 2, 6, 2, 2, 5, SIZE_MAX);
     flip(bank, 1);
     dp_bank_close(&bank);
-    bank = random_pool_without(4, 2, 1, 6, SIZE_MAX);
+    bank = random_flat_without(4, 2, 1, 6, SIZE_MAX);
     flip(bank, 1);
     dp_bank_close(&bank);
 }
@@ -469,7 +469,7 @@ static void values_that_lie(void **state)
     }
 }
 
-/* The tables of a pool. */
+/* The tables of a flat bank. */
 static void pools_that_lie(void **state)
 {
     (void)state;
@@ -480,8 +480,8 @@ static void pools_that_lie(void **state)
     } lies[] = {{"row_picture", 0, 4}, {"row_picture", 0, -1}, {"row_picture", 4, 2},
                 {"row_cell", 0, -1},   {"row_cell", 4, 0},     {"row_cell", 0, 24},
                 {"grids", 0, 0},       {"grids", 4, -2},       {"grids", 0, INT32_MAX}};
-    const char *path = temporary_path("pool.safetensors");
-    dp_bank *bank = random_pool_without(3, 4, 2, 8, SIZE_MAX);
+    const char *path = temporary_path("flat.safetensors");
+    dp_bank *bank = random_flat_without(3, 4, 2, 8, SIZE_MAX);
     assert_ok(dp_bank_save(bank, path, err));
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         struct bytes file = read_file(path);
@@ -494,15 +494,15 @@ static void pools_that_lie(void **state)
         expect_format_error(&file, "out of its range");
         free(file.data);
     }
-    /* A pool that says it is a grid, and the reverse. */
+    /* A flat bank that says it is a grid, and the reverse. */
     struct bytes file = read_file(path);
     uint64_t header;
     memcpy(&header, file.data, 8);
-    memcpy(memmem(file.data + 8, header, "\\\"pool\\\"", 8), "\\\"grid\\\"", 8);
+    memcpy(memmem(file.data + 8, header, "\\\"flat\\\"", 8), "\\\"grid\\\"", 8);
     reseal(&file);
     expect_format_error(&file, "rows at each cell");
     free(file.data);
-    header_lie("\\\"grid\\\"", "\\\"pool\\\"", "a pool of 2x3 locations");
+    header_lie("\\\"grid\\\"", "\\\"pool\\\"", "a flat bank of 2x3 locations");
     dp_bank_close(&bank);
 }
 
@@ -592,7 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_types_round_trip),
-        cmocka_unit_test(pool_round_trip),
+        cmocka_unit_test(flat_round_trip),
         cmocka_unit_test(pools_that_lie),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(saving_over_a_mapped_bank),

@@ -92,9 +92,9 @@ static void refused(void **state)
          "56x57 is not a multiple of the model's patch (14): the nearest is 56x56"},
         {60, 56, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x56"},
         {56, 3, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x14"},
-        {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_POOL, "own sizes"},
+        {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_FLAT, "own sizes"},
         {0, 0, 56, DP_ALIGN_NONE, DP_LAYOUT_GRID, "own sizes"},
-        {0, 0, 13, DP_ALIGN_NONE, DP_LAYOUT_POOL, "less than the model's patch"},
+        {0, 0, 13, DP_ALIGN_NONE, DP_LAYOUT_FLAT, "less than the model's patch"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         dp_recipe recipe = world_recipe();
@@ -110,7 +110,7 @@ static void refused(void **state)
     }
     dp_recipe recipe = world_recipe();
     recipe.edge_px = 14;
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     assert_ok(dp_canvas_settle(&recipe, 14, &pictures, NULL, &run, err));
     assert_true(recipe.canvas_height_px == 0 && recipe.canvas_width_px == 0);
 }

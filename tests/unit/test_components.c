@@ -198,9 +198,9 @@ static void one_block_alone(void **state)
     for (size_t s = 0; s < 2; s++)
         for (size_t w = 0; w < 4; w++)
             for (int metric = 0; metric < 2; metric++)
-                for (int pool = 0; pool < 2; pool++) {
+                for (int flat = 0; flat < 2; flat++) {
                     struct banks banks;
-                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[s]);
+                    make_banks(&banks, flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID, storages[s]);
                     for (size_t b = 0; b < BLOCKS; b++) {
                         struct map one, alone;
                         dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
@@ -224,11 +224,11 @@ static void the_mean_of_blocks(void **state)
     for (size_t s = 0; s < 3; s++)
         for (size_t w = 0; w < 4; w++)
             for (int metric = 0; metric < 2; metric++)
-                for (int pool = 0; pool < 2; pool++) {
+                for (int flat = 0; flat < 2; flat++) {
                     struct banks banks;
                     struct map mean, alone[BLOCKS];
                     double scale[BLOCKS], unit = 0, tolerance = storages[s] == DP_STORAGE_I8 ? 0.3 : 2e-6;
-                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[s]);
+                    make_banks(&banks, flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID, storages[s]);
                     dp_view view = view_of(banks.together, (dp_metric)metric, windows[w], 0);
                     component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &mean);
                     for (size_t b = 0; b < BLOCKS; b++) {
@@ -244,8 +244,8 @@ static void the_mean_of_blocks(void **state)
                         assert_int_equal(mean.valid[i], alone[0].valid[i]);
                         if (fabs((double)mean.grid[i] - expected) > tolerance * unit)
                             fail_msg(
-                                "storage %d, window %zu, metric %d, pool %d, cell %zu: %.9g where %.9g was expected",
-                                (int)storages[s], windows[w], metric, pool, i, (double)mean.grid[i], expected);
+                                "storage %d, window %zu, metric %d, flat %d, cell %zu: %.9g where %.9g was expected",
+                                (int)storages[s], windows[w], metric, flat, i, (double)mean.grid[i], expected);
                     }
                     if (storages[s] != DP_STORAGE_I8)
                         assert_memory_equal(mean.nearest, alone[0].nearest,
@@ -470,10 +470,10 @@ static void kept_in_the_file(void **state)
 static void what_does_not_go_together(void **state)
 {
     (void)state;
-    struct banks grid, pool;
+    struct banks grid, flat;
     dp_searcher searcher;
     make_banks(&grid, DP_LAYOUT_GRID, DP_STORAGE_F32);
-    make_banks(&pool, DP_LAYOUT_POOL, DP_STORAGE_F32);
+    make_banks(&flat, DP_LAYOUT_FLAT, DP_STORAGE_F32);
     dp_view view = view_of(grid.together, DP_METRIC_L2, 0, -0.5);
     assert_fails(DP_E_ARGUMENT, "search.blend is", open_searcher(grid.together, &view, NULL, &searcher, err));
     view.blend = NAN;
@@ -484,15 +484,15 @@ static void what_does_not_go_together(void **state)
     view.window = 0;
     view.blocks = 8;
     assert_fails(DP_E_ARGUMENT, "it has 3", open_searcher(grid.together, &view, NULL, &searcher, err));
-    view = view_of(pool.together, DP_METRIC_L2, 0, 0.5);
-    assert_fails(DP_E_ARGUMENT, "needs bank.layout=grid", open_searcher(pool.together, &view, NULL, &searcher, err));
+    view = view_of(flat.together, DP_METRIC_L2, 0, 0.5);
+    assert_fails(DP_E_ARGUMENT, "needs bank.layout=grid", open_searcher(flat.together, &view, NULL, &searcher, err));
     view.blend = 0;
     view.score = DP_SCORE_MAX;
     view.reweight = 9;
     assert_fails(DP_E_ARGUMENT, "score.reweight does not go with",
-                 open_searcher(pool.together, &view, NULL, &searcher, err));
+                 open_searcher(flat.together, &view, NULL, &searcher, err));
     free_banks(&grid);
-    free_banks(&pool);
+    free_banks(&flat);
 }
 
 /* One picture, copies of one, or pictures without a cell in common give no scale; a single block needs none. */

@@ -208,12 +208,12 @@ static void smaller_banks(void **state)
     dp_bank_close(&bank);
 }
 
-/* A pool cut down later is the pool that fit cuts down: its rows chosen among all, its pictures scored with what they were. */
+/* A flat bank cut down later is the bank that fit cuts down: its rows chosen among all, its pictures scored with what they were. */
 static void coreset_of_a_pool(void **state)
 {
     (void)state;
     const char *path = temporary_path("coreset.safetensors");
-    dp_bank *bank = random_pool_without(20, 7, 1, 3, SIZE_MAX), *cut = NULL, *back = NULL, *none = NULL;
+    dp_bank *bank = random_flat_without(20, 7, 1, 3, SIZE_MAX), *cut = NULL, *back = NULL, *none = NULL;
     dp_pool *pool = NULL;
     uint32_t *rows;
     size_t n;
@@ -263,7 +263,7 @@ static void coreset_of_a_pool(void **state)
     assert_true(both->recipe.pca == 6 && both->recipe.coreset == 10 && both->recipe.storage == DP_STORAGE_I8
                 && report.kept_variance < 1);
     dp_bank *grid = flat_bank(2, 3, 12, 6, 20, 0.05f);
-    assert_fails(DP_E_ARGUMENT, "bank.coreset needs bank.layout=pool",
+    assert_fails(DP_E_ARGUMENT, "bank.coreset needs bank.layout=flat",
                  dp_bank_compress(grid, &how, NULL, &none, NULL, err));
     assert_null(none);
     dp_bank_close(&grid);
@@ -396,25 +396,25 @@ static int stop(void *user, const char *stage, size_t done, size_t total)
 static void wrong_use(void **state)
 {
     (void)state;
-    dp_bank *bank = random_bank(2, 3, 5, 3, 1, 1), *pool = random_pool_without(4, 3, 1, 1, SIZE_MAX), *none = NULL;
+    dp_bank *bank = random_bank(2, 3, 5, 3, 1, 1), *flat = random_flat_without(4, 3, 1, 1, SIZE_MAX), *none = NULL;
     const dp_compression half = {.pca = 2.5}, negative = {.pca = -1}, many = {.pca = 6}, kmeans = {.kmeans = 2},
-                         pool_pca = {.pca = 2, .storage = DP_STORAGE_I8};
+                         flat_pca = {.pca = 2, .storage = DP_STORAGE_I8};
     assert_fails(DP_E_ARGUMENT, "whole number", dp_bank_compress(bank, &half, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "bank.pca is -1", dp_bank_compress(bank, &negative, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "features of 5 numbers", dp_bank_compress(bank, &many, NULL, &none, NULL, err));
     assert_fails(DP_E_ARGUMENT, "bank.kmeans needs bank.layout=grid",
-                 dp_bank_compress(pool, &kmeans, NULL, &none, NULL, err));
+                 dp_bank_compress(flat, &kmeans, NULL, &none, NULL, err));
     dp_run run;
     dp_run_init(&run);
     run.progress = stop;
     assert_fails(DP_E_CANCELLED, "made smaller", dp_bank_compress(bank, &kmeans, &run, &none, NULL, err));
     assert_null(none);
-    dp_bank *smaller = compress(pool, &pool_pca, 2, NULL);
-    assert_int_equal(smaller->rows.n_rows, pool->rows.n_rows);
-    assert_memory_equal(smaller->rows.row_cell, pool->rows.row_cell, pool->rows.n_rows * sizeof(int32_t));
+    dp_bank *smaller = compress(flat, &flat_pca, 2, NULL);
+    assert_int_equal(smaller->rows.n_rows, flat->rows.n_rows);
+    assert_memory_equal(smaller->rows.row_cell, flat->rows.row_cell, flat->rows.n_rows * sizeof(int32_t));
     dp_bank_close(&smaller);
     dp_bank_close(&bank);
-    dp_bank_close(&pool);
+    dp_bank_close(&flat);
 }
 
 int main(void)

@@ -199,7 +199,7 @@ static void turned_pictures_of_their_own_size(void **state)
     dp_recipe recipe = small_recipe();
     recipe.align = DP_ALIGN_NONE;
     recipe.polarity = DP_POLARITY_NONE;
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     recipe.edge_px = 112;
     recipe.rotations = 8;
     dp_picture *good = draw_nail(160, 120, 15, 1);

@@ -38,14 +38,14 @@ static void check_mean(const dp_bank *bank, const dp_view *view, size_t p, doubl
     assert_true(score == dp_score_cells(DP_SCORE_MEAN, grid, valid, *cells, scratch));
 }
 
-/* Grids, with and without mirrored rows, and pools; within a window and everywhere; float and int8. */
+/* Grids, with and without mirrored rows, and flat banks; within a window and everywhere; float and int8. */
 static void scores_and_heat_scale(void **state)
 {
     (void)state;
     for (int kind = 0; kind < 5; kind++) {
         dp_bank *bank = kind < 3 ? random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 5, 6, DIM, PICTURES,
                                                   1 + (kind == 1), 3, SIZE_MAX)
-                                 : random_pool_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
+                                 : random_flat_without(DIM, PICTURES, (size_t)kind - 2, 4, SIZE_MAX);
         for (size_t p = 0; p < PICTURES; p++) /* of no known size: their cells are all there is of their maps */
             bank->pictures.poses[p].picture_width_px = 0;
         for (size_t window = 0; window < 3; window++)

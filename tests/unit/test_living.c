@@ -46,8 +46,8 @@ static void removed(void **state)
     for (int way = 0; way < 4; way++) {
         dp_bank *bank, *expected, *smaller = NULL, *none = NULL;
         if (way == 3) {
-            bank = random_pool_without(6, 5, 2, 3, SIZE_MAX);
-            expected = random_pool_without(6, 5, 2, 3, 1);
+            bank = random_flat_without(6, 5, 2, 3, SIZE_MAX);
+            expected = random_flat_without(6, 5, 2, 3, 1);
         } else {
             bank = random_bank_in((dp_storage)way, 3, 4, 6, 5, 2, 3, SIZE_MAX);
             expected = random_bank_in((dp_storage)way, 3, 4, 6, 5, 2, 3, 1);
@@ -71,7 +71,7 @@ static void merged(void **state)
 {
     (void)state;
     for (int way = 0; way < 2; way++) {
-        dp_bank *bank = way ? random_pool_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL,
+        dp_bank *bank = way ? random_flat_without(6, 5, 2, 3, SIZE_MAX) : random_bank(3, 4, 6, 5, 2, 3), *a = NULL,
                 *b = NULL, *c = NULL;
         const size_t first[] = {0, 1}, rest[] = {2, 3, 4};
         float reference[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0.1f, 0.2f};

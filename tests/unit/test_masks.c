@@ -91,10 +91,10 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
         size_t rotations;
         double coreset;
     } cases[] = {
-        {"test, list, pool", DP_BACKGROUND_TEST, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
-        {"both, list, pool, rotations", DP_BACKGROUND_BOTH, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 8, 0},
-        {"reference, list, pool", DP_BACKGROUND_REFERENCE, DP_BACKGROUND_LIST, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
-        {"both, cells, pool", DP_BACKGROUND_BOTH, DP_BACKGROUND_CELLS, DP_LAYOUT_POOL, DP_ALIGN_NONE, 1, 0},
+        {"test, list, flat", DP_BACKGROUND_TEST, DP_BACKGROUND_LIST, DP_LAYOUT_FLAT, DP_ALIGN_NONE, 1, 0},
+        {"both, list, flat, rotations", DP_BACKGROUND_BOTH, DP_BACKGROUND_LIST, DP_LAYOUT_FLAT, DP_ALIGN_NONE, 8, 0},
+        {"reference, list, flat", DP_BACKGROUND_REFERENCE, DP_BACKGROUND_LIST, DP_LAYOUT_FLAT, DP_ALIGN_NONE, 1, 0},
+        {"both, cells, flat", DP_BACKGROUND_BOTH, DP_BACKGROUND_CELLS, DP_LAYOUT_FLAT, DP_ALIGN_NONE, 1, 0},
         {"test, cells, grid", DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS, DP_LAYOUT_GRID, DP_ALIGN_NONE, 1, 0},
         {"both, list, grid", DP_BACKGROUND_BOTH, DP_BACKGROUND_LIST, DP_LAYOUT_GRID, DP_ALIGN_NONE, 1, 0},
         {"test, cells, aligned", DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS, DP_LAYOUT_GRID, DP_ALIGN_PCA, 1, 0},
@@ -130,8 +130,8 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
             assert_float_equal(result->masked_fraction, (double)n / (double)cells, 1e-12);
         assert_true(masked ? result->masked_fraction > 0.05 && result->masked_fraction < 0.95
                            : result->masked_fraction == 0);
-        /* Of the good pictures only objects are in the pool; a bank without their background cannot be scored anew. */
-        if (cases[i].layout == DP_LAYOUT_POOL) {
+        /* Of the good pictures only objects are in the bank; a bank without their background cannot be scored anew. */
+        if (cases[i].layout == DP_LAYOUT_FLAT) {
             size_t all = N_GOOD * cells * recipe.rotations;
             assert_int_equal(bank->rows.n_rows < all, recipe.background != DP_BACKGROUND_TEST);
         }
@@ -203,7 +203,7 @@ static void all_background(void **state)
     assert_int_equal(told.n, 2);
     recipe.background =
         DP_BACKGROUND_REFERENCE; /* of a grid: nothing would be left to compare a new picture's background with */
-    assert_fails(DP_E_ARGUMENT, "pool", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "flat", dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &none, NULL, err));
     dp_picture_free(&picture);
     dp_bank_close(&bank);
 }
@@ -241,8 +241,8 @@ static void a_crop_is_the_middle(void **state)
         dp_picture_free(&cut);
     }
     const char *paths[2] = {good_paths[0], good_paths[1]};
-    for (int pool = 0; pool < 2; pool++) {
-        recipe.layout = plain.layout = pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
+    for (int flat = 0; flat < 2; flat++) {
+        recipe.layout = plain.layout = flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID;
         dp_bank *bank = NULL, *other = NULL;
         assert_ok(dp_bank_fit(session, &recipe, paths, 2, NULL, NULL, &bank, NULL, err));
         assert_ok(dp_bank_fit(session, &plain, cut_paths, 2, NULL, NULL, &other, NULL, err));
@@ -371,8 +371,8 @@ static void a_fixed_region(void **state)
     dp_roi *roi = NULL;
     const char *mask = draw_mask("left.png", W, H, left_of, &half);
     assert_ok(dp_roi_open(mask, DP_ROI_FIXED, NULL, 0, &roi, err));
-    for (int pool = 0; pool < 2; pool++) {
-        dp_recipe recipe = whole_picture(pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID);
+    for (int flat = 0; flat < 2; flat++) {
+        dp_recipe recipe = whole_picture(flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID);
         dp_bank *bank = fit_within(&recipe, roi, N_GOOD), *plain = fit_without(&recipe, N_GOOD),
                 *others = fit_within(&recipe, roi, 2), *again = NULL;
         assert_int_equal(bank->recipe.roi, DP_ROI_FIXED);

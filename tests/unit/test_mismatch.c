@@ -159,7 +159,7 @@ static void banks_of_other_settings(void **state)
         case 1: changed.canvas_width_px *= 2, name = "canvas_width_px"; break;
         case 2: changed.neighbourhood = 3, name = "neighbourhood"; break;
         case 3: changed.mirror = 1, name = "mirror"; break;
-        case 4: changed.layout = DP_LAYOUT_POOL, name = "layout"; break;
+        case 4: changed.layout = DP_LAYOUT_FLAT, name = "layout"; break;
         }
         dp_bank *other = world_fit(&w, session, &changed);
         assert_fails(DP_E_MISMATCH, name, dp_bank_merge(bank, other, NULL, &merged, err));

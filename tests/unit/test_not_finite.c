@@ -149,7 +149,7 @@ static void distances_that_overflow(void **state)
     world_open(&w);
     dp_network *model = overflowing("far.safetensors", 1e25f);
     dp_session *session = world_session(model, DP_FP32, 2);
-    for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_POOL; layout++) {
+    for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_FLAT; layout++) {
         dp_recipe recipe = world_recipe();
         recipe.layout = (dp_layout)layout;
         dp_bank *bank = NULL;
@@ -227,7 +227,7 @@ static void too_large_to_be_compressed(void **state)
     world_open(&w);
     dp_network *model = overflowing("large.safetensors", 1e7f);
     dp_session *session = world_session(model, DP_FP32, 2);
-    for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_POOL; layout++) {
+    for (int layout = DP_LAYOUT_GRID; layout <= DP_LAYOUT_FLAT; layout++) {
         dp_recipe recipe = world_recipe();
         recipe.layout = (dp_layout)layout;
         dp_bank *bank = world_fit(&w, session, &recipe), *smaller = NULL;
@@ -243,7 +243,7 @@ static void too_large_to_be_compressed(void **state)
     }
     dp_recipe recipe = world_recipe();
     dp_bank *bank = NULL;
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     recipe.coreset = 0.5;
     recipe.storage = DP_STORAGE_F16;
     assert_fails(

@@ -211,7 +211,7 @@ static void methods(void **state)
     dp_recipe recipe;
     dp_recipe_preset(&recipe, DP_METHOD_ANOMALYDINO);
     assert_true(recipe.align == DP_ALIGN_NONE && recipe.edge_px == 448 && !recipe.canvas_height_px
-                && !recipe.canvas_width_px && recipe.rotations == 8 && recipe.layout == DP_LAYOUT_POOL
+                && !recipe.canvas_width_px && recipe.rotations == 8 && recipe.layout == DP_LAYOUT_FLAT
                 && recipe.metric == DP_METRIC_COSINE && recipe.window == DP_WINDOW_GLOBAL
                 && recipe.score == DP_SCORE_TOP1P && recipe.map_sigma_px == 4
                 && recipe.background_rule == DP_BACKGROUND_LIST && recipe.polarity == DP_POLARITY_NONE);
@@ -220,7 +220,7 @@ static void methods(void **state)
                 && recipe.layers[0] == (size_t)-5 && recipe.layers[1] == (size_t)-4
                 && recipe.layer_mix == DP_LAYERS_CONCAT && recipe.neighbourhood == 3 && recipe.coreset == 0.1
                 && recipe.score == DP_SCORE_MAX && recipe.reweight == 9 && recipe.map_sigma_px == 4
-                && recipe.layout == DP_LAYOUT_POOL);
+                && recipe.layout == DP_LAYOUT_FLAT);
     /* What a person names is meant as it is. */
     assert_ok(dp_recipe_set(&recipe, "layers", "-5,-4", err));
     assert_int_equal(recipe.preset, DP_PRESET_CANVAS | DP_PRESET_NEIGHBOURHOOD);
@@ -229,6 +229,24 @@ static void methods(void **state)
 static void set(dp_recipe *recipe, const char *key, const char *text)
 {
     assert_ok(dp_recipe_set(recipe, key, text, err));
+}
+
+/* Command lines and banks of earlier versions say "pool". */
+static void old_words(void **state)
+{
+    (void)state;
+    dp_recipe recipe, read;
+    char *json = NULL;
+    dp_recipe_init(&recipe);
+    set(&recipe, "bank.layout", "pool");
+    assert_int_equal(recipe.layout, DP_LAYOUT_FLAT);
+    assert_ok(dp_recipe_to_json(&recipe, &json, err));
+    char *word = strstr(json, "\"flat\"");
+    assert_non_null(word);
+    memcpy(word, "\"pool\"", 6);
+    assert_ok(dp_recipe_from_json(json, "old.bank", &read, err));
+    assert_int_equal(read.layout, DP_LAYOUT_FLAT);
+    dp_memory_free(json);
 }
 
 static void what_makes_way(void **state)
@@ -266,20 +284,20 @@ static void rules(void **state)
     } wrong[] = {
         {{{"pictures.rotations", "8"}}, "pictures.rotations 8 needs align=none"},
         {{{"edge", "224"}}, "edge: pictures of their own sizes need"},
-        {{{"edge", "224"}, {"align", "none"}}, "bank.layout=pool, or crop"},
+        {{{"edge", "224"}, {"align", "none"}}, "bank.layout=flat, or crop"},
         {{{"align", "none"}, {"edge", "224"}, {"crop", "225"}}, "crop 225 needs"},
         {{{"align", "none"}, {"crop", "112"}}, "crop 112 needs"},
-        {{{"bank.layout", "pool"}, {"bank.kmeans", "3"}}, "bank.kmeans needs bank.layout=grid"},
-        {{{"bank.coreset", "0.1"}}, "bank.coreset needs bank.layout=pool"},
+        {{{"bank.layout", "flat"}, {"bank.kmeans", "3"}}, "bank.kmeans needs bank.layout=grid"},
+        {{{"bank.coreset", "0.1"}}, "bank.coreset needs bank.layout=flat"},
         {{{"layers.mix", "separate"}, {"bank.pca", "0.9"}}, "bank.pca does not go with layers.mix=separate"},
-        {{{"bank.layout", "pool"}, {"search.blend", "0.5"}}, "search.blend needs bank.layout=grid"},
+        {{{"bank.layout", "flat"}, {"search.blend", "0.5"}}, "search.blend needs bank.layout=grid"},
         {{{"window", "global"}, {"search.blend", "0.5"}}, "search.blend needs bank.layout=grid"},
-        {{{"score.reweight", "9"}, {"score", "max"}}, "score.reweight needs bank.layout=pool and score=max"},
-        {{{"bank.layout", "pool"}, {"score.reweight", "9"}}, "score.reweight needs bank.layout=pool and score=max"},
-        {{{"bank.layout", "pool"}, {"score", "max"}, {"score.reweight", "9"}, {"layers.mix", "separate"}},
+        {{{"score.reweight", "9"}, {"score", "max"}}, "score.reweight needs bank.layout=flat and score=max"},
+        {{{"bank.layout", "flat"}, {"score.reweight", "9"}}, "score.reweight needs bank.layout=flat and score=max"},
+        {{{"bank.layout", "flat"}, {"score", "max"}, {"score.reweight", "9"}, {"layers.mix", "separate"}},
          "does not go with layers.mix=separate"},
-        {{{"background", "reference"}}, "background=reference needs bank.layout=pool"},
-        {{{"background", "reference"}, {"bank.layout", "pool"}, {"bank.pca", "0.9"}}, "background=reference needs"},
+        {{{"background", "reference"}}, "background=reference needs bank.layout=flat"},
+        {{{"background", "reference"}, {"bank.layout", "flat"}, {"bank.pca", "0.9"}}, "background=reference needs"},
         {{{"map.low", "2"}, {"map.high", "1"}}, "map.high 1 lies below map.low 2"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -349,7 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row), cmocka_unit_test(every_field),    cmocka_unit_test(defaults),
         cmocka_unit_test(methods),   cmocka_unit_test(what_makes_way), cmocka_unit_test(rules),
-        cmocka_unit_test(names),     cmocka_unit_test(locales),
+        cmocka_unit_test(names),     cmocka_unit_test(locales),        cmocka_unit_test(old_words),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

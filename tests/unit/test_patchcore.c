@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static dp_pool *pool_of(size_t threads)
+static dp_pool *flat_of(size_t threads)
 {
     dp_pool *pool = NULL;
     assert_ok(dp_pool_open(threads, &pool, err));
@@ -20,11 +20,11 @@ static dp_pool *pool_of(size_t threads)
 }
 
 /* One picture of n cells with these features. */
-static dp_bank *pool_of_rows(const float *x, size_t n, size_t dim)
+static dp_bank *flat_of_rows(const float *x, size_t n, size_t dim)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = dim, .capacity = 1, .rows_per_picture = 1, .model_sha256 = random_hash};
     dp_bank *bank = NULL;
@@ -74,13 +74,13 @@ static void coreset_is_the_naive_one(void **state)
     static const struct {
         size_t n, dim, k;
     } shapes[] = {{1, 3, 1}, {7, 1, 3}, {50, 17, 9}, {300, 32, 40}, {200, 128, 25}, {31, 5, 31}};
-    dp_pool *pool = pool_of(2);
+    dp_pool *pool = flat_of(2);
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         size_t n = shapes[s].n, dim = shapes[s].dim, k = shapes[s].k;
         for (uint64_t seed = 0; seed < 3; seed++) {
             uint64_t numbers = 100 * s + seed;
             float *x = random_floats(n * dim, &numbers);
-            dp_bank *bank = pool_of_rows(x, n, dim);
+            dp_bank *bank = flat_of_rows(x, n, dim);
             uint32_t *one = NULL, *rows = NULL;
             size_t n_one, n_rows;
             assert_ok(dp_coreset_choose(&bank->rows, 1, seed, DP_ISA_AUTO, pool, NULL, &one, &n_one, err));
@@ -111,11 +111,11 @@ static void coreset_does_not_depend_on_threads(void **state)
     uint64_t seed = 5;
     size_t n = 5000, dim = 150;
     float *x = random_floats(n * dim, &seed);
-    dp_bank *bank = pool_of_rows(x, n, dim);
+    dp_bank *bank = flat_of_rows(x, n, dim);
     uint32_t *rows[2] = {NULL, NULL};
     size_t found[2];
     for (size_t i = 0; i < 2; i++) {
-        dp_pool *pool = pool_of(i ? 3 : 1);
+        dp_pool *pool = flat_of(i ? 3 : 1);
         assert_ok(dp_coreset_choose(&bank->rows, 0.02, 9, DP_ISA_AUTO, pool, NULL, &rows[i], &found[i], err));
         dp_pool_close(&pool);
     }
@@ -138,8 +138,8 @@ static void projection_keeps_groups_apart(void **state)
     for (size_t i = 0; i < groups * each; i++)
         for (size_t d = 0; d < dim; d++)
             x[i * dim + d] = 10 * centres[i / each * dim + d] + 0.1f * x[i * dim + d];
-    dp_bank *bank = pool_of_rows(x, groups * each, dim);
-    dp_pool *pool = pool_of(2);
+    dp_bank *bank = flat_of_rows(x, groups * each, dim);
+    dp_pool *pool = flat_of(2);
     uint32_t *rows = NULL;
     size_t n;
     assert_ok(dp_coreset_choose(&bank->rows, (double)groups, 3, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
@@ -165,8 +165,8 @@ static void coreset_at_its_limits(void **state)
 {
     (void)state;
     const float copies[8] = {1, 2, 1, 2, 3, 4, 1, 2}; /* two different rows of four */
-    dp_bank *bank = pool_of_rows(copies, 4, 2), *grid = random_bank(2, 3, 4, 2, 1, 7);
-    dp_pool *pool = pool_of(1);
+    dp_bank *bank = flat_of_rows(copies, 4, 2), *grid = random_bank(2, 3, 4, 2, 1, 7);
+    dp_pool *pool = flat_of(1);
     uint32_t *rows = NULL;
     size_t n = 0;
     assert_ok(dp_coreset_choose(&bank->rows, 4, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
@@ -176,7 +176,7 @@ static void coreset_at_its_limits(void **state)
     assert_ok(dp_coreset_choose(&bank->rows, 0.01, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err)); /* never none */
     assert_int_equal(n, 1);
     dp_memory_free(rows);
-    assert_fails(DP_E_ARGUMENT, "pool",
+    assert_fails(DP_E_ARGUMENT, "flat",
                  dp_coreset_choose(&grid->rows, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
     assert_fails(DP_E_ARGUMENT, "coreset",
                  dp_coreset_choose(&bank->rows, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
@@ -199,8 +199,8 @@ static void a_cut_bank_and_its_scores(void **state)
 {
     (void)state;
     size_t dim = 6, pictures = 5;
-    dp_bank *bank = random_pool_without(dim, pictures, 2, 4, SIZE_MAX), *cut = NULL, *again = NULL;
-    dp_pool *pool = pool_of(2);
+    dp_bank *bank = random_flat_without(dim, pictures, 2, 4, SIZE_MAX), *cut = NULL, *again = NULL;
+    dp_pool *pool = flat_of(2);
     uint32_t *rows = NULL;
     size_t n;
     bank->recipe.score = DP_SCORE_MAX;
@@ -222,7 +222,7 @@ static void a_cut_bank_and_its_scores(void **state)
         size_t grid_rows, grid_cols, first, all;
         double worst = -1;
         dp_rows_picture_grid(&bank->rows, p, &grid_rows, &grid_cols);
-        dp_rows_pool_range(&bank->rows, p, &first, &all);
+        dp_rows_flat_range(&bank->rows, p, &first, &all);
         for (size_t q = first; q < first + all; q++) {
             double least = INFINITY;
             if ((size_t)bank->rows.row_cell[q] >= grid_rows * grid_cols) /* of its augmentation */
@@ -307,7 +307,7 @@ static void weight_in_a_pool(void **state)
     (void)state;
     const float line[4] = {0, 1, 3, 7}, cells[3] = {3.5f, 10, 20};
     const uint8_t valid[3] = {1, 1, 0};
-    dp_bank *bank = pool_of_rows(line, 4, 1);
+    dp_bank *bank = flat_of_rows(line, 4, 1);
     dp_neighbour nearest[3];
     float grid[3];
     uint8_t found[3];
@@ -339,7 +339,7 @@ static void weight_by_its_definition(void **state)
     const float rows[5 * 2] = {1, 0, 4, 3, 0, 2, 4, 3, -3, 1}; /* the second stands there twice */
     const float cells[3 * 2] = {1, 0.5f, 9, 7, 0.5f, 2};
     const uint8_t valid[3] = {1, 1, 1};
-    dp_bank *bank = pool_of_rows(rows, 5, 2);
+    dp_bank *bank = flat_of_rows(rows, 5, 2);
     for (int metric = DP_METRIC_L2; metric <= DP_METRIC_COSINE; metric++)
         for (size_t n = 1; n <= 5; n++) {
             dp_neighbour nearest[3 * 2];
@@ -413,7 +413,7 @@ static void weight_that_is_not_finite(void **state)
 {
     (void)state;
     const float line[2] = {0, 1.8e19f}, cell[1] = {-2e18f};
-    dp_bank *bank = pool_of_rows(line, 2, 1);
+    dp_bank *bank = flat_of_rows(line, 2, 1);
     dp_neighbour nearest[1] = {{2e18f, 0, 0}};
     const float grid[1] = {2e18f};
     const uint8_t valid[1] = {1};
@@ -433,8 +433,8 @@ static void weight_that_is_not_finite(void **state)
 static void weighted_leave_one_out(void **state)
 {
     (void)state;
-    dp_bank *bank = random_pool_without(5, 4, 1, 8, SIZE_MAX);
-    dp_pool *pool = pool_of(2);
+    dp_bank *bank = random_flat_without(5, 4, 1, 8, SIZE_MAX);
+    dp_pool *pool = flat_of(2);
     dp_view view;
     dp_view_init(bank, &view);
     view.score = DP_SCORE_MAX;

@@ -103,7 +103,7 @@ static void taken_back(void **state)
     (void)state;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     const dp_bank_spec spec = {
         .recipe = &recipe, .dim = 2, .capacity = 3, .rows_per_picture = 2, .model_sha256 = random_hash};
     const dp_pose pose = {0};
@@ -125,7 +125,7 @@ static void taken_back(void **state)
         }
     }
     dp_bank *bank = finished(builder);
-    assert_true(bank->rows.n_rows == 24 && bank->pictures.n == 2 && bank->rows.n_pictures == 2 && bank->rows.pool
+    assert_true(bank->rows.n_rows == 24 && bank->pictures.n == 2 && bank->rows.n_pictures == 2 && bank->rows.flat
                 && bank->rows.complete);
     dp_rows_get(&bank->rows, 1, 1, back, NULL);
     assert_memory_equal(back, x, sizeof back);

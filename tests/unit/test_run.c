@@ -370,7 +370,7 @@ static void weights_of_cells(void **state)
     (void)state;
     dp_session *session = open_session(2);
     dp_recipe recipe = small_recipe();
-    recipe.layout = DP_LAYOUT_POOL;
+    recipe.layout = DP_LAYOUT_FLAT;
     recipe.reweight = 5;
     dp_bank *bank = fit(session, &recipe);
     dp_picture *picture = draw_nail(157, 121, 70, 1, 77);
@@ -549,7 +549,7 @@ static void pictures_are_added(void **state)
         dp_recipe recipe = small_recipe();
         recipe.polarity = way % 2 ? DP_POLARITY_MIRROR : DP_POLARITY_ROTATE;
         recipe.mirror = way == 1 || way == 2;
-        recipe.layout = way == 2 ? DP_LAYOUT_POOL : DP_LAYOUT_GRID;
+        recipe.layout = way == 2 ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID;
         recipe.storage = way == 3 ? DP_STORAGE_I8 : DP_STORAGE_F32;
         dp_bank *all = fit(session, &recipe), *some = NULL, *larger = NULL;
         dp_fit_report report = {0};
@@ -714,8 +714,8 @@ static void few_shots(void **state)
     dp_session_close(&session);
 }
 
-/* A pool holds the same rows as a grid that is searched everywhere: the same scores, the same nearest pictures. */
-static void a_pool_is_a_grid_searched_everywhere(void **state)
+/* A flat bank holds the same rows as a grid that is searched everywhere: the same scores, the same nearest pictures. */
+static void a_flat_bank_is_a_grid_searched_everywhere(void **state)
 {
     (void)state;
     dp_session *session = open_session(2);
@@ -724,14 +724,14 @@ static void a_pool_is_a_grid_searched_everywhere(void **state)
         recipe.polarity = mirror ? DP_POLARITY_MIRROR : DP_POLARITY_ROTATE;
         recipe.mirror = mirror;
         recipe.window = DP_WINDOW_GLOBAL;
-        dp_bank *grid = fit(session, &recipe), *pool;
-        recipe.layout = DP_LAYOUT_POOL;
-        recipe.window = 0; /* means nothing in a pool */
-        pool = fit(session, &recipe);
+        dp_bank *grid = fit(session, &recipe), *flat;
+        recipe.layout = DP_LAYOUT_FLAT;
+        recipe.window = 0; /* means nothing in a flat bank */
+        flat = fit(session, &recipe);
         for (size_t p = 0; p < N_GOOD; p++)
-            assert_float_equal(dp_bank_picture_score(pool, p), dp_bank_picture_score(grid, p), 1e-5);
+            assert_float_equal(dp_bank_picture_score(flat, p), dp_bank_picture_score(grid, p), 1e-5);
         dp_picture *picture = draw_nail(152, 121, 25, 1, 78);
-        dp_result *a = inspect(session, grid, picture), *b = inspect(session, pool, picture);
+        dp_result *a = inspect(session, grid, picture), *b = inspect(session, flat, picture);
         assert_float_equal(a->score, b->score, 1e-5);
         assert_true(a->n_defects >= 1 && a->n_defects == b->n_defects);
         assert_int_equal(a->defects[0].nearest_picture, b->defects[0].nearest_picture);
@@ -739,7 +739,7 @@ static void a_pool_is_a_grid_searched_everywhere(void **state)
         dp_result_free(&b);
         dp_picture_free(&picture);
         dp_bank_close(&grid);
-        dp_bank_close(&pool);
+        dp_bank_close(&flat);
     }
     dp_session_close(&session);
 }
@@ -863,10 +863,10 @@ static void the_search_is_timed_apart(void **state)
 {
     (void)state;
     dp_session *session = open_session(2);
-    for (int pool = 0; pool < 2; pool++) {
+    for (int flat = 0; flat < 2; flat++) {
         dp_recipe recipe = small_recipe();
-        if (pool) {
-            recipe.layout = DP_LAYOUT_POOL;
+        if (flat) {
+            recipe.layout = DP_LAYOUT_FLAT;
             recipe.align = DP_ALIGN_NONE;
             recipe.polarity = DP_POLARITY_NONE;
             recipe.coreset = 40;
@@ -878,7 +878,7 @@ static void the_search_is_timed_apart(void **state)
         assert_true(result->search_ms > 0 && result->embed_ms > 0);
         dp_bank_info info;
         dp_bank_get_info(bank, &info);
-        size_t rows = pool ? 40 : N_GOOD * 8 * 16;
+        size_t rows = flat ? 40 : N_GOOD * 8 * 16;
         assert_true(info.feature_bytes >= rows * info.dim * sizeof(float));
         assert_true(info.feature_bytes < rows * (info.dim * sizeof(float) + 16));
         dp_view view;
@@ -1023,7 +1023,7 @@ int main(void)
         cmocka_unit_test(few_shots),
         cmocka_unit_test(memory_is_planned),
         cmocka_unit_test(pictures_are_added),
-        cmocka_unit_test(a_pool_is_a_grid_searched_everywhere),
+        cmocka_unit_test(a_flat_bank_is_a_grid_searched_everywhere),
         cmocka_unit_test(canvas_of_auto),
         cmocka_unit_test(layers),
     };
