@@ -259,13 +259,13 @@ static void bands_make_the_picture(void **state)
 {
     (void)state;
     for (size_t w = 0; w < 4; w++)
-        for (int pool = 0; pool < 2; pool++)
-            for (int blended = 0; blended < 2 - (pool || w == 3); blended++)
+        for (int flat = 0; flat < 2; flat++)
+            for (int blended = 0; blended < 2 - (flat || w == 3); blended++)
                 for (size_t high = 1; high < ROWS; high++) {
                     struct banks banks;
                     struct map whole, pieces;
                     dp_searcher searcher;
-                    make_banks(&banks, pool ? DP_LAYOUT_POOL : DP_LAYOUT_GRID, storages[w % 3]);
+                    make_banks(&banks, flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID, storages[w % 3]);
                     const dp_view view = view_of(banks.together, DP_METRIC_L2, windows[w], blended ? 0.3 : 0);
                     component_map(banks.together, banks.features, banks.valid, &view, NULL, DP_NO_PICTURE, &whole);
                     memset(&pieces, 255, sizeof pieces);
