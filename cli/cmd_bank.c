@@ -84,6 +84,27 @@ static json_t *json_range(const dp_good_range *range)
         "fine", json_pair(range->fine.low, range->fine.high));
 }
 
+/* What fit chose, and why. */
+static json_t *json_choices(const dp_bank *bank)
+{
+    size_t n;
+    const dp_choice *choices = dp_bank_choices(bank, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        cli_json_append(list, cli_json_pack("{s:s, s:s, s:s}", "option", choices[i].option, "value", choices[i].value,
+                                            "reason", choices[i].reason));
+    return list;
+}
+
+static void print_choices(const dp_bank *bank)
+{
+    size_t n;
+    const dp_choice *choices = dp_bank_choices(bank, &n);
+    for (size_t i = 0; i < n; i++)
+        printf("%s%s %s: %s\n", i ? "              " : "  chosen      ", choices[i].option, choices[i].value,
+               choices[i].reason);
+}
+
 /* From the lowest bit that white has to the highest. */
 static size_t significant_bits(size_t white)
 {
@@ -141,6 +162,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
                                 recipe, "distance_scales", json_scales(bank, r), "pictures", pictures);
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
     cli_json_set(all, "good_range", json_range(&info->range));
+    cli_json_set(all, "choices", json_choices(bank));
     return all;
 }
 
@@ -312,6 +334,7 @@ static int bank_info(int argc, char **argv)
         good = cli_json_print(json_info(bank, &info));
     else
         print_info(path, &info);
+    print_choices(bank);
     if (good)
         code = EXIT_DONE;
     dp_bank_close(&bank);

@@ -18,7 +18,7 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
     cli_used_left_out(user, path, message);
 }
 
-static void print_summary(const dp_bank *bank, const char *path, size_t n_failed, size_t n_twins)
+static void print_summary(const dp_bank *bank, const char *path, size_t n_failed, size_t n_twins, bool quiet)
 {
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
@@ -33,12 +33,17 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
         printf("; %zu left out", n_failed);
     if (n_twins)
         printf("; %zu picture%s given twice", n_twins, n_twins == 1 ? " was" : "s were");
+    printf("\n");
+    size_t n_choices;
+    const dp_choice *choices = dp_bank_choices(bank, &n_choices);
+    for (size_t i = 0; i < n_choices && !quiet; i++)
+        printf("  %s %s: %s\n", choices[i].option, choices[i].value, choices[i].reason);
     if (isnan(info.threshold)) {
-        printf("\nno threshold: it takes at least two pictures to leave one out\n");
+        printf("no threshold: it takes at least two pictures to leave one out\n");
         return;
     }
     double promised = 1.0 / (double)(info.n_scored + 1);
-    printf("\nthreshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
+    printf("threshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
            dp_option_choice("score", (int)info.recipe.score));
     if (promised > info.recipe.fpr)
         printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
@@ -161,7 +166,7 @@ int cmd_fit(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
-    print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins);
+    print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins, run.quiet);
     code = enough && !n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
     g_free(bank_path);

@@ -99,7 +99,11 @@ typedef struct dp_source {
 
 /* -------------------------------------------------------------------------------------------------------- settings */
 
-typedef enum dp_align { DP_ALIGN_PCA = 0, DP_ALIGN_NONE } dp_align;
+typedef enum dp_align {
+    DP_ALIGN_PCA = 0,
+    DP_ALIGN_NONE,
+    DP_ALIGN_AUTO /* fit decides from the good pictures; never in a bank */
+} dp_align;
 typedef enum dp_polarity { DP_POLARITY_MIRROR = 0, DP_POLARITY_ROTATE, DP_POLARITY_NONE } dp_polarity;
 typedef enum dp_layer_mix {
     DP_LAYERS_MEAN = 0,
@@ -217,7 +221,7 @@ typedef struct dp_recipe {
     dp_precision precision;
     dp_layer_norm
         layer_norm; /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
-                                         mix are those of DP_METHOD_AUTO, and polarity is not settled */
+                                         mix are those of DP_METHOD_AUTO */
     size_t neighbourhood; /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
     /* bank */
     dp_layout layout;
@@ -251,9 +255,9 @@ typedef struct dp_recipe {
     unsigned preset; /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
 } dp_recipe;
 
-/* Parts of a preset that depend on the network.  dp_network_settle_recipe, and with it fit, fits those whose bit is set and whose values are
+/* Parts of a preset that depend on the network; the window of DP_METHOD_AUTO depends on the canvas, and fit settles it.  dp_network_settle_recipe, and with it fit, fits those whose bit is set and whose values are
  * still the preset's.  Who wants the very values of the preset takes the bit away. */
-enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4 };
+enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4, DP_PRESET_WINDOW = 8 };
 
 /* The defaults, chosen by measurement: see docs/method.md.  The canvas of 784x784 is a transformer's; of a residual network it becomes
  * 256x256. */
@@ -511,6 +515,13 @@ typedef struct dp_bank_info {
     size_t feature_bytes; /* of the features and their tables, in memory as in the file */
     size_t file_bytes;    /* 0: not on disk yet */
 } dp_bank_info;
+
+/* One thing that fit chose: the option by its key, its value as text, and why. */
+typedef struct dp_choice {
+    const char *option, *value, *reason;
+} dp_choice;
+/* What fit chose for a bank and why, *n of them, owned by the bank; *n 0: nothing was left open, or the bank is of an earlier version. */
+DP_API const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n);
 
 /* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
 typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const dp_pose *pose, const char *message);

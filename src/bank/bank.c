@@ -16,6 +16,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_pca_free(&bank->projection);
     dp_bank_pictures_free(&bank->pictures);
     dp_roi_close(&bank->roi);
+    dp_choices_free(&bank->choices);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->layer_norm);
     dp_memory_free(bank->model.path);
@@ -23,6 +24,12 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_safetensors_close(&bank->file.mapped);
     dp_memory_free(bank);
     *bank_pointer = NULL;
+}
+
+const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n)
+{
+    *n = bank->choices.n;
+    return bank->choices.all;
 }
 
 void dp_bank_settle_rows(dp_bank *bank)

@@ -9,6 +9,7 @@
 #include "bank/bank_pictures.h"
 #include "bank/rows.h"
 #include "bank/scoring.h"
+#include "options/choices.h"
 
 struct dp_safetensors;
 
@@ -38,6 +39,7 @@ typedef struct dp_bank_file {
 
 struct dp_bank {
     dp_recipe recipe;     /* canvas sizes as they were used, never "auto" */
+    dp_choices choices;   /* what fit chose */
     dp_rows rows;         /* point into the file or the memory */
     dp_row_memory memory; /* NULL where the file is read in place */
     dp_pca projection;    /* of the features on the rows; dim_in: numbers of a picture's features */

@@ -79,8 +79,14 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (!stand_in)
         return DP_E_FORMAT;
     dp_status status = dp_recipe_from_json(recipe, bank->file.path, &bank->recipe, err);
+    if (!status && bank->recipe.align == DP_ALIGN_AUTO)
+        status = dp_fail(err, DP_E_FORMAT, "%s: recipe field 'align' is 'auto', which is no pose of a bank",
+                         bank->file.path);
     if (!status)
         status = read_names(bank, names, err);
+    const char *choices = dp_safetensors_metadata(bank->file.mapped, "choices");
+    if (!status && choices)
+        status = dp_choices_from_json(choices, bank->file.path, &bank->choices, err);
     if (status)
         return status;
     if (!is_count(rows))

@@ -64,7 +64,9 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
     if (status)
         return status;
     char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model.path),
-         *origin = dp_origin_to_json(&scored->levels->origin);
+         *origin = dp_origin_to_json(&scored->levels->origin), *choices = NULL;
+    if (bank->choices.n)
+        status = dp_choices_to_json(&bank->choices, &choices, err);
     snprintf(rows, sizeof rows, "%zu", bank->rows.rows_per_picture);
     snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
@@ -78,12 +80,14 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         {"model_sha256", bank->model.sha256},
         {"model_stand_in", bank->model.stand_in ? "true" : "false"},
         {"threshold_origin", origin},
+        {"choices", choices}, /* the last: a bank may have none */
     };
-    if (names && model_path && origin)
-        status = dp_safetensors_header(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, header,
-                                       bytes, err);
-    else
+    size_t n_metadata = sizeof metadata / sizeof *metadata - (bank->choices.n ? 0 : 1);
+    if (!status && names && model_path && origin)
+        status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, header, bytes, err);
+    else if (!status)
         status = dp_fail_memory(err, path, 0);
+    dp_memory_free(choices);
     dp_memory_free(recipe);
     dp_memory_free(model_path);
     dp_memory_free(origin);

@@ -337,6 +337,7 @@ dp_status dp_bank_builder_begin(const dp_bank *like, const dp_bank_shape *shape,
         good = dp_pca_copy(&like->projection, &bank->projection);
     if (good && like->layer_norm)
         good = dp_bank_set_layer_norm(bank, like->layer_norm);
+    good = good && dp_choices_copy(&like->choices, &bank->choices, NULL) == DP_OK;
     if (!good) {
         dp_bank_builder_close(&builder);
         return dp_fail_memory(err, "the bank", bytes);

@@ -122,6 +122,15 @@ void dp_orientation_own(const float *as_found, const float *turned, size_t dim, 
     normalise(own, dim);
 }
 
+void dp_orientation_scale(const float *orientation, const float *factor, size_t dim, float *out)
+{
+    double square = 0;
+    for (size_t d = 0; d < dim; d++)
+        square += (double)orientation[d] * factor[d] * ((double)orientation[d] * factor[d]);
+    for (size_t d = 0; d < dim; d++)
+        out[d] = square > 0 ? (float)((double)orientation[d] * factor[d] / sqrt(square)) : 0;
+}
+
 void dp_orientation_unbias(float *orientation, const float *bias, size_t dim)
 {
     if (dot(orientation, orientation, dim) == 0)

@@ -35,6 +35,10 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
  * zero if the two are equal. */
 void dp_orientation_own(const float *as_found, const float *turned, size_t dim, float *own, float *bias);
 
+/* Sets out [dim] to the orientation vector that the same features have once feature d is multiplied by factor[d]:
+ * (factor orientation) / |.|. What is subtracted from all features alike does not change it. out may be orientation. */
+void dp_orientation_scale(const float *orientation, const float *factor, size_t dim, float *out);
+
 /* Sets orientation [dim] to (orientation - bias) / |.|. A zero vector, and one equal to the bias, become zero. */
 void dp_orientation_unbias(float *orientation, const float *bias, size_t dim);
 

@@ -8,6 +8,7 @@ typedef struct dp_pictures {
     const dp_source *source;
     const size_t *order; /* [n] numbers in the source; NULL: 0 .. n-1 */
     size_t n;
+    const dp_pose *poses; /* [n] found already; NULL: they are not */
 } dp_pictures;
 
 static inline dp_pictures dp_pictures_all(const dp_source *source)

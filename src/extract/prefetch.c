@@ -130,7 +130,9 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, c
     dp_status status = dp_pictures_load(pictures, prepared->index, &options, &prepared->picture, &prepared->notes, err);
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
-    if (!status)
+    if (!status && pictures->poses && pictures->poses[prepared->index].picture_width_px)
+        prepared->pose = pictures->poses[prepared->index];
+    else if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
         status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);

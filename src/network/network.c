@@ -376,7 +376,7 @@ static void fit_preset(const dp_network *model, dp_recipe *recipe)
                   && recipe->n_layers == preset.n_layers
                   && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
     bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
-    recipe->preset = 0;
+    recipe->preset &= ~(unsigned)(DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD);
     if (layers && !model->resnet && depth < 5) {
         size_t first = (depth - 1) / 2;
         recipe->layers[0] = first;

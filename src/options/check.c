@@ -114,14 +114,14 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
 
 static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
 {
-    bool aligned = recipe->align != DP_ALIGN_NONE;
+    bool aligned = recipe->align == DP_ALIGN_PCA;
     if (recipe->crop_px && (aligned || !recipe->edge_px || recipe->crop_px > recipe->edge_px))
         return dp_fail(err, DP_E_ARGUMENT, "crop %zu needs align=none and an edge that is no smaller", recipe->crop_px);
     if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_FLAT))
         return dp_fail(err, DP_E_ARGUMENT,
                        "edge: pictures of their own sizes need align=none and bank.layout=flat, or crop");
-    if (recipe->layer_norm && (recipe->neighbourhood != 1 || (aligned && recipe->polarity != DP_POLARITY_NONE)))
-        return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs align.polarity=none and features.neighbourhood=1");
+    if (recipe->layer_norm && recipe->neighbourhood != 1)
+        return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs features.neighbourhood=1");
     if (recipe->rotations > 1 && aligned)
         return dp_fail(err, DP_E_ARGUMENT, "pictures.rotations %zu needs align=none", recipe->rotations);
     return DP_OK;

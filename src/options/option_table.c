@@ -13,7 +13,7 @@ static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
                                       [DP_METHOD_PATCHCORE] = "patchcore",
                                       [DP_METHOD_AUTO] = "auto",
                                       NULL};
-static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", NULL};
+static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", NULL};
 static const char *const polarities[] = {
     [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
 static const char *const layer_mixes[] = {
@@ -56,8 +56,9 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 const dp_option_row dp_option_table[] = {
     {.option = {"method", "method", BANK, CHOICE(methods, "dinopatch|anomalydino|patchcore|auto"),
                 .help = "settings of a published method, before all other options"}},
-    {.option = {"align", "align", ALIGN, CHOICE(aligns, "pca|none"),
-                .help = "pca: find the object by its edges; none: textures and fixtures"},
+    {.option = {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|none"),
+                .help = "pca: find the object by its edges; none: textures and fixtures; auto: pca where it makes the "
+                        "good pictures more alike"},
      FIELD(align),
      .standard = DP_ALIGN_PCA,
      .preset = DP_PRESET_CANVAS},
@@ -121,7 +122,7 @@ const dp_option_row dp_option_table[] = {
                 .help =
                     "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
                     "residual network, standard of a transformer; both choose layers and mix",
-                .needs = "align.polarity=none, features.neighbourhood=1"},
+                .needs = "features.neighbourhood=1"},
      FIELD(layer_norm)},
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},
@@ -180,7 +181,8 @@ const dp_option_row dp_option_table[] = {
     {.option = {"window", "window", SCORE, .kind = DP_OPTION_WINDOW, .high = 65536, .takes = "R|global",
                 .flags = DP_OPTION_OVERRIDE, .unit = "cells",
                 .help = "cells to each side that are searched: 0 = same place only"},
-     FIELD(window)},
+     FIELD(window),
+     .preset = DP_PRESET_WINDOW},
     {.option = {"search.knn", "knn", SCORE, WHOLE(1, 1000, "K"), .flags = DP_OPTION_OVERRIDE,
                 .help = "average over the K nearest", .needs = "K features to compare with"},
      FIELD(knn),

@@ -34,8 +34,9 @@ static const setting patchcore[] = {{"align", "none"},
                                     {NULL, NULL}};
 
 /* What is measured to be right without an option: docs/method.md, section 4. */
-static const setting automatic[] = {{"align", "none"},       {"align.polarity", "none"},
-                                    {"size", "256"},         {"layers.norm", "rms"}, /* the network settles which */
+static const setting automatic[] = {{"align", "auto"},       {"align.polarity", "rotate"},
+                                    {"align.fill", "0.95"},  {"size", "256"},
+                                    {"layers.norm", "rms"}, /* the network settles which */
                                     {"search.metric", "l2"}, {"window", "1"},
                                     {"score", "top1p"},      {NULL, NULL}};
 
@@ -46,7 +47,7 @@ static const struct {
     [DP_METHOD_DINOPATCH] = {NULL, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {anomalydino, 0},
     [DP_METHOD_PATCHCORE] = {patchcore, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
-    [DP_METHOD_AUTO] = {automatic, 0},
+    [DP_METHOD_AUTO] = {automatic, DP_PRESET_WINDOW},
 };
 
 void dp_recipe_preset(dp_recipe *recipe, dp_method method)

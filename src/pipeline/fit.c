@@ -15,6 +15,7 @@
 #include "options/check.h"
 #include "extract/orientation.h"
 #include "pipeline/canvas.h"
+#include "pipeline/settle.h"
 #include "pipeline/fit.h"
 #include "pipeline/fit_calibrate.h"
 #include "score/gate.h"
@@ -26,6 +27,7 @@
 #include "dinopatch/edit.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 struct fit {
@@ -36,16 +38,18 @@ struct fit {
     void *user;
 
     dp_extractor extractor;
-    dp_recipe asked;   /* layers and canvas settled */
-    const dp_roi *roi; /* region to inspect; NULL: none */
+    dp_recipe asked;    /* layers and canvas settled */
+    dp_settled settled; /* all 0 where a bank is added to */
+    const dp_roi *roi;  /* region to inspect; NULL: none */
     const dp_bank *
         known; /* a bank that is added to: its reference settles the polarity; NULL: the pictures' own consensus does */
     dp_bank_builder *builder;
-    float *orientations;      /* [pictures.n, dim] each picture's own, as it was found */
-    float *running;           /* [dim] sum of the orientations, each with its sign */
-    double *bias;             /* [dim] sum over the pictures */
-    float *pair;              /* [2, dim] scratch */
-    float *as_found;          /* [rows, cols, dim] features of the picture as it was found */
+    float *orientations; /* [pictures.n, 2, dim] each picture's as it was found, and turned; not normalised by layer */
+    float *running;      /* [dim] sum of the pictures' own orientations, each with its sign */
+    float *own, *pair;   /* [dim], [2, dim] scratch */
+    float *norm;     /* [2, dim] what normalises the layers, from all pictures once they are there; NULL: nothing does.
+                                 Until then from the first picture, good enough for a first guess of the signs */
+    float *as_found; /* [rows, cols, dim] features of the picture as it was found */
     uint8_t *cells_as_found;  /* [rows, cols] */
     int *signs;               /* [pictures.n] sign each picture was stored with */
     size_t *sources;          /* [pictures.n] which picture of the work each in the bank came from */
@@ -281,30 +285,52 @@ static dp_status turn_back(struct fit *fit, dp_prepared *prepared, dp_error *err
     return DP_OK;
 }
 
-/* Embeds a picture both ways round: own [dim] receives its orientation, the extractor and the prepared picture hold it the way its
- * sign against reference [dim] says, *sign.  bias [dim] is added to (may be NULL). */
-static dp_status settle(struct fit *fit, dp_prepared *prepared, const float *reference, float *own, double *bias,
-                        int *sign, dp_error *err)
+/* The part of picture p's orientation that is the object's own, and its bias (may be NULL), [dim] each, on features whose layers are
+ * normalised as far as it is known by what. */
+static void own_orientation(const struct fit *fit, size_t p, float *own, float *bias)
+{
+    size_t dim = fit->extractor.dim;
+    const float *pair = fit->orientations + p * 2 * dim;
+    for (size_t i = 0; i < 2 && fit->norm; i++)
+        dp_orientation_scale(pair + i * dim, fit->norm + dim, dim, fit->pair + i * dim);
+    if (fit->norm)
+        pair = fit->pair;
+    dp_orientation_own(pair, pair + dim, dim, own, bias);
+}
+
+/* Embeds the picture as it was found or turned, or takes from the trial what came out there. */
+static dp_status embed(struct fit *fit, dp_prepared *prepared, int turn, dp_error *err)
+{
+    dp_extractor *extractor = &fit->extractor;
+    const bool made_again = extractor->recipe.mirror && turn; /* the mirror picture is made from the canvas */
+    if (!made_again && dp_trial_take(&fit->settled.trial, prepared->index, turn, extractor->tokens, prepared->cells))
+        return DP_OK;
+    dp_status status = DP_OK;
+    if (turn)
+        status = dp_prepared_warp(prepared, &extractor->recipe, extractor->patch_px, 1, extractor->valid, err);
+    return status ? status : dp_extractor_embed(extractor, fit->session, prepared, err);
+}
+
+/* Embeds a picture both ways round.  The extractor and the prepared picture then hold it the way its sign against the pictures before it
+ * says, *sign; fit->own is its orientation. */
+static dp_status settle(struct fit *fit, dp_prepared *prepared, int *sign, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
     size_t dim = extractor->dim, cells = extractor->rows * extractor->cols;
-    float *first = fit->pair, *picture_bias = fit->pair + dim;
+    float *pair = fit->orientations + in_bank(fit)->n * 2 * dim;
     dp_status status = dp_extractor_orientation(extractor, prepared, err);
-    memcpy(first, extractor->orientation, dim * sizeof(float));
+    memcpy(pair, extractor->orientation, dim * sizeof(float));
     memcpy(fit->as_found, extractor->tokens, cells * dim * sizeof(float));
     memcpy(fit->cells_as_found, prepared->cells, cells);
     if (!status)
-        status = dp_prepared_warp(prepared, &extractor->recipe, extractor->patch_px, 1, extractor->valid, err);
-    if (!status)
-        status = dp_extractor_embed(extractor, fit->session, prepared, err);
+        status = embed(fit, prepared, 1, err);
     if (!status)
         status = dp_extractor_orientation(extractor, prepared, err);
     if (status)
         return status;
-    dp_orientation_own(first, extractor->orientation, dim, own, picture_bias);
-    for (size_t d = 0; d < dim && bias; d++)
-        bias[d] += picture_bias[d];
-    *sign = dp_orientation_sign(own, reference, dim, NULL) < 0 ? -1 : 1;
+    memcpy(pair + dim, extractor->orientation, dim * sizeof(float));
+    own_orientation(fit, in_bank(fit)->n, fit->own, NULL);
+    *sign = dp_orientation_sign(fit->own, fit->running, dim, NULL) < 0 ? -1 : 1;
     if (*sign < 0 && extractor->recipe.polarity == DP_POLARITY_ROTATE)
         return DP_OK;
     status = turn_back(fit, prepared, err);
@@ -365,6 +391,17 @@ static bool any_cell(const struct fit *fit, const dp_prepared *prepared, dp_erro
     return false;
 }
 
+/* What normalises the layers of cells with these statistics. */
+static dp_status settle_norm(struct fit *fit, const dp_cell_statistics *statistics, dp_error *err)
+{
+    size_t dims[DP_EXTRACT_LAYERS], dim = fit->extractor.dim;
+    if (!fit->norm && !(fit->norm = dp_malloc(dim, 2 * sizeof *fit->norm)))
+        return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *fit->norm);
+    dp_extract_dims(&fit->extractor.plan, dims);
+    return dp_layer_norm_settle(statistics, fit->asked.layer_norm, dims, fit->extractor.plan.n_layers, fit->norm,
+                                fit->norm + dim, err);
+}
+
 static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
@@ -396,17 +433,19 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     if (fit->known)
         return learn_more(fit, prepared, err);
     int sign = 1;
-    float *own = fit->orientations + in_bank(fit)->n * extractor->dim;
+    bool polar = dp_extractor_has_polarity(extractor, prepared);
     dp_cell_statistics statistics = {0};
-    dp_status status = dp_extractor_embed(extractor, fit->session, prepared, err);
+    dp_status status = embed(fit, prepared, 0, err);
     if (!status && fit->statistics.dim) {
         status = dp_cell_statistics_open(extractor->dim, &statistics, err);
         if (!status)
             status = dp_cell_statistics_add(&statistics, extractor->tokens, prepared->cells,
                                             extractor->rows * extractor->cols, err);
+        if (!status && polar && !fit->norm)
+            status = settle_norm(fit, &statistics, err);
     }
-    if (!status && dp_extractor_has_polarity(extractor, prepared))
-        status = settle(fit, prepared, fit->running, own, fit->bias, &sign, err);
+    if (!status && polar)
+        status = settle(fit, prepared, &sign, err);
     if (!status)
         status = check_background(fit, prepared, err);
     if (is_its_own(fit, status, err)) {
@@ -424,8 +463,8 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
     if (picture == DP_NO_PICTURE)
         return DP_OK;
     dp_bank_builder_set_digest(fit->builder, picture, prepared->digest);
-    for (size_t i = 0; i < extractor->dim; i++)
-        fit->running[i] += (float)sign * own[i];
+    for (size_t i = 0; i < extractor->dim && polar; i++)
+        fit->running[i] += (float)sign * fit->own[i];
     fit->signs[picture] = sign;
     fit->sources[picture] = prepared->index;
     tell(fit, prepared->index, &prepared->pose, NULL);
@@ -433,26 +472,19 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
 }
 
 /* The features of all pictures, which lie in the finished bank as the network gave them, are normalised by what they all showed. */
-static dp_status normalise(struct fit *fit, dp_bank *bank, dp_error *err)
+static dp_status normalise(const struct fit *fit, dp_bank *bank, dp_error *err)
 {
     const size_t dim = bank->rows.dim, places = dp_rows_places(&bank->rows);
-    size_t dims[DP_EXTRACT_LAYERS];
-    float *norm = dp_malloc(dim, 2 * sizeof *norm), *features = bank->memory.features;
-    if (!norm)
-        return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
-    dp_extract_dims(&fit->extractor.plan, dims);
-    dp_status status = dp_layer_norm_settle(&fit->statistics, fit->asked.layer_norm, dims, fit->extractor.plan.n_layers,
-                                            norm, norm + dim, err);
-    if (!status && !dp_bank_set_layer_norm(bank, norm))
-        status = dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *norm);
-    for (size_t place = 0; place < places && !status; place++) {
+    float *features = bank->memory.features;
+    if (!dp_bank_set_layer_norm(bank, fit->norm))
+        return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *fit->norm);
+    for (size_t place = 0; place < places; place++) {
         if (!bank->memory.valid[place])
             continue;
-        dp_layer_norm_apply(features + place * dim, 1, dim, norm, norm + dim);
+        dp_layer_norm_apply(features + place * dim, 1, dim, fit->norm, fit->norm + dim);
         bank->memory.norms[place] = dp_norm_f32(features + place * dim, dim);
     }
-    dp_memory_free(norm);
-    return status;
+    return DP_OK;
 }
 
 static dp_status learn_all(struct fit *fit, dp_error *err)
@@ -473,29 +505,28 @@ static dp_status learn_all(struct fit *fit, dp_error *err)
 }
 
 /* A picture that was stored the wrong way round, by the judgement of all. */
-static dp_status mend(struct fit *fit, size_t picture, const float *reference, dp_error *err)
+static dp_status mend(struct fit *fit, size_t picture, int sign, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    if (extractor->recipe.polarity == DP_POLARITY_MIRROR) {
+    const dp_recipe *recipe = &extractor->recipe;
+    if (recipe->polarity == DP_POLARITY_MIRROR) {
         dp_bank_builder_mirror(fit->builder, picture);
         return DP_OK;
     }
-    size_t h = extractor->recipe.canvas_height_px, w = extractor->recipe.canvas_width_px;
+    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     dp_prepared again = {
         .run = fit->run,
         .index = fit->sources[picture],
         .rgb = dp_malloc_2d(h, w, 3 * sizeof(float)),
         .cells = dp_malloc(extractor->rows, extractor->cols),
     };
-    int sign = 1;
     dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
     if (!status)
-        status =
-            dp_prepared_load(&again, &fit->pictures, &extractor->recipe, extractor->patch_px, extractor->valid, err);
+        status = dp_prepared_load(&again, &fit->pictures, recipe, extractor->patch_px, extractor->valid, err);
+    if (!status && sign < 0)
+        status = dp_prepared_warp(&again, recipe, extractor->patch_px, 1, extractor->valid, err);
     if (!status)
         status = dp_extractor_embed(extractor, fit->session, &again, err);
-    if (!status)
-        status = settle(fit, &again, reference, fit->orientations + picture * extractor->dim, NULL, &sign, err);
     if (!status)
         status = put(fit, &again, picture, sign, err);
     dp_picture_free(&again.picture);
@@ -510,11 +541,20 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
     size_t n = pictures->n, dim = fit->extractor.dim;
     if (fit->extractor.recipe.polarity == DP_POLARITY_NONE)
         return DP_OK;
-    float *reference = dp_malloc(dim, sizeof *reference);
+    float *reference = dp_malloc(dim, sizeof *reference), *bias = dp_malloc(dim, sizeof *bias),
+          *owns = dp_malloc_2d(n, dim, sizeof *owns);
+    double *sum = dp_calloc(dim, sizeof *sum);
     int *signs = dp_malloc(n, sizeof *signs);
-    dp_status status = reference && signs ? DP_OK : dp_fail_memory(err, "the polarity", dim * sizeof *reference);
+    dp_status status = reference && bias && owns && sum && signs
+                           ? DP_OK
+                           : dp_fail_memory(err, "the polarity", dim * sizeof *reference);
+    for (size_t p = 0; p < n && !status; p++) {
+        own_orientation(fit, p, owns + p * dim, bias);
+        for (size_t d = 0; d < dim; d++)
+            sum[d] += (double)bias[d];
+    }
     if (!status)
-        status = dp_orientation_consensus(fit->orientations, n, dim, reference, signs, err);
+        status = dp_orientation_consensus(owns, n, dim, reference, signs, err);
     if (!status) {
         /* The consensus and the running sums may have chosen opposite ends: the one that mends fewer pictures stays. */
         size_t differ = 0, settled = 0;
@@ -528,31 +568,18 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
         for (size_t p = 0; p < n && !status; p++) {
             int sign = opposite ? -signs[p] : signs[p];
             if (sign != 0 && sign != fit->signs[p])
-                status = mend(fit, p, reference, err);
+                status = mend(fit, p, sign, err);
             pictures->polarities[p] = (int8_t)sign;
         }
         for (size_t i = 0; i < dim; i++)
-            fit->pair[i] = (float)(fit->bias[i] / (double)n);
-        dp_bank_builder_set_orientation(fit->builder, reference, fit->pair);
+            bias[i] = (float)(sum[i] / (double)n);
+        dp_bank_builder_set_orientation(fit->builder, reference, bias);
     }
     dp_memory_free(reference);
+    dp_memory_free(bias);
+    dp_memory_free(owns);
+    dp_memory_free(sum);
     dp_memory_free(signs);
-    return status;
-}
-
-/* What white is in pictures of 16 bits, where the source can tell and the recipe does not say. */
-static dp_status find_white(const struct fit *fit, dp_recipe *recipe, dp_error *err)
-{
-    const dp_source *source = fit->pictures.source;
-    size_t n = fit->pictures.n, *numbers;
-    if (recipe->sample_white || !source->find_white)
-        return DP_OK;
-    if (!(numbers = dp_malloc(n, sizeof *numbers)))
-        return dp_fail_memory(err, "the depths", n * sizeof *numbers);
-    for (size_t i = 0; i < n; i++)
-        numbers[i] = dp_pictures_number(&fit->pictures, i);
-    dp_status status = source->find_white(source->user, numbers, n, fit->run, &recipe->sample_white, err);
-    dp_memory_free(numbers);
     return status;
 }
 
@@ -572,15 +599,18 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     dp_network_get_info(dp_session_network(fit->session), &model);
     dp_recipe recipe = *asked;
-    if (fit->known)
-        recipe.preset = 0; /* a bank's recipe is settled */
-    recipe.roi = fit->known ? fit->known->recipe.roi : fit->roi ? fit->roi->frame : DP_ROI_NONE;
-    status = dp_network_settle_recipe(dp_session_network(fit->session), &recipe, err);
-    if (!status && !fit->known)
-        status = find_white(fit, &recipe, err);
-    if (!status)
-        status =
-            dp_canvas_settle(&recipe, model.patch_px, &fit->pictures, dp_session_pool(fit->session), fit->run, err);
+    if (fit->known) { /* a bank's recipe is settled */
+        recipe.preset = 0;
+        status = dp_network_settle_recipe(dp_session_network(fit->session), &recipe, err);
+        if (!status)
+            status = dp_canvas_settle(&recipe, model.patch_px, NULL, fit->run, err);
+    } else {
+        status = dp_settle(asked, fit->roi ? fit->roi->frame : DP_ROI_NONE, fit->session, &fit->pictures, &fit->settled,
+                           err);
+        recipe = fit->settled.recipe;
+        if (recipe.align == DP_ALIGN_PCA && fit->settled.survey.n)
+            fit->pictures.poses = fit->settled.survey.poses;
+    }
     if (!status)
         status = dp_extractor_open(&recipe, model.patch_px, dp_feature_dim(dp_session_network(fit->session), &recipe),
                                    &fit->extractor, err);
@@ -621,8 +651,12 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         final.dim = fit->known->rows.dim;
         final.capacity += fit->known->pictures.n;
     }
-    if (recipe.layer_norm && !fit->known)
+    if (recipe.layer_norm && !fit->known) {
         status = dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err);
+        if (!status) /* a picture may come from the trial, and none goes through the network before its layers are asked for */
+            status = dp_extract_plan_open(fit->session, recipe.canvas_height_px, recipe.canvas_width_px,
+                                          &fit->extractor.plan, err);
+    }
     if (fit->known)
         fit->extractor.layer_norm = fit->known->layer_norm;
     if (status)
@@ -636,11 +670,11 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     if (status)
         return status;
     size_t orientations;
-    if (!dp_mul_size(fit->pictures.n, fit->extractor.dim, &orientations))
+    if (!dp_mul_size(fit->pictures.n, 2 * fit->extractor.dim, &orientations))
         return dp_fail_memory(err, "the orientation vectors", fit->pictures.n);
     fit->orientations = dp_calloc(orientations, sizeof(float));
     fit->running = dp_calloc(fit->extractor.dim, sizeof(float));
-    fit->bias = dp_calloc(fit->extractor.dim, sizeof(double));
+    fit->own = dp_calloc(fit->extractor.dim, sizeof(float));
     fit->pair = dp_calloc(fit->extractor.dim, 2 * sizeof(float));
     fit->as_found = dp_malloc_2d(fit->extractor.rows * fit->extractor.cols /* checked by the extractor */,
                                  fit->extractor.dim, sizeof(float));
@@ -654,7 +688,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
     if (fit->unseen)
         dp_tell_unseen_twins(fit->run, fit->known);
-    if (!fit->orientations || !fit->running || !fit->bias || !fit->pair || !fit->as_found || !fit->cells_as_found
+    if (!fit->orientations || !fit->running || !fit->own || !fit->pair || !fit->as_found || !fit->cells_as_found
         || !fit->signs || !fit->sources)
         return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
     return DP_OK;
@@ -662,12 +696,14 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
 
 static void fit_close(struct fit *fit)
 {
+    dp_settled_close(&fit->settled);
     dp_cell_statistics_close(&fit->statistics);
     dp_bank_builder_close(&fit->builder);
     dp_extractor_close(&fit->extractor);
     dp_memory_free(fit->orientations);
     dp_memory_free(fit->running);
-    dp_memory_free(fit->bias);
+    dp_memory_free(fit->own);
+    dp_memory_free(fit->norm);
     dp_memory_free(fit->pair);
     dp_memory_free(fit->as_found);
     dp_memory_free(fit->cells_as_found);
@@ -712,6 +748,19 @@ static dp_status none_left(const struct fit *fit, const char *what, dp_error *er
     return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->pictures.n, what);
 }
 
+/* How many pictures there are, and how many such parts want. */
+static dp_status say_pictures(dp_choices *choices, const dp_bank *bank, dp_error *err)
+{
+    char value[32];
+    size_t n = bank->pictures.n;
+    snprintf(value, sizeof value, "%zu", n);
+    return dp_choices_add(
+        choices, err, "pictures", value, "%s",
+        n < 8      ? "few: parts in a fixed pose want 8 to 32, those that lie anyhow over 100"
+        : n <= 100 ? "enough for parts in a fixed pose (8 to 32); for those that lie anyhow over 100 are worth it"
+                   : "enough for most parts");
+}
+
 dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
                            dp_fit_report *report, dp_error *err)
 {
@@ -745,6 +794,8 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
         status = learn_all(&fit, err);
     if (!status && !in_bank(&fit)->n)
         status = none_left(&fit, "used", err);
+    if (!status && fit.statistics.dim)
+        status = settle_norm(&fit, &fit.statistics, err);
     if (!status)
         status = settle_polarity(&fit, err);
     if (!status)
@@ -759,7 +810,11 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
         status = dp_bank_tell_near(made, fit.run, err);
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_network_check_unchanged(dp_session_network(session), err);
+    if (!status && fit.settled.choices.n)
+        status = say_pictures(&fit.settled.choices, made, err);
     if (!status) {
+        made->choices = fit.settled.choices;
+        fit.settled.choices = (dp_choices){0};
         dp_gate_warn(made, fit.run);
         *bank = made;
         made = NULL;

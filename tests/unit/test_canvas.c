@@ -3,6 +3,8 @@
 #include "pipeline/canvas.h"
 #include "small_world.h"
 
+#include <math.h>
+
 enum { MANY = 20 };
 
 struct asked {
@@ -15,6 +17,17 @@ static int count(void *user, const char *stage, size_t done, size_t total)
     assert_string_equal(stage, "survey");
     assert_true(done <= total && total == MANY);
     return ++asked->calls == asked->stop_at;
+}
+
+/* A look at the pictures, and the canvas. */
+static dp_status settle(dp_recipe *recipe, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *e)
+{
+    dp_survey survey = {0};
+    dp_status status = dp_survey_take(recipe, pictures, pool, run, &survey, e);
+    if (!status)
+        status = dp_canvas_settle(recipe, 14, &survey, run, e);
+    dp_survey_close(&survey);
+    return status;
 }
 
 /* Twenty pictures, one of them not there, one no picture; those that can be read are 56 wide and 28, 56 or 84 high. */
@@ -47,30 +60,90 @@ static void chosen_from_pictures(void **state)
     run.user = &asked;
     recipe.canvas_height_px = 0;
     recipe.canvas_width_px = 112;
-    assert_ok(dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
+    assert_ok(settle(&recipe, &all, pool, &run, err));
     assert_int_equal(recipe.canvas_width_px, 112);
     assert_int_equal(recipe.canvas_height_px, 168); /* 84 of 56, the middle of eighteen */
     assert_int_equal(asked.calls, 2);
     for (size_t at = 1; at <= 2; at++) {
         asked = (struct asked){.stop_at = at};
         recipe.canvas_height_px = 0;
-        assert_fails(DP_E_CANCELLED, "size of the canvas", dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
+        assert_fails(DP_E_CANCELLED, "size of the canvas", settle(&recipe, &all, pool, &run, err));
     }
     /* Nothing to be seen in any of them: a square. */
     asked = (struct asked){0};
     recipe.align = DP_ALIGN_PCA;
     recipe.canvas_height_px = 0;
-    assert_ok(dp_canvas_settle(&recipe, 14, &all, pool, &run, err));
+    assert_ok(settle(&recipe, &all, pool, &run, err));
     assert_int_equal(recipe.canvas_height_px, 112);
     /* None can be read: a square as well; the fit that follows says what is wrong. */
     recipe.align = DP_ALIGN_NONE;
     recipe.canvas_height_px = 0;
     run.progress = NULL;
-    assert_ok(dp_canvas_settle(&recipe, 14, &missing, pool, &run, err));
+    assert_ok(settle(&recipe, &missing, pool, &run, err));
     assert_int_equal(recipe.canvas_height_px, 112);
     dp_pool_close(&pool);
     for (size_t i = 0; i < MANY; i++)
         free(paths[i]);
+}
+
+/* Pictures of 1000 x 800 with a part of 600 x 150 in them, at any angle. */
+static dp_survey parts(dp_pose poses[3], size_t width[3], size_t height[3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        poses[i] = (dp_pose){.status = DP_ALIGN_OK,
+                             .centre_x_px = 500,
+                             .centre_y_px = 400,
+                             .angle_rad = (double)i,
+                             .sigma_major_px = 600 / sqrt(12.0),
+                             .sigma_minor_px = 150 / sqrt(12.0),
+                             .extent_minor_px = 75,
+                             .picture_width_px = 1000,
+                             .picture_height_px = 800};
+        width[i] = 1000;
+        height[i] = 800;
+    }
+    return (dp_survey){3, width, height, poses, 3, 3, 3};
+}
+
+/* size: the whole picture keeps its proportion; a part takes its own, at as many pixels, and is not blown up beyond the picture's. */
+static void of_a_size(void **state)
+{
+    (void)state;
+    dp_pose poses[3];
+    size_t width[3], height[3];
+    dp_survey survey = parts(poses, width, height);
+    dp_run run;
+    dp_run_init(&run);
+    dp_recipe recipe;
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    recipe.align = DP_ALIGN_NONE;
+    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_true(recipe.canvas_height_px == 256 && recipe.canvas_width_px == 320);
+    double cell_height, cell_width;
+    assert_true(dp_canvas_cell(&recipe, 8, &survey, &cell_height, &cell_width));
+    assert_float_equal(cell_height, 25, 1e-9);
+    assert_float_equal(cell_width, 25, 1e-9);
+
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    recipe.align = DP_ALIGN_PCA;
+    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    double pixels = (double)(recipe.canvas_height_px * recipe.canvas_width_px);
+    assert_true(recipe.canvas_height_px % 16 == 0 && recipe.canvas_width_px % 16 == 0);
+    assert_in_range(recipe.canvas_width_px, 528, 560); /* sqrt(256 x 320 / (1.1 x 150 x 0.95 / 600)) = 560 */
+    assert_true(pixels > 0.8 * 256 * 320 && pixels < 1.2 * 256 * 320);
+
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    recipe.align = DP_ALIGN_PCA;
+    recipe.short_px = 2048; /* larger than the picture: no larger than it makes the picture */
+    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_in_range(recipe.canvas_width_px, 1600, 1632); /* 600 / 0.95 x 2048 / 800 */
+
+    for (size_t i = 0; i < 3; i++)
+        poses[i].extent_minor_px = 3; /* a needle: no canvas of two cells across */
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    recipe.align = DP_ALIGN_PCA;
+    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_true(8 * recipe.canvas_height_px >= recipe.canvas_width_px);
 }
 
 static void refused(void **state)
@@ -106,17 +179,18 @@ static void refused(void **state)
         if (recipe.edge_px > 14) /* options by themselves, whatever the network */
             assert_fails(DP_E_ARGUMENT, wrong[i].text, dp_recipe_check(&recipe, err));
         else
-            assert_fails(DP_E_ARGUMENT, wrong[i].text, dp_canvas_settle(&recipe, 14, &pictures, NULL, &run, err));
+            assert_fails(DP_E_ARGUMENT, wrong[i].text, settle(&recipe, &pictures, NULL, &run, err));
     }
     dp_recipe recipe = world_recipe();
     recipe.edge_px = 14;
     recipe.layout = DP_LAYOUT_FLAT;
-    assert_ok(dp_canvas_settle(&recipe, 14, &pictures, NULL, &run, err));
+    assert_ok(settle(&recipe, &pictures, NULL, &run, err));
     assert_true(recipe.canvas_height_px == 0 && recipe.canvas_width_px == 0);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chosen_from_pictures), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chosen_from_pictures), cmocka_unit_test(of_a_size),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
