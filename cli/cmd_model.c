@@ -56,13 +56,17 @@ static int model_info(int argc, char **argv)
                i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
                i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     } else {
-        printf("%s\n  transformer  %zu blocks, %zu features, %zu heads, %s of %zu, patch %zu", cli_shown(path), i.depth,
-               i.dim, i.heads, i.swiglu ? "SwiGLU" : "MLP", i.hidden, i.patch_px);
+        printf("%s\n  transformer  %s, %zu blocks, %zu features, %s, %s of %zu, patch %zu", cli_shown(path),
+               i.architecture, i.depth, i.dim, cli_count(i.heads, "head"), i.swiglu ? "SwiGLU" : "MLP", i.hidden,
+               i.patch_px);
         if (i.registers)
-            printf(", %zu registers", i.registers);
-        printf("\n  positions    %zu x %zu\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n",
-               i.position_rows, i.position_cols, (double)i.parameters / 1e6, i.dtype, i.naming,
-               i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
+            printf(", %s", cli_count(i.registers, "register"));
+        if (i.position_rows)
+            printf("\n  positions    %zu x %zu", i.position_rows, i.position_cols);
+        else
+            printf("\n  positions    rotary, for any grid");
+        printf("\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n", (double)i.parameters / 1e6,
+               i.dtype, i.naming, i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
     }
     dp_network_close(&model);
     g_free(path);

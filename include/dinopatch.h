@@ -55,7 +55,7 @@ typedef enum dp_status {
     DP_E_IO,          /* a file or folder cannot be read or written */
     DP_E_PICTURE,     /* not a picture, cut short, or larger than the limits allow */
     DP_E_FORMAT,      /* a safetensors or JSON file that breaks its format */
-    DP_E_CHECKPOINT,  /* a checkpoint that is no network this library knows */
+    DP_E_CHECKPOINT,  /* a checkpoint of no network that this library knows */
     DP_E_MISMATCH,    /* things that do not belong together: bank and checkpoint, bank and setting */
     DP_E_CORRUPT,     /* a checksum does not hold */
     DP_E_NUMERIC,     /* a value that is not finite where it must be */
@@ -147,12 +147,12 @@ typedef struct dp_network dp_network;
 
 typedef struct dp_network_info {
     const char *kind;         /* "vit" or "resnet"; static storage */
-    const char *architecture; /* of a residual network: "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for
-                                            any other; NULL for a transformer; static storage */
+    const char *architecture; /* of a residual network "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for any
+                                            other; of a transformer "dinov2", "dinov3" or "tipsv2"; static storage */
     size_t dim, depth, heads, patch_px, registers,
         hidden;                          /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
                                             pixels of a cell of layer 2's grid), the others 0 */
-    size_t position_rows, position_cols; /* grid the checkpoint's position embedding was trained on */
+    size_t position_rows, position_cols; /* grid the position embedding was trained on; 0 of DINOv3, which has none */
     int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
     int stand_in;                        /* non-zero: seeded random weights, not a trained model */
     size_t parameters;

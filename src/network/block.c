@@ -22,12 +22,12 @@ static void split(const dp_tiles *tiles, size_t index, size_t *group, size_t *be
     *rows = dp_tile_rows(tiles, index % tiles->count);
 }
 
-/* Copies one grid row of patches into h [grid, 3 * patch * patch] (channel, y, x), normalised with ImageNet's mean
+/* Copies one grid row of patches into h [grid, 3 * patch * patch] (channel, y, x), normalised with the network's mean
  * and standard deviation: (rgb / 255 - mean) / std. */
 static void gather_patches(void *context, size_t index, size_t worker)
 {
-    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
     dp_session *s = context;
+    const double *mean = s->model->checkpoint.mean, *deviation = s->model->checkpoint.deviation;
     (void)worker;
     size_t p = s->model->checkpoint.patch_px, width = s->cols * p;
     float *to = s->h + index * s->cols * s->patch_floats;
@@ -105,20 +105,23 @@ static void norm_task(void *context, size_t index, size_t worker)
     dp_session *s = context;
     (void)worker;
     size_t begin = index * ROWS_AT_ONCE, rows = s->count - begin < ROWS_AT_ONCE ? s->count - begin : ROWS_AT_ONCE;
-    s->kernels.layernorm(s->from + begin * s->ld_from, s->ld_from, rows, s->dim, s->norm_weight, s->norm_bias,
-                         s->to + begin * s->ld_to, s->ld_to);
+    s->kernels.layernorm(&s->norm, s->from + begin * s->ld_from, s->ld_from, rows, s->to + begin * s->ld_to, s->ld_to);
 }
 
 static void qkv_task(void *context, size_t index, size_t worker)
 {
     dp_session *s = context;
     product p = multiply(s, PLAN_QKV, &s->block->qkv, &s->tiles, s->y, index, worker);
+    const size_t before = s->n - s->rows * s->cols; /* class token and registers have no position */
+    const size_t skip = p.begin < before ? before - p.begin : 0;
     for (size_t column = 0; column < p.columns; column += HEAD) {
         size_t at = p.column + column, head = at % s->dim / HEAD;
         float *part = at < s->dim ? s->q : at < 2 * s->dim ? s->k : s->v;
         float *to = part + (head * s->n + p.begin) * HEAD;
         for (size_t i = 0; i < p.rows; i++)
             memcpy(to + i * HEAD, p.tile + i * p.ld + column, HEAD * sizeof *to);
+        if (s->model->checkpoint.rotary && at < 2 * s->dim && skip < p.rows)
+            s->kernels.rotate(to + skip * HEAD, p.rows - skip, s->position + (p.begin + skip - before) * HEAD);
     }
 }
 
@@ -181,8 +184,7 @@ static void out_task(void *context, size_t index, size_t worker)
 void dp_block_normalise(dp_session *s, const float *weight, const float *bias, const float *from, size_t count,
                         float *to, size_t ld_to)
 {
-    s->norm_weight = weight;
-    s->norm_bias = bias;
+    s->norm = (dp_norm){s->dim, weight, bias, s->model->checkpoint.norm_eps};
     s->from = from;
     s->ld_from = s->dim;
     s->count = count;
@@ -197,7 +199,11 @@ void dp_block_embed_patches(dp_session *s)
     double begin = dp_now_seconds();
     memcpy(s->x, s->model->cls, s->dim * sizeof(float));
     memcpy(s->x + s->dim, s->model->registers, c->registers * s->dim * sizeof(float));
-    memcpy(s->x + (1 + c->registers) * s->dim, s->position, s->rows * s->cols * s->dim * sizeof(float));
+    float *grid = s->x + (1 + c->registers) * s->dim;
+    if (c->rotary)
+        memset(grid, 0, s->rows * s->cols * s->dim * sizeof *grid);
+    else
+        memcpy(grid, s->position, s->rows * s->cols * s->dim * sizeof *grid);
     s->seconds.of[DP_STAGE_PATCH] += dp_now_seconds() - begin;
     run_stage(s, DP_STAGE_PATCH, s->rows, gather_patches);
     run_stage(s, DP_STAGE_PATCH, s->patch_tiles.count * s->weights->patch.n_groups, patch_task);

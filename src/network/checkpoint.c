@@ -1,113 +1,153 @@
 /* checkpoint.c - reads the names and shapes of a checkpoint, and trusts neither.
  *
- * Three namings are in use for the same tensors: Hugging Face (embeddings.*, encoder.layer.N.*), the official
- * torch-hub release (blocks.N.*, query, key and value fused) and timm (the names of the hub, but reg_token, SwiGLU as
- * a packed fc1, and in models with registers a class token that contains its position). Any of them may follow a
- * prefix such as "dinov2." or "backbone."; the name of the class token shows the prefix. */
+ * Several namings are in use for the same tensors. Hugging Face: embeddings.* with encoder.layer.N.* (DINOv2), or with
+ * layer.N.* and projections of their own names (DINOv3). The official releases: blocks.N.*, query, key and value fused.
+ * timm: the names of the official releases, but reg_token, SwiGLU as a packed fc1 or as fc1_g and fc1_x, gamma_1, and
+ * with registers a class token that contains its position. Any of them may follow a prefix such as "dinov2." or
+ * "backbone."; the name of the class token shows the prefix. TIPSv2's release holds a text network too; all that does
+ * not follow the prefix "vision_encoder." is left alone. So is the head of a classifier.
+ *
+ * The family is read off the tensors: no position embedding, but what only DINOv3 has, is DINOv3; one register is
+ * TIPSv2; all else is DINOv2. */
 #include "network/checkpoint.h"
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_DEPTH 512
 
+/* The namings of a tensor, as bits. */
+enum { HF2 = 1, HF3 = 2, PLAIN = 4 };
+
 static const struct {
     dp_global_role role;
     const char *name;
+    unsigned namings;
 } global_names[] = {
-    {DP_G_CLS, "embeddings.cls_token"},
-    {DP_G_MASK, "embeddings.mask_token"},
-    {DP_G_REGISTERS, "embeddings.register_tokens"},
-    {DP_G_POSITION, "embeddings.position_embeddings"},
-    {DP_G_PATCH_W, "embeddings.patch_embeddings.projection.weight"},
-    {DP_G_PATCH_B, "embeddings.patch_embeddings.projection.bias"},
-    {DP_G_NORM_W, "layernorm.weight"},
-    {DP_G_NORM_B, "layernorm.bias"},
-    {DP_G_CLS, "cls_token"},
-    {DP_G_MASK, "mask_token"},
-    {DP_G_REGISTERS, "register_tokens"},
-    {DP_G_REGISTERS, "reg_token"},
-    {DP_G_POSITION, "pos_embed"},
-    {DP_G_PATCH_W, "patch_embed.proj.weight"},
-    {DP_G_PATCH_B, "patch_embed.proj.bias"},
-    {DP_G_NORM_W, "norm.weight"},
-    {DP_G_NORM_B, "norm.bias"},
+    {DP_G_CLS, "embeddings.cls_token", HF2 | HF3},
+    {DP_G_MASK, "embeddings.mask_token", HF2 | HF3},
+    {DP_G_REGISTERS, "embeddings.register_tokens", HF2 | HF3},
+    {DP_G_POSITION, "embeddings.position_embeddings", HF2},
+    {DP_G_PATCH_W, "embeddings.patch_embeddings.projection.weight", HF2},
+    {DP_G_PATCH_B, "embeddings.patch_embeddings.projection.bias", HF2},
+    {DP_G_NORM_W, "layernorm.weight", HF2},
+    {DP_G_NORM_B, "layernorm.bias", HF2},
+    {DP_G_PATCH_W, "embeddings.patch_embeddings.weight", HF3},
+    {DP_G_PATCH_B, "embeddings.patch_embeddings.bias", HF3},
+    {DP_G_NORM_W, "norm.weight", HF3 | PLAIN},
+    {DP_G_NORM_B, "norm.bias", HF3 | PLAIN},
+    {DP_G_CLS, "cls_token", PLAIN},
+    {DP_G_MASK, "mask_token", PLAIN},
+    {DP_G_REGISTERS, "register_tokens", PLAIN},
+    {DP_G_REGISTERS, "reg_token", PLAIN},
+    {DP_G_REGISTERS, "storage_tokens", PLAIN},
+    {DP_G_POSITION, "pos_embed", PLAIN},
+    {DP_G_PERIODS, "rope_embed.periods", PLAIN},
+    {DP_G_PATCH_W, "patch_embed.proj.weight", PLAIN},
+    {DP_G_PATCH_B, "patch_embed.proj.bias", PLAIN},
 };
 
-/* hf: under encoder.layer.N. ; otherwise under blocks.N. */
 static const struct {
     dp_block_role role;
-    int hf;
-    const char *name;
+    const char *name; /* after the block's number */
+    unsigned namings;
 } block_names[] = {
-    {DP_B_NORM1_W, 1, "norm1.weight"},
-    {DP_B_NORM1_B, 1, "norm1.bias"},
-    {DP_B_Q_W, 1, "attention.attention.query.weight"},
-    {DP_B_Q_B, 1, "attention.attention.query.bias"},
-    {DP_B_K_W, 1, "attention.attention.key.weight"},
-    {DP_B_K_B, 1, "attention.attention.key.bias"},
-    {DP_B_V_W, 1, "attention.attention.value.weight"},
-    {DP_B_V_B, 1, "attention.attention.value.bias"},
-    {DP_B_PROJ_W, 1, "attention.output.dense.weight"},
-    {DP_B_PROJ_B, 1, "attention.output.dense.bias"},
-    {DP_B_SCALE1, 1, "layer_scale1.lambda1"},
-    {DP_B_NORM2_W, 1, "norm2.weight"},
-    {DP_B_NORM2_B, 1, "norm2.bias"},
-    {DP_B_IN_W, 1, "mlp.fc1.weight"},
-    {DP_B_IN_B, 1, "mlp.fc1.bias"},
-    {DP_B_OUT_W, 1, "mlp.fc2.weight"},
-    {DP_B_OUT_B, 1, "mlp.fc2.bias"},
-    {DP_B_IN_W, 1, "mlp.weights_in.weight"},
-    {DP_B_IN_B, 1, "mlp.weights_in.bias"},
-    {DP_B_OUT_W, 1, "mlp.weights_out.weight"},
-    {DP_B_OUT_B, 1, "mlp.weights_out.bias"},
-    {DP_B_SCALE2, 1, "layer_scale2.lambda1"},
-    {DP_B_NORM1_W, 0, "norm1.weight"},
-    {DP_B_NORM1_B, 0, "norm1.bias"},
-    {DP_B_QKV_W, 0, "attn.qkv.weight"},
-    {DP_B_QKV_B, 0, "attn.qkv.bias"},
-    {DP_B_PROJ_W, 0, "attn.proj.weight"},
-    {DP_B_PROJ_B, 0, "attn.proj.bias"},
-    {DP_B_SCALE1, 0, "ls1.gamma"},
-    {DP_B_NORM2_W, 0, "norm2.weight"},
-    {DP_B_NORM2_B, 0, "norm2.bias"},
-    {DP_B_IN_W, 0, "mlp.fc1.weight"},
-    {DP_B_IN_B, 0, "mlp.fc1.bias"},
-    {DP_B_OUT_W, 0, "mlp.fc2.weight"},
-    {DP_B_OUT_B, 0, "mlp.fc2.bias"},
-    {DP_B_IN_W, 0, "mlp.w12.weight"},
-    {DP_B_IN_B, 0, "mlp.w12.bias"},
-    {DP_B_OUT_W, 0, "mlp.w3.weight"},
-    {DP_B_OUT_B, 0, "mlp.w3.bias"},
-    {DP_B_SCALE2, 0, "ls2.gamma"},
+    {DP_B_NORM1_W, "norm1.weight", HF2 | HF3 | PLAIN},
+    {DP_B_NORM1_B, "norm1.bias", HF2 | HF3 | PLAIN},
+    {DP_B_NORM2_W, "norm2.weight", HF2 | HF3 | PLAIN},
+    {DP_B_NORM2_B, "norm2.bias", HF2 | HF3 | PLAIN},
+    {DP_B_Q_W, "attention.attention.query.weight", HF2},
+    {DP_B_Q_B, "attention.attention.query.bias", HF2},
+    {DP_B_K_W, "attention.attention.key.weight", HF2},
+    {DP_B_K_B, "attention.attention.key.bias", HF2},
+    {DP_B_V_W, "attention.attention.value.weight", HF2},
+    {DP_B_V_B, "attention.attention.value.bias", HF2},
+    {DP_B_Q_W, "attention.q_proj.weight", HF3},
+    {DP_B_Q_B, "attention.q_proj.bias", HF3},
+    {DP_B_K_W, "attention.k_proj.weight", HF3},
+    {DP_B_K_B, "attention.k_proj.bias", HF3},
+    {DP_B_V_W, "attention.v_proj.weight", HF3},
+    {DP_B_V_B, "attention.v_proj.bias", HF3},
+    {DP_B_PROJ_W, "attention.output.dense.weight", HF2},
+    {DP_B_PROJ_B, "attention.output.dense.bias", HF2},
+    {DP_B_PROJ_W, "attention.o_proj.weight", HF3},
+    {DP_B_PROJ_B, "attention.o_proj.bias", HF3},
+    {DP_B_SCALE1, "layer_scale1.lambda1", HF2 | HF3},
+    {DP_B_SCALE2, "layer_scale2.lambda1", HF2 | HF3},
+    {DP_B_IN_W, "mlp.fc1.weight", HF2 | PLAIN},
+    {DP_B_IN_B, "mlp.fc1.bias", HF2 | PLAIN},
+    {DP_B_OUT_W, "mlp.fc2.weight", HF2 | PLAIN},
+    {DP_B_OUT_B, "mlp.fc2.bias", HF2 | PLAIN},
+    {DP_B_IN_W, "mlp.weights_in.weight", HF2},
+    {DP_B_IN_B, "mlp.weights_in.bias", HF2},
+    {DP_B_OUT_W, "mlp.weights_out.weight", HF2},
+    {DP_B_OUT_B, "mlp.weights_out.bias", HF2},
+    {DP_B_GATE_W, "mlp.gate_proj.weight", HF3},
+    {DP_B_GATE_B, "mlp.gate_proj.bias", HF3},
+    {DP_B_IN_W, "mlp.up_proj.weight", HF3},
+    {DP_B_IN_B, "mlp.up_proj.bias", HF3},
+    {DP_B_OUT_W, "mlp.down_proj.weight", HF3},
+    {DP_B_OUT_B, "mlp.down_proj.bias", HF3},
+    {DP_B_QKV_W, "attn.qkv.weight", PLAIN},
+    {DP_B_QKV_B, "attn.qkv.bias", PLAIN},
+    {DP_B_QKV_MASK, "attn.qkv.bias_mask", PLAIN},
+    {DP_B_Q_B, "attn.q_bias", PLAIN},
+    {DP_B_K_B, "attn.k_bias", PLAIN},
+    {DP_B_V_B, "attn.v_bias", PLAIN},
+    {DP_B_PROJ_W, "attn.proj.weight", PLAIN},
+    {DP_B_PROJ_B, "attn.proj.bias", PLAIN},
+    {DP_B_SCALE1, "ls1.gamma", PLAIN},
+    {DP_B_SCALE2, "ls2.gamma", PLAIN},
+    {DP_B_SCALE1, "gamma_1", PLAIN},
+    {DP_B_SCALE2, "gamma_2", PLAIN},
+    {DP_B_IN_W, "mlp.w12.weight", PLAIN},
+    {DP_B_IN_B, "mlp.w12.bias", PLAIN},
+    {DP_B_GATE_W, "mlp.w1.weight", PLAIN},
+    {DP_B_GATE_B, "mlp.w1.bias", PLAIN},
+    {DP_B_IN_W, "mlp.w2.weight", PLAIN},
+    {DP_B_IN_B, "mlp.w2.bias", PLAIN},
+    {DP_B_OUT_W, "mlp.w3.weight", PLAIN},
+    {DP_B_OUT_B, "mlp.w3.bias", PLAIN},
+    {DP_B_GATE_W, "mlp.fc1_g.weight", PLAIN},
+    {DP_B_GATE_B, "mlp.fc1_g.bias", PLAIN},
+    {DP_B_IN_W, "mlp.fc1_x.weight", PLAIN},
+    {DP_B_IN_B, "mlp.fc1_x.bias", PLAIN},
 };
+
+/* What was found out of a file's names. */
+typedef struct naming {
+    const char *text;         /* a name that begins with the prefix */
+    size_t prefix;            /* bytes of it */
+    unsigned bit;             /* HF2, HF3 or PLAIN */
+    const char *block_prefix; /* "encoder.layer." and the like, before a block's number */
+} naming;
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *first_global_name(dp_global_role role, int hf)
+static const char *first_global_name(dp_global_role role, unsigned bit)
 {
     for (size_t i = 0; i < COUNT(global_names); i++)
-        if ((i < DP_GLOBAL_ROLES) == hf && global_names[i].role == role)
+        if ((global_names[i].namings & bit) && global_names[i].role == role)
             return global_names[i].name;
     return "";
 }
 
-static const char *first_block_name(dp_block_role role, int hf)
+static const char *first_block_name(dp_block_role role, unsigned bit)
 {
     for (size_t i = 0; i < COUNT(block_names); i++)
-        if (block_names[i].role == role && block_names[i].hf == hf)
+        if (block_names[i].role == role && (block_names[i].namings & bit))
             return block_names[i].name;
     return "";
 }
 
-/* Parses "encoder.layer.12.rest" or "blocks.12.rest": gives the block's number and the start of the rest; returns 0
- * for any other name. */
-static int split_block_name(const char *name, int hf, size_t *block, const char **rest)
+/* Parses "encoder.layer.12.rest" and the like: gives the block's number and the start of the rest; returns 0 for any
+ * other name. */
+static int split_block_name(const char *name, const char *start, size_t *block, const char **rest)
 {
-    const char *start = hf ? "encoder.layer." : "blocks.";
     size_t length = strlen(start);
     if (strncmp(name, start, length) != 0)
         return 0;
@@ -124,7 +164,8 @@ static int split_block_name(const char *name, int hf, size_t *block, const char 
 
 static dp_status unknown_tensor(const dp_transformer *c, const char *name, dp_error *err)
 {
-    return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no DINOv2 transformer", c->path, name);
+    return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no vision transformer this library knows", c->path,
+                   name);
 }
 
 static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_tensor *tensor, dp_error *err)
@@ -139,78 +180,100 @@ static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_
     return DP_OK;
 }
 
-/* Finds the prefix and the naming from the class token. */
-static dp_status find_naming(const dp_transformer *c, const char **prefix_text, size_t *prefix, int *hf, dp_error *err)
+/* Finds the prefix and the naming: from the class token, and from what the blocks are called. */
+static dp_status find_naming(const dp_transformer *c, naming *found, dp_error *err)
 {
-    for (size_t i = 0; i < dp_safetensors_count(c->file); i++) {
+    static const char *const ends[] = {"embeddings.cls_token", "cls_token"};
+    static const char *const hf3[] = {"layer.", "model.layer."};
+    size_t n = dp_safetensors_count(c->file);
+    *found = (naming){0};
+    for (size_t i = 0; i < n && !found->bit; i++) {
         const char *name = dp_safetensors_at(c->file, i)->name;
-        static const char *const ends[] = {"embeddings.cls_token", "cls_token"};
-        for (int e = 0; e < 2; e++) {
+        for (int e = 0; e < 2 && !found->bit; e++) {
             size_t length = strlen(name), tail = strlen(ends[e]);
             if (length < tail || strcmp(name + length - tail, ends[e]) != 0)
                 continue;
             if (length > tail && name[length - tail - 1] != '.')
                 continue;
-            *prefix_text = name;
-            *prefix = length - tail;
-            *hf = e == 0;
-            return DP_OK;
+            *found = e ? (naming){name, length - tail, PLAIN, "blocks."}
+                       : (naming){name, length - tail, HF2, "encoder.layer."};
         }
     }
-    return dp_fail(err, DP_E_CHECKPOINT, "%s: is no DINOv2 checkpoint: no tensor 'embeddings.cls_token' or 'cls_token'",
-                   c->path);
+    if (!found->bit)
+        return dp_fail(err, DP_E_CHECKPOINT,
+                       "%s: is no checkpoint of a vision transformer: no tensor 'embeddings.cls_token' or 'cls_token'",
+                       c->path);
+    for (size_t i = 0; i < n && found->bit == HF2; i++) {
+        const char *name = dp_safetensors_at(c->file, i)->name, *rest;
+        size_t block;
+        for (int e = 0; e < 2 && strlen(name) > found->prefix; e++)
+            if (split_block_name(name + found->prefix, hf3[e], &block, &rest)) {
+                found->bit = HF3;
+                found->block_prefix = hf3[e];
+            }
+    }
+    return DP_OK;
 }
 
-static dp_status assign(dp_transformer *c, const dp_tensor *tensor, const char *name, int hf, dp_error *err)
+static dp_status assign(dp_transformer *c, const naming *as, const dp_tensor *tensor, dp_error *err)
 {
+    const char *name = tensor->name + as->prefix, *rest;
     size_t block;
-    const char *rest;
-    if (split_block_name(name, hf, &block, &rest)) {
+    if (split_block_name(name, as->block_prefix, &block, &rest)) {
         if (block >= c->depth)
             return unknown_tensor(c, tensor->name, err);
         for (size_t i = 0; i < COUNT(block_names); i++)
-            if (block_names[i].hf == hf && !strcmp(block_names[i].name, rest))
+            if ((block_names[i].namings & as->bit) && !strcmp(block_names[i].name, rest))
                 return take(c, &c->blocks[block].role[block_names[i].role], tensor, err);
         return unknown_tensor(c, tensor->name, err);
     }
     for (size_t i = 0; i < COUNT(global_names); i++)
-        if ((i < DP_GLOBAL_ROLES) == hf && !strcmp(global_names[i].name, name))
+        if ((global_names[i].namings & as->bit) && !strcmp(global_names[i].name, name))
             return take(c, &c->role[global_names[i].role], tensor, err);
     return unknown_tensor(c, tensor->name, err);
 }
 
-static dp_status assign_all(dp_transformer *c, size_t *prefix_out, int *hf_out, dp_error *err)
+/* Whether a tensor belongs to something else in the file: the head of a classifier, a text network. */
+static bool beside(const naming *as, const char *name)
 {
-    const char *prefix_text = NULL;
-    size_t prefix = 0, n = dp_safetensors_count(c->file);
-    int hf = 0;
-    dp_status status = find_naming(c, &prefix_text, &prefix, &hf, err);
+    static const char vision[] = "vision_encoder.";
+    bool inside = !strncmp(name, as->text, as->prefix);
+    const char *own = inside ? name + as->prefix : name;
+    if (!strncmp(own, "head.", 5) || !strncmp(own, "classifier.", 11))
+        return true;
+    return !inside && as->prefix == sizeof vision - 1 && !strncmp(as->text, vision, as->prefix);
+}
+
+static dp_status assign_all(dp_transformer *c, naming *as, dp_error *err)
+{
+    size_t n = dp_safetensors_count(c->file);
+    dp_status status = find_naming(c, as, err);
     if (status)
         return status;
     for (size_t i = 0; i < n; i++) {
         const char *name = dp_safetensors_at(c->file, i)->name, *rest;
         size_t block;
-        if (strlen(name) > prefix && split_block_name(name + prefix, hf, &block, &rest) && block < MAX_DEPTH
-            && block + 1 > c->depth)
+        if (strlen(name) > as->prefix && split_block_name(name + as->prefix, as->block_prefix, &block, &rest)
+            && block < MAX_DEPTH && block + 1 > c->depth)
             c->depth = block + 1;
     }
     if (!c->depth)
         return dp_fail(err, DP_E_CHECKPOINT, "%s: has no transformer blocks: tensor '%s0.%s' is missing", c->path,
-                       hf ? "encoder.layer." : "blocks.", first_block_name(DP_B_NORM1_W, hf));
+                       as->block_prefix, first_block_name(DP_B_NORM1_W, as->bit));
     c->blocks = dp_calloc(c->depth, sizeof *c->blocks);
     if (!c->blocks)
         return dp_fail_memory(err, c->path, c->depth * sizeof *c->blocks);
     for (size_t i = 0; i < n; i++) {
         const dp_tensor *tensor = dp_safetensors_at(c->file, i);
-        if (strncmp(tensor->name, prefix_text, prefix) != 0)
+        if (beside(as, tensor->name))
+            continue;
+        if (strncmp(tensor->name, as->text, as->prefix) != 0)
             return unknown_tensor(c, tensor->name, err);
-        status = assign(c, tensor, tensor->name + prefix, hf, err);
+        status = assign(c, as, tensor, err);
         if (status)
             return status;
         c->parameters += tensor->count;
     }
-    *prefix_out = prefix;
-    *hf_out = hf;
     return DP_OK;
 }
 
@@ -249,19 +312,47 @@ static size_t square_root(size_t n)
     return r;
 }
 
-static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
+/* Whether the file shows what only DINOv3 has. */
+static bool is_rotary(const dp_transformer *c, const naming *as)
+{
+    const dp_tensor *scale = c->blocks[0].role[DP_B_SCALE1];
+    return !c->role[DP_G_POSITION]
+           && (as->bit == HF3 || c->role[DP_G_PERIODS] || (scale && strstr(scale->name + as->prefix, "gamma_1")));
+}
+
+static dp_status read_position(dp_transformer *c, dp_error *err)
+{
+    const dp_tensor *position = c->role[DP_G_POSITION];
+    size_t rows = position->count / c->dim;
+    c->class_has_position = rows > 1 && square_root(rows - 1) * square_root(rows - 1) == rows - 1;
+    c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
+    if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
+        return dp_fail(err, DP_E_CHECKPOINT,
+                       "%s: tensor '%s' has %zu rows: no square grid, with or without the class token", c->path,
+                       position->name, rows);
+    return DP_OK;
+}
+
+static dp_status read_dimensions(dp_transformer *c, const naming *as, dp_error *err)
 {
     static const dp_global_role needed[] = {DP_G_CLS,     DP_G_POSITION, DP_G_PATCH_W,
                                             DP_G_PATCH_B, DP_G_NORM_W,   DP_G_NORM_B};
+    c->rotary = is_rotary(c, as);
     for (size_t i = 0; i < COUNT(needed); i++)
-        if (!c->role[needed[i]])
+        if (!c->role[needed[i]] && !(c->rotary && needed[i] == DP_G_POSITION))
             return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is missing", c->path,
-                           first_global_name(needed[i], hf));
+                           first_global_name(needed[i], as->bit));
     c->dim = c->role[DP_G_CLS]->count;
     if (!c->dim || c->dim % DP_HEAD_DIM || c->dim > 16384)
         return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' has %zu elements; a multiple of %d is expected", c->path,
                        c->role[DP_G_CLS]->name, c->dim, DP_HEAD_DIM);
     c->heads = c->dim / DP_HEAD_DIM;
+    if (c->rotary && (c->dim == 4096 || (c->role[DP_G_PERIODS] && c->role[DP_G_PERIODS]->count != DP_HEAD_DIM / 4)))
+        return dp_fail(
+            err, DP_E_UNSUPPORTED,
+            "%s: its attention has heads of 128 channels, as the DINOv3 of 7 billion parameters; heads of %d "
+            "are supported: take a smaller network",
+            c->path, DP_HEAD_DIM);
 
     const dp_tensor *patch = c->role[DP_G_PATCH_W];
     c->dtype = patch->dtype;
@@ -276,48 +367,49 @@ static dp_status read_dimensions(dp_transformer *c, int hf, dp_error *err)
             return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' holds no register tokens", c->path,
                            c->role[DP_G_REGISTERS]->name);
     }
-    const dp_tensor *position = c->role[DP_G_POSITION];
-    size_t rows = position->count / c->dim;
-    c->class_has_position = rows > 1 && square_root(rows - 1) * square_root(rows - 1) == rows - 1;
-    c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
-    if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
-        return dp_fail(err, DP_E_CHECKPOINT,
-                       "%s: tensor '%s' has %zu rows: no square grid, with or without the class token", c->path,
-                       position->name, rows);
+    dp_status status = c->rotary ? DP_OK : read_position(c, err);
+    if (status)
+        return status;
     const dp_transformer_block *first = &c->blocks[0];
-    c->fused_qkv = !hf;
+    c->fused_qkv = as->bit == PLAIN;
     c->layer_scale = first->role[DP_B_SCALE1] != NULL;
     const dp_tensor *in = first->role[DP_B_IN_W], *out = first->role[DP_B_OUT_W];
     if (in && out) {
         c->hidden = out->rank ? out->shape[out->rank - 1] : 0;
         if (!c->hidden || c->hidden > 65536)
             return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is no matrix [dim, hidden]", c->path, out->name);
-        c->swiglu = in->rank == 2 && in->shape[0] == 2 * c->hidden;
+        c->gate_apart = first->role[DP_B_GATE_W] != NULL;
+        c->swiglu = c->gate_apart || (in->rank == 2 && in->shape[0] == 2 * c->hidden);
     }
     return DP_OK;
 }
 
-static int role_needed(const dp_transformer *c, dp_block_role role)
+typedef enum use { NONE, OPTIONAL, NEEDED } use;
+
+static use use_of(const dp_transformer *c, dp_block_role role)
 {
     switch (role) {
     case DP_B_Q_W:
-    case DP_B_Q_B:
     case DP_B_K_W:
+    case DP_B_V_W: return c->fused_qkv ? NONE : NEEDED;
+    case DP_B_Q_B:
     case DP_B_K_B:
-    case DP_B_V_W:
-    case DP_B_V_B: return !c->fused_qkv;
-    case DP_B_QKV_W:
-    case DP_B_QKV_B: return c->fused_qkv;
+    case DP_B_V_B: return c->rotary ? OPTIONAL : c->fused_qkv ? NONE : NEEDED;
+    case DP_B_QKV_W: return c->fused_qkv ? NEEDED : NONE;
+    case DP_B_QKV_B: return !c->fused_qkv ? NONE : c->rotary ? OPTIONAL : NEEDED;
+    case DP_B_QKV_MASK: return c->fused_qkv && c->rotary ? OPTIONAL : NONE;
+    case DP_B_GATE_W:
+    case DP_B_GATE_B: return c->gate_apart ? NEEDED : NONE;
     case DP_B_SCALE1:
-    case DP_B_SCALE2: return c->layer_scale;
-    default: return 1;
+    case DP_B_SCALE2: return c->layer_scale ? NEEDED : NONE;
+    default: return NEEDED;
     }
 }
 
 /* Gives the rows and columns (0: a vector) of a block's tensor. */
 static void role_shape(const dp_transformer *c, dp_block_role role, size_t shape[2])
 {
-    size_t inner = c->swiglu ? 2 * c->hidden : c->hidden;
+    size_t inner = c->swiglu && !c->gate_apart ? 2 * c->hidden : c->hidden;
     shape[0] = c->dim;
     shape[1] = 0;
     switch (role) {
@@ -326,8 +418,11 @@ static void role_shape(const dp_transformer *c, dp_block_role role, size_t shape
     case DP_B_V_W:
     case DP_B_PROJ_W: shape[1] = c->dim; break;
     case DP_B_QKV_W: shape[0] = 3 * c->dim, shape[1] = c->dim; break;
-    case DP_B_QKV_B: shape[0] = 3 * c->dim; break;
+    case DP_B_QKV_B:
+    case DP_B_QKV_MASK: shape[0] = 3 * c->dim; break;
+    case DP_B_GATE_W:
     case DP_B_IN_W: shape[0] = inner, shape[1] = c->dim; break;
+    case DP_B_GATE_B:
     case DP_B_IN_B: shape[0] = inner; break;
     case DP_B_OUT_W: shape[1] = c->hidden; break;
     default: break;
@@ -339,7 +434,7 @@ static dp_status check_shapes(const dp_transformer *c, dp_error *err)
     const size_t dim = c->dim, vector[1] = {dim};
     const size_t patch[4] = {dim, 3, c->patch_px, c->patch_px};
     const size_t position[2] = {c->position_side * c->position_side + (size_t)c->class_has_position, dim};
-    const size_t registers[2] = {c->registers, dim};
+    const size_t registers[2] = {c->registers, dim}, periods[1] = {DP_HEAD_DIM / 4};
     dp_status status = DP_OK;
     for (int role = 0; role < DP_GLOBAL_ROLES && !status; role++) {
         const dp_tensor *tensor = c->role[role];
@@ -348,6 +443,7 @@ static dp_status check_shapes(const dp_transformer *c, dp_error *err)
         switch ((dp_global_role)role) {
         case DP_G_PATCH_W: status = check_shape(c, tensor, 4, patch, err); break;
         case DP_G_POSITION: status = check_shape(c, tensor, 2, position, err); break;
+        case DP_G_PERIODS: status = check_shape(c, tensor, 1, periods, err); break;
         case DP_G_REGISTERS: status = check_shape(c, tensor, 2, registers, err); break;
         default: status = check_shape(c, tensor, 1, vector, err); break;
         }
@@ -364,16 +460,16 @@ static dp_status check_shapes(const dp_transformer *c, dp_error *err)
     return status;
 }
 
-static dp_status check_complete(const dp_transformer *c, int hf, dp_error *err)
+static dp_status check_complete(const dp_transformer *c, const naming *as, dp_error *err)
 {
     for (size_t block = 0; block < c->depth; block++) {
         for (int role = 0; role < DP_BLOCK_ROLES; role++) {
             const dp_tensor *tensor = c->blocks[block].role[role];
-            int needed = role_needed(c, (dp_block_role)role);
-            if (!tensor && needed)
-                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s%zu.%s' is missing", c->path,
-                               hf ? "encoder.layer." : "blocks.", block, first_block_name((dp_block_role)role, hf));
-            if (tensor && !needed)
+            use how = use_of(c, (dp_block_role)role);
+            if (!tensor && how == NEEDED)
+                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s%zu.%s' is missing", c->path, as->block_prefix,
+                               block, first_block_name((dp_block_role)role, as->bit));
+            if (tensor && how == NONE)
                 return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is superfluous: the first block has none",
                                c->path, tensor->name);
         }
@@ -381,22 +477,58 @@ static dp_status check_complete(const dp_transformer *c, int hf, dp_error *err)
     return DP_OK;
 }
 
-static const char *naming_of(const dp_transformer *c, size_t prefix, int hf)
+static const char *naming_of(const dp_transformer *c, const naming *as)
 {
-    if (hf)
+    if (as->bit != PLAIN)
         return "huggingface";
+    if (c->rotary)
+        return c->role[DP_G_PERIODS] ? "hub" : "timm";
     const char *in = c->blocks[0].role[DP_B_IN_W]->name;
-    int timm = !c->class_has_position || !c->role[DP_G_MASK] || (c->swiglu && strstr(in + prefix, "mlp.fc1"));
+    int timm = !c->class_has_position || !c->role[DP_G_MASK] || (c->swiglu && strstr(in + as->prefix, "mlp.fc1"));
     return timm ? "timm" : "hub";
+}
+
+dp_status dp_read_pixel_statistics(const dp_safetensors *file, const char *path, const char *key, double least,
+                                   double value[3], dp_error *err)
+{
+    const char *text = dp_safetensors_metadata(file, key), *at = text;
+    for (size_t i = 0; text && i < 3; i++) {
+        char *end;
+        value[i] = strtod(at, &end);
+        if (i == 0 && end != at && !*end && value[0] >= least && value[0] <= 10) {
+            value[1] = value[2] = value[0];
+            break;
+        }
+        if (end == at || !(value[i] >= least && value[i] <= 10) || *end != (i < 2 ? ',' : 0))
+            return dp_fail(err, DP_E_CHECKPOINT,
+                           "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", path, key,
+                           text);
+        at = end + 1;
+    }
+    return DP_OK;
 }
 
 /* Reads the settings that no tensor shows. If the metadata does not give them: models with registers were published
  * with antialiased interpolation and no offset, DINOv2 without registers (patch 14) with the offset 0.1, other vision
- * transformers with neither. */
+ * transformers with neither. TIPSv2 sees pixels in 0..1 and interpolates bilinearly. */
 static dp_status read_metadata(dp_transformer *c, dp_error *err)
 {
     c->position_offset = !c->registers && c->patch_px == 14 ? 0.1 : 0;
     c->position_antialias = c->registers > 0;
+    const bool tips = !c->rotary && c->registers == 1;
+    c->family = c->rotary ? "dinov3" : tips ? "tipsv2" : "dinov2";
+    c->norm_eps = c->rotary ? 1e-5f : 1e-6f;
+    c->position_linear = tips;
+    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225}; /* of ImageNet */
+    for (size_t i = 0; i < 3; i++) {
+        c->mean[i] = tips ? 0 : mean[i];
+        c->deviation[i] = tips ? 1 : deviation[i];
+    }
+    dp_status status = dp_read_pixel_statistics(c->file, c->path, "mean", -10, c->mean, err);
+    if (!status)
+        status = dp_read_pixel_statistics(c->file, c->path, "std", 1e-3, c->deviation, err);
+    if (status)
+        return status;
     const char *offset = dp_safetensors_metadata(c->file, "offset");
     const char *antialias = dp_safetensors_metadata(c->file, "antialias");
     const char *heads = dp_safetensors_metadata(c->file, "heads");
@@ -423,15 +555,14 @@ dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_tran
     dp_transformer c = {.path = dp_strdup(path)};
     if (!c.path)
         return dp_fail_memory(err, path, strlen(path));
-    size_t prefix = 0;
-    int hf = 0;
+    naming as = {0};
     dp_status status = dp_safetensors_open_within(path, limits, &c.file, err);
     if (!status)
-        status = assign_all(&c, &prefix, &hf, err);
+        status = assign_all(&c, &as, err);
     if (!status)
-        status = read_dimensions(&c, hf, err);
+        status = read_dimensions(&c, &as, err);
     if (!status)
-        status = check_complete(&c, hf, err);
+        status = check_complete(&c, &as, err);
     if (!status)
         status = check_shapes(&c, err);
     if (!status)
@@ -440,7 +571,7 @@ dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_tran
         dp_transformer_close(&c);
         return status;
     }
-    c.naming = naming_of(&c, prefix, hf);
+    c.naming = naming_of(&c, &as);
     *checkpoint = c;
     return DP_OK;
 }

@@ -19,14 +19,21 @@
 
 #define DP_FMA_ROUND_FLOP 768 /* a multiple of every vector length times the number of accumulators */
 
-#define DP_LAYERNORM_EPS 1e-6f
+/* A LayerNorm: weight and bias [dim], dim a multiple of 64. */
+typedef struct dp_norm {
+    size_t dim;
+    const float *weight, *bias;
+    float eps;
+} dp_norm;
 
 typedef struct dp_vit_kernels {
     dp_isa isa;
     /* Computes y[i, :] = (x[i, :] - mean) / sqrt(variance + eps) * weight + bias, population variance. x [rows,
-     * ld_x], y [rows, ld_y], of which dim columns are used; weight, bias [dim]; dim is a multiple of 64. */
-    void (*layernorm)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
-                      float *y, size_t ld_y);
+     * ld_x], y [rows, ld_y], of which dim columns are used. */
+    void (*layernorm)(const dp_norm *norm, const float *x, size_t ld_x, size_t rows, float *y, size_t ld_y);
+    /* Turns the pairs (x[i, j], x[i, j + 32]), j < 32, by the angles whose cosines and sines are table[i, 0, j] and
+     * table[i, 1, j]. x [rows, 64] in place, table [rows, 2, 32]. */
+    void (*rotate)(float *x, size_t rows, const float *table);
     /* Computes y[i, :] = gelu(x[i, :]), gelu(t) = t/2 (1 + erf(t / sqrt 2)). x [rows, ld_x], y [rows, ld_y], of which
      * n columns are used. */
     void (*gelu)(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
@@ -45,8 +52,8 @@ typedef struct dp_vit_kernels {
 /* Fills the table for an instruction set that dp_isa_resolve has accepted. */
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa);
 
-void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
-                        float *y, size_t ld_y);
+void dp_layernorm_f32_c(const dp_norm *norm, const float *x, size_t ld_x, size_t rows, float *y, size_t ld_y);
+void dp_rotate_f32_c(float *x, size_t rows, const float *table);
 void dp_gelu_f32_c(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y);
 void dp_swiglu_f32_c(const float *u, size_t rows, size_t hidden, float *y);
 void dp_attention_f32_c(const float *q, const float *k, const float *v, size_t n_queries, size_t n_keys, float *out,

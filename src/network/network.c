@@ -50,26 +50,49 @@ dp_status dp_network_digest(const dp_network *model, dp_error *err)
                : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
 }
 
+static dp_status read_periods(dp_network *model, dp_error *err)
+{
+    const dp_tensor *rounded = model->checkpoint.role[DP_G_PERIODS];
+    float values[DP_ROTARY_PERIODS];
+    dp_rotary_periods(model->periods);
+    dp_status status = rounded ? dp_tensor_to_f32(rounded, values, err) : DP_OK;
+    for (size_t j = 0; rounded && !status && j < DP_ROTARY_PERIODS; j++) {
+        if (!(values[j] > 0))
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' holds a period that is not above 0",
+                           model->checkpoint.path, rounded->name);
+        model->periods[j] = values[j];
+    }
+    return status;
+}
+
+static dp_status read_position(dp_network *model, dp_error *err)
+{
+    const dp_transformer *c = &model->checkpoint;
+    const dp_tensor *position = c->role[DP_G_POSITION];
+    model->position = dp_malloc(position->count, sizeof(float));
+    if (!model->position)
+        return dp_fail_memory(err, c->path, position->count * sizeof(float));
+    dp_status status = dp_tensor_to_f32(position, model->position, err);
+    if (!status && c->class_has_position) {
+        for (size_t i = 0; i < c->dim; i++)
+            model->cls[i] += model->position[i];
+        memmove(model->position, model->position + c->dim, (position->count - c->dim) * sizeof(float));
+    }
+    return status;
+}
+
 static dp_status read_tokens(dp_network *model, dp_error *err)
 {
     const dp_transformer *c = &model->checkpoint;
-    size_t cells = c->position_side * c->position_side;
-    const dp_tensor *position = c->role[DP_G_POSITION];
     model->cls = dp_malloc(c->dim, sizeof(float));
     model->registers = dp_malloc_2d(c->registers, c->dim, sizeof(float));
-    model->position = dp_malloc(position->count, sizeof(float));
-    if (!model->cls || !model->registers || !model->position)
-        return dp_fail_memory(err, c->path, position->count * sizeof(float));
+    if (!model->cls || !model->registers)
+        return dp_fail_memory(err, c->path, c->dim * sizeof(float));
     dp_status status = dp_tensor_to_f32(c->role[DP_G_CLS], model->cls, err);
     if (!status && c->registers)
         status = dp_tensor_to_f32(c->role[DP_G_REGISTERS], model->registers, err);
     if (!status)
-        status = dp_tensor_to_f32(position, model->position, err);
-    if (!status && c->class_has_position) {
-        for (size_t i = 0; i < c->dim; i++)
-            model->cls[i] += model->position[i];
-        memmove(model->position, model->position + c->dim, cells * c->dim * sizeof(float));
-    }
+        status = (c->rotary ? read_periods : read_position)(model, err);
     return status;
 }
 
@@ -188,7 +211,7 @@ void dp_network_get_info(const dp_network *model, dp_network_info *info)
     *info = (dp_network_info){
         .path = model->path,
         .kind = model->resnet ? "resnet" : "vit",
-        .architecture = model->resnet ? model->resnet->architecture : NULL,
+        .architecture = model->resnet ? model->resnet->architecture : c->family,
         .dim = c->dim,
         .depth = c->depth,
         .heads = c->heads,
@@ -221,7 +244,26 @@ static dp_status read_rows(const packer *p, const dp_tensor *weight, const dp_te
                            dp_error *err)
 {
     dp_status status = dp_tensor_to_f32(weight, p->matrix + first_row * k, err);
-    return status ? status : dp_tensor_to_f32(bias, p->bias + first_row, err);
+    if (!status && !bias)
+        memset(p->bias + first_row, 0, weight->count / k * sizeof *p->bias);
+    return status || !bias ? status : dp_tensor_to_f32(bias, p->bias + first_row, err);
+}
+
+/* The fused weights of query, key and value. DINOv3 has no bias for the keys: its release masks a part of the bias, timm
+ * leaves it out. */
+static dp_status read_fused(packer *p, const dp_tensor *const *role, dp_error *err)
+{
+    const size_t dim = p->c->dim;
+    float *mask = p->bias + 3 * dim;
+    dp_status status = read_rows(p, role[DP_B_QKV_W], role[DP_B_QKV_B], 0, dim, err);
+    for (size_t i = 0; i < 3 && !status; i++)
+        if (role[DP_B_Q_B + 2 * i])
+            status = dp_tensor_to_f32(role[DP_B_Q_B + 2 * i], p->bias + i * dim, err);
+    if (!status && role[DP_B_QKV_MASK])
+        status = dp_tensor_to_f32(role[DP_B_QKV_MASK], mask, err);
+    for (size_t i = 0; i < 3 * dim && !status && role[DP_B_QKV_MASK]; i++)
+        p->bias[i] *= mask[i];
+    return status;
 }
 
 /* Rows [0, n) times factor[i], or times constant where factor is NULL. */
@@ -264,7 +306,7 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     w->norm2_bias = norms + 3 * dim;
 
     if (!status && c->fused_qkv)
-        status = read_rows(p, role[DP_B_QKV_W], role[DP_B_QKV_B], 0, dim, err);
+        status = read_fused(p, role, err);
     for (size_t i = 0; i < 3 && !status && !c->fused_qkv; i++)
         status = read_rows(p, role[DP_B_Q_W + 2 * i], role[DP_B_Q_B + 2 * i], i * dim, dim, err);
     if (!status)
@@ -280,8 +322,10 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
     if (!status)
         status = pack(p, careful, dim, dim, DP_INT8_SIGNED, &w->proj, err);
 
+    if (!status && c->gate_apart)
+        status = read_rows(p, role[DP_B_GATE_W], role[DP_B_GATE_B], 0, dim, err);
     if (!status)
-        status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], 0, dim, err);
+        status = read_rows(p, role[DP_B_IN_W], role[DP_B_IN_B], c->gate_apart ? c->hidden : 0, dim, err);
     if (!status)
         status = pack(p, careful, dim, inner, DP_INT8_SIGNED, &w->in, err);
 
@@ -316,7 +360,7 @@ static dp_status pack_all(const dp_network *model, dp_backing backing, dp_weight
         return dp_fail(err, DP_E_UNSUPPORTED, "oneDNN finds no processor to run on");
     packer p = {.c = c, .backing = backing, .engine = w->engine};
     p.matrix = dp_malloc(largest, sizeof *p.matrix);
-    p.bias = dp_malloc(rows + dim, sizeof *p.bias);
+    p.bias = dp_malloc(rows + 3 * dim, sizeof *p.bias); /* and what goes into it */
     w->blocks = dp_calloc(c->depth, sizeof *w->blocks);
     w->norms = dp_malloc_2d(c->depth, dim, 4 * sizeof *w->norms);
     w->norm_weight = dp_malloc(dim, 2 * sizeof *w->norm_weight);

@@ -4,6 +4,7 @@
 
 #include "network/checkpoint.h"
 #include "network/linear.h"
+#include "network/position.h"
 #include "network/resnet.h"
 
 #include <pthread.h>
@@ -32,6 +33,7 @@ struct dp_network {
     dp_transformer checkpoint;         /* of a residual network: what both have in common */
     dp_resnet *resnet;                 /* NULL: a transformer */
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
+    double periods[DP_ROTARY_PERIODS]; /* of rotary positions */
     pthread_mutex_t lock;              /* guards what follows */
     dp_weights *weights[DP_BACKINGS];  /* made when a session first asks */
     int hashing;

@@ -1,9 +1,14 @@
-/* position.c - bicubic interpolation of the position embedding.
+/* position.c - interpolation of the position embedding, and the angles of rotary positions.
  *
  * Kernel and weights with antialias: base/resample.h. Without antialias (PyTorch's interpolate, mode bicubic): a =
  * -0.75, four taps around the source coordinate (i + 1/2) * s - 1/2, indices clamped at the border. s is side / (n +
  * offset): the official code gives PyTorch the scale factor (n + 0.1) / side instead of the size n, and PyTorch uses
- * that factor unchanged. */
+ * that factor unchanged.
+ *
+ * Bilinear with antialias: as in base/resample.h with a triangle, 1 - |t| for |t| < 1, in the place of the cubic.
+ *
+ * Rotary positions (Su et al., "RoFormer", 2021; Simeoni et al., "DINOv3", 2025, and its published code): cell (r, c) has
+ * y = 2 (r + 1/2) / rows - 1 and x = 2 (c + 1/2) / cols - 1, angles 2 pi y / p_j and 2 pi x / p_j, p_j = 100^(j/16). */
 #include "network/position.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -25,10 +30,24 @@ static void taps_free(taps *t)
     *t = (taps){0};
 }
 
-static int taps_make(size_t side, size_t n, double offset, int antialias, taps *t)
+/* Weights of output i with a triangle; dp_cubic_weights has the meaning of the arguments. */
+static size_t linear_weights(double scale, size_t i, size_t n, double *weights, size_t *first)
 {
-    double scale = (double)side / ((double)n + offset);
-    t->width = antialias ? dp_cubic_taps(scale) : 4;
+    double stretch = fmax(scale, 1), centre = scale * ((double)i + 0.5), sum = 0;
+    size_t begin = (size_t)fmax(trunc(centre - stretch + 0.5), 0), end = (size_t)(centre + stretch + 0.5);
+    end = end < n ? end : n;
+    for (size_t j = begin; j < end; j++)
+        sum += weights[j - begin] = fmax(0, 1 - fabs(((double)j - centre + 0.5) / stretch));
+    for (size_t j = begin; j < end; j++)
+        weights[j - begin] /= sum;
+    *first = begin;
+    return end - begin;
+}
+
+static int taps_make(size_t side, size_t n, const dp_position_filter *filter, taps *t)
+{
+    double scale = (double)side / ((double)n + filter->offset);
+    t->width = filter->antialias ? dp_cubic_taps(scale) : 4;
     size_t count;
     if (!dp_mul_size(n, t->width, &count))
         return 0;
@@ -38,8 +57,8 @@ static int taps_make(size_t side, size_t n, double offset, int antialias, taps *
     for (size_t i = 0; t->index && t->weight && exact && i < n; i++) {
         size_t *index = t->index + i * t->width, first;
         float *weight = t->weight + i * t->width;
-        if (antialias) {
-            size_t taken = dp_cubic_weights(scale, i, side, exact, &first);
+        if (filter->antialias) {
+            size_t taken = (filter->linear ? linear_weights : dp_cubic_weights)(scale, i, side, exact, &first);
             for (size_t k = 0; k < taken; k++) {
                 index[k] = first + k;
                 weight[k] = (float)exact[k];
@@ -58,7 +77,7 @@ static int taps_make(size_t side, size_t n, double offset, int antialias, taps *
     return made;
 }
 
-dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, double offset, int antialias,
+dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, const dp_position_filter *filter,
                                   size_t rows, size_t cols, float *out, dp_error *err)
 {
     if (rows == side && cols == side) {
@@ -70,7 +89,7 @@ dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim,
     size_t count;
     dp_status status = DP_OK;
     if (!dp_mul_size(side * dim, cols, &count) || !(wide = dp_calloc(count, sizeof *wide))
-        || !taps_make(side, cols, offset, antialias, &x) || !taps_make(side, rows, offset, antialias, &y)) {
+        || !taps_make(side, cols, filter, &x) || !taps_make(side, rows, filter, &y)) {
         status = dp_fail_memory(err, "the position embedding", side * cols * dim * sizeof *wide);
         goto done;
     }
@@ -99,4 +118,24 @@ done:
     taps_free(&y);
     dp_memory_free(wide);
     return status;
+}
+
+void dp_rotary_periods(double *periods)
+{
+    for (size_t j = 0; j < DP_ROTARY_PERIODS; j++)
+        periods[j] = pow(100, (double)j / DP_ROTARY_PERIODS);
+}
+
+void dp_rotary_table(const double *periods, size_t rows, size_t cols, float *table)
+{
+    const double turn = 6.283185307179586477;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++, table += 4 * DP_ROTARY_PERIODS) {
+            const double at[2] = {2 * ((double)r + 0.5) / (double)rows - 1, 2 * ((double)c + 0.5) / (double)cols - 1};
+            for (size_t j = 0; j < 2 * DP_ROTARY_PERIODS; j++) {
+                double angle = turn * at[j / DP_ROTARY_PERIODS] / periods[j % DP_ROTARY_PERIODS];
+                table[j] = (float)cos(angle);
+                table[2 * DP_ROTARY_PERIODS + j] = (float)sin(angle);
+            }
+        }
 }

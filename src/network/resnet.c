@@ -159,22 +159,6 @@ static bool any_begins(const reader *r, const char *stem)
     return false;
 }
 
-/* Three numbers of at least `least` from the metadata; where it is silent, those of ImageNet stay. */
-static dp_status read_pixel_statistics(reader *r, const char *key, double value[3], double least)
-{
-    const char *text = dp_safetensors_metadata(r->file, key), *at = text;
-    for (size_t i = 0; text && i < 3; i++) {
-        char *end;
-        value[i] = strtod(at, &end);
-        if (end == at || !(value[i] >= least && value[i] <= 10) || *end != (i < 2 ? ',' : 0))
-            return dp_fail(r->err, DP_E_CHECKPOINT,
-                           "%s: metadata '%s' is '%s'; three numbers such as 0.5,0.5,0.5 are expected", r->path, key,
-                           text);
-        at = end + 1;
-    }
-    return DP_OK;
-}
-
 static dp_status read_all(reader *r)
 {
     dp_resnet *net = r->net;
@@ -203,9 +187,9 @@ static dp_status read_all(reader *r)
     }
     net->width = net->convs[1].shape.out;
     net->architecture = architecture_of(net, blocks);
-    status = read_pixel_statistics(r, "mean", net->mean, -10);
+    status = dp_read_pixel_statistics(r->file, r->path, "mean", -10, net->mean, r->err);
     if (!status)
-        status = read_pixel_statistics(r, "std", net->deviation, 1e-3);
+        status = dp_read_pixel_statistics(r->file, r->path, "std", 1e-3, net->deviation, r->err);
     return status ? status : check_known(r);
 }
 

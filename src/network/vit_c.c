@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight, const float *bias,
-                        float *y, size_t ld_y)
+void dp_layernorm_f32_c(const dp_norm *norm, const float *x, size_t ld_x, size_t rows, float *y, size_t ld_y)
 {
+    const size_t dim = norm->dim;
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         double mean = 0, variance = 0;
         for (size_t j = 0; j < dim; j++)
@@ -14,10 +14,20 @@ void dp_layernorm_f32_c(const float *x, size_t ld_x, size_t rows, size_t dim, co
         mean /= (double)dim;
         for (size_t j = 0; j < dim; j++)
             variance += (x[j] - mean) * (x[j] - mean);
-        double scale = 1 / sqrt(variance / (double)dim + DP_LAYERNORM_EPS);
+        double scale = 1 / sqrt(variance / (double)dim + (double)norm->eps);
         for (size_t j = 0; j < dim; j++)
-            y[j] = (float)((x[j] - mean) * scale * weight[j] + bias[j]);
+            y[j] = (float)((x[j] - mean) * scale * norm->weight[j] + norm->bias[j]);
     }
+}
+
+void dp_rotate_f32_c(float *x, size_t rows, const float *table)
+{
+    for (size_t i = 0; i < rows; i++, x += DP_HEAD_DIM, table += DP_HEAD_DIM)
+        for (size_t j = 0; j < DP_HEAD_DIM / 2; j++) {
+            double a = x[j], b = x[DP_HEAD_DIM / 2 + j], cosine = table[j], sine = table[DP_HEAD_DIM / 2 + j];
+            x[j] = (float)(a * cosine - b * sine);
+            x[DP_HEAD_DIM / 2 + j] = (float)(b * cosine + a * sine);
+        }
 }
 
 void dp_gelu_f32_c(const float *x, size_t ld_x, size_t rows, size_t n, float *y, size_t ld_y)
@@ -75,7 +85,12 @@ float dp_fma_rounds_f32_c(size_t rounds)
 
 void dp_vit_kernels_init(dp_vit_kernels *kernels, dp_isa isa)
 {
-    *kernels = (dp_vit_kernels){DP_ISA_C,        dp_layernorm_f32_c, dp_gelu_f32_c,
-                                dp_swiglu_f32_c, dp_attention_f32_c, dp_fma_rounds_f32_c};
+    *kernels = (dp_vit_kernels){.isa = DP_ISA_C,
+                                .layernorm = dp_layernorm_f32_c,
+                                .rotate = dp_rotate_f32_c,
+                                .gelu = dp_gelu_f32_c,
+                                .swiglu = dp_swiglu_f32_c,
+                                .attention = dp_attention_f32_c,
+                                .fma_rounds = dp_fma_rounds_f32_c};
     DP_KERNELS_FILL(dp_vit_kernels, kernels, isa);
 }

@@ -148,9 +148,11 @@ static void KERNEL(dp_attention_f32)(const float *q, const float *k, const float
 }
 
 /* dim is a multiple of 64: four accumulators for every vector length. */
-static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, size_t dim, const float *weight,
-                                     const float *bias, float *y, size_t ld_y)
+static void KERNEL(dp_layernorm_f32)(const dp_norm *norm, const float *x, size_t ld_x, size_t rows, float *y,
+                                     size_t ld_y)
 {
+    const size_t dim = norm->dim;
+    const float *weight = norm->weight, *bias = norm->bias;
     for (size_t i = 0; i < rows; i++, x += ld_x, y += ld_y) {
         vf acc[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
         for (size_t j = 0; j < dim; j += 4 * VL)
@@ -165,10 +167,21 @@ static void KERNEL(dp_layernorm_f32)(const float *x, size_t ld_x, size_t rows, s
                 acc[c] = vfma(t, t, acc[c]);
             }
         float variance = vsum(vadd(vadd(acc[0], acc[1]), vadd(acc[2], acc[3]))) / (float)dim;
-        vf scale = vset1(1 / sqrtf(variance + DP_LAYERNORM_EPS));
+        vf scale = vset1(1 / sqrtf(variance + norm->eps));
         for (size_t j = 0; j < dim; j += VL)
             vstore(y + j, vfma(vmul(vsub(vload(x + j), mean), scale), vload(weight + j), vload(bias + j)));
     }
+}
+
+static void KERNEL(dp_rotate_f32)(float *x, size_t rows, const float *table)
+{
+    for (size_t i = 0; i < rows; i++, x += DP_HEAD_DIM, table += DP_HEAD_DIM)
+        for (size_t j = 0; j < DP_HEAD_DIM / 2; j += VL) {
+            vf a = vload(x + j), b = vload(x + DP_HEAD_DIM / 2 + j);
+            vf cosine = vload(table + j), sine = vload(table + DP_HEAD_DIM / 2 + j);
+            vstore(x + j, vsub(vmul(a, cosine), vmul(b, sine)));
+            vstore(x + DP_HEAD_DIM / 2 + j, vfma(b, cosine, vmul(a, sine)));
+        }
 }
 
 /* Computes t/2 (1 + erf(t / sqrt 2)). With z = |t| / sqrt 2 and w = 1 / (1 + 0.3275911 z),
@@ -251,6 +264,7 @@ static float KERNEL(dp_fma_rounds_f32)(size_t rounds)
 void KERNEL(dp_vit_kernels)(dp_vit_kernels *kernels)
 {
     kernels->layernorm = KERNEL(dp_layernorm_f32);
+    kernels->rotate = KERNEL(dp_rotate_f32);
     kernels->gelu = KERNEL(dp_gelu_f32);
     kernels->swiglu = KERNEL(dp_swiglu_f32);
     kernels->attention = KERNEL(dp_attention_f32);

@@ -86,8 +86,13 @@ static dp_status make_position(dp_session *s, dp_error *err)
     if (s->position_rows == s->rows && s->position_cols == s->cols)
         return DP_OK;
     s->position_rows = s->position_cols = 0;
-    dp_status status = dp_position_interpolate(s->model->position, c->position_side, s->dim, c->position_offset,
-                                               c->position_antialias, s->rows, s->cols, s->position, err);
+    const dp_position_filter filter = {c->position_offset, c->position_antialias, c->position_linear};
+    dp_status status = DP_OK;
+    if (c->rotary)
+        dp_rotary_table(s->model->periods, s->rows, s->cols, s->position);
+    else
+        status = dp_position_interpolate(s->model->position, c->position_side, s->dim, &filter, s->rows, s->cols,
+                                         s->position, err);
     if (status)
         return status;
     s->position_rows = s->rows;

@@ -10,7 +10,7 @@
  *     gated  [n, hidden]     SwiGLU only: input of the MLP's second layer
  *     a8     [n, max(dim, hidden)]  bytes of the activations for the next product, with their scales, int8 only
  *     k8 v8  [heads, n4, 64] bytes of K and V, with their scales (int8.h), int8 only
- *     position [grid, dim]   interpolated for the last grid
+ *     position [grid, dim]   interpolated for the last grid; with rotary positions the table [grid, 2, 32]
  *     scratch [workers, ...] one piece for each worker */
 #ifndef DP_NETWORK_WORKSPACE_H
 #define DP_NETWORK_WORKSPACE_H
@@ -63,7 +63,7 @@ struct dp_session {
     size_t scratch_floats; /* per worker */
 
     /* output of the current block */
-    const float *norm_weight, *norm_bias;
+    dp_norm norm;
     const float *from;
     float *to;
     size_t ld_from, ld_to, count;

@@ -1,6 +1,8 @@
 /* Tests checkpoints: every naming and number type gives the same transformer, and the message names broken parts. */
 #include "test.h"
 
+#include "network/network.h"
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/checkpoint.h"
@@ -307,6 +309,58 @@ static void expect(dp_status status, const char *text)
     assert_null(model);
 }
 
+/* The head of a classifier that was trained on the network, inside its prefix or beside it. */
+static void head_is_left_alone(void **state)
+{
+    (void)state;
+    static float reference[TOKENS], tokens[TOKENS];
+    const size_t shape[2] = {3, DIM};
+    const float weight[3 * DIM] = {1};
+    begin(4, 0);
+    embed("huggingface", "F32", reference);
+    add("classifier.weight", DP_DTYPE_F32, 2, shape, weight);
+    add("head.bias", DP_DTYPE_F32, 1, shape, weight);
+    embed("huggingface", "F32", tokens);
+    assert_memory_equal(tokens, reference, sizeof tokens);
+}
+
+/* DINOv3 has no position embedding; what has none otherwise is refused. */
+static void families(void **state)
+{
+    (void)state;
+    dp_network *model = NULL;
+    dp_network_info info;
+    begin(4, 0);
+    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.architecture, "dinov2");
+    dp_network_close(&model);
+    begin(1, 0); /* one register */
+    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.architecture, "tipsv2");
+    assert_true(model->checkpoint.mean[0] == 0 && model->checkpoint.deviation[2] == 1);
+    dp_network_close(&model);
+    begin(4, 0);
+    to_hub();
+    drop("pos_embed");
+    expect(DP_E_CHECKPOINT, "tensor 'pos_embed' is missing");
+    const size_t wide[1] = {32}, narrow[1] = {16};
+    const float periods[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    add("rope_embed.periods", DP_DTYPE_F32, 1, wide, periods);
+    expect(DP_E_UNSUPPORTED, "heads of 128 channels");
+    drop("rope_embed.periods");
+    add("rope_embed.periods", DP_DTYPE_F32, 1, narrow, periods);
+    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.architecture, "dinov3");
+    assert_true(model->periods[15] == 16 && info.position_rows == 0);
+    dp_network_close(&model);
+    drop("rope_embed.periods");
+    add("rope_embed.periods", DP_DTYPE_F32, 1, narrow, periods + 16);
+    expect(DP_E_CHECKPOINT, "a period that is not above 0");
+}
+
 static void broken(void **state)
 {
     (void)state;
@@ -328,9 +382,9 @@ static void broken(void **state)
     drop("encoder.layer.0.layer_scale1.lambda1");
     expect(DP_E_CHECKPOINT, "is superfluous");
     begin(0, 0);
-    add("classifier.weight", DP_DTYPE_F32, 1, three, NULL);
+    add("extra.weight", DP_DTYPE_F32, 1, three, NULL);
     memset(draft.data[draft.n - 1], 0, 12);
-    expect(DP_E_CHECKPOINT, "tensor 'classifier.weight' belongs to no DINOv2");
+    expect(DP_E_CHECKPOINT, "tensor 'extra.weight' belongs to no vision transformer");
     begin(0, 0);
     add("encoder.layer.99999.norm1.weight", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
     expect(DP_E_CHECKPOINT, "encoder.layer.99999.norm1.weight");
@@ -365,7 +419,7 @@ static void broken(void **state)
     assert_fails(DP_E_CHECKPOINT, "metadata 'offset' is 'much'", dp_network_open(write_draft(&offset, 1), &model, err));
     clear_draft();
     add("nothing", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
-    expect(DP_E_CHECKPOINT, "is no DINOv2 checkpoint");
+    expect(DP_E_CHECKPOINT, "is no checkpoint of a vision transformer");
     assert_fails(DP_E_IO, "No such file", dp_network_open(temporary_path("absent"), &model, err));
     clear_draft();
 }
@@ -373,6 +427,7 @@ static void broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(namings), cmocka_unit_test(number_types),
+                                       cmocka_unit_test(head_is_left_alone), cmocka_unit_test(families),
                                        cmocka_unit_test(broken)};
     return cmocka_run_group_tests_name("embed_checkpoint", tests, NULL, NULL);
 }

@@ -66,11 +66,28 @@ static void layernorm(void **unused)
                 for (size_t i = 0; i < rows * ld; i += 7)
                     x[i] += 40; /* a mean that is not small */
                 memcpy(z, y, rows * ld * sizeof *z);
-                dp_layernorm_f32_c(x, ld, rows, dim, w, b, z, ld);
-                kernels.layernorm(x, ld, rows, dim, w, b, y, ld);
+                const dp_norm norm = {dim, w, b, d % 2 ? 1e-5f : 1e-6f};
+                dp_layernorm_f32_c(&norm, x, ld, rows, z, ld);
+                kernels.layernorm(&norm, x, ld, rows, y, ld);
                 close_to(y, z, rows * ld, 4e-6, "layernorm", levels[level], rows, dim);
                 dp_memory_free(x), dp_memory_free(w), dp_memory_free(b), dp_memory_free(y), dp_memory_free(z);
             }
+    }
+}
+
+static void rotate(void **unused)
+{
+    (void)unused;
+    dp_vit_kernels kernels;
+    EACH_LEVEL(kernels)
+    for (size_t rows = 1; rows <= 9; rows += 4) {
+        size_t n = rows * DP_HEAD_DIM;
+        float *x = noise(n, 3), *y = dp_malloc(n, sizeof *y), *table = noise(n, 1);
+        memcpy(y, x, n * sizeof *y);
+        dp_rotate_f32_c(x, rows, table);
+        kernels.rotate(y, rows, table);
+        close_to(y, x, n, 2e-6, "rotate", levels[level], rows, DP_HEAD_DIM);
+        dp_memory_free(x), dp_memory_free(y), dp_memory_free(table);
     }
 }
 
@@ -347,9 +364,9 @@ static void tiles(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layernorm),      cmocka_unit_test(gelu),        cmocka_unit_test(swiglu),
-        cmocka_unit_test(attention),      cmocka_unit_test(int8_scales), cmocka_unit_test(int8_product),
-        cmocka_unit_test(int8_attention), cmocka_unit_test(tiles),
+        cmocka_unit_test(layernorm),    cmocka_unit_test(rotate),         cmocka_unit_test(gelu),
+        cmocka_unit_test(swiglu),       cmocka_unit_test(attention),      cmocka_unit_test(int8_scales),
+        cmocka_unit_test(int8_product), cmocka_unit_test(int8_attention), cmocka_unit_test(tiles),
     };
     return cmocka_run_group_tests_name("embed_kernels", tests, NULL, NULL);
 }

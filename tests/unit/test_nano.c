@@ -79,8 +79,11 @@ static void pixel_statistics_come_from_the_file(void **state)
     assert_ok(open_with("0.5,0,0.25", "1,0.5,2", &model, err));
     assert_true(model->resnet->mean[0] == 0.5 && model->resnet->mean[1] == 0 && model->resnet->deviation[2] == 2);
     dp_network_close(&model);
-    static const char *const wrong[] = {"",          "0.5",     "0.5,0.5",     "0.5,0.5,0.5,0.5",
-                                        "0.5,0.5,x", "nan,0,0", "0.5 0.5 0.5", "1e9,0,0"};
+    assert_ok(open_with("0.5", NULL, &model, err));
+    assert_true(model->resnet->mean[0] == 0.5 && model->resnet->mean[2] == 0.5);
+    dp_network_close(&model);
+    static const char *const wrong[] = {"",        "0.5,0.5",     "0.5,0.5,0.5,0.5", "0.5,0.5,x",
+                                        "nan,0,0", "0.5 0.5 0.5", "1e9,0,0",         "0.5 "};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         if (open_with(wrong[i], NULL, &model, &error) != DP_E_CHECKPOINT || !strstr(error.message, "metadata 'mean'"))
             fail_msg("mean '%s' was taken", wrong[i]);
