@@ -1,5 +1,6 @@
 /* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
 #include "bank_verbs.h"
+#include "rates.h"
 #include "recipe.h"
 #include "dinopatch/edit.h"
 
@@ -111,7 +112,7 @@ static size_t significant_bits(size_t white)
     return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
 }
 
-static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
+static json_t *json_info(const dp_bank *bank, const dp_bank_info *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_FLAT ? json_string("global")
@@ -163,6 +164,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_info *info)
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
     cli_json_set(all, "good_range", json_range(&info->range));
     cli_json_set(all, "choices", json_choices(bank));
+    cli_json_set(all, "rates", cli_rates_json(rates));
     return all;
 }
 
@@ -183,7 +185,7 @@ static void print_range(const dp_good_range *range)
                range->fine.high);
 }
 
-static void print_info(const char *path, const dp_bank_info *info)
+static void print_info(const char *path, const dp_bank_info *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", cli_shown(path));
@@ -268,6 +270,9 @@ static void print_info(const char *path, const dp_bank_info *info)
         printf("  cells       threshold %.6g: boxes, contour and area (the largest distance in a picture's map, at the "
                "same rate)\n",
                info->cell_threshold);
+    if (!isnan(info->threshold))
+        cli_rates_print_few(rates->n_scores, info->recipe.fpr, "              ");
+    cli_rates_print(rates, "  ");
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path),
            info->model_stand_in ? " (a stand-in)" : "", info->model_sha256);
 }
@@ -326,15 +331,19 @@ static int bank_info(int argc, char **argv)
         return cli_failed(&err);
     dp_bank_info info;
     dp_bank_get_info(bank, &info);
+    cli_rates rates;
     bool good = true;
     code = EXIT_JOB_FAILED;
     if (suspects.given)
         good = print_suspects(bank, info.n_pictures, (size_t)suspects.value, json, &code);
+    else if (!cli_rates_of_bank(bank, &rates, &code))
+        good = false;
     else if (json)
-        good = cli_json_print(json_info(bank, &info));
-    else
-        print_info(path, &info);
-    print_choices(bank);
+        good = cli_json_print(json_info(bank, &info, &rates));
+    else {
+        print_info(path, &info, &rates);
+        print_choices(bank);
+    }
     if (good)
         code = EXIT_DONE;
     dp_bank_close(&bank);

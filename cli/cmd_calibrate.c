@@ -1,5 +1,6 @@
 /* dinopatch calibrate - a threshold from the good pictures that are in the bank; no model, no new features. */
 #include "outputs.h"
+#include "rates.h"
 #include "recipe.h"
 #include "view.h"
 #include "dinopatch/edit.h"
@@ -7,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static void print_calibration(const cli_view *settled, double fpr, const char *path)
+static void print_calibration(const cli_view *settled, const cli_rates *rates, double fpr, const char *path)
 {
     const dp_calibration *c = &settled->good.of_scores;
     printf("good pictures        %zu, each scored without itself%s\n", c->n,
@@ -19,19 +20,20 @@ static void print_calibration(const cli_view *settled, double fpr, const char *p
     printf("threshold            %.6g\n", c->threshold);
     if (isfinite(settled->view.cell_threshold))
         printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", settled->view.cell_threshold);
-    printf("false alarms         at most %.3g of the next good pictures, asked for %g\n", c->fpr, fpr);
-    if (!c->supported)
-        printf("                     %s cannot promise less than %.3g; %g would take %zu\n", cli_count(c->n, "picture"),
-               c->fpr_least, fpr, c->n_needed);
-    printf("with 95 %% confidence this very threshold stays below %.3g\n", c->fpr_95);
+    printf(
+        "false alarms         about %.3g of the next good pictures, asked for %g; at most %.3g, with 95 %% confidence "
+        "%.3g\n",
+        c->expected, fpr, c->fpr, c->fpr_95);
+    cli_rates_print_few(c->n, fpr, "                     ");
     if (isfinite(settled->view.heat.low))
         printf("heat maps            coloured from %.4g to %.4g\n", settled->view.heat.low, settled->view.heat.high);
     if (path)
         printf("written to           %s\n", cli_shown(path));
+    cli_rates_print(rates, "");
 }
 
 /* A threshold given by hand promises nothing: how many of the good pictures lie above it is all there is to say. */
-static bool print_value(const cli_view *settled, double value, const char *path, bool json)
+static bool print_value(const cli_view *settled, const cli_rates *rates, double value, const char *path, bool json)
 {
     size_t n = 0, above = 0;
     for (size_t i = 0; i < settled->view.n_good_scores; i++) {
@@ -39,25 +41,28 @@ static bool print_value(const cli_view *settled, double value, const char *path,
         above += settled->good.scores[i] > value;
     }
     if (json)
-        return cli_json_print(cli_json_pack("{s:I, s:o, s:I}", "n", (json_int_t)n, "threshold", cli_json_real(value),
-                                            "good_above", (json_int_t)above));
+        return cli_json_print(cli_json_pack("{s:I, s:o, s:I, s:o}", "n", (json_int_t)n, "threshold",
+                                            cli_json_real(value), "good_above", (json_int_t)above, "rates",
+                                            cli_rates_json(rates)));
     printf("threshold            %.6g, as given\nfalse alarms         %zu of %s, each scored without itself, lie above "
            "it\n",
            value, above, cli_count(n, "good picture"));
     if (path)
         printf("written to           %s\n", cli_shown(path));
+    cli_rates_print(rates, "");
     return true;
 }
 
-static bool print_json(const cli_view *settled, double fpr)
+static bool print_json(const cli_view *settled, const cli_rates *rates, double fpr)
 {
     const dp_calibration *c = &settled->good.of_scores;
     return cli_json_print(cli_json_pack(
-        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o]}", "n", (json_int_t)c->n, "threshold",
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:[o,o], s:o}", "n", (json_int_t)c->n, "threshold",
         cli_json_real(c->threshold), "cell_threshold", cli_json_real(settled->view.cell_threshold), "fpr_asked",
-        cli_json_real(fpr), "fpr_bound", cli_json_real(c->fpr), "fpr_least", cli_json_real(c->fpr_least), "fpr_95",
-        cli_json_real(c->fpr_95), "supported", c->supported, "n_needed", (json_int_t)c->n_needed, "heat_scale",
-        cli_json_real(settled->view.heat.low), cli_json_real(settled->view.heat.high)));
+        cli_json_real(fpr), "fpr_expected", cli_json_real(c->expected), "fpr_bound", cli_json_real(c->fpr), "fpr_least",
+        cli_json_real(c->fpr_least), "fpr_95", cli_json_real(c->fpr_95), "supported", c->supported, "n_needed",
+        (json_int_t)c->n_needed, "heat_scale", cli_json_real(settled->view.heat.low),
+        cli_json_real(settled->view.heat.high), "rates", cli_rates_json(rates)));
 }
 
 int cmd_calibrate(int argc, char **argv)
@@ -76,6 +81,7 @@ int cmd_calibrate(int argc, char **argv)
         {"json", 0, 0, CLI_FLAG, &json, "one JSON object on stdout", NULL},
         CLI_OPTION_END};
     cli_recipe options;
+    cli_rates rates;
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
@@ -129,16 +135,19 @@ int cmd_calibrate(int argc, char **argv)
         settled.view.threshold = value.value;
         settled.view.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
     }
+    if (!cli_rates_make(settled.good.scores, info.n_pictures, recipe.fpr, value.given ? NAN : settled.view.threshold,
+                        &rates, &code))
+        goto done;
     if (target && dp_bank_save_view(bank, &settled.view, recipe.fpr, target, &err)) {
         code = cli_failed(&err);
         goto done;
     }
     code = EXIT_DONE;
     if (value.given)
-        code = print_value(&settled, value.value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
+        code = print_value(&settled, &rates, value.value, target, json) ? EXIT_DONE : EXIT_JOB_FAILED;
     else if (!json)
-        print_calibration(&settled, recipe.fpr, target);
-    else if (!print_json(&settled, recipe.fpr))
+        print_calibration(&settled, &rates, recipe.fpr, target);
+    else if (!print_json(&settled, &rates, recipe.fpr))
         code = EXIT_JOB_FAILED;
 done:
     cli_view_free(&settled);

@@ -1,6 +1,7 @@
 /* dinopatch fit - a memory bank from pictures of good parts. */
 #include "models.h"
 #include "outputs.h"
+#include "rates.h"
 #include "recipe.h"
 #include "roi.h"
 #include "used.h"
@@ -39,17 +40,13 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     for (size_t i = 0; i < n_choices && !quiet; i++)
         printf("  %s %s: %s\n", choices[i].option, choices[i].value, choices[i].reason);
     if (isnan(info.threshold)) {
-        printf("no threshold: it takes at least two pictures to leave one out\n");
+        printf("no threshold: it takes at least two pictures to leave one out; scores of this bank only rank "
+               "pictures\n");
         return;
     }
-    double promised = 1.0 / (double)(info.n_scored + 1);
-    printf("threshold %.6g (%s score of the good pictures, each left out in turn", info.threshold,
-           dp_option_choice("score", (int)info.recipe.score));
-    if (promised > info.recipe.fpr)
-        printf("; aimed at a false-alarm rate of %g, but %s can promise no less than %.2g", info.recipe.fpr,
-               cli_count(info.n_scored, "picture"), promised);
-    printf(")\ncell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n",
-           info.cell_threshold);
+    printf("threshold %.6g (%s score of the good pictures, each left out in turn; false-alarm rate aimed at: %g)\n"
+           "cell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n",
+           info.threshold, dp_option_choice("score", (int)info.recipe.score), info.recipe.fpr, info.cell_threshold);
 }
 
 /* GOOD.bank beside the folder GOOD; NULL where it is not one folder that is given, or the root of all. */
@@ -167,6 +164,8 @@ int cmd_fit(int argc, char **argv)
         goto done;
     }
     print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins, run.quiet);
+    if (!cli_print_trust(bank, bank_path, &code))
+        goto done;
     code = enough && !n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
     g_free(bank_path);

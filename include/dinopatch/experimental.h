@@ -251,7 +251,7 @@ typedef struct dp_recipe {
     size_t reweight; /* the largest distance is weighted by this many neighbours of its nearest row (PatchCore: 9), with
                                          DP_SCORE_MAX and DP_LAYOUT_FLAT only; 0: not */
     double map_sigma_px; /* sigma of a Gaussian over the finished map, in pixels of the picture; 0: none */
-    double fpr;          /* false-alarm rate the first thresholds aim at; 0.01 */
+    double fpr;          /* false-alarm rate the first thresholds aim at; 0.05 */
     unsigned preset; /* DP_PRESET_ bits: what dp_recipe_preset left to be fitted to the network; not stored in a bank */
 } dp_recipe;
 
@@ -672,20 +672,45 @@ DP_API void dp_comparison_free(dp_comparison **comparison);
 typedef struct dp_calibration {
     size_t n;         /* scores used: those that are not NaN */
     double threshold; /* a picture is anomalous when its score lies above it; NaN where n is 0 */
+    double
+        expected; /* false-alarm rate to expect of it if coming pictures are like these: j / (n + 1) of the j-th largest score */
+    double low, high; /* 90 % range of the rate of this very threshold, Beta(j, n + 1 - j); j need not be whole */
     double fpr;       /* bound that holds: the next good picture is called anomalous with at most this probability */
-    double fpr_least; /* the smallest bound that n pictures can support, 1 / (n + 1) */
-    double fpr_95;    /* the false-alarm rate of this very threshold lies below this with 95 % confidence */
-    int supported;    /* non-zero: fpr is within what was asked for */
-    size_t n_needed;  /* good pictures that the rate asked for would need; at most 2^53 is said */
+    double fpr_least; /* the smallest rate that n pictures can support, 1 / (n + 1) */
+    double fpr_95;    /* bound that holds: the rate of this very threshold lies below it with 95 % confidence */
+    int supported; /* non-zero: n pictures are enough for the rate asked for; else the threshold is the largest score */
+    size_t n_needed; /* good pictures that the rate asked for needs; at most 2^53 is said */
 } dp_calibration;
 
-/* The smallest threshold whose bound is within fpr, from scores [n] of good pictures (leave-one-out scores: a picture and
- * its augmentations left out together); where n pictures cannot support the rate, the largest score.
- * The bounds hold for scores that are exchangeable with that of the next good picture (split conformal prediction; Vovk et
+/* The threshold for a false-alarm rate fpr, from scores [n] of good pictures (leave-one-out scores: a picture and its augmentations left
+ * out together): at position (n + 1)(1 - fpr) of the sorted scores, at most the last, interpolated in the logarithm between two of them.
+ * `fpr` and `fpr_95` are those of the score below an interpolated threshold: they hold, and are a little wide.
+ * All hold for scores that are exchangeable with that of the next good picture (split conformal prediction; Vovk et
  * al., "Algorithmic Learning in a Random World").  A leave-one-out score is measured against one picture less than a new
  * one will be, so it is rather larger, which errs on the side of fewer false alarms.
  * Errors: DP_E_ARGUMENT (fpr outside (0,1)), DP_E_NUMERIC (an infinite score), DP_E_MEMORY. */
 DP_API dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_calibration *calibration, dp_error *err);
+
+#define DP_MOST_RATES 7
+
+/* Rates for a table of thresholds, dp_calibrate at each of them, in rising order: .01, .02, .05, .1 and .2 where n scores support them, the
+ * smallest they support where that is .01 or more, and fpr (or the smallest, where that is larger).  Returns how many; 0 of no score. */
+DP_API size_t dp_calibration_rates(size_t n, double fpr, double rates[DP_MOST_RATES]);
+
+typedef struct dp_certificate {
+    size_t n, k;      /* scores used; the threshold is the k-th largest of them */
+    double threshold; /* NaN where n is 0 */
+    double rate;      /* certified: with 95 % confidence the false-alarm rate of this threshold is within it */
+    double expected;  /* k / (n + 1) */
+    double low, high; /* 90 % range of the rate, Beta(k, n + 1 - k) */
+    int supported;    /* non-zero: rate is within what was asked for */
+    size_t n_needed;  /* scores that certify the rate asked for with k = 1; at most 2^53 is said */
+} dp_certificate;
+
+/* A certificate from scores [n] of good pictures that the bank has not seen: the lowest of them whose false-alarm rate is within fpr with 95 %
+ * confidence, whatever the scores' distribution; where n is too small for that, the largest.  It holds for pictures that come as these did.
+ * Errors: as dp_calibrate. */
+DP_API dp_status dp_certify(const double *scores, size_t n, double fpr, dp_certificate *certificate, dp_error *err);
 
 /* Conformal p-value of a new score against scores [n] of good pictures: (1 + number of them >= score) / (n + 1).  Small
  * means unlike the good ones; among good pictures it is at most p with a probability of at most p.  Scores that are NaN are

@@ -230,7 +230,7 @@ const dp_option_row dp_option_table[] = {
     {.option = {"fpr", "fpr", BANK, REAL(0, 1, "RATE"), .flags = DP_OPTION_ABOVE | DP_OPTION_BELOW,
                 .help = "false-alarm rate the threshold aims at"},
      FIELD(fpr),
-     .standard = 0.01},
+     .standard = 0.05},
 };
 
 const size_t dp_option_rows = sizeof dp_option_table / sizeof *dp_option_table;

@@ -133,7 +133,7 @@ def test_tune_with_another_blend_is_compared_with_the_stored_one(dp, woven, bank
 
 
 def test_every_command_says_where_its_threshold_came_from(dp, bank):
-    assert origin(dp, bank) == {"by": "leave-one-out", "fpr": 0.01, "good": 12, "bad": 0}
+    assert origin(dp, bank) == {"by": "leave-one-out", "fpr": 0.05, "good": 12, "bad": 0}
     assert "leave-one-out scores of 12 good pictures" in dp.run("bank", "info", bank, code=0).out
     dp.run("calibrate", "--bank", bank, "--fpr", "0.2", code=0)
     assert origin(dp, bank) == {"by": "calibrate", "fpr": 0.2, "good": 12, "bad": 0}

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/resample.h"
+#include "base/beta.h"
 #include "base/statistics.h"
 #include "base/utf8.h"
 
@@ -351,6 +352,37 @@ static void statistics(void **state)
     assert_true(dp_quantile_f32(y, 5, 0) == 1 && dp_quantile_f32(y, 5, 0.6) == 3 && dp_quantile_f32(y, 5, 1) == 5);
 }
 
+/* Against scipy.stats.beta 1.17.1. */
+static void beta(void **state)
+{
+    (void)state;
+    static const struct {
+        double share, a, b, x;
+    } quantiles[] = {{.05, 1, 38, 0.0013489129344880558},      {.95, 1, 38, 0.07580765168296455},
+                     {.05, 5, 95, 0.020108755567588756},       {.95, 5, 95, 0.09007355819196766},
+                     {.5, 2.5, 7.25, 0.23927737178921268},     {.95, 1, 1, 0.95},
+                     {.05, .95, 18.05, 0.002367489915139132},  {.95, .95, 18.05, 0.14852034219580132},
+                     {.95, 1, 299, 0.009969146792899269},      {.95, 10001, 90000, 0.10157402777224198},
+                     {.05, 50, 999951, 3.896492809647248e-05}, {.95, 50, 999951, 6.217064726978133e-05},
+                     {.05, 1, 1e6, 5.1293293072049535e-08}};
+    static const struct {
+        double x, a, b, share;
+    } shares[] = {{.1, 2, 3, .0523},
+                  {.5, .5, .5, .5},
+                  {.01, 1, 99, 0.6302703623502732},
+                  {.99, 99, 1, 0.36972963764972644},
+                  {.3, 30.5, 70.5, 0.49416533517326483},
+                  {1e-6, 1, 1e6, 0.632120742768355}};
+    for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++) {
+        double x = dp_beta_quantile(quantiles[i].share, quantiles[i].a, quantiles[i].b);
+        assert_float_equal(x / quantiles[i].x, 1, 1e-9);
+        assert_float_equal(dp_beta_cdf(x, quantiles[i].a, quantiles[i].b), quantiles[i].share, 1e-9);
+    }
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        assert_float_equal(dp_beta_cdf(shares[i].x, shares[i].a, shares[i].b), shares[i].share, 1e-9);
+    assert_true(dp_beta_cdf(-1, 2, 3) == 0 && dp_beta_cdf(0, 2, 3) == 0 && dp_beta_cdf(1, 2, 3) == 1);
+}
+
 static void borders(void **state)
 {
     (void)state;
@@ -408,6 +440,7 @@ int main(void)
         cmocka_unit_test(digest),
         cmocka_unit_test(levels),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(beta),
         cmocka_unit_test(borders),
         cmocka_unit_test(cubic_weights),
         cmocka_unit_test(messages_are_one_line),

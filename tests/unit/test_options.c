@@ -194,7 +194,7 @@ static void defaults(void **state)
     dp_recipe_init(&recipe);
     assert_true(recipe.fill == sqrt(3.0) / 2);
     assert_true(recipe.canvas_height_px == 784 && recipe.canvas_width_px == 784 && recipe.knn == 1
-                && recipe.fpr == 0.01);
+                && recipe.fpr == 0.05);
     assert_true(recipe.polarity == DP_POLARITY_ROTATE && recipe.score == DP_SCORE_TOP1P && recipe.n_layers == 0);
     assert_ok(dp_recipe_check(&recipe, err));
 }

@@ -336,34 +336,101 @@ static void calibration_promises_what_it_can(void **state)
     assert_fails(DP_E_NUMERIC, "score 5 of 99 is infinite", dp_calibrate(scores, 99, 0.1, &c, err));
 }
 
-static void the_threshold_is_an_order_statistic(void **state)
+static void the_threshold_lies_between_order_statistics(void **state)
 {
     (void)state;
     double scores[200];
     dp_calibration c;
     for (size_t i = 0; i < 200; i++)
         scores[i] = (double)((i * 77) % 200);            /* 0..199 in another order */
-    assert_ok(dp_calibrate(scores, 200, 0.01, &c, err)); /* ceil(201 * 0.99) = 199th */
-    assert_true(c.threshold == 198);
-    assert_float_equal(c.fpr, 2.0 / 201, 1e-12);
+    assert_ok(dp_calibrate(scores, 200, 0.01, &c, err)); /* position 201 * 0.99 = 198.99 */
+    assert_float_equal(c.threshold, exp(log(197) * 0.01 + log(198) * 0.99), 1e-9);
+    assert_float_equal(c.expected, 0.01, 1e-12);
+    assert_float_equal(c.fpr, 3.0 / 201, 1e-12); /* the 198th is what holds */
+    assert_true(c.supported && c.low < 0.01 && c.high > 0.01 && c.high < c.fpr_95);
+    assert_ok(dp_calibrate(scores, 200, 0.9999, &c, err)); /* never below the smallest */
+    assert_true(c.threshold == 0);
+    assert_ok(dp_calibrate(scores, 200, 0.99, &c, err)); /* 2.01: the 2nd is 1, the 3rd 2 */
+    assert_float_equal(c.threshold, pow(2, 0.01), 1e-9);
+    assert_ok(dp_calibrate(scores, 200, 0.993, &c, err)); /* 1.407: linear from the first, which is 0 */
+    assert_float_equal(c.threshold, 0.407, 1e-9);
     for (size_t i = 0; i < 99; i++)
         scores[i] = (double)i;
-    assert_ok(dp_calibrate(scores, 99, 0.01, &c, err)); /* ceil(100 * 0.99) = 99 exactly, the largest */
-    assert_true(c.threshold == 98);
+    assert_ok(dp_calibrate(scores, 99, 0.01, &c, err)); /* 100 * 0.99 = 99 exactly, the largest */
+    assert_true(c.threshold == 98 && c.supported);
     assert_float_equal(c.fpr, 0.01, 1e-12);
     assert_ok(dp_calibrate(scores, 99, 0.5, &c, err));
     assert_true(c.threshold == 49);
+    assert_float_equal(c.expected, 0.5, 1e-12);
     scores[2] = (double)NAN;
-    assert_ok(dp_calibrate(scores, 4, 0.01, &c, err)); /* of 3: the largest */
-    assert_true(c.threshold == 3);
+    assert_ok(dp_calibrate(scores, 4, 0.05, &c, err)); /* of 3: the largest, which 1 in 4 passes */
+    assert_true(c.threshold == 3 && !c.supported && c.n_needed == 19);
     assert_float_equal(c.fpr, 0.25, 1e-12);
+    assert_float_equal(c.expected, 0.25, 1e-12);
     scores[0] = (double)NAN;
     assert_ok(dp_calibrate(scores, 1, 0.01, &c, err));
-    assert_true(isnan(c.threshold) && c.fpr == 1);
+    assert_true(isnan(c.threshold) && c.fpr == 1 && c.expected == 1);
     assert_ok(dp_calibrate(scores + 1, 1, 0.999, &c, err));
     assert_true(c.threshold == 1);
+    const double equal[3] = {0.1, 0.1, 0.1};
+    assert_ok(dp_calibrate(equal, 3, 0.4, &c, err));
+    assert_true(c.threshold == 0.1); /* no rounding lifts it above, or below, what all of them are */
     assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, 0, &c, err));
     assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, (double)NAN, &c, err));
+}
+
+static void rates_of_a_table(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n, rows;
+        double fpr, rates[DP_MOST_RATES];
+    } tables[] = {{0, 0, .05, {0}},
+                  {1, 1, .05, {.5}},
+                  {4, 1, .05, {.2}},
+                  {10, 3, .05, {1. / 11, .1, .2}},
+                  {19, 3, .05, {.05, .1, .2}},
+                  {40, 4, .05, {1. / 41, .05, .1, .2}},
+                  {99, 5, .05, {.01, .02, .05, .1, .2}},
+                  {99, 6, .07, {.01, .02, .05, .07, .1, .2}},
+                  {99, 5, .001, {.01, .02, .05, .1, .2}},
+                  {1999, 6, .001, {.001, .01, .02, .05, .1, .2}}};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        double rates[DP_MOST_RATES];
+        size_t n = dp_calibration_rates(tables[i].n, tables[i].fpr, rates);
+        assert_int_equal(n, tables[i].rows);
+        for (size_t r = 0; r < n; r++)
+            assert_float_equal(rates[r], tables[i].rates[r], 1e-12);
+    }
+}
+
+/* METHODS: with 95 % confidence 10 % from 29 pictures, 5 % from 59, 2 % from 149, 1 % from 299. */
+static void certificates(void **state)
+{
+    (void)state;
+    static double scores[1000];
+    for (size_t i = 0; i < 1000; i++)
+        scores[i] = (double)((i * 377) % 1000);
+    static const struct {
+        size_t n;
+        double fpr;
+    } first[] = {{29, .1}, {59, .05}, {149, .02}, {299, .01}};
+    dp_certificate c;
+    for (size_t i = 0; i < 4; i++) {
+        assert_ok(dp_certify(scores, first[i].n, first[i].fpr, &c, err));
+        assert_true(c.supported && c.k == 1 && c.rate <= first[i].fpr && c.n_needed == first[i].n);
+        assert_ok(dp_certify(scores, first[i].n - 1, first[i].fpr, &c, err));
+        assert_true(!c.supported && c.k == 1 && c.rate > first[i].fpr && c.n_needed == first[i].n);
+        assert_float_equal(c.rate, 1 - pow(0.05, 1.0 / (double)(first[i].n - 1)), 1e-9);
+    }
+    assert_ok(dp_certify(scores, 1000, 0.05, &c,
+                         err)); /* the 0.95 quantile of Beta(39, 962) is .0495, of Beta(40, 961) .0506 */
+    assert_int_equal(c.k, 39);
+    assert_true(c.threshold == 961 && c.rate <= 0.05 && c.low < c.expected && c.expected < c.high);
+    scores[0] = (double)NAN;
+    assert_ok(dp_certify(scores, 1, 0.05, &c, err));
+    assert_true(isnan(c.threshold) && c.rate == 1 && !c.supported);
+    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_certify(scores, 4, 1, &c, err));
 }
 
 static void p_values(void **state)
@@ -455,7 +522,9 @@ int main(void)
         cmocka_unit_test(filters_stay),
         cmocka_unit_test(stopped_timed_and_refused),
         cmocka_unit_test(calibration_promises_what_it_can),
-        cmocka_unit_test(the_threshold_is_an_order_statistic),
+        cmocka_unit_test(the_threshold_lies_between_order_statistics),
+        cmocka_unit_test(rates_of_a_table),
+        cmocka_unit_test(certificates),
         cmocka_unit_test(p_values),
         cmocka_unit_test(the_short_way_is_the_long_one),
     };

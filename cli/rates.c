@@ -1,0 +1,90 @@
+#include "rates.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static bool same(double a, double b)
+{
+    return fabs(a - b) <= 1e-9 * fabs(b);
+}
+
+bool cli_rates_make(const double *scores, size_t n, double fpr, double threshold, cli_rates *rates, int *code)
+{
+    dp_error err;
+    *rates = (cli_rates){.in_use = SIZE_MAX};
+    for (size_t i = 0; i < n; i++)
+        rates->n_scores += !isnan(scores[i]);
+    rates->n = dp_calibration_rates(rates->n_scores, fpr, rates->fpr);
+    for (size_t i = 0; i < rates->n; i++) {
+        if (dp_calibrate(scores, n, rates->fpr[i], &rates->rows[i], &err)) {
+            *code = cli_failed(&err);
+            return false;
+        }
+        if (same(rates->fpr[i], MAX(fpr, rates->rows[i].fpr_least)) && same(rates->rows[i].threshold, threshold))
+            rates->in_use = i;
+    }
+    return true;
+}
+
+bool cli_rates_of_bank(const dp_bank *bank, cli_rates *rates, int *code)
+{
+    dp_bank_info info;
+    dp_bank_get_info(bank, &info);
+    const dp_threshold_origin *origin = &info.threshold_origin;
+    bool at_rate = origin->by == DP_ORIGIN_LEAVE_ONE_OUT || origin->by == DP_ORIGIN_CALIBRATE;
+    double *scores = g_new(double, info.n_pictures);
+    for (size_t i = 0; i < info.n_pictures; i++)
+        scores[i] = dp_bank_picture_score(bank, i);
+    bool good = cli_rates_make(scores, info.n_pictures, at_rate && origin->fpr > 0 ? origin->fpr : info.recipe.fpr,
+                               at_rate ? info.threshold : NAN, rates, code);
+    g_free(scores);
+    return good;
+}
+
+void cli_rates_print(const cli_rates *rates, const char *indent)
+{
+    if (!rates->n)
+        return;
+    printf("%s  rate    threshold  false alarms to expect of 100 good pictures that are like these, 90 %% range\n",
+           indent);
+    for (size_t i = 0; i < rates->n; i++) {
+        const dp_calibration *row = &rates->rows[i];
+        printf("%s%c %-7.3g %-10.6g %.3g (%.2g to %.2g)%s\n", indent, i == rates->in_use ? '*' : ' ', rates->fpr[i],
+               row->threshold, 100 * row->expected, 100 * row->low, 100 * row->high,
+               i == rates->in_use ? "  in use" : "");
+    }
+}
+
+json_t *cli_rates_json(const cli_rates *rates)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < rates->n; i++) {
+        const dp_calibration *row = &rates->rows[i];
+        cli_json_append(list, cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "fpr", cli_json_real(rates->fpr[i]),
+                                            "threshold", cli_json_real(row->threshold), "expected",
+                                            cli_json_real(row->expected), "low", cli_json_real(row->low), "high",
+                                            cli_json_real(row->high), "in_use", i == rates->in_use));
+    }
+    return list;
+}
+
+void cli_rates_print_few(size_t n_scores, double fpr, const char *indent)
+{
+    double least = 1 / ((double)n_scores + 1);
+    if (n_scores && least > fpr * (1 + 1e-9))
+        printf("%s%s cannot promise a false-alarm rate below %.2g: the threshold is the largest score; %g takes %.0f\n",
+               indent, cli_count(n_scores, "picture"), least, fpr, ceil(1 / fpr - 1 - 1e-9));
+}
+
+bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
+{
+    dp_bank_info info;
+    cli_rates rates;
+    (void)path;
+    dp_bank_get_info(bank, &info);
+    if (!cli_rates_of_bank(bank, &rates, code))
+        return false;
+    cli_rates_print_few(rates.n_scores, info.recipe.fpr, "");
+    cli_rates_print(&rates, "");
+    return true;
+}
