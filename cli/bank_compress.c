@@ -11,9 +11,9 @@
 static void print_report(const char *in, const char *out, const dp_bank *before, const dp_bank *after,
                          const dp_compression_report *r)
 {
-    dp_bank_info a, b;
-    dp_bank_get_info(before, &a);
-    dp_bank_get_info(after, &b);
+    dp_bank_details a, b;
+    dp_bank_get_details(before, &a);
+    dp_bank_get_details(after, &b);
     printf("%s -> %s\n", cli_shown(in), cli_shown(out));
     printf("  rows        %zu -> %zu%s\n", a.n_rows, b.n_rows,
            a.recipe.layout == DP_LAYOUT_FLAT ? "" : " at each place");

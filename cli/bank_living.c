@@ -11,9 +11,9 @@
 
 static void print_result(const char *path, const dp_bank *before, const dp_bank *after)
 {
-    dp_bank_info a, b;
-    dp_bank_get_info(before, &a);
-    dp_bank_get_info(after, &b);
+    dp_bank_details a, b;
+    dp_bank_get_details(before, &a);
+    dp_bank_get_details(after, &b);
     printf("%s: %s (%zu before)\n", cli_shown(path), cli_count(b.n_pictures, "good picture"), a.n_pictures);
     if (isnan(b.threshold))
         printf("no threshold: it takes at least two pictures to leave one out\n");
@@ -60,12 +60,12 @@ int cli_bank_add(int argc, char **argv)
     if (argc < 2)
         return cli_usage("no pictures of good parts given");
     size_t n_failed = 0;
-    dp_fit_report report;
+    dp_fit_counts report;
     dp_bank *bank = NULL, *larger = NULL;
     dp_bank_lock *lock = NULL;
     dp_network *model = NULL;
     dp_session *session = NULL;
-    dp_bank_info info;
+    dp_bank_details info;
     dp_error err;
     cli_outputs *files = cli_outputs_new(overwrite);
     GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
@@ -82,7 +82,7 @@ int cli_bank_add(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     if (!cli_model_open_for_bank(model_name, &info, &model, &code))
         goto done;
     cli_progress_begin("add", run.quiet);
@@ -94,9 +94,9 @@ int cli_bank_add(int argc, char **argv)
         goto done;
     }
     cli_progress_end();
-    dp_bank_info after = info;
+    dp_bank_details after = info;
     if (larger)
-        dp_bank_get_info(larger, &after);
+        dp_bank_get_details(larger, &after);
     size_t n_added = after.n_pictures - info.n_pictures, asked = n_added + report.n_failed;
     if (!cli_used_enough(n_added, asked)) {
         cli_used_tell(&used, n_added, asked, allow_few ? NULL : "nothing was added");
@@ -210,7 +210,7 @@ int cli_bank_remove(int argc, char **argv)
         return cli_usage("no picture is named");
     dp_bank *bank = NULL, *smaller = NULL;
     dp_bank_lock *lock = NULL;
-    dp_bank_info info;
+    dp_bank_details info;
     dp_error err;
     cli_outputs *files = cli_outputs_new(overwrite);
     bool ready = cli_outputs_bank(files, out ? out : path, path, NULL, &code);
@@ -221,7 +221,7 @@ int cli_bank_remove(int argc, char **argv)
         dp_bank_lock_release(&lock);
         return cli_failed(&err);
     }
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     GArray *found = g_array_new(FALSE, FALSE, sizeof(size_t));
     struct index index = index_new(bank, info.n_pictures);
     bool all = true;
@@ -298,10 +298,10 @@ int cli_bank_merge(int argc, char **argv)
     }
     code = status ? cli_failed(&err) : EXIT_DONE;
     if (!status) {
-        dp_bank_info x, y, z;
-        dp_bank_get_info(a, &x);
-        dp_bank_get_info(b, &y);
-        dp_bank_get_info(merged, &z);
+        dp_bank_details x, y, z;
+        dp_bank_get_details(a, &x);
+        dp_bank_get_details(b, &y);
+        dp_bank_get_details(merged, &z);
         char texts[6][32];
         printf("%s: %s (%zu and %zu", cli_shown(out), cli_count(z.n_pictures, "good picture"), x.n_pictures,
                y.n_pictures);

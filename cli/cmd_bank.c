@@ -38,7 +38,7 @@ static json_t *json_digest(const unsigned char *digest)
 }
 
 /* Where the threshold came from; null where there is none. */
-static json_t *json_origin(const dp_bank_info *info)
+static json_t *json_origin(const dp_bank_details *info)
 {
     const dp_threshold_origin *o = &info->threshold_origin;
     if (isnan(info->threshold))
@@ -48,7 +48,7 @@ static json_t *json_origin(const dp_bank_info *info)
                          (json_int_t)o->n_bad);
 }
 
-static void print_threshold(const dp_bank_info *info)
+static void print_threshold(const dp_bank_details *info)
 {
     const dp_threshold_origin *o = &info->threshold_origin;
     printf("%.6g (", info->threshold);
@@ -112,7 +112,7 @@ static size_t significant_bits(size_t white)
     return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
 }
 
-static json_t *json_info(const dp_bank *bank, const dp_bank_info *info, const cli_rates *rates)
+static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
     json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_FLAT ? json_string("global")
@@ -185,7 +185,7 @@ static void print_range(const dp_good_range *range)
                range->fine.high);
 }
 
-static void print_info(const char *path, const dp_bank_info *info, const cli_rates *rates)
+static void print_info(const char *path, const dp_bank_details *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", cli_shown(path));
@@ -329,8 +329,8 @@ static int bank_info(int argc, char **argv)
     dp_error err;
     if (dp_bank_open(path, &bank, &err))
         return cli_failed(&err);
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     cli_rates rates;
     bool good = true;
     code = EXIT_JOB_FAILED;

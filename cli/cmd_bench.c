@@ -43,9 +43,9 @@ static bool time_search(const char *path, size_t repeat, const dp_run *run, stru
     dp_status status = dp_bank_open(path, &bank, &err);
     if (!status) {
         dp_view view;
-        dp_bank_info info;
+        dp_bank_details info;
         dp_view_init(bank, &view);
-        dp_bank_get_info(bank, &info);
+        dp_bank_get_details(bank, &info);
         search->bank = path;
         search->bytes = info.feature_bytes;
         status = dp_bank_bench(bank, &view, repeat, run, &search->median_s, &search->min_s, &search->max_s, &err);

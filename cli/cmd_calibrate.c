@@ -112,8 +112,8 @@ int cmd_calibrate(int argc, char **argv)
         dp_bank_lock_release(&lock);
         return cli_failed(&err);
     }
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     dp_recipe recipe = info.recipe;
     cli_view settled = {.threshold = value.given ? value.value : NAN};
     if (!cli_recipe_resolve(&options, &recipe, &code))

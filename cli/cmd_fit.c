@@ -21,8 +21,8 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
 
 static void print_summary(const dp_bank *bank, const char *path, size_t n_failed, size_t n_twins, bool quiet)
 {
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     printf("%s: %s", cli_shown(path), cli_count(info.n_pictures, "good picture"));
     if (info.recipe.mirror)
         printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
@@ -112,7 +112,7 @@ int cmd_fit(int argc, char **argv)
     }
 
     size_t n_failed = 0;
-    dp_fit_report report;
+    dp_fit_counts report;
     dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
@@ -150,8 +150,8 @@ int cmd_fit(int argc, char **argv)
         goto done;
     }
     cli_progress_end();
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     size_t asked = MAX(info.n_pictures + report.n_failed, recipe.shots);
     bool enough = cli_used_enough(info.n_pictures, asked);
     code = EXIT_SOME_FAILED;

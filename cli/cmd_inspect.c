@@ -223,8 +223,8 @@ int cmd_inspect(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     recipe = info.recipe;
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;

@@ -168,9 +168,9 @@ static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, boo
 static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r,
                        const dp_threshold_origin *origin, const dp_run *run, const char *path, dp_error *err)
 {
-    dp_bank_info info;
+    dp_bank_details info;
     dp_view view = *looked;
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     view.post = r->post;
     view.score = r->score;
     if (view.score != DP_SCORE_MAX)
@@ -282,8 +282,8 @@ static int tune(int argc, char **argv, struct given *given)
         code = cli_failed(&err);
         goto done;
     }
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     cli_progress_begin("tune", run.quiet);
     if (!cli_check_labelled(bank, bank_path, inputs, maps.n_good_inputs, &run.run, &code)
         || !cli_model_open_for_bank(model_name, &info, &model, &code)) {

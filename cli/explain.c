@@ -65,8 +65,8 @@ static void read_picture(const cli_explain *explain, struct kept *kept)
     const char *name = dp_bank_picture_name(explain->bank, kept->index);
     bool outside = false;
     char *path = explain->train ? below(explain->train, name, &outside) : g_strdup(name);
-    dp_bank_info info;
-    dp_bank_get_info(explain->bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(explain->bank, &info);
     const dp_picture_options options = {
         .max_pixels = explain->max_pixels, .tolerant = 1, .white = info.recipe.sample_white};
     dp_error err;

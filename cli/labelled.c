@@ -55,8 +55,8 @@ static bool complain_of_twins(const GPtrArray *inputs, size_t n_good, const size
 bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrArray *inputs, size_t n_good,
                         const dp_run *run, int *code)
 {
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     size_t *in_bank = g_new(size_t, inputs->len), *earlier = g_new(size_t, inputs->len), n_unseen = 0;
     dp_error err;
     for (size_t p = 0; p < info.n_pictures; p++)

@@ -83,7 +83,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
 }
 
 /* Opens a file that may be the bank's checkpoint; *why, g_free: how it is not. */
-static bool open_same(const char *path, const dp_bank_info *bank, dp_network **model, char **why)
+static bool open_same(const char *path, const dp_bank_details *bank, dp_network **model, char **why)
 {
     dp_error err;
     dp_network_info info;
@@ -112,7 +112,7 @@ static void tell_of_variable(const char *recorded, const char *variable)
 
 /* A record ranks above a default: the built-in network, the file that the bank names, then the same file name in this machine's cache (the
  * bank may come from another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
-bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_network **model, int *code)
+bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, dp_network **model, int *code)
 {
     const char *variable = getenv("DINOPATCH_MODEL");
     char *name = g_path_get_basename(bank->model_path), *why = NULL, *path = NULL;

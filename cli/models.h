@@ -13,6 +13,6 @@ char *cli_model_path(const char *model);
 bool cli_model_open(const char *argument, dp_network **model, int *code);
 /* The checkpoint a bank was made with: --model where given, else the built-in one, the path the bank holds, the same file name in the cache,
  * DINOPATCH_MODEL.  What is not the bank's checkpoint by its SHA-256 is refused, both files named. */
-bool cli_model_open_for_bank(const char *argument, const dp_bank_info *bank, dp_network **model, int *code);
+bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, dp_network **model, int *code);
 
 #endif

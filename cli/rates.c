@@ -28,8 +28,8 @@ bool cli_rates_make(const double *scores, size_t n, double fpr, double threshold
 
 bool cli_rates_of_bank(const dp_bank *bank, cli_rates *rates, int *code)
 {
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     const dp_threshold_origin *origin = &info.threshold_origin;
     bool at_rate = origin->by == DP_ORIGIN_LEAVE_ONE_OUT || origin->by == DP_ORIGIN_CALIBRATE;
     double *scores = g_new(double, info.n_pictures);
@@ -78,10 +78,10 @@ void cli_rates_print_few(size_t n_scores, double fpr, const char *indent)
 
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
 {
-    dp_bank_info info;
+    dp_bank_details info;
     cli_rates rates;
     (void)path;
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     if (!cli_rates_of_bank(bank, &rates, code))
         return false;
     cli_rates_print_few(rates.n_scores, info.recipe.fpr, "");

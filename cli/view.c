@@ -6,9 +6,9 @@
 bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
                      cli_view *settled, int *code)
 {
-    dp_bank_info info;
+    dp_bank_details info;
     dp_error err;
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     dp_view *view = &settled->view;
     dp_good *good = &settled->good;
     double threshold = settled->threshold;

@@ -22,11 +22,11 @@ struct work {
 static void *inspect(void *argument)
 {
     struct work *work = argument;
-    dp_bank_info info;
+    dp_bank_details info;
     dp_run run;
     dp_view view;
     dp_session *session = NULL;
-    dp_bank_get_info(work->bank, &info);
+    dp_bank_get_details(work->bank, &info);
     dp_view_init(work->bank, &view);
     dp_run_init(&run);
     run.threads = 1; /* the pictures are shared out instead */

@@ -1,25 +1,30 @@
-/* dinopatch.h - find defects in pictures of a product after seeing only good ones.
+/* dinopatch.h - finds defects in pictures of a product after seeing only good ones.
  *
- * The interface of libdinopatch, the core, which takes pictures from memory.  Picture files are read by dinopatch/io.h and results drawn by
- * dinopatch/draw.h, both of libdinopatch-io.  The data's way through the library, and through this file:
+ * The stable interface of libdinopatch, which takes pictures from memory:
  *
- *     picture -> pose -> aligned canvas -> features -> bank -> distance map -> score -> decision
+ *     dp_fit_begin(NULL, NULL, NULL, &fit, &err);            learn: the built-in network, automatic settings
+ *     dp_fit_add(fit, &image, "1.png", &err);                once for each good picture
+ *     dp_fit_end(fit, &bank, &err);
+ *     dp_inspector_open(NULL, bank, NULL, &inspector, &err); judge:
+ *     dp_inspector_run(inspector, &image, DP_RESULT_MAP, &result, &err);
+ *
+ * Satellites: dinopatch/io.h reads picture files and dinopatch/draw.h draws results (libdinopatch-io); dinopatch/edit.h
+ * changes banks, dinopatch/eval.h measures; dinopatch/experimental.h is the rest, which may change with any version.
  *
  * Conventions
- *   - A function that can fail returns dp_status and takes a final `dp_error *err`, which may be NULL.  On failure its
- *     outputs are untouched, and err holds the code and one sentence that names the file and the reason.
+ *   - A function that can fail returns dp_status and takes a final `dp_error *err`, which may be NULL. On failure its
+ *     outputs are untouched, and err holds the status and one sentence that names the fact and the remedy.
  *   - `*_close` and `*_free` take the address of the caller's pointer, accept NULL, and set the pointer to NULL.
- *   - Sizes are size_t; a unit stands in the name (_px, _rad, _bytes).  Coordinates: x right, y down, pixel centres at
- *     integers.  Angles in radians, from the x axis towards the y axis.
- *   - Every pointer to numbers carries its shape in a comment, the last index running fastest.
- *   - Threads.  Every function may be called from any thread, and there is nothing to be initialised first.  What a function takes
- *     by a pointer to const it only reads: any number of threads may read the same object at the same time.  What it takes by
- *     a pointer that is not const it writes: nobody else may use that object meanwhile.  So dp_network and dp_bank, which never
- *     change once opened, are shared by as many threads as there are; a dp_session, which owns its workspace and its worker
- *     threads, and a dp_pixel_meter are used by one thread at a time, whichever it is.  `*_close` and `*_free` come after the
- *     last use by any thread.  A function with no object at all is as free as its outputs.  Each function below is bound by
- *     this; where there is more to say, it says "Threads:".
- *   - The library never prints, never exits and keeps no mutable global state of its own.
+ *   - Sizes are size_t; a unit stands in the name (_px, _rad, _bytes). x runs right, y down; pixel centres lie at
+ *     integers. Angles are in radians, from the x axis towards the y axis.
+ *   - Every pointer to numbers carries its shape in a comment; the last index runs fastest.
+ *   - ABI. A struct that the caller allocates begins with its size, or is written by the library up to a size that the
+ *     caller gives; all others belong to the library. New fields come at the end. So a program keeps running with later
+ *     versions of the same soname.
+ *   - Threads. What a function takes by a pointer to const it only reads: any number of threads may share it
+ *     (dp_network, dp_bank, dp_options). What it takes by another pointer it changes: one thread at a time (dp_fit,
+ *     dp_inspector). A network outlives the fits and inspectors that use it, a bank its inspectors.
+ *   - The library never prints, never exits, and keeps no state outside its objects.
  */
 #ifndef DINOPATCH_H
 #define DINOPATCH_H
@@ -56,11 +61,11 @@ typedef enum dp_status {
     DP_E_PICTURE,     /* not a picture, cut short, or larger than the limits allow */
     DP_E_FORMAT,      /* a safetensors or JSON file that breaks its format */
     DP_E_CHECKPOINT,  /* a checkpoint of no network that this library knows */
-    DP_E_MISMATCH,    /* things that do not belong together: bank and checkpoint, bank and setting */
+    DP_E_MISMATCH,    /* bank and network, or bank and setting, do not belong together */
     DP_E_CORRUPT,     /* a checksum does not hold */
     DP_E_NUMERIC,     /* a value that is not finite where it must be */
     DP_E_UNSUPPORTED, /* known, but this build or machine cannot do it */
-    DP_E_CANCELLED    /* the progress callback asked to stop */
+    DP_E_CANCELLED    /* a callback asked to stop */
 } dp_status;
 
 #define DP_ERROR_MESSAGE_BYTES 1024
@@ -72,6 +77,28 @@ typedef struct dp_error {
 
 /* A short English name of a status, "not a picture" for DP_E_PICTURE; static storage. */
 DP_API const char *dp_status_name(dp_status status);
+
+/* ----------------------------------------------------------------------------------------------------------- images */
+
+typedef enum dp_format {
+    DP_GRAY8 = 0,
+    DP_GRAY16, /* 16 bits in the machine's byte order, at even addresses */
+    DP_RGB8,
+    DP_BGR8,
+    DP_RGB16
+} dp_format;
+
+/* A picture in the caller's memory, sRGB. It is only read, and not after the call it is given to.
+ * DP_RGB8 without padding is read where it lies; every other format is converted on the way. */
+typedef struct dp_image {
+    size_t size;        /* sizeof(dp_image) */
+    const void *pixels; /* [height, width, channels of the format], rows stride_bytes apart */
+    size_t width, height;
+    size_t stride_bytes; /* 0: one row follows the other */
+    dp_format format;
+    size_t white; /* of 16-bit samples the one that means white, 4095 for 12 bits at the lower end; 0: fit finds it in
+                     the good pictures and keeps it in the bank */
+} dp_image;
 
 /* --------------------------------------------------------------------------------------------- how the work is run */
 
@@ -87,8 +114,9 @@ typedef enum dp_isa {
     DP_ISA_AVX512_VNNI /* the same and VNNI */
 } dp_isa;
 
-/* Threads, callbacks and limits: what changes how the work is done, never what comes out. */
+/* Threads, callbacks and limits: how the work is done. None of them changes a result. */
 typedef struct dp_run {
+    size_t size;    /* sizeof(dp_run); dp_run_init sets it */
     size_t threads; /* 0: one per processor the process may use */
     dp_isa isa;     /* DP_ISA_AUTO, or a lower level for tests and comparisons.  The first session of a process that
                                  * asks for a level holds oneDNN to it for the whole process; where oneDNN is at work already
@@ -112,9 +140,102 @@ typedef struct dp_run {
     double max_wait_seconds; /* for another process that changes the same bank; default INFINITY */
 } dp_run;
 
-DP_API void dp_run_init(dp_run *run);
+/* Sets the first `size` bytes of *run to the defaults. dp_run_init(&run) is the usual call. */
+DP_API void dp_run_defaults(dp_run *run, size_t size);
+#define dp_run_init(run) dp_run_defaults((run), sizeof *(run))
 
-/* ----------------------------------------------------------------------------------------------------------- align */
+/* ---------------------------------------------------------------------------------------------------------- options */
+
+/* Settings of a fit, by the keys of the one table that docs/options.md lists. What is not set, fit decides. */
+typedef struct dp_options dp_options;
+
+/* Errors: DP_E_MEMORY. */
+DP_API dp_status dp_options_new(dp_options **options, dp_error *err);
+DP_API void dp_options_free(dp_options **options);
+/* Sets an option from text: dp_options_set(options, "canvas", "short:384", &err). The key "method" replaces all others,
+ * so it comes first. Errors: DP_E_ARGUMENT; the message says what to give instead. */
+DP_API dp_status dp_options_set(dp_options *options, const char *key, const char *text, dp_error *err);
+
+/* ---------------------------------------------------------------------------------------------------------- network */
+
+typedef struct dp_network dp_network;
+
+/* The network that is built into the library; docs/model.md says where it comes from and what it is good for. */
+#define DP_NETWORK_NANO "nano"
+
+/* Opens the built-in network (DP_NETWORK_NANO), or a checkpoint: a vision transformer or a residual network as
+ * docs/model.md lists them, in safetensors. The file is mapped and must not change while it is open.
+ * Errors: DP_E_IO, DP_E_FORMAT, DP_E_CHECKPOINT, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
+DP_API dp_status dp_network_open(const char *path, dp_network **network, dp_error *err);
+DP_API void dp_network_close(dp_network **network);
+
+/* ------------------------------------------------------------------------------------------------------------- bank */
+
+typedef struct dp_bank dp_bank;
+
+/* Maps a bank from disk. Its header is checked, its features as they are read.
+ * Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
+DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
+/* Writes under a temporary name, syncs, renames: path holds the old file or the whole bank. Errors: DP_E_IO,
+ * DP_E_MEMORY. */
+DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
+DP_API void dp_bank_close(dp_bank **bank);
+
+typedef struct dp_bank_info {
+    size_t size;           /* sizeof(dp_bank_info), set by the caller */
+    size_t n_pictures;     /* good pictures in it */
+    size_t n_scored;       /* those with a leave-one-out score: what the threshold rests on */
+    double threshold;      /* a picture with a higher score is anomalous; NaN: there is none */
+    double cell_threshold; /* distances above it are drawn as defects; NaN: there is none */
+    double fpr;            /* false-alarm rate that the threshold aims at; 0: at none */
+    double fpr_promised;   /* the next good picture is a false alarm with at most this probability; NaN: not known */
+    size_t canvas_height_px, canvas_width_px; /* what the network sees; 0: each picture has its own */
+    size_t grid_rows, grid_cols;              /* cells of it */
+    size_t feature_bytes;                     /* in memory */
+    const char *network_path;   /* DP_NETWORK_NANO, or the file when the bank was made; owned by the bank */
+    const char *network_sha256; /* of the checkpoint, lower-case hexadecimal; owned by the bank */
+} dp_bank_info;
+
+/* Fills *info up to info->size. */
+DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
+/* The name of a good picture and its leave-one-out score (NaN: none); NULL past the last. Owned by the bank. */
+DP_API const char *dp_bank_picture(const dp_bank *bank, size_t picture, double *score);
+
+/* -------------------------------------------------------------------------------------------------------------- fit */
+
+typedef struct dp_fit dp_fit;
+
+/* What became of one picture. */
+typedef struct dp_fit_picture {
+    const char *name;
+    const char *reason; /* why it was left out; NULL: it is in the bank */
+} dp_fit_picture;
+
+typedef struct dp_fit_report {
+    size_t n_given, n_used;
+    size_t n_twins;                 /* have the pixels of another: each picture counts once */
+    size_t n_failed;                /* could not be used */
+    const dp_fit_picture *pictures; /* [n_given], in the order given */
+} dp_fit_report;
+
+/* Begins to learn. network NULL: the built-in one. options NULL: all automatic. run NULL: the defaults. options and run
+ * are copied; the network stays the caller's. Errors: DP_E_ARGUMENT, DP_E_MEMORY. */
+DP_API dp_status dp_fit_begin(const dp_network *network, const dp_options *options, const dp_run *run, dp_fit **fit,
+                              dp_error *err);
+/* Hands over a good picture; name (copied) is what messages and the bank call it. Fit looks at pictures more than once,
+ * so the library keeps a copy in the image's own format until dp_fit_close: 3 bytes a pixel for RGB8. Errors:
+ * DP_E_ARGUMENT, DP_E_PICTURE (over run->max_picture_pixels), DP_E_MEMORY (also: the copies pass run->max_memory_bytes,
+ * or what the machine has free; dinopatch/experimental.h has a fit that asks for each picture when it needs it). */
+DP_API dp_status dp_fit_add(dp_fit *fit, const dp_image *image, const char *name, dp_error *err);
+/* Learns, and finds the thresholds. The caller closes *bank. Pictures that cannot be used are left out, and the report
+ * says why; none left is an error. A bank of fewer pictures than asked for is the caller's to accept.
+ * Errors: DP_E_ARGUMENT, DP_E_PICTURE (none can be used), DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_fit_end(dp_fit *fit, dp_bank **bank, dp_error *err);
+/* After dp_fit_end, whether it succeeded or not: what became of the pictures. Owned by fit. */
+DP_API const dp_fit_report *dp_fit_get_report(const dp_fit *fit);
+DP_API void dp_fit_close(dp_fit **fit);
+
+/* ---------------------------------------------------------------------------------------------------------- inspect */
 
 typedef enum dp_align_status {
     DP_ALIGN_OK = 0,
@@ -138,61 +259,6 @@ typedef struct dp_pose {
     size_t n_edge_pixels, n_points; /* edge pixels; border points, counted as often as the contours visit them */
 } dp_pose;
 
-/* For memory that functions of this library hand out as plain arrays. */
-DP_API void dp_memory_free(void *memory);
-
-/* --------------------------------------------------------------------------------------------------------- network */
-
-typedef struct dp_network dp_network;
-
-typedef struct dp_network_info {
-    const char *kind;         /* "vit" or "resnet"; static storage */
-    const char *architecture; /* of a residual network "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for any
-                                            other; of a transformer "dinov2", "dinov3" or "tipsv2"; static storage */
-    size_t dim, depth, heads, patch_px, registers,
-        hidden;                          /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
-                                            pixels of a cell of layer 2's grid), the others 0 */
-    size_t position_rows, position_cols; /* grid the position embedding was trained on; 0 of DINOv3, which has none */
-    int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
-    int stand_in;                        /* non-zero: seeded random weights, not a trained model */
-    size_t parameters;
-    const char *naming; /* "huggingface", "hub", "timm" or "torchvision" */
-    const char *dtype;  /* "F32", "F16", "BF16" */
-    const char *path;   /* absolute, or DP_NETWORK_NANO; owned by the model */
-    char sha256[65];    /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
-} dp_network_info;
-
-/* The network that is built into the library, and the SHA-256 of its file.  docs/model.md says where it comes from and what it is good
- * for. */
-#define DP_NETWORK_NANO "nano"
-#define DP_NETWORK_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8"
-
-/* Opens the built-in network where path is DP_NETWORK_NANO (dp_network_info.path is then that name, and no file is read), or a DINOv2
- * checkpoint (safetensors, Hugging Face, torch-hub or timm names; F32, F16, BF16), or a residual network of
- * convolutions as PatchCore uses it (ResNet-18, -50, WideResNet-50-2 and others of that build, under torchvision's names; it may end after
- * layer 2 or 3).  Shapes are read off the
- * tensors; a tensor that is unknown, missing or of a wrong shape is named.  The file is mapped, not read; it must
- * not change while the model is open.
- * Threads: sessions of several threads share the model; it is closed after the last of them.
- * Errors: DP_E_IO, DP_E_FORMAT, DP_E_CHECKPOINT, DP_E_NUMERIC (weights that are not finite), DP_E_MEMORY. */
-DP_API dp_status dp_network_open(const char *path, dp_network **model, dp_error *err);
-DP_API void dp_network_close(dp_network **model);
-DP_API void dp_network_get_info(const dp_network *model, dp_network_info *info);
-
-/* ------------------------------------------------------------------------------------------------------------ bank */
-
-typedef struct dp_bank dp_bank;
-
-/* Maps a bank from disk; its header, sizes and header checksum are checked, its features as they are read (dp_bank_verify
- * checks all).  Errors: DP_E_IO, DP_E_FORMAT, DP_E_CORRUPT, DP_E_MEMORY. */
-DP_API dp_status dp_bank_open(const char *path, dp_bank **bank, dp_error *err);
-/* Writes to a temporary name, syncs, renames: path holds the old bank or the new one, never a part.
- * Threads: of several that write the same path at once the last one's bank stays, whole. */
-DP_API dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err);
-DP_API void dp_bank_close(dp_bank **bank);
-
-/* --------------------------------------------------------------------------------------------------------- inspect */
-
 typedef enum dp_label {
     DP_LABEL_GOOD = 0,
     DP_LABEL_ANOMALOUS,
@@ -210,11 +276,11 @@ typedef struct dp_defect {
     double area_px;                    /* pixels of it */
     double peak;                       /* the map's largest distance inside */
     size_t peak_cell;                  /* row * grid_cols + column of the cell behind the peak */
-    size_t nearest_picture;            /* index of the nominal picture nearest to the peak; SIZE_MAX: not known */
+    size_t nearest_picture;            /* index of the good picture nearest to the peak; SIZE_MAX: not known */
     size_t
         nearest_cell; /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
     size_t
-        nearest_version; /* 0: of the picture as it is; 1: of its mirror, where dp_recipe.mirror is set; from there on of
+        nearest_version; /* 0: of the picture as it is; 1: of its mirror, where the bank has mirrored pictures; from there on of
                                         * its rotations, in their order */
     double nearest_x_px,
         nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
@@ -256,6 +322,26 @@ typedef struct dp_result {
     dp_defect *defects; /* [n_defects], largest peak first */
     size_t n_defects;
 } dp_result;
+
+enum {
+    DP_RESULT_MAP = 1 /* map, inspected and defects as well; without it they are NULL, and cost nothing */
+};
+
+/* Judges pictures by a bank; it owns all that this needs. Memory is allocated for the first picture of a size; later ones
+ * take it again. One inspector serves one thread at a time; threads share network and bank. */
+typedef struct dp_inspector dp_inspector;
+
+/* network NULL: the one that the bank names, the built-in one or a file, opened by the inspector. run (may be NULL) is
+ * copied. Errors: DP_E_MISMATCH (the bank was made with another network), those of dp_network_open, DP_E_UNSUPPORTED
+ * (precision int8 on a machine without it), DP_E_MEMORY. */
+DP_API dp_status dp_inspector_open(const dp_network *network, const dp_bank *bank, const dp_run *run,
+                                   dp_inspector **inspector, dp_error *err);
+/* Judges one picture. what: 0 for score and label, or DP_RESULT_MAP. *result belongs to the inspector and holds until the
+ * next run or close. A picture that cannot be judged is no error: its label is DP_LABEL_NOT_INSPECTED, with the reason.
+ * Errors: DP_E_ARGUMENT, DP_E_PICTURE (over run->max_picture_pixels), DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_inspector_run(dp_inspector *inspector, const dp_image *image, unsigned what,
+                                  const dp_result **result, dp_error *err);
+DP_API void dp_inspector_close(dp_inspector **inspector);
 
 #ifdef __cplusplus
 }

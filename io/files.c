@@ -110,7 +110,7 @@ dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on
 
 dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi, const char *const *paths,
                              size_t n_paths, dp_picture_fn on_picture, void *user, dp_bank **bank,
-                             dp_fit_report *report, dp_error *err)
+                             dp_fit_counts *report, dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n_paths);
     const dp_fit_input input = {.source = &source, .roi = roi, .on_picture = on_picture, .user = user};
@@ -118,13 +118,13 @@ dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const
 }
 
 dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                      dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report, dp_error *err)
+                      dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_counts *report, dp_error *err)
 {
     return dp_bank_fit_within(session, recipe, NULL, paths, n_paths, on_picture, user, bank, report, err);
 }
 
 dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
-                      dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_report *report, dp_error *err)
+                      dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_counts *report, dp_error *err)
 {
     const dp_source source = dp_source_files(paths, n_paths);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = user};

@@ -169,8 +169,8 @@ static int draw_category(const research *r, void *user, const dataset *set, cons
     dp_status status = research_fit(r, set, &r->recipe, &bank, n_failed, &err);
     bool possible = status != DP_E_PICTURE;
     if (!status) {
-        dp_bank_info info;
-        dp_bank_get_info(bank, &info);
+        dp_bank_details info;
+        dp_bank_get_details(bank, &info);
         status = draw_set(r, set, &info.recipe, list, n_failed, &err);
     }
     dp_bank_close(&bank);

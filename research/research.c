@@ -146,7 +146,7 @@ static void on_good(void *user, size_t index, const char *path, const dp_pose *p
 dp_status research_fit(const research *r, const dataset *set, const dp_recipe *recipe, dp_bank **bank, size_t *n_failed,
                        dp_error *err)
 {
-    dp_fit_report report = {0};
+    dp_fit_counts report = {0};
     dp_status status = dp_bank_fit(r->session, recipe, (const char *const *)set->train->pdata, set->train->len, on_good,
                                    NULL, bank, &report, err);
     if (!status)

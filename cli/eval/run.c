@@ -139,7 +139,7 @@ static void on_nominal(void *user, size_t index, const char *path, const dp_pose
 
 /* Good pictures with axes, centre and canvas (the paper's Figure 4).  One that cannot be drawn is left out; NULL (err) where memory is short
  * or a drawing cannot be written. */
-static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_info *info, dp_error *err)
+static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_details *info, dp_error *err)
 {
     json_t *list = json_array();
     bool good = true;
@@ -197,7 +197,7 @@ static dp_bank *reopen_bank(const json_t *fit, const char *path)
 static dp_status make_bank(dp_session *session, struct work *work, const char *path, dp_bank **bank, dp_error *err)
 {
     eval_run *run = work->run;
-    dp_fit_report report = {0};
+    dp_fit_counts report = {0};
     double started_s = now_s();
     dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata,
                                           run->set->train->len, on_nominal, NULL, bank, &report, err);
@@ -207,8 +207,8 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
         return status;
     double fit_s = now_s() - started_s;
     run->n_failed += report.n_failed;
-    dp_bank_info info;
-    dp_bank_get_info(*bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(*bank, &info);
     char *digest = NULL;
     if (path && !dp_bank_save(*bank, path, NULL)) /* without room for it, a stopped run fits again */
         digest = eval_file_sha256(path);

@@ -15,8 +15,8 @@ void eval_drop_blank(const char *path, const dp_result **result, const char **me
 
 dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe *recipe, bool allow_few, dp_error *err)
 {
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     size_t asked = MAX(info.n_pictures + n_failed, recipe->shots);
     if (allow_few || cli_used_enough(info.n_pictures, asked))
         return DP_OK;

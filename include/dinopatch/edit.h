@@ -56,7 +56,7 @@ DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how
  * *report (may be NULL) and left out.  None left is an error, but where all of them are in the bank already: then *larger is NULL.
  * Errors: DP_E_MISMATCH (another checkpoint or precision), DP_E_PICTURE, DP_E_NUMERIC, DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
-                                  dp_fit_report *report, dp_error *err);
+                                  dp_fit_counts *report, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
  * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run,

@@ -48,6 +48,9 @@ DP_API void dp_limits_init(dp_limits *limits);
  * the two wins.  Errors: DP_E_IO, DP_E_MEMORY. */
 DP_API dp_status dp_file_write(const char *path, const void *data, size_t bytes, dp_error *err);
 
+/* For memory that functions of this library hand out as plain arrays. */
+DP_API void dp_memory_free(void *memory);
+
 /* -------------------------------------------------------------------------------------------------------- pictures */
 
 typedef struct dp_picture {
@@ -386,7 +389,27 @@ DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t 
 
 /* --------------------------------------------------------------------------------------------------------- network */
 
-/* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
+typedef struct dp_network_info {
+    const char *kind;         /* "vit" or "resnet"; static storage */
+    const char *architecture; /* of a residual network "resnet18", "resnet50", "wide_resnet50_2", or "resnet" for any
+                                            other; of a transformer "dinov2", "dinov3" or "tipsv2"; static storage */
+    size_t dim, depth, heads, patch_px, registers,
+        hidden;                          /* of a residual network: 1024 features, 2 to 4 layers, patch 8 (the
+                                            pixels of a cell of layer 2's grid), the others 0 */
+    size_t position_rows, position_cols; /* grid the position embedding was trained on; 0 of DINOv3, which has none */
+    int swiglu;                          /* non-zero: SwiGLU, zero: MLP with GELU */
+    int stand_in;                        /* non-zero: seeded random weights, not a trained model */
+    size_t parameters;
+    const char *naming; /* "huggingface", "hub", "timm" or "torchvision" */
+    const char *dtype;  /* "F32", "F16", "BF16" */
+    const char *path;   /* absolute, or DP_NETWORK_NANO; owned by the model */
+    char sha256[65];    /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
+} dp_network_info;
+
+#define DP_NETWORK_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8" /* of its file */
+
+DP_API void dp_network_get_info(const dp_network *model, dp_network_info *info);
+/* dp_network_open with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_network_open_within(const char *path, const dp_limits *limits, dp_network **model, dp_error *err);
 /* Fits what is left of a preset to the model (dp_recipe.preset, 0 afterwards), holds what the recipe says of the features against it, and
  * turns its layers into plain numbers: for a transformer as dp_recipe_settle_layers does it; for a residual network layers 1 to its depth by
@@ -496,7 +519,7 @@ typedef struct dp_good_range {
         fine; /* luminance of their darkest and brightest parts, and fine contrast, 0 to 255 (docs/method.md, section 8) */
 } dp_good_range;
 
-typedef struct dp_bank_info {
+typedef struct dp_bank_details {
     size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a flat bank; numbers per feature as they are stored */
     size_t dim_in;                    /* numbers per feature of a picture: more than dim where they are projected */
     size_t n_pictures;                /* nominal pictures */
@@ -514,7 +537,7 @@ typedef struct dp_bank_info {
     dp_good_range range;  /* of the good pictures */
     size_t feature_bytes; /* of the features and their tables, in memory as in the file */
     size_t file_bytes;    /* 0: not on disk yet */
-} dp_bank_info;
+} dp_bank_details;
 
 /* One thing that fit chose: the option by its key, its value as text, and why. */
 typedef struct dp_choice {
@@ -527,11 +550,11 @@ DP_API const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n);
 typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const dp_pose *pose, const char *message);
 
 /* What became of the pictures that fit or add was given. */
-typedef struct dp_fit_report {
+typedef struct dp_fit_counts {
     size_t n_failed; /* could not be used */
     size_t
         n_twins; /* have the pixels of one given before, or of one in the bank: each picture counts once.  They are no failures */
-} dp_fit_report;
+} dp_fit_counts;
 
 /* A region to inspect: a mask that a person drew. */
 typedef struct dp_roi dp_roi;
@@ -562,11 +585,11 @@ typedef struct dp_fit_input {
  * cannot be read; where none is left, its fault is that of the fit (DP_E_NUMERIC: checkpoint or settings are broken).
  * Further errors: DP_E_ARGUMENT (the picture a region was drawn on is not among the good ones, was not aligned or has another size). */
 DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input,
-                                  dp_bank **bank, dp_fit_report *report, dp_error *err);
+                                  dp_bank **bank, dp_fit_counts *report, dp_error *err);
 /* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **bank, dp_error *err);
 
-DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
+DP_API void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info);
 /* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
@@ -617,10 +640,13 @@ DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
  * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a flat bank or of a global search), DP_E_MISMATCH (the bank holds fewer
  * than two pictures' features, or its pictures do not differ), DP_E_MEMORY. */
 DP_API dp_status dp_view_settle(const dp_bank *bank, dp_view *view, const dp_run *run, dp_error *err);
-/* Scores one picture.  The caller frees *result.  A picture that cannot be judged is no error: its label and reason say so.  Errors: DP_E_MISMATCH (another checkpoint or precision than the bank's,
- * both hashes named), DP_E_NUMERIC, DP_E_MEMORY. */
-DP_API dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view,
-                                    const dp_picture *picture, dp_result **result, dp_error *err);
+/* An inspector that judges by views [n_views] of a bank, with a session of the caller's, which outlives it. Errors: as
+ * dp_inspector_open; DP_E_ARGUMENT (no view, views that do not share the region to inspect). */
+DP_API dp_status dp_inspector_open_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                         dp_inspector **inspector, dp_error *err);
+/* dp_inspector_run of a picture by the first view, with the map. */
+DP_API dp_status dp_inspector_run_picture(dp_inspector *inspector, const dp_picture *picture, const dp_result **result,
+                                          dp_error *err);
 
 /* How long the search for one picture takes in a bank, without a model: noise of the bank's size is searched for, `repeat` times after
  * once to warm up, as the view says.  With pictures of their own sizes (edge_px) the grid is that of the bank's first.
@@ -640,7 +666,6 @@ DP_API dp_status dp_session_inspect_from(dp_session *session, const dp_bank *ban
                                          dp_error *err);
 /* Score of the cells of a result in another way than the view's; NaN where none is valid.  Errors: none; NaN without memory. */
 DP_API double dp_result_score(const dp_result *result, dp_score how);
-DP_API void dp_result_free(dp_result **result);
 
 /* A patch of a grid in the picture that it was cut from.  The centre of row r, column c of the grid lies at (c, r). */
 typedef struct dp_patch_view {

@@ -59,15 +59,15 @@ DP_API dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *d
 
 /* dp_bank_fit_from of files. */
 DP_API dp_status dp_bank_fit(dp_session *session, const dp_recipe *recipe, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_report *report,
+                             dp_picture_fn on_picture, void *user, dp_bank **bank, dp_fit_counts *report,
                              dp_error *err);
 /* The same with a region (NULL: none). */
 DP_API dp_status dp_bank_fit_within(dp_session *session, const dp_recipe *recipe, const dp_roi *roi,
                                     const char *const *paths, size_t n_paths, dp_picture_fn on_picture, void *user,
-                                    dp_bank **bank, dp_fit_report *report, dp_error *err);
+                                    dp_bank **bank, dp_fit_counts *report, dp_error *err);
 /* dp_bank_add_from of files. */
 DP_API dp_status dp_bank_add(dp_session *session, const dp_bank *bank, const char *const *paths, size_t n_paths,
-                             dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_report *report,
+                             dp_picture_fn on_picture, void *user, dp_bank **larger, dp_fit_counts *report,
                              dp_error *err);
 /* dp_find_twins_from of files. */
 DP_API dp_status dp_find_twins(const dp_bank *bank, const char *const *paths, size_t n, const dp_run *run,

@@ -157,9 +157,9 @@ static size_t count_scored(const dp_bank *bank)
     return n;
 }
 
-void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
+void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info)
 {
-    *info = (dp_bank_info){
+    *info = (dp_bank_details){
         .grid_rows = bank->rows.grid_rows,
         .grid_cols = bank->rows.grid_cols,
         .dim = bank->rows.dim,

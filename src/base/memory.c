@@ -1,8 +1,100 @@
+/* memory.c - checked sizes, and blocks that are used again. */
 #include "base/memory.h"
 #include "dinopatch/experimental.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SHELF_BLOCKS = 256, SMALLEST_BLOCK = 1024 };
+
+struct dp_shelf {
+    size_t n;
+    struct block {
+        void *memory;
+        size_t bytes;
+        bool taken;
+    } blocks[SHELF_BLOCKS];
+};
+
+/* NULL but while this thread runs a piece of work that has one. */
+static _Thread_local dp_shelf *in_use;
+
+dp_shelf *dp_shelf_open(void)
+{
+    return dp_calloc(1, sizeof(dp_shelf));
+}
+
+void dp_shelf_clear(dp_shelf *shelf)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < shelf->n; i++) {
+        if (shelf->blocks[i].taken)
+            shelf->blocks[kept++] = shelf->blocks[i];
+        else
+            free(shelf->blocks[i].memory);
+    }
+    shelf->n = kept;
+}
+
+void dp_shelf_close(dp_shelf **shelf)
+{
+    if (!shelf || !*shelf)
+        return;
+    dp_shelf_clear(*shelf);
+    dp_memory_free(*shelf);
+    *shelf = NULL;
+}
+
+dp_shelf *dp_shelf_use(dp_shelf *shelf)
+{
+    dp_shelf *before = in_use;
+    in_use = shelf;
+    return before;
+}
+
+void dp_shelf_leave(dp_shelf *shelf, dp_shelf *before)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < shelf->n; i++)
+        if (!shelf->blocks[i].taken)
+            shelf->blocks[kept++] = shelf->blocks[i];
+    shelf->n = kept;
+    in_use = before;
+}
+
+/* bytes: a multiple of DP_ALIGN_BYTES. */
+static void *take_block(dp_shelf *shelf, size_t bytes)
+{
+    size_t rounded = SMALLEST_BLOCK;
+    while (rounded < bytes)
+        if (!dp_mul_size(rounded, 2, &rounded))
+            return NULL;
+    for (size_t i = 0; i < shelf->n; i++) {
+        struct block *block = &shelf->blocks[i];
+        if (!block->taken && block->bytes == rounded) {
+            block->taken = true;
+            return block->memory;
+        }
+    }
+    if (shelf->n == SHELF_BLOCKS)
+        return aligned_alloc(DP_ALIGN_BYTES, bytes);
+    void *memory = aligned_alloc(DP_ALIGN_BYTES, rounded);
+    if (memory)
+        shelf->blocks[shelf->n++] = (struct block){memory, rounded, true};
+    return memory;
+}
+
+/* Returns whether the block belongs to the shelf. */
+static bool lay_back(dp_shelf *shelf, const void *memory)
+{
+    for (size_t i = shelf->n; i-- > 0;)
+        if (shelf->blocks[i].memory == memory) {
+            shelf->blocks[i].taken = false;
+            return true;
+        }
+    return false;
+}
 
 void *dp_malloc(size_t count, size_t size)
 {
@@ -10,7 +102,8 @@ void *dp_malloc(size_t count, size_t size)
     if (!dp_mul_size(count, size, &bytes) || !dp_add_size(bytes, DP_ALIGN_BYTES - 1, &padded))
         return NULL;
     padded &= ~(size_t)(DP_ALIGN_BYTES - 1);
-    return aligned_alloc(DP_ALIGN_BYTES, padded ? padded : DP_ALIGN_BYTES);
+    padded = padded ? padded : DP_ALIGN_BYTES;
+    return in_use ? take_block(in_use, padded) : aligned_alloc(DP_ALIGN_BYTES, padded);
 }
 
 void *dp_calloc(size_t count, size_t size)
@@ -44,5 +137,26 @@ char *dp_strdup(const char *text)
 
 void dp_memory_free(void *memory)
 {
+    if (!memory || (in_use && lay_back(in_use, memory)))
+        return;
     free(memory);
+}
+
+void *dp_room_for(dp_room *room, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!dp_mul_size(count, size, &bytes))
+        return NULL;
+    if (!room->memory || room->bytes < bytes) {
+        dp_memory_free(room->memory);
+        room->memory = dp_malloc(bytes, 1);
+        room->bytes = room->memory ? bytes : 0;
+    }
+    return room->memory;
+}
+
+void dp_room_close(dp_room *room)
+{
+    dp_memory_free(room->memory);
+    *room = (dp_room){0};
 }

@@ -29,4 +29,30 @@ void *dp_malloc_2d(size_t a, size_t b, size_t size);
 /* Returns a copy of a string; NULL if memory is short. */
 char *dp_strdup(const char *text);
 
+/* Memory that one piece of work gives back and the next one of its kind takes again: what an inspector needs for each
+ * picture is allocated for the first one only. A block's size is rounded up to a power of two, so that work of the same
+ * size finds its blocks whatever the order. */
+typedef struct dp_shelf dp_shelf;
+
+/* Returns NULL if memory is short. */
+dp_shelf *dp_shelf_open(void);
+void dp_shelf_close(dp_shelf **shelf);
+/* From here to dp_shelf_leave, dp_malloc and its like take blocks from the shelf, and dp_memory_free lays them back, on
+ * this thread only. Returns the shelf that was in use before, for dp_shelf_leave. */
+dp_shelf *dp_shelf_use(dp_shelf *shelf);
+/* Blocks that are in use stay with those who hold them, who free them as any others. */
+void dp_shelf_leave(dp_shelf *shelf, dp_shelf *before);
+/* Frees the blocks that nobody uses. */
+void dp_shelf_clear(dp_shelf *shelf);
+
+/* A buffer that grows and never shrinks. */
+typedef struct dp_room {
+    void *memory;
+    size_t bytes;
+} dp_room;
+
+/* Returns room for count * size bytes, whose content is not kept when it grows; NULL if memory is short. */
+void *dp_room_for(dp_room *room, size_t count, size_t size);
+void dp_room_close(dp_room *room);
+
 #endif

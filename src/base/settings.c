@@ -1,7 +1,9 @@
 /* settings.c - default settings, and the names of their values. */
+#include "base/settings.h"
 #include "base/error.h"
 
 #include <math.h>
+#include <string.h>
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -11,9 +13,23 @@ const char *dp_version(void)
     return TEXT(DP_VERSION_MAJOR) "." TEXT(DP_VERSION_MINOR) "." TEXT(DP_VERSION_PATCH);
 }
 
-void dp_run_init(dp_run *run)
+void dp_run_defaults(dp_run *run, size_t size)
 {
-    *run = (dp_run){.max_picture_pixels = (size_t)1 << 28, .max_tokens = 16384, .max_wait_seconds = INFINITY};
+    const dp_run defaults = {
+        .size = size, .max_picture_pixels = (size_t)1 << 28, .max_tokens = 16384, .max_wait_seconds = INFINITY};
+    memset(run, 0, size); /* a program of a later version has more */
+    memcpy(run, &defaults, size < sizeof defaults ? size : sizeof defaults);
+}
+
+dp_status dp_run_take(const dp_run *run, dp_run *own, dp_error *err)
+{
+    dp_run_init(own);
+    if (run && run->size < sizeof run->size + sizeof run->threads)
+        return dp_fail(err, DP_E_ARGUMENT, "a dp_run whose `size` is not set: dp_run_init sets it");
+    if (run)
+        memcpy(own, run, run->size < sizeof *own ? run->size : sizeof *own);
+    own->size = sizeof *own;
+    return DP_OK;
 }
 
 void dp_limits_init(dp_limits *limits)

@@ -66,10 +66,10 @@ static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const d
 }
 
 dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
-                           dp_fit_report *report, dp_error *err)
+                           dp_fit_counts *report, dp_error *err)
 {
     dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL where all pictures are there already */
-    dp_fit_report found = {0};
+    dp_fit_counts found = {0};
     dp_isa isa = dp_session_isa(session);
     dp_pool *pool = dp_session_pool(session);
     const dp_run *run = dp_session_run(session);
@@ -112,7 +112,7 @@ dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_e
 dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *given_run,
                          dp_bank **smaller, dp_error *err)
 {
-    dp_run run = {0};
+    dp_run run;
     dp_pool *pool = NULL;
     size_t kept = 0;
     dp_status status = dp_bank_needs_pictures(bank, err);

@@ -283,7 +283,7 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
 
 dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *given_run, dp_bank **merged, dp_error *err)
 {
-    dp_run run = {0};
+    dp_run run;
     dp_pool *pool = NULL;
     dp_status status = dp_living_start(given_run, &run, &pool, err);
     if (!status)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "base/settings.h"
 #include "network/workspace.h"
 
 #include <string.h>
@@ -23,21 +24,22 @@
 dp_status dp_session_open(const dp_network *model, dp_precision precision, const dp_run *run, dp_session **out,
                           dp_error *err)
 {
-    dp_run defaults;
-    dp_run_init(&defaults);
+    dp_run own;
+    dp_status status = dp_run_take(run, &own, err);
+    if (status)
+        return status;
     dp_session *s = dp_calloc(1, sizeof *s);
     if (!s)
         return dp_fail_memory(err, "a session", sizeof *s);
     const dp_transformer *c = &model->checkpoint;
     s->model = model;
     s->precision = precision;
-    s->run = run ? *run : defaults;
+    s->run = own;
     s->dim = c->dim;
     s->heads = c->heads;
     s->hidden = c->hidden;
     s->inner = c->swiglu ? 2 * c->hidden : c->hidden;
     s->patch_floats = 3 * c->patch_px * c->patch_px;
-    dp_status status;
     status = dp_isa_resolve(s->run.isa, &s->isa, err);
     if (status)
         goto fail;
@@ -293,7 +295,10 @@ static dp_status begin_picture(dp_session *s, const float *rgb, size_t height, s
 
 static dp_status run_block(dp_session *s, size_t block, dp_error *err)
 {
-    if (s->run.stop && s->run.stop(s->run.user))
+    dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+    int stopped = s->run.stop && s->run.stop(s->run.user);
+    dp_shelf_use(shelf);
+    if (stopped)
         return dp_fail(err, DP_E_CANCELLED, "stopped in block %zu of the transformer", block);
     dp_block_run(s, block);
     return DP_OK;

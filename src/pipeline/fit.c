@@ -59,7 +59,7 @@ struct fit {
     bool unseen;              /* of some of its pictures the digest is not known */
     dp_cell_statistics
         statistics; /* of the good cells, in a recipe with layer_norm; dim 0: not asked for, or the known bank's hold */
-    dp_fit_report report;
+    dp_fit_counts report;
     dp_gate gate;   /* of the known bank */
     dp_error fault; /* the first that came from the network, not from a file */
 };
@@ -762,7 +762,7 @@ static dp_status say_pictures(dp_choices *choices, const dp_bank *bank, dp_error
 }
 
 dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
-                           dp_fit_report *report, dp_error *err)
+                           dp_fit_counts *report, dp_error *err)
 {
     dp_error own = {0};
     err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
@@ -828,7 +828,7 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
 }
 
 dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank,
-                      dp_fit_report *report, dp_error *err)
+                      dp_fit_counts *report, dp_error *err)
 {
     struct fit fit = {.session = session,
                       .run = dp_session_run(session),

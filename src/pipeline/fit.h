@@ -7,7 +7,7 @@
 /* A finished bank of the pictures alone, neither scored nor calibrated: features by the known bank's recipe, turned by its reference of
  * the polarity; projected not yet, and where the known bank is, as floats.  Pictures that are in the known bank are left out; where all of them are *bank is untouched. */
 dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank,
-                      dp_fit_report *report, dp_error *err);
+                      dp_fit_counts *report, dp_error *err);
 
 /* DP_E_MISMATCH where the bank was made with another checkpoint or precision than the session's. */
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err);

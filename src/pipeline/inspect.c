@@ -17,6 +17,7 @@
 #include "search/reweight.h"
 #include "score/picture_map.h"
 #include "extract/extractor.h"
+#include "image/image.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -29,6 +30,8 @@ struct way {
     dp_scoring scoring; /* the view's */
     dp_map_scorer judge;
     dp_searcher searcher;
+    dp_result result; /* of the last picture, in the memory below */
+    dp_room grid, grid_valid, weights, map, inspected, defects;
 };
 
 /* What is the same for every picture of a run. */
@@ -45,17 +48,21 @@ struct inspection {
     dp_regions regions;        /* of all views */
     dp_gate gate;
     bool size_told;
-    uint8_t *everywhere; /* [rows, cols] scratch, where there is a region */
-    float *projected;    /* [rows, cols, dim of the bank], where that is not the features' */
+    float *projected;      /* [rows, cols, dim of the bank], where that is not the features' */
+    size_t projected_room; /* cells it was made larger for */
 };
 
 static void inspection_close(struct inspection *job)
 {
     dp_memory_free(job->projected);
-    dp_memory_free(job->everywhere);
     for (size_t i = 0; job->ways && i < job->n_ways; i++) {
-        dp_map_scorer_close(&job->ways[i].judge);
-        dp_searcher_close(&job->ways[i].searcher);
+        struct way *way = &job->ways[i];
+        dp_map_scorer_close(&way->judge);
+        dp_searcher_close(&way->searcher);
+        dp_room *const rooms[] = {&way->grid, &way->grid_valid, &way->weights,
+                                  &way->map,  &way->inspected,  &way->defects};
+        for (size_t k = 0; k < sizeof rooms / sizeof *rooms; k++)
+            dp_room_close(rooms[k]);
     }
     dp_memory_free(job->ways);
     dp_regions_close(&job->regions);
@@ -111,7 +118,9 @@ static void warn(const struct inspection *job, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
     run->log(run->user, DP_LOG_WARNING, line);
+    dp_shelf_use(shelf);
 }
 
 static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
@@ -167,39 +176,40 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     return status;
 }
 
-static dp_status result_new(const struct inspection *job, const dp_prepared *prepared, dp_result **out, dp_error *err)
+/* The result of a picture whose grid is [rows, cols], nothing in it yet. */
+static dp_status result_begin(const struct inspection *job, const dp_prepared *prepared, size_t rows, size_t cols,
+                              dp_error *err)
 {
-    size_t cells = job->extractor.rows * job->extractor.cols,
-           pixels = prepared->picture->height_px * prepared->picture->width_px;
-    dp_result *result = dp_calloc(1, sizeof *result);
-    if (result) {
-        *result = (dp_result){
-            .threshold = job->way->scoring.levels.threshold,
-            .cell_threshold = job->way->scoring.levels.cell_threshold,
-            .label = DP_LABEL_NONE,
-            .pose = prepared->pose,
-            .valid_fraction = prepared->valid_fraction,
-            .roi_fraction = 1,
-            .inspected_fraction = NAN,
-            .crop_x0_px = NAN,
-            .crop_y0_px = NAN,
-            .crop_x1_px = NAN,
-            .crop_y1_px = NAN,
-            .grid_rows = job->extractor.rows,
-            .grid_cols = job->extractor.cols,
-            .grid = dp_malloc(cells, sizeof(float)),
-            .grid_valid = dp_malloc(cells, 1),
-            .height_px = prepared->picture->height_px,
-            .width_px = prepared->picture->width_px,
-            .map = dp_malloc(pixels, sizeof(float)),
-        };
-        if (result->grid && result->grid_valid && result->map) {
-            *out = result;
-            return DP_OK;
-        }
-    }
-    dp_result_free(&result);
-    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+    struct way *way = job->way;
+    way->result = (dp_result){
+        .score = NAN,
+        .threshold = way->scoring.levels.threshold,
+        .cell_threshold = way->scoring.levels.cell_threshold,
+        .p_value = NAN,
+        .label = DP_LABEL_NONE,
+        .pose = prepared->pose,
+        .crop_x0_px = NAN,
+        .crop_y0_px = NAN,
+        .crop_x1_px = NAN,
+        .crop_y1_px = NAN,
+        .inspected_fraction = NAN,
+        .grid_rows = rows,
+        .grid_cols = cols,
+        .grid = dp_room_for(&way->grid, rows * cols /* checked: the features exist */, sizeof(float)),
+        .grid_valid = dp_room_for(&way->grid_valid, rows * cols /* checked: the features exist */, 1),
+        .height_px = prepared->picture->height_px,
+        .width_px = prepared->picture->width_px,
+    };
+    return way->result.grid && way->result.grid_valid
+               ? DP_OK
+               : dp_fail_memory(err, prepared->path, rows * cols * sizeof(float));
+}
+
+static dp_status make_map(struct way *way, const char *path, dp_error *err)
+{
+    size_t pixels = way->result.height_px * way->result.width_px;
+    way->result.map = dp_room_for(&way->map, pixels, sizeof(float));
+    return way->result.map ? DP_OK : dp_fail_memory(err, path, pixels * sizeof(float));
 }
 
 static void not_inspected(dp_result *result, const char *format, ...)
@@ -222,39 +232,23 @@ static const char *why_unaligned(dp_align_status status)
 }
 
 /* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
-static dp_status result_blank(const dp_view *view, const dp_prepared *prepared, const dp_error *fault, dp_result **out,
-                              dp_error *err)
+static dp_status result_blank(struct inspection *job, struct way *way, const dp_prepared *prepared,
+                              const dp_error *fault, dp_error *err)
 {
-    size_t pixels = prepared->picture->height_px * prepared->picture->width_px, named = strlen(prepared->path);
+    size_t named = strlen(prepared->path);
     const char *why = fault->message;
     if (!strncmp(why, prepared->path, named) && !strncmp(why + named, ": ", 2))
         why += named + 2;
-    dp_result *result = dp_calloc(1, sizeof *result);
-    if (result) {
-        *result = (dp_result){
-            .score = NAN,
-            .threshold = view->threshold,
-            .p_value = NAN,
-            .pose = prepared->pose,
-            .crop_x0_px = NAN,
-            .crop_y0_px = NAN,
-            .crop_x1_px = NAN,
-            .crop_y1_px = NAN,
-            .inspected_fraction = NAN,
-            .grid = dp_calloc(1, sizeof(float)),
-            .grid_valid = dp_calloc(1, 1),
-            .height_px = prepared->picture->height_px,
-            .width_px = prepared->picture->width_px,
-            .map = dp_calloc(pixels, sizeof(float)),
-        };
-        not_inspected(result, "%s", why);
-        if (result->grid && result->grid_valid && result->map) {
-            *out = result;
-            return DP_OK;
-        }
-    }
-    dp_result_free(&result);
-    return dp_fail_memory(err, prepared->path, pixels * sizeof(float));
+    job->way = way;
+    dp_error kept = *fault; /* err may be it */
+    dp_status status = result_begin(job, prepared, 0, 0, err);
+    if (!status)
+        status = make_map(way, prepared->path, err);
+    if (status)
+        return status;
+    memset(way->result.map, 0, way->result.height_px * way->result.width_px * sizeof(float));
+    not_inspected(&way->result, "%s", kept.message + (why - fault->message));
+    return DP_OK;
 }
 
 /* Whether a fault lies in the picture, which was decoded, and not in the checkpoint or the machine. */
@@ -331,15 +325,15 @@ static dp_status see_region(struct inspection *job, const dp_prepared *prepared,
 {
     const dp_extractor *extractor = &job->extractor;
     size_t cells = extractor->rows * extractor->cols;
-    dp_memory_free(job->everywhere); /* a picture's grid may be its own */
-    job->everywhere = dp_malloc(cells, 1);
-    if (!job->everywhere)
+    uint8_t *everywhere = dp_malloc(cells, 1);
+    if (!everywhere)
         return dp_fail_memory(err, "the region to inspect", cells);
-    memset(job->everywhere, 1, cells);
+    memset(everywhere, 1, cells);
     dp_status status = dp_regions_cells(&job->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
-                                        extractor->rows, extractor->cols, prepared->path, job->everywhere, err);
+                                        extractor->rows, extractor->cols, prepared->path, everywhere, err);
     if (!status)
-        embedded->region_seen = (double)seen / (double)count(job->everywhere, cells); /* 0 / 0: nothing to be seen */
+        embedded->region_seen = (double)seen / (double)count(everywhere, cells); /* 0 / 0: nothing to be seen */
+    dp_memory_free(everywhere);
     return status;
 }
 
@@ -405,9 +399,31 @@ static dp_status make_room(struct inspection *job, dp_error *err)
                      : dp_fail_memory(err, "the neighbours of one picture", cells * job->knn * sizeof *job->nearest);
 }
 
-static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_result *result,
-                                   dp_error *err)
+/* What comes from the shelf moves into memory that stays. */
+static dp_status keep(dp_room *room, void *from, size_t bytes, void **to, dp_error *err)
 {
+    *to = bytes ? dp_room_for(room, bytes, 1) : NULL;
+    if (*to)
+        memcpy(*to, from, bytes);
+    dp_memory_free(from);
+    return *to || !bytes ? DP_OK : dp_fail_memory(err, "the result of one picture", bytes);
+}
+
+static dp_status weigh_cells(struct inspection *job, const dp_search *search, const dp_found *found, dp_error *err)
+{
+    float *weights = NULL;
+    void *kept = NULL;
+    dp_status status = dp_reweight_cells(&job->bank->rows, search, found, job->way->scoring.reweight,
+                                         dp_session_pool(job->session), &weights, err);
+    if (!status)
+        status = keep(&job->way->weights, weights, found->cells * sizeof *weights, &kept, err);
+    job->way->result.weights = kept;
+    return status;
+}
+
+static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_error *err)
+{
+    dp_result *result = &job->way->result;
     const dp_bank *bank = job->bank;
     dp_extractor *extractor = &job->extractor;
     const dp_scoring *scoring = &job->way->scoring;
@@ -448,7 +464,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
         result->score *= status ? 1 : factor;
         result->search_ms += 1000 * (dp_now_seconds() - start);
         if (!status && job->way->view.cell_weights)
-            status = dp_reweight_cells(&bank->rows, &search, &found, scoring->reweight, pool, &result->weights, err);
+            status = weigh_cells(job, &search, &found, err);
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
@@ -472,13 +488,16 @@ static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_e
     size_t pixels = result->height_px * result->width_px, n = 0;
     double box[4];
     dp_projection projection;
-    if (dp_picture_map_leaves_out(&show) && !(result->inspected = dp_malloc(pixels, 1)))
+    dp_status status = make_map(job->way, "the map", err);
+    if (status)
+        return status;
+    if (dp_picture_map_leaves_out(&show) && !(result->inspected = dp_room_for(&job->way->inspected, pixels, 1)))
         return dp_fail_memory(err, "the inspected pixels", pixels);
     if (dp_picture_map_crop(&show, box)) {
         result->crop_x0_px = box[0], result->crop_y0_px = box[1];
         result->crop_x1_px = box[2], result->crop_y1_px = box[3];
     }
-    dp_status status =
+    status =
         dp_picture_map_make(&show, result->grid, result->grid_valid, &projection, result->map, result->inspected, err);
     for (size_t i = 0; !status && result->inspected && i < pixels; i++)
         n += result->inspected[i] == 1;
@@ -491,10 +510,15 @@ static dp_status show_in_picture(struct inspection *job, dp_result *result, dp_e
                                     .map = result->map,
                                     .height_px = result->height_px,
                                     .width_px = result->width_px};
+    dp_defect *found = NULL;
+    void *kept = NULL;
     if (!status && result->label == DP_LABEL_ANOMALOUS)
-        status = dp_defects_find(&delivered, result->cell_threshold, &result->defects, &result->n_defects, err);
+        status = dp_defects_find(&delivered, result->cell_threshold, &found, &result->n_defects, err);
     if (!status && result->label == DP_LABEL_ANOMALOUS && !result->n_defects)
-        status = dp_defects_largest(&delivered, &result->defects, &result->n_defects, err);
+        status = dp_defects_largest(&delivered, &found, &result->n_defects, err);
+    if (!status)
+        status = keep(&job->way->defects, found, result->n_defects * sizeof *found, &kept, err);
+    result->defects = kept;
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
         const dp_neighbour *nearest = &job->nearest[defect->peak_cell * job->way->scoring.knn];
@@ -516,8 +540,9 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
                                              &embedded->polarity, err);
     embedded->ms = 1000 * (dp_now_seconds() - start);
     size_t cells = job->extractor.rows * job->extractor.cols;
-    if (!status && job->bank->projection.basis
-        && dp_own_canvas(&job->bank->recipe)) { /* the grid is the picture's own */
+    if (!status && job->bank->projection.basis && dp_own_canvas(&job->bank->recipe)
+        && cells > job->projected_room) { /* the grid is the picture's own */
+        job->projected_room = cells;
         dp_memory_free(job->projected);
         if (!(job->projected = dp_malloc_2d(cells, job->bank->rows.dim, sizeof *job->projected)))
             status = dp_fail_memory(err, "the features of one picture", cells * job->bank->rows.dim * sizeof(float));
@@ -525,80 +550,178 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
     return status ? status : mask_cells(job, prepared, embedded, err);
 }
 
-/* One view of it. */
+/* One view of it, into way->result. */
 static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepared *prepared,
-                               const struct embedded *embedded, dp_result **out, dp_error *err)
+                               const struct embedded *embedded, bool shows, dp_error *err)
 {
-    dp_result *result = NULL;
     job->way = way;
-    dp_status status = result_new(job, prepared, &result, err);
+    dp_status status = result_begin(job, prepared, job->extractor.rows, job->extractor.cols, err);
+    dp_result *result = &way->result;
     if (!status) {
+        result->valid_fraction = prepared->valid_fraction;
         result->polarity = embedded->polarity;
         result->embed_ms = embedded->ms;
         result->masked_fraction = embedded->masked_fraction;
         result->roi_fraction = embedded->roi_fraction;
-        status = measure_distances(job, prepared, result, err);
+        status = measure_distances(job, prepared, err);
     }
     if (!status) {
         tell_size(job, prepared);
         decide(job, prepared, embedded, result);
-        status = show_in_picture(job, result, err);
+        status = shows ? show_in_picture(job, result, err) : DP_OK;
     }
-    if (status)
-        dp_result_free(&result);
-    else
-        *out = result;
     return status;
 }
 
-dp_status dp_session_inspect(dp_session *session, const dp_bank *bank, const dp_view *view, const dp_picture *picture,
-                             dp_result **result, dp_error *err)
-{
+/* ------------------------------------------------------------------------------------------------------ the inspector */
+
+struct dp_inspector {
     struct inspection job;
-    dp_result *made = NULL;
-    struct embedded embedded;
-    dp_error own = {0};
-    err = err ? err : &own; /* what is wrong with the picture goes into the result */
-    dp_status status = inspection_open(session, bank, view, 1, &job, err);
-    if (status)
-        return status;
-    const dp_recipe *recipe = &bank->recipe;
-    dp_picture borrowed = *picture; /* only read */
-    dp_prepared prepared = {
-        .run = dp_session_run(session),
-        .path = "picture",
-        .picture = &borrowed,
-        .rgb = dp_malloc_2d(recipe->canvas_height_px, recipe->canvas_width_px, 3 * sizeof(float)),
-        .cells = dp_malloc(job.extractor.rows, job.extractor.cols),
-    };
-    if (!prepared.rgb || !prepared.cells)
-        status =
-            dp_fail_memory(err, "the canvas", recipe->canvas_height_px * recipe->canvas_width_px * 3 * sizeof(float));
-    if (!status)
-        status = dp_light_measure(picture, &prepared.light, err);
-    if (!status)
-        status = dp_pose_find(picture, recipe, &prepared.pose, err);
-    if (!status)
-        status = dp_prepared_warp(&prepared, recipe, job.extractor.patch_px, 0, job.extractor.valid, err);
-    if (!status)
-        status = embed_prepared(&job, &prepared, &embedded, err);
-    if (!status)
-        status = view_prepared(&job, job.ways, &prepared, &embedded, &made, err);
-    if (cannot_be_judged(status, &prepared)) {
-        dp_error fault = *err;
-        status = result_blank(view, &prepared, &fault, &made, err);
+    dp_session *own;     /* NULL: the session is the caller's */
+    dp_network *network; /* NULL: the network is the caller's */
+    dp_shelf *shelf;
+    dp_prepared prepared; /* of a picture handed over */
+    dp_picture picture;   /* the same as RGB */
+    dp_room rgb;          /* of it, where it has to be converted */
+};
+
+void dp_inspector_close(dp_inspector **inspector)
+{
+    if (!inspector || !*inspector)
+        return;
+    dp_inspector *i = *inspector;
+    inspection_close(&i->job);
+    dp_memory_free(i->prepared.rgb);
+    dp_memory_free(i->prepared.cells);
+    dp_room_close(&i->rgb);
+    dp_shelf_close(&i->shelf);
+    dp_session_close(&i->own);
+    dp_network_close(&i->network);
+    dp_memory_free(i);
+    *inspector = NULL;
+}
+
+dp_status dp_inspector_open_views(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
+                                  dp_inspector **inspector, dp_error *err)
+{
+    if (!n_views)
+        return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
+    dp_inspector *made = dp_calloc(1, sizeof *made);
+    if (!made || !(made->shelf = dp_shelf_open())) {
+        dp_memory_free(made);
+        return dp_fail_memory(err, "an inspector", sizeof *made);
     }
+    dp_status status = inspection_open(session, bank, views, n_views, &made->job, err);
+    if (status) {
+        made->job = (struct inspection){0};
+        dp_inspector_close(&made);
+        return status;
+    }
+    *inspector = made;
+    return DP_OK;
+}
+
+dp_status dp_inspector_open(const dp_network *network, const dp_bank *bank, const dp_run *run, dp_inspector **inspector,
+                            dp_error *err)
+{
+    dp_network *own = NULL;
+    dp_session *session = NULL;
+    dp_inspector *made = NULL;
+    dp_view view;
+    dp_view_init(bank, &view);
+    dp_status status = network ? DP_OK : dp_network_open(bank->model.path, &own, err);
     if (!status)
-        status = dp_bank_check_unchanged(bank, err);
-    if (status)
-        dp_result_free(&made);
-    else
-        *result = made;
-    dp_memory_free(prepared.rgb);
-    dp_memory_free(prepared.cells);
-    inspection_close(&job);
+        status = dp_session_open(network ? network : own, bank->recipe.precision, run, &session, err);
+    if (!status)
+        status = dp_inspector_open_views(session, bank, &view, 1, &made, err);
+    if (status) {
+        dp_session_close(&session);
+        dp_network_close(&own);
+        return status;
+    }
+    made->own = session;
+    made->network = own;
+    *inspector = made;
+    return DP_OK;
+}
+
+/* Pose, canvas and light of the picture in prepared->picture. */
+static dp_status prepare(dp_inspector *inspector, dp_error *err)
+{
+    struct inspection *job = &inspector->job;
+    dp_prepared *prepared = &inspector->prepared;
+    const dp_recipe *recipe = &job->bank->recipe;
+    const size_t pixels = recipe->canvas_height_px * recipe->canvas_width_px; /* checked by the extractor */
+    prepared->run = dp_session_run(job->session);
+    prepared->path = "picture";
+    if (!prepared->rgb) {
+        prepared->rgb = dp_malloc(pixels, 3 * sizeof(float));
+        prepared->cells = dp_malloc(job->extractor.rows, job->extractor.cols);
+    }
+    dp_status status = prepared->rgb && prepared->cells ? DP_OK : dp_fail_memory(err, "the canvas", 12 * pixels);
+    if (!status)
+        status = dp_light_measure(prepared->picture, &prepared->light, err);
+    if (!status)
+        status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
+    if (!status)
+        status = dp_prepared_warp(prepared, recipe, job->extractor.patch_px, 0, job->extractor.valid, err);
     return status;
 }
+
+/* As dp_inspector_run, of a picture as RGB. */
+static dp_status inspect_rgb(dp_inspector *inspector, const dp_picture *picture, bool shows, const dp_result **result,
+                             dp_error *err)
+{
+    struct inspection *job = &inspector->job;
+    struct embedded embedded;
+    dp_error own = {0};
+    err = err ? err : &own;         /* what is wrong with the picture goes into the result */
+    dp_picture borrowed = *picture; /* only read */
+    dp_shelf *before = dp_shelf_use(inspector->shelf);
+    inspector->prepared.picture = &borrowed;
+    dp_status status = prepare(inspector, err);
+    if (!status)
+        status = embed_prepared(job, &inspector->prepared, &embedded, err);
+    if (!status)
+        status = view_prepared(job, job->ways, &inspector->prepared, &embedded, shows, err);
+    if (cannot_be_judged(status, &inspector->prepared))
+        status = result_blank(job, job->ways, &inspector->prepared, err, err);
+    if (!status)
+        status = dp_bank_check_unchanged(job->bank, err);
+    inspector->prepared.picture = NULL;
+    dp_shelf_leave(inspector->shelf, before);
+    if (!status)
+        *result = &job->ways->result;
+    return status;
+}
+
+dp_status dp_inspector_run_picture(dp_inspector *inspector, const dp_picture *picture, const dp_result **result,
+                                   dp_error *err)
+{
+    return inspect_rgb(inspector, picture, true, result, err);
+}
+
+dp_status dp_inspector_run(dp_inspector *inspector, const dp_image *image, unsigned what, const dp_result **result,
+                           dp_error *err)
+{
+    const dp_run *run = dp_session_run(inspector->job.session);
+    const dp_recipe *recipe = &inspector->job.bank->recipe;
+    dp_image own;
+    dp_status status = dp_image_take(image, run->max_picture_pixels, &own, err);
+    if (status)
+        return status;
+    dp_picture *picture = &inspector->picture;
+    *picture = (dp_picture){.width_px = own.width, .height_px = own.height, .rgb = dp_image_as_rgb(&own)};
+    if (!picture->rgb) {
+        size_t pixels = own.width * own.height; /* checked by dp_image_take */
+        if (!(picture->rgb = dp_room_for(&inspector->rgb, pixels, 3)))
+            return dp_fail_memory(err, "the picture", 3 * pixels);
+        dp_image_convert(&own, own.white ? own.white : recipe->sample_white, picture->rgb);
+    }
+    return inspect_rgb(inspector, picture, what & DP_RESULT_MAP, result, err);
+}
+
+/* ---------------------------------------------------------------------------------------------------- many pictures */
 
 static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_view_result_fn on_result, void *user,
                               dp_error *err)
@@ -612,27 +735,26 @@ static dp_status inspect_next(struct inspection *job, dp_prepared *prepared, dp_
         before = embed_prepared(job, prepared, &embedded, &fault);
     bool blank = cannot_be_judged(before, prepared);
     for (size_t i = 0; i < (before && !blank ? 1 : job->n_ways) && !stop; i++) {
-        dp_result *result = NULL;
-        dp_status status = before ? before : view_prepared(job, &job->ways[i], prepared, &embedded, &result, &fault);
+        struct way *way = &job->ways[i];
+        dp_status status = before ? before : view_prepared(job, way, prepared, &embedded, true, &fault);
         if (status == DP_E_CANCELLED) {
             *err = fault;
             return status;
         }
         if (cannot_be_judged(status, prepared)) {
             dp_error why = fault;
-            status = result_blank(&job->ways[i].view, prepared, &why, &result, &fault);
+            status = result_blank(job, way, prepared, &why, &fault);
             if (!status)
                 fault = why; /* it serves the other views as well */
         }
         double end = dp_now_seconds();
         dp_status intact = dp_bank_check_unchanged(job->bank, err); /* else no figure of this picture may be told */
-        if (intact) {
-            dp_result_free(&result);
+        if (intact)
             return intact;
-        }
-        stop = on_result(user, prepared->index, i, prepared->path, prepared->picture, result, 1000 * (end - start),
-                         status ? fault.message : NULL);
-        dp_result_free(&result);
+        dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+        stop = on_result(user, prepared->index, i, prepared->path, prepared->picture, status ? NULL : &way->result,
+                         1000 * (end - start), status ? fault.message : NULL);
+        dp_shelf_use(shelf);
         start = dp_now_seconds();
     }
     return stop ? dp_fail(err, DP_E_CANCELLED, "stopped after %zu pictures", prepared->index + 1) : DP_OK;
@@ -642,24 +764,26 @@ dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, cons
                                   const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err)
 {
     const dp_pictures pictures = dp_pictures_all(source);
-    struct inspection job;
-    if (!n_views)
-        return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
-    dp_status status = inspection_open(session, bank, views, n_views, &job, err);
-    if (status)
-        return status;
     const dp_run *run = dp_session_run(session);
+    dp_inspector *inspector = NULL;
     dp_prefetch *prefetch = NULL;
-    status = dp_prefetch_open(&pictures, &bank->recipe, job.extractor.patch_px, run, false, &prefetch, err);
+    dp_error own = {0};
+    err = err ? err : &own;
+    dp_status status = dp_inspector_open_views(session, bank, views, n_views, &inspector, err);
+    if (!status)
+        status =
+            dp_prefetch_open(&pictures, &bank->recipe, inspector->job.extractor.patch_px, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_tell(next, &bank->recipe, run);
-        status = inspect_next(&job, next, on_result, user, err);
+        dp_shelf *before = dp_shelf_use(inspector->shelf);
+        status = inspect_next(&inspector->job, next, on_result, user, err);
+        dp_shelf_leave(inspector->shelf, before);
         if (!status && run->progress && run->progress(run->user, "inspect", done, pictures.n) && done < pictures.n)
             status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures", done, pictures.n);
     }
     dp_prefetch_close(&prefetch);
-    inspection_close(&job);
+    dp_inspector_close(&inspector);
     return status;
 }
 
@@ -670,19 +794,4 @@ double dp_result_score(const dp_result *result, dp_score how)
     double score = scratch ? dp_score_cells(how, result->grid, result->grid_valid, cells, scratch) : NAN;
     dp_memory_free(scratch);
     return score;
-}
-
-void dp_result_free(dp_result **result_pointer)
-{
-    if (!result_pointer || !*result_pointer)
-        return;
-    dp_result *result = *result_pointer;
-    dp_memory_free(result->grid);
-    dp_memory_free(result->grid_valid);
-    dp_memory_free(result->weights);
-    dp_memory_free(result->map);
-    dp_memory_free(result->inspected);
-    dp_memory_free(result->defects);
-    dp_memory_free(result);
-    *result_pointer = NULL;
 }

@@ -67,7 +67,7 @@ static int stop_after(void *user, const char *stage, size_t done, size_t total)
     return ++*(size_t *)user > 2000;
 }
 
-static void look(const dp_bank *bank, const dp_bank_info *info)
+static void look(const dp_bank *bank, const dp_bank_details *info)
 {
     dp_error err;
     for (size_t p = 0; p < info->n_pictures; p++) {
@@ -98,9 +98,9 @@ static void keep(const dp_bank *bank)
         return;
     fuzz_must(fuzz_ok(dp_bank_open(path, &again, &err), &err) && fuzz_ok(dp_bank_verify(again, &err), &err),
               "a saved bank can be opened");
-    dp_bank_info was, is;
-    dp_bank_get_info(bank, &was);
-    dp_bank_get_info(again, &is);
+    dp_bank_details was, is;
+    dp_bank_get_details(bank, &was);
+    dp_bank_get_details(again, &is);
     fuzz_must(was.n_pictures == is.n_pictures && was.dim == is.dim && was.feature_bytes == is.feature_bytes,
               "a saved bank is the bank");
     for (size_t p = 0; p < was.n_pictures; p++)
@@ -111,9 +111,9 @@ static void keep(const dp_bank *bank)
 
 static void use(const dp_bank *bank)
 {
-    dp_bank_info info;
+    dp_bank_details info;
     dp_error err;
-    dp_bank_get_info(bank, &info);
+    dp_bank_get_details(bank, &info);
     look(bank, &info);
     bool sound = fuzz_ok(dp_bank_verify(bank, &err), &err);
 

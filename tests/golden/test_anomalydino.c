@@ -4,6 +4,7 @@
  *
  * "edge E rotations R background B threshold T rows N", then for each test picture its name, score, rows and columns of the grid, and
  * the mask in reading order, '#' object.  Of the pictures, 164x130, the smaller side becomes 154 pixels. */
+#include "one_result.h"
 #include "test.h"
 
 #include "bank/bank.h"
@@ -47,7 +48,7 @@ static void run_file(dp_session *session, const char *name, dp_background expect
         dp_result *result = NULL;
         snprintf(path, sizeof path, "%s/anomalydino/%s", GOLDEN_FOLDER, picture_name);
         assert_ok(dp_picture_load(path, 0, &picture, err));
-        assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+        assert_ok(inspect_once(session, bank, &view, picture, &result, err));
         assert_int_equal(result->grid_rows, rows);
         assert_int_equal(result->grid_cols, cols);
         size_t masked = 0;
@@ -62,7 +63,7 @@ static void run_file(dp_session *session, const char *name, dp_background expect
         *worst = fmax(*worst, difference);
         if (!(difference <= RELATIVE))
             fail_msg("%s, %s: score %.9g, the peer's %.9g", name, picture_name, result->score, score);
-        dp_result_free(&result);
+        free_result(&result);
         dp_picture_free(&picture);
         n++;
     }

@@ -1,6 +1,7 @@
 /* src/extract against NumPy in float64 (make_extract.py), and the recipe for nano against torch in float64: features,
  * scales, and what the distances of the recipe (L2, the nearest good feature within one cell) and its score (mean of
  * the top 1 % of cells) make of them. */
+#include "one_result.h"
 #include "test.h"
 
 #include "network/session.h"
@@ -269,8 +270,8 @@ static void method_auto(void **state)
     const dp_source source = {.n = good->shape[0], .name = picture_name, .load = load_picture, .user = (void *)good};
     const dp_fit_input input = {.source = &source};
     assert_ok(dp_bank_fit_from(session, &recipe, &input, &bank, NULL, err));
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     assert_true(info.grid_rows == 16 && info.grid_cols == 20 && info.dim == 384
                 && info.recipe.layer_norm == DP_LAYER_NORM_RMS);
     float loo[10], scores[4], *maps = malloc(tensor("test_maps")->count * sizeof *maps);
@@ -281,11 +282,11 @@ static void method_auto(void **state)
     for (size_t p = 0; p < test->shape[0]; p++) {
         dp_picture *picture = picture_of(test, p);
         dp_result *result = NULL;
-        assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+        assert_ok(inspect_once(session, bank, &view, picture, &result, err));
         scores[p] = (float)result->score;
         assert_true(result->grid_rows == 16 && result->grid_cols == 20);
         memcpy(maps + p * 320, result->grid, 320 * sizeof *maps);
-        dp_result_free(&result);
+        free_result(&result);
         dp_picture_free(&picture);
     }
     compare("test_scores", scores, 1e-4);

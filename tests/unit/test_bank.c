@@ -44,8 +44,8 @@ static void rows_lie_where_they_should(void **state)
         }
     }
     assert_ok(dp_bank_verify(bank, err));
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     assert_int_equal(info.n_rows, 6);
     assert_int_equal(info.file_bytes, 0);
     assert_true(isnan(info.threshold));

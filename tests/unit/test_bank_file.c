@@ -103,8 +103,8 @@ static void round_trip(void **state)
     assert_ok(dp_bank_verify(back, err));
     assert_true(isnan(dp_bank_picture_score(back, 2))
                 && dp_bank_picture_score(back, 1) == bank->pictures.loo_scores[1]);
-    dp_bank_info info;
-    dp_bank_get_info(back, &info);
+    dp_bank_details info;
+    dp_bank_get_details(back, &info);
     struct bytes first = read_file(path);
     assert_int_equal(info.file_bytes, first.n);
     assert_int_equal(info.model_stand_in, 1);

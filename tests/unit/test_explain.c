@@ -1,5 +1,6 @@
 /* Tests the patch of a defect beside the nearest good patch. Whichever way round the good picture was added to the
  * bank, both sides must show the same part, the same way round. */
+#include "one_result.h"
 #include "test.h"
 
 #include <math.h>
@@ -88,7 +89,7 @@ static dp_result *inspect(const dp_bank *bank, const dp_picture *picture)
     dp_view_init(bank, &view);
     view.threshold = -1;
     view.cell_threshold = -1; /* everything is a defect */
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     assert_true(result->n_defects >= 1);
     return result;
 }
@@ -139,7 +140,7 @@ static void assert_alike(const char *name, const dp_recipe *recipe, const dp_pic
     if (!(spread > 10) || !(apart <= most))
         fail_msg("%s: the panels are %g levels apart, their spread is %g", name, apart, spread);
     dp_picture_free(&drawn);
-    dp_result_free(&result);
+    free_result(&result);
     dp_bank_close(&bank);
 }
 
@@ -261,7 +262,7 @@ static void what_cannot_be_shown(void **state)
     assert_fails(DP_E_ARGUMENT, "defect 1000 of", dp_defect_draw(bank, good, result, 999, good, NULL, 1, &drawn, err));
     assert_fails(DP_E_ARGUMENT, "does not belong", dp_defect_draw(bank, other, result, 0, good, NULL, 1, &drawn, err));
     assert_null(drawn);
-    dp_result_free(&result);
+    free_result(&result);
     dp_bank_close(&bank);
     dp_picture_free(&good);
     dp_picture_free(&elsewhere);

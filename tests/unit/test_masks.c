@@ -1,4 +1,5 @@
 /* Tests parts that are not inspected, through fit and inspect: background, crop, regions. */
+#include "one_result.h"
 #include "geometry/spaces.h"
 #include "bank/bank.h"
 #include "nail.h"
@@ -47,7 +48,7 @@ static dp_bank *fit_without(const dp_recipe *recipe, size_t left_out)
 {
     const char *paths[N_GOOD];
     size_t n = 0;
-    dp_fit_report report = {99, 99};
+    dp_fit_counts report = {99, 99};
     for (size_t i = 0; i < N_GOOD; i++)
         if (i != left_out)
             paths[n++] = good_paths[i];
@@ -64,7 +65,7 @@ static dp_result *inspect_file(const dp_bank *bank, const char *path)
     dp_view view;
     dp_view_init(bank, &view);
     assert_ok(dp_picture_load(path, 0, &picture, err));
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     dp_picture_free(&picture);
     return result;
 }
@@ -140,7 +141,7 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
         assert_ok(dp_bank_save(bank, path, err));
         assert_ok(dp_bank_open(path, &again, err));
         assert_int_equal(again->recipe.background, recipe.background);
-        dp_result_free(&result);
+        free_result(&result);
         dp_bank_close(&again);
         dp_bank_close(&bank);
         dp_bank_close(&others);
@@ -168,7 +169,7 @@ static void not_inspected(dp_result **result, const char *why)
     assert_int_equal((*result)->label, DP_LABEL_NOT_INSPECTED);
     assert_non_null(strstr((*result)->reason, why));
     assert_true(isnan((*result)->score));
-    dp_result_free(result);
+    free_result(result);
 }
 
 /* A threshold nothing passes: no picture is fitted, none is scored; each says so. */
@@ -189,7 +190,7 @@ static void all_background(void **state)
     dp_picture *picture = NULL;
     dp_view_init(bank, &view);
     assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     not_inspected(&result, "background");
     recipe.background_threshold = 1e6;
     const char *paths[2] = {good_paths[0], good_paths[1]};
@@ -261,7 +262,7 @@ static void a_crop_is_the_middle(void **state)
                 inside += in && one->map[y * W + x] > 0;
             }
         assert_int_equal(inside, 168 * 168);
-        dp_result_free(&one);
+        free_result(&one);
         dp_bank_close(&bank);
         dp_bank_close(&other);
     }
@@ -396,11 +397,11 @@ static void a_fixed_region(void **state)
             assert_int_equal(result->inspected[i], i % W < 160);
             assert_true(i % W < 160 || result->map[i] == 0);
         }
-        dp_result_free(&result);
+        free_result(&result);
         /* A good picture's score is that of a new one. */
         result = inspect_file(others, good_paths[2]);
         expect_close(bank->pictures.loo_scores[2], result->score, "leave one out within a region");
-        dp_result_free(&result);
+        free_result(&result);
         /* On disk, and given to a view instead of to fit. */
         const char *path = temporary_path("region.bank");
         assert_ok(dp_bank_save(bank, path, err));
@@ -419,14 +420,14 @@ static void a_fixed_region(void **state)
         dp_picture *picture = NULL;
         dp_result *viewed = NULL;
         assert_ok(dp_picture_load(good_paths[1], 0, &picture, err));
-        assert_ok(dp_session_inspect(session, plain, &view, picture, &viewed, err));
+        assert_ok(inspect_once(session, plain, &view, picture, &viewed, err));
         expect_close(result->score, viewed->score, "fit's and a view's region");
         assert_memory_equal(result->map, viewed->map, W * H * sizeof(float));
         assert_fails(DP_E_ARGUMENT, "region", dp_bank_save_view(plain, &view, 0.01, path, err));
         dp_picture_free(&picture);
-        dp_result_free(&viewed);
-        dp_result_free(&result);
-        dp_result_free(&whole);
+        free_result(&viewed);
+        free_result(&result);
+        free_result(&whole);
         dp_bank_close(&again);
         dp_bank_close(&others);
         dp_bank_close(&plain);
@@ -456,10 +457,10 @@ static void a_cell_is_inspected_from_its_half_on(void **state)
         dp_view_init(bank, &view);
         assert_ok(dp_roi_open(draw_mask("edge.png", W, H, left_of, &edge), DP_ROI_FIXED, NULL, 0, &roi, err));
         view.roi = roi;
-        assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+        assert_ok(inspect_once(session, bank, &view, picture, &result, err));
         for (size_t i = 0; i < 8 * 11; i++)
             assert_int_equal(result->grid_valid[i], i % 11 < cases[k].columns);
-        dp_result_free(&result);
+        free_result(&result);
         dp_roi_close(&roi);
     }
     dp_picture_free(&picture);
@@ -498,7 +499,7 @@ static void a_region_that_follows_the_object(void **state)
                 fail_msg("polarity %d, picture %zu: %zu pixels of the half that is wanted, %zu of the other",
                          (int)polarities[k], p, right, wrong);
             assert_true(result->roi_fraction > 0.3 && result->roi_fraction < 0.7);
-            dp_result_free(&result);
+            free_result(&result);
         }
         dp_bank_close(&bank);
     }
@@ -547,12 +548,12 @@ static void regions_that_do_not_fit(void **state)
     assert_ok(dp_roi_open(thin, DP_ROI_FIXED, NULL, 0, &roi, err));
     view.roi = roi;
     assert_ok(dp_picture_load(good_paths[0], 0, &picture, err));
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     not_inspected(&result, "region");
     dp_picture_free(&picture);
     /* a picture of another size than the mask */
     assert_ok(dp_picture_new(W, H + 1, &picture, err));
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     not_inspected(&result, "320x241");
     dp_picture_free(&picture);
     dp_roi_close(&roi);
@@ -581,7 +582,7 @@ static void a_drawing_shows_the_region(void **state)
     assert_true(bright > 200 && dark > 100 && dark < 150); /* the background is 225 */
     dp_picture_free(&drawn);
     dp_picture_free(&picture);
-    dp_result_free(&result);
+    free_result(&result);
     dp_bank_close(&bank);
     dp_roi_close(&roi);
 }

@@ -1,6 +1,7 @@
 /* Tests that parts that do not match are refused: a bank and another checkpoint, precision, size or choice of layers.
  * A bank whose recipe does not match its features is refused too, because anybody can seal a file. */
 #include "bank/bank.h"
+#include "one_result.h"
 #include "small_world.h"
 #include "dinopatch/edit.h"
 
@@ -11,7 +12,7 @@ static void refused(dp_session *session, const dp_bank *bank, const char *pictur
     dp_bank *larger = NULL;
     dp_result *result = NULL;
     dp_picture *taken = world_picture(3);
-    assert_fails(DP_E_MISMATCH, text, dp_session_inspect(session, bank, &view, taken, &result, err));
+    assert_fails(DP_E_MISMATCH, text, inspect_once(session, bank, &view, taken, &result, err));
     assert_fails(DP_E_MISMATCH, text, dp_session_inspect_files(session, bank, &view, &picture, 1, NULL, NULL, err));
     assert_fails(DP_E_MISMATCH, text, dp_bank_add(session, bank, &picture, 1, NULL, NULL, &larger, NULL, err));
     assert_null(result);
@@ -25,8 +26,8 @@ static void accepted(dp_session *session, const dp_bank *bank)
     dp_view_init(bank, &view);
     dp_result *result = NULL;
     dp_picture *taken = world_picture(3);
-    assert_ok(dp_session_inspect(session, bank, &view, taken, &result, err));
-    dp_result_free(&result);
+    assert_ok(inspect_once(session, bank, &view, taken, &result, err));
+    free_result(&result);
     dp_picture_free(&taken);
 }
 
@@ -134,7 +135,7 @@ static void another_recipe(void **state)
         dp_view_init(bank, &view);
         dp_picture *picture = world_picture(1);
         dp_result *result = NULL;
-        assert_fails(DP_E_ARGUMENT, "does not exist", dp_session_inspect(session, bank, &view, picture, &result, err));
+        assert_fails(DP_E_ARGUMENT, "does not exist", inspect_once(session, bank, &view, picture, &result, err));
         dp_picture_free(&picture);
         dp_bank_close(&bank);
     }
@@ -178,10 +179,10 @@ static void banks_of_other_settings(void **state)
     dp_bank *other = world_fit(&w, session, &recipe);
     for (int way = 0; way < 2; way++) {
         const dp_bank *first = way ? other : bank, *second = way ? bank : other;
-        dp_bank_info a, b;
+        dp_bank_details a, b;
         assert_ok(dp_bank_merge(first, second, NULL, &merged, err));
-        dp_bank_get_info(first, &a);
-        dp_bank_get_info(merged, &b);
+        dp_bank_get_details(first, &a);
+        dp_bank_get_details(merged, &b);
         assert_memory_equal(&a.recipe, &b.recipe, sizeof a.recipe);
         assert_int_equal(b.n_pictures, WORLD_PICTURES); /* the same in both */
         assert_true(a.threshold == b.threshold);

@@ -1,6 +1,7 @@
 /* Tests numbers that are not finite: a weight, an activation, a distance. Nothing is scored with them, and the
  * message names their source: the tensor or the picture. */
 #include "bank/bank.h"
+#include "one_result.h"
 #include "small_world.h"
 #include "dinopatch/edit.h"
 
@@ -111,7 +112,7 @@ static void activations_that_overflow(void **state)
          precision++) {
         dp_session *session = world_session(model, (dp_precision)precision, 2);
         recipe.precision = (dp_precision)precision;
-        dp_fit_report report = {77, 77};
+        dp_fit_counts report = {77, 77};
         assert_fails(DP_E_NUMERIC, "world-0.png: the transformer returned a value that is not finite",
                      dp_bank_fit(session, &recipe, (const char *const *)w.paths, WORLD_PICTURES, NULL, NULL, &none,
                                  &report, err));
@@ -130,7 +131,7 @@ static void activations_that_overflow(void **state)
         assert_non_null(strstr(seen.message, "world-1.png: the transformer returned a value that is not finite"));
         dp_result *result = NULL;
         dp_picture *picture = world_picture(1);
-        assert_fails(DP_E_NUMERIC, "not finite", dp_session_inspect(session, bank, &view, picture, &result, err));
+        assert_fails(DP_E_NUMERIC, "not finite", inspect_once(session, bank, &view, picture, &result, err));
         assert_null(result);
         dp_picture_free(&picture);
         dp_session_close(&session);

@@ -1,4 +1,5 @@
 /* Tests the whole path: fit on drawn good pictures and inspect new ones, with a small seeded transformer. */
+#include "one_result.h"
 #include "test.h"
 
 #include <math.h>
@@ -78,7 +79,7 @@ static dp_session *open_session(size_t threads)
 static dp_bank *fit(dp_session *session, const dp_recipe *recipe)
 {
     dp_bank *bank = NULL;
-    dp_fit_report report = {99, 99};
+    dp_fit_counts report = {99, 99};
     assert_ok(dp_bank_fit(session, recipe, good_paths, N_GOOD, NULL, NULL, &bank, &report, err));
     assert_int_equal(report.n_failed + report.n_twins, 0);
     return bank;
@@ -89,7 +90,7 @@ static dp_result *inspect(dp_session *session, const dp_bank *bank, const dp_pic
     dp_view view;
     dp_view_init(bank, &view);
     dp_result *result = NULL;
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     return result;
 }
 
@@ -121,8 +122,8 @@ static void defects_are_found_where_they_are(void **state)
             if (!(d->x0_px <= x && x <= d->x1_px && d->y0_px <= y && y <= d->y1_px))
                 fail_msg("polarity %d, angle %g: box (%g,%g)-(%g,%g) misses the defect at (%g,%g)", (int)polarities[p],
                          angles[a], d->x0_px, d->y0_px, d->x1_px, d->y1_px, x, y);
-            dp_result_free(&g);
-            dp_result_free(&b);
+            free_result(&g);
+            free_result(&b);
             dp_picture_free(&good);
             dp_picture_free(&bad);
         }
@@ -143,8 +144,8 @@ static void a_half_turn_changes_little(void **state)
     dp_result *a = inspect(session, bank, one), *b = inspect(session, bank, other);
     assert_int_equal(a->polarity * b->polarity, -1);
     assert_true(fabs(a->score - b->score) < 0.25 * a->threshold);
-    dp_result_free(&a);
-    dp_result_free(&b);
+    free_result(&a);
+    free_result(&b);
     dp_picture_free(&one);
     dp_picture_free(&other);
     dp_bank_close(&bank);
@@ -194,7 +195,7 @@ static void threads_change_nothing(void **state)
     }
     for (size_t i = 0; i < 3; i++) {
         free(bank_bytes[i]);
-        dp_result_free(&results[i]);
+        free_result(&results[i]);
     }
     dp_picture_free(&bad);
 }
@@ -233,8 +234,8 @@ static void many_files_through_a_saved_bank(void **state)
     const char *bank_path = keep(temporary_path("many.bank"));
     assert_ok(dp_bank_save(fresh, bank_path, err));
     assert_ok(dp_bank_open(bank_path, &bank, err));
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     assert_int_equal(info.n_pictures, N_GOOD);
     assert_non_null(strstr(info.model_path, "demo.safetensors"));
     assert_true(info.threshold > 0);
@@ -255,7 +256,7 @@ static void many_files_through_a_saved_bank(void **state)
         assert_ok(dp_picture_load(good_paths[i], 0, &picture, err));
         dp_result *result = inspect(session, fresh, picture);
         assert_true(result->score == seen.scores[2 * i]);
-        dp_result_free(&result);
+        free_result(&result);
         dp_picture_free(&picture);
     }
     struct seen stopped = {.stop_after = 2};
@@ -336,10 +337,10 @@ static void several_views_at_once(void **state)
     assert_int_equal(seen.n_messages, 1);
     for (size_t v = 0; v < 5; v++) {
         dp_result *alone = NULL;
-        assert_ok(dp_session_inspect(session, bank, &views[v], picture, &alone, err));
+        assert_ok(inspect_once(session, bank, &views[v], picture, &alone, err));
         same_picture(alone, seen.results[v]);
         same_picture(alone, seen.results[5 + v]);
-        dp_result_free(&alone);
+        free_result(&alone);
     }
     recipe.n_layers = 1;
     recipe.layers[0] = 3;
@@ -348,7 +349,7 @@ static void several_views_at_once(void **state)
     dp_bank *of_one = fit(session, &recipe);
     dp_result *one = inspect(session, of_one, picture);
     assert_memory_equal(one->grid, seen.results[2]->grid, one->grid_rows * one->grid_cols * sizeof(float));
-    dp_result_free(&one);
+    free_result(&one);
     for (size_t i = 0; i < seen.n; i++) {
         free(seen.results[i]->grid);
         free(seen.results[i]->map);
@@ -379,7 +380,7 @@ static void weights_of_cells(void **state)
     dp_result *plain = inspect(session, bank, picture), *result = NULL;
     assert_null(plain->weights);
     view.cell_weights = 1;
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     assert_true(result->score == plain->score);
     size_t top = 0, cells = result->grid_rows * result->grid_cols, differ = 0;
     for (size_t i = 0; i < cells; i++) {
@@ -389,12 +390,12 @@ static void weights_of_cells(void **state)
     }
     assert_true(differ > cells / 4);
     assert_float_equal((double)result->grid[top] * (double)result->weights[top], result->score, 1e-6 * result->score);
-    dp_result_free(&plain);
-    dp_result_free(&result);
+    free_result(&plain);
+    free_result(&result);
     view.reweight = 0;
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     assert_null(result->weights);
-    dp_result_free(&result);
+    free_result(&result);
     dp_picture_free(&picture);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -467,14 +468,14 @@ static void post_processing_by_hand(void **state)
     picture = draw_nail(160, 120, 0, 0, 1);
     dp_view view;
     dp_view_init(bank, &view);
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &plain, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &plain, err));
     size_t cells = plain->grid_rows * plain->grid_cols;
     size_t above = 0;
     for (size_t p = 0; p < N_GOOD; p++)
         above += dp_bank_picture_score(bank, p) >= plain->score;
     assert_true(plain->p_value == (1 + (double)above) / (N_GOOD + 1.0));
     view.post = (dp_post){.low = 0.3 * plain->score, .high = 0.8 * plain->score, .min_object = 2, .median = 3};
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &processed, err));
     float *by_hand = malloc(cells * sizeof *by_hand), largest = 0;
     assert_ok(
         dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, 1, by_hand, err));
@@ -484,9 +485,9 @@ static void post_processing_by_hand(void **state)
     assert_true(processed->score == (double)largest && processed->score != plain->score);
     /* Sizes in pixels of the picture: the canvas is 2 sqrt(3) sigma / fill wide, each cell its share of that, squared. */
     double side = 2 * sqrt(3) * plain->pose.sigma_major_px / recipe.fill / (double)plain->grid_cols;
-    dp_result_free(&processed);
+    free_result(&processed);
     view.post = (dp_post){.low = 0.3 * plain->score, .min_object = (size_t)(4.5 * side * side), .unit = DP_UNIT_PIXELS};
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &processed, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &processed, err));
     assert_ok(dp_post_apply(&view.post, plain->grid, plain->grid_valid, plain->grid_rows, plain->grid_cols, side * side,
                             by_hand, err));
     assert_memory_equal(by_hand, processed->grid, cells * sizeof *by_hand);
@@ -496,8 +497,8 @@ static void post_processing_by_hand(void **state)
     dp_pose whole = {.status = DP_ALIGN_OFF, .picture_width_px = 320, .picture_height_px = 200};
     assert_true(dp_cell_area_px(&(dp_frame){&recipe, &whole, 0, false, 10, 8}) == 20 * 40);
     free(by_hand);
-    dp_result_free(&plain);
-    dp_result_free(&processed);
+    free_result(&plain);
+    free_result(&processed);
     dp_picture_free(&picture);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -527,9 +528,9 @@ static void small_banks_inspect_too(void **state)
     assert_true(known->score < 0.05 * full->score); /* it is in the bank, but for the rounding to halves */
     assert_int_equal(found->label, DP_LABEL_ANOMALOUS);
     assert_float_equal(found->score / full->score, 1, 0.15); /* less what lies outside the subspace of eight pictures */
-    dp_result_free(&known);
-    dp_result_free(&found);
-    dp_result_free(&full);
+    free_result(&known);
+    free_result(&found);
+    free_result(&full);
     dp_picture_free(&good);
     dp_picture_free(&bad);
     free((void *)(uintptr_t)a);
@@ -552,7 +553,7 @@ static void pictures_are_added(void **state)
         recipe.layout = way == 2 ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID;
         recipe.storage = way == 3 ? DP_STORAGE_I8 : DP_STORAGE_F32;
         dp_bank *all = fit(session, &recipe), *some = NULL, *larger = NULL;
-        dp_fit_report report = {0};
+        dp_fit_counts report = {0};
         assert_ok(dp_bank_fit(session, &recipe, good_paths, 5, NULL, NULL, &some, NULL, err));
         /* One is there already, one does not exist. */
         const char *more[] = {good_paths[5], good_paths[2], good_paths[6], "/no/such/picture.png", good_paths[7]};
@@ -565,8 +566,8 @@ static void pictures_are_added(void **state)
         assert_ok(dp_bank_save(larger, b, err));
         assert_ok(dp_bank_open(b, &back, err));
         assert_ok(dp_bank_verify(back, err));
-        dp_bank_info info;
-        dp_bank_get_info(larger, &info);
+        dp_bank_details info;
+        dp_bank_get_details(larger, &info);
         assert_int_equal(info.n_pictures, N_GOOD);
         for (size_t p = 0; p < N_GOOD; p++) {
             assert_string_equal(dp_bank_picture_name(larger, p), good_paths[p]);
@@ -594,7 +595,7 @@ static void pictures_are_added(void **state)
     assert_ok(dp_picture_load(good_paths[6], 0, &picture, err));
     dp_result *result = inspect(session, larger, picture);
     assert_true(result->score < 1e-3);
-    dp_result_free(&result);
+    free_result(&result);
     dp_picture_free(&picture);
     dp_bank_close(&some);
     dp_bank_close(&larger);
@@ -695,10 +696,10 @@ static void few_shots(void **state)
         recipe.shots = 3;
         recipe.seed = seed;
         dp_bank *bank = NULL, *again = NULL;
-        dp_bank_info info;
+        dp_bank_details info;
         assert_ok(dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &bank, NULL, err));
         assert_ok(dp_bank_fit(session, &recipe, backwards, N_GOOD, NULL, NULL, &again, NULL, err));
-        dp_bank_get_info(bank, &info);
+        dp_bank_get_details(bank, &info);
         assert_int_equal(info.n_pictures, 3);
         for (size_t p = 0; p < 3; p++) {
             assert_string_equal(dp_bank_picture_name(bank, p),
@@ -735,8 +736,8 @@ static void a_flat_bank_is_a_grid_searched_everywhere(void **state)
         assert_float_equal(a->score, b->score, 1e-5);
         assert_true(a->n_defects >= 1 && a->n_defects == b->n_defects);
         assert_int_equal(a->defects[0].nearest_picture, b->defects[0].nearest_picture);
-        dp_result_free(&a);
-        dp_result_free(&b);
+        free_result(&a);
+        free_result(&b);
         dp_picture_free(&picture);
         dp_bank_close(&grid);
         dp_bank_close(&flat);
@@ -777,7 +778,7 @@ static void the_nearest_patch_is_found_in_its_picture(void **state)
                              d->nearest_picture);
                 known++;
             }
-            dp_result_free(&result);
+            free_result(&result);
             dp_picture_free(&picture);
         }
         dp_bank_close(&bank);
@@ -793,7 +794,7 @@ static void the_nearest_patch_is_found_in_its_picture(void **state)
     dp_view_init(bank, &view);
     view.threshold = 0;
     dp_result *result = NULL;
-    assert_ok(dp_session_inspect(session, bank, &view, picture, &result, err));
+    assert_ok(inspect_once(session, bank, &view, picture, &result, err));
     assert_true(result->n_defects >= 1 && result->defects[0].nearest_picture < N_GOOD);
     size_t cell = result->defects[0].peak_cell; /* of a window of 0: the same cell, resized */
     double cell_width = (double)picture->width_px / (double)result->grid_cols;
@@ -802,7 +803,7 @@ static void the_nearest_patch_is_found_in_its_picture(void **state)
                        1e-6);
     assert_float_equal(result->defects[0].nearest_y_px, ((double)(cell / result->grid_cols) + 0.5) * cell_height - 0.5,
                        1e-6);
-    dp_result_free(&result);
+    free_result(&result);
     dp_picture_free(&picture);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -827,13 +828,13 @@ static void things_that_do_not_belong_together(void **state)
     dp_view_init(bank, &view);
     dp_picture *picture = draw_nail(160, 120, 0, 0, 1);
     dp_result *result = NULL;
-    assert_fails(DP_E_MISMATCH, "another checkpoint", dp_session_inspect(foreign, bank, &view, picture, &result, err));
+    assert_fails(DP_E_MISMATCH, "another checkpoint", inspect_once(foreign, bank, &view, picture, &result, err));
     assert_null(result);
     assert_fails(DP_E_MISMATCH, "another checkpoint",
                  dp_bank_add(foreign, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     dp_view filtered = view;
     filtered.post.median = 2;
-    assert_fails(DP_E_ARGUMENT, "median", dp_session_inspect(session, bank, &filtered, picture, &result, err));
+    assert_fails(DP_E_ARGUMENT, "median", inspect_once(session, bank, &filtered, picture, &result, err));
     recipe.post.low = -1;
     assert_fails(DP_E_ARGUMENT, "map.low", dp_bank_fit(session, &recipe, good_paths, 1, NULL, NULL, &none, NULL, err));
     recipe = small_recipe();
@@ -876,8 +877,8 @@ static void the_search_is_timed_apart(void **state)
         dp_picture *picture = draw_nail(152, 121, 25, 1, 77);
         dp_result *result = inspect(session, bank, picture);
         assert_true(result->search_ms > 0 && result->embed_ms > 0);
-        dp_bank_info info;
-        dp_bank_get_info(bank, &info);
+        dp_bank_details info;
+        dp_bank_get_details(bank, &info);
         size_t rows = flat ? 40 : N_GOOD * 8 * 16;
         assert_true(info.feature_bytes >= rows * info.dim * sizeof(float));
         assert_true(info.feature_bytes < rows * (info.dim * sizeof(float) + 16));
@@ -888,7 +889,7 @@ static void the_search_is_timed_apart(void **state)
         assert_true(least > 0 && least <= median && median <= most);
         assert_ok(dp_bank_bench(bank, &view, 1, NULL, NULL, NULL, NULL, err));
         assert_fails(DP_E_ARGUMENT, "0 repeats", dp_bank_bench(bank, &view, 0, NULL, &median, NULL, NULL, err));
-        dp_result_free(&result);
+        free_result(&result);
         dp_picture_free(&picture);
         dp_bank_close(&bank);
     }
@@ -930,7 +931,7 @@ static void one_picture_has_no_threshold(void **state)
     assert_int_equal(result->label, DP_LABEL_NONE);
     assert_string_equal(result->reason, "");
     assert_int_equal(result->n_defects, 0);
-    dp_result_free(&result);
+    free_result(&result);
     dp_picture_free(&picture);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -948,14 +949,14 @@ static void flat_pictures(void **state)
     dp_session *session = open_session(2);
     dp_recipe recipe = small_recipe();
     dp_bank *bank = NULL;
-    dp_fit_report report = {0};
+    dp_fit_counts report = {0};
     assert_ok(dp_bank_fit(session, &recipe, files, 3, NULL, NULL, &bank, &report, err));
     assert_int_equal(report.n_failed, 1);
     dp_result *result = inspect(session, bank, flat);
     assert_int_equal(result->label, DP_LABEL_NOT_INSPECTED);
     assert_non_null(strstr(result->reason, "cannot be aligned (few_edges)"));
     assert_int_equal(result->pose.status, DP_ALIGN_FEW_EDGES);
-    dp_result_free(&result);
+    free_result(&result);
     dp_picture_free(&flat);
     free((void *)(uintptr_t)path);
     dp_bank_close(&bank);

@@ -1,5 +1,6 @@
 /* Tests one model and one bank with many threads. Each thread has its own session, all read the same two objects, and
  * the results are those of a single thread. The thread sanitizer runs this program too. */
+#include "one_result.h"
 #include "small_world.h"
 #include "dinopatch/edit.h"
 
@@ -40,11 +41,11 @@ static const char *inspect_all(struct shared *s, dp_session *session)
     dp_view_init(s->bank, &view);
     for (size_t i = 0; i < WORLD_PICTURES; i++) {
         dp_result *result = NULL;
-        if (dp_session_inspect(session, s->bank, &view, s->pictures[i], &result, NULL))
+        if (inspect_once(session, s->bank, &view, s->pictures[i], &result, NULL))
             return "a picture could not be inspected";
         bool same = result->score == s->scores[i]
                     && !memcmp(result->map, s->maps[i], result->height_px * result->width_px * sizeof *result->map);
-        dp_result_free(&result);
+        free_result(&result);
         if (!same)
             return "another score or map than a single thread's";
     }
@@ -54,14 +55,14 @@ static const char *inspect_all(struct shared *s, dp_session *session)
 /* What else may be asked of a bank and a model from any thread. */
 static const char *ask(const struct shared *s, const char *name)
 {
-    dp_bank_info info;
+    dp_bank_details info;
     dp_network_info model;
     dp_view view;
     double scores[WORLD_PICTURES], peaks[WORLD_PICTURES], robust[WORLD_PICTURES];
     dp_good good = {.scores = scores, .peaks = peaks};
     size_t order[WORLD_PICTURES];
     dp_error err;
-    dp_bank_get_info(s->bank, &info);
+    dp_bank_get_details(s->bank, &info);
     dp_network_get_info(s->w->model, &model);
     if (strcmp(info.model_sha256, model.sha256) != 0 || info.n_pictures != WORLD_PICTURES)
         return "another description";
@@ -134,11 +135,11 @@ static void many_threads_share(void **state)
     for (unsigned i = 0; i < WORLD_PICTURES; i++) {
         s.pictures[i] = pictures[i] = world_picture(i + 20);
         dp_result *result = NULL;
-        assert_ok(dp_session_inspect(session, bank, &view, pictures[i], &result, err));
+        assert_ok(inspect_once(session, bank, &view, pictures[i], &result, err));
         s.scores[i] = result->score;
         s.maps[i] = result->map;
         result->map = NULL;
-        dp_result_free(&result);
+        free_result(&result);
     }
     dp_session_close(&session);
     /* A model that no session has used yet: its weights are packed by whoever comes first. */
@@ -180,8 +181,8 @@ static void *use(void *argument)
     dp_view view;
     dp_view_init(m->bank, &view);
     dp_result *result = NULL;
-    m->score = dp_session_inspect(m->session, m->bank, &view, m->picture, &result, NULL) ? -1 : result->score;
-    dp_result_free(&result);
+    m->score = inspect_once(m->session, m->bank, &view, m->picture, &result, NULL) ? -1 : result->score;
+    free_result(&result);
     return NULL;
 }
 

@@ -170,7 +170,7 @@ static void numbers_of_the_source(void **state)
     struct told told = {0};
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = &told};
     dp_bank *bank = NULL, *larger = NULL;
-    dp_fit_report report;
+    dp_fit_counts report;
 
     /* Without shots one fails, one is given twice. */
     assert_ok(dp_bank_fit_from(session, &recipe, &input, &bank, &report, err));
@@ -191,8 +191,8 @@ static void numbers_of_the_source(void **state)
     assert_int_equal(told.bad_index, 3);
     assert_string_equal(told.message, "c: the camera is silent");
     assert_string_equal(dp_bank_picture_name(bank, 0), "b");
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     assert_int_equal(info.recipe.sample_white, 4095);
 
     /* Inspected as they are in files. */
@@ -254,8 +254,8 @@ static void depth_of_the_chosen(void **state)
     assert_int_equal(frames.n_asked, 3);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(frames.asked[i], MANY - 1 - i);
-    dp_bank_info info;
-    dp_bank_get_info(bank, &info);
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
     assert_int_equal(info.recipe.sample_white, 1023);
     dp_bank_close(&bank);
 
