@@ -118,7 +118,7 @@ static void list_built_in(bool json)
                                      (json_int_t)NANO_PARAMETERS, "bytes", (json_int_t)NANO_BYTES, "licence",
                                      NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
     else
-        printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_NETWORK_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
+        printf("%-17s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_NETWORK_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
                NANO_LICENCE, "yes", "built in, used where no --model is given");
 }
 
@@ -128,11 +128,11 @@ static int model_list(int argc, char **argv)
     const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line per checkpoint on stdout", NULL},
                                   CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "", "Lists the built-in network and the official DINOv2 checkpoints.",
-                   NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "",
+                   "Lists the built-in network and the checkpoints that 'model pull' fetches.", NULL, &code))
         return code;
     if (!json)
-        printf("%-12s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
+        printf("%-17s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
     list_built_in(json);
     for (size_t i = 0; i < fetch_registry_count(); i++) {
         const fetch_checkpoint *c = fetch_registry_at(i);
@@ -144,7 +144,7 @@ static int model_list(int argc, char **argv)
                                          c->licence, "source", c->source, "path",
                                          path ? cli_json_text(path) : json_null(), "cached", cached));
         else
-            printf("%-12s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6,
+            printf("%-17s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6,
                    (double)c->bytes / 1e6, c->licence, cached ? "yes" : "no", c->source);
         free(path);
     }

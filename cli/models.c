@@ -16,6 +16,9 @@ char *cli_model_path(const char *model)
         model = getenv("DINOPATCH_MODEL");
     if (!model || !*model || cli_model_is_built_in(model))
         return g_strdup(DP_NETWORK_NANO);
+    const fetch_checkpoint *known = NULL;
+    if (!g_file_test(model, G_FILE_TEST_EXISTS) && fetch_registry_find(model, &known, NULL) == DP_OK)
+        model = known->name;
     if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_file_test(model, G_FILE_TEST_EXISTS))
         return g_strdup(model);
     char *file = g_strconcat(model, ".safetensors", NULL);
@@ -49,6 +52,9 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     dp_error err;
     bool good = false;
     dp_architecture architecture;
+    const fetch_checkpoint *known = NULL;
+    if (argument && !g_file_test(argument, G_FILE_TEST_EXISTS) && fetch_registry_find(argument, &known, NULL) == DP_OK)
+        argument = known->name;
     if (argument && !strchr(argument, '/') && !g_file_test(path, G_FILE_TEST_EXISTS)
         && dp_architecture_parse(argument, &architecture, NULL) == DP_OK) {
         if (in_registry(argument))

@@ -7,6 +7,8 @@
 
 #include "dinopatch/experimental.h"
 
+#define FETCH_ALSO 3
+
 /* A published checkpoint. */
 typedef struct fetch_checkpoint {
     const char *name;       /* "vits14", "vitb14_reg": as dp_architecture_parse takes it */
@@ -14,15 +16,17 @@ typedef struct fetch_checkpoint {
     const char *revision;   /* branch, tag or commit of the repository */
     const char *file;       /* its path in the repository */
     const char *source;     /* page a person can read */
-    const char *licence;    /* SPDX name */
-    const char *sha256;     /* NULL: none pinned, the server's statement is used */
+    const char *licence;    /* SPDX name, or "DINOv3" */
+    const char
+        *also[FETCH_ALSO]; /* what else it is called: on torch hub, by timm, by its first publisher; NULL: no more */
+    const char *sha256;    /* NULL: none pinned, the server's statement is used */
     uint64_t parameters;
     uint64_t bytes; /* size of the weights; the file is a few kilobytes larger */
 } fetch_checkpoint;
 
 size_t fetch_registry_count(void);
 const fetch_checkpoint *fetch_registry_at(size_t index); /* static storage; NULL past the end */
-/* By name or by repository.  DP_E_ARGUMENT for an unknown one; the message lists the names. */
+/* By name, by repository or by what else it is called.  DP_E_ARGUMENT for an unknown one; the message lists the names. */
 dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpoint, dp_error *err);
 
 /* Where a fetched checkpoint lies: FOLDER/NAME.safetensors.  folder NULL: ${XDG_CACHE_HOME}/dinopatch, or

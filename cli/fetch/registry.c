@@ -1,32 +1,53 @@
-/* registry.c - the official DINOv2 checkpoints.
+/* registry.c - published checkpoints that pull fetches.
  *
- * Parameters follow from the architecture (with the mask token and a 37x37 position grid), 4 bytes each.  No digest is
- * pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
+ * Parameters follow from the architecture (DINOv2 with the mask token and a 37x37 position grid, DINOv3 without mask token and
+ * without a bias of query, key and value), 4 bytes each.  DINOv3 comes from timm's copies, whose files need no consent form; its licence
+ * holds all the same.  No digest is pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
 #include "fetch.h"
 #include "support.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): parts of one text, put side by side */
-#define ENTRY(name_, repository_, parameters_)                                                                         \
+#define ENTRY(name_, repository_, licence_, parameters_, ...)                                                          \
     {                                                                                                                  \
-        .name = name_, .repository = "facebook/" repository_, .revision = "main", .file = "model.safetensors",         \
-        .source = "https://huggingface.co/facebook/" repository_, .licence = "Apache-2.0",                             \
-        .parameters = UINT64_C(parameters_), .bytes = 4 * UINT64_C(parameters_)                                        \
+        .name = name_, .repository = repository_, .revision = "main", .file = "model.safetensors",                     \
+        .source = "https://huggingface.co/" repository_, .licence = licence_, .parameters = UINT64_C(parameters_),     \
+        .bytes = 4 * UINT64_C(parameters_), .also = {                                                                  \
+            __VA_ARGS__                                                                                                \
+        }                                                                                                              \
     }
+#define V2(name_, repository_, parameters_, hub_) ENTRY(name_, "facebook/" repository_, "Apache-2.0", parameters_, hub_)
+#define V3(name_, timm_, parameters_, facebook_)                                                                       \
+    ENTRY(name_, "timm/vit_" timm_ "_patch16_dinov3.lvd1689m", "DINOv3", parameters_,                                  \
+          "facebook/" facebook_ "-pretrain-lvd1689m", "vit_" timm_ "_patch16_dinov3.lvd1689m")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 static const fetch_checkpoint checkpoints[] = {
-    ENTRY("vits14", "dinov2-small", 22056576),
-    ENTRY("vitb14", "dinov2-base", 86580480),
-    ENTRY("vitl14", "dinov2-large", 304368640),
-    ENTRY("vitg14", "dinov2-giant", 1136480768),
-    ENTRY("vits14_reg", "dinov2-with-registers-small", 22058112),
-    ENTRY("vitb14_reg", "dinov2-with-registers-base", 86583552),
-    ENTRY("vitl14_reg", "dinov2-with-registers-large", 304372736),
-    ENTRY("vitg14_reg", "dinov2-with-registers-giant", 1136486912),
+    V2("vits14", "dinov2-small", 22056576, "dinov2_vits14"),
+    V2("vitb14", "dinov2-base", 86580480, "dinov2_vitb14"),
+    V2("vitl14", "dinov2-large", 304368640, "dinov2_vitl14"),
+    V2("vitg14", "dinov2-giant", 1136480768, "dinov2_vitg14"),
+    V2("vits14_reg", "dinov2-with-registers-small", 22058112, "dinov2_vits14_reg"),
+    V2("vitb14_reg", "dinov2-with-registers-base", 86583552, "dinov2_vitb14_reg"),
+    V2("vitl14_reg", "dinov2-with-registers-large", 304372736, "dinov2_vitl14_reg"),
+    V2("vitg14_reg", "dinov2-with-registers-giant", 1136486912, "dinov2_vitg14_reg"),
+    V3("dinov3_vits16", "small", 21586944, "dinov3-vits16"),
+    V3("dinov3_vits16plus", "small_plus", 28683264, "dinov3-vits16plus"),
+    V3("dinov3_vitb16", "base", 85641216, "dinov3-vitb16"),
+    V3("dinov3_vitl16", "large", 303079424, "dinov3-vitl16"),
+    V3("dinov3_vith16plus", "huge_plus", 840509440, "dinov3-vith16plus"),
 };
+
+static bool is_called(const fetch_checkpoint *checkpoint, const char *name)
+{
+    bool called = !strcmp(name, checkpoint->name) || !strcmp(name, checkpoint->repository);
+    for (size_t i = 0; i < FETCH_ALSO && checkpoint->also[i] && !called; i++)
+        called = !strcmp(name, checkpoint->also[i]);
+    return called;
+}
 
 size_t fetch_registry_count(void)
 {
@@ -40,10 +61,10 @@ const fetch_checkpoint *fetch_registry_at(size_t index)
 
 dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpoint, dp_error *err)
 {
-    char names[160] = "";
+    char names[400] = "";
     size_t used = 0;
     for (size_t i = 0; i < fetch_registry_count(); i++) {
-        if (strcmp(name, checkpoints[i].name) == 0 || strcmp(name, checkpoints[i].repository) == 0) {
+        if (is_called(&checkpoints[i], name)) {
             *checkpoint = &checkpoints[i];
             return DP_OK;
         }

@@ -418,7 +418,9 @@ DP_API dp_status dp_network_open_within(const char *path, const dp_limits *limit
 DP_API dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *recipe, dp_error *err);
 
 typedef struct dp_architecture {
-    size_t dim, depth, heads, patch_px, registers, position_side;
+    size_t dim, depth, heads, patch_px, registers;
+    size_t position_side; /* 0: rotary positions, and what else makes a transformer a DINOv3 */
+    size_t hidden;        /* of the MLP; 0: four times dim, of SwiGLU two thirds of that */
     int swiglu;
     size_t resnet_blocks
         [4]; /* a residual network, if the first is not 0: blocks of each layer; then only what follows counts */
@@ -428,8 +430,8 @@ typedef struct dp_architecture {
     int resnet_bottleneck;  /* three convolutions to a block; 0: two, and out = width */
 } dp_architecture;
 
-/* "vits14", "vitb14", "vitl14", "vitg14", the same with "_reg", "demo" (a small one), "resnet18", "resnet50",
- * "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
+/* "vits14", "vitb14", "vitl14", "vitg14" (DINOv2), the same with "_reg", "dinov3_vits16", "dinov3_vits16plus", "dinov3_vitb16",
+ * "dinov3_vitl16", "dinov3_vith16plus", "demo" (a small one), "resnet18", "resnet50", "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
 DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
 /* Whether a model is of an architecture.  Errors: DP_E_CHECKPOINT; the message says in what they differ. */
 DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_network *model, dp_error *err);

@@ -123,12 +123,45 @@ static dp_status check_layout(const dp_safetensors *file, size_t data_start, dp_
     return DP_OK;
 }
 
+/* What a file is instead, by its first bytes, and what to do; NULL: not known. */
+static const char *what_else(const unsigned char *data, size_t bytes)
+{
+    static const struct {
+        const char *magic;
+        size_t n;
+        const char *what;
+    } known[] = {
+        {"PK\3\4", 4, "a zip archive, as PyTorch saves (.pth, .pt): convert it to safetensors"},
+        {"\x80\2", 2, "a Python pickle, as PyTorch saves (.pth, .bin): convert it to safetensors"},
+        {"version https://git-lfs", 23, "a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'"},
+        {"\x89HDF\r\n", 6, "an HDF5 file: convert it to safetensors"},
+        {"GGUF", 4, "a GGUF file: convert it to safetensors"},
+        {"\x1f\x8b", 2, "a gzip file: unpack it first"},
+        {"\x89PNG", 4, "a picture"},
+        {"\xff\xd8\xff", 3, "a picture"},
+        {"<!DOCTYPE", 9, "a web page: the download went wrong"},
+        {"<html", 5, "a web page: the download went wrong"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (bytes >= known[i].n && !memcmp(data, known[i].magic, known[i].n))
+            return known[i].what;
+    /* the first field of an ONNX model is its version, small, the second its producer */
+    if (bytes > 4 && data[0] == 8 && data[1] < 32 && data[2] == 18 && data[3] < 64)
+        return "an ONNX model: give the checkpoint in safetensors";
+    return NULL;
+}
+
 static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *err)
 {
     const unsigned char *data = file->bytes.data;
     if (file->bytes.bytes < 8)
         return dp_fail(err, DP_E_FORMAT, "%s: %s", file->path,
                        file->bytes.bytes ? "shorter than a safetensors header" : "is empty");
+    const char *other = file->bytes.bytes > 8 && data[8] == '{'
+                            ? NULL
+                            : what_else(data, file->bytes.bytes); /* a header begins with { */
+    if (other)
+        return dp_fail(err, DP_E_FORMAT, "%s: is no safetensors file, but %s", file->path, other);
     uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; i--)
         header_bytes = header_bytes << 8 | data[i];

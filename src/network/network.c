@@ -170,6 +170,8 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_network *mode
                  {"heads", c->heads, a->heads},
                  {"pixels to the side of a patch", c->patch_px, a->patch_px},
                  {"registers", c->registers, a->registers},
+                 {"numbers of the MLP's hidden layer", c->hidden, a->hidden ? a->hidden : c->hidden},
+                 {"rotary positions", c->rotary != 0, a->position_side == 0},
                  {"SwiGLU", c->swiglu != 0, a->swiglu != 0}};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         if (facts[i].is != facts[i].should)

@@ -19,7 +19,7 @@
 
 #define CHUNK 16384
 #define NAME_BYTES 128
-#define PER_BLOCK 18 /* tensors per block */
+#define PER_BLOCK 19 /* tensors per block, at most */
 
 typedef struct recipe {
     float centre, deviation;
@@ -52,6 +52,16 @@ static const struct {
     const char *name;
     size_t dim, depth;
 } sizes[] = {{"vits14", 384, 12}, {"vitb14", 768, 12}, {"vitl14", 1024, 24}, {"vitg14", 1536, 40}};
+
+static const struct {
+    const char *name;
+    size_t dim, depth, hidden;
+    int swiglu;
+} dinov3[] = {{"dinov3_vits16", 384, 12, 1536, 0},
+              {"dinov3_vits16plus", 384, 12, 1536, 1},
+              {"dinov3_vitb16", 768, 12, 3072, 0},
+              {"dinov3_vitl16", 1024, 24, 4096, 0},
+              {"dinov3_vith16plus", 1280, 32, 5120, 1}};
 
 /* blocks, width inside a block of layer 1, bottleneck */
 static const struct {
@@ -94,9 +104,21 @@ dp_status dp_architecture_parse(const char *name, dp_architecture *architecture,
                                           .swiglu = sizes[i].dim == 1536};
         return DP_OK;
     }
+    for (size_t i = 0; i < sizeof dinov3 / sizeof *dinov3; i++)
+        if (!strcmp(name, dinov3[i].name)) {
+            *architecture = (dp_architecture){.dim = dinov3[i].dim,
+                                              .depth = dinov3[i].depth,
+                                              .heads = dinov3[i].dim / DP_HEAD_DIM,
+                                              .patch_px = 16,
+                                              .registers = 4,
+                                              .hidden = dinov3[i].hidden,
+                                              .swiglu = dinov3[i].swiglu};
+            return DP_OK;
+        }
     return dp_fail(err, DP_E_ARGUMENT,
-                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, demo, "
-                   "resnet18, resnet50 or wide_resnet50_2",
+                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, "
+                   "dinov3_vits16, dinov3_vits16plus, dinov3_vitb16, dinov3_vitl16, dinov3_vith16plus, demo, resnet18, "
+                   "resnet50 or wide_resnet50_2",
                    name);
 }
 
@@ -123,6 +145,47 @@ static void add_matrix(plan *p, double deviation, size_t rows, size_t cols, cons
     add(p, 0, deviation, 2, (size_t[]){rows, cols}, prefix, name);
 }
 
+/* The names of DINOv3 on the hub of Hugging Face. */
+static void lay_out_dinov3(const dp_architecture *a, plan *p)
+{
+    const size_t dim = a->dim, hidden = a->hidden ? a->hidden : 4 * dim;
+    const double unit = 1 / sqrt((double)dim);
+    add(p, 0, 0.02, 3, (size_t[]){1, 1, dim}, "", "embeddings.cls_token");
+    add(p, 0, 0.02, 3, (size_t[]){1, a->registers, dim}, "", "embeddings.register_tokens");
+    add(p, 0, 0.05, 4, (size_t[]){dim, 3, a->patch_px, a->patch_px}, "", "embeddings.patch_embeddings.weight");
+    add_vector(p, 0, 0.02, dim, "", "embeddings.patch_embeddings.bias");
+    for (size_t i = 0; i < a->depth; i++) {
+        char b[48];
+        snprintf(b, sizeof b, "layer.%zu.", i);
+        for (size_t norm = 1; norm <= 2; norm++) {
+            char name[48];
+            snprintf(name, sizeof name, "norm%zu.weight", norm);
+            add_vector(p, 1, 0.1, dim, b, name);
+            snprintf(name, sizeof name, "norm%zu.bias", norm);
+            add_vector(p, 0, 0.1, dim, b, name);
+            snprintf(name, sizeof name, "layer_scale%zu.lambda1", norm);
+            add_vector(p, 0.25f, 0.05, dim, b, name);
+        }
+        add_matrix(p, 1.5 * unit, dim, dim, b, "attention.q_proj.weight");
+        add_vector(p, 0, 0.02, dim, b, "attention.q_proj.bias");
+        add_matrix(p, 1.5 * unit, dim, dim, b, "attention.k_proj.weight");
+        add_matrix(p, 1.5 * unit, dim, dim, b, "attention.v_proj.weight");
+        add_vector(p, 0, 0.02, dim, b, "attention.v_proj.bias");
+        add_matrix(p, unit, dim, dim, b, "attention.o_proj.weight");
+        add_vector(p, 0, 0.02, dim, b, "attention.o_proj.bias");
+        if (a->swiglu) {
+            add_matrix(p, unit, hidden, dim, b, "mlp.gate_proj.weight");
+            add_vector(p, 0, 0.02, hidden, b, "mlp.gate_proj.bias");
+        }
+        add_matrix(p, unit, hidden, dim, b, "mlp.up_proj.weight");
+        add_vector(p, 0, 0.02, hidden, b, "mlp.up_proj.bias");
+        add_matrix(p, 1 / sqrt((double)hidden), dim, hidden, b, "mlp.down_proj.weight");
+        add_vector(p, 0, 0.02, dim, b, "mlp.down_proj.bias");
+    }
+    add_vector(p, 1, 0.1, dim, "", "norm.weight");
+    add_vector(p, 0, 0.1, dim, "", "norm.bias");
+}
+
 static void lay_out(const dp_architecture *a, plan *p)
 {
     const size_t dim = a->dim, cells = a->position_side * a->position_side;
@@ -136,7 +199,7 @@ static void lay_out(const dp_architecture *a, plan *p)
         "embeddings.patch_embeddings.projection.weight");
     add_vector(p, 0, 0.02, dim, "", "embeddings.patch_embeddings.projection.bias");
     /* published SwiGLU models round 2/3 of four times dim up to a multiple of 8 */
-    const size_t hidden = a->swiglu ? (dim * 4 * 2 / 3 + 7) / 8 * 8 : 4 * dim;
+    const size_t hidden = a->hidden ? a->hidden : a->swiglu ? (dim * 4 * 2 / 3 + 7) / 8 * 8 : 4 * dim;
     for (size_t i = 0; i < a->depth; i++) {
         char b[48];
         snprintf(b, sizeof b, "encoder.layer.%zu.", i);
@@ -212,8 +275,8 @@ static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_e
 {
     if (!a->resnet_blocks[0]) {
         if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth
-            || a->depth > 512 || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || !a->position_side
-            || a->position_side > 1024)
+            || a->depth > 512 || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || a->position_side > 1024
+            || a->hidden > 65536 || (!a->position_side && !a->registers))
             return dp_fail(err, DP_E_ARGUMENT,
                            "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers", a->dim,
                            a->depth, a->heads, a->patch_px, a->registers);
@@ -259,8 +322,10 @@ dp_status dp_network_synthesise(const dp_architecture *a, uint64_t seed, const c
     }
     if (a->resnet_blocks[0])
         lay_out_residual(a, &p);
-    else
+    else if (a->position_side)
         lay_out(a, &p);
+    else
+        lay_out_dinov3(a, &p);
     char seed_text[24];
     snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
     const dp_key_value metadata[] = {{"stand_in", "1"}, {"seed", seed_text}};

@@ -324,6 +324,23 @@ static void head_is_left_alone(void **state)
     assert_memory_equal(tokens, reference, sizeof tokens);
 }
 
+/* A DINOv3 of random weights is one, and no other. */
+static void synthetic_dinov3(void **state)
+{
+    (void)state;
+    const dp_architecture a = {
+        .dim = 64, .depth = 2, .heads = 1, .patch_px = 16, .registers = 4, .hidden = 96, .swiglu = 1};
+    dp_architecture other = a;
+    const char *path = temporary_path("v3.safetensors");
+    dp_network *network = NULL;
+    assert_ok(dp_network_synthesise(&a, 3, path, err));
+    assert_ok(dp_network_open(path, &network, err));
+    assert_ok(dp_architecture_check(&a, network, err));
+    other.position_side = 4;
+    assert_fails(DP_E_CHECKPOINT, "rotary positions", dp_architecture_check(&other, network, err));
+    dp_network_close(&network);
+}
+
 /* DINOv3 has no position embedding; what has none otherwise is refused. */
 static void families(void **state)
 {
@@ -426,8 +443,8 @@ static void broken(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(namings), cmocka_unit_test(number_types),
-                                       cmocka_unit_test(head_is_left_alone), cmocka_unit_test(families),
-                                       cmocka_unit_test(broken)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(namings),  cmocka_unit_test(number_types),     cmocka_unit_test(head_is_left_alone),
+        cmocka_unit_test(families), cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(broken)};
     return cmocka_run_group_tests_name("embed_checkpoint", tests, NULL, NULL);
 }

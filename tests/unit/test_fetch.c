@@ -249,18 +249,28 @@ static void assert_pulled(void)
 static void the_registry(void **state)
 {
     (void)state;
-    assert_int_equal(fetch_registry_count(), 8);
-    assert_null(fetch_registry_at(8));
+    assert_int_equal(fetch_registry_count(), 13);
+    assert_null(fetch_registry_at(13));
     const fetch_checkpoint *checkpoint;
     assert_ok(fetch_registry_find("vitb14_reg", &checkpoint, err));
     assert_string_equal(checkpoint->repository, "facebook/dinov2-with-registers-base");
     assert_int_equal(checkpoint->bytes, 4 * checkpoint->parameters);
     assert_ok(fetch_registry_find("facebook/dinov2-giant", &checkpoint, err));
     assert_string_equal(checkpoint->name, "vitg14");
+    static const char *const other[][2] = {{"dinov2_vits14", "vits14"},
+                                           {"timm/vit_small_patch16_dinov3.lvd1689m", "dinov3_vits16"},
+                                           {"vit_huge_plus_patch16_dinov3.lvd1689m", "dinov3_vith16plus"},
+                                           {"facebook/dinov3-vitb16-pretrain-lvd1689m", "dinov3_vitb16"}};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        assert_ok(fetch_registry_find(other[i][0], &checkpoint, err));
+        assert_string_equal(checkpoint->name, other[i][1]);
+    }
     assert_fails(DP_E_ARGUMENT, "vitl14_reg", fetch_registry_find("resnet50", &checkpoint, err));
     for (size_t i = 0; i < fetch_registry_count(); i++) { /* each is found by its own name */
         assert_ok(fetch_registry_find(fetch_registry_at(i)->name, &checkpoint, err));
         assert_ptr_equal(checkpoint, fetch_registry_at(i));
+        dp_architecture architecture; /* what comes is held against it */
+        assert_ok(dp_architecture_parse(checkpoint->name, &architecture, err));
     }
 }
 

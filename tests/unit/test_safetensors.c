@@ -133,11 +133,41 @@ static void half_floats(void **state)
     assert_fails(DP_E_FORMAT, "'h' is I8", dp_tensor_to_f32(&tensor, out, err));
 }
 
+/* A file of another kind is called by its name. */
+static void other_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *says;
+    } kinds[] = {
+        {"PK\3\4\0\0\0\0\0\0data.pkl", 18, "a zip archive, as PyTorch saves"},
+        {"\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 15, "a Python pickle"},
+        {"version https://git-lfs.github.com/spec/v1\n", 43, "a Git LFS pointer"},
+        {"\x1f\x8b\x08\0\0\0\0\0\0\3", 10, "a gzip file"},
+        {"\x08\x07\x12\x07pytorch", 11, "an ONNX model"},
+        {"<!DOCTYPE html><html>", 21, "a web page"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        dp_safetensors *file = NULL;
+        assert_fails(
+            DP_E_FORMAT, kinds[i].says,
+            dp_safetensors_parse((const unsigned char *)kinds[i].bytes, kinds[i].n, "t.safetensors", &file, err));
+    }
+    /* a header whose length begins like a pickle is a header */
+    char header[0x280 + 1];
+    memset(header, ' ', sizeof header - 1);
+    memcpy(header, "{}", 2);
+    header[sizeof header - 1] = 0;
+    expect(header, 0, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_that_lie), cmocka_unit_test(lengths_that_lie), cmocka_unit_test(every_prefix),
-        cmocka_unit_test(round_trip),       cmocka_unit_test(half_floats),
+        cmocka_unit_test(round_trip),       cmocka_unit_test(half_floats),      cmocka_unit_test(other_kinds),
     };
     return cmocka_run_group_tests_name("safetensors", tests, NULL, NULL);
 }
