@@ -167,7 +167,7 @@ int cmd_align(int argc, char **argv)
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "PICTURES_OR_FOLDERS...",
                             "Finds the object in each picture and brings it into the standard pose.", NULL, &code);
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    cli_recipe_begin(CLI_RECIPE_ALIGN, &recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc < 2)

@@ -25,7 +25,7 @@ int cmd_embed(int argc, char **argv)
         &argc, &argv, entries, cli_run_group(&run), "[--model M] --out FILE.safetensors PICTURE",
         "Resizes a picture (bicubic, antialiased), runs the transformer and writes the patch tokens.", NULL, &code);
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    cli_recipe_begin(CLI_RECIPE_FEATURES, &recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc != 2)

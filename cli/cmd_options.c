@@ -40,7 +40,7 @@ static char *default_text(const dp_option *o)
 {
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    return !strcmp(o->key, "method") ? g_strdup("dinopatch") : cli_option_text(&recipe, o->key);
+    return !strcmp(o->key, "method") ? g_strdup("auto") : cli_option_text(&recipe, o->key);
 }
 
 static json_t *row_json(const dp_option *o)

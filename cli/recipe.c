@@ -41,10 +41,15 @@ static bool is_taken(unsigned parts, const dp_option *option)
     return parts & CLI_RECIPE_OVERRIDE ? option->flags & DP_OPTION_OVERRIDE : parts >> option->stage & 1;
 }
 
+void cli_recipe_begin(unsigned parts, dp_recipe *recipe)
+{
+    dp_recipe_preset(recipe, parts & CLI_RECIPE_BANK ? DP_METHOD_AUTO : DP_METHOD_DINOPATCH);
+}
+
 const cli_option *cli_recipe_entries(cli_recipe *o, unsigned parts, const cli_option *own)
 {
     dp_recipe standard;
-    dp_recipe_init(&standard);
+    cli_recipe_begin(parts, &standard);
     *o = (cli_recipe){.parts = parts};
     size_t n = 0;
     for (; own[n].long_name; n++)

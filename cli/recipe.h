@@ -30,6 +30,9 @@ enum {
 const cli_option *cli_recipe_entries(cli_recipe *options, unsigned parts, const cli_option *own);
 /* What cli_parse calls for such an option: its long name, or "set" and KEY=VALUE.  False: complained. */
 bool cli_recipe_take(cli_recipe *options, const char *name, const char *value);
+/* What the options of the given parts begin with: the defaults, and without the bank's part, where there are no good pictures to choose by,
+ * those of the method dinopatch. */
+void cli_recipe_begin(unsigned parts, dp_recipe *recipe);
 /* Lays the method, then the file, then the command line over *recipe, which stays as it is where nothing was given.
  * False: *code, complained. */
 bool cli_recipe_resolve(cli_recipe *options, dp_recipe *recipe, int *code);

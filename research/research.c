@@ -32,7 +32,7 @@ bool research_parse(research *r, int argc, char **argv, const cli_option *own, c
     memcpy(entries + G_N_ELEMENTS(common), own, n_own * sizeof *own);
     r->entries = cli_recipe_entries(&r->options, CLI_RECIPE_ALL, entries);
     g_free(entries);
-    dp_recipe_init(&r->recipe);
+    dp_recipe_preset(&r->recipe, DP_METHOD_DINOPATCH); /* what the paper does is what is varied */
     if (!cli_parse(&argc, &argv, r->entries, cli_run_group(&r->run), "--model M DATASET_FOLDER", summary,
                    "DATASET_FOLDER: one category or a folder of categories, as 'dinopatch eval' takes them.", code)
         || !cli_run_resolve(&r->run, code) || !cli_recipe_resolve(&r->options, &r->recipe, code))

@@ -27,21 +27,21 @@ run() { # shows the command on the terminal and runs it; its output goes where t
     "$@"
 }
 
-try() { # SET FIT_OPTIONS...: fits on the good pictures, inspects the others into SET/results.jsonl
+try() { # SET: fits on the good pictures, inspects the others into SET/results.jsonl
     set_name=$1
     bank=$out/$1/$1.bank pictures=$out/data/$1 maps=$out/$1/maps
-    shift
     mkdir -p "$out/$set_name"
-    run "$program" fit --quiet --model nano --bank "$bank" "$@" "$pictures/train/good"
+    run "$program" fit --out "$bank" --overwrite "$pictures/train/good" 2>"$out/$set_name/fit.log" >&3
     code=0 # 1: some pictures could not be inspected; the table counts them
     run "$program" inspect --quiet --bank "$bank" --json --out "$maps" "$pictures/test" \
         >"$out/$set_name/results.jsonl" || code=$?
     [ "$code" -le 1 ] || exit "$code"
 }
 
-# A screw may lie anywhere: it is found, turned into one pose, and compared cell by cell.  A box of pasta fills its picture: nothing to align.
-try screw --canvas 256x512 --window 1 --fpr 0.05
-try pasta --method auto --fpr 0.05
+# A screw may lie anywhere: fit sees that its pictures are more alike once each screw is turned into one pose.  A box of pasta fills its
+# picture: there is nothing to turn.
+try screw
+try pasta
 
 # Each line is one object; the folder of a picture gives its class.
 # AUROC: the share of pairs of a good and a defective picture in which the defective one has the higher score.

@@ -262,12 +262,12 @@ typedef struct dp_recipe {
  * still the preset's.  Who wants the very values of the preset takes the bit away. */
 enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4, DP_PRESET_WINDOW = 8 };
 
-/* The defaults, chosen by measurement: see docs/method.md.  The canvas of 784x784 is a transformer's; of a residual network it becomes
- * 256x256. */
+/* The defaults, those of DP_METHOD_AUTO: docs/method.md says how they were measured. */
 DP_API void dp_recipe_init(dp_recipe *recipe);
 
 typedef enum dp_method {
-    DP_METHOD_DINOPATCH = 0, /* dp_recipe_init */
+    DP_METHOD_DINOPATCH =
+        0, /* the paper's: aligned, canvas 784x784 (of a residual network 256x256), last block, grid, Euclidean, window 0 */
     DP_METHOD_ANOMALYDINO, /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
                                 pictures, one flat bank, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
     DP_METHOD_PATCHCORE, /* Roth et al. 2022: no alignment, one flat bank, a coreset of 10 %, Euclidean, the largest distance weighted by 9
@@ -275,9 +275,9 @@ typedef enum dp_method {
                                 fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
                                 cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
                                 (2 alone where the network ends there), averaged with their neighbourhoods by the network itself */
-    DP_METHOD_AUTO /* the whole picture, short side 256; several layers normalised (a residual network's layers 2 and 3, each
+    DP_METHOD_AUTO /* dp_recipe_init: pose decided by the good pictures; the whole picture or the part, short side 256; several layers normalised (a residual network's layers 2 and 3, each
                                 averaged over 3x3 cells; a transformer's residual stream at 1/4, 1/2 and 3/4 of its depth); grid, Euclidean,
-                                window 1, mean of the top 1 % */
+                                window 1 (2 from a short side of 384 on), mean of the top 1 % */
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until

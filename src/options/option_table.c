@@ -54,13 +54,14 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 #define SHARE(from, to, word) .kind = DP_OPTION_SHARE, .low = (from), .high = (to), .takes = (word)
 
 const dp_option_row dp_option_table[] = {
-    {.option = {"method", "method", BANK, CHOICE(methods, "dinopatch|anomalydino|patchcore|auto"),
-                .help = "settings of a published method, before all other options"}},
+    {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore"),
+                .help = "auto: what is measured to be right, pose and canvas chosen from the good pictures; else a "
+                        "published method's settings; before all other options"}},
     {.option = {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|none"),
                 .help = "pca: find the object by its edges; none: textures and fixtures; auto: pca where it makes the "
                         "good pictures more alike"},
      FIELD(align),
-     .standard = DP_ALIGN_PCA,
+     .standard = DP_ALIGN_AUTO,
      .preset = DP_PRESET_CANVAS},
     {.option = {"align.blur", "blur", ALIGN, WHOLE(1, 99, "N"), .flags = DP_OPTION_ODD, .unit = "px",
                 .help = "side of the Gaussian kernel before the edges are found"},
@@ -73,15 +74,13 @@ const dp_option_row dp_option_table[] = {
     {.option = {"align.fill", "fill", ALIGN, REAL(0.1, 4, "F"),
                 .help = "share of the canvas width that a straight rod fills"},
      FIELD(fill),
-     .standard = 0.8660254037844386 /* sqrt(3) / 2: the canvas is 4 sigma wide */},
-    {.option = {ALIGN, WHOLE(0, 65536, NULL)},
-     FIELD(canvas_height_px),
-     .standard = 784}, /* 0: not chosen yet, or of edge */
-    {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_width_px), .standard = 784},
+     .standard = 0.95},
+    {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_height_px)}, /* 0: not chosen yet, or of edge */
+    {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_width_px)},
     {.option = {"canvas", "canvas", ALIGN, .kind = DP_OPTION_CANVAS, .takes = "HxW|auto[:W]", .low = 1, .high = 65536,
                 .unit = "px",
-                .help = "size of what the network sees; auto: the height from the good pictures, for a width of 784 or "
-                        "W; a residual network begins with 256x256",
+                .help = "size of what the network sees, instead of size; auto: the height from the good pictures, for "
+                        "a width of 784 or W",
                 .needs = "multiples of the network's patch"},
      .preset = DP_PRESET_CANVAS},
     {.option = {"edge", "edge", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
@@ -101,6 +100,7 @@ const dp_option_row dp_option_table[] = {
               "the whole picture with a short side of N pixels, instead of a canvas; its proportion is the middle one "
               "of the good pictures"},
      FIELD(short_px),
+     .standard = 256,
      .preset = DP_PRESET_CANVAS},
     {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
     {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
@@ -123,7 +123,8 @@ const dp_option_row dp_option_table[] = {
                     "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
                     "residual network, standard of a transformer; both choose layers and mix",
                 .needs = "features.neighbourhood=1"},
-     FIELD(layer_norm)},
+     FIELD(layer_norm),
+     .standard = DP_LAYER_NORM_RMS}, /* the network settles which */
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},
      FIELD(precision)},
@@ -182,6 +183,7 @@ const dp_option_row dp_option_table[] = {
                 .flags = DP_OPTION_OVERRIDE, .unit = "cells",
                 .help = "cells to each side that are searched: 0 = same place only"},
      FIELD(window),
+     .standard = 1,
      .preset = DP_PRESET_WINDOW},
     {.option = {"search.knn", "knn", SCORE, WHOLE(1, 1000, "K"), .flags = DP_OPTION_OVERRIDE,
                 .help = "average over the K nearest", .needs = "K features to compare with"},
@@ -327,5 +329,5 @@ void dp_recipe_init(dp_recipe *recipe)
     for (size_t i = 0; i < dp_option_rows; i++)
         if (dp_option_table[i].stored && dp_option_table[i].option.kind != DP_OPTION_LAYERS)
             dp_option_put(&dp_option_table[i], recipe, dp_option_table[i].standard);
-    recipe->preset = DP_PRESET_CANVAS;
+    recipe->preset = DP_PRESET_WINDOW;
 }

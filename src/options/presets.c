@@ -5,6 +5,15 @@ typedef struct setting {
     const char *key, *text;
 } setting;
 
+/* The paper's own settings; the other methods say what they change of them. */
+static const setting dinopatch[] = {{"align", "pca"},
+                                    {"align.polarity", "rotate"},
+                                    {"align.fill", "0.8660254037844386"}, /* sqrt(3) / 2: the canvas is 4 sigma wide */
+                                    {"canvas", "784x784"},
+                                    {"layers.norm", "none"},
+                                    {"window", "0"},
+                                    {NULL, NULL}};
+
 /* Damm et al. 2025 and its public code. */
 static const setting anomalydino[] = {{"align", "none"},
                                       {"edge", "448"},
@@ -33,21 +42,14 @@ static const setting patchcore[] = {{"align", "none"},
                                     {"map.sigma", "4"},
                                     {NULL, NULL}};
 
-/* What is measured to be right without an option: docs/method.md, section 4. */
-static const setting automatic[] = {{"align", "auto"},       {"align.polarity", "rotate"},
-                                    {"align.fill", "0.95"},  {"size", "256"},
-                                    {"layers.norm", "rms"}, /* the network settles which */
-                                    {"search.metric", "l2"}, {"window", "1"},
-                                    {"score", "top1p"},      {NULL, NULL}};
-
 static const struct {
-    const setting *settings; /* NULL: the defaults */
-    unsigned preset;         /* DP_PRESET_ bits of what depends on the network */
+    const setting *settings[2]; /* in this order; NULL: no more */
+    unsigned preset;            /* DP_PRESET_ bits of what depends on the network */
 } methods[] = {
-    [DP_METHOD_DINOPATCH] = {NULL, DP_PRESET_CANVAS},
-    [DP_METHOD_ANOMALYDINO] = {anomalydino, 0},
-    [DP_METHOD_PATCHCORE] = {patchcore, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
-    [DP_METHOD_AUTO] = {automatic, DP_PRESET_WINDOW},
+    [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
+    [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
+    [DP_METHOD_PATCHCORE] = {{dinopatch, patchcore}, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
+    [DP_METHOD_AUTO] = {{NULL}, DP_PRESET_WINDOW} /* the defaults of the table: docs/method.md, section 4 */,
 };
 
 void dp_recipe_preset(dp_recipe *recipe, dp_method method)
@@ -55,7 +57,8 @@ void dp_recipe_preset(dp_recipe *recipe, dp_method method)
     dp_recipe_init(recipe);
     if ((size_t)method >= sizeof methods / sizeof *methods)
         return;
-    for (const setting *s = methods[method].settings; s && s->key; s++)
-        (void)dp_recipe_set(recipe, s->key, s->text, NULL); /* test_options sets each of them */
+    for (size_t i = 0; i < 2; i++)
+        for (const setting *s = methods[method].settings[i]; s && s->key; s++)
+            (void)dp_recipe_set(recipe, s->key, s->text, NULL); /* test_options sets each of them */
     recipe->preset = methods[method].preset;
 }

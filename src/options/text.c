@@ -217,15 +217,19 @@ static void let_go(const dp_option_row *row, dp_recipe *recipe)
         recipe->canvas_height_px = recipe->canvas_width_px = recipe->short_px ? 0 : STANDARD_WIDTH;
         recipe->edge_px = recipe->crop_px = 0;
     }
-    if (!strcmp(key, "edge"))
-        recipe->short_px = 0;
-    if (!strcmp(key, "edge"))
-        recipe->canvas_height_px = recipe->canvas_width_px = recipe->edge_px ? 0 : STANDARD_WIDTH;
-    if (!strcmp(key, "edge") && !recipe->edge_px)
+    if (!strcmp(key, "edge") && recipe->edge_px)
+        recipe->canvas_height_px = recipe->canvas_width_px = recipe->short_px = 0;
+    if (!strcmp(key, "edge") && !recipe->edge_px) {
         recipe->crop_px = 0;
+        if (!recipe->short_px && !recipe->canvas_width_px)
+            recipe->canvas_height_px = recipe->canvas_width_px = STANDARD_WIDTH;
+    }
     if ((!strcmp(key, "window") || !strcmp(key, "bank.layout"))
         && (recipe->layout == DP_LAYOUT_FLAT || recipe->window == DP_WINDOW_GLOBAL))
         recipe->blend = 0;
+    if ((!strcmp(key, "layers") && recipe->n_layers) || (!strcmp(key, "layers.mix"))
+        || (!strcmp(key, "features.neighbourhood") && recipe->neighbourhood != 1))
+        recipe->layer_norm = DP_LAYER_NORM_NONE;
     if (!strcmp(key, "score") && recipe->score != DP_SCORE_MAX)
         recipe->reweight = 0;
     recipe->preset &= ~row->preset;

@@ -653,7 +653,9 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     }
     if (recipe.layer_norm && !fit->known) {
         status = dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err);
-        if (!status) /* a picture may come from the trial, and none goes through the network before its layers are asked for */
+        if (!status
+            && !dp_own_canvas(
+                &recipe)) /* a picture may come from the trial, and none goes through the network before its layers are asked for */
             status = dp_extract_plan_open(fit->session, recipe.canvas_height_px, recipe.canvas_width_px,
                                           &fit->extractor.plan, err);
     }

@@ -178,30 +178,38 @@ static dp_status decide_pose(dp_settled *settled, dp_session *session, const dp_
 
 /* --------------------------------------------------------------------------------------------------------- the lines */
 
+/* What a canvas of a size shows. */
+static const char *shows(const dp_recipe *recipe, double cell_px, size_t patch_px)
+{
+    if (recipe->align != DP_ALIGN_PCA)
+        return "the whole picture";
+    return cell_px < 1.1 * (double)patch_px ? "the part in its own proportion, pixel by pixel"
+                                            : "the part in its own proportion, as many pixels as the whole picture";
+}
+
 static dp_status say_canvas(dp_settled *settled, size_t patch_px, dp_error *err)
 {
     const dp_recipe *recipe = &settled->recipe;
-    char value[64], covers[256] = "";
-    double height, width, least = INFINITY, largest = 0;
+    const dp_survey *survey = &settled->survey;
+    char value[64], covers[256] = "", mixed[160] = "";
+    double height = INFINITY, width = INFINITY, least = INFINITY, largest = 0;
     if (recipe->edge_px)
         return DP_OK;
     snprintf(value, sizeof value, "%zux%zu", recipe->canvas_height_px, recipe->canvas_width_px);
-    if (dp_canvas_cell(recipe, patch_px, &settled->survey, &height, &width)) {
+    if (dp_canvas_cell(recipe, patch_px, survey, &height, &width)) {
         int at = snprintf(covers, sizeof covers, "; one cell covers %.0fx%.0f px of your picture", height, width);
-        if (recipe->short_px && fmin(height, width) > (double)patch_px)
+        if (recipe->short_px && fmin(height, width) > 1.25 * (double)patch_px)
             snprintf(covers + at, sizeof covers - (size_t)at,
                      ": marks much smaller may be missed; size=%zu looks four times as closely and takes about four "
                      "times as long",
                      2 * recipe->short_px);
     }
-    const dp_survey *survey = &settled->survey;
     for (size_t i = 0; i < survey->n && recipe->align == DP_ALIGN_NONE; i++)
         if (survey->width_px[i]) {
             double aspect = (double)survey->width_px[i] / (double)survey->height_px[i];
             least = fmin(least, aspect);
             largest = fmax(largest, aspect);
         }
-    char mixed[160] = "";
     if (largest > 1.05 * least)
         snprintf(mixed, sizeof mixed,
                  "; the pictures' proportions (width / height) go from %.2f to %.2f: each is stretched to this one",
@@ -209,10 +217,7 @@ static dp_status say_canvas(dp_settled *settled, size_t patch_px, dp_error *err)
     if (!recipe->short_px)
         return dp_choices_add(&settled->choices, err, "canvas", value, "as asked%s%s", covers, mixed);
     return dp_choices_add(&settled->choices, err, "canvas", value, "%s, size %zu px%s%s",
-                          recipe->align == DP_ALIGN_PCA
-                              ? "the part in its own proportion, as many pixels as the whole picture"
-                              : "the whole picture",
-                          recipe->short_px, covers, mixed);
+                          shows(recipe, width, patch_px), recipe->short_px, covers, mixed);
 }
 
 static dp_status say_layers(dp_settled *settled, const dp_network_info *model, dp_error *err)

@@ -118,7 +118,7 @@ static dp_status live(dp_error *err)
     dp_run_init(&run);
     run.threads = 1;
     run.max_memory_bytes = (size_t)1 << 30;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = recipe.canvas_width_px = 56;
     recipe.polarity = DP_POLARITY_NONE;
     dp_status status = dp_network_open(model_path, &model, err);

@@ -38,7 +38,7 @@ char *container_recipe(const char *text)
 {
     dp_recipe recipe;
     char *usual_text = NULL;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     json_t *given = json_loads(text, 0, NULL);
     json_t *usual = dp_recipe_to_json(&recipe, &usual_text, NULL) ? NULL : json_loads(usual_text, 0, NULL);
     dp_memory_free(usual_text);

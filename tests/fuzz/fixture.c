@@ -46,7 +46,7 @@ dp_bank *fixture_bank(int kind)
 {
     bool flat = kind == FIXTURE_FLAT || kind == FIXTURE_PATCHCORE;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.storage = kind == FIXTURE_GRID_F16  ? DP_STORAGE_F16
                      : kind == FIXTURE_GRID_I8 ? DP_STORAGE_I8
                                                : DP_STORAGE_F32;

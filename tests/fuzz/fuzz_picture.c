@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         (void)seen;
         dp_recipe recipe;
         dp_pose pose;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         if (picture->width_px * picture->height_px <= 4096)
             fuzz_ok(dp_pose_find(picture, &recipe, &pose, &err), &err);
     } else {

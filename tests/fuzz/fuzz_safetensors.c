@@ -61,7 +61,7 @@ static void open_model(const uint8_t *data, size_t bytes)
     dp_network_get_info(model, &info);
     fuzz_must(info.dim > 0 && info.patch_px > 0 && info.parameters > 0, "a model has sizes");
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     fuzz_ok(dp_network_settle_recipe(model, &recipe, &err), &err);
     dp_network_close(&model);
 }

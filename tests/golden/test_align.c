@@ -53,7 +53,7 @@ static dp_align_status expected_status(const char *name)
 static void check_picture(const char *name, const json_t *expected)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     dp_picture *picture = load(name, ".png"), *reference = load(name, ".edges.png");
     size_t width = picture->width_px, height = picture->height_px, different = 0;
     uint8_t *edges = NULL;

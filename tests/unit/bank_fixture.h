@@ -40,7 +40,7 @@ static inline dp_bank_builder *empty_bank_in(dp_storage storage, size_t rows, si
                                              size_t per)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.storage = storage;
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
@@ -137,7 +137,7 @@ static inline void flat_grid(size_t p, size_t *rows, size_t *cols)
 static inline dp_bank *random_flat_without(size_t dim, size_t pictures, size_t per, uint64_t seed, size_t left_out)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = dim, .capacity = pictures + 1, .rows_per_picture = per, .model_sha256 = random_hash};

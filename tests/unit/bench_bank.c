@@ -64,7 +64,7 @@ int main(int argc, char **argv)
     size_t rows = sizes[0], cols = sizes[1], dim = sizes[2], pictures = sizes[3], per = sizes[4], cells = rows * cols;
     dp_error err;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = rows * 14;
     recipe.canvas_width_px = cols * 14;
     dp_bank_spec spec = {.recipe = &recipe,

@@ -71,7 +71,7 @@ static inline void world_close(world *w)
 static inline dp_recipe world_recipe(void)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.align = DP_ALIGN_NONE;
     recipe.polarity = DP_POLARITY_NONE;
     recipe.canvas_height_px = recipe.canvas_width_px = WORLD_SIDE;

@@ -85,7 +85,7 @@ static dp_picture *render(const struct scene *scene)
 static dp_pose find(const dp_picture *picture)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     dp_pose pose;
     assert_ok(dp_pose_find(picture, &recipe, &pose, err));
     return pose;
@@ -273,7 +273,7 @@ static void what_cannot_be_aligned(void **state)
     assert_int_equal(find(picture).status, DP_ALIGN_OK);
 
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.align = DP_ALIGN_NONE;
     dp_pose pose;
     assert_ok(dp_pose_find(picture, &recipe, &pose, err));
@@ -289,12 +289,12 @@ static void wrong_settings(void **state)
     dp_pose pose = {.status = DP_ALIGN_OK};
     uint8_t *edges = NULL;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.blur_px = 4;
     assert_fails(DP_E_ARGUMENT, "align.blur is 4; give an odd number", dp_pose_find(picture, &recipe, &pose, err));
     recipe.blur_px = 129;
     assert_fails(DP_E_ARGUMENT, "align.blur is 129", dp_edges_find(picture, &recipe, &edges, err));
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canny_low = 160;
     assert_fails(DP_E_ARGUMENT, "align.canny 160,150", dp_pose_find(picture, &recipe, &pose, err));
     recipe.canny_low = NAN;
@@ -315,7 +315,7 @@ static void tiny_pictures(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     uint32_t seed = 1;
     static float canvas[3 * 9 * 30];
     static uint8_t valid[9 * 30];

@@ -238,7 +238,7 @@ static void masked_cells_in_a_map(void **state)
     const uint8_t background[4] = {1, 0, 1, 0};
     for (int list = 0; list < 2; list++) {
         dp_recipe recipe;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         recipe.background_rule = list ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS;
         float grid[4] = {5, 6, 7, 8};
         uint8_t valid[4] = {1, 1, 0, 1};
@@ -261,7 +261,7 @@ static dp_bank *masked_bank(bool flat, dp_background background, dp_background_r
 {
     enum { PICTURES = 5, DIM = 6 };
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = flat ? DP_LAYOUT_FLAT : DP_LAYOUT_GRID;
     recipe.background = background;
     recipe.background_rule = rule;

@@ -64,7 +64,7 @@ static void wrong_use(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = recipe.canvas_width_px = 28;
     dp_bank *bank = NULL;
     dp_bank_builder *builder = NULL;
@@ -291,7 +291,7 @@ static void wrong_use_of_a_pool(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = 2, .capacity = 2, .rows_per_picture = 1, .model_sha256 = random_hash};
@@ -601,7 +601,7 @@ static void recipe_names(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.fill = 0.5;
     recipe.polarity = DP_POLARITY_MIRROR;
     recipe.layers[0] = 3, recipe.layers[1] = 11, recipe.n_layers = 2;
@@ -626,7 +626,7 @@ static void recipe_names(void **state)
 static void reject(const char *field, const char *value, const char *text)
 {
     dp_recipe recipe, untouched;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     memset(&untouched, 0x5a, sizeof untouched);
     dp_recipe before = untouched;
     char *good = NULL;
@@ -650,7 +650,7 @@ static void retired_fields(void **state)
 {
     (void)state;
     dp_recipe recipe, back;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     char *text = NULL, *again = NULL;
     assert_ok(dp_recipe_to_json(&recipe, &text, err));
     json_t *object = json_loads(text, 0, NULL);
@@ -713,13 +713,13 @@ static void recipes_that_are_none(void **state)
     assert_fails(DP_E_FORMAT, "not a JSON object", dp_recipe_from_json("[]", "f", &recipe, err));
     assert_fails(DP_E_FORMAT, "not JSON", dp_recipe_from_json("{\"knn\":1,\"knn\":2}", "f", &recipe, err));
     char *text = NULL;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.fpr = NAN;
     assert_fails(DP_E_ARGUMENT, "'fpr'", dp_recipe_to_json(&recipe, &text, err));
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.metric = (dp_metric)7;
     assert_fails(DP_E_ARGUMENT, "'metric'", dp_recipe_to_json(&recipe, &text, err));
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.n_layers = DP_MAX_LAYERS + 1;
     assert_fails(DP_E_ARGUMENT, "layers", dp_recipe_to_json(&recipe, &text, err));
     assert_null(text);

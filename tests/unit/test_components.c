@@ -46,7 +46,7 @@ struct banks {
 static dp_bank_builder *new_bank(dp_layout layout, dp_storage storage, size_t dim, dp_layer_mix mix, size_t layers)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = layout;
     recipe.storage = storage;
     recipe.canvas_height_px = ROWS * 14;

@@ -276,7 +276,7 @@ static void settings_that_mean_nothing(void **state)
     dp_network_get_info(model, &info);
     assert_true(info.stand_in && info.dim == 1024);
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.n_layers == 2 && recipe.layers[0] == 2 && recipe.layers[1] == 3);
     recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 3, 2}};

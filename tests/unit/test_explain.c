@@ -74,7 +74,7 @@ static int tear_down(void **state)
 static dp_recipe small_recipe(void)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = 112;
     recipe.canvas_width_px = 224;
     recipe.score = DP_SCORE_MAX;

@@ -262,7 +262,7 @@ static void two_rules_for_the_background(void **state)
     (void)state;
     for (int list = 0; list <= 1; list++) {
         dp_recipe recipe;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         recipe.background_rule = list ? DP_BACKGROUND_LIST : DP_BACKGROUND_CELLS;
         float grid[4] = {1, 2, 3, 4};
         uint8_t valid[4] = {1, 1, 0, 1};

@@ -103,7 +103,7 @@ static void a_masked_good_picture_scores_as_a_new_one(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dp_recipe recipe;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         recipe.align = cases[i].align;
         recipe.polarity = DP_POLARITY_NONE;
         recipe.canvas_height_px = 112;
@@ -177,7 +177,7 @@ static void all_background(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.align = DP_ALIGN_NONE;
     recipe.polarity = DP_POLARITY_NONE;
     recipe.canvas_height_px = recipe.canvas_width_px = 112;
@@ -217,7 +217,7 @@ static void a_crop_is_the_middle(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.align = DP_ALIGN_NONE;
     recipe.polarity = DP_POLARITY_NONE;
     recipe.edge_px = H; /* as the pictures are: 320 x 240 */
@@ -278,7 +278,7 @@ static void where_a_crop_lies(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.edge_px = 256;
     recipe.crop_px = 224;
     const size_t first[][2] = {{256, 16}, {341, 58 /* 58.5 */}, {343, 60 /* 59.5 */}, {347, 62 /* 61.5 */}};
@@ -340,7 +340,7 @@ static int nowhere(double x, double y, const void *context)
 static dp_recipe whole_picture(dp_layout layout)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.align = DP_ALIGN_NONE;
     recipe.polarity = DP_POLARITY_NONE;
     recipe.canvas_height_px = 112;
@@ -478,7 +478,7 @@ static void a_region_that_follows_the_object(void **state)
     assert_ok(dp_roi_open(mask, DP_ROI_OBJECT, "good1.png", 0, &roi, err));
     for (size_t k = 0; k < 2; k++) {
         dp_recipe recipe;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         recipe.canvas_height_px = 112;
         recipe.canvas_width_px = 224;
         recipe.polarity = polarities[k];

@@ -124,10 +124,10 @@ static void the_default_canvas_is_fitted(void **state)
     dp_network *model = NULL;
     dp_recipe recipe;
     assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.canvas_height_px == 256 && recipe.canvas_width_px == 256 && !recipe.preset);
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.preset = 0;
     assert_ok(dp_network_settle_recipe(model, &recipe, err));
     assert_true(recipe.canvas_height_px == 784 && recipe.canvas_width_px == 784);

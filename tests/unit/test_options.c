@@ -192,9 +192,9 @@ static void defaults(void **state)
     (void)state;
     dp_recipe recipe;
     dp_recipe_init(&recipe);
-    assert_true(recipe.fill == sqrt(3.0) / 2);
-    assert_true(recipe.canvas_height_px == 784 && recipe.canvas_width_px == 784 && recipe.knn == 1
-                && recipe.fpr == 0.05);
+    assert_true(recipe.fill == 0.95 && recipe.short_px == 256 && !recipe.canvas_height_px && !recipe.canvas_width_px);
+    assert_true(recipe.align == DP_ALIGN_AUTO && recipe.layer_norm && recipe.window == 1 && recipe.knn == 1
+                && recipe.preset == DP_PRESET_WINDOW && recipe.fpr == 0.05);
     assert_true(recipe.polarity == DP_POLARITY_ROTATE && recipe.score == DP_SCORE_TOP1P && recipe.n_layers == 0);
     assert_ok(dp_recipe_check(&recipe, err));
 }
@@ -202,13 +202,20 @@ static void defaults(void **state)
 static void methods(void **state)
 {
     (void)state;
-    for (int method = DP_METHOD_DINOPATCH; method <= DP_METHOD_PATCHCORE; method++) {
+    for (int method = DP_METHOD_DINOPATCH; method <= DP_METHOD_AUTO; method++) {
         dp_recipe recipe;
         dp_recipe_preset(&recipe, (dp_method)method);
         assert_ok(dp_recipe_check(&recipe, err));
         assert_int_equal(recipe.preset & DP_PRESET_LAYERS, method == DP_METHOD_PATCHCORE ? DP_PRESET_LAYERS : 0);
     }
-    dp_recipe recipe;
+    dp_recipe recipe, standard;
+    dp_recipe_preset(&recipe, DP_METHOD_AUTO);
+    dp_recipe_init(&standard);
+    assert_memory_equal(&recipe, &standard, sizeof recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH); /* the paper's, one word away */
+    assert_true(recipe.align == DP_ALIGN_PCA && recipe.polarity == DP_POLARITY_ROTATE && recipe.fill == sqrt(3.0) / 2
+                && recipe.canvas_height_px == 784 && recipe.canvas_width_px == 784 && !recipe.short_px
+                && !recipe.layer_norm && recipe.window == 0 && recipe.preset == DP_PRESET_CANVAS);
     dp_recipe_preset(&recipe, DP_METHOD_ANOMALYDINO);
     assert_true(recipe.align == DP_ALIGN_NONE && recipe.edge_px == 448 && !recipe.canvas_height_px
                 && !recipe.canvas_width_px && recipe.rotations == 8 && recipe.layout == DP_LAYOUT_FLAT
@@ -302,7 +309,7 @@ static void rules(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         dp_recipe recipe;
-        dp_recipe_init(&recipe);
+        dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
         for (size_t k = 0; k < 4 && wrong[i].settings[k][0]; k++)
             set(&recipe, wrong[i].settings[k][0], wrong[i].settings[k][1]);
         assert_fails(DP_E_ARGUMENT, wrong[i].message, dp_recipe_check(&recipe, err));

@@ -23,7 +23,7 @@ static dp_pool *flat_of(size_t threads)
 static dp_bank *flat_of_rows(const float *x, size_t n, size_t dim)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = DP_LAYOUT_FLAT;
     dp_bank_spec spec = {
         .recipe = &recipe, .dim = dim, .capacity = 1, .rows_per_picture = 1, .model_sha256 = random_hash};

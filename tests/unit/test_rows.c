@@ -102,7 +102,7 @@ static void taken_back(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.layout = DP_LAYOUT_FLAT;
     const dp_bank_spec spec = {
         .recipe = &recipe, .dim = 2, .capacity = 3, .rows_per_picture = 2, .model_sha256 = random_hash};
@@ -204,7 +204,7 @@ static void scoring_survives_view_and_recipe(void **state)
     const dp_scoring scoring = some_scoring();
     dp_recipe recipe;
     dp_view view = {.any_size = 1};
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     dp_scoring_to_view(&scoring, &view);
     dp_scoring_to_recipe(&scoring, &recipe);
     const dp_scoring of_view = dp_scoring_of_view(&view), of_recipe = dp_scoring_of_recipe(&recipe, &scoring.levels);

@@ -58,7 +58,7 @@ static int tear_down(void **state)
 static dp_recipe small_recipe(void)
 {
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = 112;
     recipe.canvas_width_px = 224;
     recipe.score = DP_SCORE_MAX;
@@ -628,7 +628,7 @@ static void memory_is_planned(void **state)
     assert_int_equal(dp_memory_free_bytes(&run), 12345);
     run.log = keep_line;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     dp_bank_spec spec = {
         .recipe = &recipe, .grid_rows = 56, .grid_cols = 56, .dim = 768, .capacity = 1000, .rows_per_picture = 1};
     static const struct {
@@ -967,7 +967,7 @@ static void canvas_of_auto(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_width_px = 672;
     dp_pose slim = {.status = DP_ALIGN_OK, .sigma_major_px = 100, .sigma_minor_px = 10, .extent_minor_px = 40};
     dp_pose wide = slim, lost = {.status = DP_ALIGN_FEW_EDGES, .extent_minor_px = 1000};

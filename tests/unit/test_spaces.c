@@ -159,7 +159,7 @@ static void the_area_of_a_cell(void **state)
 {
     (void)state;
     dp_recipe recipe;
-    dp_recipe_init(&recipe);
+    dp_recipe_preset(&recipe, DP_METHOD_DINOPATCH);
     recipe.canvas_height_px = 112;
     recipe.canvas_width_px = 224;
     recipe.fill = 0.8;
