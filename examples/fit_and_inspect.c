@@ -1,60 +1,38 @@
-/* fit_and_inspect.c - learns from pictures of good parts, judges others: the shortest way through the library.
+/* fit_and_inspect.c - learns from pictures of good parts and judges others: the shortest way through the library.
  *
  *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch-io) -o fit_and_inspect
- *     ./fit_and_inspect CHECKPOINT GOOD_PICTURE... -- PICTURE... */
+ *     ./fit_and_inspect GOOD_PICTURE... -- PICTURE... */
 #include <dinopatch/io.h>
-#include <dinopatch/experimental.h>
 
 #include <stdio.h>
 #include <string.h>
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
-                     double milliseconds, const char *message)
-{
-    (void)user, (void)index, (void)picture, (void)milliseconds;
-    if (result)
-        printf("%s: %s, score %.3f of %.3f, %zu defects\n", path, dp_label_name(result->label), result->score,
-               result->threshold, result->n_defects);
-    else
-        printf("%s: %s\n", path, message);
-    return 0; /* anything else stops the run */
-}
-
 int main(int argc, char **argv)
 {
-    int split = 2;
-    while (split < argc && strcmp(argv[split], "--") != 0)
-        split++;
-    if (split == 2 || split + 1 >= argc) {
-        fprintf(stderr, "usage: %s CHECKPOINT GOOD_PICTURE... -- PICTURE...\n", argv[0]);
-        return 2;
-    }
-    const char *const *good = (const char *const *)argv + 2, *const *others = (const char *const *)argv + split + 1;
-    dp_network *model = NULL;
-    dp_session *session = NULL;
+    static const char *const names[] = {"good", "anomalous", "not_inspected", "none"}; /* by dp_label */
+    dp_fit *fit = NULL;
     dp_bank *bank = NULL;
-    dp_error err;
-    dp_run run;
-    dp_recipe recipe;
-    dp_run_init(&run);
-    dp_recipe_init(&recipe);
-    dp_status status = dp_network_open(argv[1], &model, &err);
+    dp_inspector *inspector = NULL;
+    const dp_result *result = NULL;
+    dp_error err = {0};
+    int i = 1;
+    dp_status status = dp_fit_begin(NULL, NULL, NULL, &fit, &err); /* the built-in network, automatic settings */
+    for (; !status && i < argc && strcmp(argv[i], "--") != 0; i++)
+        status = dp_fit_add_file(fit, argv[i], &err);
     if (!status)
-        status = dp_session_open(model, recipe.precision, &run, &session, &err);
+        status = dp_fit_end(fit, &bank, &err); /* dp_bank_save keeps it for later runs */
     if (!status)
-        status = dp_bank_fit(session, &recipe, good, (size_t)(split - 2), NULL, NULL, &bank, NULL, &err);
-    if (!status) {
-        dp_view view;
-        dp_view_init(bank, &view);
-        status =
-            dp_session_inspect_files(session, bank, &view, others, (size_t)(argc - split - 1), on_result, NULL, &err);
+        status = dp_inspector_open(NULL, bank, NULL, &inspector, &err);
+    for (i++; !status && i < argc; i++) {
+        status = dp_inspector_run_file(inspector, argv[i], DP_RESULT_MAP, &result, &err);
+        if (!status)
+            printf("%s: %s, score %.3f of %.3f, %zu defects %s\n", argv[i], names[result->label], result->score,
+                   result->threshold, result->n_defects, result->reason);
     }
-    if (!status)
-        status = dp_bank_save(bank, "good.bank", &err);
     if (status)
-        fprintf(stderr, "%s: %s\n", dp_status_name(status), err.message);
-    dp_bank_close(&bank); /* each takes NULL as well */
-    dp_session_close(&session);
-    dp_network_close(&model);
+        fprintf(stderr, "%s\n", err.message);
+    dp_inspector_close(&inspector); /* each takes NULL as well */
+    dp_bank_close(&bank);
+    dp_fit_close(&fit);
     return status ? 1 : 0;
 }

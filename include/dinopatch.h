@@ -327,8 +327,9 @@ enum {
     DP_RESULT_MAP = 1 /* map, inspected and defects as well; without it they are NULL, and cost nothing */
 };
 
-/* Judges pictures by a bank; it owns all that this needs. Memory is allocated for the first picture of a size; later ones
- * take it again. One inspector serves one thread at a time; threads share network and bank. */
+/* Judges pictures by a bank; it owns all that this needs. Memory is taken for the first picture of a size, and again only
+ * for one with more edges or defects than any before. One inspector serves one thread at a time; threads share network
+ * and bank. */
 typedef struct dp_inspector dp_inspector;
 
 /* network NULL: the one that the bank names, the built-in one or a file, opened by the inspector. run (may be NULL) is

@@ -166,3 +166,42 @@ dp_status dp_session_inspect_files(dp_session *session, const dp_bank *bank, con
     struct plain_callback plain = {on_result, user};
     return dp_session_inspect_views(session, bank, view, 1, paths, n_paths, call_plainly, &plain, err);
 }
+
+/* ------------------------------------------------------------------------------------------------- one file at a time */
+
+static dp_status load_image(const char *path, dp_picture **picture, dp_image *image, dp_error *err)
+{
+    dp_run limits;
+    dp_run_init(&limits);
+    dp_status status = dp_picture_load(path, limits.max_picture_pixels, picture, err);
+    if (!status)
+        *image = (dp_image){.size = sizeof *image,
+                            .pixels = (*picture)->rgb,
+                            .width = (*picture)->width_px,
+                            .height = (*picture)->height_px,
+                            .format = DP_RGB8};
+    return status;
+}
+
+dp_status dp_fit_add_file(dp_fit *fit, const char *path, dp_error *err)
+{
+    dp_picture *picture = NULL;
+    dp_image image;
+    dp_status status = load_image(path, &picture, &image, err);
+    if (!status)
+        status = dp_fit_add(fit, &image, path, err);
+    dp_picture_free(&picture);
+    return status;
+}
+
+dp_status dp_inspector_run_file(dp_inspector *inspector, const char *path, unsigned what, const dp_result **result,
+                                dp_error *err)
+{
+    dp_picture *picture = NULL;
+    dp_image image;
+    dp_status status = load_image(path, &picture, &image, err);
+    if (!status)
+        status = dp_inspector_run(inspector, &image, what, result, err);
+    dp_picture_free(&picture);
+    return status;
+}

@@ -27,6 +27,13 @@ DP_API dp_status dp_picture_load_with(const char *path, const dp_picture_options
 /* The same with max_pixels alone. */
 DP_API dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err);
 
+/* dp_fit_add of a picture file, named as its path (at most 2^28 pixels; 16-bit files by their own samples).
+ * Errors: as dp_picture_load and dp_fit_add. */
+DP_API dp_status dp_fit_add_file(dp_fit *fit, const char *path, dp_error *err);
+/* dp_inspector_run of a picture file. Errors: as dp_picture_load and dp_inspector_run. */
+DP_API dp_status dp_inspector_run_file(dp_inspector *inspector, const char *path, unsigned what,
+                                       const dp_result **result, dp_error *err);
+
 /* Reads a mask: *mask [*height, *width], 1 where a pixel is marked, 0 on background; the caller frees with
  * dp_memory_free.  Background is what is black, zero or fully transparent, whatever the depth, colours or palette; in
  * lossy files (JPEG) what stays below a third of the largest value.  notes (may be NULL) say what is doubtful: a mask

@@ -6,14 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHELF_BLOCKS = 256, SMALLEST_BLOCK = 1024 };
+enum {
+    SHELF_BLOCKS = 256,
+    SMALLEST_BLOCK = 65536 /* what depends on a picture, as the number of its defects, mostly fits; pages that are not
+                            * touched cost nothing */
+};
 
 struct dp_shelf {
     size_t n;
     struct block {
         void *memory;
         size_t bytes;
-        bool taken;
+        bool taken, again; /* again: it was taken before */
     } blocks[SHELF_BLOCKS];
 };
 
@@ -56,9 +60,13 @@ dp_shelf *dp_shelf_use(dp_shelf *shelf)
 void dp_shelf_leave(dp_shelf *shelf, dp_shelf *before)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < shelf->n; i++)
-        if (!shelf->blocks[i].taken)
-            shelf->blocks[kept++] = shelf->blocks[i];
+    for (size_t i = 0; i < shelf->n; i++) {
+        struct block block = shelf->blocks[i];
+        if (block.taken && block.again) /* the next piece of work finds another in its place */
+            block = (struct block){.memory = aligned_alloc(DP_ALIGN_BYTES, block.bytes), .bytes = block.bytes};
+        if (!block.taken && block.memory)
+            shelf->blocks[kept++] = block;
+    }
     shelf->n = kept;
     in_use = before;
 }
@@ -73,7 +81,7 @@ static void *take_block(dp_shelf *shelf, size_t bytes)
     for (size_t i = 0; i < shelf->n; i++) {
         struct block *block = &shelf->blocks[i];
         if (!block->taken && block->bytes == rounded) {
-            block->taken = true;
+            block->taken = block->again = true;
             return block->memory;
         }
     }
@@ -81,7 +89,7 @@ static void *take_block(dp_shelf *shelf, size_t bytes)
         return aligned_alloc(DP_ALIGN_BYTES, bytes);
     void *memory = aligned_alloc(DP_ALIGN_BYTES, rounded);
     if (memory)
-        shelf->blocks[shelf->n++] = (struct block){memory, rounded, true};
+        shelf->blocks[shelf->n++] = (struct block){.memory = memory, .bytes = rounded, .taken = true};
     return memory;
 }
 

@@ -147,15 +147,18 @@ cd "$top" || exit 1
 program="$top/root$prefix/bin/dinopatch"
 "$render" pictures --size 112 --train 3 --good 1 --bad 1 >/dev/null 2>&1
 "$program" model synth --arch demo --out model.safetensors >/dev/null 2>&1
+"$program" fit --quiet --method auto --out good.bank pictures/screw/train/good >/dev/null 2>&1
 good=$(find pictures/screw/train -name '*.png' | sort)
 new=$(find pictures/screw/test -name '*.png' | sort | head -n 2)
 
 # $good and $new are lists of names without spaces.
 run_all() { # FOLDER: what the three print goes to FOLDER/output
-    "$1/fit_and_inspect" model.safetensors $good -- $new >"$1/output" &&
+    "$1/fit_and_inspect" $good -- $new >"$1/output" &&
         "$1/embed" model.safetensors pictures/screw/test/good/000.png tokens.safetensors >>"$1/output" &&
-        "$1/many_threads" model.safetensors good.bank $new >"$1/threads" && LC_ALL=C sort "$1/threads" >>"$1/output" &&
-        [ "$(grep -c ': [a-z]*, score ' "$1/output")" = 4 ] || { cat "$1/output"; return 1; }
+        "$1/many_threads" good.bank $new >"$1/threads" && LC_ALL=C sort "$1/threads" >>"$1/output" &&
+        head -c $((2 * 336 * 112)) /dev/zero | "$1/camera_loop" good.bank 112 112 >>"$1/output" && "$1/cpp_use" >>"$1/output" &&
+        [ "$(grep -c ': [a-z_]*, score ' "$1/output")" = 8 ] && grep -q '^stained plate: anomalous' "$1/output" &&
+        grep -q '^frame 1: not_inspected' "$1/output" || { cat "$1/output"; return 1; }
 }
 
 # The flags of a sanitizer build, which the installed library needs in the program as well.
@@ -163,7 +166,16 @@ sanitize=$(sed -n 's/.*-fsanitize=\([a-z,]*\).*/-fsanitize=\1/p' "$build/build.n
 coverage=$(grep -q -e ' --coverage' "$build/build.ninja" && echo --coverage)
 build_all() { # FOLDER COMPILER LIBRARIES
     mkdir -p "$1"
-    for name in fit_and_inspect embed many_threads; do
+    # shellcheck disable=SC2086
+    case $2 in
+    gcc* | cc* | *gcc\ *) cxx=g++ ;;
+    clang*) cxx=clang++ ;;
+    *) cxx=${CXX:-c++} ;;
+    esac
+    # shellcheck disable=SC2086
+    $cxx -std=c++17 -Wall -Wextra -pedantic -Werror $sanitize $(config_io --cflags) "$source/examples/cpp_use.cpp" $3 -pthread $sanitize \
+        $coverage -o "$1/cpp_use" || return 1
+    for name in fit_and_inspect embed many_threads camera_loop; do
         # shellcheck disable=SC2086
         $2 -Wall -Wextra -pedantic -Werror $sanitize $(config_io --cflags) "$source/examples/$name.c" $3 -pthread $sanitize $coverage \
             -o "$1/$name" || return 1
@@ -192,19 +204,24 @@ else
     (
         mkdir -p consumer && cd consumer && cat >CMakeLists.txt <<'END' &&
 cmake_minimum_required(VERSION 3.16)
-project(consumer C)
+project(consumer C CXX)
 find_package(DinoPatch 0.1 REQUIRED)
 foreach(name fit_and_inspect embed many_threads)
   add_executable(${name} ${EXAMPLES}/${name}.c)
   target_link_libraries(${name} DinoPatch::io)
 endforeach()
+add_executable(camera_loop ${EXAMPLES}/camera_loop.c)
+target_link_libraries(camera_loop DinoPatch::dinopatch)
+add_executable(cpp_use ${EXAMPLES}/cpp_use.cpp)
+set_target_properties(cpp_use PROPERTIES CXX_STANDARD 17)
+target_link_libraries(cpp_use DinoPatch::dinopatch)
 find_package(Threads REQUIRED)
 target_link_libraries(many_threads Threads::Threads)
 file(WRITE ${CMAKE_BINARY_DIR}/core.c "#include <dinopatch.h>\nint main(void) { return dp_version() ? 0 : 1; }\n")
 add_executable(core ${CMAKE_BINARY_DIR}/core.c)
 target_link_libraries(core DinoPatch::dinopatch)
 END
-            cmake -S . -B build -DCMAKE_C_COMPILER="${cc%% *}" -DCMAKE_C_FLAGS="$sanitize $coverage" -DEXAMPLES="$source/examples" \
+            cmake -S . -B build -DCMAKE_C_COMPILER="${cc%% *}" -DCMAKE_C_FLAGS="$sanitize $coverage" -DCMAKE_CXX_FLAGS="$sanitize $coverage" -DEXAMPLES="$source/examples" \
                 -DCMAKE_PREFIX_PATH="$top/moved elsewhere" >log 2>&1 && cmake --build build >>log 2>&1 || { cat log; exit 1; }
         unset LD_LIBRARY_PATH
         build/core && ! ldd build/core | grep -q -e libvips -e libdinopatch-io && ldd build/embed | grep -q "libdinopatch-io.so.0 => $top/moved elsewhere/" &&
