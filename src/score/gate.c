@@ -224,12 +224,29 @@ bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double 
     return true;
 }
 
+/* Whether a picture shows one even tone: no contrast beyond a step of its samples. */
+static bool is_plain(const dp_light *light)
+{
+    return light->bright - light->dark < 2 && light->fine < 1;
+}
+
 void dp_gate_warn(const dp_bank *bank, const dp_run *run)
 {
     dp_gate gate;
     char reason[DP_REASON_BYTES], line[DP_ERROR_MESSAGE_BYTES];
     if (!run || !run->log || dp_gate_open(bank, &gate, NULL))
         return;
+    size_t plain = 0, black = 0;
+    for (size_t p = 0; p < bank->pictures.n; p++) {
+        plain += is_plain(&bank->pictures.lights[p]);
+        black += is_plain(&bank->pictures.lights[p]) && bank->pictures.lights[p].bright < 2;
+    }
+    if (plain && plain == bank->pictures.n) {
+        snprintf(line, sizeof line,
+                 "all good pictures are %s: they teach nothing; look at the light and the exposure, and fit anew",
+                 black == plain ? "black" : "of one even tone");
+        run->log(run->user, DP_LOG_WARNING, line);
+    }
     for (size_t p = 0; p < bank->pictures.n; p++) {
         if (!dp_gate_no_light(&gate, &bank->pictures.lights[p], reason, sizeof reason)
             && !dp_gate_odd_light(&gate, &bank->pictures.lights[p], reason, sizeof reason))

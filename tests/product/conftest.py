@@ -82,9 +82,11 @@ class Program:
         assert run.code >= 0, f"ended by signal {-run.code}\n{run}"
         return run
 
-    def fit(self, bank, *good, code=0, model=MODEL, canvas=CANVAS, align="none", polarity=None, **kw):
-        """A bank in a fixed pose (align none) unless told otherwise; it replaces one of the same name."""
-        options = ["--align", align] if align else []
+    def fit(self, bank, *good, code=0, model=MODEL, canvas=CANVAS, align="none", polarity=None,
+            method="dinopatch", **kw):
+        """A bank in a fixed pose (align none) by the paper's features unless told otherwise; it replaces one of the same name."""
+        options = ["--method", method] if method else []
+        options += ["--align", align] if align else []
         options += ["--canvas", canvas] if canvas else []
         options += ["--polarity", polarity] if polarity else []
         return self.run("fit", "--model", model, "--overwrite", "--bank", bank, *options, *good, code=code, **kw)

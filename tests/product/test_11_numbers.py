@@ -202,7 +202,7 @@ def test_what_the_environment_says_is_read_as_strictly(dp, woven):
 def test_more_than_there_is_is_refused_with_what_there_is(dp, woven):
     """Numbers whose range the pictures set: nothing is clipped in silence."""
     n = len(list(woven.good.iterdir()))
-    fit = ["fit", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good]
+    fit = ["fit", "--method", "dinopatch", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good]
     for option, value, there in (("--knn", n + 1, n), ("--kmeans", n + 1, n)):
         run = dp.run(*fit, option, value, code=2)
         assert f" is {value}, but" in run.err and f"{there} features" in run.err, run.err

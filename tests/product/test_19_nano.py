@@ -91,7 +91,8 @@ def test_method_auto_takes_more_pictures_and_refuses_banks_normalised_by_others(
     assert "normalised" in run.err
 
 
-def test_method_auto_with_what_it_cannot_do(woven):
-    assert "layers" in woven.run("fit", "--method", "auto", "--layers", "2", "good", code=2).err
-    assert "fp32" in woven.run("fit", "--method", "auto", "--precision", "int8", "good", code=2).err
-    assert "polarity" in woven.run("fit", "--method", "auto", "--align", "pca", "--polarity", "rotate", "good", code=2).err
+def test_layers_that_are_named_are_taken_as_they_are(woven):
+    """Normalised layers are chosen by the network; who names layers gets these."""
+    woven.run("fit", "--layers", "2", "--align", "none", "good", code=0)
+    recipe = json.loads(woven.run("bank", "info", "--json", "good.bank", code=0).out)["recipe"]
+    assert recipe["layers"] == [2] and recipe["layer_norm"] == "none" and recipe["window"] == 1
