@@ -104,7 +104,7 @@ typedef struct dp_image {
 
 typedef enum dp_log_level { DP_LOG_INFO = 0, DP_LOG_WARNING = 1 } dp_log_level;
 
-/* Instruction sets a session may be held to; DP_ISA_AUTO takes the best the machine has. */
+/* Instruction sets; DP_ISA_AUTO takes the best that the machine has. */
 typedef enum dp_isa {
     DP_ISA_AUTO = 0,
     DP_ISA_C,          /* plain C, the reference */
@@ -117,26 +117,21 @@ typedef enum dp_isa {
 /* Threads, callbacks and limits: how the work is done. None of them changes a result. */
 typedef struct dp_run {
     size_t size;    /* sizeof(dp_run); dp_run_init sets it */
-    size_t threads; /* 0: one per processor the process may use */
-    dp_isa isa;     /* DP_ISA_AUTO, or a lower level for tests and comparisons.  The first session of a process that
-                                 * asks for a level holds oneDNN to it for the whole process; where oneDNN is at work already
-                                 * it cannot be held any more, and a warning is logged */
-    size_t max_picture_pixels; /* a picture with more is refused before it is decoded; default 2^28 (268 megapixels) */
-    int tolerant;              /* non-zero: damaged pictures are taken as far as they go, and a warning is logged */
-    size_t
-        max_memory_bytes; /* a bank that would need more is refused before the work begins; 0: what the machine, or the
-                                   control group the process runs in, has free */
-    size_t
-        max_tokens; /* cells of the network's grid that one picture may have; more are refused before the network runs, for its
-                                   attention takes time with their square.  Default 16,384 (1792x1792 pixels at patch 14), 0: no limit */
+    size_t threads; /* 0: one for each processor the process may use */
+    dp_isa isa; /* DP_ISA_AUTO, or a lower level. The first that asks for one holds oneDNN to it for the whole process;
+                       where oneDNN is at work already this is too late, and a warning is logged */
+    size_t max_picture_pixels; /* a larger picture is refused; default 2^28 */
+    int tolerant;              /* non-zero: of a damaged file what is there is taken, and a warning is logged */
+    size_t max_memory_bytes;   /* a bank that needs more is refused before the work begins; 0: what the machine, or the
+                                  process's control group, has free */
+    size_t max_tokens; /* cells that go through the network at once, for its time grows with their square; 0: no limit;
+                          default 16,384 (1792x1792 pixels at patch 14) */
     void (*log)(void *user, dp_log_level level, const char *line);
-    /* Called after each step of long work with what is done and what there is in all (0: unknown).
-     * A result other than 0 stops the work with DP_E_CANCELLED. */
+    /* Called after each step of long work with what is done and what there is in all (0: not known). A result other than
+     * 0 stops the work with DP_E_CANCELLED; so does one of `stop`, which is asked many times a second. */
     int (*progress)(void *user, const char *stage, size_t done, size_t total);
-    /* Asked between the parts of a step that takes long, as the blocks of a network are, many times a second: cheap.  A result other
-     * than 0 stops the work with DP_E_CANCELLED.  May be NULL. */
     int (*stop)(void *user);
-    void *user;              /* handed to the callbacks; they are called from the thread that called the library */
+    void *user;              /* for the callbacks, which are called from the thread that called the library */
     double max_wait_seconds; /* for another process that changes the same bank; default INFINITY */
 } dp_run;
 
@@ -152,7 +147,7 @@ typedef struct dp_options dp_options;
 /* Errors: DP_E_MEMORY. */
 DP_API dp_status dp_options_new(dp_options **options, dp_error *err);
 DP_API void dp_options_free(dp_options **options);
-/* Sets an option from text: dp_options_set(options, "canvas", "short:384", &err). The key "method" replaces all others,
+/* Sets an option from text: dp_options_set(options, "size", "384", &err). The key "method" replaces all others,
  * so it comes first. Errors: DP_E_ARGUMENT; the message says what to give instead. */
 DP_API dp_status dp_options_set(dp_options *options, const char *key, const char *text, dp_error *err);
 
@@ -201,6 +196,13 @@ DP_API void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info);
 /* The name of a good picture and its leave-one-out score (NaN: none); NULL past the last. Owned by the bank. */
 DP_API const char *dp_bank_picture(const dp_bank *bank, size_t picture, double *score);
 
+/* One thing that fit chose: the option by its key, its value as text, and why. */
+typedef struct dp_choice {
+    const char *option, *value, *reason;
+} dp_choice;
+/* What fit chose and why, [*n], owned by the bank; *n 0: nothing was left open, or the bank is of an earlier version. */
+DP_API const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n);
+
 /* -------------------------------------------------------------------------------------------------------------- fit */
 
 typedef struct dp_fit dp_fit;
@@ -248,7 +250,7 @@ typedef enum dp_align_status {
 /* "ok", "off", "few_edges", "round", "cut"; static storage. */
 DP_API const char *dp_align_status_name(dp_align_status status);
 
-/* Where the object lies.  Population covariance of all border points (Canny edges, every contour). */
+/* Where the object lies: centre and population covariance of the border points of its edges. */
 typedef struct dp_pose {
     dp_align_status status;
     double centre_x_px, centre_y_px;
@@ -267,24 +269,18 @@ typedef enum dp_label {
 } dp_label;
 DP_API const char *dp_label_name(dp_label label); /* "good", "anomalous", "not_inspected", "none" */
 
-/* A connected group (8 neighbours) of the map's pixels above the cell threshold.  A good picture has none.  An anomalous one has at least
- * one: where nothing of its map passes the cell threshold, as with a score that many slightly unusual cells raise, or where there is none,
- * the pixels of its largest cell are shown, and `peak` says that they stay below. */
+/* A connected group (8 neighbours) of pixels of the map above the cell threshold. A good picture has none. An anomalous
+ * one has at least one: if nothing passes the cell threshold, it is the largest cell, and `peak` lies below. */
 typedef struct dp_defect {
     double x0_px, y0_px, x1_px, y1_px; /* box in pixels, x1 and y1 one past the last */
     double centre_x_px, centre_y_px;   /* centroid of its pixels */
     double area_px;                    /* pixels of it */
-    double peak;                       /* the map's largest distance inside */
+    double peak;                       /* the largest distance inside */
     size_t peak_cell;                  /* row * grid_cols + column of the cell behind the peak */
-    size_t nearest_picture;            /* index of the good picture nearest to the peak; SIZE_MAX: not known */
-    size_t
-        nearest_cell; /* row * columns + column of the nearest patch in that picture's own grid; SIZE_MAX: not known */
-    size_t
-        nearest_version; /* 0: of the picture as it is; 1: of its mirror, where the bank has mirrored pictures; from there on of
-                                        * its rotations, in their order */
-    double nearest_x_px,
-        nearest_y_px; /* centre of the nearest patch, in pixels of that picture; NaN where it is not known: means
-                                        * of several pictures, or a picture turned (rotations) */
+    size_t nearest_picture;            /* the good picture nearest to the peak; SIZE_MAX: not known */
+    size_t nearest_cell;               /* row * columns + column of the nearest cell in its grid; SIZE_MAX: not known */
+    size_t nearest_version;            /* 0: of the picture as it is; above: of its mirror, then of its rotations */
+    double nearest_x_px, nearest_y_px; /* centre of that cell in pixels of that picture; NaN: not known */
 } dp_defect;
 
 #define DP_REASON_BYTES 256
@@ -292,33 +288,24 @@ typedef struct dp_defect {
 typedef struct dp_result {
     double score, threshold; /* score NaN: no cell could be compared; threshold NaN: the bank has none */
     double cell_threshold;   /* NaN: the bank has none */
-    double p_value;          /* dp_conformal_p among the good pictures' leave-one-out scores; NaN without them */
+    double p_value;          /* share of good pictures that score at least as high, this one counted; NaN: not known */
     dp_label label;
     char reason[DP_REASON_BYTES]; /* why the picture was not inspected; empty with every other label */
     dp_pose pose;
-    int polarity;          /* +1 as found, -1 mirrored or turned, 0 not settled */
-    double valid_fraction; /* of the canvas that comes from inside the picture */
-    double crop_x0_px, crop_y0_px, crop_x1_px,
-        crop_y1_px;            /* the part of the picture that crop_px or edge_px left, x1 and y1 one past the last; NaN
-                                                              where nothing was cropped */
-    double roi_fraction;       /* of the cells inside the picture, those in the region to inspect; 1: no region */
-    double inspected_fraction; /* of the picture's pixels, those that were inspected; NaN where `inspected` is NULL */
-    uint8_t *
-        inspected; /* [height_px, width_px] 1: inspected, 0: outside crop or region, 2: background.  NULL where there is
-                                          neither of these */
-    double
-        masked_fraction; /* of the cells that could be inspected, those that the mask of the background took; 0: no mask */
-    double embed_ms, search_ms; /* milliseconds in the network (polarity included), and from its features to the
-                                          distances: projection, nearest neighbours, weight of the largest */
-    size_t grid_rows,
-        grid_cols;       /* 0 and 0 where nothing of the picture could be compared: its label is not_inspected */
-    float *grid;         /* [grid_rows, grid_cols] distances, post-processed, in the bank's pose; 0 where not valid */
-    uint8_t *grid_valid; /* [grid_rows, grid_cols] */
-    float *weights;      /* [grid_rows, grid_cols] by what the score max is multiplied (reweight) where that cell has
-                                          the largest distance; NULL unless the view asks for it, and weights */
+    int polarity;                                          /* +1 as found, -1 mirrored or turned, 0 not settled */
+    double valid_fraction;                                 /* of the canvas: lies inside the picture */
+    double crop_x0_px, crop_y0_px, crop_x1_px, crop_y1_px; /* the part that was looked at; NaN: all of it */
+    double roi_fraction; /* of the cells inside the picture: lie in the region to inspect; 1: there is no region */
+    double inspected_fraction; /* of the picture's pixels: were inspected; NaN where `inspected` is NULL */
+    uint8_t *inspected;     /* [height_px, width_px] 1: yes, 0: outside crop or region, 2: background; NULL: all were */
+    double masked_fraction; /* of the cells that could be inspected: background */
+    double embed_ms, search_ms;  /* milliseconds in the network, and from features to distances */
+    size_t grid_rows, grid_cols; /* 0: nothing of the picture could be compared */
+    float *grid;                 /* [grid_rows, grid_cols] distances in the bank's pose; 0 where not valid */
+    uint8_t *grid_valid;         /* [grid_rows, grid_cols] */
+    float *weights;              /* [grid_rows, grid_cols] for tuning (dp_view.cell_weights); else NULL */
     size_t height_px, width_px;
-    float
-        *map; /* [height_px, width_px] distances in the picture's own pose, smoothed by map_sigma_px; 0 where unknown */
+    float *map;         /* [height_px, width_px] distances in the picture, smoothed; 0 where not known */
     dp_defect *defects; /* [n_defects], largest peak first */
     size_t n_defects;
 } dp_result;

@@ -541,13 +541,6 @@ typedef struct dp_bank_details {
     size_t file_bytes;    /* 0: not on disk yet */
 } dp_bank_details;
 
-/* One thing that fit chose: the option by its key, its value as text, and why. */
-typedef struct dp_choice {
-    const char *option, *value, *reason;
-} dp_choice;
-/* What fit chose for a bank and why, *n of them, owned by the bank; *n 0: nothing was left open, or the bank is of an earlier version. */
-DP_API const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n);
-
 /* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
 typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const dp_pose *pose, const char *message);
 

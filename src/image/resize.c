@@ -80,6 +80,16 @@ static void mix_columns(const float *row, const struct taps *taps, size_t width,
     }
 }
 
+/* The weights of a picture that keeps its size are 1 and 0. */
+static void copy_area(const dp_picture *picture, const dp_area *part, float *rgb)
+{
+    for (size_t y = 0; y < part->height; y++) {
+        const uint8_t *row = picture->rgb + ((part->top + y) * picture->width_px + part->left) * 3;
+        for (size_t i = 0; i < 3 * part->width; i++)
+            *rgb++ = (float)row[i];
+    }
+}
+
 dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, const dp_area *area, float *rgb,
                             dp_error *err)
 {
@@ -87,6 +97,10 @@ dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t wid
     if (!height || !width || !picture->width_px || !picture->height_px)
         return dp_fail(err, DP_E_ARGUMENT, "cannot resize a picture of %zux%zu to %zux%zu", picture->width_px,
                        picture->height_px, width, height);
+    if (height == picture->height_px && width == picture->width_px) {
+        copy_area(picture, part, rgb);
+        return DP_OK;
+    }
     struct taps down = {0}, across = {0};
     size_t stride = 3 * picture->width_px;
     float *row = NULL;
