@@ -43,9 +43,14 @@ static json_t *json_origin(const dp_bank_details *info)
     const dp_threshold_origin *o = &info->threshold_origin;
     if (isnan(info->threshold))
         return json_null();
-    return cli_json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr",
-                         o->fpr > 0 ? json_real(o->fpr) : json_null(), "good", (json_int_t)o->n_good, "bad",
-                         (json_int_t)o->n_bad);
+    json_t *origin = cli_json_pack("{s:s, s:o, s:I, s:I}", "by", dp_origin_name(o->by), "fpr",
+                                   o->fpr > 0 ? json_real(o->fpr) : json_null(), "good", (json_int_t)o->n_good, "bad",
+                                   (json_int_t)o->n_bad);
+    if (o->by == DP_ORIGIN_HELD_OUT) {
+        cli_json_set(origin, "k", json_integer((json_int_t)o->k));
+        cli_json_set(origin, "certified", cli_json_real(o->certified));
+    }
+    return origin;
 }
 
 static void print_threshold(const dp_bank_details *info)
@@ -61,6 +66,12 @@ static void print_threshold(const dp_bank_details *info)
     case DP_ORIGIN_VALUE: printf("a value given by hand"); break;
     case DP_ORIGIN_TUNE:
         printf("tune, on %zu good and %zu bad picture%s", o->n_good, o->n_bad, o->n_bad == 1 ? "" : "s");
+        break;
+    case DP_ORIGIN_HELD_OUT:
+        printf("held-out good pictures: number %zu of %zu from the top; certified with 95 %% confidence: a false-alarm "
+               "rate "
+               "within %.2g",
+               o->k, o->n_good, o->certified);
         break;
     case DP_ORIGIN_UNKNOWN:
         printf("an older dinopatch did not say where it came from; false-alarm rate aimed at: %g", info->recipe.fpr);
@@ -185,7 +196,8 @@ static void print_range(const dp_good_range *range)
                range->fine.high);
 }
 
-static void print_info(const char *path, const dp_bank_details *info, const cli_rates *rates)
+static bool print_info(const dp_bank *bank, const char *path, const dp_bank_details *info, const cli_rates *rates,
+                       int *code)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", cli_shown(path));
@@ -273,11 +285,12 @@ static void print_info(const char *path, const dp_bank_details *info, const cli_
     if (!isnan(info->threshold))
         cli_rates_print_few(rates->n_scores, info->recipe.fpr, "              ");
     cli_rates_print(rates, "  ");
+    if (!isnan(info->threshold) && !cli_suspects_print(bank, path, 3, false, code))
+        return false;
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path),
            info->model_stand_in ? " (a stand-in)" : "", info->model_sha256);
+    return true;
 }
-
-#define OUTLIER 3.5
 
 /* n of the pictures, those first that are least like the others.  False: complained. */
 static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, bool json, int *code)
@@ -299,7 +312,7 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
             printf("  %3zu         -         -  %s\n", i + 1, cli_shown(name));
         else
             printf("  %3zu  %8.4f  %+8.1f  %s%s\n", i + 1, score, z[i], cli_shown(name),
-                   z[i] > OUTLIER ? "  <- look at it" : "");
+                   z[i] > CLI_OUTLIER ? "  <- look at it" : "");
     }
     if (json && good && !cli_json_print(list)) {
         good = false;
@@ -341,7 +354,7 @@ static int bank_info(int argc, char **argv)
     else if (json)
         good = cli_json_print(json_info(bank, &info, &rates));
     else {
-        print_info(path, &info, &rates);
+        good = print_info(bank, path, &info, &rates, &code);
         print_choices(bank);
     }
     if (good)

@@ -1,4 +1,5 @@
 #include "rates.h"
+#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,9 +50,11 @@ void cli_rates_print(const cli_rates *rates, const char *indent)
            indent);
     for (size_t i = 0; i < rates->n; i++) {
         const dp_calibration *row = &rates->rows[i];
-        printf("%s%c %-7.3g %-10.6g %.3g (%.2g to %.2g)%s\n", indent, i == rates->in_use ? '*' : ' ', rates->fpr[i],
-               row->threshold, 100 * row->expected, 100 * row->low, 100 * row->high,
-               i == rates->in_use ? "  in use" : "");
+        printf("%s%c %-7.3g %-10.6g %.3g (%.2g to %.2g)", indent, i == rates->in_use ? '*' : ' ', rates->fpr[i],
+               row->threshold, 100 * row->expected, 100 * row->low, 100 * row->high);
+        if (rates->n_bad)
+            printf("; catches %zu of %zu bad", rates->caught[i], rates->n_bad);
+        printf("%s\n", i == rates->in_use ? "  in use" : "");
     }
 }
 
@@ -60,10 +63,13 @@ json_t *cli_rates_json(const cli_rates *rates)
     json_t *list = json_array();
     for (size_t i = 0; i < rates->n; i++) {
         const dp_calibration *row = &rates->rows[i];
-        cli_json_append(list, cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "fpr", cli_json_real(rates->fpr[i]),
-                                            "threshold", cli_json_real(row->threshold), "expected",
-                                            cli_json_real(row->expected), "low", cli_json_real(row->low), "high",
-                                            cli_json_real(row->high), "in_use", i == rates->in_use));
+        json_t *object =
+            cli_json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "fpr", cli_json_real(rates->fpr[i]), "threshold",
+                          cli_json_real(row->threshold), "expected", cli_json_real(row->expected), "low",
+                          cli_json_real(row->low), "high", cli_json_real(row->high), "in_use", i == rates->in_use);
+        if (rates->n_bad)
+            cli_json_set(object, "recall", cli_json_real((double)rates->caught[i] / (double)rates->n_bad));
+        cli_json_append(list, object);
     }
     return list;
 }
@@ -76,15 +82,44 @@ void cli_rates_print_few(size_t n_scores, double fpr, const char *indent)
                indent, cli_count(n_scores, "picture"), least, fpr, ceil(1 / fpr - 1 - 1e-9));
 }
 
+#define FIT_SUSPECTS 5
+#define ENOUGH_FOR_OUTLIERS 8 /* pictures: of fewer one always seems to stand out */
+
+bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool outliers, int *code)
+{
+    dp_bank_details info;
+    dp_error err;
+    dp_bank_get_details(bank, &info);
+    size_t *pictures = g_new(size_t, info.n_pictures), n = 0;
+    double *z = g_new(double, info.n_pictures);
+    bool good = dp_bank_suspects(bank, pictures, z, &err) == DP_OK;
+    if (!good)
+        *code = cli_failed(&err);
+    for (size_t i = 0; good && i < MIN(info.n_scored, most); i++)
+        n += !outliers || (z[i] > CLI_OUTLIER && info.n_scored >= ENOUGH_FOR_OUTLIERS);
+    if (n && outliers)
+        printf("look at %s: if one is no good part, remove it with 'dinopatch bank remove --bank %s NAME'\n",
+               n == 1 ? "this picture" : "these pictures", cli_shown(path));
+    for (size_t i = 0; i < n; i++) {
+        const char *name = dp_bank_picture_name(bank, pictures[i]);
+        double score = dp_bank_picture_score(bank, pictures[i]);
+        printf(outliers ? "  %s: score %.6g, %.1f robust standard deviations above the middle\n"
+                        : "  least alike  %s: score %.6g, robust z %+.1f\n",
+               cli_shown(name), score, z[i]);
+    }
+    g_free(pictures);
+    g_free(z);
+    return good;
+}
+
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
 {
     dp_bank_details info;
     cli_rates rates;
-    (void)path;
     dp_bank_get_details(bank, &info);
     if (!cli_rates_of_bank(bank, &rates, code))
         return false;
     cli_rates_print_few(rates.n_scores, info.recipe.fpr, "");
     cli_rates_print(&rates, "");
-    return true;
+    return cli_suspects_print(bank, path, FIT_SUSPECTS, true, code);
 }

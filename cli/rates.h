@@ -9,7 +9,9 @@ typedef struct cli_rates {
     size_t n;        /* rows */
     double fpr[DP_MOST_RATES];
     dp_calibration rows[DP_MOST_RATES];
-    size_t in_use; /* the row whose threshold is the bank's; SIZE_MAX: none */
+    size_t in_use;                /* the row whose threshold is the bank's; SIZE_MAX: none */
+    size_t n_bad;                 /* pictures of defects that were scored; 0: none */
+    size_t caught[DP_MOST_RATES]; /* of these, above the row's threshold */
 } cli_rates;
 
 /* From scores [n] of good pictures; threshold (NaN: none): the one in use, for the rate fpr.  False: *code, complained. */
@@ -22,6 +24,13 @@ void cli_rates_print(const cli_rates *rates, const char *indent);
 json_t *cli_rates_json(const cli_rates *rates);
 /* What so few pictures cannot promise; nothing where they can. */
 void cli_rates_print_few(size_t n_scores, double fpr, const char *indent);
+
+/* From so many robust standard deviations on a good picture stands out (dp_bank_suspects). */
+#define CLI_OUTLIER 3.5
+
+/* The pictures that are least like the others, at most `most` of them; outliers: only those that stand out, with the command that takes one
+ * out of the bank at `path`.  False: *code, complained. */
+bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool outliers, int *code);
 
 /* fit's words on threshold and good pictures: how far to trust them. */
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code);

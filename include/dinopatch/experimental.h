@@ -503,14 +503,17 @@ typedef enum dp_origin {
     DP_ORIGIN_LEAVE_ONE_OUT, /* leave-one-out scores of the good pictures, as the bank was made: by fit, add, remove, merge, compress */
     DP_ORIGIN_CALIBRATE, /* leave-one-out scores, at a rate or in a way that was asked for later */
     DP_ORIGIN_VALUE,     /* a person */
-    DP_ORIGIN_TUNE       /* labelled pictures */
+    DP_ORIGIN_TUNE,      /* labelled pictures */
+    DP_ORIGIN_HELD_OUT   /* scores of good pictures that the bank has not seen: dp_certify */
 } dp_origin;
 typedef struct dp_threshold_origin {
     dp_origin by;
     double fpr;           /* false-alarm rate it aims at; 0: at none (a value, tune) */
     size_t n_good, n_bad; /* pictures that it was found on */
+    size_t k;             /* of a certificate: it is the k-th largest score; else 0 */
+    double certified;     /* of a certificate: the false-alarm rate is within it with 95 % confidence; else 0 */
 } dp_threshold_origin;
-/* "leave-one-out", "calibrate", "value", "tune", "unknown"; static storage. */
+/* "leave-one-out", "calibrate", "value", "tune", "held-out", "unknown"; static storage. */
 DP_API const char *dp_origin_name(dp_origin origin);
 
 /* What the good pictures of a bank span.  Sizes 0, light NaN: not known. */

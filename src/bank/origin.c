@@ -12,7 +12,7 @@
 static const char *const names[] = {
     [DP_ORIGIN_UNKNOWN] = "unknown",     [DP_ORIGIN_LEAVE_ONE_OUT] = "leave-one-out",
     [DP_ORIGIN_CALIBRATE] = "calibrate", [DP_ORIGIN_VALUE] = "value",
-    [DP_ORIGIN_TUNE] = "tune",
+    [DP_ORIGIN_TUNE] = "tune",           [DP_ORIGIN_HELD_OUT] = "held-out",
 };
 
 #define N_NAMES (sizeof names / sizeof *names)
@@ -35,6 +35,12 @@ char *dp_origin_to_json(const dp_threshold_origin *origin)
 {
     json_t *object = json_pack("{s:s, s:f, s:I, s:I}", "by", dp_origin_name(origin->by), "fpr", origin->fpr, "good",
                                (json_int_t)origin->n_good, "bad", (json_int_t)origin->n_bad);
+    if (object && origin->by == DP_ORIGIN_HELD_OUT
+        && (json_object_set_new(object, "k", json_integer((json_int_t)origin->k))
+            || json_object_set_new(object, "certified", json_real(origin->certified)))) {
+        json_decref(object);
+        return NULL;
+    }
     char *text = dp_json_text(object);
     json_decref(object);
     return text;
@@ -60,9 +66,17 @@ dp_status dp_origin_from_json(const char *text, const char *what, dp_threshold_o
     size_t i = 0;
     while (by && i < N_NAMES && strcmp(by, names[i]) != 0)
         i++;
-    bool good = by && i < N_NAMES && json_object_size(object) == 4 && json_is_number(fpr) && read.fpr >= 0
-                && read.fpr < 1 && read_count(json_object_get(object, "good"), &read.n_good)
+    bool good = by && i < N_NAMES && json_is_number(fpr) && read.fpr >= 0 && read.fpr < 1
+                && read_count(json_object_get(object, "good"), &read.n_good)
                 && read_count(json_object_get(object, "bad"), &read.n_bad);
+    if (good && i == DP_ORIGIN_HELD_OUT) {
+        const json_t *certified = json_object_get(object, "certified");
+        read.certified = json_number_value(certified);
+        good = json_object_size(object) == 6 && read_count(json_object_get(object, "k"), &read.k) && read.k > 0
+               && read.k <= read.n_good && json_is_number(certified) && read.certified > 0 && read.certified <= 1;
+    } else {
+        good = good && json_object_size(object) == 4;
+    }
     json_decref(object);
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'threshold_origin' is broken", what);

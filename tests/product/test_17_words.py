@@ -237,6 +237,10 @@ def printed(tmp_path_factory, woven, rods):
     for i in range(6):
         save(texture(40 + i), good / f"{i}.png")
         save(texture(60 + i, defect=True), bad / f"{i}.png")
+    note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run", "--good", good, "--bad", bad, "--best-f1")
+    certified = dp.folder / "certified.bank"
+    dp.run("calibrate", "--bank", woven.bank, "--good", good, "--out", certified, code=0)
+    note("bank", "bank", "info", "--json", certified)
     note("tune", "tune", "--json", "--bank", woven.bank, "--good", good, "--bad", bad, "--trials", "20", "--out", "tuned.bank", code=(0, 1, 4))
     note("bench", "bench", "--json", "--profile", "--model", MODEL, "--size", "112x112", "--repeat", "1", "--bank", woven.bank)
     note("model", "model", "info", "--json", MODEL, section="JSON OF INFO")

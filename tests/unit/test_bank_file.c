@@ -51,7 +51,7 @@ static dp_bank *full_bank(void)
     bank->recipe.post.min_object = 3;
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
     bank->pictures.loo_scores[2] = NAN;
-    bank->levels.origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.25, 3, 7};
+    bank->levels.origin = (dp_threshold_origin){DP_ORIGIN_HELD_OUT, 0.25, 3, 0, 2, 0.125};
     for (size_t i = 0; i < 32; i++)
         bank->pictures.digests[32 + i] = (unsigned char)(7 * i + 1);
     dp_memory_free(bank->pictures.names[0]);
@@ -82,6 +82,7 @@ static void compare_banks(const dp_bank *a, const dp_bank *b)
     assert_memory_equal(a->orientation, b->orientation, 2 * a->rows.dim * sizeof(float));
     assert_memory_equal(&a->levels.threshold, &b->levels.threshold, sizeof(double));
     assert_true(a->levels.origin.by == b->levels.origin.by && a->levels.origin.fpr == b->levels.origin.fpr
+                && a->levels.origin.k == b->levels.origin.k && a->levels.origin.certified == b->levels.origin.certified
                 && a->levels.origin.n_good == b->levels.origin.n_good
                 && a->levels.origin.n_bad == b->levels.origin.n_bad);
     assert_memory_equal(a->pictures.digests, b->pictures.digests, 32 * a->pictures.n);

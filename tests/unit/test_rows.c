@@ -182,7 +182,7 @@ static dp_scoring some_scoring(void)
     dp_distance_scales_none(DP_METRIC_COSINE, 3, 4, &scoring.levels.scales);
     scoring.levels.scales.local[1] = 7;
     scoring.levels.threshold = 8;
-    scoring.levels.origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.5, 2, 3};
+    scoring.levels.origin = (dp_threshold_origin){DP_ORIGIN_TUNE, 0.5, 2, 3, 0, 0};
     scoring.levels.cell_threshold = 9;
     scoring.levels.heat = (dp_interval){1, 2};
     return scoring;
