@@ -176,6 +176,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const
     cli_json_set(all, "good_range", json_range(&info->range));
     cli_json_set(all, "choices", json_choices(bank));
     cli_json_set(all, "rates", cli_rates_json(rates));
+    cli_json_set(all, "drift", cli_json_real(info->drift));
     return all;
 }
 
@@ -285,6 +286,11 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     if (!isnan(info->threshold))
         cli_rates_print_few(rates->n_scores, info->recipe.fpr, "              ");
     cli_rates_print(rates, "  ");
+    if (!isnan(info->drift))
+        printf("  drift       %.3f: scores without the fifth by name that a picture belongs to, by scores without "
+               "itself\n",
+               info->drift);
+    cli_drift_print(info->drift, "  ");
     if (!isnan(info->threshold) && !cli_suspects_print(bank, path, 3, false, code))
         return false;
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path),
@@ -323,20 +329,41 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
     return good;
 }
 
+static bool print_learning(const dp_bank *bank, const dp_run *run, bool json, int *code)
+{
+    dp_learning_curve curve;
+    dp_error err;
+    cli_progress_begin("learning curve", false);
+    dp_status status = dp_bank_learning_curve(bank, run, &curve, &err);
+    cli_progress_end();
+    if (status) {
+        *code = cli_failed(&err);
+        return false;
+    }
+    if (!json)
+        cli_learning_print(&curve);
+    return !json || cli_json_print(cli_learning_json(&curve));
+}
+
 static int bank_info(int argc, char **argv)
 {
-    gboolean json = FALSE;
+    gboolean json = FALSE, learning = FALSE;
+    dp_run run;
     cli_number suspects = {.value = 10};
     const cli_option entries[] = {{"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
                                    "the N pictures (10) least like the others: bad ones among the good", "N", 1, 1e9},
+                                  {"learning-curve", 0, 0, CLI_FLAG, &learning,
+                                   "the scores that fewer pictures would have given: would more help?", NULL},
                                   {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
                                   CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N]] BANK", "Prints what a bank holds.", NULL,
-                   &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N] | --learning-curve] BANK",
+                   "Prints what a bank holds.", NULL, &code))
         return code;
     if (argc != 2)
         return cli_usage("one bank at a time");
+    if (learning && suspects.given)
+        return cli_usage("--suspects or --learning-curve, not both");
     const char *path = argv[1];
     dp_bank *bank = NULL;
     dp_error err;
@@ -347,7 +374,11 @@ static int bank_info(int argc, char **argv)
     cli_rates rates;
     bool good = true;
     code = EXIT_JOB_FAILED;
-    if (suspects.given)
+    dp_run_init(&run);
+    run.progress = cli_progress;
+    if (learning)
+        good = print_learning(bank, &run, json, &code);
+    else if (suspects.given)
         good = print_suspects(bank, info.n_pictures, (size_t)suspects.value, json, &code);
     else if (!cli_rates_of_bank(bank, &rates, &code))
         good = false;
@@ -399,7 +430,9 @@ int cmd_bank(int argc, char **argv)
         }
     if (g_str_has_prefix(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         puts("Usage:\n"
-             "  dinopatch bank info [--json] [--suspects [N]] BANK   what a bank holds, and which pictures may be bad\n"
+             "  dinopatch bank info [--json] BANK                    what a bank holds; --suspects: which pictures may "
+             "be bad, "
+             "--learning-curve: would more help?\n"
              "  dinopatch bank verify BANK                           reads every byte and checks it\n"
              "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --coreset, "
              "--storage\n"

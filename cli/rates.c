@@ -112,6 +112,66 @@ bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool
     return good;
 }
 
+#define DRIFTED 1.08
+
+void cli_drift_print(double drift, const char *indent)
+{
+    if (drift > DRIFTED)
+        printf("%swarning: light, lens or batch drifted: without its neighbours by name a good picture scores %.0f %% "
+               "more "
+               "(more than 8 %% is no chance).\n%s  Pictures of the same shift resemble each other more than those to "
+               "come: expect more false alarms, or take pictures on several days\n",
+               indent, 100 * (drift - 1), indent);
+}
+
+/* By how much each doubling of the pictures lowered the scores towards the end; NaN: not known. */
+static double last_doubling(const dp_learning_curve *curve)
+{
+    size_t n = curve->n_points, all = n ? curve->pictures[n - 1] : 0, i = n;
+    while (i > 0 && 2 * curve->pictures[i - 1] > all)
+        i--;
+    if (!i || !(curve->scores[n - 1] > 0))
+        return NAN;
+    double doublings = log2((double)all / (double)curve->pictures[i - 1]);
+    return 1 - pow(curve->scores[n - 1] / curve->scores[i - 1], 1 / doublings);
+}
+
+void cli_learning_print_short(const dp_learning_curve *curve, const char *indent)
+{
+    double gain = last_doubling(curve);
+    if (isnan(gain))
+        return;
+    printf("%smore pictures? the last doubling lowered the scores of good pictures by %.1f %%: %s\n", indent,
+           100 * gain,
+           gain >= 0.05   ? "more would help"
+           : gain >= 0.02 ? "more would help a little"
+                          : "more would change little");
+}
+
+void cli_learning_print(const dp_learning_curve *curve)
+{
+    if (!curve->n_points) {
+        printf("no learning curve: it takes two pictures and their features in layout grid\n");
+        return;
+    }
+    printf("  pictures  mean score of a good picture that is not among them (%s looked at)\n",
+           cli_count(curve->n_sampled, "picture"));
+    for (size_t i = 0; i < curve->n_points; i++)
+        printf("  %8zu  %.6g (%+.1f %%)\n", curve->pictures[i], curve->scores[i],
+               100 * (curve->scores[i] / curve->scores[curve->n_points - 1] - 1));
+    cli_learning_print_short(curve, "");
+}
+
+json_t *cli_learning_json(const dp_learning_curve *curve)
+{
+    json_t *points = json_array();
+    for (size_t i = 0; i < curve->n_points; i++)
+        cli_json_append(points, cli_json_pack("{s:I, s:o}", "pictures", (json_int_t)curve->pictures[i], "score",
+                                              cli_json_real(curve->scores[i])));
+    return cli_json_pack("{s:o, s:I, s:o, s:o}", "points", points, "n_sampled", (json_int_t)curve->n_sampled,
+                         "last_doubling", cli_json_real(last_doubling(curve)), "drift", cli_json_real(curve->drift));
+}
+
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
 {
     dp_bank_details info;
@@ -121,5 +181,15 @@ bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
         return false;
     cli_rates_print_few(rates.n_scores, info.recipe.fpr, "");
     cli_rates_print(&rates, "");
-    return cli_suspects_print(bank, path, FIT_SUSPECTS, true, code);
+    cli_drift_print(info.drift, "");
+    if (!cli_suspects_print(bank, path, FIT_SUSPECTS, true, code))
+        return false;
+    dp_learning_curve curve;
+    dp_error err;
+    if (dp_bank_learning_curve(bank, NULL, &curve, &err)) { /* known since the bank was made */
+        *code = cli_failed(&err);
+        return false;
+    }
+    cli_learning_print_short(&curve, "");
+    return true;
 }

@@ -32,6 +32,13 @@ void cli_rates_print_few(size_t n_scores, double fpr, const char *indent);
  * out of the bank at `path`.  False: *code, complained. */
 bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool outliers, int *code);
 
+/* A warning where the good pictures drifted. */
+void cli_drift_print(double drift, const char *indent);
+/* What more pictures would bring: a line, the whole curve, {"points": [{"pictures", "score"}], "n_sampled", "last_doubling", "drift"}. */
+void cli_learning_print_short(const dp_learning_curve *curve, const char *indent);
+void cli_learning_print(const dp_learning_curve *curve);
+json_t *cli_learning_json(const dp_learning_curve *curve);
+
 /* fit's words on threshold and good pictures: how far to trust them. */
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code);
 

@@ -533,6 +533,7 @@ typedef struct dp_bank_details {
     double threshold; /* of the score; NaN: none */
     dp_threshold_origin threshold_origin;
     double cell_threshold; /* of the map, see dp_good; NaN: none, or in a bank of an earlier version not found yet */
+    double drift;          /* dp_learning_curve.drift as the bank was made; NaN: not known */
     size_t patch_px;       /* of the network it was made with; 0: not known */
     const char
         *model_path; /* absolute path of the checkpoint at the time of fitting, or DP_NETWORK_NANO; owned by the bank */
@@ -719,6 +720,26 @@ DP_API dp_status dp_calibrate(const double *scores, size_t n, double fpr, dp_cal
 /* Rates for a table of thresholds, dp_calibrate at each of them, in rising order: .01, .02, .05, .1 and .2 where n scores support them, the
  * smallest they support where that is .01 or more, and fpr (or the smallest, where that is larger).  Returns how many; 0 of no score. */
 DP_API size_t dp_calibration_rates(size_t n, double fpr, double rates[DP_MOST_RATES]);
+
+#define DP_MOST_POINTS 64
+
+/* What the scores of good pictures are on average where the bank has m pictures beside the one that is scored. */
+typedef struct dp_learning_curve {
+    size_t n_points;                 /* 0: the bank cannot say */
+    size_t n_sampled;                /* pictures of the bank whose scores were averaged */
+    size_t pictures[DP_MOST_POINTS]; /* [n_points] m: 1, 2, 4, 8, .. and all but one */
+    double scores[DP_MOST_POINTS];   /* [n_points] over all subsets of m pictures: exact, no draws */
+    double
+        drift; /* scores without the fifth of the pictures, by their names, that a picture belongs to, divided by those without the picture
+                     alone: above 1.08 light, lens or batch drifted.  NaN: not known (fewer than 20 pictures) */
+} dp_learning_curve;
+
+/* The learning curve of a bank by its own way of scoring (one neighbour, whatever its knn), from its pictures' features, without a network:
+ * docs/method.md, section 8.  At most 32 pictures, evenly spaced by name, are scored; less of very large banks.  n_points is 0 of a bank of
+ * layout flat, without its pictures' features, or of one picture.  run (may be NULL): threads, isa, progress (stage "learning curve").
+ * Errors: DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
+DP_API dp_status dp_bank_learning_curve(const dp_bank *bank, const dp_run *run, dp_learning_curve *curve,
+                                        dp_error *err);
 
 typedef struct dp_certificate {
     size_t n, k;      /* scores used; the threshold is the k-th largest of them */

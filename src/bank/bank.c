@@ -169,6 +169,7 @@ void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info)
         .threshold = bank->levels.threshold,
         .threshold_origin = bank->levels.origin,
         .cell_threshold = bank->levels.cell_threshold,
+        .drift = bank->learned.drift > 0 ? bank->learned.drift : NAN,
         .patch_px = bank->patch_px,
         .model_path = bank->model.path,
         .model_stand_in = bank->model.stand_in,

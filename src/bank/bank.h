@@ -48,7 +48,8 @@ struct dp_bank {
                              NULL: none */
     dp_bank_pictures pictures;
     dp_levels levels;
-    dp_roi *roi;         /* region to inspect, as recipe.roi says: bank/roi_mask.h; NULL: none */
+    dp_learning_curve learned; /* as the bank was made; an opened one knows the drift alone, 0 or NaN: not known */
+    dp_roi *roi;               /* region to inspect, as recipe.roi says: bank/roi_mask.h; NULL: none */
     float *orientation;  /* [2, dim_in] reference of the polarity (zeros: none), and the bias taken off before it is
                             asked */
     size_t patch_px;     /* of the network; 0: not known */

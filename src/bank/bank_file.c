@@ -69,6 +69,18 @@ static bool is_count(const char *text)
     return text[0] >= '1' && text[0] <= '9' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 9;
 }
 
+static dp_status read_drift(dp_bank *bank, dp_error *err)
+{
+    const char *text = dp_safetensors_metadata(bank->file.mapped, "drift");
+    char *end = NULL;
+    if (!text)
+        return DP_OK;
+    bank->learned.drift = strtod(text, &end);
+    if (end == text || *end || !(bank->learned.drift > 0 && bank->learned.drift < INFINITY))
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'drift' is '%s', no ratio", bank->file.path, text);
+    return DP_OK;
+}
+
 static dp_status read_metadata(dp_bank *bank, dp_error *err)
 {
     const char *recipe = metadata(bank, "recipe", err), *names = recipe ? metadata(bank, "pictures", err) : NULL;
@@ -87,6 +99,8 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     const char *choices = dp_safetensors_metadata(bank->file.mapped, "choices");
     if (!status && choices)
         status = dp_choices_from_json(choices, bank->file.path, &bank->choices, err);
+    if (!status)
+        status = read_drift(bank, err);
     if (status)
         return status;
     if (!is_count(rows))

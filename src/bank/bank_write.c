@@ -59,7 +59,7 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
                               const dp_tensor *tensors, size_t n_tensors, unsigned char **header, size_t *bytes,
                               dp_error *err)
 {
-    char *recipe = NULL, rows[24], patch[24], version[8];
+    char *recipe = NULL, rows[24], patch[24], version[8], drift[32];
     dp_status status = dp_recipe_to_json(scored->recipe, &recipe, err);
     if (status)
         return status;
@@ -69,8 +69,9 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         status = dp_choices_to_json(&bank->choices, &choices, err);
     snprintf(rows, sizeof rows, "%zu", bank->rows.rows_per_picture);
     snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
+    snprintf(drift, sizeof drift, "%.17g", bank->learned.drift);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
-    const dp_key_value metadata[] = {
+    dp_key_value metadata[12] = {
         {FORMAT_KEY, version},
         {"recipe", recipe},
         {"pictures", names},
@@ -80,9 +81,12 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         {"model_sha256", bank->model.sha256},
         {"model_stand_in", bank->model.stand_in ? "true" : "false"},
         {"threshold_origin", origin},
-        {"choices", choices}, /* the last: a bank may have none */
     };
-    size_t n_metadata = sizeof metadata / sizeof *metadata - (bank->choices.n ? 0 : 1);
+    size_t n_metadata = 9;
+    if (choices)
+        metadata[n_metadata++] = (dp_key_value){"choices", choices};
+    if (bank->learned.drift > 0) /* a NaN is not */
+        metadata[n_metadata++] = (dp_key_value){"drift", drift};
     if (!status && names && model_path && origin)
         status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, header, bytes, err);
     else if (!status)

@@ -18,6 +18,7 @@
 #include "search/searcher.h"
 #include "search/distance_scales.h"
 #include "score/good_scorer.h"
+#include "score/learning.h"
 #include "search/reweight.h"
 
 #include <math.h>
@@ -192,6 +193,9 @@ dp_status dp_bank_leave_one_out_of(const dp_bank *pictures, dp_bank *bank, dp_is
                  : dp_fail_memory(err, "the leave-one-out scores", 2 * bank->pictures.n * sizeof(double));
     if (!status)
         status = dp_bank_set_good(bank, &found, false_alarms, err);
+    bank->learned = (dp_learning_curve){0};
+    if (!status && pictures == bank)
+        status = dp_learning(bank, &with, &bank->learned, err);
     dp_memory_free(found.scores);
     dp_memory_free(found.peaks);
     return status;

@@ -231,6 +231,7 @@ def printed(tmp_path_factory, woven, rods):
     dp.fit(strange, odd, woven.good / "001.png", woven.good / "002.png")
     note("bank", "bank", "info", "--json", strange)
     note("bank", "bank", "info", "--json", "--suspects", "2", woven.bank, section="JSON OF SUSPECTS")
+    note("bank", "bank", "info", "--json", "--learning-curve", woven.bank, section="JSON OF LEARNING CURVE")
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run")
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run", "--value", "0.5")
     good, bad = dp.folder / "tune" / "good", dp.folder / "tune" / "bad"
@@ -256,7 +257,8 @@ def printed(tmp_path_factory, woven, rods):
     return found
 
 
-PRINTING = [("inspect", "JSON"), ("align", "JSON"), ("bank", "JSON"), ("bank", "JSON OF SUSPECTS"), ("calibrate", "JSON"), ("tune", "JSON"),
+PRINTING = [("inspect", "JSON"), ("align", "JSON"), ("bank", "JSON"), ("bank", "JSON OF SUSPECTS"), ("bank", "JSON OF LEARNING CURVE"),
+            ("calibrate", "JSON"), ("tune", "JSON"),
             ("bench", "JSON"), ("model", "JSON OF INFO"), ("model", "JSON OF LIST"), ("metrics", "JSON"), ("options", "JSON")]
 
 

@@ -146,3 +146,35 @@ def test_what_stands_out_among_the_good_is_shown_and_kept(dp):
     assert "least alike  good/stain.png" in dp.run("bank", "info", "good.bank", code=0).out
     dp.run("bank", "remove", "--bank", "good.bank", "good/stain.png", code=0)
     assert info(dp, "good.bank")["threshold"] == info(dp, "clean.bank")["threshold"]
+
+
+def test_a_lamp_that_was_changed_is_noticed(dp):
+    """The last fifth of the pictures, by name, is brighter than the others."""
+    for kind, lamp in (("even", 1.0), ("lamp", 1.12)):
+        for i in range(25):
+            save(texture(i, light=lamp if i >= 20 else 1.0), dp.folder / kind / f"shot-{i + 8}.png")
+        run = dp.fit(f"{kind}.bank", kind)
+        found, shown = info(dp, f"{kind}.bank")["drift"], dp.run("bank", "info", f"{kind}.bank", code=0).out
+        assert (found > 1.08) == (kind == "lamp") and ("light, lens or batch drifted" in run.out) == (kind == "lamp")
+        assert ("light, lens or batch drifted" in shown) == (kind == "lamp") and f"drift       {found:.3f}" in shown
+    for _ in range(2):  # other thresholds leave it as it is
+        dp.run("calibrate", "--bank", "lamp.bank", "--fpr", "0.2", code=0)
+    assert info(dp, "lamp.bank")["drift"] == found
+    textures(dp.folder / "few", 19)
+    dp.fit("few.bank", "few")
+    assert info(dp, "few.bank")["drift"] is None
+
+
+def test_the_learning_curve_falls_to_the_leave_one_out_score(dp, bank):
+    run = dp.run("bank", "info", "--learning-curve", "--json", bank, code=0)
+    curve, scores = run.lines[0], [p["leave_one_out"] for p in info(dp, bank)["pictures"]]
+    assert [p["pictures"] for p in curve["points"]] == [1, 2, 4, 8, 11] and curve["n_sampled"] == 12
+    means = [p["score"] for p in curve["points"]]
+    assert means == sorted(means, reverse=True) and means[-1] == pytest.approx(sum(scores) / len(scores), rel=1e-5)
+    assert 0 < curve["last_doubling"] < 1
+    said = f"the last doubling lowered the scores of good pictures by {100 * curve['last_doubling']:.1f} %"
+    assert said in dp.run("bank", "info", "--learning-curve", bank, code=0).out
+    assert said in dp.fit("again.bank", "good").out
+    dp.run("bank", "info", "--learning-curve", "--suspects", "2", bank, code=2)
+    dp.run("bank", "compress", bank, "--kmeans", "3", "--out", "k.bank", code=0)
+    assert "no learning curve" in dp.run("bank", "info", "--learning-curve", "k.bank", code=0).out

@@ -495,6 +495,8 @@ struct calls {
 static int count_calls(void *user, const char *stage, size_t done, size_t total)
 {
     struct calls *calls = user;
+    if (!strcmp(stage, "learning curve"))
+        return 0;
     assert_string_equal(stage, "leave one out");
     assert_true(done > calls->last && done <= total);
     calls->last = done;

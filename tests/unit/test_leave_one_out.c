@@ -10,6 +10,7 @@
 #include "score/cell_score.h"
 #include "score/map_scorer.h"
 #include "score/leave_one_out.h"
+#include "score/learning.h"
 #include "dinopatch/edit.h"
 
 #define DIM 5
@@ -272,9 +273,159 @@ static void two_rules_for_the_background(void **state)
     }
 }
 
+/* The nearest valid row of picture q to cell (r, c) of picture p; infinite where there is none. */
+static float nearest_in(const dp_bank *bank, size_t p, size_t q, size_t r, size_t c, size_t window)
+{
+    const dp_rows *rows = &bank->rows;
+    float best = INFINITY, x[DIM], y[DIM];
+    const size_t own = p * rows->rows_per_picture;
+    dp_rows_widen(rows, r * rows->grid_cols + c, own, 1, x);
+    for (size_t i = 0; i < dp_rows_cells(rows); i++) {
+        size_t row = i / rows->grid_cols, col = i % rows->grid_cols;
+        if ((row > r ? row - r : r - row) > window || (col > c ? col - c : c - col) > window)
+            continue;
+        for (size_t k = 0; k < rows->rows_per_picture; k++) {
+            if (!rows->valid[i * rows->n_rows + q * rows->rows_per_picture + k])
+                continue;
+            dp_rows_widen(rows, i, q * rows->rows_per_picture + k, 1, y);
+            double sum = 0;
+            for (size_t d = 0; d < DIM; d++)
+                sum += ((double)x[d] - y[d]) * ((double)x[d] - y[d]);
+            best = fminf(best, (float)sqrt(sum));
+        }
+    }
+    return best;
+}
+
+/* Mean over all subsets of m of d [n] of their smallest, one by one. */
+static double over_subsets(const float *d, size_t n, size_t m)
+{
+    double sum = 0;
+    size_t count = 0;
+    for (size_t set = 0; set < (size_t)1 << n; set++) {
+        float least = INFINITY;
+        if ((size_t)__builtin_popcountll(set) != m)
+            continue;
+        for (size_t i = 0; i < n; i++)
+            least = set >> i & 1 ? fminf(least, d[i]) : least;
+        sum += least;
+        count++;
+    }
+    return sum / (double)count;
+}
+
+static void order_statistics(void **state)
+{
+    (void)state;
+    uint64_t seed = 5;
+    for (size_t n = 1; n <= 10; n++) {
+        float d[10];
+        for (size_t i = 0; i < n; i++)
+            d[i] = uniform(&seed) + 1;
+        dp_sort_f32(d, n);
+        for (size_t m = 1; m <= n; m++)
+            assert_float_equal(dp_mean_smallest(d, n, m), over_subsets(d, n, m), 1e-6);
+        assert_true(dp_mean_smallest(d, n, n) == (double)d[0] && dp_mean_smallest(d, n, n + 3) == (double)d[0]);
+    }
+    float many[5000];
+    for (size_t i = 0; i < 5000; i++)
+        many[i] = (float)i; /* of m of 0 .. n-1 the smallest is on average (n + 1) / (m + 1) - 1 */
+    for (size_t m = 1; m < 5000; m *= 3)
+        assert_float_equal(dp_mean_smallest(many, 5000, m), 5001.0 / (double)(m + 1) - 1, 1e-6 * 5000);
+}
+
+/* Every point of the curve against a search of its own over all subsets; the last one is the mean leave-one-out score. */
+static void learning_curve(void **state)
+{
+    (void)state;
+    enum { N = 7 };
+    for (int kind = 0; kind < 3; kind++) {
+        dp_bank *bank =
+            random_bank_in(kind == 2 ? DP_STORAGE_I8 : DP_STORAGE_F32, 4, 5, DIM, N, 1 + (kind == 1), 3, SIZE_MAX);
+        bank->recipe.score = DP_SCORE_MEAN;
+        bank->recipe.window = (size_t)kind % 2;
+        dp_learning_curve curve;
+        assert_ok(dp_bank_learning_curve(bank, NULL, &curve, err));
+        assert_true(curve.n_points == 4 && curve.n_sampled == N && isnan(curve.drift));
+        assert_true(curve.pictures[0] == 1 && curve.pictures[2] == 4 && curve.pictures[3] == N - 1);
+        for (size_t i = 0; i < curve.n_points; i++) {
+            double mean = 0;
+            for (size_t p = 0; p < N; p++) {
+                double sum = 0;
+                size_t cells = 0;
+                for (size_t cell = 0; cell < 20; cell++) {
+                    float d[N];
+                    size_t n = 0;
+                    if (!bank->rows.valid[cell * bank->rows.n_rows + p * bank->rows.rows_per_picture])
+                        continue;
+                    for (size_t q = 0; q < N; q++)
+                        if (q != p && isfinite(d[n] = nearest_in(bank, p, q, cell / 5, cell % 5, bank->recipe.window)))
+                            n++;
+                    if (!n)
+                        continue;
+                    sum += over_subsets(d, n, curve.pictures[i] < n ? curve.pictures[i] : n);
+                    cells++;
+                }
+                mean += sum / (double)cells / N;
+            }
+            assert_float_equal(curve.scores[i], mean, 1e-5);
+        }
+        assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+        double mean = 0;
+        for (size_t p = 0; p < N; p++)
+            mean += bank->pictures.loo_scores[p] / N;
+        assert_float_equal(curve.scores[3], mean, 1e-5);
+        dp_bank_close(&bank);
+    }
+    dp_bank *flat = random_flat_without(DIM, PICTURES, 1, 4, SIZE_MAX);
+    dp_learning_curve curve;
+    assert_ok(dp_bank_learning_curve(flat, NULL, &curve, err));
+    assert_true(curve.n_points == 0 && isnan(curve.drift));
+    dp_bank_close(&flat);
+}
+
+/* Pictures alike within each fifth by name are found out; the file keeps the figure. */
+static void drift(void **state)
+{
+    (void)state;
+    enum { N = 25 };
+    for (int drifted = 0; drifted < 2; drifted++) {
+        uint64_t seed = 9;
+        dp_bank_builder *builder = empty_bank_in(DP_STORAGE_F32, 3, 3, DIM, N, 1);
+        for (size_t p = 0; p < N; p++) {
+            char name[32];
+            float *x = random_floats(9 * DIM, &seed);
+            for (size_t i = 0; i < 9 * DIM; i++)
+                x[i] += drifted ? 3 * (float)(p / 5) : 0;
+            snprintf(name, sizeof name, "shot-%zu.png", p + 8); /* 8, 9, 10: not in the order of their letters */
+            const dp_pose pose = {.status = DP_ALIGN_OFF};      /* of no known size */
+            size_t at;
+            uint8_t valid[9];
+            memset(valid, 1, sizeof valid);
+            assert_ok(dp_bank_builder_add(builder, name, &pose, &at, err));
+            assert_ok(dp_bank_builder_put(builder, at, 0, x, valid, err));
+            dp_memory_free(x);
+        }
+        dp_bank *bank = NULL;
+        assert_ok(dp_bank_builder_finish(&builder, &bank, err));
+        assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, NULL, NULL, NULL, err));
+        dp_bank_details details;
+        dp_bank_get_details(bank, &details);
+        if (drifted ? !(details.drift > 1.5) : !(details.drift > 0.98 && details.drift < 1.08))
+            fail_msg("drift %g of pictures that %s", details.drift, drifted ? "drifted" : "did not");
+        dp_bank_close(&bank);
+    }
+    assert_true(dp_compare_names("a9.png", "a10.png") < 0 && dp_compare_names("a010", "a9") > 0
+                && dp_compare_names("a", "a") == 0 && dp_compare_names("a1b", "a1c") < 0
+                && dp_compare_names("a", "a1") < 0 && dp_compare_names("a07", "a7") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order_statistics),
+        cmocka_unit_test(learning_curve),
+        cmocka_unit_test(drift),
         cmocka_unit_test(scores_and_heat_scale),
         cmocka_unit_test(many_pictures),
         cmocka_unit_test(heat_scale_of_equals),
