@@ -79,8 +79,6 @@ typedef struct dp_picture_notes {
 /* A black picture of the given size.  Errors: DP_E_ARGUMENT (a side of 0, an overflow), DP_E_MEMORY. */
 DP_API dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **picture, dp_error *err);
 DP_API void dp_picture_free(dp_picture **picture);
-/* Two pictures are the same where these 32 bytes are: SHA-256 over size and pixels (docs/bank-format.md).  Errors: DP_E_MEMORY. */
-DP_API dp_status dp_picture_digest(const dp_picture *picture, unsigned char digest[32], dp_error *err);
 
 /* Where pictures come from: files (dinopatch/io.h), a camera, an archive, memory.  The library asks for each picture when it needs it,
  * some pictures more than once, and keeps none longer than it works on it.
@@ -284,10 +282,6 @@ typedef enum dp_method {
  * dp_network_settle_recipe or fit sees which it is. */
 DP_API void dp_recipe_preset(dp_recipe *recipe, dp_method method);
 
-/* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
- * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */
-DP_API dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err);
-
 /* --------------------------------------------------------------------------------------------------------- options */
 
 /* The table of options: one row for each setting of a recipe, by which it is set, read, checked, stored and explained.  docs/options.md
@@ -412,7 +406,7 @@ DP_API void dp_network_get_info(const dp_network *model, dp_network_info *info);
 /* dp_network_open with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_network_open_within(const char *path, const dp_limits *limits, dp_network **model, dp_error *err);
 /* Fits what is left of a preset to the model (dp_recipe.preset, 0 afterwards), holds what the recipe says of the features against it, and
- * turns its layers into plain numbers: for a transformer as dp_recipe_settle_layers does it; for a residual network layers 1 to its depth by
+ * turns its layers into plain numbers: for a transformer in ascending order, at least one; for a residual network layers 1 to its depth by
  * torchvision's names, of which 2 must be there (its grid is that of the features) and 1 must not; none: 2 and 3, or 2 alone.  Errors: DP_E_ARGUMENT, also for int8 and for a mix of layers other
  * than DP_LAYERS_MEAN with a residual network. */
 DP_API dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *recipe, dp_error *err);
@@ -592,7 +586,7 @@ DP_API void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info);
 /* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
-/* [32] dp_picture_digest of a nominal picture, owned by the bank; NULL where there is no such picture, or the bank does not know (it was
+/* [32] SHA-256 over size and pixels of a good picture (docs/bank-format.md), owned by the bank; NULL where there is no such picture, or the bank does not know (it was
  * made in version 1 of the format). */
 DP_API const unsigned char *dp_bank_picture_digest(const dp_bank *bank, size_t picture);
 DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank,

@@ -4,6 +4,7 @@
  *     SHA-256( "dinopatch picture" , width , height , pixels )
  *
  * Width and height are 8 bytes each, little endian: docs/bank-format.md. */
+#include "image/picture.h"
 #include "base/hash.h"
 #include "dinopatch/experimental.h"
 

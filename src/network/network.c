@@ -3,6 +3,7 @@
  * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
  *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
  *   - LayerScale (one factor for each channel of the projection's and the MLP's output) goes into the rows of both. */
+#include "options/check.h"
 #include "network/network.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -39,4 +39,8 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
 /* Sizes against the patch of the network. */
 dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err);
 
+/* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
+ * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */
+dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err);
+
 #endif

@@ -1,4 +1,5 @@
 /* compare.c - which pictures are the same: with those of a bank, and among themselves. */
+#include "image/picture.h"
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"

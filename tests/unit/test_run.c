@@ -1,4 +1,5 @@
 /* Tests the whole path: fit on drawn good pictures and inspect new ones, with a small seeded transformer. */
+#include "options/check.h"
 #include "one_result.h"
 #include "test.h"
 
