@@ -67,7 +67,7 @@ static bool save_edges(const dp_picture *picture, const dp_recipe *recipe, const
 }
 
 /* The height that `--canvas auto` means for one picture alone. */
-static void settle_canvas(dp_recipe *recipe, const dp_pose *pose, const dp_picture *picture)
+static void choose_canvas(dp_recipe *recipe, const dp_pose *pose, const dp_picture *picture)
 {
     if (!recipe->canvas_height_px)
         recipe->canvas_height_px = dp_canvas_height(recipe, 14, 1, pose, &picture->width_px, &picture->height_px);
@@ -115,7 +115,7 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
     bool good = !cli_picture_load(path, run, &picture, err) && !dp_pose_find(picture, &recipe, &pose, err);
     if (good && own.out) {
         char *stem = g_build_filename(own.out, name, NULL);
-        settle_canvas(&recipe, &pose, picture);
+        choose_canvas(&recipe, &pose, picture);
         good = canvas_is_bounded(&recipe, run, path, err) && save_canvas(picture, &pose, &recipe, stem, err)
                && (!own.plot || save_plot(picture, &pose, &recipe, stem, err))
                && (!own.edges || save_edges(picture, &recipe, stem, err));

@@ -146,7 +146,7 @@ int cmd_fit(int argc, char **argv)
         cli_progress_end();
         code = cli_failed(&err);
         if (used.reasons->len > 1)
-            cli_used_tell(&used, 0, used.reasons->len, NULL);
+            cli_used_complain(&used, 0, used.reasons->len, NULL);
         goto done;
     }
     cli_progress_end();
@@ -156,7 +156,7 @@ int cmd_fit(int argc, char **argv)
     bool enough = cli_used_enough(info.n_pictures, asked);
     code = EXIT_SOME_FAILED;
     if (!enough)
-        cli_used_tell(&used, info.n_pictures, asked, allow_few ? NULL : "no bank was written");
+        cli_used_complain(&used, info.n_pictures, asked, allow_few ? NULL : "no bank was written");
     if (!enough && !allow_few)
         goto done;
     if (dp_bank_save(bank, bank_path, &err)) {

@@ -109,7 +109,7 @@ static bool is_better(const dp_tune_result *r)
     return r->folds && (gain > 1e-9 || (gain > -1e-9 && r->held_out.confusion.f1 > r->untuned.confusion.f1 + 1e-9));
 }
 
-static void tell_not_better(const dp_tune_result *r, bool all_data)
+static void note_not_better(const dp_tune_result *r, bool all_data)
 {
     if (r->folds)
         cli_complain("what was found does not beat the stored settings on held-out pictures: AUROC %.4f against %.4f, "
@@ -369,7 +369,7 @@ static int tune(int argc, char **argv, struct given *given)
     if (stored && !json)
         printf("stored in %s\n", cli_shown(target));
     if (target && !stored)
-        tell_not_better(&result, all_data);
+        note_not_better(&result, all_data);
     if (!printed || (target && !stored))
         code = EXIT_JOB_FAILED;
 done:

@@ -218,7 +218,7 @@ static void add_class(struct reading *reading, const char *parent, const char *s
 }
 
 /* A mask belongs to one picture: one that several anomalous pictures claim, as a flat folder of masks can bring about, is nobody's. */
-static void settle_masks(struct reading *reading)
+static void choose_masks(struct reading *reading)
 {
     GArray *test = reading->set->test;
     GHashTable *shared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -250,7 +250,7 @@ static void settle_masks(struct reading *reading)
 }
 
 /* Pixel figures need a mask for every anomalous picture; where only some have one, or masks fit nothing, that is said. */
-static void tell_masks(const struct reading *reading)
+static void report_masks(const struct reading *reading)
 {
     dataset *set = reading->set;
     guint n_anomalous = 0, n_without = 0;
@@ -267,7 +267,7 @@ static void tell_masks(const struct reading *reading)
         n_without++;
     }
     set->masks = !n_without;
-    mask_index_tell_unused(reading->masks, set->path, reading->owners, is_good_name);
+    mask_index_report_unused(reading->masks, set->path, reading->owners, is_good_name);
     if (n_without && n_without < n_anomalous)
         cli_complain("%s: %u of %u anomalous pictures have no mask, so there are no pixel figures: %s", set->path,
                      n_without, n_anomalous, names->str);
@@ -399,7 +399,7 @@ static const char *unusable(const dataset *set)
                           : NULL;
 }
 
-static void tell_roles(const char *roles)
+static void note_roles(const char *roles)
 {
     char **lines = g_strsplit(roles, "\n", -1);
     for (char **line = lines; *line; line++)
@@ -430,8 +430,8 @@ static dataset *read_category(const char *folder, size_t *n_failed)
     struct reading reading = {.set = set, .masks = mask_index_new(), .roles = g_string_new(NULL)};
     reading.owners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     read_folders(&reading, folders, train, test);
-    settle_masks(&reading);
-    tell_roles(reading.roles->str);
+    choose_masks(&reading);
+    note_roles(reading.roles->str);
     const char *why = unusable(set);
     bool usable = !set->broken && !why;
     if (usable) {
@@ -441,7 +441,7 @@ static dataset *read_category(const char *folder, size_t *n_failed)
         if (!good)
             cli_complain("%s: no good pictures to test, so false alarms cannot be counted and AUROC does not exist",
                          folder);
-        tell_masks(&reading);
+        report_masks(&reading);
     } else if (!set->broken) {
         cli_complain("%s: %s", folder, why);
     }

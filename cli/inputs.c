@@ -207,7 +207,7 @@ static void search_folder(struct search *search, const char *folder, cli_mark ab
 }
 
 /* "3 files in new/ are no pictures: a.txt, b.csv, c.md" */
-static void tell(const struct search *search, enum reason reason)
+static void report_skipped(const struct search *search, enum reason reason)
 {
     static const char *const texts[N_REASONS][2] = {
         [NO_PICTURE] = {"1 file in %s is no picture: ", "%u files in %s are no pictures: "},
@@ -261,7 +261,7 @@ bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *f
     for (guint i = 0; i < search.files->len; i++)
         g_ptr_array_add(files, search.files->pdata[i]);
     for (int r = 0; r < N_REASONS; r++) {
-        tell(&search, (enum reason)r);
+        report_skipped(&search, (enum reason)r);
         g_ptr_array_unref(search.left[r]);
     }
     g_hash_table_unref(search.seen);

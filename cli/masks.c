@@ -208,8 +208,8 @@ GPtrArray *mask_index_find(const mask_index *index, const char *class, const cha
     return found;
 }
 
-void mask_index_tell_unused(const mask_index *index, const char *category, GHashTable *used,
-                            bool (*is_good)(const char *class))
+void mask_index_report_unused(const mask_index *index, const char *category, GHashTable *used,
+                              bool (*is_good)(const char *class))
 {
     GString *names = g_string_new(NULL);
     guint n = 0;

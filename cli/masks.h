@@ -25,7 +25,7 @@ bool mask_index_has_class(const mask_index *index, const char *class);
  * paths; NULL: there is none. */
 GPtrArray *mask_index_find(const mask_index *index, const char *class, const char *below);
 /* Says which masks are not among `used`, those of classes of good pictures left aside. */
-void mask_index_tell_unused(const mask_index *index, const char *category, GHashTable *used,
-                            bool (*is_good)(const char *class));
+void mask_index_report_unused(const mask_index *index, const char *category, GHashTable *used,
+                              bool (*is_good)(const char *class));
 
 #endif

@@ -107,7 +107,7 @@ static bool open_same(const char *path, const dp_bank_details *bank, dp_network 
     return false;
 }
 
-static void tell_of_variable(const char *recorded, const char *variable)
+static void note_variable(const char *recorded, const char *variable)
 {
     char *line =
         g_strdup_printf("%s, the bank's checkpoint, is not here: DINOPATCH_MODEL=%s is used, the same by its SHA-256",
@@ -161,7 +161,7 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, 
         path = cli_model_path(NULL);
         good = open_same(path, bank, model, &why);
         if (good)
-            tell_of_variable(bank->model_path, variable);
+            note_variable(bank->model_path, variable);
         else
             g_string_append_printf(tried, "; DINOPATCH_MODEL=%s: %s", variable, why);
         g_free(why);

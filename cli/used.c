@@ -81,7 +81,7 @@ static GArray *count_reasons(const cli_used *used)
     return counts;
 }
 
-void cli_used_tell(const cli_used *used, size_t n, size_t asked, const char *not_done)
+void cli_used_complain(const cli_used *used, size_t n, size_t asked, const char *not_done)
 {
     GArray *counts = count_reasons(used);
     size_t unaligned = 0, left = 0;

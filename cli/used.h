@@ -23,6 +23,6 @@ char *cli_used_reason(const char *path, const char *message);
 /* Whether n of the pictures asked for are enough: 90 % of them. */
 bool cli_used_enough(size_t n, size_t asked);
 /* Says how many were used, the reasons with their counts, what was not done (NULL: nothing, it is a note), and one thing to try. */
-void cli_used_tell(const cli_used *used, size_t n, size_t asked, const char *not_done);
+void cli_used_complain(const cli_used *used, size_t n, size_t asked, const char *not_done);
 
 #endif

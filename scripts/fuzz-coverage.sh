@@ -15,8 +15,8 @@ shift "$(($# < 2 ? $# : 2))"
 
 about() { # TARGET: prints a pattern of the files that the target is about
     case $1 in
-    safetensors) echo '^src/(format/safetensors|embed/(checkpoint|model|resnet))[.]c$' ;;
-    bank) echo '^src/(bank/.*|reduce/.*|run/(living|compress))[.]c$' ;;
+    safetensors) echo '^src/(format/safetensors|network/(checkpoint|network|resnet))[.]c$' ;;
+    bank) echo '^src/(bank/.*|reduce/.*|edit/.*|pipeline/compress)[.]c$' ;;
     json) echo '^(src/options/[a-z_]+|cli/json|cli/report/.*|cli/eval/state)[.]c$' ;;
     picture) echo '^(io/picture/(decode|load)|src/align/(canny|contour|pose))[.]c$' ;;
     options) echo '^cli/(options|recipe|inputs|main|models|roi|view|cmd_.*|bank_.*)[.]c$' ;;

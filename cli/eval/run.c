@@ -286,7 +286,7 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
 }
 
 /* Good pictures that an earlier process could not use: it said why, this one says that they are missing. */
-static void tell_left_out(eval_run *run, const json_t *known)
+static void note_left_out(eval_run *run, const json_t *known)
 {
     size_t n = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (n)
@@ -305,7 +305,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     for (guint i = 0; done && i < run->set->test->len; i++)
         done = json_is_true(json_object_get(eval_state_picture(run->state, run->name, i), "whole"));
     if (done) {
-        tell_left_out(run, known);
+        note_left_out(run, known);
         return DP_OK;
     }
 
@@ -322,7 +322,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
         if (work.pending->len && !bank)
             status = make_bank(session, &work, bank_path, &bank, err);
         else
-            tell_left_out(run, known);
+            note_left_out(run, known);
         run->not_possible = status == DP_E_PICTURE;
     }
     if (!status && work.pending->len)

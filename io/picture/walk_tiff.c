@@ -257,7 +257,7 @@ static void check_data(const struct file *file, const struct directory *d, dp_fa
     }
 }
 
-static dp_status settle(const struct file *file, const struct directory *d, dp_facts *facts, dp_error *err)
+static dp_status fill_facts(const struct file *file, const struct directory *d, dp_facts *facts, dp_error *err)
 {
     const char *codec = refused_codec(d->compression);
     if (codec)
@@ -320,7 +320,7 @@ dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
                 break;
             }
     }
-    dp_status status = settle(&file, &chosen, facts, err);
+    dp_status status = fill_facts(&file, &chosen, facts, err);
     if (!status && pictures > 1)
         snprintf(facts->note, sizeof facts->note, "holds %zu%s pages; the first is taken", pictures,
                  n == MAX_DIRECTORIES ? " or more" : "");

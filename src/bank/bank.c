@@ -32,7 +32,7 @@ const dp_choice *dp_bank_choices(const dp_bank *bank, size_t *n)
     return bank->choices.all;
 }
 
-void dp_bank_settle_rows(dp_bank *bank)
+void dp_bank_link_rows(dp_bank *bank)
 {
     const dp_recipe *recipe = &bank->recipe;
     dp_rows *rows = &bank->rows;

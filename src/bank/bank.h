@@ -59,7 +59,7 @@ struct dp_bank {
 };
 
 /* What the rows are, from recipe, projection and file: dp_rows.name, blocks, pool, complete, centred, mapped. */
-void dp_bank_settle_rows(dp_bank *bank);
+void dp_bank_link_rows(dp_bank *bank);
 
 /* Its way of scoring. */
 static inline dp_scoring dp_bank_scoring(const dp_bank *bank)

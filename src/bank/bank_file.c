@@ -362,7 +362,7 @@ static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
 
 /* The patch as canvas and grids have it, where it is not recorded; false where what is recorded does not fit them.  A
  * grid with fewer cells than a patch has pixels may leave several: the largest then. */
-static bool settle_patch(dp_bank *bank)
+static bool find_patch(dp_bank *bank)
 {
     const dp_recipe *recipe = &bank->recipe;
     bool own = dp_own_canvas(recipe), known = bank->patch_recorded;
@@ -432,7 +432,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     dp_status status = read_tables(bank, at, err);
     if (status)
         return status;
-    dp_bank_settle_rows(bank);
+    dp_bank_link_rows(bank);
     memcpy(bank->orientation, at[ORIENTATION]->data, 2 * bank->projection.dim_in * sizeof *bank->orientation);
     memcpy(bank->pictures.polarities, at[POLARITIES]->data, n);
     if (at[PICTURE_DIGESTS])
@@ -476,7 +476,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     good = good && (flat ? flat_is_sound(bank) : !bank->rows.row_picture || owners_are_sound(bank));
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
-    if (!settle_patch(bank))
+    if (!find_patch(bank))
         return dp_fail(err, DP_E_FORMAT, "%s: its grids are not those of a patch of %zu pixels", bank->file.path,
                        bank->patch_px);
     status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
@@ -511,7 +511,7 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
         status = read_metadata(bank, err);
     if (status)
         return status;
-    dp_bank_settle_rows(bank);
+    dp_bank_link_rows(bank);
     status = check_shapes(bank, err);
     if (!status)
         status = read_tensors(bank, err);

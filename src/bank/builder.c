@@ -82,7 +82,7 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
                            .dim = spec->dim,
                            .rows_per_picture = spec->rows_per_picture,
                            .storage = spec->recipe->storage};
-    dp_bank_settle_rows(bank);
+    dp_bank_link_rows(bank);
     bank->projection = (dp_pca){.dim_in = spec->dim, .dim = spec->dim};
     bank->levels = dp_levels_none(&bank->recipe);
     bank->patch_recorded = spec->patch_px > 0;
@@ -288,61 +288,61 @@ void dp_bank_builder_set_roi(dp_bank_builder *builder, dp_roi *roi)
 
 /* ------------------------------------------------------------------------------------------ a bank made of others */
 
-bool dp_bank_shape_bytes(const dp_bank *like, const dp_bank_shape *shape, size_t *bytes)
+bool dp_bank_shape_bytes(const dp_bank *pattern, const dp_bank_shape *shape, size_t *bytes)
 {
-    bool flat = like->rows.flat;
+    bool flat = pattern->rows.flat;
     size_t places, each;
-    return dp_mul_size(dp_rows_cells(&like->rows), shape->n_rows, &places)
+    return dp_mul_size(dp_rows_cells(&pattern->rows), shape->n_rows, &places)
            && dp_row_bytes(shape->dim, shape->recipe->storage, shape->owners || flat, flat, &each)
            && dp_mul_size(places, each, bytes);
 }
 
-dp_status dp_bank_builder_begin(const dp_bank *like, const dp_bank_shape *shape, size_t capacity, dp_bank_builder **out,
-                                dp_error *err)
+dp_status dp_bank_builder_begin(const dp_bank *pattern, const dp_bank_shape *shape, size_t capacity,
+                                dp_bank_builder **out, dp_error *err)
 {
     size_t places, bytes = 0;
-    dp_bank_builder *builder =
-        dp_bank_shape_bytes(like, shape, &bytes) && dp_mul_size(dp_rows_cells(&like->rows), shape->n_rows, &places)
-            ? new_builder(capacity)
-            : NULL;
+    dp_bank_builder *builder = dp_bank_shape_bytes(pattern, shape, &bytes)
+                                       && dp_mul_size(dp_rows_cells(&pattern->rows), shape->n_rows, &places)
+                                   ? new_builder(capacity)
+                                   : NULL;
     if (!builder)
         return dp_fail_memory(err, "the bank", bytes);
     dp_bank *bank = builder->bank;
     bank->recipe = *shape->recipe;
-    bank->rows = (dp_rows){.grid_rows = like->rows.grid_rows,
-                           .grid_cols = like->rows.grid_cols,
+    bank->rows = (dp_rows){.grid_rows = pattern->rows.grid_rows,
+                           .grid_cols = pattern->rows.grid_cols,
                            .n_rows = shape->n_rows,
                            .dim = shape->dim,
-                           .rows_per_picture = like->rows.rows_per_picture,
+                           .rows_per_picture = pattern->rows.rows_per_picture,
                            .storage = shape->recipe->storage};
-    dp_bank_settle_rows(bank);
-    bank->projection = (dp_pca){.dim_in = like->projection.dim_in, .dim = shape->dim};
-    bank->levels = like->levels;
-    bank->patch_px = like->patch_px;
-    bank->patch_recorded = like->patch_recorded;
-    memcpy(bank->model.sha256, like->model.sha256, sizeof bank->model.sha256);
-    bank->model.stand_in = like->model.stand_in;
-    bank->model.path = dp_strdup(like->model.path);
-    bank->orientation = dp_malloc(like->projection.dim_in, 2 * sizeof *bank->orientation);
+    dp_bank_link_rows(bank);
+    bank->projection = (dp_pca){.dim_in = pattern->projection.dim_in, .dim = shape->dim};
+    bank->levels = pattern->levels;
+    bank->patch_px = pattern->patch_px;
+    bank->patch_recorded = pattern->patch_recorded;
+    memcpy(bank->model.sha256, pattern->model.sha256, sizeof bank->model.sha256);
+    bank->model.stand_in = pattern->model.stand_in;
+    bank->model.path = dp_strdup(pattern->model.path);
+    bank->orientation = dp_malloc(pattern->projection.dim_in, 2 * sizeof *bank->orientation);
     bool good = bank->model.path && bank->orientation
                 && dp_row_memory_new(&bank->rows, places, shape->owners, &bank->memory)
                 && dp_bank_pictures_new(capacity, &bank->pictures);
     if (good && bank->rows.flat)
         good = (bank->memory.grids = dp_malloc(capacity, 2 * sizeof *bank->memory.grids)) != NULL;
     dp_row_memory_show(&bank->memory, &bank->rows);
-    const dp_roi *roi = like->roi;
+    const dp_roi *roi = pattern->roi;
     if (good && roi)
         good = dp_roi_new(roi->frame, roi->settled, roi->height, roi->width, roi->mask, &bank->roi, NULL) == DP_OK;
-    if (good && like->projection.basis && shape->dim == like->rows.dim)
-        good = dp_pca_copy(&like->projection, &bank->projection);
-    if (good && like->layer_norm)
-        good = dp_bank_set_layer_norm(bank, like->layer_norm);
-    good = good && dp_choices_copy(&like->choices, &bank->choices, NULL) == DP_OK;
+    if (good && pattern->projection.basis && shape->dim == pattern->rows.dim)
+        good = dp_pca_copy(&pattern->projection, &bank->projection);
+    if (good && pattern->layer_norm)
+        good = dp_bank_set_layer_norm(bank, pattern->layer_norm);
+    good = good && dp_choices_copy(&pattern->choices, &bank->choices, NULL) == DP_OK;
     if (!good) {
         dp_bank_builder_close(&builder);
         return dp_fail_memory(err, "the bank", bytes);
     }
-    memcpy(bank->orientation, like->orientation, 2 * like->projection.dim_in * sizeof *bank->orientation);
+    memcpy(bank->orientation, pattern->orientation, 2 * pattern->projection.dim_in * sizeof *bank->orientation);
     *out = builder;
     return DP_OK;
 }
@@ -360,15 +360,15 @@ dp_status dp_bank_builder_take(dp_bank_builder *builder, const dp_bank *from, si
     return DP_OK;
 }
 
-dp_status dp_bank_builder_like(const dp_bank *like, const dp_bank_shape *shape, dp_bank_builder **out, dp_error *err)
+dp_status dp_bank_builder_from(const dp_bank *pattern, const dp_bank_shape *shape, dp_bank_builder **out, dp_error *err)
 {
     dp_bank_builder *builder;
-    dp_status status = dp_bank_builder_begin(like, shape, like->pictures.n, &builder, err);
+    dp_status status = dp_bank_builder_begin(pattern, shape, pattern->pictures.n, &builder, err);
     if (status)
         return status;
-    for (size_t p = 0; p < like->pictures.n && !status; p++)
-        status = dp_bank_builder_take(builder, like, p, err);
-    builder->bank->pictures.peaks_known = like->pictures.peaks_known;
+    for (size_t p = 0; p < pattern->pictures.n && !status; p++)
+        status = dp_bank_builder_take(builder, pattern, p, err);
+    builder->bank->pictures.peaks_known = pattern->pictures.peaks_known;
     if (status)
         dp_bank_builder_close(&builder);
     else
@@ -453,7 +453,7 @@ dp_status dp_bank_builder_finish(dp_bank_builder **builder_pointer, dp_bank **ou
     dp_status status = builder->put ? close_gaps(builder, err) : dp_rows_encoded(&bank->rows, err);
     if (status)
         return status;
-    dp_bank_settle_rows(bank);
+    dp_bank_link_rows(bank);
     builder->bank = NULL;
     dp_bank_builder_close(builder_pointer);
     *out = bank;

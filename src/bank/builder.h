@@ -10,7 +10,7 @@
  *     dp_bank_leave_one_out(bank, isa, pool, run, false_alarms, err);     (score/leave_one_out.h)
  *     dp_bank_save(bank, path, err);
  *
- * or, from another bank: dp_bank_builder_like, then each row by dp_bank_builder_set_row, then finish. */
+ * or, from another bank: dp_bank_builder_from, then each row by dp_bank_builder_set_row, then finish. */
 #ifndef DP_BANK_BUILDER_H
 #define DP_BANK_BUILDER_H
 
@@ -82,17 +82,17 @@ typedef struct dp_bank_shape {
 } dp_bank_shape;
 
 /* Bytes of its rows and their tables; false on overflow. */
-bool dp_bank_shape_bytes(const dp_bank *like, const dp_bank_shape *shape, size_t *bytes);
-/* A bank of the network, canvas, orientation, region and levels of `like`, with no picture yet and room for some; its
+bool dp_bank_shape_bytes(const dp_bank *pattern, const dp_bank_shape *shape, size_t *bytes);
+/* A bank of the network, canvas, orientation, region and levels of `pattern`, with no picture yet and room for some; its
  * projection, too, where dim is the same.  Errors: DP_E_MEMORY. */
-dp_status dp_bank_builder_begin(const dp_bank *like, const dp_bank_shape *shape, size_t capacity,
+dp_status dp_bank_builder_begin(const dp_bank *pattern, const dp_bank_shape *shape, size_t capacity,
                                 dp_bank_builder **builder, dp_error *err);
 /* The next picture with all that is known of it, and the size of its grid, from another bank.  Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_take(dp_bank_builder *builder, const dp_bank *from, size_t picture, dp_error *err);
-/* The first with all pictures of `like`, and their scores.  Errors: DP_E_MEMORY. */
-dp_status dp_bank_builder_like(const dp_bank *like, const dp_bank_shape *shape, dp_bank_builder **builder,
+/* The first with all pictures of `pattern`, and their scores.  Errors: DP_E_MEMORY. */
+dp_status dp_bank_builder_from(const dp_bank *pattern, const dp_bank_shape *shape, dp_bank_builder **builder,
                                dp_error *err);
-/* In place of the projection of `like`; copied.  Errors: DP_E_MEMORY. */
+/* In place of the projection of `pattern`; copied.  Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_set_projection(dp_bank_builder *builder, const dp_pca *projection, dp_error *err);
 /* x [dim], NULL: a row that does not count.  place: row, counted through all locations.  Several threads may set
  * different rows. */

@@ -70,7 +70,7 @@ bool dp_bank_knows_digests(const dp_bank *bank)
     return true;
 }
 
-void dp_tell_unseen_twins(const dp_run *run, const dp_bank *bank)
+void dp_report_unseen_twins(const dp_run *run, const dp_bank *bank)
 {
     dp_error line;
     if (!run || !run->log)

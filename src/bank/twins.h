@@ -24,6 +24,6 @@ bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t mor
 /* Whether a bank knows the digests of all its pictures. */
 bool dp_bank_knows_digests(const dp_bank *bank);
 /* Logs that the twins of such a bank's pictures cannot be told, but by their names. */
-void dp_tell_unseen_twins(const dp_run *run, const dp_bank *bank);
+void dp_report_unseen_twins(const dp_run *run, const dp_bank *bank);
 
 #endif

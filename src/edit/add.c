@@ -23,21 +23,21 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
                                               : "those of the object alone (--background reference)");
 }
 
-dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
-                           dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
+dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
+                                  dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
 {
     dp_bank *bank = NULL;
-    const dp_bank_shape shape = {.recipe = &like->recipe,
+    const dp_bank_shape shape = {.recipe = &pattern->recipe,
                                  .n_rows = dp_picks_rows(picks, n),
-                                 .dim = like->rows.dim,
-                                 .owners = like->rows.row_picture != NULL};
+                                 .dim = pattern->rows.dim,
+                                 .owners = pattern->rows.row_picture != NULL};
     size_t bytes;
-    if (!dp_bank_shape_bytes(like, &shape, &bytes))
+    if (!dp_bank_shape_bytes(pattern, &shape, &bytes))
         return dp_fail_memory(err, "the bank", SIZE_MAX);
     dp_status status =
         dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
     if (!status)
-        status = dp_bank_gather(like, picks, n, orientation, &bank, err);
+        status = dp_bank_assemble(pattern, picks, n, orientation, &bank, err);
     if (!status)
         status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
     for (size_t i = 0; i < n && !status; i++)
@@ -60,7 +60,7 @@ static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const d
         return dp_fail_memory(err, "the pictures", n * sizeof *picks);
     for (size_t i = 0; i < n; i++)
         picks[i] = i < a->pictures.n ? (dp_bank_pick){a, i, false} : (dp_bank_pick){b, i - a->pictures.n, false};
-    dp_status status = dp_bank_regather(a, picks, n, NULL, pool, run, out, err);
+    dp_status status = dp_bank_assemble_scored(a, picks, n, NULL, pool, run, out, err);
     dp_memory_free(picks);
     return status;
 }
@@ -88,7 +88,7 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
     if (!status && fresh)
         status = both(bank, alike ? alike : fresh, pool, run, &made, err);
     if (!status && made)
-        status = dp_bank_tell_near(made, run, err);
+        status = dp_bank_report_near(made, run, err);
     if (status)
         dp_bank_close(&made);
     if (!status) {
@@ -101,7 +101,7 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
     return status;
 }
 
-dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err)
+dp_status dp_edit_begin(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err)
 {
     dp_run_init(run);
     if (given)
@@ -133,9 +133,9 @@ dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, 
     if (!status && !kept)
         status = dp_fail(err, DP_E_ARGUMENT, "no picture would be left in the bank");
     if (!status)
-        status = dp_living_start(given_run, &run, &pool, err);
+        status = dp_edit_begin(given_run, &run, &pool, err);
     if (!status)
-        status = dp_bank_regather(bank, picks, kept, NULL, pool, &run, smaller, err);
+        status = dp_bank_assemble_scored(bank, picks, kept, NULL, pool, &run, smaller, err);
     dp_pool_close(&pool);
     dp_memory_free(picks);
     dp_memory_free(gone);

@@ -2,15 +2,15 @@
 #ifndef DP_EDIT_ADD_H
 #define DP_EDIT_ADD_H
 
-#include "bank/gather.h"
+#include "bank/assemble.h"
 #include "base/pool.h"
 
 /* DP_E_MISMATCH where the bank's rows are no picture's own. */
 dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err);
 /* A worker pool and the settings of a run (given NULL: the defaults). */
-dp_status dp_living_start(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err);
-/* dp_bank_gather, then scores and threshold found anew.  orientation [2, dim_in]; NULL: that of `like`. */
-dp_status dp_bank_regather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
-                           dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err);
+dp_status dp_edit_begin(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err);
+/* dp_bank_assemble, then scores and threshold found anew.  orientation [2, dim_in]; NULL: that of `pattern`. */
+dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
+                                  dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err);
 
 #endif

@@ -23,7 +23,7 @@ static const char *name_of(const dp_bank *bank)
     return bank->file.path ? bank->file.path : "a bank";
 }
 
-static void tell(const dp_run *run, dp_log_level level, const dp_error *line)
+static void log_line(const dp_run *run, dp_log_level level, const dp_error *line)
 {
     if (run->log)
         run->log(run->user, level, line->message);
@@ -105,7 +105,7 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
                             name_of(a), name_of(b), field, one, field, other);
             else {
                 dp_fail(&line, DP_OK, "%s is %s, as %s has it; %s had %s", field, one, name_of(a), name_of(b), other);
-                tell(run, DP_LOG_INFO, &line);
+                log_line(run, DP_LOG_INFO, &line);
             }
         }
     json_decref(x);
@@ -200,7 +200,7 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
     if (!dp_twin_table_of_bank(&table, a, 0))
         return dp_fail_memory(err, "the pictures' digests", a->pictures.n * DP_DIGEST_BYTES);
     if (unseen)
-        dp_tell_unseen_twins(run, dp_bank_knows_digests(a) ? b : a);
+        dp_report_unseen_twins(run, dp_bank_knows_digests(a) ? b : a);
     dp_status status = DP_OK;
     for (*n = 0; *n < a->pictures.n; ++*n)
         picks[*n] = (dp_bank_pick){a, *n, false};
@@ -216,7 +216,7 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
         dp_error line;
         dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->pictures.names[p], named,
                 a->pictures.names[twin], name_of(a));
-        tell(run, DP_LOG_WARNING, &line);
+        log_line(run, DP_LOG_WARNING, &line);
     }
     dp_twin_table_close(&table);
     return status;
@@ -267,9 +267,9 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
     if (!status)
         join_orientations(a, b, n - a->pictures.n, opposite, orientation);
     if (!status)
-        status = dp_bank_regather(a, picks, n, orientation, pool, run, &made, err);
+        status = dp_bank_assemble_scored(a, picks, n, orientation, pool, run, &made, err);
     if (!status)
-        status = dp_bank_tell_near(made, run, err);
+        status = dp_bank_report_near(made, run, err);
     if (!status) {
         *merged = made;
         made = NULL;
@@ -285,7 +285,7 @@ dp_status dp_bank_merge(const dp_bank *a, const dp_bank *b, const dp_run *given_
 {
     dp_run run;
     dp_pool *pool = NULL;
-    dp_status status = dp_living_start(given_run, &run, &pool, err);
+    dp_status status = dp_edit_begin(given_run, &run, &pool, err);
     if (!status)
         status = can_be_merged(a, b, &run, err);
     if (!status)

@@ -85,7 +85,7 @@ dp_status dp_cell_statistics_add(dp_cell_statistics *statistics, const float *fe
 }
 
 /* Fills shift and deviation [dim] of one layer; returns the root mean square length of what they leave. */
-static double settle_layer(const dp_cell_statistics *s, dp_layer_norm norm, size_t first, size_t dim, double *deviation)
+static double find_layer(const dp_cell_statistics *s, dp_layer_norm norm, size_t first, size_t dim, double *deviation)
 {
     double length = 0;
     for (size_t i = 0; i < dim; i++)
@@ -105,14 +105,14 @@ static double settle_layer(const dp_cell_statistics *s, dp_layer_norm norm, size
     return sqrt(length);
 }
 
-dp_status dp_layer_norm_settle(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
-                               size_t n_layers, float *shift, float *factor, dp_error *err)
+dp_status dp_layer_norm_find(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
+                             size_t n_layers, float *shift, float *factor, dp_error *err)
 {
     double *deviation = dp_malloc(statistics->dim, 2 * sizeof *deviation);
     if (!deviation)
         return dp_fail_memory(err, "the statistics of features", 2 * statistics->dim * sizeof *deviation);
     for (size_t l = 0, first = 0; l < n_layers; first += dims[l++]) {
-        double length = norm == DP_LAYER_NORM_NONE ? 1 : settle_layer(statistics, norm, first, dims[l], deviation);
+        double length = norm == DP_LAYER_NORM_NONE ? 1 : find_layer(statistics, norm, first, dims[l], deviation);
         for (size_t i = 0; i < dims[l]; i++) {
             double by = norm == DP_LAYER_NORM_NONE ? 1 : deviation[i] * length;
             shift[first + i] = norm == DP_LAYER_NORM_STANDARD ? (float)statistics->mean[first + i] : 0;

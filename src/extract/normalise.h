@@ -25,8 +25,8 @@ void dp_cell_statistics_merge(dp_cell_statistics *statistics, const dp_cell_stat
 /* Fills shift [dim] and factor [dim]: a feature x becomes (x - shift) factor.  dims [n_layers] are the features of each
  * layer, side by side; their sum is statistics->dim.  A layer without any spread gets the factor 0.
  * Errors: DP_E_MEMORY. */
-dp_status dp_layer_norm_settle(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
-                               size_t n_layers, float *shift, float *factor, dp_error *err);
+dp_status dp_layer_norm_find(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
+                             size_t n_layers, float *shift, float *factor, dp_error *err);
 /* features [cells, dim], in place. */
 void dp_layer_norm_apply(float *features, size_t cells, size_t dim, const float *shift, const float *factor);
 

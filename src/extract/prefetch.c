@@ -102,7 +102,7 @@ dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *
         .max_pixels = run->max_picture_pixels, .tolerant = run->tolerant, .white = recipe->sample_white};
 }
 
-void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run)
+void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run)
 {
     dp_error line;
     if (prepared->status || !run->log)

@@ -42,7 +42,7 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, c
                            uint8_t *valid, dp_error *err);
 
 /* Logs what a user should know of the picture, read for a bank of this recipe. */
-void dp_prepared_tell(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
+void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
 
 typedef struct dp_prefetch dp_prefetch;
 

@@ -183,8 +183,8 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
 }
 
 /* The rows of a flat bank that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
-static dp_status cut(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
-                     dp_bank **out, dp_error *err)
+static dp_status choose_coreset(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool,
+                                const dp_run *run, dp_bank **out, dp_error *err)
 {
     dp_bank *smaller = NULL;
     dp_recipe recipe = from->recipe;
@@ -221,7 +221,7 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
     if (!status && choose) {
         dp_bank *projected = smaller;
         smaller = NULL;
-        status = cut(projected ? projected : bank, how, isa, pool, run, &smaller, err);
+        status = choose_coreset(projected ? projected : bank, how, isa, pool, run, &smaller, err);
         dp_bank_close(&projected);
     } else if (!status) {
         status = calibrate(bank, &reduction, smaller, pool, run, err);

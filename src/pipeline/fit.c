@@ -398,7 +398,7 @@ static dp_status settle_norm(struct fit *fit, const dp_cell_statistics *statisti
     if (!fit->norm && !(fit->norm = dp_malloc(dim, 2 * sizeof *fit->norm)))
         return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *fit->norm);
     dp_extract_dims(&fit->extractor.plan, dims);
-    return dp_layer_norm_settle(statistics, fit->asked.layer_norm, dims, fit->extractor.plan.n_layers, fit->norm,
+    return dp_layer_norm_find(statistics, fit->asked.layer_norm, dims, fit->extractor.plan.n_layers, fit->norm,
                                 fit->norm + dim, err);
 }
 
@@ -494,7 +494,7 @@ static dp_status learn_all(struct fit *fit, dp_error *err)
                                         &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
-        dp_prepared_tell(next, &fit->extractor.recipe, fit->run);
+        dp_prepared_report(next, &fit->extractor.recipe, fit->run);
         status = learn(fit, next, err);
         if (!status && fit->run->progress && fit->run->progress(fit->run->user, "fit", done, fit->pictures.n))
             status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", done,
@@ -586,7 +586,7 @@ static dp_status settle_polarity(struct fit *fit, dp_error *err)
 static dp_status settle_region(struct fit *fit, dp_error *err)
 {
     dp_roi *settled = NULL;
-    dp_status status = dp_region_settle(fit->roi, &fit->builder->bank->recipe, in_bank(fit), &settled, err);
+    dp_status status = dp_region_make(fit->roi, &fit->builder->bank->recipe, in_bank(fit), &settled, err);
     dp_bank_builder_set_roi(fit->builder, settled);
     return status;
 }
@@ -689,7 +689,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return dp_fail_memory(err, "the pictures' digests", fit->pictures.n * DP_DIGEST_BYTES);
     fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
     if (fit->unseen)
-        dp_tell_unseen_twins(fit->run, fit->known);
+        dp_report_unseen_twins(fit->run, fit->known);
     if (!fit->orientations || !fit->running || !fit->own || !fit->pair || !fit->as_found || !fit->cells_as_found
         || !fit->signs || !fit->sources)
         return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
@@ -809,7 +809,7 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     if (!status)
         status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &made, err);
     if (!status)
-        status = dp_bank_tell_near(made, fit.run, err);
+        status = dp_bank_report_near(made, fit.run, err);
     if (!status) /* the bank names the checkpoint by its digest */
         status = dp_network_check_unchanged(dp_session_network(session), err);
     if (!status && fit.settled.choices.n)

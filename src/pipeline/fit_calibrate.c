@@ -37,8 +37,8 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
 
 /* Replaces a flat bank by a part of its rows: those that are not background, or a coreset. The pictures are scored with all
  * features that they had before. */
-static dp_status cut(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
-                     dp_error *err)
+static dp_status replace_by_part(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+                                 dp_error *err)
 {
     bool coreset = asked->coreset > 0;
     dp_bank *smaller = NULL;
@@ -73,7 +73,7 @@ dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, co
     if (!dp_fit_shrinks(asked))
         return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
     if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)
-        return cut(asked, isa, pool, run, bank, err);
+        return replace_by_part(asked, isa, pool, run, bank, err);
     const dp_compression how = {.pca = asked->pca,
                                 .kmeans = asked->kmeans,
                                 .coreset = asked->coreset,

@@ -775,7 +775,7 @@ dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, cons
             dp_prefetch_open(&pictures, &bank->recipe, inspector->job.extractor.patch_px, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
-        dp_prepared_tell(next, &bank->recipe, run);
+        dp_prepared_report(next, &bank->recipe, run);
         dp_shelf *before = dp_shelf_use(inspector->shelf);
         status = inspect_next(&inspector->job, next, on_result, user, err);
         dp_shelf_leave(inspector->shelf, before);

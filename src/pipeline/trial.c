@@ -184,7 +184,7 @@ static dp_status find_norm(const dp_trial *trial, const size_t *which, size_t n,
                                         trial->pictures[which[i]].cells[0], extractor->rows * extractor->cols, err);
     dp_extract_dims(&extractor->plan, dims);
     if (!status)
-        status = dp_layer_norm_settle(&statistics, extractor->recipe.layer_norm, dims, extractor->plan.n_layers, norm,
+        status = dp_layer_norm_find(&statistics, extractor->recipe.layer_norm, dims, extractor->plan.n_layers, norm,
                                       norm + extractor->dim, err);
     dp_cell_statistics_close(&statistics);
     return status;

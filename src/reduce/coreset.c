@@ -186,7 +186,7 @@ dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const
     float *x = dp_malloc(all->dim, sizeof *x);
     if (!x)
         return dp_fail_memory(err, "a row of the bank", all->dim * sizeof *x);
-    dp_status status = dp_bank_builder_like(from, &shape, &builder, err);
+    dp_status status = dp_bank_builder_from(from, &shape, &builder, err);
     for (size_t i = 0; !status && i < n; i++) {
         dp_rows_widen(all, 0, rows[i], 1, x);
         dp_bank_builder_set_row(builder, i, x);

@@ -224,7 +224,7 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
                                  .owners = how->kmeans || from->row_picture};
     struct reduction job = {
         .from = from, .how = how, .dim = shape.dim, .n_rows = shape.n_rows, .l2 = dp_distance_kernels_get(isa).l2};
-    status = dp_bank_builder_like(bank, &shape, &job.to, err);
+    status = dp_bank_builder_from(bank, &shape, &job.to, err);
     if (!status && how->pca)
         status = join_projections(&bank->projection, how->pca, job.to, err);
     if (!status)

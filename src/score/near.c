@@ -59,7 +59,7 @@ static double distance(const dp_bank *bank, size_t p, size_t q, float *work, uin
     return n ? sum / (double)n : INFINITY;
 }
 
-static void tell(const dp_bank *bank, size_t p, size_t q, const dp_run *run)
+static void report_pair(const dp_bank *bank, size_t p, size_t q, const dp_run *run)
 {
     dp_error line;
     dp_fail(&line, DP_OK,
@@ -71,7 +71,7 @@ static void tell(const dp_bank *bank, size_t p, size_t q, const dp_run *run)
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
-dp_status dp_bank_tell_near(const dp_bank *bank, const dp_run *run, dp_error *err)
+dp_status dp_bank_report_near(const dp_bank *bank, const dp_run *run, dp_error *err)
 {
     double limit = 0;
     size_t near[MOST], partner[MOST], n = 0, cells = 0, places;
@@ -106,7 +106,7 @@ dp_status dp_bank_tell_near(const dp_bank *bank, const dp_run *run, dp_error *er
     size_t n_pairs = 0;
     for (size_t i = 0; i < n && !status; i++) /* two that are each other's are told once */
         if (partner[i] < MOST && (partner[i] > i || partner[partner[i]] != i) && n_pairs++ < MOST_TOLD)
-            tell(bank, near[i], near[partner[i]], run);
+            report_pair(bank, near[i], near[partner[i]], run);
     if (n_pairs > MOST_TOLD) {
         dp_error line;
         dp_fail(&line, DP_OK, "%zu further pairs of pictures are nearly the same", n_pairs - MOST_TOLD);

@@ -6,6 +6,6 @@
 
 /* Says through run->log which pictures of a finished bank that was scored lie so near to each other that they are hardly two.
  * Errors: DP_E_MEMORY. */
-dp_status dp_bank_tell_near(const dp_bank *bank, const dp_run *run, dp_error *err);
+dp_status dp_bank_report_near(const dp_bank *bank, const dp_run *run, dp_error *err);
 
 #endif

@@ -84,8 +84,8 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
     return status;
 }
 
-dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
-                           dp_roi **settled, dp_error *err)
+dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                         dp_roi **settled, dp_error *err)
 {
     *settled = NULL;
     if (!given)
@@ -98,9 +98,9 @@ dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const d
 dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err)
 {
     *regions = (dp_regions){0};
-    dp_status status = dp_region_settle(bank->roi, &bank->recipe, &bank->pictures, &regions->own, err);
+    dp_status status = dp_region_make(bank->roi, &bank->recipe, &bank->pictures, &regions->own, err);
     if (!status)
-        status = dp_region_settle(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
+        status = dp_region_make(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
     if (status)
         dp_regions_close(regions);
     return status;

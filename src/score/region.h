@@ -13,8 +13,8 @@ typedef struct dp_regions {
 /* given as the pictures of a bank of that recipe see it: one that follows the object is carried into the bank's canvas by the pose of the picture it was
  * drawn on.  given NULL: *settled NULL.
  * Errors: DP_E_ARGUMENT (no such picture, one that was not aligned, a mask of another size, nothing white on the canvas), DP_E_MEMORY. */
-dp_status dp_region_settle(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
-                           dp_roi **settled, dp_error *err);
+dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
+                         dp_roi **settled, dp_error *err);
 
 /* narrower (may be NULL): the view's. */
 dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err);

@@ -105,11 +105,11 @@ static void statistics(void **state)
         assert_true(fabs(s.mean[i] - m) <= 1e-12 * fabs(m) + 1e-14 && fabs(s.square[i] - q) <= 1e-9 * q + 1e-20);
     }
     memcpy(y, x, cells * dim * sizeof *y);
-    assert_ok(dp_layer_norm_settle(&s, DP_LAYER_NORM_STANDARD, dims, 3, shift, factor, err));
+    assert_ok(dp_layer_norm_find(&s, DP_LAYER_NORM_STANDARD, dims, 3, shift, factor, err));
     dp_layer_norm_apply(y, cells, dim, shift, factor);
     compare("standard", y, 2e-4); /* float32 of a channel around 4,000 with a spread of a half */
     memcpy(y, x, cells * dim * sizeof *y);
-    assert_ok(dp_layer_norm_settle(&s, DP_LAYER_NORM_RMS, dims, 3, shift, factor, err));
+    assert_ok(dp_layer_norm_find(&s, DP_LAYER_NORM_RMS, dims, 3, shift, factor, err));
     dp_layer_norm_apply(y, cells, dim, shift, factor);
     compare("rms", y, 1e-6);
     dp_cell_statistics_close(&s);
@@ -205,7 +205,7 @@ static void recipe_for_nano(void **state)
     for (size_t p = 0; p < n; p++)
         assert_ok(dp_cell_statistics_add(&s, good + p * per, NULL, cells, err));
     dp_extract_dims(&plan, dims);
-    assert_ok(dp_layer_norm_settle(&s, plan.norm, dims, plan.n_layers, shift, factor, err));
+    assert_ok(dp_layer_norm_find(&s, plan.norm, dims, plan.n_layers, shift, factor, err));
     double scales[2];
     memcpy(scales, tensor("scales")->data, sizeof scales);
     assert_true(fabs(1 / (double)factor[0] - scales[0]) < 1e-5 && fabs(1 / (double)factor[383] - scales[1]) < 1e-5

@@ -46,7 +46,7 @@ src/bank/scoring.c rows
 src/score/calibrate.c leave_one_out run
 src/score/good_scorer.c leave_one_out compress masks
 src/score/map_scorer.c leave_one_out patchcore run
-src/score/leave_one_out.c leave_one_out patchcore compress living run
+src/score/leave_one_out.c leave_one_out patchcore compress edit run
 src/search/reweight.c patchcore run
 '
 flags='-std=c11 -O1 -w -ffp-contract=off -fvisibility=hidden -fno-math-errno -D_GNU_SOURCE -fPIC -pthread -Iinclude -Isrc'

@@ -1,5 +1,5 @@
 /* Tests the background mask: first principal component, rules of the mask, and the scores with masked cells. */
-#include "bank/gather.h"
+#include "bank/assemble.h"
 #include "bank_fixture.h"
 #include "extract/background.h"
 #include "score/map_scorer.h"
@@ -384,7 +384,7 @@ static void masks_are_mirrored_with_their_rows(void **state)
     (void)state;
     dp_bank *bank = masked_bank(false, DP_BACKGROUND_TEST, DP_BACKGROUND_CELLS), *turned = NULL;
     dp_bank_pick pick = {bank, 3, true};
-    assert_ok(dp_bank_gather(bank, &pick, 1, NULL, &turned, err));
+    assert_ok(dp_bank_assemble(bank, &pick, 1, NULL, &turned, err));
     for (size_t i = 0; i < 2 * 24; i++)
         assert_int_equal(turned->pictures.background[0][i], bank->pictures.background[3][i / 6 * 6 + 5 - i % 6]);
     dp_bank_close(&turned);

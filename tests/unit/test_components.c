@@ -5,7 +5,7 @@
 
 #include "search/searcher.h"
 #include "search/distance_scales.h"
-#include "bank/gather.h"
+#include "bank/assemble.h"
 #include "reduce/reduce.h"
 #include "bank_fixture.h"
 #include "dinopatch/edit.h"

@@ -151,7 +151,7 @@ static void like_another(void **state)
     dp_bank_builder *builder = NULL;
     size_t bytes;
     assert_true(dp_bank_shape_bytes(bank, &shape, &bytes) && bytes == 6 * 2 * (4 * 2 + 4 + 1 + 4));
-    assert_ok(dp_bank_builder_like(bank, &shape, &builder, err));
+    assert_ok(dp_bank_builder_from(bank, &shape, &builder, err));
     for (size_t place = 0; place < 12; place++) {
         dp_bank_builder_set_row(builder, place, place == 5 ? large : place % 2 ? NULL : x);
         dp_bank_builder_set_owner(builder, place, place % 2 ? -1 : 1, 0);

@@ -55,5 +55,5 @@ static void no_allocation_after_the_first_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(no_allocation_after_the_first_picture)};
-    return cmocka_run_group_tests_name("embed_allocations", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("network_allocations", tests, NULL, NULL);
 }

@@ -335,5 +335,5 @@ int main(void)
         cmocka_unit_test(int8_without_its_instructions),
         cmocka_unit_test(bench),
     };
-    return cmocka_run_group_tests_name("embed_session", tests, open_models, close_models);
+    return cmocka_run_group_tests_name("network_session", tests, open_models, close_models);
 }

@@ -368,5 +368,5 @@ int main(void)
         cmocka_unit_test(swiglu),       cmocka_unit_test(attention),      cmocka_unit_test(int8_scales),
         cmocka_unit_test(int8_product), cmocka_unit_test(int8_attention), cmocka_unit_test(tiles),
     };
-    return cmocka_run_group_tests_name("embed_kernels", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("network_kernels", tests, NULL, NULL);
 }

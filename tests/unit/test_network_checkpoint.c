@@ -446,5 +446,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(namings),  cmocka_unit_test(number_types),     cmocka_unit_test(head_is_left_alone),
         cmocka_unit_test(families), cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(broken)};
-    return cmocka_run_group_tests_name("embed_checkpoint", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("network_checkpoint", tests, NULL, NULL);
 }

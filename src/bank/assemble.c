@@ -1,5 +1,5 @@
-/* gather.c - rows of pictures brought together, location by location, without being computed anew. */
-#include "bank/gather.h"
+/* assemble.c - rows of pictures brought together, location by location, without being computed anew. */
+#include "bank/assemble.h"
 #include "bank/builder.h"
 #include "base/error.h"
 
@@ -19,7 +19,7 @@ static void fill_grid(const dp_bank_pick *picks, size_t n, const dp_rows *to, co
     }
 }
 
-static void fill_pool(const dp_bank_pick *picks, size_t n, const dp_row_memory *memory)
+static void fill_flat(const dp_bank_pick *picks, size_t n, const dp_row_memory *memory)
 {
     size_t place = 0;
     for (size_t i = 0; i < n; i++) {
@@ -66,20 +66,20 @@ static dp_status take(dp_bank_builder *builder, const dp_bank_pick *pick, size_t
     return DP_OK;
 }
 
-dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t n, const float *orientation,
-                         dp_bank **out, dp_error *err)
+dp_status dp_bank_assemble(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
+                           dp_bank **out, dp_error *err)
 {
-    dp_recipe recipe = like->recipe;
+    dp_recipe recipe = pattern->recipe;
     dp_bank_shape shape = {.recipe = &recipe,
                            .n_rows = dp_picks_rows(picks, n),
-                           .dim = like->rows.dim,
-                           .owners = like->rows.row_picture != NULL};
+                           .dim = pattern->rows.dim,
+                           .owners = pattern->rows.row_picture != NULL};
     dp_bank_builder *builder = NULL;
     if (shape.n_rows >= UINT32_MAX || n > INT32_MAX)
         return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures with %zu rows at each place is too large", n,
                        shape.n_rows);
     recipe.shots = 0; /* it is no longer a choice from what fit was given */
-    dp_status status = dp_bank_builder_begin(like, &shape, n, &builder, err);
+    dp_status status = dp_bank_builder_begin(pattern, &shape, n, &builder, err);
     for (size_t i = 0; i < n && !status; i++)
         status = take(builder, &picks[i], i, err);
     if (!status) {
@@ -88,7 +88,7 @@ dp_status dp_bank_gather(const dp_bank *like, const dp_bank_pick *picks, size_t 
             dp_bank_builder_set_orientation(builder, orientation, orientation + bank->projection.dim_in);
         bank->levels.threshold = bank->levels.cell_threshold = NAN;
         if (bank->rows.flat)
-            fill_pool(picks, n, &bank->memory);
+            fill_flat(picks, n, &bank->memory);
         else
             fill_grid(picks, n, &bank->rows, &bank->memory);
         status = dp_bank_builder_finish(&builder, out, err);

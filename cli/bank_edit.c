@@ -99,7 +99,7 @@ int cli_bank_add(int argc, char **argv)
         dp_bank_get_details(larger, &after);
     size_t n_added = after.n_pictures - info.n_pictures, asked = n_added + report.n_failed;
     if (!cli_used_enough(n_added, asked)) {
-        cli_used_tell(&used, n_added, asked, allow_few ? NULL : "nothing was added");
+        cli_used_complain(&used, n_added, asked, allow_few ? NULL : "nothing was added");
         code = EXIT_SOME_FAILED;
         if (!allow_few)
             goto done;

@@ -2,7 +2,7 @@
 #include "bank_fixture.h"
 #include "score/leave_one_out.h"
 
-#include "bank/gather.h"
+#include "bank/assemble.h"
 #include "extract/orientation.h"
 #include "dinopatch/edit.h"
 
@@ -250,5 +250,5 @@ int main(void)
         cmocka_unit_test(a_crash_leaves_the_old_bank),
         cmocka_unit_test(a_bad_one_among_the_good),
     };
-    return cmocka_run_group_tests_name("living", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("edit", tests, NULL, NULL);
 }

@@ -363,5 +363,5 @@ int main(void)
                                        cmocka_unit_test(bytes_equal_reference), cmocka_unit_test(fast_kernels),
                                        cmocka_unit_test(settings_that_mean_nothing),
                                        cmocka_unit_test(faults_are_named)};
-    return cmocka_run_group_tests_name("embed_conv", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("network_conv", tests, NULL, NULL);
 }
