@@ -26,7 +26,7 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
     if (!isnan(r->search_before_s))
         printf("  search      %.1f ms -> %.1f ms a picture\n", 1e3 * r->search_before_s, 1e3 * r->search_after_s);
     if (!r->calibrated) {
-        printf("  threshold   %.6g, as it was: the bank holds no picture's own features to score anew\n",
+        printf("  threshold   %.6g, unchanged: the bank holds no features of single pictures to score again\n",
                r->threshold_after);
         return;
     }
@@ -66,11 +66,11 @@ int cli_bank_compress(int argc, char **argv)
         || !cli_run_resolve(&run, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one bank at a time");
+        return cli_usage("give one bank");
     if (!out)
         return cli_usage("--out is missing");
     if (!pca.given && !kmeans.given && !coreset.given && !storage)
-        return cli_usage("--pca, --kmeans, --coreset or --storage?");
+        return cli_usage("nothing to do: give --pca, --kmeans, --coreset or --storage");
     int type = storage ? cli_choose("storage", storage, cli_option_row("bank.storage")->choices, &code) : 0;
     if (type < 0)
         return code;

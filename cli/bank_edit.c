@@ -44,21 +44,22 @@ int cli_bank_add(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option entries[] = {
-        {"bank", 'b', 0, CLI_FILE, &path, "the bank that is added to", "B"},
-        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint: where it is not the one the bank names", "M"},
+        {"bank", 'b', 0, CLI_FILE, &path, "the bank to add to", "B"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one that the bank names)", "M"},
         {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
         CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
-                   "Adds pictures of good parts to a bank, without embedding again what is there.", NULL, &code)
+                   "Adds pictures of good parts to a bank. The pictures already in it are not computed again.", NULL,
+                   &code)
         || !cli_run_resolve(&run, &code))
         return code;
     if (!path)
         return cli_usage("--bank is missing");
     if (argc < 2)
-        return cli_usage("no pictures of good parts given");
+        return cli_usage("give pictures of good parts");
     size_t n_failed = 0;
     dp_fit_counts report;
     dp_bank *bank = NULL, *larger = NULL;
@@ -181,7 +182,7 @@ static bool find_pictures(const struct index *index, const char *name, GArray *f
     if (same == 1)
         g_array_append_val(found, one);
     else if (same)
-        cli_complain("%s: %u pictures of the bank are called that: name it with its folder", name, same);
+        cli_complain("%s: %u pictures of the bank have this name; give its folder too", name, same);
     else
         cli_complain("%s: is not in the bank", name);
     return same == 1;
@@ -198,16 +199,15 @@ int cli_bank_remove(int argc, char **argv)
                                   CLI_OVERWRITE_ENTRY(&overwrite),
                                   CLI_MAX_MEMORY_ENTRY(&run),
                                   CLI_OPTION_END};
-    if (!cli_parse(
-            &argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
-            "Takes pictures out of a bank: named as 'bank info --suspects' and --json name them, or by file name.",
-            NULL, &code)
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
+                   "Removes pictures from a bank. Name them as 'bank info --suspects' does, or by file name.", NULL,
+                   &code)
         || !cli_run_resolve(&run, &code))
         return code;
     if (!path)
         return cli_usage("--bank is missing");
     if (argc < 2)
-        return cli_usage("no picture is named");
+        return cli_usage("name a picture of the bank");
     dp_bank *bank = NULL, *smaller = NULL;
     dp_bank_lock *lock = NULL;
     dp_bank_details info;
@@ -268,11 +268,11 @@ int cli_bank_merge(int argc, char **argv)
                                   CLI_MAX_MEMORY_ENTRY(&run),
                                   CLI_OPTION_END};
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
-                   "Makes one bank of two that were made by the same recipe and checkpoint.", NULL, &code)
+                   "Makes one bank of two with the same recipe and checkpoint.", NULL, &code)
         || !cli_run_resolve(&run, &code))
         return code;
     if (argc != 3)
-        return cli_usage("two banks, no more and no less");
+        return cli_usage("give two banks");
     if (!out)
         return cli_usage("--out is missing");
     dp_bank *a = NULL, *b = NULL, *merged = NULL;

@@ -54,6 +54,8 @@ int cli_failed(const dp_error *err);
 /* Complains about wrong usage, points to --help, returns EXIT_USAGE. */
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* "warning: text" on stderr. */
+/* A message of the library with the long options in place of the keys of a run (max_pixels: --max-pixels); g_free. */
+char *cli_spelled(const char *message);
 void cli_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* ---- numbers that a user types */

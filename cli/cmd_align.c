@@ -81,7 +81,7 @@ static bool canvas_is_bounded(const dp_recipe *recipe, const dp_run *run, const 
         return true;
     err->status = path ? DP_E_PICTURE : DP_E_ARGUMENT;
     g_snprintf(err->message, sizeof err->message,
-               "%s%sa canvas of %zux%zu has %zu pixels, more than the limit of %zu: a smaller --canvas, or "
+               "%s%sa canvas of %zux%zu has %zu pixels, more than the limit of %zu; give a smaller --canvas, or "
                "--max-pixels %zu",
                path ? path : "", path ? ": " : "", recipe->canvas_height_px, recipe->canvas_width_px, pixels,
                run->max_picture_pixels, pixels);
@@ -171,7 +171,7 @@ int cmd_align(int argc, char **argv)
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc < 2)
-        return cli_usage("no picture given");
+        return cli_usage("give a picture");
     if ((own.plot || own.edges) && !own.out)
         return cli_usage("--plot and --edges need --out");
     dp_error err;

@@ -351,7 +351,8 @@ static int bank_info(int argc, char **argv)
     dp_run run;
     cli_number suspects = {.value = 10};
     const cli_option entries[] = {{"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
-                                   "the N pictures (10) least like the others: bad ones among the good", "N", 1, 1e9},
+                                   "the N pictures (default 10) least like the others: look for bad ones among them",
+                                   "N", 1, 1e9},
                                   {"learning-curve", 0, 0, CLI_FLAG, &learning,
                                    "the scores that fewer pictures would have given: would more help?", NULL},
                                   {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
@@ -361,7 +362,7 @@ static int bank_info(int argc, char **argv)
                    "Prints what a bank holds.", NULL, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one bank at a time");
+        return cli_usage("give one bank");
     if (learning && suspects.given)
         return cli_usage("--suspects or --learning-curve, not both");
     const char *path = argv[1];
@@ -401,7 +402,7 @@ static int bank_verify(int argc, char **argv)
     if (!cli_parse(&argc, &argv, entries, NULL, "BANK", "Reads every byte of a bank and checks it.", NULL, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one bank at a time");
+        return cli_usage("give one bank");
     dp_bank *bank = NULL;
     dp_error err;
     dp_status status = dp_bank_open(argv[1], &bank, &err);
@@ -422,7 +423,7 @@ int cmd_bank(int argc, char **argv)
     } verbs[] = {{"info", bank_info},   {"verify", bank_verify},     {"compress", cli_bank_compress},
                  {"add", cli_bank_add}, {"remove", cli_bank_remove}, {"merge", cli_bank_merge}};
     if (argc < 2)
-        return cli_usage("info, verify, compress, add, remove or merge?");
+        return cli_usage("give info, verify, compress, add, remove or merge");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name)) {
             cli_begin_verb(verbs[i].name);

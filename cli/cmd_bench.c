@@ -95,10 +95,10 @@ int cmd_bench(int argc, char **argv)
     const cli_option own_entries[] = {
         {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
          "M"},
-        {"bank", 'b', 0, CLI_FILE, &bank, "also the search in this bank; without --model that alone", "B"},
+        {"bank", 'b', 0, CLI_FILE, &bank, "also time the search in this bank; without --model only the search", "B"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
-        {"profile", 0, 0, CLI_FLAG, &profile, "also where the time goes", NULL},
+        {"profile", 0, 0, CLI_FLAG, &profile, "also print where the time goes", NULL},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
         CLI_OPTION_END};
     cli_recipe options;

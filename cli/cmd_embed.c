@@ -29,7 +29,7 @@ int cmd_embed(int argc, char **argv)
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc != 2)
-        return cli_usage(argc < 2 ? "no picture given" : "one picture at a time");
+        return cli_usage(argc < 2 ? "give a picture" : "give one picture");
     if (!out)
         return cli_usage("--out is missing");
     size_t height = 784, width = 784;
@@ -62,8 +62,8 @@ int cmd_embed(int argc, char **argv)
         goto done;
     }
     if (height / info.patch_px * (width / info.patch_px) > run.run.max_tokens) { /* a side has at most 65,536 pixels */
-        code = cli_usage("--size %zux%zu: %zu cells, more than the limit of %zu for one picture: a smaller --size, or "
-                         "--max-tokens %zu",
+        code = cli_usage("--size %zux%zu: %zu cells, more than the limit of %zu for one picture; give a smaller "
+                         "--size, or --max-tokens %zu",
                          height, width, height / info.patch_px * (width / info.patch_px), run.run.max_tokens,
                          height / info.patch_px * (width / info.patch_px));
         goto done;

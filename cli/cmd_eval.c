@@ -76,7 +76,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         cli_progress_end();
         *n_failed += run.n_failed;
         if (run.stopped && job->out)
-            cli_complain("%s: stopped; the same command goes on from here", name);
+            cli_complain("%s: stopped; the same command continues from here", name);
         else if (status && !run.not_possible)
             cli_complain("%s: %s", name, err.message);
         if (run.not_possible) {
@@ -259,12 +259,12 @@ int cmd_eval(int argc, char **argv)
         {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
          "M"},
         {"out", 'o', 0, CLI_FILE, &out,
-         "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; go on here where stopped", "DIR"},
+         "write metrics.json, scores.csv, run.json, anomaly_maps/ and pictures/ here; continue a stopped run", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
-        {"fresh", 0, 0, CLI_FLAG, &fresh, "do not go on with what is in DIR: begin anew", NULL},
-        {"report", 0, 0, CLI_FILE, &report, "also make one HTML page of it", "FILE"},
-        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N; mean and deviation", "N", 1,
-         1000},
+        {"fresh", 0, 0, CLI_FLAG, &fresh, "start again instead of continuing what is in DIR", NULL},
+        {"report", 0, 0, CLI_FILE, &report, "also write an HTML page", "FILE"},
+        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N, and print mean and deviation",
+         "N", 1, 1000},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
@@ -290,9 +290,9 @@ int cmd_eval(int argc, char **argv)
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         goto done;
     if (argc != 2)
-        code = cli_usage("one data set at a time");
+        code = cli_usage("give one data set");
     else if (seeds.given && (!recipe.shots || recipe.seed))
-        code = cli_usage("--seeds draws the pictures of --shots K; with it there is no --seed");
+        code = cli_usage("--seeds needs --shots K and does not go with --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
     else if (!cli_roi_open(&region, &run.run, &roi, &code)) { /* complained */

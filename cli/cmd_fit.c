@@ -102,7 +102,7 @@ int cmd_fit(int argc, char **argv)
     if (out && bank_alias)
         return cli_usage("--out and --bank are the same option: give one");
     if (argc < 2)
-        return cli_usage("no pictures of good parts given");
+        return cli_usage("give pictures of good parts");
     char *bank_path = out ? g_strdup(out) : bank_alias ? g_strdup(bank_alias) : bank_beside(argv + 1, argc - 1);
     if (!bank_path)
         return cli_usage("--out is missing: it names the bank to write, unless the pictures are those of one folder");

@@ -169,7 +169,7 @@ int cmd_inspect(int argc, char **argv)
         {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly,
          "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
         {"any-size", 0, 0, CLI_FLAG, &any_size,
-         "with a bank of --align none: judge pictures of any size and aspect ratio", NULL},
+         "with a bank of --align none: inspect pictures of any size and aspect ratio", NULL},
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
     cli_recipe options;
@@ -197,9 +197,9 @@ int cmd_inspect(int argc, char **argv)
     if (!bank_path)
         return cli_usage("--bank is missing");
     if (argc < 2)
-        return cli_usage("no pictures given");
+        return cli_usage("give pictures to inspect");
     if (json && csv)
-        return cli_usage("--json or --csv, not both");
+        return cli_usage("give --json or --csv, not both");
     if (summary && !json)
         return cli_usage("--summary needs --json");
     if (explain && !out)

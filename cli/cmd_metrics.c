@@ -106,7 +106,7 @@ static json_t *measure_scores(const struct metrics_options *options, const char 
 {
     const json_t *score_list = json_object_get(set, "scores"), *label_list = json_object_get(set, "labels");
     if (!json_is_array(score_list) || !json_is_array(label_list)) {
-        wrong(options, name, "lacks the list '%s'", json_is_array(score_list) ? "labels" : "scores");
+        wrong(options, name, "has no list '%s'", json_is_array(score_list) ? "labels" : "scores");
         return NULL;
     }
     size_t n = json_array_size(score_list);
@@ -182,7 +182,7 @@ static bool read_shape(const struct metrics_options *options, const json_t *shap
     for (size_t i = 0; i < 3; i++) {
         const json_t *size = json_array_get(shape, i);
         if (!json_is_integer(size) || json_integer_value(size) < 0 || json_integer_value(size) > 1 << 24)
-            return wrong(options, "pixel_level.shape", "entry %zu is no size", i + 1);
+            return wrong(options, "pixel_level.shape", "entry %zu is not a size", i + 1);
         sizes[i] = (size_t)json_integer_value(size);
     }
     if (sizes[1] * sizes[2] > (size_t)1 << 31)

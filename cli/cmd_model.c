@@ -12,10 +12,10 @@ static int model_info(int argc, char **argv)
     gboolean json = FALSE;
     const cli_option entries[] = {{"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL}, CLI_OPTION_END};
     int code;
-    if (!cli_parse(&argc, &argv, entries, NULL, "MODEL", "Prints what a checkpoint is.", NULL, &code))
+    if (!cli_parse(&argc, &argv, entries, NULL, "MODEL", "Prints facts about a checkpoint.", NULL, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one checkpoint at a time");
+        return cli_usage("give one checkpoint");
     char *path = cli_model_path(argv[1]);
     dp_network *model = NULL;
     dp_error err;
@@ -91,7 +91,7 @@ static int model_synth(int argc, char **argv)
                    "Such a stand-in has learned nothing; a bank made with it says so.", &code))
         return code;
     if (!arch || !out || argc != 1)
-        return cli_usage("synth takes --arch and --out");
+        return cli_usage("give --arch and --out");
     dp_architecture architecture;
     dp_error err;
     if (dp_architecture_parse(arch, &architecture, &err))
@@ -157,7 +157,7 @@ static int model_pull(int argc, char **argv)
     gboolean force = FALSE;
     const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "where to put it (default: the cache)", "FILE"},
                                   {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
-                                  {"force", 'f', 0, CLI_FLAG, &force, "fetch it although it is there", NULL},
+                                  {"force", 'f', 0, CLI_FLAG, &force, "fetch it again even if it is there", NULL},
                                   CLI_OPTION_END};
     cli_run run;
     int code;
@@ -168,7 +168,7 @@ static int model_pull(int argc, char **argv)
         || !cli_run_resolve(&run, &code))
         return code;
     if (argc != 2)
-        return cli_usage(argc < 2 ? "which checkpoint? 'dinopatch model list' names them" : "one checkpoint at a time");
+        return cli_usage(argc < 2 ? "name a checkpoint; 'dinopatch model list' lists them" : "give one checkpoint");
     if (cli_model_is_built_in(argv[1])) {
         if (out)
             return cli_usage("nano is built in: there is nothing to fetch to %s", out);
@@ -235,7 +235,7 @@ static int model_verify(int argc, char **argv)
         || !cli_run_resolve(&run, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one checkpoint at a time");
+        return cli_usage("give one checkpoint");
     char *path = cli_model_path(argv[1]), digest[65];
     int known = 0;
     dp_network *model = NULL;
@@ -248,7 +248,7 @@ static int model_verify(int argc, char **argv)
     cli_progress_begin("verify", run.quiet);
     if (!strchr(argv[1], '/') && strcmp(argv[1], path) != 0 && dp_architecture_parse(argv[1], &promised, NULL) == DP_OK
         && dp_network_open(path, &model, NULL) == DP_OK && dp_architecture_check(&promised, model, &err)) {
-        cli_complain("%s: is no %s: %s", path, argv[1], err.message);
+        cli_complain("%s: is not a %s: %s", path, argv[1], err.message);
         code = EXIT_JOB_FAILED;
     } else if ((!model && dp_network_open(path, &model, &err))
                || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
@@ -257,7 +257,7 @@ static int model_verify(int argc, char **argv)
         printf("%s  %s: whole, %s\n", digest, cli_shown(path),
                sha256  ? "the digest is the one given"
                : known ? "the digest is the one noted when it was fetched"
-                       : "no digest is known to hold it against");
+                       : "no digest is known to compare it with");
         code = EXIT_DONE;
     }
     dp_network_close(&model);
@@ -272,7 +272,7 @@ static const struct verb {
 } verbs[] = {
     {"list", model_list, "list [--json]", "the built-in network and the official checkpoints"},
     {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
-    {"info", model_info, "info [--json] MODEL", "what a checkpoint is"},
+    {"info", model_info, "info [--json] MODEL", "facts about a checkpoint"},
     {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},
     {"synth", model_synth, "synth --arch NAME --out FILE", "write a checkpoint of random weights"},
 };
@@ -280,7 +280,7 @@ static const struct verb {
 int cmd_model(int argc, char **argv)
 {
     if (argc < 2)
-        return cli_usage("list, pull, info, verify or synth?");
+        return cli_usage("give list, pull, info, verify or synth");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name)) {
             cli_begin_verb(verbs[i].name);

@@ -139,7 +139,7 @@ int cmd_options(int argc, char **argv)
     if (argc > 1)
         return cli_usage("'%s': options takes no arguments", argv[1]);
     if (json && markdown)
-        return cli_usage("--json or --markdown, not both");
+        return cli_usage("give --json or --markdown, not both");
     if (json) {
         json_t *list = json_array();
         for (size_t i = 0; i < dp_option_count(); i++)

@@ -17,7 +17,7 @@ int cmd_report(int argc, char **argv)
                    NULL, &code))
         return code;
     if (argc != 2)
-        return cli_usage("one folder of 'dinopatch eval --out' at a time");
+        return cli_usage("give one folder of 'dinopatch eval --out'");
     char *file = out ? g_strdup(out) : g_build_filename(argv[1], "report.html", NULL);
     char *run = g_build_filename(argv[1], "run.json", NULL);
     cli_outputs *files = cli_outputs_new(overwrite);

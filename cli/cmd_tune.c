@@ -92,10 +92,10 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, b
         if (isfinite(r->held_out_deviation))
             printf("Standard deviation between the folds: %.4f.\n", r->held_out_deviation);
     } else {
-        printf("\nAll figures are of the pictures that were tuned on, as in the paper: they are too good to be "
-               "believed.\n%s\n",
+        printf("\nAll figures come from the pictures used for tuning, as in the paper: they are too good to rely "
+               "on.\n%s\n",
                all_data ? "Without --all-data, tune reports held-out figures."
-                        : "Held-out figures take two pictures of each class.");
+                        : "Held-out figures need two pictures of each class.");
     }
     printf("\nbest on all pictures: ");
     print_post(&r->post, r->score);
@@ -112,13 +112,12 @@ static bool is_better(const dp_tune_result *r)
 static void note_not_better(const dp_tune_result *r, bool all_data)
 {
     if (r->folds)
-        cli_complain("what was found does not beat the stored settings on held-out pictures: AUROC %.4f against %.4f, "
-                     "F1 %.4f against %.4f. "
-                     "Nothing is stored; --force stores it all the same",
+        cli_complain("the new settings do not beat the stored ones on held-out pictures: AUROC %.4f against %.4f, F1 "
+                     "%.4f against %.4f. Nothing is stored; --force stores them anyway",
                      r->held_out.auroc, r->untuned_fold_auroc, r->held_out.confusion.f1, r->untuned.confusion.f1);
     else
-        cli_complain("%s: whether what was found beats the stored settings is not known. Nothing is stored; --force "
-                     "stores it all the same",
+        cli_complain("%s, so nobody knows whether the new settings beat the stored ones. Nothing is stored; --force "
+                     "stores them anyway",
                      all_data ? "--all-data holds no picture out" : "there are too few pictures to hold some out");
 }
 
@@ -178,8 +177,8 @@ static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune
     dp_good good = {.scores = g_new(double, info.n_pictures), .peaks = g_new(double, info.n_pictures), .optional = 1};
     dp_status status = dp_bank_calibrate(bank, &view, info.recipe.fpr, run, &good, err);
     if (!status && !good.of_scores.n && info.n_pictures > 1)
-        cli_complain("the bank holds nothing to score its good pictures anew with; inspect will give no p-values%s",
-                     good.of_peaks.n ? "" : ", and of an anomalous picture the largest cell");
+        cli_complain("the bank holds no features to score its good pictures again; inspect will give no p-values%s",
+                     good.of_peaks.n ? "" : ", and will draw only the largest cell of an anomalous picture");
     view.threshold = r->threshold; /* of labelled pictures; the cell threshold is of the good ones alone, as ever */
     view.origin = *origin;
     view.cell_threshold = good.of_peaks.threshold;
@@ -216,14 +215,14 @@ static int tune(int argc, char **argv, struct given *given)
         {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
         {"good", 0, 0, CLI_FILES, &given->good,
-         "good pictures that are not in the bank: a file or folder, again and again", "DIR"},
-        {"bad", 0, 0, CLI_FILES, &given->bad, "pictures of defects, likewise", "DIR"},
+         "good pictures that are not in the bank: a file or folder; may be repeated", "DIR"},
+        {"bad", 0, 0, CLI_FILES, &given->bad, "pictures of defects: a file or folder; may be repeated", "DIR"},
         {"trials", 0, 0, CLI_WHOLE, &trials, "configurations to try (default 20000)", "N", 1, 1e9},
-        {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "try for so long instead", "S", 0, 1e6},
-        {"folds", 0, 0, CLI_WHOLE, &folds, "of the held-out figures (default 5)", "K", 2, 100},
-        {"seed", 0, 0, CLI_WHOLE, &seed, "of the search and the folds (default 0)", "S", 0, CLI_MOST_SEED},
-        {"all-data", 0, 0, CLI_FLAG, &all_data, "the paper's way: no held-out figures", NULL},
-        {"force", 0, 0, CLI_FLAG, &force, "store what was found although held-out pictures do not speak for it", NULL},
+        {"seconds", 0, CLI_ABOVE, CLI_REAL, &seconds, "search for this long instead", "S", 0, 1e6},
+        {"folds", 0, 0, CLI_WHOLE, &folds, "folds of the held-out figures (default 5)", "K", 2, 100},
+        {"seed", 0, 0, CLI_WHOLE, &seed, "seed of the search and the folds (default 0)", "S", 0, CLI_MOST_SEED},
+        {"all-data", 0, 0, CLI_FLAG, &all_data, "as in the paper: no held-out figures", NULL},
+        {"force", 0, 0, CLI_FLAG, &force, "store the new settings even if held-out pictures do not support them", NULL},
         {"out", 'o', 0, CLI_FILE, &out, "write here and leave the bank as it is", "BANK"},
         CLI_OVERWRITE_ENTRY(&overwrite),
         {"dry-run", 0, 0, CLI_FLAG, &dry_run, "write nothing", NULL},
@@ -234,12 +233,10 @@ static int tune(int argc, char **argv, struct given *given)
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_SEARCH, own_entries);
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --good DIR --bad DIR",
-                   "Searches for the post-processing, the score and the threshold that part good pictures from bad "
-                   "ones best, and stores\n"
-                   "them in the bank.",
-                   "The figures to rely on are the held-out ones: each fold judged by what was chosen on the others. "
-                   "Where these do not beat\n"
-                   "the stored settings nothing is stored. The pictures must not be those the bank was made of.",
+                   "Searches for the post-processing, the score and the threshold that best separate good from bad "
+                   "pictures, and stores\nthem in the bank.",
+                   "Rely on the held-out figures: each fold is scored with settings found on the other folds. If these "
+                   "do not beat\nthe stored settings, nothing is stored. The pictures must not be those in the bank.",
                    &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -250,7 +247,7 @@ static int tune(int argc, char **argv, struct given *given)
     if (argc > 1)
         return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
     if (trials.given && seconds.given)
-        return cli_usage("--trials or --seconds, not both");
+        return cli_usage("give --trials or --seconds, not both");
     if (all_data && folds.given)
         return cli_usage("--folds or --all-data, not both: --all-data holds no pictures out");
 

@@ -230,10 +230,10 @@ static void choose_masks(struct reading *reading)
                 if (!owner)
                     g_hash_table_insert(reading->owners, g_strdup(path), g_strdup(item->path));
                 else if (label && g_hash_table_add(shared, g_strdup(path)))
-                    cli_complain("%s: could be the mask of %s and of %s, and is used for neither; put it into a folder "
-                                 "with the name of the class, "
-                                 "or call it by the whole name of its picture, as 000.jpg.png",
-                                 path, owner, item->path);
+                    cli_complain(
+                        "%s: could be the mask of %s and of %s, so it is used for neither; put it into a folder with "
+                        "the name of the class, or name it after its whole picture, as 000.jpg.png",
+                        path, owner, item->path);
             }
         }
     for (guint i = 0; i < test->len; i++) {
@@ -272,9 +272,8 @@ static void report_masks(const struct reading *reading)
         cli_complain("%s: %u of %u anomalous pictures have no mask, so there are no pixel figures: %s", set->path,
                      n_without, n_anomalous, names->str);
     else if (n_without && mask_index_count(reading->masks))
-        cli_complain("%s: none of its masks fits an anomalous picture, so there are no pixel figures; a mask is called "
-                     "NAME_mask.png or NAME.png, "
-                     "and lies in a folder with the name of the class",
+        cli_complain("%s: no mask fits an anomalous picture, so there are no pixel figures; name a mask NAME_mask.png "
+                     "or NAME.png, and put it into a folder with the name of the class",
                      set->path);
     g_string_free(names, TRUE);
 }
@@ -359,7 +358,7 @@ static void split_plain(struct reading *reading)
     }
     g_array_unref(set->test);
     set->test = test;
-    g_string_append_printf(reading->roles, "%s/: of %u good pictures %u to learn from, every third by name to test\n",
+    g_string_append_printf(reading->roles, "%s/: %u good pictures: %u to learn from, every third by name to test\n",
                            set->path, n_good, set->train->len);
 }
 
@@ -460,7 +459,7 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
 {
     GPtrArray *sets = g_ptr_array_new_with_free_func(dataset_free);
     if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) {
-        cli_complain("%s: is no folder", folder);
+        cli_complain("%s: is not a folder", folder);
         g_ptr_array_unref(sets);
         return NULL;
     }
@@ -482,9 +481,9 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     if (sets->len)
         return sets;
     if (!broken && !*n_failed) /* else it has been said */
-        cli_complain(
-            "%s: holds no data set: neither train/good and test/..., nor good and bad folders, nor folders of such",
-            folder);
+        cli_complain("%s: holds no data set: it has neither train/good and test/..., nor good and bad folders, nor "
+                     "folders of these",
+                     folder);
     g_ptr_array_unref(sets);
     return NULL;
 }

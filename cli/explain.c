@@ -71,7 +71,7 @@ static void read_picture(const cli_explain *explain, struct kept *kept)
         .max_pixels = explain->max_pixels, .tolerant = 1, .white = info.recipe.sample_white};
     dp_error err;
     if (!path && outside) {
-        kept->why = g_strdup_printf("%s: leads out of %s, and is not read", name, explain->train);
+        kept->why = g_strdup_printf("%s: leads out of %s and is not read", name, explain->train);
         cli_log(NULL, DP_LOG_WARNING, kept->why);
     } else if (!path)
         kept->why = g_strdup_printf("%s: not below %s", name, explain->train);

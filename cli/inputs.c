@@ -210,7 +210,7 @@ static void search_folder(struct search *search, const char *folder, cli_mark ab
 static void report_skipped(const struct search *search, enum reason reason)
 {
     static const char *const texts[N_REASONS][2] = {
-        [NO_PICTURE] = {"1 file in %s is no picture: ", "%u files in %s are no pictures: "},
+        [NO_PICTURE] = {"1 file in %s is not a picture: ", "%u files in %s are not pictures: "},
         [UNNAMED] = {"1 file in %s looks like a picture but is not named like one, and is left out; name it .png, .jpg "
                      "or what it is, or give "
                      "it by name: ",
@@ -221,8 +221,8 @@ static void report_skipped(const struct search *search, enum reason reason)
         [FOLDER] = {"1 hidden or system folder in %s is left out: ",
                     "%u hidden or system folders in %s are left out: "},
         [OUTPUT] = {"1 output of dinopatch in %s is left out: ", "%u outputs of dinopatch in %s are left out: "},
-        [LINKED] = {"1 linked folder in %s leads to where the search has been, and is left out: ",
-                    "%u linked folders in %s lead to where the search has been, and are left out: "},
+        [LINKED] = {"1 linked folder in %s leads to a folder already searched, and is left out: ",
+                    "%u linked folders in %s lead to folders already searched, and are left out: "},
     };
     const GPtrArray *list = search->left[reason];
     if (!list->len)
@@ -366,8 +366,8 @@ bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code
     if (!strcmp(other, inputs->pdata[i]))
         cli_complain("%s: is given twice; give it once", other);
     else
-        cli_complain("%s and %s: what is written of them would have one name, %s; give the folder above both, or take "
-                     "two runs and two --out folders",
+        cli_complain("%s and %s: their outputs would have the same name, %s; give the folder above both, or use two "
+                     "runs with two --out folders",
                      other, (const char *)inputs->pdata[i], (const char *)names->pdata[i]);
     *code = EXIT_USAGE;
     return false;

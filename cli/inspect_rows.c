@@ -257,14 +257,14 @@ static const struct {
     {"status", put_status, "ok, or error where it could not be read or its files not be written"},
     {"label", put_label, "good, anomalous, not_inspected; empty where there is no threshold"},
     {"reason", put_reason, "why it was not inspected"},
-    {"score", put_score, "of the picture, after the post-processing"},
+    {"score", put_score, "score of the picture, after post-processing"},
     {"threshold", put_threshold, "picture threshold: a score above it is anomalous"},
-    {"p_value", put_p_value, "of the score among those of the good pictures"},
+    {"p_value", put_p_value, "p-value of the score among those of the good pictures"},
     {"cell_threshold", put_cell_threshold, "cell threshold: cells above it are drawn as defects"},
     {"align_status", put_align_status, "ok, off, few_edges, round, cut"},
     {"polarity", put_polarity, "1, -1 mirrored or turned, 0 not settled"},
-    {"valid_fraction", put_valid_fraction, "of the canvas that comes from inside the picture"},
-    {"defects", put_defects, "how many were found"},
+    {"valid_fraction", put_valid_fraction, "share of the canvas that comes from inside the picture"},
+    {"defects", put_defects, "number of defects"},
     {"map_path", put_map_path, "the TIFF of distances that --out wrote"},
     {"ms", put_ms, "milliseconds from the file to the result"},
     {"error", put_error, "what failed, where status is error"},
@@ -322,7 +322,7 @@ void cli_row_print_text(const cli_row *row)
     const dp_result *result = row->result;
     dp_label label = cli_row_label(row);
     const char *reason = reason_of(row);
-    printf("%s: %s", cli_shown(row->path), label == DP_LABEL_NONE ? "no threshold to judge by" : dp_label_name(label));
+    printf("%s: %s", cli_shown(row->path), label == DP_LABEL_NONE ? "no threshold" : dp_label_name(label));
     if (!result) /* why stands on stderr */
         fputs(" (cannot be read)", stdout);
     else if (reason)

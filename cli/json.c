@@ -71,7 +71,7 @@ json_t *cli_json_load(const char *path, size_t flags)
     if (from.error)
         cli_complain("%s: cannot read: %s", path, g_strerror(from.error));
     else if (from.too_long)
-        cli_complain("%s: is larger than 1 GiB, the most that is read of JSON", path);
+        cli_complain("%s: is larger than 1 GiB, the limit for JSON", path);
     else if (!value)
         cli_complain("%s: line %d: %s", path, error.line, error.text);
     if (value && (from.error || from.too_long)) {

@@ -21,7 +21,7 @@ static bool complain_of_own(const dp_bank *bank, const char *bank_path, const GP
         return false;
     char *pair = pair_text(inputs->pdata[first], dp_bank_picture_name(bank, in_bank[first]));
     cli_complain("%u of the %u pictures %s in the bank %s, the first: %s; a bank looks better than it is on its own "
-                 "pictures: give others",
+                 "pictures, so give others",
                  n, inputs->len, n == 1 ? "is" : "are", bank_path, pair);
     g_free(pair);
     return true;
@@ -44,7 +44,7 @@ static bool complain_of_twins(const GPtrArray *inputs, size_t n_good, const size
         return false;
     char *pair = pair_text(inputs->pdata[first], inputs->pdata[earlier[first]]);
     if (contradicts)
-        cli_complain("a picture is given with --good and with --bad: %s; which is it?", pair);
+        cli_complain("a picture is given with --good and with --bad: %s; give it once", pair);
     else
         cli_complain("%u of the %u pictures %s given twice, the first: %s; each may count once", n, inputs->len,
                      n == 1 ? "is" : "are", pair);
@@ -62,9 +62,8 @@ bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrAr
     for (size_t p = 0; p < info.n_pictures; p++)
         n_unseen += !dp_bank_picture_digest(bank, p);
     if (n_unseen) {
-        char *line = g_strdup_printf("%s: was made by an older dinopatch and does not know its pictures' pixels: "
-                                     "whether the pictures given are its "
-                                     "own is told by their names alone; fit it anew",
+        char *line = g_strdup_printf("%s: an older dinopatch made this bank without the digests of its pictures, so "
+                                     "only names show whether the given pictures are its own; fit it again",
                                      bank_path);
         cli_log(NULL, DP_LOG_WARNING, line);
         g_free(line);

@@ -20,7 +20,7 @@ static const struct {
     {"report", cmd_report, "make an HTML page of what eval wrote"},
     {"align", cmd_align, "find the object and bring it into the standard pose"},
     {"embed", cmd_embed, "write the feature grid of a picture"},
-    {"bank", cmd_bank, "look into a bank, check, shrink, extend and merge it"},
+    {"bank", cmd_bank, "show, check, shrink, extend and merge banks"},
     {"metrics", cmd_metrics, "figures of given scores and maps"},
     {"bench", cmd_bench, "time the network on this machine"},
     {"model", cmd_model, "list, download, check and synthesise checkpoints"},

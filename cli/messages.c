@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *current_program = "dinopatch", *current_command, *current_verb;
 
@@ -27,12 +28,43 @@ char *cli_command(void)
     return g_strjoin(" ", current_program, current_command, current_verb, NULL); /* which ends where one is not there */
 }
 
+/* The library names a setting of a run by its key.  All options of a recipe are known by their keys to --set, but a run's are not. */
+static const struct {
+    const char *key, *option;
+} run_keys[] = {{"max_pixels", "--max-pixels"},
+                {"max_tokens", "--max-tokens"},
+                {"max_memory", "--max-memory"},
+                {"any_size", "--any-size"},
+                {"tolerant=yes", "--tolerant"}};
+
+char *cli_spelled(const char *message)
+{
+    GString *text = g_string_new(message);
+    for (size_t i = 0; i < G_N_ELEMENTS(run_keys); i++)
+        for (gsize at = 0; at < text->len;) {
+            const char *found = strstr(text->str + at, run_keys[i].key);
+            if (!found)
+                break;
+            const gsize begin = (gsize)(found - text->str), length = strlen(run_keys[i].key);
+            const char next = found[length];
+            const bool word = (!begin || text->str[begin - 1] == ' ') && !(next == '_' || g_ascii_isalnum(next));
+            at = begin + length;
+            if (word) {
+                g_string_erase(text, (gssize)begin, (gssize)length);
+                g_string_insert(text, (gssize)begin, run_keys[i].option);
+                at = begin + strlen(run_keys[i].option);
+            }
+        }
+    return g_string_free(text, FALSE);
+}
+
 static void print_message(const char *format, va_list args)
 {
     cli_progress_hide();
-    char *text = g_strdup_vprintf(format, args);
+    char *plain = g_strdup_vprintf(format, args), *text = cli_spelled(plain);
     fprintf(stderr, "%s%s%s: %s\n", current_program, current_command ? " " : "", current_command ? current_command : "",
             cli_shown(text));
+    g_free(plain);
     g_free(text);
 }
 

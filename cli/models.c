@@ -60,7 +60,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
         if (in_registry(argument))
             cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
         else
-            cli_complain("%s is not in the cache (%s), and 'model pull' does not have it: give the file", argument,
+            cli_complain("%s is not in the cache (%s), and 'model pull' does not offer it; give the file", argument,
                          path);
         *code = EXIT_JOB_FAILED;
     } else if (dp_network_open(path, model, &err)) {
@@ -68,7 +68,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* from the cache, by its name */
                && dp_architecture_parse(argument, &architecture, NULL) == DP_OK
                && dp_architecture_check(&architecture, *model, &err)) {
-        cli_complain("%s: is no %s: %s.  'dinopatch model pull %s' fetches it anew", path, argument, err.message,
+        cli_complain("%s: is not a %s: %s; 'dinopatch model pull %s' fetches it again", path, argument, err.message,
                      argument);
         dp_network_close(model);
         *code = EXIT_JOB_FAILED;
@@ -110,7 +110,7 @@ static bool open_same(const char *path, const dp_bank_details *bank, dp_network 
 static void note_variable(const char *recorded, const char *variable)
 {
     char *line =
-        g_strdup_printf("%s, the bank's checkpoint, is not here: DINOPATCH_MODEL=%s is used, the same by its SHA-256",
+        g_strdup_printf("%s, the bank's checkpoint, is not here; DINOPATCH_MODEL=%s has the same SHA-256 and is used",
                         recorded, variable);
     cli_log(NULL, DP_LOG_INFO, line);
     g_free(line);
@@ -169,8 +169,8 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, 
     if (good)
         warn_of_stand_in(*model);
     else
-        cli_complain("the checkpoint that the bank was made with, %s (SHA-256 %s), is not here%s: give it by --model",
-                     *bank->model_path ? bank->model_path : "a file of no name", bank->model_sha256, tried->str);
+        cli_complain("the checkpoint that the bank was made with, %s (SHA-256 %s), is not here%s; give it with --model",
+                     *bank->model_path ? bank->model_path : "a file without a name", bank->model_sha256, tried->str);
 done:
     g_string_free(tried, TRUE);
     g_free(path);

@@ -8,19 +8,20 @@ const cli_option *cli_run_group(cli_run *options)
 {
     const cli_option entries[] = {
         {"threads", 't', 0, CLI_WHOLE, &options->threads, "worker threads (default: one per processor)", "N", 1, 1024},
-        {"isa", 0, CLI_MORE, CLI_TEXT, &options->isa, "hold the kernels to c, neon, avx2, avx512 or avx512vnni",
+        {"isa", 0, CLI_MORE, CLI_TEXT, &options->isa, "limit the kernels to c, neon, avx2, avx512 or avx512vnni",
          "NAME"},
-        {"max-pixels", 0, CLI_MORE, CLI_SIZE, &options->max_pixels, "refuse pictures with more (default 268M)", "N", 1,
-         1e15},
+        {"max-pixels", 0, CLI_MORE, CLI_SIZE, &options->max_pixels, "refuse pictures with more pixels (default 268M)",
+         "N", 1, 1e15},
         {"max-tokens", 0, CLI_MORE, CLI_SIZE, &options->max_tokens,
          "refuse pictures with more cells on the network's grid (default 16384)", "N", 1, 1e9},
-        {"tolerant", 0, 0, CLI_FLAG, &options->tolerant, "take damaged pictures as far as they go, and say so", NULL},
+        {"tolerant", 0, 0, CLI_FLAG, &options->tolerant, "use damaged pictures as far as they can be read, and warn",
+         NULL},
         {"wait", 0, CLI_MORE, CLI_REAL, &options->wait,
-         "wait so long for another process that changes the same bank (default: as it takes; with --quiet 60)",
+         "wait at most this long for another process that changes the same bank (default: no limit; with --quiet 60)",
          "SECONDS", 0, 1e6},
         {"quiet", 'q', 0, CLI_FLAG, &options->quiet, "no progress on stderr, errors only", NULL},
-        {"no-times", 0, CLI_MORE, CLI_FLAG, &options->no_times,
-         "write nothing of how long it took: equal input, equal bytes", NULL},
+        {"no-times", 0, CLI_MORE, CLI_FLAG, &options->no_times, "write no times, so that equal input gives equal bytes",
+         NULL},
         CLI_OPTION_END};
     *options = (cli_run){0};
     G_STATIC_ASSERT(sizeof entries <= sizeof options->entries);
@@ -93,7 +94,7 @@ int cli_choose(const char *option, const char *text, const char *const *names, i
         if (!strcmp(names[i], text))
             return i;
     char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(text, "", names);
-    *code = cli_usage("--%s %s: is none of %s%s", option, text, list, meant);
+    *code = cli_usage("--%s %s: is not one of %s%s", option, text, list, meant);
     g_free(list);
     g_free(meant);
     return -1;

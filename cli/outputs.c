@@ -159,7 +159,7 @@ static const struct folder *look_at_folder(GHashTable *folders, const char *path
     if (stat(path, &st) == 0) {
         folder->key = identity(&st);
         if (!S_ISDIR(st.st_mode))
-            folder->problem = g_strdup_printf("%s is no folder", path);
+            folder->problem = g_strdup_printf("%s is not a folder", path);
         else if (access(path, W_OK | X_OK) != 0)
             folder->problem = g_strdup_printf("the folder %s cannot be written to: %s", path, g_strerror(errno));
     } else if (errno != ENOENT) {
@@ -230,21 +230,21 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
         return false;
     }
     if (!S_ISREG(st->st_mode)) {
-        cli_complain("%s: is not a regular file, and only such a file can be written; name another", path);
+        cli_complain("%s: is not a regular file, so it cannot be written; name another file", path);
         return false;
     }
     const struct input *input = g_hash_table_lookup(files->inputs, key);
     bool update = input && input->source && output->kind == BANK && is_same_place(input->path, path);
     if (input && !update) {
         if (strcmp(input->path, path) != 0)
-            cli_complain("%s: would be written over, but is %s (%s); write to another place", path, input->what,
+            cli_complain("%s: would be overwritten, but is %s (%s); write to another place", path, input->what,
                          input->path);
         else
-            cli_complain("%s: would be written over, but is %s; write to another place", path, input->what);
+            cli_complain("%s: would be overwritten, but is %s; write to another place", path, input->what);
         return false;
     }
     if (output->kind == BANK && !update && !is_bank_or_empty(path)) {
-        cli_complain("%s: exists and is no bank, so no bank is written over it; name another file", path);
+        cli_complain("%s: exists and is not a bank, so it is not overwritten; name another file", path);
         return false;
     }
     if (!update && !files->overwrite && output->kind != OWN) {
@@ -265,7 +265,7 @@ static bool check_output(const cli_outputs *files, const struct output *output, 
     struct stat st;
     const char *path = output->path, *slash = strrchr(path, '/');
     if (!*path || (slash && !slash[1])) {
-        cli_complain("%s: is no name of a file", *path ? path : "''");
+        cli_complain("%s: is not the name of a file", *path ? path : "''");
         return false;
     }
     bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
@@ -316,8 +316,8 @@ bool cli_outputs_check(const cli_outputs *files, int *code)
         }
         const char *other = key ? g_hash_table_lookup(written, key) : NULL;
         if (good && other) {
-            cli_complain("%s and %s are one file, and both would be written; name another place for one of them", other,
-                         output->path);
+            cli_complain("%s and %s are the same file, and both would be written; name another place for one of them",
+                         other, output->path);
             good = false;
         }
         if (key)
@@ -420,7 +420,7 @@ bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err)
     } else {
         err->status = DP_E_IO;
         g_snprintf(err->message, sizeof err->message,
-                   "%s: is no file of dinopatch's, which marks its outputs by this name; remove it", path);
+                   "%s: was not written by dinopatch, which marks its output folders with this name; remove it", path);
     }
     g_free(path);
     return good;

@@ -120,8 +120,8 @@ static bool next_value(struct parser *p, const cli_option *o, const char **value
         return false;
     }
     if (g_str_has_prefix(word, "--") && find_long(p, word + 2, strcspn(word + 2, "="))) {
-        cli_usage("--%s: its value is missing, for %s is an option; write --%s=%s", o->long_name, word, o->long_name,
-                  o->arg_description);
+        cli_usage("--%s: its value is missing, because %s is an option; write --%s=%s", o->long_name, word,
+                  o->long_name, o->arg_description);
         return false;
     }
     p->next++;

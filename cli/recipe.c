@@ -77,11 +77,9 @@ const cli_option *cli_recipe_entries(cli_recipe *o, unsigned parts, const cli_op
     if (parts & CLI_RECIPE_PRECISION)
         return o->entries;
     o->entries[n++] = (cli_option){
-        "set",      0, 0, CLI_SETTING, o, "any option of 'dinopatch options' by its key; may be given again and again",
-        "KEY=VALUE"};
+        "set", 0, 0, CLI_SETTING, o, "set any option of 'dinopatch options' by its key; may be repeated", "KEY=VALUE"};
     o->entries[n++] = (cli_option){
-        "config", 0, 0, CLI_FILE, &o->config, "a JSON object of options by their keys; the command line goes before it",
-        "FILE"};
+        "config", 0, 0, CLI_FILE, &o->config, "read options from a JSON object; the command line overrides it", "FILE"};
     return o->entries;
 }
 
@@ -113,8 +111,9 @@ static bool belongs(const cli_recipe *o, const dp_option *option, const char *wh
         return true;
     char *command = cli_command();
     cli_usage("%s %s: '%s' does not take this option%s", where, option->key, command,
-              is_of_bank(o) && !(option->flags & DP_OPTION_OVERRIDE) ? "; it belongs to fit, for it needs new features"
-                                                                     : "");
+              is_of_bank(o) && !(option->flags & DP_OPTION_OVERRIDE)
+                  ? "; it belongs to fit, because it needs new features"
+                  : "");
     g_free(command);
     return false;
 }
@@ -196,7 +195,7 @@ bool cli_recipe_resolve(cli_recipe *o, dp_recipe *recipe, int *code)
     const size_t canvas = index_of("canvas"), edge = index_of("edge"), method = index_of("method");
     for (const char **given = file.given; good && given; given = given == file.given ? o->given : NULL)
         if (given[canvas] && given[edge]) {
-            cli_usage("edge and canvas: one or the other");
+            cli_usage("give edge or canvas, not both");
             good = false;
         }
     if (good) {

@@ -58,8 +58,8 @@ const char *cli_suggest(const char *word, const char *const *names)
 int cli_unknown_command(const char *word, const char *const *names)
 {
     char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(word, "", names);
-    int code = *meant ? cli_usage("'%s' is no command%s", word, meant)
-                      : cli_usage("'%s' is no command; there are %s", word, list);
+    int code = *meant ? cli_usage("'%s' is not a command%s", word, meant)
+                      : cli_usage("'%s' is not a command; there are %s", word, list);
     g_free(list);
     g_free(meant);
     return code;

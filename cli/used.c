@@ -99,9 +99,9 @@ void cli_used_complain(const cli_used *used, size_t n, size_t asked, const char 
     if (left)
         fprintf(stderr, "  %6zu  for other reasons\n", left);
     if (not_done && n)
-        fprintf(stderr, "%s; '--allow-few' takes the %zu.\n",
-                2 * unaligned > used->reasons->len ? "'--align none' takes pictures as they are"
-                                                   : "Mend those pictures or give others",
+        fprintf(stderr, "%s, or pass --allow-few to use the %zu.\n",
+                2 * unaligned > used->reasons->len ? "Pass --align none to take pictures as they are"
+                                                   : "Repair those pictures or give others",
                 n);
     g_array_unref(counts);
 }

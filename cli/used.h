@@ -10,8 +10,7 @@ typedef struct cli_used {
 
 #define CLI_ALLOW_FEW_ENTRY(allow_few)                                                                                 \
     {                                                                                                                  \
-        "allow-few", 0, 0, CLI_FLAG, allow_few, "take it where fewer than 90 % of the pictures given could be used",   \
-            NULL                                                                                                       \
+        "allow-few", 0, 0, CLI_FLAG, allow_few, "accept it if fewer than 90 % of the pictures could be used", NULL     \
     }
 
 void cli_used_begin(cli_used *used);

@@ -46,9 +46,8 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
         view->threshold = threshold;
     if (isnan(view->cell_threshold) && info.n_pictures > 1 && run->log)
         run->log(run->user, DP_LOG_WARNING,
-                 "this bank has no cell threshold for such maps: it holds nothing to find one with; of an anomalous "
-                 "picture the "
-                 "largest cell is shown");
+                 "this bank has no cell threshold for such maps and holds no features to find one; only the largest "
+                 "cell of an anomalous picture is shown");
     return true;
 }
 

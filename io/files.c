@@ -80,9 +80,10 @@ static dp_status find_white(void *user, const size_t *pictures, size_t n, const 
         run->log(run->user, DP_LOG_INFO, line.message);
     }
     if (run->log && all.n < n) {
-        dp_fail(&line, DP_OK,
-                "%zu of %zu good pictures have 16-bit samples, the others not: take care that both are equally bright",
-                all.n, n);
+        dp_fail(
+            &line, DP_OK,
+            "%zu of %zu good pictures have 16-bit samples, the others do not; make sure that both are equally bright",
+            all.n, n);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }
     return DP_OK;

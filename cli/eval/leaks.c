@@ -41,7 +41,7 @@ static bool is_sound(const dataset *set, const char **paths, size_t n, const siz
                      set->path, n_own, n - n_train, n_own == 1 ? "is" : "are", paths[own], paths[earlier[own]],
                      n_own == 1 ? "it" : "them");
     if (contradiction)
-        cli_complain("%s: a picture is in the test as good and as anomalous: %s is %s; which is it?", set->path,
+        cli_complain("%s: a picture is in the test as good and as anomalous: %s is %s; keep one of them", set->path,
                      paths[contradiction], paths[earlier[contradiction]]);
     else if (n_twice)
         cli_complain(

@@ -291,7 +291,7 @@ static void note_left_out(eval_run *run, const json_t *known)
     size_t n = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (n)
         cli_complain(
-            "%s: the bank was made without %zu of the good pictures, which could not be used; --fresh begins anew",
+            "%s: the bank was made without %zu of the good pictures, which could not be used; --fresh starts again",
             run->name, n);
     run->n_failed += n;
 }
@@ -332,7 +332,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
         status = measure(&work, err);
     if (work.broken) { /* said already why */
         status = err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "stopped: what is done cannot be written down");
+        g_snprintf(err->message, sizeof err->message, "stopped: the results so far cannot be written");
     }
     if (!status && bank_path)
         unlink(bank_path);

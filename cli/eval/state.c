@@ -136,7 +136,7 @@ static bool read_lines(eval_state *state, const char *text, const json_t *header
         if (first && line && !json_equal(line, header)) {
             char *what = difference(line, header);
             cli_complain(
-                "%s: is of an evaluation with other settings (%s); take another folder, or --fresh to begin anew",
+                "%s: holds an evaluation with other settings (%s); name another folder, or pass --fresh to start again",
                 state->path, what);
             g_free(what);
             json_decref(line);

@@ -22,7 +22,7 @@ dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe 
         return DP_OK;
     err->status = DP_E_PICTURE;
     g_snprintf(err->message, sizeof err->message,
-               "%zu of %zu good pictures could be used, which is less than 90 %%; '--allow-few' goes on with them",
+               "%zu of %zu good pictures could be used, which is less than 90 %%; pass --allow-few to go on with them",
                info.n_pictures, asked);
     return err->status;
 }

@@ -133,7 +133,7 @@ dp_status fetch_verify(const char *path, const char *sha256, const dp_run *run, 
 {
     char expected[FETCH_HEX_BYTES], hex[FETCH_HEX_BYTES];
     if (sha256 && !fetch_digest_parse(sha256, expected))
-        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", sha256);
+        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is not a SHA-256; give 64 hexadecimal digits", sha256);
     bool have = sha256 || fetch_digest_note_read(path, expected);
     dp_status status = fetch_digest_file(path, run, hex, err);
     if (status)

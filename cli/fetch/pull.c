@@ -136,7 +136,7 @@ static dp_status check_beginning(const pull_job *job, const unsigned char *data,
     else if (data[0] == 0x1f && data[1] == 0x8b)
         what = "a gzip file; the mirror must serve it uncompressed";
     else
-        what = "no safetensors file";
+        what = "not a safetensors file";
     return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is %s; nothing was kept", job->name, job->shown, what);
 }
 
@@ -422,7 +422,7 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
     }
     status = fetch_digest_note_write(job->target, job->digest, err);
     if (!status && rename(job->part, job->target) != 0)
-        status = fetch_fail_errno(err, "%s: cannot put in place", job->target);
+        status = fetch_fail_errno(err, "%s: cannot rename the finished file to this name", job->target);
     if (!status)
         remove_other_parts(job);
     return status;
@@ -464,8 +464,8 @@ static dp_status pull(pull_job *job, dp_error *err)
             return status;
     }
     if (job->chosen && !job->settings->force && access(job->target, F_OK) == 0)
-        return fetch_fail(err, DP_E_ARGUMENT, "%s: exists already and is another file; name another place, or force it",
-                          job->target);
+        return fetch_fail(err, DP_E_ARGUMENT,
+                          "%s: exists already and is another file; name another place, or pass --force", job->target);
     status = fetch_make_folder_for(job->target, err);
     if (status)
         return status;
@@ -505,7 +505,7 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
 
     const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
     if (wanted && !fetch_digest_parse(wanted, job.digest))
-        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is no SHA-256: 64 hexadecimal digits are needed", wanted);
+        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is not a SHA-256; give 64 hexadecimal digits", wanted);
     job.stated_by = job.settings->sha256 ? "the one asked for is" : "the registry pins";
     job.most = checkpoint->bytes ? checkpoint->bytes + HEADER_ROOM : UNKNOWN_MOST;
     char *path = NULL;
@@ -521,7 +521,7 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
     if (!status && run && run->log && strcmp(job.stated_by, "the server states") == 0) {
         char line[256];
         snprintf(line, sizeof line,
-                 "%s: its SHA-256 is what the server states; no pinned one was there to hold it against (--sha256)",
+                 "%s: its SHA-256 is what the server states; there was no pinned one to compare it with (--sha256)",
                  job.name);
         run->log(run->user, DP_LOG_INFO, line);
     }

@@ -124,8 +124,8 @@ dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fi
     if (pose->status == DP_ALIGN_OK && (!(fill > 0) || !canvas_height || !canvas_width))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu with fill %g", canvas_height, canvas_width, fill);
     if (width > CAIRO_MAX_SIDE || height > CAIRO_MAX_SIDE)
-        return dp_fail(err, DP_E_UNSUPPORTED, "drawing on a picture of %zux%zu: %d pixels a side are possible", width,
-                       height, CAIRO_MAX_SIDE);
+        return dp_fail(err, DP_E_UNSUPPORTED, "cannot draw on a picture of %zux%zu; a side has at most %d pixels",
+                       width, height, CAIRO_MAX_SIDE);
     dp_picture *drawn = NULL;
     dp_status status = dp_picture_new(width, height, &drawn, err);
     if (status != DP_OK)

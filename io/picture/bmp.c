@@ -55,7 +55,8 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     b->from_top = height < 0;
     height = b->from_top ? -height : height;
     if (width <= 0 || height == 0)
-        return dp_fail(err, DP_E_PICTURE, "is a BMP of %lldx%lld pixels", (long long)width, (long long)height);
+        return dp_fail(err, DP_E_PICTURE, "is a BMP of %lldx%lld pixels, which is not possible; export it again",
+                       (long long)width, (long long)height);
     b->width = facts->width_px = (size_t)width;
     b->height = facts->height_px = (size_t)height;
     b->bits = core ? le(h + 10, 2) : le(h + 14, 2);
@@ -99,8 +100,8 @@ static dp_status read_masks(struct bmp *b, size_t *after, dp_error *err)
         bool joined = mask && ((mask + low) & mask) == 0;
         if ((i < 3 && !joined) || (mask && !joined) || (seen & mask) || (b->bits == 16 && mask >> 16))
             return dp_fail(err, DP_E_PICTURE,
-                           "is a BMP with colour masks %08x %08x %08x %08x, which mean nothing; export it as PNG",
-                           b->masks[0], b->masks[1], b->masks[2], b->masks[3]);
+                           "is a BMP with unknown colour masks %08x %08x %08x %08x; export it as PNG", b->masks[0],
+                           b->masks[1], b->masks[2], b->masks[3]);
         seen |= mask;
     }
     b->alpha = b->masks[3] != 0;
@@ -114,7 +115,7 @@ static dp_status read_palette(struct bmp *b, size_t at, dp_facts *facts, dp_erro
     if (b->offset < at || b->offset > b->bytes) {
         if (b->offset > b->bytes || b->offset)
             return dp_fail(err, DP_E_PICTURE,
-                           "is a BMP whose pixels are said to begin at byte %zu of %zu; export it again", b->offset,
+                           "is a BMP whose header places the pixels at byte %zu of %zu; export it again", b->offset,
                            b->bytes);
         b->offset = at + n * entry; /* a writer that leaves it out */
     }
@@ -270,7 +271,7 @@ static void drop_empty_alpha(dp_facts *facts, dp_raster *raster)
             return;
     for (size_t i = 0; i < n; i++)
         samples[4 * i + 3] = 255;
-    snprintf(facts->note, sizeof facts->note, "its alpha channel is zero everywhere and is passed over");
+    snprintf(facts->note, sizeof facts->note, "its alpha channel is zero everywhere and is ignored");
 }
 
 /* BITMAPV5HEADER: an embedded profile. */

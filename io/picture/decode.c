@@ -180,7 +180,7 @@ static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool str
     if (source->facts.height_at) {
         VipsImage *shown = NULL;
         if (vips_crop(image, &shown, 0, 0, vips_image_get_width(image), (int)source->facts.height_px, NULL))
-            return dp_fail(err, DP_E_PICTURE, "%s: is not as high as it says; export it again", path);
+            return dp_fail(err, DP_E_PICTURE, "%s: has fewer rows than its header says; export it again", path);
         d->tall = image;
         d->image = shown;
     }
@@ -251,7 +251,7 @@ static void describe(const struct dp_decoding *d, size_t rows, char *text, size_
 {
     const dp_facts *facts = &d->source.facts;
     const char *reason = facts->fault[0]                 ? facts->fault
-                         : d->source.kind == DP_KIND_PNG ? "its compressed data or a checksum do not hold"
+                         : d->source.kind == DP_KIND_PNG ? "its compressed data are damaged or a checksum is wrong"
                                                          : d->reason;
     bool cut = facts->cut || facts->no_end || strstr(d->reason, "remature end") || strstr(d->reason, "Read error");
     size_t height = d->image ? (size_t)vips_image_get_height(d->image) : facts->height_px;
@@ -313,10 +313,10 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
         rows = d->rows;
     }
     if (all && !facts->fault[0])
-        snprintf(facts->fault, sizeof facts->fault, "a part of its data does not belong to it or stands there twice");
+        snprintf(facts->fault, sizeof facts->fault, "a part of its data is foreign or repeated");
     describe(d, rows, text, sizeof text);
     if (!options->tolerant)
-        return dp_fail(err, DP_E_PICTURE, "%s: %s; export it again or pass --tolerant", d->source.path, text);
+        return dp_fail(err, DP_E_PICTURE, "%s: %s; export it again or pass tolerant=yes", d->source.path, text);
     if (!all) {
         if (d->source.kind == DP_KIND_PNG)
             dp_png_mend(d->source.data, d->source.bytes);
@@ -327,8 +327,7 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
             return dp_fail(err, DP_E_PICTURE, "%s: %s; nothing of it can be read", d->source.path, text);
     }
     dp_note(notes, "%s%s", text,
-            d->source.kind == DP_KIND_JPEG ? "; the rest is what its decoder makes of it"
-                                           : "; what is missing is black");
+            d->source.kind == DP_KIND_JPEG ? "; the decoder guessed the rest" : "; the missing part is black");
     return DP_OK;
 }
 

@@ -71,7 +71,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
     default:
         /* A profile that cannot be used (cut short, made for another number of channels) is passed over, and said. */
         if (has_profile && integer && !dp_profile_is_srgb(profile, bytes) && convert_profile(image, NULL)) {
-            dp_note(notes, "its colour profile cannot be used and is passed over");
+            dp_note(notes, "its colour profile cannot be used and is ignored");
             vips_error_clear();
         }
         return 0;
@@ -191,7 +191,7 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
 {
     int orientation = vips_image_get_orientation(*image);
     if (has_profile && !vips_image_get_typeof(*image, VIPS_META_ICC_NAME))
-        dp_note(l->notes, "its colour profile cannot be used and is passed over"); /* its decoder has dropped it */
+        dp_note(l->notes, "its colour profile cannot be used and is ignored"); /* its decoder has dropped it */
     if (to_srgb(image, l->notes)) {
         char reason[DP_WHY_BYTES];
         dp_vips_reason(reason, sizeof reason);

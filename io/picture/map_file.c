@@ -8,7 +8,7 @@
 
 #define MAX_MAP_PIXELS ((size_t)1 << 28)
 
-#define NO_MAP "is no map: not one channel of float32"
+#define NO_MAP "is not a distance map: it must have one channel of float32"
 
 struct map_sink {
     const char *path;

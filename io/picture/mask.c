@@ -50,7 +50,7 @@ static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
     struct reader *r = user;
     VipsImage *wide = NULL;
     if (vips_image_get_interpretation(d->image) == VIPS_INTERPRETATION_CMYK)
-        return dp_fail(err, DP_E_PICTURE, "%s: is a mask in inks (CMYK); export it as PNG", r->path);
+        return dp_fail(err, DP_E_PICTURE, "%s: is a mask in CMYK colours; export it as PNG", r->path);
     VipsBandFormat format = vips_image_get_format(d->image);
     r->whole = format == VIPS_FORMAT_UCHAR ? 255 : format == VIPS_FORMAT_USHORT ? 65535 : 1;
     int orientation = vips_image_get_orientation(d->image);
@@ -130,15 +130,15 @@ static void without_background(const struct reader *r, const dp_facts *facts, ui
         used = used || r->pixels[i].key == key;
     }
     if (!several) {
-        dp_note(r->notes, "a mask of one value that is not black: all of the picture is marked");
+        dp_note(r->notes, "the mask has a single value, which is not black: it marks the whole picture");
         return;
     }
     bool palette = facts->has_zero && used && r->bands - r->alpha == 3;
     key = palette ? key : border_key(r);
     for (size_t i = 0; i < n; i++)
         mask[i] = r->pixels[i].key != key;
-    dp_note(r->notes, "nothing in this mask is black or transparent: %s is taken for its background",
-            palette ? "entry 0 of its palette" : "the commonest value of its border");
+    dp_note(r->notes, "nothing in this mask is black or transparent, so %s counts as its background",
+            palette ? "entry 0 of its palette" : "the most frequent value of its border");
 }
 
 static void mark(const struct reader *r, const dp_facts *facts, uint8_t *mask)
@@ -166,7 +166,7 @@ static void mark(const struct reader *r, const dp_facts *facts, uint8_t *mask)
     for (size_t i = 0; i < border; i++)
         n_border += mask[border_at(r, i)];
     if (2 * n_border > border)
-        dp_note(r->notes, "this mask marks most of its border: if white is its background, it is the wrong way round");
+        dp_note(r->notes, "this mask marks most of its border; if white is its background, invert it");
 }
 
 dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint8_t **out, size_t *height,

@@ -62,7 +62,7 @@ static dp_status read_rest(dp_picture_file *source, int fd, size_t have, size_t 
 {
     uint64_t most = max_pixels && max_pixels < SIZE_MAX / 32 ? 16 * (uint64_t)max_pixels + EXTRA_BYTES : SIZE_MAX / 2;
     if (source->size > most)
-        return dp_fail(err, DP_E_PICTURE, "%s: is %llu bytes, more than a picture of %zu pixels, the limit, can need",
+        return dp_fail(err, DP_E_PICTURE, "%s: is %llu bytes, more than a picture at the limit of %zu pixels can need",
                        source->path, (unsigned long long)source->size, max_pixels);
     size_t size = (size_t)source->size;
     uint8_t *data = dp_malloc(size + 2, 1);

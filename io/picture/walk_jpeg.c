@@ -108,7 +108,7 @@ static size_t skip_entropy(struct walk *w, size_t at, size_t expected)
     if (expected && restarts == expected && last == at)
         restarts--;
     if (!in_order || (expected && restarts != expected - 1))
-        fault(w->facts, "a part of its data is missing or stands there twice: its restart markers do not count on");
+        fault(w->facts, "a part of its data is missing or repeated: its restart markers are out of order");
     return at;
 }
 
@@ -179,7 +179,7 @@ void dp_jpeg_walk(uint8_t *data, size_t bytes, dp_facts *facts)
         else if (marker >= 0xe0 && marker <= 0xef)
             application(&w, data + at, length, marker, &adobe);
         if (between && w.n_scans)
-            fault(facts, "bytes stand between its parts that belong to none");
+            fault(facts, "it has stray bytes between its parts");
         between = false;
         at = marker == 0xda ? scan(&w, data + at, length, at + length) : at + length;
     }

@@ -41,7 +41,7 @@ void dp_png_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
             bool plain = true;
             for (int i = 0; i < 4; i++)
                 plain = plain && ((type[i] | 32) >= 'a' && (type[i] | 32) <= 'z');
-            snprintf(facts->fault, sizeof facts->fault, "the checksum of its chunk %.4s does not hold",
+            snprintf(facts->fault, sizeof facts->fault, "the checksum of its chunk %.4s is wrong",
                      plain ? (const char *)type : "????");
         }
         if (!memcmp(type, "IHDR", 4) && length >= 13) {

@@ -215,8 +215,7 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
         d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three of a palette */
     facts->alpha = d->samples > colours && d->extra.count && (kind == 1 || kind == 2);
     if (d->samples > colours + 1 || (d->samples == colours + 1 && !(d->extra.count && (kind == 1 || kind == 2))))
-        snprintf(facts->note, sizeof facts->note,
-                 "has %zu channel%s beside its colours that %s not said to be alpha: left out",
+        snprintf(facts->note, sizeof facts->note, "has %zu extra channel%s that %s not marked as alpha: ignored",
                  (size_t)d->samples - colours, d->samples - colours > 1 ? "s" : "",
                  d->samples - colours > 1 ? "are" : "is");
     if (d->photometric == 3 && d->map.count >= 3) {

@@ -35,7 +35,7 @@ __extension__ typedef unsigned __int128 wide; /* sums of squared coordinates exc
 static dp_status check_picture(const dp_picture *picture, dp_error *err)
 {
     if (!picture || !picture->rgb || !picture->width_px || !picture->height_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a picture without pixels");
+        return dp_fail(err, DP_E_ARGUMENT, "the picture has no pixels");
     return DP_OK;
 }
 

@@ -75,8 +75,10 @@ dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp
     if (blocks.failed)
         return dp_fail_memory(err, "the checksums of a bank", 0);
     if (blocks.first_wrong < n)
-        return dp_fail(err, DP_E_CORRUPT, "%s: features are damaged: the checksum of block %zu of %zu does not hold",
-                       name, blocks.first_wrong, n);
+        return dp_fail(
+            err, DP_E_CORRUPT,
+            "%s: features are damaged: the checksum of block %zu of %zu is wrong; restore the file or fit it again",
+            name, blocks.first_wrong, n);
     if (blocks.first_not_finite < n)
         return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
     return DP_OK;
@@ -116,7 +118,7 @@ static dp_status check_norms(const dp_bank *bank, dp_error *err)
     dp_pool_close(&pool);
     if (norms.first_wrong != SIZE_MAX)
         status =
-            dp_fail(err, DP_E_CORRUPT, "%s: a norm is not that of its features (row %zu of cell %zu)",
+            dp_fail(err, DP_E_CORRUPT, "%s: the norm of row %zu of cell %zu does not match its features",
                     dp_bank_name(bank), norms.first_wrong % bank->rows.n_rows, norms.first_wrong / bank->rows.n_rows);
     return status;
 }
@@ -133,7 +135,9 @@ dp_status dp_bank_check_seal(const dp_safetensors *file, const char *path, dp_er
     unsigned char made[DIGEST_BYTES];
     dp_status status = dp_sha256_raw(sealed, 2, made, err);
     if (!status && memcmp(made, seal->data, DIGEST_BYTES) != 0)
-        status = dp_fail(err, DP_E_CORRUPT, "%s: the bank is damaged: the checksum of its header does not hold", path);
+        status = dp_fail(
+            err, DP_E_CORRUPT,
+            "%s: the bank is damaged: the checksum of its header is wrong; restore the file or fit it again", path);
     return status;
 }
 

@@ -39,7 +39,7 @@ static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
     json_t *list = json_loads(text, 0, &json);
     size_t n = json_array_size(list); /* 0 of what is no list */
     if (!json_is_array(list) || n == 0) {
-        status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is no list of names", bank->file.path);
+        status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is not a list of names", bank->file.path);
         goto done;
     }
     if (!dp_bank_pictures_new(n, &bank->pictures)) {
@@ -104,17 +104,17 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (status)
         return status;
     if (!is_count(rows))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', no count", bank->file.path, rows);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', not a count", bank->file.path, rows);
     bank->rows.rows_per_picture = (size_t)strtoul(rows, NULL, 10);
     const char *patch = dp_safetensors_metadata(bank->file.mapped, "patch_px"); /* "0": not known */
     if (patch && strcmp(patch, "0") != 0 && !is_count(patch))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', no count", bank->file.path, patch);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', not a count", bank->file.path, patch);
     bank->patch_px = patch ? (size_t)strtoul(patch, NULL, 10) : 0;
     bank->patch_recorded = bank->patch_px > 0;
     bank->pictures.peaks_known =
         dp_safetensors_find(bank->file.mapped, "loo_peaks") != NULL; /* not in a bank of an earlier version */
     if (!dp_bank_is_sha256(hash))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is no SHA-256", bank->file.path);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is not a SHA-256", bank->file.path);
     memcpy(bank->model.sha256, hash, sizeof bank->model.sha256);
     int broken = 0;
     bank->model.path = dp_name_from_text(model_path, &broken);
@@ -151,20 +151,21 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (basis && basis->rank == 2)
         bank->projection.dim_in = basis->shape[1];
     if (bank->projection.dim_in < bank->rows.dim)
-        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers projected on %zu", bank->file.path,
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers are projected on %zu", bank->file.path,
                        bank->projection.dim_in, bank->rows.dim);
     places = features->count / bank->rows.dim;
     if (flat && dp_rows_cells(&bank->rows) != 1)
         return dp_fail(err, DP_E_FORMAT, "%s: a flat bank of %zux%zu locations", bank->file.path, bank->rows.grid_rows,
                        bank->rows.grid_cols);
     if (bank->recipe.kmeans && (flat || bank->rows.n_rows > bank->recipe.kmeans))
-        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where there are %zu centres of k-means",
-                       bank->file.path, bank->rows.n_rows, bank->recipe.kmeans);
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell, but %zu centres of k-means", bank->file.path,
+                       bank->rows.n_rows, bank->recipe.kmeans);
     if (!flat && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
-        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell where %zu pictures with %zu rows each are named",
+        return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell, but %zu pictures with %zu rows each",
                        bank->file.path, bank->rows.n_rows, bank->pictures.n, bank->rows.rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->rows.storage) != 0)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or lies at an odd place", bank->file.path);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or starts at a wrong offset",
+                       bank->file.path);
     if (!flat && !dp_bank_canvas_fits(&bank->recipe, bank->rows.grid_rows, bank->rows.grid_cols))
         return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches",
                        bank->file.path, bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
@@ -177,7 +178,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         const dp_tensor *found = dp_safetensors_find(bank->file.mapped, expected[t].name);
         if (!found != !dp_recipe_has_tensor(&bank->recipe, bank->pictures.peaks_known, t, bank->file.version))
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is %s", bank->file.path, expected[t].name,
-                           found ? "there, but the recipe has no use for it" : "missing");
+                           found ? "present, but the recipe does not use it" : "missing");
         if (!found)
             continue;
         bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
@@ -312,7 +313,7 @@ static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
         white = white || tensor->data[i];
     }
     if (!good || !white)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is no mask for this bank", bank->file.path, tensor->name);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is not a mask of this bank", bank->file.path, tensor->name);
     return dp_roi_new(recipe->roi, object, tensor->shape[0], tensor->shape[1], tensor->data, &bank->roi, err);
 }
 
@@ -477,7 +478,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
     if (!find_patch(bank))
-        return dp_fail(err, DP_E_FORMAT, "%s: its grids are not those of a patch of %zu pixels", bank->file.path,
+        return dp_fail(err, DP_E_FORMAT, "%s: its grids do not fit a patch of %zu pixels", bank->file.path,
                        bank->patch_px);
     status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
     return !status && at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : status;
@@ -487,7 +488,7 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
 {
     const char *version = dp_safetensors_metadata(bank->file.mapped, FORMAT_KEY);
     if (!version)
-        return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but no dinopatch bank", bank->file.path);
+        return dp_fail(err, DP_E_FORMAT, "%s: is a safetensors file, but not a dinopatch bank", bank->file.path);
     bank->file.version = strlen(version) == 1 ? version[0] - '0' : 0;
     if (bank->file.version < 1 || bank->file.version > FORMAT_VERSION)
         return dp_fail(err, DP_E_FORMAT, "%s: is a bank of format version %s; this program reads versions 1 to %d",
@@ -502,7 +503,7 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
         while (t < N_TENSORS && strcmp(name, dp_bank_tensor_name(t)) != 0)
             t++;
         if (t >= N_TENSORS)
-            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of its place", bank->file.path, name);
+            return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of order", bank->file.path, name);
     }
     if (dp_tensor_bytes(dp_safetensors_find(bank->file.mapped, "seal")) != DIGEST_BYTES)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->file.path, DIGEST_BYTES);

@@ -58,7 +58,7 @@ dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **
 {
     const double limit = run ? run->max_wait_seconds : INFINITY, begin = dp_now_seconds();
     if (!(limit >= 0))
-        return dp_fail(err, DP_E_ARGUMENT, "max_wait_seconds of %g: 0 or more", limit);
+        return dp_fail(err, DP_E_ARGUMENT, "max_wait_seconds is %g; give 0 or more", limit);
     for (size_t tries = 0;; tries++) {
         int fd = dp_open_to_read(path);
         if (fd < 0 && errno != ENOENT)
@@ -87,8 +87,8 @@ dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **
             continue;
         if (over)
             return dp_fail(err, DP_E_IO,
-                           "%s: %s is changing this bank, and %g s of waiting are over; try again when it is done",
-                           path, holder, limit);
+                           "%s: %s is still changing this bank after %g s of waiting; try again when it is done", path,
+                           holder, limit);
         if (run && run->log && tries == 0) {
             dp_error line;
             dp_fail(&line, DP_OK, "%s: %s is changing this bank; waiting for it", path, holder);

@@ -57,7 +57,7 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
     bool flat = spec->recipe->layout == DP_LAYOUT_FLAT;
     if ((!flat && (!spec->grid_rows || !spec->grid_cols)) || !spec->dim || !spec->capacity || !spec->rows_per_picture)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features has nothing in it",
+                       "a bank of %zu pictures with %zu rows each, %zux%zu cells and %zu features is empty",
                        spec->capacity, spec->rows_per_picture, spec->grid_rows, spec->grid_cols, spec->dim);
     if (!dp_bank_is_sha256(spec->model_sha256))
         return dp_fail(err, DP_E_ARGUMENT, "the checkpoint's hash is not 64 lower-case hexadecimal digits");
@@ -123,7 +123,7 @@ dp_status dp_bank_builder_add(dp_bank_builder *builder, const char *name, const 
 {
     dp_bank *bank = builder->bank;
     if (bank->pictures.n == builder->capacity)
-        return dp_fail(err, DP_E_ARGUMENT, "the bank has room for %zu pictures, no more", builder->capacity);
+        return dp_fail(err, DP_E_ARGUMENT, "the bank has room for %zu pictures only", builder->capacity);
     if (!dp_bank_pictures_add(&bank->pictures, name, pose))
         return dp_fail_memory(err, "the name of a picture", strlen(name) + 1);
     bank->rows.n_pictures = bank->pictures.n;
@@ -156,8 +156,8 @@ static dp_status find_place(dp_bank_builder *builder, size_t picture, size_t aug
     size_t slot = picture * bank->rows.rows_per_picture + augmentation, cells = rows * cols, room = builder->room;
     if (!bank->rows.flat) {
         if (rows != bank->rows.grid_rows || cols != bank->rows.grid_cols)
-            return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, the bank %zux%zu", bank->pictures.names[picture],
-                           rows, cols, bank->rows.grid_rows, bank->rows.grid_cols);
+            return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, but the bank has %zux%zu",
+                           bank->pictures.names[picture], rows, cols, bank->rows.grid_rows, bank->rows.grid_cols);
         *first = slot;
         *step = bank->rows.n_rows;
         return DP_OK;
@@ -166,13 +166,13 @@ static dp_status find_place(dp_bank_builder *builder, size_t picture, size_t aug
     if (!grid[0]) {
         if (!rows || !cols || rows > INT32_MAX || cols > INT32_MAX || cells > (size_t)DP_MAX_GRID_CELLS
             || cells > INT32_MAX / bank->rows.rows_per_picture)
-            return dp_fail(err, DP_E_ARGUMENT, "%s: a grid of %zux%zu cells", bank->pictures.names[picture], rows,
-                           cols);
+            return dp_fail(err, DP_E_ARGUMENT, "%s: a grid of %zux%zu cells is empty or too large",
+                           bank->pictures.names[picture], rows, cols);
         grid[0] = (int32_t)rows;
         grid[1] = (int32_t)cols;
     }
     if ((size_t)grid[0] != rows || (size_t)grid[1] != cols)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, and %dx%d before", bank->pictures.names[picture],
+        return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, but had %dx%d before", bank->pictures.names[picture],
                        rows, cols, grid[0], grid[1]);
     if (!builder->put[slot]) {
         if (room - bank->rows.n_rows < cells) {
@@ -228,7 +228,7 @@ dp_status dp_bank_builder_set_background(dp_bank_builder *builder, size_t pictur
     dp_bank_pictures *pictures = &bank->pictures;
     size_t cells = dp_rows_picture_cells(&bank->rows, picture), bytes = dp_bank_background_bytes(bank, picture);
     if (!cells || augmentation >= bank->rows.rows_per_picture)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a mask for a grid that is not there", pictures->names[picture]);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: has a mask but no grid", pictures->names[picture]);
     if (!pictures->background && !dp_bank_pictures_new_backgrounds(pictures, builder->capacity))
         return dp_fail_memory(err, "the masks of the background", builder->capacity * sizeof *pictures->background);
     if (!pictures->background[picture] && !(pictures->background[picture] = dp_calloc(bytes, 1)))
@@ -421,7 +421,7 @@ static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
         n++;
     }
     if (!n)
-        return dp_fail(err, DP_E_PICTURE, "no cell of any picture counts: there is nothing to compare with");
+        return dp_fail(err, DP_E_PICTURE, "no picture has a valid cell: there is nothing to compare with");
     rows->n_rows = n;
     return DP_OK;
 }

@@ -48,11 +48,12 @@ dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_
     dp_roi *roi = NULL;
     if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "%s: a region that follows the object is drawn on a good picture, which must be named", name);
+                       "%s: a region that follows the object is drawn on a good picture; name that picture", name);
     for (size_t i = 0; i < height * width; i++)
         marked += mask[i] != 0;
     if (!marked)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: all of it is black: there would be nothing to inspect", name);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%s: is black everywhere, so there is nothing to inspect; paint the region white", name);
     dp_status status = dp_roi_new(frame, false, height, width, mask, &roi, err);
     if (status)
         return status;

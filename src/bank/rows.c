@@ -297,7 +297,7 @@ dp_status dp_rows_encoded(const dp_rows *rows, dp_error *err)
 {
     if (dp_all_finite(rows->norms, dp_rows_places(rows)))
         return DP_OK;
-    return dp_fail(err, DP_E_NUMERIC, "a feature is too large for the %s that the bank is to hold",
+    return dp_fail(err, DP_E_NUMERIC, "a feature is too large for the bank's type %s; set bank.storage=f32",
                    rows->storage == DP_STORAGE_F16 ? "half floats" : "floats");
 }
 

@@ -75,10 +75,9 @@ void dp_report_unseen_twins(const dp_run *run, const dp_bank *bank)
     dp_error line;
     if (!run || !run->log)
         return;
-    dp_fail(
-        &line, DP_E_MISMATCH,
-        "%s: was made by an older dinopatch and does not know its pictures' pixels: that a picture is in it already is "
-        "told by the name alone; fit it anew",
-        bank->file.path ? bank->file.path : "the bank");
+    dp_fail(&line, DP_E_MISMATCH,
+            "%s: an older dinopatch made this bank without the digests of its pictures, so only the name shows that a "
+            "picture is already in it; fit it again",
+            bank->file.path ? bank->file.path : "the bank");
     run->log(run->user, DP_LOG_WARNING, line.message);
 }

@@ -95,8 +95,8 @@ const char *dp_status_name(dp_status status)
     case DP_E_PICTURE: return "not a picture";
     case DP_E_FORMAT: return "broken file";
     case DP_E_CHECKPOINT: return "unknown model";
-    case DP_E_MISMATCH: return "things that do not belong together";
-    case DP_E_CORRUPT: return "checksum does not hold";
+    case DP_E_MISMATCH: return "inputs do not match";
+    case DP_E_CORRUPT: return "checksum is wrong";
     case DP_E_NUMERIC: return "value is not finite";
     case DP_E_UNSUPPORTED: return "not supported here";
     case DP_E_CANCELLED: return "cancelled";

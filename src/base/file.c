@@ -57,7 +57,7 @@ dp_status dp_mapping_check(const dp_mapping *mapping, const char *path, dp_error
     if ((size_t)st.st_size == mapping->bytes && st.st_mtim.tv_sec == mapping->changed.tv_sec
         && st.st_mtim.tv_nsec == mapping->changed.tv_nsec)
         return DP_OK;
-    return dp_fail(err, DP_E_CORRUPT, "%s: was written to while it was in use; what was read from it cannot be trusted",
+    return dp_fail(err, DP_E_CORRUPT, "%s: was changed while it was in use, so its data cannot be trusted; try again",
                    path);
 }
 

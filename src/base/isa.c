@@ -57,8 +57,8 @@ dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err)
             return DP_OK;
         }
     }
-    return dp_fail(err, DP_E_ARGUMENT, "instruction set '%s' is unknown: auto, c, neon, avx2, avx512 or avx512vnni",
-                   name);
+    return dp_fail(err, DP_E_ARGUMENT,
+                   "instruction set '%s' is unknown; give auto, c, neon, avx2, avx512 or avx512vnni", name);
 }
 
 dp_status dp_isa_resolve(dp_isa asked, dp_isa *usable, dp_error *err)

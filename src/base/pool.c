@@ -99,7 +99,7 @@ static size_t processors(void)
 dp_status dp_pool_open(size_t threads, dp_pool **out, dp_error *err)
 {
     if (threads > MAX_THREADS)
-        return dp_fail(err, DP_E_ARGUMENT, "%zu threads asked for; at most %d", threads, MAX_THREADS);
+        return dp_fail(err, DP_E_ARGUMENT, "%zu threads are too many; give at most %d", threads, MAX_THREADS);
     dp_pool *pool = dp_calloc(1, sizeof *pool);
     if (!pool)
         return dp_fail_memory(err, "the worker threads", sizeof *pool);

@@ -177,9 +177,9 @@ dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
     struct stat old;
     bool replaces = stat(path, &old) == 0;
     if (replaces && S_ISDIR(old.st_mode))
-        return dp_fail(err, DP_E_IO, "%s: is a folder, cannot be written as a file", path);
+        return dp_fail(err, DP_E_IO, "%s: is a folder, so it cannot be written as a file", path);
     if (replaces && !S_ISREG(old.st_mode)) /* a rename would replace a device by a file */
-        return dp_fail(err, DP_E_IO, "%s: is not a regular file, cannot be replaced", path);
+        return dp_fail(err, DP_E_IO, "%s: is not a regular file, so it cannot be replaced", path);
     char *target = NULL;
     dp_status status = follow_links(path, &target, err);
     if (status)
@@ -258,7 +258,7 @@ dp_status dp_writer_commit(dp_writer **writer_pointer, dp_error *err)
         status = dp_fail_errno(err, "%s: cannot write", writer->target);
     /* Renames the file while it is still locked. After the sync, an error of close does not matter. */
     if (!status && rename(writer->temporary, writer->target) != 0)
-        status = dp_fail_errno(err, "%s: cannot put in place", writer->target);
+        status = dp_fail_errno(err, "%s: cannot rename the finished file to this name", writer->target);
     if (!status) {
         writer->temporary[0] = 0;
         sync_folder(writer->target);

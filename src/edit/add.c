@@ -16,11 +16,11 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
 {
     if (dp_bank_has_pictures(bank))
         return DP_OK;
-    return dp_fail(err, DP_E_MISMATCH, "%s: its rows are %s: pictures can neither be added nor removed; fit it anew",
+    return dp_fail(err, DP_E_MISMATCH, "%s: holds %s, so pictures can be neither added nor removed; fit it again",
                    dp_bank_name(bank),
-                   bank->recipe.kmeans        ? "centres of k-means, no picture's own"
-                   : bank->recipe.coreset > 0 ? "a coreset, not all of the pictures' own"
-                                              : "those of the object alone (--background reference)");
+                   bank->recipe.kmeans        ? "centres of k-means, which belong to no single picture"
+                   : bank->recipe.coreset > 0 ? "a coreset, not all rows of its pictures"
+                                              : "rows of the object alone (background=reference)");
 }
 
 dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
@@ -34,8 +34,7 @@ dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *pi
     size_t bytes;
     if (!dp_bank_shape_bytes(pattern, &shape, &bytes))
         return dp_fail_memory(err, "the bank", SIZE_MAX);
-    dp_status status =
-        dp_memory_check("the new bank", bytes, "'dinopatch bank compress' makes the old ones smaller first", run, err);
+    dp_status status = dp_memory_check("the new bank", bytes, "compress the old banks first", run, err);
     if (!status)
         status = dp_bank_assemble(pattern, picks, n, orientation, &bank, err);
     if (!status)

@@ -104,7 +104,7 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
                     dp_fail(err, DP_E_MISMATCH, "%s and %s were made by different recipes: \"%s\":%s and \"%s\":%s",
                             name_of(a), name_of(b), field, one, field, other);
             else {
-                dp_fail(&line, DP_OK, "%s is %s, as %s has it; %s had %s", field, one, name_of(a), name_of(b), other);
+                dp_fail(&line, DP_OK, "%s is %s, as in %s; in %s it is %s", field, one, name_of(a), name_of(b), other);
                 log_line(run, DP_LOG_INFO, &line);
             }
         }
@@ -137,7 +137,7 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
         && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0)
         return dp_fail(
             err, DP_E_MISMATCH,
-            "%s and %s were normalised by pictures of their own (layer_norm): fit one bank from all pictures",
+            "%s and %s are each normalised by their own pictures (layers.norm); fit one bank from all pictures",
             name_of(a), name_of(b));
     if (!status && a->projection.basis
         && (memcmp(a->projection.mean, b->projection.mean, a->projection.dim_in * sizeof *a->projection.mean) != 0
@@ -145,7 +145,7 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
                       a->rows.dim * a->projection.dim_in * sizeof *a->projection.basis)
                    != 0))
         return dp_fail(err, DP_E_MISMATCH,
-                       "%s and %s were projected on principal components of their own: merge first, then compress",
+                       "%s and %s each have their own principal components; merge the banks first, then compress",
                        name_of(a), name_of(b));
     return status;
 }
@@ -261,8 +261,8 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
         status = choose(a, alike ? alike : b, name_of(b), opposite, run, picks, &n, err);
     if (!status && opposite && n > a->pictures.n && (a->recipe.polarity == DP_POLARITY_ROTATE || a->rows.row_cell))
         status = dp_fail(err, DP_E_MISMATCH,
-                         "%s and %s took opposite ends of the object for the first; a turned object must be embedded "
-                         "anew: add the pictures of one to the other",
+                         "%s and %s disagree about which end of the object comes first, and a turned object needs new "
+                         "features; add the pictures of one bank to the other instead",
                          name_of(a), name_of(b));
     if (!status)
         join_orientations(a, b, n - a->pictures.n, opposite, orientation);

@@ -33,7 +33,10 @@ dp_status dp_bootstrap(const double *scores, const uint8_t *labels, size_t n, si
                        dp_error *err)
 {
     if (!resamples || !(confidence > 0 && confidence < 1))
-        return dp_fail(err, DP_E_ARGUMENT, "bootstrap: %zu resamples at confidence %g", resamples, confidence);
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "bootstrap: %zu resamples at confidence %g; give at least 1 resample and a confidence between 0 and 1",
+            resamples, confidence);
     if (n > UINT32_MAX)
         return dp_fail(err, DP_E_ARGUMENT, "bootstrap: %zu scores are too many", n);
     dp_step *steps = NULL, *drawn = NULL;

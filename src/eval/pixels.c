@@ -276,7 +276,7 @@ dp_status dp_pixel_meter_measure(dp_pixel_meter *m, dp_measures *pixel, const do
 {
     for (size_t i = 0; i < n_limits; i++)
         if (!(fpr_limits[i] > 0 && fpr_limits[i] <= 1))
-            return dp_fail(err, DP_E_ARGUMENT, "AU-PRO up to a false-positive rate of %g; above 0, at most 1",
+            return dp_fail(err, DP_E_ARGUMENT, "AU-PRO: the false-positive rate is %g; give one above 0 and at most 1",
                            fpr_limits[i]);
     if (m->n_bad == 0) {
         for (size_t i = 0; i < n_limits; i++)

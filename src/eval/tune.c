@@ -307,7 +307,8 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
 {
     size_t bad = 0, cells;
     if (!set->rows || !set->cols || !dp_mul_size(set->rows, set->cols, &cells) || set->n > UINT32_MAX)
-        return dp_fail(err, DP_E_ARGUMENT, "tuning on %zu maps of %zux%zu cells", set->n, set->rows, set->cols);
+        return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu maps of %zux%zu cells are empty or too many", set->n, set->rows,
+                       set->cols);
     for (size_t i = 0; i < set->n; i++)
         bad += set->labels[i] != 0;
     if (bad == 0 || bad == set->n)
@@ -315,13 +316,15 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
                        "tuning needs good and anomalous pictures; there are %zu good and %zu anomalous", set->n - bad,
                        bad);
     if (settings->trials == 0 && !(settings->seconds > 0 && isfinite(settings->seconds)))
-        return dp_fail(err, DP_E_ARGUMENT, "tuning: neither a number of trials nor a time was given");
+        return dp_fail(err, DP_E_ARGUMENT, "tuning: give a number of trials or a time");
     if (settings->folds > MAX_FOLDS)
-        return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu folds; at most %d", settings->folds, MAX_FOLDS);
+        return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu folds are too many; give at most %d", settings->folds,
+                       MAX_FOLDS);
     if ((int)settings->score < DP_SCORE_MAX || settings->score > DP_SCORE_TOP1P)
         return dp_fail(err, DP_E_ARGUMENT, "tuning: unknown score %d", (int)settings->score);
     if (settings->post.unit != DP_UNIT_CELLS)
-        return dp_fail(err, DP_E_ARGUMENT, "tuning: sizes of objects and holes are searched in cells");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "tuning searches the sizes of objects and holes in cells; set map.unit=cells");
     *smaller_class = bad < set->n - bad ? bad : set->n - bad;
     return dp_post_check(&settings->post, err);
 }

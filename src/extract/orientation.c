@@ -83,7 +83,7 @@ dp_status dp_halves_orientation(const dp_halves *halves, float *orientation, dp_
         size += r * r + l * l;
     }
     if (!isfinite(size))
-        return dp_fail(err, DP_E_NUMERIC, "a feature is not finite: no orientation can be had from it");
+        return dp_fail(err, DP_E_NUMERIC, "a feature is not finite, so it gives no orientation");
     bool settled = halves->n[0] && halves->n[1] && difference > SETTLED * SETTLED * size;
     double scale = settled ? 1 / sqrt(difference) : 0;
     for (size_t d = 0; d < dim; d++)

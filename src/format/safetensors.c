@@ -101,8 +101,8 @@ static dp_status read_tensor(dp_safetensors *file, const char *name, const json_
         || end > available)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' lies outside the file (it may be cut short)", path, name);
     if (!dp_mul_size(tensor->count, dp_dtype_bytes(tensor->dtype), &bytes) || bytes != end - begin)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu bytes where its shape and dtype need another number",
-                       path, name, end - begin);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has %zu bytes, which do not fit its shape and dtype", path,
+                       name, end - begin);
     tensor->data = (const unsigned char *)file->bytes.data + data_start + begin;
     return DP_OK;
 }
@@ -166,9 +166,10 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
     for (int i = 7; i >= 0; i--)
         header_bytes = header_bytes << 8 | data[i];
     if (header_bytes > limits->max_header_bytes)
-        return dp_fail(err, DP_E_FORMAT,
-                       "%s: is no safetensors file, or its header is broken (a header of %llu bytes; the limit is %zu)",
-                       file->path, (unsigned long long)header_bytes, limits->max_header_bytes);
+        return dp_fail(
+            err, DP_E_FORMAT,
+            "%s: is not a safetensors file, or its header is broken (a header of %llu bytes; the limit is %zu)",
+            file->path, (unsigned long long)header_bytes, limits->max_header_bytes);
     if (header_bytes > file->bytes.bytes - 8)
         return dp_fail(err, DP_E_FORMAT, "%s: header of %llu bytes is cut short", file->path,
                        (unsigned long long)header_bytes);
@@ -176,8 +177,8 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
     if (!dp_mul_size(limits->max_tensors, VALUES_PER_TENSOR, &most) || !dp_add_size(most, VALUES_BESIDES, &most))
         most = SIZE_MAX;
     if (dp_json_values((const char *)data + 8, (size_t)header_bytes) > most)
-        return dp_fail(err, DP_E_FORMAT, "%s: its header holds more than %zu tensors could need, which is the limit",
-                       file->path, limits->max_tensors);
+        return dp_fail(err, DP_E_FORMAT, "%s: its header is longer than %zu tensors, the limit, could need", file->path,
+                       limits->max_tensors);
     json_error_t json;
     file->header = json_loadb((const char *)data + 8, (size_t)header_bytes, JSON_REJECT_DUPLICATES, &json);
     if (!file->header)

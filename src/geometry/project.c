@@ -24,7 +24,7 @@ dp_status dp_projection_init(dp_projection *projection, const dp_affine *canvas_
                              size_t canvas_width_px, size_t rows, size_t cols, int mirror, dp_error *err)
 {
     if (!rows || !cols || !canvas_height_px || !canvas_width_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu cells on a canvas of %zux%zu pixels", rows, cols,
+        return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu cells does not fit a canvas of %zux%zu pixels", rows, cols,
                        canvas_height_px, canvas_width_px);
     double det = canvas_to_picture->xu * canvas_to_picture->yv - canvas_to_picture->xv * canvas_to_picture->yu;
     if (!(fabs(det) > 1e-12) || !isfinite(det))

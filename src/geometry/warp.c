@@ -292,18 +292,19 @@ static dp_status check(const dp_picture *picture, const dp_pose *pose, double fi
                        dp_error *err)
 {
     if (!picture || !picture->rgb || !picture->width_px || !picture->height_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a picture without pixels");
+        return dp_fail(err, DP_E_ARGUMENT, "the picture has no pixels");
     if (!height || !width || height > MAX_CANVAS_PX || width > MAX_CANVAS_PX)
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu (height x width): 1 to %d pixels a side are possible",
-                       height, width, MAX_CANVAS_PX);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a canvas of %zux%zu (height x width) is not possible; a side has 1 to %d pixels", height, width,
+                       MAX_CANVAS_PX);
     if (!(fill >= MIN_FILL && fill <= MAX_FILL))
-        return dp_fail(err, DP_E_ARGUMENT, "a fill of %g: %g to %d is possible", fill, MIN_FILL, MAX_FILL);
+        return dp_fail(err, DP_E_ARGUMENT, "align.fill is %g; give a number from %g to %d", fill, MIN_FILL, MAX_FILL);
     if (pose->status != DP_ALIGN_OK)
         return DP_OK;
     double diagonal = hypot((double)picture->width_px, (double)picture->height_px);
     if (!(pose->sigma_major_px > 0 && pose->sigma_major_px <= diagonal) || !isfinite(pose->angle_rad)
         || !(fabs(pose->centre_x_px) <= 2 * diagonal) || !(fabs(pose->centre_y_px) <= 2 * diagonal))
-        return dp_fail(err, DP_E_ARGUMENT, "a pose that does not lie in the picture");
+        return dp_fail(err, DP_E_ARGUMENT, "the pose does not lie in the picture");
     return DP_OK;
 }
 

@@ -9,7 +9,7 @@ dp_status dp_picture_new(size_t width_px, size_t height_px, dp_picture **out, dp
 {
     size_t pixels, bytes;
     if (!width_px || !height_px || !dp_mul_size(width_px, height_px, &pixels) || !dp_mul_size(pixels, 3, &bytes))
-        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu pixels", width_px, height_px);
+        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu pixels is empty or too large", width_px, height_px);
     dp_picture *picture = dp_calloc(1, sizeof *picture);
     uint8_t *rgb = dp_calloc(pixels, 3);
     if (!picture || !rgb) {

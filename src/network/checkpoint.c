@@ -164,14 +164,14 @@ static int split_block_name(const char *name, const char *start, size_t *block, 
 
 static dp_status unknown_tensor(const dp_transformer *c, const char *name, dp_error *err)
 {
-    return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no vision transformer this library knows", c->path,
-                   name);
+    return dp_fail(err, DP_E_CHECKPOINT,
+                   "%s: tensor '%s' does not belong to a vision transformer that this library knows", c->path, name);
 }
 
 static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_tensor *tensor, dp_error *err)
 {
     if (*slot)
-        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensors '%s' and '%s' are the same thing under two names", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensors '%s' and '%s' are two names for the same weights", c->path,
                        (*slot)->name, tensor->name);
     if (tensor->dtype != DP_DTYPE_F32 && tensor->dtype != DP_DTYPE_F16 && tensor->dtype != DP_DTYPE_BF16)
         return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", c->path, tensor->name,
@@ -200,9 +200,10 @@ static dp_status find_naming(const dp_transformer *c, naming *found, dp_error *e
         }
     }
     if (!found->bit)
-        return dp_fail(err, DP_E_CHECKPOINT,
-                       "%s: is no checkpoint of a vision transformer: no tensor 'embeddings.cls_token' or 'cls_token'",
-                       c->path);
+        return dp_fail(
+            err, DP_E_CHECKPOINT,
+            "%s: is not a checkpoint of a vision transformer: it has no tensor 'embeddings.cls_token' or 'cls_token'",
+            c->path);
     for (size_t i = 0; i < n && found->bit == HF2; i++) {
         const char *name = dp_safetensors_at(c->file, i)->name, *rest;
         size_t block;
@@ -328,8 +329,8 @@ static dp_status read_position(dp_transformer *c, dp_error *err)
     c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
     if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
         return dp_fail(err, DP_E_CHECKPOINT,
-                       "%s: tensor '%s' has %zu rows: no square grid, with or without the class token", c->path,
-                       position->name, rows);
+                       "%s: tensor '%s' has %zu rows, which make no square grid, with or without the class token",
+                       c->path, position->name, rows);
     return DP_OK;
 }
 
@@ -358,7 +359,7 @@ static dp_status read_dimensions(dp_transformer *c, const naming *as, dp_error *
     c->dtype = patch->dtype;
     c->patch_px = patch->rank == 4 ? patch->shape[3] : 0;
     if (c->patch_px < 1 || c->patch_px > 256)
-        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is no patch embedding [dim, 3, patch, patch]", c->path,
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is not a patch embedding [dim, 3, patch, patch]", c->path,
                        patch->name);
 
     if (c->role[DP_G_REGISTERS]) {
@@ -377,7 +378,7 @@ static dp_status read_dimensions(dp_transformer *c, const naming *as, dp_error *
     if (in && out) {
         c->hidden = out->rank ? out->shape[out->rank - 1] : 0;
         if (!c->hidden || c->hidden > 65536)
-            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is no matrix [dim, hidden]", c->path, out->name);
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is not a matrix [dim, hidden]", c->path, out->name);
         c->gate_apart = first->role[DP_B_GATE_W] != NULL;
         c->swiglu = c->gate_apart || (in->rank == 2 && in->shape[0] == 2 * c->hidden);
     }
@@ -470,7 +471,7 @@ static dp_status check_complete(const dp_transformer *c, const naming *as, dp_er
                 return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s%zu.%s' is missing", c->path, as->block_prefix,
                                block, first_block_name((dp_block_role)role, as->bit));
             if (tensor && how == NONE)
-                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is superfluous: the first block has none",
+                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is not expected: the first block has none",
                                c->path, tensor->name);
         }
     }

@@ -159,7 +159,7 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_network *mode
                                          : "transformer, not a residual network");
         if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
             return dp_fail(err, DP_E_CHECKPOINT,
-                           "its first layer is %zu channels wide and its third has %zu, should be %zu and %zu",
+                           "its first layer is %zu channels wide and its third has %zu, but %zu and %zu are expected",
                            model->resnet->width, model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
         return DP_OK;
     }
@@ -484,7 +484,7 @@ static dp_status settle(const dp_network *model, dp_recipe *recipe, dp_error *er
         return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
     if (recipe->layer_mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "the layers of a residual network are always averaged to %d features: no other mix of layers",
+                       "a residual network averages its layers to %d features: layers.mix cannot be changed",
                        DP_RESNET_DIM);
     return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
 }

@@ -41,7 +41,7 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
         return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name,
                        dp_dtype_name(t->dtype));
     if (t->rank != rank || (n && t->shape[0] != n))
-        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is no %s of %zu channels", r->path, name,
+        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is not a %s of %zu channels", r->path, name,
                        rank == 4 ? "convolution" : "batch norm", n);
     r->used[r->n_used++] = t;
     *out = t;
@@ -102,8 +102,9 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
         snprintf(norm, sizeof norm, "%sdownsample.1", block);
         status = read_conv(r, conv, norm, in, 1, stride, false, false, &b->downsample);
         if (!status && net->convs[b->downsample].shape.out != channels)
-            status = dp_fail(r->err, DP_E_CHECKPOINT, "%s: the shortcut of block '%s' has %zu channels, the block %zu",
-                             r->path, block, net->convs[b->downsample].shape.out, channels);
+            status = dp_fail(r->err, DP_E_CHECKPOINT,
+                             "%s: the shortcut of block '%s' has %zu channels, but the block has %zu", r->path, block,
+                             net->convs[b->downsample].shape.out, channels);
     } else if (!status && (stride != 1 || channels != in)) {
         status = dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s%sdownsample.0.weight' is missing", r->path, r->prefix,
                          block);
@@ -125,8 +126,9 @@ static dp_status check_known(const reader *r)
         while (j < r->n_used && r->used[j] != t)
             j++;
         if (j == r->n_used)
-            return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' belongs to no residual network this library knows",
-                           r->path, t->name);
+            return dp_fail(r->err, DP_E_CHECKPOINT,
+                           "%s: tensor '%s' does not belong to a residual network that this library knows", r->path,
+                           t->name);
     }
     return DP_OK;
 }
@@ -349,19 +351,18 @@ dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers
     for (size_t i = 0; i < *n_layers; i++) {
         size_t layer = layers[i] > DP_RESNET_LAYERS ? layers[i] + depth + 1 : layers[i]; /* wraps: -1 is the last */
         if (layer < 1 || layer > depth)
-            return dp_fail(err, DP_E_ARGUMENT,
-                           "a layer is asked for that does not exist: this residual network has layers 1 to %zu",
+            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this residual network has layers 1 to %zu",
                            depth);
         if (chosen[layer])
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu is asked for twice", layer);
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu is given twice", layer);
         chosen[layer] = true;
     }
     if (!*n_layers)
         chosen[2] = chosen[depth < 3 ? 2 : 3] = true;
     if (chosen[1] || !chosen[DP_RESNET_GRID_LAYER])
         return dp_fail(err, DP_E_ARGUMENT,
-                       "the features of a residual network are given on the grid of layer %d: take it, alone or with "
-                       "those after it",
+                       "a residual network gives its features on the grid of layer %d; choose that layer, alone or "
+                       "with later ones",
                        DP_RESNET_GRID_LAYER);
     *n_layers = 0;
     for (size_t l = 1; l <= depth; l++)

@@ -51,8 +51,8 @@ dp_status dp_session_open(const dp_network *model, dp_precision precision, const
     if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
                                               * with it */
         status = dp_fail(err, DP_E_UNSUPPORTED,
-                         "int8 needs the instruction set %s, and %s is %s: take --precision fp32, and fit a bank that "
-                         "was made in int8 anew with it",
+                         "precision=int8 needs the instruction set %s, but %s is %s; set precision=fp32, and fit an "
+                         "int8 bank again with it",
                          dp_isa_name(DP_ISA_AVX512_VNNI),
                          s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for",
                          dp_isa_name(s->isa));
@@ -60,8 +60,8 @@ dp_status dp_session_open(const dp_network *model, dp_precision precision, const
     }
     if (s->run.isa != DP_ISA_AUTO && !dp_linear_hold_isa(s->isa) && s->run.log)
         s->run.log(s->run.user, DP_LOG_WARNING,
-                   "oneDNN is already at work in this process: its matrix products are not held to the "
-                   "instruction set asked for");
+                   "this process has used oneDNN before, so its matrix products are not limited to the instruction set "
+                   "asked for");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
     if (model->resnet) {
         const dp_resnet_weights *weights = NULL;
@@ -194,15 +194,15 @@ dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, s
         return DP_OK;
     if (!known || rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS)
         return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
-                       "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a "
-                       "side may have: a smaller %s takes it",
+                       "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a side may have; "
+                       "give a smaller %s",
                        path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows, cols,
-                       MAX_SIDE_CELLS, path ? "--edge" : "canvas or edge");
+                       MAX_SIDE_CELLS, path ? "edge" : "canvas or edge");
     return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
-                   "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for "
-                   "one picture: a smaller %s takes it, or --max-tokens %zu",
+                   "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for one picture; "
+                   "give a smaller %s, or max_tokens=%zu",
                    path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, cells,
-                   run->max_tokens, path ? "--edge" : "canvas or edge", cells);
+                   run->max_tokens, path ? "edge" : "canvas or edge", cells);
 }
 
 static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers,
@@ -216,10 +216,10 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
     if (status)
         return status;
     if (n_layers > DP_MAX_LAYERS)
-        return dp_fail(err, DP_E_ARGUMENT, "%zu layers asked for; at most %d", n_layers, DP_MAX_LAYERS);
+        return dp_fail(err, DP_E_ARGUMENT, "%zu layers are too many; give at most %d", n_layers, DP_MAX_LAYERS);
     for (size_t i = 0; i < n_layers && !s->resnet; i++)
         if (layers[i] >= depth)
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; the model has layers 0 to %zu", layers[i],
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu does not exist; the network has layers 0 to %zu", layers[i],
                            depth - 1);
     return DP_OK;
 }
@@ -264,8 +264,7 @@ static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, si
 {
     size_t settled[DP_MAX_LAYERS];
     if (mix != DP_LAYERS_MEAN)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "the layers of a residual network are always averaged: no other mix of layers");
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network averages its layers: layers.mix cannot be changed");
     if (n_layers)
         memcpy(settled, layers, n_layers * sizeof *layers);
     dp_status status = dp_resnet_settle_layers(s->model->resnet->depth, settled, &n_layers, err);
@@ -362,12 +361,12 @@ dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size
                             size_t n_layers, float *const *out, dp_error *err)
 {
     dp_status status = n_layers ? check_arguments(s, height, width, layers, n_layers, err)
-                                : dp_fail(err, DP_E_ARGUMENT, "no layers are asked for");
+                                : dp_fail(err, DP_E_ARGUMENT, "no layers are given");
     if (status)
         return status;
     for (size_t i = 0; s->resnet && i < n_layers; i++)
         if (layers[i] < 1 || layers[i] > s->model->resnet->depth)
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu asked for; this residual network has layers 1 to %zu",
+            return dp_fail(err, DP_E_ARGUMENT, "layer %zu does not exist; this residual network has layers 1 to %zu",
                            layers[i], s->model->resnet->depth);
     const dp_resnet_input input = {rgb, height, width, layers, n_layers};
     if (s->resnet)

@@ -116,7 +116,7 @@ dp_status dp_architecture_parse(const char *name, dp_architecture *architecture,
             return DP_OK;
         }
     return dp_fail(err, DP_E_ARGUMENT,
-                   "architecture '%s' is unknown: vits14, vitb14, vitl14, vitg14, each with or without _reg, "
+                   "architecture '%s' is unknown; give vits14, vitb14, vitl14, vitg14, each with or without _reg, "
                    "dinov3_vits16, dinov3_vits16plus, dinov3_vitb16, dinov3_vitl16, dinov3_vith16plus, demo, resnet18, "
                    "resnet50 or wide_resnet50_2",
                    name);
@@ -277,9 +277,10 @@ static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_e
         if (!a->dim || a->dim % DP_HEAD_DIM || a->heads != a->dim / DP_HEAD_DIM || a->dim > 16384 || !a->depth
             || a->depth > 512 || !a->patch_px || a->patch_px > 256 || a->registers > 1024 || a->position_side > 1024
             || a->hidden > 65536 || (!a->position_side && !a->registers))
-            return dp_fail(err, DP_E_ARGUMENT,
-                           "no such transformer: %zu channels, %zu blocks, %zu heads, patch %zu, %zu registers", a->dim,
-                           a->depth, a->heads, a->patch_px, a->registers);
+            return dp_fail(
+                err, DP_E_ARGUMENT,
+                "a transformer of %zu channels, %zu blocks, %zu heads, patch %zu and %zu registers is not possible",
+                a->dim, a->depth, a->heads, a->patch_px, a->registers);
         *most = 8 + a->depth * PER_BLOCK;
         return DP_OK;
     }
@@ -291,7 +292,9 @@ static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_e
                && (a->resnet_bottleneck || width == out);
         *most += good ? 20 * blocks : 0;
     }
-    return good ? DP_OK : dp_fail(err, DP_E_ARGUMENT, "no such residual network: stem of %zu channels", a->resnet_stem);
+    return good ? DP_OK
+                : dp_fail(err, DP_E_ARGUMENT, "a residual network with a stem of %zu channels is not possible",
+                          a->resnet_stem);
 }
 
 static dp_status put_tensor(dp_writer *writer, const dp_tensor *tensor, recipe by, uint64_t key, dp_error *err)

@@ -19,8 +19,8 @@ static dp_status check_range(const dp_option_row *row, const dp_recipe *recipe, 
     const dp_option *option = &row->option;
     if (option->kind == DP_OPTION_LAYERS) {
         if (recipe->n_layers > DP_MAX_LAYERS)
-            return dp_fail(err, DP_E_ARGUMENT, "%s: %zu of them; at most %d", name_of(row), recipe->n_layers,
-                           DP_MAX_LAYERS);
+            return dp_fail(err, DP_E_ARGUMENT, "%s: %zu layers are too many; give at most %d", name_of(row),
+                           recipe->n_layers, DP_MAX_LAYERS);
         return DP_OK;
     }
     double value = dp_option_value(row, recipe);
@@ -77,9 +77,8 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
             return status;
     }
     if (rule->pca > 0 && rule->separate)
-        return dp_fail(
-            err, DP_E_ARGUMENT,
-            "bank.pca does not go with layers.mix=separate: principal components are of all layers together");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "bank.pca does not go with layers.mix=separate: principal components join all layers");
     if (rule->kmeans && rule->coreset > 0)
         return dp_fail(
             err, DP_E_ARGUMENT,
@@ -87,9 +86,9 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
     if (rule->kmeans && rule->flat)
         return dp_fail(
             err, DP_E_ARGUMENT,
-            "bank.kmeans needs bank.layout=grid: it keeps centres at each place; in a flat bank take bank.coreset");
+            "bank.kmeans needs bank.layout=grid: it keeps centres of each cell; for a flat bank use bank.coreset");
     if (rule->coreset > 0 && !rule->flat)
-        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset needs bank.layout=flat; in a grid take bank.kmeans");
+        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset needs bank.layout=flat; for a grid use bank.kmeans");
     return DP_OK;
 }
 
@@ -101,10 +100,9 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "search.blend is %g; give a number from 0 (local distance) to 1 (global)",
                        rule->blend);
     if (rule->blend > 0 && (rule->flat || rule->window == DP_WINDOW_GLOBAL))
-        return dp_fail(
-            err, DP_E_ARGUMENT,
-            "search.blend needs bank.layout=grid and a window of cells: it lays the global distance beside the local "
-            "one");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "search.blend needs bank.layout=grid and a window of cells: it mixes the global distance with "
+                       "the local one");
     if (rule->reweight && rule->score == DP_SCORE_MAX && (rule->separate || rule->blend > 0))
         return dp_fail(err, DP_E_ARGUMENT,
                        "score.reweight does not go with %s: it weights by the neighbours of one distance",
@@ -116,14 +114,15 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
 {
     bool aligned = recipe->align == DP_ALIGN_PCA;
     if (recipe->crop_px && (aligned || !recipe->edge_px || recipe->crop_px > recipe->edge_px))
-        return dp_fail(err, DP_E_ARGUMENT, "crop %zu needs align=none and an edge that is no smaller", recipe->crop_px);
+        return dp_fail(err, DP_E_ARGUMENT, "crop=%zu needs align=none and an edge of at least that size",
+                       recipe->crop_px);
     if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_FLAT))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "edge: pictures of their own sizes need align=none and bank.layout=flat, or crop");
+                       "edge keeps the proportions of each picture: it needs align=none and bank.layout=flat, or crop");
     if (recipe->layer_norm && recipe->neighbourhood != 1)
         return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs features.neighbourhood=1");
     if (recipe->rotations > 1 && aligned)
-        return dp_fail(err, DP_E_ARGUMENT, "pictures.rotations %zu needs align=none", recipe->rotations);
+        return dp_fail(err, DP_E_ARGUMENT, "pictures.rotations=%zu needs align=none", recipe->rotations);
     return DP_OK;
 }
 
@@ -149,9 +148,9 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
     if (recipe->reweight && (!flat || recipe->score != DP_SCORE_MAX))
         return dp_fail(err, DP_E_ARGUMENT, "score.reweight needs bank.layout=flat and score=max");
     if (recipe->background == DP_BACKGROUND_REFERENCE && (!flat || recipe->pca > 0))
-        return dp_fail(
-            err, DP_E_ARGUMENT,
-            "background=reference needs bank.layout=flat, and does not go with bank.pca; both and test go with all");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "background=reference needs bank.layout=flat, and does not go with bank.pca; use "
+                       "background=test or both, which go with all");
     return DP_OK;
 }
 
@@ -168,15 +167,14 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
 {
     if (n_pictures < 2 && recipe->blend > 0)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "search.blend needs two pictures at least: distances are blended by what good pictures show of "
-                       "one another");
+                       "search.blend needs at least two pictures: the distances between good pictures give the scale");
     if (n_pictures < 2 && recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "layers.mix=separate needs two pictures at least: layers are weighed by what good pictures show "
-                       "of one another");
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "layers.mix=separate needs at least two pictures: the distances between good pictures weigh the layers");
     size_t there = n_pictures * (recipe->rotations + (recipe->mirror ? 1 : 0));
     if (recipe->kmeans > there)
-        return dp_fail(err, DP_E_ARGUMENT, "bank.kmeans is %zu, but %zu picture%s give%s %zu features of each place",
+        return dp_fail(err, DP_E_ARGUMENT, "bank.kmeans is %zu, but %zu picture%s give%s %zu features of each cell",
                        recipe->kmeans, n_pictures, n_pictures == 1 ? "" : "s", n_pictures == 1 ? "s" : "", there);
     size_t side = 2 * recipe->window + 1;
     return recipe->layout == DP_LAYOUT_GRID && recipe->window < MAX_SIDE
@@ -188,13 +186,14 @@ dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err
 {
     size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
     if (recipe->crop_px && recipe->crop_px % patch_px)
-        return dp_fail(err, DP_E_ARGUMENT, "crop %zu is not a multiple of the model's patch (%zu)", recipe->crop_px,
+        return dp_fail(err, DP_E_ARGUMENT, "crop=%zu is not a multiple of the network's patch (%zu)", recipe->crop_px,
                        patch_px);
     if (recipe->edge_px && recipe->edge_px < patch_px)
-        return dp_fail(err, DP_E_ARGUMENT, "edge %zu is less than the model's patch (%zu)", recipe->edge_px, patch_px);
+        return dp_fail(err, DP_E_ARGUMENT, "edge=%zu is less than the network's patch (%zu)", recipe->edge_px,
+                       patch_px);
     if (!recipe->edge_px && (!width || width % patch_px || height % patch_px))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a canvas of %zux%zu is not a multiple of the model's patch (%zu): the nearest is %zux%zu",
+                       "a canvas of %zux%zu is not a multiple of the network's patch (%zu); the nearest is %zux%zu",
                        height, width, patch_px, (height + patch_px / 2) / patch_px * patch_px,
                        width < patch_px ? patch_px : (width + patch_px / 2) / patch_px * patch_px);
     return DP_OK;

@@ -133,7 +133,7 @@ void dp_option_wanted(const dp_option *o, char *text, size_t size)
         snprintf(text, size, "give a share between 0 and 1 such as 0.5, or a whole number from 1 to %s%s%s", most,
                  o->low == 0 ? ", or 0" : "", off);
     else if (o->kind == DP_OPTION_AMOUNT)
-        snprintf(text, size, "give a whole number, or one with k, M, G or T behind it, such as 500M or 2.5G");
+        snprintf(text, size, "give a whole number, or a number with k, M, G or T, such as 500M or 2.5G");
     else
         snprintf(text, size, "give %s%s%s",
                  o->choices                   ? ""

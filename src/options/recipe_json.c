@@ -127,8 +127,8 @@ static dp_status read_choice(const json_t *value, const dp_option_row *row, cons
         *choice = found;
         return DP_OK;
     }
-    return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is '%s', which is none of its choices", what, row->stored,
-                   name);
+    return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is '%s', which is not one of its choices", what,
+                   row->stored, name);
 }
 
 static dp_status read_layers(const json_t *value, const dp_option_row *row, const char *what, dp_recipe *recipe,
@@ -192,11 +192,11 @@ static dp_status read_retired(const char *name, const json_t *value, const char 
     if (!strcmp(name, "canny_auto") && json_is_true(value))
         return dp_fail(err, DP_E_FORMAT,
                        "%s: its edges were found with thresholds from each picture's median, which this version cannot "
-                       "do; fit the bank anew",
+                       "do; fit the bank again",
                        what);
     if (!strcmp(name, "post.reading") && text && (!strcmp(text, "band") || !strcmp(text, "clip")))
         return dp_fail(err, DP_E_FORMAT,
-                       "%s: its maps are read as '%s', which this version cannot do; fit the bank anew", what, text);
+                       "%s: its maps are read as '%s', which this version cannot do; fit the bank again", what, text);
     return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is unknown", what, name);
 }
 

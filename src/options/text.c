@@ -25,7 +25,7 @@ static dp_status read_choice(const dp_option *option, const char *text, int *cho
     }
     for (size_t i = 0, at = 0; option->choices[i] && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", option->choices[i]);
-    return dp_fail(err, DP_E_ARGUMENT, "is none of %s", list);
+    return dp_fail(err, DP_E_ARGUMENT, "is not one of %s", list);
 }
 
 static dp_status read_flag(const char *text, int *flag, dp_error *err)
@@ -144,7 +144,7 @@ static dp_status read_map_entry(const char *entry, size_t length, dp_recipe *rec
         if (is_of_map(&dp_option_table[i]))
             at += (size_t)snprintf(keys + at, sizeof keys - at, "%s%s=%s", at ? ", " : "",
                                    dp_option_table[i].option.key + strlen(MAP_PREFIX), dp_option_table[i].option.takes);
-    return dp_fail(err, DP_E_ARGUMENT, "'%.*s' is none of %s", (int)length, entry, keys);
+    return dp_fail(err, DP_E_ARGUMENT, "'%.*s' is not one of %s", (int)length, entry, keys);
 }
 
 /* What is not named is off. */

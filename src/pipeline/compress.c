@@ -178,7 +178,7 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
     if (how->kmeans > bank->rows.n_rows || how->coreset > (double)bank->rows.n_rows)
         return dp_fail(err, DP_E_ARGUMENT, "%s is %.0f, but the bank has %zu features%s",
                        how->kmeans ? "bank.kmeans" : "bank.coreset", how->kmeans ? (double)how->kmeans : how->coreset,
-                       bank->rows.n_rows, how->kmeans ? " of each place" : "");
+                       bank->rows.n_rows, how->kmeans ? " of each cell" : "");
     return DP_OK;
 }
 

@@ -348,7 +348,8 @@ static bool is_unlike(const struct fit *fit, const dp_prepared *prepared, dp_err
             || !dp_gate_other_ratio(&fit->gate, prepared->picture->width_px, prepared->picture->height_px, reason,
                                     sizeof reason)))
         return false;
-    dp_fail(why, DP_E_PICTURE, "%s: %s; it is left out, a bank fitted anew with it takes it", prepared->path, reason);
+    dp_fail(why, DP_E_PICTURE, "%s: %s; it is left out; a bank fitted again with it will include it", prepared->path,
+            reason);
     return true;
 }
 
@@ -399,7 +400,7 @@ static dp_status settle_norm(struct fit *fit, const dp_cell_statistics *statisti
         return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *fit->norm);
     dp_extract_dims(&fit->extractor.plan, dims);
     return dp_layer_norm_find(statistics, fit->asked.layer_norm, dims, fit->extractor.plan.n_layers, fit->norm,
-                                fit->norm + dim, err);
+                              fit->norm + dim, err);
 }
 
 static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
@@ -419,9 +420,8 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         return leave_twin(fit, prepared, dp_pictures_name(&fit->pictures, twin), false);
     if (extractor->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
-        dp_fail(&why, DP_E_PICTURE,
-                "%s: cannot be aligned (%s) and is left out; '--align none' takes pictures as they are", prepared->path,
-                dp_align_status_name(prepared->pose.status));
+        dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; align=none takes pictures as they are",
+                prepared->path, dp_align_status_name(prepared->pose.status));
         return leave_out(fit, prepared, &why);
     }
     dp_error unfit;

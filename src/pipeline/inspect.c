@@ -276,9 +276,8 @@ static void tell_size(struct inspection *job, const dp_prepared *prepared)
         return;
     job->size_told = true;
     warn(job,
-         "%s: has another size (%zux%zu pixels) than the good pictures: what is small may look different; '--any-size' "
-         "says that this is "
-         "meant",
+         "%s: has another size (%zux%zu pixels) than the good pictures, so small defects may look different; set "
+         "any_size if this is intended",
          prepared->path, picture->width_px, picture->height_px);
 }
 

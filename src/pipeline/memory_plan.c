@@ -196,7 +196,7 @@ static void append(char *text, size_t size, const char *format, ...)
 
 static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_bytes, char *text, size_t size)
 {
-    static const char *const options[] = {"--storage f32", "--storage f16", "--storage int8"};
+    static const char *const options[] = {"bank.storage=f32", "bank.storage=f16", "bank.storage=int8"};
     size_t bytes = 0;
     /* With the reductions that were asked for the type asked for has been found too large. */
     for (int type = (int)spec->recipe->storage + (reduced || !dp_fit_shrinks(spec->recipe) ? 1 : 0);
@@ -215,16 +215,14 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
     if (suggest_types(spec, true, free_bytes, text, size)) {
         append(text, size, " would fit");
         if (!dp_fit_shrinks(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
-            append(
-                text, size,
-                "; 'dinopatch bank compress --storage int8 --kmeans %zu' then makes it ten times smaller than in f32",
-                2 * rows / 5);
+            append(text, size,
+                   "; compressing that bank with bank.storage=int8 and bank.kmeans=%zu then makes it ten times smaller "
+                   "than f32",
+                   2 * rows / 5);
         return;
     }
     if (dp_fit_shrinks(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
-        append(text, size,
-               " would fit without --pca, --kmeans and --coreset, and 'dinopatch bank compress' makes it smaller "
-               "afterwards");
+        append(text, size, " would fit without bank.pca, bank.kmeans and bank.coreset; compress the bank afterwards");
         return;
     }
     /* Fewer pictures in the smallest type. */
@@ -237,16 +235,16 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
             high = middle - 1;
     }
     if (low)
-        snprintf(text, size, "--storage int8 --shots %zu would fit", low);
+        snprintf(text, size, "bank.storage=int8 with pictures.shots=%zu would fit", low);
     else
-        snprintf(text, size, "a smaller --canvas is needed");
+        snprintf(text, size, "give a smaller canvas");
 }
 
 dp_status dp_memory_check(const char *what, size_t bytes, const char *advice, const dp_run *run, dp_error *err)
 {
     size_t free_bytes = dp_memory_free_bytes(run);
     return bytes <= free_bytes ? DP_OK
-                               : dp_fail(err, DP_E_MEMORY, "%s needs %s and there are %s: %s", what,
+                               : dp_fail(err, DP_E_MEMORY, "%s needs %s, but %s are free; %s", what,
                                          size_text(bytes).text, size_text(free_bytes).text, advice);
 }
 
@@ -272,8 +270,8 @@ dp_status dp_memory_plan_compression(const dp_bank *bank, const dp_compression *
         return dp_fail_memory(err, "the smaller bank", SIZE_MAX);
     return dp_memory_check("making the bank smaller", bytes,
                            how->storage == DP_STORAGE_I8
-                               ? "a smaller --kmeans, --coreset or --pca needs less"
-                               : "--storage int8, or a smaller --kmeans, --coreset or --pca needs less",
+                               ? "a smaller bank.kmeans, bank.coreset or bank.pca needs less"
+                               : "bank.storage=int8, or a smaller bank.kmeans, bank.coreset or bank.pca needs less",
                            run, err);
 }
 
@@ -287,10 +285,10 @@ dp_status dp_memory_plan(const dp_bank_spec *spec, const dp_bank_spec *collected
     if (peak > free_bytes) {
         char advice[400] = "";
         if (adding)
-            snprintf(advice, sizeof advice, "'dinopatch bank compress' makes the bank smaller first");
+            snprintf(advice, sizeof advice, "compress the bank first");
         else
             suggest(spec, free_bytes, advice, sizeof advice);
-        return dp_fail(err, DP_E_MEMORY, "%zu picture%s on %zux%zu cells of %zu feature%s need %s and there are %s: %s",
+        return dp_fail(err, DP_E_MEMORY, "%zu picture%s on %zux%zu cells of %zu feature%s need %s, but %s are free; %s",
                        spec->capacity, DP_S(spec->capacity), spec->grid_rows, spec->grid_cols, spec->dim,
                        DP_S(spec->dim), size_text(peak).text, size_text(free_bytes).text, advice);
     }

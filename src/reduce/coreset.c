@@ -138,8 +138,8 @@ dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp
                             const dp_run *run, uint32_t **rows, size_t *n, dp_error *err)
 {
     if (!bank->flat || !(asked > 0))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "a coreset of %g is chosen from a flat bank, as a share of its rows or their number", asked);
+        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset=%g needs a flat bank, and a share of its rows or their number",
+                       asked);
     size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool),
            found = 0;
     dp_status status = dp_isa_resolve(isa, &isa, err);

@@ -97,7 +97,7 @@ static dp_status collect(const dp_rows *bank, bool centred, dp_pool *pool, doubl
                 status = dp_fail_memory(err, "the principal components", 0);
         }
         if (!total && !status)
-            status = dp_fail(err, DP_E_ARGUMENT, "the bank has no row that counts");
+            status = dp_fail(err, DP_E_ARGUMENT, "the bank has no valid row");
         for (size_t d = 0; pass == 0 && d < dim && !status; d++)
             mean[d] = (double)(float)(mean[d] / (double)total);
     }

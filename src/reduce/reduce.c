@@ -204,7 +204,7 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
     const dp_rows *from = &bank->rows;
     dp_recipe recipe = bank->recipe;
     if (how->kmeans && from->flat)
-        return dp_fail(err, DP_E_ARGUMENT, "k-means is done at each location, and a flat bank has none");
+        return dp_fail(err, DP_E_ARGUMENT, "k-means works in each cell of a grid, and a flat bank has no grid");
     if (how->kmeans && recipe.kmeans)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are the centres of a k-means already");
     dp_isa isa;

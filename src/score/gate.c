@@ -251,7 +251,7 @@ void dp_gate_warn(const dp_bank *bank, const dp_run *run)
         if (!dp_gate_no_light(&gate, &bank->pictures.lights[p], reason, sizeof reason)
             && !dp_gate_odd_light(&gate, &bank->pictures.lights[p], reason, sizeof reason))
             continue;
-        snprintf(line, sizeof line, "%s: %s; look at it, and if it is no good picture take it out of the bank",
+        snprintf(line, sizeof line, "%s: %s; look at it, and remove it from the bank if it is not a good picture",
                  bank->pictures.names[p], reason);
         run->log(run->user, DP_LOG_WARNING, line);
     }

@@ -63,9 +63,8 @@ static void report_pair(const dp_bank *bank, size_t p, size_t q, const dp_run *r
 {
     dp_error line;
     dp_fail(&line, DP_OK,
-            "%s and %s are nearly the same picture (leave-one-out scores %.3g and %.3g, far below the others): both "
-            "are kept; if they "
-            "show one part, take one out",
+            "%s and %s are nearly the same picture (leave-one-out scores %.3g and %.3g, far below the others); both "
+            "are kept; if they show the same part, remove one",
             bank->pictures.names[p], bank->pictures.names[q], bank->pictures.loo_scores[p],
             bank->pictures.loo_scores[q]);
     run->log(run->user, DP_LOG_WARNING, line.message);

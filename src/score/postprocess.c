@@ -243,7 +243,7 @@ dp_status dp_post_apply(const dp_post *post, const float *map, const uint8_t *va
     if (status != DP_OK)
         return status;
     if (post->unit == DP_UNIT_PIXELS && !(element_px > 0 && isfinite(element_px)))
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing in pixels: an element of %g pixels", element_px);
+        return dp_fail(err, DP_E_ARGUMENT, "post-processing in pixels: an element cannot have %g pixels", element_px);
     status = dp_post_work_open(rows, cols, &work, err);
     if (status != DP_OK)
         return status;

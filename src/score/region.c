@@ -38,7 +38,8 @@ static dp_status find_picture(const dp_bank_pictures *pictures, const char *name
         }
     if (same == 1)
         return DP_OK;
-    return dp_fail(err, DP_E_ARGUMENT, "%s: %s of the bank, on which the region to inspect would have been drawn", name,
+    return dp_fail(err, DP_E_ARGUMENT,
+                   "%s: %s of the bank; name the good picture on which the region to inspect was drawn", name,
                    same ? "is the name of several pictures" : "is not one of the good pictures");
 }
 
@@ -60,12 +61,12 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
         return status;
     const dp_pose *pose = &pictures->poses[p];
     if (pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs --align pca",
+        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs align=pca",
                        given->picture);
     if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "%s: is %zux%zu pixels (width x height), the picture it was drawn on %zux%zu", given->path,
-                       given->width, given->height, pose->picture_width_px, pose->picture_height_px);
+                       "%s: is %zux%zu pixels (width x height), but the picture it was drawn on is %zux%zu",
+                       given->path, given->width, given->height, pose->picture_width_px, pose->picture_height_px);
     uint8_t *mask = dp_malloc(height, width);
     if (!mask)
         return dp_fail_memory(err, "the region to inspect", height * width);
@@ -78,7 +79,7 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
             white += mask[v * width + u] = at(given, x, y);
         }
     status = white ? dp_roi_new(DP_ROI_OBJECT, true, height, width, mask, settled, err)
-                   : dp_fail(err, DP_E_ARGUMENT, "%s: nothing of what is white lies on the canvas of the object in %s",
+                   : dp_fail(err, DP_E_ARGUMENT, "%s: its white area does not touch the canvas of the object in %s",
                              given->path, given->picture);
     dp_memory_free(mask);
     return status;
@@ -116,8 +117,8 @@ dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, c
 {
     if (!roi || roi->frame != DP_ROI_FIXED || (roi->width == width_px && roi->height == height_px))
         return DP_OK;
-    return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels (width x height), the region to inspect %zux%zu", path,
-                   width_px, height_px, roi->width, roi->height);
+    return dp_fail(err, DP_E_PICTURE, "%s: is %zux%zu pixels (width x height), but the region to inspect is %zux%zu",
+                   path, width_px, height_px, roi->width, roi->height);
 }
 
 static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const dp_pose *pose, int polarity,

@@ -253,14 +253,14 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
 {
     dp_isa isa;
     if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
-        return dp_fail(err, DP_E_ARGUMENT, "picture %zu is to be left out of a bank of %zu", settings->leave_out,
+        return dp_fail(err, DP_E_ARGUMENT, "picture %zu cannot be left out of a bank of %zu", settings->leave_out,
                        bank->n_pictures);
     if (settings->metric == DP_METRIC_COSINE && bank->centred)
         return dp_fail(err, DP_E_MISMATCH,
-                       "the bank's features were projected about their mean: angles between them mean nothing, so "
-                       "there is no cosine distance; '--metric cosine' belongs to fit, before --pca");
+                       "the bank's features were projected about their mean, so angles between them have no meaning; "
+                       "for search.metric=cosine fit the bank with it, together with bank.pca");
     if (settings->knn == 0)
-        return dp_fail(err, DP_E_ARGUMENT, "0 nearest neighbours asked for; at least 1");
+        return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
     if (status)
         return status;
@@ -273,8 +273,8 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
     job->search.cols = settings->cols ? settings->cols : bank->grid_cols;
     job->search.band = settings->band ? settings->band : job->search.rows;
     if (!bank->flat && (job->search.rows != bank->grid_rows || job->search.cols != bank->grid_cols))
-        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells for a bank of %zux%zu", job->search.rows,
-                       job->search.cols, bank->grid_rows, bank->grid_cols);
+        return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells does not fit a bank of %zux%zu",
+                       job->search.rows, job->search.cols, bank->grid_rows, bank->grid_cols);
     if (job->search.top > job->search.rows || job->search.band > job->search.rows - job->search.top)
         return dp_fail(err, DP_E_ARGUMENT, "rows %zu to %zu of a picture of %zux%zu cells", job->search.top,
                        job->search.top + job->search.band - 1, job->search.rows, job->search.cols);

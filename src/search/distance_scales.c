@@ -193,10 +193,9 @@ dp_status dp_distance_scales_find(const dp_rows *bank, uint64_t blocks, bool glo
         return DP_OK;
     if (!bank->complete || bank->n_pictures < 2)
         return dp_fail(err, DP_E_MISMATCH,
-                       "%s%sdistances are blended by what good pictures show of one another, and the bank holds %s",
+                       "%s%sblending needs the distances between good pictures, but the bank holds %s",
                        bank->name ? bank->name : "", bank->name ? ": " : "",
-                       bank->complete ? "one picture"
-                                      : "not all features of its pictures; ask for it when it is fitted");
+                       bank->complete ? "one picture" : "not all features of its pictures; set search.blend in fit");
     struct sampling s = {.search = {.metric = scales->metric, .window = scales->window, .knn = scales->knn},
                          .pool = pool};
     dp_status status = dp_isa_resolve(isa, &s.search.isa, err);

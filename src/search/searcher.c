@@ -49,8 +49,7 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
     if ((status = dp_check_neighbours(scoring->knn, most, err)) != DP_OK)
         return status;
     if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a block is asked for that the bank does not keep apart: it has %zu",
-                       blocks);
+        return dp_fail(err, DP_E_ARGUMENT, "a block does not exist: the bank keeps %zu apart", blocks);
     return DP_OK;
 }
 

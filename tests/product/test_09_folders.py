@@ -25,11 +25,11 @@ def test_what_is_no_picture_is_counted_and_named(dp, woven, tmp_path):
     for name in ("a.txt", "sub/b.csv", "c"):
         (tmp_path / "new" / name).write_text("no picture at all, just text")
     run = dp.inspect(woven.bank, "new/")
-    assert "3 files in new/ are no pictures: a.txt, c, sub/b.csv" in run.err
+    assert "3 files in new/ are not pictures: a.txt, c, sub/b.csv" in run.err
     assert inspected(run) == ["new/sub/x.png"]
     os.remove(tmp_path / "new" / "a.txt")
     os.remove(tmp_path / "new" / "c")
-    assert "1 file in new/ is no picture: sub/b.csv" in dp.inspect(woven.bank, "new").err
+    assert "1 file in new/ is not a picture: sub/b.csv" in dp.inspect(woven.bank, "new").err
     assert "sub/b.csv" not in dp.inspect(woven.bank, "--quiet", "new").err
 
 
@@ -107,7 +107,7 @@ def test_fit_and_the_others_search_alike(dp, woven, tmp_path):
     (tmp_path / "good" / "notes.txt").write_text("these are the good ones")
     save(texture(9), tmp_path / "good" / "@eaDir" / "9.png")
     run = dp.fit("a.bank", "good")
-    assert "1 file in good/ is no picture: notes.txt" in run.err and "@eaDir" in run.err and "3 good pictures" in run.out
+    assert "1 file in good/ is not a picture: notes.txt" in run.err and "@eaDir" in run.err and "3 good pictures" in run.out
 
 
 # ------------------------------------------------------------------------------------------------------------ data sets

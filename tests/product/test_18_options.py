@@ -117,7 +117,7 @@ def test_inspect_changes_what_needs_no_new_features(dp, woven):
 
 
 def test_rules_name_keys(dp, woven):
-    for args, said in ((["--rotations", "8", "--align", "pca"], "pictures.rotations 8 needs align=none"),
+    for args, said in ((["--rotations", "8", "--align", "pca"], "pictures.rotations=8 needs align=none"),
                        (["--coreset", "0.1"], "bank.coreset needs bank.layout=flat"),
                        (["--set", "map.low=2", "--set", "map.high=1"], "map.high 1 lies below map.low 2")):
         run = dp.run("fit", "--model", MODEL, "--out", "x.bank", *args, woven.good, code=2)

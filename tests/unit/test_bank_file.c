@@ -584,7 +584,7 @@ static void other_files(void **state)
     write_file(path, "", 0);
     assert_fails(DP_E_FORMAT, "is empty", dp_bank_open(path, &back, err));
     write_file(path, "\x89PNG\r\n\x1a\n and so on", 18);
-    assert_fails(DP_E_FORMAT, "no safetensors file", dp_bank_open(path, &back, err));
+    assert_fails(DP_E_FORMAT, "not a safetensors file", dp_bank_open(path, &back, err));
     free(file.data);
     free(longer);
 }

@@ -288,7 +288,7 @@ static void compression_is_planned(void **state)
     dp_compression_init(bank, &how);
     size_t places = 4 * 5 * 30;
     run.max_memory_bytes = places * (64 * 4 + 5) - 1;
-    assert_fails(DP_E_MEMORY, "--storage int8", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    assert_fails(DP_E_MEMORY, "bank.storage=int8", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
     how.storage = DP_STORAGE_I8;
     assert_ok(dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
     dp_bank_close(&smaller);

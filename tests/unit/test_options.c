@@ -289,7 +289,7 @@ static void rules(void **state)
         const char *settings[4][2];
         const char *message;
     } wrong[] = {
-        {{{"pictures.rotations", "8"}}, "pictures.rotations 8 needs align=none"},
+        {{{"pictures.rotations", "8"}}, "pictures.rotations=8 needs align=none"},
         {{{"edge", "224"}}, "edge: pictures of their own sizes need"},
         {{{"edge", "224"}, {"align", "none"}}, "bank.layout=flat, or crop"},
         {{{"align", "none"}, {"edge", "224"}, {"crop", "225"}}, "crop 225 needs"},

@@ -638,17 +638,18 @@ static void memory_is_planned(void **state)
         const char *text; /* of the refusal; NULL: it fits */
     } cases[] = {
         {(size_t)7e9, 0, DP_STORAGE_F32,
-         "need 9.6 GB and there are 7.0 GB: --storage f16 (4.8 GB) or --storage int8 (2.4 GB) would fit; "
-         "'dinopatch bank compress --storage int8 --kmeans 400' then makes it ten times smaller"},
-        {(size_t)3e9, 0, DP_STORAGE_F32, "there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
-        {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit"},
-        {(size_t)1e9, 0, DP_STORAGE_I8, "need 2.4 GB and there are 1.0 GB: --storage int8 --shots 410 would fit"},
+         "need 9.6 GB, but 7.0 GB are free; bank.storage=f16 (4.8 GB) or bank.storage=int8 (2.4 GB) would fit; "
+         "compressing that bank with bank.storage=int8 and bank.kmeans=400 then makes it ten times smaller"},
+        {(size_t)3e9, 0, DP_STORAGE_F32, "3.0 GB are free; bank.storage=int8 (2.4 GB) would fit"},
+        {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB, but 3.0 GB are free; bank.storage=int8 (2.4 GB) would fit"},
+        {(size_t)1e9, 0, DP_STORAGE_I8,
+         "need 2.4 GB, but 1.0 GB are free; bank.storage=int8 with pictures.shots=410 would fit"},
         {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller --canvas"},
         {(size_t)3e9, 0, DP_STORAGE_I8, NULL},
-        {(size_t)5e9, 256, DP_STORAGE_F32, "need 12.9 GB and there are 5.0 GB: --storage int8 (3.3 GB) would fit"},
+        {(size_t)5e9, 256, DP_STORAGE_F32, "need 12.9 GB, but 5.0 GB are free; bank.storage=int8 (3.3 GB) would fit"},
         {(size_t)3e9, 256, DP_STORAGE_I8,
-         "need 3.3 GB and there are 3.0 GB: --storage int8 (2.4 GB) would fit without --pca, "
-         "--kmeans and --coreset, and 'dinopatch bank compress'"},
+         "need 3.3 GB, but 3.0 GB are free; bank.storage=int8 (2.4 GB) would fit without bank.pca, "
+         "bank.kmeans and bank.coreset; compress"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         recipe.storage = cases[i].storage;
