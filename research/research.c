@@ -38,7 +38,7 @@ bool research_parse(research *r, int argc, char **argv, const cli_option *own, c
         || !cli_run_resolve(&r->run, code) || !cli_recipe_resolve(&r->options, &r->recipe, code))
         return false;
     if (argc != 2)
-        *code = cli_usage("one data set at a time");
+        *code = cli_usage("give one data set");
     else if (r->out && !*r->out)
         *code = cli_usage("--out: the folder has no name");
     else

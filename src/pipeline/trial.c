@@ -185,7 +185,7 @@ static dp_status find_norm(const dp_trial *trial, const size_t *which, size_t n,
     dp_extract_dims(&extractor->plan, dims);
     if (!status)
         status = dp_layer_norm_find(&statistics, extractor->recipe.layer_norm, dims, extractor->plan.n_layers, norm,
-                                      norm + extractor->dim, err);
+                                    norm + extractor->dim, err);
     dp_cell_statistics_close(&statistics);
     return status;
 }

@@ -75,7 +75,7 @@ def test_tune_with_nothing_to_gain_stores_nothing(dp, woven, bank):
     run = tune(dp, "--good", "fine", "--bad", "bad", "--json", code=4)
     result = run.lines[0]
     assert result["held_out"]["auroc"] <= result["untuned_fold_auroc"] and result["stored"] is False and result["better"] is False
-    assert "does not beat the stored settings" in run.err and "--force" in run.err
+    assert "do not beat the stored ones" in run.err and "--force" in run.err
     assert untouched(dp, woven)
     tune(dp, "--good", "fine", "--bad", "bad", "--out", "other.bank", code=4)
     assert not (dp.folder / "other.bank").exists()
@@ -163,7 +163,7 @@ def test_tune_on_a_bank_of_version_1_says_what_it_cannot_see(dp, bank):
     shutil.copy(VERSION_1, dp.folder / "old.bank")
     args = ["tune", "--bank", "old.bank", "--model", MODEL, "--trials", 20, "--folds", 2, "--bad", "bad", "--force"]
     run = dp.run(*args, "--good", "fine", code=0)
-    assert run.err.count("does not know its pictures' pixels") == 1
+    assert run.err.count("without the digests of its pictures") == 1
     run = dp.run(*args, "--good", "good", code=4)  # by their names
     assert "4 of the 18 pictures are in the bank" in run.err
 

@@ -20,10 +20,10 @@ def test_int8_without_its_instructions_is_an_error(dp, woven, how):
     env = {} if how else {"DINOPATCH_ISA": "c"}
     run = dp.run("fit", *(how or []), "--model", MODEL, "--bank", "x.bank", "--align", "none", "--canvas", "112x112", "--precision", "int8",
                  woven.good, env=env, code=4)
-    assert "int8" in run.err and "--precision fp32" in run.err and not (dp.folder / "x.bank").exists()
+    assert "int8" in run.err and "precision=fp32" in run.err and not (dp.folder / "x.bank").exists()
     run = dp.run("embed", *(how or []), "--model", MODEL, "--precision", "int8", "--size", "112x112", "--out", "x", woven.new_good, env=env,
                  code=4)
-    assert "--precision fp32" in run.err and not (dp.folder / "x").exists()
+    assert "precision=fp32" in run.err and not (dp.folder / "x").exists()
 
 
 def test_int8_is_recorded_only_where_it_was_computed(dp, woven):
@@ -33,7 +33,7 @@ def test_int8_is_recorded_only_where_it_was_computed(dp, woven):
         low = dp.run("inspect", "--isa", "avx2", "--bank", "x.bank", woven.new_good, code=4)
         assert "int8" in low.err and "fp32" in low.err
     else:
-        assert "--precision fp32" in run.err
+        assert "precision=fp32" in run.err
 
 
 def test_the_patch_is_recorded(dp, woven):

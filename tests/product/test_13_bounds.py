@@ -189,7 +189,7 @@ def pull(dp, mirror, *options, code=4, url=None):
     (b"\n<!DOCTYPE html><html>please log in</html>", "web page"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 88\n", "LFS"),
     (b"\x1f\x8b\x08\x00" + bytes(100), "gzip"),
-    (bytes(1000), "no safetensors"),
+    (bytes(1000), "not a safetensors"),
     (HEADER + bytes(4), "not this checkpoint"),
     (MODEL.read_bytes(), "another network"),
 ], ids=["empty", "page", "lfs", "gzip", "zeros", "one-tensor", "another-network"])

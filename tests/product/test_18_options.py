@@ -83,13 +83,13 @@ def test_the_command_line_beats_the_file_and_the_file_the_method(dp, woven):
     ({"search.knn": "3"}, "search.knn is not a number"), ({"search.knn": 3.0}, "whole number"), ({"search.knn": True}, "search.knn"),
     ({"search.knn": 0}, "from 1 to 1000"), ({"pictures.mirror": "yes"}, "true or false"), ({"align": 1}, "align is not a string"),
     ({"align": None}, "align"), ({"layers": ["a"]}, "layers"), ({"layers": []}, "layers"), ({"fpr": 1e999}, "c.json"),
-    ({"canvas": [112]}, "canvas"), ({"bank.pca": 1.0}, "share"), ({"edge": 224, "canvas": "112x112"}, "one or the other"),
+    ({"canvas": [112]}, "canvas"), ({"bank.pca": 1.0}, "share"), ({"edge": 224, "canvas": "112x112"}, "not both"),
     ("[]", "not a JSON object"), ("{", "c.json"), ('{"align": "none", "align": "pca"}', "c.json"),
 ])
 def test_a_file_that_is_wrong_names_itself_and_the_key(dp, woven, content, said):
     path = config(dp, content)
     run = dp.run("fit", "--model", MODEL, "--config", path, "--out", "x.bank", woven.good, code=2)
-    assert said in run.err and (said == "one or the other" or "c.json" in run.err) and run.out == ""
+    assert said in run.err and (said == "not both" or "c.json" in run.err) and run.out == ""
     assert not (dp.folder / "x.bank").exists()
 
 

@@ -301,7 +301,7 @@ static void wrong_settings(void **state)
     assert_fails(DP_E_ARGUMENT, "canny_low is nan", dp_pose_find(picture, &recipe, &pose, err));
     float rgb[3];
     pose.sigma_major_px = 5;
-    assert_fails(DP_E_ARGUMENT, "fill of 0", dp_canvas_warp(picture, &pose, 0, 0, 1, 1, rgb, NULL, err));
+    assert_fails(DP_E_ARGUMENT, "align.fill is 0", dp_canvas_warp(picture, &pose, 0, 0, 1, 1, rgb, NULL, err));
     assert_fails(DP_E_ARGUMENT, "canvas of 0x1", dp_canvas_warp(picture, &pose, 1, 0, 0, 1, rgb, NULL, err));
     pose.sigma_major_px = NAN;
     assert_fails(DP_E_ARGUMENT, "pose", dp_canvas_warp(picture, &pose, 1, 0, 1, 1, rgb, NULL, err));

@@ -77,7 +77,7 @@ static void wrong_use(void **state)
                          .model_sha256 = random_hash};
     dp_bank_spec wrong = spec;
     wrong.dim = 0;
-    assert_fails(DP_E_ARGUMENT, "nothing in it", dp_bank_builder_open(&wrong, &builder, err));
+    assert_fails(DP_E_ARGUMENT, "is empty", dp_bank_builder_open(&wrong, &builder, err));
     wrong = spec;
     wrong.model_sha256 = "abc";
     assert_fails(DP_E_ARGUMENT, "hexadecimal", dp_bank_builder_open(&wrong, &builder, err));
@@ -308,7 +308,7 @@ static void wrong_use_of_a_pool(void **state)
                  dp_bank_builder_put_grid(builder, 0, 0, features, NULL, 0, 3, err));
     assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, none, 2, 3, err));
     assert_fails(DP_E_ARGUMENT, "2x3 before", dp_bank_builder_put_grid(builder, 0, 0, features, none, 3, 2, err));
-    assert_fails(DP_E_PICTURE, "no cell", dp_bank_builder_finish(&builder, &bank, err));
+    assert_fails(DP_E_PICTURE, "valid cell", dp_bank_builder_finish(&builder, &bank, err));
     assert_ok(dp_bank_builder_put_grid(builder, 0, 0, features, some, 2, 3,
                                        err)); /* once more, as a picture that was turned */
     dp_bank_builder_mirror(builder, 0);
@@ -326,7 +326,7 @@ static void wrong_use_of_a_pool(void **state)
     uint8_t map_valid[16];
     dp_neighbour nearest[16];
     dp_search search = {.knn = 1, .leave_out = DP_NO_PICTURE, .rows = 3, .cols = 2};
-    assert_fails(DP_E_ARGUMENT, "3x2 cells for a bank of 2x3",
+    assert_fails(DP_E_ARGUMENT, "3x2 cells does not fit a bank of 2x3",
                  dp_distance_map(&bank->rows, x, NULL, &search, NULL, &(dp_distances){nearest, map, map_valid}, err));
     dp_bank_close(&bank);
 }
@@ -685,7 +685,7 @@ static void recipes_that_are_none(void **state)
         reject(fields[i], "{}", fields[i]);
     }
     reject("colour", "1", "'colour' is unknown");
-    reject("align", "\"PCA\"", "none of its choices");
+    reject("align", "\"PCA\"", "not one of its choices");
     reject("align", "0", "not a string");
     reject("blur_px", "1.5", "whole number");
     reject("blur_px", "-1", "between 1");
@@ -693,7 +693,7 @@ static void recipes_that_are_none(void **state)
     reject("blend", "1.5", "between 0");
     reject("canny_low", "\"5\"", "not a number");
     reject("canny_auto", "true",
-           "thresholds from each picture's median, which this version cannot do; fit the bank anew");
+           "thresholds from each picture's median, which this version cannot do; fit the bank again");
     reject("canny_auto", "1", "'canny_auto' is unknown");
     reject("post.reading", "\"band\"", "its maps are read as 'band'");
     reject("post.reading", "\"clip\"", "its maps are read as 'clip'");

@@ -398,12 +398,12 @@ static void headers_that_lie(void **state)
     (void)state;
     header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"3\"", "version 3; this program reads versions 1 to 2");
     header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"0\"", "version 0; this program reads versions 1 to 2");
-    header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"1\"", "'picture_digests' is there, but");
+    header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"1\"", "'picture_digests' is present, but");
     header_lie("\"picture_digests\"", "\"picture_digestz\"", "'picture_digests' is missing");
     header_lie("\"threshold_origin\"", "\"threshold_origim\"", "'threshold_origin' is missing");
     header_lie("\\\"by\\\"", "\\\"bi\\\"", "'threshold_origin' is broken");
     header_lie("[3,32]", "[2,48]", "'picture_digests' has the wrong type or shape");
-    header_lie("\"dinopatch_bank\"", "\"dinopatch_bunk\"", "no dinopatch bank");
+    header_lie("\"dinopatch_bank\"", "\"dinopatch_bunk\"", "not a dinopatch bank");
     header_lie("\"norms\"", "\"forms\"", "'norms' is missing");
     header_lie("\"features\"", "\"futures_\"", "'features' is missing");
     header_lie("\"seal\"", "\"seel\"", "'seal' is missing");
@@ -412,18 +412,18 @@ static void headers_that_lie(void **state)
     header_lie("\"model_sha256\"", "\"model_sha255\"", "'model_sha256' is missing");
     header_lie("\"model_path\"", "\"model_pat_\"", "'model_path' is missing");
     header_lie("/models/d\\\\xff", "/models/d\\\\xg0", "'model_path' is broken");
-    header_lie("0123456789abcdef", "0123456789ABCDEF", "no SHA-256");
+    header_lie("0123456789abcdef", "0123456789ABCDEF", "not a SHA-256");
     header_lie("\"model_stand_in\":\"false\"", "\"model_stand_in\":\"fal5e\"", "neither true nor false");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"3\"",
-               "6 rows at each cell where 3 pictures with 3 rows");
-    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"0\"", "no count");
-    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"x\"", "no count");
-    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"\" ", "no count");
+               "6 rows at each cell, but 3 pictures with 3 rows");
+    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"0\"", "not a count");
+    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"x\"", "not a count");
+    header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"\" ", "not a count");
     header_lie("\\\"knn\\\":1", "\\\"knn\\\":0", "'knn' is 0");
     header_lie("\\\"knn\\\":1", "\\\"kmn\\\":1", "'knn' is missing");
     header_lie("\\\"canvas_width_px\\\":42", "\\\"canvas_width_px\\\":43", "28x43 pixels is not 2x3 square patches");
     header_lie("\\\"canvas_height_px\\\":28", "\\\"canvas_height_px\\\":00", "not JSON");
-    header_lie(",\\\"good/001.png\\\"", "                 ", "6 rows at each cell where 2 pictures");
+    header_lie(",\\\"good/001.png\\\"", "                 ", "6 rows at each cell, but 2 pictures");
     header_lie("\\\"good/001.png\\\"", "1234567890123456", "name of picture 1");
     header_lie("good/001.png", "good/0\\\\\\\\n1", "name of picture 1");
     header_lie("[2,3,6,5]", "[3,2,6,5]", "square patches");
@@ -432,7 +432,7 @@ static void headers_that_lie(void **state)
     header_lie("[2,3,6]", "[3,2,6]", "'norms' has the wrong type or shape");
     header_lie("\"F32\",\"shape\":[2,3,6,5]", "\"I32\",\"shape\":[2,3,6,5]", "'features' is not F32");
     header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f16\\\"", "'features' is not F16");
-    header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f64\\\"", "none of its choices");
+    header_lie("\\\"storage\\\":\\\"f32\\\"", "\\\"storage\\\":\\\"f64\\\"", "not one of its choices");
     header_lie("\"I8\",\"shape\":[3]", "\"U8\",\"shape\":[3]", "'polarities' has the wrong type");
     header_lie("[3,11]", "[11,3]", "'poses' has the wrong type or shape");
 }
@@ -564,7 +564,7 @@ static void other_files(void **state)
         assert_ok(dp_safetensors_begin(path, &tensor, 1, &version, n, &writer, err));
         assert_ok(dp_writer_put(writer, "abcd", 4, err));
         assert_ok(dp_writer_commit(&writer, err));
-        assert_fails(DP_E_FORMAT, n ? "'features' is missing" : "no dinopatch bank", dp_bank_open(path, &back, err));
+        assert_fails(DP_E_FORMAT, n ? "'features' is missing" : "not a dinopatch bank", dp_bank_open(path, &back, err));
     }
     struct bytes file = good_file();
     const char more[] = ",\"more\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}";
@@ -580,7 +580,7 @@ static void other_files(void **state)
     memcpy(&old_header, file.data, 8);
     memcpy(longer + 8 + header, file.data + 8 + old_header, file.n - 8 - old_header);
     struct bytes extended = {longer, 8 + header + file.n - 8 - old_header};
-    expect_format_error(&extended, "'more' is unknown or out of its place");
+    expect_format_error(&extended, "'more' is unknown or out of order");
     write_file(path, "", 0);
     assert_fails(DP_E_FORMAT, "is empty", dp_bank_open(path, &back, err));
     write_file(path, "\x89PNG\r\n\x1a\n and so on", 18);

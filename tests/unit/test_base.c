@@ -195,7 +195,7 @@ static void changed_under_a_mapping(void **state)
     assert_non_null(file);
     fputs("X", file);
     fclose(file);
-    assert_fails(DP_E_CORRUPT, "mapped: was written to while it was in use", dp_mapping_check(&mapping, path, err));
+    assert_fails(DP_E_CORRUPT, "mapped: was changed while it was in use", dp_mapping_check(&mapping, path, err));
     assert_ok(dp_mapping_open(path, &second, err));
     assert_ok(dp_mapping_check(&second, path, err));
     dp_mapping_close(&second);

@@ -294,7 +294,7 @@ static void compression_is_planned(void **state)
     dp_bank_close(&smaller);
     how.kmeans = 10; /* that of a fold beside the final one; each with a table of pictures */
     run.max_memory_bytes = 2 * (places / 3) * (64 + 13) - 1;
-    assert_fails(DP_E_MEMORY, "a smaller --kmeans", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
+    assert_fails(DP_E_MEMORY, "a smaller bank.kmeans", dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
     run.max_memory_bytes++;
     assert_ok(dp_bank_compress(bank, &how, &run, &smaller, NULL, err));
     dp_bank_close(&smaller);
@@ -329,7 +329,7 @@ static void projected_twice(void **state)
     dp_neighbour nearest[6];
     float map[6];
     assert_fails(
-        DP_E_MISMATCH, "no cosine distance",
+        DP_E_MISMATCH, "have no meaning",
         dp_distance_map(&four->rows, projected, valid, &search, NULL, &(dp_distances){nearest, map, valid}, err));
     bank->recipe.metric = DP_METRIC_COSINE;
     dp_bank *angles = compress(bank, &to_four, 1, NULL);

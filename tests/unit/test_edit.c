@@ -99,7 +99,7 @@ static void ends_the_other_way_round(void **state)
     set_orientation(b, opposite, opposite + 6);
     calibrate(a);
     calibrate(b);
-    assert_fails(DP_E_MISMATCH, "opposite ends", dp_bank_merge(a, b, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "which end", dp_bank_merge(a, b, NULL, &c, err));
     a->recipe.polarity = b->recipe.polarity = DP_POLARITY_MIRROR;
     assert_ok(dp_bank_merge(a, b, NULL, &c, err));
     float found[12 * 6], expected[12 * 6];
@@ -150,7 +150,7 @@ static void banks_that_do_not_go_together(void **state)
     dp_bank *x = NULL, *y = NULL;
     assert_ok(dp_bank_compress(a, &pca, NULL, &x, NULL, err));
     assert_ok(dp_bank_compress(b, &pca, NULL, &y, NULL, err));
-    assert_fails(DP_E_MISMATCH, "components of their own", dp_bank_merge(x, y, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "their own principal components", dp_bank_merge(x, y, NULL, &c, err));
     assert_ok(dp_bank_merge(x, x, NULL, &c, err));
     dp_bank_close(&c);
     dp_bank_close(&x);

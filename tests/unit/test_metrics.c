@@ -440,7 +440,7 @@ static void pixels_that_say_nothing(void **state)
     assert_fails(DP_E_NUMERIC, "pixel (0, 1) is nan", dp_pixel_meter_add(meter, broken, all, 2, 2, err));
     assert_ok(dp_pixel_meter_measure(meter, &m, limits, 1, aupro, err));
     assert_int_equal(m.n_good + m.n_anomalous, 4);
-    assert_fails(DP_E_ARGUMENT, "rate of 0", dp_pixel_meter_measure(meter, &m, wrong, 1, aupro, err));
+    assert_fails(DP_E_ARGUMENT, "rate is 0", dp_pixel_meter_measure(meter, &m, wrong, 1, aupro, err));
     dp_pixel_meter_close(&meter);
     assert_null(meter);
     dp_pixel_meter_close(&meter);

@@ -397,11 +397,11 @@ static void broken(void **state)
     expect(DP_E_CHECKPOINT, "'encoder.layer.1.layer_scale2.lambda1' is missing");
     begin(0, 0);
     drop("encoder.layer.0.layer_scale1.lambda1");
-    expect(DP_E_CHECKPOINT, "is superfluous");
+    expect(DP_E_CHECKPOINT, "is not expected");
     begin(0, 0);
     add("extra.weight", DP_DTYPE_F32, 1, three, NULL);
     memset(draft.data[draft.n - 1], 0, 12);
-    expect(DP_E_CHECKPOINT, "tensor 'extra.weight' belongs to no vision transformer");
+    expect(DP_E_CHECKPOINT, "tensor 'extra.weight' does not belong to a vision transformer");
     begin(0, 0);
     add("encoder.layer.99999.norm1.weight", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
     expect(DP_E_CHECKPOINT, "encoder.layer.99999.norm1.weight");
@@ -436,7 +436,7 @@ static void broken(void **state)
     assert_fails(DP_E_CHECKPOINT, "metadata 'offset' is 'much'", dp_network_open(write_draft(&offset, 1), &model, err));
     clear_draft();
     add("nothing", DP_DTYPE_F32, 1, three, "\0\0\0\0\0\0\0\0\0\0\0");
-    expect(DP_E_CHECKPOINT, "is no checkpoint of a vision transformer");
+    expect(DP_E_CHECKPOINT, "is not a checkpoint of a vision transformer");
     assert_fails(DP_E_IO, "No such file", dp_network_open(temporary_path("absent"), &model, err));
     clear_draft();
 }

@@ -292,7 +292,7 @@ static void int8_without_its_instructions(void **state)
     dp_run_init(&run);
     run.isa = DP_ISA_C;
     dp_session *session = NULL;
-    assert_fails(DP_E_UNSUPPORTED, "--precision fp32", dp_session_open(plain, DP_INT8, &run, &session, err));
+    assert_fails(DP_E_UNSUPPORTED, "precision=fp32", dp_session_open(plain, DP_INT8, &run, &session, err));
     assert_null(session);
 }
 

@@ -290,10 +290,10 @@ static void rules(void **state)
         const char *message;
     } wrong[] = {
         {{{"pictures.rotations", "8"}}, "pictures.rotations=8 needs align=none"},
-        {{{"edge", "224"}}, "edge: pictures of their own sizes need"},
+        {{{"edge", "224"}}, "edge keeps the proportions"},
         {{{"edge", "224"}, {"align", "none"}}, "bank.layout=flat, or crop"},
-        {{{"align", "none"}, {"edge", "224"}, {"crop", "225"}}, "crop 225 needs"},
-        {{{"align", "none"}, {"crop", "112"}}, "crop 112 needs"},
+        {{{"align", "none"}, {"edge", "224"}, {"crop", "225"}}, "crop=225 needs"},
+        {{{"align", "none"}, {"crop", "112"}}, "crop=112 needs"},
         {{{"bank.layout", "flat"}, {"bank.kmeans", "3"}}, "bank.kmeans needs bank.layout=grid"},
         {{{"bank.coreset", "0.1"}}, "bank.coreset needs bank.layout=flat"},
         {{{"layers.mix", "separate"}, {"bank.pca", "0.9"}}, "bank.pca does not go with layers.mix=separate"},

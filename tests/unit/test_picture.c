@@ -564,7 +564,7 @@ static void write_and_read(void **state)
 
     path = temporary_path("out.jpg");
     assert_ok(dp_picture_save_jpeg(picture, path, err));
-    assert_fails(DP_E_PICTURE, "is no map", dp_map_load_tiff(path, &loaded, &height, &width, err));
+    assert_fails(DP_E_PICTURE, "is not a distance map", dp_map_load_tiff(path, &loaded, &height, &width, err));
     assert_fails(DP_E_IO, "/no/such/folder", dp_picture_save_png(picture, "/no/such/folder/a.png", err));
     dp_picture_free(&picture);
 }

@@ -644,7 +644,7 @@ static void memory_is_planned(void **state)
         {(size_t)3e9, 0, DP_STORAGE_F16, "need 4.8 GB, but 3.0 GB are free; bank.storage=int8 (2.4 GB) would fit"},
         {(size_t)1e9, 0, DP_STORAGE_I8,
          "need 2.4 GB, but 1.0 GB are free; bank.storage=int8 with pictures.shots=410 would fit"},
-        {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller --canvas"},
+        {(size_t)1e6, 0, DP_STORAGE_F32, "a smaller canvas"},
         {(size_t)3e9, 0, DP_STORAGE_I8, NULL},
         {(size_t)5e9, 256, DP_STORAGE_F32, "need 12.9 GB, but 5.0 GB are free; bank.storage=int8 (3.3 GB) would fit"},
         {(size_t)3e9, 256, DP_STORAGE_I8,
@@ -677,7 +677,7 @@ static void memory_is_planned(void **state)
     dp_bank *none = NULL, *bank = fit(free_session, &recipe);
     assert_fails(DP_E_MEMORY, "8 pictures on 8x16 cells of 192 features need 0.8 MB",
                  dp_bank_fit(session, &recipe, good_paths, N_GOOD, NULL, NULL, &none, NULL, err));
-    assert_fails(DP_E_MEMORY, "makes the bank smaller first",
+    assert_fails(DP_E_MEMORY, "compress the bank first",
                  dp_bank_add(session, bank, good_paths, 1, NULL, NULL, &none, NULL, err));
     assert_null(none);
     dp_bank_close(&bank);

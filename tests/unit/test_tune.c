@@ -281,7 +281,7 @@ static void stopped_timed_and_refused(void **state)
     assert_ok(dp_tune(&m->set, &settings, NULL, &r, err));
     assert_true(r.trials >= 256);
     settings.seconds = 0;
-    assert_fails(DP_E_ARGUMENT, "neither a number of trials nor a time", dp_tune(&m->set, &settings, NULL, &r, err));
+    assert_fails(DP_E_ARGUMENT, "give a number of trials or a time", dp_tune(&m->set, &settings, NULL, &r, err));
     settings.trials = 10;
     settings.post.unit = DP_UNIT_PIXELS;
     assert_fails(DP_E_ARGUMENT, "in cells", dp_tune(&m->set, &settings, NULL, &r, err));
