@@ -105,10 +105,11 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
         message = err.message; /* the figures stand all the same */
         g_clear_pointer(&map_path, g_free);
     }
+    char *fault = message ? cli_spelled(message) : NULL;
     const cli_row row = {.bank = job->bank,
                          .path = path,
                          .result = result,
-                         .fault = message,
+                         .fault = fault,
                          .map_path = map_path,
                          .explained = explained,
                          .threshold = job->view->threshold,
@@ -126,6 +127,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
             cli_row_print_text(&row);
         job->output_broken = !cli_output_good();
     }
+    g_free(fault);
     g_free(map_path);
     g_ptr_array_unref(explained);
     return job->output_broken || cli_interrupted();

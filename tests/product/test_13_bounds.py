@@ -38,8 +38,8 @@ def test_a_long_picture_is_one_failed_picture(dp, tmp_path):
     thread = strip(tmp_path / "thread.png", 1, 20000)
     run = dp.inspect("p.bank", "--fail-on-anomaly", long, good[0], thread, code=3)
     assert [judged(p) for p in run.pictures] == [False, True, False]
-    assert all(word in run.pictures[0]["reason"] for word in ("19200", "16384", "--edge", "--max-tokens 19200"))
-    assert "--edge" in run.pictures[2]["reason"]
+    assert all(word in run.pictures[0]["reason"] for word in ("19200", "16384", "edge", "--max-tokens=19200"))
+    assert "edge" in run.pictures[2]["reason"]
 
 
 def test_max_tokens_takes_what_it_names(dp, tmp_path):
@@ -47,7 +47,7 @@ def test_max_tokens_takes_what_it_names(dp, tmp_path):
     flat(dp, 112, *good)
     wide = save(texture(50, width=300, height=100), tmp_path / "wide.png")
     run = dp.inspect("p.bank", "--any-size", "--max-tokens", 100, wide)
-    cells = int(run.pictures[0]["reason"].split("--max-tokens ")[1].split()[0])
+    cells = int(run.pictures[0]["reason"].split("--max-tokens=")[1].split()[0])
     run = dp.inspect("p.bank", "--any-size", "--max-tokens", cells, wide)
     assert judged(run.pictures[0])
     assert not judged(dp.inspect("p.bank", "--any-size", "--max-tokens", cells - 1, wide).pictures[0])
