@@ -43,37 +43,30 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
 
 int cli_bank_compress(int argc, char **argv)
 {
-    char *out = NULL, *storage = NULL;
-    cli_number pca = {0}, coreset = {0}, kmeans = {0}, seed = {0};
+    char *out = NULL;
     int code;
     gboolean overwrite = FALSE;
     cli_run run;
-    const cli_option entries[] = {
-        {"pca", 0, 0, CLI_SHARE, &pca, "project on principal components: a share of the variance (0.99), or a number",
-         "P", 1, 1e6},
-        {"kmeans", 0, 0, CLI_WHOLE, &kmeans, "keep K centres of the features of each place", "K", 1, 1e6},
-        {"coreset", 0, 0, CLI_SHARE, &coreset,
-         "keep the rows of a flat bank that cover it best: a share of them (0.1), or their number", "F|N", 1, 1e6},
-        {"seed", 0, 0, CLI_WHOLE, &seed, "of k-means and coreset (default 0)", "S", 0, UINT32_MAX},
-        {"storage", 0, 0, CLI_TEXT, &storage, "in what the bank keeps its features", "f32|f16|int8"},
-        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be the old one", "OUT"},
-        CLI_OVERWRITE_ENTRY(&overwrite),
-        CLI_MAX_MEMORY_ENTRY(&run),
-        CLI_OPTION_END};
+    cli_recipe options;
+    dp_recipe recipe;
+    const cli_option own[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be the old one", "OUT"},
+                              CLI_OVERWRITE_ENTRY(&overwrite),
+                              CLI_MAX_MEMORY_ENTRY(&run),
+                              CLI_OPTION_END};
+    const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_COMPRESS, own);
+    dp_recipe_init(&recipe);
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run),
                    "[--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
-        || !cli_run_resolve(&run, &code))
+        || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc != 2)
         return cli_usage("give one bank");
     if (!out)
         return cli_usage("--out is missing");
-    if (!pca.given && !kmeans.given && !coreset.given && !storage)
+    const bool type_given = cli_recipe_is_given(&options, "bank.storage");
+    if (!type_given && !(recipe.pca > 0) && !recipe.kmeans && !(recipe.coreset > 0))
         return cli_usage("nothing to do: give --pca, --kmeans, --coreset or --storage");
-    int type = storage ? cli_choose("storage", storage, cli_option_row("bank.storage")->choices, &code) : 0;
-    if (type < 0)
-        return code;
     dp_bank *bank = NULL, *smaller = NULL;
     dp_bank_lock *lock = NULL;
     dp_compression how;
@@ -92,11 +85,11 @@ int cli_bank_compress(int argc, char **argv)
         return cli_failed(&err);
     }
     dp_compression_init(bank, &how);
-    how.pca = pca.value; /* 0: not */
-    how.kmeans = (size_t)kmeans.value;
-    how.coreset = coreset.value;
-    how.seed = (size_t)seed.value;
-    how.storage = storage ? (dp_storage)type : how.storage;
+    how.pca = recipe.pca;
+    how.kmeans = recipe.kmeans;
+    how.coreset = recipe.coreset;
+    how.seed = recipe.seed;
+    how.storage = type_given ? recipe.storage : how.storage;
     cli_progress_begin("compress", run.quiet);
     status = dp_bank_compress(bank, &how, &run.run, &smaller, &report, &err);
     if (!status)

@@ -123,37 +123,51 @@ static size_t significant_bits(size_t white)
     return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
 }
 
+/* One option as JSON: numbers as numbers, 0 where it is off. */
+static json_t *json_option(const dp_recipe *r, const dp_option *option)
+{
+    char *text = cli_option_text(r, option->key);
+    json_t *value = NULL;
+    switch (option->kind) {
+    case DP_OPTION_LAYERS: value = json_layers(r); break;
+    case DP_OPTION_FLAG: value = json_boolean(!strcmp(text, "yes")); break;
+    case DP_OPTION_CANVAS:
+        value = cli_json_pack("[I,I]", (json_int_t)r->canvas_height_px, (json_int_t)r->canvas_width_px);
+        break;
+    case DP_OPTION_WINDOW:
+        value = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_FLAT ? json_string("global")
+                                                                             : json_integer((json_int_t)r->window);
+        break;
+    case DP_OPTION_WHOLE: value = json_integer(g_ascii_strtoll(text, NULL, 10)); break;
+    case DP_OPTION_REAL:
+    case DP_OPTION_SHARE: value = cli_json_real(g_ascii_strtod(text, NULL)); break;
+    default: value = json_string(text); break;
+    }
+    g_free(text);
+    return value;
+}
+
+/* Every option that has a long name, under that name, and what fit found by itself. */
+static json_t *json_recipe(const dp_recipe *r)
+{
+    json_t *recipe = json_object();
+    for (size_t i = 0; i < dp_option_count(); i++) {
+        const dp_option *option = dp_option_at(i);
+        if (!option->alias || !strcmp(option->key, "method"))
+            continue;
+        char *name = g_strdelimit(g_strdup(!strcmp(option->key, "size") ? "short_side" : option->alias), "-", '_');
+        cli_json_set(recipe, name, json_option(r, option));
+        g_free(name);
+    }
+    cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
+    cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
+    return recipe;
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
-    json_t *window = r->window == DP_WINDOW_GLOBAL || r->layout == DP_LAYOUT_FLAT ? json_string("global")
-                                                                                  : json_integer((json_int_t)r->window);
-    char *map = cli_option_text(r, "map");
-    json_t *recipe = cli_json_pack(
-        "{s:s, s:s, s:[I,I], s:f, s:o, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:s, s:o, s:I, s:f, s:s, "
-        "s:s, s:I, s:f}",
-        "align", dp_option_choice("align", (int)r->align), "polarity",
-        dp_option_choice("align.polarity", (int)r->polarity), "canvas", (json_int_t)r->canvas_height_px,
-        (json_int_t)r->canvas_width_px, "fill", r->fill, "layers", json_layers(r), "layer_mix",
-        dp_option_choice("layers.mix", (int)r->layer_mix), "precision",
-        dp_option_choice("precision", (int)r->precision), "layout", dp_option_choice("bank.layout", (int)r->layout),
-        "storage", dp_option_choice("bank.storage", (int)r->storage), "pca", r->pca, "kmeans", (json_int_t)r->kmeans,
-        "coreset", r->coreset, "neighbourhood", (json_int_t)r->neighbourhood, "shots", (json_int_t)r->shots, "seed",
-        (json_int_t)r->seed, "mirror", r->mirror, "metric", dp_option_choice("search.metric", (int)r->metric), "window",
-        window, "knn", (json_int_t)r->knn, "blend", r->blend, "map", map, "score",
-        dp_option_choice("score", (int)r->score), "reweight", (json_int_t)r->reweight, "fpr", r->fpr);
-    g_free(map);
-    cli_json_set(recipe, "edge", json_integer((json_int_t)r->edge_px));
-    cli_json_set(recipe, "crop", json_integer((json_int_t)r->crop_px));
-    cli_json_set(recipe, "short_side", json_integer((json_int_t)r->short_px));
-    cli_json_set(recipe, "layer_norm", json_string(dp_option_choice("layers.norm", (int)r->layer_norm)));
-    cli_json_set(recipe, "rotations", json_integer((json_int_t)r->rotations));
-    cli_json_set(recipe, "map_sigma", cli_json_real(r->map_sigma_px));
-    cli_json_set(recipe, "sample_white", json_integer((json_int_t)r->sample_white));
-    cli_json_set(recipe, "roi", json_string(r->roi == DP_ROI_FIXED ? "fixed" : r->roi ? "object" : "none"));
-    cli_json_set(recipe, "background", json_string(dp_option_choice("background", (int)r->background)));
-    cli_json_set(recipe, "background_rule", json_string(dp_option_choice("background.rule", (int)r->background_rule)));
-    cli_json_set(recipe, "background_threshold", cli_json_real(r->background_threshold));
+    json_t *recipe = json_recipe(r);
     json_t *pictures = json_array();
     for (size_t i = 0; i < info->n_pictures; i++) {
         const char *name = dp_bank_picture_name(bank, i);

@@ -1,4 +1,4 @@
-/* dinopatch fit - a memory bank from pictures of good parts. */
+/* dinopatch fit - a bank from pictures of good parts. */
 #include "models.h"
 #include "outputs.h"
 #include "rates.h"

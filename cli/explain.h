@@ -11,7 +11,7 @@ typedef struct cli_explain cli_explain;
 /* train: folder below which the training pictures lie now, or NULL: where they lay when the bank was made.  Both are borrowed. */
 cli_explain *cli_explain_new(const dp_bank *bank, const char *train, size_t max_pixels);
 void cli_explain_free(cli_explain *explain);
-/* See dp_defect_draw; the nominal picture is read here, the last few are kept.  One that cannot be read is no error: its side says so. */
+/* See dp_defect_draw; reads the good picture and keeps the last few. A good picture that cannot be read is not an error: its side of the drawing says so. */
 dp_status cli_explain_draw(cli_explain *explain, const dp_picture *picture, const dp_result *result, size_t defect,
                            bool captions, dp_picture **drawn, dp_error *err);
 

@@ -12,7 +12,7 @@ static const struct {
     command_fn run;
     const char *summary;
 } commands[] = {
-    {"fit", cmd_fit, "build a memory bank from pictures of good parts"},
+    {"fit", cmd_fit, "learn from pictures of good parts and write a bank"},
     {"inspect", cmd_inspect, "score new pictures and show where the defects are"},
     {"calibrate", cmd_calibrate, "set the threshold from the good pictures in the bank"},
     {"tune", cmd_tune, "search for post-processing on labelled pictures"},

@@ -8,6 +8,9 @@
 static const char *const first[] = {"method",    "size", "align",  "canvas", "edge",
                                     "precision", "seed", "window", "fpr",    NULL};
 
+/* Those of which a bank can be made smaller. */
+static const char *const compressing[] = {"bank.storage", "bank.pca", "bank.kmeans", "bank.coreset", "seed", NULL};
+
 const dp_option *cli_option_row(const char *key)
 {
     for (size_t i = 0; i < dp_option_count(); i++)
@@ -36,6 +39,8 @@ static bool is_taken(unsigned parts, const dp_option *option)
     bool search = !strcmp(option->key, "window") || g_str_has_prefix(option->key, "search.");
     if (parts & CLI_RECIPE_PRECISION)
         return !strcmp(option->key, "precision");
+    if (parts & CLI_RECIPE_COMPRESS)
+        return g_strv_contains(compressing, option->key);
     if (parts & CLI_RECIPE_SEARCH)
         return search;
     return parts & CLI_RECIPE_OVERRIDE ? option->flags & DP_OPTION_OVERRIDE : parts >> option->stage & 1;
@@ -60,10 +65,12 @@ const cli_option *cli_recipe_entries(cli_recipe *o, unsigned parts, const cli_op
             continue;
         char *text = cli_option_text(&standard, option->key);
         char *help = is_of_bank(o) ? g_strconcat(option->help, " (default: the bank's)", NULL)
-                     : option->kind == DP_OPTION_FLAG || !strcmp(text, "?") || !strcmp(text, "auto")
+                     : option->kind == DP_OPTION_FLAG || parts & CLI_RECIPE_COMPRESS || !strcmp(text, "?")
+                             || !strcmp(text, "auto")
                          ? g_strdup(option->help)
                          : g_strdup_printf("%s (default %s)", option->help, text);
-        bool flag = option->kind == DP_OPTION_FLAG, hidden = !g_strv_contains(first, option->key);
+        bool flag = option->kind == DP_OPTION_FLAG,
+             hidden = !(parts & CLI_RECIPE_COMPRESS) && !g_strv_contains(first, option->key);
         o->entries[n++] = (cli_option){option->alias,
                                        0,
                                        hidden ? CLI_MORE : 0,
@@ -205,7 +212,7 @@ bool cli_recipe_resolve(cli_recipe *o, dp_recipe *recipe, int *code)
         lay_over(file.given, recipe);
         lay_over(o->given, recipe);
         /* A bank's own recipe is held against what is searched by dp_view_settle. */
-        if (!is_of_bank(o) && dp_recipe_check(recipe, &err)) {
+        if (!is_of_bank(o) && !(o->parts & CLI_RECIPE_COMPRESS) && dp_recipe_check(recipe, &err)) {
             cli_usage("%s", err.message);
             good = false;
         }

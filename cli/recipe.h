@@ -21,9 +21,10 @@ enum {
     CLI_RECIPE_SCORE = 1 << DP_STAGE_SCORE, /* distance and score */
     CLI_RECIPE_ALL = CLI_RECIPE_ALIGN | CLI_RECIPE_FEATURES | CLI_RECIPE_BANK | CLI_RECIPE_SCORE,
     /* Instead of those: */
-    CLI_RECIPE_OVERRIDE = 64,  /* over a bank's recipe, what may be changed without new features */
-    CLI_RECIPE_SEARCH = 128,   /* of that: how pictures are compared */
-    CLI_RECIPE_PRECISION = 256 /* the precision alone, and no file */
+    CLI_RECIPE_OVERRIDE = 64,   /* over a bank's recipe, what may be changed without new features */
+    CLI_RECIPE_SEARCH = 128,    /* of that: how pictures are compared */
+    CLI_RECIPE_PRECISION = 256, /* the precision alone, and no file */
+    CLI_RECIPE_COMPRESS = 512   /* how a bank is made smaller; dp_bank_compress checks how these go together */
 };
 
 /* The command's own options and those of the given parts, --set and --config, in *options.  Begins with it empty. */

@@ -131,7 +131,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
 
 /* ------------------------------------------------------------------------------------------------------------- fit */
 
-static void on_nominal(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+static void on_good(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
 {
     if (message)
         cli_complain("%s", message);
@@ -200,7 +200,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     dp_fit_counts report = {0};
     double started_s = now_s();
     dp_status status = dp_bank_fit_within(session, &run->recipe, run->roi, (const char *const *)run->set->train->pdata,
-                                          run->set->train->len, on_nominal, NULL, bank, &report, err);
+                                          run->set->train->len, on_good, NULL, bank, &report, err);
     if (!status)
         status = eval_check_used(*bank, report.n_failed, &run->recipe, run->allow_few, err);
     if (status)

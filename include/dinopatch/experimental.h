@@ -201,7 +201,7 @@ typedef struct dp_recipe {
     size_t blur_px;               /* side of the Gaussian kernel, odd; 5 */
     double canny_low, canny_high; /* thresholds on the L1 gradient; 50, 150 */
     double fill;                  /* share of the canvas width a straight rod fills; sqrt(3)/2 = canvas of 4 sigma */
-    size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the nominal pictures */
+    size_t canvas_height_px, canvas_width_px; /* multiples of the patch; height 0: chosen from the good pictures */
     size_t edge_px; /* without alignment: the smaller side of each picture is resized to this, the rest cropped at right
                                          and bottom to multiples of the patch; the canvas sizes are then 0.  0: the canvas */
     size_t
@@ -234,8 +234,8 @@ typedef struct dp_recipe {
                                          number; 0: all */
     size_t shots;     /* this many of the good pictures are learned from; 0: all */
     size_t seed;      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
-    size_t rotations; /* 1, or 8: every nominal picture enters turned by 0, 45, ... 315 degrees as well */
-    int mirror;       /* non-zero: every nominal picture also enters mirrored across the principal axis */
+    size_t rotations; /* 1, or 8: every good picture enters turned by 0, 45, ... 315 degrees as well */
+    int mirror;       /* non-zero: every good picture also enters mirrored across the principal axis */
     dp_background background;
     dp_background_rule background_rule;
     dp_roi_frame roi; /* of the bank's region to inspect; set by fit, not read by it */
@@ -266,7 +266,7 @@ DP_API void dp_recipe_init(dp_recipe *recipe);
 typedef enum dp_method {
     DP_METHOD_DINOPATCH =
         0, /* the paper's: aligned, canvas 784x784 (of a residual network 256x256), last block, grid, Euclidean, window 0 */
-    DP_METHOD_ANOMALYDINO, /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the nominal
+    DP_METHOD_ANOMALYDINO, /* Damm et al. 2025 and its public code: smaller side 448, no alignment, eight rotations of the good
                                 pictures, one flat bank, 1 - cosine, mean of the top 1 %, map smoothed with sigma 4 */
     DP_METHOD_PATCHCORE, /* Roth et al. 2022: no alignment, one flat bank, a coreset of 10 %, Euclidean, the largest distance weighted by 9
                                 neighbours, map smoothed with sigma 4.  On the features of a transformer: canvas 448x448, the fifth and
@@ -375,7 +375,7 @@ DP_API dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn,
 DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, double fill, int turn, size_t height,
                                 size_t width, float *rgb, uint8_t *valid, dp_error *err);
 
-/* The canvas height, a multiple of patch_px, that `canvas_height_px == 0` means for n nominal pictures: with alignment the
+/* The canvas height, a multiple of patch_px, that `canvas_height_px == 0` means for n good pictures: with alignment the
  * lowest that holds every object with a margin (see docs/method.md), without it the one that keeps the middle aspect ratio
  * of the pictures.  poses [n]; width_px and height_px [n] are the sizes of the pictures. */
 DP_API size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
@@ -521,7 +521,7 @@ typedef struct dp_good_range {
 typedef struct dp_bank_details {
     size_t grid_rows, grid_cols, dim; /* locations, 1 x 1 in a flat bank; numbers per feature as they are stored */
     size_t dim_in;                    /* numbers per feature of a picture: more than dim where they are projected */
-    size_t n_pictures;                /* nominal pictures */
+    size_t n_pictures;                /* good pictures */
     size_t n_scored;  /* those that have a leave-one-out score: what a threshold can promise rests on them */
     size_t n_rows;    /* feature rows at each location; in a flat bank: all of them */
     double threshold; /* of the score; NaN: none */
@@ -583,7 +583,7 @@ DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, 
 DP_API dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **bank, dp_error *err);
 
 DP_API void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info);
-/* Name of a nominal picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
+/* Name of a good picture as given to dp_bank_fit, its leave-one-out score and pose; owned by the bank. */
 DP_API const char *dp_bank_picture_name(const dp_bank *bank, size_t picture);
 DP_API double dp_bank_picture_score(const dp_bank *bank, size_t picture); /* NaN where there is none */
 /* [32] SHA-256 over size and pixels of a good picture (docs/bank-format.md), owned by the bank; NULL where there is no such picture, or the bank does not know (it was
@@ -677,7 +677,7 @@ typedef struct dp_comparison {
 } dp_comparison;
 
 /*   picture   that was inspected
- *   nearest   the nominal picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
+ *   nearest   the good picture result->defects[defect].nearest_picture, as it can be read now; NULL: it cannot, and missing (may be
  *             NULL) says why in its place.  So does this function where its size or pose is not the one that the bank knows.
  * dinopatch/draw.h draws it.  Errors: DP_E_ARGUMENT (no such defect, a picture that is not the result's), DP_E_MEMORY. */
 DP_API dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, const dp_result *result,

@@ -133,7 +133,7 @@ static dp_status find_extent(const uint8_t *visits, size_t height, size_t width,
     return DP_OK;
 }
 
-static dp_align_status judge(const dp_pose *pose, size_t n_touching)
+static dp_align_status status_of(const dp_pose *pose, size_t n_touching)
 {
     if (pose->n_points < MIN_POINTS)
         return DP_ALIGN_FEW_EDGES;
@@ -172,7 +172,7 @@ dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_po
         if (status != DP_OK)
             goto done;
     }
-    found.status = judge(&found, borders.n_touching);
+    found.status = status_of(&found, borders.n_touching);
     *pose = found;
 done:
     dp_memory_free(edges);

@@ -1,4 +1,4 @@
-/* bank.h - the memory bank: the features that good pictures showed, and what was found with them.
+/* bank.h - the bank: the features of the good pictures, and what was found with them.
  *
  * A bank comes out of a builder (bank/builder.h) or a file (bank_file.c).  Its rows and pictures stay as they are from
  * then on; scores and levels are found once, before the bank is shared (score/leave_one_out.h).  Then several threads may

@@ -1,9 +1,9 @@
 /* writer.c - files that appear whole or not at all, and leave nothing behind when their writer dies.
  *
  * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target. N is the first of a few slots
- * that no living writer holds. The file of a slot is locked while its writer lives, and the kernel frees the lock of
+ * that no running writer holds. The file of a slot is locked while its writer lives, and the kernel frees the lock of
  * a dead writer. So the next writer of the same target finds the file of a killed writer without searching the
- * folder, and removes it. The file of a living writer is never touched.
+ * folder, and removes it. The file of a running writer is never touched.
  *
  * A symbolic link is followed: TARGET is the file it points to, whether that exists or not. The new file takes the
  * permissions of the old one and, if the system allows it, its owner and group. A file that did not exist gets the
@@ -68,7 +68,7 @@ static char *slot_name(const char *path, size_t *suffix_at)
 enum slot { SLOT_OURS, SLOT_TAKEN, SLOT_CHANGED, SLOT_FAILED };
 
 /* Removes the file of a slot if its writer is dead. Only the holder of the lock unlinks or renames the file, so a
- * file that can be locked has no living writer. Returns SLOT_TAKEN if the writer lives or if this is unknown. */
+ * file that can be locked has no running writer. Returns SLOT_TAKEN if the writer lives or if this is unknown. */
 static enum slot clear_slot(const char *name)
 {
     int fd = open(name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

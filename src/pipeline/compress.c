@@ -109,9 +109,9 @@ static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp
     dp_reduction part = *how;
     size_t n = from->pictures.n;
     struct query query = {0};
-    dp_good_scorer judge;
+    dp_good_scorer scorer;
     double seconds;
-    dp_status status = dp_good_scorer_open(from, &scoring, NULL, found->peaks, pool, &judge, err);
+    dp_status status = dp_good_scorer_open(from, &scoring, NULL, found->peaks, pool, &scorer, err);
     if (status)
         return status;
     status = query_open(from, how->pca, &query, err);
@@ -128,14 +128,14 @@ static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp
         for (size_t p = part.fold; !status && p < n; p += part.n_folds) {
             status = search(&query, p, &in, pool, &seconds, err);
             if (!status)
-                status = dp_good_scorer_picture(&judge, p, query.map, query.map_valid, &found->scores[p], err);
+                status = dp_good_scorer_picture(&scorer, p, query.map, query.map_valid, &found->scores[p], err);
         }
         dp_searcher_close(&in);
         dp_bank_close(&others);
     }
-    found->heat = dp_good_scorer_heat(&judge);
+    found->heat = dp_good_scorer_heat(&scorer);
     query_close(&query);
-    dp_good_scorer_close(&judge);
+    dp_good_scorer_close(&scorer);
     return status;
 }
 

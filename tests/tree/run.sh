@@ -90,6 +90,42 @@ report sizes-are-multiplied-with-a-check "$(
     grep -nE 'dp_[mc]alloc(_2d)?\([^;]*[]a-z_)] \* ' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -v '/\* checked'
 )"
 
+# docs/glossary.md: words that were replaced do not come back. The glossary itself names them.
+report words-of-the-glossary "$(
+    grep -rnwiE 'nominal|workbench|living|memory bank|LAYOUT_POOL|layout=pool|prototypes?' src include cli io docs man examples README.md |
+        grep -v '^docs/glossary\.md:'
+)"
+
+# A library speaks to C, Python and the command line alike: its messages name an option by its key, never as --option.
+report messages-name-options-by-key "$(
+    grep -nE '"[^"]*--[a-z][a-z-]+' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -vE ':[[:space:]]*(/?\*)'
+)"
+
+# A function with more than eight parameters is missing a struct. Kernels take plain pointers and sizes; what else stands here waits for one.
+many='bench_|all_pairs|tile|tile_rows|panel_block|thin_row|factor_of|assign|move_centres|dp_kmeans|dp_coreset_choose|dp_bootstrap|narrow_cells
+dp_regions_cells|embed_resnet|dp_session_embed|read_conv|dp_position_interpolate|dp_linear_pack|dp_canvas_warp|box_of_square|label_regions
+dp_session_inspect_views|dp_bank_fit|dp_bank_fit_within|dp_bank_add|dp_defect_draw|draw_one'
+report functions-have-at-most-eight-parameters "$(
+    for file in src/*/*.c io/*.c io/*/*.c cli/*.c cli/*/*.c demo/*.c research/*.c; do
+        awk -v file="$file" -v many="$(echo "$many" | tr '\n' '|')" '
+            BEGIN { n = split(many, names, "|"); for (i = 1; i <= n; i++) ok[names[i]] = 1 }
+            /^[A-Za-z].*\(/ && !/;$/ { head = ""; open = 1 }
+            open { head = head $0 }
+            open && /^{/ {
+                open = 0
+                match(head, /[a-z_0-9]+\(/)
+                name = substr(head, RSTART, RLENGTH - 1)
+                while (gsub(/\([^()]*\)\(/, "(", head)) ;
+                list = substr(head, index(head, "(") + 1)
+                while (gsub(/\([^()]*\)/, "", list) > 0 && list ~ /\([^()]*\)/) ;
+                count = gsub(/,/, ",", list) + 1
+                if (count > 8 && !(name in ok))
+                    print file ": " name " has " count " parameters; give it a struct"
+            }
+            /;$/ && open { open = 0 }' "$file"
+    done
+)"
+
 # The pinned version: others lay out some lines in another way.
 format=$(command -v clang-format-14)
 if [ -n "$format" ]; then
