@@ -55,11 +55,11 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 
 const dp_option_row dp_option_table[] = {
     {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore"),
-                .help = "auto: what is measured to be right, pose and canvas chosen from the good pictures; else a "
-                        "published method's settings; before all other options"}},
+                .help = "auto: settings that measurements favour, pose and canvas chosen from the good pictures; else "
+                        "those of a published method. Other options change them"}},
     {.option = {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|none"),
-                .help = "pca: find the object by its edges; none: textures and fixtures; auto: pca where it makes the "
-                        "good pictures more alike"},
+                .help = "pca: find the object by its edges and turn it upright; none: take pictures as they are; auto: "
+                        "pca if it makes the good pictures more alike"},
      FIELD(align),
      .standard = DP_ALIGN_AUTO,
      .preset = DP_PRESET_CANVAS},
