@@ -29,8 +29,8 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
             rows[n++] = (uint32_t)row;
     recipe.background = DP_BACKGROUND_REFERENCE;
     recipe.storage = storage;
-    dp_status status = dp_bank_cut(bank, rows, n, &recipe, out,
-                                   err); /* no picture that is background alone was taken in: n is not 0 */
+    dp_status status = dp_bank_keep_rows(bank, rows, n, &recipe, out,
+                                         err); /* no picture that is background alone was taken in: n is not 0 */
     dp_memory_free(rows);
     return status;
 }

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "options/check.h"
 #include "base/random.h"
 #include "search/distance.h"
 
@@ -134,15 +135,21 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
     }
 }
 
-dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
-                            const dp_run *run, uint32_t **rows, size_t *n, dp_error *err)
+dp_status dp_coreset_choose(const dp_rows *bank, const dp_coreset *coreset, dp_pool *pool, const dp_run *run,
+                            uint32_t **rows, size_t *n, dp_error *err)
 {
-    if (!bank->flat || !(asked > 0))
-        return dp_fail(err, DP_E_ARGUMENT, "bank.coreset=%g needs a flat bank, and a share of its rows or their number",
-                       asked);
+    const double asked = coreset->asked;
+    const uint64_t seed = coreset->seed;
+    const dp_reduction_rule rule = {.flat = bank->flat, .coreset = asked};
+    dp_status status = dp_check_reduction(&rule, err);
+    if (!status && !(asked > 0))
+        status = dp_fail(err, DP_E_ARGUMENT, "bank.coreset is off: there is nothing to choose");
+    if (status)
+        return status;
+    dp_isa isa;
     size_t dim_in = bank->dim, dim = dim_in > PROJECTED ? PROJECTED : dim_in, threads = dp_pool_threads(pool),
            found = 0;
-    dp_status status = dp_isa_resolve(isa, &isa, err);
+    status = dp_isa_resolve(coreset->isa, &isa, err);
     if (status)
         return status;
     struct choice job = {.bank = bank, .n = bank->n_rows, .dim = dim, .kernels = dp_distance_kernels_get(isa)};
@@ -177,8 +184,8 @@ dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp
     return DP_OK;
 }
 
-dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
-                      dp_error *err)
+dp_status dp_bank_keep_rows(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
+                            dp_error *err)
 {
     const dp_rows *all = &from->rows;
     const dp_bank_shape shape = {.recipe = recipe, .n_rows = n, .dim = all->dim, .owners = true};
@@ -213,9 +220,10 @@ dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa i
         if (run && run->log)
             run->log(run->user, DP_LOG_WARNING, line);
     }
-    dp_status status = dp_coreset_choose(&from->rows, kept.coreset, kept.seed, isa, pool, run, &rows, &n, err);
+    dp_status status =
+        dp_coreset_choose(&from->rows, &(dp_coreset){kept.coreset, kept.seed, isa}, pool, run, &rows, &n, err);
     if (!status)
-        status = dp_bank_cut(from, rows, n, &kept, out, err);
+        status = dp_bank_keep_rows(from, rows, n, &kept, out, err);
     dp_memory_free(rows);
     return status;
 }

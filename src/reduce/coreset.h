@@ -5,19 +5,26 @@
 #include "bank/bank.h"
 #include "base/pool.h"
 
-/* Chooses rows of a finished flat bank by greedy k-centre; asked: a share of the rows below 1, or their number.
+/* What to choose. */
+typedef struct dp_coreset {
+    double asked;  /* a share of the rows below 1, or their number */
+    uint64_t seed; /* draws the first row */
+    dp_isa isa;
+} dp_coreset;
+
+/* Chooses rows of a finished flat bank by greedy k-centre.
  *   *rows [*n] ascending, to be freed by the caller with dp_memory_free; fewer than asked where all others are copies
  *            of these.
  * The same rows for any number of threads.  run (may be NULL): progress is called, stage "coreset".
  * Errors: DP_E_ARGUMENT (not a flat bank, asked not above 0), DP_E_UNSUPPORTED (isa), DP_E_MEMORY, DP_E_NUMERIC,
  * DP_E_CANCELLED. */
-dp_status dp_coreset_choose(const dp_rows *bank, double asked, uint64_t seed, dp_isa isa, dp_pool *pool,
-                            const dp_run *run, uint32_t **rows, size_t *n, dp_error *err);
+dp_status dp_coreset_choose(const dp_rows *bank, const dp_coreset *coreset, dp_pool *pool, const dp_run *run,
+                            uint32_t **rows, size_t *n, dp_error *err);
 
 /* A finished bank of these rows [n] of a flat bank; recipe: the one it is to have, which says what was asked and in what
  * storage.  Scores and levels are those of `from`.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
-dp_status dp_bank_cut(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
-                      dp_error *err);
+dp_status dp_bank_keep_rows(const dp_bank *from, const uint32_t *rows, size_t n, const dp_recipe *recipe, dp_bank **out,
+                            dp_error *err);
 
 /* The same of the rows that dp_coreset_choose takes, as the recipe asks: coreset, seed, storage.  Errors: those of
  * both. */

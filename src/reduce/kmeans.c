@@ -18,9 +18,11 @@ size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim)
     return n + GROUP * k + k + 2 * dim; /* nearest, distances, counts, one sum of doubles */
 }
 
-static void seed_centres(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2,
-                         float *nearest, float *centres)
+static void seed_centres(const dp_vectors *v, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *nearest,
+                         float *centres)
 {
+    const float *x = v->x;
+    const size_t n = v->n, dim = v->dim;
     dp_random random = dp_random_at(seed, n);
     size_t chosen = (size_t)dp_random_below(&random, n);
     for (size_t i = 0; i < n; i++)
@@ -53,9 +55,11 @@ static void seed_centres(const float *x, size_t n, size_t dim, size_t k, uint64_
 }
 
 /* Whether any vector moved. */
-static bool assign(const float *x, size_t n, size_t dim, size_t k, dp_tile_f32_fn l2, const float *centres,
-                   float *distances, float *nearest, uint32_t *members)
+static bool assign(const dp_vectors *v, size_t k, dp_tile_f32_fn l2, const float *centres, float *distances,
+                   float *nearest, uint32_t *members)
 {
+    const float *x = v->x;
+    const size_t n = v->n, dim = v->dim;
     bool moved = false;
     for (size_t first = 0; first < n; first += GROUP) {
         const float *queries[GROUP];
@@ -76,9 +80,11 @@ static bool assign(const float *x, size_t n, size_t dim, size_t k, dp_tile_f32_f
     return moved;
 }
 
-static void move_centres(const float *x, size_t n, size_t dim, size_t k, float *nearest, float *counts, double *sum,
-                         float *centres, uint32_t *members)
+static void move_centres(const dp_vectors *v, size_t k, float *nearest, float *counts, double *sum, float *centres,
+                         uint32_t *members)
 {
+    const float *x = v->x;
+    const size_t n = v->n, dim = v->dim;
     memset(counts, 0, k * sizeof *counts);
     for (size_t i = 0; i < n; i++)
         counts[members[i]]++;
@@ -108,9 +114,11 @@ static void move_centres(const float *x, size_t n, size_t dim, size_t k, float *
     }
 }
 
-size_t dp_kmeans(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch,
-                 float *centres, uint32_t *members)
+size_t dp_kmeans(const dp_vectors *v, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch, float *centres,
+                 uint32_t *members)
 {
+    const float *x = v->x;
+    const size_t n = v->n, dim = v->dim;
     if (n <= k) {
         memcpy(centres, x, n * dim * sizeof *x);
         for (size_t i = 0; i < n; i++)
@@ -119,9 +127,9 @@ size_t dp_kmeans(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, 
     }
     double *sum = (double *)(void *)scratch;
     float *nearest = scratch + 2 * dim, *distances = nearest + n, *counts = distances + GROUP * k;
-    seed_centres(x, n, dim, k, seed, l2, nearest, centres);
+    seed_centres(v, k, seed, l2, nearest, centres);
     memset(members, 0xff, n * sizeof *members);
-    for (size_t round = 0; round < ROUNDS && assign(x, n, dim, k, l2, centres, distances, nearest, members); round++)
-        move_centres(x, n, dim, k, nearest, counts, sum, centres, members);
+    for (size_t round = 0; round < ROUNDS && assign(v, k, l2, centres, distances, nearest, members); round++)
+        move_centres(v, k, nearest, counts, sum, centres, members);
     return k;
 }

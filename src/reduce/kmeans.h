@@ -7,12 +7,17 @@
 /* Floats of scratch that dp_kmeans needs for n vectors and k centres. */
 size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim);
 
+typedef struct dp_vectors {
+    const float *x; /* [n, dim] */
+    size_t n, dim;
+} dp_vectors;
+
 /* Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007), Euclidean, at most 25 rounds.
- *   x [n, dim], k at least 1; centres [k, dim]; members [n]: the centre each vector belongs to.
+ *   k at least 1; centres [k, dim]; members [n]: the centre each vector belongs to.
  *   l2: the kernel of squared distances; scratch as above.
  * The number of centres: k, or n where that is less; then each vector is its own centre and centres are the vectors in
  * their order.  The same for the same seed. */
-size_t dp_kmeans(const float *x, size_t n, size_t dim, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch,
-                 float *centres, uint32_t *members);
+size_t dp_kmeans(const dp_vectors *vectors, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch, float *centres,
+                 uint32_t *members);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "options/check.h"
 #include "search/distance.h"
 #include "reduce/kmeans.h"
 
@@ -91,8 +92,8 @@ static void centres_task(void *context, size_t index, size_t worker)
     const float *vectors;
     size_t dim = job->dim, n_rows = job->n_rows, cell = job->first_task + index,
            n = load(job, work, cell, 0, job->from->n_rows, &vectors);
-    size_t k = n ? dp_kmeans(vectors, n, dim, n_rows, job->how->seed ^ cell * 0x9e3779b97f4a7c15u, job->l2,
-                             work->kmeans_scratch, work->centres, work->members)
+    size_t k = n ? dp_kmeans(&(dp_vectors){vectors, n, dim}, n_rows, job->how->seed ^ cell * 0x9e3779b97f4a7c15u,
+                             job->l2, work->kmeans_scratch, work->centres, work->members)
                  : 0;
     for (size_t c = 0; c < k; c++)
         work->owner[c] = -2;
@@ -203,12 +204,14 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
 {
     const dp_rows *from = &bank->rows;
     dp_recipe recipe = bank->recipe;
-    if (how->kmeans && from->flat)
-        return dp_fail(err, DP_E_ARGUMENT, "k-means works in each cell of a grid, and a flat bank has no grid");
+    const dp_reduction_rule rule = {.flat = from->flat, .kmeans = how->kmeans};
+    dp_status status = dp_check_reduction(&rule, err);
+    if (status)
+        return status;
     if (how->kmeans && recipe.kmeans)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are the centres of a k-means already");
     dp_isa isa;
-    dp_status status = dp_isa_resolve(how->isa, &isa, err);
+    status = dp_isa_resolve(how->isa, &isa, err);
     if (status)
         return status;
     recipe.storage = how->storage;

@@ -102,7 +102,7 @@ report messages-name-options-by-key "$(
 )"
 
 # A function with more than eight parameters is missing a struct. Kernels take plain pointers and sizes; what else stands here waits for one.
-many='bench_|all_pairs|tile|tile_rows|panel_block|thin_row|factor_of|assign|move_centres|dp_kmeans|dp_coreset_choose|dp_bootstrap|narrow_cells
+many='bench_|all_pairs|tile|tile_rows|panel_block|thin_row|factor_of|dp_bootstrap|narrow_cells
 dp_regions_cells|embed_resnet|dp_session_embed|read_conv|dp_position_interpolate|dp_linear_pack|dp_canvas_warp|box_of_square|label_regions
 dp_session_inspect_views|dp_bank_fit|dp_bank_fit_within|dp_bank_add|dp_defect_draw|draw_one'
 report functions-have-at-most-eight-parameters "$(

@@ -121,7 +121,7 @@ static void centres(void **state)
         for (size_t d = 0; d < DIM; d++)
             x[i * DIM + d] = 10 * (float)(i % K == d) + uniform(&seed);
     for (uint64_t s = 0; s < 10; s++) {
-        assert_int_equal(dp_kmeans(x, N, DIM, K, s, l2, scratch, found, members), K);
+        assert_int_equal(dp_kmeans(&(dp_vectors){x, N, DIM}, K, s, l2, scratch, found, members), K);
         for (size_t i = K; i < N; i++)
             assert_int_equal(members[i], members[i % K]);
         assert_true(members[0] != members[1] && members[1] != members[2] && members[0] != members[2]);
@@ -131,18 +131,18 @@ static void centres(void **state)
                 sum += x[i * DIM + d];
             assert_float_equal(found[members[0] * DIM + d], sum / (N / K), 1e-5);
         }
-        assert_int_equal(dp_kmeans(x, N, DIM, K, s, l2, scratch, again, members_again), K);
+        assert_int_equal(dp_kmeans(&(dp_vectors){x, N, DIM}, K, s, l2, scratch, again, members_again), K);
         assert_memory_equal(found, again, K * DIM * sizeof *found);
         assert_memory_equal(members, members_again, sizeof members);
     }
     /* As many centres as vectors, and more. */
-    assert_int_equal(dp_kmeans(x, N, DIM, N, 1, l2, scratch, found, members), N);
+    assert_int_equal(dp_kmeans(&(dp_vectors){x, N, DIM}, N, 1, l2, scratch, found, members), N);
     assert_memory_equal(found, x, sizeof x);
-    assert_int_equal(dp_kmeans(x, 4, DIM, N, 1, l2, scratch, found, members), 4);
+    assert_int_equal(dp_kmeans(&(dp_vectors){x, 4, DIM}, N, 1, l2, scratch, found, members), 4);
     /* Fewer different vectors than centres: none is lost, none is made up. */
     for (size_t i = 0; i < N; i++)
         memcpy(x + i * DIM, x + i % 2 * DIM, DIM * sizeof *x);
-    assert_int_equal(dp_kmeans(x, N, DIM, 5, 1, l2, scratch, found, members), 5);
+    assert_int_equal(dp_kmeans(&(dp_vectors){x, N, DIM}, 5, 1, l2, scratch, found, members), 5);
     for (size_t i = 0; i < N; i++)
         assert_memory_equal(found + members[i] * DIM, x + i * DIM, DIM * sizeof *x);
     dp_memory_free(scratch);
@@ -219,11 +219,11 @@ static void coreset_of_a_pool(void **state)
     size_t n;
     assert_ok(dp_pool_open(2, &pool, err));
     assert_ok(dp_bank_leave_one_out(bank, DP_ISA_AUTO, pool, NULL, NULL, err));
-    assert_ok(dp_coreset_choose(&bank->rows, 0.25, 5, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_coreset_choose(&bank->rows, &(dp_coreset){0.25, 5, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     dp_recipe recipe = bank->recipe;
     recipe.coreset = 0.25;
     recipe.storage = DP_STORAGE_F16;
-    assert_ok(dp_bank_cut(bank, rows, n, &recipe, &cut, err));
+    assert_ok(dp_bank_keep_rows(bank, rows, n, &recipe, &cut, err));
     assert_ok(dp_bank_leave_one_out_of(bank, cut, DP_ISA_AUTO, pool, NULL, NULL, err));
     dp_compression how = {.coreset = 0.25, .seed = 5, .storage = DP_STORAGE_F16};
     dp_compression_report report;

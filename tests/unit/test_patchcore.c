@@ -83,9 +83,11 @@ static void coreset_is_the_naive_one(void **state)
             dp_bank *bank = flat_of_rows(x, n, dim);
             uint32_t *one = NULL, *rows = NULL;
             size_t n_one, n_rows;
-            assert_ok(dp_coreset_choose(&bank->rows, 1, seed, DP_ISA_AUTO, pool, NULL, &one, &n_one, err));
+            assert_ok(
+                dp_coreset_choose(&bank->rows, &(dp_coreset){1, seed, DP_ISA_AUTO}, pool, NULL, &one, &n_one, err));
             assert_int_equal(n_one, 1);
-            assert_ok(dp_coreset_choose(&bank->rows, (double)k, seed, DP_ISA_AUTO, pool, NULL, &rows, &n_rows, err));
+            assert_ok(dp_coreset_choose(&bank->rows, &(dp_coreset){(double)k, seed, DP_ISA_AUTO}, pool, NULL, &rows,
+                                        &n_rows, err));
             assert_int_equal(n_rows, k);
             uint8_t *expected = dp_malloc(n, 1);
             naive(x, n, dim, k, one[0], expected);
@@ -116,7 +118,8 @@ static void coreset_does_not_depend_on_threads(void **state)
     size_t found[2];
     for (size_t i = 0; i < 2; i++) {
         dp_pool *pool = flat_of(i ? 3 : 1);
-        assert_ok(dp_coreset_choose(&bank->rows, 0.02, 9, DP_ISA_AUTO, pool, NULL, &rows[i], &found[i], err));
+        assert_ok(
+            dp_coreset_choose(&bank->rows, &(dp_coreset){0.02, 9, DP_ISA_AUTO}, pool, NULL, &rows[i], &found[i], err));
         dp_pool_close(&pool);
     }
     assert_int_equal(found[0], 100);
@@ -142,7 +145,8 @@ static void projection_keeps_groups_apart(void **state)
     dp_pool *pool = flat_of(2);
     uint32_t *rows = NULL;
     size_t n;
-    assert_ok(dp_coreset_choose(&bank->rows, (double)groups, 3, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(
+        dp_coreset_choose(&bank->rows, &(dp_coreset){(double)groups, 3, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     assert_int_equal(n, groups);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(rows[i] / each, i);
@@ -169,24 +173,25 @@ static void coreset_at_its_limits(void **state)
     dp_pool *pool = flat_of(1);
     uint32_t *rows = NULL;
     size_t n = 0;
-    assert_ok(dp_coreset_choose(&bank->rows, 4, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_coreset_choose(&bank->rows, &(dp_coreset){4, 0, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     assert_int_equal(n, 2);
     assert_int_equal(rows[0] == 2 || rows[1] == 2, 1);
     dp_memory_free(rows);
-    assert_ok(dp_coreset_choose(&bank->rows, 0.01, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err)); /* never none */
+    assert_ok(dp_coreset_choose(&bank->rows, &(dp_coreset){0.01, 0, DP_ISA_AUTO}, pool, NULL, &rows, &n,
+                                err)); /* never none */
     assert_int_equal(n, 1);
     dp_memory_free(rows);
     assert_fails(DP_E_ARGUMENT, "flat",
-                 dp_coreset_choose(&grid->rows, 0.5, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+                 dp_coreset_choose(&grid->rows, &(dp_coreset){0.5, 0, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     assert_fails(DP_E_ARGUMENT, "coreset",
-                 dp_coreset_choose(&bank->rows, 0, 0, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+                 dp_coreset_choose(&bank->rows, &(dp_coreset){0, 0, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     bool stage = false;
     dp_run run;
     dp_run_init(&run);
     run.progress = stop_at_once;
     run.user = &stage;
     assert_fails(DP_E_CANCELLED, "coreset",
-                 dp_coreset_choose(&bank->rows, 1, 0, DP_ISA_AUTO, pool, &run, &rows, &n, err));
+                 dp_coreset_choose(&bank->rows, &(dp_coreset){1, 0, DP_ISA_AUTO}, pool, &run, &rows, &n, err));
     assert_true(stage);
     dp_pool_close(&pool);
     dp_bank_close(&bank);
@@ -205,10 +210,10 @@ static void a_cut_bank_and_its_scores(void **state)
     size_t n;
     bank->recipe.score = DP_SCORE_MAX;
     bank->recipe.window = DP_WINDOW_GLOBAL;
-    assert_ok(dp_coreset_choose(&bank->rows, 0.3, 2, DP_ISA_AUTO, pool, NULL, &rows, &n, err));
+    assert_ok(dp_coreset_choose(&bank->rows, &(dp_coreset){0.3, 2, DP_ISA_AUTO}, pool, NULL, &rows, &n, err));
     dp_recipe recipe = bank->recipe;
     recipe.coreset = 0.3;
-    assert_ok(dp_bank_cut(bank, rows, n, &recipe, &cut, err));
+    assert_ok(dp_bank_keep_rows(bank, rows, n, &recipe, &cut, err));
     assert_int_equal(cut->rows.n_rows, n);
     for (size_t i = 0; i < n; i++) {
         assert_memory_equal(dp_rows_stored(&cut->rows, 0, i), dp_rows_stored(&bank->rows, 0, rows[i]),
