@@ -230,7 +230,7 @@ static const void *aligned(const dp_tensor *tensor, void **own)
     return *own ? memcpy(*own, tensor->data, tensor->count * 4) : NULL;
 }
 
-/* Rows picture by picture, cells ascending within each, grids that are some. */
+/* Checks that rows lie picture by picture, that cells ascend within each, and that no grid is empty. */
 static bool flat_is_sound(const dp_bank *bank)
 {
     for (size_t p = 0; p < bank->pictures.n; p++) {

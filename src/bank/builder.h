@@ -37,22 +37,22 @@ typedef struct dp_bank_spec {
     bool model_stand_in;
 } dp_bank_spec;
 
-/* Bytes that the features, norms and validity of such a bank take, of a flat bank its tables as well; false on overflow. */
+/* Computes the bytes of features, norms and validity of such a bank, and of the tables of a flat one; false on overflow. */
 bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes);
-/* Errors: DP_E_ARGUMENT (a size of 0, a hash that is none, a canvas that the grid does not cover), DP_E_MEMORY. */
+/* Errors: DP_E_ARGUMENT (a size of 0, a malformed hash, a canvas that the grid does not cover), DP_E_MEMORY. */
 dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **builder, dp_error *err);
-/* Nothing is made of it. */
+/* Gives the builder up; no bank is made. */
 void dp_bank_builder_close(dp_bank_builder **builder);
 
-/* Makes room for the next picture.  name any bytes, copied; pose copied.  Errors: DP_E_ARGUMENT (full), DP_E_MEMORY. */
+/* Makes room for the next picture. Copies name (any bytes) and pose.  Errors: DP_E_ARGUMENT (full), DP_E_MEMORY. */
 dp_status dp_bank_builder_add(dp_bank_builder *builder, const char *name, const dp_pose *pose, size_t *picture,
                               dp_error *err);
-/* The digest [32] of its pixels; not known until then. */
+/* Sets the digest [32] of its pixels; it is unknown until then. */
 void dp_bank_builder_set_digest(dp_bank_builder *builder, size_t picture, const unsigned char *digest);
 /* Undoes the last dp_bank_builder_add and the puts after it. */
 void dp_bank_builder_take_back(dp_bank_builder *builder);
 /* features [grid_rows, grid_cols, dim], valid [grid_rows, grid_cols] (NULL: all); copied into the rows of that picture
- * and augmentation, again and again if need be.  Cells that are not valid are stored as zeros.
+ * and augmentation; a later call replaces them. Invalid cells are stored as zeros.
  * Errors: DP_E_NUMERIC (a valid feature that is not finite). */
 dp_status dp_bank_builder_put(dp_bank_builder *builder, size_t picture, size_t augmentation, const float *features,
                               const uint8_t *valid, dp_error *err);
@@ -60,17 +60,17 @@ dp_status dp_bank_builder_put(dp_bank_builder *builder, size_t picture, size_t a
  * of a picture have one size.  Errors: DP_E_ARGUMENT (another size), DP_E_NUMERIC, DP_E_MEMORY. */
 dp_status dp_bank_builder_put_grid(dp_bank_builder *builder, size_t picture, size_t augmentation, const float *features,
                                    const uint8_t *valid, size_t rows, size_t cols, dp_error *err);
-/* Which cells of a picture show its background: mask [rows, cols] of the grid it was put with, copied.  Where the
+/* Sets the cells of a picture that show its background: mask [rows, cols] of the grid it was put with, copied.  Where the
  * recipe masks the good pictures too, those cells are put as not valid by the caller.  Errors: DP_E_ARGUMENT (no such
  * grid), DP_E_MEMORY. */
 dp_status dp_bank_builder_set_background(dp_bank_builder *builder, size_t picture, size_t augmentation,
                                          const uint8_t *mask, dp_error *err);
 /* Mirrors all rows of a picture along its grid's columns, and its masks. */
 void dp_bank_builder_mirror(dp_bank_builder *builder, size_t picture);
-/* reference [dim_in], bias [dim_in], copied. */
+/* Copies reference [dim_in] and bias [dim_in]. */
 void dp_bank_builder_set_orientation(dp_bank_builder *builder, const float *reference, const float *bias);
 
-/* The region to inspect, which now belongs to the bank; NULL: none. */
+/* Gives the bank its region to inspect, which then belongs to the bank; NULL: none. */
 void dp_bank_builder_set_roi(dp_bank_builder *builder, dp_roi *roi);
 
 /* ------------------------------------------------------------------------------------------ a bank made of others */
@@ -81,28 +81,27 @@ typedef struct dp_bank_shape {
     bool owners; /* with a table row_picture; a flat bank always has one */
 } dp_bank_shape;
 
-/* Bytes of its rows and their tables; false on overflow. */
+/* Computes the bytes of its rows and their tables; false on overflow. */
 bool dp_bank_shape_bytes(const dp_bank *pattern, const dp_bank_shape *shape, size_t *bytes);
 /* A bank of the network, canvas, orientation, region and levels of `pattern`, with no picture yet and room for some; its
  * projection, too, where dim is the same.  Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_begin(const dp_bank *pattern, const dp_bank_shape *shape, size_t capacity,
                                 dp_bank_builder **builder, dp_error *err);
-/* The next picture with all that is known of it, and the size of its grid, from another bank.  Errors: DP_E_MEMORY. */
+/* Adds the next picture from another bank, with all facts about it and the size of its grid. Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_take(dp_bank_builder *builder, const dp_bank *from, size_t picture, dp_error *err);
-/* The first with all pictures of `pattern`, and their scores.  Errors: DP_E_MEMORY. */
+/* Does dp_bank_builder_begin and adds all pictures of `pattern` with their scores. Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_from(const dp_bank *pattern, const dp_bank_shape *shape, dp_bank_builder **builder,
                                dp_error *err);
-/* In place of the projection of `pattern`; copied.  Errors: DP_E_MEMORY. */
+/* Replaces the projection of `pattern` by a copy of this one. Errors: DP_E_MEMORY. */
 dp_status dp_bank_builder_set_projection(dp_bank_builder *builder, const dp_pca *projection, dp_error *err);
-/* x [dim], NULL: a row that does not count.  place: row, counted through all locations.  Several threads may set
+/* Sets one row to x [dim]; NULL: an invalid row. place: the row, counted through all locations. Several threads may set
  * different rows. */
 void dp_bank_builder_set_row(const dp_bank_builder *builder, size_t place, const float *x);
-/* What the tables say of a row, where there are tables: its picture (-1: of no single one), and in a flat bank its cell. */
+/* Fills the tables, where there are any, for one row: its picture (-1: of no single one), and in a flat bank its cell. */
 void dp_bank_builder_set_owner(const dp_bank_builder *builder, size_t place, int32_t picture, int32_t cell);
 
-/* The finished bank; the builder is gone, but on failure it stays.  Of rows that were put it closes the gaps that
- * unused capacity leaves.
- * Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put), DP_E_PICTURE (no cell of any picture counts),
+/* Finishes the bank and closes the gaps of unused capacity. The builder is then gone; on failure it stays.
+ * Errors: DP_E_ARGUMENT (no picture, or one whose rows were not all put), DP_E_PICTURE (no picture has a valid cell),
  * DP_E_NUMERIC (a feature that the type of the rows cannot hold). */
 dp_status dp_bank_builder_finish(dp_bank_builder **builder, dp_bank **bank, dp_error *err);
 

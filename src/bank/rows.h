@@ -24,7 +24,7 @@
  * and what searches the bank makes room for so many cells. */
 #define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
 
-/* A view: it owns nothing, and nobody writes through it.  Tables of rows are [grid_rows * grid_cols, n_rows]. */
+/* A view: it owns nothing and is read-only. Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {
     const char *name;            /* of the bank's file, for messages; NULL: it has none */
     size_t grid_rows, grid_cols; /* locations; 1 and 1 in a flat bank */
@@ -48,7 +48,7 @@ typedef struct dp_rows {
     const int32_t *grids; /* [n_pictures, 2] of a flat bank: rows and columns of the pictures' grids; else NULL */
 } dp_rows;
 
-/* Memory that rows are written into.  Shapes as above.  Of a mapped file: copies of the tables that lay at odd places
+/* Memory that rows are written into, with the shapes above. Of a mapped file: copies of the tables that are not aligned
  * in it. */
 typedef struct dp_row_memory {
     void *features;
@@ -62,13 +62,13 @@ static inline size_t dp_rows_cells(const dp_rows *rows)
     return rows->grid_rows * rows->grid_cols;
 }
 
-/* Rows of all locations. */
+/* Returns the number of rows of all locations. */
 static inline size_t dp_rows_places(const dp_rows *rows)
 {
     return dp_rows_cells(rows) * rows->n_rows;
 }
 
-/* The picture a row belongs to; DP_NO_PICTURE where it is of no single one. */
+/* Returns the picture of a row; DP_NO_PICTURE if it belongs to no single one. */
 static inline size_t dp_rows_picture(const dp_rows *rows, size_t cell, size_t row)
 {
     if (!rows->row_picture)
@@ -77,26 +77,26 @@ static inline size_t dp_rows_picture(const dp_rows *rows, size_t cell, size_t ro
     return picture < 0 ? DP_NO_PICTURE : (size_t)picture;
 }
 
-/* The cell a row comes from, in its own picture's grid. */
+/* Returns the cell of a row in the grid of its own picture. */
 size_t dp_rows_cell(const dp_rows *rows, size_t cell, size_t row);
-/* Size of a picture's grid. */
+/* Returns the size of a picture's grid. */
 void dp_rows_picture_grid(const dp_rows *rows, size_t picture, size_t *grid_rows, size_t *grid_cols);
 size_t dp_rows_picture_cells(const dp_rows *rows, size_t picture);
-/* Cells of the picture that has the most. */
+/* Returns the largest number of cells of a picture. */
 size_t dp_rows_most_cells(const dp_rows *rows);
-/* Rows of a picture in a flat bank. */
+/* Returns the rows of a picture in a flat bank. */
 void dp_rows_flat_range(const dp_rows *rows, size_t picture, size_t *first, size_t *n);
-/* What a picture put in, of rows that are those of their pictures: features [rows, cols, dim] and valid [rows, cols]
+/* Reads back the features of one picture from a bank that holds the rows of its pictures: features [rows, cols, dim] and valid [rows, cols]
  * with the picture's grid; either may be NULL. */
 void dp_rows_get(const dp_rows *rows, size_t picture, size_t augmentation, float *features, uint8_t *valid);
 
-/* Bytes of one number. */
+/* Returns the bytes of one number. */
 static inline size_t dp_storage_bytes(dp_storage storage)
 {
     return storage == DP_STORAGE_F32 ? sizeof(float) : storage == DP_STORAGE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
 }
 
-/* Number i of a stored row, whose scale is used for bytes only.  storage is a constant where it is called in a loop. */
+/* Returns number i of a stored row; bytes use its scale.  storage is a constant where it is called in a loop. */
 static inline float dp_stored_number(dp_storage storage, const void *row, float scale, size_t i)
 {
     return storage == DP_STORAGE_F32   ? ((const float *)row)[i]
@@ -104,58 +104,58 @@ static inline float dp_stored_number(dp_storage storage, const void *row, float 
                                        : scale * (float)((const int8_t *)row)[i];
 }
 
-/* Rows of one location as they are stored. */
+/* Returns the rows of one location as they are stored. */
 static inline const void *dp_rows_stored(const dp_rows *rows, size_t cell, size_t row)
 {
     return (const char *)rows->features
            + (cell * rows->n_rows + row) * (rows->dim + rows->skip) * dp_storage_bytes(rows->storage);
 }
 
-/* Whether the rows lie in memory as a search takes them: floats, one behind the other. */
+/* Returns whether the rows are floats, one behind the other, as a search takes them. */
 static inline bool dp_rows_are_plain(const dp_rows *rows)
 {
     return rows->storage == DP_STORAGE_F32 && rows->skip == 0;
 }
 
-/* Rows first .. first + n - 1 of a location as floats, whatever the storage: out [n, dim]. */
+/* Converts rows first .. first + n - 1 of a location to floats from any storage: out [n, dim]. */
 void dp_rows_widen(const dp_rows *rows, size_t cell, size_t first, size_t n, float *out);
 
-/* Hands the pages of these rows back to the system, where they are mapped: a pass over a large bank then holds no more
- * of it than it works on.  They are read again when they are asked for. */
+/* Gives the mapped pages of these rows back to the system, so that a pass over a large bank holds only the part it works
+ * on. The system reads them again when they are used. */
 void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n);
 
-/* The rows as if they had been made of one of their blocks: a view of the same memory.  Of several blocks the norms are
- * not known (NULL). */
+/* Returns a view of one block of the rows. If there are several blocks, the norms are
+ * unknown (NULL). */
 dp_rows dp_rows_block(const dp_rows *rows, size_t block);
 
-/* Bytes of the features and of their tables. */
+/* Returns the bytes of the features and of their tables. */
 size_t dp_rows_bytes(const dp_rows *rows);
-/* Bytes of one such row and of its entries in the tables; owners: with a table row_picture.  false on overflow. */
+/* Computes the bytes of one such row and of its entries in the tables; owners: with a table row_picture.  false on overflow. */
 bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool flat, size_t *bytes);
 
 /* ------------------------------------------------------------------------------------------------- memory of rows */
 
 /* Takes memory for so many rows of the type of `rows`, owners: with a table row_picture (a flat bank always has one);
- * nothing is zeroed but the validity.  The pictures' grids are not among it.  false: no memory. */
+ * zeroes only the validity. The pictures' grids are not included. false: no memory. */
 bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory);
 void dp_row_memory_free(dp_row_memory *memory);
 /* Points a view at memory. */
 void dp_row_memory_show(const dp_row_memory *memory, dp_rows *rows);
 
-/* x [dim] (NULL: a row that does not count) into one row, its norm and validity included.  place: row, counted through
- * all locations. What its type cannot hold gets an infinite norm: dp_rows_encoded. */
+/* Stores x [dim] (NULL: an invalid row) as one row, with norm and validity. place: the row, counted through
+ * all locations. A row that its type cannot hold gets an infinite norm: dp_rows_encoded. */
 void dp_rows_encode(const dp_rows *rows, const dp_row_memory *to, size_t place, const float *x);
-/* Whether all rows could be held.  Errors: DP_E_NUMERIC. */
+/* Checks that the type could hold all rows. Errors: DP_E_NUMERIC. */
 dp_status dp_rows_encoded(const dp_rows *rows, dp_error *err);
-/* n rows of a view, counted through all locations, to a place of memory of the same type; the tables row_picture and
- * row_cell stay. */
+/* Copies n rows of a view, counted through all locations, to a place in memory of the same type; the tables row_picture
+ * and row_cell stay. */
 void dp_rows_copy(const dp_rows *from, size_t first, size_t n, const dp_row_memory *to, size_t place);
 
-/* No NaN and no infinity in n stored numbers. */
+/* Returns whether n stored numbers have no NaN and no infinity. */
 bool dp_stored_finite(dp_storage storage, const void *x, size_t n);
-/* No NaN and no infinity in x [n]. */
+/* Returns whether x [n] has no NaN and no infinity. */
 bool dp_all_finite(const float *x, size_t n);
-/* Euclidean norm of x [dim], summed in double in a fixed order: the same on every machine. */
+/* Returns the Euclidean norm of x [dim], summed in double in a fixed order: the same on every machine. */
 float dp_norm_f32(const float *x, size_t dim);
 
 #endif

@@ -11,19 +11,19 @@ typedef struct dp_twin_table {
     size_t room;
 } dp_twin_table;
 
-/* Room for n digests.  false: no memory. */
+/* Opens a table with room for n digests; false: no memory. */
 bool dp_twin_table_open(dp_twin_table *table, size_t n);
 void dp_twin_table_close(dp_twin_table *table);
-/* The index that this digest was put under before; SIZE_MAX: it was not there, and now is under `index`.  digest [32]
- * is borrowed. */
+/* Returns the index under which this digest was put before. If it was not there, puts it under `index` and returns
+ * SIZE_MAX. digest [32] is borrowed. */
 size_t dp_twin_table_put(dp_twin_table *table, const unsigned char *digest, size_t index);
-/* The same without putting it there. */
+/* Looks a digest up without putting it. */
 size_t dp_twin_table_find(const dp_twin_table *table, const unsigned char *digest);
-/* All pictures of a bank whose digests are known, under their indices; room for `more` besides.  false: no memory. */
+/* Puts all pictures of a bank with known digests under their indices, with room for `more`; false: no memory. */
 bool dp_twin_table_of_bank(dp_twin_table *table, const dp_bank *bank, size_t more);
-/* Whether a bank knows the digests of all its pictures. */
+/* Returns whether a bank knows the digests of all its pictures. */
 bool dp_bank_knows_digests(const dp_bank *bank);
-/* Logs that the twins of such a bank's pictures cannot be told, but by their names. */
+/* Logs that only names can show twins of this bank's pictures. */
 void dp_report_unseen_twins(const dp_run *run, const dp_bank *bank);
 
 #endif

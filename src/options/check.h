@@ -8,11 +8,11 @@
 
 /* Each function fails with DP_E_ARGUMENT, and the message names the options by their keys. */
 
-/* Each field by itself. */
+/* Checks each field by itself. */
 dp_status dp_recipe_check_ranges(const dp_recipe *recipe, dp_error *err);
-/* Where the object is. */
+/* Checks the thresholds of the edges. */
 dp_status dp_check_edges(const dp_recipe *recipe, dp_error *err);
-/* Post-processing of a map. */
+/* Checks the post-processing of a map. */
 dp_status dp_post_check(const dp_post *post, dp_error *err);
 
 /* How a bank is made smaller. */
@@ -32,11 +32,11 @@ typedef struct dp_scoring_rule {
 } dp_scoring_rule;
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
 
-/* Whether as many neighbours can be found among the features that are there. */
+/* Checks that there are as many features as neighbours to find. */
 dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err);
-/* What needs more pictures than are given: distances in units of what good pictures show, neighbours, centres. */
+/* Checks that there are enough pictures for blending, neighbours and centres. */
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
-/* Sizes against the patch of the network. */
+/* Checks the sizes against the patch of the network. */
 dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err);
 
 /* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.

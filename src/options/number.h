@@ -1,16 +1,16 @@
-/* number.h - numbers as a person types them, and as they are shown. */
+/* number.h - reads and writes numbers as a person types them. */
 #ifndef DP_OPTIONS_NUMBER_H
 #define DP_OPTIONS_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How many of the characters are a plain decimal number: -12, 0.5, .5, 1e-3; 0: it does not begin with one. */
+/* Returns the length of the plain decimal number at the start of text: -12, 0.5, .5, 1e-3; 0 if there is none. */
 size_t dp_number_length(const char *text, bool whole);
-/* The number in the first characters, with a point whatever the locale.  False: too large, or too small to be told from
- * 0. */
+/* Reads the number in the first characters, with a decimal point in every locale. Returns false if it is too large, or too
+ * small to differ from 0. */
 bool dp_number_read(const char *text, size_t length, double *value);
-/* The fewest digits that give the value back; at most 32 bytes. */
+/* Writes the fewest digits that read back as the same value; at most 32 bytes. */
 void dp_number_write(double value, char *text, size_t size);
 
 #endif

@@ -20,19 +20,19 @@ typedef struct dp_option_row {
 extern const dp_option_row dp_option_table[];
 extern const size_t dp_option_rows;
 
-/* By key; NULL: there is none. */
+/* Returns the row with this key; NULL if there is none. */
 const dp_option_row *dp_option_find(const char *key);
-/* How many choices a row has. */
+/* Returns the number of choices of an option. */
 int dp_option_choices(const dp_option *option);
-/* The number of the choice with this name, or with the name that an earlier version gave it; -1: there is none. */
+/* Returns the number of the choice with this name, or with its name in an earlier version; -1 if there is none. */
 int dp_option_choice_of(const dp_option *option, const char *word);
 
-/* A field of a choice, flag, number or window as a number, and back. */
+/* Reads and writes a field of a choice, flag, number or window as a number. */
 double dp_option_value(const dp_option_row *row, const dp_recipe *recipe);
 void dp_option_put(const dp_option_row *row, dp_recipe *recipe, double value);
-/* Whether a row's field may hold this value. */
+/* Returns whether the option may have this value. */
 bool dp_option_holds(const dp_option *option, double value);
-/* What a number may be: "give a whole number from 1 to 1000". */
+/* Writes which numbers are allowed: "give a whole number from 1 to 1000". */
 void dp_option_wanted(const dp_option *option, char *text, size_t size);
 
 #endif

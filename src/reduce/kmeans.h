@@ -1,10 +1,10 @@
-/* kmeans.h - few vectors that stand for many. */
+/* kmeans.h - k-means: few vectors in place of many. */
 #ifndef DP_REDUCE_KMEANS_H
 #define DP_REDUCE_KMEANS_H
 
 #include "search/distance.h"
 
-/* Floats of scratch that dp_kmeans needs for n vectors and k centres. */
+/* Returns the floats of scratch that dp_kmeans needs for n vectors and k centres. */
 size_t dp_kmeans_scratch(size_t n, size_t k, size_t dim);
 
 typedef struct dp_vectors {
@@ -15,8 +15,8 @@ typedef struct dp_vectors {
 /* Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007), Euclidean, at most 25 rounds.
  *   k at least 1; centres [k, dim]; members [n]: the centre each vector belongs to.
  *   l2: the kernel of squared distances; scratch as above.
- * The number of centres: k, or n where that is less; then each vector is its own centre and centres are the vectors in
- * their order.  The same for the same seed. */
+ * Returns the number of centres: k, or n if that is less; then each vector is its own centre, in the same order.
+ * Equal seeds give equal results. */
 size_t dp_kmeans(const dp_vectors *vectors, size_t k, uint64_t seed, dp_tile_f32_fn l2, float *scratch, float *centres,
                  uint32_t *members);
 

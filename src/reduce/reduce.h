@@ -1,4 +1,4 @@
-/* reduce.h - a smaller bank out of a bank: projected, with fewer rows, in a smaller type. */
+/* reduce.h - makes a bank smaller: projects its rows, takes fewer of them, stores them in a smaller type. */
 #ifndef DP_REDUCE_REDUCE_H
 #define DP_REDUCE_REDUCE_H
 
@@ -14,8 +14,8 @@ typedef struct dp_reduction {
     dp_isa isa;
 } dp_reduction;
 
-/* The bank is read once, location by location; of a mapped one no more stays in memory than is being worked on.
- * Leave-one-out scores and threshold are the old ones: the caller refreshes them.  progress: stage "reduce".
+/* Reads the bank once, location by location; of a mapped bank only the part in work stays in memory.
+ * Leave-one-out scores and threshold stay the old ones; the caller finds new ones.  progress: stage "reduce".
  * Errors: DP_E_ARGUMENT (k-means of a flat bank, or of rows that are centres already), DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_bank **out,
                          dp_error *err);

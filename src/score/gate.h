@@ -36,7 +36,7 @@ dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err);
 bool dp_gate_no_light(const dp_gate *gate, const dp_light *light, char *reason, size_t bytes);
 /* Why a picture with that light cannot be good, though it might be anomalous; false: it can. */
 bool dp_gate_odd_light(const dp_gate *gate, const dp_light *light, char *reason, size_t bytes);
-/* Why its aspect ratio is none of the good pictures'; false: it is, or nobody can say. */
+/* Writes why its aspect ratio does not fit the good pictures; false: it fits, or this is unknown. */
 bool dp_gate_other_ratio(const dp_gate *gate, size_t width_px, size_t height_px, char *reason, size_t bytes);
 /* Whether no good picture has its size; never where they have more than DP_RATIOS sizes. */
 bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px);

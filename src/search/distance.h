@@ -26,7 +26,7 @@ typedef struct dp_search {
     size_t top, band;  /* of that grid rows top .. top + band - 1 are given and found; band 0: all */
 } dp_search;
 
-/* What is found for each cell, in memory of the caller. */
+/* The result for each cell, in memory of the caller. */
 typedef struct dp_distances {
     dp_neighbour
         *nearest;   /* [cells, knn] the nearest rows, nearest first; of equal ones the first in the bank's order */
@@ -34,18 +34,18 @@ typedef struct dp_distances {
     uint8_t *valid; /* [cells] 1 where the picture's cell is valid and at least one valid row was found */
 } dp_distances;
 
-/* Who hears how far a search is: report returns other than 0 to stop it. */
+/* Reports how far a search is; report returns other than 0 to stop it. */
 typedef struct dp_progress {
     int (*report)(void *user, size_t done, size_t total);
     void *user;
 } dp_progress;
 
-/* Distance map of one picture.
+/* Computes the distance map of one picture.
  *   features [rows, cols, dim], valid [rows, cols] (NULL: all), of the picture's own grid; rows: those of the band
  *   out      also the workspace: nothing is allocated, but room for some rows where the bank's are not floats
  * Distance: Euclidean |x - y|, or 1 - cos(x, y) in 0..2, a zero vector having cosine 0 to everything.
- * Searched are the bank's valid rows within `window` cells in both directions, clipped to the grid; of a flat bank all. With
- * fewer than knn of them the mean is over those there are.
+ * It searches the bank's valid rows within `window` cells in both directions, clipped to the grid; in a flat bank all
+ * rows. If there are fewer than knn, the mean is over these.
  * The same bytes for any number of threads.  pool NULL: on the calling thread.
  * Errors: DP_E_ARGUMENT (knn 0, a grid that is not the bank's), DP_E_UNSUPPORTED (isa), DP_E_NUMERIC (a distance that
  * is not finite). */
@@ -84,7 +84,7 @@ typedef struct dp_distance_kernels {
                      float *out); /* out [n_rows, dim] */
 } dp_distance_kernels;
 
-/* isa as dp_isa_resolve gives it. */
+/* isa: from dp_isa_resolve. */
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 
 /* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_rows_widen reads them back. */

@@ -1,4 +1,4 @@
-/* distance_scales.h - how far the good pictures' features typically lie from those of the others. */
+/* distance_scales.h - the typical distance of one good picture's features from those of the others. */
 #ifndef DP_SEARCH_DISTANCE_SCALES_H
 #define DP_SEARCH_DISTANCE_SCALES_H
 
@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* Those of the blocks whose bit is set (dp_bank_blocks; 0: all) that are not known yet, local and where `global` says
- * so global ones as well.  Leave-one-out distances of a sample of the cells, fixed by the bank; the same for any number
+/* Finds the unknown scales of the blocks whose bit is set (dp_bank_blocks; 0: all): local ones, and global ones if
+ * `global`. They come from leave-one-out distances of a sample of cells that the bank determines, the same for any number
  * of threads.  pool may be NULL.
  * Errors: DP_E_MISMATCH (fewer than two pictures, centres of k-means, a coreset, no valid cell, pictures that are all
  * the same), DP_E_MEMORY, DP_E_NUMERIC. */

@@ -22,21 +22,21 @@ typedef struct dp_query {
 dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const dp_query *queries, size_t n,
                            dp_pool *pool, atomic_bool *not_finite, dp_error *err);
 
-/* Of a query; NaN where the norm is none: the angle is not known, and no distance may come out finite. */
+/* The inverse norm of a query; NaN if the norm is not a number: then the angle is unknown, and no distance may be finite. */
 static inline float dp_inverse_norm(dp_metric metric, const float *x, size_t dim)
 {
     float norm = metric == DP_METRIC_COSINE ? dp_norm_f32(x, dim) : 0;
     return norm < INFINITY ? norm > 0 ? 1 / norm : 0 : NAN;
 }
 
-/* Nothing is found yet: nearest [knn]. */
+/* Marks nearest [knn] as empty. */
 static inline void dp_neighbours_clear(dp_neighbour *nearest, size_t knn)
 {
     for (size_t i = 0; i < knn; i++)
         nearest[i] = (dp_neighbour){INFINITY, DP_NO_ROW, DP_NO_ROW};
 }
 
-/* Squared distances become distances.  Returns how many were found, *mean of them (untouched where none was). */
+/* Turns squared distances into distances. Returns how many were found, and sets *mean to theirs (unchanged if none). */
 static inline size_t dp_neighbours_conclude(dp_metric metric, dp_neighbour *nearest, size_t knn, float *mean)
 {
     double sum = 0;
@@ -51,7 +51,7 @@ static inline size_t dp_neighbours_conclude(dp_metric metric, dp_neighbour *near
     return found;
 }
 
-/* Puts a row where it belongs among the nearest [knn], behind those as near. */
+/* Inserts a row into nearest [knn], behind equally near ones. */
 static inline void dp_neighbour_insert(dp_neighbour *nearest, size_t knn, dp_neighbour found)
 {
     size_t i = knn - 1;
@@ -60,7 +60,7 @@ static inline void dp_neighbour_insert(dp_neighbour *nearest, size_t knn, dp_nei
     nearest[i] = found;
 }
 
-/* Distance, squared or 1 - cosine, of a kernel's value. */
+/* Returns the distance, squared or 1 - cosine, of a kernel's value. */
 static inline float dp_distance_of(dp_metric metric, float value, float inverse_norm_x, float inverse_norm_y)
 {
     if (metric != DP_METRIC_COSINE)

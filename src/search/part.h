@@ -1,4 +1,4 @@
-/* part.h - rows of which only some of the numbers are looked at.
+/* part.h - a view of some of the numbers of each row.
  *
  * The features of several blocks of a transformer lie behind one another in each row.  A part is the rows as if they
  * had been made of one of them: a view of the same memory that is searched like any other rows. */
@@ -14,13 +14,13 @@ typedef struct dp_part {
     float *norms; /* [locations, n_rows] of the parts of the rows; NULL: not asked for, or the bank's own */
 } dp_part;
 
-/* Block number `block` of bank->blocks.  norms: false where no search will ask for them (Euclidean, the same place
+/* Block number `block` of bank->blocks.  norms: false if no search will need them (Euclidean, the same cell
  * only), which saves reading the bank once.  The rows must outlive the part; dp_part_close frees it.  pool may be NULL.
  * Errors: DP_E_MEMORY. */
 dp_status dp_part_open(const dp_rows *bank, size_t block, bool norms, dp_pool *pool, dp_part *part, dp_error *err);
 void dp_part_close(dp_part *part);
 
-/* The part's numbers out of features [n, numbers of a whole row]: out [n, part->rows.dim]. */
+/* Extracts the part's numbers from features [n, numbers of a whole row]: out [n, part->rows.dim]. */
 void dp_part_pick(const dp_part *part, const float *features, size_t n, float *out);
 
 static inline bool dp_part_is_whole(const dp_part *part)

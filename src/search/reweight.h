@@ -8,7 +8,7 @@
  * of its nearest row, the first of them that row itself: 1 - exp(d_0) / sum_i exp(d_i), in 0..1.  n 0: 1. */
 double dp_reweight_factor(const double *distances, size_t n);
 
-/* What was searched for in a flat bank, and what was found. */
+/* The queries of a search in a flat bank, and its results. */
 typedef struct dp_found {
     const float *features;       /* [cells, dim] as they were searched for */
     const dp_neighbour *nearest; /* [cells, search->knn] */
@@ -17,15 +17,15 @@ typedef struct dp_found {
     size_t cells;
 } dp_found;
 
-/* The factor for a picture: of its largest valid distance (of equal ones the first).
+/* Computes the factor for a picture: that of its largest valid distance (of equal ones the first).
  *   n        neighbours of the nearest row, that row included; found without the rows of search->leave_out; fewer where
  *            there are fewer
  * *factor 1 where no cell is valid.  Errors: DP_E_ARGUMENT (not a flat bank), DP_E_MEMORY, DP_E_NUMERIC. */
 dp_status dp_reweight(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n, dp_pool *pool,
                       double *factor, dp_error *err);
 
-/* The factor of each cell, were it the largest: *weights [cells], 1 where there is none; the caller frees with
- * dp_memory_free. */
+/* Computes for each cell the factor that it would have as the largest: *weights [cells], 1 where there is none; free them
+ * with dp_memory_free. */
 dp_status dp_reweight_cells(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n,
                             dp_pool *pool, float **weights, dp_error *err);
 

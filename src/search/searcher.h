@@ -35,19 +35,19 @@ typedef struct dp_searcher {
     double *sum;               /* [room] */
 } dp_searcher;
 
-/* Whether the rows can be searched so.  Errors: DP_E_ARGUMENT. */
+/* Checks that the rows can be searched in this way. Errors: DP_E_ARGUMENT. */
 dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err);
-/* Whether the distances need scales to be put together. */
+/* Returns whether the distances need scales before they are combined. */
 bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring);
-/* Finds the scales where they are needed and not known; pool may be NULL.  Errors: as dp_view_settle. */
+/* Finds the scales that are needed and unknown; pool may be NULL.  Errors: as dp_view_settle. */
 dp_status dp_scoring_settle(const dp_rows *bank, dp_scoring *scoring, dp_isa isa, dp_pool *pool, dp_error *err);
 
-/* Scales that are needed and not known are found.  The rows must outlive it.  Errors: as dp_view_settle. */
+/* Opens the rows for a search, and finds the scales that are needed and unknown. The rows must outlive the searcher.  Errors: as dp_view_settle. */
 dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_isa isa, dp_pool *pool,
                            dp_searcher *searcher, dp_error *err);
 void dp_searcher_close(dp_searcher *searcher);
 
-/* The search of the leading component, of a picture whose grid is [rows, cols]. */
+/* Returns the search of the leading component, for a picture with grid [rows, cols]. */
 dp_search dp_searcher_search(const dp_searcher *searcher, size_t rows, size_t cols, size_t leave_out);
 
 /* The cells of one picture. */
