@@ -378,7 +378,7 @@ static int bank_info(int argc, char **argv)
     if (argc != 2)
         return cli_usage("give one bank");
     if (learning && suspects.given)
-        return cli_usage("--suspects or --learning-curve, not both");
+        return cli_usage("give --suspects or --learning-curve, not both");
     const char *path = argv[1];
     dp_bank *bank = NULL;
     dp_error err;

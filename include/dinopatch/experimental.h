@@ -539,7 +539,7 @@ typedef struct dp_bank_details {
     size_t file_bytes;    /* 0: not on disk yet */
 } dp_bank_details;
 
-/* Called for each nominal picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
+/* Called for each good picture once its fate is known; message NULL: it is in the bank.  May be NULL. */
 typedef void (*dp_picture_fn)(void *user, size_t index, const char *name, const dp_pose *pose, const char *message);
 
 /* What became of the pictures that fit or add was given. */
