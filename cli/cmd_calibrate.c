@@ -233,7 +233,7 @@ static bool enough(const struct asked *asked, const cli_held_out *held, int *cod
 {
     *code = EXIT_SOME_FAILED;
     if (asked->good && !held->good.scores->len) {
-        cli_used_tell(&held->used, 0, held->good.given, NULL);
+        cli_used_complain(&held->used, 0, held->good.given, NULL);
         return false;
     }
     if (asked->bad && !held->bad.scores->len) {
@@ -242,8 +242,8 @@ static bool enough(const struct asked *asked, const cli_held_out *held, int *cod
     }
     bool all = cli_used_enough(held->good.scores->len, held->good.given);
     if (!all)
-        cli_used_tell(&held->used, held->good.scores->len, held->good.given,
-                      asked->allow_few ? NULL : "the threshold stays as it was");
+        cli_used_complain(&held->used, held->good.scores->len, held->good.given,
+                          asked->allow_few ? NULL : "the threshold stays as it was");
     else if (held->good.not_inspected)
         cli_note("%s of the good ones could not be inspected and are no part of the certificate",
                  cli_count(held->good.not_inspected, "picture"));
