@@ -161,7 +161,7 @@ static dp_status parse(dp_safetensors *file, const dp_limits *limits, dp_error *
                             ? NULL
                             : what_else(data, file->bytes.bytes); /* a header begins with { */
     if (other)
-        return dp_fail(err, DP_E_FORMAT, "%s: is no safetensors file, but %s", file->path, other);
+        return dp_fail(err, DP_E_FORMAT, "%s: is not a safetensors file, but %s", file->path, other);
     uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; i--)
         header_bytes = header_bytes << 8 | data[i];
