@@ -245,6 +245,8 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
         printf("  canvas      %zu x %zu pixels, fill %.3f, align %s, polarity %s\n", r->canvas_height_px,
                r->canvas_width_px, r->fill, dp_option_choice("align", (int)r->align),
                dp_option_choice("align.polarity", (int)r->polarity));
+    if (r->tile_px)
+        printf("  tiles       of %zu pixels\n", r->tile_px);
     print_range(&info->range);
     if (r->sample_white)
         printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n",

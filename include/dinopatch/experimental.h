@@ -26,7 +26,7 @@ DP_API dp_status dp_isa_parse(const char *name, dp_isa *isa, dp_error *err);
  *                                  decoded.  Loading takes 3 bytes a pixel and the file itself (but for a TIFF), and 3 to 8 more a pixel
  *                                  while an interlaced PNG, a progressive JPEG or 16-bit samples are decoded
  *     bytes of a picture file      16 a pixel of max_pixels and 256 MiB (but for a TIFF)
- *     cells of a picture           dp_run.max_tokens; 16,384 on a side.  What a picture is resized to (edge_px) is bounded by
+ *     cells of a picture           dp_run.max_tokens, of one tile where it is cut (tile_px); 2^22 in all tiles; 16,384 on a side.  What a picture is resized to (edge_px) is bounded by
  *                                  dp_run.max_picture_pixels, too
  *     pixels of a map              2^28 (dp_map_load_tiff)
  *     memory of a bank being made  dp_run.max_memory_bytes
@@ -119,7 +119,13 @@ typedef enum dp_layer_norm {
 } dp_layer_norm;
 typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
-typedef enum dp_score { DP_SCORE_MAX = 0, DP_SCORE_MEAN, DP_SCORE_P99, DP_SCORE_TOP1P } dp_score;
+typedef enum dp_score {
+    DP_SCORE_MAX = 0,
+    DP_SCORE_MEAN,
+    DP_SCORE_P99,
+    DP_SCORE_TOP1P,
+    DP_SCORE_TOP10 /* the mean of the 10 largest: of a canvas in tiles a mark that is small stays as visible as in one tile */
+} dp_score;
 
 typedef struct dp_interval {
     double low, high;
@@ -210,6 +216,10 @@ typedef struct dp_recipe {
     size_t
         short_px; /* the canvas is the whole picture with a short side of so many pixels, in the middle proportion of the
                                          good pictures; canvas, edge and crop are then 0 until fit settles the canvas.  0: the canvas */
+    size_t
+        tile_px; /* side of the tiles that go through the network, where the canvas is larger: fit rounds it to what the
+                                         network takes. 0: the canvas goes through in one; with short_px fit chooses a side where the canvas has
+                                         more cells than dp_run.max_tokens */
     dp_polarity polarity;
     size_t
         sample_white; /* of 16-bit pictures the sample that means white (dp_picture_options); found on the good pictures
@@ -258,7 +268,13 @@ typedef struct dp_recipe {
 
 /* Parts of a preset that depend on the network; the window of DP_METHOD_AUTO depends on the canvas, and fit settles it.  dp_network_settle_recipe, and with it fit, fits those whose bit is set and whose values are
  * still the preset's.  Who wants the very values of the preset takes the bit away. */
-enum { DP_PRESET_CANVAS = 1, DP_PRESET_LAYERS = 2, DP_PRESET_NEIGHBOURHOOD = 4, DP_PRESET_WINDOW = 8 };
+enum {
+    DP_PRESET_CANVAS = 1,
+    DP_PRESET_LAYERS = 2,
+    DP_PRESET_NEIGHBOURHOOD = 4,
+    DP_PRESET_WINDOW = 8,
+    DP_PRESET_SCORE = 16
+};
 
 /* The defaults, those of DP_METHOD_AUTO: docs/method.md says how they were measured. */
 DP_API void dp_recipe_init(dp_recipe *recipe);

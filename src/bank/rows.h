@@ -14,15 +14,12 @@
 #define DP_BANK_ROWS_H
 
 #include "dinopatch/experimental.h"
+#include "geometry/spaces.h"
 #include "simd/half.h"
 
 #include <stdbool.h>
 
 #define DP_NO_PICTURE ((size_t)-1)
-
-/* Cells of a picture's own grid in a flat bank: a picture of 28,000 x 28,000 pixels has fewer.  A file can name any number,
- * and what searches the bank makes room for so many cells. */
-#define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
 
 /* A view: it owns nothing and is read-only. Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {

@@ -146,7 +146,7 @@ static double score_kept(dp_score how, const float *kept, size_t n, size_t m)
         double low = rank < n ? (double)kept[rank] : 0, high = !rank ? low : rank - 1 < n ? (double)kept[rank - 1] : 0;
         return share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
     }
-    size_t top = how == DP_SCORE_MEAN ? m : m / 100 ? m / 100 : 1;
+    size_t top = how == DP_SCORE_MEAN ? m : how == DP_SCORE_TOP10 ? (m < 10 ? m : 10) : m / 100 ? m / 100 : 1;
     for (size_t i = 0; i < top && i < n; i++)
         sum += (double)kept[i];
     return sum / (double)top;

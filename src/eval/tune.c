@@ -320,7 +320,7 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
     if (settings->folds > MAX_FOLDS)
         return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu folds are too many; give at most %d", settings->folds,
                        MAX_FOLDS);
-    if ((int)settings->score < DP_SCORE_MAX || settings->score > DP_SCORE_TOP1P)
+    if ((int)settings->score < DP_SCORE_MAX || settings->score > DP_SCORE_TOP10)
         return dp_fail(err, DP_E_ARGUMENT, "tuning: unknown score %d", (int)settings->score);
     if (settings->post.unit != DP_UNIT_CELLS)
         return dp_fail(err, DP_E_ARGUMENT,

@@ -1,10 +1,16 @@
 /* extractor.c - features of one picture, with its polarity settled.
  *
+ * A canvas that the recipe cuts into tiles (geometry/tiles.h) goes through the network tile by tile: each is warped out of
+ * the 8-bit picture for itself, and the cells that are kept of it go to their place in the grid. Nothing of one tile enters
+ * another, so neither their order nor the number of threads changes a bit.
+ *
  * PCA finds an axis, not a direction: the object may lie the right way round or turned by 180 degrees.  The orientation
  * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
  * as the paper does, which is the same for parts symmetric about their axis only. */
 #include "extract/extractor.h"
+#include "geometry/flip.h"
 #include "geometry/spaces.h"
+#include "geometry/warp.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/session.h"
@@ -12,32 +18,52 @@
 #include "extract/background.h"
 #include "extract/orientation.h"
 
-dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, dp_extractor *extractor,
-                            dp_error *err)
+#include <string.h>
+
+dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t most_bytes,
+                            dp_extractor *extractor, dp_error *err)
 {
     size_t rows = dp_canvas_to_cells(recipe->canvas_height_px, patch_px),
-           cols = dp_canvas_to_cells(recipe->canvas_width_px, patch_px), cells, values;
-    if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values))
+           cols = dp_canvas_to_cells(recipe->canvas_width_px, patch_px), cells, values, bytes;
+    if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values)
+        || !dp_mul_size(values, sizeof(float), &bytes))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px,
                        recipe->canvas_width_px);
-    *extractor = (dp_extractor){
-        .recipe = *recipe,
-        .patch_px = patch_px,
-        .rows = rows,
-        .cols = cols,
-        .dim = dim,
-        .valid = dp_malloc_2d(cells, patch_px, patch_px),
-        .tokens = dp_malloc(values, sizeof(float)),
-        .raw = recipe->neighbourhood > 1 ? dp_malloc(values, sizeof(float)) : NULL,
-        .orientation = dp_malloc(dim, sizeof(float)),
-        .background = recipe->background ? dp_calloc(cells, 1) : NULL,
-        .component = recipe->background ? dp_malloc(cells, sizeof(float)) : NULL,
-    };
-    if (extractor->valid && extractor->tokens && (extractor->raw || recipe->neighbourhood <= 1)
-        && extractor->orientation && (!recipe->background || (extractor->background && extractor->component)))
-        return DP_OK;
-    dp_extractor_close(extractor);
-    return dp_fail_memory(err, "the features of one picture", values * sizeof(float));
+    dp_extractor e = {.recipe = *recipe,
+                      .patch_px = patch_px,
+                      .rows = rows,
+                      .cols = cols,
+                      .dim = dim,
+                      .tiling = dp_tiling_of(rows, cols, dp_canvas_to_cells(recipe->tile_px, patch_px)),
+                      .most_bytes = most_bytes,
+                      .band = rows};
+    const bool tiled = dp_tiling_count(&e.tiling) > 1;
+    e.by_bands = e.tiling.down.n > 1 && bytes > most_bytes;
+    for (size_t i = 0, high = 0; e.by_bands && i < e.tiling.down.n; i++) {
+        high = dp_tile_kept(&e.tiling, i, 0).height > high ? dp_tile_kept(&e.tiling, i, 0).height : high;
+        e.band = high;
+    }
+    const size_t tile_cells = e.tiling.down.tile * e.tiling.across.tile, held = e.band * cols,
+                 raw_cells = recipe->background && held > tile_cells ? held : tile_cells;
+    bool memory = (e.valid = dp_malloc_2d(patch_px, cols, patch_px))
+                  && (e.tokens = dp_malloc_2d(held, dim, sizeof(float)))
+                  && (e.orientation = dp_malloc(dim, sizeof(float)));
+    if (memory && tiled)
+        memory = (e.tile_rgb = dp_malloc_2d(dp_cells_to_canvas(e.tiling.down.tile, patch_px),
+                                            dp_cells_to_canvas(e.tiling.across.tile, patch_px), 3 * sizeof(float)))
+                 && (e.tile_tokens = dp_malloc_2d(tile_cells, dim, sizeof(float)));
+    if (memory && recipe->neighbourhood > 1)
+        memory = (e.raw = dp_malloc_2d(raw_cells, dim, sizeof(float)));
+    if (memory && recipe->background)
+        memory = (e.background = dp_calloc(cells, 1)) && (e.component = dp_malloc(cells, sizeof(float)));
+    if (memory && e.by_bands && recipe->polarity != DP_POLARITY_NONE)
+        memory = !dp_halves_open(dim, &e.halves, err);
+    if (!memory) {
+        dp_extractor_close(&e);
+        return dp_fail_memory(err, "the features of one picture", held * dim * sizeof(float));
+    }
+    *extractor = e;
+    return DP_OK;
 }
 
 dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err)
@@ -49,7 +75,8 @@ dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared,
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
     dp_extractor larger;
-    dp_status status = dp_extractor_open(&recipe, extractor->patch_px, extractor->dim, &larger, err);
+    dp_status status =
+        dp_extractor_open(&recipe, extractor->patch_px, extractor->dim, extractor->most_bytes, &larger, err);
     if (status)
         return status;
     larger.layer_norm = extractor->layer_norm;
@@ -61,8 +88,11 @@ dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared,
 void dp_extractor_close(dp_extractor *extractor)
 {
     dp_extract_plan_close(&extractor->plan);
+    dp_halves_close(&extractor->halves);
     dp_memory_free(extractor->valid);
     dp_memory_free(extractor->tokens);
+    dp_memory_free(extractor->tile_rgb);
+    dp_memory_free(extractor->tile_tokens);
     dp_memory_free(extractor->raw);
     dp_memory_free(extractor->orientation);
     dp_memory_free(extractor->background);
@@ -70,41 +100,135 @@ void dp_extractor_close(dp_extractor *extractor)
     *extractor = (dp_extractor){0};
 }
 
-/* Layers as the network leaves them; normalised where it is known by what. */
-static dp_status extract(dp_extractor *extractor, dp_session *session, const float *rgb, dp_error *err)
+dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_error *err)
 {
-    const size_t height = extractor->recipe.canvas_height_px, width = extractor->recipe.canvas_width_px;
-    dp_status status =
-        extractor->plan.dim ? DP_OK : dp_extract_plan_open(session, height, width, &extractor->plan, err);
-    const dp_extract_plan *p = &extractor->plan;
-    if (!status && (p->dim != extractor->dim || p->rows != extractor->rows || p->cols != extractor->cols))
+    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    dp_extract_plan *p = &extractor->plan;
+    dp_status status = p->dim ? DP_OK
+                              : dp_extract_plan_open(session, dp_cells_to_canvas(rows, extractor->patch_px),
+                                                     dp_cells_to_canvas(cols, extractor->patch_px), p, err);
+    if (!status && (p->dim != extractor->dim || p->rows != rows || p->cols != cols))
         status = dp_fail(err, DP_E_MISMATCH, "the layers of this network are not those of the recipe");
+    return status;
+}
+
+/* Layers as the network leaves them; normalised where it is known by what. */
+static dp_status extract(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens, dp_error *err)
+{
+    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    dp_status status = dp_extractor_plan(extractor, session, err);
     if (!status)
-        status = dp_extract(&extractor->plan, session, rgb, height, width, extractor->tokens, err);
+        status = dp_extract(&extractor->plan, session, rgb, dp_cells_to_canvas(rows, extractor->patch_px),
+                            dp_cells_to_canvas(cols, extractor->patch_px), tokens, err);
     if (!status && extractor->layer_norm)
-        dp_layer_norm_apply(extractor->tokens, extractor->rows * extractor->cols, extractor->dim, extractor->layer_norm,
+        dp_layer_norm_apply(tokens, rows * cols, extractor->dim, extractor->layer_norm,
                             extractor->layer_norm + extractor->dim);
+    return status;
+}
+
+/* One tile: rgb [tile height, tile width, 3] -> tokens [tile rows, tile cols, dim]. */
+static dp_status embed_tile(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens,
+                            dp_error *err)
+{
+    const dp_recipe *r = &extractor->recipe;
+    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    if (r->layer_norm)
+        return extract(extractor, session, rgb, tokens, err);
+    dp_status status = dp_session_embed(session, rgb, dp_cells_to_canvas(rows, extractor->patch_px),
+                                        dp_cells_to_canvas(cols, extractor->patch_px), r->layers, r->n_layers,
+                                        r->layer_mix, extractor->raw ? extractor->raw : tokens, err);
+    if (!status && extractor->raw)
+        dp_mean_3x3(extractor->raw, rows, cols, extractor->dim, tokens);
+    return status;
+}
+
+/* The cells that are kept of one of several tiles, into tokens. */
+static dp_status embed_kept(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t i,
+                            size_t j, dp_error *err)
+{
+    const dp_run *run = dp_session_run(session);
+    const dp_recipe *r = &extractor->recipe;
+    const size_t patch = extractor->patch_px, dim = extractor->dim;
+    const dp_area tile = dp_tile_area(&extractor->tiling, i, j), kept = dp_tile_kept(&extractor->tiling, i, j);
+    const dp_canvas canvas = {&prepared->pose, r->fill, prepared->turn, r->canvas_height_px, r->canvas_width_px};
+    dp_area from = {dp_cells_to_canvas(tile.top, patch), dp_cells_to_canvas(tile.left, patch),
+                    dp_cells_to_canvas(tile.height, patch), dp_cells_to_canvas(tile.width, patch)};
+    if (run->stop && run->stop(run->user))
+        return dp_fail(err, DP_E_CANCELLED, "stopped between two tiles of a picture");
+    if (prepared->flip_rows)
+        from.top = canvas.height_px - from.top - from.height;
+    if (prepared->flip_cols)
+        from.left = canvas.width_px - from.left - from.width;
+    dp_status status = dp_canvas_warp_part(prepared->picture, &canvas, &from, extractor->tile_rgb, NULL, err);
+    if (status)
+        return status;
+    if (prepared->flip_rows)
+        dp_flip(extractor->tile_rgb, 3 * sizeof(float), from.height, from.width, true);
+    if (prepared->flip_cols)
+        dp_flip(extractor->tile_rgb, 3 * sizeof(float), from.height, from.width, false);
+    status = embed_tile(extractor, session, extractor->tile_rgb, extractor->tile_tokens, err);
+    for (size_t row = kept.top; row < kept.top + kept.height && !status; row++)
+        memcpy(extractor->tokens + ((row - extractor->top) * extractor->cols + kept.left) * dim,
+               extractor->tile_tokens + ((row - tile.top) * tile.width + kept.left - tile.left) * dim,
+               kept.width * dim * sizeof(float));
+    return status;
+}
+
+static dp_status embed_band(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t band,
+                            dp_error *err)
+{
+    const dp_area kept = dp_tile_kept(&extractor->tiling, band, 0);
+    dp_status status = DP_OK;
+    extractor->top = kept.top;
+    extractor->band = kept.height;
+    for (size_t j = 0; j < extractor->tiling.across.n && !status; j++)
+        status = embed_kept(extractor, session, prepared, band, j, err);
+    return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
+}
+
+dp_status dp_extractor_band(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t band,
+                            dp_error *err)
+{
+    if (!extractor->by_bands)
+        return DP_OK;
+    dp_status status = embed_band(extractor, session, prepared, band, err);
+    if (!status && extractor->mirrored)
+        dp_grid_mirror(extractor->tokens, NULL, extractor->band, extractor->cols, extractor->dim);
     return status;
 }
 
 dp_status dp_extractor_embed_canvas(dp_extractor *extractor, dp_session *session, const float *rgb, dp_error *err)
 {
-    const dp_recipe *r = &extractor->recipe;
-    if (r->layer_norm)
-        return extract(extractor, session, rgb, err);
-    dp_status status = dp_session_embed(session, rgb, r->canvas_height_px, r->canvas_width_px, r->layers, r->n_layers,
-                                        r->layer_mix, extractor->raw ? extractor->raw : extractor->tokens, err);
-    if (!status && extractor->raw)
-        dp_mean_3x3(extractor->raw, extractor->rows, extractor->cols, extractor->dim, extractor->tokens);
-    return status;
+    return embed_tile(extractor, session, rgb, extractor->tokens, err);
 }
 
 dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
     dp_status status = dp_extractor_fit(extractor, prepared, err);
+    if (!status && dp_tiling_count(&extractor->tiling) == 1)
+        status = embed_tile(extractor, session, prepared->rgb, extractor->tokens, err);
+    else
+        for (size_t i = 0; i < extractor->tiling.down.n && !status; i++)
+            for (size_t j = 0; j < extractor->tiling.across.n && !status; j++)
+                status = embed_kept(extractor, session, prepared, i, j, err);
+    return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
+}
+
+/* By bands: a pass over all of them tells the orientation. */
+static dp_status orient_by_bands(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared,
+                                 dp_error *err)
+{
+    dp_status status = DP_OK;
+    dp_halves_clear(&extractor->halves);
+    for (size_t i = 0; i < extractor->tiling.down.n && !status; i++) {
+        status = embed_band(extractor, session, prepared, i, err);
+        if (!status)
+            dp_halves_add(&extractor->halves, extractor->tokens, prepared->cells + extractor->top * extractor->cols,
+                          extractor->band, extractor->cols);
+    }
     if (status)
         return status;
-    status = dp_extractor_embed_canvas(extractor, session, prepared->rgb, err);
+    status = dp_halves_orientation(&extractor->halves, extractor->orientation, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
 
@@ -124,11 +248,14 @@ dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp
                                 const float *orientation, int *polarity, dp_error *err)
 {
     const dp_recipe *r = &extractor->recipe;
-    dp_status status = dp_extractor_embed(extractor, session, prepared, err);
+    const bool settles = dp_extractor_has_polarity(extractor, prepared), by_bands = extractor->by_bands;
+    dp_status status = by_bands ? DP_OK : dp_extractor_embed(extractor, session, prepared, err);
     *polarity = 0;
-    if (status || !dp_extractor_has_polarity(extractor, prepared))
+    extractor->mirrored = false;
+    if (status || !settles)
         return status;
-    status = dp_extractor_orientation(extractor, prepared, err);
+    status = by_bands ? orient_by_bands(extractor, session, prepared, err)
+                      : dp_extractor_orientation(extractor, prepared, err);
     if (status)
         return status;
     dp_orientation_unbias(extractor->orientation, orientation + extractor->dim, extractor->dim);
@@ -136,11 +263,13 @@ dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp
     if (*polarity >= 0)
         return DP_OK;
     if (r->polarity == DP_POLARITY_MIRROR) {
-        dp_grid_mirror(extractor->tokens, prepared->cells, extractor->rows, extractor->cols, extractor->dim);
+        extractor->mirrored = by_bands;
+        dp_grid_mirror(by_bands ? NULL : extractor->tokens, prepared->cells, extractor->rows, extractor->cols,
+                       extractor->dim);
         return DP_OK;
     }
     status = dp_prepared_warp(prepared, r, extractor->patch_px, 1, extractor->valid, err);
-    return status ? status : dp_extractor_embed(extractor, session, prepared, err);
+    return status || by_bands ? status : dp_extractor_embed(extractor, session, prepared, err);
 }
 
 /* dp_mean_3x3 divides by 9 at the border too; here by the cells there are, or the border would be what differs most. */

@@ -4,7 +4,9 @@
 
 #include "dinopatch/experimental.h"
 #include "extract/extract_plan.h"
+#include "extract/orientation.h"
 #include "extract/prefetch.h"
+#include "geometry/tiles.h"
 
 #include <stdbool.h>
 
@@ -12,9 +14,17 @@ typedef struct dp_extractor {
     dp_recipe recipe; /* canvas and layers settled */
     size_t patch_px;
     size_t rows, cols, dim;
-    uint8_t *valid;          /* [canvas_height, canvas_width] */
-    float *tokens;           /* [rows, cols, dim] */
-    float *raw;              /* [rows, cols, dim] before the mean over neighbourhoods; NULL where there is none */
+    dp_tiling tiling; /* of the grid; one tile, or as the recipe says */
+    size_t most_bytes;
+    bool by_bands;      /* tokens hold the rows of one row of tiles at a time */
+    size_t top, band;   /* of the grid rows top .. top + band - 1 are in tokens */
+    uint8_t *valid;     /* [patch_px, canvas_width] scratch */
+    float *tokens;      /* [band, cols, dim] */
+    float *tile_rgb;    /* [tile height, tile width, 3], where there are several tiles; else NULL */
+    float *tile_tokens; /* [tile rows, tile cols, dim], likewise */
+    float *raw; /* [cells, dim] of a tile before the mean over neighbourhoods, or scratch; NULL where there is none */
+    bool mirrored;           /* by_bands: the polarity mirrors the columns of the picture's grid */
+    dp_halves halves;        /* by_bands, where the recipe settles the polarity */
     dp_extract_plan plan;    /* of a recipe with layer_norm, made for the first picture */
     const float *layer_norm; /* [2, dim] of a bank: what normalises the features; NULL: they stay as they are */
     float *orientation;      /* [dim] */
@@ -23,22 +33,44 @@ typedef struct dp_extractor {
     float *component; /* [rows, cols] scratch of it */
 } dp_extractor;
 
-dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, dp_extractor *extractor,
-                            dp_error *err);
+#define DP_WHOLE_GRID SIZE_MAX            /* dp_extractor_open: always all features of a picture together */
+#define DP_GRID_BYTES ((size_t)128 << 20) /* for those who need no more than a band at a time */
+
+/* Opens an extractor for pictures of that canvas. Features of a canvas in several tiles come band by band (below) where
+ * those of a whole picture take more than most_bytes; all other features are held together in tokens.
+ * Errors: DP_E_ARGUMENT (a canvas too large to count), DP_E_MEMORY. */
+dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t most_bytes,
+                            dp_extractor *extractor, dp_error *err);
 /* Makes the extractor as large as the prepared picture's canvas, where each picture has its own (edge_px); nothing to do otherwise.
  * extractor->recipe then has the picture's canvas.  Errors: DP_E_MEMORY. */
 dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err);
 void dp_extractor_close(dp_extractor *extractor);
 
-/* Features of a prepared picture in extractor->tokens, turned or mirrored into the polarity of orientation [2, dim] (a bank's:
- * reference and bias).  *polarity: +1, -1, or 0 where it is not settled.  On return prepared->cells are those of the tokens. */
+/* Features of a prepared picture, turned or mirrored into the polarity of orientation [2, dim] (a bank's: reference and
+ * bias). *polarity: +1, -1, or 0 where it is not settled. On return prepared->cells are those of the features, and the
+ * features are in the bands: */
 dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp_prepared *prepared,
                                 const float *orientation, int *polarity, dp_error *err);
 
-/* What the network makes of a canvas, with the mean over neighbourhoods where the recipe asks for it: into extractor->tokens. */
+/* The features of a picture come in so many bands of rows, from top to bottom: one, but for large canvases in tiles. */
+static inline size_t dp_extractor_bands(const dp_extractor *extractor)
+{
+    return extractor->by_bands ? extractor->tiling.down.n : 1;
+}
+
+/* Brings one band of the picture of dp_extractor_features into tokens: rows top .. top + band - 1. In any order, any
+ * number of times. */
+dp_status dp_extractor_band(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t band,
+                            dp_error *err);
+
+/* Makes the plan of a recipe with layer_norm, where it is not there yet. Errors: as dp_extract_plan_open, DP_E_MISMATCH. */
+dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_error *err);
+
+/* What the network makes of a canvas that is not cut, rgb [canvas_height, canvas_width, 3], into tokens. */
 dp_status dp_extractor_embed_canvas(dp_extractor *extractor, dp_session *session, const float *rgb, dp_error *err);
 
-/* The steps of it, for fit, which has to look at each picture both ways round. */
+/* What the network makes of the canvas of a prepared picture, with the mean over neighbourhoods where the recipe asks for
+ * it: all of it into tokens. Not for an extractor by bands. */
 dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, dp_error *err);
 /* Orientation vector of extractor->tokens in extractor->orientation. */
 dp_status dp_extractor_orientation(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err);

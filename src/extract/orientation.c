@@ -14,6 +14,7 @@
  * others (largest sum of |cosines|; of more than MAX_CANDIDATES vectors every k-th is a candidate), and among equal
  * ones from the first. */
 #include "extract/orientation.h"
+#include "geometry/flip.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -224,27 +225,10 @@ done:
     return DP_OK;
 }
 
-static void swap_floats(float *a, float *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float keep = a[i];
-        a[i] = b[i];
-        b[i] = keep;
-    }
-}
-
 void dp_grid_mirror(float *features, uint8_t *valid, size_t rows, size_t cols, size_t dim)
 {
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < cols / 2; c++) {
-            size_t a = r * cols + c, b = r * cols + cols - 1 - c;
-            if (features)
-                swap_floats(features + a * dim, features + b * dim, dim);
-            if (valid) {
-                uint8_t keep = valid[a];
-                valid[a] = valid[b];
-                valid[b] = keep;
-            }
-        }
-    }
+    if (features)
+        dp_flip(features, dim * sizeof *features, rows, cols, false);
+    if (valid)
+        dp_flip(valid, 1, rows, cols, false);
 }

@@ -3,7 +3,9 @@
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
  * the slots are allocated once. */
 #include "extract/prefetch.h"
+#include "geometry/flip.h"
 #include "geometry/spaces.h"
+#include "geometry/warp.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -14,7 +16,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SLOTS 3 /* one with the consumer, two ahead */
+#define SLOTS 3       /* one with the consumer, two ahead */
+#define TILED_SLOTS 2 /* of large pictures, which take the network many times as long as the loader */
 
 struct dp_prefetch {
     dp_pictures pictures;
@@ -22,13 +25,14 @@ struct dp_prefetch {
     size_t patch_px;
     bool digests;
     const dp_run *run;
-    uint8_t *valid; /* [canvas_height, canvas_width], the loader's scratch */
+    uint8_t *valid; /* [patch_px, canvas_width], the loader's scratch */
+    size_t n_slots;
 
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    size_t produced, consumed; /* pictures; slot of picture i is i % SLOTS */
+    size_t produced, consumed; /* pictures; slot of picture i is i % n_slots */
     bool holding;              /* the consumer still reads picture consumed - 1 */
     bool closing;
     dp_prepared slots[SLOTS];
@@ -75,24 +79,63 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
     return DP_OK;
 }
 
+dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
+{
+    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    prepared->rgb = recipe->tile_px ? NULL : dp_malloc_2d(h, w, 3 * sizeof(float));
+    prepared->cells = dp_malloc(dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px));
+    if ((prepared->rgb || recipe->tile_px) && prepared->cells)
+        return DP_OK;
+    dp_prepared_close(prepared);
+    return dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
+}
+
+void dp_prepared_close(dp_prepared *prepared)
+{
+    dp_picture_free(&prepared->picture);
+    dp_memory_free(prepared->rgb);
+    dp_memory_free(prepared->cells);
+    prepared->rgb = NULL;
+    prepared->cells = NULL;
+}
+
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err)
 {
     if (recipe->edge_px)
         return fill_edge(prepared, recipe, patch_px, err);
-    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    const size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px, cols = dp_canvas_to_cells(w, patch_px);
+    const dp_canvas canvas = {&prepared->pose, recipe->fill, turn, h, w};
+    prepared->turn = turn;
+    prepared->flip_rows = prepared->flip_cols = false;
     prepared->height_px = h;
     prepared->width_px = w;
-    dp_status status =
-        dp_canvas_warp(prepared->picture, &prepared->pose, recipe->fill, turn, h, w, prepared->rgb, valid, err);
-    if (status)
-        return status;
+    dp_status status = DP_OK;
+    if (!recipe->tile_px)
+        status = dp_canvas_warp_part(prepared->picture, &canvas, &(dp_area){0, 0, h, w}, prepared->rgb, NULL, err);
     size_t inside = 0;
-    for (size_t i = 0; i < h * w; i++)
-        inside += valid[i] != 0;
+    for (size_t r = 0; r < dp_canvas_to_cells(h, patch_px) && !status; r++) { /* a row of cells at a time */
+        const dp_area strip = {dp_cells_to_canvas(r, patch_px), 0, patch_px, w};
+        status = dp_canvas_warp_part(prepared->picture, &canvas, &strip, NULL, valid, err);
+        for (size_t i = 0; i < patch_px * w && !status; i++)
+            inside += valid[i] != 0;
+        if (!status)
+            dp_canvas_to_valid_cells(valid, patch_px, w, patch_px, prepared->cells + r * cols);
+    }
     prepared->valid_fraction = (double)inside / (double)(h * w);
-    dp_canvas_to_valid_cells(valid, h, w, patch_px, prepared->cells);
-    return DP_OK;
+    return status;
+}
+
+void dp_prepared_flip(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, bool rows)
+{
+    const size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    if (prepared->rgb)
+        dp_flip(prepared->rgb, 3 * sizeof *prepared->rgb, h, w, rows);
+    dp_flip(prepared->cells, 1, dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px), rows);
+    if (rows)
+        prepared->flip_rows = !prepared->flip_rows;
+    else
+        prepared->flip_cols = !prepared->flip_cols;
 }
 
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run)
@@ -144,14 +187,14 @@ static void *load_all(void *argument)
     dp_prefetch *p = argument;
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        while (!p->closing && p->produced - p->consumed + p->holding >= SLOTS)
+        while (!p->closing && p->produced - p->consumed + p->holding >= p->n_slots)
             pthread_cond_wait(&p->moved, &p->lock);
         if (p->closing || p->produced == p->pictures.n)
             break;
         size_t index = p->produced;
         pthread_mutex_unlock(&p->lock);
 
-        dp_prepared *slot = &p->slots[index % SLOTS];
+        dp_prepared *slot = &p->slots[index % p->n_slots];
         dp_picture_free(&slot->picture);
         slot->index = index;
         slot->status = dp_prepared_load(slot, &p->pictures, &p->recipe, p->patch_px, p->valid, &slot->error);
@@ -169,12 +212,9 @@ static void *load_all(void *argument)
 dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
                            bool digests, dp_prefetch **out, dp_error *err)
 {
-    size_t pixels, h = recipe->canvas_height_px, w = recipe->canvas_width_px;
     dp_prefetch *p = dp_calloc(1, sizeof *p);
-    if (!p || !dp_mul_size(h, w, &pixels)) {
-        dp_memory_free(p);
+    if (!p)
         return dp_fail_memory(err, "the canvas", sizeof *p);
-    }
     p->pictures = *pictures;
     p->recipe = *recipe;
     p->patch_px = patch_px;
@@ -182,16 +222,19 @@ dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe,
     p->digests = digests;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->moved, NULL);
-    bool memory = (p->valid = dp_malloc(pixels, 1)) != NULL;
-    for (size_t i = 0; i < SLOTS; i++) {
+    p->n_slots = recipe->tile_px ? TILED_SLOTS : SLOTS;
+    dp_status status = (p->valid = dp_malloc(recipe->canvas_width_px, patch_px)) || !recipe->canvas_width_px
+                           ? DP_OK
+                           : dp_fail_memory(err, "the canvas", recipe->canvas_width_px * patch_px);
+    for (size_t i = 0; i < p->n_slots && !status; i++) {
         p->slots[i].run = run;
-        memory = (p->slots[i].rgb = dp_malloc(pixels, 3 * sizeof(float))) && memory;
-        memory =
-            (p->slots[i].cells = dp_malloc(dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px))) && memory;
+        status = dp_prepared_open(&p->slots[i], recipe, patch_px, err);
     }
-    if (!memory || pthread_create(&p->thread, NULL, load_all, p) != 0) {
+    if (!status && pthread_create(&p->thread, NULL, load_all, p) != 0)
+        status = dp_fail_memory(err, "a thread", sizeof *p);
+    if (status) {
         dp_prefetch_close(&p);
-        return dp_fail_memory(err, "the canvas", pixels * 3 * sizeof(float));
+        return status;
     }
     p->started = true;
     *out = p;
@@ -209,7 +252,7 @@ dp_prepared *dp_prefetch_next(dp_prefetch *p)
     if (p->consumed < p->pictures.n) {
         while (p->produced == p->consumed)
             pthread_cond_wait(&p->moved, &p->lock);
-        next = &p->slots[p->consumed % SLOTS];
+        next = &p->slots[p->consumed % p->n_slots];
         p->consumed++;
         p->holding = true;
     }
@@ -229,11 +272,8 @@ void dp_prefetch_close(dp_prefetch **pointer)
         pthread_mutex_unlock(&p->lock);
         pthread_join(p->thread, NULL);
     }
-    for (size_t i = 0; i < SLOTS; i++) {
-        dp_picture_free(&p->slots[i].picture);
-        dp_memory_free(p->slots[i].rgb);
-        dp_memory_free(p->slots[i].cells);
-    }
+    for (size_t i = 0; i < SLOTS; i++)
+        dp_prepared_close(&p->slots[i]);
     dp_memory_free(p->valid);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->moved);

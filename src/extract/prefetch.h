@@ -21,20 +21,28 @@ typedef struct dp_prepared {
     dp_picture_notes notes;   /* of it */
     dp_pose pose;
     dp_light light;
+    int turn;                   /* its canvas is turned by 180 degrees */
+    bool flip_rows, flip_cols;  /* and flipped after that */
     size_t height_px, width_px; /* of its canvas */
     size_t room_px; /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
-    float *rgb;     /* [height_px, width_px, 3] */
+    float *rgb; /* [height_px, width_px, 3]; NULL: the recipe cuts the canvas into tiles, which are made one by one */
     uint8_t *cells; /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
     double valid_fraction;
     double seconds; /* spent on the above */
 } dp_prepared;
 
+/* Makes room for the canvas of a settled recipe. Errors: DP_E_MEMORY. */
+dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err);
+/* Frees that room and the picture. */
+void dp_prepared_close(dp_prepared *prepared);
 /* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
- * valid [canvas_height, canvas_width] is scratch. */
+ * valid [patch_px, canvas_width] is scratch. */
 /* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used.
  * DP_E_PICTURE where it would have more cells than prepared->run allows. */
 dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
                            dp_error *err);
+/* Flips the canvas and its cells: the order of their rows, or of their columns. */
+void dp_prepared_flip(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, bool rows);
 /* How a run with this recipe takes pictures. */
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
 /* Loads the picture at prepared->index, finds the pose, warps.  run must be set, rgb and cells be there. */

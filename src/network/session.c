@@ -202,7 +202,7 @@ dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, s
                    "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for one picture; "
                    "give a smaller %s, or max_tokens=%zu",
                    path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, cells,
-                   run->max_tokens, path ? "edge" : "canvas or edge", cells);
+                   run->max_tokens, path ? "edge" : "canvas or edge, a tile that cuts the canvas", cells);
 }
 
 static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers,

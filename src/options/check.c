@@ -119,6 +119,10 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
     if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_FLAT))
         return dp_fail(err, DP_E_ARGUMENT,
                        "edge keeps the proportions of each picture: it needs align=none and bank.layout=flat, or crop");
+    if (recipe->tile_px && recipe->edge_px)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "tile does not go with edge: tiles are cut from a canvas; give size=%zu instead of edge",
+                       recipe->edge_px);
     if (recipe->layer_norm && recipe->neighbourhood != 1)
         return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs features.neighbourhood=1");
     if (recipe->rotations > 1 && aligned)

@@ -33,8 +33,8 @@ static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none",
 static const char *const rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
 static const char *const rois[] = {[DP_ROI_NONE] = "none", [DP_ROI_FIXED] = "fixed", [DP_ROI_OBJECT] = "object", NULL};
 static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
-static const char *const scores[] = {
-    [DP_SCORE_MAX] = "max", [DP_SCORE_MEAN] = "mean", [DP_SCORE_P99] = "p99", [DP_SCORE_TOP1P] = "top1p", NULL};
+static const char *const scores[] = {[DP_SCORE_MAX] = "max",     [DP_SCORE_MEAN] = "mean",   [DP_SCORE_P99] = "p99",
+                                     [DP_SCORE_TOP1P] = "top1p", [DP_SCORE_TOP10] = "top10", NULL};
 static const char *const one_or_three[] = {"1", "3", NULL};
 static const char *const one_or_eight[] = {"1", "8", NULL};
 
@@ -102,6 +102,11 @@ const dp_option_row dp_option_table[] = {
      FIELD(short_px),
      .standard = 256,
      .preset = DP_PRESET_CANVAS},
+    {.option = {"tile", "tile", BANK, WHOLE(0, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help = "cut a larger canvas into tiles of N pixels, which go through the network one by one: the "
+                        "memory stays that of a tile; 0: no tiles, unless size makes more cells than the limit",
+                .needs = "no edge"},
+     FIELD(tile_px)},
     {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
     {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
                 .help =
@@ -221,10 +226,11 @@ const dp_option_row dp_option_table[] = {
     {.option = {"map", "map", SCORE, .kind = DP_OPTION_MAP, .takes = "KEY=VALUE,...|none", .flags = DP_OPTION_OVERRIDE,
                 .help = "post-processing of the distance map before scoring: the options map.KEY in one; options not "
                         "named are off"}},
-    {.option = {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p"), .flags = DP_OPTION_OVERRIDE,
+    {.option = {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p|top10"), .flags = DP_OPTION_OVERRIDE,
                 .help = "how the distance map becomes one number"},
      FIELD(score),
-     .standard = DP_SCORE_TOP1P},
+     .standard = DP_SCORE_TOP1P,
+     .preset = DP_PRESET_SCORE},
     {.option = {"score.reweight", "reweight", BANK, WHOLE(0, 1000, "N"), .flags = DP_OPTION_OFF,
                 .help = "weight the largest distance by N neighbours of its nearest row (PatchCore: 9)",
                 .needs = "bank.layout=flat and score=max, no layers.mix=separate"},
@@ -332,5 +338,5 @@ void dp_recipe_init(dp_recipe *recipe)
     for (size_t i = 0; i < dp_option_rows; i++)
         if (dp_option_table[i].stored && dp_option_table[i].option.kind != DP_OPTION_LAYERS)
             dp_option_put(&dp_option_table[i], recipe, dp_option_table[i].standard);
-    recipe->preset = DP_PRESET_WINDOW;
+    recipe->preset = DP_PRESET_WINDOW | DP_PRESET_SCORE;
 }

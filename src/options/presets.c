@@ -49,7 +49,8 @@ static const struct {
     [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
     [DP_METHOD_PATCHCORE] = {{dinopatch, patchcore}, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
-    [DP_METHOD_AUTO] = {{NULL}, DP_PRESET_WINDOW} /* the defaults of the table: docs/method.md, section 4 */,
+    [DP_METHOD_AUTO] = {{NULL},
+                        DP_PRESET_WINDOW | DP_PRESET_SCORE} /* the defaults of the table: docs/method.md, section 4 */,
 };
 
 void dp_recipe_preset(dp_recipe *recipe, dp_method method)

@@ -20,6 +20,7 @@
 #include "base/statistics.h"
 #include "network/session.h"
 #include "options/check.h"
+#include "extract/canvas_cells.h"
 #include "extract/prefetch.h"
 
 #include <math.h>
@@ -268,10 +269,10 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_survey *
         settled.canvas_height_px =
             dp_canvas_height(&settled, unit_px, survey->n, survey->poses, survey->width_px, survey->height_px);
     }
-    size_t height = settled.edge_px && !settled.crop_px ? settled.edge_px : settled.canvas_height_px,
-           width = settled.edge_px && !settled.crop_px ? settled.edge_px : settled.canvas_width_px;
-    status =
-        dp_cells_check(run, height, width, patch_px, NULL, err); /* of pictures of one edge a square has the fewest */
+    if (settled.edge_px && !settled.crop_px) /* of pictures of one edge a square has the fewest cells */
+        status = dp_cells_check(run, settled.edge_px, settled.edge_px, patch_px, NULL, err);
+    else
+        status = dp_tile_settle(&settled, patch_px, settled.short_px && !recipe->canvas_height_px, run, err);
     if (!status)
         *recipe = settled;
     return status;

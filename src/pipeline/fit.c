@@ -123,35 +123,6 @@ static size_t in_known(const struct fit *fit, const dp_prepared *prepared)
     return twin;
 }
 
-/* Columns or rows of an RGB canvas in reverse order, in place: rgb [height, width, 3]. */
-static void flip_canvas(float *rgb, size_t height, size_t width, bool rows)
-{
-    for (size_t y = 0; y < (rows ? height / 2 : height); y++) {
-        for (size_t x = 0; x < (rows ? width : width / 2); x++) {
-            float *a = rgb + (y * width + x) * 3;
-            float *b = rows ? rgb + ((height - 1 - y) * width + x) * 3 : rgb + (y * width + width - 1 - x) * 3;
-            for (int c = 0; c < 3; c++) {
-                float t = a[c];
-                a[c] = b[c];
-                b[c] = t;
-            }
-        }
-    }
-}
-
-static void flip_cells(uint8_t *cells, size_t rows_n, size_t cols, bool rows)
-{
-    for (size_t y = 0; y < (rows ? rows_n / 2 : rows_n); y++) {
-        for (size_t x = 0; x < (rows ? cols : cols / 2); x++) {
-            uint8_t *a = cells + y * cols + x;
-            uint8_t *b = rows ? cells + (rows_n - 1 - y) * cols + x : cells + y * cols + cols - 1 - x;
-            uint8_t t = *a;
-            *a = *b;
-            *b = t;
-        }
-    }
-}
-
 /* The features in the extractor into their rows.  The mask of their background, where there is one, stays with the bank; where the good
  * pictures are masked too its cells do not count.  Those of `reference` alone do for now: the pictures are still to be scored with
  * them, as new ones will be, before they are cut out. */
@@ -200,12 +171,10 @@ static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t pictu
 {
     dp_extractor *extractor = &fit->extractor;
     const dp_recipe *r = &extractor->recipe;
-    bool rows = r->align == DP_ALIGN_PCA;
-    flip_canvas(prepared->rgb, r->canvas_height_px, r->canvas_width_px, rows);
-    flip_cells(prepared->cells, extractor->rows, extractor->cols, rows);
-    dp_status status = dp_extractor_embed_canvas(extractor, fit->session, prepared->rgb, err);
+    dp_prepared_flip(prepared, r, extractor->patch_px, r->align == DP_ALIGN_PCA);
+    dp_status status = dp_extractor_embed(extractor, fit->session, prepared, err);
     if (status)
-        return dp_error_prefix(err, status, "%s", prepared->path);
+        return status;
     if (grid_mirrored) /* the cells are mirrored already */
         dp_grid_mirror(extractor->tokens, NULL, extractor->rows, extractor->cols, extractor->dim);
     return put_rows(fit, prepared, picture, 1, err);
@@ -383,7 +352,8 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
 /* Whether a cell lies wholly inside the picture. */
 static bool any_cell(const struct fit *fit, const dp_prepared *prepared, dp_error *why)
 {
-    size_t patch = fit->extractor.patch_px, cells = prepared->height_px / patch * (prepared->width_px / patch);
+    size_t patch = fit->extractor.patch_px,
+           cells = dp_canvas_to_cells(prepared->height_px, patch) * dp_canvas_to_cells(prepared->width_px, patch);
     for (size_t i = 0; i < cells; i++)
         if (prepared->cells[i])
             return true;
@@ -513,14 +483,8 @@ static dp_status mend(struct fit *fit, size_t picture, int sign, dp_error *err)
         dp_bank_builder_mirror(fit->builder, picture);
         return DP_OK;
     }
-    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
-    dp_prepared again = {
-        .run = fit->run,
-        .index = fit->sources[picture],
-        .rgb = dp_malloc_2d(h, w, 3 * sizeof(float)),
-        .cells = dp_malloc(extractor->rows, extractor->cols),
-    };
-    dp_status status = again.rgb && again.cells ? DP_OK : dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
+    dp_prepared again = {.run = fit->run, .index = fit->sources[picture]};
+    dp_status status = dp_prepared_open(&again, recipe, extractor->patch_px, err);
     if (!status)
         status = dp_prepared_load(&again, &fit->pictures, recipe, extractor->patch_px, extractor->valid, err);
     if (!status && sign < 0)
@@ -529,9 +493,7 @@ static dp_status mend(struct fit *fit, size_t picture, int sign, dp_error *err)
         status = dp_extractor_embed(extractor, fit->session, &again, err);
     if (!status)
         status = put(fit, &again, picture, sign, err);
-    dp_picture_free(&again.picture);
-    dp_memory_free(again.rgb);
-    dp_memory_free(again.cells);
+    dp_prepared_close(&again);
     return status;
 }
 
@@ -613,7 +575,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     }
     if (!status)
         status = dp_extractor_open(&recipe, model.patch_px, dp_feature_dim(dp_session_network(fit->session), &recipe),
-                                   &fit->extractor, err);
+                                   DP_WHOLE_GRID, &fit->extractor, err);
     if (status)
         return status;
     const dp_bank_spec spec = {
@@ -656,8 +618,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         if (!status
             && !dp_own_canvas(
                 &recipe)) /* a picture may come from the trial, and none goes through the network before its layers are asked for */
-            status = dp_extract_plan_open(fit->session, recipe.canvas_height_px, recipe.canvas_width_px,
-                                          &fit->extractor.plan, err);
+            status = dp_extractor_plan(&fit->extractor, fit->session, err);
     }
     if (fit->known)
         fit->extractor.layer_norm = fit->known->layer_norm;
@@ -678,7 +639,9 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->running = dp_calloc(fit->extractor.dim, sizeof(float));
     fit->own = dp_calloc(fit->extractor.dim, sizeof(float));
     fit->pair = dp_calloc(fit->extractor.dim, 2 * sizeof(float));
-    fit->as_found = dp_malloc_2d(fit->extractor.rows * fit->extractor.cols /* checked by the extractor */,
+    fit->as_found = dp_malloc_2d(recipe.polarity == DP_POLARITY_NONE
+                                     ? 1
+                                     : fit->extractor.rows * fit->extractor.cols /* checked by the extractor */,
                                  fit->extractor.dim, sizeof(float));
     fit->cells_as_found = dp_malloc(fit->extractor.rows, fit->extractor.cols);
     fit->signs = dp_calloc(fit->pictures.n, sizeof(int));

@@ -16,6 +16,7 @@
 #include "score/nearest.h"
 #include "search/reweight.h"
 #include "score/picture_map.h"
+#include "extract/canvas_cells.h"
 #include "extract/extractor.h"
 #include "image/image.h"
 
@@ -135,8 +136,7 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
     job->way = job->ways;
     dp_status status = dp_session_fits_bank(session, bank, err);
     if (!status && !dp_own_canvas(&bank->recipe))
-        status = dp_cells_check(dp_session_run(session), bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
-                                model.patch_px, NULL, err);
+        status = dp_canvas_check(&bank->recipe, model.patch_px, dp_session_run(session), err);
     for (size_t i = 0; i < n_views && !status; i++) {
         struct way *way = &job->ways[i];
         way->view = views[i];
@@ -148,8 +148,10 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
                                       &way->searcher, err);
     }
     if (!status)
-        status = dp_extractor_open(&bank->recipe, model.patch_px,
-                                   dp_feature_dim(dp_session_network(session), &bank->recipe), &job->extractor, err);
+        status = dp_extractor_open(
+            &bank->recipe, model.patch_px, dp_feature_dim(dp_session_network(session), &bank->recipe),
+            dp_masks_inspected(&bank->recipe) || bank->recipe.reweight ? DP_WHOLE_GRID : DP_GRID_BYTES, &job->extractor,
+            err);
     if (!status)
         job->extractor.layer_norm = bank->layer_norm;
     for (size_t i = 1; i < n_views && !status; i++)
@@ -166,7 +168,7 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
              "a bank fitted anew can",
              bank->file.path ? bank->file.path : "the bank");
     if (!status && bank->projection.basis
-        && !(job->projected = dp_malloc_2d(job->extractor.rows * job->extractor.cols /* checked by the extractor */,
+        && !(job->projected = dp_malloc_2d(job->extractor.band * job->extractor.cols /* checked by the extractor */,
                                            bank->rows.dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture",
                                 job->extractor.rows * job->extractor.cols * bank->rows.dim * sizeof(float));
@@ -420,6 +422,32 @@ static dp_status weigh_cells(struct inspection *job, const dp_search *search, co
     return status;
 }
 
+/* The distances of the cells whose features the extractor holds: *features [cells of the band, dim of the bank]. */
+static dp_status search_band(struct inspection *job, const dp_prepared *prepared, const float **features, dp_error *err)
+{
+    const dp_rows *rows = &job->bank->rows;
+    const dp_extractor *extractor = &job->extractor;
+    const size_t first = extractor->top * extractor->cols, n = extractor->band * extractor->cols;
+    dp_result *result = &job->way->result;
+    dp_pool *pool = dp_session_pool(job->session);
+    dp_status status =
+        dp_pca_project_cells(&job->bank->projection, extractor->tokens, n, pool, job->projected, features, err);
+    const dp_cells cells = {.features = *features,
+                            .valid = prepared->cells + first,
+                            .rows = extractor->rows,
+                            .cols = extractor->cols,
+                            .top = extractor->top,
+                            .band = extractor->band,
+                            .leave_out = DP_NO_PICTURE};
+    const dp_distances found = {job->nearest + first * job->way->scoring.knn, result->grid + first,
+                                result->grid_valid + first};
+    if (!status)
+        status = dp_searcher_map(&job->way->searcher, &cells, pool, &found, err);
+    if (dp_extractor_bands(extractor) > 1 && !rows->flat) /* the next band reads other rows */
+        dp_rows_forget(rows, first, 0, n * rows->n_rows);
+    return status;
+}
+
 static dp_status measure_distances(struct inspection *job, const dp_prepared *prepared, dp_error *err)
 {
     dp_result *result = &job->way->result;
@@ -427,20 +455,22 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     dp_extractor *extractor = &job->extractor;
     const dp_scoring *scoring = &job->way->scoring;
     dp_pool *pool = dp_session_pool(job->session);
-    const float *features;
-    double start = dp_now_seconds();
+    const float *features = NULL;
+    double start, searched = 0;
     dp_status status = make_room(job, err);
-    if (!status)
-        status = dp_pca_project_cells(&bank->projection, extractor->tokens, extractor->rows * extractor->cols, pool,
-                                      job->projected, &features, err);
-    if (!status)
-        status = dp_searcher_map(
-            &job->way->searcher,
-            &(dp_cells){features, prepared->cells, extractor->rows, extractor->cols, 0, 0, DP_NO_PICTURE}, pool,
-            &(dp_distances){job->nearest, result->grid, result->grid_valid}, err);
+    for (size_t band = 0; band < dp_extractor_bands(extractor) && !status; band++) {
+        start = dp_now_seconds();
+        status = dp_extractor_band(extractor, job->session, prepared, band, err);
+        if (status)
+            return status;
+        result->embed_ms += 1000 * (dp_now_seconds() - start);
+        start = dp_now_seconds();
+        status = search_band(job, prepared, &features, err);
+        searched += dp_now_seconds() - start;
+    }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
-    result->search_ms = 1000 * (dp_now_seconds() - start);
+    result->search_ms = 1000 * searched;
     size_t cells = extractor->rows * extractor->cols;
     for (size_t i = 0; i < cells; i++) {
         const dp_neighbour *found = &job->nearest[i * scoring->knn];
@@ -590,8 +620,7 @@ void dp_inspector_close(dp_inspector **inspector)
         return;
     dp_inspector *i = *inspector;
     inspection_close(&i->job);
-    dp_memory_free(i->prepared.rgb);
-    dp_memory_free(i->prepared.cells);
+    dp_prepared_close(&i->prepared);
     dp_room_close(&i->rgb);
     dp_shelf_close(&i->shelf);
     dp_session_close(&i->own);
@@ -650,14 +679,9 @@ static dp_status prepare(dp_inspector *inspector, dp_error *err)
     struct inspection *job = &inspector->job;
     dp_prepared *prepared = &inspector->prepared;
     const dp_recipe *recipe = &job->bank->recipe;
-    const size_t pixels = recipe->canvas_height_px * recipe->canvas_width_px; /* checked by the extractor */
     prepared->run = dp_session_run(job->session);
     prepared->path = "picture";
-    if (!prepared->rgb) {
-        prepared->rgb = dp_malloc(pixels, 3 * sizeof(float));
-        prepared->cells = dp_malloc(job->extractor.rows, job->extractor.cols);
-    }
-    dp_status status = prepared->rgb && prepared->cells ? DP_OK : dp_fail_memory(err, "the canvas", 12 * pixels);
+    dp_status status = prepared->cells ? DP_OK : dp_prepared_open(prepared, recipe, job->extractor.patch_px, err);
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
     if (!status)

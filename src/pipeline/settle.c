@@ -11,6 +11,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "network/network.h"
+#include "geometry/spaces.h"
+#include "geometry/tiles.h"
 #include "network/session.h"
 #include "pipeline/pose_choice.h"
 
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TILED_TRIAL_PX 256 /* short side where the canvas would be cut into tiles */
 #define FEW 8
 #define MANY 16
 #define TRIAL_BYTES                                                                                                    \
@@ -144,10 +147,19 @@ static dp_status decide_pose(dp_settled *settled, dp_session *session, const dp_
     struct ratios ratios = {NAN, NAN, 0};
     dp_trial trials[2];
     memset(trials, 0, sizeof trials);
+    bool tiled = false;
     size_t n = 0, *which = draw(survey, settled->recipe.seed, &n), most = MANY;
     dp_status status = which ? DP_OK : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
     for (size_t t = 0; t < 2 && !status; t++) {
         status = dp_canvas_settle(&recipes[t], patch_px, survey, run, err);
+        tiled = tiled || recipes[t].tile_px;
+    }
+    for (size_t t = 0; t < 2 && !status; t++) {
+        if (tiled) { /* where parts lie shows on a small canvas as well */
+            recipes[t].short_px = TILED_TRIAL_PX;
+            recipes[t].canvas_height_px = recipes[t].canvas_width_px = recipes[t].tile_px = 0;
+            status = dp_canvas_settle(&recipes[t], patch_px, survey, run, err);
+        }
         if (!status)
             status = dp_trial_open(&recipes[t], session, pictures->n, &trials[t], err);
         size_t fits = status ? 0 : most_tried(&recipes[t], patch_px, trials[t].extractor.dim);
@@ -165,7 +177,7 @@ static dp_status decide_pose(dp_settled *settled, dp_session *session, const dp_
                         helps ? "in one pose pictures are more alike at the same place"
                               : "one pose makes pictures no more alike at the same place",
                         ratios.aligned, ratios.raw, ratios.n, survey->n_ok, survey->n_posed);
-    if (!status) {
+    if (!status && !tiled) {
         dp_trial *chosen = &trials[settled->recipe.align == DP_ALIGN_PCA ? 0 : 1];
         settled->trial = *chosen;
         *chosen = (dp_trial){0};
@@ -220,6 +232,24 @@ static dp_status say_canvas(dp_settled *settled, size_t patch_px, dp_error *err)
                           shows(recipe, width, patch_px), recipe->short_px, covers, mixed);
 }
 
+/* In how many tiles the canvas goes through the network. */
+static dp_status say_tiles(dp_settled *settled, size_t patch_px, bool asked, dp_error *err)
+{
+    const dp_recipe *recipe = &settled->recipe;
+    char value[32];
+    if (!recipe->tile_px)
+        return DP_OK;
+    const dp_tiling tiling = dp_tiling_of(dp_canvas_to_cells(recipe->canvas_height_px, patch_px),
+                                          dp_canvas_to_cells(recipe->canvas_width_px, patch_px),
+                                          dp_canvas_to_cells(recipe->tile_px, patch_px));
+    snprintf(value, sizeof value, "%zu", recipe->tile_px);
+    return dp_choices_add(&settled->choices, err, "tile", value,
+                          "%s: the canvas has %zux%zu cells and goes through the network in %zux%zu tiles of at most "
+                          "%zux%zu pixels",
+                          asked ? "as asked" : "more cells than one picture may have (max-tokens)", tiling.down.length,
+                          tiling.across.length, tiling.down.n, tiling.across.n, recipe->tile_px, recipe->tile_px);
+}
+
 static dp_status say_layers(dp_settled *settled, const dp_network_info *model, dp_error *err)
 {
     char value[256] = "";
@@ -252,6 +282,19 @@ static dp_status settle_window(dp_settled *settled, bool open, dp_error *err)
                                                : "cell to each side: parts never lie quite the same");
 }
 
+/* 1 % of all cells would be more the larger the canvas, and a mark of a few cells would drown in it. */
+static dp_status settle_score(dp_settled *settled, bool open, dp_error *err)
+{
+    dp_recipe *recipe = &settled->recipe;
+    if (!recipe->tile_px || !open)
+        return DP_OK;
+    recipe->score = DP_SCORE_TOP10;
+    return dp_choices_add(
+        &settled->choices, err, "score", "top10",
+        "the 10 largest distances, as many as 1 %% of a canvas of size 256: in tiles 1 %% of all cells "
+        "would hide a small mark");
+}
+
 dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *session, const dp_pictures *pictures,
                     dp_settled *settled, dp_error *err)
 {
@@ -262,8 +305,8 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
     *settled = (dp_settled){.recipe = *asked};
     dp_recipe *recipe = &settled->recipe;
     recipe->roi = frame;
-    const bool open_window = recipe->preset & DP_PRESET_WINDOW, open_pose = recipe->align == DP_ALIGN_AUTO,
-               speaks = recipe->layer_norm || open_pose;
+    const bool open_window = recipe->preset & DP_PRESET_WINDOW, open_score = recipe->preset & DP_PRESET_SCORE,
+               open_pose = recipe->align == DP_ALIGN_AUTO, speaks = recipe->layer_norm || open_pose;
     dp_status status = dp_network_settle_recipe(dp_session_network(session), recipe, err);
     if (!status)
         status = find_white(pictures, run, recipe, err);
@@ -283,10 +326,14 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
         status = dp_canvas_settle(recipe, model.patch_px, &settled->survey, run, err);
     if (!status && speaks)
         status = say_canvas(settled, model.patch_px, err);
+    if (!status)
+        status = say_tiles(settled, model.patch_px, asked->tile_px, err);
     if (!status && speaks)
         status = say_layers(settled, &model, err);
     if (!status && (speaks || open_window))
         status = settle_window(settled, open_window, err);
+    if (!status)
+        status = settle_score(settled, open_score, err);
     recipe->preset = 0;
     return status;
 }

@@ -25,10 +25,9 @@ dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, 
         return dp_fail_memory(err, "the pictures", n * sizeof *trial->pictures);
     trial->n = n;
     dp_status status = dp_extractor_open(recipe, model.patch_px, dp_feature_dim(dp_session_network(session), recipe),
-                                         &trial->extractor, err);
+                                         DP_WHOLE_GRID, &trial->extractor, err);
     if (!status && recipe->layer_norm)
-        status = dp_extract_plan_open(session, recipe->canvas_height_px, recipe->canvas_width_px,
-                                      &trial->extractor.plan, err);
+        status = dp_extractor_plan(&trial->extractor, session, err);
     if (status)
         dp_trial_close(trial);
     return status;

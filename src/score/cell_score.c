@@ -1,4 +1,4 @@
-/* score.c - max, mean, 99th percentile, mean of the top 1 %. */
+/* score.c - max, mean, 99th percentile, mean of the top 1 % or of the top 10. */
 #include "score/cell_score.h"
 
 #include <math.h>
@@ -48,9 +48,8 @@ static double percentile_99(float *x, size_t n)
     return share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
 }
 
-static double top_mean(float *x, size_t n)
+static double top_mean(float *x, size_t n, size_t top)
 {
-    size_t top = n / 100 ? n / 100 : 1;
     select_kth(x, n, n - top);
     double sum = 0;
     for (size_t i = n - top; i < n; i++)
@@ -77,7 +76,8 @@ double dp_score_cells(dp_score how, const float *values, const uint8_t *valid, s
     case DP_SCORE_MAX: return largest;
     case DP_SCORE_MEAN: return sum / (double)m;
     case DP_SCORE_P99: return percentile_99(scratch, m);
-    case DP_SCORE_TOP1P: return top_mean(scratch, m);
+    case DP_SCORE_TOP1P: return top_mean(scratch, m, m / 100 ? m / 100 : 1);
+    case DP_SCORE_TOP10: return top_mean(scratch, m, m < 10 ? m : 10);
     }
     return NAN;
 }

@@ -9,6 +9,7 @@
  *   mean   the mean
  *   p99    the 99th percentile, linear interpolation at 0.99 (m - 1) as numpy.percentile does it (DinoPatch)
  *   top1p  the mean of the floor(0.01 m) largest, of one at least (AnomalyDINO, which it takes from the 99 % quantile)
+ *   top10  the mean of the 10 largest, of all where there are fewer
  * NaN where none is valid. */
 double dp_score_cells(dp_score how, const float *values, const uint8_t *valid, size_t n, float *scratch);
 

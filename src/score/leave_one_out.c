@@ -25,7 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_PICTURES 64 /* whose maps are held at a time */
+#define CHUNK_PICTURES 64                   /* whose maps are held at a time */
+#define CHUNK_NEIGHBOURS ((size_t)16 << 20) /* of them all; one picture at least */
 
 struct scoring {
     const dp_bank *bank;     /* that is searched */
@@ -95,6 +96,8 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     const dp_bank *bank = s->bank;
     const size_t knn = s->scoring->knn;
     size_t chunk = bank->pictures.n < CHUNK_PICTURES ? bank->pictures.n : CHUNK_PICTURES, count, neighbours;
+    while (chunk > 1 && chunk > CHUNK_NEIGHBOURS / cells / knn)
+        chunk = (chunk + 1) / 2;
     bool fits = dp_mul_size(cells, chunk, &count) && dp_mul_size(count, knn, &neighbours);
     dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
     float *grid = fits ? dp_malloc(count, sizeof *grid) : NULL;

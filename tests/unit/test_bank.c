@@ -613,7 +613,7 @@ static void recipe_names(void **state)
     assert_string_equal(
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"short_px\":"
-              "0,\"sample_white\":0,\"polarity\":\"mirror\","
+              "0,\"tile_px\":0,\"sample_white\":0,\"polarity\":\"mirror\","
               "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\","
               "\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,"
               "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":"

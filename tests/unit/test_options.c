@@ -194,7 +194,7 @@ static void defaults(void **state)
     dp_recipe_init(&recipe);
     assert_true(recipe.fill == 0.95 && recipe.short_px == 256 && !recipe.canvas_height_px && !recipe.canvas_width_px);
     assert_true(recipe.align == DP_ALIGN_AUTO && recipe.layer_norm && recipe.window == 1 && recipe.knn == 1
-                && recipe.preset == DP_PRESET_WINDOW && recipe.fpr == 0.05);
+                && recipe.preset == (DP_PRESET_WINDOW | DP_PRESET_SCORE) && recipe.fpr == 0.05);
     assert_true(recipe.polarity == DP_POLARITY_ROTATE && recipe.score == DP_SCORE_TOP1P && recipe.n_layers == 0);
     assert_ok(dp_recipe_check(&recipe, err));
 }

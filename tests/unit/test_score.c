@@ -27,6 +27,11 @@ static double naive(dp_score how, const float *sorted, size_t n)
         for (size_t i = n - top; i < n; i++)
             sum += (double)sorted[i];
         return sum / (double)top;
+    case DP_SCORE_TOP10:
+        top = n < 10 ? n : 10;
+        for (size_t i = n - top; i < n; i++)
+            sum += (double)sorted[i];
+        return sum / (double)top;
     }
     return NAN;
 }
@@ -56,7 +61,7 @@ static void scores_equal_their_definitions(void **state)
                     sorted[m++] = values[i];
             }
             dp_sort_f32(sorted, m);
-            for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP1P; how++) {
+            for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP10; how++) {
                 double found = dp_score_cells((dp_score)how, values, valid, n, scratch),
                        expected = naive((dp_score)how, sorted, m);
                 if (!(fabs(found - expected) <= 1e-12 * fabs(expected)))
@@ -70,7 +75,7 @@ static void nothing_to_score(void **state)
     (void)state;
     float values[3] = {1, NAN, 3}, scratch[3];
     const uint8_t none[3] = {0}, without[3] = {1, 0, 1};
-    for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP1P; how++) {
+    for (int how = DP_SCORE_MAX; how <= DP_SCORE_TOP10; how++) {
         assert_true(isnan(dp_score_cells((dp_score)how, values, none, 3, scratch)));
         assert_true(isnan(dp_score_cells((dp_score)how, values, NULL, 3, scratch)));
         assert_false(isnan(dp_score_cells((dp_score)how, values, without, 3, scratch)));
