@@ -10,12 +10,11 @@ dp_label cli_row_label(const cli_row *row)
     return row->result ? row->result->label : DP_LABEL_NOT_INSPECTED;
 }
 
-/* NULL: the label needs none. */
-static const char *reason_of(const cli_row *row)
+/* With the long options of this program; g_free.  NULL: the label needs none. */
+static char *reason_of(const cli_row *row)
 {
-    if (!row->result)
-        return row->fault;
-    return *row->result->reason ? row->result->reason : NULL;
+    const char *reason = row->result ? row->result->reason : row->fault;
+    return reason && *reason ? cli_spelled(reason) : NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------------ all of them */
@@ -135,7 +134,7 @@ static json_t *json_heat(const cli_row *row)
 json_t *cli_row_json(const cli_row *row)
 {
     const dp_result *result = row->result;
-    const char *reason = reason_of(row);
+    g_autofree char *reason = reason_of(row);
     json_t *line = json_object();
     cli_json_set(line, "input", cli_json_text(row->path));
     cli_json_set(line, "status", json_string(row->fault ? "error" : "ok"));
@@ -185,7 +184,7 @@ static void put_label(GString *out, const cli_row *row)
 
 static void put_reason(GString *out, const cli_row *row)
 {
-    const char *reason = reason_of(row);
+    g_autofree char *reason = reason_of(row);
     g_string_append(out, reason ? reason : "");
 }
 
@@ -321,7 +320,7 @@ void cli_row_print_text(const cli_row *row)
 {
     const dp_result *result = row->result;
     dp_label label = cli_row_label(row);
-    const char *reason = reason_of(row);
+    g_autofree char *reason = reason_of(row);
     printf("%s: %s", cli_shown(row->path), label == DP_LABEL_NONE ? "no threshold" : dp_label_name(label));
     if (!result) /* why stands on stderr */
         fputs(" (cannot be read)", stdout);
