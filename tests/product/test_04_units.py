@@ -77,7 +77,8 @@ def test_defects_are_what_stands_out_of_the_delivered_map(dp, woven, way):
 
 @pytest.mark.parametrize("way", ["max", "mean", "smoothed", "flat", "post"])
 def test_the_cell_threshold_is_the_quantile_of_the_largest_distances_left_one_out(dp, woven, way):
-    """12 pictures at a rate of 0.2: the 11th of 12 largest distances, each of a picture that is not in the bank."""
+    """6 pictures at a rate of 0.3: position 7 * 0.7 = 4.9 among 6 largest distances, between them in the logarithm, each of a picture that
+    is not in the bank."""
     good = textures(dp.folder / "good", 6)
     dp.fit("all.bank", "--polarity", "none", "--fpr", "0.3", *WAYS[way], *good)
     peaks, scores = [], []
@@ -87,8 +88,8 @@ def test_the_cell_threshold_is_the_quantile_of_the_largest_distances_left_one_ou
         peaks.append(distances.max())
         scores.append(p["score"])
     found = info(dp, "all.bank")
-    assert found["threshold"] == pytest.approx(sorted(scores)[4], rel=1e-5)  # ceil(7 * 0.7) = 5th
-    assert found["cell_threshold"] == pytest.approx(sorted(peaks)[4], rel=1e-5)
+    for values, threshold in ((sorted(scores), found["threshold"]), (sorted(peaks), found["cell_threshold"])):
+        assert threshold == pytest.approx(values[3] ** 0.1 * values[4] ** 0.9, rel=1e-5)
 
 
 def test_a_threshold_by_hand_leaves_the_cells_alone(dp, woven):

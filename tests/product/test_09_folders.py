@@ -91,7 +91,7 @@ def test_a_folder_spelled_otherwise(dp, woven, tmp_path, folder):
     save(texture(1), tmp_path / "new" / "a" / "x.png")
     (tmp_path / "new" / "b.txt").write_text("no picture at all")
     run = dp.inspect(woven.bank, "--out", "out", folder.format(tmp_path.name))
-    assert run.pictures[0]["map"]["path"] == "out/a/x.map.tiff" and "no picture: b.txt" in run.err
+    assert run.pictures[0]["map"]["path"] == "out/a/x.map.tiff" and "is not a picture: b.txt" in run.err
 
 
 def test_order_is_by_name(dp, woven, tmp_path):

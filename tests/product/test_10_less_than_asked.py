@@ -124,7 +124,7 @@ def test_pictures_without_a_score_promise_nothing(dp):
     known = dp.run("bank", "info", "--json", "a.bank", code=0).lines[0]
     assert [p["leave_one_out"] is None for p in known["pictures"]] == [False] * 5 + [True]
     assert known["n_scored"] == known["threshold_origin"]["good"] == 5
-    assert "5 pictures can promise no less than 0.17" in run.out
+    assert "5 pictures cannot promise a false-alarm rate below 0.17" in run.out
     p, = dp.run("inspect", "--bank", "a.bank", "--json", "--threshold", "1e6", "good/000.png", code=0).pictures
     assert p["p_value"] * 6 == pytest.approx(round(p["p_value"] * 6))  # of 5 scores and its own
     told = dp.run("calibrate", "--bank", "a.bank", "--dry-run", "--json", code=0).lines[0]

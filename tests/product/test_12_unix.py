@@ -120,7 +120,7 @@ def test_a_file_that_is_half_written_goes_with_its_writer(dp, tmp_path, n_signal
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_what_was_ignored_stays_ignored(dp, woven, number):
     """nohup, and jobs in the background of a shell."""
-    process = start(dp, "fit", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good,
+    process = start(dp, "fit", "--method", "dinopatch", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good,
                     preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
     assert process.stderr.readline()  # it is at work
     process.send_signal(number)
@@ -173,7 +173,7 @@ def test_a_signal_is_obeyed_soon_also_where_the_work_hears_nothing(dp, tmp_path)
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-", ">&- 2>&-"])
 def test_a_closed_stream_never_ends_up_in_a_file(dp, woven, closed):
     """The first files that are opened would get descriptors 0 to 2, and messages and results would be written into them."""
-    fit = ["fit", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good]
+    fit = ["fit", "--method", "dinopatch", "--model", MODEL, "--align", "none", "--canvas", "112x112", "--bank", "x.bank", woven.good]
     shell = ["sh", "-c", f'exec "$0" "$@" {closed}', dp.path, *map(str, fit)]
     done = subprocess.run(shell, cwd=dp.folder, env=environment(dp.folder), timeout=PATIENCE)
     assert done.returncode == 0
