@@ -79,9 +79,11 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
         status = dp_session_fits_bank(session, bank, err);
     if (!status)
         status = dp_fit_more(session, bank, input, &fresh, &found, err);
-    if (!status && fresh && bank->projection.basis) {
-        const dp_reduction how = {
-            .pca = &bank->projection, .pca_asked = bank->recipe.pca, .storage = bank->rows.storage, .isa = isa};
+    if (!status && fresh && (bank->projection.basis || fresh->rows.storage != bank->rows.storage)) {
+        const dp_reduction how = {.pca = bank->projection.basis ? &bank->projection : NULL,
+                                  .pca_asked = bank->recipe.pca,
+                                  .storage = bank->rows.storage,
+                                  .isa = isa};
         status = dp_bank_reduce(fresh, &how, pool, run, &alike, err);
     }
     if (!status && fresh)

@@ -1,8 +1,8 @@
 /* merge.c - two banks made one.
  *
  * What the features are must be the same in both: checkpoint, alignment, canvas, blocks, precision.  How they are compared, scored and
- * decided on (metric, window, post-processing, false-alarm rate) and how they are kept (storage) is the first bank's, and the threshold is
- * found anew.  A picture that is in both counts once. */
+ * decided on (metric, window, post-processing, false-alarm rate), by what their layers are normalised and how they are kept (storage) is the
+ * first bank's, and the threshold is found anew.  A picture that is in both counts once. */
 #include "options/recipe_json.h"
 #include "bank/roi_mask.h"
 #include "bank/twins.h"
@@ -133,12 +133,6 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
                        b->rows.grid_cols, b->rows.dim);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
-    if (!status && a->layer_norm
-        && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0)
-        return dp_fail(
-            err, DP_E_MISMATCH,
-            "%s and %s are each normalised by their own pictures (layers.norm); fit one bank from all pictures",
-            name_of(a), name_of(b));
     if (!status && a->projection.basis
         && (memcmp(a->projection.mean, b->projection.mean, a->projection.dim_in * sizeof *a->projection.mean) != 0
             || memcmp(a->projection.basis, b->projection.basis,
@@ -243,27 +237,86 @@ static void join_orientations(const dp_bank *a, const dp_bank *b, size_t taken, 
     }
 }
 
+static bool normalised_otherwise(const dp_bank *a, const dp_bank *b)
+{
+    return a->layer_norm && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0;
+}
+
+/* orientation [2, dim]: reference and bias, as they are once feature d is multiplied by factor[d].  The bias shrinks as the reference does
+ * before that gets its length of 1 back. */
+static void scale_orientation(const float *factor, size_t dim, float *orientation)
+{
+    double square = 0;
+    for (size_t d = 0; d < dim; d++)
+        square += (double)factor[d] * factor[d] * orientation[d] * orientation[d];
+    double by = square > 0 ? 1 / sqrt(square) : 1;
+    for (size_t d = 0; d < 2 * dim; d++)
+        orientation[d] = (float)(factor[d % dim] * by * orientation[d]);
+}
+
+/* A bank whose layers were normalised by its own pictures, in floats as those of `pattern` are.  With shift s and factor f of each,
+ *     y = (v - s_b) f_b   becomes   (v - s_a) f_a = y f_a / f_b + (s_b - s_a) f_a;   0 where f_b is 0: there all v are equal. */
+static dp_status normalise_as(const dp_bank *pattern, const dp_bank *bank, dp_pool *pool, const dp_run *run,
+                              dp_bank **out, dp_error *err)
+{
+    const size_t dim = bank->rows.dim;
+    const float *to = pattern->layer_norm, *from = bank->layer_norm;
+    const dp_reduction how = {.storage = DP_STORAGE_F32, .isa = run->isa};
+    float *line = dp_malloc(dim, 2 * sizeof *line), *x = dp_malloc(dim, sizeof *x);
+    dp_bank *copy = NULL;
+    dp_status status = line && x ? dp_bank_reduce(bank, &how, pool, run, &copy, err)
+                                 : dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof *line);
+    for (size_t i = 0; i < dim && !status; i++) {
+        line[i] = from[dim + i] > 0 ? to[dim + i] / from[dim + i] : 0;
+        line[dim + i] = (from[i] - to[i]) * to[dim + i];
+    }
+    for (size_t place = 0, n = status ? 0 : dp_rows_places(&copy->rows); place < n; place++) {
+        if (!copy->rows.valid[place])
+            continue;
+        const float *row = (const float *)copy->rows.features + place * dim;
+        for (size_t i = 0; i < dim; i++)
+            x[i] = row[i] * line[i] + line[dim + i];
+        dp_rows_encode(&copy->rows, &copy->memory, place, x);
+    }
+    if (!status)
+        status = dp_rows_encoded(&copy->rows, err);
+    if (!status) /* reference, and bias in the same measure */
+        scale_orientation(line, dim, copy->orientation);
+    dp_memory_free(line);
+    dp_memory_free(x);
+    if (status)
+        dp_bank_close(&copy);
+    else
+        *out = copy;
+    return status;
+}
+
 static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **merged,
                        dp_error *err)
 {
     size_t n = 0, most = a->pictures.n + b->pictures.n;
     float *orientation = dp_malloc(a->projection.dim_in, 2 * sizeof *orientation);
     dp_bank_pick *picks = dp_malloc(most, sizeof *picks);
-    dp_bank *alike = NULL, *made = NULL;
+    dp_bank *alike = NULL, *normalised = NULL, *made = NULL;
+    const char *named = name_of(b);
     dp_status status = orientation && picks ? DP_OK : dp_fail_memory(err, "the pictures", most * sizeof *picks);
-    bool settled = a->recipe.polarity != DP_POLARITY_NONE && a->recipe.align != DP_ALIGN_NONE;
+    if (!status && normalised_otherwise(a, b)) {
+        status = normalise_as(a, b, pool, run, &normalised, err);
+        b = normalised ? normalised : b;
+    }
+    bool settled = !status && a->recipe.polarity != DP_POLARITY_NONE && a->recipe.align != DP_ALIGN_NONE;
     bool opposite = settled && dp_orientation_sign(a->orientation, b->orientation, a->projection.dim_in, NULL) < 0;
     if (!status && a->rows.storage != b->rows.storage) {
         const dp_reduction how = {.storage = a->rows.storage, .isa = run->isa};
         status = dp_bank_reduce(b, &how, pool, run, &alike, err);
     }
     if (!status)
-        status = choose(a, alike ? alike : b, name_of(b), opposite, run, picks, &n, err);
+        status = choose(a, alike ? alike : b, named, opposite, run, picks, &n, err);
     if (!status && opposite && n > a->pictures.n && (a->recipe.polarity == DP_POLARITY_ROTATE || a->rows.row_cell))
         status = dp_fail(err, DP_E_MISMATCH,
                          "%s and %s disagree about which end of the object comes first, and a turned object needs new "
                          "features; add the pictures of one bank to the other instead",
-                         name_of(a), name_of(b));
+                         name_of(a), named);
     if (!status)
         join_orientations(a, b, n - a->pictures.n, opposite, orientation);
     if (!status)
@@ -276,6 +329,7 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
     }
     dp_bank_close(&made);
     dp_bank_close(&alike);
+    dp_bank_close(&normalised);
     dp_memory_free(picks);
     dp_memory_free(orientation);
     return status;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MODEL, save, texture, textures
+from conftest import MODEL, part, save, texture, textures
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -171,6 +171,23 @@ def test_merge_of_two_halves_is_the_bank_of_all(dp, plain):
     dp.fit("b.bank", *[f"good/{i:03d}.png" for i in range(3, 6)])
     dp.run("bank", "merge", "a.bank", "b.bank", "--out", "m.bank", code=0)
     assert (dp.folder / "m.bank").read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize("storage", ["f32", "f16"])
+@pytest.mark.parametrize("draw, align", [(texture, "none"), (part, "pca")])
+def test_banks_of_the_default_method_merge(dp, draw, align, storage):
+    """Each bank normalises its layers by its own pictures; merged, the second is normalised as the first, as if its pictures had been added."""
+    for i in range(12):
+        save(draw(i), dp.folder / ("a" if i < 6 else "b") / f"{i:03d}.png")
+    options = ["--align", align, "--storage", storage, "--canvas", "128x256" if align == "pca" else "128x128"]
+    dp.run("fit", *options, "a", code=0)
+    dp.run("fit", *options, "b", code=0)
+    dp.run("bank", "merge", "a.bank", "b.bank", "--out", "m.bank", code=0)
+    dp.run("bank", "add", "--bank", "a.bank", "b", code=0)
+    merged, added = info(dp, "m.bank"), info(dp, "a.bank")
+    assert merged["n_pictures"] == added["n_pictures"] == 12
+    assert merged["threshold"] == pytest.approx(added["threshold"], rel=1e-3 if storage == "f16" else 1e-5)
+    assert merged["cell_threshold"] == pytest.approx(added["cell_threshold"], rel=1e-3 if storage == "f16" else 1e-5)
 
 
 @pytest.mark.parametrize("way", [["--fpr", "0.3"], ["--score", "mean"], ["--window", "1"], ["--metric", "cosine"], ["--knn", "2"],
