@@ -48,7 +48,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     char *path = cli_model_path(argument);
     const char *variable = getenv("DINOPATCH_MODEL");
     if (!argument && !(variable && *variable))
-        cli_note("using the built-in network nano; --model vitb14 is stronger and slower");
+        cli_note("using the built-in network nano; --model vitb14 or dinov3_vitb16 is stronger and slower");
     dp_error err;
     bool good = false;
     dp_architecture architecture;
