@@ -55,6 +55,18 @@ def environment(home, **more):
     return env
 
 
+def test_data(*needed):
+    """$DINOPATCH_TEST_DATA, or data/ below it, where all these are; None: in neither, or the variable is not set."""
+    named = os.environ.get("DINOPATCH_TEST_DATA")
+    for folder in (Path(named), Path(named) / "data") if named else ():
+        if all((folder / name).exists() for name in needed):
+            return folder
+    return None
+
+
+test_data.__test__ = False  # no test of pytest's
+
+
 class Program:
     """The program under test, run in a folder of the test's own."""
 

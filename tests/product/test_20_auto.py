@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import save, texture, part
+from conftest import part, save, test_data, texture
 from PIL import Image
 
-DATA = os.environ.get("DINOPATCH_TEST_DATA")
+DATA = test_data("aliens", "magnetic_tile")
 NEEDS_DATA = pytest.mark.skipif(not DATA, reason="DINOPATCH_TEST_DATA names no folder with the photographs aliens and magnetic_tile")
 
 

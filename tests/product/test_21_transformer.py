@@ -1,15 +1,15 @@
 """The automatic recipe of a transformer against a plain NumPy reference, on photographs."""
 
 import json
-import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import test_data
 from PIL import Image
 
-DATA = os.environ.get("DINOPATCH_TEST_DATA")
+DATA = test_data("vit_tiny16.safetensors", "aliens")
 PATCH, HEADS = 16, 3
 
 
