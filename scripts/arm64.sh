@@ -24,11 +24,11 @@ touch "$folder/apt/status"
 library=$folder/cmocka/usr/lib/aarch64-linux-gnu
 ln -s /usr/include/oneapi "$folder/include/oneapi" # only declarations, the same for every processor
 
-flags=(-std=c11 -O3 -g -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror -ffunction-sections
+flags=(-std=c11 -O3 -g -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror -ffunction-sections
     -fdata-sections -Iinclude -Isrc -Itests "-I$folder/include" "-I$folder/cmocka/usr/include")
-for file in src/base/{error,isa,memory,pool,settings}.c src/network/{vit_c,vit_kernels,int8_c,int8_pack,linear}.c \
+for file in src/base/{error,isa,memory,pool,settings,statistics}.c src/network/{vit_c,vit_kernels,int8_c,int8_pack,linear}.c \
     src/bank/{bank,bank_pictures,builder,rows,scoring}.c \
-    src/search/{distance,distance_c,distance_kernels,distance_scales,global,part,score,sweep_c,sweep_kernel}.c \
+    src/search/{distance,distance_c,distance_kernels,distance_scales,global,part,sweep_c,sweep_kernel}.c src/score/cell_score.c \
     tests/unit/simd_probe.c tests/unit/test_{network_kernels,distance,sweep,simd}.c; do
     aarch64-linux-gnu-gcc "${flags[@]}" -c "$file" -o "$folder/objects/$(basename "$file" .c).o"
 done

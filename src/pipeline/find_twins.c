@@ -1,4 +1,4 @@
-/* compare.c - which pictures are the same: with those of a bank, and among themselves. */
+/* find_twins.c - which pictures are the same: with those of a bank, and among themselves. */
 #include "image/picture.h"
 #include "bank/twins.h"
 #include "base/error.h"

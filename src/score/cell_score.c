@@ -1,4 +1,4 @@
-/* score.c - max, mean, 99th percentile, mean of the top 1 % or of the top 10. */
+/* cell_score.c - max, mean, 99th percentile, mean of the top 1 % or of the top 10. */
 #include "score/cell_score.h"
 
 #include <math.h>

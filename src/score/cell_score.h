@@ -1,4 +1,4 @@
-/* score.h - one number from the distances of a picture's cells. */
+/* cell_score.h - one number from the distances of a picture's cells. */
 #ifndef DP_SCORE_CELL_SCORE_H
 #define DP_SCORE_CELL_SCORE_H
 

@@ -531,9 +531,13 @@ static void score_by_sorting(void **state)
         size_t k = m / 100 ? m / 100 : 1, low = (size_t)place, high = low + 1 < m ? low + 1 : low;
         for (size_t i = m - k; i < m; i++)
             top += sorted[i];
+        double ten = 0;
+        for (size_t i = m < 10 ? 0 : m - 10; i < m; i++)
+            ten += sorted[i];
         double p99 = sorted[low] + (place - (double)low) * ((double)sorted[high] - sorted[low]);
-        const double expected[] = {sorted[m - 1], sum / (double)m, p99, top / (double)k};
-        for (int s = DP_SCORE_MAX; s <= DP_SCORE_TOP1P; s++) {
+        const double expected[] = {sorted[m - 1], sum / (double)m, p99, top / (double)k,
+                                   ten / (double)(m < 10 ? m : 10)};
+        for (int s = DP_SCORE_MAX; s <= DP_SCORE_TOP10; s++) {
             double score = dp_score_cells((dp_score)s, values, valid, n, scratch);
             if (!(fabs(score - expected[s]) <= 1e-9))
                 fail_msg("score %d of %zu values: %.12g, by sorting %.12g", s, m, score, expected[s]);
