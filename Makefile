@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Targets for Meson; you can use meson and ninja directly instead.  "make help" lists the targets.
 #
 #     BUILD     build folder                               build
@@ -110,4 +111,4 @@ clean: ## remove the build folders and the output of the demo
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
-	@sed -n '3,10s/^# \{0,4\}//p' Makefile
+	@sed -n '4,11s/^# \{0,4\}//p' Makefile

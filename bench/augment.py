@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """More good pictures out of a few, for bench/smaller_banks.sh (Debian: python3-opencv, python3-numpy).
 usage: augment.py IN_FOLDER OUT_FOLDER COPIES
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bench_onnxruntime.js - times ONNX Runtime on one model and prints one JSON line.
 // needs: npm install --ignore-scripts onnxruntime-node   (found through NODE_PATH)
 // usage: node bench_onnxruntime.js MODEL.onnx SIZE [REPEAT] [THREADS]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_scores.c - scores every picture of one bank against another bank, without embedding anything: what a smaller bank does to the
  * detection of defects, in seconds.
  * usage: bench_scores BANK PICTURES_BANK [THREADS]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_search.c - times the search of a whole bank beside a matrix product of the same sizes, and prints one JSON line.
  * usage: bench_search ROWS.f32 QUERIES.f32 DIM l2|cosine K [REPEAT] [THREADS] [f32|f16|int8] [ISA] [NEIGHBOURS]
  * ROWS and QUERIES: float vectors of DIM numbers, one after the other, no header.  NEIGHBOURS: file that receives the rows found, [queries, K]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_stored.c - the search of one picture in banks of floats, halves and bytes, in alternation, with windows from 0 to 3.
  * usage: bench_stored [CELLS_ACROSS=28 [DIM=768 [ROWS=120 [REPEAT=7 [THREADS=0 [ISA=auto [LARGEST_WINDOW=3]]]]]]]
  * Random features, the same in the three.  Printed for each window: wall time and processor time (of all threads: other work on the machine

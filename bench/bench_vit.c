@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_vit.c - times the transformer through the public interface and prints one JSON line.
  * usage: bench_vit MODEL.safetensors|ARCHITECTURE HEIGHTxWIDTH [fp32|int8] [REPEAT] [THREADS] [ISA]
  * An architecture (vitb14, ...) is written as a seeded stand-in to /tmp first, kept there and used again. */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # compare.sh - this engine beside ONNX Runtime on one machine, in alternation, and the ratios of the best and median passes.
 #
 # usage: bench/compare.sh                                          vitb14 at 784 and 518, vits14 at 448: some four minutes at rest

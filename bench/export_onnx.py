@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes a checkpoint with Hugging Face names as an ONNX model of one input size, as a peer for timing.
 
 needs: python3-torch, python3-numpy.   usage: export_onnx.py WEIGHTS.safetensors SIZE OUT.onnx

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """AnomalyDINO's scores computed without this library: numpy, OpenCV, scikit-learn and PyTorch.
 
     peer_anomalydino.py REFERENCE_FOLDER CHECKPOINT EDGE ROTATIONS BACKGROUND THRESHOLD REFERENCES TESTS < RESULTS

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Turns the constant-weight products of an exported transformer into ONNX Runtime's dynamic int8 form (one scale for each
 output channel, one for the whole activation), as its own quantize_dynamic would.
 

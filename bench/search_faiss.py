@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Global search beside FAISS's flat index on the same vectors (Debian: python3-faiss, python3-numpy).
 usage: search_faiss.py path/to/bench_search [ROWS QUERIES DIM K [ROUNDS [ROWS.npy QUERIES.npy]]]
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # smaller_banks.sh - what a smaller bank costs: size, search, leave-one-out scores and image AUROC of several compressions.
 #
 # usage: bench/smaller_banks.sh MODEL OUT "NAME|FIT_OPTIONS|CATEGORY_FOLDER"...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank compress - a smaller bank, and what that costs. */
 #include "bank_verbs.h"
 #include "outputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank add, remove, merge - banks that live on. */
 #include "bank_verbs.h"
 #include "models.h"

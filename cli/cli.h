@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cli.h - what the commands share: their table, options that several take, inputs, progress, exit codes.
  *
  * Exit codes: 0 all done; 1 some inputs failed or fewer used than asked; 2 wrong usage; 3 something is anomalous or not inspected

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch align - pose, aligned picture and mask. */
 #include "inputs.h"
 #include "outputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
 #include "bank_verbs.h"
 #include "rates.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bench - times the transformer on this machine, beside the bound of its multiply-adds, and the search in a bank. */
 #include "models.h"
 #include "recipe.h"

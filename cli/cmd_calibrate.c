@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch calibrate - a threshold from good pictures: those of the bank, each left out, or others that it has not seen.  Pictures of
  * defects show what each rate catches; the threshold comes from the good ones all the same, unless --best-f1 asks for more. */
 #include "dinopatch/edit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch embed - the feature grid of one picture, as a safetensors file. */
 #include "models.h"
 #include "outputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch eval - fits on the good pictures of a data set, inspects its test pictures, and prints the figures of the field.
  *
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */

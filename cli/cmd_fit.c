@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch fit - a bank from pictures of good parts. */
 #include "models.h"
 #include "outputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
 #include "explain.h"
 #include "inputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch metrics - the figures of given scores and labels, maps and masks.
  *
  * The file is a JSON object with one or both of

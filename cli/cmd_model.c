@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch model - checkpoints: what they are, whether they are whole, and synthetic ones. */
 #include "fetch/fetch.h"
 #include "models.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch options - the table of options: what --set and a configuration file take. */
 #include "recipe.h"
 

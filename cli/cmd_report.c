@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch report - the HTML page of an evaluation that is done. */
 #include "outputs.h"
 #include "report/report.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch tune - searches for post-processing and score on labelled pictures, and says what of the gain is real. */
 #include "models.h"
 #include "outputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - a configuration file: one JSON object whose keys are those of `dinopatch options`.
  *
  *     {"align": "none", "search.knn": 3, "map": {"low": 0.5, "high": 0.8}}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.h - options of a recipe from a file. */
 #ifndef DP_CLI_CONFIG_H
 #define DP_CLI_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dataset.c - which folder of a data set is what, and what was taken for what. */
 #include "dataset.h"
 #include "inputs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* explain.c - finds and reads the training pictures that defects are compared with. */
 #include "explain.h"
 

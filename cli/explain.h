@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* explain.h - pictures that show a defect's patch beside the nearest good one. */
 #ifndef DP_CLI_EXPLAIN_H
 #define DP_CLI_EXPLAIN_H

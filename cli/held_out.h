@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* held_out.h - pictures with labels that the bank has not seen, scored for calibrate --good and --bad. */
 #ifndef DP_CLI_HELD_OUT_H
 #define DP_CLI_HELD_OUT_H

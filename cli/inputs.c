@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inputs.c - from what the user names to a list of picture files, and names for what is written of them.
  *
  * A picture's name in an output folder depends on nothing but its path below the folder that was given: two runs agree, and no two

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inputs.h - the pictures below folders, and the names of what is written of them. */
 #ifndef DP_CLI_INPUTS_H
 #define DP_CLI_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inside.c - names that a file brings along, confined to a folder. */
 #include "cli.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inspect_rows.c - what `inspect` says of one picture, and of all of them. */
 #include "inspect_rows.h"
 

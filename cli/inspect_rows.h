@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inspect_rows.h - what `inspect` says of one picture: a line of text, a JSON object or a row of a CSV table. */
 #ifndef DP_CLI_INSPECT_ROWS_H
 #define DP_CLI_INSPECT_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json.c - JSON from files, and machine-readable lines on stdout. */
 #include "cli.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* labelled.c - pictures with labels: the bank that is judged by them must not know them. */
 #include "cli.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mask_read.c - what a file of ground truth marks. */
 #include "mask_read.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mask_read.h - what a file of ground truth marks. */
 #ifndef DP_CLI_MASK_READ_H
 #define DP_CLI_MASK_READ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* masks.c - masks are known by names that people and data sets spell in many ways: NAME.png, NAME_mask.png, NAME.jpg.png, NAME/000.png, of
  * any suffix and in any case. */
 #include "masks.h"

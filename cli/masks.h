@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* masks.h - which mask belongs to which picture of a data set. */
 #ifndef DP_CLI_MASKS_H
 #define DP_CLI_MASKS_H

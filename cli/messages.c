@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* messages.c - what goes to stderr, and the exit codes that go with it. */
 #include "cli.h"
 

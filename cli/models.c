@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* models.c - from --model M to an open checkpoint: the built-in network, a file, or a name of the registry that lies in the cache. */
 #include "models.h"
 #include "fetch/fetch.h"

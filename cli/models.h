@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* models.h - finds and opens the checkpoint a command works with. */
 #ifndef DP_CLI_MODELS_H
 #define DP_CLI_MODELS_H

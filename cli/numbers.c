@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* numbers.c - numbers of the command line's own options, read as the library reads those of a recipe. */
 #include "cli.h"
 

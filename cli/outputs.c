@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* outputs.c - files that are read and files that are written must not meet.
  *
  * A file that is there is known by device and inode.  One that is not there yet is known by the nearest folder above it that is, and the

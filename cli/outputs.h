@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* outputs.h - what a command reads and what it writes: declared before the work, checked once.
  *
  *     cli_outputs *files = cli_outputs_new(overwrite);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* parse.c - from the words of a command line to what a command's table of options says they are; and the page of --help from that table.
  *
  * An option takes the word behind it or what stands behind its "=".  The last of several wins, and is said to.  "--" ends the options. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* progress.c - how far long work has come: a bar on a terminal that can take it away again, plain lines anywhere else.
  *
  * The bar never has a line in common with anything else: whatever is said or printed to the same terminal takes it away first. */

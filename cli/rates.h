@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rates.h - what a bank's good pictures promise: the table of rates, for fit, calibrate and bank info. */
 #ifndef DP_CLI_RATES_H
 #define DP_CLI_RATES_H

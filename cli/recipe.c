@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe.c - from the command line and a file to a dp_recipe, by the table of options. */
 #include "recipe.h"
 #include "config.h"

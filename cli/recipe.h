@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe.h - the options of a recipe as the commands take them: by their long names, by --set KEY=VALUE, and from a
  * file. */
 #ifndef DP_CLI_RECIPE_H

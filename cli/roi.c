@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roi.c - from option texts to the region to inspect. */
 #include "roi.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roi.h - the options that say where to inspect. */
 #ifndef DP_CLI_ROI_H
 #define DP_CLI_ROI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shown.c - text of any bytes, as a terminal may show it. */
 #include "cli.h"
 

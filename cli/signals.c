@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* signals.c - Ctrl-C asks the work to stop at its next step; files are then left as they were.
  *
  * A step may be long (the decoder of a picture, a matrix product, a disk that does not answer), so a thread waits beside the work: when the

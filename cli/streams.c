@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* streams.c - standard output and standard error as people and pipes need them.
  *
  * Descriptors 0 to 2 are always open, so that no file of ours is ever one of them.  What is written to standard output arrives whole: a reader

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* suggest.c - what somebody may have meant by a word that is not known. */
 #include "cli.h"
 

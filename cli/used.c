@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* used.c - a run that used less than it was asked for is no success. */
 #include "used.h"
 

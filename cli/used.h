@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* used.h - how many of the pictures that were given could be used, why the others could not, and whether that is enough. */
 #ifndef DP_CLI_USED_H
 #define DP_CLI_USED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* view.c - the bank's way of scoring, or another one with a threshold of its own. */
 #include "view.h"
 

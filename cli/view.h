@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* view.h - how a bank's pictures are to be scored: the bank's own way with options laid over it. */
 #ifndef DP_CLI_VIEW_H
 #define DP_CLI_VIEW_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion for dinopatch.  Commands, options and their values are read off the program's own --help.
 
 # Prints the commands of `dinopatch [COMMAND]`: the first word of each line of the list, or what follows the command's name.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fish completion for dinopatch.  Commands, options and their values are read off the program's own --help.
 
 function __dinopatch_words --description 'the words typed so far, without options'

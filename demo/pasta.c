@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pasta.c - a box full of penne: ridged tubes with slanted ends, thrown over each other until the frame is full.
  *
  * Tubes are painted from the top down, each a cylinder with its own shading: a pixel remembers how much of what lies

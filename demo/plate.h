@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plate.h - what the two pictures of the demo are drawn on: a square of light, a mask of the defect, a seeded source of
  * chance.  Everything a picture shows follows from its seed. */
 #ifndef DINOPATCH_DEMO_PLATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* render.c - draws the demo's two data sets, laid out as MVTec AD is:
  *
  *     OUT_DIR/screw/train/good/000.png ...            good ones to learn from

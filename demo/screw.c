@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* screw.c - a steel screw with a washer, lying on a bright table at any angle.
  *
  * The screw is a surface around its axis: radius(u, phi), u from 0 at the tip to 1 at the top of the head, phi around

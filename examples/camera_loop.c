@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* camera_loop.c - judges raw frames as a camera delivers them: BGR, each row padded to a multiple of 16 bytes.
  *
  *     cc camera_loop.c $(pkg-config --cflags --libs dinopatch) -o camera_loop

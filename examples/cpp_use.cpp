@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cpp_use.cpp - the library from C++17: owners that close, errors as exceptions, pictures from a vector.
 //
 //     c++ -std=c++17 cpp_use.cpp $(pkg-config --cflags --libs dinopatch) -o cpp_use && ./cpp_use

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* embed.c - the features of one picture, for whatever else they may be good for.
  *
  *     cc embed.c $(pkg-config --cflags --libs dinopatch-io) -o embed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit_and_inspect.c - learns from pictures of good parts and judges others: the shortest way through the library.
  *
  *     cc fit_and_inspect.c $(pkg-config --cflags --libs dinopatch-io) -o fit_and_inspect

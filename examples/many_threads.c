@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* many_threads.c - one bank, shared by several threads that each have an inspector of their own.
  *
  *     cc many_threads.c $(pkg-config --cflags --libs dinopatch-io) -pthread -o many_threads

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch.h - finds defects in pictures of a product after seeing only good ones.
  *
  * The stable interface of libdinopatch, which takes pictures from memory:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - picture files as a source of pictures, and the functions that take them by path. */
 #include "base/error.h"
 #include "base/memory.h"

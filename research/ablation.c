@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ablation.c - what alignment and post-processing are worth: the paper's Table 1, and its Figure 12.
  *
  * It prints four rows for each data set: with and without alignment, with and without tuned post-processing.  For each

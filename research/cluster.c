@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cluster.c - k-means: Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007), Euclidean, at most 25
  * rounds.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cluster.h - groups of like features, to be looked at. */
 #ifndef RESEARCH_CLUSTER_H
 #define RESEARCH_CLUSTER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* clusters.c - what the features tell apart: the paper's Figure 5.
  *
  * It draws some good and some anomalous test pictures of each data set as the network gets them, each patch in the

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # defaults.sh - which defaults earn their place: blocks, windows and scores compared over several data sets, and what the choice is
 # worth on a set that had no say in it.
 #

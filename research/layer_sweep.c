@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layer_sweep.c - which block of the transformer sees the defects: each by itself, from features that are computed
  * once.
  *

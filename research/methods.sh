@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # methods.sh - DinoPatch, AnomalyDINO and PatchCore beside each other, on the same pictures and features: one Markdown table.
 #
 # usage: research/methods.sh DATA MODEL OUT
@@ -15,7 +16,7 @@
 # Bank: its features and their tables.  Search: milliseconds from the features of a picture to its distances, median over the test
 # pictures and the fastest of them; network: the same of the transformer.
 set -eu
-[ $# = 3 ] || { sed -n '4,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# = 3 ] || { sed -n '5,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 data=$1 model=$2 out=$3
 program=${DINOPATCH:-build/dinopatch} render=${RENDER:-build/demo/dinopatch-demo-render}
 size=${SIZE:-224}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* research.c - from a command line to data sets, network and session, and the way back. */
 #include "research.h"
 #include "cli/models.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* research.h - what the programs of this folder share: their command line, the data sets, the network, and where they
  * write.
  *

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Tests the kernels for 64-bit Arm on another machine: compiles them with warnings as errors and runs their unit tests under qemu.
 #
 #     scripts/arm64.sh                needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Makes BUILD a Meson build folder of this source tree with the given options.  BUILD may be missing, half set up, set up with other
 # options or another compiler, or moved here with the tree.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Counts test cases in Meson's testlog.txt.  cmocka prints lines for each case to standard output, and tests/cli/run.sh uses the
 # same form.  A case that began and has no outcome has failed: its set-up failed, or the program died.  A program that fails without
 # naming a case has failed too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Adds up the output of gcov: lines and branches that ran, for each file, for each folder and in total.
 #
 #     awk -v least=90 -v lines=FILE -f coverage.awk FILE...

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the tests of a build folder that was compiled with -Db_coverage=true and prints the lines and branches of src/, io/ and
 # cli/fetch/ that they reach.
 #

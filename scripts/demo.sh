@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The demo: draws two data sets (screws at any pose, a box of pasta), learns from the good pictures alone, inspects new pictures, and
 # computes from the output of `inspect --json` how well good and defective pictures are separated.  It writes only into demo-out/.
 #

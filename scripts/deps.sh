@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages of the named groups (default: "build"), listed in debian-packages.txt.  If all are installed, it prints
 # nothing and returns at once.  On other systems it looks for the tools and libraries and names those that are missing.
 #

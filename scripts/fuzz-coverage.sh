@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Prints how many lines of its files each fuzz target reaches, with the inputs of tests/fuzz and those learned by fuzzing.
 #
 #     scripts/fuzz-coverage.sh BUILD [FUZZED] [TARGET...]

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the fuzz targets of a build folder that was set up with -Dfuzzing=true, all at once at nice 19, and continues after a finding.
 #
 #     scripts/fuzz.sh BUILD SECONDS [TARGET...]       TARGET: safetensors bank json picture options metrics

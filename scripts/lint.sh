@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks the code without running it: gcc -fanalyzer, clang-tidy, cppcheck.
 #
 #     scripts/lint.sh [gcc] [tidy] [cppcheck]      all three if none is named

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the tests of a build folder and counts their cases.
 #
 #     scripts/test.sh BUILD [meson test option...]

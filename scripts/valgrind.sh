@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the main job under valgrind's memcheck: draws pictures, makes a checkpoint, then fit, inspect, eval, bank verify.
 #
 #     scripts/valgrind.sh BUILD          a build folder without sanitizers, with debugging symbols

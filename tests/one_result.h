@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* one_result.h - one picture inspected by an inspector of its own; the result is the caller's. */
 #ifndef DP_TESTS_ONE_RESULT_H
 #define DP_TESTS_ONE_RESULT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test.h - cmocka with the headers it needs, and the few helpers that all test programs share. */
 #ifndef DP_TESTS_TEST_H
 #define DP_TESTS_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* declare.c - what an evaluation reads and writes, told before the work; its own folder, in which it goes on. */
 #include "eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval.h - what the files of `dinopatch eval` share.
  *
  * A run is one category with one draw of the good pictures.  What is known of it is kept as JSON, which is at once what a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* figures.c - what a run's scores and maps amount to. */
 #include "eval.h"
 #include "dinopatch/eval.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - what an evaluation writes and reads beside its table. */
 #include "eval.h"
 

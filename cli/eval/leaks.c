@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* leaks.c - test pictures that the bank would know: figures on them mean nothing. */
 #include "eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* places.c - where the pictures of an evaluation go below its folder, and how they get there. */
 #include "eval.h"
 

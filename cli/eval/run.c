@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - one category with one draw of the good pictures: fit, inspect, measure.
  *
  * A label is looked at only once all scores are there.  What the state holds is not done again: the bank waits in

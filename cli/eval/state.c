@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* state.c - what an evaluation has done so far, one JSON line for each step, so that a stopped one goes on where it was.
  *
  *     {"dinopatch": VERSION, "settings": {...}, "model": SHA-256, "files": SHA-256}      the first line: what it is bound to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* usable.c - pictures that could not be used: which ones, and whether enough are left. */
 #include "eval.h"
 #include "../used.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cache.h"
 #include "fetch.h"
 #include "support.h"

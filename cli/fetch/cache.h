@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache.h - where fetched checkpoints lie. */
 #ifndef DP_CLI_FETCH_CACHE_H
 #define DP_CLI_FETCH_CACHE_H

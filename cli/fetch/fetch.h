@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fetch.h - checkpoints that are published: which there are, where they lie once fetched, and fetching them.
  *
  * The library reads files and knows no network; this part of the program does.  Conventions are those of dinopatch.h.

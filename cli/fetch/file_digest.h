@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* file_digest.h - SHA-256 of large files, and the note of it that lies beside a fetched checkpoint. */
 #ifndef DP_CLI_FETCH_FILE_DIGEST_H
 #define DP_CLI_FETCH_FILE_DIGEST_H

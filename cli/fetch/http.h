@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* http.h - the two requests that fetching a checkpoint needs, by libcurl.
  *
  * The Hugging Face hub answers a resolve URL with a redirect to a storage server.  The redirect itself carries what the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pull.c - a checkpoint from the hub into the cache.
  *
  *     digest known? --no--> ask the server (HEAD)          the file is there and holds it? -> done

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pull.h - fetching a file that the registry does not list: for tests. */
 #ifndef DP_CLI_FETCH_PULL_H
 #define DP_CLI_FETCH_PULL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* registry.c - published checkpoints that pull fetches.
  *
  * Parameters follow from the architecture (DINOv2 with the mask token and a 37x37 position grid, DINOv3 without mask token and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #define FETCH_SUPPORT_C /* the functions of support.h are defined here */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* support.h - faults as sentences, for the files of this folder: as the library's own, on the public header alone. */
 #ifndef DP_CLI_FETCH_SUPPORT_H
 #define DP_CLI_FETCH_SUPPORT_H

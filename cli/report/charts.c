@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* charts.c - curves and histograms as SVG.  A plot is 300 x 220 units within 360 x 280. */
 #include "report.h"
 #include "dinopatch/eval.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* html.c - text and pictures into a page. */
 #include "report.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - the page, from top to bottom: table, then for each run its figures, curves, wrong calls, gallery; settings last. */
 #include "report.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* report.h - one HTML file from what an evaluation wrote: no script, nothing loaded from elsewhere. */
 #ifndef DP_CLI_REPORT_H
 #define DP_CLI_REPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch/draw.h - pictures of results, for people to look at.
  *
  * Of the library libdinopatch-io, which stands on libdinopatch and on cairo.  The conventions of dinopatch.h hold. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch/edit.h - changes to banks: add, remove, merge, compress; locks, twins, suspects.
  *
  * The conventions of dinopatch.h hold. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch/eval.h - figures of scores and maps against labels and masks, and tuning on them.
  *
  * The conventions of dinopatch.h hold. */

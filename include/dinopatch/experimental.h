@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch/experimental.h - the parts of libdinopatch below its stable interface: what the program, tests and research use.
  *
  * Names, structs and behaviour here may change with every version.  The conventions of dinopatch.h hold. */

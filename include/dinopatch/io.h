@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch/io.h - picture files: reading and writing them, masks, and the functions of dinopatch.h by path.
  *
  * Of the library libdinopatch-io, which stands on libdinopatch and on libvips.  The conventions of dinopatch.h hold. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* affine.h - a map between two planes, applied. */
 #ifndef DP_DRAW_AFFINE_H
 #define DP_DRAW_AFFINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* patches.c - a patch beside another, as a person compares them.
  *
  * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), and

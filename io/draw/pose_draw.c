@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pose_draw.c - draws the paper's Figure 4: the principal axes over the picture, and the frame of the canvas.
  *
  * The axes reach two standard deviations from the centre to each side; the major axis is red, the minor axis blue.

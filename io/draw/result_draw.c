@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* result_draw.c - the picture a person looks at: heat map, decision contour, defect boxes, caption with legend.
  *
  * Scale.  A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the caption's letters

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bmp.c - reads Windows and OS/2 bitmaps.
  *
  * A file holds, in this order:

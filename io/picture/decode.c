@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decode.c - turns a picture file into the rows of its decoder, and tells whether the file is whole.
  *
  *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> rows

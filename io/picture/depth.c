@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* depth.c - 16-bit files: their samples, spread so that white is white. */
 #include "picture/depth.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* depth.h - how many bits of 16-bit samples are used. */
 #ifndef DP_PICTURE_DEPTH_H
 #define DP_PICTURE_DEPTH_H

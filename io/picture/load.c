@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - reads any picture of a camera or a laboratory as 8-bit sRGB.
  *
  *     rows of the decoder (decode.c) -> white -> profile or CMYK to sRGB -> 8 bit -> alpha over black

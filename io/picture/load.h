@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load.h - what picture and mask loading share. */
 #ifndef DP_PICTURE_LOAD_H
 #define DP_PICTURE_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* map_file.c - distance maps from TIFF files of one channel of float32. */
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mask.c - reads a mask as data sets and people draw it: everything that is not background is marked.
  *
  * Background is black, zero or fully transparent; everything else is marked, whatever its depth, colour, number or

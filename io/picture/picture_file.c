@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_file.c - a picture file is opened, known by its content, and read. */
 #include "picture/picture_file.h"
 #include "picture/depth.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_file.h - a picture file before it is decoded: what its content is, and what its own headers say.
  *
  * The walkers read the structure of a file and decode nothing.  They find what the decoders do not tell: whether a file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pnm.c - PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6): Netpbm's portable anymap.
  *
  * Bits are 1 for black.  Samples run from 0 to maxval, which is kept in facts->white and may be any number up to 65535;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - tells whether an ICC profile is that of sRGB.
  *
  * A conversion from sRGB to sRGB would change some values by one, so it is left out.  The name of a profile does not

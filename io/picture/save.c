@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* save.c - pictures and maps into files that appear whole or not at all: libvips encodes into memory, the writer of
  * base/file.h puts the bytes on the disk. */
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sniff.c - the format of a picture file by its first bytes.
  *
  * Seven formats are read: those whose decoders are made for files from strangers, and two that are decoded here.  The

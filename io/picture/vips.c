@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vips.c - libvips is started on first use and kept quiet.
  *
  * It is never stopped: it is of the whole process, and the program around this library may use it too.  Three settings

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vips.h - what this folder shares about libvips. */
 #ifndef DP_PICTURE_VIPS_H
 #define DP_PICTURE_VIPS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* walk_jpeg.c - the markers of a JPEG (ITU-T T.81, annex B): is it whole?
  *
  * The decoder warns of entropy-coded data that end too early or make no sense.  It does not warn of restart markers

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* walk_png.c - the chunks of a PNG, and those of a WebP.
  *
  * The decoder checks the data of the picture and their checksums.  It passes over a small chunk whose checksum does not

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* walk_tiff.c - the directories of a TIFF (TIFF 6.0, BigTIFF): which page is the picture, what its channels are,
  * whether its data are there, and whether its codec may be trusted.
  *

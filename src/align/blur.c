@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blur.c - Gaussian blur of an 8-bit plane, bit for bit as OpenCV's GaussianBlur with sigma left at 0.
  *
  * sigma = 0.3 ((side - 1) / 2 - 1) + 0.8, weights exp(-x^2 / (2 sigma^2)), normalised, in 1/256. For 3, 5 and 7 taps

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canny.c - Canny's edge detector (IEEE PAMI 8, 1986), decision for decision as OpenCV's Canny(low, high, 3, false).
  *
  *     gradient        dx, dy by the 3x3 Sobel kernels, border pixels repeated outwards

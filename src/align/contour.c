@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* contour.c - border following: S. Suzuki and K. Abe, "Topological structural analysis of digitized binary images by
  * border following", CVGIP 30 (1985), algorithm 1, in the order of OpenCV's findContours(RETR_LIST,
  * CHAIN_APPROX_NONE).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* edges.h - the stages from a picture to its pose, each on 8-bit planes [height, width].
  *
  * picture -> dp_gray_u8 -> dp_blur_u8 -> dp_canny_u8 -> dp_borders_follow -> dp_pose_find */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gray.c - luma of 8-bit RGB, bit for bit as OpenCV's RGB2GRAY:
  *
  *     gray = (9798 R + 19235 G + 3735 B + 2^14) >> 15

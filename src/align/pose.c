@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pose.c - finds where the object lies: principal components of its border points.
  *
  * With n border points (x_i, y_i), each counted as often as the borders visit it:

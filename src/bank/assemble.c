@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* assemble.c - rows of pictures brought together, location by location, without being computed anew. */
 #include "bank/assemble.h"
 #include "bank/builder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* assemble.h - a bank out of pictures that lie in several. */
 #ifndef DP_BANK_ASSEMBLE_H
 #define DP_BANK_ASSEMBLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank.c - what a finished bank holds. */
 #include "bank/bank.h"
 #include "geometry/spaces.h"

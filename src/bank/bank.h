@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank.h - the bank: the features of the good pictures, and what was found with them.
  *
  * A bank comes out of a builder (bank/builder.h) or a file (bank_file.c).  Its rows and pictures stay as they are from

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_check.c - the checksums of a bank's file, and whether its numbers are some.
  *
  * Each block of the features has a digest, so that many processors can check them; everything else stands under the

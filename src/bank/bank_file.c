@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_file.c - a bank from disk, version 1 or 2: docs/bank-format.md is its description.
  *
  * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_lock.c - who changes a bank comes one at a time.
  *
  * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever

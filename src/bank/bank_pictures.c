@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_pictures.c - the table of the good pictures. */
 #include "bank/bank_pictures.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_pictures.h - what a bank knows of its good pictures beside their features. */
 #ifndef DP_BANK_BANK_PICTURES_H
 #define DP_BANK_BANK_PICTURES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_tensors.c - the tensors of a bank's file: which there are, of what type and shape. */
 #include "bank/bank_tensors.h"
 #include "bank/roi_mask.h"

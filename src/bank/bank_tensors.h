@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_tensors.h - what the file of a bank consists of, for writing, reading and checking it. */
 #ifndef DP_BANK_BANK_TENSORS_H
 #define DP_BANK_BANK_TENSORS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"

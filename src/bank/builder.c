@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* builder.c - a bank in the making: rows and pictures come in, a bank goes out. */
 #include "bank/builder.h"
 #include "bank/roi_mask.h"

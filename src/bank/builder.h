@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* builder.h - a bank in the making.
  *
  *     dp_bank_builder_open(&spec, &builder, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* name_text.c - safetensors metadata is JSON, JSON is UTF-8, and a file name on Unix is any bytes but '/' and 0. */
 #include "bank/name_text.h"
 #include "base/memory.h"

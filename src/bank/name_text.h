@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* name_text.h - file names as UTF-8 text, whatever their bytes. */
 #ifndef DP_BANK_NAME_TEXT_H
 #define DP_BANK_NAME_TEXT_H

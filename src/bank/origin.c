@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "bank/origin.h"
 #include "base/error.h"
 #include "format/json_size.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* origin.h - where a threshold came from, as the file of a bank says it. */
 #ifndef DP_BANK_ORIGIN_H
 #define DP_BANK_ORIGIN_H

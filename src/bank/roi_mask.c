@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roi_mask.c - keeping the region to inspect. */
 #include "bank/roi_mask.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roi_mask.h - the region to inspect: a mask that a person drew. */
 #ifndef DP_BANK_ROI_MASK_H
 #define DP_BANK_ROI_MASK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rows.c - feature vectors as a bank stores them: floats, halves, or integers of 8 bits with a scale.
  *
  *     int8:  scale = max |x| / 127,  q = round(x / scale),  x is read back as scale q

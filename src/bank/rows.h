@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rows.h - the feature vectors of a bank, as a search reads them.
  *
  * Layout grid: for every location of the canvas's grid the rows seen there.  Each location holds n_rows rows; all rows

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scoring.c - one way of scoring, in a recipe, a view and a bank. */
 #include "bank/scoring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scoring.h - how cells are compared, how a picture is scored, and how the score is decided on. */
 #ifndef DP_BANK_SCORING_H
 #define DP_BANK_SCORING_H

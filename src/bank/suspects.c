@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* suspects.c - which of the good pictures may not be good.
  *
  *     z_p = (s_p - dp_median(s)) / (1.4826 * median |s - dp_median(s)|)

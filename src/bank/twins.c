@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "bank/twins.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* twins.h - pictures with the same pixels, found by their digests (image/picture_digest.c). */
 #ifndef DP_BANK_TWINS_H
 #define DP_BANK_TWINS_H

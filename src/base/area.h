@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* area.h - a rectangle of pixels or cells. */
 #ifndef DP_BASE_AREA_H
 #define DP_BASE_AREA_H

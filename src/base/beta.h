@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* beta.h - the Beta distribution: what an order statistic of n figures says of the share of all figures beyond it. */
 #ifndef DP_BASE_BETA_H
 #define DP_BASE_BETA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* border.h - returns the sample that stands for position i of n samples; i may lie before the first or behind the
  * last. n >= 1. */
 #ifndef DP_BASE_BORDER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* clock.h - seconds for timing, from a clock that never runs backwards. */
 #ifndef DP_BASE_CLOCK_H
 #define DP_BASE_CLOCK_H

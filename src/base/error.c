@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #define DP_ERROR_C /* the functions of error.h are defined here */
 #include "base/error.h"
 #include "base/utf8.h"

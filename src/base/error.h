@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* error.h - the function that finds a fault writes the message; its callers pass the message on. */
 #ifndef DP_BASE_ERROR_H
 #define DP_BASE_ERROR_H

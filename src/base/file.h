@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* file.h - maps files for reading, and writes files that appear whole or not at all. */
 #ifndef DP_BASE_FILE_H
 #define DP_BASE_FILE_H

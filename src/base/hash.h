@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hash.h - SHA-256, by libcrypto. */
 #ifndef DP_BASE_HASH_H
 #define DP_BASE_HASH_H

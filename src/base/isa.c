@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* isa.c - finds the instruction sets of this machine and gives their names. */
 #include "base/isa.h"
 #include "base/error.h"

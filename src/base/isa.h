@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* isa.h - compares the instruction set that a caller asks for with those of the machine. */
 #ifndef DP_BASE_ISA_H
 #define DP_BASE_ISA_H

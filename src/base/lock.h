@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lock.h - locks that the kernel frees when their process dies for any reason. */
 #ifndef DP_BASE_LOCK_H
 #define DP_BASE_LOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - checked sizes, and blocks that are used again. */
 #include "base/memory.h"
 #include "dinopatch/experimental.h"

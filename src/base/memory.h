@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory.h - allocation with checked sizes. Every product of sizes from outside is made here. */
 #ifndef DP_BASE_MEMORY_H
 #define DP_BASE_MEMORY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pool.c - workers wait a short while in a loop, then sleep.
  *
  * A transformer block is about ten runs of a few milliseconds each; sleeping between them would cost more than

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pool.h - a fixed set of worker threads that share numbered tasks.
  *
  * The problem alone determines the tasks of a run, not the number of threads. Each task computes the same numbers on

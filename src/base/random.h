@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* random.h - random numbers that depend only on a seed and a position in the sequence, on every machine and any
  * thread. */
 #ifndef DP_BASE_RANDOM_H

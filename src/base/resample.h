@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resample.h - weights of bicubic resampling along one axis (R. Keys, IEEE ASSP 29, 1981). */
 #ifndef DP_BASE_RESAMPLE_H
 #define DP_BASE_RESAMPLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settings.c - default settings, and the names of their values. */
 #include "base/settings.h"
 #include "base/error.h"

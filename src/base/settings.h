@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settings.h - how the work is run, as a caller of any version says it. */
 #ifndef DP_BASE_SETTINGS_H
 #define DP_BASE_SETTINGS_H

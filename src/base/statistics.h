@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* statistics.h - sorts numbers and takes medians and quantiles of them. No number may be NaN. */
 #ifndef DP_BASE_STATISTICS_H
 #define DP_BASE_STATISTICS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* utf8.h - checks whether bytes are UTF-8. */
 #ifndef DP_BASE_UTF8_H
 #define DP_BASE_UTF8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* white.c - finds the significant bits of 16-bit samples.
  *
  * Cameras of 10, 12 or 14 bits deliver them in 16-bit files: at the lower end (samples up to 1023, 4095, 16383), which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* white.h - how many bits of 16-bit samples are used, and which sample means white. */
 #ifndef DP_BASE_WHITE_H
 #define DP_BASE_WHITE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* writer.c - files that appear whole or not at all, and leave nothing behind when their writer dies.
  *
  * The bytes go to TARGET.dinopatch-tmpN, which is synced and renamed over the target. N is the first of a few slots

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* add.c - pictures added to a bank, and taken from it. */
 #include "edit/add.h"
 #include "bank/builder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* add.h - what adding, removing and merging share. */
 #ifndef DP_EDIT_ADD_H
 #define DP_EDIT_ADD_H

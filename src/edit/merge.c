@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* merge.c - two banks made one.
  *
  * What the features are must be the same in both: checkpoint, alignment, canvas, blocks, precision.  How they are compared, scored and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aupro.c - area under the per-region-overlap curve (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV
  * 2021).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aupro.h - per-region overlap. */
 #ifndef DP_EVAL_AUPRO_H
 #define DP_EVAL_AUPRO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bootstrap.c - percentile intervals (Efron 1979) for the metrics of a ranking.
  *
  * Each resample draws with replacement as many good items from the good ones, and as many anomalous items from the

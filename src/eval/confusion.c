@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* confusion.c - counts at one threshold, and all metrics of a ranking. */
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pixels.c - exact metrics over hundreds of millions of pixels in little memory.
  *
  * All metrics change only at the distances of anomalous pixels, which are few. These are sorted (radix sort of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_recall.c - average precision and the best F1.
  *
  *     AP = sum over distinct scores, from the largest down, of (R_i - R_{i-1}) P_i        (no interpolation)

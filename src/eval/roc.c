@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roc.c - receiver operating characteristic.
  *
  *     AUROC = P(anomalous > good) + P(anomalous = good) / 2,

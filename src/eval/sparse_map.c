@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sparse_map.c - scores the few cells of a map that a trial keeps.
  *
  * Most trials of a search keep a few per cent of the cells. The cells are sorted once. Those that reach a threshold

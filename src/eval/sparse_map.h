@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sparse_map.h - post-processes and scores one map many times; the cost depends on the number of cells that are kept. */
 #ifndef DP_EVAL_SPARSE_MAP_H
 #define DP_EVAL_SPARSE_MAP_H

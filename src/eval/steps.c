@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/steps.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* steps.h - sorts scores into the steps of a falling threshold; all metrics of a ranking come from these. */
 #ifndef DP_EVAL_STEPS_H
 #define DP_EVAL_STEPS_H

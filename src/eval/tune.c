@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tune.c - random search over post-processing and score, with held-out metrics.
  *
  * The pictures are divided into K folds, each class separately. A trial is one configuration. It scores every picture

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* background.c - AnomalyDINO's mask of the background (Damm et al. 2025, section 3.3, and compute_background_mask of
  * the public code).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* background.h - finds the cells of a picture that show the background, from its own features. */
 #ifndef DP_EXTRACT_BACKGROUND_H
 #define DP_EXTRACT_BACKGROUND_H

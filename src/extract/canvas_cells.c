@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canvas_cells.c - the limits of a canvas, and the side of its tiles. */
 #include "extract/canvas_cells.h"
 #include "base/error.h"

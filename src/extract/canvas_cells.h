@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canvas_cells.h - whether a canvas can go through the network: in one, or in tiles. */
 #ifndef DP_EXTRACT_CANVAS_CELLS_H
 #define DP_EXTRACT_CANVAS_CELLS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* extract_plan.c - from the layers of a network to the features of cells.
  *
  *     residual network   layer l -> mean over 3x3 cells -> grid of layer 2 -> side by side     [H/8, W/8, C2 + C3]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* extract_plan.h - which layers of a network make the features of a cell, and how they come side by side. */
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* extractor.c - features of one picture, with its polarity settled.
  *
  * A canvas that the recipe cuts into tiles (geometry/tiles.h) goes through the network tile by tile: each is warped out of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* extractor.h - the buffers one picture needs on its way from features to a result; allocated once per session and bank. */
 #ifndef DP_EXTRACT_EXTRACTOR_H
 #define DP_EXTRACT_EXTRACTOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layer_grid.c - means over neighbours, and grids brought to the size of another.
  *
  * Bilinear, half-pixel centres: cell i of n lies at  p = (i + 1/2) m / n - 1/2  among m cells, between floor(p) and the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layer_grid.h - the outputs of several layers on one grid. */
 #ifndef DP_EXTRACT_LAYER_GRID_H
 #define DP_EXTRACT_LAYER_GRID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* normalise.c - statistics of features, and what normalises their layers.
  *
  * Over the good cells, for layer l with channels c:

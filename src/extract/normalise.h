@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* normalise.h - layers of different scales made comparable, from the statistics of all good cells. */
 #ifndef DP_EXTRACT_NORMALISE_H
 #define DP_EXTRACT_NORMALISE_H

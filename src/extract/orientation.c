@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* orientation.c - the orientation vector and the consensus of the good pictures.
  *
  * Source: DinoPatch, polarity correction. With f(r, c) the feature of cell (r, c) and the principal axis along c,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* orientation.h - finds which end of the object is which. PCA leaves a turn by 180 degrees open; the features decide
  * it. */
 #ifndef DP_EXTRACT_ORIENTATION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pictures.h - the pictures of one piece of work: those of a source, all of them or some in an order of their own. */
 #ifndef DP_EXTRACT_PICTURES_H
 #define DP_EXTRACT_PICTURES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* prefetch.c - a ring of slots between one loading thread and one consumer.
  *
  * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* prefetch.h - the next pictures are decoded, aligned and warped by a thread of their own while this one is in the
  * transformer. */
 #ifndef DP_EXTRACT_PREFETCH_H

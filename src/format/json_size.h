@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_size.h - estimates the size of a JSON text before it is parsed. */
 #ifndef DP_FORMAT_JSON_SIZE_H
 #define DP_FORMAT_JSON_SIZE_H

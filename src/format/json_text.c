@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_text.c - json_dumps() of jansson 2.14 does not check every result. If its buffer cannot grow in the middle of
  * an object, a key or a comma is missing and the rest is there. So the text is measured first here and written into
  * memory that need not grow. */

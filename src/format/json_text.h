@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_text.h - writes JSON values as text, whole or not at all. */
 #ifndef DP_FORMAT_JSON_TEXT_H
 #define DP_FORMAT_JSON_TEXT_H

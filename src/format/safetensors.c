@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors.c - reads files without trusting them, and writes whole files.
  *
  * Everything in the header is untrusted: the length is checked before the header is read, and each name, type, shape

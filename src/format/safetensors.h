@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors.h - the file format of checkpoints and banks.
  *
  * A file holds: the length of the header (8 bytes, little endian), the header (a JSON object: name -> dtype, shape,

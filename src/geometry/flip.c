@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* flip.c - rows or columns in reverse order. */
 #include "geometry/flip.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* flip.h - rows or columns in reverse order. */
 #ifndef DP_GEOMETRY_FLIP_H
 #define DP_GEOMETRY_FLIP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* project.c - P -> G, and a grid of distances as a map in the picture.
  *
  *     P -> C   the inverse of the map that the canvas was warped with

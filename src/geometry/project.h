@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* project.h - P -> G, and a distance grid as a map in the picture. */
 #ifndef DP_GEOMETRY_PROJECT_H
 #define DP_GEOMETRY_PROJECT_H

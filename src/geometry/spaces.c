@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spaces.c - the maps between picture, canvas and grid.
  *
  * The pose as C -> P: a straight rod of length L has the standard deviation L / sqrt(12) along its axis, so L = 2 sqrt(3) sigma_major. It

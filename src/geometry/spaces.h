@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spaces.h - the spaces of a picture, named once, and every map between them.
  *
  *     P  picture   pixels of the picture as it was decoded                  x right, y down

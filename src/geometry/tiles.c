@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiles.c - where the tiles of a large canvas lie, and which cells are taken from each.
  *
  * Along one axis, in cells: length T, tile p, overlap o.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiles.h - a large canvas cut into tiles that overlap, in cells of its grid. */
 #ifndef DP_GEOMETRY_TILES_H
 #define DP_GEOMETRY_TILES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* warp.c - turns, shifts and scales the picture into the canvas in one step, directly from the source pixels.
  *
  * Canvas pixel (u, v) shows the picture at (x, y) of dp_canvas_transform. The picture continues periodically on all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* warp.h - a part of a canvas, from the picture. */
 #ifndef DP_GEOMETRY_WARP_H
 #define DP_GEOMETRY_WARP_H

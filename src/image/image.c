@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image.c - from the formats of cameras and other libraries to 8-bit RGB.
  *
  * Gray becomes three equal channels. 16-bit samples are spread so that white becomes 65535, and divided by 257 with

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image.h - a picture that a caller hands over, and the same as the stages take it. */
 #ifndef DP_IMAGE_IMAGE_H
 #define DP_IMAGE_IMAGE_H

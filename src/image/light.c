@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* light.c - light and contrast of a picture: quantiles over blocks, from histograms. */
 #include "image/light.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* light.h - the light and contrast of a picture in a few figures, by which a frame without light is told from a
  * picture. */
 #ifndef DP_IMAGE_LIGHT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture.c - pictures in memory. */
 #include "base/error.h"
 #include "base/memory.h"

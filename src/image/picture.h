@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture.h - what the stages after loading need of pictures, beyond the public header. */
 #ifndef DP_IMAGE_PICTURE_H
 #define DP_IMAGE_PICTURE_H

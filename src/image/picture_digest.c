@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_digest.c - computes the digest of a picture: two pictures are the same if their sizes and all their pixels
  * are equal, whatever their files are called, which format they have and what else they hold.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resize.c - bicubic with antialias, as torchvision's Resize does on tensors (align_corners false, antialias true): the
  * weights of base/resample.h along each axis.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resize_8bit.c - the resize and the rotation of AnomalyDINO's public code, on 8-bit pictures.
  *
  * Resize: torchvision's Resize on a Pillow picture, bicubic with antialias.  The weights are those of base/resample.h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench.c - measures the speed of the network and the speed that the machine could reach.
  *
  * The bound is measured in the same run, between the passes, because clock rates change: all threads run

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block.c - the stages of the transformer: patches, and block after block of attention and MLP. Each stage is a run
  * of tasks on the session's pool (session.c has the formulas, workspace.h the buffers). */
 #include "base/clock.h"

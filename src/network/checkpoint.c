@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* checkpoint.c - reads the names and shapes of a checkpoint, and trusts neither.
  *
  * Several namings are in use for the same tensors. Hugging Face: embeddings.* with encoder.layer.N.* (DINOv2), or with

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* checkpoint.h - a published transformer (DINOv2, DINOv3, TIPSv2): the role of each tensor, whatever naming the file
  * uses. */
 #ifndef DP_NETWORK_CHECKPOINT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conv.h - convolutions of a residual network, on oneDNN or, for the reference, in plain C.
  *
  *     y[r, c, o] = relu(y[r, c, o] (if add) + b[o] + sum over u, v, i of w[o, u, v, i] x[r s + u - p, c s + v - p, i])

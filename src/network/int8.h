@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8.h - the transformer in 8-bit integers: kernels that need VNNI (u8 x s8 dot products summed in 32 bits), and
  * the plain C kernels that they are compared with.
  *

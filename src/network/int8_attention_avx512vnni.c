@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8_attention_avx512vnni.c - 8-bit attention for AVX-512 with VNNI.
  *
  * The layout is that of vit_kernels.c: S^T = K Q^T and O^T = V^T P^T, queries along the vector, 48 at a time.

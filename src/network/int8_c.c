@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8_c.c - plain C versions of the 8-bit kernels, easy to read: the numbers of int8.h, with sums in double
  * precision. */
 #include "network/int8.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8_conv_avx512vnni.c - what stands around an 8-bit convolution, for AVX-512: its input becomes bytes, its sums
  * become outputs. */
 #include "network/int8.h"

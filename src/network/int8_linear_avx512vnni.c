@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8_linear_avx512vnni.c - 8-bit linear layers for AVX-512 with VNNI.
  *
  * Product: a register tile of 6 tokens x 64 channels (24 accumulators, 4 vectors of weights, one broadcast) runs

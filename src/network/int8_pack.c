@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8_pack.c - packs the weights of a linear layer in the layout of the 8-bit kernels (int8.h). */
 #include "base/error.h"
 #include "base/memory.h"

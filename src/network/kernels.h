@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernels.h - the transformer's own kernels: one table, filled with the plain C versions and overwritten by faster
  * instruction sets. docs/numerics.md gives the accuracy of each. */
 #ifndef DP_NETWORK_KERNELS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* linear.h - the transformer's linear layers, on oneDNN's matrix product or, for the reference, in plain C.
  *
  * A layer computes y = x W^T + b, x [rows, k], W [n, k] as in checkpoints. Its outputs are cut into groups of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nano.c - the file of the built-in network, in the read-only data of the library.
  *
  * The assembler copies the file (.incbin); meson.build names it.  The symbols are hidden: a shared library does not

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nano.h - the built-in network. */
 #ifndef DP_NETWORK_NANO_H
 #define DP_NETWORK_NANO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* network.c - opens checkpoints, packs their weights, tells what they are.
  *
  * Packing folds two constants into the weights, so that nothing is left to multiply at run time:

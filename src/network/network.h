@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* network.h - an opened checkpoint and its packed weights. */
 #ifndef DP_NETWORK_NETWORK_H
 #define DP_NETWORK_NETWORK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* position.c - interpolation of the position embedding, and the angles of rotary positions.
  *
  * Kernel and weights with antialias: base/resample.h. Without antialias (PyTorch's interpolate, mode bicubic): a =

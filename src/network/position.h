@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* position.h - positions of the cells of any grid: a trained embedding interpolated, or angles (DINOv3). */
 #ifndef DP_NETWORK_POSITION_H
 #define DP_NETWORK_POSITION_H

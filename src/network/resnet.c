@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resnet.c - reads a residual network from its checkpoint and folds the batch norms.
  *
  * Names are those of torchvision and timm: conv1, bn1, layerL.B.convK, layerL.B.bnK, layerL.B.downsample.0

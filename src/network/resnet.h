@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resnet.h - a residual network, for PatchCore's features. */
 #ifndef DP_NETWORK_RESNET_H
 #define DP_NETWORK_RESNET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resnet_run.c - runs one picture through a residual network and computes PatchCore's features from its layers.
  *
  *     x = maxpool(relu(conv1(picture)))                           [H/4, W/4, stem]; 3x3, stride 2

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* session.c - runs one picture through the transformer.
  *
  *     x = patches W + b + position                        [tokens, dim]; class token, registers, then the grid

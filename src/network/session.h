@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* session.h - the part of a session that the stages after the network use. */
 #ifndef DP_NETWORK_SESSION_H
 #define DP_NETWORK_SESSION_H

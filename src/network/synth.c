@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* synth.c - makes checkpoints of seeded random weights, to measure time and to try the program.
  *
  * Every number depends only on the seed, the position of the tensor in the list and the position of the element in

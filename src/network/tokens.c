@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tokens.c - writes features to a file. */
 #include "base/error.h"
 #include "base/memory.h"

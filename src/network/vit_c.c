@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vit_c.c - plain C versions of the transformer's kernels, easy to read, in double precision. The fast ones are
  * compared with them. Also chooses among the kernels. */
 #include "network/kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vit_kernels.c - the transformer's vector kernels, compiled for each instruction set (simd/vector.h).
  *
  * Attention, one head. With Q [n_q, 64], K and V [n_k, 64] the result is softmax(Q K^T) V. Nothing of size n_q x n_k

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* workspace.c - memory, positions and matrix products of a session; they grow to the largest input so far and are
  * then kept. */
 #include "network/workspace.h"

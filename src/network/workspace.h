@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* workspace.h - the content of a session, for its files: session.c (open, embed, close), workspace.c (memory and
  * primitives for an input), block.c (the stages of the transformer).
  *

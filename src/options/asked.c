@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* asked.c - options as an object. */
 #include "options/asked.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* asked.h - what a caller asked for. */
 #ifndef DP_OPTIONS_ASKED_H
 #define DP_OPTIONS_ASKED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - the ranges of the options, from their table, and the rules between options. */
 #include "options/check.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.h - which options may stand together.  Each rule is written once, in check.c. */
 #ifndef DP_OPTIONS_CHECK_H
 #define DP_OPTIONS_CHECK_H

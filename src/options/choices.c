@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* choices.c - what was chosen for the user, and why. */
 #include "options/choices.h"
 #include "base/error.h"

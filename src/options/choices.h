@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* choices.h - what was chosen for the user, and why: one line each. */
 #ifndef DP_OPTIONS_CHOICES_H
 #define DP_OPTIONS_CHOICES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layers.c - which blocks of a transformer a recipe names. */
 #include "base/error.h"
 #include "options/check.h"

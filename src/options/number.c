@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* number.c - reads the numbers of options: plain decimal ones, whole or not, within their range, or refused with the
  * reason.
  *

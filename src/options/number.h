@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* number.h - reads and writes numbers as a person types them. */
 #ifndef DP_OPTIONS_NUMBER_H
 #define DP_OPTIONS_NUMBER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* option_table.c - the options of a recipe: the one place that says how each is called, what it may hold, what it is by
  * default and what it is for.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* option_table.h - one row for each field of a recipe. */
 #ifndef DP_OPTIONS_OPTION_TABLE_H
 #define DP_OPTIONS_OPTION_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* presets.c - the settings of published methods, as options that are set over the defaults. */
 #include "options/option_table.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe_json.c - a recipe as JSON, row by row of the table of options. */
 #include "options/recipe_json.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe_json.h - a recipe as the JSON text of a bank. */
 #ifndef DP_OPTIONS_RECIPE_JSON_H
 #define DP_OPTIONS_RECIPE_JSON_H

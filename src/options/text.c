@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* text.c - options from text and back: what --set, the long options and a configuration file come down to. */
 #include "base/error.h"
 #include "base/memory.h"

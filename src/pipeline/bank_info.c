@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_info.c - what a program should know of a bank. */
 #include "bank/bank.h"
 

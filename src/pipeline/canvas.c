@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canvas.c - what a recipe leaves to the good pictures: their sizes and poses, and the canvas.
  *
  * With alignment the canvas is as wide as the recipe says and shows 2 sqrt(3) sigma_major / fill pixels of the picture.  The

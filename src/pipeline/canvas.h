@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canvas.h - a look at all good pictures, and the canvas that follows from it. */
 #ifndef DP_PIPELINE_CANVAS_H
 #define DP_PIPELINE_CANVAS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compress.c - banks made smaller, and what that does to their scores.
  *
  * Order: principal components, then k-means (of a grid) or a coreset (of a flat bank) in what is left of the dimensions, then the type.

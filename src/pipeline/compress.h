@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compress.h - a smaller bank and its calibration. */
 #ifndef DP_PIPELINE_COMPRESS_H
 #define DP_PIPELINE_COMPRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* find_twins.c - which pictures are the same: with those of a bank, and among themselves. */
 #include "image/picture.h"
 #include "bank/twins.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit.c - from pictures of good parts to a bank.
  *
  * One pass over the pictures.  Where polarity is settled each picture is embedded both ways round, which tells its own

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit.h - features of further pictures, for a bank that is there. */
 #ifndef DP_PIPELINE_FIT_H
 #define DP_PIPELINE_FIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit_calibrate.c - the end of a fit: the good pictures are scored, each left out in turn, and where the recipe asks for a smaller bank
  * it takes the place of the one that holds all they showed. */
 #include "pipeline/fit_calibrate.h"

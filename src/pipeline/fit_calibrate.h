@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit_calibrate.h - from a bank of all features to the bank that was asked for, with its scores and its threshold. */
 #ifndef DP_PIPELINE_FIT_CALIBRATE_H
 #define DP_PIPELINE_FIT_CALIBRATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit_images.c - fit of pictures that a caller hands over one after the other.
  *
  * Fit looks at pictures more than once: the canvas is chosen from all of them, and the polarity is mended at the end. So

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inspect.c - from one picture to its result. */
 #include "geometry/spaces.h"
 #include "bank/bank.h"

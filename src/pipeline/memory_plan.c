@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory_plan.c - the memory of a bank is known from the number of pictures, the canvas and the transformer, before any picture is
  * embedded: a bank that will not fit is refused then, and not after hours.
  *

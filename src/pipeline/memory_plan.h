@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory_plan.h - whether a bank will fit into memory, asked before any work is done. */
 #ifndef DP_PIPELINE_MEMORY_PLAN_H
 #define DP_PIPELINE_MEMORY_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pose_choice.c - whether bringing the pictures into one pose makes them more alike.
  *
  * Where a place of the canvas shows the same in all good pictures, two of them are nearer to each other at the same place than at

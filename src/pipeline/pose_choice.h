@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pose_choice.h - whether bringing the pictures into one pose makes them more alike. */
 #ifndef DP_PIPELINE_POSE_CHOICE_H
 #define DP_PIPELINE_POSE_CHOICE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settle.c - from what was asked to the recipe of a bank, with a line for each choice.
  *
  *     network     layers, and how they are normalised                            network/network.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settle.h - from what was asked to the recipe of a bank: what the network and the good pictures decide. */
 #ifndef DP_PIPELINE_SETTLE_H
 #define DP_PIPELINE_SETTLE_H

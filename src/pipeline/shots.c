@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shots.c - from which pictures a bank is made. */
 #include "pipeline/shots.h"
 #include "base/error.h"

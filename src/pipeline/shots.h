@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shots.h - from which pictures a bank is made. */
 #ifndef DP_PIPELINE_SHOTS_H
 #define DP_PIPELINE_SHOTS_H

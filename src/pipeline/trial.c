@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trial.c - some of the good pictures as the network sees them by one recipe.
  *
  * The canvases of a round are made by all threads, then one after the other goes through the network.  What comes out is what fit would

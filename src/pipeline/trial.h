@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trial.h - some of the good pictures as the network sees them by one recipe: to try the recipe, and kept for fit. */
 #ifndef DP_PIPELINE_TRIAL_H
 #define DP_PIPELINE_TRIAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* coreset.c - greedy k-centre selection (Sener and Savarese 2018), as PatchCore (Roth et al. 2022, algorithm 1) uses
  * it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* coreset.h - a flat bank cut down to the rows that cover the others best. */
 #ifndef DP_REDUCE_CORESET_H
 #define DP_REDUCE_CORESET_H

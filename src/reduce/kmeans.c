@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kmeans.c - k-means for one location of a bank: some dozens of centres for some hundreds of vectors.
  *
  * Seeds by k-means++: each next one is drawn with a probability in proportion to the squared distance from the nearest

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kmeans.h - k-means: few vectors in place of many. */
 #ifndef DP_REDUCE_KMEANS_H
 #define DP_REDUCE_KMEANS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pca.c - principal component analysis of feature vectors.
  *
  *     C = mean of (x - m)(x - m)^T,   C v_i = l_i v_i,   l_1 >= l_2 >= ...,   y = V (x - m),  V = rows v_1 .. v_k

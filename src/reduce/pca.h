@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pca.h - principal components of the features of a bank, and projection on them. */
 #ifndef DP_REDUCE_PCA_H
 #define DP_REDUCE_PCA_H

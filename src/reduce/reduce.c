@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.c - one pass over a bank: each location's rows projected, replaced by centres, and stored in another type. */
 #include "reduce/reduce.h"
 #include "bank/builder.h"

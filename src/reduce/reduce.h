@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.h - makes a bank smaller: projects its rows, takes fewer of them, stores them in a smaller type. */
 #ifndef DP_REDUCE_REDUCE_H
 #define DP_REDUCE_REDUCE_H

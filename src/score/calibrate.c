@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibrate.c - thresholds of a bank that is there: its good pictures scored as a view asks. */
 #include "bank/bank_tensors.h"
 #include "base/error.h"

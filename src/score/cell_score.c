@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cell_score.c - max, mean, 99th percentile, mean of the top 1 % or of the top 10. */
 #include "score/cell_score.h"
 

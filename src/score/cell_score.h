@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cell_score.h - one number from the distances of a picture's cells. */
 #ifndef DP_SCORE_CELL_SCORE_H
 #define DP_SCORE_CELL_SCORE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conformal.c - computes what n good pictures can promise.
  *
  * The ranks of exchangeable scores s(1) <= .. <= s(n) are uniform, so a next good picture lies above s(k) with probability

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* connected.c - connected components with two passes and a union-find forest.
  *
  * The first pass gives each element the label of a neighbour already seen (west, north-west, north, north-east) and

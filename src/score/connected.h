@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* connected.h - finds connected groups in a mask and numbers them in a fixed order. */
 #ifndef DP_SCORE_CONNECTED_H
 #define DP_SCORE_CONNECTED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* defect_compare.c - a defect's patch beside the patch of the good pictures that it was compared with.
  *
  * Both are shown in the pose of the bank, so that what lies around them can be compared as well: aligned, turned or mirrored by the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* defects.c - finds defects in the delivered map.
  *
  * Only the pixels of the map decide. A defect is a group of connected (8) pixels above the threshold. Its box, area,

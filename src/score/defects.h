@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* defects.h - finds the regions of the delivered map above a threshold, or its largest cell. */
 #ifndef DP_SCORE_DEFECTS_H
 #define DP_SCORE_DEFECTS_H

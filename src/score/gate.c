@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gate.c - the light, size and cells of a picture against those of the good ones. */
 #include "score/gate.h"
 #include "base/error.h"

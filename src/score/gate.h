@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gate.h - which pictures must not pass, whatever their score: the light, size and cells of a picture against those of the good ones.
  *
  * A limit is a third of what the good picture that comes nearest to it shows.  In the 8-bit values of a picture a third is about a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* good_scorer.c - the good pictures' own maps, masked, scored and shown. */
 #include "score/good_scorer.h"
 #include "base/error.h"

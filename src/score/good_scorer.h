@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* good_scorer.h - from the distances of a bank's own pictures to their scores, peaks and heat scale, as of any other
  * picture. */
 #ifndef DP_SCORE_GOOD_SCORER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* learning.c - the learning curve of a bank, and drift, from one search that keeps the distances to each picture apart.
  *
  * A good picture's cell has the distances d(1) <= .. <= d(n) to the n other pictures. Of a bank of m of them its nearest lies at their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* learning.h - what fewer pictures would have given, and whether neighbours by name are more alike than others. */
 #ifndef DP_SCORE_LEARNING_H
 #define DP_SCORE_LEARNING_H

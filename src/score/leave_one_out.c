@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* leave_one_out.c - what each good picture would score were it not in the bank, and the first threshold.
  *
  * For picture p with its own row x_p:  score_p = score( distance map of x_p against all rows of the pictures other than p ).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* leave_one_out.h - scores of the good pictures, each searched in the bank without its own rows. */
 #ifndef DP_SCORE_LEAVE_ONE_OUT_H
 #define DP_SCORE_LEAVE_ONE_OUT_H

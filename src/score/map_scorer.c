@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* map_scorer.c - post-processing and score. */
 #include "score/map_scorer.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* map_scorer.h - from the distances of one picture's cells to its score: post-processing, then one number.
  *
  * The one way to a score: inspection, leave-one-out and calibration go through it, so that a threshold found on the good

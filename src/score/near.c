@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* near.c - the same part photographed twice, a picture saved again with loss: each is the other's nearest, so that their leave-one-out scores say
  * what noise is and not how far good parts lie apart.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* near.h - pictures that are not the same, but nearly. */
 #ifndef DP_SCORE_NEAR_H
 #define DP_SCORE_NEAR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nearest.c - a row of the bank is a cell of a grid; the pose of its picture leads from there to the picture. */
 #include "score/nearest.h"
 #include "bank/bank.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nearest.h - where in its picture a row of the bank comes from. */
 #ifndef DP_SCORE_NEAREST_H
 #define DP_SCORE_NEAREST_H

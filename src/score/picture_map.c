@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_map.c - maps in the picture, and what the good pictures' maps say.
  *
  * Cell threshold: the family is the picture.  M_p, the largest value of the delivered map of good picture p, each left out of the bank in turn,

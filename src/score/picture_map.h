@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_map.h - from the distances of cells to the map in the picture that the user took.
  *
  * The one way to a map: inspection delivers it, and the good pictures' maps, from whose maxima the cell threshold comes, are made by the same

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* postprocess.c - from a distance map to the objects in it. All steps are optional. They run in this order:
  *
  *   1. median     over a square window; Gaussian (normalised: G*(v m) / G*m with the validity m, so that invalid

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* postprocess.h - dp_post_apply without allocation, for repeated use. */
 #ifndef DP_SCORE_POSTPROCESS_H
 #define DP_SCORE_POSTPROCESS_H

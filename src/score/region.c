@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* region.c - a mask that a person drew, seen in the grid of any picture.
  *
  * Fixed: the mask lies over the picture's pixels, whatever the object does.  Object: it was drawn on one good picture; the pose of that

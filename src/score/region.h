@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* region.h - the cells and pixels of a picture that lie in the region to inspect. */
 #ifndef DP_SCORE_REGION_H
 #define DP_SCORE_REGION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smooth.c - a Gaussian over a map of pixels, as scipy.ndimage.gaussian_filter: weights exp(-x^2 / (2 sigma^2)) out
  * to 4 sigma (rounded), normalised; the border is reflected with the edge pixel (d c b a | a b c d). AnomalyDINO and
  * PatchCore smooth their maps in this way, with sigma 4. Rows come first, then columns; sums are in double, in the

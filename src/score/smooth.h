@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smooth.h - smooths the map in the picture with a Gaussian. */
 #ifndef DP_SCORE_SMOOTH_H
 #define DP_SCORE_SMOOTH_H

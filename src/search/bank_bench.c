@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_bench.c - how long a bank takes to be searched, the network left out. */
 #include "bank/bank.h"
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance.c - the distance map: which rows are searched for which cell, and the nearest of them.
  *
  *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'),

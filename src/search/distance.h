@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance.h - nearest neighbours of a picture's features in the bank. */
 #ifndef DP_SEARCH_DISTANCE_H
 #define DP_SEARCH_DISTANCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance_c.c - the reference of the distance kernels, and the table of them all.
  *
  * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing

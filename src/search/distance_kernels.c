@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance_kernels.c - the distance kernels, compiled for each instruction set (simd/vector.h).
  *
  * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + VL, l + 2 VL, ...; so a pair's

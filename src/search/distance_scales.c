@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance_scales.c - what makes distances of different kinds comparable.
  *
  * The distance of a cell to all locations is smaller than that to its own location, and features of one block of a

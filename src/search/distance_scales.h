@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distance_scales.h - the typical distance of one good picture's features from those of the others. */
 #ifndef DP_SEARCH_DISTANCE_SCALES_H
 #define DP_SEARCH_DISTANCE_SCALES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* global.c - search of the whole bank: a matrix product that finds the few pairs worth a look, and the exact distance
  * of those.
  *

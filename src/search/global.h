@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* global.h - the nearest rows of the whole bank for many queries at once. */
 #ifndef DP_SEARCH_GLOBAL_H
 #define DP_SEARCH_GLOBAL_H

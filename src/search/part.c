@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* part.c - rows seen through a window of their numbers. */
 #include "search/part.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* part.h - a view of some of the numbers of each row.
  *
  * The features of several blocks of a transformer lie behind one another in each row.  A part is the rows as if they

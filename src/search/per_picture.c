@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* per_picture.c - every row of every location within the window, as distance.c compares it, kept apart by picture.  A task is one cell: its
  * queries, a cell of each picture searched for, go through the rows together. */
 #include "search/per_picture.h"

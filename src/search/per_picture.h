@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* per_picture.h - how far the cells of a grid bank's own pictures are from each of its pictures. */
 #ifndef DP_SEARCH_PER_PICTURE_H
 #define DP_SEARCH_PER_PICTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reweight.c - a large distance counts for more where the nearest row is a rare one.
  *
  *     s = (1 - exp |x - m*| / sum over m in N(m*) of exp |x - m|) |x - m*|

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reweight.h - PatchCore's weight of a picture's largest distance. */
 #ifndef DP_SEARCH_REWEIGHT_H
 #define DP_SEARCH_REWEIGHT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* searcher.c - blended distances and separate layers.
  *
  *     D(cell) = sum over blocks b:   (1 - a) / B  U / L_b  local_b(cell)  +  a / B  U / G_b  global_b(cell)

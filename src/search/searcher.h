@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* searcher.h - rows opened for one way of scoring: the distance of a cell, as a mean of several where it asks for that.
  *
  * A component is one block of the features, searched within the window or in the whole bank.  What a way of scoring

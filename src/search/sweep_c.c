@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sweep_c.c - the reference of the sweep, and the choice of one. */
 #include "search/sweep_kernel.h"
 

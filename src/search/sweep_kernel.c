@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sweep_kernel.c - the sweep, compiled for each instruction set (simd/vector.h).
  *
  * Where the time goes: VECTORS * ROWS multiply-adds for VECTORS loads and ROWS broadcasts, so the multiplier is the

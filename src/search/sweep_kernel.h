@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sweep_kernel.h - the matrix product of a global search, which writes no product: it only tells which pairs are worth
  * a look.
  *

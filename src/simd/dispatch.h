@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dispatch.h - chooses the kernels of a family. A function fills its table with the plain C kernels; then each
  * instruction set that the machine has overwrites the slots that it implements. */
 #ifndef DP_SIMD_DISPATCH_H

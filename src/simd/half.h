@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* half.h - converts 16-bit floating point to and from float, exactly (IEEE 754 binary16 and bfloat16). */
 #ifndef DP_SIMD_HALF_H
 #define DP_SIMD_HALF_H

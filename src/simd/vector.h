@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector.h - the vector vocabulary of all fast kernels.
  *
  * A kernel is one source file, compiled once for each instruction set with -DDP_SIMD_<ISA> (src/meson.build). This

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector_avx2.h - the vocabulary for AVX2 with FMA and F16C.
  * FMA: latency 4 or 5, two per cycle on Haswell, Zen 2 and later; loads two per cycle.
  * VCVTPH2PS, VPMOVSXBD ymm: one per cycle on Intel, two on Zen 3 and later (of bytes). */

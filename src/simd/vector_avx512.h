@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector_avx512.h - the vocabulary for AVX-512 (F, BW, DQ, VL).
  * FMA: latency 4, two per cycle on Intel servers, one on Zen 4 (beside one addition).
  * Loads: two per cycle, one on Zen 4.

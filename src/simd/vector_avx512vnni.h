@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector_avx512vnni.h - AVX-512 with VNNI: the vocabulary, and whole numbers.
  * vpdpbusd: 64 multiply-adds, latency 4 or 5, one or two per cycle (one on Zen 4).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector_c.h - the vocabulary in plain C, one lane per register. It defines the meaning of each operation. */
 #ifndef DP_SIMD_VECTOR_C_H
 #define DP_SIMD_VECTOR_C_H

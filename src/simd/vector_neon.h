@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vector_neon.h - the vocabulary for Arm v8.
  * FMLA: latency 4, two to four per cycle; FSUB: latency 2. */
 #ifndef DP_SIMD_VECTOR_NEON_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # From preprocessed public headers to a C program that prints sizes, offsets and values.  Function declarations go to the file
 # `functions`, one a line.  No comments reach this, and one declaration ends where its last bracket closes and a ";" stands.
 function flush_declaration(text,    name, body, parts, n, i, j, field, names, m) {

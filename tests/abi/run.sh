@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The binary interface of a library against its list in this folder: exported symbols, declarations, sizes, offsets, values, soname.
 #
 #     run.sh SOURCE_FOLDER LIBRARY LIST HEADER...      headers below include/, all that belong to the library

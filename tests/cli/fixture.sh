@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What several cases use, made once in $FIXTURE (the current folder): small pictures, two checkpoints, a bank.
 "$RENDER" pictures --size 160 --train 4 --good 2 --bad 6
 "$DINOPATCH" model synth --arch demo --out model.safetensors

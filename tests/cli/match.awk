@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Whether the file actual is what the file expected describes: <*> in a line is any text, a line <...> any lines.
 #
 #     awk -v expected=FILE -v actual=FILE -f match.awk /dev/null

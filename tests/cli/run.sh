@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the built program as a user would and compares what it says: one folder below cases/ for each case.
 #
 #     run.sh DINOPATCH RENDER [CASE...]       DINOPATCH, RENDER: the program and the demo's renderer

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* changes.c - a file is cut, grows, is written over or vanishes while it is read: the bank, the checkpoint, a picture.
  *
  *     changes PROGRAM RENDERER MODEL SHIM [SCENE]      SCENE: only those whose name holds it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fixture.h - small pictures, a small network, and the commands that change a bank, each a fraction of a second. */
 #ifndef FAULT_FIXTURE_H
 #define FAULT_FIXTURE_H

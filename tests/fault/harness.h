@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* harness.h - what the fault tests share: children with a time limit, files compared byte by byte, results as cmocka prints them. */
 #ifndef FAULT_HARNESS_H
 #define FAULT_HARNESS_H

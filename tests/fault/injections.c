@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* injections.c - each call of a kind fails in turn, in every command; the command says so and leaves nothing half done.
  *
  *     injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K] [--command C]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kills.c - processes are ended at random moments; what they were changing is the old or the new thing, whole, and work goes on.
  *
  *     kills PROGRAM RENDERER MODEL [--kills N] [--seed S]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* library.c - each allocation of the library fails in turn, in one process: nothing crashes, nothing leaks, nothing is silently wrong.
  *
  *     library MODEL PICTURES [--runs N]         PICTURES: a folder with upright.png, rot30.png, rot90.png, rot200.png

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shim.c - preloaded into the program under test (LD_PRELOAD): makes the n-th of its calls fail.
  *
  *     FAULT_KIND     alloc: memory is refused

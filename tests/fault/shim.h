@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shim.h - what the preloaded library and the program that drives it tell each other through a mapped file. */
 #ifndef FAULT_SHIM_H
 #define FAULT_SHIM_H

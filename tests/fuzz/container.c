@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* container.c - see container.h.  Only libFuzzer's builds mutate; replays need container_expand alone. */
 #include "container.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fixture.h - small banks, for the seeds and for the target of the command line. */
 #ifndef DP_TESTS_FUZZ_FIXTURE_H
 #define DP_TESTS_FUZZ_FIXTURE_H

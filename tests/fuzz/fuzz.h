@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz.h - what the fuzz targets share.
  *
  * A target is one file with LLVMFuzzerTestOneInput: libFuzzer drives it where Meson's option `fuzzing` is on; everywhere else

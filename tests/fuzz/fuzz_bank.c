@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_bank.c - a bank from nowhere: opened, verified, calibrated (which searches it), made smaller, written again.
  *
  * The checksums of a bank stop nearly everything a file can do wrong.  So each input is opened twice: as it is, and with

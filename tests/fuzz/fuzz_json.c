@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_json.c - the JSON that settings and results are kept in: a bank's recipe, the state of an evaluation that was stopped, and what
  * the report is made of. */
 #include "options/check.h"

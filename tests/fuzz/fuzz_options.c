@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_options.c - any command line at all.
  *
  * Input: the arguments after the program's name, each ended by a zero byte.  The program is the real one with its main renamed; where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_picture.c - pictures, masks and maps from nowhere.  Most decoders are libvips', which is fuzzed by its own project; what is
  * watched here is the library's part: BMP and PNM, the walkers, limits, sizes, kinds of samples, orientation, profiles. */
 #include "fuzz.h"

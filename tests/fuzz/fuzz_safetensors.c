@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_safetensors.c - a checkpoint from nowhere: its header, its tensors, and the model they make.
  *
  * Input: a safetensors file; or its header alone (it begins with '{'), to which the target adds the tensors, so that a whole

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_seeds.c - the seeds of the fuzz targets: small files of every kind that is read, all of them sound.
  *
  *     make_seeds CORPUS_FOLDER */

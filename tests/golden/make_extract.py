@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Golden data of src/extract in float64 with NumPy: means over neighbours, grids brought to another size, statistics of features and what
 they make of layers.  Not run by the tests.
 

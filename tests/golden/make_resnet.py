@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Golden data of the residual networks: a checkpoint of random weights and random batch-norm statistics, and what PatchCore's
 published procedure makes of a picture with it, computed by PyTorch in float64.  Not run by the tests.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Edges and poses against OpenCV 4.6: the ten pictures of golden/align, and kernels and thresholds beyond them. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AnomalyDINO's scores and masks against bench/peer_anomalydino.py (OpenCV, scikit-learn, PyTorch), which wrote the files in anomalydino/:
  *
  *     peer_anomalydino.py --store BACKGROUND-ROTATIONS.txt FOLDER micro_reg4 154 ROTATIONS BACKGROUND 1 good0.png,good1.png tests

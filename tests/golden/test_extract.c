@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* src/extract against NumPy in float64 (make_extract.py), and the recipe for nano against torch in float64: features,
  * scales, and what the distances of the recipe (L2, the nearest good feature within one cell) and its score (mean of
  * the top 1 % of cells) make of them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Figures against scikit-learn's (AU-PRO: an exact reference), as recorded in metrics.json. */
 #include "test.h"
 #include "dinopatch/eval.h"

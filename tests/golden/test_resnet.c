@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Residual networks against PyTorch in float64 (make_resnet.py), at every instruction set the machine has, and the same bytes for
  * any number of threads. */
 #include "levels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The transformer against the float64 reference of the official code, stage by stage, at every instruction set the machine
  * has.  The small cases stand in tests/golden/vit: checkpoints of random weights whose features the official code gave, so they cannot be
  * made anew here: DINOv2 with registers and with SwiGLU, DINOv3 without a bias and with a gate apart and rounded periods, TIPSv2.  The others are taken from

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Asks the installed completions of each shell that is here for what they offer, and holds that against --help.
 #
 #     completions.sh PREFIX

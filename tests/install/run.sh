@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs into a temporary folder, runs what was installed from there and from where it is moved to, and builds examples/ against it, by
 # pkg-config alone: with the shared libraries, with the static ones, and as C++; and by CMake alone, where it is here.  Then runs them.
 #

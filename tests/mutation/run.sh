@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Mutation check: changes one operator, constant or statement of the code that scores and measures, and looks whether the unit tests notice.
 #
 #     run.sh [MUTANTS [SEED [FILE...]]]      300, 1, all files of the table below

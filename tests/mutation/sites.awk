@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Where the source can be changed by one operator, constant or statement, and into what: FILE <tab> LINE <tab> COLUMN <tab> OLD <tab> NEW.
 #
 #     awk -f sites.awk FILE...

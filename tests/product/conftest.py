@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of this folder share: the program, pictures of products, checkpoints, banks.
 
 A test here knows commands, files and JSON, and nothing of how the program is built.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Asserts what a user relies on, through the program: commands, files and JSON, no header of this project.
 #
 #     run.sh DINOPATCH RENDER [pytest option...]     DINOPATCH, RENDER: the program and the demo's renderer

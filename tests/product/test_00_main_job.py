@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job works at all: what the other tests of this folder build on."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing passes uninspected: labels, reasons, exit codes, the summary."""
 
 import csv

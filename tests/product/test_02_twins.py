@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A picture counts once, by its decoded pixels, whatever route it took."""
 
 import os

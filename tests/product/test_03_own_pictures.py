@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing is tuned or evaluated on its own training pictures, and a threshold says where it came from."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The picture threshold decides the label, the cell threshold draws the defects: each in units of its own, one map for all of it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A threshold given by hand works on any bank, and nothing of a result is lost on its way out."""
 
 import json

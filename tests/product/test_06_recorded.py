@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a bank records is what was computed with, and a record ranks above a default."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs never harm: none is an input, a bank in use or a file that exists; names agree from run to run."""
 
 import hashlib

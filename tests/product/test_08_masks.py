@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a mask marks is what is not background, however it is written: every notation gives the figures of the plain one."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a folder search takes and leaves out is said; data sets are read as people lay them out."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run that used less than it was asked for is no success, and one picture never stops a run."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers on the command line: plain decimal ones within their range, or exit code 2 with that range.  Nothing is clipped, and nothing that
 can be typed is taken for "not given"."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cost is bounded: cells of a picture, bytes of a download; what a mirror sends is what was asked for; names stay in their folder."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures that the demo prints are those that `inspect --json` gives for its pictures."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PatchCore works on every network form, also on residual networks that end before the last stage."""
 
 import json

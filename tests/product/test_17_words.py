@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Words that belong together and may not drift apart: --help, the man pages, the documents, what is printed.
 
 The man pages keep to a form that this test reads:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One table of options: the command line, a configuration file, the bank, the documents and `dinopatch options` say the same."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built-in network: nothing is named, nothing lies anywhere, and the program works."""
 
 import json

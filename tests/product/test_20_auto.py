@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`dinopatch fit good/` with no option: what it chooses, why, and that it is right."""
 
 import json

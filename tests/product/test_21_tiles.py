@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large pictures go through the network in tiles, and nobody sees where they were cut."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The automatic recipe of a transformer against a plain NumPy reference, on photographs."""
 
 import json

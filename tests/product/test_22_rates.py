@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a threshold promises: rates, certificates from pictures the bank has not seen, what defects are caught, few pictures."""
 
 import shutil

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* planted.c - data races on purpose: what the thread sanitizer must report, and what it must not.
  *
  *     planted PLACE [PICTURE]      runs one race; run.sh looks at the report

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Is the thread sanitizer awake?  Planted races must be reported, each at its line; the same work without a race must not.
 #
 #     run.sh PLANTED_PROGRAM PICTURE          with the TSAN_OPTIONS that the tests run under

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The house's rules that a script can check: dependencies point one way, and programs see the public header only.
 #
 #     run.sh SOURCE_FOLDER
@@ -99,6 +100,15 @@ report words-of-the-glossary "$(
 # A library speaks to C, Python and the command line alike: its messages name an option by its key, never as --option.
 report messages-name-options-by-key "$(
     grep -nE '"[^"]*--[a-z][a-z-]+' src/*/*.[ch] io/*.[ch] io/*/*.[ch] | grep -vE ':[[:space:]]*(/?\*)'
+)"
+
+# REUSE.toml speaks for the files that cannot say it themselves.
+report sources-name-their-licence "$(
+    find include src io cli demo examples bench research tests python scripts man \
+        \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.js' -o -name '*.py' -o -name '*.sh' -o -name '*.awk' -o -name '*.1' -o -name meson.build \) \
+        -not -path '*/corpus/*' 2>/dev/null | sort | while read -r file; do
+        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: begin it with SPDX-License-Identifier: Apache-2.0, in a comment"
+    done
 )"
 
 # A function with more than eight parameters is missing a struct. Kernels take plain pointers and sizes; what else stands here waits for one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bank_fixture.h - random numbers from a seed, and banks made of them. */
 #ifndef DP_TESTS_BANK_FIXTURE_H
 #define DP_TESTS_BANK_FIXTURE_H

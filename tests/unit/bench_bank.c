@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_bank - measures the time of searching, leave-one-out, saving and opening for a bank of a given size.
  *
  *     build/tests/unit/bench_bank [rows=56 [cols=56 [dim=768 [pictures=120 [per=2 [threads=0 [FILE]]]]]]]

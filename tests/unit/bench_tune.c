@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Measures trials per minute of dp_tune: 60 maps of 56 x 56 of noise, every third with a blob, 5 folds. bench_tune
  * [THREADS] */
 #include "dinopatch/eval.h"

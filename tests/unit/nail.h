@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nail.h - a drawn object that several test programs fit and inspect. */
 #ifndef DP_TESTS_NAIL_H
 #define DP_TESTS_NAIL_H

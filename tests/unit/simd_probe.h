@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* simd_probe.h - runs every operation of the vector vocabulary in one instruction set over the same numbers. */
 #ifndef DP_TESTS_SIMD_PROBE_H
 #define DP_TESTS_SIMD_PROBE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* small_world.h - a seeded checkpoint and a few seeded pictures, without alignment: the whole path takes some
  * milliseconds. */
 #ifndef DP_TESTS_SMALL_WORLD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the map from canvas to picture, poses, masks, and that rotation, shift and scale do not change the canvas. */
 #include "test.h"
 

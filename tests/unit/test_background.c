@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the background mask: first principal component, rules of the mask, and the scores with masked cells. */
 #include "bank/assemble.h"
 #include "bank_fixture.h"

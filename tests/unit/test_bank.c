@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests building a bank, leave-one-out, and recipes and names as text. */
 #include "bank_fixture.h"
 #include "score/leave_one_out.h"

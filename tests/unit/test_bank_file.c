@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests bank files: they are read as written, damage is found, and existing files are not destroyed. */
 #include "bank_fixture.h"
 #include "score/leave_one_out.h"

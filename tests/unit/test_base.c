@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests files that appear whole or not at all, the worker pool, names and defaults. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the readers of BMP and PNM, and the search for significant bits. No other decoder is used. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the size of the canvas is chosen from the pictures, or refused. */
 #include "base/pool.h"
 #include "pipeline/canvas.h"

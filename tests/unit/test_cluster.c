@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests groups of similar features: research/cluster.c. */
 #include "bank_fixture.h"
 #include "research/cluster.h"

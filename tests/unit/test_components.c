@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares blended distances and separate layers with the same distances combined by hand. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests smaller banks: principal components, k-means, and the scores after them. */
 #include "bank_fixture.h"
 #include "score/leave_one_out.h"

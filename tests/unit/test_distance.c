@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares distance kernels with their reference, distance maps with the definition, and scores with numpy. */
 #include "bank_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the drawing of a result: sizes, untouched parts, red parts, and the contour. */
 #include "test.h"
 

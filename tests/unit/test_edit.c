@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests changed banks: removed pictures, merged banks, suspects, and a crash in the middle of a change. */
 #include "bank_fixture.h"
 #include "score/leave_one_out.h"

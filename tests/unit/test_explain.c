@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the patch of a defect beside the nearest good patch. Whichever way round the good picture was added to the
  * bank, both sides must show the same part, the same way round. */
 #include "one_result.h"

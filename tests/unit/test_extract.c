@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From layers to features: blocks of any depth, statistics in parts, layers without spread, transformers and residual
  * networks. */
 #include "test.h"

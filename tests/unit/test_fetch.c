@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests fetching checkpoints, against a test server on the loopback address; struct server sets what it does. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the global search gives the same bytes as comparing every pair with the exact kernel. */
 #include "bank_fixture.h"
 

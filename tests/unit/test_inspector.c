@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the stable interface: images, options, fit and inspector. */
 #include "counting.h"
 #include "nail.h"

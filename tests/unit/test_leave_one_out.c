@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares the scores of the good pictures, and values derived from them, with their definitions: scores, heat scale,
  * the nearest picture, a bank with other scoring settings, the area of a cell. */
 #include "test.h"

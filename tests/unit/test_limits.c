@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests limits: a file that asks for too much is refused before memory is spent on it. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the grid in the picture, connected components, and defects. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests parts that are not inspected, through fit and inspect: background, crop, regions. */
 #include "one_result.h"
 #include "geometry/spaces.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares metrics of a ranking and of maps with their definitions, counted naively. */
 #include "test.h"
 #include "dinopatch/eval.h"

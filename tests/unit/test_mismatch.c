@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that parts that do not match are refused: a bank and another checkpoint, precision, size or choice of layers.
  * A bank whose recipe does not match its features is refused too, because anybody can seal a file. */
 #include "bank/bank.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The built-in network: its file, its name, the statistics of its pixels, layers as a session gives them. */
 #include "test.h"
 

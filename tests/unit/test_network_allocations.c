@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the library allocates nothing after the first picture of a size. The program replaces the allocation
  * functions and counts calls by caller. oneDNN 2.6 makes a short list of its arguments at each execution; those are
  * counted separately and printed. */

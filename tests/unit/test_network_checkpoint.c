@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests checkpoints: every naming and number type gives the same transformer, and the message names broken parts. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares convolutions on oneDNN with the plain C reference, and tests what a residual network refuses. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares the transformer's kernels at every instruction set of this machine with the C reference, over odd shapes. */
 #include "test.h"
 

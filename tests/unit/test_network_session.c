@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests sessions: the same bytes for any number of threads, instruction sets that agree over odd grids, layers,
  * arguments, int8. */
 #include "test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests numbers that are not finite: a weight, an activation, a distance. Nothing is scored with them, and the
  * message names their source: the tensor or the picture. */
 #include "bank/bank.h"

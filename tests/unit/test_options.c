@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_options.c - the table of options: every row sets, gives back, refuses, and survives the JSON of a bank; every
  * field has a row. */
 #include "test.h"

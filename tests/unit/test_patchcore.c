@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests what PatchCore adds: coreset, mean over neighbourhoods, and weight of the score. */
 #include "reduce/coreset.h"
 #include "extract/layer_grid.h"

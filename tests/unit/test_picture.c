@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests every kind of picture file, good and bad. All test files are made here, with libvips or byte by byte. */
 #include "test.h"
 

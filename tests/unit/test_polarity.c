@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests orientation vectors, their consensus, and the mirror. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the ratio P that says whether places of the canvas mean something. */
 #include "pipeline/pose_choice.h"
 #include "base/isa.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests post-processing: the three readings, objects, holes, filters. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a bank by themselves: rows and their blocks, the table of pictures, the builder, one way of scoring. */
 #include "bank/bank_tensors.h"
 #include "bank_fixture.h"

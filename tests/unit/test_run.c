@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the whole path: fit on drawn good pictures and inspect new ones, with a small seeded transformer. */
 #include "options/check.h"
 #include "one_result.h"

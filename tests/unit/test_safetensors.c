@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests hostile and valid safetensors files. */
 #include "test.h"
 

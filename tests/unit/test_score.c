@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares the score of a map with the definitions on sorted values, and tests which post-processing is active. */
 #include "base/statistics.h"
 #include "score/cell_score.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests one model and one bank with many threads. Each thread has its own session, all read the same two objects, and
  * the results are those of a single thread. The thread sanitizer runs this program too. */
 #include "one_result.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the vector vocabulary gives the same bits at every instruction set of this machine as its definition in
  * plain C. */
 #include "test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pictures that come from memory, not from files: the same banks and results, names and numbers as the source has them.
  */
 #include "small_world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the maps between picture, canvas and grid lead back to where they began. */
 #include "test.h"
 

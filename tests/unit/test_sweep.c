@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares the sweep with exact sums, at every instruction set of this machine. */
 #include "bank_fixture.h"
 

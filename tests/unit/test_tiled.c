@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that a canvas in tiles gives what its tiles give, whole or band by band, and that inspection agrees with it. */
 #include "small_world.h"
 

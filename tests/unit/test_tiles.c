@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests where the tiles of a large canvas lie. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests tuning with held-out metrics, and calibration from good pictures alone. */
 #include "test.h"
 
