@@ -27,7 +27,7 @@ missing_by_name() {
     for tool in meson ninja pkg-config "${CC:-cc}"; do
         command -v "$tool" >/dev/null 2>&1 || printf ' %s' "$tool"
     done
-    for module in 'vips >= 8.10' glib-2.0 jansson cairo libcurl libcrypto libmicrohttpd cmocka; do
+    for module in 'vips >= 8.10' glib-2.0 jansson cairo libcurl libcrypto libmicrohttpd sqlite3 cmocka; do
         pkg-config --exists "$module" 2>/dev/null || printf ' %s' "${module%% *}"
     done
     printf '#include <oneapi/dnnl/dnnl.h>\n' | "${CC:-cc}" -E -x c - >/dev/null 2>&1 || printf ' oneDNN'
