@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch results - asks the results that 'serve' and 'watch' keep, and exports them. */
 #include "cli.h"
 #include "service/store.h"

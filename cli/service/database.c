@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* database.c - a SQLite file with a version. */
 #include "database.h"
 #include "fault.h"

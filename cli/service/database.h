@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* database.h - a SQLite file with a version: it is opened, created or brought up to date.
  *
  * Write-ahead log, every commit synced: what was committed outlives the process and the power.  A database holds one connection for

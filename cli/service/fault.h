@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fault.h - errors of the service, in the library's form: a status, and a sentence that names the fact and the remedy. */
 #ifndef DP_CLI_SERVICE_FAULT_H
 #define DP_CLI_SERVICE_FAULT_H

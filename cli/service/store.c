@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* store.c - the results of inspections, in SQLite. */
 #include "store.h"
 #include "fault.h"

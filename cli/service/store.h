@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* store.h - the results of inspections, kept: DIR/results.db.  docs/operation.md documents the tables.
  *
  * One store serves any number of threads. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* store_text.c - results as JSON and CSV, and the times in them. */
 #include "store.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The results that the service keeps: what is put in comes out, filters and counts agree, versions are told apart. */
 #include "test.h"
 
