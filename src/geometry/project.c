@@ -10,7 +10,8 @@
  * the outermost cells continue. Outside the canvas the value is 0, because nothing is known there.
  *
  * Speed: the four corners of each square between centres are copied side by side (16 bytes, one load). The part of a
- * row that lies in the canvas is found once per row. A division happens only beside invalid cells. */
+ * row that lies in the canvas is found once per row. A division happens only beside invalid cells. Where the picture
+ * was not turned and all cells are valid, a row of squares is blended along u once for all its pixel rows. */
 #include "geometry/project.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -101,6 +102,7 @@ struct job {
     const uint8_t *mixed;                   /* [square_rows, square_cols] 1: a corner is not valid */
     size_t square_rows, square_cols;
     size_t height_px, width_px;
+    bool straight; /* all corners are valid, and a row of the picture stays in a row of squares */
     float *map;
 };
 
@@ -132,49 +134,101 @@ static inline float blend(const float *v, float fu, float fv)
     return north + (south - north) * fv;
 }
 
+/* The part of picture row y whose pixels lie in the grid; both ends are the width where none does. */
+static void find_part(const struct job *job, size_t y, size_t *begin, size_t *end)
+{
+    const dp_projection *p = job->projection;
+    *begin = 0, *end = job->width_px;
+    narrow(p->u[0], p->u[1] * (double)y + p->u[2], -0.5, (double)p->cols - 0.5, begin, end);
+    narrow(p->v[0], p->v[1] * (double)y + p->v[2], -0.5, (double)p->rows - 0.5, begin, end);
+    if (*begin >= *end)
+        *begin = *end = job->width_px;
+}
+
+/* Along one axis of the grid: the square that pixel i = 0 .. n - 1 at start + i step lies in, and its place in it. */
+static inline void place_pixels(float start, float step, size_t centres, size_t squares, int n, int *square,
+                                float *place)
+{
+    const float most = (float)(centres - 1);
+    const int last = (int)squares - 1;
+    for (int i = 0; i < n; i++) {
+        float at = start + step * (float)i;
+        at = at > 0 ? at : 0;
+        at = at < most ? at : most;
+        int low = (int)at;
+        low = low < last ? low : last;
+        place[i] = at - (float)low;
+        square[i] = low;
+    }
+}
+
 static void project_row(const struct job *job, size_t y, float *out)
 {
     const dp_projection *p = job->projection;
-    double u0 = p->u[1] * (double)y + p->u[2], v0 = p->v[1] * (double)y + p->v[2];
-    double du = p->u[0], dv = p->v[0];
-    size_t begin = 0, end = job->width_px;
-    narrow(du, u0, -0.5, (double)p->cols - 0.5, &begin, &end);
-    narrow(dv, v0, -0.5, (double)p->rows - 0.5, &begin, &end);
-    if (begin >= end)
-        begin = end = job->width_px;
+    const double u0 = p->u[1] * (double)y + p->u[2], v0 = p->v[1] * (double)y + p->v[2];
+    size_t begin, end;
+    find_part(job, y, &begin, &end);
     memset(out, 0, begin * sizeof *out);
     memset(out + end, 0, (job->width_px - end) * sizeof *out);
-
-    const float max_u = (float)(p->cols - 1), max_v = (float)(p->rows - 1);
-    const int last_u = (int)job->square_cols - 1, last_v = (int)job->square_rows - 1, stride = (int)job->square_cols;
     for (size_t x = begin; x < end; x += CHUNK) {
-        int n = end - x < CHUNK ? (int)(end - x) : CHUNK;
-        int index[CHUNK];
+        const int n = end - x < CHUNK ? (int)(end - x) : CHUNK;
+        int iu[CHUNK], iv[CHUNK];
         float fu[CHUNK], fv[CHUNK];
-        const float cu = (float)(u0 + du * (double)x), cv = (float)(v0 + dv * (double)x);
-        const float fdu = (float)du, fdv = (float)dv;
+        place_pixels((float)(u0 + p->u[0] * (double)x), (float)p->u[0], p->cols, job->square_cols, n, iu, fu);
+        place_pixels((float)(v0 + p->v[0] * (double)x), (float)p->v[0], p->rows, job->square_rows, n, iv, fv);
         for (int i = 0; i < n; i++) {
-            float u = cu + fdu * (float)i, v = cv + fdv * (float)i;
-            u = u > 0 ? u : 0;
-            u = u < max_u ? u : max_u;
-            v = v > 0 ? v : 0;
-            v = v < max_v ? v : max_v;
-            int iu = (int)u, iv = (int)v;
-            iu = iu < last_u ? iu : last_u;
-            iv = iv < last_v ? iv : last_v;
-            fu[i] = u - (float)iu;
-            fv[i] = v - (float)iv;
-            index[i] = iv * stride + iu;
-        }
-        for (int i = 0; i < n; i++) {
-            const float *s = job->squares[index[i]].v;
-            float value = blend(s, fu[i], fv[i]);
-            if (__builtin_expect(job->mixed[index[i]], 0)) {
+            const size_t at = (size_t)iv[i] * job->square_cols + (size_t)iu[i];
+            float value = blend(job->squares[at].v, fu[i], fv[i]);
+            if (__builtin_expect(job->mixed[at], 0)) {
                 /* Invalid corners hold 0, so the blend is already the sum over the valid ones. */
-                float weight = blend(job->weights[index[i]].v, fu[i], fv[i]);
+                float weight = blend(job->weights[at].v, fu[i], fv[i]);
                 value = weight > 1e-6f ? value / weight : 0;
             }
             out[x + (size_t)i] = value;
+        }
+    }
+}
+
+/* project_row for the rows from top to bottom - 1 of a picture whose rows and columns run along those of the grid: the same
+ * sums in the same order, but what a row of squares gives along u is computed once for all pixel rows that lie in it. */
+static void project_straight(const struct job *job, size_t top, size_t bottom)
+{
+    const dp_projection *p = job->projection;
+    size_t first = job->width_px,
+           after = 0; /* the columns of the rows that lie in the grid: the same for all of them */
+    bool seen[BAND_ROWS];
+    for (size_t y = top; y < bottom; y++) {
+        float *out = job->map + y * job->width_px;
+        size_t begin, end;
+        find_part(job, y, &begin, &end);
+        memset(out, 0, begin * sizeof *out);
+        memset(out + end, 0, (job->width_px - end) * sizeof *out);
+        seen[y - top] = begin < end;
+        if (begin < end)
+            first = begin, after = end;
+    }
+    for (size_t x = first; x < after; x += CHUNK) {
+        const int n = after - x < CHUNK ? (int)(after - x) : CHUNK;
+        int iu[CHUNK], row = -1;
+        float fu[CHUNK], north[CHUNK], south[CHUNK];
+        place_pixels((float)(p->u[2] + p->u[0] * (double)x), (float)p->u[0], p->cols, job->square_cols, n, iu, fu);
+        for (size_t y = top; y < bottom; y++) {
+            float *restrict out = job->map + y * job->width_px + x, fv;
+            int iv;
+            if (!seen[y - top])
+                continue;
+            place_pixels((float)(p->v[1] * (double)y + p->v[2]), 0, p->rows, job->square_rows, 1, &iv, &fv);
+            if (iv != row) {
+                const struct square *squares = job->squares + (size_t)iv * job->square_cols;
+                for (int i = 0; i < n; i++) {
+                    const float *v = squares[iu[i]].v;
+                    north[i] = v[0] + (v[1] - v[0]) * fu[i];
+                    south[i] = v[2] + (v[3] - v[2]) * fu[i];
+                }
+                row = iv;
+            }
+            for (int i = 0; i < n; i++)
+                out[i] = north[i] + (south[i] - north[i]) * fv;
         }
     }
 }
@@ -183,8 +237,12 @@ static void project_band(void *context, size_t index, size_t worker)
 {
     (void)worker;
     const struct job *job = context;
-    size_t last = (index + 1) * BAND_ROWS < job->height_px ? (index + 1) * BAND_ROWS : job->height_px;
-    for (size_t y = index * BAND_ROWS; y < last; y++)
+    size_t top = index * BAND_ROWS, bottom = top + BAND_ROWS < job->height_px ? top + BAND_ROWS : job->height_px;
+    if (job->straight) {
+        project_straight(job, top, bottom);
+        return;
+    }
+    for (size_t y = top; y < bottom; y++)
         project_row(job, y, job->map + y * job->width_px);
 }
 
@@ -203,6 +261,7 @@ dp_status dp_project(const dp_projection *projection, const float *grid, const u
         return dp_fail_memory(err, "the map's interpolation table", n * (2 * sizeof *squares + 1));
     }
     struct square *weights = squares + n;
+    bool straight = projection->u[1] == 0 && projection->v[0] == 0;
     for (size_t r = 0; r < square_rows; r++)
         for (size_t c = 0; c < square_cols; c++) {
             size_t i = r * square_cols + c;
@@ -215,8 +274,10 @@ dp_status dp_project(const dp_projection *projection, const float *grid, const u
                 weights[i].v[k] = good ? 1 : 0;
                 mixed[i] |= !good;
             }
+            straight = straight && !mixed[i];
         }
-    struct job job = {projection, squares, weights, mixed, square_rows, square_cols, height_px, width_px, map};
+    struct job job = {projection,  squares,   weights,  mixed,    square_rows,
+                      square_cols, height_px, width_px, straight, map};
     size_t bands = (height_px + BAND_ROWS - 1) / BAND_ROWS;
     dp_pool_run(pool, bands, project_band, &job);
     dp_memory_free(squares);

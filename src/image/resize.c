@@ -7,8 +7,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/resample.h"
+#include "simd/float4.h"
 
 #include <math.h>
+#include <string.h>
 
 struct taps {
     size_t *first, *count; /* [n] */
@@ -64,20 +66,17 @@ static void mix_rows(const uint8_t *rows, size_t stride, const float *weights, s
     }
 }
 
-/* row [in, 3] -> out [width, 3]. */
+/* row [in, 3], one float of room behind it -> out [width, 3]. */
 static void mix_columns(const float *row, const struct taps *taps, size_t width, float *out)
 {
-    for (size_t x = 0; x < width; x++) {
+    for (size_t x = 0; x < width; x++, out += 3) {
         const float *pixel = row + 3 * taps->first[x], *weights = taps->weights + x * taps->width;
-        float r = 0, g = 0, b = 0;
+        dp_float4 sum = {0}, value; /* red, green, blue, and what stands behind them */
         for (size_t j = 0; j < taps->count[x]; j++, pixel += 3) {
-            r += weights[j] * pixel[0];
-            g += weights[j] * pixel[1];
-            b += weights[j] * pixel[2];
+            memcpy(&value, pixel, sizeof value);
+            sum += weights[j] * value;
         }
-        out[3 * x] = r;
-        out[3 * x + 1] = g;
-        out[3 * x + 2] = b;
+        out[0] = sum[0], out[1] = sum[1], out[2] = sum[2];
     }
 }
 
@@ -116,7 +115,7 @@ dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t wid
         end = across.first[x] + across.count[x] > end ? across.first[x] + across.count[x] : end;
     for (size_t x = 0; x < part->width; x++)
         across.first[x] -= first;
-    row = dp_malloc(3 * (end - first), sizeof *row);
+    row = dp_calloc(3 * (end - first) + 1, sizeof *row);
     if (!row) {
         status = dp_fail_memory(err, "resizing", stride * sizeof *row);
         goto done;

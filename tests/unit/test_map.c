@@ -235,6 +235,38 @@ static void same_map_for_any_number_of_threads(void **state)
     free(one), free(many);
 }
 
+/* A picture that was not turned is projected a row of squares at a time, unless a cell is invalid. Both ways give the same bits. */
+static void straight_rows_are_the_same_bits(void **state)
+{
+    (void)state;
+    enum { rows = 28, cols = 37, height = 448, width = 611 };
+    dp_pose pose = {.status = DP_ALIGN_OFF};
+    float grid[rows * cols];
+    uint8_t valid[rows * cols];
+    memset(valid, 1, sizeof valid);
+    valid[0] = 0;
+    for (size_t i = 0; i < rows * cols; i++)
+        grid[i] = (float)uniform();
+    float *straight = malloc(sizeof *straight * height * width), *general = malloc(sizeof *general * height * width);
+    for (int mirror = 0; mirror < 2; mirror++) {
+        dp_affine to_picture = dp_canvas_transform(&pose, 0.95, 0, rows * 8, cols * 8, height, width);
+        dp_projection projection;
+        assert_ok(dp_projection_init(&projection, &to_picture, rows * 8, cols * 8, rows, cols, mirror, err));
+        assert_ok(dp_project(&projection, grid, NULL, height, width, NULL, straight, err));
+        assert_ok(dp_project(&projection, grid, valid, height, width, NULL, general, err));
+        size_t differ = 0, beside = 0;
+        for (size_t i = 0; i < height * width; i++) {
+            size_t x = mirror ? width - 1 - i % width : i % width;
+            bool near = i / width < 2 * height / rows && x < 2 * width / cols; /* of the invalid cell */
+            differ += !near && memcmp(&straight[i], &general[i], sizeof *straight) != 0;
+            beside += near && memcmp(&straight[i], &general[i], sizeof *straight) != 0;
+        }
+        assert_int_equal(differ, 0);
+        assert_true(beside > 0);
+    }
+    free(straight), free(general);
+}
+
 static void projection_refuses_nonsense(void **state)
 {
     (void)state;
@@ -401,6 +433,7 @@ int main(void)
         cmocka_unit_test(projection_equals_its_definition),
         cmocka_unit_test(hot_cell_lands_where_it_came_from),
         cmocka_unit_test(same_map_for_any_number_of_threads),
+        cmocka_unit_test(straight_rows_are_the_same_bits),
         cmocka_unit_test(projection_refuses_nonsense),
         cmocka_unit_test(defects_have_box_area_and_peak),
         cmocka_unit_test(defects_of_equal_peaks),
