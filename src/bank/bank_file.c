@@ -13,6 +13,7 @@
 #include "options/recipe_json.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
+#include "options/check.h"
 #include "base/memory.h"
 #include "format/json_size.h"
 

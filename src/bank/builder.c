@@ -3,6 +3,7 @@
 #include "bank/builder.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
+#include "options/check.h"
 #include "base/memory.h"
 
 #include <math.h>

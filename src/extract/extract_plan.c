@@ -6,21 +6,15 @@
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "network/network.h"
 #include "extract/layer_grid.h"
 
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
                                dp_error *err)
 {
-    const dp_network *model = dp_session_network(session);
-    dp_extract_plan p = {.averages = model->resnet != NULL,
-                         .norm = model->resnet ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD};
-    if (model->resnet) {
-        dp_error unused;
-        (void)dp_resnet_settle_layers(model->resnet->depth, p.layers, &p.n_layers, &unused);
-    } else {
-        p.n_layers = dp_extract_blocks(model->checkpoint.depth, p.layers);
-    }
+    const dp_network_facts network = dp_session_facts(session);
+    dp_extract_plan p = {.averages = network.residual,
+                         .norm = network.residual ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD};
+    p.n_layers = dp_extract_layers(&network, p.layers);
     size_t widest = 0;
     for (size_t l = 0; l < p.n_layers; l++) {
         p.shapes[l] = dp_session_layer_shape(session, p.layers[l], height, width);
@@ -73,18 +67,4 @@ void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]
 {
     for (size_t l = 0; l < plan->n_layers; l++)
         dims[l] = plan->shapes[l].dim;
-}
-
-size_t dp_feature_dim(const dp_network *model, const dp_recipe *recipe)
-{
-    const dp_transformer *c = &model->checkpoint;
-    size_t dim = 0;
-    if (!recipe->layer_norm)
-        return c->dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
-    for (size_t i = 0; i < recipe->n_layers; i++)
-        if (!model->resnet)
-            dim += c->dim;
-        else if (recipe->layers[i] <= model->resnet->depth) /* a file may name any */
-            dim += model->resnet->channels[recipe->layers[i]];
-    return dim;
 }

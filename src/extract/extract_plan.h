@@ -3,7 +3,6 @@
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H
 
-#include "network/network.h"
 #include "network/session.h"
 #include "extract/normalise.h"
 
@@ -31,8 +30,5 @@ dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rg
                      float *features, dp_error *err);
 /* Features of each layer. */
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]);
-
-/* Features of a cell that a settled recipe asks for. */
-size_t dp_feature_dim(const dp_network *model, const dp_recipe *recipe);
 
 #endif

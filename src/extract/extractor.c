@@ -21,45 +21,38 @@
 
 #include <string.h>
 
-dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t most_bytes,
+/* Rows of the highest band. */
+static size_t highest_band(const dp_tiling *tiling)
+{
+    size_t high = 0;
+    for (size_t i = 0; i < tiling->down.n; i++) {
+        size_t height = dp_tile_kept(tiling, i, 0).height;
+        high = height > high ? height : high;
+    }
+    return high;
+}
+
+dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err)
 {
-    size_t rows = dp_canvas_to_cells(recipe->canvas_height_px, patch_px),
-           cols = dp_canvas_to_cells(recipe->canvas_width_px, patch_px), cells, values, bytes;
-    if (!dp_mul_size(rows, cols, &cells) || !dp_mul_size(cells, dim, &values)
-        || !dp_mul_size(values, sizeof(float), &bytes))
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", recipe->canvas_height_px,
-                       recipe->canvas_width_px);
-    dp_extractor e = {.recipe = *recipe,
-                      .patch_px = patch_px,
-                      .rows = rows,
-                      .cols = cols,
-                      .dim = dim,
-                      .tiling = dp_tiling_of(rows, cols, dp_canvas_to_cells(recipe->tile_px, patch_px)),
-                      .most_bytes = most_bytes,
-                      .band = rows};
-    const bool tiled = dp_tiling_count(&e.tiling) > 1;
-    e.by_bands = e.tiling.down.n > 1 && bytes > most_bytes;
-    for (size_t i = 0, high = 0; e.by_bands && i < e.tiling.down.n; i++) {
-        high = dp_tile_kept(&e.tiling, i, 0).height > high ? dp_tile_kept(&e.tiling, i, 0).height : high;
-        e.band = high;
-    }
-    const size_t tile_cells = e.tiling.down.tile * e.tiling.across.tile, held = e.band * cols,
-                 raw_cells = recipe->background && held > tile_cells ? held : tile_cells;
-    bool memory = (e.valid = dp_malloc_2d(patch_px, cols, patch_px))
-                  && (e.tokens = dp_malloc_2d(held, dim, sizeof(float)))
-                  && (e.orientation = dp_malloc(dim, sizeof(float)));
-    if (memory && tiled)
-        memory = (e.tile_rgb = dp_malloc_2d(dp_cells_to_canvas(e.tiling.down.tile, patch_px),
-                                            dp_cells_to_canvas(e.tiling.across.tile, patch_px), 3 * sizeof(float)))
-                 && (e.tile_tokens = dp_malloc_2d(tile_cells, dim, sizeof(float)));
-    if (memory && recipe->neighbourhood > 1)
-        memory = (e.raw = dp_malloc_2d(raw_cells, dim, sizeof(float)));
-    if (memory && recipe->background)
-        memory = (e.background = dp_calloc(cells, 1)) && (e.component = dp_malloc(cells, sizeof(float)));
-    if (memory && e.by_bands && recipe->polarity != DP_POLARITY_NONE)
-        memory = !dp_halves_open(dim, &e.halves, err);
-    if (!memory) {
+    const dp_tiling *tiling = &shape->tiling;
+    const size_t cells = dp_canvas_cells(shape), tile_cells = tiling->down.tile * tiling->across.tile;
+    const bool tiled = dp_tiling_count(tiling) > 1, masks = recipe->background, means = recipe->neighbourhood > 1;
+    dp_extractor e = {.recipe = *recipe, .shape = *shape, .dim = dim, .most_bytes = most_bytes};
+    e.by_bands = tiling->down.n > 1 && cells * dim * sizeof(float) > most_bytes;
+    e.band = e.by_bands ? highest_band(tiling) : shape->rows;
+    const size_t held = e.band * shape->cols, raw_cells = masks && held > tile_cells ? held : tile_cells;
+    const bool halves = e.by_bands && recipe->polarity != DP_POLARITY_NONE;
+    if (!(e.tokens = dp_malloc_2d(held, dim, sizeof(float))) || !(e.orientation = dp_malloc(dim, sizeof(float)))
+        || (tiled
+            && !(e.tile_rgb =
+                     dp_malloc_2d(dp_cells_to_canvas(tiling->down.tile, shape->patch_px),
+                                  dp_cells_to_canvas(tiling->across.tile, shape->patch_px), 3 * sizeof(float))))
+        || (tiled && !(e.tile_tokens = dp_malloc_2d(tile_cells, dim, sizeof(float))))
+        || (means && !(e.raw = dp_malloc_2d(raw_cells, dim, sizeof(float))))
+        || (masks && !(e.background = dp_calloc(cells, 1)))
+        || (masks && !(e.component = dp_malloc(cells, sizeof(float))))
+        || (halves && dp_halves_open(dim, &e.halves, err))) {
         dp_extractor_close(&e);
         return dp_fail_memory(err, "the features of one picture", held * dim * sizeof(float));
     }
@@ -75,9 +68,9 @@ dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared,
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
+    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, extractor->shape.patch_px);
     dp_extractor larger;
-    dp_status status =
-        dp_extractor_open(&recipe, extractor->patch_px, extractor->dim, extractor->most_bytes, &larger, err);
+    dp_status status = dp_extractor_open(&recipe, &shape, extractor->dim, extractor->most_bytes, &larger, err);
     if (status)
         return status;
     larger.layer_norm = extractor->layer_norm;
@@ -90,7 +83,6 @@ void dp_extractor_close(dp_extractor *extractor)
 {
     dp_extract_plan_close(&extractor->plan);
     dp_halves_close(&extractor->halves);
-    dp_memory_free(extractor->valid);
     dp_memory_free(extractor->tokens);
     dp_memory_free(extractor->tile_rgb);
     dp_memory_free(extractor->tile_tokens);
@@ -103,11 +95,11 @@ void dp_extractor_close(dp_extractor *extractor)
 
 dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_error *err)
 {
-    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
     dp_extract_plan *p = &extractor->plan;
     dp_status status = p->dim ? DP_OK
-                              : dp_extract_plan_open(session, dp_cells_to_canvas(rows, extractor->patch_px),
-                                                     dp_cells_to_canvas(cols, extractor->patch_px), p, err);
+                              : dp_extract_plan_open(session, dp_cells_to_canvas(rows, extractor->shape.patch_px),
+                                                     dp_cells_to_canvas(cols, extractor->shape.patch_px), p, err);
     if (!status && (p->dim != extractor->dim || p->rows != rows || p->cols != cols))
         status = dp_fail(err, DP_E_MISMATCH, "the layers of this network are not those of the recipe");
     return status;
@@ -116,11 +108,11 @@ dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_err
 /* Layers as the network leaves them; normalised where it is known by what. */
 static dp_status extract(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens, dp_error *err)
 {
-    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
     dp_status status = dp_extractor_plan(extractor, session, err);
     if (!status)
-        status = dp_extract(&extractor->plan, session, rgb, dp_cells_to_canvas(rows, extractor->patch_px),
-                            dp_cells_to_canvas(cols, extractor->patch_px), tokens, err);
+        status = dp_extract(&extractor->plan, session, rgb, dp_cells_to_canvas(rows, extractor->shape.patch_px),
+                            dp_cells_to_canvas(cols, extractor->shape.patch_px), tokens, err);
     if (!status && extractor->layer_norm)
         dp_layer_norm_apply(tokens, rows * cols, extractor->dim, extractor->layer_norm,
                             extractor->layer_norm + extractor->dim);
@@ -132,11 +124,11 @@ static dp_status embed_tile(dp_extractor *extractor, dp_session *session, const 
                             dp_error *err)
 {
     const dp_recipe *r = &extractor->recipe;
-    const size_t rows = extractor->tiling.down.tile, cols = extractor->tiling.across.tile;
+    const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
     if (r->layer_norm)
         return extract(extractor, session, rgb, tokens, err);
-    dp_status status = dp_session_embed(session, rgb, dp_cells_to_canvas(rows, extractor->patch_px),
-                                        dp_cells_to_canvas(cols, extractor->patch_px), r->layers, r->n_layers,
+    dp_status status = dp_session_embed(session, rgb, dp_cells_to_canvas(rows, extractor->shape.patch_px),
+                                        dp_cells_to_canvas(cols, extractor->shape.patch_px), r->layers, r->n_layers,
                                         r->layer_mix, extractor->raw ? extractor->raw : tokens, err);
     if (!status && extractor->raw)
         dp_mean_3x3(extractor->raw, rows, cols, extractor->dim, tokens);
@@ -149,8 +141,9 @@ static dp_status embed_kept(dp_extractor *extractor, dp_session *session, const 
 {
     const dp_run *run = dp_session_run(session);
     const dp_recipe *r = &extractor->recipe;
-    const size_t patch = extractor->patch_px, dim = extractor->dim;
-    const dp_area tile = dp_tile_area(&extractor->tiling, i, j), kept = dp_tile_kept(&extractor->tiling, i, j);
+    const size_t patch = extractor->shape.patch_px, dim = extractor->dim;
+    const dp_area tile = dp_tile_area(&extractor->shape.tiling, i, j),
+                  kept = dp_tile_kept(&extractor->shape.tiling, i, j);
     const dp_canvas canvas = {&prepared->pose, r->fill, prepared->turn, r->canvas_height_px, r->canvas_width_px};
     dp_area from = {dp_cells_to_canvas(tile.top, patch), dp_cells_to_canvas(tile.left, patch),
                     dp_cells_to_canvas(tile.height, patch), dp_cells_to_canvas(tile.width, patch)};
@@ -169,7 +162,7 @@ static dp_status embed_kept(dp_extractor *extractor, dp_session *session, const 
         dp_flip(extractor->tile_rgb, 3 * sizeof(float), from.height, from.width, false);
     status = embed_tile(extractor, session, extractor->tile_rgb, extractor->tile_tokens, err);
     for (size_t row = kept.top; row < kept.top + kept.height && !status; row++)
-        memcpy(extractor->tokens + ((row - extractor->top) * extractor->cols + kept.left) * dim,
+        memcpy(extractor->tokens + ((row - extractor->top) * extractor->shape.cols + kept.left) * dim,
                extractor->tile_tokens + ((row - tile.top) * tile.width + kept.left - tile.left) * dim,
                kept.width * dim * sizeof(float));
     return status;
@@ -178,11 +171,11 @@ static dp_status embed_kept(dp_extractor *extractor, dp_session *session, const 
 static dp_status embed_band(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t band,
                             dp_error *err)
 {
-    const dp_area kept = dp_tile_kept(&extractor->tiling, band, 0);
+    const dp_area kept = dp_tile_kept(&extractor->shape.tiling, band, 0);
     dp_status status = DP_OK;
     extractor->top = kept.top;
     extractor->band = kept.height;
-    for (size_t j = 0; j < extractor->tiling.across.n && !status; j++)
+    for (size_t j = 0; j < extractor->shape.tiling.across.n && !status; j++)
         status = embed_kept(extractor, session, prepared, band, j, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
@@ -194,7 +187,7 @@ dp_status dp_extractor_band(dp_extractor *extractor, dp_session *session, const 
         return DP_OK;
     dp_status status = embed_band(extractor, session, prepared, band, err);
     if (!status && extractor->mirrored)
-        dp_grid_mirror(extractor->tokens, NULL, extractor->band, extractor->cols, extractor->dim);
+        dp_grid_mirror(extractor->tokens, NULL, extractor->band, extractor->shape.cols, extractor->dim);
     return status;
 }
 
@@ -206,11 +199,11 @@ dp_status dp_extractor_embed_canvas(dp_extractor *extractor, dp_session *session
 dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
     dp_status status = dp_extractor_fit(extractor, prepared, err);
-    if (!status && dp_tiling_count(&extractor->tiling) == 1)
+    if (!status && dp_tiling_count(&extractor->shape.tiling) == 1)
         status = embed_tile(extractor, session, prepared->rgb, extractor->tokens, err);
     else
-        for (size_t i = 0; i < extractor->tiling.down.n && !status; i++)
-            for (size_t j = 0; j < extractor->tiling.across.n && !status; j++)
+        for (size_t i = 0; i < extractor->shape.tiling.down.n && !status; i++)
+            for (size_t j = 0; j < extractor->shape.tiling.across.n && !status; j++)
                 status = embed_kept(extractor, session, prepared, i, j, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
@@ -221,11 +214,12 @@ static dp_status orient_by_bands(dp_extractor *extractor, dp_session *session, c
 {
     dp_status status = DP_OK;
     dp_halves_clear(&extractor->halves);
-    for (size_t i = 0; i < extractor->tiling.down.n && !status; i++) {
+    for (size_t i = 0; i < extractor->shape.tiling.down.n && !status; i++) {
         status = embed_band(extractor, session, prepared, i, err);
         if (!status)
-            dp_halves_add(&extractor->halves, extractor->tokens, prepared->cells + extractor->top * extractor->cols,
-                          extractor->band, extractor->cols);
+            dp_halves_add(&extractor->halves, extractor->tokens,
+                          prepared->cells + extractor->top * extractor->shape.cols, extractor->band,
+                          extractor->shape.cols);
     }
     if (status)
         return status;
@@ -235,7 +229,7 @@ static dp_status orient_by_bands(dp_extractor *extractor, dp_session *session, c
 
 dp_status dp_extractor_orientation(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err)
 {
-    dp_status status = dp_orientation(extractor->tokens, prepared->cells, extractor->rows, extractor->cols,
+    dp_status status = dp_orientation(extractor->tokens, prepared->cells, extractor->shape.rows, extractor->shape.cols,
                                       extractor->dim, extractor->orientation, err);
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
@@ -265,11 +259,11 @@ dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp
         return DP_OK;
     if (r->polarity == DP_POLARITY_MIRROR) {
         extractor->mirrored = by_bands;
-        dp_grid_mirror(by_bands ? NULL : extractor->tokens, prepared->cells, extractor->rows, extractor->cols,
-                       extractor->dim);
+        dp_grid_mirror(by_bands ? NULL : extractor->tokens, prepared->cells, extractor->shape.rows,
+                       extractor->shape.cols, extractor->dim);
         return DP_OK;
     }
-    status = dp_prepared_warp(prepared, r, extractor->patch_px, 1, extractor->valid, err);
+    status = dp_prepared_warp(prepared, 1, err);
     return status || by_bands ? status : dp_extractor_embed(extractor, session, prepared, err);
 }
 
@@ -278,10 +272,11 @@ static const float *even_means(dp_extractor *extractor)
 {
     if (!extractor->raw)
         return extractor->tokens;
-    for (size_t r = 0; r < extractor->rows; r++)
-        for (size_t c = 0; c < extractor->cols; c++) {
-            size_t high = 1 + (r > 0) + (r + 1 < extractor->rows), wide = 1 + (c > 0) + (c + 1 < extractor->cols);
-            size_t first = (r * extractor->cols + c) * extractor->dim;
+    for (size_t r = 0; r < extractor->shape.rows; r++)
+        for (size_t c = 0; c < extractor->shape.cols; c++) {
+            size_t high = 1 + (r > 0) + (r + 1 < extractor->shape.rows),
+                   wide = 1 + (c > 0) + (c + 1 < extractor->shape.cols);
+            size_t first = (r * extractor->shape.cols + c) * extractor->dim;
             float factor = 9 / (float)(high * wide);
             for (size_t d = 0; d < extractor->dim; d++)
                 extractor->raw[first + d] = factor * extractor->tokens[first + d];
@@ -294,15 +289,15 @@ dp_status dp_extractor_background(dp_extractor *extractor, dp_session *session, 
 {
     const dp_recipe *r = &extractor->recipe;
     dp_status status = dp_first_component(
-        even_means(extractor), r->background_rule == DP_BACKGROUND_LIST ? NULL : cells, extractor->rows,
-        extractor->cols, extractor->dim, dp_session_pool(session), extractor->component, err);
+        even_means(extractor), r->background_rule == DP_BACKGROUND_LIST ? NULL : cells, extractor->shape.rows,
+        extractor->shape.cols, extractor->dim, dp_session_pool(session), extractor->component, err);
     if (!status)
-        status = dp_background_cells(extractor->component, cells, extractor->rows, extractor->cols,
+        status = dp_background_cells(extractor->component, cells, extractor->shape.rows, extractor->shape.cols,
                                      r->background_threshold, r->background_rule, extractor->background, err);
     if (status)
         return dp_error_prefix(err, status, "%s", path);
     *left = 0;
-    for (size_t i = 0; i < extractor->rows * extractor->cols; i++)
+    for (size_t i = 0; i < extractor->shape.rows * extractor->shape.cols; i++)
         *left += cells[i] && !extractor->background[i];
     return DP_OK;
 }

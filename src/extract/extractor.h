@@ -13,13 +13,11 @@
 
 typedef struct dp_extractor {
     dp_recipe recipe; /* canvas and layers settled */
-    size_t patch_px;
-    size_t rows, cols, dim;
-    dp_tiling tiling; /* of the grid; one tile, or as the recipe says */
+    dp_canvas_shape shape;
+    size_t dim;
     size_t most_bytes;
     bool by_bands;      /* tokens hold the rows of one row of tiles at a time */
     size_t top, band;   /* of the grid rows top .. top + band - 1 are in tokens */
-    uint8_t *valid;     /* [patch_px, canvas_width] scratch */
     float *tokens;      /* [band, cols, dim] */
     float *tile_rgb;    /* [tile height, tile width, 3], where there are several tiles; else NULL */
     float *tile_tokens; /* [tile rows, tile cols, dim], likewise */
@@ -37,10 +35,10 @@ typedef struct dp_extractor {
 #define DP_WHOLE_GRID SIZE_MAX            /* dp_extractor_open: always all features of a picture together */
 #define DP_GRID_BYTES ((size_t)128 << 20) /* for those who need no more than a band at a time */
 
-/* Opens an extractor for pictures of that canvas. Features of a canvas in several tiles come band by band (below) where
+/* Opens an extractor for pictures of that canvas; dim: dp_recipe_dim. Features of a canvas in several tiles come band by band (below) where
  * those of a whole picture take more than most_bytes; all other features are held together in tokens.
- * Errors: DP_E_ARGUMENT (a canvas too large to count), DP_E_MEMORY. */
-dp_status dp_extractor_open(const dp_recipe *recipe, size_t patch_px, size_t dim, size_t most_bytes,
+ * Errors: DP_E_MEMORY. */
+dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err);
 /* Makes the extractor as large as the prepared picture's canvas, where each picture has its own (edge_px); nothing to do otherwise.
  * extractor->recipe then has the picture's canvas.  Errors: DP_E_MEMORY. */
@@ -56,7 +54,7 @@ dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp
 /* The features of a picture come in so many bands of rows, from top to bottom: one, but for large canvases in tiles. */
 static inline size_t dp_extractor_bands(const dp_extractor *extractor)
 {
-    return extractor->by_bands ? extractor->tiling.down.n : 1;
+    return extractor->by_bands ? extractor->shape.tiling.down.n : 1;
 }
 
 /* Brings one band of the picture of dp_extractor_features into tokens: rows top .. top + band - 1. In any order, any

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "network/session.h"
 #include "image/picture.h"
+#include "options/check.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,10 +23,7 @@
 struct dp_prefetch {
     dp_pictures pictures;
     dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
-    size_t patch_px;
     bool digests;
-    const dp_run *run;
-    uint8_t *valid; /* [patch_px, canvas_width], the loader's scratch */
     size_t n_slots;
 
     pthread_t thread;
@@ -40,12 +37,14 @@ struct dp_prefetch {
 };
 
 /* P -> R -> C. */
-static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
+static dp_status fill_edge(dp_prepared *prepared, dp_error *err)
 {
     const dp_picture *picture = prepared->picture;
+    const dp_recipe *recipe = prepared->recipe;
+    const size_t patch_px = prepared->shape.patch_px;
     const dp_resized r = dp_picture_to_resized(recipe, patch_px, picture->height_px, picture->width_px);
     size_t canvas_h = r.canvas_height_px, canvas_w = r.canvas_width_px, pixels;
-    dp_status status = dp_cells_check(prepared->run, canvas_h, canvas_w, patch_px, prepared->path, err);
+    dp_status status = dp_check_cells(prepared->run->max_tokens, canvas_h, canvas_w, patch_px, prepared->path, err);
     if (status)
         return status;
     if (!dp_mul_size(r.width_px, r.height_px, &pixels)
@@ -80,56 +79,64 @@ static dp_status fill_edge(dp_prepared *prepared, const dp_recipe *recipe, size_
     return DP_OK;
 }
 
-dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err)
+void dp_prepared_free_canvas(dp_prepared *prepared)
 {
-    size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
-    prepared->rgb = recipe->tile_px ? NULL : dp_malloc_2d(h, w, 3 * sizeof(float));
-    prepared->cells = dp_malloc(dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px));
-    if ((prepared->rgb || recipe->tile_px) && prepared->cells)
-        return DP_OK;
-    dp_prepared_close(prepared);
-    return dp_fail_memory(err, "the canvas", h * w * 3 * sizeof(float));
+    dp_memory_free(prepared->rgb);
+    dp_memory_free(prepared->cells);
+    dp_memory_free(prepared->valid);
+    prepared->rgb = NULL;
+    prepared->cells = prepared->valid = NULL;
 }
 
 void dp_prepared_close(dp_prepared *prepared)
 {
     dp_picture_free(&prepared->picture);
-    dp_memory_free(prepared->rgb);
-    dp_memory_free(prepared->cells);
-    prepared->rgb = NULL;
-    prepared->cells = NULL;
+    dp_prepared_free_canvas(prepared);
 }
 
-dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
-                           dp_error *err)
+dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, const dp_canvas_shape *shape, dp_error *err)
 {
-    if (recipe->edge_px)
-        return fill_edge(prepared, recipe, patch_px, err);
-    const size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px, cols = dp_canvas_to_cells(w, patch_px);
-    const dp_canvas canvas = {&prepared->pose, recipe->fill, turn, h, w};
+    prepared->recipe = recipe;
+    prepared->shape = *shape;
+    prepared->rgb = shape->cut ? NULL : dp_malloc_2d(shape->height_px, shape->width_px, 3 * sizeof(float));
+    prepared->cells = dp_malloc(dp_canvas_cells(shape), 1);
+    prepared->valid = dp_malloc(shape->width_px, shape->patch_px);
+    if ((prepared->rgb || shape->cut) && prepared->cells && prepared->valid)
+        return DP_OK;
+    dp_prepared_free_canvas(prepared);
+    return dp_fail_memory(err, "the canvas", shape->height_px * shape->width_px * 3 * sizeof(float));
+}
+
+dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err)
+{
+    if (prepared->recipe->edge_px)
+        return fill_edge(prepared, err);
+    const dp_canvas_shape *shape = &prepared->shape;
+    const size_t h = shape->height_px, w = shape->width_px, patch_px = shape->patch_px;
+    const dp_canvas canvas = {&prepared->pose, prepared->recipe->fill, turn, h, w};
     prepared->turn = turn;
     prepared->flip_rows = prepared->flip_cols = false;
     prepared->height_px = h;
     prepared->width_px = w;
     dp_status status = DP_OK;
-    if (!recipe->tile_px)
+    if (prepared->rgb)
         status = dp_canvas_warp_part(prepared->picture, &canvas, &(dp_area){0, 0, h, w}, prepared->rgb, NULL, err);
     size_t inside = 0;
-    for (size_t r = 0; r < dp_canvas_to_cells(h, patch_px) && !status; r++) { /* a row of cells at a time */
+    for (size_t r = 0; r < shape->rows && !status; r++) { /* a row of cells at a time */
         const dp_area strip = {dp_cells_to_canvas(r, patch_px), 0, patch_px, w};
-        status = dp_canvas_warp_part(prepared->picture, &canvas, &strip, NULL, valid, err);
+        status = dp_canvas_warp_part(prepared->picture, &canvas, &strip, NULL, prepared->valid, err);
         for (size_t i = 0; i < patch_px * w && !status; i++)
-            inside += valid[i] != 0;
+            inside += prepared->valid[i] != 0;
         if (!status)
-            dp_canvas_to_valid_cells(valid, patch_px, w, patch_px, prepared->cells + r * cols);
+            dp_canvas_to_valid_cells(prepared->valid, patch_px, w, patch_px, prepared->cells + r * shape->cols);
     }
     prepared->valid_fraction = (double)inside / (double)(h * w);
     return status;
 }
 
-void dp_prepared_flip(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, bool rows)
+void dp_prepared_flip(dp_prepared *prepared, bool rows)
 {
-    const size_t h = recipe->canvas_height_px, w = recipe->canvas_width_px;
+    const size_t h = prepared->height_px, w = prepared->width_px, patch_px = prepared->shape.patch_px;
     if (prepared->rgb)
         dp_flip(prepared->rgb, 3 * sizeof *prepared->rgb, h, w, rows);
     dp_flip(prepared->cells, 1, dp_canvas_to_cells(h, patch_px), dp_canvas_to_cells(w, patch_px), rows);
@@ -163,9 +170,9 @@ void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, co
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
-                           uint8_t *valid, dp_error *err)
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, dp_error *err)
 {
+    const dp_recipe *recipe = prepared->recipe;
     const dp_picture_options options = dp_picture_options_of(recipe, prepared->run);
     double start = dp_now_seconds();
     prepared->path = dp_pictures_name(pictures, prepared->index);
@@ -178,7 +185,7 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, c
     else if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
-        status = dp_prepared_warp(prepared, recipe, patch_px, 0, valid, err);
+        status = dp_prepared_warp(prepared, 0, err);
     prepared->seconds = dp_now_seconds() - start;
     return status;
 }
@@ -198,7 +205,7 @@ static void *load_all(void *argument)
         dp_prepared *slot = &p->slots[index % p->n_slots];
         dp_picture_free(&slot->picture);
         slot->index = index;
-        slot->status = dp_prepared_load(slot, &p->pictures, &p->recipe, p->patch_px, p->valid, &slot->error);
+        slot->status = dp_prepared_load(slot, &p->pictures, &slot->error);
         if (!slot->status && p->digests)
             slot->status = dp_picture_digest(slot->picture, slot->digest, &slot->error);
 
@@ -210,26 +217,22 @@ static void *load_all(void *argument)
     return NULL;
 }
 
-dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
-                           bool digests, dp_prefetch **out, dp_error *err)
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, const dp_canvas_shape *shape,
+                           const dp_run *run, bool digests, dp_prefetch **out, dp_error *err)
 {
     dp_prefetch *p = dp_calloc(1, sizeof *p);
     if (!p)
         return dp_fail_memory(err, "the canvas", sizeof *p);
     p->pictures = *pictures;
     p->recipe = *recipe;
-    p->patch_px = patch_px;
-    p->run = run;
     p->digests = digests;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->moved, NULL);
-    p->n_slots = recipe->tile_px ? TILED_SLOTS : SLOTS;
-    dp_status status = (p->valid = dp_malloc(recipe->canvas_width_px, patch_px)) || !recipe->canvas_width_px
-                           ? DP_OK
-                           : dp_fail_memory(err, "the canvas", recipe->canvas_width_px * patch_px);
+    p->n_slots = shape->cut ? TILED_SLOTS : SLOTS;
+    dp_status status = DP_OK;
     for (size_t i = 0; i < p->n_slots && !status; i++) {
         p->slots[i].run = run;
-        status = dp_prepared_open(&p->slots[i], recipe, patch_px, err);
+        status = dp_prepared_open(&p->slots[i], &p->recipe, shape, err);
     }
     if (!status && pthread_create(&p->thread, NULL, load_all, p) != 0)
         status = dp_fail_memory(err, "a thread", sizeof *p);
@@ -275,7 +278,6 @@ void dp_prefetch_close(dp_prefetch **pointer)
     }
     for (size_t i = 0; i < SLOTS; i++)
         dp_prepared_close(&p->slots[i]);
-    dp_memory_free(p->valid);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->moved);
     dp_memory_free(p);

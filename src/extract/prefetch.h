@@ -5,17 +5,20 @@
 #define DP_EXTRACT_PREFETCH_H
 
 #include "dinopatch/experimental.h"
-#include "image/light.h"
 #include "extract/pictures.h"
+#include "geometry/tiles.h"
+#include "image/light.h"
 
 #include <stdbool.h>
 
 /* A picture ready for the transformer. */
 typedef struct dp_prepared {
     const dp_run *run; /* the limits */
-    size_t index;      /* among the pictures of the work */
-    const char *path;  /* its name */
-    dp_status status;  /* not DP_OK: error says why, the rest is empty */
+    const dp_recipe *recipe;
+    dp_canvas_shape shape; /* its canvas is 0 where each picture has its own */
+    size_t index;          /* among the pictures of the work */
+    const char *path;      /* its name */
+    dp_status status;      /* not DP_OK: error says why, the rest is empty */
     dp_error error;
     dp_picture *picture;
     unsigned char digest[32]; /* dp_picture_digest, where they are asked for */
@@ -27,28 +30,28 @@ typedef struct dp_prepared {
     size_t height_px, width_px; /* of its canvas */
     size_t room_px; /* pixels rgb has memory for, cells for as many cells of one pixel; 0: as the recipe's canvas */
     float *rgb; /* [height_px, width_px, 3]; NULL: the recipe cuts the canvas into tiles, which are made one by one */
+    uint8_t *valid; /* [patch_px, canvas_width] scratch */
     uint8_t *cells; /* [canvas_height/patch, canvas_width/patch] 1 where every pixel comes from inside the picture */
     double valid_fraction;
     double seconds; /* spent on the above */
 } dp_prepared;
 
-/* Makes room for the canvas of a settled recipe. Errors: DP_E_MEMORY. */
-dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, dp_error *err);
+/* Makes room for the canvas of a settled recipe, which outlives it. Errors: DP_E_MEMORY. */
+dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, const dp_canvas_shape *shape, dp_error *err);
+/* Frees that room. */
+void dp_prepared_free_canvas(dp_prepared *prepared);
 /* Frees that room and the picture. */
 void dp_prepared_close(dp_prepared *prepared);
-/* Fills rgb, cells and valid_fraction of a prepared picture (turn: the object turned by 180 degrees).
- * valid [patch_px, canvas_width] is scratch. */
-/* With edge_px and no crop the canvas is as large as the picture makes it, rgb and cells grow with it, and valid is not used.
- * DP_E_PICTURE where it would have more cells than prepared->run allows. */
-dp_status dp_prepared_warp(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, int turn, uint8_t *valid,
-                           dp_error *err);
+/* Fills rgb, cells and valid_fraction (turn: the object turned by 180 degrees). With edge_px and no crop the canvas is as
+ * large as the picture makes it; rgb and cells grow with it. Errors: DP_E_PICTURE (the canvas would have more cells than
+ * prepared->run allows), DP_E_MEMORY. */
+dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err);
 /* Flips the canvas and its cells: the order of their rows, or of their columns. */
-void dp_prepared_flip(dp_prepared *prepared, const dp_recipe *recipe, size_t patch_px, bool rows);
+void dp_prepared_flip(dp_prepared *prepared, bool rows);
 /* How a run with this recipe takes pictures. */
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
-/* Loads the picture at prepared->index, finds the pose, warps.  run must be set, rgb and cells be there. */
-dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px,
-                           uint8_t *valid, dp_error *err);
+/* Loads the picture at prepared->index, finds the pose, warps. run must be set. */
+dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, dp_error *err);
 
 /* Logs what a user should know of the picture, read for a bank of this recipe. */
 void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, const dp_run *run);
@@ -56,8 +59,8 @@ void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, co
 typedef struct dp_prefetch dp_prefetch;
 
 /* The pictures' source and order, *recipe (its canvas settled) and *run must outlive the prefetch.  digests: of each picture, too. */
-dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, size_t patch_px, const dp_run *run,
-                           bool digests, dp_prefetch **prefetch, dp_error *err);
+dp_status dp_prefetch_open(const dp_pictures *pictures, const dp_recipe *recipe, const dp_canvas_shape *shape,
+                           const dp_run *run, bool digests, dp_prefetch **prefetch, dp_error *err);
 /* The next picture in order, whether it succeeded or not; NULL after the last.  It stays the caller's to read and to change
  * until the next call. */
 dp_prepared *dp_prefetch_next(dp_prefetch *prefetch);

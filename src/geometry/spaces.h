@@ -73,10 +73,6 @@ dp_affine dp_canvas_to_picture(const dp_recipe *recipe, const dp_pose *pose, int
 
 /* -------------------------------------------------------------------------------------------------------------- C, G */
 
-/* Cells of one picture: of a pool's, and of all tiles of a canvas. 28,000 x 28,000 pixels have fewer. A file can name any
- * number, and what searches the bank makes room for so many. */
-#define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
-
 /* C -> G: whole cells in so many pixels. */
 static inline size_t dp_canvas_to_cells(size_t canvas_px, size_t patch_px)
 {

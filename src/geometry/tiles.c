@@ -14,6 +14,7 @@
  *
  * o is an eighth of the tile: of 512 pixels the outer 64 at each side. */
 #include "geometry/tiles.h"
+#include "geometry/spaces.h"
 
 #include <math.h>
 
@@ -52,6 +53,19 @@ size_t dp_tile_kept_end(const dp_tile_axis *axis, size_t i)
 dp_tiling dp_tiling_of(size_t rows, size_t cols, size_t tile)
 {
     return (dp_tiling){dp_tile_axis_of(rows, tile), dp_tile_axis_of(cols, tile)};
+}
+
+dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px)
+{
+    const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px, tile = recipe->tile_px;
+    const size_t rows = dp_canvas_to_cells(height, patch_px), cols = dp_canvas_to_cells(width, patch_px);
+    return (dp_canvas_shape){.height_px = height,
+                             .width_px = width,
+                             .patch_px = patch_px,
+                             .rows = rows,
+                             .cols = cols,
+                             .cut = tile > 0,
+                             .tiling = dp_tiling_of(rows, cols, dp_canvas_to_cells(tile, patch_px))};
 }
 
 dp_area dp_tile_area(const dp_tiling *tiling, size_t i, size_t j)

@@ -4,6 +4,9 @@
 #define DP_GEOMETRY_TILES_H
 
 #include "base/area.h"
+#include "dinopatch/experimental.h"
+
+#include <stdbool.h>
 
 /* One axis. */
 typedef struct dp_tile_axis {
@@ -35,6 +38,23 @@ static inline size_t dp_tiling_count(const dp_tiling *tiling)
 /* The cells of the tile in row i and column j of the tiling, and those that are kept of it. */
 dp_area dp_tile_area(const dp_tiling *tiling, size_t i, size_t j);
 dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j);
+
+/* A canvas in cells, and how it is cut into tiles. Settled once from a recipe; every stage works with it. */
+typedef struct dp_canvas_shape {
+    size_t height_px, width_px; /* whole cells; 0: each picture has a canvas of its own (dp_own_canvas) */
+    size_t patch_px;            /* to the side of a cell */
+    size_t rows, cols;
+    bool cut; /* the recipe cuts it into tiles */
+    dp_tiling tiling;
+} dp_canvas_shape;
+
+/* Canvas and tile of the recipe are settled, or 0. */
+dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px);
+
+static inline size_t dp_canvas_cells(const dp_canvas_shape *shape)
+{
+    return shape->rows * shape->cols; /* fits: dp_check_canvas, or the pixels of one picture */
+}
 
 /* Returns the side of a tile in pixels, a multiple of unit_px: `wished` rounded to the nearest, or at wished 0 the largest
  * of at most 512 pixels; of at most max_cells cells of patch_px pixels (0: no limit), and at least one unit. */

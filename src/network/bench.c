@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "network/network.h"
 #include "network/session.h"
+#include "options/check.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ dp_status dp_session_bench(dp_session *session, const dp_bench_settings *setting
     if (!settings->repeat || settings->repeat > 100000)
         return dp_fail(err, DP_E_ARGUMENT, "%zu repeats are not possible; give 1 to 100000", settings->repeat);
     const dp_run *run = dp_session_run(session);
-    dp_status status = dp_cells_check(run, height, width, patch, NULL, err);
+    dp_status status = dp_check_cells(run->max_tokens, height, width, patch, NULL, err);
     if (status)
         return status;
     if (!dp_mul_size(height, width, &n_rgb) || !dp_mul_size(n_rgb, 3, &n_rgb)

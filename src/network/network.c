@@ -4,11 +4,11 @@
  * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
  *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
  *   - LayerScale (one factor for each channel of the projection's and the MLP's output) goes into the rows of both. */
-#include "options/check.h"
 #include "network/network.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/nano.h"
+#include "options/network_fit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -403,103 +403,25 @@ dp_status dp_network_resnet_weights(const dp_network *model, dp_backing backing,
     return status;
 }
 
-/* Whether the canvas is still as dp_recipe_preset left it. */
-static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
+dp_network_facts dp_network_facts_of(const dp_network *model, size_t max_cells)
 {
-    return (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset->align && !recipe->edge_px && !recipe->crop_px
-           && recipe->canvas_height_px == preset->canvas_height_px
-           && recipe->canvas_width_px == preset->canvas_width_px;
-}
-
-/* DinoPatch's and PatchCore's presets for this network, where they are still as dp_recipe_preset left them. */
-static void fit_preset(const dp_network *model, dp_recipe *recipe)
-{
-    const size_t depth = model->checkpoint.depth;
-    dp_recipe preset;
-    dp_recipe_preset(&preset, DP_METHOD_DINOPATCH);
-    bool square = has_canvas_of(recipe, &preset);
-    dp_recipe_preset(&preset, DP_METHOD_PATCHCORE);
-    bool canvas = has_canvas_of(recipe, &preset);
-    bool layers = (recipe->preset & DP_PRESET_LAYERS) && recipe->layer_mix == preset.layer_mix
-                  && recipe->n_layers == preset.n_layers
-                  && !memcmp(recipe->layers, preset.layers, preset.n_layers * sizeof *preset.layers);
-    bool mean = (recipe->preset & DP_PRESET_NEIGHBOURHOOD) && recipe->neighbourhood == preset.neighbourhood;
-    recipe->preset &= ~(unsigned)(DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD);
-    if (layers && !model->resnet && depth < 5) {
-        size_t first = (depth - 1) / 2;
-        recipe->layers[0] = first;
-        recipe->layers[1] = first + 1;
-        recipe->n_layers = depth > 1 ? 2 : 1;
-    }
-    if (!model->resnet)
-        return;
-    if (square)
-        recipe->canvas_height_px = recipe->canvas_width_px = 256;
-    if (canvas) {
-        recipe->edge_px = 256;
-        recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
-    }
-    if (layers) {
-        recipe->n_layers = 0;
-        recipe->layer_mix = DP_LAYERS_MEAN;
-    }
-    if (mean) /* the network's own features are such means already */
-        recipe->neighbourhood = 1;
-}
-
-size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS])
-{
-    size_t n = 0;
-    for (size_t quarter = 1; quarter <= 3; quarter++) {
-        size_t number = (2 * quarter * depth + 4) / 8; /* from 1: depth quarter / 4, rounded, halves up */
-        size_t block = number ? number - 1 : 0;
-        if (!n || blocks[n - 1] != block)
-            blocks[n++] = block;
-    }
-    return n;
-}
-
-/* The layers whose normalised outputs are the features. */
-static dp_status settle_normalised(const dp_network *model, dp_recipe *recipe, dp_error *err)
-{
-    size_t layers[DP_MAX_LAYERS], n = 0;
+    const dp_transformer *c = &model->checkpoint;
+    dp_network_facts facts = {.residual = model->resnet != NULL,
+                              .depth = model->resnet ? model->resnet->depth : c->depth,
+                              .patch_px = c->patch_px,
+                              .dim = c->dim,
+                              .max_cells = max_cells};
     if (model->resnet)
-        (void)dp_resnet_settle_layers(model->resnet->depth, layers, &n, NULL);
-    else
-        n = dp_extract_blocks(model->checkpoint.depth, layers);
-    if (recipe->n_layers && (recipe->n_layers != n || memcmp(recipe->layers, layers, n * sizeof *layers) != 0))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "layers: with normalised layers (method auto) they are chosen by the network");
-    memcpy(recipe->layers, layers, n * sizeof *layers);
-    recipe->n_layers = n;
-    recipe->layer_mix = DP_LAYERS_CONCAT;
-    recipe->layer_norm = model->resnet ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD;
-    return DP_OK;
+        memcpy(facts.channels, model->resnet->channels, sizeof facts.channels);
+    return facts;
 }
 
-static dp_status settle(const dp_network *model, dp_recipe *recipe, dp_error *err)
+dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *recipe, dp_error *err)
 {
-    if (recipe->layer_norm)
-        return settle_normalised(model, recipe, err);
-    if (!model->resnet)
-        return dp_recipe_settle_layers(recipe, model->checkpoint.depth, err);
-    if (recipe->layer_mix != DP_LAYERS_MEAN)
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "a residual network averages its layers to %d features: layers.mix cannot be changed",
-                       DP_RESNET_DIM);
-    return dp_resnet_settle_layers(model->resnet->depth, recipe->layers, &recipe->n_layers, err);
+    const dp_network_facts facts = dp_network_facts_of(model, 0);
+    return dp_recipe_fit_network(recipe, &facts, err);
 }
 
-dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *asked, dp_error *err)
-{
-    dp_recipe settled = *asked, *recipe = &settled;
-    if (recipe->preset)
-        fit_preset(model, recipe);
-    dp_status status = settle(model, recipe, err);
-    if (!status)
-        *asked = settled;
-    return status;
-}
 dp_status dp_network_weights(const dp_network *model, dp_backing backing, const dp_weights **weights, dp_error *err)
 {
     dp_network *owner = (dp_network *)model; /* the packed copies are a cache under the model's own lock */

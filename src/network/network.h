@@ -7,6 +7,7 @@
 #include "network/linear.h"
 #include "network/position.h"
 #include "network/resnet.h"
+#include "options/layers.h"
 
 #include <pthread.h>
 
@@ -51,8 +52,7 @@ dp_status dp_network_digest(const dp_network *model, dp_error *err);
 dp_status dp_network_resnet_weights(const dp_network *model, dp_backing backing, const dp_resnet_weights **weights,
                                     dp_error *err);
 
-#define DP_EXTRACT_LAYERS 3
-/* The blocks, from 0, at 1/4, 1/2 and 3/4 of a depth of at least 1, rounded to the nearest; each once. */
-size_t dp_extract_blocks(size_t depth, size_t blocks[DP_EXTRACT_LAYERS]);
+/* max_cells: dp_run.max_tokens of the run, 0: no limit. */
+dp_network_facts dp_network_facts_of(const dp_network *model, size_t max_cells);
 
 #endif

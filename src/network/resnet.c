@@ -343,31 +343,3 @@ dp_status dp_resnet_pack(dp_resnet *net, const char *path, dp_backing backing, c
     dp_memory_free(norm);
     return status;
 }
-
-/* ------------------------------------------------------------------------------------------------------------ layers */
-
-dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers, dp_error *err)
-{
-    bool chosen[DP_RESNET_LAYERS + 1] = {0};
-    for (size_t i = 0; i < *n_layers; i++) {
-        size_t layer = layers[i] > DP_RESNET_LAYERS ? layers[i] + depth + 1 : layers[i]; /* wraps: -1 is the last */
-        if (layer < 1 || layer > depth)
-            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this residual network has layers 1 to %zu",
-                           depth);
-        if (chosen[layer])
-            return dp_fail(err, DP_E_ARGUMENT, "layer %zu is given twice", layer);
-        chosen[layer] = true;
-    }
-    if (!*n_layers)
-        chosen[2] = chosen[depth < 3 ? 2 : 3] = true;
-    if (chosen[1] || !chosen[DP_RESNET_GRID_LAYER])
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "a residual network gives its features on the grid of layer %d; choose that layer, alone or "
-                       "with later ones",
-                       DP_RESNET_GRID_LAYER);
-    *n_layers = 0;
-    for (size_t l = 1; l <= depth; l++)
-        if (chosen[l])
-            layers[(*n_layers)++] = l;
-    return DP_OK;
-}

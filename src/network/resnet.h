@@ -7,11 +7,10 @@
 #include "network/checkpoint.h"
 #include "network/conv.h"
 #include "network/session.h"
+#include "options/layers.h"
 
-#define DP_RESNET_LAYERS 4     /* at most; a network may end after layer 2 or 3 */
-#define DP_RESNET_GRID_LAYER 2 /* the layer whose grid the features have */
-#define DP_RESNET_STRIDE 8     /* pixels per cell of that grid */
-#define DP_RESNET_DIM 1024     /* features per cell */
+#define DP_RESNET_STRIDE 8 /* pixels per cell of that grid */
+#define DP_RESNET_DIM 1024 /* features per cell */
 
 /* A convolution and its batch norm, as in the checkpoint. */
 typedef struct dp_resnet_conv {
@@ -55,10 +54,6 @@ void dp_resnet_close(dp_resnet **resnet);
  * in float. */
 dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing, const dp_resnet_weights **weights,
                          dp_error *err);
-
-/* Replaces layers (1..depth, negative counts from the end) by plain numbers; no layers: 2, and 3 if there is one.
- * Errors: DP_E_ARGUMENT. */
-dp_status dp_resnet_settle_layers(size_t depth, size_t *layers, size_t *n_layers, dp_error *err);
 
 /* The memory and plans of a session that runs a residual network. */
 typedef struct dp_resnet_run dp_resnet_run;

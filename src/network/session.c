@@ -15,10 +15,9 @@
 #include "base/memory.h"
 #include "base/settings.h"
 #include "network/workspace.h"
+#include "options/check.h"
 
 #include <string.h>
-
-#define MAX_SIDE_CELLS 16384
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
@@ -150,6 +149,11 @@ const dp_run *dp_session_run(const dp_session *session)
     return &session->run;
 }
 
+dp_network_facts dp_session_facts(const dp_session *session)
+{
+    return dp_network_facts_of(session->model, session->run.max_tokens);
+}
+
 dp_stage_seconds *dp_session_stage_seconds(dp_session *session)
 {
     return &session->seconds;
@@ -186,26 +190,6 @@ void dp_session_watch_blocks(dp_session *session, dp_block_fn watch, void *user)
 
 /* -------------------------------------------------------------------------------------------------------------- embed */
 
-dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path,
-                         dp_error *err)
-{
-    size_t cells, rows = height_px / patch_px, cols = width_px / patch_px;
-    bool known = dp_mul_size(rows, cols, &cells);
-    if (known && rows <= MAX_SIDE_CELLS && cols <= MAX_SIDE_CELLS && (!run->max_tokens || cells <= run->max_tokens))
-        return DP_OK;
-    if (!known || rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS)
-        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
-                       "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a side may have; "
-                       "give a smaller %s",
-                       path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows, cols,
-                       MAX_SIDE_CELLS, path ? "edge" : "canvas or edge");
-    return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
-                   "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for one picture; "
-                   "give a smaller %s, or max_tokens=%zu",
-                   path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, cells,
-                   run->max_tokens, path ? "edge" : "canvas or edge, a tile that cuts the canvas", cells);
-}
-
 static dp_status check_arguments(const dp_session *s, size_t height, size_t width, const size_t *layers,
                                  size_t n_layers, dp_error *err)
 {
@@ -213,7 +197,7 @@ static dp_status check_arguments(const dp_session *s, size_t height, size_t widt
     if (!height || !width || height % patch || width % patch)
         return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels: both sides must be multiples of the patch, %zu",
                        height, width, patch);
-    dp_status status = dp_cells_check(&s->run, height, width, patch, NULL, err);
+    dp_status status = dp_check_cells(s->run.max_tokens, height, width, patch, NULL, err);
     if (status)
         return status;
     if (n_layers > DP_MAX_LAYERS)
@@ -266,12 +250,15 @@ static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, si
     size_t settled[DP_MAX_LAYERS];
     if (mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT, "a residual network averages its layers: layers.mix cannot be changed");
+    const dp_network_facts network = dp_network_facts_of(s->model, 0);
+    dp_status status = dp_check_layers(&network, layers, n_layers, err);
+    if (status)
+        return status;
     if (n_layers)
         memcpy(settled, layers, n_layers * sizeof *layers);
-    dp_status status = dp_resnet_settle_layers(s->model->resnet->depth, settled, &n_layers, err);
+    dp_layers_settle(&network, settled, &n_layers);
     const dp_resnet_input input = {rgb, height, width, settled, n_layers};
-    if (!status)
-        status = dp_resnet_embed(s->resnet, &input, &s->seconds, tokens, err);
+    status = dp_resnet_embed(s->resnet, &input, &s->seconds, tokens, err);
     if (!status && !all_finite(tokens, height / DP_RESNET_STRIDE * (width / DP_RESNET_STRIDE) * DP_RESNET_DIM))
         status = dp_fail(err, DP_E_NUMERIC, "the residual network returned a value that is not finite");
     return status;

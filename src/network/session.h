@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "dinopatch/experimental.h"
 #include "network/kernels.h"
+#include "options/layers.h"
 
 dp_pool *dp_session_pool(dp_session *session);
 dp_isa dp_session_isa(const dp_session *session);
@@ -14,10 +15,8 @@ dp_precision dp_session_precision(const dp_session *session);
 /* Returns the settings that the session was opened with, and the caller's callbacks. */
 const dp_run *dp_session_run(const dp_session *session);
 
-/* Checks that height_px x width_px pixels have no more cells than run allows. path (may be NULL) is the picture of
- * that size; without it the size is a setting. Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
-dp_status dp_cells_check(const dp_run *run, size_t height_px, size_t width_px, size_t patch_px, const char *path,
-                         dp_error *err);
+/* What a recipe has to know of its network, with the limits of its run. */
+dp_network_facts dp_session_facts(const dp_session *session);
 
 /* The grid of one layer's output. */
 typedef struct dp_layer_shape {

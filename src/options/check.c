@@ -5,7 +5,7 @@
 #include "options/number.h"
 #include "options/option_table.h"
 
-#include <math.h>
+#include <string.h>
 
 #define MAX_SIDE 65536 /* cells of a window that is not the whole grid */
 
@@ -187,19 +187,100 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
                : DP_OK;
 }
 
-dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err)
+/* ------------------------------------------------------------------------------------------- against the network */
+
+dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err)
 {
-    size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
-    if (recipe->crop_px && recipe->crop_px % patch_px)
-        return dp_fail(err, DP_E_ARGUMENT, "crop=%zu is not a multiple of the network's patch (%zu)", recipe->crop_px,
-                       patch_px);
-    if (recipe->edge_px && recipe->edge_px < patch_px)
-        return dp_fail(err, DP_E_ARGUMENT, "edge=%zu is less than the network's patch (%zu)", recipe->edge_px,
-                       patch_px);
-    if (!recipe->edge_px && (!width || width % patch_px || height % patch_px))
+    bool has_grid = !n_layers || !network->residual, too_early = false;
+    if (n_layers > DP_MAX_LAYERS)
+        return dp_fail(err, DP_E_ARGUMENT, "%zu layers are too many; give at most %d", n_layers, DP_MAX_LAYERS);
+    for (size_t i = 0; i < n_layers; i++) {
+        size_t number = dp_layer_number(network, layers[i]);
+        if (!dp_layer_exists(network, number) && network->residual)
+            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this residual network has layers 1 to %zu",
+                           network->depth);
+        if (!dp_layer_exists(network, number))
+            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this transformer has blocks 0 to %zu",
+                           network->depth - 1);
+        for (size_t k = 0; k < i; k++)
+            if (dp_layer_number(network, layers[k]) == number)
+                return dp_fail(err, DP_E_ARGUMENT, "layer %zu is given twice", number);
+        has_grid = has_grid || number == DP_RESNET_GRID_LAYER;
+        too_early = too_early || (network->residual && number < DP_RESNET_GRID_LAYER);
+    }
+    return has_grid && !too_early
+               ? DP_OK
+               : dp_fail(err, DP_E_ARGUMENT,
+                         "a residual network gives its features on the grid of layer %d; choose that layer, alone or "
+                         "with later ones",
+                         DP_RESNET_GRID_LAYER);
+}
+
+dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
+{
+    size_t own[DP_EXTRACT_LAYERS], n = recipe->n_layers;
+    if (!recipe->layer_norm && network->residual && recipe->layer_mix != DP_LAYERS_MEAN)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a residual network averages its layers to %zu features: layers.mix cannot be changed",
+                       network->dim);
+    if (!recipe->layer_norm)
+        return dp_check_layers(network, recipe->layers, n, err);
+    if (n && (n != dp_extract_layers(network, own) || memcmp(recipe->layers, own, n * sizeof *own) != 0))
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "layers: with normalised layers (method auto) they are chosen by the network");
+    return DP_OK;
+}
+
+#define MAX_SIDE_CELLS 16384
+
+dp_status dp_check_cells(size_t max_cells, size_t height_px, size_t width_px, size_t patch_px, const char *path,
+                         dp_error *err)
+{
+    const size_t rows = height_px / patch_px, cols = width_px / patch_px;
+    const bool long_side = rows > MAX_SIDE_CELLS || cols > MAX_SIDE_CELLS;
+    if (!long_side && (!max_cells || rows * cols <= max_cells))
+        return DP_OK;
+    if (long_side)
+        return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
+                       "%s%s%zux%zu pixels (height x width) has %zux%zu cells, more than the %d that a side may have; "
+                       "give a smaller %s",
+                       path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows, cols,
+                       MAX_SIDE_CELLS, path ? "edge" : "canvas or edge");
+    return dp_fail(err, path ? DP_E_PICTURE : DP_E_ARGUMENT,
+                   "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for one picture; "
+                   "give a smaller %s, or max_tokens=%zu",
+                   path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows * cols,
+                   max_cells, path ? "edge" : "canvas or edge, a tile that cuts the canvas", rows * cols);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+dp_status dp_check_canvas(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
+{
+    const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px, edge = recipe->edge_px,
+                 crop = recipe->crop_px, tile = recipe->tile_px, patch = network->patch_px;
+    const size_t rows = height / patch, cols = width / patch;
+    if (crop % patch)
+        return dp_fail(err, DP_E_ARGUMENT, "crop=%zu is not a multiple of the network's patch (%zu)", crop, patch);
+    if (edge && edge < patch)
+        return dp_fail(err, DP_E_ARGUMENT, "edge=%zu is less than the network's patch (%zu)", edge, patch);
+    if (edge && !crop) /* of pictures of one edge a square has the fewest cells */
+        return dp_check_cells(network->max_cells, edge, edge, patch, NULL, err);
+    if (!width || width % patch || height % patch)
         return dp_fail(err, DP_E_ARGUMENT,
                        "a canvas of %zux%zu is not a multiple of the network's patch (%zu); the nearest is %zux%zu",
-                       height, width, patch_px, (height + patch_px / 2) / patch_px * patch_px,
-                       width < patch_px ? patch_px : (width + patch_px / 2) / patch_px * patch_px);
-    return DP_OK;
+                       height, width, patch, (height + patch / 2) / patch * patch,
+                       width < patch ? patch : (width + patch / 2) / patch * patch);
+    if (!tile)
+        return dp_check_cells(network->max_cells, height, width, patch, NULL, err);
+    if (cols && rows > (size_t)DP_MAX_GRID_CELLS / cols)
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "a canvas of %zux%zu pixels (height x width) has %zux%zu cells, more than the %lld that all tiles "
+            "of a picture may have: a smaller size takes it",
+            height, width, rows, cols, (long long)DP_MAX_GRID_CELLS);
+    return dp_check_cells(network->max_cells, smaller(tile, height), smaller(tile, width), patch, NULL, err);
 }

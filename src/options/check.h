@@ -3,7 +3,7 @@
 #ifndef DP_OPTIONS_CHECK_H
 #define DP_OPTIONS_CHECK_H
 
-#include "dinopatch/experimental.h"
+#include "options/layers.h"
 
 #include <stdbool.h>
 
@@ -37,11 +37,21 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
 dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err);
 /* Checks that there are enough pictures for blending, neighbours and centres. */
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
-/* Checks the sizes against the patch of the network. */
-dp_status dp_check_patch(const dp_recipe *recipe, size_t patch_px, dp_error *err);
+/* ------------------------------------------------------------------------------------------- against the network */
 
-/* Turns the layers of a recipe into plain block numbers of a transformer of `depth` blocks, ascending, at least one.
- * Errors: DP_E_ARGUMENT for a block that does not exist or stands twice. */
-dp_status dp_recipe_settle_layers(dp_recipe *recipe, size_t depth, dp_error *err);
+/* Cells of one picture: of a flat bank's, and of all tiles of a canvas. 28,000 x 28,000 pixels have fewer. A file can name
+ * any number, and what searches the bank makes room for so many. */
+#define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
+
+/* Checks that layers [n_layers] exist, each once, and give features. */
+dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err);
+/* Checks what the recipe says of features: layers, layer_mix and layer_norm, which need not be settled. */
+dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err);
+/* Checks a settled canvas: whole patches, not too many cells in one tile or in all. */
+dp_status dp_check_canvas(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err);
+/* Checks that height_px x width_px pixels have no more than max_cells cells (0: no limit). path (may be NULL) is the
+ * picture of that size; without it the size is a setting. Errors: DP_E_PICTURE with a path, else DP_E_ARGUMENT. */
+dp_status dp_check_cells(size_t max_cells, size_t height_px, size_t width_px, size_t patch_px, const char *path,
+                         dp_error *err);
 
 #endif

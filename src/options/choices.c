@@ -7,11 +7,8 @@
 #include "format/json_text.h"
 
 #include <jansson.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#define MAX_REASON 512
 #define MAX_VALUES 256 /* of the JSON text: a few lines of four values each */
 
 static void free_texts(dp_choice *choice)
@@ -21,42 +18,33 @@ static void free_texts(dp_choice *choice)
     dp_memory_free((char *)choice->reason);
 }
 
-static dp_status add(dp_choices *choices, const dp_choice *choice, dp_error *err)
+dp_status dp_choices_add(dp_choices *choices, const dp_choice *lines, size_t n, dp_error *err)
 {
-    dp_choice *all = dp_malloc(choices->n + 1, sizeof *all),
-              copy = {dp_strdup(choice->option), dp_strdup(choice->value), dp_strdup(choice->reason)};
-    if (!all || !copy.option || !copy.value || !copy.reason) {
-        dp_memory_free(all);
-        free_texts(&copy);
-        return dp_fail_memory(err, "what was chosen", (choices->n + 1) * sizeof *all);
+    if (!n)
+        return DP_OK;
+    dp_choices more = {dp_calloc(choices->n + n, sizeof *more.all), choices->n};
+    bool good = more.all != NULL;
+    if (good && choices->n)
+        memcpy(more.all, choices->all, choices->n * sizeof *more.all);
+    for (size_t i = 0; i < n && good; i++) {
+        dp_choice *copy = &more.all[more.n++];
+        *copy = (dp_choice){dp_strdup(lines[i].option), dp_strdup(lines[i].value), dp_strdup(lines[i].reason)};
+        good = copy->option && copy->value && copy->reason;
     }
-    if (choices->n)
-        memcpy(all, choices->all, choices->n * sizeof *all);
-    all[choices->n++] = copy;
+    if (!good) {
+        while (more.n > choices->n)
+            free_texts(&more.all[--more.n]);
+        dp_memory_free(more.all);
+        return dp_fail_memory(err, "what was chosen", (choices->n + n) * sizeof *more.all);
+    }
     dp_memory_free(choices->all);
-    choices->all = all;
+    *choices = more;
     return DP_OK;
-}
-
-dp_status dp_choices_add(dp_choices *choices, dp_error *err, const char *option, const char *value, const char *reason,
-                         ...)
-{
-    char text[MAX_REASON];
-    va_list arguments;
-    va_start(arguments, reason);
-    vsnprintf(text, sizeof text, reason, arguments);
-    va_end(arguments);
-    return add(choices, &(dp_choice){option, value, text}, err);
 }
 
 dp_status dp_choices_copy(const dp_choices *from, dp_choices *to, dp_error *err)
 {
-    dp_status status = DP_OK;
-    for (size_t i = 0; i < from->n && !status; i++)
-        status = add(to, &from->all[i], err);
-    if (status)
-        dp_choices_free(to);
-    return status;
+    return dp_choices_add(to, from->all, from->n, err);
 }
 
 void dp_choices_free(dp_choices *choices)
@@ -95,7 +83,8 @@ dp_status dp_choices_from_json(const char *text, const char *what, dp_choices *c
         const dp_choice choice = {json_string_value(json_object_get(object, "option")),
                                   json_string_value(json_object_get(object, "value")),
                                   json_string_value(json_object_get(object, "reason"))};
-        status = choice.option && choice.value && choice.reason ? add(choices, &choice, err) : DP_E_FORMAT;
+        status =
+            choice.option && choice.value && choice.reason ? dp_choices_add(choices, &choice, 1, err) : DP_E_FORMAT;
     }
     json_decref(list);
     if (status == DP_E_FORMAT)

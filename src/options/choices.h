@@ -10,9 +10,8 @@ typedef struct dp_choices {
     size_t n;
 } dp_choices;
 
-/* option and value are copied, the reason is a printf format.  Errors: DP_E_MEMORY (nothing was added). */
-dp_status dp_choices_add(dp_choices *choices, dp_error *err, const char *option, const char *value, const char *reason,
-                         ...) __attribute__((format(printf, 5, 6)));
+/* Adds copies of lines [n].  Errors: DP_E_MEMORY (nothing was added). */
+dp_status dp_choices_add(dp_choices *choices, const dp_choice *lines, size_t n, dp_error *err);
 /* *to is empty.  Errors: DP_E_MEMORY (it stays empty). */
 dp_status dp_choices_copy(const dp_choices *from, dp_choices *to, dp_error *err);
 void dp_choices_free(dp_choices *choices);

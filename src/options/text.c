@@ -5,6 +5,7 @@
 #include "options/check.h"
 #include "options/number.h"
 #include "options/option_table.h"
+#include "options/presets.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,6 +249,18 @@ dp_status dp_recipe_set(dp_recipe *recipe, const char *key, const char *text, dp
     let_go(row, &changed);
     *recipe = changed;
     return DP_OK;
+}
+
+void dp_recipe_preset(dp_recipe *recipe, dp_method method)
+{
+    const dp_preset *preset = dp_preset_of(method);
+    dp_recipe_init(recipe);
+    if (!preset)
+        return;
+    for (size_t i = 0; i < sizeof preset->settings / sizeof *preset->settings; i++)
+        for (const dp_setting *s = preset->settings[i]; s && s->key; s++)
+            (void)dp_recipe_set(recipe, s->key, s->text, NULL); /* test_options sets each of them */
+    recipe->preset = preset->open;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- to text

@@ -19,10 +19,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/statistics.h"
-#include "network/session.h"
 #include "options/check.h"
-#include "extract/canvas_cells.h"
 #include "extract/prefetch.h"
+#include "geometry/tiles.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -243,19 +242,28 @@ bool dp_canvas_needs_survey(const dp_recipe *recipe)
     return !recipe->crop_px && !recipe->edge_px && !recipe->canvas_height_px;
 }
 
-dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_survey *survey, const dp_run *run,
-                           dp_error *err)
+void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool chooses)
+{
+    /* of a residual network the deepest layer has half the grid of its features */
+    const size_t patch_px = network->patch_px,
+                 unit_px = recipe->layer_norm == DP_LAYER_NORM_RMS ? 2 * patch_px : patch_px;
+    const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
+    const bool many = network->max_cells && (height / patch_px) * (width / patch_px) > network->max_cells;
+    const size_t side = recipe->tile_px     ? dp_tile_side(recipe->tile_px, unit_px, patch_px, 0)
+                        : (chooses && many) ? dp_tile_side(0, unit_px, patch_px, network->max_cells)
+                                            : 0;
+    recipe->tile_px = side < height || side < width ? side : 0;
+}
+
+dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, const dp_survey *survey, dp_error *err)
 {
     /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the whole picture takes
      * the multiples that the network was made for, a part the finer ones that fit it closer. */
     const bool coarse = recipe->layer_norm == DP_LAYER_NORM_RMS, part = recipe->align == DP_ALIGN_PCA;
-    const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * patch_px;
+    const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * network->patch_px;
     dp_recipe settled = *recipe;
     if (settled.short_px && !settled.canvas_width_px)
         settled.canvas_width_px = side_of((double)settled.short_px, unit_px);
-    dp_status status = dp_check_patch(&settled, patch_px, err);
-    if (status)
-        return status;
     if (settled.crop_px) {
         settled.canvas_height_px = settled.canvas_width_px = settled.crop_px;
     } else if (settled.edge_px) {
@@ -270,10 +278,9 @@ dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_survey *
         settled.canvas_height_px =
             dp_canvas_height(&settled, unit_px, survey->n, survey->poses, survey->width_px, survey->height_px);
     }
-    if (settled.edge_px && !settled.crop_px) /* of pictures of one edge a square has the fewest cells */
-        status = dp_cells_check(run, settled.edge_px, settled.edge_px, patch_px, NULL, err);
-    else
-        status = dp_tile_settle(&settled, patch_px, settled.short_px && !recipe->canvas_height_px, run, err);
+    if (!settled.edge_px || settled.crop_px)
+        dp_tile_settle(&settled, network, settled.short_px && !recipe->canvas_height_px);
+    dp_status status = dp_check_canvas(&settled, network, err);
     if (!status)
         *recipe = settled;
     return status;

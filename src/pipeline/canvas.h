@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "extract/pictures.h"
+#include "options/layers.h"
 
 #include <stdbool.h>
 
@@ -27,10 +28,11 @@ void dp_survey_close(dp_survey *survey);
 /* Whether the canvas of a recipe, its pose settled, follows from the pictures. */
 bool dp_canvas_needs_survey(const dp_recipe *recipe);
 /* Settles and checks the canvas of a recipe, its pose settled: the whole picture or the part with size, dp_canvas_height where the height
- * is 0.  survey may be NULL where it is not needed.
- * Errors: DP_E_ARGUMENT (not a multiple of the patch, more cells than run allows). */
-dp_status dp_canvas_settle(dp_recipe *recipe, size_t patch_px, const dp_survey *survey, const dp_run *run,
-                           dp_error *err);
+ * is 0; and its tiles.  survey may be NULL where it is not needed.  Errors: as dp_check_canvas; the recipe is untouched. */
+dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, const dp_survey *survey, dp_error *err);
+/* Settles recipe->tile_px of a settled canvas: what was asked for, rounded to what the network takes; with `chooses` and
+ * nothing asked for, a side where the canvas has more than network->max_cells; 0 where one tile holds all. */
+void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool chooses);
 
 /* What one cell covers in the middle one of the pictures, in its pixels; false: not known. */
 bool dp_canvas_cell(const dp_recipe *recipe, size_t patch_px, const dp_survey *survey, double *height_px,

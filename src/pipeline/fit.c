@@ -80,7 +80,7 @@ static void tell(const struct fit *fit, size_t index, const dp_pose *pose, const
 /* What the picture in the extractor showed of light and of the canvas, kept in the bank for the gate. */
 static void keep_light(struct fit *fit, const dp_prepared *prepared, size_t picture)
 {
-    size_t cells = fit->extractor.rows * fit->extractor.cols, inside = 0;
+    size_t cells = fit->extractor.shape.rows * fit->extractor.shape.cols, inside = 0;
     for (size_t i = 0; i < cells; i++)
         inside += prepared->cells[i] != 0;
     dp_light *light = &in_bank(fit)->lights[picture];
@@ -132,7 +132,7 @@ static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t p
 {
     dp_extractor *extractor = &fit->extractor;
     const uint8_t *valid = prepared->cells;
-    size_t left, cells = extractor->rows * extractor->cols;
+    size_t left, cells = extractor->shape.rows * extractor->shape.cols;
     dp_status status = DP_OK;
     if (extractor->background) {
         status = dp_extractor_background(extractor, fit->session, prepared->cells, prepared->path, &left, err);
@@ -147,8 +147,8 @@ static dp_status put_rows(struct fit *fit, const dp_prepared *prepared, size_t p
             counts[i] = prepared->cells[i] && !(extractor->background && extractor->background[i]);
         valid = counts;
     }
-    status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, extractor->tokens, valid, extractor->rows,
-                                      extractor->cols, err);
+    status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, extractor->tokens, valid,
+                                      extractor->shape.rows, extractor->shape.cols, err);
     if (!status && extractor->background)
         status = dp_bank_builder_set_background(fit->builder, picture, augmentation, extractor->background, err);
     dp_memory_free(counts);
@@ -171,13 +171,12 @@ static dp_status check_background(struct fit *fit, const dp_prepared *prepared, 
 static dp_status put_mirror(struct fit *fit, dp_prepared *prepared, size_t picture, bool grid_mirrored, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    const dp_recipe *r = &extractor->recipe;
-    dp_prepared_flip(prepared, r, extractor->patch_px, r->align == DP_ALIGN_PCA);
+    dp_prepared_flip(prepared, extractor->recipe.align == DP_ALIGN_PCA);
     dp_status status = dp_extractor_embed(extractor, fit->session, prepared, err);
     if (status)
         return status;
     if (grid_mirrored) /* the cells are mirrored already */
-        dp_grid_mirror(extractor->tokens, NULL, extractor->rows, extractor->cols, extractor->dim);
+        dp_grid_mirror(extractor->tokens, NULL, extractor->shape.rows, extractor->shape.cols, extractor->dim);
     return put_rows(fit, prepared, picture, 1, err);
 }
 
@@ -193,7 +192,7 @@ static dp_status put_rotations(struct fit *fit, dp_prepared *prepared, size_t pi
         if (status)
             break;
         prepared->picture = turned;
-        status = dp_prepared_warp(prepared, &extractor->recipe, extractor->patch_px, 0, extractor->valid, err);
+        status = dp_prepared_warp(prepared, 0, err);
         if (!status)
             status = dp_extractor_embed(extractor, fit->session, prepared, err);
         if (!status)
@@ -247,10 +246,10 @@ static dp_status enter(struct fit *fit, dp_prepared *prepared, int polarity, siz
 static dp_status turn_back(struct fit *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    size_t cells = extractor->rows * extractor->cols;
+    size_t cells = extractor->shape.rows * extractor->shape.cols;
     memcpy(extractor->tokens, fit->as_found, cells * extractor->dim * sizeof(float));
     if (extractor->recipe.mirror) /* the mirror picture is made from the canvas */
-        return dp_prepared_warp(prepared, &extractor->recipe, extractor->patch_px, 0, extractor->valid, err);
+        return dp_prepared_warp(prepared, 0, err);
     memcpy(prepared->cells, fit->cells_as_found, cells);
     return DP_OK;
 }
@@ -277,7 +276,7 @@ static dp_status embed(struct fit *fit, dp_prepared *prepared, int turn, dp_erro
         return DP_OK;
     dp_status status = DP_OK;
     if (turn)
-        status = dp_prepared_warp(prepared, &extractor->recipe, extractor->patch_px, 1, extractor->valid, err);
+        status = dp_prepared_warp(prepared, 1, err);
     return status ? status : dp_extractor_embed(extractor, fit->session, prepared, err);
 }
 
@@ -286,7 +285,7 @@ static dp_status embed(struct fit *fit, dp_prepared *prepared, int turn, dp_erro
 static dp_status settle(struct fit *fit, dp_prepared *prepared, int *sign, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    size_t dim = extractor->dim, cells = extractor->rows * extractor->cols;
+    size_t dim = extractor->dim, cells = extractor->shape.rows * extractor->shape.cols;
     float *pair = fit->orientations + in_bank(fit)->n * 2 * dim;
     dp_status status = dp_extractor_orientation(extractor, prepared, err);
     memcpy(pair, extractor->orientation, dim * sizeof(float));
@@ -305,7 +304,7 @@ static dp_status settle(struct fit *fit, dp_prepared *prepared, int *sign, dp_er
         return DP_OK;
     status = turn_back(fit, prepared, err);
     if (!status && *sign < 0)
-        dp_grid_mirror(extractor->tokens, prepared->cells, extractor->rows, extractor->cols, dim);
+        dp_grid_mirror(extractor->tokens, prepared->cells, extractor->shape.rows, extractor->shape.cols, dim);
     return status;
 }
 
@@ -353,7 +352,7 @@ static dp_status learn_more(struct fit *fit, dp_prepared *prepared, dp_error *er
 /* Whether a cell lies wholly inside the picture. */
 static bool any_cell(const struct fit *fit, const dp_prepared *prepared, dp_error *why)
 {
-    size_t patch = fit->extractor.patch_px,
+    size_t patch = fit->extractor.shape.patch_px,
            cells = dp_canvas_to_cells(prepared->height_px, patch) * dp_canvas_to_cells(prepared->width_px, patch);
     for (size_t i = 0; i < cells; i++)
         if (prepared->cells[i])
@@ -411,7 +410,7 @@ static dp_status learn(struct fit *fit, dp_prepared *prepared, dp_error *err)
         status = dp_cell_statistics_open(extractor->dim, &statistics, err);
         if (!status)
             status = dp_cell_statistics_add(&statistics, extractor->tokens, prepared->cells,
-                                            extractor->rows * extractor->cols, err);
+                                            extractor->shape.rows * extractor->shape.cols, err);
         if (!status && polar && !fit->norm)
             status = settle_norm(fit, &statistics, err);
     }
@@ -461,8 +460,8 @@ static dp_status normalise(const struct fit *fit, dp_bank *bank, dp_error *err)
 static dp_status learn_all(struct fit *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
-    dp_status status = dp_prefetch_open(&fit->pictures, &fit->extractor.recipe, fit->extractor.patch_px, fit->run, true,
-                                        &prefetch, err);
+    dp_status status =
+        dp_prefetch_open(&fit->pictures, &fit->extractor.recipe, &fit->extractor.shape, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_report(next, &fit->extractor.recipe, fit->run);
@@ -485,11 +484,11 @@ static dp_status mend(struct fit *fit, size_t picture, int sign, dp_error *err)
         return DP_OK;
     }
     dp_prepared again = {.run = fit->run, .index = fit->sources[picture]};
-    dp_status status = dp_prepared_open(&again, recipe, extractor->patch_px, err);
+    dp_status status = dp_prepared_open(&again, recipe, &extractor->shape, err);
     if (!status)
-        status = dp_prepared_load(&again, &fit->pictures, recipe, extractor->patch_px, extractor->valid, err);
+        status = dp_prepared_load(&again, &fit->pictures, err);
     if (!status && sign < 0)
-        status = dp_prepared_warp(&again, recipe, extractor->patch_px, 1, extractor->valid, err);
+        status = dp_prepared_warp(&again, 1, err);
     if (!status)
         status = dp_extractor_embed(extractor, fit->session, &again, err);
     if (!status)
@@ -562,28 +561,25 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         return status;
     dp_network_get_info(dp_session_network(fit->session), &model);
     dp_recipe recipe = *asked;
-    if (fit->known) { /* a bank's recipe is settled */
-        recipe.preset = 0;
-        status = dp_network_settle_recipe(dp_session_network(fit->session), &recipe, err);
-        if (!status)
-            status = dp_canvas_settle(&recipe, model.patch_px, NULL, fit->run, err);
-    } else {
+    if (!fit->known) { /* a bank's recipe is settled */
         status = dp_settle(asked, fit->roi ? fit->roi->frame : DP_ROI_NONE, fit->session, &fit->pictures, &fit->settled,
                            err);
+        if (status)
+            return status;
         recipe = fit->settled.recipe;
         if (recipe.align == DP_ALIGN_PCA && fit->settled.survey.n)
             fit->pictures.poses = fit->settled.survey.poses;
     }
-    if (!status)
-        status = dp_extractor_open(&recipe, model.patch_px, dp_feature_dim(dp_session_network(fit->session), &recipe),
-                                   DP_WHOLE_GRID, &fit->extractor, err);
+    const dp_network_facts network = dp_session_facts(fit->session);
+    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, network.patch_px);
+    status = dp_extractor_open(&recipe, &shape, dp_recipe_dim(&recipe, &network), DP_WHOLE_GRID, &fit->extractor, err);
     if (status)
         return status;
     const dp_bank_spec spec = {
         .recipe = &recipe,
         .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px
-                                            : fit->extractor.rows, /* of a flat bank: a first guess */
-        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->extractor.cols,
+                                            : fit->extractor.shape.rows, /* of a flat bank: a first guess */
+        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->extractor.shape.cols,
         .dim = fit->extractor.dim,
         .patch_px = model.patch_px,
         .capacity = fit->pictures.n,
@@ -640,11 +636,12 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
     fit->running = dp_calloc(fit->extractor.dim, sizeof(float));
     fit->own = dp_calloc(fit->extractor.dim, sizeof(float));
     fit->pair = dp_calloc(fit->extractor.dim, 2 * sizeof(float));
-    fit->as_found = dp_malloc_2d(recipe.polarity == DP_POLARITY_NONE
-                                     ? 1
-                                     : fit->extractor.rows * fit->extractor.cols /* checked by the extractor */,
-                                 fit->extractor.dim, sizeof(float));
-    fit->cells_as_found = dp_malloc(fit->extractor.rows, fit->extractor.cols);
+    fit->as_found =
+        dp_malloc_2d(recipe.polarity == DP_POLARITY_NONE
+                         ? 1
+                         : fit->extractor.shape.rows * fit->extractor.shape.cols /* checked by the extractor */,
+                     fit->extractor.dim, sizeof(float));
+    fit->cells_as_found = dp_malloc(fit->extractor.shape.rows, fit->extractor.shape.cols);
     fit->signs = dp_calloc(fit->pictures.n, sizeof(int));
     fit->sources = dp_calloc(fit->pictures.n, sizeof(size_t));
     fit->digests = dp_malloc(fit->pictures.n, DP_DIGEST_BYTES);
@@ -720,11 +717,12 @@ static dp_status say_pictures(dp_choices *choices, const dp_bank *bank, dp_error
     char value[32];
     size_t n = bank->pictures.n;
     snprintf(value, sizeof value, "%zu", n);
-    return dp_choices_add(
-        choices, err, "pictures", value, "%s",
+    const dp_choice line = {
+        "pictures", value,
         n < 8      ? "few: parts in a fixed pose want 8 to 32, those that lie anyhow over 100"
         : n <= 100 ? "enough for parts in a fixed pose (8 to 32); for those that lie anyhow over 100 are worth it"
-                   : "enough for most parts");
+                   : "enough for most parts"};
+    return dp_choices_add(choices, &line, 1, err);
 }
 
 dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,

@@ -17,9 +17,9 @@
 #include "score/nearest.h"
 #include "search/reweight.h"
 #include "score/picture_map.h"
-#include "extract/canvas_cells.h"
 #include "extract/extractor.h"
 #include "image/image.h"
+#include "options/check.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -84,11 +84,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
                        bank->model.path, bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
-    size_t dim = dp_feature_dim(dp_session_network(session), recipe);
-    if (bank->projection.dim_in != dim)
-        return dp_fail(err, DP_E_MISMATCH,
-                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
-                       bank->projection.dim_in, dim);
+    const dp_network_facts network = dp_session_facts(session);
     if (recipe->layout == DP_LAYOUT_GRID
         && (recipe->canvas_height_px != bank->rows.grid_rows * model.patch_px
             || recipe->canvas_width_px != bank->rows.grid_cols * model.patch_px))
@@ -99,10 +95,16 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     if (bank->patch_recorded && bank->patch_px != model.patch_px)
         return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
                        bank->patch_px, model.patch_px);
-    dp_recipe settled = *recipe;
-    status = dp_network_settle_recipe(dp_session_network(session), &settled, err);
+    status = dp_check_features(recipe, &network, err);
+    if (!status && !dp_own_canvas(recipe)) /* where each picture has its own it is checked with the picture */
+        status = dp_check_canvas(recipe, &network, err);
     if (status)
         return status;
+    const size_t dim = dp_recipe_dim(recipe, &network);
+    if (bank->projection.dim_in != dim)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
+                       bank->projection.dim_in, dim);
     if (dp_session_precision(session) != bank->recipe.precision)
         return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
                        bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
@@ -128,16 +130,13 @@ static void warn(const struct inspection *job, const char *format, ...)
 static dp_status inspection_open(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
                                  struct inspection *job, dp_error *err)
 {
-    dp_network_info model;
-    dp_network_get_info(dp_session_network(session), &model);
     *job = (struct inspection){
         .session = session, .bank = bank, .n_ways = n_views, .ways = dp_calloc(n_views, sizeof *job->ways)};
     if (!job->ways)
         return dp_fail_memory(err, "the views", n_views * sizeof *job->ways);
     job->way = job->ways;
     dp_status status = dp_session_fits_bank(session, bank, err);
-    if (!status && !dp_own_canvas(&bank->recipe))
-        status = dp_canvas_check(&bank->recipe, model.patch_px, dp_session_run(session), err);
+    const dp_canvas_shape shape = dp_canvas_shape_of(&bank->recipe, dp_session_facts(session).patch_px);
     for (size_t i = 0; i < n_views && !status; i++) {
         struct way *way = &job->ways[i];
         way->view = views[i];
@@ -149,10 +148,10 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
                                       &way->searcher, err);
     }
     if (!status)
-        status = dp_extractor_open(
-            &bank->recipe, model.patch_px, dp_feature_dim(dp_session_network(session), &bank->recipe),
-            dp_masks_inspected(&bank->recipe) || bank->recipe.reweight ? DP_WHOLE_GRID : DP_GRID_BYTES, &job->extractor,
-            err);
+        status = dp_extractor_open(&bank->recipe, &shape, bank->projection.dim_in,
+                                   dp_masks_inspected(&bank->recipe) || bank->recipe.reweight ? DP_WHOLE_GRID
+                                                                                              : DP_GRID_BYTES,
+                                   &job->extractor, err);
     if (!status)
         job->extractor.layer_norm = bank->layer_norm;
     for (size_t i = 1; i < n_views && !status; i++)
@@ -169,10 +168,11 @@ static dp_status inspection_open(dp_session *session, const dp_bank *bank, const
              "a bank fitted anew can",
              bank->file.path ? bank->file.path : "the bank");
     if (!status && bank->projection.basis
-        && !(job->projected = dp_malloc_2d(job->extractor.band * job->extractor.cols /* checked by the extractor */,
-                                           bank->rows.dim, sizeof *job->projected))) {
+        && !(job->projected =
+                 dp_malloc_2d(job->extractor.band * job->extractor.shape.cols /* checked by the extractor */,
+                              bank->rows.dim, sizeof *job->projected))) {
         status = dp_fail_memory(err, "the features of one picture",
-                                job->extractor.rows * job->extractor.cols * bank->rows.dim * sizeof(float));
+                                job->extractor.shape.rows * job->extractor.shape.cols * bank->rows.dim * sizeof(float));
     }
     if (status)
         inspection_close(job);
@@ -326,13 +326,13 @@ static dp_status see_region(struct inspection *job, const dp_prepared *prepared,
                             dp_error *err)
 {
     const dp_extractor *extractor = &job->extractor;
-    size_t cells = extractor->rows * extractor->cols;
+    size_t cells = extractor->shape.rows * extractor->shape.cols;
     uint8_t *everywhere = dp_malloc(cells, 1);
     if (!everywhere)
         return dp_fail_memory(err, "the region to inspect", cells);
     memset(everywhere, 1, cells);
     dp_status status = dp_regions_cells(&job->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
-                                        extractor->rows, extractor->cols, prepared->path, everywhere, err);
+                                        extractor->shape.rows, extractor->shape.cols, prepared->path, everywhere, err);
     if (!status)
         embedded->region_seen = (double)seen / (double)count(everywhere, cells); /* 0 / 0: nothing to be seen */
     dp_memory_free(everywhere);
@@ -343,7 +343,8 @@ static dp_status see_region(struct inspection *job, const dp_prepared *prepared,
 static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struct embedded *embedded, dp_error *err)
 {
     const dp_extractor *extractor = &job->extractor;
-    size_t left, cells = extractor->rows * extractor->cols, inside = count(prepared->cells, cells), in_region = inside;
+    size_t left, cells = extractor->shape.rows * extractor->shape.cols, inside = count(prepared->cells, cells),
+                 in_region = inside;
     bool masked = dp_masks_inspected(&extractor->recipe);
     dp_status status = DP_OK;
     embedded->masked_fraction = 0;
@@ -354,7 +355,7 @@ static dp_status mask_cells(struct inspection *job, dp_prepared *prepared, struc
         status = dp_extractor_background(&job->extractor, job->session, prepared->cells, prepared->path, &left, err);
     if (!status && dp_regions_any(&job->regions)) {
         status = dp_regions_cells(&job->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
-                                  extractor->rows, extractor->cols, prepared->path, prepared->cells, err);
+                                  extractor->shape.rows, extractor->shape.cols, prepared->path, prepared->cells, err);
         in_region = count(prepared->cells, cells);
         if (!status)
             status = see_region(job, prepared, embedded, in_region, err);
@@ -389,7 +390,7 @@ static double p_value(const dp_view *view, double score)
 /* Room for the neighbours of a picture's cells. */
 static dp_status make_room(struct inspection *job, dp_error *err)
 {
-    size_t cells = job->extractor.rows * job->extractor.cols;
+    size_t cells = job->extractor.shape.rows * job->extractor.shape.cols;
     if (job->room >= cells)
         return DP_OK;
     dp_memory_free(job->nearest);
@@ -428,15 +429,15 @@ static dp_status search_band(struct inspection *job, const dp_prepared *prepared
 {
     const dp_rows *rows = &job->bank->rows;
     const dp_extractor *extractor = &job->extractor;
-    const size_t first = extractor->top * extractor->cols, n = extractor->band * extractor->cols;
+    const size_t first = extractor->top * extractor->shape.cols, n = extractor->band * extractor->shape.cols;
     dp_result *result = &job->way->result;
     dp_pool *pool = dp_session_pool(job->session);
     dp_status status =
         dp_pca_project_cells(&job->bank->projection, extractor->tokens, n, pool, job->projected, features, err);
     const dp_cells cells = {.features = *features,
                             .valid = prepared->cells + first,
-                            .rows = extractor->rows,
-                            .cols = extractor->cols,
+                            .rows = extractor->shape.rows,
+                            .cols = extractor->shape.cols,
                             .top = extractor->top,
                             .band = extractor->band,
                             .leave_out = DP_NO_PICTURE};
@@ -472,7 +473,7 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
     result->search_ms = 1000 * searched;
-    size_t cells = extractor->rows * extractor->cols;
+    size_t cells = extractor->shape.rows * extractor->shape.cols;
     for (size_t i = 0; i < cells; i++) {
         const dp_neighbour *found = &job->nearest[i * scoring->knn];
         job->nearest_picture[i] =
@@ -480,13 +481,15 @@ static dp_status measure_distances(struct inspection *job, const dp_prepared *pr
     }
     if (dp_masks_inspected(&bank->recipe))
         dp_grid_mask(&bank->recipe, extractor->background, cells, result->grid, result->grid_valid);
-    double cell_px = dp_cell_area_px(&(dp_frame){
-        .recipe = &extractor->recipe, .pose = &result->pose, .rows = extractor->rows, .cols = extractor->cols});
-    status = dp_map_scorer_run(&job->way->judge, result->grid, result->grid_valid, extractor->rows, extractor->cols,
-                               cell_px, &result->score, err);
+    double cell_px = dp_cell_area_px(&(dp_frame){.recipe = &extractor->recipe,
+                                                 .pose = &result->pose,
+                                                 .rows = extractor->shape.rows,
+                                                 .cols = extractor->shape.cols});
+    status = dp_map_scorer_run(&job->way->judge, result->grid, result->grid_valid, extractor->shape.rows,
+                               extractor->shape.cols, cell_px, &result->score, err);
     if (!status && dp_scoring_reweighs(scoring)) {
         const dp_search search =
-            dp_searcher_search(&job->way->searcher, extractor->rows, extractor->cols, DP_NO_PICTURE);
+            dp_searcher_search(&job->way->searcher, extractor->shape.rows, extractor->shape.cols, DP_NO_PICTURE);
         const dp_found found = {features, job->nearest, result->grid, result->grid_valid, cells};
         double factor;
         start = dp_now_seconds();
@@ -569,7 +572,7 @@ static dp_status embed_prepared(struct inspection *job, dp_prepared *prepared, s
     dp_status status = dp_extractor_features(&job->extractor, job->session, prepared, job->bank->orientation,
                                              &embedded->polarity, err);
     embedded->ms = 1000 * (dp_now_seconds() - start);
-    size_t cells = job->extractor.rows * job->extractor.cols;
+    size_t cells = job->extractor.shape.rows * job->extractor.shape.cols;
     if (!status && job->bank->projection.basis && dp_own_canvas(&job->bank->recipe)
         && cells > job->projected_room) { /* the grid is the picture's own */
         job->projected_room = cells;
@@ -585,7 +588,7 @@ static dp_status view_prepared(struct inspection *job, struct way *way, dp_prepa
                                const struct embedded *embedded, bool shows, dp_error *err)
 {
     job->way = way;
-    dp_status status = result_begin(job, prepared, job->extractor.rows, job->extractor.cols, err);
+    dp_status status = result_begin(job, prepared, job->extractor.shape.rows, job->extractor.shape.cols, err);
     dp_result *result = &way->result;
     if (!status) {
         result->valid_fraction = prepared->valid_fraction;
@@ -682,13 +685,13 @@ static dp_status prepare(dp_inspector *inspector, dp_error *err)
     const dp_recipe *recipe = &job->bank->recipe;
     prepared->run = dp_session_run(job->session);
     prepared->path = "picture";
-    dp_status status = prepared->cells ? DP_OK : dp_prepared_open(prepared, recipe, job->extractor.patch_px, err);
+    dp_status status = prepared->cells ? DP_OK : dp_prepared_open(prepared, recipe, &job->extractor.shape, err);
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
     if (!status)
         status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
     if (!status)
-        status = dp_prepared_warp(prepared, recipe, job->extractor.patch_px, 0, job->extractor.valid, err);
+        status = dp_prepared_warp(prepared, 0, err);
     return status;
 }
 
@@ -796,7 +799,7 @@ dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, cons
     dp_status status = dp_inspector_open_views(session, bank, views, n_views, &inspector, err);
     if (!status)
         status =
-            dp_prefetch_open(&pictures, &bank->recipe, inspector->job.extractor.patch_px, run, false, &prefetch, err);
+            dp_prefetch_open(&pictures, &bank->recipe, &inspector->job.extractor.shape, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
         size_t done = next->index + 1;
         dp_prepared_report(next, &bank->recipe, run);

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "extract/normalise.h"
 #include "extract/orientation.h"
-#include "network/network.h"
 #include "network/session.h"
 #include "pipeline/pose_choice.h"
 
@@ -16,8 +15,8 @@
 
 dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, dp_trial *trial, dp_error *err)
 {
-    dp_network_info model;
-    dp_network_get_info(dp_session_network(session), &model);
+    const dp_network_facts network = dp_session_facts(session);
+    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, network.patch_px);
     *trial = (dp_trial){
         .turns = recipe->align == DP_ALIGN_PCA && recipe->polarity != DP_POLARITY_NONE ? 2 : 1,
         .pictures = dp_calloc(n, sizeof *trial->pictures),
@@ -25,8 +24,8 @@ dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, 
     if (!trial->pictures)
         return dp_fail_memory(err, "the pictures", n * sizeof *trial->pictures);
     trial->n = n;
-    dp_status status = dp_extractor_open(recipe, model.patch_px, dp_feature_dim(dp_session_network(session), recipe),
-                                         DP_WHOLE_GRID, &trial->extractor, err);
+    dp_status status =
+        dp_extractor_open(recipe, &shape, dp_recipe_dim(recipe, &network), DP_WHOLE_GRID, &trial->extractor, err);
     if (!status && recipe->layer_norm)
         status = dp_extractor_plan(&trial->extractor, session, err);
     if (status)
@@ -56,7 +55,7 @@ bool dp_trial_take(dp_trial *trial, size_t picture, int turn, float *tokens, uin
 {
     if (picture >= trial->n || !trial->pictures[picture].features[turn])
         return false;
-    size_t n = trial->extractor.rows * trial->extractor.cols;
+    size_t n = trial->extractor.shape.rows * trial->extractor.shape.cols;
     memcpy(tokens, trial->pictures[picture].features[turn], n * trial->extractor.dim * sizeof *tokens);
     memcpy(cells, trial->pictures[picture].cells[turn], n);
     free_turn(&trial->pictures[picture], (size_t)turn);
@@ -91,27 +90,21 @@ static void prepare(void *context, size_t i, size_t worker)
         return;
     for (size_t t = 0; t < round->n_trials; t++) {
         dp_trial *trial = &round->trials[t];
-        const dp_recipe *recipe = &trial->extractor.recipe;
-        size_t pixels = recipe->canvas_height_px * recipe->canvas_width_px,
-               cells = trial->extractor.rows * trial->extractor.cols;
-        uint8_t *valid = dp_malloc(pixels, 1);
-        if (recipe->align == DP_ALIGN_PCA)
+        const dp_extractor *extractor = &trial->extractor;
+        if (extractor->recipe.align == DP_ALIGN_PCA)
             prepared.pose = round->pictures->poses[index];
         else
-            (void)dp_pose_find(prepared.picture, recipe, &prepared.pose, NULL);
-        for (size_t turn = 0; turn < trial->turns && valid; turn++) {
-            prepared.rgb = dp_malloc(pixels, 3 * sizeof(float));
-            prepared.cells = dp_malloc(cells, 1);
-            if (prepared.rgb && prepared.cells
-                && dp_prepared_warp(&prepared, recipe, trial->extractor.patch_px, (int)turn, valid, NULL) == DP_OK) {
+            (void)dp_pose_find(prepared.picture, &extractor->recipe, &prepared.pose, NULL);
+        for (size_t turn = 0; turn < trial->turns; turn++) {
+            if (dp_prepared_open(&prepared, &extractor->recipe, &extractor->shape, NULL) == DP_OK
+                && dp_prepared_warp(&prepared, (int)turn, NULL) == DP_OK) {
                 *canvas_of(round, i, t, turn) = prepared.rgb;
                 trial->pictures[index].cells[turn] = prepared.cells;
-            } else {
-                dp_memory_free(prepared.rgb);
-                dp_memory_free(prepared.cells);
+                prepared.rgb = NULL;
+                prepared.cells = NULL;
             }
+            dp_prepared_free_canvas(&prepared);
         }
-        dp_memory_free(valid);
     }
     dp_picture_free(&prepared.picture);
 }
@@ -120,7 +113,7 @@ static void prepare(void *context, size_t i, size_t worker)
 static dp_status embed(dp_trial *trial, dp_session *session, const float *rgb, dp_trial_picture *picture, size_t turn,
                        dp_error *err)
 {
-    size_t values = trial->extractor.rows * trial->extractor.cols * trial->extractor.dim;
+    size_t values = trial->extractor.shape.rows * trial->extractor.shape.cols * trial->extractor.dim;
     dp_status status = dp_extractor_embed_canvas(&trial->extractor, session, rgb, err);
     if (status) {
         free_turn(picture, turn);
@@ -181,7 +174,8 @@ static dp_status find_norm(const dp_trial *trial, const size_t *which, size_t n,
     dp_status status = dp_cell_statistics_open(extractor->dim, &statistics, err);
     for (size_t i = 0; i < n && !status; i++)
         status = dp_cell_statistics_add(&statistics, trial->pictures[which[i]].features[0],
-                                        trial->pictures[which[i]].cells[0], extractor->rows * extractor->cols, err);
+                                        trial->pictures[which[i]].cells[0],
+                                        extractor->shape.rows * extractor->shape.cols, err);
     dp_extract_dims(&extractor->plan, dims);
     if (!status)
         status = dp_layer_norm_find(&statistics, extractor->recipe.layer_norm, dims, extractor->plan.n_layers, norm,
@@ -200,7 +194,7 @@ static dp_status find_signs(const dp_trial *trial, const size_t *which, size_t n
     for (size_t i = 0; i < n && !status; i++) {
         for (size_t turn = 0; turn < 2 && !status; turn++) {
             status = dp_orientation(trial->pictures[which[i]].features[turn], trial->pictures[which[i]].cells[turn],
-                                    e->rows, e->cols, e->dim, pair + turn * e->dim, err);
+                                    e->shape.rows, e->shape.cols, e->dim, pair + turn * e->dim, err);
             if (!status && factor)
                 dp_orientation_scale(pair + turn * e->dim, factor, e->dim, pair + turn * e->dim);
         }
@@ -234,7 +228,7 @@ static dp_status make_upright(const dp_trial *trial, const size_t *which, size_t
                               struct upright *u, dp_error *err)
 {
     const dp_extractor *e = &trial->extractor;
-    size_t cells = e->rows * e->cols;
+    size_t cells = e->shape.rows * e->shape.cols;
     u->features = dp_calloc(n, sizeof *u->features);
     u->valid = dp_calloc(n, sizeof *u->valid);
     for (size_t i = 0; i < n; i++) {
@@ -247,7 +241,7 @@ static dp_status make_upright(const dp_trial *trial, const size_t *which, size_t
         memcpy(u->features[i], from->features[turn], cells * e->dim * sizeof(float));
         memcpy(u->valid[i], from->cells[turn], cells);
         if (other && mirror)
-            dp_grid_mirror(u->features[i], u->valid[i], e->rows, e->cols, e->dim);
+            dp_grid_mirror(u->features[i], u->valid[i], e->shape.rows, e->shape.cols, e->dim);
         if (norm)
             dp_layer_norm_apply(u->features[i], cells, e->dim, norm, norm + e->dim);
     }
@@ -271,8 +265,12 @@ dp_status dp_trial_ratio(const dp_trial *trial, dp_session *session, double *rat
     if (!status)
         status = make_upright(trial, which, n, norm, signs, &upright, err);
     if (!status) {
-        const dp_grids grids = {
-            n, e->rows, e->cols, e->dim, (const float *const *)upright.features, (const uint8_t *const *)upright.valid};
+        const dp_grids grids = {n,
+                                e->shape.rows,
+                                e->shape.cols,
+                                e->dim,
+                                (const float *const *)upright.features,
+                                (const uint8_t *const *)upright.valid};
         status = dp_place_ratio(&grids, e->recipe.seed, dp_session_isa(session), dp_session_pool(session), ratio, err);
     }
     upright_free(&upright, n);

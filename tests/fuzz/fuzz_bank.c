@@ -9,6 +9,7 @@
 #include "bank/bank.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
+#include "options/check.h"
 #include "dinopatch/edit.h"
 
 #include <math.h>

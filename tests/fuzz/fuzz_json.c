@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_json.c - the JSON that settings and results are kept in: a bank's recipe, the state of an evaluation that was stopped, and what
  * the report is made of. */
-#include "options/check.h"
+#include "options/network_fit.h"
 #include "container.h"
 #include "fuzz.h"
 
@@ -30,7 +30,8 @@ static void recipe(const char *text)
               "a recipe comes back as it was");
     dp_memory_free(written);
     dp_memory_free(rewritten);
-    fuzz_ok(dp_recipe_settle_layers(&read, 12, &err), &err);
+    const dp_network_facts network = {.depth = 12, .patch_px = 14, .dim = 384};
+    fuzz_ok(dp_recipe_fit_network(&read, &network, &err), &err);
 }
 
 /* The first line is taken as what the evaluation is bound to, so that those after it are read. */

@@ -26,7 +26,8 @@ static dp_status settle(dp_recipe *recipe, const dp_pictures *pictures, dp_pool 
     dp_survey survey = {0};
     dp_status status = dp_survey_take(recipe, pictures, pool, run, &survey, e);
     if (!status)
-        status = dp_canvas_settle(recipe, 14, &survey, run, e);
+        status =
+            dp_canvas_settle(recipe, &(dp_network_facts){.patch_px = 14, .max_cells = run->max_tokens}, &survey, e);
     dp_survey_close(&survey);
     return status;
 }
@@ -113,12 +114,11 @@ static void of_a_size(void **state)
     dp_pose poses[3];
     size_t width[3], height[3];
     dp_survey survey = parts(poses, width, height);
-    dp_run run;
-    dp_run_init(&run);
+    const dp_network_facts network = {.patch_px = 8};
     dp_recipe recipe;
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_NONE;
-    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
     assert_true(recipe.canvas_height_px == 256 && recipe.canvas_width_px == 320);
     double cell_height, cell_width;
     assert_true(dp_canvas_cell(&recipe, 8, &survey, &cell_height, &cell_width));
@@ -127,7 +127,7 @@ static void of_a_size(void **state)
 
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
-    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
     double pixels = (double)(recipe.canvas_height_px * recipe.canvas_width_px);
     assert_true(recipe.canvas_height_px % 16 == 0 && recipe.canvas_width_px % 16 == 0);
     assert_in_range(recipe.canvas_width_px, 528, 560); /* sqrt(256 x 320 / (1.1 x 150 x 0.95 / 600)) = 560 */
@@ -136,14 +136,14 @@ static void of_a_size(void **state)
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
     recipe.short_px = 2048; /* larger than the picture: no larger than it makes the picture */
-    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
     assert_in_range(recipe.canvas_width_px, 1600, 1632); /* 600 / 0.95 x 2048 / 800 */
 
     for (size_t i = 0; i < 3; i++)
         poses[i].extent_minor_px = 3; /* a needle: no canvas of two cells across */
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
-    assert_ok(dp_canvas_settle(&recipe, 8, &survey, &run, err));
+    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
     assert_true(8 * recipe.canvas_height_px >= recipe.canvas_width_px);
 }
 

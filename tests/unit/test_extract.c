@@ -16,7 +16,8 @@ static void blocks_at_the_quarters(void **state)
     } cases[] = {{1, 1, {0}},       {2, 2, {0, 1}},     {3, 2, {0, 1}},       {4, 3, {0, 1, 2}},
                  {6, 3, {1, 2, 4}}, {12, 3, {2, 5, 8}}, {24, 3, {5, 11, 17}}, {40, 3, {9, 19, 29}}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t blocks[DP_EXTRACT_LAYERS], n = dp_extract_blocks(cases[i].depth, blocks);
+        const dp_network_facts network = {.depth = cases[i].depth};
+        size_t blocks[DP_EXTRACT_LAYERS], n = dp_extract_layers(&network, blocks);
         if (n != cases[i].n || memcmp(blocks, cases[i].blocks, n * sizeof *blocks) != 0)
             fail_msg("depth %zu: %zu blocks from %zu on", cases[i].depth, n, blocks[0]);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the whole path: fit on drawn good pictures and inspect new ones, with a small seeded transformer. */
-#include "options/check.h"
+#include "options/network_fit.h"
 #include "one_result.h"
 #include "test.h"
 
@@ -989,21 +989,22 @@ static void canvas_of_auto(void **state)
 static void layers(void **state)
 {
     (void)state;
+    const dp_network_facts network = {.depth = 12, .patch_px = 14, .dim = 384};
     dp_recipe recipe = {0};
-    assert_ok(dp_recipe_settle_layers(&recipe, 12, err));
+    assert_ok(dp_recipe_fit_network(&recipe, &network, err));
     assert_int_equal(recipe.n_layers, 1);
     assert_int_equal(recipe.layers[0], 11);
     recipe = (dp_recipe){.n_layers = 3, .layers = {(size_t)-1, 2, (size_t)-4}};
-    assert_ok(dp_recipe_settle_layers(&recipe, 12, err));
+    assert_ok(dp_recipe_fit_network(&recipe, &network, err));
     assert_int_equal(recipe.layers[0], 2);
     assert_int_equal(recipe.layers[1], 8);
     assert_int_equal(recipe.layers[2], 11);
     recipe = (dp_recipe){.n_layers = 2, .layers = {(size_t)-1, 11}};
-    assert_fails(DP_E_ARGUMENT, "twice", dp_recipe_settle_layers(&recipe, 12, err));
+    assert_fails(DP_E_ARGUMENT, "twice", dp_recipe_fit_network(&recipe, &network, err));
     recipe = (dp_recipe){.n_layers = 1, .layers = {12}};
-    assert_fails(DP_E_ARGUMENT, "0 to 11", dp_recipe_settle_layers(&recipe, 12, err));
+    assert_fails(DP_E_ARGUMENT, "0 to 11", dp_recipe_fit_network(&recipe, &network, err));
     recipe = (dp_recipe){.n_layers = 1, .layers = {(size_t)-13}};
-    assert_fails(DP_E_ARGUMENT, "does not exist", dp_recipe_settle_layers(&recipe, 12, err));
+    assert_fails(DP_E_ARGUMENT, "does not exist", dp_recipe_fit_network(&recipe, &network, err));
 }
 
 int main(void)

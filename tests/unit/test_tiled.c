@@ -2,7 +2,8 @@
 /* Tests that a canvas in tiles gives what its tiles give, whole or band by band, and that inspection agrees with it. */
 #include "small_world.h"
 
-#include "extract/canvas_cells.h"
+#include "options/check.h"
+#include "pipeline/canvas.h"
 #include "extract/extractor.h"
 
 #include <math.h>
@@ -58,7 +59,8 @@ static dp_recipe tiled_recipe(size_t neighbourhood)
 
 static size_t dim_of(const dp_recipe *recipe)
 {
-    return dp_feature_dim(dp_session_network(session), recipe);
+    const dp_network_facts network = dp_session_facts(session);
+    return dp_recipe_dim(recipe, &network);
 }
 
 static dp_prepared prepared_of(const dp_recipe *recipe, const dp_pose *pose, int turn)
@@ -66,11 +68,18 @@ static dp_prepared prepared_of(const dp_recipe *recipe, const dp_pose *pose, int
     static dp_run run;
     dp_run_init(&run);
     dp_prepared prepared = {.run = &run, .path = "drawn", .picture = picture, .pose = *pose};
-    uint8_t *valid = malloc(PATCH * recipe->canvas_width_px);
-    assert_ok(dp_prepared_open(&prepared, recipe, PATCH, err));
-    assert_ok(dp_prepared_warp(&prepared, recipe, PATCH, turn, valid, err));
-    free(valid);
+    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, PATCH);
+    assert_ok(dp_prepared_open(&prepared, recipe, &shape, err));
+    assert_ok(dp_prepared_warp(&prepared, turn, err));
     return prepared;
+}
+
+static dp_extractor extractor_of(const dp_recipe *recipe, size_t most_bytes)
+{
+    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, PATCH);
+    dp_extractor extractor;
+    assert_ok(dp_extractor_open(recipe, &shape, dim_of(recipe), most_bytes, &extractor, err));
+    return extractor;
 }
 
 static void close_prepared(dp_prepared *prepared)
@@ -114,21 +123,21 @@ static void cells_come_from_their_tiles(void **state)
         assert_memory_equal(prepared.cells, canvas.cells, ROWS * COLS);
         assert_true(prepared.valid_fraction == canvas.valid_fraction);
         if (flipped) {
-            dp_prepared_flip(&prepared, &recipe, PATCH, k % 2);
-            dp_prepared_flip(&canvas, &one, PATCH, k % 2);
+            dp_prepared_flip(&prepared, k % 2);
+            dp_prepared_flip(&canvas, k % 2);
         }
-        assert_ok(dp_extractor_open(&recipe, PATCH, dim, DP_WHOLE_GRID, &extractor, err));
+        extractor = extractor_of(&recipe, DP_WHOLE_GRID);
         assert_ok(dp_extractor_embed(&extractor, session, &prepared, err));
         dp_recipe small = one;
         small.canvas_height_px = small.canvas_width_px = side;
         small.neighbourhood = recipe.neighbourhood;
-        assert_ok(dp_extractor_open(&small, PATCH, dim, DP_WHOLE_GRID, &alone, err));
+        alone = extractor_of(&small, DP_WHOLE_GRID);
         float *rgb = malloc(side * side * 3 * sizeof *rgb);
         size_t seen = 0;
-        for (size_t i = 0; i < extractor.tiling.down.n; i++)
-            for (size_t j = 0; j < extractor.tiling.across.n; j++) {
-                const dp_area tile = dp_tile_area(&extractor.tiling, i, j),
-                              kept = dp_tile_kept(&extractor.tiling, i, j);
+        for (size_t i = 0; i < extractor.shape.tiling.down.n; i++)
+            for (size_t j = 0; j < extractor.shape.tiling.across.n; j++) {
+                const dp_area tile = dp_tile_area(&extractor.shape.tiling, i, j),
+                              kept = dp_tile_kept(&extractor.shape.tiling, i, j);
                 for (size_t y = 0; y < side; y++)
                     memcpy(rgb + y * side * 3, canvas.rgb + ((tile.top * PATCH + y) * width + tile.left * PATCH) * 3,
                            side * 3 * sizeof *rgb);
@@ -165,10 +174,10 @@ static void bands_are_the_whole(void **state)
         dp_extractor whole, bands;
         int polarity, same;
         dp_prepared a = prepared_of(&recipe, &pose, 0), b = prepared_of(&recipe, &pose, 0);
-        assert_ok(dp_extractor_open(&recipe, PATCH, dim, DP_WHOLE_GRID, &whole, err));
-        assert_ok(dp_extractor_open(&recipe, PATCH, dim, 0, &bands, err));
+        whole = extractor_of(&recipe, DP_WHOLE_GRID);
+        bands = extractor_of(&recipe, 0);
         assert_int_equal(dp_extractor_bands(&whole), 1);
-        assert_int_equal(dp_extractor_bands(&bands), whole.tiling.down.n);
+        assert_int_equal(dp_extractor_bands(&bands), whole.shape.tiling.down.n);
         assert_ok(dp_extractor_features(&whole, session, &a, orientation, &polarity, err));
         assert_ok(dp_extractor_features(&bands, session, &b, orientation, &same, err));
         assert_int_equal(polarity, same);
@@ -194,26 +203,28 @@ static void bands_are_the_whole(void **state)
 static void the_tile_that_is_settled(void **state)
 {
     (void)state;
-    dp_run run;
-    dp_run_init(&run);
+    dp_network_facts network = dp_session_facts(session);
     dp_recipe recipe = tiled_recipe(1);
     recipe.tile_px = 100; /* 7 patches are nearest */
-    assert_ok(dp_tile_settle(&recipe, PATCH, true, &run, err));
+    dp_tile_settle(&recipe, &network, true);
     assert_int_equal(recipe.tile_px, 98);
-    assert_ok(dp_tile_settle(&recipe, PATCH, true, &run, err)); /* settled is settled */
+    dp_tile_settle(&recipe, &network, true); /* settled is settled */
     assert_int_equal(recipe.tile_px, 98);
     recipe.tile_px = COLS * PATCH; /* one tile holds it: none */
-    assert_ok(dp_tile_settle(&recipe, PATCH, true, &run, err));
+    dp_tile_settle(&recipe, &network, true);
     assert_int_equal(recipe.tile_px, 0);
-    run.max_tokens = 30;
-    assert_fails(DP_E_ARGUMENT, "max_tokens", dp_tile_settle(&recipe, PATCH, false, &run, err));
-    assert_ok(dp_tile_settle(&recipe, PATCH, true, &run, err));
+    assert_ok(dp_check_canvas(&recipe, &network, err));
+    network.max_cells = 30;
+    dp_tile_settle(&recipe, &network, false);
+    assert_fails(DP_E_ARGUMENT, "max_tokens", dp_check_canvas(&recipe, &network, err));
+    dp_tile_settle(&recipe, &network, true);
     assert_int_equal(recipe.tile_px, 5 * PATCH);
+    assert_ok(dp_check_canvas(&recipe, &network, err));
     recipe.tile_px = 6 * PATCH;
-    assert_fails(DP_E_ARGUMENT, "36 cells", dp_canvas_check(&recipe, PATCH, &run, err));
+    assert_fails(DP_E_ARGUMENT, "36 cells", dp_check_canvas(&recipe, &network, err));
     recipe.canvas_height_px = recipe.canvas_width_px = 2100 * PATCH;
     recipe.tile_px = PATCH;
-    assert_fails(DP_E_ARGUMENT, "all tiles", dp_canvas_check(&recipe, PATCH, &run, err));
+    assert_fails(DP_E_ARGUMENT, "all tiles", dp_check_canvas(&recipe, &network, err));
     recipe = tiled_recipe(1);
     recipe.edge_px = 224;
     recipe.layout = DP_LAYOUT_FLAT;

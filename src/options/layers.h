@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layers.h - what a recipe has to know of a network, and which of its layers the features come from. */
+#ifndef DP_OPTIONS_LAYERS_H
+#define DP_OPTIONS_LAYERS_H
+
+#include "dinopatch/experimental.h"
+
+#include <stdbool.h>
+
+#define DP_RESNET_LAYERS 4     /* at most; a network may end after layer 2 or 3 */
+#define DP_RESNET_GRID_LAYER 2 /* the layer whose grid the features of a residual network have */
+#define DP_EXTRACT_LAYERS 3    /* layers that normalised features come from, at most */
+
+/* Plain facts of a network, and the limit of the run that uses it. */
+typedef struct dp_network_facts {
+    bool residual;   /* a residual network with layers 1 to depth; else a transformer with blocks 0 to depth - 1 */
+    size_t depth;    /* at least 1; of a residual network at least 2 */
+    size_t patch_px; /* pixels to the side of a cell */
+    size_t dim;      /* features that dp_session_embed makes of a cell and one layer */
+    size_t channels[DP_RESNET_LAYERS + 1]; /* of a residual network: after each layer */
+    size_t max_cells;                      /* of one canvas or tile; 0: no limit */
+} dp_network_facts;
+
+/* Returns the plain number of a layer that may count from the end; a number the network lacks if there is no such
+ * layer: dp_layer_exists. */
+size_t dp_layer_number(const dp_network_facts *network, size_t layer);
+bool dp_layer_exists(const dp_network_facts *network, size_t number);
+
+/* Turns layers [*n_layers] that dp_check_layers passed into plain numbers, ascending. None become the last block, or
+ * layers 2 and 3 of a residual network (2 if it ends there). */
+void dp_layers_settle(const dp_network_facts *network, size_t *layers, size_t *n_layers);
+
+/* Fills the layers of normalised features: the blocks at 1/4, 1/2 and 3/4 of the depth, rounded to the nearest, each
+ * once; of a residual network layers 2 and 3. Returns their number. */
+size_t dp_extract_layers(const dp_network_facts *network, size_t layers[DP_EXTRACT_LAYERS]);
+
+/* Settles layers, layer_mix and layer_norm of a recipe that dp_check_features passed. */
+void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network);
+
+/* Returns the features of a cell by a recipe whose layers are settled. */
+size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network);
+
+#endif
