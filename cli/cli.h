@@ -32,6 +32,7 @@ int cmd_model(int argc, char **argv);
 int cmd_options(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_results(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */

@@ -4,11 +4,10 @@
 
 #include <math.h>
 
-bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
-                     cli_view *settled, int *code)
+dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
+                        cli_view *settled, dp_error *err)
 {
     dp_bank_details info;
-    dp_error err;
     dp_bank_get_details(bank, &info);
     dp_view *view = &settled->view;
     dp_good *good = &settled->good;
@@ -30,10 +29,12 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
     view->post = recipe->post;
     view->score = recipe->score;
     view->reweight = recipe->reweight;
-    if (dp_view_settle(bank, view, run, &err) || dp_bank_calibrate(bank, view, recipe->fpr, run, good, &err)) {
-        *code = cli_failed(&err);
+    dp_status status = dp_view_settle(bank, view, run, err);
+    if (!status)
+        status = dp_bank_calibrate(bank, view, recipe->fpr, run, good, err);
+    if (status) {
         cli_view_free(settled);
-        return false;
+        return status;
     }
     view->good_scores = good->scores;
     view->good_peaks = good->peaks;
@@ -49,7 +50,17 @@ bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi 
         run->log(run->user, DP_LOG_WARNING,
                  "this bank has no cell threshold for such maps and holds no features to find one; only the largest "
                  "cell of an anomalous picture is shown");
-    return true;
+    return DP_OK;
+}
+
+bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
+                     cli_view *settled, int *code)
+{
+    dp_error err;
+    if (!cli_view_make(bank, recipe, roi, run, settled, &err))
+        return true;
+    *code = cli_failed(&err);
+    return false;
 }
 
 void cli_view_free(cli_view *settled)

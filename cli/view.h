@@ -18,6 +18,9 @@ typedef struct cli_view {
  * are the bank's where nothing was changed, else found anew.  False: *code, complained. */
 bool cli_view_settle(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
                      cli_view *settled, int *code);
+/* The same, and why it failed in *err. */
+dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_roi *roi, const dp_run *run,
+                        cli_view *settled, dp_error *err);
 void cli_view_free(cli_view *settled);
 
 /* The colours of a heat map: all pictures of a view share its scale; where it has none, from 0 to the picture's largest. */

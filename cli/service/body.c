@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* body.c - the body of a request as it comes in. */
+#include "body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define IN_MEMORY ((size_t)4 << 20)
+
+void body_begin(body *b, size_t most_bytes)
+{
+    *b = (body){.memory = g_byte_array_new(), .fd = -1, .most = most_bytes};
+}
+
+void body_end(body *b)
+{
+    if (b->mapped)
+        munmap(b->mapped, b->bytes);
+    if (b->fd >= 0)
+        close(b->fd);
+    if (b->memory)
+        g_byte_array_unref(b->memory);
+    *b = (body){.fd = -1};
+}
+
+static bool write_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+bool body_add(body *b, const char *folder, const void *data, size_t bytes)
+{
+    if (bytes > b->most - b->bytes)
+        return false;
+    if (b->fd < 0 && b->bytes + bytes > IN_MEMORY) {
+        b->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (b->fd < 0 || !write_all(b->fd, (const char *)b->memory->data, b->memory->len))
+            return false;
+        g_byte_array_set_size(b->memory, 0);
+    }
+    if (b->fd >= 0) {
+        if (!write_all(b->fd, data, bytes))
+            return false;
+    } else {
+        g_byte_array_append(b->memory, data, (guint)bytes);
+    }
+    b->bytes += bytes;
+    return true;
+}
+
+const char *body_whole(body *b)
+{
+    if (b->fd < 0)
+        return b->bytes ? (const char *)b->memory->data : "";
+    if (!b->mapped) {
+        void *mapped = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, b->fd, 0);
+        b->mapped = mapped == MAP_FAILED ? NULL : mapped;
+    }
+    return b->mapped;
+}
