@@ -187,6 +187,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const
                                 "threshold_origin", json_origin(info), "model_path", cli_json_text(info->model_path),
                                 "model_sha256", info->model_sha256, "model_stand_in", info->model_stand_in, "recipe",
                                 recipe, "distance_scales", json_scales(bank, r), "pictures", pictures);
+    cli_json_set(all, "model_licence", *info->model_licence ? cli_json_text(info->model_licence) : json_null());
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
     cli_json_set(all, "good_range", json_range(&info->range));
     cli_json_set(all, "choices", json_choices(bank));
@@ -312,6 +313,8 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
         return false;
     printf("  checkpoint  %s%s\n              SHA-256 %s\n", cli_shown(info->model_path),
            info->model_stand_in ? " (a stand-in)" : "", info->model_sha256);
+    if (*info->model_licence)
+        printf("  licence     %s\n", cli_shown(info->model_licence));
     return true;
 }
 

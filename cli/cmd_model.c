@@ -8,6 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void print_file(const dp_network_info *i)
+{
+    if (i->n_unused)
+        printf("  not used     %s%s\n", cli_shown(i->unused),
+               i->n_unused > 1 ? " and others: no part of the network" : ": no part of the network");
+    if (*i->licence)
+        printf("  licence      %s\n", cli_shown(i->licence));
+    if (i->n_files > 1)
+        printf("  files        %zu shards\n", i->n_files);
+    printf("  SHA-256      %s\n", i->sha256);
+}
+
 static int model_info(int argc, char **argv)
 {
     gboolean json = FALSE;
@@ -42,8 +54,11 @@ static int model_info(int argc, char **argv)
                                                   "registers", (json_int_t)i.registers, "hidden", (json_int_t)i.hidden,
                                                   "mlp", i.swiglu ? "swiglu" : "gelu", "position_grid",
                                                   (json_int_t)i.position_rows, (json_int_t)i.position_cols);
-        json_t *file = cli_json_pack("{s:I, s:s, s:s, s:b, s:s}", "parameters", (json_int_t)i.parameters, "naming",
-                                     i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256);
+        json_t *file =
+            cli_json_pack("{s:I, s:s, s:s, s:b, s:s, s:o, s:I, s:o, s:I}", "parameters", (json_int_t)i.parameters,
+                          "naming", i.naming, "dtype", i.dtype, "stand_in", i.stand_in, "sha256", i.sha256, "licence",
+                          *i.licence ? cli_json_text(i.licence) : json_null(), "files", (json_int_t)i.n_files, "unused",
+                          i.unused ? cli_json_text(i.unused) : json_null(), "n_unused", (json_int_t)i.n_unused);
         if (json_object_update(line, transformer) || json_object_update(line, file))
             cli_json_made(NULL, __FILE__, __LINE__, NULL);
         json_decref(transformer);
@@ -51,11 +66,11 @@ static int model_info(int argc, char **argv)
         good = cli_json_print(line);
     } else if (resnet) {
         printf("%s%s\n  residual network  %s, %zu layers, %zu features in cells of %zu pixels\n  parameters   %.1f "
-               "million, %s, %s names%s\n"
-               "  SHA-256      %s\n",
+               "million, %s, %s names%s\n",
                cli_shown(path), cli_model_is_built_in(path) ? " (built in)" : "", i.architecture, i.depth, i.dim,
                i.patch_px, (double)i.parameters / 1e6, i.dtype, i.naming,
-               i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
+               i.stand_in ? ", a stand-in of random weights" : "");
+        print_file(&i);
     } else {
         printf("%s\n  transformer  %s, %zu blocks, %zu features, %s, %s of %zu, patch %zu", cli_shown(path),
                i.architecture, i.depth, i.dim, cli_count(i.heads, "head"), i.swiglu ? "SwiGLU" : "MLP", i.hidden,
@@ -66,8 +81,9 @@ static int model_info(int argc, char **argv)
             printf("\n  positions    %zu x %zu", i.position_rows, i.position_cols);
         else
             printf("\n  positions    rotary, for any grid");
-        printf("\n  parameters   %.1f million, %s, %s names%s\n  SHA-256      %s\n", (double)i.parameters / 1e6,
-               i.dtype, i.naming, i.stand_in ? ", a stand-in of random weights" : "", i.sha256);
+        printf("\n  parameters   %.1f million, %s, %s names%s\n", (double)i.parameters / 1e6, i.dtype, i.naming,
+               i.stand_in ? ", a stand-in of random weights" : "");
+        print_file(&i);
     }
     dp_network_close(&model);
     g_free(path);
@@ -112,15 +128,18 @@ static int model_synth(int argc, char **argv)
 #define NANO_BYTES 5598952
 #define NANO_LICENCE "Apache-2.0"
 
+#define LIST_ROW "%-17s %8.1f M %6.0f MB  %-11s %-11s  %-6s  %s\n"
+
 static void list_built_in(bool json)
 {
     if (json)
-        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", DP_NETWORK_NANO, "parameters",
-                                     (json_int_t)NANO_PARAMETERS, "bytes", (json_int_t)NANO_BYTES, "licence",
-                                     NANO_LICENCE, "source", "built in", "path", json_null(), "cached", true));
+        cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:[], s:o, s:b}", "name", DP_NETWORK_NANO,
+                                     "parameters", (json_int_t)NANO_PARAMETERS, "bytes", (json_int_t)NANO_BYTES,
+                                     "licence", NANO_LICENCE, "layout", "torchvision", "source", "built in", "also",
+                                     "path", json_null(), "cached", true));
     else
-        printf("%-17s %8.1f M %6.0f MB  %-11s %-6s  %s\n", DP_NETWORK_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6,
-               NANO_LICENCE, "yes", "built in, used where no --model is given");
+        printf(LIST_ROW, DP_NETWORK_NANO, NANO_PARAMETERS / 1e6, NANO_BYTES / 1e6, NANO_LICENCE, "torchvision", "yes",
+               "built in, used where no --model is given");
 }
 
 static int model_list(int argc, char **argv)
@@ -133,20 +152,25 @@ static int model_list(int argc, char **argv)
                    "Lists the built-in network and the checkpoints that 'model pull' fetches.", NULL, &code))
         return code;
     if (!json)
-        printf("%-17s %10s %9s  %-11s %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "CACHED", "SOURCE");
+        printf("%-17s %10s %9s  %-11s %-11s  %-6s  %s\n", "NAME", "PARAMETERS", "SIZE", "LICENCE", "LAYOUT", "CACHED",
+               "SOURCE");
     list_built_in(json);
     for (size_t i = 0; i < fetch_registry_count(); i++) {
         const fetch_checkpoint *c = fetch_registry_at(i);
         char *path = NULL;
         bool cached = fetch_cache_path(c->name, NULL, &path, NULL) == DP_OK && g_file_test(path, G_FILE_TEST_EXISTS);
+        json_t *also = json_array();
+        for (size_t j = 0; j < FETCH_ALSO && c->also[j]; j++)
+            cli_json_append(also, json_string(c->also[j]));
         if (json)
-            cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:b}", "name", c->name, "parameters",
+            cli_json_print(cli_json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:O, s:o, s:b}", "name", c->name, "parameters",
                                          (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "licence",
-                                         c->licence, "source", c->source, "path",
+                                         c->licence, "layout", c->layout, "source", c->source, "also", also, "path",
                                          path ? cli_json_text(path) : json_null(), "cached", cached));
         else
-            printf("%-17s %8.1f M %6.0f MB  %-11s %-6s  %s\n", c->name, (double)c->parameters / 1e6,
-                   (double)c->bytes / 1e6, c->licence, cached ? "yes" : "no", c->source);
+            printf(LIST_ROW, c->name, (double)c->parameters / 1e6, (double)c->bytes / 1e6, c->licence, c->layout,
+                   cached ? "yes" : "no", c->source);
+        json_decref(also);
         free(path);
     }
     return EXIT_DONE;
@@ -164,7 +188,8 @@ static int model_pull(int argc, char **argv)
     int code;
     if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "NAME",
                    "Downloads an official checkpoint, checks its SHA-256 and puts it into the cache.",
-                   "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address; proxies are taken from the environment.",
+                   "DINOPATCH_MIRROR or HF_ENDPOINT replace the hub's address, HF_TOKEN opens gated files; proxies are "
+                   "taken from the environment.",
                    &code)
         || !cli_run_resolve(&run, &code))
         return code;
@@ -179,6 +204,7 @@ static int model_pull(int argc, char **argv)
     fetch_settings settings;
     fetch_settings_init(&settings);
     settings.mirror = getenv("DINOPATCH_MIRROR") ? getenv("DINOPATCH_MIRROR") : getenv("HF_ENDPOINT");
+    settings.token = getenv("HF_TOKEN");
     settings.sha256 = sha256;
     settings.force = force;
     char digest[65], *path = NULL;
@@ -223,6 +249,18 @@ static int verify_built_in(const char *sha256)
     return same ? EXIT_DONE : EXIT_JOB_FAILED;
 }
 
+/* The digest of a file is read anew, and said how far it is; that of shards is the network's. */
+static dp_status verify_files(const char *path, const dp_network *model, const char *sha256, const dp_run *run,
+                              char digest[65], int *known, dp_error *err)
+{
+    dp_network_info info;
+    dp_network_get_info(model, &info);
+    if (info.n_files == 1)
+        return fetch_verify(path, sha256, run, digest, known, err);
+    snprintf(digest, 65, "%s", info.sha256);
+    return fetch_verify_digest(path, sha256, digest, known, err);
+}
+
 /* Structure and numbers of a checkpoint, and its digest where one is known. */
 static int model_verify(int argc, char **argv)
 {
@@ -252,7 +290,7 @@ static int model_verify(int argc, char **argv)
         cli_complain("%s: is not a %s: %s", path, argv[1], err.message);
         code = EXIT_JOB_FAILED;
     } else if ((!model && dp_network_open(path, &model, &err))
-               || fetch_verify(path, sha256, &run.run, digest, &known, &err)) {
+               || verify_files(path, model, sha256, &run.run, digest, &known, &err)) {
         code = cli_failed(&err);
     } else {
         printf("%s  %s: whole, %s\n", digest, cli_shown(path),

@@ -11,6 +11,19 @@ bool cli_model_is_built_in(const char *path)
     return !strcmp(path, DP_NETWORK_NANO);
 }
 
+/* The checkpoint in a folder as Hugging Face lays it out: one file, or the index of several.  Without either, the folder. */
+static char *in_folder(const char *folder)
+{
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        char *path = g_build_filename(folder, names[i], NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            return path;
+        g_free(path);
+    }
+    return g_strdup(folder);
+}
+
 char *cli_model_path(const char *model)
 {
     if (!model)
@@ -20,7 +33,10 @@ char *cli_model_path(const char *model)
     const fetch_checkpoint *known = NULL;
     if (!g_file_test(model, G_FILE_TEST_EXISTS) && fetch_registry_find(model, &known, NULL) == DP_OK)
         model = known->name;
-    if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_file_test(model, G_FILE_TEST_EXISTS))
+    if (g_file_test(model, G_FILE_TEST_IS_DIR))
+        return in_folder(model);
+    if (strchr(model, '/') || g_str_has_suffix(model, ".safetensors") || g_str_has_suffix(model, ".json")
+        || g_file_test(model, G_FILE_TEST_EXISTS))
         return g_strdup(model);
     char *file = g_strconcat(model, ".safetensors", NULL);
     char *path = g_build_filename(g_get_user_cache_dir(), "dinopatch", file, NULL);
@@ -34,6 +50,18 @@ static bool in_registry(const char *name)
         if (!strcmp(fetch_registry_at(i)->name, name))
             return true;
     return false;
+}
+
+/* What lies in the cache under a name of the registry is under that licence. */
+static void set_licence(dp_network *model, const char *path)
+{
+    for (size_t i = 0; i < fetch_registry_count(); i++) {
+        const fetch_checkpoint *c = fetch_registry_at(i);
+        char *cached = NULL;
+        if (fetch_cache_path(c->name, NULL, &cached, NULL) == DP_OK && !strcmp(cached, path))
+            dp_network_set_licence(model, c->licence);
+        free(cached);
+    }
 }
 
 static void warn_of_stand_in(const dp_network *model)
@@ -76,6 +104,8 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     } else {
         dp_network_info info;
         dp_network_get_info(*model, &info);
+        if (!info.stand_in)
+            set_licence(*model, path);
         good = *info.sha256 != 0;
         if (!good) {
             cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);

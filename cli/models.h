@@ -7,7 +7,7 @@
 
 /* Whether a path of cli_model_path or of a bank is no path but the name of the built-in network. */
 bool cli_model_is_built_in(const char *path);
-/* Path of --model M (NULL: of DINOPATCH_MODEL): M where it is a file, else the cache's M.safetensors.  The built-in network where nothing is
+/* Path of --model M (NULL: of DINOPATCH_MODEL): M where it is a file, of a folder the checkpoint or index in it, else the cache's M.safetensors.  The built-in network where nothing is
  * named, or it is.  g_free. */
 char *cli_model_path(const char *model);
 /* Opens it; notes where it is built in because nothing is named, warns where it is a stand-in.  False: *code, complained. */

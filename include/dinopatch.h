@@ -188,8 +188,9 @@ typedef struct dp_bank_info {
     size_t canvas_height_px, canvas_width_px; /* what the network sees; 0: each picture has its own */
     size_t grid_rows, grid_cols;              /* cells of it */
     size_t feature_bytes;                     /* in memory */
-    const char *network_path;   /* DP_NETWORK_NANO, or the file when the bank was made; owned by the bank */
-    const char *network_sha256; /* of the checkpoint, lower-case hexadecimal; owned by the bank */
+    const char *network_path;    /* DP_NETWORK_NANO, or the file when the bank was made; owned by the bank */
+    const char *network_sha256;  /* of the checkpoint, lower-case hexadecimal; owned by the bank */
+    const char *network_licence; /* name of the checkpoint's licence, empty: not known; owned by the bank */
 } dp_bank_info;
 
 /* Fills *info up to info->size. */

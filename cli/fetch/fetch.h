@@ -18,6 +18,7 @@ typedef struct fetch_checkpoint {
     const char *file;       /* its path in the repository */
     const char *source;     /* page a person can read */
     const char *licence;    /* SPDX name, or "DINOv3" */
+    const char *layout;     /* whose names its tensors have: "huggingface" or "timm", as dp_network_info.naming */
     const char
         *also[FETCH_ALSO]; /* what else it is called: on torch hub, by timm, by its first publisher; NULL: no more */
     const char *sha256;    /* NULL: none pinned, the server's statement is used */
@@ -36,10 +37,13 @@ dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpo
 dp_status fetch_cache_path(const char *name, const char *folder, char **path, dp_error *err);
 
 typedef struct fetch_settings {
-    const char *mirror;      /* replaces https://huggingface.co; NULL: none */
-    const char *sha256;      /* what the file must have; NULL: the registry's, or else what the server states */
-    int force;               /* non-zero: fetch although the file is there */
-    unsigned retries;        /* tries without a byte of progress before giving up; 5 */
+    const char *mirror; /* replaces https://huggingface.co; NULL: none */
+    const char *sha256; /* what the file must have; NULL: the registry's, or else what the server states */
+    const char
+        *token;       /* of the hub, for gated files, visible ASCII; NULL: none.  It goes to the address asked, never to
+                                where that redirects, and over plain http only to this machine */
+    int force;        /* non-zero: fetch although the file is there */
+    unsigned retries; /* tries without a byte of progress before giving up; 5 */
     unsigned retry_pause_ms; /* before the first of them, doubled for each further one; 1000 */
     unsigned stall_s;        /* a connection silent for so long counts as lost; 30 */
 } fetch_settings;
@@ -56,7 +60,7 @@ void fetch_settings_init(fetch_settings *pull);
  * settings may be NULL.  run (may be NULL) lends its callbacks: progress is called in bytes, with the stages
  * "download" and "check".  sha256 [65] (may be NULL) receives the digest.
  * Threads: a destination that another thread or process is fetching is DP_E_IO.
- * Errors: DP_E_ARGUMENT (unknown name, a digest that is none), DP_E_IO (network, server, disk), DP_E_CORRUPT (the
+ * Errors: DP_E_ARGUMENT (unknown name, a digest or a token that is none), DP_E_IO (network, server, disk, a licence not accepted), DP_E_CORRUPT (the
  * digest does not hold, too much or nothing is sent, another network or none: nothing is kept), DP_E_UNSUPPORTED (no
  * digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
 dp_status fetch_pull(const char *name, const char *destination, const fetch_settings *settings, const dp_run *run,
@@ -66,5 +70,7 @@ dp_status fetch_pull(const char *name, const char *destination, const fetch_sett
  * NULL) says whether there was anything to hold it against.  found [65] (may be NULL) receives the digest, also on
  * DP_E_CORRUPT.  Errors: DP_E_IO, DP_E_CORRUPT, DP_E_CANCELLED, DP_E_MEMORY. */
 dp_status fetch_verify(const char *path, const char *sha256, const dp_run *run, char *found, int *known, dp_error *err);
+/* The same for a digest that is known already, of the shards of path. */
+dp_status fetch_verify_digest(const char *path, const char *sha256, const char *found, int *known, dp_error *err);
 
 #endif

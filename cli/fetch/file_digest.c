@@ -132,15 +132,22 @@ dp_status fetch_digest_note_write(const char *path, const char hex[FETCH_HEX_BYT
 
 dp_status fetch_verify(const char *path, const char *sha256, const dp_run *run, char *found, int *known, dp_error *err)
 {
-    char expected[FETCH_HEX_BYTES], hex[FETCH_HEX_BYTES];
-    if (sha256 && !fetch_digest_parse(sha256, expected))
-        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is not a SHA-256; give 64 hexadecimal digits", sha256);
-    bool have = sha256 || fetch_digest_note_read(path, expected);
-    dp_status status = fetch_digest_file(path, run, hex, err);
+    char hex[FETCH_HEX_BYTES];
+    dp_status status = sha256 && !fetch_digest_parse(sha256, hex) ? fetch_verify_digest(path, sha256, "", known, err)
+                                                                  : fetch_digest_file(path, run, hex, err);
     if (status)
         return status;
     if (found)
         memcpy(found, hex, sizeof hex);
+    return fetch_verify_digest(path, sha256, hex, known, err);
+}
+
+dp_status fetch_verify_digest(const char *path, const char *sha256, const char *hex, int *known, dp_error *err)
+{
+    char expected[FETCH_HEX_BYTES];
+    if (sha256 && !fetch_digest_parse(sha256, expected))
+        return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is not a SHA-256; give 64 hexadecimal digits", sha256);
+    bool have = sha256 || fetch_digest_note_read(path, expected);
     if (known)
         *known = have;
     if (have && strcmp(expected, hex) != 0)

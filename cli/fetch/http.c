@@ -98,7 +98,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     uint64_t number;
     if (strncmp(line, "HTTP/", 5) == 0) {
         facts->range_start = 0;
-        facts->encoded = false;
+        facts->encoded = facts->gated = false;
         if (!r->linked)
             facts->file_bytes = FETCH_BYTES_UNKNOWN;
     } else if (header_value(line, "x-linked-etag", value, sizeof value)) {
@@ -114,6 +114,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
         if (status == 200 && !r->linked && parse_size(value, &number))
             facts->file_bytes = number;
+    } else if (header_value(line, "x-error-code", value, sizeof value)) {
+        facts->gated = strcmp(value, "GatedRepo") == 0;
     } else if (header_value(line, "content-encoding", value, sizeof value)) {
         facts->encoded = value[0] && strcasecmp(value, "identity") != 0;
     } else if (header_value(line, "content-range", value, sizeof value)) {
@@ -213,8 +215,61 @@ static dp_status explain(const request *r, CURLcode code, const char *text, dp_e
     }
 }
 
+/* Scheme, host and port of an address, as "https huggingface.co 443"; NULL: no address, or no memory.  To be freed with free. */
+static char *origin_of(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *scheme = NULL, *host = NULL, *port = NULL, *text = NULL;
+    if (parsed && !curl_url_set(parsed, CURLUPART_URL, url, 0) && !curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0)
+        && !curl_url_get(parsed, CURLUPART_HOST, &host, 0)
+        && !curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) {
+        size_t bytes = strlen(scheme) + strlen(host) + strlen(port) + 3;
+        text = malloc(bytes);
+        if (text)
+            snprintf(text, bytes, "%s %s %s", scheme, host, port);
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(parsed);
+    return text;
+}
+
+static bool same_origin(const char *a, const char *b)
+{
+    char *of_a = origin_of(a), *of_b = origin_of(b);
+    bool same = of_a && of_b && strcasecmp(of_a, of_b) == 0;
+    free(of_a);
+    free(of_b);
+    return same;
+}
+
+/* Whether a secret may be sent there: nobody on the way can read it, and no other is sent already. */
+static bool is_private(const char *url)
+{
+    static const char *const own[] = {"http 127.0.0.1 ", "http localhost ", "http [::1] "};
+    char *origin = origin_of(url);
+    bool may = origin && strncmp(origin, "https ", 6) == 0;
+    for (size_t i = 0; origin && i < sizeof own / sizeof *own; i++)
+        may |= strncasecmp(origin, own[i], strlen(own[i])) == 0;
+    free(origin);
+    size_t host = strcspn(url, "/");
+    const char *begin = url + host + strspn(url + host, "/");
+    return may && !memchr(begin, '@', strcspn(begin, "/?#"));
+}
+
+/* libcurl keeps it from the hosts that a request is redirected to. */
+static CURLcode set_token(request *r, CURL *curl, const char *token)
+{
+    r->facts->token_sent = token && *token && is_private(r->url);
+    if (!r->facts->token_sent)
+        return CURLE_OK;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    return code ? code : curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
+}
+
 /* One handle with everything that both requests share; NULL when memory is short. */
-static CURL *open_request(request *r, unsigned stall_s, char *text)
+static CURL *open_request(request *r, const fetch_http_how *how, char *text)
 {
     CURL *curl = curl_easy_init();
     if (!curl)
@@ -226,10 +281,10 @@ static CURL *open_request(request *r, unsigned stall_s, char *text)
         || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text) || curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L)
         || curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS)
         || curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L)
-        || curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(stall_s ? stall_s : 1))
-        || curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) || curl_easy_setopt(curl, CURLOPT_HEADERDATA, r)
-        || curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) || curl_easy_setopt(curl, CURLOPT_WRITEDATA, r)
-        || curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress)
+        || curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(how->stall_s ? how->stall_s : 1))
+        || set_token(r, curl, how->token) || curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header)
+        || curl_easy_setopt(curl, CURLOPT_HEADERDATA, r) || curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body)
+        || curl_easy_setopt(curl, CURLOPT_WRITEDATA, r) || curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress)
         || curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r)) {
         curl_easy_cleanup(curl);
         return NULL;
@@ -238,14 +293,14 @@ static CURL *open_request(request *r, unsigned stall_s, char *text)
     return curl;
 }
 
-dp_status fetch_http_head(const char *url, unsigned stall_s, const dp_run *run, fetch_http_facts *facts, bool *again,
+dp_status fetch_http_head(const char *url, const fetch_http_how *how, fetch_http_facts *facts, bool *again,
                           dp_error *err)
 {
     char text[CURL_ERROR_SIZE] = "", *next = strdup(url);
     *facts = (fetch_http_facts){.file_bytes = FETCH_BYTES_UNKNOWN};
     *again = false;
-    request r = {.url = url, .shown = fetch_url_shown(url), .run = run, .facts = facts, .err = err};
-    CURL *curl = next && r.shown ? open_request(&r, stall_s, text) : NULL;
+    request r = {.url = url, .shown = fetch_url_shown(url), .run = how->run, .facts = facts, .err = err};
+    CURL *curl = next && r.shown ? open_request(&r, how, text) : NULL;
     if (!curl || curl_easy_setopt(curl, CURLOPT_NOBODY, 1L)) {
         free(next);
         free(r.shown);
@@ -274,12 +329,14 @@ dp_status fetch_http_head(const char *url, unsigned stall_s, const dp_run *run, 
         free(next);
         next = copy;
         code = next ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+        if (!code && !same_origin(url, next))
+            code = curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, NULL);
     }
     *again = r.header_bytes <= MAX_HEADER_BYTES && worth_another_try(code, facts->status);
     dp_status status = DP_OK;
     /* A server that knows no HEAD, or a storage server that signs GET only, has still not refused the file. */
-    bool refused =
-        facts->status / 100 != 2 && !r.linked && facts->status != 403 && facts->status != 405 && facts->status != 501;
+    bool refused = facts->status / 100 != 2 && !r.linked
+                   && (facts->gated || (facts->status != 403 && facts->status != 405 && facts->status != 501));
     if (code || refused)
         status = explain(&r, code, text, err);
     curl_easy_cleanup(curl);
@@ -288,15 +345,20 @@ dp_status fetch_http_head(const char *url, unsigned stall_s, const dp_run *run, 
     return status;
 }
 
-dp_status fetch_http_get(const char *url, uint64_t from, unsigned stall_s, const dp_run *run,
-                         const fetch_http_sink *sink, fetch_http_facts *facts, bool *again, dp_error *err)
+dp_status fetch_http_get(const char *url, uint64_t from, const fetch_http_how *how, const fetch_http_sink *sink,
+                         fetch_http_facts *facts, bool *again, dp_error *err)
 {
     char text[CURL_ERROR_SIZE] = "", range[32];
     *facts = (fetch_http_facts){.file_bytes = FETCH_BYTES_UNKNOWN};
     *again = false;
-    request r = {
-        .url = url, .shown = fetch_url_shown(url), .run = run, .sink = sink, .facts = facts, .from = from, .err = err};
-    CURL *curl = r.shown ? open_request(&r, stall_s, text) : NULL;
+    request r = {.url = url,
+                 .shown = fetch_url_shown(url),
+                 .run = how->run,
+                 .sink = sink,
+                 .facts = facts,
+                 .from = from,
+                 .err = err};
+    CURL *curl = r.shown ? open_request(&r, how, text) : NULL;
     snprintf(range, sizeof range, "%llu-", (unsigned long long)from);
     if (!curl || curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L)
         || curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS)

@@ -37,7 +37,7 @@
 
 typedef struct pull_job {
     const dp_architecture *promised; /* NULL: whatever comes */
-    const char *name, *target;
+    const char *name, *target, *source;
     const fetch_settings *settings;
     const dp_run *run;
     char *url, *part;
@@ -51,6 +51,7 @@ typedef struct pull_job {
     bool disk_fault;
     bool chosen;  /* the target is the caller's: a file that is there is replaced only where that is forced */
     bool reached; /* the server has answered: what fails from now on may be a passing trouble */
+    fetch_http_how how;
 } pull_job;
 
 void fetch_settings_init(fetch_settings *pull)
@@ -92,6 +93,31 @@ static dp_status advise(const pull_job *job, dp_status status, dp_error *err)
         "%s: could not be fetched: %.500s.  Check the connection and the proxy (https_proxy), name a mirror "
         "(DINOPATCH_MIRROR), or fetch the file on another machine and put it at %s",
         job->name, cause.message, job->target);
+}
+
+/* What to do where the server keeps the file from whoever asks. */
+static dp_status refused(const pull_job *job, const fetch_http_facts *facts, dp_error *err)
+{
+    if (facts->gated && !facts->token_sent)
+        return fetch_fail(
+            err, DP_E_IO, "%s: gated: accept the licence at %s, then set HF_TOKEN%s", job->name, job->source,
+            job->how.token ? " (it is not sent to this address: only over https, without a password)" : "");
+    if (facts->gated)
+        return fetch_fail(
+            err, DP_E_IO,
+            "%s: gated: the account of HF_TOKEN may not read it (%ld); accept the licence at %s with that "
+            "account, or set a token of one that has",
+            job->name, facts->status, job->source);
+    return fetch_fail(
+        err, DP_E_IO,
+        "%s: could not be fetched: %s: the server refuses access (%ld)%s.  If the file is gated: accept the "
+        "licence at %s, then set HF_TOKEN",
+        job->name, job->shown, facts->status, facts->token_sent ? " to HF_TOKEN" : "", job->source);
+}
+
+static bool is_refusal(const fetch_http_facts *facts)
+{
+    return facts->status == 401 || facts->status == 403;
 }
 
 /* Sleeps before another try; a stop asked for meanwhile is heard. */
@@ -161,10 +187,12 @@ static dp_status ask_server(pull_job *job, dp_error *err)
     bool again;
     unsigned tries = 0;
     for (;;) {
-        dp_status status = fetch_http_head(job->url, job->settings->stall_s, job->run, &facts, &again, err);
+        dp_status status = fetch_http_head(job->url, &job->how, &facts, &again, err);
         if (!status)
             break;
         job->reached |= facts.status != 0;
+        if (status == DP_E_IO && is_refusal(&facts))
+            return refused(job, &facts, err);
         if (!again || !job->reached)
             return advise(job, status, err);
         dp_status retry = before_retry(job, &tries, status, err);
@@ -311,8 +339,7 @@ static dp_status download(pull_job *job, dp_error *err)
         uint64_t before = job->have;
         fetch_http_facts facts;
         bool again;
-        dp_status status =
-            fetch_http_get(job->url, before, job->settings->stall_s, job->run, &sink, &facts, &again, err);
+        dp_status status = fetch_http_get(job->url, before, &job->how, &sink, &facts, &again, err);
         if (!status
             && facts.status == 416) { /* nothing comes after what is here: let the digest say what it is worth */
             if (before)
@@ -327,6 +354,8 @@ static dp_status download(pull_job *job, dp_error *err)
                                 job->total);
         }
         job->reached |= facts.status != 0;
+        if (status == DP_E_IO && is_refusal(&facts))
+            return refused(job, &facts, err);
         if (!again || !job->reached)
             return job->disk_fault ? status : advise(job, status, err);
         if (job->have > before)
@@ -507,6 +536,13 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
     const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
     if (wanted && !fetch_digest_parse(wanted, job.digest))
         return fetch_fail(err, DP_E_ARGUMENT, "\"%s\" is not a SHA-256; give 64 hexadecimal digits", wanted);
+    const char *token = job.settings->token;
+    for (const char *at = token; at && *at; at++)
+        if (*at <= ' ' || *at > '~')
+            return fetch_fail(err, DP_E_ARGUMENT,
+                              "HF_TOKEN holds a space or another character that no token has; set it anew");
+    job.how = (fetch_http_how){.stall_s = job.settings->stall_s, .token = token && *token ? token : NULL, .run = run};
+    job.source = checkpoint->source;
     job.stated_by = job.settings->sha256 ? "the one asked for is" : "the registry pins";
     job.most = checkpoint->bytes ? checkpoint->bytes + HEADER_ROOM : UNKNOWN_MOST;
     char *path = NULL;

@@ -2,8 +2,9 @@
 /* registry.c - published checkpoints that pull fetches.
  *
  * Parameters follow from the architecture (DINOv2 with the mask token and a 37x37 position grid, DINOv3 without mask token and
- * without a bias of query, key and value), 4 bytes each.  DINOv3 comes from timm's copies, whose files need no consent form; its licence
- * holds all the same.  No digest is pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
+ * without a bias of query, key and value, TIPSv2 with a 32x32 grid and without mask token), 4 bytes each.  DINOv3 comes from timm's
+ * copies, whose files need no consent form; its licence holds all the same.  TIPSv2's own files hold a text network as well, timm's do
+ * not.  No digest is pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
 #include "fetch.h"
 #include "support.h"
 
@@ -12,34 +13,43 @@
 #include <string.h>
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): parts of one text, put side by side */
-#define ENTRY(name_, repository_, licence_, parameters_, ...)                                                          \
+#define ENTRY(name_, repository_, licence_, layout_, parameters_, ...)                                                 \
     {                                                                                                                  \
         .name = name_, .repository = repository_, .revision = "main", .file = "model.safetensors",                     \
-        .source = "https://huggingface.co/" repository_, .licence = licence_, .parameters = UINT64_C(parameters_),     \
-        .bytes = 4 * UINT64_C(parameters_), .also = {                                                                  \
+        .source = "https://huggingface.co/" repository_, .licence = licence_, .layout = layout_,                       \
+        .parameters = UINT64_C(parameters_), .bytes = 4 * UINT64_C(parameters_), .also = {                             \
             __VA_ARGS__                                                                                                \
         }                                                                                                              \
     }
-#define V2(name_, repository_, parameters_, hub_) ENTRY(name_, "facebook/" repository_, "Apache-2.0", parameters_, hub_)
-#define V3(name_, timm_, parameters_, facebook_)                                                                       \
-    ENTRY(name_, "timm/vit_" timm_ "_patch16_dinov3.lvd1689m", "DINOv3", parameters_,                                  \
-          "facebook/" facebook_ "-pretrain-lvd1689m", "vit_" timm_ "_patch16_dinov3.lvd1689m")
+#define TIMM(name_, timm_, licence_, parameters_, publisher_)                                                          \
+    ENTRY(name_, "timm/vit_" timm_, licence_, "timm", parameters_, publisher_, "vit_" timm_)
+#define V2(name_, repository_, parameters_, timm_)                                                                     \
+    ENTRY(name_, "facebook/" repository_, "Apache-2.0", "huggingface", parameters_, "dinov2_" name_,                   \
+          "timm/vit_" timm_ "_dinov2.lvd142m", "vit_" timm_ "_dinov2.lvd142m")
+#define V3(name_, timm_, parameters_)                                                                                  \
+    TIMM("dinov3_" name_, timm_ "_patch16_dinov3.lvd1689m", "DINOv3", parameters_,                                     \
+         "facebook/dinov3-" name_ "-pretrain-lvd1689m")
+#define TIPS(name_, timm_, parameters_)                                                                                \
+    TIMM("tipsv2_" name_, timm_ "_patch14_reg1_tipsv2.webli", "Apache-2.0", parameters_, "google/tipsv2-" name_)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 static const fetch_checkpoint checkpoints[] = {
-    V2("vits14", "dinov2-small", 22056576, "dinov2_vits14"),
-    V2("vitb14", "dinov2-base", 86580480, "dinov2_vitb14"),
-    V2("vitl14", "dinov2-large", 304368640, "dinov2_vitl14"),
-    V2("vitg14", "dinov2-giant", 1136480768, "dinov2_vitg14"),
-    V2("vits14_reg", "dinov2-with-registers-small", 22058112, "dinov2_vits14_reg"),
-    V2("vitb14_reg", "dinov2-with-registers-base", 86583552, "dinov2_vitb14_reg"),
-    V2("vitl14_reg", "dinov2-with-registers-large", 304372736, "dinov2_vitl14_reg"),
-    V2("vitg14_reg", "dinov2-with-registers-giant", 1136486912, "dinov2_vitg14_reg"),
-    V3("dinov3_vits16", "small", 21586944, "dinov3-vits16"),
-    V3("dinov3_vits16plus", "small_plus", 28683264, "dinov3-vits16plus"),
-    V3("dinov3_vitb16", "base", 85641216, "dinov3-vitb16"),
-    V3("dinov3_vitl16", "large", 303079424, "dinov3-vitl16"),
-    V3("dinov3_vith16plus", "huge_plus", 840509440, "dinov3-vith16plus"),
+    V2("vits14", "dinov2-small", 22056576, "small_patch14"),
+    V2("vitb14", "dinov2-base", 86580480, "base_patch14"),
+    V2("vitl14", "dinov2-large", 304368640, "large_patch14"),
+    V2("vitg14", "dinov2-giant", 1136480768, "giant_patch14"),
+    V2("vits14_reg", "dinov2-with-registers-small", 22058112, "small_patch14_reg4"),
+    V2("vitb14_reg", "dinov2-with-registers-base", 86583552, "base_patch14_reg4"),
+    V2("vitl14_reg", "dinov2-with-registers-large", 304372736, "large_patch14_reg4"),
+    V2("vitg14_reg", "dinov2-with-registers-giant", 1136486912, "giant_patch14_reg4"),
+    V3("vits16", "small", 21586944),
+    V3("vits16plus", "small_plus", 28683264),
+    V3("vitb16", "base", 85641216),
+    V3("vitl16", "large", 303079424),
+    V3("vith16plus", "huge_plus", 840509440),
+    TIPS("b14", "base", 86314752),
+    TIPS("l14", "large", 304014336),
+    TIPS("g14", "giant", 1135949312),
 };
 
 static bool is_called(const fetch_checkpoint *checkpoint, const char *name)

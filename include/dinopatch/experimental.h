@@ -414,12 +414,24 @@ typedef struct dp_network_info {
     const char *naming; /* "huggingface", "hub", "timm" or "torchvision" */
     const char *dtype;  /* "F32", "F16", "BF16" */
     const char *path;   /* absolute, or DP_NETWORK_NANO; owned by the model */
-    char sha256[65];    /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it */
+    char sha256
+        [65]; /* of the checkpoint file, lower-case hexadecimal; empty: there was no memory to compute it.  Of shards: of their
+                         * bytes one after another, in the order of their names */
+    size_t n_files; /* 1; of a checkpoint in shards how many */
+    const char
+        *licence; /* its name: as the file says (metadata "licence" or "license"), or as the published weights of the
+                            architecture have it; empty: not known; owned by the model */
+    const char *
+        unused; /* the first tensor that is no part of the network, as the head of a classifier; NULL: none; owned by the model */
+    size_t n_unused; /* how many there are */
 } dp_network_info;
 
 #define DP_NETWORK_NANO_SHA256 "c5359643c98a30493ad40a02f226c8aec851310774e4586c514b721efc8430f8" /* of its file */
 
 DP_API void dp_network_get_info(const dp_network *model, dp_network_info *info);
+/* Names the licence of a checkpoint whose file does not; banks that are made with it keep it.  At most 47 printable ASCII characters;
+ * anything else, or of a file that says itself, is ignored.  Call it before the model is shared. */
+DP_API void dp_network_set_licence(dp_network *model, const char *licence);
 /* dp_network_open with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_network_open_within(const char *path, const dp_limits *limits, dp_network **model, dp_error *err);
 /* Fits what is left of a preset to the model (dp_recipe.preset, 0 afterwards), holds what the recipe says of the features against it, and
@@ -442,7 +454,7 @@ typedef struct dp_architecture {
 } dp_architecture;
 
 /* "vits14", "vitb14", "vitl14", "vitg14" (DINOv2), the same with "_reg", "dinov3_vits16", "dinov3_vits16plus", "dinov3_vitb16",
- * "dinov3_vitl16", "dinov3_vith16plus", "demo" (a small one), "resnet18", "resnet50", "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
+ * "dinov3_vitl16", "dinov3_vith16plus", "tipsv2_b14", "tipsv2_l14", "tipsv2_g14", "demo" (a small one), "resnet18", "resnet50", "wide_resnet50_2".  DP_E_ARGUMENT otherwise. */
 DP_API dp_status dp_architecture_parse(const char *name, dp_architecture *architecture, dp_error *err);
 /* Whether a model is of an architecture.  Errors: DP_E_CHECKPOINT; the message says in what they differ. */
 DP_API dp_status dp_architecture_check(const dp_architecture *architecture, const dp_network *model, dp_error *err);
@@ -549,6 +561,7 @@ typedef struct dp_bank_details {
     const char
         *model_path; /* absolute path of the checkpoint at the time of fitting, or DP_NETWORK_NANO; owned by the bank */
     char model_sha256[65];
+    const char *model_licence; /* empty: not known; owned by the bank */
     int model_stand_in;
     dp_recipe recipe;
     dp_good_range range;  /* of the good pictures */

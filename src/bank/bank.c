@@ -173,6 +173,9 @@ void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info)
         .drift = bank->learned.drift > 0 ? bank->learned.drift : NAN,
         .patch_px = bank->patch_px,
         .model_path = bank->model.path,
+        .model_licence = *bank->model.licence || strcmp(bank->model.sha256, DP_NETWORK_NANO_SHA256) != 0
+                             ? bank->model.licence
+                             : "Apache-2.0", /* of nano, in a bank that does not say it yet */
         .model_stand_in = bank->model.stand_in,
         .recipe = bank->recipe,
         .range = range_of(bank),

@@ -23,10 +23,12 @@ typedef struct dp_pca {
     double kept;  /* share of the variance (of the second moment) along them; not kept in a bank */
 } dp_pca;
 
+#define DP_BANK_LICENCE_BYTES 48
 /* The checkpoint that made the features. */
 typedef struct dp_bank_network {
     char *path; /* absolute path when the bank was made; empty: not known */
     char sha256[65];
+    char licence[DP_BANK_LICENCE_BYTES]; /* empty: not known */
     bool stand_in;
 } dp_bank_network;
 

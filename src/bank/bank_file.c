@@ -126,6 +126,12 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->file.path);
     bank->model.stand_in = strcmp(stand_in, "true") == 0;
+    const char *licence = dp_safetensors_metadata(bank->file.mapped, "model_licence");
+    size_t n = licence ? strlen(licence) : 0;
+    if (n >= sizeof bank->model.licence)
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_licence' is too long", bank->file.path);
+    if (n)
+        memcpy(bank->model.licence, licence, n + 1);
     if (bank->file.version == 1) /* it does not say where its threshold came from */
         return DP_OK;
     const char *origin = metadata(bank, "threshold_origin", err);

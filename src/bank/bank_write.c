@@ -88,6 +88,8 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         metadata[n_metadata++] = (dp_key_value){"choices", choices};
     if (bank->learned.drift > 0) /* a NaN is not */
         metadata[n_metadata++] = (dp_key_value){"drift", drift};
+    if (*bank->model.licence)
+        metadata[n_metadata++] = (dp_key_value){"model_licence", bank->model.licence};
     if (!status && names && model_path && origin)
         status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, header, bytes, err);
     else if (!status)

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool cells_times_rows(const dp_bank_spec *spec, size_t *places)
@@ -91,6 +92,7 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
     bank->patch_px = spec->patch_px ? spec->patch_px : flat ? 0 : spec->recipe->canvas_height_px / spec->grid_rows;
     memcpy(bank->model.sha256, spec->model_sha256, sizeof bank->model.sha256);
     bank->model.stand_in = spec->model_stand_in;
+    snprintf(bank->model.licence, sizeof bank->model.licence, "%s", spec->model_licence ? spec->model_licence : "");
     bank->model.path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     builder->put = dp_calloc(slots, 1);
@@ -324,6 +326,7 @@ dp_status dp_bank_builder_begin(const dp_bank *pattern, const dp_bank_shape *sha
     bank->patch_recorded = pattern->patch_recorded;
     memcpy(bank->model.sha256, pattern->model.sha256, sizeof bank->model.sha256);
     bank->model.stand_in = pattern->model.stand_in;
+    memcpy(bank->model.licence, pattern->model.licence, sizeof bank->model.licence);
     bank->model.path = dp_strdup(pattern->model.path);
     bank->orientation = dp_malloc(pattern->projection.dim_in, 2 * sizeof *bank->orientation);
     bool good = bank->model.path && bank->orientation

@@ -30,11 +30,12 @@ typedef struct dp_bank_spec {
     const dp_recipe *recipe;     /* copied; canvas size settled */
     size_t grid_rows, grid_cols; /* of the canvas; of a flat bank whose pictures have grids of their own: 0 */
     size_t dim;
-    size_t patch_px;          /* of the network; 0: as canvas and grid have it */
-    size_t capacity;          /* most pictures that will be added */
-    size_t rows_per_picture;  /* 1, and 1 more for each augmentation */
-    const char *model_path;   /* where the checkpoint lies, any bytes, copied; NULL: not known */
-    const char *model_sha256; /* 64 lower-case hexadecimal digits */
+    size_t patch_px;           /* of the network; 0: as canvas and grid have it */
+    size_t capacity;           /* most pictures that will be added */
+    size_t rows_per_picture;   /* 1, and 1 more for each augmentation */
+    const char *model_path;    /* where the checkpoint lies, any bytes, copied; NULL: not known */
+    const char *model_sha256;  /* 64 lower-case hexadecimal digits */
+    const char *model_licence; /* copied; NULL: not known */
     bool model_stand_in;
 } dp_bank_spec;
 

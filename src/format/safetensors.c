@@ -27,6 +27,9 @@ struct dp_safetensors {
     json_t *metadata;
     dp_tensor *tensors; /* [n], by offset */
     size_t n;
+    dp_safetensors **parts; /* [n_parts] of a joined file, which has no mapping, bytes or header of its own */
+    dp_bytes *part_bytes;   /* [n_parts] */
+    size_t n_parts;
 };
 
 static const struct {
@@ -262,8 +265,42 @@ dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const ch
     return create(name, NULL, (dp_mapping){0}, (dp_bytes){data, bytes}, out, err);
 }
 
+dp_status dp_safetensors_join(const char *path, dp_safetensors *const *parts, size_t n, dp_safetensors **out,
+                              dp_error *err)
+{
+    dp_safetensors *file = dp_calloc(1, sizeof *file);
+    if (!file)
+        return dp_fail_memory(err, path, sizeof *file);
+    size_t tensors = 0;
+    for (size_t i = 0; i < n; i++)
+        tensors += parts[i]->n;
+    file->path = dp_strdup(path);
+    file->parts = dp_calloc(n, sizeof(dp_safetensors *));
+    file->part_bytes = dp_calloc(n, sizeof *file->part_bytes);
+    file->tensors = dp_calloc(tensors, sizeof *file->tensors);
+    if (!file->path || !file->parts || !file->part_bytes || !file->tensors) {
+        dp_safetensors_close(&file);
+        return dp_fail_memory(err, path, tensors * sizeof *file->tensors);
+    }
+    for (size_t i = 0; i < n; i++) {
+        file->parts[i] = parts[i];
+        file->part_bytes[i] = parts[i]->bytes;
+        if (parts[i]->n)
+            memcpy(file->tensors + file->n, parts[i]->tensors, parts[i]->n * sizeof *file->tensors);
+        file->n += parts[i]->n;
+    }
+    file->n_parts = n;
+    *out = file;
+    return DP_OK;
+}
+
 dp_status dp_safetensors_check(const dp_safetensors *file, dp_error *err)
 {
+    for (size_t i = 0; i < file->n_parts; i++) {
+        dp_status status = dp_safetensors_check(file->parts[i], err);
+        if (status)
+            return status;
+    }
     return dp_mapping_check(&file->mapping, file->path, err);
 }
 
@@ -272,6 +309,10 @@ void dp_safetensors_close(dp_safetensors **file_pointer)
     if (!file_pointer || !*file_pointer)
         return;
     dp_safetensors *file = *file_pointer;
+    for (size_t i = 0; i < file->n_parts; i++)
+        dp_safetensors_close(&file->parts[i]);
+    dp_memory_free(file->parts);
+    dp_memory_free(file->part_bytes);
     json_decref(file->header);
     dp_mapping_close(&file->mapping);
     dp_memory_free(file->tensors);
@@ -300,12 +341,21 @@ const dp_tensor *dp_safetensors_find(const dp_safetensors *file, const char *nam
 
 const char *dp_safetensors_metadata(const dp_safetensors *file, const char *key)
 {
-    return json_string_value(json_object_get(file->metadata, key));
+    const char *value = json_string_value(json_object_get(file->metadata, key));
+    for (size_t i = 0; i < file->n_parts && !value; i++)
+        value = dp_safetensors_metadata(file->parts[i], key);
+    return value;
 }
 
 dp_bytes dp_safetensors_bytes(const dp_safetensors *file)
 {
     return file->bytes;
+}
+
+const dp_bytes *dp_safetensors_pieces(const dp_safetensors *file, size_t *n)
+{
+    *n = file->parts ? file->n_parts : 1;
+    return file->parts ? file->part_bytes : &file->bytes;
 }
 
 dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err)

@@ -48,7 +48,11 @@ dp_status dp_safetensors_open_within(const char *path, const dp_limits *limits, 
 /* The same from memory that the caller keeps valid; name is used in messages. */
 dp_status dp_safetensors_parse(const unsigned char *data, size_t bytes, const char *name, dp_safetensors **file,
                                dp_error *err);
-/* Returns DP_E_CORRUPT if the file was written to since it was opened. */
+/* Joins files to one that has the tensors of all of them, in this order, and the metadata of the first that has an entry.
+ * It takes the n parts over if it succeeds. path: what it calls itself. Errors: DP_E_MEMORY. */
+dp_status dp_safetensors_join(const char *path, dp_safetensors *const *parts, size_t n, dp_safetensors **file,
+                              dp_error *err);
+/* Returns DP_E_CORRUPT if the file, or a part of it, was written to since it was opened. */
 dp_status dp_safetensors_check(const dp_safetensors *file, dp_error *err);
 void dp_safetensors_close(dp_safetensors **file);
 
@@ -59,8 +63,10 @@ const dp_tensor *dp_safetensors_at(const dp_safetensors *file, size_t index);
 const dp_tensor *dp_safetensors_find(const dp_safetensors *file, const char *name);
 /* Returns the value of a metadata key; NULL if there is none. */
 const char *dp_safetensors_metadata(const dp_safetensors *file, const char *key);
-/* Returns the bytes of the whole file, for hashing. */
+/* Returns the bytes of the whole file, for hashing; none of a joined one. */
 dp_bytes dp_safetensors_bytes(const dp_safetensors *file);
+/* Returns the bytes of its n parts; of a single file that file, n 1. They live as long as the file. */
+const dp_bytes *dp_safetensors_pieces(const dp_safetensors *file, size_t *n);
 
 /* Converts all elements of a tensor of F64, F32, F16 or BF16 to F32: out [count]. */
 dp_status dp_tensor_to_f32(const dp_tensor *tensor, float *out, dp_error *err);

@@ -13,6 +13,7 @@
 #include "network/checkpoint.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "format/shards.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -235,14 +236,24 @@ static dp_status assign(dp_transformer *c, const naming *as, const dp_tensor *te
     return unknown_tensor(c, tensor->name, err);
 }
 
-/* Whether a tensor belongs to something else in the file: the head of a classifier, a text network. */
+/* Whether a tensor belongs to something else in the file: the head of a classifier or of the training, a text network.
+ * Inside a block nothing does. */
 static bool beside(const naming *as, const char *name)
 {
     static const char vision[] = "vision_encoder.";
+    static const char *const heads[] = {"head",        "head_dist", "fc",        "classifier",    "linear",
+                                        "linear_head", "dino_head", "ibot_head", "local_cls_norm"};
     bool inside = !strncmp(name, as->text, as->prefix);
-    const char *own = inside ? name + as->prefix : name;
-    if (!strncmp(own, "head.", 5) || !strncmp(own, "classifier.", 11))
-        return true;
+    const char *rest, *at = inside ? name + as->prefix : name;
+    size_t block;
+    if (inside && split_block_name(at, as->block_prefix, &block, &rest))
+        return false;
+    for (; at; at = inside ? NULL : strchr(at, '.')) { /* of a name elsewhere, any part */
+        at += *at == '.';
+        for (size_t i = 0; i < COUNT(heads); i++)
+            if (!strncmp(at, heads[i], strlen(heads[i])) && at[strlen(heads[i])] == '.')
+                return true;
+    }
     return !inside && as->prefix == sizeof vision - 1 && !strncmp(as->text, vision, as->prefix);
 }
 
@@ -267,8 +278,11 @@ static dp_status assign_all(dp_transformer *c, naming *as, dp_error *err)
         return dp_fail_memory(err, c->path, c->depth * sizeof *c->blocks);
     for (size_t i = 0; i < n; i++) {
         const dp_tensor *tensor = dp_safetensors_at(c->file, i);
-        if (beside(as, tensor->name))
+        if (beside(as, tensor->name)) {
+            c->unused = c->unused ? c->unused : tensor->name;
+            c->n_unused++;
             continue;
+        }
         if (strncmp(tensor->name, as->text, as->prefix) != 0)
             return unknown_tensor(c, tensor->name, err);
         status = assign(c, as, tensor, err);
@@ -549,7 +563,32 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
                        "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)", c->path, heads,
                        DP_HEAD_DIM, c->heads);
     c->stand_in = stand_in && strcmp(stand_in, "0") != 0;
+    if (!c->stand_in && c->rotary) /* whose weights are bound by the licence of the release */
+        (void)dp_licence_take("DINOv3", c->licence);
+    else if (!c->stand_in && tips)
+        (void)dp_licence_take("Apache-2.0", c->licence);
+    dp_licence_read(c->file, c->licence);
     return DP_OK;
+}
+
+bool dp_licence_take(const char *text, char licence[DP_LICENCE_BYTES])
+{
+    size_t n = 0;
+    while (text[n] >= ' ' && text[n] <= '~')
+        n++;
+    if (!n || text[n] || n >= DP_LICENCE_BYTES)
+        return false;
+    memcpy(licence, text, n + 1);
+    return true;
+}
+
+void dp_licence_read(const dp_safetensors *file, char licence[DP_LICENCE_BYTES])
+{
+    const char *text = dp_safetensors_metadata(file, "licence");
+    if (!text)
+        text = dp_safetensors_metadata(file, "license");
+    if (text)
+        (void)dp_licence_take(text, licence);
 }
 
 dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_transformer *checkpoint, dp_error *err)
@@ -558,7 +597,7 @@ dp_status dp_transformer_open(const char *path, const dp_limits *limits, dp_tran
     if (!c.path)
         return dp_fail_memory(err, path, strlen(path));
     naming as = {0};
-    dp_status status = dp_safetensors_open_within(path, limits, &c.file, err);
+    dp_status status = dp_shards_open(path, limits, &c.file, err);
     if (!status)
         status = assign_all(&c, &as, err);
     if (!status)

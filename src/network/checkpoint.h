@@ -7,6 +7,11 @@
 #include "dinopatch/experimental.h"
 #include "format/safetensors.h"
 
+#include <stdbool.h>
+
+#define DP_LICENCE_BYTES 48
+#define DP_LICENCE_NANO "Apache-2.0"
+
 /* Tensors that a checkpoint has once. */
 typedef enum dp_global_role {
     DP_G_CLS,       /* [dim] class token */
@@ -75,6 +80,9 @@ typedef struct dp_transformer {
     int position_linear; /* bilinear, not bicubic (TIPSv2) */
     const char *naming;  /* "huggingface", "hub", "timm" */
     dp_dtype dtype;      /* of the patch embedding */
+    const char *unused;  /* the first tensor that is no part of the network; NULL: none */
+    size_t n_unused;
+    char licence[DP_LICENCE_BYTES]; /* empty: not known */
 } dp_transformer;
 
 /* Size of one attention head. */
@@ -91,5 +99,9 @@ dp_status dp_transformer_check_finite(const dp_transformer *checkpoint, dp_error
  * them, or one for all three. Without such an entry value stays as it is. Errors: DP_E_CHECKPOINT. */
 dp_status dp_read_pixel_statistics(const dp_safetensors *file, const char *path, const char *key, double least,
                                    double value[3], dp_error *err);
+/* Fills licence with text where that is 1 to 47 printable ASCII characters; false: untouched. */
+bool dp_licence_take(const char *text, char licence[DP_LICENCE_BYTES]);
+/* The same from a file's metadata, where it has an entry. */
+void dp_licence_read(const dp_safetensors *file, char licence[DP_LICENCE_BYTES]);
 
 #endif

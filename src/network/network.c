@@ -25,8 +25,9 @@
 static void *hash_file(void *argument)
 {
     dp_network *model = argument;
-    dp_bytes bytes = dp_safetensors_bytes(model->checkpoint.file);
-    if (dp_sha256(&bytes, 1, model->sha256, NULL))
+    size_t n;
+    const dp_bytes *pieces = dp_safetensors_pieces(model->checkpoint.file, &n);
+    if (dp_sha256(pieces, n, model->sha256, NULL))
         memset(model->sha256, 0, sizeof model->sha256);
     return NULL;
 }
@@ -229,8 +230,20 @@ void dp_network_get_info(const dp_network *model, dp_network_info *info)
         .parameters = c->parameters,
         .naming = c->naming,
         .dtype = dp_dtype_name(c->dtype),
+        .licence = *c->licence                                      ? c->licence
+                   : !strcmp(model->sha256, DP_NETWORK_NANO_SHA256) ? DP_LICENCE_NANO
+                                                                    : "",
+        .unused = c->unused,
+        .n_unused = c->n_unused,
     };
+    (void)dp_safetensors_pieces(c->file, &info->n_files);
     memcpy(info->sha256, model->sha256, sizeof info->sha256);
+}
+
+void dp_network_set_licence(dp_network *model, const char *licence)
+{
+    if (!*model->checkpoint.licence)
+        (void)dp_licence_take(licence, model->checkpoint.licence);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ packing */
@@ -344,12 +357,14 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
 /* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
 static void release_pages(const dp_transformer *c)
 {
-    dp_bytes bytes = dp_safetensors_bytes(c->file);
-    char *data = (char *)bytes.data;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)data % page) % page;
-    size_t after = (uintptr_t)(data + bytes.bytes) % page;
-    if (before + after < bytes.bytes)
-        (void)madvise(data + before, bytes.bytes - before - after, MADV_DONTNEED);
+    size_t n, page = (size_t)sysconf(_SC_PAGESIZE);
+    const dp_bytes *pieces = dp_safetensors_pieces(c->file, &n);
+    for (size_t i = 0; i < n; i++) {
+        char *data = (char *)pieces[i].data;
+        size_t before = (page - (uintptr_t)data % page) % page, after = (uintptr_t)(data + pieces[i].bytes) % page;
+        if (before + after < pieces[i].bytes)
+            (void)madvise(data + before, pieces[i].bytes - before - after, MADV_DONTNEED);
+    }
 }
 
 static dp_status pack_all(const dp_network *model, dp_backing backing, dp_weights *w, dp_error *err)

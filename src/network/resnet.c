@@ -11,6 +11,7 @@
 #include "network/resnet.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "format/shards.h"
 #include "network/nano.h"
 
 #include <math.h>
@@ -216,8 +217,7 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
                          dp_error *err)
 {
     dp_safetensors *file = NULL;
-    dp_status status =
-        dp_is_nano(path) ? dp_nano_open(&file, err) : dp_safetensors_open_within(path, limits, &file, err);
+    dp_status status = dp_is_nano(path) ? dp_nano_open(&file, err) : dp_shards_open(path, limits, &file, err);
     char *prefix = status ? NULL : prefix_of(file);
     *out = NULL;
     if (!prefix) {
@@ -242,6 +242,7 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
         status = read_all(&r);
     if (!status) {
         const char *stand_in = dp_safetensors_metadata(file, "stand_in");
+        dp_licence_read(file, c.licence);
         c.dim = DP_RESNET_DIM;
         c.depth = net->depth;
         c.patch_px = DP_RESNET_STRIDE;
@@ -250,6 +251,10 @@ dp_status dp_resnet_open(const char *path, const dp_limits *limits, dp_transform
         c.dtype = net->convs[0].weight->dtype;
         for (size_t i = 0; i < n; i++) {
             const dp_tensor *t = dp_safetensors_at(file, i);
+            if (!strncmp(t->name, prefix, strlen(prefix)) && !strncmp(t->name + strlen(prefix), "fc.", 3)) {
+                c.unused = c.unused ? c.unused : t->name;
+                c.n_unused++;
+            }
             c.parameters += strstr(t->name, ".running_") || strstr(t->name, ".num_batches") ? 0 : t->count;
         }
         *checkpoint = c;

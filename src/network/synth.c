@@ -64,6 +64,11 @@ static const struct {
               {"dinov3_vitl16", 1024, 24, 4096, 0},
               {"dinov3_vith16plus", 1280, 32, 5120, 1}};
 
+static const struct {
+    const char *name;
+    size_t dim, depth, hidden;
+} tipsv2[] = {{"tipsv2_b14", 768, 12, 3072}, {"tipsv2_l14", 1024, 24, 4096}, {"tipsv2_g14", 1536, 40, 4096}};
+
 /* blocks, width inside a block of layer 1, bottleneck */
 static const struct {
     const char *name;
@@ -116,10 +121,22 @@ dp_status dp_architecture_parse(const char *name, dp_architecture *architecture,
                                               .swiglu = dinov3[i].swiglu};
             return DP_OK;
         }
+    for (size_t i = 0; i < sizeof tipsv2 / sizeof *tipsv2; i++)
+        if (!strcmp(name, tipsv2[i].name)) {
+            *architecture = (dp_architecture){.dim = tipsv2[i].dim,
+                                              .depth = tipsv2[i].depth,
+                                              .heads = tipsv2[i].dim / DP_HEAD_DIM,
+                                              .patch_px = 14,
+                                              .registers = 1,
+                                              .position_side = 32,
+                                              .hidden = tipsv2[i].hidden,
+                                              .swiglu = tipsv2[i].dim == 1536};
+            return DP_OK;
+        }
     return dp_fail(err, DP_E_ARGUMENT,
                    "architecture '%s' is unknown; give vits14, vitb14, vitl14, vitg14, each with or without _reg, "
-                   "dinov3_vits16, dinov3_vits16plus, dinov3_vitb16, dinov3_vitl16, dinov3_vith16plus, demo, resnet18, "
-                   "resnet50 or wide_resnet50_2",
+                   "dinov3_vits16, dinov3_vits16plus, dinov3_vitb16, dinov3_vitl16, dinov3_vith16plus, tipsv2_b14, "
+                   "tipsv2_l14, tipsv2_g14, demo, resnet18, resnet50 or wide_resnet50_2",
                    name);
 }
 

@@ -29,6 +29,7 @@ void dp_bank_get_info(const dp_bank *bank, dp_bank_info *info)
         .feature_bytes = details.feature_bytes,
         .network_path = bank->model.path,
         .network_sha256 = bank->model.sha256,
+        .network_licence = details.model_licence,
     };
     memcpy(info, &known, size < sizeof known ? size : sizeof known);
 }

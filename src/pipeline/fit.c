@@ -586,6 +586,7 @@ static dp_status prepare(struct fit *fit, const dp_recipe *asked, dp_error *err)
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,
         .model_sha256 = model.sha256,
+        .model_licence = model.licence,
         .model_stand_in = model.stand_in,
     };
     fit->asked = recipe;

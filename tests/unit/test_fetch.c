@@ -33,7 +33,10 @@ static struct server {
     bool wrong_bytes; /* one bit of what is sent is flipped */
     unsigned refuse;  /* status of the answer to the next refusals requests */
     unsigned refusals;
-    uint64_t cut_after; /* bytes of body after which the next cuts answers break off */
+    const char *gate; /* token without which the hub's address refuses, as a repository whose licence nobody accepted */
+    bool other_host;  /* redirects to this server by another name */
+    atomic_uint tokens, leaks; /* requests with an Authorization: to the hub's address, to the storage */
+    uint64_t cut_after;        /* bytes of body after which the next cuts answers break off */
     unsigned cuts;
     atomic_uint heads, gets, ranges;
     uint64_t last_from;
@@ -102,11 +105,23 @@ static enum MHD_Result answer_file(struct MHD_Connection *connection, bool state
     return result;
 }
 
+static enum MHD_Result answer_gated(struct MHD_Connection *connection, unsigned status)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    MHD_add_response_header(response, "X-Error-Code", "GatedRepo");
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 static enum MHD_Result answer_redirect(struct MHD_Connection *connection)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    char text[96];
-    MHD_add_response_header(response, "Location", STORAGE);
+    char text[128] = STORAGE;
+    if (server.other_host)
+        snprintf(text, sizeof text, "http://localhost%.*s%s", (int)strcspn(server.root + 16, "/"), server.root + 16,
+                 STORAGE);
+    MHD_add_response_header(response, "Location", text);
     snprintf(text, sizeof text, "\"%s\"", server.digest);
     MHD_add_response_header(response, "X-Linked-ETag", text);
     snprintf(text, sizeof text, "%zu", server.bytes);
@@ -127,6 +142,11 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
     }
     bool head = strcmp(method, "HEAD") == 0, storage = strstr(url, STORAGE) != NULL;
     atomic_fetch_add(head ? &server.heads : &server.gets, 1);
+    const char *token = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    if (token)
+        atomic_fetch_add(storage ? &server.leaks : &server.tokens, 1);
+    if (server.gate && !storage && (!token || strcmp(token, server.gate) != 0))
+        return answer_gated(connection, token ? MHD_HTTP_FORBIDDEN : MHD_HTTP_UNAUTHORIZED);
     if (server.refusals) {
         server.refusals--;
         return answer_status(connection, server.refuse);
@@ -250,8 +270,8 @@ static void assert_pulled(void)
 static void the_registry(void **state)
 {
     (void)state;
-    assert_int_equal(fetch_registry_count(), 13);
-    assert_null(fetch_registry_at(13));
+    assert_int_equal(fetch_registry_count(), 16);
+    assert_null(fetch_registry_at(16));
     const fetch_checkpoint *checkpoint;
     assert_ok(fetch_registry_find("vitb14_reg", &checkpoint, err));
     assert_string_equal(checkpoint->repository, "facebook/dinov2-with-registers-base");
@@ -261,7 +281,10 @@ static void the_registry(void **state)
     static const char *const other[][2] = {{"dinov2_vits14", "vits14"},
                                            {"timm/vit_small_patch16_dinov3.lvd1689m", "dinov3_vits16"},
                                            {"vit_huge_plus_patch16_dinov3.lvd1689m", "dinov3_vith16plus"},
-                                           {"facebook/dinov3-vitb16-pretrain-lvd1689m", "dinov3_vitb16"}};
+                                           {"facebook/dinov3-vitb16-pretrain-lvd1689m", "dinov3_vitb16"},
+                                           {"timm/vit_large_patch14_reg4_dinov2.lvd142m", "vitl14_reg"},
+                                           {"google/tipsv2-b14", "tipsv2_b14"},
+                                           {"vit_giant_patch14_reg1_tipsv2.webli", "tipsv2_g14"}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         assert_ok(fetch_registry_find(other[i][0], &checkpoint, err));
         assert_string_equal(checkpoint->name, other[i][1]);
@@ -372,6 +395,58 @@ static void no_such_file(void **state)
     server.refusals = 1;
     assert_fails(DP_E_IO, "no such file (404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
+}
+
+/* A gated file needs the token; the token goes to the hub's address and nowhere else. */
+static void a_gated_file(void **state)
+{
+    (void)state;
+    server.gate = "Bearer hf_secret";
+    const char *said =
+        "vits14: gated: accept the licence at https://huggingface.co/facebook/dinov2-small, then set HF_TOKEN";
+    assert_fails(DP_E_IO, said, pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    settings.sha256 = server.digest; /* the GET itself is refused */
+    assert_fails(DP_E_IO, said, pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    settings.sha256 = NULL;
+    assert_int_equal(files_in(cache), 0);
+    settings.token = "hf_other";
+    assert_fails(DP_E_IO, "gated: the account of HF_TOKEN may not read it (403)",
+                 pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    settings.token = "hf secret\nX-Bad: 1";
+    assert_fails(DP_E_ARGUMENT, "HF_TOKEN holds a space", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    settings.token = "hf_secret";
+    server.tokens = 0;
+    server.other_host = true;
+    assert_pulled();
+    assert_int_equal(server.tokens, 2); /* the question and the fetching */
+    assert_int_equal(server.leaks, 0);
+    settings.force = 1; /* a part that is continued asks in the same way */
+    server.cut_after = 300000;
+    server.cuts = 1;
+    assert_pulled();
+    assert_int_equal(server.ranges, 1);
+    assert_int_equal(server.leaks, 0);
+}
+
+/* Of no use, and never shown: to an address that has a password, and to one that others can listen to. */
+static void a_token_that_stays(void **state)
+{
+    (void)state;
+    char url[320];
+    snprintf(url, sizeof url, "http://user:word@%s", server.root + strlen("http://"));
+    settings.mirror = url;
+    settings.token = "hf_secret";
+    server.gate = "Bearer hf_secret";
+    dp_error seen = {0};
+    assert_int_equal(pull_bytes("vits14", NULL, &settings, NULL, NULL, &seen), DP_E_IO);
+    assert_null(strstr(seen.message, "hf_secret"));
+    assert_null(strstr(seen.message, "word@"));
+    setenv("http_proxy", server.root, 1);
+    settings.mirror = "http://models.invalid"; /* over plain http: the proxy would read it */
+    server.tokens = 0;
+    assert_fails(DP_E_IO, "only over https", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    unsetenv("http_proxy");
+    assert_int_equal(server.tokens, 0);
 }
 
 static void a_server_out_of_breath(void **state)
@@ -765,6 +840,8 @@ int main(void)
         CASE(what_was_damaged_is_fetched_again),
         CASE(a_file_put_there_by_hand),
         CASE(no_such_file),
+        CASE(a_gated_file),
+        CASE(a_token_that_stays),
         CASE(a_server_out_of_breath),
         CASE(a_cut_connection_is_taken_up_again),
         CASE(a_later_call_takes_up_the_rest),

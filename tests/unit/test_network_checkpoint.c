@@ -2,7 +2,10 @@
 /* Tests checkpoints: every naming and number type gives the same transformer, and the message names broken parts. */
 #include "test.h"
 
+#include "base/file.h"
 #include "network/network.h"
+
+#include <fcntl.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -199,27 +202,34 @@ static void from_half(void)
     }
 }
 
-static const char *write_draft(const dp_key_value *metadata, size_t n_metadata)
+/* Writes the tensors from first to end. */
+static const char *write_some(const char *name, size_t first, size_t end, const dp_key_value *metadata,
+                              size_t n_metadata)
 {
-    const char *path = temporary_path("draft.safetensors");
-    for (size_t i = 0; i < draft.n; i++)
+    const char *path = temporary_path(name);
+    for (size_t i = first; i < end; i++)
         draft.tensors[i].name = draft.names[i];
     dp_writer *writer = NULL;
-    assert_ok(dp_safetensors_begin(path, draft.tensors, draft.n, metadata, n_metadata, &writer, err));
-    for (size_t i = 0; i < draft.n; i++)
+    assert_ok(dp_safetensors_begin(path, draft.tensors + first, end - first, metadata, n_metadata, &writer, err));
+    for (size_t i = first; i < end; i++)
         assert_ok(
             dp_writer_put(writer, draft.data[i], draft.tensors[i].count * dp_dtype_bytes(draft.tensors[i].dtype), err));
     assert_ok(dp_writer_commit(&writer, err));
     return path;
 }
 
+static const char *write_draft(const dp_key_value *metadata, size_t n_metadata)
+{
+    return write_some("draft.safetensors", 0, draft.n, metadata, n_metadata);
+}
+
 #define TOKENS (3 * 4 * DIM)
 
-static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
+static void embed_file(const char *path, const char *naming, const char *dtype, float tokens[TOKENS])
 {
     dp_network *model = NULL;
     dp_session *session = NULL;
-    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    assert_ok(dp_network_open(path, &model, err));
     dp_network_info info;
     dp_network_get_info(model, &info);
     assert_string_equal(info.naming, naming);
@@ -236,6 +246,11 @@ static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
     dp_session_close(&session);
     dp_network_close(&model);
     dp_network_close(&model);
+}
+
+static void embed(const char *naming, const char *dtype, float tokens[TOKENS])
+{
+    embed_file(write_draft(NULL, 0), naming, dtype, tokens);
 }
 
 static void namings(void **state)
@@ -323,6 +338,146 @@ static void head_is_left_alone(void **state)
     add("head.bias", DP_DTYPE_F32, 1, shape, weight);
     embed("huggingface", "F32", tokens);
     assert_memory_equal(tokens, reference, sizeof tokens);
+    dp_network *model = NULL;
+    assert_ok(dp_network_open(write_draft(NULL, 0), &model, err));
+    dp_network_info info;
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.unused, "classifier.weight");
+    assert_int_equal(info.n_unused, 2);
+    dp_network_close(&model);
+    add("encoder.layer.0.head.weight", DP_DTYPE_F32, 2, shape, weight); /* in a block nothing is left alone */
+    expect(DP_E_CHECKPOINT, "'encoder.layer.0.head.weight' does not belong");
+    begin(4, 0);
+    prefix_all("teacher.backbone.");
+    add("teacher.dino_head.last_layer.weight", DP_DTYPE_F32, 2, shape, weight);
+    embed("huggingface", "F32", tokens);
+    assert_memory_equal(tokens, reference, sizeof tokens);
+}
+
+static void expect_licence(const dp_key_value *metadata, size_t n, const char *set, const char *licence)
+{
+    dp_network *model = NULL;
+    dp_network_info info;
+    assert_ok(dp_network_open(write_draft(metadata, n), &model, err));
+    if (set)
+        dp_network_set_licence(model, set);
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.licence, licence);
+    dp_network_close(&model);
+}
+
+static void licences(void **state)
+{
+    (void)state;
+    const dp_key_value own = {"license", "CC-BY-NC-4.0"}, odd = {"license", "two\nlines"};
+    begin(0, 0);
+    expect_licence(NULL, 0, NULL, "");
+    expect_licence(NULL, 0, "Apache-2.0", "Apache-2.0");
+    expect_licence(NULL, 0, "a\tb", "");
+    expect_licence(NULL, 0, "a name of a licence that is longer than names are", "");
+    expect_licence(&own, 1, "Apache-2.0", "CC-BY-NC-4.0");
+    expect_licence(&odd, 1, NULL, "");
+    begin(1, 0); /* one register: TIPSv2 */
+    expect_licence(NULL, 0, NULL, "Apache-2.0");
+    dp_network *model = NULL;
+    dp_network_info info;
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.licence, "Apache-2.0");
+    dp_network_close(&model);
+}
+
+/* Writes an index of the draft whose tensors before `cut` are in one shard, the others in another. */
+static const char *write_index(size_t cut, const char *first, const char *second)
+{
+    const char *path = temporary_path("model.safetensors.index.json");
+    FILE *file = fopen(path, "w");
+    fprintf(file, "{\n  \"metadata\": {\"total_size\": 1},\n  \"weight_map\": {");
+    for (size_t i = 0; i < draft.n; i++)
+        fprintf(file, "%s\n    \"%s\": \"%s\"", i ? "," : "", draft.names[i], i < cut ? first : second);
+    fprintf(file, "\n  }\n}\n");
+    fclose(file);
+    return path;
+}
+
+static void expect_index(dp_status status, const char *text, size_t cut, const char *first, const char *second)
+{
+    dp_network *model = NULL;
+    assert_fails(status, text, dp_network_open(write_index(cut, first, second), &model, err));
+    assert_null(model);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    FILE *file = fopen(temporary_path(name), "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+static void shards(void **state)
+{
+    (void)state;
+    static const char a[] = "model-00001-of-00002.safetensors", b[] = "model-00002-of-00002.safetensors";
+    static float reference[TOKENS], tokens[TOKENS];
+    const dp_key_value metadata[] = {{"format", "pt"}, {"license", "MIT"}};
+    begin(4, 0);
+    embed("huggingface", "F32", reference);
+    size_t cut = draft.n / 2;
+    write_some(a, 0, cut, metadata, 1);
+    write_some(b, cut, draft.n, metadata, 2);
+    embed_file(write_index(cut, a, b), "huggingface", "F32", tokens);
+    assert_memory_equal(tokens, reference, sizeof tokens);
+
+    dp_network *model = NULL;
+    dp_network_info info;
+    dp_mapping parts[2];
+    char digest[DP_SHA256_HEX_BYTES];
+    assert_ok(dp_mapping_open(temporary_path(a), &parts[0], err));
+    assert_ok(dp_mapping_open(temporary_path(b), &parts[1], err));
+    assert_ok(
+        dp_sha256((dp_bytes[]){{parts[0].data, parts[0].bytes}, {parts[1].data, parts[1].bytes}}, 2, digest, err));
+    assert_ok(dp_network_open(write_index(cut, a, b), &model, err));
+    dp_network_get_info(model, &info);
+    assert_string_equal(info.sha256, digest); /* of the shards one after another, by name */
+    assert_int_equal(info.n_files, 2);
+    assert_string_equal(info.licence, "MIT");
+    assert_ok(dp_network_check_unchanged(model, err));
+    struct timespec later[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(utimensat(AT_FDCWD, temporary_path(b), later, 0), 0);
+    assert_fails(DP_E_CORRUPT, b, dp_network_check_unchanged(model, err));
+    dp_network_close(&model);
+    dp_mapping_close(&parts[0]);
+    dp_mapping_close(&parts[1]);
+
+    dp_limits limits;
+    dp_limits_init(&limits);
+    limits.max_tensors = draft.n - 1;
+    assert_fails(DP_E_FORMAT, "the limit is", dp_network_open_within(write_index(cut, a, b), &limits, &model, err));
+    dp_limits_init(&limits);
+    limits.max_file_bytes = 800000; /* each shard is smaller */
+    assert_fails(DP_E_FORMAT, "limit", dp_network_open_within(write_index(cut, a, b), &limits, &model, err));
+
+    expect_index(DP_E_FORMAT, "model-00001-of-00002.safetensors: holds tensor '", cut - 1, a, b);
+    expect_index(DP_E_FORMAT, "model-00002-of-00002.safetensors: holds tensor '", cut + 1, a, b);
+    expect_index(DP_E_FORMAT, "a shard is a file beside the index", cut, "../model.safetensors", b);
+    expect_index(DP_E_FORMAT, "a shard is a file beside the index", cut, "/etc/passwd", b);
+    expect_index(DP_E_FORMAT, "a shard is a file beside the index", cut, a, "..");
+    expect_index(DP_E_FORMAT, "a shard is a file beside the index", cut, "", b);
+    assert_int_equal(unlink(temporary_path(b)), 0);
+    expect_index(DP_E_IO, "model-00002-of-00002.safetensors: cannot open: No such file or directory (shard 2 of 2", cut,
+                 a, b);
+    write_some(b, cut, draft.n - 1, metadata, 2); /* of another checkpoint: it has less */
+    expect_index(DP_E_FORMAT, "model-00002-of-00002.safetensors: lacks tensor '", cut, a, b);
+    write_text(b, "version https://git-lfs.github.com/spec/v1");
+    expect_index(DP_E_FORMAT, "but a Git LFS pointer", cut, a, b);
+    write_text("config.json", "{\"model_type\": \"dinov2\"}");
+    assert_fails(DP_E_FORMAT, "is JSON, but no index of shards",
+                 dp_network_open(temporary_path("config.json"), &model, err));
+    write_text("config.json", "{\"weight_map\": {");
+    assert_fails(DP_E_FORMAT, "but broken", dp_network_open(temporary_path("config.json"), &model, err));
+    write_text("config.json", "{\"weight_map\": {\"a\": 3}}");
+    assert_fails(DP_E_FORMAT, "gives tensor 'a'", dp_network_open(temporary_path("config.json"), &model, err));
+    assert_null(model);
 }
 
 /* A DINOv3 of random weights is one, and no other. */
@@ -445,7 +600,8 @@ static void broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(namings),  cmocka_unit_test(number_types),     cmocka_unit_test(head_is_left_alone),
-        cmocka_unit_test(families), cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(broken)};
+        cmocka_unit_test(namings),          cmocka_unit_test(number_types), cmocka_unit_test(head_is_left_alone),
+        cmocka_unit_test(licences),         cmocka_unit_test(shards),       cmocka_unit_test(families),
+        cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(broken)};
     return cmocka_run_group_tests_name("network_checkpoint", tests, NULL, NULL);
 }
