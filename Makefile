@@ -48,6 +48,7 @@ uninstall: ## remove the files of "make install"
 	@ninja -C $(BUILD) uninstall
 
 test: deps all ## install packages, build, run every test
+	@scripts/test-venv.sh
 	@scripts/test.sh $(BUILD) $(TEST)
 
 demo: deps all ## install packages, build, draw two data sets, find the defects in them

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define DRAIN_S 20
-#define MEGABYTE ((size_t)1 << 20)
+#define MEGABYTE 1e6
 
 struct asked {
     char *data, *listen, *token_file, *cert, *key, *model, *keep, *log_level, **hosts;
@@ -38,11 +38,12 @@ static void block_signals(sigset_t *set)
 /* Until it is told to end. */
 static void loop(service *s, transport *t, const sigset_t *set)
 {
-    const struct timespec second = {.tv_sec = 1};
     uint64_t watchdog_us = notify_watchdog_us();
+    uint64_t wait_us = watchdog_us ? MIN(watchdog_us / 3, G_USEC_PER_SEC - 1) : G_USEC_PER_SEC - 1;
+    const struct timespec pause = {.tv_nsec = (long)wait_us * 1000};
     gint64 told_us = 0;
     for (;;) {
-        int signal_number = sigtimedwait(set, NULL, &second);
+        int signal_number = sigtimedwait(set, NULL, &pause);
         if (signal_number == SIGINT || signal_number == SIGTERM)
             return;
         if (signal_number == SIGHUP) {
@@ -167,10 +168,10 @@ static int serve(int argc, char **argv, struct asked *asked)
          10000},
         {"log-level", 0, 0, CLI_TEXT, &asked->log_level, "what is logged (default: info)", "error|warning|info|debug"},
         CLI_OPTION_END};
-    asked->keep_bytes.value = 1024.0 * MEGABYTE;
-    asked->good_bytes.value = 4096.0 * MEGABYTE;
-    asked->max_body.value = 64.0 * MEGABYTE;
-    asked->max_upload.value = 1024.0 * MEGABYTE;
+    asked->keep_bytes.value = 1000 * MEGABYTE;
+    asked->good_bytes.value = 4000 * MEGABYTE;
+    asked->max_body.value = 64 * MEGABYTE;
+    asked->max_upload.value = 1000 * MEGABYTE;
     asked->connections.value = 256;
     if (!cli_parse(
             &argc, &argv, entries, cli_run_group(&run), "--data DIR [--listen ADDRESS:PORT]",

@@ -9,6 +9,7 @@
 #define WAIT_S 30               /* for a head, kept-alive connections included */
 #define GRACE_S 30              /* for a body or an answer, and beyond it */
 #define LEAST_BYTES_PER_S 16384 /* it has to move so fast */
+#define FRESH_US 500000         /* a new connection has a request on its way */
 #define STREAM_S 3600           /* of events; a client connects again */
 
 struct connection {
@@ -22,7 +23,7 @@ struct connection {
 struct connections {
     GMutex lock;
     connection *first; /* the newest */
-    size_t n, most;
+    size_t n, most;    /* n: those that are not cut off */
     void (*on_cut)(void *user);
     void *user;
 };
@@ -51,6 +52,7 @@ static void cut(connections *all, connection *one)
     if (one->cut)
         return;
     one->cut = true;
+    all->n--;
     shutdown(one->fd, SHUT_RDWR);
     all->on_cut(all->user);
 }
@@ -98,7 +100,8 @@ connection *connections_add(connections *all, int fd)
     if (one->next)
         one->next->before = one;
     all->first = one;
-    all->n++;
+    if (++all->n > all->most) /* all others are at work */
+        cut(all, one);
     g_mutex_unlock(&all->lock);
     return one;
 }
@@ -112,7 +115,7 @@ void connections_remove(connections *all, connection *one)
         all->first = one->next;
     if (one->next)
         one->next->before = one->before;
-    all->n--;
+    all->n -= !one->cut;
     g_mutex_unlock(&all->lock);
     g_free(one);
 }
@@ -139,7 +142,8 @@ size_t connections_drain(connections *all)
     size_t others = 0;
     g_mutex_lock(&all->lock);
     for (connection *one = all->first; one; one = one->next) {
-        if (one->state == CONNECTION_WAITING || one->state == CONNECTION_STREAMING)
+        bool waits = one->state == CONNECTION_WAITING && g_get_monotonic_time() - one->since_us > FRESH_US;
+        if (waits || one->state == CONNECTION_STREAMING)
             shutdown(one->fd, SHUT_RDWR);
         else
             others++;

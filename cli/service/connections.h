@@ -30,7 +30,7 @@ void connections_remove(connections *all, connection *one);
 void connections_set(connections *all, connection *one, connection_state state, size_t bytes);
 /* Cuts off what is over its time; called every second. */
 void connections_check(connections *all);
-/* Cuts off all that wait for a request.  Returns how many others there are. */
+/* Cuts off all that wait for a request but have just come.  Returns how many others there are. */
 size_t connections_drain(connections *all);
 
 #endif

@@ -105,8 +105,8 @@ void post_inspect(request *r)
     inspection_task task = {.bank = bank, .name = name && *name ? name : "picture", .data = r->body, .bytes = r->bytes};
     if (map && strcmp(map, "tiff") != 0)
         reply_problem(r, 400, "map=%s: give tiff", map);
-    else if (strlen(task.name) > 1024)
-        reply_problem(r, 400, "the name has more than 1024 bytes");
+    else if (g_utf8_strlen(task.name, -1) > 255)
+        reply_problem(r, 400, "the name has more than 255 characters");
     else if (!r->bytes)
         reply_problem(r, 400, "the body is empty: send the bytes of a picture file");
     else if (read_flag(r, "record", &keep) && read_flag(r, "explain", &explain)) {

@@ -6,7 +6,9 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static dp_status make_folder(char **made, const char *data, const char *name, dp_error *err)
@@ -15,6 +17,19 @@ static dp_status make_folder(char **made, const char *data, const char *name, dp
     return g_mkdir_with_parents(*made, 0700) == 0
                ? DP_OK
                : service_fail(err, DP_E_IO, "%s: cannot be made: %s", *made, g_strerror(errno));
+}
+
+/* One service uses a folder: two would do the same jobs.  The lock goes with the process. */
+static dp_status lock_folder(service *s, dp_error *err)
+{
+    g_autofree char *path = g_build_filename(s->settings.data, "lock", NULL);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        return service_fail(err, DP_E_IO, "%s: cannot be written: %s", path, g_strerror(errno));
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB))
+        return service_fail(err, DP_E_IO, "%s: another service uses this folder; end that one, or give another --data",
+                            s->settings.data);
+    return DP_OK;
 }
 
 /* What a killed service left behind. */
@@ -50,6 +65,7 @@ dp_status service_open(const service_settings *settings, const dp_network *netwo
 {
     service *s = g_new0(service, 1);
     s->settings = *settings;
+    s->lock_fd = -1;
     counters_begin(&s->counters);
     g_mutex_init(&s->keeping);
     const char *data = settings->data;
@@ -61,6 +77,8 @@ dp_status service_open(const service_settings *settings, const dp_network *netwo
         status = make_folder(&s->kept_pictures, data, "pictures/results", err);
     if (!status)
         status = make_folder(&s->folder, data, "tmp", err);
+    if (!status)
+        status = lock_folder(s, err);
     if (!status)
         status = open_databases(s, data, err);
     if (status) {
@@ -100,6 +118,8 @@ void service_close(service **opened)
     banks_close(&s->banks);
     ledger_close(&s->ledger);
     store_close(&s->results);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
     counters_end(&s->counters);
     g_mutex_clear(&s->keeping);
     g_free(s->good_pictures);

@@ -31,6 +31,7 @@ typedef struct service_settings {
 
 typedef struct service {
     service_settings settings;
+    int lock_fd;         /* of the data folder */
     char *folder;        /* for files that come and go */
     char *good_pictures; /* folders */
     char *kept_pictures;

@@ -34,7 +34,8 @@ struct exchange {
     body body;
     size_t reserved_bytes;
     gint64 came_us;
-    bool begun, hostile, failed;
+    bool begun, failed;
+    bool hostile_path, hostile_query; /* a coded zero or slash: one name would look like another */
 };
 
 /* ------------------------------------------------------------------------------------------------------- connections */
@@ -67,11 +68,10 @@ static void *on_line(void *user, const char *line, struct MHD_Connection *handle
     x->request = (request){.service = x->transport->service, .connection = handle};
     x->came_us = g_get_monotonic_time();
     x->body.fd = -1;
-    /* A coded zero or slash would make one name look like another. */
     size_t path = strcspn(line, "?");
     g_autofree char *lower = g_ascii_strdown(line, (gssize)path);
-    g_autofree char *whole = g_ascii_strdown(line, -1);
-    x->hostile = strstr(whole, "%00") || strstr(lower, "%2f") || strstr(lower, "%5c");
+    x->hostile_path = strstr(lower, "%00") || strstr(lower, "%2f") || strstr(lower, "%5c");
+    x->hostile_query = strstr(line + path, "%00") != NULL;
     return x;
 }
 
@@ -175,7 +175,7 @@ static bool check_head(struct exchange *x, const char *path, const char *method)
     const service_settings *settings = &r->service->settings;
     g_autofree char *allowed = NULL;
     size_t bytes;
-    bool valid = !x->hostile && g_utf8_validate(path, -1, NULL);
+    bool valid = !x->hostile_path && g_utf8_validate(path, -1, NULL);
     x->route = valid ? route_find(method, path, r->part, &allowed) : NULL;
     if (!check_sender(x, method))
         return false;
@@ -188,7 +188,10 @@ static bool check_head(struct exchange *x, const char *path, const char *method)
         reply_problem(r, 404, "there is nothing of that name; GET /openapi.json describes what there is");
         return false;
     }
-    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, check_query, x);
+    if (x->hostile_query)
+        reply_problem(r, 400, "a query has a zero in it");
+    else
+        MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, check_query, x);
     if (r->response)
         return false;
     size_t most = x->route->flags & ROUTE_UPLOAD ? settings->most_upload_bytes
@@ -303,10 +306,12 @@ static dp_status start(transport *t, dp_error *err)
         {MHD_OPTION_HTTPS_MEM_CERT, 0, t->cert}, {MHD_OPTION_HTTPS_MEM_KEY, 0, t->key}, {MHD_OPTION_END, 0, NULL}};
     t->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, t, MHD_OPTION_EXTERNAL_LOGGER, on_fault, t, MHD_OPTION_LISTEN_SOCKET,
-        t->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->most_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, t, MHD_OPTION_NOTIFY_COMPLETED, on_completed, t,
-        MHD_OPTION_URI_LOG_CALLBACK, on_line, t, MHD_OPTION_ARRAY, settings->cert ? tls : tls + 2, MHD_OPTION_END);
+        t->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        2 * (unsigned)settings->most_connections /* those that are cut off and not gone yet among them */,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES,
+        MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, t,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, t, MHD_OPTION_URI_LOG_CALLBACK, on_line, t, MHD_OPTION_ARRAY,
+        settings->cert ? tls : tls + 2, MHD_OPTION_END);
     if (t->daemon)
         return DP_OK;
     return settings->cert ? service_fail(
