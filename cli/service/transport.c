@@ -14,6 +14,7 @@
 #define STACK_BYTES ((size_t)1 << 20)
 #define HEAD_BYTES ((size_t)32 << 10) /* of a request's line and headers */
 #define IDLE_S 30U
+#define CUT_CONNECTIONS 512U /* that are cut off and not gone yet */
 
 struct transport {
     service *service;
@@ -304,14 +305,13 @@ static dp_status start(transport *t, dp_error *err)
                      | MHD_USE_ERROR_LOG | (settings->cert ? MHD_USE_TLS : 0U);
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, t->cert}, {MHD_OPTION_HTTPS_MEM_KEY, 0, t->key}, {MHD_OPTION_END, 0, NULL}};
-    t->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, t, MHD_OPTION_EXTERNAL_LOGGER, on_fault, t, MHD_OPTION_LISTEN_SOCKET,
-        t->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        2 * (unsigned)settings->most_connections /* those that are cut off and not gone yet among them */,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES,
-        MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, t,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, t, MHD_OPTION_URI_LOG_CALLBACK, on_line, t, MHD_OPTION_ARRAY,
-        settings->cert ? tls : tls + 2, MHD_OPTION_END);
+    t->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, t, MHD_OPTION_EXTERNAL_LOGGER, on_fault, t,
+                                 MHD_OPTION_LISTEN_SOCKET, t->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)settings->most_connections + CUT_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+                                 STACK_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, t,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, t, MHD_OPTION_URI_LOG_CALLBACK, on_line, t,
+                                 MHD_OPTION_ARRAY, settings->cert ? tls : tls + 2, MHD_OPTION_END);
     if (t->daemon)
         return DP_OK;
     return settings->cert ? service_fail(
