@@ -112,8 +112,7 @@ size_t dp_bank_background_bytes(const dp_bank *bank, size_t picture)
 
 const uint8_t *dp_bank_inspected_background(const dp_bank *bank, size_t picture)
 {
-    bool masked = bank->recipe.background == DP_BACKGROUND_TEST || bank->recipe.background == DP_BACKGROUND_BOTH;
-    return masked && bank->pictures.background ? bank->pictures.background[picture] : NULL;
+    return dp_masks_inspected(&bank->recipe) && bank->pictures.background ? bank->pictures.background[picture] : NULL;
 }
 
 size_t dp_bank_held_bytes(const dp_bank *bank)

@@ -9,15 +9,15 @@
 dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **out,
                      dp_error *err)
 {
-    dp_roi *roi = dp_calloc(1, sizeof *roi);
-    if (roi)
-        *roi = (dp_roi){
-            .frame = frame, .settled = settled, .height = height, .width = width, .mask = dp_malloc(height, width)};
-    if (!roi || !roi->mask) {
-        dp_roi_close(&roi);
-        return dp_fail_memory(err, "the region to inspect", height * width);
-    }
-    memcpy(roi->mask, mask, height * width);
+    dp_roi *roi;
+    uint8_t *copy;
+    const dp_need needs[] = {{&roi, 1, 1, sizeof *roi}, {&copy, height, width, 1}};
+    dp_status status = dp_memory_take(needs, 2, "the region to inspect", err);
+    if (status)
+        return status;
+    *roi = (dp_roi){.frame = frame, .settled = settled, .height = height, .width = width, .mask = copy};
+    if (mask)
+        memcpy(copy, mask, height * width);
     *out = roi;
     return DP_OK;
 }

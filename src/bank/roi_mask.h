@@ -16,7 +16,7 @@ struct dp_roi {
                              any more */
 };
 
-/* Makes a region from a copy of mask [height, width]. Errors: DP_E_MEMORY. */
+/* Makes a region from a copy of mask [height, width]; NULL: one that is to be filled. Errors: DP_E_MEMORY. */
 dp_status dp_roi_new(dp_roi_frame frame, bool settled, size_t height, size_t width, const uint8_t *mask, dp_roi **roi,
                      dp_error *err);
 bool dp_roi_equal(const dp_roi *a, const dp_roi *b);

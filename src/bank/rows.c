@@ -204,6 +204,46 @@ bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool flat, size_t
     return dp_mul_size(dim, dp_storage_bytes(storage), bytes) && dp_add_size(*bytes, tables, bytes);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- norms */
+
+#define BLOCK 256 /* rows of a task */
+
+struct norms {
+    const dp_rows *rows;
+    float *widened; /* [threads, dim] */
+    float *norms;   /* [locations, n_rows] */
+};
+
+static void norms_task(void *context, size_t index, size_t worker)
+{
+    const struct norms *n = context;
+    const dp_rows *rows = n->rows;
+    float *x = n->widened + worker * rows->dim;
+    size_t places = dp_rows_places(rows), end = (index + 1) * BLOCK;
+    for (size_t place = index * BLOCK; place < end && place < places; place++) {
+        n->norms[place] = 0;
+        if (rows->valid[place]) {
+            dp_rows_widen(rows, place / rows->n_rows, place % rows->n_rows, 1, x);
+            n->norms[place] = dp_norm_f32(x, rows->dim);
+        }
+    }
+}
+
+dp_status dp_rows_norms(const dp_rows *rows, dp_pool *pool, float **norms, dp_error *err)
+{
+    const size_t places = dp_rows_places(rows);
+    struct norms n = {.rows = rows};
+    const dp_need needs[] = {{&n.widened, dp_pool_threads(pool), rows->dim, sizeof(float)},
+                             {&n.norms, places, 1, sizeof(float)}};
+    dp_status status = dp_memory_take(needs, 2, "the norms of features", err);
+    if (status)
+        return status;
+    dp_pool_run(pool, (places + BLOCK - 1) / BLOCK, norms_task, &n);
+    dp_memory_free(n.widened);
+    *norms = n.norms;
+    return DP_OK;
+}
+
 size_t dp_rows_bytes(const dp_rows *rows)
 {
     size_t each = 0;

@@ -14,6 +14,7 @@
 #ifndef DP_BANK_ROWS_H
 #define DP_BANK_ROWS_H
 
+#include "base/pool.h"
 #include "dinopatch/experimental.h"
 #include "geometry/spaces.h"
 #include "simd/half.h"
@@ -125,6 +126,10 @@ void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n);
 /* Returns a view of one block of the rows. If there are several blocks, the norms are
  * unknown (NULL). */
 dp_rows dp_rows_block(const dp_rows *rows, size_t block);
+
+/* Makes the Euclidean norms of the rows as they are stored, 0 where not valid: *norms [locations, n_rows], owned by the
+ * caller. pool may be NULL. Errors: DP_E_MEMORY. */
+dp_status dp_rows_norms(const dp_rows *rows, dp_pool *pool, float **norms, dp_error *err);
 
 /* Returns the bytes of the features and of their tables. */
 size_t dp_rows_bytes(const dp_rows *rows);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - checked sizes, and blocks that are used again. */
 #include "base/memory.h"
-#include "dinopatch/experimental.h"
+#include "base/error.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -133,6 +133,25 @@ void *dp_calloc_2d(size_t a, size_t b, size_t size)
 {
     size_t count;
     return dp_mul_size(a, b, &count) ? dp_calloc(count, size) : NULL;
+}
+
+dp_status dp_memory_take(const dp_need *needs, size_t n, const char *what, dp_error *err)
+{
+    size_t bytes = 0, done = 0;
+    void *taken[DP_NEEDS];
+    for (size_t i = 0; i < n; i++)
+        bytes +=
+            needs[i].a * needs[i].b * needs[i].size; /* for the message; a product that is too large is refused below */
+    for (bool good = true; done < n && good; done += good) {
+        const dp_need *need = &needs[done];
+        taken[done] = need->a ? dp_malloc_2d(need->a, need->b, need->size) : NULL;
+        good = taken[done] || !need->a;
+    }
+    for (size_t i = 0; i < done && done < n; i++)
+        dp_memory_free(taken[i]);
+    for (size_t i = 0; i < n && done == n; i++)
+        memcpy(needs[i].to, &taken[i], sizeof taken[i]);
+    return done == n ? DP_OK : dp_fail_memory(err, what, bytes);
 }
 
 char *dp_strdup(const char *text)

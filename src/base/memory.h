@@ -3,6 +3,8 @@
 #ifndef DP_BASE_MEMORY_H
 #define DP_BASE_MEMORY_H
 
+#include "dinopatch/experimental.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,6 +29,16 @@ void *dp_malloc(size_t count, size_t size);
 /* The same for a * b elements of `size` bytes (a matrix), so that no product of sizes is made outside this file. */
 void *dp_calloc_2d(size_t a, size_t b, size_t size);
 void *dp_malloc_2d(size_t a, size_t b, size_t size);
+#define DP_NEEDS 16
+/* Memory for a * b elements of `size` bytes. */
+typedef struct dp_need {
+    void *to; /* the address of the pointer that is set */
+    size_t a, b, size;
+} dp_need;
+
+/* Takes all memory of a piece of work in one place, at most DP_NEEDS: sets each pointer, to NULL where a is 0. If memory is short all stay
+ * as they were, and the message is that of dp_fail_memory, of all bytes. */
+dp_status dp_memory_take(const dp_need *needs, size_t n, const char *what, dp_error *err);
 /* Returns a copy of a string; NULL if memory is short. */
 char *dp_strdup(const char *text);
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "network/session.h"
 #include "reduce/reduce.h"
+#include "pipeline/bank_match.h"
 #include "pipeline/fit.h"
 #include "score/leave_one_out.h"
 #include "pipeline/memory_plan.h"
@@ -77,7 +78,7 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to add");
     dp_status status = dp_bank_needs_pictures(bank, err);
     if (!status)
-        status = dp_session_fits_bank(session, bank, err);
+        status = dp_session_fits_bank(session, bank, NULL, err);
     if (!status)
         status = dp_fit_more(session, bank, input, &fresh, &found, err);
     if (!status && fresh && (bank->projection.basis || fresh->rows.storage != bank->rows.storage)) {

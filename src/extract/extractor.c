@@ -21,43 +21,27 @@
 
 #include <string.h>
 
-/* Rows of the highest band. */
-static size_t highest_band(const dp_tiling *tiling)
-{
-    size_t high = 0;
-    for (size_t i = 0; i < tiling->down.n; i++) {
-        size_t height = dp_tile_kept(tiling, i, 0).height;
-        high = height > high ? height : high;
-    }
-    return high;
-}
-
 dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err)
 {
-    const dp_tiling *tiling = &shape->tiling;
-    const size_t cells = dp_canvas_cells(shape), tile_cells = tiling->down.tile * tiling->across.tile;
-    const bool tiled = dp_tiling_count(tiling) > 1, masks = recipe->background, means = recipe->neighbourhood > 1;
-    dp_extractor e = {.recipe = *recipe, .shape = *shape, .dim = dim, .most_bytes = most_bytes};
-    e.by_bands = tiling->down.n > 1 && cells * dim * sizeof(float) > most_bytes;
-    e.band = e.by_bands ? highest_band(tiling) : shape->rows;
-    const size_t held = e.band * shape->cols, raw_cells = masks && held > tile_cells ? held : tile_cells;
-    const bool halves = e.by_bands && recipe->polarity != DP_POLARITY_NONE;
-    if (!(e.tokens = dp_malloc_2d(held, dim, sizeof(float))) || !(e.orientation = dp_malloc(dim, sizeof(float)))
-        || (tiled
-            && !(e.tile_rgb =
-                     dp_malloc_2d(dp_cells_to_canvas(tiling->down.tile, shape->patch_px),
-                                  dp_cells_to_canvas(tiling->across.tile, shape->patch_px), 3 * sizeof(float))))
-        || (tiled && !(e.tile_tokens = dp_malloc_2d(tile_cells, dim, sizeof(float))))
-        || (means && !(e.raw = dp_malloc_2d(raw_cells, dim, sizeof(float))))
-        || (masks && !(e.background = dp_calloc(cells, 1)))
-        || (masks && !(e.component = dp_malloc(cells, sizeof(float))))
-        || (halves && dp_halves_open(dim, &e.halves, err))) {
-        dp_extractor_close(&e);
-        return dp_fail_memory(err, "the features of one picture", held * dim * sizeof(float));
-    }
-    *extractor = e;
-    return DP_OK;
+    dp_extractor e = {.recipe = *recipe, .shape = *shape, .dim = dim, .most_bytes = most_bytes, .halves = {.dim = dim}};
+    e.by_bands = shape->tiling.down.n > 1 && shape->cells * dim * sizeof(float) > most_bytes;
+    e.band = e.by_bands ? shape->band_rows : shape->rows;
+    const bool tiled = shape->tiling.down.n > 1 || shape->tiling.across.n > 1, masks = recipe->background,
+               means = recipe->neighbourhood > 1, halves = e.by_bands && recipe->polarity != DP_POLARITY_NONE;
+    const size_t held = e.band * shape->cols, raw = masks && held > shape->tile_cells ? held : shape->tile_cells;
+    const dp_need needs[] = {{&e.tokens, held, dim, sizeof(float)},
+                             {&e.orientation, dim, 1, sizeof(float)},
+                             {&e.tile_rgb, tiled ? shape->tile_height_px : 0, shape->tile_width_px, 3 * sizeof(float)},
+                             {&e.tile_tokens, tiled ? shape->tile_cells : 0, dim, sizeof(float)},
+                             {&e.raw, means ? raw : 0, dim, sizeof(float)},
+                             {&e.background, masks ? shape->cells : 0, 1, 1},
+                             {&e.component, masks ? shape->cells : 0, 1, sizeof(float)},
+                             {&e.halves.sums, halves ? 2 : 0, dim, sizeof(double)}};
+    dp_status status = dp_memory_take(needs, sizeof needs / sizeof *needs, "the features of one picture", err);
+    if (!status)
+        *extractor = e;
+    return status;
 }
 
 dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err)

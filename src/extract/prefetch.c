@@ -98,13 +98,10 @@ dp_status dp_prepared_open(dp_prepared *prepared, const dp_recipe *recipe, const
 {
     prepared->recipe = recipe;
     prepared->shape = *shape;
-    prepared->rgb = shape->cut ? NULL : dp_malloc_2d(shape->height_px, shape->width_px, 3 * sizeof(float));
-    prepared->cells = dp_malloc(dp_canvas_cells(shape), 1);
-    prepared->valid = dp_malloc(shape->width_px, shape->patch_px);
-    if ((prepared->rgb || shape->cut) && prepared->cells && prepared->valid)
-        return DP_OK;
-    dp_prepared_free_canvas(prepared);
-    return dp_fail_memory(err, "the canvas", shape->height_px * shape->width_px * 3 * sizeof(float));
+    const dp_need needs[] = {{&prepared->rgb, shape->cut ? 0 : shape->height_px, shape->width_px, 3 * sizeof(float)},
+                             {&prepared->cells, shape->rows, shape->cols, 1},
+                             {&prepared->valid, shape->width_px, shape->patch_px, 1}};
+    return dp_memory_take(needs, sizeof needs / sizeof *needs, "the canvas", err);
 }
 
 dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err)

@@ -18,7 +18,7 @@
 #ifndef DP_GEOMETRY_SPACES_H
 #define DP_GEOMETRY_SPACES_H
 
-#include "dinopatch/experimental.h"
+#include "options/recipe_facts.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -47,12 +47,6 @@ static inline void dp_affine_apply(const dp_affine *map, double u, double v, dou
 dp_affine dp_affine_invert(const dp_affine *map);
 
 /* ----------------------------------------------------------------------------------------------------------- P, R, C */
-
-/* Returns whether each picture has a canvas of its own size. */
-static inline bool dp_own_canvas(const dp_recipe *recipe)
-{
-    return recipe->edge_px > 0 && !recipe->crop_px;
-}
 
 /* R of one picture, and the canvas as a part of it. */
 typedef struct dp_resized {

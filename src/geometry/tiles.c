@@ -55,19 +55,6 @@ dp_tiling dp_tiling_of(size_t rows, size_t cols, size_t tile)
     return (dp_tiling){dp_tile_axis_of(rows, tile), dp_tile_axis_of(cols, tile)};
 }
 
-dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px)
-{
-    const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px, tile = recipe->tile_px;
-    const size_t rows = dp_canvas_to_cells(height, patch_px), cols = dp_canvas_to_cells(width, patch_px);
-    return (dp_canvas_shape){.height_px = height,
-                             .width_px = width,
-                             .patch_px = patch_px,
-                             .rows = rows,
-                             .cols = cols,
-                             .cut = tile > 0,
-                             .tiling = dp_tiling_of(rows, cols, dp_canvas_to_cells(tile, patch_px))};
-}
-
 dp_area dp_tile_area(const dp_tiling *tiling, size_t i, size_t j)
 {
     return (dp_area){dp_tile_first(&tiling->down, i), dp_tile_first(&tiling->across, j), tiling->down.tile,
@@ -78,6 +65,27 @@ dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j)
 {
     size_t top = dp_tile_kept_first(&tiling->down, i), left = dp_tile_kept_first(&tiling->across, j);
     return (dp_area){top, left, dp_tile_kept_end(&tiling->down, i) - top, dp_tile_kept_end(&tiling->across, j) - left};
+}
+
+dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px)
+{
+    dp_canvas_shape shape = {.height_px = recipe->canvas_height_px,
+                             .width_px = recipe->canvas_width_px,
+                             .patch_px = patch_px,
+                             .rows = dp_canvas_to_cells(recipe->canvas_height_px, patch_px),
+                             .cols = dp_canvas_to_cells(recipe->canvas_width_px, patch_px),
+                             .cut = recipe->tile_px > 0};
+    const dp_tiling tiling = dp_tiling_of(shape.rows, shape.cols, dp_canvas_to_cells(recipe->tile_px, patch_px));
+    shape.cells = shape.rows * shape.cols;
+    shape.tiling = tiling;
+    shape.tile_cells = tiling.down.tile * tiling.across.tile;
+    shape.tile_height_px = dp_cells_to_canvas(tiling.down.tile, patch_px);
+    shape.tile_width_px = dp_cells_to_canvas(tiling.across.tile, patch_px);
+    for (size_t i = 0; i < tiling.down.n; i++) {
+        const size_t rows = dp_tile_kept(&tiling, i, 0).height;
+        shape.band_rows = rows > shape.band_rows ? rows : shape.band_rows;
+    }
+    return shape;
 }
 
 size_t dp_tile_side(size_t wished_px, size_t unit_px, size_t patch_px, size_t max_cells)

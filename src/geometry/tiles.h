@@ -43,18 +43,15 @@ dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j);
 typedef struct dp_canvas_shape {
     size_t height_px, width_px; /* whole cells; 0: each picture has a canvas of its own (dp_own_canvas) */
     size_t patch_px;            /* to the side of a cell */
-    size_t rows, cols;
-    bool cut; /* the recipe cuts it into tiles */
+    size_t rows, cols, cells;   /* cells = rows cols, which fits: dp_check_canvas, or the pixels of one picture */
+    bool cut;                   /* the recipe cuts it into tiles */
     dp_tiling tiling;
+    size_t tile_height_px, tile_width_px, tile_cells; /* of one tile */
+    size_t band_rows;                                 /* the most rows that a row of tiles keeps */
 } dp_canvas_shape;
 
 /* Canvas and tile of the recipe are settled, or 0. */
 dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px);
-
-static inline size_t dp_canvas_cells(const dp_canvas_shape *shape)
-{
-    return shape->rows * shape->cols; /* fits: dp_check_canvas, or the pixels of one picture */
-}
 
 /* Returns the side of a tile in pixels, a multiple of unit_px: `wished` rounded to the nearest, or at wished 0 the largest
  * of at most 512 pixels; of at most max_cells cells of patch_px pixels (0: no limit), and at least one unit. */

@@ -10,7 +10,4 @@
 dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_input *input, dp_bank **bank,
                       dp_fit_counts *report, dp_error *err);
 
-/* DP_E_MISMATCH where the bank was made with another checkpoint or precision than the session's. */
-dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err);
-
 #endif

@@ -24,10 +24,9 @@ static bool more_black(double x, double next)
     return x < next - MISSING;
 }
 
-/* The least of values [n], sorted here, without the strays below it: those that lie beyond the limit that the next one sets. */
-static double least(double *values, size_t n, bool (*far)(double x, double next))
+/* The least of sorted values [n], without the strays below it: those that lie beyond the limit that the next one sets. */
+static double least(const double *values, size_t n, bool (*far)(double x, double next))
 {
-    dp_sort_f64(values, n);
     size_t strays = n < 3 ? 0 : n / STRAY > 1 ? n / STRAY : 1, first = 0;
     for (size_t i = 1; i <= strays; i++)
         if (far(values[i - 1], values[i]))
@@ -35,15 +34,12 @@ static double least(double *values, size_t n, bool (*far)(double x, double next)
     return values[first];
 }
 
-static size_t count_ratios(const dp_pose *poses, size_t n, double *ratios)
+/* Different ones among sorted ratios [n], told up to DP_RATIOS + 1. */
+static size_t count_ratios(const double *ratios, size_t n)
 {
-    size_t different = 0, known = 0;
+    size_t different = 0;
     double first = 0;
-    for (size_t i = 0; i < n; i++)
-        if (poses[i].picture_height_px)
-            ratios[known++] = (double)poses[i].picture_width_px / (double)poses[i].picture_height_px;
-    dp_sort_f64(ratios, known);
-    for (size_t i = 0; i < known && different <= DP_RATIOS; i++)
+    for (size_t i = 0; i < n && different <= DP_RATIOS; i++)
         if (!different || ratios[i] > first * (1 + DP_RATIO_MARGIN)) {
             first = ratios[i];
             different++;
@@ -56,9 +52,9 @@ static double least_object(const dp_bank *bank)
 {
     double found = NAN;
     for (size_t p = 0; p < bank->pictures.n; p++) {
-        const uint8_t *mask = dp_bank_inspected_background(bank, p);
         size_t rows, cols, left = 0;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
+        const uint8_t *mask = dp_bank_inspected_background(bank, p);
         if (!mask || !rows || !cols)
             continue;
         for (size_t i = 0; i < rows * cols; i++)
@@ -68,41 +64,55 @@ static double least_object(const dp_bank *bank)
     return found;
 }
 
+/* What is known of each good picture; of all but the ratio the least is what counts. */
+enum column { BRIGHT, WHITE, CONTRAST, FINE, SMOOTH, CLEAR, RATIO, COLUMNS };
+
 dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
 {
-    size_t n = bank->pictures.n;
-    double *values = dp_malloc(n, 7 * sizeof *values);
-    if (!values)
-        return dp_fail_memory(err, "the light of the good pictures", n * 7 * sizeof *values);
-    double *bright = values, *white = bright + n, *contrast = white + n, *fine = contrast + n, *smooth = fine + n,
-           *clear = smooth + n;
-    *gate = (dp_gate){.light_known = true,
-                      .valid_least = NAN,
-                      .object_least = least_object(bank),
-                      .n_sizes = n,
-                      .poses = bank->pictures.poses};
+    const dp_bank_pictures *pictures = &bank->pictures;
+    const size_t n = pictures->n;
+    size_t n_ratios = 0;
+    double *values, *column[COLUMNS];
+    dp_gate made = {.light_known = true,
+                    .valid_least = NAN,
+                    .object_least = least_object(bank),
+                    .n_sizes = n,
+                    .poses = pictures->poses};
+    dp_status status =
+        dp_memory_take(&(dp_need){&values, n, COLUMNS, sizeof *values}, 1, "the light of the good pictures", err);
+    if (status)
+        return status;
+    for (size_t k = 0; k < COLUMNS && n; k++)
+        column[k] = values + k * n;
     for (size_t p = 0; p < n; p++) {
-        const dp_light *light = &bank->pictures.lights[p];
-        gate->light_known = gate->light_known && !isnan(light->bright);
-        bright[p] = light->bright;
-        white[p] = 255 - light->dark;
-        gate->dark = p == 0 || light->dark < gate->dark ? light->dark : gate->dark;
-        contrast[p] = light->bright - light->dark;
-        fine[p] = light->fine;
-        smooth[p] = 1 / fmax(light->fine, 1e-9);
-        clear[p] = 1 - light->black;
-        gate->valid_least = fmin(gate->valid_least, light->valid); /* of NaN and a number: the number */
+        const dp_light *light = &pictures->lights[p];
+        const dp_pose *pose = &pictures->poses[p];
+        made.light_known = made.light_known && !isnan(light->bright);
+        made.dark = p == 0 || light->dark < made.dark ? light->dark : made.dark;
+        made.valid_least = fmin(made.valid_least, light->valid); /* of NaN and a number: the number */
+        column[BRIGHT][p] = light->bright;
+        column[WHITE][p] = 255 - light->dark;
+        column[CONTRAST][p] = light->bright - light->dark;
+        column[FINE][p] = light->fine;
+        column[SMOOTH][p] = 1 / fmax(light->fine, 1e-9);
+        column[CLEAR][p] = 1 - light->black;
+        if (pose->picture_height_px)
+            column[RATIO][n_ratios++] = (double)pose->picture_width_px / (double)pose->picture_height_px;
     }
-    if (gate->light_known) {
-        gate->bright = least(bright, n, beyond);
-        gate->white = least(white, n, beyond);
-        gate->contrast = least(contrast, n, beyond);
-        gate->fine = least(fine, n, beyond);
-        gate->fine_most = 1 / least(smooth, n, beyond);
-        gate->black = 1 - least(clear, n, more_black);
+    for (size_t k = 0; k < COLUMNS && n; k++)
+        if (made.light_known || k == RATIO) /* else they are not numbers */
+            dp_sort_f64(column[k], k == RATIO ? n_ratios : n);
+    if (made.light_known && n) {
+        made.bright = least(column[BRIGHT], n, beyond);
+        made.white = least(column[WHITE], n, beyond);
+        made.contrast = least(column[CONTRAST], n, beyond);
+        made.fine = least(column[FINE], n, beyond);
+        made.fine_most = 1 / least(column[SMOOTH], n, beyond);
+        made.black = 1 - least(column[CLEAR], n, more_black);
     }
-    gate->n_ratios = count_ratios(bank->pictures.poses, n, values);
+    made.n_ratios = n ? count_ratios(column[RATIO], n_ratios) : 0;
     dp_memory_free(values);
+    *gate = made;
     return DP_OK;
 }
 

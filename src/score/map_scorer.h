@@ -6,7 +6,7 @@
 #ifndef DP_SCORE_MAP_SCORER_H
 #define DP_SCORE_MAP_SCORER_H
 
-#include "dinopatch/experimental.h"
+#include "options/recipe_facts.h"
 #include "score/postprocess.h"
 
 #include <stdbool.h>
@@ -28,12 +28,6 @@ void dp_map_scorer_close(dp_map_scorer *scorer);
  * size comes.  Errors: DP_E_MEMORY. */
 dp_status dp_map_scorer_run(dp_map_scorer *scorer, float *grid, const uint8_t *valid, size_t rows, size_t cols,
                             double cell_px, double *score, dp_error *err);
-
-/* Whether the background of the pictures that are inspected is masked. */
-static inline bool dp_masks_inspected(const dp_recipe *recipe)
-{
-    return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
-}
 
 /* background [cells] taken out of a distance map, by the recipe's rule: not valid, or a distance of 0. */
 void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cells, float *grid, uint8_t *valid);

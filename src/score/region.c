@@ -9,7 +9,6 @@
 #include "score/region.h"
 #include "geometry/spaces.h"
 #include "base/error.h"
-#include "base/memory.h"
 #include "score/nearest.h"
 
 #include <math.h>
@@ -53,14 +52,13 @@ static uint8_t at(const dp_roi *roi, double x, double y)
     return roi->mask[(size_t)y * roi->width + (size_t)x];
 }
 
-static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
-                             dp_roi **settled, dp_error *err)
+/* The good picture that a mask was drawn on, and that the object is seen there. */
+static dp_status find_drawn_on(const dp_roi *given, const dp_bank_pictures *pictures, size_t *picture, dp_error *err)
 {
-    size_t p = 0, height = recipe->canvas_height_px, width = recipe->canvas_width_px, white = 0;
-    dp_status status = find_picture(pictures, given->picture, &p, err);
+    dp_status status = find_picture(pictures, given->picture, picture, err);
     if (status)
         return status;
-    const dp_pose *pose = &pictures->poses[p];
+    const dp_pose *pose = &pictures->poses[*picture];
     if (pose->status != DP_ALIGN_OK)
         return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs align=pca",
                        given->picture);
@@ -68,22 +66,7 @@ static dp_status into_canvas(const dp_roi *given, const dp_recipe *recipe, const
         return dp_fail(err, DP_E_ARGUMENT,
                        "%s: is %zux%zu pixels (width x height), but the picture it was drawn on is %zux%zu",
                        given->path, given->width, given->height, pose->picture_width_px, pose->picture_height_px);
-    uint8_t *mask = dp_malloc(height, width);
-    if (!mask)
-        return dp_fail_memory(err, "the region to inspect", height * width);
-    /* each pixel of the canvas as a cell of its own */
-    dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, pictures->polarities[p], false, height, width});
-    for (size_t v = 0; v < height; v++)
-        for (size_t u = 0; u < width; u++) {
-            double x, y;
-            dp_affine_apply(&map, (double)u, (double)v, &x, &y);
-            white += mask[v * width + u] = at(given, x, y);
-        }
-    status = white ? dp_roi_new(DP_ROI_OBJECT, true, height, width, mask, settled, err)
-                   : dp_fail(err, DP_E_ARGUMENT, "%s: its white area does not touch the canvas of the object in %s",
-                             given->path, given->picture);
-    dp_memory_free(mask);
-    return status;
+    return DP_OK;
 }
 
 dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
@@ -92,25 +75,37 @@ dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_
     *settled = NULL;
     if (!given)
         return DP_OK;
-    if (given->frame == DP_ROI_OBJECT && !given->settled)
-        return into_canvas(given, recipe, pictures, settled, err);
-    return dp_roi_new(given->frame, given->settled, given->height, given->width, given->mask, settled, err);
+    const bool carried = given->frame == DP_ROI_OBJECT && !given->settled; /* into the canvas, by its picture's pose */
+    const size_t height = carried ? recipe->canvas_height_px : given->height,
+                 width = carried ? recipe->canvas_width_px : given->width;
+    size_t p = 0, white = 0;
+    dp_status status = carried ? find_drawn_on(given, pictures, &p, err) : DP_OK;
+    if (!status)
+        status = dp_roi_new(given->frame, carried || given->settled, height, width, carried ? NULL : given->mask,
+                            settled, err);
+    if (status || !carried)
+        return status;
+    const dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, &pictures->poses[p], pictures->polarities[p], false,
+                                                         height, width}); /* each pixel as a cell */
+    for (size_t v = 0; v < height; v++)
+        for (size_t u = 0; u < width; u++) {
+            double x, y;
+            dp_affine_apply(&map, (double)u, (double)v, &x, &y);
+            white += (*settled)->mask[v * width + u] = at(given, x, y);
+        }
+    return white ? DP_OK
+                 : dp_fail(err, DP_E_ARGUMENT, "%s: its white area does not touch the canvas of the object in %s",
+                           given->path, given->picture);
 }
 
 dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err)
 {
-    *regions = (dp_regions){0};
-    dp_status status = dp_region_make(bank->roi, &bank->recipe, &bank->pictures, &regions->own, err);
-    if (!status)
-        status = dp_region_make(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
-    if (status)
-        dp_regions_close(regions);
-    return status;
+    *regions = (dp_regions){.own = bank->roi};
+    return dp_region_make(narrower, &bank->recipe, &bank->pictures, &regions->narrower, err);
 }
 
 void dp_regions_close(dp_regions *regions)
 {
-    dp_roi_close(&regions->own);
     dp_roi_close(&regions->narrower);
 }
 

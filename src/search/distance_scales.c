@@ -47,29 +47,34 @@ static size_t draw(size_t i, size_t total, size_t wanted)
     return (size_t)(((double)i + dp_random_unit(&random)) * (double)total / (double)wanted);
 }
 
-/* Walks through every row that a picture, as it is, has in the bank: samples NULL: counts them; else takes `wanted`
- * (not 0) of `total`, or one or two less.  Returns how many. */
-static size_t walk(const dp_rows *bank, size_t total, size_t wanted, struct sample *samples)
+/* Takes MAX_SAMPLES of the rows that pictures, as they are, have in the bank, or one or two less; all where there are no
+ * more. Returns how many; samples [MAX_SAMPLES]. */
+static size_t take_samples(const dp_rows *bank, struct sample *samples)
 {
-    size_t seen = 0, taken = 0, at = samples ? draw(0, total, wanted) : 0;
-    for (size_t p = 0; p < bank->n_pictures; p++) {
-        size_t rows, cols, first = p * bank->rows_per_picture, n = dp_rows_cells(bank);
-        dp_rows_picture_grid(bank, p, &rows, &cols);
-        if (bank->row_cell)
-            dp_rows_flat_range(bank, p, &first, &n);
-        for (size_t i = 0; i < n; i++) {
-            struct sample s = bank->row_cell ? (struct sample){p, 0, first + i} : (struct sample){p, i, first};
-            if (!bank->valid[s.cell * bank->n_rows + s.row]
-                || (bank->row_cell && (size_t)bank->row_cell[s.row] >= rows * cols))
-                continue;
-            if (samples && taken < wanted && seen >= at) {
-                samples[taken++] = s;
-                at = draw(taken, total, wanted);
+    size_t total = 0, taken = 0;
+    for (int pass = 0; pass < 2; pass++) { /* one to count them */
+        const size_t wanted = total < MAX_SAMPLES ? total : MAX_SAMPLES;
+        size_t seen = 0, at = wanted ? draw(0, total, wanted) : 0;
+        for (size_t p = 0; p < bank->n_pictures; p++) {
+            size_t rows, cols, first = p * bank->rows_per_picture, n = dp_rows_cells(bank);
+            dp_rows_picture_grid(bank, p, &rows, &cols);
+            if (bank->row_cell)
+                dp_rows_flat_range(bank, p, &first, &n);
+            for (size_t i = 0; i < n; i++) {
+                struct sample s = bank->row_cell ? (struct sample){p, 0, first + i} : (struct sample){p, i, first};
+                if (!bank->valid[s.cell * bank->n_rows + s.row]
+                    || (bank->row_cell && (size_t)bank->row_cell[s.row] >= rows * cols))
+                    continue;
+                if (taken < wanted && seen >= at) {
+                    samples[taken++] = s;
+                    at = draw(taken, total, wanted);
+                }
+                seen++;
             }
-            seen++;
         }
+        total = seen;
     }
-    return samples ? taken : seen;
+    return taken;
 }
 
 /* -------------------------------------------------------------------------------------------------- the distances */
@@ -78,14 +83,18 @@ static size_t walk(const dp_rows *bank, size_t total, size_t wanted, struct samp
 static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *err)
 {
     const dp_rows *bank = &part->rows;
-    size_t cells = dp_rows_cells(bank), values, neighbours;
-    bool fits = dp_mul_size(cells, bank->dim, &values) && dp_mul_size(cells, s->search.knn, &neighbours);
-    float *features = fits ? dp_calloc(values, sizeof *features) : NULL, *grid = dp_malloc(cells, sizeof *grid);
-    dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
-    uint8_t *valid = dp_calloc(cells, 2);
-    dp_status status = DP_OK;
-    if (!features || !grid || !nearest || !valid)
-        status = dp_fail_memory(err, "a sample of the good pictures", cells * bank->dim * sizeof *features);
+    const size_t cells = dp_rows_cells(bank);
+    float *features, *grid;
+    dp_neighbour *nearest;
+    uint8_t *valid;
+    const dp_need needs[] = {{&features, cells, bank->dim, sizeof *features},
+                             {&grid, cells, 1, sizeof *grid},
+                             {&nearest, cells, s->search.knn, sizeof *nearest},
+                             {&valid, cells, 2, 1}};
+    dp_status status = dp_memory_take(needs, sizeof needs / sizeof *needs, "a sample of the good pictures", err);
+    if (status)
+        return status;
+    memset(features, 0, cells * bank->dim * sizeof *features);
     s->n_values = 0;
     for (size_t begin = 0, end; !status && begin < s->n; begin = end) {
         size_t p = s->samples[begin].picture;
@@ -113,15 +122,16 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
 static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *err)
 {
     const dp_rows *bank = &part->rows;
-    size_t values, neighbours;
-    bool fits = dp_mul_size(s->n, bank->dim, &values) && dp_mul_size(s->n, s->search.knn, &neighbours);
-    float *features = fits ? dp_malloc(values, sizeof *features) : NULL;
-    dp_neighbour *nearest = fits ? dp_malloc(neighbours, sizeof *nearest) : NULL;
-    dp_query *queries = dp_malloc(s->n, sizeof *queries);
+    float *features;
+    dp_neighbour *nearest;
+    dp_query *queries;
     atomic_bool not_finite = false;
-    dp_status status = DP_OK;
-    if (!features || !nearest || !queries)
-        status = dp_fail_memory(err, "a sample of the good pictures", s->n * bank->dim * sizeof *features);
+    const dp_need needs[] = {{&features, s->n, bank->dim, sizeof *features},
+                             {&nearest, s->n, s->search.knn, sizeof *nearest},
+                             {&queries, s->n, 1, sizeof *queries}};
+    dp_status status = dp_memory_take(needs, sizeof needs / sizeof *needs, "a sample of the good pictures", err);
+    if (status)
+        return status;
     for (size_t i = 0; !status && i < s->n; i++) {
         float *x = features + i * bank->dim;
         dp_rows_widen(bank, s->samples[i].cell, s->samples[i].row, 1, x);
@@ -148,15 +158,14 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
     return status;
 }
 
-static dp_status conclude(const dp_rows *bank, struct sampling *s, double *scale, dp_error *err)
+static dp_status conclude(struct sampling *s, double *scale, dp_error *err)
 {
     *scale = s->n_values ? dp_quantile_f32(s->values, s->n_values, SHARE) : 0;
     if (*scale > 0)
         return DP_OK;
     *scale = (double)NAN;
     return dp_fail(err, DP_E_MISMATCH,
-                   "%s%sthe good pictures %s: their distances give no scale to blend distances or blocks by",
-                   bank->name ? bank->name : "", bank->name ? ": " : "",
+                   "the good pictures %s: their distances give no scale to blend distances or blocks by",
                    s->n_values ? "do not differ from one another" : "have no cell in common");
 }
 
@@ -171,52 +180,53 @@ static dp_status find(const dp_rows *bank, size_t block, bool global, struct sam
     if (!(scales->local[block] > 0)) {
         status = flat ? find_global(&part, s, err) : find_local(&part, s, err);
         if (!status)
-            status = conclude(bank, s, &scales->local[block], err);
+            status = conclude(s, &scales->local[block], err);
     }
     if (!status && look_global) {
         status = find_global(&part, s, err);
         if (!status)
-            status = conclude(bank, s, &scales->global[block], err);
+            status = conclude(s, &scales->global[block], err);
     }
     dp_part_close(&part);
+    return status;
+}
+
+static dp_status find_all(const dp_rows *bank, uint64_t blocks, bool global, struct sampling *s,
+                          dp_distance_scales *scales, dp_error *err)
+{
+    if (!bank->complete || bank->n_pictures < 2)
+        return dp_fail(err, DP_E_MISMATCH, "blending needs the distances between good pictures, but the bank holds %s",
+                       bank->complete ? "one picture" : "not all features of its pictures; set search.blend in fit");
+    const dp_need needs[] = {{&s->samples, MAX_SAMPLES, 1, sizeof *s->samples},
+                             {&s->values, MAX_SAMPLES, 1, sizeof *s->values}};
+    dp_status status = dp_memory_take(needs, 2, "a sample of the good pictures", err);
+    if (status)
+        return status;
+    s->n = take_samples(bank, s->samples);
+    if (!s->n)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "no cell of the good pictures is valid: they give no scale to blend distances or blocks by");
+    for (size_t b = 0; !status && b < bank->blocks; b++)
+        if (!blocks || blocks >> b & 1)
+            status = find(bank, b, global, s, scales, err);
     return status;
 }
 
 dp_status dp_distance_scales_find(const dp_rows *bank, uint64_t blocks, bool global, dp_isa isa, dp_pool *pool,
                                   dp_distance_scales *scales, dp_error *err)
 {
-    size_t n_blocks = bank->blocks;
     bool complete = true;
-    for (size_t b = 0; b < n_blocks; b++)
+    for (size_t b = 0; b < bank->blocks; b++)
         if (!blocks || blocks >> b & 1)
             complete = complete && scales->local[b] > 0 && (!global || scales->global[b] > 0);
     if (complete)
         return DP_OK;
-    if (!bank->complete || bank->n_pictures < 2)
-        return dp_fail(err, DP_E_MISMATCH,
-                       "%s%sblending needs the distances between good pictures, but the bank holds %s",
-                       bank->name ? bank->name : "", bank->name ? ": " : "",
-                       bank->complete ? "one picture" : "not all features of its pictures; set search.blend in fit");
     struct sampling s = {.search = {.metric = scales->metric, .window = scales->window, .knn = scales->knn},
                          .pool = pool};
     dp_status status = dp_isa_resolve(isa, &s.search.isa, err);
-    if (status)
-        return status;
-    size_t total = walk(bank, 0, 0, NULL), n = total < MAX_SAMPLES ? total : MAX_SAMPLES;
-    if (!total)
-        return dp_fail(err, DP_E_MISMATCH,
-                       "%s%sno cell of the good pictures is valid: they give no scale to blend distances or blocks by",
-                       bank->name ? bank->name : "", bank->name ? ": " : "");
-    s.samples = dp_malloc(n, sizeof *s.samples);
-    s.values = dp_malloc(n, sizeof *s.values);
-    if (!s.samples || !s.values)
-        status = dp_fail_memory(err, "a sample of the good pictures", n * sizeof *s.samples);
-    else
-        s.n = walk(bank, total, n, s.samples);
-    for (size_t b = 0; !status && b < n_blocks; b++)
-        if (!blocks || blocks >> b & 1)
-            status = find(bank, b, global, &s, scales, err);
+    if (!status)
+        status = find_all(bank, blocks, global, &s, scales, err);
     dp_memory_free(s.samples);
     dp_memory_free(s.values);
-    return status;
+    return status == DP_E_MISMATCH && bank->name ? dp_error_prefix(err, status, "%s", bank->name) : status;
 }

@@ -37,17 +37,14 @@ bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring)
 
 dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err)
 {
-    size_t blocks = bank->blocks;
+    const size_t blocks = bank->blocks, cells = dp_rows_cells(bank), side = 2 * scoring->window + 1;
+    const bool everywhere = bank->flat || scoring->window >= bank->grid_rows + bank->grid_cols || side * side > cells;
     const dp_scoring_rule rule = {bank->flat,        blocks > 1,     scoring->window, scoring->knn,
                                   scoring->reweight, scoring->blend, scoring->score};
     dp_status status = dp_check_scoring(&rule, err);
+    if (!status)
+        status = dp_check_neighbours(scoring->knn, bank->n_rows * (everywhere ? cells : side * side), err);
     if (status)
-        return status;
-    size_t around = bank->flat || scoring->window >= bank->grid_rows + bank->grid_cols
-                        ? dp_rows_cells(bank)
-                        : (2 * scoring->window + 1) * (2 * scoring->window + 1);
-    size_t most = bank->n_rows * (around < dp_rows_cells(bank) ? around : dp_rows_cells(bank));
-    if ((status = dp_check_neighbours(scoring->knn, most, err)) != DP_OK)
         return status;
     if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
         return dp_fail(err, DP_E_ARGUMENT, "a block does not exist: the bank keeps %zu apart", blocks);
@@ -104,10 +101,11 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
     dp_status status = dp_scoring_settle(bank, &settled, isa, pool, err);
     if (status)
         return status;
-    c.parts = dp_calloc(blocks, sizeof *c.parts);
-    c.list = dp_calloc(blocks, 2 * sizeof *c.list);
-    if (!c.parts || !c.list)
-        status = dp_fail_memory(err, "the blocks of features", blocks * sizeof *c.parts);
+    const dp_need needs[] = {{&c.parts, blocks, 1, sizeof *c.parts}, {&c.list, blocks, 2, sizeof *c.list}};
+    status = dp_memory_take(needs, 2, "the blocks of features", err);
+    if (status)
+        return status;
+    memset(c.parts, 0, blocks * sizeof *c.parts);
     bool norms = scoring->metric == DP_METRIC_COSINE || bank->flat || scoring->window > 0 || scoring->blend > 0;
     for (size_t b = 0; !status && b < blocks; b++)
         if (is_active(scoring, b))
@@ -143,20 +141,21 @@ static bool is_plain(const dp_searcher *c)
 
 static dp_status make_room(dp_searcher *c, size_t cells, dp_error *err)
 {
-    size_t neighbours;
     if (cells <= c->room || is_plain(c))
         return DP_OK;
     dp_memory_free(c->nearest);
     dp_memory_free(c->grid);
     dp_memory_free(c->valid);
     dp_memory_free(c->sum);
+    c->nearest = NULL, c->grid = NULL, c->valid = NULL, c->sum = NULL;
     c->room = 0;
-    c->nearest = dp_mul_size(cells, c->knn, &neighbours) ? dp_malloc(neighbours, sizeof *c->nearest) : NULL;
-    c->grid = dp_malloc(cells, sizeof *c->grid);
-    c->valid = dp_malloc(cells, 1);
-    c->sum = dp_malloc(cells, sizeof *c->sum);
-    if (!c->nearest || !c->grid || !c->valid || !c->sum)
-        return dp_fail_memory(err, "the distances of one picture", cells * c->knn * sizeof *c->nearest);
+    const dp_need needs[] = {{&c->nearest, cells, c->knn, sizeof *c->nearest},
+                             {&c->grid, cells, 1, sizeof *c->grid},
+                             {&c->valid, cells, 1, 1},
+                             {&c->sum, cells, 1, sizeof *c->sum}};
+    dp_status status = dp_memory_take(needs, sizeof needs / sizeof *needs, "the distances of one picture", err);
+    if (status)
+        return status;
     c->room = cells;
     return DP_OK;
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recipe_facts.h - what a recipe says, where a field alone does not. */
+#ifndef DP_OPTIONS_RECIPE_FACTS_H
+#define DP_OPTIONS_RECIPE_FACTS_H
+
+#include "dinopatch/experimental.h"
+
+#include <stdbool.h>
+
+/* Returns whether the background of the pictures that are inspected is masked. */
+static inline bool dp_masks_inspected(const dp_recipe *recipe)
+{
+    return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
+}
+
+/* Returns whether each picture has a canvas of its own size. */
+static inline bool dp_own_canvas(const dp_recipe *recipe)
+{
+    return recipe->edge_px > 0 && !recipe->crop_px;
+}
+
+#endif

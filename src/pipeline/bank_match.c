@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bank_match.c - whether a session can go on with a bank. */
+#include "pipeline/bank_match.h"
+#include "bank/bank.h"
+#include "base/error.h"
+#include "network/network.h"
+#include "network/session.h"
+#include "options/check.h"
+
+#include <string.h>
+
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_canvas_shape *shape, dp_error *err)
+{
+    dp_network_info model;
+    dp_status status = dp_network_digest(dp_session_network(session), err);
+    if (status)
+        return status;
+    dp_network_get_info(dp_session_network(session), &model);
+    if (strcmp(model.sha256, bank->model.sha256) != 0)
+        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
+                       bank->model.path, bank->model.sha256, model.path, model.sha256);
+    const dp_recipe *recipe = &bank->recipe;
+    const dp_network_facts network = dp_session_facts(session);
+    const dp_canvas_shape canvas = dp_canvas_shape_of(recipe, network.patch_px);
+    if (recipe->layout == DP_LAYOUT_GRID
+        && (canvas.height_px != bank->rows.grid_rows * canvas.patch_px
+            || canvas.width_px != bank->rows.grid_cols * canvas.patch_px))
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
+                       bank->rows.grid_rows, bank->rows.grid_cols, canvas.height_px, canvas.width_px, canvas.patch_px);
+    if (bank->patch_recorded && bank->patch_px != canvas.patch_px)
+        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
+                       bank->patch_px, canvas.patch_px);
+    status = dp_check_features(recipe, &network, err);
+    if (!status && !dp_own_canvas(recipe)) /* where each picture has its own it is checked with the picture */
+        status = dp_check_canvas(recipe, &network, err);
+    if (status)
+        return status;
+    const size_t dim = dp_recipe_dim(recipe, &network);
+    if (bank->projection.dim_in != dim)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
+                       bank->projection.dim_in, dim);
+    if (dp_session_precision(session) != bank->recipe.precision)
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
+                       bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
+                       dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
+    if (shape)
+        *shape = canvas;
+    return DP_OK;
+}

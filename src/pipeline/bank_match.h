@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bank_match.h - whether a session can go on with a bank. */
+#ifndef DP_PIPELINE_BANK_MATCH_H
+#define DP_PIPELINE_BANK_MATCH_H
+
+#include "geometry/tiles.h"
+
+/* Fills shape (may be NULL), the canvas of the bank's recipe. Errors: DP_E_MISMATCH (the bank was made with another checkpoint or precision than the session's), DP_E_ARGUMENT (its
+ * recipe does not go with the network, or its canvas has more cells than the run allows), DP_E_MEMORY. */
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_canvas_shape *shape, dp_error *err);
+
+#endif

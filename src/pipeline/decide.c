@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decide.c - good, anomalous, or not inspected, and why. */
+#include "network/session.h"
+#include "pipeline/inspector.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void dp_inspector_warn(const dp_inspector *inspector, const char *format, ...)
+{
+    const dp_run *run = dp_session_run(inspector->session);
+    char line[DP_ERROR_MESSAGE_BYTES];
+    if (!run->log)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+    run->log(run->user, DP_LOG_WARNING, line);
+    dp_shelf_use(shelf);
+}
+
+void dp_not_inspected(dp_result *result, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->reason, sizeof result->reason, format, args);
+    va_end(args);
+    result->label = DP_LABEL_NOT_INSPECTED;
+}
+
+static const char *why_unaligned(dp_align_status status)
+{
+    switch (status) {
+    case DP_ALIGN_FEW_EDGES: return "no part is seen in it: there are too few edges";
+    case DP_ALIGN_ROUND: return "what is seen in it is round and has no axis";
+    case DP_ALIGN_CUT: return "the part runs over the border of the picture";
+    default: return "no part is seen in it";
+    }
+}
+
+void dp_warn_of_size(dp_inspector *inspector, const dp_view *view, const dp_prepared *prepared)
+{
+    const dp_picture *picture = prepared->picture;
+    char other[DP_REASON_BYTES];
+    if (inspector->warned_of_size || inspector->bank->recipe.align != DP_ALIGN_NONE || view->any_size
+        || !dp_gate_other_size(&inspector->gate, picture->width_px, picture->height_px)
+        || dp_gate_other_ratio(&inspector->gate, picture->width_px, picture->height_px, other, sizeof other))
+        return;
+    inspector->warned_of_size = true;
+    dp_inspector_warn(
+        inspector,
+        "%s: has another size (%zux%zu pixels) than the good pictures, so small defects may look different; set "
+        "any_size if this is intended",
+        prepared->path, picture->width_px, picture->height_px);
+}
+
+void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prepared *prepared,
+               const dp_embedded *embedded, dp_result *result)
+{
+    const dp_recipe *recipe = &inspector->bank->recipe;
+    const dp_gate *gate = &inspector->gate;
+    char *reason = result->reason;
+    size_t bytes = sizeof result->reason;
+    bool free_size = recipe->align != DP_ALIGN_NONE || view->any_size;
+    double object = 1 - embedded->masked_fraction;
+    /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
+    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
+        dp_not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
+                         why_unaligned(result->pose.status));
+    else if (isnan(result->score))
+        dp_not_inspected(result, "no cell lies wholly inside the picture: there is nothing to compare");
+    else if (dp_gate_no_light(gate, &prepared->light, reason, bytes)
+             || (!free_size && dp_gate_other_ratio(gate, result->width_px, result->height_px, reason, bytes)))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else if (result->score > result->threshold)
+        result->label = DP_LABEL_ANOMALOUS;
+    else if (dp_gate_few_cells(gate, embedded->valid, object, embedded->region_seen, reason, bytes)
+             || dp_gate_odd_light(gate, &prepared->light, reason, bytes))
+        result->label = DP_LABEL_NOT_INSPECTED;
+    else
+        result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
+    /* NOLINTEND(bugprone-branch-clone) */
+}
