@@ -5,6 +5,8 @@
 #include <string.h>
 
 static const route routes[] = {
+    {"GET", "/", get_page, NULL, ROUTE_OPEN},
+    {"GET", "/page/{}", get_page_file, NULL, ROUTE_OPEN},
     {"GET", "/healthz", get_healthz, NULL, ROUTE_OPEN},
     {"GET", "/openapi.json", get_openapi, NULL, ROUTE_OPEN},
     {"GET", "/metrics", get_metrics, NULL, 0},

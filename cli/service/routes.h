@@ -49,6 +49,8 @@ void get_result_counts(request *r);
 void get_result(request *r);
 void get_result_picture(request *r);
 void post_verdict(request *r);
+void get_page(request *r); /* page.c */
+void get_page_file(request *r);
 void get_healthz(request *r); /* endpoint_server.c */
 void get_metrics(request *r);
 void get_openapi(request *r);
