@@ -93,6 +93,7 @@ static void *run_jobs(void *user)
         dp_error err;
         g_mutex_lock(&j->lock);
         bool closing = j->closing;
+        guint64 seen = j->version; /* what comes from here on is not overslept */
         g_mutex_unlock(&j->lock);
         if (closing)
             break;
@@ -103,7 +104,6 @@ static void *run_jobs(void *user)
         j->cancelled = false;
         j->done = j->total = 0;
         g_strlcpy(j->stage, "begin", sizeof j->stage);
-        guint64 seen = j->version;
         if (job)
             moved(j);
         while (!job && !j->closing && j->version == seen) /* once a minute, should a look-up have failed */

@@ -7,17 +7,31 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+static void know(void *user, const char *picture)
+{
+    g_hash_table_add(user, g_strdup(picture));
+}
+
+/* A picture without a result is of a service that was killed between the two. */
 void kept_begin(service *s)
 {
+    GHashTable *known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    dp_error err;
+    bool all = !store_each_picture(s->results, know, known, &err);
+    if (!all)
+        log_line(LOG_LEVEL_WARNING, "%s", err.message);
     GDir *dir = g_dir_open(s->kept_pictures, 0, NULL);
     for (const char *file; dir && (file = g_dir_read_name(dir));) {
         g_autofree char *path = kept_path(s, file);
         GStatBuf about;
-        if (g_stat(path, &about) == 0)
+        if (all && !g_hash_table_contains(known, file))
+            g_unlink(path);
+        else if (g_stat(path, &about) == 0)
             s->kept_bytes += about.st_size;
     }
     if (dir)
         g_dir_close(dir);
+    g_hash_table_unref(known);
 }
 
 bool kept_wants(const service *s, dp_label label)
@@ -32,7 +46,7 @@ char *kept_path(const service *s, const char *file)
     return g_build_filename(s->kept_pictures, file, NULL);
 }
 
-/* With the lock.  A picture whose result was never recorded goes with the next start that finds nothing older. */
+/* With the lock. */
 static bool remove_oldest(service *s)
 {
     int64_t id;
@@ -65,6 +79,9 @@ char *kept_add(service *s, const void *data, size_t bytes)
     if (!dp_file_write(path, data, bytes, &err))
         return file;
     log_line(LOG_LEVEL_WARNING, "a result's picture was not kept: %s", err.message);
+    g_mutex_lock(&s->keeping);
+    s->kept_bytes -= (gint64)bytes;
+    g_mutex_unlock(&s->keeping);
     g_free(file);
     return NULL;
 }

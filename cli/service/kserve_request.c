@@ -170,8 +170,10 @@ char *kserve_parse(const char *body, size_t bytes, size_t header_bytes, kserve_r
     if (length > bytes)
         return g_strdup_printf("Inference-Header-Content-Length says %zu bytes, the body has %zu", length, bytes);
     json_t *root = json_loadb(body, length, 0, &error);
-    if (!root)
-        return g_strdup_printf("the body is no JSON: line %d: %s", error.line, error.text);
+    if (!root) {
+        g_autofree char *text = g_utf8_make_valid(error.text, -1); /* it may repeat what it read */
+        return g_strdelimit(g_strdup_printf("the body is no JSON: line %d: %s", error.line, text), "\n\r", ' ');
+    }
     const json_t *inputs = json_object_get(root, "inputs");
     char *fault = json_is_object(root) && json_is_array(inputs) && json_array_size(inputs) == 1
                       ? read_input(request, json_array_get(inputs, 0), body + length, bytes - length)

@@ -316,3 +316,22 @@ dp_status store_oldest_picture(store *s, int64_t *id, char **picture, dp_error *
     g_mutex_unlock(&db->read_lock);
     return status;
 }
+
+dp_status store_each_picture(store *s, void (*on_picture)(void *user, const char *picture), void *user, dp_error *err)
+{
+    database *db = s->db;
+    sqlite3_stmt *statement;
+    int code;
+    g_mutex_lock(&db->read_lock);
+    dp_status status =
+        database_prepare(db, db->reader, &statement, err, "SELECT picture FROM results WHERE picture IS NOT NULL", "");
+    if (!status) {
+        while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+            on_picture(user, database_text(statement, 0));
+        if (code != SQLITE_DONE)
+            status = database_failed(db, db->reader, err);
+        sqlite3_finalize(statement);
+    }
+    g_mutex_unlock(&db->read_lock);
+    return status;
+}

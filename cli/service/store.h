@@ -64,6 +64,8 @@ dp_status store_count(store *s, const store_filter *filter, store_counts *counts
 dp_status store_set_verdict(store *s, int64_t id, const char *verdict, int64_t time_ms, bool *found, dp_error *err);
 /* The pictures of these results are kept no longer: the oldest of those kept, its file name g_free; *id 0: there is none. */
 dp_status store_oldest_picture(store *s, int64_t *id, char **picture, dp_error *err);
+/* Each picture that is kept. */
+dp_status store_each_picture(store *s, void (*on_picture)(void *user, const char *picture), void *user, dp_error *err);
 dp_status store_forget_picture(store *s, int64_t id, dp_error *err);
 
 /* ----- as text */
