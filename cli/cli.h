@@ -34,6 +34,7 @@ int cmd_report(int argc, char **argv);
 int cmd_results(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 
 /* ---- messages: "dinopatch COMMAND: text" on stderr */
 void cli_begin(const char *command);

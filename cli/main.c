@@ -20,6 +20,7 @@ static const struct {
     {"eval", cmd_eval, "learn from a data set, inspect it, print the figures"},
     {"report", cmd_report, "make an HTML page of what eval wrote"},
     {"serve", cmd_serve, "inspect over HTTP, with banks, jobs and results in one folder"},
+    {"watch", cmd_watch, "inspect each picture that comes into a folder, as long as it runs"},
     {"results", cmd_results, "ask and export the results that serve and watch keep"},
     {"align", cmd_align, "find the object and bring it into the standard pose"},
     {"embed", cmd_embed, "write the feature grid of a picture"},

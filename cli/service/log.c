@@ -47,10 +47,11 @@ void log_line(log_level level, const char *format, ...)
     va_end(args);
     g_autofree char *line = plain(text);
     const char *word = level == LOG_LEVEL_ERROR ? "error: " : level == LOG_LEVEL_WARNING ? "warning: " : "";
+    g_autofree char *command = cli_command();
     if (getenv("JOURNAL_STREAM"))
         fprintf(stderr, "<%d>%s\n", (int)level, line);
     else
-        fprintf(stderr, "dinopatch serve: %s%s\n", word, line);
+        fprintf(stderr, "%s: %s%s\n", command, word, line);
 }
 
 void log_from_library(void *user, dp_log_level level, const char *line)

@@ -40,6 +40,12 @@ static const char *const steps[] = {
     " r.p_value, r.threshold, r.cell_threshold, r.width_px, r.height_px, r.defects, r.ms, r.verdict,"
     " strftime('%Y-%m-%dT%H:%M:%fZ', r.verdict_ms / 1000.0, 'unixepoch') AS verdict_time, r.picture"
     " FROM results r JOIN banks b ON b.id = r.bank JOIN origins o ON o.id = r.origin;",
+    /* of `dinopatch watch`: the files that it has inspected, and messages that wait to be sent */
+    "CREATE TABLE watched(bank TEXT NOT NULL, path TEXT NOT NULL, inode INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " changed_ns INTEGER NOT NULL, PRIMARY KEY(bank, path)) WITHOUT ROWID;"
+    "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, kind TEXT NOT NULL,"
+    " body TEXT NOT NULL);"
+    "CREATE INDEX outbox_target ON outbox(target, id);",
 };
 
 static const database_schema schema = {0x44695061 /* "DiPa" */, "results", steps, G_N_ELEMENTS(steps)};
@@ -96,14 +102,27 @@ static dp_status add_row(const database *db, const store_row *row, dp_error *err
 
 dp_status store_add(store *s, const store_row *row, int64_t *id, dp_error *err)
 {
+    return store_add_with(s, row, NULL, NULL, id, err);
+}
+
+database *store_database(store *s)
+{
+    return s->db;
+}
+
+dp_status store_add_with(store *s, const store_row *row, store_also_fn also, void *user, int64_t *id, dp_error *err)
+{
     database *db = s->db;
     g_mutex_lock(&db->write_lock);
     dp_status status = database_run(db, db->writer, "BEGIN IMMEDIATE", err);
     if (!status) {
-        status = add_names(db, row, err);
-        if (!status)
+        if (row)
+            status = add_names(db, row, err);
+        if (row && !status)
             status = add_row(db, row, err);
-        int64_t number = sqlite3_last_insert_rowid(db->writer);
+        int64_t number = row ? sqlite3_last_insert_rowid(db->writer) : 0;
+        if (also && !status)
+            status = also(user, db, number, err);
         if (!status)
             status = database_run(db, db->writer, "COMMIT", err);
         if (status)

@@ -38,6 +38,11 @@ void store_row_fill(store_row *row, const json_t *line, char **defects);
 
 /* Keeps a row; *id (may be NULL) is its number.  When this returns DP_OK, it outlives the process. */
 dp_status store_add(store *s, const store_row *row, int64_t *id, dp_error *err);
+/* The same, and what `also` writes with it: both are kept or none.  row NULL: only that, and then its id is 0. */
+typedef dp_status (*store_also_fn)(void *user, const database *db, int64_t id, dp_error *err);
+dp_status store_add_with(store *s, const store_row *row, store_also_fn also, void *user, int64_t *id, dp_error *err);
+/* The database below, for the tables that are not the results'. */
+database *store_database(store *s);
 
 typedef struct store_filter {
     int64_t since_ms, until_ms;        /* since <= time < until; 0: no end */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch.h - pictures come, are judged, and what was found goes where it is wanted. */
+#ifndef DP_CLI_WATCH_WATCH_H
+#define DP_CLI_WATCH_WATCH_H
+
+#include "keeper.h"
+
+typedef struct watch_settings {
+    judge_settings judge;
+    const char *in;      /* folder */
+    double poll_s;       /* as folder_settings */
+    const char *done;    /* finished files are moved here; NULL: they stay */
+    const char *data;    /* results are kept here; NULL: they are not, and the journal lies among the user's state */
+    keeper_settings out; /* out.out NULL: no files are written */
+    size_t exit_after;   /* pictures; 0: no end */
+    bool stop_on_anomaly, json, quiet;
+} watch_settings;
+
+/* Until it is told to end.  Returns the exit code, complained. */
+int watch_run(const watch_settings *settings);
+
+#endif
