@@ -99,6 +99,15 @@ typedef struct dp_source {
     void *user;
 } dp_source;
 
+/* Pictures in the caller's memory, which outlive the source and are only read. */
+typedef struct dp_image_list {
+    const dp_image *images;   /* [n] */
+    const char *const *names; /* [n] */
+    size_t n;
+} dp_image_list;
+/* The list as a source; 16-bit samples are taken as by dp_fit_add. */
+DP_API dp_source dp_source_images(const dp_image_list *list);
+
 /* -------------------------------------------------------------------------------------------------------- settings */
 
 typedef enum dp_align {
@@ -670,6 +679,10 @@ DP_API dp_status dp_inspector_open_views(dp_session *session, const dp_bank *ban
 /* dp_inspector_run of a picture by the first view, with the map. */
 DP_API dp_status dp_inspector_run_picture(dp_inspector *inspector, const dp_picture *picture, const dp_result **result,
                                           dp_error *err);
+
+/* Hands the map of the last result over: [height_px, width_px], the caller's, freed with dp_memory_free.  The result has it no more, and the
+ * inspector takes memory for the next.  NULL where there is no map. */
+DP_API float *dp_inspector_take_map(dp_inspector *inspector);
 
 /* How long the search for one picture takes in a bank, without a model: noise of the bank's size is searched for, `repeat` times after
  * once to warm up, as the view says.  With pictures of their own sizes (edge_px) the grid is that of the bank's first.

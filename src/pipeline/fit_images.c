@@ -19,52 +19,13 @@ struct dp_fit {
     dp_network *own; /* the built-in one, where the caller gave none */
     dp_recipe recipe;
     dp_run run;
-    size_t room;          /* of the two below */
+    size_t room;          /* of the three below */
     dp_image *images;     /* [room], rows one after the other */
+    const char **names;   /* [room], owned by `told` */
     dp_fit_picture *told; /* [room] */
     dp_fit_report report; /* n_given: pictures so far */
     size_t bytes;         /* of all images */
 };
-
-/* ------------------------------------------------------------------------------------------------- kept pictures */
-
-static const char *name_of(void *user, size_t index)
-{
-    const dp_fit *fit = user;
-    return fit->told[index].name;
-}
-
-static dp_status load(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
-                      dp_picture_notes *notes, dp_error *err)
-{
-    const dp_fit *fit = user;
-    const dp_image *image = &fit->images[index];
-    dp_status status = dp_picture_new(image->width, image->height, picture, err);
-    if (status)
-        return status;
-    dp_image_convert(image, image->white ? image->white : options->white, (*picture)->rgb);
-    if (notes)
-        *notes = (dp_picture_notes){.bits = dp_image_is_deep(image) ? 16 : 8};
-    return DP_OK;
-}
-
-static dp_status find_white(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
-                            dp_error *err)
-{
-    const dp_fit *fit = user;
-    dp_depth depth = {0};
-    (void)run, (void)err;
-    for (size_t i = 0; i < n; i++) {
-        const dp_image *image = &fit->images[pictures[i]];
-        if (dp_image_is_deep(image) && !image->white)
-            dp_image_add_depth(image, &depth);
-        else if (image->white > *white)
-            *white = image->white;
-    }
-    if (depth.n)
-        *white = dp_depth_white(&depth);
-    return DP_OK;
-}
 
 /* ----------------------------------------------------------------------------------------------- begin, add, end */
 
@@ -102,6 +63,7 @@ void dp_fit_close(dp_fit **fit_pointer)
         dp_memory_free((void *)(uintptr_t)fit->told[i].reason);
     }
     dp_memory_free(fit->images);
+    dp_memory_free(fit->names);
     dp_memory_free(fit->told);
     dp_network_close(&fit->own);
     dp_memory_free(fit);
@@ -116,19 +78,24 @@ static bool make_room(dp_fit *fit)
     if (!dp_mul_size(fit->room ? fit->room : 8, 2, &room))
         return false;
     dp_image *images = dp_calloc(room, sizeof *images);
+    const char **names = dp_calloc(room, sizeof *names);
     dp_fit_picture *told = dp_calloc(room, sizeof *told);
-    if (!images || !told) {
+    if (!images || !names || !told) {
         dp_memory_free(images);
+        dp_memory_free(names);
         dp_memory_free(told);
         return false;
     }
     if (n) {
         memcpy(images, fit->images, n * sizeof *images);
+        memcpy(names, fit->names, n * sizeof *names);
         memcpy(told, fit->told, n * sizeof *told);
     }
     dp_memory_free(fit->images);
+    dp_memory_free(fit->names);
     dp_memory_free(fit->told);
     fit->images = images;
+    fit->names = names;
     fit->told = told;
     fit->room = room;
     fit->report.pictures = told;
@@ -161,6 +128,7 @@ dp_status dp_fit_add(dp_fit *fit, const dp_image *image, const char *name, dp_er
     kept.pixels = pixels;
     kept.stride_bytes = row;
     fit->images[fit->report.n_given] = kept;
+    fit->names[fit->report.n_given] = copy;
     fit->told[fit->report.n_given++] = (dp_fit_picture){.name = copy};
     fit->bytes = all;
     return DP_OK;
@@ -176,8 +144,8 @@ static void on_picture(void *user, size_t index, const char *name, const dp_pose
 
 dp_status dp_fit_end(dp_fit *fit, dp_bank **bank, dp_error *err)
 {
-    const dp_source source = {
-        .n = fit->report.n_given, .name = name_of, .load = load, .find_white = find_white, .user = fit};
+    const dp_image_list list = {.images = fit->images, .names = fit->names, .n = fit->report.n_given};
+    const dp_source source = dp_source_images(&list);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = fit};
     dp_session *session = NULL;
     dp_fit_counts counts = {0};

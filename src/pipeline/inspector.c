@@ -192,6 +192,16 @@ dp_status dp_inspector_run_picture(dp_inspector *inspector, const dp_picture *pi
     return inspect_rgb(inspector, picture, true, result, err);
 }
 
+float *dp_inspector_take_map(dp_inspector *inspector)
+{
+    dp_view_state *state = inspector->views;
+    float *map = state->result.map;
+    if (map) /* it lies in the room and nowhere else */
+        state->map = (dp_room){0};
+    state->result.map = NULL;
+    return map;
+}
+
 dp_status dp_inspector_run(dp_inspector *inspector, const dp_image *image, unsigned what, const dp_result **result,
                            dp_error *err)
 {

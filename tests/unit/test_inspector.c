@@ -192,6 +192,39 @@ static void every_format_gives_the_same_result(void **state)
     dp_bank_close(&bank);
 }
 
+static void a_map_that_was_taken_stays(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"size=128", NULL};
+    dp_bank *bank = fit_nails(NULL, settings);
+    dp_picture *first = draw_nail(157, 121, 11, 1, 5), *second = draw_nail(160, 119, 9, 0, 6);
+    dp_image images[] = {image_of(first), image_of(second)};
+    dp_inspector *inspector = NULL;
+    const dp_result *result = NULL;
+    assert_ok(dp_inspector_open(NULL, bank, NULL, &inspector, err));
+    assert_null(dp_inspector_take_map(inspector)); /* nothing was inspected */
+    assert_ok(dp_inspector_run(inspector, &images[0], DP_RESULT_MAP, &result, err));
+    size_t bytes = result->height_px * result->width_px * sizeof(float);
+    float *map = dp_inspector_take_map(inspector), *copy = malloc(bytes);
+    assert_non_null(map);
+    assert_non_null(copy);
+    assert_null(result->map);
+    assert_null(dp_inspector_take_map(inspector)); /* once */
+    memcpy(copy, map, bytes);
+    assert_ok(dp_inspector_run(inspector, &images[1], DP_RESULT_MAP, &result, err));
+    assert_memory_equal(map, copy, bytes);
+    assert_ok(dp_inspector_run(inspector, &images[0], DP_RESULT_MAP, &result, err));
+    assert_memory_equal(result->map, copy, bytes);
+    assert_ok(dp_inspector_run(inspector, &images[0], 0, &result, err));
+    assert_null(dp_inspector_take_map(inspector)); /* it was not asked for */
+    dp_inspector_close(&inspector);
+    dp_bank_close(&bank);
+    dp_memory_free(map);
+    free(copy);
+    dp_picture_free(&first);
+    dp_picture_free(&second);
+}
+
 static void images_that_cannot_be_are_refused(void **state)
 {
     (void)state;
@@ -358,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_taken_for_the_first_picture_only),
         cmocka_unit_test(every_format_gives_the_same_result),
+        cmocka_unit_test(a_map_that_was_taken_stays),
         cmocka_unit_test(images_that_cannot_be_are_refused),
         cmocka_unit_test(the_report_says_what_became_of_each_picture),
         cmocka_unit_test(twelve_bits_are_recognised),
