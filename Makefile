@@ -30,7 +30,7 @@ here = -Dpkgconfig.relocatable=true
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(here) $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi clean help
+.PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi wheel deb clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -107,8 +107,16 @@ abi: all ## write the lists of the binary interfaces again: tests/abi/
 	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/src/libdinopatch.so abi.txt dinopatch.h dinopatch/edit.h dinopatch/eval.h dinopatch/experimental.h
 	@ACCEPT=1 tests/abi/run.sh . $(BUILD)/io/libdinopatch-io.so abi-io.txt dinopatch/io.h dinopatch/draw.h
 
+wheel: ## make a wheel of the Python package with all libraries inside, and try it where none of them is: dist/
+	@scripts/deps.sh build wheel
+	@scripts/wheel.sh
+
+deb: ## make the Debian packages of the committed tree, checked by lintian: dist/
+	@scripts/deps.sh build deb
+	@scripts/deb.sh
+
 clean: ## remove the build folders and the output of the demo
-	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out
+	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out dist
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
