@@ -111,6 +111,14 @@ report sources-name-their-licence "$(
     done
 )"
 
+# include/dinopatch.h names the version; everything else asks it.
+report version-stands-in-one-place "$(
+    version=$(sed -n 's/^#define DP_VERSION_[A-Z]* //p' include/dinopatch.h | paste -s -d .)
+    grep -nF "$version" meson.build python/dinopatch/*.py pyproject.toml man/*.1 cmake/* src/*/*.[ch] cli/*.[ch] io/*.[ch]
+    grep -qF "## $version" CHANGELOG.md || echo "CHANGELOG.md: has no section for $version"
+    head -n 1 debian/changelog | grep -qF "($version)" || echo "debian/changelog: does not begin with $version"
+)"
+
 # A function with more than eight parameters is missing a struct. Kernels take plain pointers and sizes; what else stands here waits for one.
 many='bench_|all_pairs|tile|tile_rows|panel_block|thin_row|factor_of|dp_bootstrap|narrow_cells
 dp_regions_cells|embed_resnet|dp_session_embed|read_conv|dp_position_interpolate|dp_linear_pack|dp_canvas_warp|box_of_square|label_regions
