@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch results - asks the results that 'serve' and 'watch' keep, and exports them. */
 #include "cli.h"
-#include "service/store.h"
+#include "service/store_page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 struct asked {
     char *data, *since, *until, *label, *bank, *verdict;
     cli_number limit;
-    gboolean json, csv, counts;
+    gboolean json, csv, counts, html;
 };
 
 struct printing {
@@ -94,6 +94,17 @@ static int print_rows(store *s, const store_filter *filter, const struct asked *
     return printing.broken ? EXIT_JOB_FAILED : EXIT_DONE;
 }
 
+static int print_page(store *s, const store_filter *filter, const struct asked *asked)
+{
+    dp_error err;
+    GString *html;
+    if (store_page(s, filter, asked->data, &html, &err))
+        return cli_failed(&err);
+    fputs(html->str, stdout);
+    g_string_free(html, TRUE);
+    return cli_output_good() ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
 int cmd_results(int argc, char **argv)
 {
     static const char *const labels[] = {"good", "anomalous", "not_inspected", "none", NULL};
@@ -110,6 +121,7 @@ int cmd_results(int argc, char **argv)
          "N", 1, 1e15},
         {"csv", 0, 0, CLI_FLAG, &asked.csv, "a CSV table on stdout", NULL},
         {"json", 0, 0, CLI_FLAG, &asked.json, "one JSON line per result on stdout", NULL},
+        {"html", 0, 0, CLI_FLAG, &asked.html, "one HTML page on stdout, with the pictures that were kept", NULL},
         {"counts", 0, 0, CLI_FLAG, &asked.counts, "how many of each label, in place of the results", NULL},
         CLI_OPTION_END};
     int code;
@@ -124,16 +136,16 @@ int cmd_results(int argc, char **argv)
         return cli_usage("--data is missing: it names the folder that holds results.db");
     if (argc > 1)
         return cli_usage("'%s': results takes no names", argv[1]);
-    if (asked.json && asked.csv)
-        return cli_usage("give --json or --csv, not both");
-    if (asked.counts && (asked.csv || asked.label || asked.verdict || asked.limit.given))
+    if (asked.json + asked.csv + asked.html > 1)
+        return cli_usage("give one of --json, --csv and --html");
+    if (asked.counts && (asked.html || asked.csv || asked.label || asked.verdict || asked.limit.given))
         return cli_usage("--counts goes with --since, --until, --bank and --json only");
     if ((asked.label && cli_choose("label", asked.label, labels, &code) < 0)
         || (asked.verdict && cli_choose("verdict", asked.verdict, verdicts, &code) < 0)
         || !read_time("--since", asked.since, false, &filter.since_ms, &code)
         || !read_time("--until", asked.until, true, &filter.until_ms, &code))
         return code;
-    filter.limit = asked.limit.given ? (size_t)asked.limit.value : asked.json || asked.csv ? 0 : 50;
+    filter.limit = asked.limit.given ? (size_t)asked.limit.value : asked.json || asked.csv || asked.html ? 0 : 50;
     g_autofree char *path = g_build_filename(asked.data, "results.db", NULL);
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
         cli_complain("%s: is not there; --data names the folder that 'serve' or 'watch' was given", path);
@@ -143,7 +155,9 @@ int cmd_results(int argc, char **argv)
     dp_error err;
     if (store_open(path, DATABASE_READ, &s, &err))
         return cli_failed(&err);
-    code = asked.counts ? print_counts(s, &filter, &asked) : print_rows(s, &filter, &asked);
+    code = asked.counts ? print_counts(s, &filter, &asked)
+           : asked.html ? print_page(s, &filter, &asked)
+                        : print_rows(s, &filter, &asked);
     store_close(&s);
     return code;
 }

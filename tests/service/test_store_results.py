@@ -67,6 +67,16 @@ def test_queries_that_mean_nothing(world, query):
     problem(world.get("/v1/results?" + query, 400))
 
 
+def test_a_day_as_a_page(filled):
+    filled.inspect("woven", filled.new_bad, name="<script>alert(1)</script>")
+    page = Program(filled.folder).run("results", "--data", filled.data, "--since", "today", "--html").out
+    counts = filled.get("/v1/results/counts?since=today").json()
+    assert page.startswith("<!DOCTYPE html>") and "<script" not in page and "http" not in page.replace("data:image", "")
+    assert f"{counts['good']} good, {counts['anomalous']} anomalous" in page
+    assert page.count("<tr>") == counts["pictures"] + 1
+    assert page.count("data:image/jpeg;base64,") >= counts["anomalous"]
+
+
 def test_there_is_no_such_result(world):
     for path in ("999999", "0", "-1", "x", "1e3", "99999999999999999999"):
         problem(world.get(f"/v1/results/{path}", 404))
