@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch bank compress - a smaller bank, and what that costs. */
+/* dinopatch bank compress - makes a bank smaller and says what that costs. */
 #include "bank_verbs.h"
 #include "outputs.h"
 #include "recipe.h"
@@ -27,7 +27,8 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
     if (!isnan(r->search_before_s))
         printf("  search      %.1f ms -> %.1f ms a picture\n", 1e3 * r->search_before_s, 1e3 * r->search_after_s);
     if (!r->calibrated) {
-        printf("  threshold   %.6g, unchanged: the bank holds no features of single pictures to score again\n",
+        printf("  threshold   %.6g, unchanged: the bank holds no features of single pictures, so they cannot be scored "
+               "again\n",
                r->threshold_after);
         return;
     }
@@ -50,7 +51,7 @@ int cli_bank_compress(int argc, char **argv)
     cli_run run;
     cli_recipe options;
     dp_recipe recipe;
-    const cli_option own[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be the old one", "OUT"},
+    const cli_option own[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; it may be the old one", "OUT"},
                               CLI_OVERWRITE_ENTRY(&overwrite),
                               CLI_MAX_MEMORY_ENTRY(&run),
                               CLI_OPTION_END};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch bank add, remove, merge - banks that live on. */
+/* dinopatch bank add, remove, merge - changes the pictures of a bank. */
 #include "bank_verbs.h"
 #include "models.h"
 #include "outputs.h"
@@ -17,7 +17,7 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
     dp_bank_get_details(after, &b);
     printf("%s: %s (%zu before)\n", cli_shown(path), cli_count(b.n_pictures, "good picture"), a.n_pictures);
     if (isnan(b.threshold))
-        printf("no threshold: it takes at least two pictures to leave one out\n");
+        printf("no threshold: a threshold needs at least two pictures\n");
     else if (isnan(a.threshold))
         printf("threshold %.6g\n", b.threshold);
     else
@@ -33,7 +33,7 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
     if (!message)
         return;
     cli_complain("%s", message);
-    if (!strstr(message, "in the bank already") && !strstr(message, "taken once")) /* nothing is missing */
+    if (!strstr(message, "in the bank already") && !strstr(message, "taken once")) /* a twin is no missing picture */
         cli_used_left_out(user, path, message);
 }
 
@@ -113,10 +113,11 @@ int cli_bank_add(int argc, char **argv)
     if (larger)
         print_result(out ? out : path, bank, larger);
     else
-        printf("%s: %s as before: nothing was added\n", cli_shown(out ? out : path),
+        printf("%s: still %s: nothing was added\n", cli_shown(out ? out : path),
                cli_count(info.n_pictures, "good picture"));
     if (report.n_twins)
-        printf("%zu picture%s there already or given twice\n", report.n_twins, report.n_twins == 1 ? " was" : "s were");
+        printf("%zu picture%s left out: already in the bank, or given twice\n", report.n_twins,
+               report.n_twins == 1 ? " was" : "s were");
     code = n_failed + report.n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 done:
     cli_outputs_free(files);
@@ -130,10 +131,10 @@ done:
     return code;
 }
 
-/* Where the pictures of a bank are by their names: the first of each name, + 1, and the next one of the same
- * name, + 1, or 0. */
+/* Finds the pictures of a bank by name. The lists hold index + 1: of the first picture of a name, and for each picture
+ * of the next one with the same name; 0 ends a list. */
 struct index {
-    GHashTable *names, *files;     /* whole names; file names */
+    GHashTable *names, *files;     /* by the whole name; by the file name */
     size_t *next_name, *next_file; /* [n] */
 };
 
@@ -148,7 +149,7 @@ static struct index index_new(const dp_bank *bank, size_t n)
 {
     struct index index = {g_hash_table_new(g_str_hash, g_str_equal), g_hash_table_new(g_str_hash, g_str_equal),
                           g_new0(size_t, n + 1), g_new0(size_t, n + 1)};
-    for (size_t p = n; p-- > 0;) { /* so that the chains ascend */
+    for (size_t p = n; p-- > 0;) { /* backwards, so that each list ascends */
         const char *name = dp_bank_picture_name(bank, p), *slash = strrchr(name, '/');
         index_put(index.names, index.next_name, name, p);
         if (slash)
@@ -165,7 +166,8 @@ static void index_free(struct index *index)
     g_free(index->next_file);
 }
 
-/* Indices of the pictures of that name; where there is none, of the one file name that is the same.  False: complained. */
+/* Adds the indices of the pictures with this name. If there are none, adds the one picture with this file name. False:
+ * none or several; complained. */
 static bool find_pictures(const struct index *index, const char *name, GArray *found)
 {
     size_t at = GPOINTER_TO_SIZE(g_hash_table_lookup(index->names, name));
@@ -230,7 +232,7 @@ int cli_bank_remove(int argc, char **argv)
         all = find_pictures(&index, argv[i], found) && all;
     index_free(&index);
     code = EXIT_JOB_FAILED;
-    if (all) { /* a name that is not there stops it all: nobody wants half of a removal */
+    if (all) { /* one unknown name stops the command: half a removal helps nobody */
         cli_progress_begin("remove", run.quiet);
         dp_status status =
             dp_bank_remove(bank, (const size_t *)(const void *)found->data, found->len, &run.run, &smaller, &err);
@@ -309,7 +311,7 @@ int cli_bank_merge(int argc, char **argv)
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");
-        printf(")\nthreshold %s (%s and %s), found anew at a false-alarm rate of %g\n",
+        printf(")\nthreshold %s (%s and %s), computed again for a false-alarm rate of %g\n",
                threshold_text(z.threshold, texts[0]), threshold_text(x.threshold, texts[1]),
                threshold_text(y.threshold, texts[2]), z.recipe.fpr);
         printf("cell threshold %s (%s and %s)\n", threshold_text(z.cell_threshold, texts[3]),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_verbs.h - the commands below `dinopatch bank`; argv[0] is the verb. */
+/* bank_verbs.h - the commands below `dinopatch bank`. argv[0] is the name of the command. */
 #ifndef DP_CLI_BANK_VERBS_H
 #define DP_CLI_BANK_VERBS_H
 

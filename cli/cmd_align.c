@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch align - pose, aligned picture and mask. */
+/* dinopatch align - finds the pose; writes the aligned picture and its mask. */
 #include "inputs.h"
 #include "outputs.h"
 #include "recipe.h"
@@ -67,14 +67,14 @@ static bool save_edges(const dp_picture *picture, const dp_recipe *recipe, const
     return good;
 }
 
-/* The height that `--canvas auto` means for one picture alone. */
+/* Computes the height that `--canvas auto` means for a single picture. */
 static void choose_canvas(dp_recipe *recipe, const dp_pose *pose, const dp_picture *picture)
 {
     if (!recipe->canvas_height_px)
         recipe->canvas_height_px = dp_canvas_height(recipe, 14, 1, pose, &picture->width_px, &picture->height_px);
 }
 
-/* No network looks at it: what bounds it is what bounds a picture. */
+/* Aligning uses no network, so the limit on a picture's pixels bounds the canvas too. */
 static bool canvas_is_bounded(const dp_recipe *recipe, const dp_run *run, const char *path, dp_error *err)
 {
     size_t pixels = recipe->canvas_height_px * recipe->canvas_width_px; /* each side at most 65,536 */
@@ -128,7 +128,7 @@ static bool align_one(const char *path, const char *name, dp_recipe recipe, cons
     return good;
 }
 
-/* What will be written, before the work begins.  False: *code, complained. */
+/* Declares and checks all outputs before the work begins. False: *code, complained. */
 static bool begin_outputs(const GPtrArray *inputs, const GPtrArray *names, int *code)
 {
     const char *const endings[] = {".aligned.png", ".mask.png", own.plot ? ".axes.png" : NULL,
@@ -157,8 +157,10 @@ int cmd_align(int argc, char **argv)
         {"out", 'o', 0, CLI_FILE, &own.out, "write NAME.aligned.png and NAME.mask.png here", "DIR"},
         CLI_OVERWRITE_ENTRY(&own.overwrite),
         {"json", 0, 0, CLI_FLAG, &own.json, "one JSON line per picture on stdout", NULL},
-        {"plot", 0, 0, CLI_FLAG, &own.plot, "with --out: also NAME.axes.png, the axes drawn on the picture", NULL},
-        {"edges", 0, 0, CLI_FLAG, &own.edges, "with --out: also NAME.edges.png, the edges the pose rests on", NULL},
+        {"plot", 0, 0, CLI_FLAG, &own.plot, "with --out: also write NAME.axes.png, the axes drawn on the picture",
+         NULL},
+        {"edges", 0, 0, CLI_FLAG, &own.edges,
+         "with --out: also write NAME.edges.png, the edges that the pose comes from", NULL},
         CLI_OPTION_END};
     cli_recipe options;
     cli_run run;

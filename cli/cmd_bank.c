@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch bank - what is in a bank, whether it is whole, and which of its pictures may be bad. */
+/* dinopatch bank - shows what is in a bank, checks that it is whole, and finds pictures that may be bad. */
 #include "bank_verbs.h"
 #include "rates.h"
 #include "recipe.h"
@@ -17,7 +17,7 @@ static json_t *json_layers(const dp_recipe *recipe)
     return layers;
 }
 
-/* [local, global] of each block that is kept apart; null where it was not found. */
+/* [local, global] for each feature block that is scaled separately; null if there are no scales. */
 static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
 {
     dp_view view;
@@ -29,7 +29,7 @@ static json_t *json_scales(const dp_bank *bank, const dp_recipe *recipe)
     return list;
 }
 
-/* 64 hexadecimal digits; null where it is not known. */
+/* 64 hexadecimal digits, or null if the digest is unknown. */
 static json_t *json_digest(const unsigned char *digest)
 {
     char text[65] = "";
@@ -38,7 +38,7 @@ static json_t *json_digest(const unsigned char *digest)
     return digest ? json_string(text) : json_null();
 }
 
-/* Where the threshold came from; null where there is none. */
+/* Where the threshold came from; null if there is none. */
 static json_t *json_origin(const dp_bank_details *info)
 {
     const dp_threshold_origin *o = &info->threshold_origin;
@@ -86,7 +86,7 @@ static json_t *json_pair(double low, double high)
     return cli_json_pack("[o,o]", cli_json_real(low), cli_json_real(high));
 }
 
-/* What the good pictures span: pictures that lie far outside are not inspected. */
+/* The range of the good pictures: a picture far outside it is not inspected. */
 static json_t *json_range(const dp_good_range *range)
 {
     return cli_json_pack(
@@ -97,7 +97,7 @@ static json_t *json_range(const dp_good_range *range)
         "fine", json_pair(range->fine.low, range->fine.high));
 }
 
-/* What fit chose, and why. */
+/* What fit chose, with the reasons. */
 static json_t *json_choices(const dp_bank *bank)
 {
     size_t n;
@@ -118,13 +118,13 @@ static void print_choices(const dp_bank *bank)
                choices[i].reason);
 }
 
-/* From the lowest bit that white has to the highest. */
+/* The number of bits from the lowest to the highest one set in white. */
 static size_t significant_bits(size_t white)
 {
     return white ? g_bit_storage(white) - (size_t)g_bit_nth_lsf(white, -1) : 0;
 }
 
-/* One option as JSON: numbers as numbers, 0 where it is off. */
+/* One option as JSON: numbers as numbers, 0 for "off". */
 static json_t *json_option(const dp_recipe *r, const dp_option *option)
 {
     char *text = cli_option_text(r, option->key);
@@ -148,7 +148,7 @@ static json_t *json_option(const dp_recipe *r, const dp_option *option)
     return value;
 }
 
-/* Every option that has a long name, under that name, and what fit found by itself. */
+/* Every option that has a long name, under that name, and the values that fit found. */
 static json_t *json_recipe(const dp_recipe *r)
 {
     json_t *recipe = json_object();
@@ -318,7 +318,7 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     return true;
 }
 
-/* n of the pictures, those first that are least like the others.  False: complained. */
+/* Prints the n pictures that differ most from the others, the most different one first. False: complained. */
 static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, bool json, int *code)
 {
     size_t *pictures = g_new(size_t, n_pictures);
@@ -370,13 +370,13 @@ static int bank_info(int argc, char **argv)
     gboolean json = FALSE, learning = FALSE;
     dp_run run;
     cli_number suspects = {.value = 10};
-    const cli_option entries[] = {{"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
-                                   "the N pictures (default 10) least like the others: look for bad ones among them",
-                                   "N", 1, 1e9},
-                                  {"learning-curve", 0, 0, CLI_FLAG, &learning,
-                                   "the scores that fewer pictures would have given: would more help?", NULL},
-                                  {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
-                                  CLI_OPTION_END};
+    const cli_option entries[] = {
+        {"suspects", 0, CLI_LONE, CLI_WHOLE, &suspects,
+         "list the N pictures (default 10) that differ most from the others: look for bad ones", "N", 1, 1e9},
+        {"learning-curve", 0, 0, CLI_FLAG, &learning,
+         "show the scores that fewer pictures would have given: would more pictures help?", NULL},
+        {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
+        CLI_OPTION_END};
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "[--json] [--suspects [N] | --learning-curve] BANK",
                    "Prints what a bank holds.", NULL, &code))

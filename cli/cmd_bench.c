@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch bench - times the transformer on this machine, beside the bound of its multiply-adds, and the search in a bank. */
+/* dinopatch bench - times the network on this machine, next to the limit set by its multiply-adds, and the search in a
+ * bank. */
 #include "models.h"
 #include "recipe.h"
 
@@ -13,7 +14,7 @@ static json_t *json_stages(const dp_bench_result *r)
     return stages;
 }
 
-/* The search for one picture. */
+/* Times of the search for one picture. */
 struct search {
     const char *bank;
     size_t bytes;
@@ -36,7 +37,7 @@ static void print_search(const struct search *s, size_t repeat)
            1000 * s->max_s);
 }
 
-/* False: *code, complained. */
+/* Times the search. False: *code, complained. */
 static bool time_search(const char *path, size_t repeat, const dp_run *run, struct search *search, int *code)
 {
     dp_bank *bank = NULL;
@@ -79,7 +80,7 @@ static void print_text(const dp_bench_settings *s, const dp_bench_result *r, boo
            dp_option_choice("precision", (int)r->precision), dp_isa_name(r->isa), r->threads,
            r->threads > 1 ? "s" : "");
     printf("  %.4f s a picture (median of %zu; %.4f to %.4f)\n", r->median_s, s->repeat, r->min_s, r->max_s);
-    printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach here\n", r->gflop_per_s,
+    printf("  %.0f GFLOP/s, %.0f %% of the %.0f that multiply-adds alone reach on this machine\n", r->gflop_per_s,
            100 * r->share_of_bound, r->fma_bound_gflop_per_s);
     printf("  weights %.0f MB, memory at most %.0f MB\n", (double)r->weights_bytes / 1e6,
            (double)r->peak_rss_bytes / 1e6);
@@ -96,10 +97,11 @@ int cmd_bench(int argc, char **argv)
     const cli_option own_entries[] = {
         {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
          "M"},
-        {"bank", 'b', 0, CLI_FILE, &bank, "also time the search in this bank; without --model only the search", "B"},
+        {"bank", 'b', 0, CLI_FILE, &bank, "also time the search in this bank; without --model, time the search only",
+         "B"},
         {"size", 's', 0, CLI_TEXT, &size, "input in pixels, multiples of the patch (default 784x784)", "HxW"},
         {"repeat", 'r', 0, CLI_WHOLE, &repeat, "timed passes (default 5)", "N", 1, 1e6},
-        {"profile", 0, 0, CLI_FLAG, &profile, "also print where the time goes", NULL},
+        {"profile", 0, 0, CLI_FLAG, &profile, "also print the time of each stage", NULL},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON line on stdout", NULL},
         CLI_OPTION_END};
     cli_recipe options;
@@ -116,7 +118,7 @@ int cmd_bench(int argc, char **argv)
     dp_bench_settings settings;
     dp_bench_settings_init(&settings);
     if (argc != 1)
-        return cli_usage("bench takes no pictures");
+        return cli_usage("bench takes no pictures; give options only");
     if (size && !cli_parse_size(size, &settings.height_px, &settings.width_px))
         return cli_usage("--size %s: give HEIGHTxWIDTH with sides from 1 to 65536", size);
     settings.repeat = (size_t)repeat.value;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch calibrate - a threshold from good pictures: those of the bank, each left out, or others that it has not seen.  Pictures of
- * defects show what each rate catches; the threshold comes from the good ones all the same, unless --best-f1 asks for more. */
+/* dinopatch calibrate - sets a threshold from good pictures: those of the bank, each scored without itself, or others
+ * that the bank does not hold. With pictures of defects it also shows what each rate catches. Even then the threshold
+ * comes from the good pictures alone, unless --best-f1 is given. */
 #include "dinopatch/edit.h"
 #include "dinopatch/eval.h"
 #include "held_out.h"
@@ -19,9 +20,9 @@ struct asked {
     gboolean json, dry_run, overwrite, best_f1, allow_few;
 };
 
-/* What the threshold is, and all that is said of it. */
+/* The threshold, and the figures that are printed with it. */
 struct found {
-    cli_view settled; /* its view is what the bank gets */
+    cli_view settled; /* its view goes into the bank */
     cli_held_out held;
     cli_rates rates;
     dp_certificate certificate; /* with --good */
@@ -44,19 +45,20 @@ static void print_recall(const struct found *f)
 static void print_certificate(const struct found *f)
 {
     const dp_certificate *c = &f->certificate;
-    printf("certified            with 95 %% confidence at most %.3g of good pictures that come as these did lie above "
-           "it; it "
-           "is number %zu of their scores from the top\n",
+    printf("certified            with 95 %% confidence, at most %.3g of coming good pictures score above it, if they "
+           "are like these; it is the "
+           "score number %zu from the top\n",
            c->rate, c->k);
     if (!c->supported)
-        printf(INDENT "%g takes %s, %zu more\n", f->fpr, cli_count(c->n_needed, "good picture"), c->n_needed - c->n);
+        printf(INDENT "a rate of %g takes %s: add %zu\n", f->fpr, cli_count(c->n_needed, "good picture"),
+               c->n_needed - c->n);
 }
 
 static void print_promise(const struct found *f)
 {
     const dp_calibration *c = &f->settled.good.of_scores;
-    printf("false alarms         about %.3g of the next good pictures, asked for %g; at most %.3g, with 95 %% "
-           "confidence %.3g\n",
+    printf("false alarms         about %.3g of coming good pictures are expected (asked: %g), at most %.3g on average; "
+           "with 95 %% confidence at most %.3g\n",
            c->expected, f->fpr, c->fpr, c->fpr_95);
     cli_rates_print_few(c->n, f->fpr, INDENT);
 }
@@ -77,28 +79,27 @@ static void print_text(const struct asked *asked, const struct found *f, const c
     const dp_view *view = &f->settled.view;
     size_t n, above = good_above(f, &n);
     if (f->held.good.given)
-        printf("good pictures        %u of %zu that the bank has not seen\n", f->held.good.scores->len,
+        printf("good pictures        %u of %zu scored, none of them in the bank\n", f->held.good.scores->len,
                f->held.good.given);
     else if (!asked->value.given)
         printf("good pictures        %zu, each scored without itself%s\n", n,
-               f->settled.rescored ? ", in the new way" : "");
+               f->settled.rescored ? ", with the new options" : "");
     if (isnan(view->threshold)) {
-        printf("threshold            none: it takes at least two pictures to leave one out\n");
+        printf("threshold            none: a threshold needs at least two pictures\n");
         return;
     }
     printf("threshold            %.6g%s\n", view->threshold,
            asked->value.given ? ", as given"
-           : asked->best_f1   ? ", where the F1 of these good and bad pictures is best"
+           : asked->best_f1   ? ", where F1 on these good and bad pictures is highest"
                               : "");
-    if (asked->value
-            .given) { /* it promises nothing: how many of the good pictures lie above it is all there is to say */
-        printf("false alarms         %zu of %s, each scored without itself, lie above it\n", above,
+    if (asked->value.given) { /* a threshold given by hand promises no rate: only count the good pictures above it */
+        printf("false alarms         %zu of %s, each scored without itself, lie above the threshold\n", above,
                cli_count(n, "good picture"));
     } else {
         if (isfinite(view->cell_threshold))
-            printf("cell threshold       %.6g (of the map: boxes, contour and area)\n", view->cell_threshold);
+            printf("cell threshold       %.6g (for the map: boxes, contour and area)\n", view->cell_threshold);
         if (asked->best_f1)
-            printf("F1                   %.4f on the pictures it was chosen on: expect less on others\n",
+            printf("F1                   %.4f on the pictures that chose the threshold; expect less on others\n",
                    f->measures.f1_max);
         else if (asked->good)
             print_certificate(f);
@@ -153,7 +154,7 @@ static bool print_json(const struct asked *asked, const struct found *f)
     return cli_json_print(all);
 }
 
-/* The good scores that the threshold and the table come from. */
+/* Returns the scores of good pictures that the threshold and the table come from. */
 static const double *good_scores(const struct found *f, size_t *n)
 {
     *n = f->held.n_good ? f->held.good.scores->len : f->settled.view.n_good_scores;
@@ -182,7 +183,7 @@ static dp_status best_f1(struct found *f, dp_error *err)
     return status;
 }
 
-/* Thresholds and their origin into the view. */
+/* Chooses the thresholds and writes them, with their origin, into the view. */
 static dp_status choose(const struct asked *asked, struct found *f, dp_error *err)
 {
     dp_view *view = &f->settled.view;
@@ -229,7 +230,7 @@ static bool make_table(const struct asked *asked, struct found *f, int *code)
     return true;
 }
 
-/* Whether enough of the pictures given could be scored to go by them.  False: *code, complained. */
+/* Checks that enough of the given pictures could be scored. False: *code, complained. */
 static bool enough(const struct asked *asked, const cli_held_out *held, int *code)
 {
     *code = EXIT_SOME_FAILED;
@@ -244,16 +245,16 @@ static bool enough(const struct asked *asked, const cli_held_out *held, int *cod
     bool all = cli_used_enough(held->good.scores->len, held->good.given);
     if (!all)
         cli_used_complain(&held->used, held->good.scores->len, held->good.given,
-                          asked->allow_few ? NULL : "the threshold stays as it was");
+                          asked->allow_few ? NULL : "the threshold was not changed");
     else if (held->good.not_inspected)
-        cli_note("%s of the good ones could not be inspected and are no part of the certificate",
+        cli_note("%s given with --good could not be inspected; the certificate does not count them",
                  cli_count(held->good.not_inspected, "picture"));
     if (all || asked->allow_few)
         *code = all && !held->n_unread && !held->good.failed && !held->bad.failed ? EXIT_DONE : EXIT_SOME_FAILED;
     return all || asked->allow_few;
 }
 
-/* recipe: the bank's with options laid over it. */
+/* recipe: the recipe of the bank, with the given options applied. */
 static int calibrate(const struct asked *asked, const dp_recipe *recipe, const dp_bank *bank, const cli_run *run,
                      struct found *f)
 {
@@ -288,11 +289,13 @@ static int run_calibrate(int argc, char **argv, struct asked *asked)
         {"bank", 'b', 0, CLI_FILE, &asked->bank_path, "the bank that 'dinopatch fit' wrote", "B"},
         {"fpr", 0, CLI_ABOVE | CLI_BELOW, CLI_REAL, &asked->fpr, "false-alarm rate to aim at (default: the bank's)",
          "RATE", 0, 1},
-        {"value", 0, 0, CLI_REAL, &asked->value, "set this threshold, whatever rate it makes", "T", 0, CLI_NO_END},
+        {"value", 0, 0, CLI_REAL, &asked->value, "set this threshold, whatever false-alarm rate it gives", "T", 0,
+         CLI_NO_END},
         {"good", 0, 0, CLI_FILES, &asked->good,
-         "certify the threshold by good pictures that are not in the bank: a file or folder, again and again", "DIR"},
-        {"bad", 0, 0, CLI_FILES, &asked->bad, "pictures of defects, likewise: show what each rate catches", "DIR"},
-        {"best-f1", 0, 0, CLI_FLAG, &asked->best_f1, "with --bad: set the threshold of the best F1", NULL},
+         "certify the threshold with good pictures that are not in the bank: a file or folder; may be repeated", "DIR"},
+        {"bad", 0, 0, CLI_FILES, &asked->bad, "pictures of defects: show how many each rate catches; may be repeated",
+         "DIR"},
+        {"best-f1", 0, 0, CLI_FLAG, &asked->best_f1, "with --bad: set the threshold with the highest F1", NULL},
         {"model", 'm', 0, CLI_FILE, &asked->model, "with --good or --bad: the network (default: the bank's)", "M"},
         CLI_ALLOW_FEW_ENTRY(&asked->allow_few),
         {"out", 'o', 0, CLI_FILE, &asked->out, "write here and leave the bank as it is", "BANK"},
@@ -307,28 +310,27 @@ static int run_calibrate(int argc, char **argv, struct asked *asked)
     bool parsed = cli_parse(
         &argc, &argv, entries, cli_run_group(&run), "--bank B [--fpr RATE | --value T] [--good DIR] [--bad DIR]",
         "Sets the threshold of a bank from its good pictures alone, each scored without itself.",
-        "Says which false-alarm rate so many pictures can promise. Needs no model: the sensitivity is changed in\n"
-        "seconds. With --good the threshold comes from good pictures that the bank has not seen, and the rate is "
-        "certified.\n"
-        "Options of scoring that are given become the bank's own.",
+        "Prints the false-alarm rates that this number of pictures can promise. Needs no network and takes seconds.\n"
+        "With --good the threshold comes from good pictures that are not in the bank, and the rate is certified.\n"
+        "Scoring options given here are stored in the bank.",
         &code);
     if (!parsed || !cli_run_resolve(&run, &code))
         return code;
     if (!asked->bank_path)
         return cli_usage("--bank is missing");
     if (argc > 1)
-        return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
+        return cli_usage("'%s': give pictures with --good and --bad", argv[1]);
     if (asked->value.given && asked->fpr.given)
-        return cli_usage("--value or --fpr, not both");
+        return cli_usage("give --value or --fpr, not both");
     if (asked->value.given && (asked->good || asked->bad))
-        return cli_usage("--value or %s, not both: --value takes the threshold as it is",
+        return cli_usage("give --value or %s, not both: --value sets the threshold and uses no pictures",
                          asked->good ? "--good" : "--bad");
     if (asked->best_f1 && !asked->bad)
         return cli_usage("--best-f1 needs --bad DIR");
     if (asked->best_f1 && asked->fpr.given)
-        return cli_usage("--best-f1 or --fpr, not both");
+        return cli_usage("give --best-f1 or --fpr, not both");
     if (!asked->good && !asked->bad && (asked->model || asked->allow_few))
-        return cli_usage("%s belongs to --good and --bad", asked->model ? "--model" : "--allow-few");
+        return cli_usage("%s needs --good or --bad", asked->model ? "--model" : "--allow-few");
 
     const char *target = asked->dry_run ? NULL : asked->out ? asked->out : asked->bank_path;
     struct found found = {.settled = {.threshold = asked->value.given ? asked->value.value : NAN}};

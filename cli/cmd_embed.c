@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch embed - the feature grid of one picture, as a safetensors file. */
+/* dinopatch embed - writes the feature grid of one picture to a safetensors file. */
 #include "models.h"
 #include "outputs.h"
 #include "recipe.h"
@@ -59,7 +59,8 @@ int cmd_embed(int argc, char **argv)
     dp_error err;
     const dp_pose whole = {.status = DP_ALIGN_OFF};
     if (height % info.patch_px || width % info.patch_px) {
-        code = cli_usage("--size %zux%zu: not a multiple of the patch (%zu)", height, width, info.patch_px);
+        code = cli_usage("--size %zux%zu: the sides are not multiples of the patch (%zu pixels)", height, width,
+                         info.patch_px);
         goto done;
     }
     if (height / info.patch_px * (width / info.patch_px) > run.run.max_tokens) { /* a side has at most 65,536 pixels */
@@ -78,7 +79,7 @@ int cmd_embed(int argc, char **argv)
     rgb = g_try_new(float, height *width * 3);
     tokens = g_try_new(float, rows *cols *dim);
     if (!rgb || !tokens) {
-        cli_complain("not enough memory for a %zux%zu input", height, width);
+        cli_complain("not enough memory for a %zux%zu input; give a smaller --size", height, width);
         goto done;
     }
     if (cli_picture_load(argv[1], &run.run, &picture, &err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch eval - fits on the good pictures of a data set, inspects its test pictures, and prints the figures of the field.
+/* dinopatch eval - learns from the good pictures of a data set, inspects its test pictures, and prints the usual
+ * figures.
  *
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
 #include "eval/eval.h"
@@ -22,18 +23,18 @@ struct job {
     const GPtrArray *sets;
     const char *out;
     bool allow_few;
-    size_t n_seeds; /* 0: one run, with the recipe's own seed */
+    size_t n_seeds; /* 0: one run, with the seed of the recipe */
     eval_state state;
     const dp_roi *roi; /* or NULL */
 };
 
-/* Among several categories `mean` is the mean of them all. */
+/* With several categories, the row `mean` is the mean of all. */
 static char *row_name(const struct job *job, const char *category)
 {
     return g_strdup(job->sets->len > 1 && !strcmp(category, "mean") ? "mean (category)" : category);
 }
 
-/* A category that nothing can be learned from has a row all the same, and the next one its turn. */
+/* A category that cannot be evaluated gets a row too, and the next category follows. */
 static void put_not_possible(const char *category, const char *reason, double row[EVAL_COLUMNS], json_t *run,
                              json_t *metrics)
 {
@@ -44,7 +45,8 @@ static void put_not_possible(const char *category, const char *reason, double ro
     cli_json_set(metrics, category, cli_json_pack("{s:o}", "not_possible", cli_json_text(reason)));
 }
 
-/* One category with each of its seeds; rows [max(n_seeds, 1)].  Returns an exit code: EXIT_SOME_FAILED where it is not possible. */
+/* Evaluates one category with each seed; rows [max(n_seeds, 1)]. Returns an exit code: EXIT_SOME_FAILED if the category
+ * cannot be evaluated. */
 static int evaluate_category(struct job *job, const dataset *set, double (*rows)[EVAL_COLUMNS], json_t *metrics,
                              size_t *n_failed)
 {
@@ -77,7 +79,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         cli_progress_end();
         *n_failed += run.n_failed;
         if (run.stopped && job->out)
-            cli_complain("%s: stopped; the same command continues from here", name);
+            cli_complain("%s: stopped; run the same command to continue", name);
         else if (status && !run.not_possible)
             cli_complain("%s: %s", name, err.message);
         if (run.not_possible) {
@@ -146,7 +148,7 @@ static bool write_results(struct job *job, json_t *metrics, json_t *header)
     return good && eval_write_json(job->out, "run.json", header);
 }
 
-/* Every category in turn; the table grows as they come. */
+/* Evaluates every category in turn and prints each row when it is ready. */
 static int evaluate_all(struct job *job, json_t *header)
 {
     json_t *metrics = json_object();
@@ -186,7 +188,7 @@ static int evaluate_all(struct job *job, json_t *header)
     return code == EXIT_DONE && (n_failed || n_possible < job->sets->len) ? EXIT_SOME_FAILED : code;
 }
 
-/* What the evaluation is bound to; settings become its own. */
+/* What the evaluation depends on. The header takes over settings. */
 static json_t *make_header(json_t *settings, const dp_network *model, const GPtrArray *sets, size_t seeds)
 {
     dp_network_info info;
@@ -203,13 +205,13 @@ static json_t *make_header(json_t *settings, const dp_network *model, const GPtr
     return header;
 }
 
-/* False: complained. */
+/* Adds the digest of the region to the header. False: complained. */
 static bool bind_roi(json_t *header, const cli_roi *region)
 {
     json_t *settings = json_object_get(header, "settings");
     char *digest = eval_file_sha256(region->path);
     if (!digest) {
-        cli_complain("%s: its SHA-256 could not be computed: cannot read it any more", region->path);
+        cli_complain("%s: cannot compute its SHA-256: cannot read the file any more", region->path);
         return false;
     }
     cli_json_set(settings, "roi", json_string(digest));
@@ -224,7 +226,7 @@ struct targets {
     bool overwrite;
 };
 
-/* Before anything is done.  False: *code, complained. */
+/* Declares and checks all outputs before the work begins. False: *code, complained. */
 static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_t n_seeds, int *code)
 {
     cli_outputs *files = cli_outputs_new(to->overwrite);
@@ -264,8 +266,8 @@ int cmd_eval(int argc, char **argv)
         CLI_OVERWRITE_ENTRY(&overwrite),
         {"fresh", 0, 0, CLI_FLAG, &fresh, "start again instead of continuing what is in DIR", NULL},
         {"report", 0, 0, CLI_FILE, &report, "also write an HTML page", "FILE"},
-        {"seeds", 0, 0, CLI_WHOLE, &seeds, "with --shots: draw them with seeds 1 to N, and print mean and deviation",
-         "N", 1, 1000},
+        {"seeds", 0, 0, CLI_WHOLE, &seeds,
+         "with --shots: draw the pictures with seeds 1 to N, and print mean and deviation", "N", 1, 1000},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
@@ -273,12 +275,12 @@ int cmd_eval(int argc, char **argv)
     cli_run run;
     int code;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
-    bool parsed =
-        cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
-                  "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
-                  "DATASET_FOLDER: one category or a folder of categories, as MVTec AD, VisA and MVTec AD 2 lay them\n"
-                  "out, or with plain folders good/ and others (every third good picture is then tested).",
-                  &code);
+    bool parsed = cli_parse(
+        &argc, &argv, entries, cli_run_group(&run), "[--model M] DATASET_FOLDER",
+        "Learns from the good pictures of a data set, inspects its test pictures, prints the figures.",
+        "DATASET_FOLDER: one category or a folder of categories, laid out as in MVTec AD, VisA or MVTec AD 2,\n"
+        "or a plain folder with good/ and others (every third good picture is then a test picture).",
+        &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     GPtrArray *sets = NULL;
@@ -293,7 +295,7 @@ int cmd_eval(int argc, char **argv)
     if (argc != 2)
         code = cli_usage("give one data set");
     else if (seeds.given && (!recipe.shots || recipe.seed))
-        code = cli_usage("--seeds needs --shots K and does not go with --seed");
+        code = cli_usage("--seeds needs --shots K, and excludes --seed");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
     else if (!cli_roi_open(&region, &run.run, &roi, &code)) { /* complained */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch fit - a bank from pictures of good parts. */
+/* dinopatch fit - makes a bank from pictures of good parts. */
 #include "models.h"
 #include "outputs.h"
 #include "rates.h"
@@ -26,7 +26,7 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     dp_bank_get_details(bank, &info);
     printf("%s: %s", cli_shown(path), cli_count(info.n_pictures, "good picture"));
     if (info.recipe.mirror)
-        printf(" (%zu with their mirror pictures)", 2 * info.n_pictures);
+        printf(" (%zu with their mirror images)", 2 * info.n_pictures);
     if (info.recipe.layout == DP_LAYOUT_FLAT)
         printf(", a flat bank of %s of %s", cli_count(info.n_rows, "row"), cli_count(info.dim, "feature"));
     else
@@ -34,23 +34,22 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     if (n_failed)
         printf("; %zu left out", n_failed);
     if (n_twins)
-        printf("; %zu picture%s given twice", n_twins, n_twins == 1 ? " was" : "s were");
+        printf("; %zu twin%s counted once", n_twins, n_twins == 1 ? " was" : "s were");
     printf("\n");
     size_t n_choices;
     const dp_choice *choices = dp_bank_choices(bank, &n_choices);
     for (size_t i = 0; i < n_choices && !quiet; i++)
         printf("  %s %s: %s\n", choices[i].option, choices[i].value, choices[i].reason);
     if (isnan(info.threshold)) {
-        printf("no threshold: it takes at least two pictures to leave one out; scores of this bank only rank "
-               "pictures\n");
+        printf("no threshold: a threshold needs at least two pictures; the scores of this bank only rank pictures\n");
         return;
     }
-    printf("threshold %.6g (%s score of the good pictures, each left out in turn; false-alarm rate aimed at: %g)\n"
+    printf("threshold %.6g (%s score of the good pictures, each left out in turn; aims at a false-alarm rate of %g)\n"
            "cell threshold %.6g (the largest distance anywhere in a good picture's map, likewise)\n",
            info.threshold, dp_option_choice("score", (int)info.recipe.score), info.recipe.fpr, info.cell_threshold);
 }
 
-/* GOOD.bank beside the folder GOOD; NULL where it is not one folder that is given, or the root of all. */
+/* GOOD.bank beside the folder GOOD. NULL: the input is not one folder, or it is the root folder. */
 static char *bank_beside(char **arguments, int n)
 {
     if (n != 1 || !g_file_test(arguments[0], G_FILE_TEST_IS_DIR))
@@ -59,7 +58,7 @@ static char *bank_beside(char **arguments, int n)
     while (length > 1 && arguments[0][length - 1] == '/')
         length--;
     char *folder = g_strndup(arguments[0], length), *name = g_path_get_basename(folder);
-    if (!strcmp(name, ".") || !strcmp(name, "..")) { /* its name is another */
+    if (!strcmp(name, ".") || !strcmp(name, "..")) { /* find the folder's real name */
         char *whole = g_canonicalize_filename(folder, NULL);
         g_free(folder);
         folder = whole;
@@ -93,9 +92,9 @@ int cmd_fit(int argc, char **argv)
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_ALL, own_entries);
     bool parsed =
         cli_parse(&argc, &argv, entries, cli_run_group(&run), "[--model M] [--out BANK] PICTURES_OR_FOLDERS...",
-                  "Learns what good parts look like: aligns each picture, computes its features, keeps them per "
-                  "place, and sets a first threshold by leaving each picture out in turn.",
-                  "What is given here is stored in the bank and is the default of 'dinopatch inspect'.", &code);
+                  "Learns what good parts look like: aligns each picture, stores its features by place, and sets a "
+                  "first threshold by scoring each picture without itself.",
+                  "The options are stored in the bank, and 'dinopatch inspect' uses them.", &code);
     dp_recipe recipe;
     dp_recipe_init(&recipe);
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
@@ -106,7 +105,7 @@ int cmd_fit(int argc, char **argv)
         return cli_usage("give pictures of good parts");
     char *bank_path = out ? g_strdup(out) : bank_alias ? g_strdup(bank_alias) : bank_beside(argv + 1, argc - 1);
     if (!bank_path)
-        return cli_usage("--out is missing: it names the bank to write, unless the pictures are those of one folder");
+        return cli_usage("--out is missing: name the bank to write (only a single folder needs no --out)");
     if (!cli_roi_open(&region, &run.run, &roi, &code)) {
         g_free(bank_path);
         return code;

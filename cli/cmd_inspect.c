@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch inspect - scores new pictures against a bank and shows where they differ. */
+/* dinopatch inspect - scores new pictures with a bank and shows where they differ from the good ones. */
 #include "explain.h"
 #include "inputs.h"
 #include "inspect_rows.h"
@@ -26,7 +26,7 @@ struct job {
     bool output_broken;
 };
 
-/* OUT/NAME and an ending; g_free. */
+/* OUT/NAME with an ending; g_free. */
 static char *output_path(const char *out, const GPtrArray *names, size_t index, const char *ending)
 {
     char *file = g_strconcat(names->pdata[index], ending, NULL), *path = g_build_filename(out, file, NULL);
@@ -41,7 +41,7 @@ static char *explain_path(const char *out, const GPtrArray *names, size_t index,
     return output_path(out, names, index, ending);
 }
 
-/* All that a run may write, before it begins.  False: *code, complained. */
+/* Declares and checks all outputs before the work begins. False: *code, complained. */
 static bool declare_outputs(cli_outputs *files, const char *out, const GPtrArray *inputs, const GPtrArray *names,
                             bool explain, int *code)
 {
@@ -77,7 +77,7 @@ static bool save_pictures(const struct job *job, size_t index, const dp_picture 
     return good;
 }
 
-/* NAME.explain-1.png for the largest defect, and so on; their paths into explained. */
+/* Writes NAME.explain-1.png for the largest defect, and so on. Adds the paths to explained. */
 static bool save_explained(const struct job *job, size_t index, const dp_picture *picture, const dp_result *result,
                            GPtrArray *explained, dp_error *err)
 {
@@ -103,7 +103,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     if (result && job->out
         && (!save_pictures(job, index, picture, result, &map_path, &err)
             || (job->explain && !save_explained(job, index, picture, result, explained, &err)))) {
-        message = err.message; /* the figures stand all the same */
+        message = err.message; /* score and label are still valid */
         g_clear_pointer(&map_path, g_free);
     }
     char *fault = message ? cli_spelled(message) : NULL;
@@ -134,7 +134,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     return job->output_broken || cli_interrupted();
 }
 
-/* The summary, and the exit code: a gate that lets anything pass but good pictures is none. */
+/* Prints the summary and returns the exit code. With fail_on_anomaly only good pictures pass. */
 static int finish(const struct job *job, bool fail_on_anomaly, bool summary, bool quiet, size_t n_failed)
 {
     const cli_tally *tally = &job->tally;
@@ -164,15 +164,15 @@ int cmd_inspect(int argc, char **argv)
         CLI_OVERWRITE_ENTRY(&overwrite),
         {"explain", 0, 0, CLI_FLAG, &explain,
          "with --out: NAME.explain-N.png, the patch of a defect beside the nearest good one", NULL},
-        {"train", 0, 0, CLI_FILE, &train, "with --explain: where the training pictures lie now", "DIR"},
+        {"train", 0, 0, CLI_FILE, &train, "with --explain: the folder in which the training pictures are now", "DIR"},
         {"json", 0, 0, CLI_FLAG, &json, "one JSON line per picture on stdout", NULL},
         {"summary", 0, 0, CLI_FLAG, &summary, "with --json: {\"summary\": {...}} as the last line", NULL},
         {"csv", 0, 0, CLI_FLAG, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, CLI_REAL, &threshold, "decide at this score (default: the bank's)", "T", 0, CLI_NO_END},
         {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly,
-         "exit code 3 where a picture is anomalous or not inspected (unreadable ones too)", NULL},
+         "exit with code 3 if a picture is anomalous or not inspected (unreadable pictures count)", NULL},
         {"any-size", 0, 0, CLI_FLAG, &any_size,
-         "with a bank of --align none: inspect pictures of any size and aspect ratio", NULL},
+         "with a bank made by --align none: inspect pictures of any size and aspect ratio", NULL},
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
     cli_recipe options;
@@ -181,15 +181,18 @@ int cmd_inspect(int argc, char **argv)
     dp_roi *roi = NULL;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
     char *columns = cli_row_csv_help();
-    char *notes = g_strconcat(
-        "A picture is good, anomalous or not_inspected: one that could not be judged is never called good, and the "
-        "reason is said.\n"
-        "Exit code: 0 done; 1 some inputs failed; 3 with --fail-on-anomaly some are anomalous or not inspected, "
-        "whatever\n"
-        "else failed; 2 wrong usage; 4 the job failed.\n\n"
-        "A threshold belongs to one way of scoring: with another --window, --metric, --knn, --map or --score and no\n"
-        "--threshold it is found anew from the bank's good pictures.\n\n",
-        columns, NULL);
+    char *notes = g_strconcat("A picture is good, anomalous or not_inspected. A picture that cannot be judged is never "
+                              "called good; the output gives\n"
+                              "the reason.\n"
+                              "Exit code: 0 done; 1 some inputs failed; 2 wrong usage; 3 with --fail-on-anomaly, a "
+                              "picture is anomalous or not\n"
+                              "inspected (wins over 1); 4 the job failed.\n"
+                              "\n"
+                              "A threshold belongs to one way of scoring. With another --window, --metric, --knn, "
+                              "--map or --score and without\n"
+                              "--threshold, the threshold is computed again from the bank's good pictures.\n"
+                              "\n",
+                              columns, NULL);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                             "Scores new pictures by their distance from the good ones, place by place.", notes, &code);
     g_free(columns);
@@ -208,7 +211,7 @@ int cmd_inspect(int argc, char **argv)
     if (explain && !out)
         return cli_usage("--explain needs --out DIR");
     if (train && !explain)
-        return cli_usage("--train belongs to --explain");
+        return cli_usage("--train needs --explain");
     if (out && !*out)
         return cli_usage("--out: the folder has no name");
 

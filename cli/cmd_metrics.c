@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch metrics - the figures of given scores and labels, maps and masks.
+/* dinopatch metrics - computes the figures of given scores and labels, maps and masks.
  *
  * The file is a JSON object with one or both of
- *     "image_level": {NAME: {"scores": [...], "labels": [...]}, ...}, or one such set without a name
- *     "pixel_level": {"shape": [maps, height, width], "maps": [[...], ...], "masks": [[...], ...]}
- * where a map and a mask hold height * width numbers, row by row (rows may be lists of their own); a label or mask other
- * than 0 means anomalous.  The answer has the same two objects with the figures in place of the data. */
+ *      "image_level": {NAME: {"scores": [...], "labels": [...]}, ...}, or one such set without a name
+ *      "pixel_level": {"shape": [maps, height, width], "maps": [[...], ...], "masks": [[...], ...]}
+ * A map and a mask hold height * width numbers, row by row (a row may be a list of its own). A label or mask value
+ * other than 0 means anomalous. The answer has the same two objects, with figures in place of the data. */
 #include "cli.h"
 #include "dinopatch/eval.h"
 
@@ -18,7 +18,7 @@ struct metrics_options {
     cli_number resamples, confidence, seed;
 };
 
-/* Complains about the file at `where`, a place inside it. */
+/* Complains about the place `where` inside the file. */
 G_GNUC_PRINTF(3, 4) static bool wrong(const struct metrics_options *options, const char *where, const char *format, ...)
 {
     va_list args;
@@ -31,7 +31,7 @@ G_GNUC_PRINTF(3, 4) static bool wrong(const struct metrics_options *options, con
     return false;
 }
 
-/* Puts the numbers of a list, and of lists inside it, behind each other; at most `room`.  Counts all of them. */
+/* Copies the numbers of a list, and of the lists inside it, to out; at most `room` of them. *n counts all. */
 /* NOLINTNEXTLINE(misc-no-recursion): Jansson reads at most 2048 levels */
 static bool read_numbers(const struct metrics_options *options, const char *where, const json_t *list, double *out,
                          size_t room, size_t *n)
@@ -54,7 +54,7 @@ static bool read_numbers(const struct metrics_options *options, const char *wher
     return true;
 }
 
-/* A list of exactly n numbers. */
+/* Reads a list of exactly n numbers. */
 static bool read_list(const struct metrics_options *options, const char *where, const json_t *list, double *out,
                       size_t n)
 {
@@ -66,7 +66,7 @@ static bool read_list(const struct metrics_options *options, const char *where, 
     return found == n || wrong(options, where, "holds %zu numbers; %zu are expected", found, n);
 }
 
-/* So that memory is asked for as much as the file holds, not as much as it says. */
+/* Checks the first map before memory is allocated: the file must hold as many numbers as its shape says. */
 static bool holds(const struct metrics_options *options, const char *level, const json_t *maps, size_t n)
 {
     size_t found = 0;
@@ -102,7 +102,7 @@ static json_t *interval(dp_interval i)
     return cli_json_pack("[o,o]", cli_json_real(i.low), cli_json_real(i.high));
 }
 
-/* One set of scores; NULL: complained. */
+/* The figures of one set of scores. NULL: complained. */
 static json_t *measure_scores(const struct metrics_options *options, const char *name, const json_t *set)
 {
     const json_t *score_list = json_object_get(set, "scores"), *label_list = json_object_get(set, "labels");
@@ -175,7 +175,7 @@ static json_t *measure_images(const struct metrics_options *options, json_t *lev
     return answer;
 }
 
-/* "shape": three whole numbers whose product is no nonsense. */
+/* Reads "shape": three whole numbers with a sensible product. */
 static bool read_shape(const struct metrics_options *options, const json_t *shape, size_t sizes[3])
 {
     if (!json_is_array(shape) || json_array_size(shape) != 3)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch model - checkpoints: what they are, whether they are whole, and synthetic ones. */
+/* dinopatch model - lists, downloads, describes and checks checkpoints, and makes synthetic ones. */
 #include "fetch/fetch.h"
 #include "models.h"
 #include "outputs.h"
@@ -40,10 +40,10 @@ static int model_info(int argc, char **argv)
     dp_network_get_info(model, &i);
     bool good = *i.sha256 != 0;
     if (!good)
-        cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
+        cli_complain("%s: cannot compute its SHA-256: not enough memory", path);
     const bool resnet = !strcmp(i.kind, "resnet");
     if (!good) {
-        /* said */
+        /* complained already */
     } else if (json) {
         json_t *line = cli_json_pack("{s:o, s:s, s:s, s:I, s:I, s:I}", "path", cli_json_text(path), "kind", i.kind,
                                      "architecture", i.architecture ? i.architecture : i.kind, "dim", (json_int_t)i.dim,
@@ -180,9 +180,9 @@ static int model_pull(int argc, char **argv)
 {
     char *out = NULL, *sha256 = NULL;
     gboolean force = FALSE;
-    const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "where to put it (default: the cache)", "FILE"},
+    const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "the file to write (default: in the cache)", "FILE"},
                                   {"sha256", 0, 0, CLI_TEXT, &sha256, "the digest the file must have", "HEX"},
-                                  {"force", 'f', 0, CLI_FLAG, &force, "fetch it again even if it is there", NULL},
+                                  {"force", 'f', 0, CLI_FLAG, &force, "download it again even if it is in place", NULL},
                                   CLI_OPTION_END};
     cli_run run;
     int code;
@@ -197,8 +197,8 @@ static int model_pull(int argc, char **argv)
         return cli_usage(argc < 2 ? "name a checkpoint; 'dinopatch model list' lists them" : "give one checkpoint");
     if (cli_model_is_built_in(argv[1])) {
         if (out)
-            return cli_usage("nano is built in: there is nothing to fetch to %s", out);
-        printf("%s  nano is built in: there is nothing to fetch\n", DP_NETWORK_NANO_SHA256);
+            return cli_usage("nano is built in: there is nothing to download to %s", out);
+        printf("%s  nano is built in: there is nothing to download\n", DP_NETWORK_NANO_SHA256);
         return EXIT_DONE;
     }
     fetch_settings settings;
@@ -210,7 +210,7 @@ static int model_pull(int argc, char **argv)
     char digest[65], *path = NULL;
     dp_error err;
     cli_outputs *files =
-        cli_outputs_new(true); /* a checkpoint that is there and not the wanted one stays without --force */
+        cli_outputs_new(true); /* a file in place that is not the wanted one stays, unless --force is given */
     if (out)
         cli_outputs_write_bank(files, out);
     bool ready = cli_outputs_check(files, &code);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch options - the table of options: what --set and a configuration file take. */
+/* dinopatch options - prints the table of options that --set and a configuration file take. */
 #include "recipe.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static bool has_range(const dp_option *o)
            || (o->kind == DP_OPTION_WHOLE && !o->choices);
 }
 
-/* "1 to 99, odd", "above 0, below 1"; "" where words say it all; g_free. */
+/* "1 to 99, odd", "above 0 and below 1", or "" if words say it all; g_free. */
 static char *range_text(const dp_option *o)
 {
     if (!has_range(o))
@@ -66,8 +66,9 @@ static json_t *row_json(const dp_option *o)
 
 static void print_text(void)
 {
-    printf("Options of a recipe, for --set KEY=VALUE and --config FILE.  * inspect and calibrate may change it in a "
-           "bank.\n\n"
+    printf("Options of a recipe, for --set KEY=VALUE and --config FILE.  * marks options that inspect and calibrate "
+           "may change.\n"
+           "\n"
            "  %-23s %-37s %s\n",
            "KEY", "VALUE", "DEFAULT");
     for (size_t i = 0; i < dp_option_count(); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch report - the HTML page of an evaluation that is done. */
+/* dinopatch report - makes the HTML page of a finished evaluation. */
 #include "outputs.h"
 #include "report/report.h"
 
@@ -23,7 +23,7 @@ int cmd_report(int argc, char **argv)
     char *run = g_build_filename(argv[1], "run.json", NULL);
     cli_outputs *files = cli_outputs_new(overwrite);
     cli_outputs_read(files, run, "what the page is made of");
-    if (!out && report_is_page(file)) /* in the evaluation's own folder: the page of an earlier run */
+    if (!out && report_is_page(file)) /* the page of an earlier run, in the folder of the evaluation */
         cli_outputs_write_own(files, file);
     else
         cli_outputs_write(files, file);

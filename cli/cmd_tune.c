@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch tune - searches for post-processing and score on labelled pictures, and says what of the gain is real. */
+/* dinopatch tune - searches for post-processing and score on labelled pictures, and says how much of the gain is
+ * real. */
 #include "models.h"
 #include "outputs.h"
 #include "recipe.h"
@@ -10,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As the settings under trial see the pictures, and where --blend makes that another way, as the stored ones do. */
+/* TRIED: scored with the settings under trial. STORED: scored with those of the bank, if --blend makes a difference. */
 enum { TRIED, STORED, N_WAYS };
 
 /* Maps of the pictures that could be compared. */
 struct maps {
     GPtrArray *grids[N_WAYS], *valids,
-        *weights; /* float, uint8_t and float [rows, cols] of each, owned; weights: NULL where there are none */
+        *weights; /* float, uint8_t and float [rows, cols] of each picture, owned; weights: NULL if there are none */
     GByteArray *labels;
     size_t rows, cols, n_good_inputs, n_failed;
     bool other_size;
@@ -28,7 +29,7 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     struct maps *maps = user;
     GPtrArray *tried = maps->grids[TRIED], *stored = maps->grids[STORED];
     if (view == STORED) {
-        if (result && stored->len < tried->len) /* it went in by the first view */
+        if (result && stored->len < tried->len) /* the first view took this picture */
             g_ptr_array_add(stored,
                             g_memdup2(result->grid, result->grid_rows * result->grid_cols * sizeof *result->grid));
     } else if (!result) {
@@ -87,14 +88,14 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, b
         print_row("untuned, within the folds", &r->untuned, r->untuned_fold_auroc);
         print_row(name, &r->held_out, r->held_out.auroc);
         double gap = r->tuned.auroc - r->held_out.auroc, gain = r->held_out.auroc - r->untuned_fold_auroc;
-        printf("\nThe held-out row is the one to rely on: %.4f lower than what tuning says of itself; tuning %s %.4f "
-               "in AUROC.\n",
+        printf("\nRely on the held-out row: it is %.4f lower than the row of the tuned pictures; tuning %s %.4f in "
+               "AUROC.\n",
                gap, gain >= 0 ? "is worth" : "costs", fabs(gain));
         if (isfinite(r->held_out_deviation))
             printf("Standard deviation between the folds: %.4f.\n", r->held_out_deviation);
     } else {
-        printf("\nAll figures come from the pictures used for tuning, as in the paper: they are too good to rely "
-               "on.\n%s\n",
+        printf("\nAll figures come from the pictures used for tuning, as in the paper: they are too good to be true "
+               "for other pictures.\n%s\n",
                all_data ? "Without --all-data, tune reports held-out figures."
                         : "Held-out figures need two pictures of each class.");
     }
@@ -103,7 +104,7 @@ static void print_result(const dp_tune_result *r, size_t n_good, size_t n_bad, b
     printf("threshold %.6g\n", r->threshold);
 }
 
-/* Whether what was found is worth more than what the bank holds, on pictures that had no say in it: by AUROC, between equals by F1. */
+/* True if the settings found beat the stored ones on held-out pictures: by AUROC, and if that is equal, by F1. */
 static bool is_better(const dp_tune_result *r)
 {
     double gain = r->held_out.auroc - r->untuned_fold_auroc;
@@ -114,15 +115,16 @@ static void note_not_better(const dp_tune_result *r, bool all_data)
 {
     if (r->folds)
         cli_complain("the new settings do not beat the stored ones on held-out pictures: AUROC %.4f against %.4f, F1 "
-                     "%.4f against %.4f. Nothing is stored; --force stores them anyway",
+                     "%.4f against %.4f. Nothing is stored; pass --force to store them anyway",
                      r->held_out.auroc, r->untuned_fold_auroc, r->held_out.confusion.f1, r->untuned.confusion.f1);
     else
-        cli_complain("%s, so nobody knows whether the new settings beat the stored ones. Nothing is stored; --force "
-                     "stores them anyway",
+        cli_complain("%s, so it is unknown whether the new settings beat the stored ones. Nothing is stored; pass "
+                     "--force to store them anyway",
                      all_data ? "--all-data holds no picture out" : "there are too few pictures to hold some out");
 }
 
-/* Puts the figures of the stored settings, by maps of their own, in the place of those that trial 0 has by the maps under trial. */
+/* Replaces the figures of the stored settings: trial 0 scored them on the maps under trial, this scores them on the
+ * maps of the stored settings. */
 static dp_status compare_with_stored(const dp_tune_set *stored, const dp_tune_settings *settings, const dp_run *run,
                                      dp_tune_result *result, dp_error *err)
 {
@@ -164,7 +166,8 @@ static bool print_json(const dp_tune_result *r, size_t n_good, size_t n_bad, boo
         "threshold", cli_json_real(r->threshold), "better", is_better(r), "stored", stored));
 }
 
-/* The bank with the configuration that was found.  Its good pictures are scored anew for p-values and heat maps, where it has them. */
+/* Writes the bank with the settings found. If the bank keeps its features, its good pictures are scored again for
+ * p-values and heat maps. */
 static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune_result *r,
                        const dp_threshold_origin *origin, const dp_run *run, const char *path, dp_error *err)
 {
@@ -180,7 +183,8 @@ static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune
     if (!status && !good.of_scores.n && info.n_pictures > 1)
         cli_complain("the bank holds no features to score its good pictures again; inspect will give no p-values%s",
                      good.of_peaks.n ? "" : ", and will draw only the largest cell of an anomalous picture");
-    view.threshold = r->threshold; /* of labelled pictures; the cell threshold is of the good ones alone, as ever */
+    view.threshold = r->threshold; /* r->threshold comes from labelled pictures; the cell threshold still comes from
+                                    * good ones only */
     view.origin = *origin;
     view.cell_threshold = good.of_peaks.threshold;
     view.heat = good.heat;
@@ -246,11 +250,11 @@ static int tune(int argc, char **argv, struct given *given)
     if (!given->good || !given->bad)
         return cli_usage("%s is missing", given->good ? "--bad" : "--good");
     if (argc > 1)
-        return cli_usage("'%s': pictures are given with --good and --bad", argv[1]);
+        return cli_usage("'%s': give pictures with --good and --bad", argv[1]);
     if (trials.given && seconds.given)
         return cli_usage("give --trials or --seconds, not both");
     if (all_data && folds.given)
-        return cli_usage("--folds or --all-data, not both: --all-data holds no pictures out");
+        return cli_usage("give --folds or --all-data, not both: --all-data holds no pictures out");
 
     const char *target = dry_run ? NULL : out ? out : bank_path;
     dp_bank *bank = NULL;
@@ -316,7 +320,7 @@ static int tune(int argc, char **argv, struct given *given)
                                           (const char *const *)inputs->pdata, inputs->len, on_result, &maps, &err);
     if (maps.other_size) {
         cli_progress_end();
-        cli_complain("the pictures' maps differ in size; tuning takes pictures of one size");
+        cli_complain("the maps of the pictures differ in size; give pictures of one size");
         goto done;
     }
     dp_tune_settings settings;
@@ -343,8 +347,7 @@ static int tune(int argc, char **argv, struct given *given)
         stored.maps = (const float *const *)maps.grids[STORED]->pdata;
         status = compare_with_stored(&stored, &settings, &run.run, &result, &err);
     }
-    if (status == DP_E_ARGUMENT
-        && maps.n_failed) /* not what was asked for is at fault, but pictures that could not be read */
+    if (status == DP_E_ARGUMENT && maps.n_failed) /* the options are fine; some pictures could not be read */
         err.status = DP_E_PICTURE;
     size_t n_bad = 0;
     for (size_t i = 0; i < set.n; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.c - a configuration file: one JSON object whose keys are those of `dinopatch options`.
+/* config.c - reads a configuration file: one JSON object whose keys are those of `dinopatch options`.
  *
- *     {"align": "none", "search.knn": 3, "map": {"low": 0.5, "high": 0.8}}
+ *      {"align": "none", "search.knn": 3, "map": {"low": 0.5, "high": 0.8}}
  *
- * An object inside spells the dots: the last one is map.low and map.high. */
+ * An object inside replaces the dots of a key: the last entry is map.low and map.high. */
 #include "config.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@ int cli_option_index(const char *where, const char *key)
     return found;
 }
 
-/* 3, 0.5, 1.0: a real number keeps its point, so that it is not taken for a count. */
+/* Writes 3, 0.5, 1.0: a real number keeps its point, so that nothing takes it for a count. */
 static void append_number(GString *text, const json_t *value)
 {
     char digits[G_ASCII_DTOSTR_BUF_SIZE];
@@ -46,7 +46,7 @@ static void append_number(GString *text, const json_t *value)
     g_string_append_printf(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
 }
 
-/* The text that sets an option to a JSON value; NULL: it is of another type than the option. */
+/* The text that sets an option to a JSON value. NULL: the value has another type than the option. */
 static char *text_of(const dp_option *option, const json_t *value, const char **expected)
 {
     const dp_option_kind kind = option->kind;

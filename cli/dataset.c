@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dataset.c - which folder of a data set is what, and what was taken for what. */
+/* dataset.c - finds out which folder of a data set holds what, and says so. */
 #include "dataset.h"
 #include "inputs.h"
 #include "mask_read.h"
@@ -25,7 +25,7 @@ static bool is_good_name(const char *name)
     return false;
 }
 
-/* Folders in a folder, sorted by name; none, and *broken, where it cannot be read (complained). */
+/* The folders in a folder, sorted by name. If it cannot be read, returns none, complains and sets *broken. */
 static GPtrArray *folders_in(const char *folder, bool *broken)
 {
     GPtrArray *names = cli_folder_names(folder);
@@ -38,7 +38,7 @@ static GPtrArray *folders_in(const char *folder, bool *broken)
     return names;
 }
 
-/* The folder of that name in any case, the name itself before others; NULL: there is none. */
+/* The folder with this name in upper or lower case, an exact match first. NULL: there is none. */
 static const char *named(const GPtrArray *folders, const char *name)
 {
     const char *found = NULL;
@@ -96,9 +96,9 @@ static dataset *dataset_new(const char *folder)
 /* A category while it is read. */
 struct reading {
     dataset *set;
-    mask_index *masks;  /* in folders beside the classes */
+    mask_index *masks;  /* masks in folders beside the classes */
     GHashTable *owners; /* path of a mask -> path of the picture that has it */
-    GString *roles;     /* what was taken for what, a line each */
+    GString *roles;     /* one line for each folder: what it was taken for */
 };
 
 static const char *plural(guint n)
@@ -114,11 +114,11 @@ static void add_role(struct reading *reading, const char *folder, const char *ro
 
 static const char *suffix_of(const char *path)
 {
-    const char *dot = strrchr(path, '.'); /* a picture that was found in a folder has one */
+    const char *dot = strrchr(path, '.'); /* every path from a search has a suffix */
     return dot ? dot : path + strlen(path);
 }
 
-/* Names of what is written of a class's pictures: see dataset_item. */
+/* Sets dataset_item.name for the pictures of one class. */
 static void name_items(GArray *items, guint first, const char *folder)
 {
     GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -139,7 +139,7 @@ static void name_items(GArray *items, guint first, const char *folder)
     g_hash_table_unref(stems);
 }
 
-/* NAME_mask.png beside NAME.png is its mask, and no picture. */
+/* Moves NAME_mask.png beside NAME.png from the pictures to the masks. */
 static void take_masks_out(GPtrArray *files, const char *folder, mask_index *own)
 {
     GHashTable *stems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -164,10 +164,10 @@ static void take_masks_out(GPtrArray *files, const char *folder, mask_index *own
     g_hash_table_unref(stems);
 }
 
-/* Masks in folders of a class's own. */
+/* Adds the masks in folders inside a class's own folder. */
 static void add_own_masks(struct reading *reading, const char *folder, mask_index *own)
 {
-    GDir *dir = g_dir_open(folder, 0, NULL); /* of one that cannot be read the search for pictures has told */
+    GDir *dir = g_dir_open(folder, 0, NULL); /* the search for pictures has complained about an unreadable one */
     for (const char *name; dir && (name = g_dir_read_name(dir));)
         if (mask_folder_name(name) && is_folder(folder, name)) {
             char *path = g_build_filename(folder, name, NULL);
@@ -178,7 +178,7 @@ static void add_own_masks(struct reading *reading, const char *folder, mask_inde
         g_dir_close(dir);
 }
 
-/* One class: all pictures below its folder. */
+/* Reads one class: all pictures below its folder. */
 static void add_class(struct reading *reading, const char *parent, const char *split, const char *class)
 {
     dataset *set = reading->set;
@@ -218,12 +218,14 @@ static void add_class(struct reading *reading, const char *parent, const char *s
     g_free(folder);
 }
 
-/* A mask belongs to one picture: one that several anomalous pictures claim, as a flat folder of masks can bring about, is nobody's. */
+/* Gives each picture its masks. A mask that several anomalous pictures claim, as in a flat folder of masks, goes to
+ * none. */
 static void choose_masks(struct reading *reading)
 {
     GArray *test = reading->set->test;
     GHashTable *shared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    for (int label = 1; label >= 0; label--) /* a good picture's mask is empty, and nobody else's */
+    for (int label = 1; label >= 0; label--) /* good pictures last: their masks are empty and matter to no other
+                                              * picture */
         for (guint i = 0; i < test->len; i++) {
             const dataset_item *item = &g_array_index(test, dataset_item, i);
             for (guint m = 0; item->label == label && item->masks && m < item->masks->len; m++) {
@@ -231,10 +233,9 @@ static void choose_masks(struct reading *reading)
                 if (!owner)
                     g_hash_table_insert(reading->owners, g_strdup(path), g_strdup(item->path));
                 else if (label && g_hash_table_add(shared, g_strdup(path)))
-                    cli_complain(
-                        "%s: could be the mask of %s and of %s, so it is used for neither; put it into a folder with "
-                        "the name of the class, or name it after its whole picture, as 000.jpg.png",
-                        path, owner, item->path);
+                    cli_complain("%s: could be the mask of %s or of %s, so neither uses it; put it into a folder with "
+                                 "the name of the class, or name it after the whole picture name, like 000.jpg.png",
+                                 path, owner, item->path);
             }
         }
     for (guint i = 0; i < test->len; i++) {
@@ -250,7 +251,7 @@ static void choose_masks(struct reading *reading)
     g_hash_table_unref(shared);
 }
 
-/* Pixel figures need a mask for every anomalous picture; where only some have one, or masks fit nothing, that is said. */
+/* Warns if pixel figures are impossible: some anomalous picture has no mask, or masks fit no picture. */
 static void report_masks(const struct reading *reading)
 {
     dataset *set = reading->set;
@@ -279,7 +280,7 @@ static void report_masks(const struct reading *reading)
     g_string_free(names, TRUE);
 }
 
-/* Folders of masks beside classes. */
+/* Adds the folders of masks beside the classes. */
 static void add_masks(struct reading *reading, const char *parent, const GPtrArray *folders)
 {
     for (guint i = 0; i < folders->len; i++) {
@@ -296,7 +297,7 @@ static void add_masks(struct reading *reading, const char *parent, const GPtrArr
     }
 }
 
-/* The good pictures below train/, or those that lie in it directly. */
+/* Adds the good pictures below train/, or those directly in it. */
 static void add_train(struct reading *reading, const char *train)
 {
     dataset *set = reading->set;
@@ -341,7 +342,7 @@ static void add_test(struct reading *reading, const char *test, const char *spli
     g_free(folder);
 }
 
-/* Plain folders: every third good picture is kept for the test. */
+/* Splits the good pictures of plain folders: every third is a test picture. */
 static void split_plain(struct reading *reading)
 {
     dataset *set = reading->set;
@@ -386,7 +387,7 @@ static void read_folders(struct reading *reading, const GPtrArray *folders, cons
         split_plain(reading);
 }
 
-/* Why nothing can be measured on a category; NULL: it can. */
+/* Why a category cannot be measured; NULL: it can. */
 static const char *unusable(const dataset *set)
 {
     guint n_anomalous = 0;
@@ -408,7 +409,7 @@ static void note_roles(const char *roles)
     g_strfreev(lines);
 }
 
-/* The category a folder holds; NULL where it holds none, or one that cannot be used (complained, counted). */
+/* The category in a folder. NULL: there is none, or it cannot be used (complained, counted). */
 static dataset *read_category(const char *folder, size_t *n_failed)
 {
     bool broken = false;
@@ -439,7 +440,7 @@ static dataset *read_category(const char *folder, size_t *n_failed)
         for (guint i = 0; i < set->test->len; i++)
             good |= !g_array_index(set->test, dataset_item, i).label;
         if (!good)
-            cli_complain("%s: no good pictures to test, so false alarms cannot be counted and AUROC does not exist",
+            cli_complain("%s: holds no good test pictures, so false alarms cannot be counted and there is no AUROC",
                          folder);
         report_masks(&reading);
     } else if (!set->broken) {
@@ -481,7 +482,7 @@ GPtrArray *dataset_find(const char *folder, size_t *n_failed)
     }
     if (sets->len)
         return sets;
-    if (!broken && !*n_failed) /* else it has been said */
+    if (!broken && !*n_failed) /* otherwise the reason was printed already */
         cli_complain("%s: holds no data set: it has neither train/good and test/..., nor good and bad folders, nor "
                      "folders of these",
                      folder);

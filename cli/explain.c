@@ -6,7 +6,7 @@
 
 enum { KEPT = 8 };
 
-/* A training picture as it can be read now; picture NULL: it cannot, and why. */
+/* A training picture. picture NULL: it cannot be read now, and the reason. */
 struct kept {
     size_t index, used;
     dp_picture *picture;
@@ -42,8 +42,8 @@ void cli_explain_free(cli_explain *explain)
     g_free(explain);
 }
 
-/* The longest end of the recorded path that exists below the folder; g_free.  NULL: none does.  The bank may come from anywhere, and its
- * names lead nowhere else: *outside where one would have. */
+/* Tries the recorded path below the folder, then the path without its first folder, and so on; g_free. NULL: none
+ * exists. A bank may come from anywhere, so its names must not lead out of the folder: *outside if one does. */
 static char *below(const char *folder, const char *name, bool *outside)
 {
     *outside = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inputs.c - from what the user names to a list of picture files, and names for what is written of them.
+/* inputs.c - makes a list of picture files from the arguments, and names for their outputs.
  *
- * A picture's name in an output folder depends on nothing but its path below the folder that was given: two runs agree, and no two
- * pictures of a folder meet.  What a search leaves out it counts and names. */
+ * The name of a picture in an output folder depends only on its path below the folder that was given: two runs agree,
+ * and two pictures of a folder never share a name. What a search leaves out is counted and named. */
 #include "inputs.h"
 #include "outputs.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { NAMED = 4 }; /* of the files that are left out, so many by name */
+enum { NAMED = 4 }; /* names shown of the files that are left out */
 
 bool cli_is_picture_name(const char *name)
 {
@@ -49,7 +49,7 @@ static int by_name(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A folder's pictures come where the folder's name stands among its neighbours. */
+/* Sorts the pictures of a folder in at the place of the folder's name. */
 static int by_path(gconstpointer a, gconstpointer b)
 {
     const unsigned char *x = *(unsigned char *const *)a, *y = *(unsigned char *const *)b;
@@ -59,7 +59,7 @@ static int by_path(gconstpointer a, gconstpointer b)
     return p == q ? (*x != 0) - (*y != 0) : p < q ? -1 : 1;
 }
 
-/* All names in a folder, sorted.  NULL: it cannot be read, complained. */
+/* All names in a folder, sorted. NULL: it cannot be read; complained. */
 static GPtrArray *all_names(const char *folder)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
@@ -101,7 +101,7 @@ GPtrArray *cli_folder_names(const char *folder)
 
 /* ---------------------------------------------------------------------------------------------------------- search */
 
-/* Paths that a search left out, by reason. */
+/* Why a search left a path out. */
 enum reason { NO_PICTURE, UNNAMED, HIDDEN, FOLDER, OUTPUT, LINKED, N_REASONS };
 
 struct search {
@@ -109,11 +109,11 @@ struct search {
     cli_leave_out leave_out; /* or NULL */
     GPtrArray *files, *links;
     GPtrArray *left[N_REASONS];
-    GHashTable *seen; /* folders, by device and inode */
+    GHashTable *seen; /* folders seen: device and inode */
     bool good;
 };
 
-/* "new" for "new//", whose pictures are new/a.png; "/" stays. */
+/* "new" for "new//", whose pictures are new/a.png. "/" stays. */
 static char *without_slashes(const char *folder)
 {
     size_t length = strlen(folder);
@@ -130,7 +130,7 @@ static void leave(struct search *search, enum reason reason, const char *path)
     g_ptr_array_add(search->left[reason], g_strdup(below));
 }
 
-/* Whether a file begins as one of the formats that are read. */
+/* True if a file begins like one of the readable formats. */
 static bool looks_like_picture(const char *path)
 {
     unsigned char s[16] = {0};
@@ -163,7 +163,8 @@ static void look_at_file(struct search *search, const char *name, const char *pa
         leave(search, looks_like_picture(path) ? UNNAMED : NO_PICTURE, path);
 }
 
-/* Folders are searched as they lie; links to folders are kept for later, so that what can be had without a link is. */
+/* Searches a folder. Links to folders come later, so that a folder that is also reachable without a link keeps its own
+ * path. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
 static void search_folder(struct search *search, const char *folder, cli_mark above)
 {
@@ -207,23 +208,21 @@ static void search_folder(struct search *search, const char *folder, cli_mark ab
         g_ptr_array_unref(names);
 }
 
-/* "3 files in new/ are no pictures: a.txt, b.csv, c.md" */
+/* "3 files in new/ are not pictures: a.txt, b.csv, c.md" */
 static void report_skipped(const struct search *search, enum reason reason)
 {
     static const char *const texts[N_REASONS][2] = {
         [NO_PICTURE] = {"1 file in %s is not a picture: ", "%u files in %s are not pictures: "},
-        [UNNAMED] = {"1 file in %s looks like a picture but is not named like one, and is left out; name it .png, .jpg "
-                     "or what it is, or give "
-                     "it by name: ",
-                     "%u files in %s look like pictures but are not named like ones, and are left out; name them .png, "
-                     ".jpg or what they are, or "
-                     "give them by name: "},
+        [UNNAMED] = {"1 file in %s looks like a picture but its name does not end like one, so it is left out; give it "
+                     "the right suffix, such as .png or .jpg, or name it on the command line: ",
+                     "%u files in %s look like pictures but their names do not end like those, so they are left out; "
+                     "give them the right suffix, such as .png or .jpg, or name them on the command line: "},
         [HIDDEN] = {"1 hidden or system file in %s is left out: ", "%u hidden or system files in %s are left out: "},
         [FOLDER] = {"1 hidden or system folder in %s is left out: ",
                     "%u hidden or system folders in %s are left out: "},
         [OUTPUT] = {"1 output of dinopatch in %s is left out: ", "%u outputs of dinopatch in %s are left out: "},
-        [LINKED] = {"1 linked folder in %s leads to a folder already searched, and is left out: ",
-                    "%u linked folders in %s lead to folders already searched, and are left out: "},
+        [LINKED] = {"1 linked folder in %s leads to a folder that was searched already, so it is left out: ",
+                    "%u linked folders in %s lead to folders that were searched already, so they are left out: "},
     };
     const GPtrArray *list = search->left[reason];
     if (!list->len)
@@ -256,7 +255,7 @@ bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *f
     for (int r = 0; r < N_REASONS; r++)
         search.left[r] = g_ptr_array_new_with_free_func(g_free);
     search_folder(&search, root, CLI_MARK_NONE);
-    for (guint i = 0; i < search.links->len; i++) /* grows as they are followed */
+    for (guint i = 0; i < search.links->len; i++) /* the list may grow meanwhile */
         search_folder(&search, search.links->pdata[i], CLI_MARK_NONE);
     g_ptr_array_sort(search.files, by_path);
     for (guint i = 0; i < search.files->len; i++)
@@ -282,11 +281,11 @@ char *cli_output_name(const char *below)
     char *stem = g_strndup(below, length - 4);
     if (!cli_is_picture_name(stem))
         return stem;
-    g_free(stem); /* x.jpg.png: x.jpg has this name */
+    g_free(stem); /* x.jpg.png keeps its suffix, because x.jpg would have the same name */
     return g_strdup(below);
 }
 
-/* The folder that pictures come from: what it is known by, and its name. */
+/* Notes the folder that pictures come from, by device and inode, and its name. */
 static void add_source(GHashTable *known, GPtrArray *sources, const char *folder)
 {
     struct stat st;
@@ -312,7 +311,7 @@ GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *
             char *folder = g_path_get_dirname(arguments[i]);
             add_source(known, sources, folder);
             g_free(folder);
-            g_ptr_array_add(files, g_strdup(arguments[i])); /* whether it is a picture is for the reader to say */
+            g_ptr_array_add(files, g_strdup(arguments[i])); /* the reader will say if it is no picture */
             g_ptr_array_add(found, g_path_get_basename(arguments[i]));
         } else {
             add_source(known, sources, arguments[i]);

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inputs.h - the pictures below folders, and the names of what is written of them. */
+/* inputs.h - the pictures below folders, and the names of their outputs. */
 #ifndef DP_CLI_INPUTS_H
 #define DP_CLI_INPUTS_H
 
 #include "cli.h"
 
-/* Whether a folder of that name is no part of a search. */
+/* True if a search skips folders with this name. */
 typedef bool (*cli_leave_out)(const char *name);
 
-/* Adds the pictures below a folder to files, in the order of their paths.  Hidden files, folders of the system (@eaDir, __MACOSX, thumbnails),
- * what dinopatch wrote (outputs.h) and files that are no pictures are left out, counted and named.  Links to folders are followed, each
- * folder once.  False: a folder cannot be read, complained. */
+/* Adds the pictures below a folder to files, in the order of their paths. Leaves out hidden files, folders of the
+ * system (@eaDir, __MACOSX, thumbnails), what dinopatch wrote (outputs.h) and files that are no pictures; counts and
+ * names them. Follows links to folders, each folder once. False: a folder cannot be read; complained. */
 bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *files);
 
-/* Hidden, or a name that systems give to their own files and folders. */
+/* True for a hidden name, or one that systems give to their own files and folders. */
 bool cli_is_left_out(const char *name);
 
-/* As cli_inputs, and for each picture the name that its outputs have: its path below the folder given, or its file name where it was given
- * itself, with the name of its folder in front where the pictures come from several; `.png` is taken off, any other suffix stays. */
+/* As cli_inputs, and for each picture the name of its outputs: its path below the given folder, or its file name if it
+ * was given itself. If the pictures come from several folders, the name of its folder stands in front. `.png` is
+ * removed, any other suffix stays. */
 GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed);
-/* No two of the names are equal.  False: *code, both pictures named. */
+/* True if no two names are equal. False: *code, both pictures are named. */
 bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code);
-/* The name of the outputs of a picture, from its path below the folder given; g_free.  `.png` stays where what remains is a picture's name. */
+/* The name of a picture's outputs, from its path below the given folder; g_free. `.png` stays if the rest is again the
+ * name of a picture. */
 char *cli_output_name(const char *below);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inside.c - names that a file brings along, confined to a folder. */
+/* inside.c - keeps names that come with a file inside a folder. */
 #include "cli.h"
 
 #include <limits.h>
@@ -16,7 +16,7 @@ char *cli_path_inside(const char *folder, const char *name, bool *outside)
     char *path = plain ? g_build_filename(folder, name, NULL) : NULL;
     char *real = path ? realpath(path, NULL) : NULL, *root = real ? realpath(folder, NULL) : NULL;
     size_t n = root ? strlen(root) : 0;
-    /* Below "/" is everything. */
+    /* Everything is below "/". */
     bool inside = root && strncmp(real, root, n) == 0 && (real[n] == '/' || (n && root[n - 1] == '/'));
     *outside = !plain || (root && !inside);
     if (!inside || !g_file_test(path, G_FILE_TEST_IS_REGULAR))

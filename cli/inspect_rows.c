@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect_rows.c - what `inspect` says of one picture, and of all of them. */
+/* inspect_rows.c - what `inspect` prints about one picture, and about all of them. */
 #include "inspect_rows.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ dp_label cli_row_label(const cli_row *row)
     return row->result ? row->result->label : DP_LABEL_NOT_INSPECTED;
 }
 
-/* With the long options of this program; g_free.  NULL: the label needs none. */
+/* The reason, with the long options of this program; g_free. NULL: the label needs none. */
 static char *reason_of(const cli_row *row)
 {
     const char *reason = row->result ? row->result->reason : row->fault;
@@ -82,7 +82,7 @@ static json_t *json_defects(const cli_row *row)
     return list;
 }
 
-/* What part of the picture was looked at. */
+/* How much of the picture was inspected. */
 static json_t *json_coverage(const dp_result *result)
 {
     json_t *crop =
@@ -118,7 +118,7 @@ static json_t *json_map(const cli_row *row)
     return map;
 }
 
-/* The drawing lies beside the map. */
+/* The drawing is beside the map. */
 static json_t *json_heat(const cli_row *row)
 {
     json_t *heat = json_object();
@@ -247,30 +247,30 @@ static void put_error(GString *out, const cli_row *row)
     g_string_append(out, row->fault ? row->fault : "");
 }
 
-/* The table: its header, its rows and its description all come from here. */
+/* The columns: header, rows and help come from this table. */
 static const struct {
     const char *name;
     void (*put)(GString *out, const cli_row *row);
     const char *what;
 } columns[] = {
-    {"input", put_input, "the picture as named"},
-    {"status", put_status, "ok, or error where it could not be read or its files not be written"},
-    {"label", put_label, "good, anomalous, not_inspected; empty where there is no threshold"},
-    {"reason", put_reason, "why it was not inspected"},
+    {"input", put_input, "the picture, as given"},
+    {"status", put_status, "ok, or error if the picture could not be read or its outputs not written"},
+    {"label", put_label, "good, anomalous, not_inspected; empty if there is no threshold"},
+    {"reason", put_reason, "why the picture was not inspected"},
     {"score", put_score, "score of the picture, after post-processing"},
     {"threshold", put_threshold, "picture threshold: a score above it is anomalous"},
     {"p_value", put_p_value, "p-value of the score among those of the good pictures"},
     {"cell_threshold", put_cell_threshold, "cell threshold: cells above it are drawn as defects"},
     {"align_status", put_align_status, "ok, off, few_edges, round, cut"},
-    {"polarity", put_polarity, "1, -1 mirrored or turned, 0 not settled"},
-    {"valid_fraction", put_valid_fraction, "share of the canvas that comes from inside the picture"},
+    {"polarity", put_polarity, "1; -1 turned or mirrored; 0 unknown"},
+    {"valid_fraction", put_valid_fraction, "share of the canvas that lies inside the picture"},
     {"defects", put_defects, "number of defects"},
     {"map_path", put_map_path, "the TIFF of distances that --out wrote"},
     {"ms", put_ms, "milliseconds from the file to the result"},
-    {"error", put_error, "what failed, where status is error"},
+    {"error", put_error, "what failed, if status is error"},
 };
 
-/* RFC 4180: quoted where it must be. */
+/* RFC 4180: quotes only a text that needs it. */
 static void print_csv_text(const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
@@ -323,7 +323,7 @@ void cli_row_print_text(const cli_row *row)
     dp_label label = cli_row_label(row);
     g_autofree char *reason = reason_of(row);
     printf("%s: %s", cli_shown(row->path), label == DP_LABEL_NONE ? "no threshold" : dp_label_name(label));
-    if (!result) /* why stands on stderr */
+    if (!result) /* stderr has the reason */
         fputs(" (cannot be read)", stdout);
     else if (reason)
         printf(" (%s)", reason);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect_rows.h - what `inspect` says of one picture: a line of text, a JSON object or a row of a CSV table. */
+/* inspect_rows.h - what `inspect` prints about one picture: a line of text, a JSON object or a row of a CSV table. */
 #ifndef DP_CLI_INSPECT_ROWS_H
 #define DP_CLI_INSPECT_ROWS_H
 
@@ -9,20 +9,20 @@ typedef struct cli_row {
     const dp_bank *bank;
     const char *path;
     const dp_result *result; /* NULL: the picture could not be read */
-    const char *fault;    /* why it could not, or why what belongs to the result could not be written; NULL: neither */
-    const char *map_path; /* or NULL */
+    const char *fault;       /* why the picture could not be read or an output could not be written; NULL: no fault */
+    const char *map_path;    /* or NULL */
     const GPtrArray *explained; /* paths */
-    double threshold;           /* of the run; NaN: none */
-    double cell_threshold;      /* of the run; NaN: none */
+    double threshold;           /* picture threshold of the run; NaN: none */
+    double cell_threshold;      /* cell threshold of the run; NaN: none */
     double ms;
 } cli_row;
 
 typedef struct cli_tally {
     size_t n_good, n_anomalous, n_not_inspected, n_unlabelled;
-    size_t n_failed; /* of all of these: could not be read, or what belongs to them could not be written */
+    size_t n_failed; /* of all of these: could not be read, or an output could not be written */
 } cli_tally;
 
-/* Also of a picture that could not be read: it was not inspected. */
+/* Works also for a picture that could not be read: it was not inspected. */
 dp_label cli_row_label(const cli_row *row);
 void cli_tally_add(cli_tally *tally, const cli_row *row);
 /* "60 pictures: 20 good, 37 anomalous, 3 not inspected"; g_free.  unlabelled: the bank has no threshold. */

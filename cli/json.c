@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.c - JSON from files, and machine-readable lines on stdout. */
+/* json.c - reads JSON files and prints machine-readable lines on stdout. */
 #include "cli.h"
 
 #include <errno.h>
@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MOST_BYTES ((size_t)1 << 30) /* of a file; what it says takes several times as much memory */
+#define MOST_BYTES ((size_t)1 << 30) /* of a file; parsed, it takes several times as much memory */
 
-/* A list that lost a member for want of memory would be printed as if it were whole.  GLib ends the process in that case, and so it is done
- * here, with the exit code of a job that failed; files are as they were, for they get their names when they are whole. */
+/* If memory is short, a list could lose a member and still look whole when printed. So the process ends here, as GLib
+ * does, with the exit code of a failed job. Files are unchanged: an output gets its name only when it is whole. */
 static void *json_memory(size_t bytes)
 {
     void *memory = malloc(bytes);
@@ -82,14 +82,14 @@ json_t *cli_json_load(const char *path, size_t flags)
     return value;
 }
 
-/* A value that could not be made is never left out in silence: it is said where, and nothing that was made with it is printed or written. */
+/* A value that could not be made is reported with its place. From then on nothing is printed or written as JSON. */
 static bool broken;
 
 json_t *cli_json_made(json_t *value, const char *where, int line, const char *why)
 {
     if (value)
         return value;
-    cli_complain("%s:%d: this JSON cannot be made: %s", where, line, why && *why ? why : "not enough memory");
+    cli_complain("%s:%d: cannot make this JSON: %s", where, line, why && *why ? why : "not enough memory");
     broken = true;
     return json_null();
 }
@@ -123,7 +123,7 @@ void cli_json_add(json_t *list, json_t *value, const char *where, int line)
 
 char *cli_json_dumped(const json_t *value, size_t flags)
 {
-    /* json_dumps of jansson 2.14 overlooks a buffer that could not grow; json_dumpb tells how much it would have written. */
+    /* json_dumps of jansson 2.14 overlooks a buffer that could not grow; json_dumpb returns the true length. */
     size_t bytes = value && !broken ? json_dumpb(value, NULL, 0, flags) : 0;
     char *text = bytes ? malloc(bytes + 1) : NULL;
     if (text && json_dumpb(value, text, bytes, flags) != bytes) {
@@ -193,11 +193,11 @@ json_t *cli_json_pose(const dp_pose *pose)
 
 bool cli_json_print(json_t *value)
 {
-    /* Twelve digits carry a float exactly and a double beyond any use here. */
+    /* Twelve digits carry a float exactly, and a double more exactly than anything here needs. */
     char *text = cli_json_dumped(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(value);
     if (!text)
-        cli_complain("%s", broken ? "a line of JSON could not be made" : "not enough memory for a line of JSON");
+        cli_complain("%s", broken ? "cannot make a line of JSON" : "not enough memory for a line of JSON");
     else
         puts(text);
     bool good = text && cli_output_good();

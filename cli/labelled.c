@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* labelled.c - pictures with labels: the bank that is judged by them must not know them. */
+/* labelled.c - checks labelled pictures: a bank that is measured with them must not hold them. */
 #include "cli.h"
 
 #include <string.h>
 
-/* "a.png is train/000.png", or "a.png" where both are called the same. */
+/* "a.png is train/000.png", or "a.png" if both have the same name. */
 static char *pair_text(const char *path, const char *twin)
 {
     return strcmp(path, twin) == 0 ? g_strdup(path) : g_strdup_printf("%s is %s", path, twin);
@@ -21,8 +21,8 @@ static bool complain_of_own(const dp_bank *bank, const char *bank_path, const GP
     if (!n)
         return false;
     char *pair = pair_text(inputs->pdata[first], dp_bank_picture_name(bank, in_bank[first]));
-    cli_complain("%u of the %u pictures %s in the bank %s, the first: %s; a bank looks better than it is on its own "
-                 "pictures, so give others",
+    cli_complain("%u of the %u pictures %s in the bank %s, the first: %s; a bank looks too good on its own pictures; "
+                 "give others",
                  n, inputs->len, n == 1 ? "is" : "are", bank_path, pair);
     g_free(pair);
     return true;
@@ -35,7 +35,7 @@ static bool complain_of_twins(const GPtrArray *inputs, size_t n_good, const size
     for (guint i = inputs->len; i-- > 0;) {
         if (earlier[i] == SIZE_MAX)
             continue;
-        bool both = earlier[i] < n_good && i >= n_good; /* worth naming before all others */
+        bool both = earlier[i] < n_good && i >= n_good; /* this pair is named first */
         if (both || !contradicts)
             first = i;
         contradicts |= both;
@@ -47,7 +47,7 @@ static bool complain_of_twins(const GPtrArray *inputs, size_t n_good, const size
     if (contradicts)
         cli_complain("a picture is given with --good and with --bad: %s; give it once", pair);
     else
-        cli_complain("%u of the %u pictures %s given twice, the first: %s; each may count once", n, inputs->len,
+        cli_complain("%u of the %u pictures %s given twice, the first: %s; give each picture once", n, inputs->len,
                      n == 1 ? "is" : "are", pair);
     g_free(pair);
     return true;
@@ -63,8 +63,8 @@ bool cli_check_labelled(const dp_bank *bank, const char *bank_path, const GPtrAr
     for (size_t p = 0; p < info.n_pictures; p++)
         n_unseen += !dp_bank_picture_digest(bank, p);
     if (n_unseen) {
-        char *line = g_strdup_printf("%s: an older dinopatch made this bank without the digests of its pictures, so "
-                                     "only names show whether the given pictures are its own; fit it again",
+        char *line = g_strdup_printf("%s: an older dinopatch made this bank without digests of its pictures, so only "
+                                     "their names can show that a given picture is in it; fit it again",
                                      bank_path);
         cli_log(NULL, DP_LOG_WARNING, line);
         g_free(line);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mask_read.c - what a file of ground truth marks. */
+/* mask_read.c - reads which pixels a file of ground truth marks. */
 #include "mask_read.h"
 
 #include <string.h>
@@ -30,5 +30,6 @@ bool cli_mask_unite(const char *path, size_t max_pixels, size_t height, size_t w
 void cli_mask_check(const char *picture, const uint8_t *mask, size_t pixels)
 {
     if (!memchr(mask, 1, pixels))
-        cli_complain("%s: is anomalous, but its mask marks nothing: no pixel of it counts as anomalous", picture);
+        cli_complain("%s: is anomalous, but its mask marks no pixel, so none of its pixels counts as anomalous",
+                     picture);
 }

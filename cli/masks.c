@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* masks.c - masks are known by names that people and data sets spell in many ways: NAME.png, NAME_mask.png, NAME.jpg.png, NAME/000.png, of
- * any suffix and in any case. */
+/* masks.c - finds masks by name. People and data sets spell the names in many ways: NAME.png, NAME_mask.png,
+ * NAME.jpg.png, NAME/000.png, with any suffix and in upper or lower case. */
 #include "masks.h"
 #include "inputs.h"
 
@@ -8,17 +8,17 @@
 
 struct mask {
     char *path;
-    char *class; /* the first folder of its path below the mask folder, in small letters; "" */
-    bool marked; /* called NAME_mask */
+    char *class; /* the first folder of its path below the mask folder, in lower case; "": none */
+    bool marked; /* its name ends like NAME_mask */
 };
 
 struct mask_index {
     GPtrArray *all;        /* of struct mask * */
     GHashTable *by_name;   /* "class/sub/stem" -> GPtrArray of struct mask * (borrowed) */
-    GHashTable *by_folder; /* "class/sub" -> likewise */
+    GHashTable *by_folder; /* "class/sub" -> the same */
 };
 
-/* In small letters, without what separates words. */
+/* The name in lower case, without spaces, '-' and '_'. */
 static char *plain(const char *name)
 {
     GString *text = g_string_new(NULL);
@@ -102,7 +102,7 @@ static void put(GHashTable *table, char *key, struct mask *mask)
     g_ptr_array_add(list, mask);
 }
 
-/* DIR/NAME in small letters, without DIR where it is "."; g_free. */
+/* DIR/NAME in lower case, or NAME if DIR is "."; g_free. */
 static char *key_of(const char *folder, const char *name)
 {
     char *joined = strcmp(folder, ".") != 0 && *folder ? g_strconcat(folder, "/", name, NULL) : g_strdup(name);
@@ -123,7 +123,7 @@ void mask_index_put(mask_index *index, const char *path, const char *below)
     put(index->by_name, key_of(in, stem), mask);
     if (dot && dot != name)
         *dot = 0;
-    if (mask->marked) /* of a picture that is called NAME_mask itself */
+    if (mask->marked) /* a picture whose own name is NAME_mask */
         put(index->by_name, key_of(in, name), mask);
     put(index->by_folder, key_of("", in), mask);
     g_free(class);
@@ -164,7 +164,7 @@ static int worth_of(const struct mask *mask)
     return 2 * mask->marked + g_str_has_suffix(mask->path, ".png");
 }
 
-/* Of several files of one name the one that is called a mask, a PNG before others.  list: at least one. */
+/* Chooses among several files of one name: one that is called a mask first, then a PNG. list has at least one. */
 static const struct mask *best_of(const GPtrArray *list)
 {
     const struct mask *best = list->pdata[0];
@@ -187,7 +187,7 @@ GPtrArray *mask_index_find(const mask_index *index, const char *class, const cha
                                           : g_strdup(class);
     char *whole = key_of(in, name), *key = key_of(in, stem);
     const GPtrArray *list =
-        g_hash_table_lookup(index->by_name, whole); /* NAME.jpg.png, where NAME.png is another picture */
+        g_hash_table_lookup(index->by_name, whole); /* NAME.jpg.png, if NAME.png belongs to another picture */
     if (!list)
         list = g_hash_table_lookup(index->by_name, key);
     GPtrArray *found = NULL;

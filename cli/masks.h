@@ -5,27 +5,27 @@
 
 #include "cli.h"
 
-/* Whether a folder of that name holds masks, notes or labels rather than pictures of parts. */
+/* True if a folder with this name holds masks, annotations or labels, and no pictures of parts. */
 bool mask_folder_name(const char *name);
-/* A file name without its suffix and without `_mask` and the like; *is_marked where it had that.  g_free. */
+/* A file name without its suffix and without `_mask` and the like. *is_marked: it had such an ending. g_free. */
 char *mask_stem(const char *name, bool *is_marked);
 
-/* The masks in some folders, found by the names of the pictures. */
+/* The masks in some folders, indexed by the names of their pictures. */
 typedef struct mask_index mask_index;
 
 mask_index *mask_index_new(void);
 void mask_index_free(mask_index *index);
 /* Adds a mask, at the path `below` the folder of masks. */
 void mask_index_put(mask_index *index, const char *path, const char *below);
-/* Adds what lies below a folder.  False: it cannot be read, complained. */
+/* Adds all masks below a folder. False: it cannot be read; complained. */
 bool mask_index_add(mask_index *index, const char *folder);
 guint mask_index_count(const mask_index *index);
-/* Whether the folder holds one for the class `class`. */
+/* True if the index holds a mask of this class. */
 bool mask_index_has_class(const mask_index *index, const char *class);
-/* The masks of the picture at `below` (its path below its class's folder), where CLASS/BELOW tells it; class NULL: BELOW alone.  A new array of
- * paths; NULL: there is none. */
+/* The masks of the picture at `below`, its path below its class's folder. Looks for CLASS/BELOW, or for BELOW alone if
+ * class is NULL. A new array of paths; NULL: there is none. */
 GPtrArray *mask_index_find(const mask_index *index, const char *class, const char *below);
-/* Says which masks are not among `used`, those of classes of good pictures left aside. */
+/* Complains about masks that are not in `used`, except those of classes of good pictures. */
 void mask_index_report_unused(const mask_index *index, const char *category, GHashTable *used,
                               bool (*is_good)(const char *class));
 

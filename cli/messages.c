@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* messages.c - what goes to stderr, and the exit codes that go with it. */
+/* messages.c - what is printed on stderr, and the exit codes that go with it. */
 #include "cli.h"
 
 #include <stdarg.h>
@@ -26,10 +26,11 @@ void cli_begin_verb(const char *verb)
 
 char *cli_command(void)
 {
-    return g_strjoin(" ", current_program, current_command, current_verb, NULL); /* which ends where one is not there */
+    return g_strjoin(" ", current_program, current_command, current_verb, NULL); /* g_strjoin stops at the first NULL */
 }
 
-/* The library names a setting of a run by its key.  All options of a recipe are known by their keys to --set, but a run's are not. */
+/* The library names a run setting by its key. --set takes the keys of a recipe, but a run setting needs its long
+ * option. */
 static const struct {
     const char *key, *option;
 } run_keys[] = {{"max_pixels", "--max-pixels"},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* models.c - from --model M to an open checkpoint: the built-in network, a file, or a name of the registry that lies in the cache. */
+/* models.c - opens the checkpoint of --model M: the built-in network, a file, or a registry name in the cache. */
 #include "models.h"
 #include "fetch/fetch.h"
 
@@ -77,7 +77,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     char *path = cli_model_path(argument);
     const char *variable = getenv("DINOPATCH_MODEL");
     if (!argument && !(variable && *variable))
-        cli_note("using the built-in network nano; --model vitb14 or dinov3_vitb16 is stronger and slower");
+        cli_note("using the built-in network nano; --model vitb14 or dinov3_vitb16 is more accurate and slower");
     dp_error err;
     bool good = false;
     dp_architecture architecture;
@@ -94,7 +94,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
         *code = EXIT_JOB_FAILED;
     } else if (dp_network_open(path, model, &err)) {
         *code = cli_failed(&err);
-    } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* from the cache, by its name */
+    } else if (argument && !strchr(argument, '/') && strcmp(argument, path) != 0 /* a name, found in the cache */
                && dp_architecture_parse(argument, &architecture, NULL) == DP_OK
                && dp_architecture_check(&architecture, *model, &err)) {
         cli_complain("%s: is not a %s: %s; 'dinopatch model pull %s' fetches it again", path, argument, err.message,
@@ -108,7 +108,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
             set_licence(*model, path);
         good = *info.sha256 != 0;
         if (!good) {
-            cli_complain("%s: its SHA-256 could not be computed: not enough memory", path);
+            cli_complain("%s: cannot compute its SHA-256: not enough memory", path);
             dp_network_close(model);
             *code = EXIT_JOB_FAILED;
         }
@@ -119,7 +119,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     return good;
 }
 
-/* Opens a file that may be the bank's checkpoint; *why, g_free: how it is not. */
+/* Opens a file that may be the bank's checkpoint. *why says why it is not; g_free. */
 static bool open_same(const char *path, const dp_bank_details *bank, dp_network **model, char **why)
 {
     dp_error err;
@@ -133,22 +133,22 @@ static bool open_same(const char *path, const dp_bank_details *bank, dp_network 
     if (!strcmp(info.sha256, bank->model_sha256))
         return true;
     *why = *info.sha256 ? g_strdup_printf("%s is another checkpoint: SHA-256 %s", path, info.sha256)
-                        : g_strdup_printf("%s: its SHA-256 could not be computed (not enough memory)", path);
+                        : g_strdup_printf("%s: cannot compute its SHA-256 (not enough memory)", path);
     dp_network_close(model);
     return false;
 }
 
 static void note_variable(const char *recorded, const char *variable)
 {
-    char *line =
-        g_strdup_printf("%s, the bank's checkpoint, is not here; DINOPATCH_MODEL=%s has the same SHA-256 and is used",
-                        recorded, variable);
+    char *line = g_strdup_printf(
+        "cannot find %s, the bank's checkpoint; DINOPATCH_MODEL=%s has the same SHA-256 and is used instead", recorded,
+        variable);
     cli_log(NULL, DP_LOG_INFO, line);
     g_free(line);
 }
 
-/* A record ranks above a default: the built-in network, the file that the bank names, then the same file name in this machine's cache (the
- * bank may come from another), then DINOPATCH_MODEL.  Each counts only where it is the checkpoint by its digest. */
+/* Tries in order: the built-in network, the file that the bank names, the same file name in the cache of this machine
+ * (the bank may come from another machine), DINOPATCH_MODEL. The digest must be that of the bank's checkpoint. */
 bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, dp_network **model, int *code)
 {
     const char *variable = getenv("DINOPATCH_MODEL");
@@ -162,8 +162,8 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, 
         if (good)
             dp_network_get_info(*model, &info);
         if (good && strcmp(info.sha256, bank->model_sha256) != 0) {
-            cli_complain("--model %s is not the checkpoint that the bank was made with: that is %s (SHA-256 %s), this "
-                         "one has %s",
+            cli_complain("--model %s is not the checkpoint that the bank was made with: that one is %s (SHA-256 %s), "
+                         "but this one has SHA-256 %s",
                          argument, bank->model_path, bank->model_sha256,
                          *info.sha256 ? info.sha256 : "none: not enough memory");
             dp_network_close(model);
@@ -172,7 +172,7 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, 
         }
         goto done;
     }
-    bool named = *bank->model_path && !cli_model_is_built_in(bank->model_path); /* a file */
+    bool named = *bank->model_path && !cli_model_is_built_in(bank->model_path); /* the bank names a file */
     if (!strcmp(bank->model_sha256, DP_NETWORK_NANO_SHA256)) {
         good = open_same(DP_NETWORK_NANO, bank, model, &why);
         if (!good)
@@ -200,7 +200,7 @@ bool cli_model_open_for_bank(const char *argument, const dp_bank_details *bank, 
     if (good)
         warn_of_stand_in(*model);
     else
-        cli_complain("the checkpoint that the bank was made with, %s (SHA-256 %s), is not here%s; give it with --model",
+        cli_complain("cannot find the checkpoint that the bank was made with, %s (SHA-256 %s)%s; name it with --model",
                      *bank->model_path ? bank->model_path : "a file without a name", bank->model_sha256, tried->str);
 done:
     g_string_free(tried, TRUE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* numbers.c - numbers of the command line's own options, read as the library reads those of a recipe. */
+/* numbers.c - reads the numbers of the command line's own options as the library reads those of a recipe. */
 #include "cli.h"
 
 char *cli_number_read(const cli_option *option, const char *text, double *value)

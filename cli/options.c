@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options.c - options that commands share. */
+/* options.c - options that several commands share. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -53,7 +53,7 @@ bool cli_run_resolve(cli_run *options, int *code)
     options->run.log = options->quiet ? cli_log_warning : cli_log;
     options->run.progress = cli_progress;
     options->run.stop = cli_stop;
-    /* Nobody is told of a quiet wait, so it ends. */
+    /* A quiet wait shows nothing, so it has a limit. */
     if (options->wait.given || options->quiet)
         options->run.max_wait_seconds = options->wait.given ? options->wait.value : 60;
     const char *isa = options->isa ? options->isa : getenv("DINOPATCH_ISA");

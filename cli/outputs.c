@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outputs.c - files that are read and files that are written must not meet.
+/* outputs.c - keeps the files that a command writes apart from those that it reads.
  *
- * A file that is there is known by device and inode.  One that is not there yet is known by the nearest folder above it that is, and the
- * way from there.  All of it goes through hash tables: no step is worse than linear in the number of files. */
+ * An existing file is identified by device and inode, a missing one by the nearest existing folder above it and the
+ * rest of the path. Hash tables hold them all, so every step is linear in the number of files. */
 #include "outputs.h"
 #include "models.h"
 
@@ -25,11 +25,11 @@ struct input {
     bool source;
 };
 
-/* A folder that outputs go to. */
+/* A folder for outputs. */
 struct folder {
     char *key;
-    char *problem; /* why nothing can be written into it, or NULL */
-    bool missing;  /* to be made */
+    char *problem; /* why no file can be written into it, or NULL */
+    bool missing;  /* it must be made */
 };
 
 struct cli_outputs {
@@ -90,7 +90,7 @@ static void add_input(cli_outputs *files, const char *path, const char *what, bo
         return;
     char *key = identity(&st);
     const struct input *known = g_hash_table_lookup(files->inputs, key);
-    if (known && !known->source) { /* read as something that must stay as it is */
+    if (known && !known->source) { /* it is also read as a file that must not change */
         g_free(key);
         return;
     }
@@ -148,7 +148,7 @@ void cli_outputs_write_own(cli_outputs *files, const char *path)
 
 /* ---------------------------------------------------------------------------------------------------------- checks */
 
-/* What is known of a folder, each looked at once. */
+/* What is known of a folder. Looks at each folder once. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the folders are, whose paths the system limits */
 static const struct folder *look_at_folder(GHashTable *folders, const char *path)
 {
@@ -167,7 +167,7 @@ static const struct folder *look_at_folder(GHashTable *folders, const char *path
         folder->problem = g_strdup_printf("the folder %s cannot be made: %s", path, g_strerror(errno));
         folder->key = g_strdup(path);
     } else if (lstat(path, &st) == 0) {
-        folder->problem = g_strdup_printf("%s is a symbolic link that leads nowhere", path);
+        folder->problem = g_strdup_printf("%s is a symbolic link to a missing folder", path);
         folder->key = g_strdup(path);
     } else {
         char *above = g_path_get_dirname(path), *name = g_path_get_basename(path);
@@ -182,7 +182,7 @@ static const struct folder *look_at_folder(GHashTable *folders, const char *path
     return folder;
 }
 
-/* Where the bytes will go: the end of a chain of symbolic links.  NULL: it has none. */
+/* Where the bytes will go: the end of a chain of symbolic links. NULL: the chain has no end. */
 static char *end_of_links(const char *path)
 {
     char *at = g_strdup(path);
@@ -200,7 +200,8 @@ static char *end_of_links(const char *path)
     return NULL;
 }
 
-/* Whether two names lead to one entry of one folder: a hard link is another entry, and writing it would leave the first as it was. */
+/* True if two names lead to one entry of one folder. A hard link is another entry: writing it leaves the first
+ * unchanged. */
 static bool is_same_place(const char *a, const char *b)
 {
     char *x = realpath(a, NULL), *y = realpath(b, NULL);
@@ -210,7 +211,7 @@ static bool is_same_place(const char *a, const char *b)
     return same;
 }
 
-/* A safetensors file begins with the length of its header, which is a JSON object. */
+/* True for an empty file or one that begins like a bank: the length of a header, which is a JSON object. */
 static bool is_bank_or_empty(const char *path)
 {
     unsigned char start[9];
@@ -221,7 +222,7 @@ static bool is_bank_or_empty(const char *path)
     return file && (!n || (n == sizeof start && start[8] == '{'));
 }
 
-/* A file that is there may be replaced.  False: complained, or counted in *n_there. */
+/* Checks that a file in place may be replaced. False: complained, or counted in *n_there. */
 static bool may_replace(const cli_outputs *files, const struct output *output, const struct stat *st, const char *key,
                         guint *n_there)
 {
@@ -238,14 +239,14 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
     bool update = input && input->source && output->kind == BANK && is_same_place(input->path, path);
     if (input && !update) {
         if (strcmp(input->path, path) != 0)
-            cli_complain("%s: would be overwritten, but is %s (%s); write to another place", path, input->what,
+            cli_complain("%s: would be overwritten, but it is %s (%s); write to another place", path, input->what,
                          input->path);
         else
-            cli_complain("%s: would be overwritten, but is %s; write to another place", path, input->what);
+            cli_complain("%s: would be overwritten, but it is %s; write to another place", path, input->what);
         return false;
     }
     if (output->kind == BANK && !update && !is_bank_or_empty(path)) {
-        cli_complain("%s: exists and is not a bank, so it is not overwritten; name another file", path);
+        cli_complain("%s: exists and is not a bank; name another file", path);
         return false;
     }
     if (!update && !files->overwrite && output->kind != OWN) {
@@ -259,7 +260,7 @@ static bool may_replace(const cli_outputs *files, const struct output *output, c
     return true;
 }
 
-/* One output.  *key: what it is known by, g_free.  False: complained, or counted in *n_there. */
+/* Checks one output. *key identifies it, g_free. False: complained, or counted in *n_there. */
 static bool check_output(const cli_outputs *files, const struct output *output, GHashTable *folders, char **key,
                          guint *n_there)
 {
@@ -290,7 +291,7 @@ static bool check_output(const cli_outputs *files, const struct output *output, 
     if (good && folder->problem)
         cli_complain("%s: cannot be written: %s", path, folder->problem);
     else if (good && link && folder->missing)
-        cli_complain("%s: is a symbolic link into a folder that is not there: %s; make it, or name another file", path,
+        cli_complain("%s: is a symbolic link into a missing folder: %s; make the folder, or name another file", path,
                      folder_path);
     good = good && !folder->problem && !(link && folder->missing);
     g_free(folder_path);
@@ -311,7 +312,7 @@ bool cli_outputs_check(const cli_outputs *files, int *code)
         char *key = NULL;
         guint before = n_there;
         good = check_output(files, output, folders, &key, &n_there);
-        if (n_there > before) { /* it may be one of many: look on */
+        if (n_there > before) { /* one of many may fail: continue with the next */
             first_there = first_there ? first_there : output->path;
             good = true;
         }
@@ -326,7 +327,7 @@ bool cli_outputs_check(const cli_outputs *files, int *code)
     }
     if (good && n_there > 1)
         cli_complain(
-            "%s: exists already, as do %u more of the files to write; write to another place, or pass --overwrite",
+            "%s: exists already, and so do %u more of the files to write; write to another place, or pass --overwrite",
             first_there, n_there - 1);
     else if (good && n_there)
         cli_complain("%s: exists already; write to another place, or pass --overwrite", first_there);
@@ -338,7 +339,7 @@ bool cli_outputs_check(const cli_outputs *files, int *code)
         const struct folder *folder = value;
         const char *file = folder->missing ? g_hash_table_lookup(written, folder->key) : NULL;
         if (file) {
-            cli_complain("%s: would be a file and a folder at once; write to another place", file);
+            cli_complain("%s: would have to be a file and a folder at once; write to another place", file);
             good = false;
         }
     }
@@ -361,7 +362,7 @@ bool cli_outputs_begin(const cli_outputs *files, const char *marked, int *code)
             continue;
         }
         good = cli_make_folder(folder);
-        if (!good && errno != ENOSPC && errno != EIO) /* a place where nothing can be made */
+        if (!good && errno != ENOSPC && errno != EIO) /* the place cannot be used */
             *code = EXIT_USAGE;
         g_hash_table_add(made, folder);
     }
@@ -382,17 +383,17 @@ bool cli_outputs_bank(cli_outputs *files, const char *out, const char *bank, con
     if (!cli_outputs_check(files, code))
         return false;
     return !g_file_test(bank, G_FILE_TEST_EXISTS)
-           || cli_outputs_begin(files, NULL, code); /* of one that is missing its reader tells */
+           || cli_outputs_begin(files, NULL, code); /* the reader of a missing file complains about it */
 }
 
 /* ----------------------------------------------------------------------------------------------------------- marks */
 
-static const char named_text[] =
-    "dinopatch outputs: named\n"
-    "A search of this folder leaves out files that end .heat.png, .map.tiff, .explain-N.png, .aligned.png,\n"
-    ".mask.png, .axes.png and .edges.png: dinopatch wrote such files here.\n";
+static const char named_text[] = "dinopatch outputs: named\n"
+                                 "A search of this folder leaves out files whose names end with .heat.png, .map.tiff, "
+                                 ".explain-N.png, .aligned.png,\n"
+                                 ".mask.png, .axes.png and .edges.png: dinopatch wrote such files here.\n";
 static const char all_text[] =
-    "dinopatch outputs: all\nA search of pictures leaves this folder out: dinopatch wrote what is in it.\n";
+    "dinopatch outputs: all\nA search for pictures leaves this folder out: dinopatch wrote all files in it.\n";
 
 cli_mark cli_mark_of(const char *folder)
 {
@@ -421,13 +422,15 @@ bool cli_mark_folder(const char *folder, cli_mark mark, dp_error *err)
     } else {
         err->status = DP_E_IO;
         g_snprintf(err->message, sizeof err->message,
-                   "%s: was not written by dinopatch, which marks its output folders with this name; remove it", path);
+                   "%s: was not written by dinopatch, but dinopatch marks its output folders with a file of this name; "
+                   "remove it",
+                   path);
     }
     g_free(path);
     return good;
 }
 
-/* Nothing is in it, or only what a killed process left of the mark. */
+/* True if the folder is empty, or holds only what a killed process left of the mark. */
 static bool is_empty(const char *folder)
 {
     GDir *dir = g_dir_open(folder, 0, NULL);
@@ -461,7 +464,7 @@ bool cli_make_marked(const char *folder, const char *place, dp_error *err)
     return good;
 }
 
-/* STEM and an ending is there. */
+/* True if a file STEM with one of these endings exists. */
 static bool comes_with(const char *path, size_t stem, const char *ending)
 {
     char *name = g_strdup_printf("%.*s%s", (int)stem, path, ending);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.c - from the words of a command line to what a command's table of options says they are; and the page of --help from that table.
+/* parse.c - reads a command line by a command's table of options, and makes the --help page from the same table.
  *
- * An option takes the word behind it or what stands behind its "=".  The last of several wins, and is said to.  "--" ends the options. */
+ * The value of an option is the next word, or the text after "=". If an option is repeated, the last value counts, and
+ * a warning says so. "--" ends the options. */
 #include "recipe.h"
 
 #include <stdio.h>
@@ -9,8 +10,8 @@
 
 struct parser {
     GPtrArray *options;  /* of const cli_option */
-    GPtrArray *values;   /* of each: what was given last, or NULL */
-    GPtrArray *repeated; /* options that were given again with another value */
+    GPtrArray *values;   /* of each option: the last value, or NULL */
+    GPtrArray *repeated; /* options that were repeated with another value */
     const char **words;
     int n_words, next; /* the word to read next */
     bool help_all;     /* --help=all */
@@ -66,7 +67,7 @@ static void remember(struct parser *p, const cli_option *o, const char *value)
     p->values->pdata[i] = (gpointer)value;
 }
 
-/* Puts one option where the table says.  value NULL: of a flag, or of one that may stand alone.  False: complained. */
+/* Stores one option where the table says. value NULL: the option is a flag, or needs no value. False: complained. */
 static bool put(struct parser *p, const cli_option *o, const char *value)
 {
     remember(p, o, value ? value : "");
@@ -107,11 +108,11 @@ static bool put(struct parser *p, const cli_option *o, const char *value)
     return true;
 }
 
-/* The word behind an option.  False: complained that there is none. */
+/* The word after an option. False: there is none; complained. */
 static bool next_value(struct parser *p, const cli_option *o, const char **value)
 {
     const char *word = p->next < p->n_words ? p->words[p->next] : NULL;
-    if (o->flags & CLI_LONE) { /* the word behind it is its value where it looks like a number */
+    if (o->flags & CLI_LONE) { /* the next word is its value only if it looks like a number */
         bool number = word && (g_ascii_isdigit(word[0]) || (word[0] == '-' && g_ascii_isdigit(word[1])));
         *value = number && !strchr(word, '/') && !strchr(word, '.') ? p->words[p->next++] : NULL;
         return true;
@@ -144,19 +145,19 @@ static bool parse_long(struct parser *p, const char *name)
         value = NULL;
     }
     if (value && !takes_value(o)) {
-        cli_usage("--%s: takes no value; leave '=%s' out", o->long_name, value);
+        cli_usage("--%s: takes no value; remove '=%s'", o->long_name, value);
         return false;
     }
     return (value || !takes_value(o) || next_value(p, o, &value)) && put(p, o, value);
 }
 
-/* -q, -qt4, -t 4, -t4 */
+/* Reads -q, -qt4, -t 4, -t4. */
 static bool parse_short(struct parser *p, const char *letters)
 {
     size_t length = strcspn(letters, "=");
-    if (length > 2 && find_long(p, letters, length)) { /* -bank is not taken for a bank called "ank" */
-        cli_usage("-%s: an option of more than one letter has two dashes; did you mean --%.*s?", letters, (int)length,
-                  letters);
+    if (length > 2 && find_long(p, letters, length)) { /* do not read -bank as a bank called "ank" */
+        cli_usage("-%s: an option with more than one letter needs two dashes; did you mean --%.*s?", letters,
+                  (int)length, letters);
         return false;
     }
     for (; *letters; letters++) {
@@ -207,7 +208,7 @@ static void print_options(const char *title, const cli_option *entries, int widt
     }
 }
 
-/* parts: the command's own options, those of the run, help; the middle one may be NULL. */
+/* parts: the command's own options, those of the run, help. The middle one may be NULL. */
 static void print_page(const cli_option *const parts[3], bool all, const char *usage, const char *summary,
                        const char *description)
 {
@@ -237,7 +238,7 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
 {
     gboolean help = FALSE;
     const cli_option help_entries[] = {
-        {"help", 'h', 0, CLI_FLAG, &help, "show this page; --help=all: with every option", NULL}, CLI_OPTION_END};
+        {"help", 'h', 0, CLI_FLAG, &help, "show this page; --help=all lists every option", NULL}, CLI_OPTION_END};
     const cli_option *const parts[] = {entries, group, help_entries};
     struct parser p = {.options = g_ptr_array_new(),
                        .values = g_ptr_array_new(),

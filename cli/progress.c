@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* progress.c - how far long work has come: a bar on a terminal that can take it away again, plain lines anywhere else.
+/* progress.c - shows how far long work is: a bar on a terminal that can erase it, plain lines anywhere else.
  *
- * The bar never has a line in common with anything else: whatever is said or printed to the same terminal takes it away first. */
+ * The bar never shares a line with other text: whatever is printed to the same terminal erases it first. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -13,13 +13,13 @@
 static struct {
     const char *what;
     bool quiet, terminal;
-    int drawn;     /* columns of the bar that stands there now; 0: none */
-    bool complete; /* and it says that all is done */
+    int drawn;     /* columns of the bar on the screen; 0: none */
+    bool complete; /* the bar says that the stage is complete */
     gint64 started_us, shown_us;
     char stage[32];
 } display;
 
-/* A terminal that moves the cursor. */
+/* True for a terminal that can move the cursor. */
 static bool is_display(void)
 {
     const char *term = getenv("TERM");
@@ -46,7 +46,7 @@ static void format_seconds(double seconds, char *text, size_t bytes)
         snprintf(text, bytes, "%ld:%02ld", s / 60, s % 60);
 }
 
-/* Pictures are counted; cells and bytes, which run into the thousands, are told as a share. */
+/* Counts pictures; shows cells and bytes, which run into the thousands, as a percentage. */
 static void format_count(size_t done, size_t total, char *text, size_t bytes)
 {
     if (!total)
@@ -63,7 +63,8 @@ static int terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-/* Back to the beginning of the bar and all after it gone.  A terminal that was made narrower meanwhile has broken it into lines. */
+/* Moves to the beginning of the bar and erases all after it. On a terminal that became narrower the bar covers several
+ * lines. */
 static void add_erase(GString *text)
 {
     int lines_above = display.drawn ? (display.drawn - 1) / terminal_columns() : 0;
@@ -76,7 +77,7 @@ static void add_erase(GString *text)
 static void draw_bar(const char *stage, size_t done, size_t total, const char *count, const char *elapsed,
                      const char *left)
 {
-    /* The last column stays free: a full line makes some terminals go on to the next. */
+    /* The last column stays free: after a full line some terminals go to the next. */
     int columns = MAX(terminal_columns() - 1, 1);
     GString *line = g_string_new(NULL), *text = g_string_new(NULL);
     g_string_printf(line, "%-10s %s  %s%s%s", stage, count, elapsed, *left ? ", left " : "", left);
@@ -90,7 +91,7 @@ static void draw_bar(const char *stage, size_t done, size_t total, const char *c
         g_string_insert(line, (gssize)MAX(strlen(stage), 10) + 1, bar->str);
         g_string_free(bar, TRUE);
     }
-    if (line->len > (gsize)columns) /* ASCII: a byte is a column */
+    if (line->len > (gsize)columns) /* the text is ASCII, so a byte is a column */
         g_string_truncate(line, (gsize)columns);
     add_erase(text);
     g_string_append(text, line->str);
@@ -115,7 +116,7 @@ int cli_progress(void *user, const char *stage, size_t done, size_t total)
         display.started_us = now;
         display.shown_us = 0;
     }
-    /* A bar may move ten times a second; a log gets a line every ten seconds, and the last. */
+    /* The bar moves at most ten times a second. A log gets a line every ten seconds, and the last one. */
     gint64 pause = display.terminal ? 100000 : 10000000;
     bool last = total && done >= total;
     if (!last && now - display.shown_us < pause)
@@ -152,7 +153,7 @@ void cli_progress_hide(void)
 {
     if (!display.drawn)
         return;
-    if (display.complete) { /* which is worth keeping */
+    if (display.complete) { /* a complete stage stays on the screen */
         fputc('\n', stderr);
     } else {
         GString *text = g_string_new(NULL);
@@ -167,7 +168,7 @@ void cli_progress_hide(void)
 void cli_progress_end(void)
 {
     if (display.drawn && !display.complete) {
-        fputc('\n', stderr); /* how far it came */
+        fputc('\n', stderr); /* keep the last state on the screen */
         fflush(stderr);
         display.drawn = 0;
     }

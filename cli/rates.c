@@ -47,8 +47,7 @@ void cli_rates_print(const cli_rates *rates, const char *indent)
 {
     if (!rates->n)
         return;
-    printf("%s  rate    threshold  false alarms to expect of 100 good pictures that are like these, 90 %% range\n",
-           indent);
+    printf("%s  rate    threshold  expected false alarms in 100 good pictures like these (90 %% range)\n", indent);
     for (size_t i = 0; i < rates->n; i++) {
         const dp_calibration *row = &rates->rows[i];
         printf("%s%c %-7.3g %-10.6g %.3g (%.2g to %.2g)", indent, i == rates->in_use ? '*' : ' ', rates->fpr[i],
@@ -79,12 +78,13 @@ void cli_rates_print_few(size_t n_scores, double fpr, const char *indent)
 {
     double least = 1 / ((double)n_scores + 1);
     if (n_scores && least > fpr * (1 + 1e-9))
-        printf("%s%s cannot promise a false-alarm rate below %.2g: the threshold is the largest score; %g takes %.0f\n",
+        printf("%s%s cannot promise a false-alarm rate below %.2g, so the threshold is the largest score; a rate of %g "
+               "needs %.0f\n",
                indent, cli_count(n_scores, "picture"), least, fpr, ceil(1 / fpr - 1 - 1e-9));
 }
 
 #define FIT_SUSPECTS 5
-#define ENOUGH_FOR_OUTLIERS 8 /* pictures: of fewer one always seems to stand out */
+#define ENOUGH_FOR_OUTLIERS 8 /* with fewer pictures, one always seems to stand out */
 
 bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool outliers, int *code)
 {
@@ -99,12 +99,12 @@ bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool
     for (size_t i = 0; good && i < MIN(info.n_scored, most); i++)
         n += !outliers || (z[i] > CLI_OUTLIER && info.n_scored >= ENOUGH_FOR_OUTLIERS);
     if (n && outliers)
-        printf("look at %s: if one is no good part, remove it with 'dinopatch bank remove --bank %s NAME'\n",
+        printf("look at %s: if one shows no good part, remove it with 'dinopatch bank remove --bank %s NAME'\n",
                n == 1 ? "this picture" : "these pictures", cli_shown(path));
     for (size_t i = 0; i < n; i++) {
         const char *name = dp_bank_picture_name(bank, pictures[i]);
         double score = dp_bank_picture_score(bank, pictures[i]);
-        printf(outliers ? "  %s: score %.6g, %.1f robust standard deviations above the middle\n"
+        printf(outliers ? "  %s: score %.6g, %.1f robust standard deviations above the median\n"
                         : "  least alike  %s: score %.6g, robust z %+.1f\n",
                cli_shown(name), score, z[i]);
     }
@@ -119,13 +119,12 @@ void cli_drift_print(double drift, const char *indent)
 {
     if (drift > DRIFTED)
         printf("%swarning: light, lens or batch drifted: without its neighbours by name a good picture scores %.0f %% "
-               "more "
-               "(more than 8 %% is no chance).\n%s  Pictures of the same shift resemble each other more than those to "
-               "come: expect more false alarms, or take pictures on several days\n",
+               "more (over 8 %% is not chance).\n%s  Coming pictures will differ more than these: expect more false "
+               "alarms, or fit with pictures from several days\n",
                indent, 100 * (drift - 1), indent);
 }
 
-/* By how much each doubling of the pictures lowered the scores towards the end; NaN: not known. */
+/* By what share each doubling of the pictures lowered the scores towards the end; NaN: unknown. */
 static double last_doubling(const dp_learning_curve *curve)
 {
     size_t n = curve->n_points, all = n ? curve->pictures[n - 1] : 0, i = n;
@@ -142,7 +141,7 @@ void cli_learning_print_short(const dp_learning_curve *curve, const char *indent
     double gain = last_doubling(curve);
     if (isnan(gain))
         return;
-    printf("%smore pictures? the last doubling lowered the scores of good pictures by %.1f %%: %s\n", indent,
+    printf("%smore pictures? The last doubling lowered the scores of good pictures by %.1f %%: %s\n", indent,
            100 * gain,
            gain >= 0.05   ? "more would help"
            : gain >= 0.02 ? "more would help a little"
@@ -152,10 +151,10 @@ void cli_learning_print_short(const dp_learning_curve *curve, const char *indent
 void cli_learning_print(const dp_learning_curve *curve)
 {
     if (!curve->n_points) {
-        printf("no learning curve: it takes two pictures and their features in layout grid\n");
+        printf("no learning curve: it needs at least two pictures, and the layout grid\n");
         return;
     }
-    printf("  pictures  mean score of a good picture that is not among them (%s looked at)\n",
+    printf("  pictures  mean score of a good picture that is not among them (from %s)\n",
            cli_count(curve->n_sampled, "picture"));
     for (size_t i = 0; i < curve->n_points; i++)
         printf("  %8zu  %.6g (%+.1f %%)\n", curve->pictures[i], curve->scores[i],
@@ -187,7 +186,7 @@ bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
         return false;
     dp_learning_curve curve;
     dp_error err;
-    if (dp_bank_learning_curve(bank, NULL, &curve, &err)) { /* known since the bank was made */
+    if (dp_bank_learning_curve(bank, NULL, &curve, &err)) { /* the bank keeps the curve */
         *code = cli_failed(&err);
         return false;
     }

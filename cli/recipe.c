@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recipe.c - from the command line and a file to a dp_recipe, by the table of options. */
+/* recipe.c - makes a dp_recipe from the command line and a file, by the table of options. */
 #include "recipe.h"
 #include "config.h"
 
 #include <string.h>
 
-/* Named on the first page of --help; the others stand on that of --help=all. */
+/* The options on the first page of --help; --help=all lists all. */
 static const char *const first[] = {"method",    "size", "align",  "canvas", "edge",
                                     "precision", "seed", "window", "fpr",    NULL};
 
-/* Those of which a bank can be made smaller. */
+/* The options that make a bank smaller. */
 static const char *const compressing[] = {"bank.storage", "bank.pca", "bank.kmeans", "bank.coreset", "seed", NULL};
 
 const dp_option *cli_option_row(const char *key)
@@ -98,7 +98,7 @@ static const char *reason_of(const dp_error *err, const char *key, const char *t
     return strlen(err->message) > front ? err->message + front : err->message;
 }
 
-/* Whether the text is right for the option, by itself.  shown: "--fpr 2", "cfg.json: fpr 2".  False: complained. */
+/* Tries whether the text suits the option by itself. shown: "--fpr 2", "cfg.json: fpr 2". False: complained. */
 static bool try_option(const dp_option *option, const char *text, const char *shown)
 {
     dp_recipe scratch;
@@ -112,16 +112,15 @@ static bool try_option(const dp_option *option, const char *text, const char *sh
     return false;
 }
 
-/* False: complained. */
+/* True if the command takes the option. False: complained. */
 static bool belongs(const cli_recipe *o, const dp_option *option, const char *where)
 {
     if (is_taken(o->parts, option))
         return true;
     char *command = cli_command();
     cli_usage("%s %s: '%s' does not take this option%s", where, option->key, command,
-              is_of_bank(o) && !(option->flags & DP_OPTION_OVERRIDE)
-                  ? "; it belongs to fit, because it needs new features"
-                  : "");
+              is_of_bank(o) && !(option->flags & DP_OPTION_OVERRIDE) ? "; give it to fit, because it needs new features"
+                                                                     : "");
     g_free(command);
     return false;
 }
@@ -158,7 +157,7 @@ bool cli_recipe_take(cli_recipe *o, const char *name, const char *value)
     return good;
 }
 
-/* What a file says, beside what the command line does. */
+/* The options that a file sets. */
 struct file {
     const cli_recipe *options;
     const char *given[CLI_MOST_OPTIONS];
@@ -179,12 +178,12 @@ static bool take_from_file(void *user, const char *path, const char *key, const 
     return true;
 }
 
-/* In the order of the table: what takes another option back comes before it. */
+/* Applies options in the order of the table, so that an option comes after those that it overrides. */
 static void lay_over(const char *const *given, dp_recipe *recipe)
 {
     for (size_t i = 0; i < dp_option_count(); i++)
         if (given[i] && strcmp(dp_option_at(i)->key, "method") != 0)
-            (void)dp_recipe_set(recipe, dp_option_at(i)->key, given[i], NULL); /* tried before */
+            (void)dp_recipe_set(recipe, dp_option_at(i)->key, given[i], NULL); /* tried already */
 }
 
 static size_t index_of(const char *key)
@@ -212,7 +211,7 @@ bool cli_recipe_resolve(cli_recipe *o, dp_recipe *recipe, int *code)
             (void)dp_recipe_set(recipe, "method", name, NULL);
         lay_over(file.given, recipe);
         lay_over(o->given, recipe);
-        /* A bank's own recipe is held against what is searched by dp_view_settle. */
+        /* dp_view_settle checks a bank's own recipe against what is searched. */
         if (!is_of_bank(o) && !(o->parts & CLI_RECIPE_COMPRESS) && dp_recipe_check(recipe, &err)) {
             cli_usage("%s", err.message);
             good = false;

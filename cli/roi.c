@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* roi.c - from option texts to the region to inspect. */
+/* roi.c - makes the region to inspect from the options. */
 #include "roi.h"
 
 bool cli_roi_open(const cli_roi *o, const dp_run *run, dp_roi **roi, int *code)
@@ -11,9 +11,9 @@ bool cli_roi_open(const cli_roi *o, const dp_run *run, dp_roi **roi, int *code)
     if (frame < 0)
         return false;
     if (!o->path && (o->frame || o->picture))
-        *code = cli_usage("--roi-frame and --roi-picture belong to --roi");
+        *code = cli_usage("--roi-frame and --roi-picture need --roi");
     else if (frame == 0 && o->picture)
-        *code = cli_usage("--roi-picture belongs to --roi-frame object");
+        *code = cli_usage("--roi-picture needs --roi-frame object");
     else if (frame == 1 && !o->picture)
         *code = cli_usage("--roi-frame object needs --roi-picture: the good picture the mask was drawn on");
     else if (o->path

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shown.c - text of any bytes, as a terminal may show it. */
+/* shown.c - text of any bytes, made safe for a terminal. */
 #include "cli.h"
 
 const char *cli_count(size_t n, const char *noun)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signals.c - Ctrl-C asks the work to stop at its next step; files are then left as they were.
+/* signals.c - Ctrl-C asks the work to stop at its next step; files then stay unchanged.
  *
- * A step may be long (the decoder of a picture, a matrix product, a disk that does not answer), so a thread waits beside the work: when the
- * work has not stopped by itself after GRACE_MS, or a second signal comes, it removes the temporary files that are open and ends the
- * process as the signal would have. */
+ * A step may be long (decoding a picture, a matrix product, a disk that does not answer), so a thread waits beside the
+ * work. If the work has not stopped after GRACE_MS, or a second signal comes, the thread removes the temporary files
+ * that are open and ends the process by the signal. */
 #include "cli.h"
 
 #include <dirent.h>
@@ -23,14 +23,14 @@
 static volatile sig_atomic_t caught, n_caught;
 static sem_t came;
 
-/* A mapped file was cut short by somebody who wrote to it in place: what is missing cannot be read, and no result can be made of the
- * rest.  Files get their names when they are whole, so nothing is lost by ending here. */
+/* Another process shortened a mapped file in place. The missing part cannot be read, and no result can be made of the
+ * rest. Outputs get their names only when they are whole, so ending here loses nothing. */
 static void cut_short(int signal_number, siginfo_t *info, void *context)
 {
     static const char text[] =
         "dinopatch: a file was cut short while it was being read (the bank, the checkpoint or a picture); stopped\n";
     if (info->si_code != BUS_ADRERR) {
-        signal(signal_number, SIG_DFL); /* broken memory: the instruction is tried again and ends the process */
+        signal(signal_number, SIG_DFL); /* memory is faulty: the instruction runs again and ends the process */
         return;
     }
     ssize_t said = write(STDERR_FILENO, text, sizeof text - 1);
@@ -44,12 +44,13 @@ static void note(int signal_number)
     caught = signal_number;
     n_caught = n_caught + 1;
     if (n_caught > 1)
-        signal(signal_number, SIG_DFL); /* a third one needs nobody's help */
+        signal(signal_number, SIG_DFL); /* a third signal ends the process at once */
     sem_post(&came);
     errno = error;
 }
 
-/* Removes what a writer of this process would have removed: files called NAME.dinopatch-tmpN that are open for writing. */
+/* Removes what a writer of this process would have removed: files called NAME.dinopatch-tmpN that are open for
+ * writing. */
 static void remove_temporary_files(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -69,7 +70,7 @@ static void remove_temporary_files(void)
     }
 }
 
-/* Ends the process as the signal would have, from any thread. */
+/* Ends the process by the signal, from any thread. */
 G_GNUC_NORETURN static void end_by(int signal_number)
 {
     sigset_t only;
@@ -97,7 +98,8 @@ static void *watch(void *unused)
     end_by(caught);
 }
 
-/* What was ignored when we were started stays so: nohup, and jobs in the background of a shell without job control. */
+/* A signal that was ignored when the program started stays ignored: nohup, and background jobs of a shell without job
+ * control. */
 static void catch (int signal_number)
 {
     struct sigaction before, action = {.sa_handler = note, .sa_flags = SA_RESTART};
@@ -113,11 +115,11 @@ void cli_signals_catch(void)
     pthread_t watcher;
     sem_init(&came, 0, 0);
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the watcher takes none itself */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the watcher itself takes no signal */
     bool watched = pthread_create(&watcher, NULL, watch, NULL) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!watched)
-        return; /* no thread to be had: signals end us at once, as they do without us */
+        return; /* there is no thread: signals end the process at once, as they would without us */
     pthread_detach(watcher);
     catch (SIGINT);
     catch (SIGTERM);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* streams.c - standard output and standard error as people and pipes need them.
+/* streams.c - standard output and standard error, as people and pipes need them.
  *
- * Descriptors 0 to 2 are always open, so that no file of ours is ever one of them.  What is written to standard output arrives whole: a reader
- * that is slow (EAGAIN) is waited for, one that is gone (EPIPE) is no reason to complain, and the bar of a terminal is taken away before a
- * line of results comes to stand there. */
+ * Descriptors 0 to 2 are always open, so that no file of the program gets one of these numbers. All bytes written to
+ * standard output arrive: the program waits for a slow reader (EAGAIN) and does not complain about one that is gone
+ * (EPIPE). On a terminal the bar is erased before a line of results is printed. */
 #include "cli.h"
 
 #include <errno.h>
@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 static struct {
-    int error;         /* errno of the first write to standard output that failed */
-    bool one_terminal; /* both streams go to the same one */
-    bool pipe_ignored; /* whoever started us asked that a closed pipe be no signal */
+    int error;         /* errno of the first failed write to standard output */
+    bool one_terminal; /* both streams go to the same terminal */
+    bool pipe_ignored; /* whoever started the program ignores SIGPIPE */
 } streams;
 
-/* All bytes, however often the call is interrupted or the reader is not ready.  False: errno; an interrupt by a user counts as one. */
+/* Writes all bytes, across interrupts and slow readers. False: errno; a stop by the user counts as an error. */
 static bool write_all(int fd, const char *bytes, size_t n)
 {
     while (n) {
@@ -51,12 +51,12 @@ static ssize_t write_output(void *cookie, const char *bytes, size_t n)
         return (ssize_t)n;
     if (!streams.error)
         streams.error = errno;
-    return 0; /* an error, to a stream of this kind */
+    return 0; /* 0 means error for a stream of this kind */
 }
 
 static ssize_t write_messages(void *cookie, const char *bytes, size_t n)
 {
-    write_all(STDERR_FILENO, bytes, n); /* where it fails there is nobody to tell */
+    write_all(STDERR_FILENO, bytes, n); /* if it fails, there is nobody to tell */
     return (ssize_t)n;
 }
 
@@ -68,14 +68,14 @@ static bool same_terminal(int a, int b)
 
 void cli_streams_begin(void)
 {
-    /* The lowest free descriptor is taken, which is the closed one. */
+    /* open() takes the lowest free descriptor, which is the closed one. */
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
             _exit(EXIT_JOB_FAILED);
     struct sigaction before;
     streams.pipe_ignored = sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write that fails; files are finished first */
-    signal(SIGXFSZ, SIG_IGN); /* so is a file-size limit */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails instead; files are finished first */
+    signal(SIGXFSZ, SIG_IGN); /* the same for a file-size limit */
     streams.one_terminal = same_terminal(STDOUT_FILENO, STDERR_FILENO);
     FILE *output = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_output});
     FILE *messages = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_messages});
@@ -102,7 +102,7 @@ int cli_streams_end(int code)
 {
     bool good = cli_output_good();
     fflush(stderr);
-    if (!good && streams.error == EPIPE && !streams.pipe_ignored) { /* as any filter ends whose reader has gone */
+    if (!good && streams.error == EPIPE && !streams.pipe_ignored) { /* end as any filter ends whose reader has gone */
         signal(SIGPIPE, SIG_DFL);
         raise(SIGPIPE);
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* suggest.c - what somebody may have meant by a word that is not known. */
+/* suggest.c - guesses what an unknown word should have been. */
 #include "cli.h"
 
 #include <string.h>
 
 #define LONGEST 40
 
-/* Letters to insert, drop, replace, or swap with their neighbour, to make one word of the other; both of at most LONGEST letters.
- * (Optimal string alignment.) */
+/* The number of letters to insert, drop, replace, or swap with their neighbour, to turn one word into the other
+ * (optimal string alignment). Both have at most LONGEST letters. */
 static size_t distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b), row[3][LONGEST + 1];
@@ -32,7 +32,7 @@ static size_t distance(const char *a, const char *b)
 
 const char *cli_suggest(const char *word, const char *const *names)
 {
-    size_t length = strlen(word), best = MAX(1, length / 3) + 1; /* one more than is taken for a slip */
+    size_t length = strlen(word), best = MAX(1, length / 3) + 1; /* one more than counts as a slip */
     const char *found = NULL;
     if (length < 2 || length > LONGEST)
         return NULL;
@@ -43,7 +43,7 @@ const char *cli_suggest(const char *word, const char *const *names)
             continue;
         char *name = g_ascii_strdown(names[i], -1);
         size_t d = distance(lower, name);
-        /* A beginning (--thresh), or a word that goes on (--output), is as good as one slip. */
+        /* The beginning of a word (--thresh) or a longer word (--output) counts as one slip. */
         if (d > 1 && ((length > 2 && g_str_has_prefix(name, lower)) || (n > 2 && g_str_has_prefix(lower, name))))
             d = 1;
         g_free(name);
@@ -60,7 +60,7 @@ int cli_unknown_command(const char *word, const char *const *names)
 {
     char *list = g_strjoinv(", ", (char **)names), *meant = cli_did_you_mean(word, "", names);
     int code = *meant ? cli_usage("'%s' is not a command%s", word, meant)
-                      : cli_usage("'%s' is not a command; there are %s", word, list);
+                      : cli_usage("'%s' is not a command; give one of %s", word, list);
     g_free(list);
     g_free(meant);
     return code;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* used.c - a run that used less than it was asked for is no success. */
+/* used.c - a run that used fewer pictures than it was given is no success. */
 #include "used.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SHOWN 8 /* different reasons */
+#define SHOWN 8 /* most reasons shown */
 
 void cli_used_begin(cli_used *used)
 {
@@ -21,7 +21,7 @@ void cli_used_end(cli_used *used)
 
 char *cli_used_reason(const char *path, const char *message)
 {
-    char *shown = g_strdup(cli_shown(path)); /* as a message has it */
+    char *shown = g_strdup(cli_shown(path)); /* the path as messages show it */
     size_t named = strlen(path);
     if (strncmp(message, path, named) != 0 || strncmp(message + named, ": ", 2) != 0) {
         named = strlen(shown);
@@ -101,7 +101,7 @@ void cli_used_complain(const cli_used *used, size_t n, size_t asked, const char 
         fprintf(stderr, "  %6zu  for other reasons\n", left);
     if (not_done && n)
         fprintf(stderr, "%s, or pass --allow-few to use the %zu.\n",
-                2 * unaligned > used->reasons->len ? "Pass --align none to take pictures as they are"
+                2 * unaligned > used->reasons->len ? "Pass --align none to use the pictures unaligned"
                                                    : "Repair those pictures or give others",
                 n);
     g_array_unref(counts);

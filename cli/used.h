@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* used.h - how many of the pictures that were given could be used, why the others could not, and whether that is enough. */
+/* used.h - counts how many of the given pictures could be used and why the others could not, and checks that the number
+ * is enough. */
 #ifndef DP_CLI_USED_H
 #define DP_CLI_USED_H
 
 #include "cli.h"
 
 typedef struct cli_used {
-    GPtrArray *reasons; /* of those left out; g_free */
+    GPtrArray *reasons; /* one reason for each picture left out; g_free */
 } cli_used;
 
 #define CLI_ALLOW_FEW_ENTRY(allow_few)                                                                                 \
@@ -16,13 +17,14 @@ typedef struct cli_used {
 
 void cli_used_begin(cli_used *used);
 void cli_used_end(cli_used *used);
-/* Counts a picture that is left out. */
+/* Counts a picture that was left out. */
 void cli_used_left_out(cli_used *used, const char *path, const char *message);
-/* A picture's message without its name, and without what follows the reason; g_free. */
+/* The message about a picture, without its name and without the text after the reason; g_free. */
 char *cli_used_reason(const char *path, const char *message);
-/* Whether n of the pictures asked for are enough: 90 % of them. */
+/* True if n pictures are enough: at least 90 % of those asked for. */
 bool cli_used_enough(size_t n, size_t asked);
-/* Says how many were used, the reasons with their counts, what was not done (NULL: nothing, it is a note), and one thing to try. */
+/* Prints how many were used, the reasons with their counts, what was not done (NULL: it is only a note), and one thing
+ * to try. */
 void cli_used_complain(const cli_used *used, size_t n, size_t asked, const char *not_done);
 
 #endif

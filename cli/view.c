@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view.c - the bank's way of scoring, or another one with a threshold of its own. */
+/* view.c - scores pictures in the bank's way, or in another way with a threshold of its own. */
 #include "view.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_r
         view->threshold = threshold;
     if (isnan(view->cell_threshold) && info.n_pictures > 1 && run->log)
         run->log(run->user, DP_LOG_WARNING,
-                 "this bank has no cell threshold for such maps and holds no features to find one; only the largest "
+                 "this bank has no cell threshold for such maps, and no features to compute one; only the largest "
                  "cell of an anomalous picture is shown");
     return DP_OK;
 }

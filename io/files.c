@@ -54,7 +54,7 @@ static dp_status survey_all(struct survey *survey, size_t n, const dp_run *run, 
             all->largest = depth->largest > all->largest ? depth->largest : all->largest;
         }
         if (all->n && run->progress && run->progress(run->user, "depth", survey->first + count, n))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while looking for the depth of the pictures");
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while reading the depth of the pictures");
     }
     dp_pool_close(&pool);
     return status;
@@ -81,10 +81,10 @@ static dp_status find_white(void *user, const size_t *pictures, size_t n, const 
         run->log(run->user, DP_LOG_INFO, line.message);
     }
     if (run->log && all.n < n) {
-        dp_fail(
-            &line, DP_OK,
-            "%zu of %zu good pictures have 16-bit samples, the others do not; make sure that both are equally bright",
-            all.n, n);
+        dp_fail(&line, DP_OK,
+                "%zu of %zu good pictures have 16-bit samples, but the others do not; make sure that all are equally "
+                "bright",
+                all.n, n);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }
     return DP_OK;

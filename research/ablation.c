@@ -87,7 +87,7 @@ static void draw(struct maps *maps, size_t index, const char *path, const dp_pic
             maps->drawn[i] = eval_shrink(whole, BESIDE_SIDE);
         if (!maps->drawn[i]) {
             maps->n_failed++;
-            cli_complain("%s: cannot be drawn: %s", path, status ? err.message : "not enough memory");
+            cli_complain("%s: cannot draw it: %s", path, status ? err.message : "not enough memory");
         }
         dp_picture_free(&whole);
     }
@@ -102,7 +102,8 @@ static int on_map(void *user, size_t index, const char *path, const dp_picture *
     bool fits = result && (!maps->n || (result->grid_rows == maps->rows && result->grid_cols == maps->cols));
     if (!fits) {
         maps->n_failed++;
-        cli_complain("%s%s", result ? path : message, result ? ": its map has another size than those before" : "");
+        cli_complain("%s%s", result ? path : message,
+                     result ? ": the size of its map differs from the maps before it" : "");
         g_free(own);
         return cli_interrupted();
     }
@@ -331,17 +332,18 @@ int main(int argc, char **argv)
     gboolean all_data = FALSE;
     cli_number trials = {.value = 20000}, folds = {.value = 5};
     const cli_option own[] = {
-        {"trials", 0, 0, CLI_WHOLE, &trials, "of the search (default 20000)", "N", 1, 1e9},
+        {"trials", 0, 0, CLI_WHOLE, &trials, "trials of the search (default 20000)", "N", 1, 1e9},
         {"folds", 0, 0, CLI_WHOLE, &folds, "held-out figures from K parts (default 5)", "K", 2, 100},
         {"all-data", 0, 0, CLI_FLAG, &all_data, "tune and report on the same pictures, as the paper does", NULL},
         CLI_OPTION_END};
     int code;
     research_begin(&r, "ablation");
     if (!research_parse(&r, argc, argv, own,
-                        "Prints what alignment and post-processing are worth: the paper's Table 1.", &code))
+                        "Prints how much alignment and post-processing improve the figures: the paper's Table 1.",
+                        &code))
         return research_end(&r, code);
     if (all_data && folds.given) {
-        code = cli_usage("--all-data has no parts; leave --folds out");
+        code = cli_usage("--all-data has no parts; remove --folds");
     } else if (research_open(&r, declare, &code)) {
         dp_tune_settings settings;
         dp_tune_settings_init(&settings);
@@ -350,12 +352,12 @@ int main(int argc, char **argv)
         settings.seed = r.recipe.seed;
         settings.score = r.recipe.score;
         if (all_data)
-            cli_warn("--all-data tunes on the very pictures whose figures it prints: they are too good to be believed");
+            cli_warn("--all-data tunes on the same pictures whose figures it prints, so the figures are too good");
         code = research_each(&r, ablate_set, &settings, "ablation.json");
         if (code == EXIT_DONE || code == EXIT_SOME_FAILED)
-            puts(all_data ? "Figures are of the pictures that were tuned on."
-                          : "Figures are held out; tuned is the AUROC on the pictures it was chosen on, gap what that "
-                            "flatters.");
+            puts(all_data ? "Figures are those of the pictures used for tuning."
+                          : "Figures are held out. tuned: AUROC on the pictures used for tuning; gap: how much higher "
+                            "that is.");
     }
     return research_end(&r, code);
 }

@@ -202,11 +202,10 @@ int main(int argc, char **argv)
     const cli_option own[] = {CLI_OPTION_END};
     int code;
     research_begin(&r, "clusters");
-    if (!research_parse(&r, argc, argv, own, "Draws what the features of a network tell apart: the paper's Figure 5.",
-                        &code))
+    if (!research_parse(&r, argc, argv, own, "Draws clusters of a network's features: the paper's Figure 5.", &code))
         return research_end(&r, code);
     if (!r.out)
-        code = cli_usage("--out is missing: where to draw");
+        code = cli_usage("--out is missing: name the folder for the drawings");
     else if (research_open(&r, declare, &code))
         code = research_each(&r, draw_category, NULL, "clusters.json");
     return research_end(&r, code);

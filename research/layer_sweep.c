@@ -289,9 +289,9 @@ static int sweep_set(const research *r, void *user, const dataset *set, const ch
         double rank;
         size_t best = robust_choice(sweep.rows, depth, &rank);
         if (isnan(sweep.rows[0].figures[0]))
-            puts("Without good and anomalous test pictures nothing can be chosen.");
+            puts("No block can be chosen without good and anomalous test pictures.");
         else
-            printf("Robust choice: --layers %zu (mean rank %.1f of %zu). Labels were used: confirm it on other "
+            printf("Robust choice: --layers %zu (mean rank %.1f of %zu). The choice used labels: confirm it on other "
                    "pictures.\n",
                    best, rank, depth);
         fflush(stdout);
@@ -312,10 +312,10 @@ int main(int argc, char **argv)
     const cli_option own[] = {CLI_OPTION_END};
     int code;
     research_begin(&r, "layer_sweep");
-    if (!research_parse(&r, argc, argv, own, "Prints which block of the transformer sees the defects.", &code))
+    if (!research_parse(&r, argc, argv, own, "Prints which block of the transformer shows the defects best.", &code))
         return research_end(&r, code);
     if (cli_recipe_is_given(&r.options, "layers") || cli_recipe_is_given(&r.options, "layers.mix"))
-        code = cli_usage("each block has its turn; leave --layers and --layer-mix out");
+        code = cli_usage("every block is tried; remove --layers and --layer-mix");
     else if (research_open(&r, declare, &code))
         code = research_each(&r, sweep_set, NULL, "layers.json");
     return research_end(&r, code);

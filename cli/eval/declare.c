@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declare.c - what an evaluation reads and writes, told before the work; its own folder, in which it goes on. */
+/* declare.c - declares what an evaluation reads and writes before the work begins, its own folder included. */
 #include "eval.h"
 
 #include "../report/report.h"
@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether the first line is an evaluation's; a file of no bytes is what one that was killed at once leaves. */
+/* True if the first line is that of an evaluation, or if the file is empty, as one that was killed at once leaves
+ * it. */
 static bool is_evaluation(const char *out)
 {
     char *path = g_build_filename(out, "state.jsonl", NULL), start[4096];

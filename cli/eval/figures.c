@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* figures.c - what a run's scores and maps amount to. */
+/* figures.c - computes the figures of a run from its scores and maps. */
 #include "eval.h"
 #include "dinopatch/eval.h"
 
@@ -25,7 +25,8 @@ static json_t *json_interval(const dp_interval *interval)
     return cli_json_pack("[o,o]", cli_json_real(interval->low), cli_json_real(interval->high));
 }
 
-/* The threshold of the bank decides on the pictures that were inspected; those that were not are counted apart. */
+/* Counts the decisions of the bank's threshold on the inspected pictures. Pictures that were not inspected are counted
+ * separately. */
 static dp_status measure_decisions(const eval_run *run, double threshold, json_t *figures, dp_error *err)
 {
     size_t n = 0, not_inspected[2] = {0, 0};
@@ -99,7 +100,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median over the test pictures of one of their timings; null where there is none. */
+/* The median of one timing over the test pictures; null if there is none. */
 static json_t *median_of(const eval_run *run, const char *timing)
 {
     size_t n = 0;

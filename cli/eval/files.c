@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.c - what an evaluation writes and reads beside its table. */
+/* files.c - the files that an evaluation reads and writes, apart from its table. */
 #include "eval.h"
 
 #include <glib/gstdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leaks.c - test pictures that the bank would know: figures on them mean nothing. */
+/* leaks.c - refuses test pictures that the bank knows: figures on them mean nothing. */
 #include "eval.h"
 
-/* The pictures of a data set: first those that are learned from, then those of the test. */
+/* The pictures of a data set: first the good ones to learn from, then the test pictures. */
 static const char **all_paths(const dataset *set, size_t *n)
 {
     const char **paths = g_new(const char *, set->train->len + set->test->len);
@@ -19,7 +19,7 @@ static int label_of(const dataset *set, size_t index)
     return g_array_index(set->test, dataset_item, index - set->train->len).label;
 }
 
-/* Whether no test picture is one that is learned from, and none has two labels.  What is wrong is complained about. */
+/* True if no test picture is one to learn from and none has two labels. Complains about what is wrong. */
 static bool is_sound(const dataset *set, const char **paths, size_t n, const size_t *earlier)
 {
     size_t n_train = set->train->len, n_own = 0, own = 0, n_twice = 0, twice = 0, contradiction = 0;
@@ -37,17 +37,17 @@ static bool is_sound(const dataset *set, const char **paths, size_t n, const siz
         }
     }
     if (n_own)
-        cli_complain("%s: %zu of the %zu test pictures %s learned from, the first: %s is %s; take %s out of the test "
-                     "or out of the good pictures",
+        cli_complain("%s: %zu of the %zu test pictures %s also good pictures to learn from; the first: %s is %s; take "
+                     "%s out of the test or out of the good pictures",
                      set->path, n_own, n - n_train, n_own == 1 ? "is" : "are", paths[own], paths[earlier[own]],
                      n_own == 1 ? "it" : "them");
     if (contradiction)
-        cli_complain("%s: a picture is in the test as good and as anomalous: %s is %s; keep one of them", set->path,
+        cli_complain("%s: a test picture is both good and anomalous: %s is %s; keep one of them", set->path,
                      paths[contradiction], paths[earlier[contradiction]]);
     else if (n_twice)
-        cli_complain(
-            "%s: %zu of the %zu test pictures %s in the test twice and count twice in its figures, the first: %s is %s",
-            set->path, n_twice, n - n_train, n_twice == 1 ? "is" : "are", paths[twice], paths[earlier[twice]]);
+        cli_complain("%s: %zu of the %zu test pictures %s in the test twice, so the figures count them twice; the "
+                     "first: %s is %s",
+                     set->path, n_twice, n - n_train, n_twice == 1 ? "is" : "are", paths[twice], paths[earlier[twice]]);
     return !n_own && !contradiction;
 }
 

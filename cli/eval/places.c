@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* places.c - where the pictures of an evaluation go below its folder, and how they get there. */
+/* places.c - says where the pictures of an evaluation go below its folder, and writes them. */
 #include "eval.h"
 
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending)

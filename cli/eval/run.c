@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - one category with one draw of the good pictures: fit, inspect, measure.
  *
- * A label is looked at only once all scores are there.  What the state holds is not done again: the bank waits in
- * DIR/resume.bank until its run is through, the maps lie where they belong. */
+ * Labels are read only when all scores are there. What the state holds is not done again: the bank stays in
+ * DIR/resume.bank until its run ends, and the maps stay in place. */
 #include "eval.h"
 #include "../explain.h"
 #include "../view.h"
@@ -12,17 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DRAWN_SIDE 560 /* of the pictures for a report */
+#define DRAWN_SIDE 560 /* pixels, longer side of the pictures in a report */
 #define N_AXES 4       /* good pictures that are drawn with their axes */
 
-/* A run under way. */
+/* A run at work. */
 struct work {
     eval_run *run;
     dp_pixel_meter *pixels; /* NULL where there are no masks */
     GArray *pending;        /* of guint: test pictures to be inspected */
-    dp_view view;           /* the bank's own */
+    dp_view view;           /* the view of the bank */
     cli_explain *explain;   /* NULL without out */
-    const dp_bank *bank;    /* while it inspects */
+    const dp_bank *bank;    /* while pictures are inspected */
     bool broken;            /* the state cannot be written */
 };
 
@@ -42,7 +42,8 @@ static bool meter_map(const struct work *work, const dataset_item *item, const f
     return good;
 }
 
-/* The map where the published evaluation scripts look, and the picture a person looks at.  *drawn: its path, g_free. */
+/* Writes the map where the published evaluation scripts look for it, and the picture for people. *drawn: its path,
+ * g_free. */
 static bool save_pictures(const struct work *work, const dataset_item *item, const dp_picture *picture,
                           const dp_result *result, char **drawn, dp_error *err)
 {
@@ -66,7 +67,7 @@ static bool save_pictures(const struct work *work, const dataset_item *item, con
     return good;
 }
 
-/* The largest defect beside the nearest good patch.  *explained: its path, g_free; NULL where there is no defect. */
+/* Draws the largest defect beside the nearest good patch. *explained: its path, g_free; NULL if there is no defect. */
 static bool save_explained(const struct work *work, const dataset_item *item, const dp_picture *picture,
                            const dp_result *result, char **explained, dp_error *err)
 {
@@ -121,7 +122,7 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
             cli_json_set(value, "peak", cli_json_real(result->defects[0].peak));
         if (nearest)
             cli_json_set(value, "nearest", cli_json_text(nearest));
-        cli_json_set(value, "whole", json_boolean(good)); /* whether its map and drawing are there */
+        cli_json_set(value, "whole", json_boolean(good)); /* true if map and drawing were written */
         work->broken |= !eval_state_put(run->state, run->name, NULL, (long)at, value);
     }
     g_free(own);
@@ -138,8 +139,8 @@ static void on_good(void *user, size_t index, const char *path, const dp_pose *p
         cli_complain("%s", message);
 }
 
-/* Good pictures with axes, centre and canvas (the paper's Figure 4).  One that cannot be drawn is left out; NULL (err) where memory is short
- * or a drawing cannot be written. */
+/* Draws good pictures with axes, centre and canvas (Figure 4 of the paper). Leaves out a picture that cannot be drawn.
+ * NULL (err): memory is short, or a drawing cannot be written. */
 static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank_details *info, dp_error *err)
 {
     json_t *list = json_array();
@@ -183,7 +184,7 @@ void eval_forget_bank(const char *out)
     g_free(path);
 }
 
-/* The bank of the stopped evaluation; NULL where it is not there, or not it. */
+/* Opens the bank of the stopped evaluation. NULL: it is missing, or it is another bank. */
 static dp_bank *reopen_bank(const json_t *fit, const char *path)
 {
     const char *wanted = json_string_value(json_object_get(fit, "bank_sha256"));
@@ -211,7 +212,7 @@ static dp_status make_bank(dp_session *session, struct work *work, const char *p
     dp_bank_details info;
     dp_bank_get_details(*bank, &info);
     char *digest = NULL;
-    if (path && !dp_bank_save(*bank, path, NULL)) /* without room for it, a stopped run fits again */
+    if (path && !dp_bank_save(*bank, path, NULL)) /* if it cannot be saved, a stopped run fits again */
         digest = eval_file_sha256(path);
     else if (path)
         unlink(path);
@@ -245,7 +246,7 @@ static dp_status measure(struct work *work, dp_error *err)
     return status;
 }
 
-/* What is done stays done: its map goes into the meter again, all else into work->pending. */
+/* Sorts the test pictures: the map of a finished one goes into the meter again, the others go into work->pending. */
 static void sort_out(struct work *work)
 {
     const eval_run *run = work->run;
@@ -286,13 +287,13 @@ static dp_status inspect(dp_session *session, struct work *work, const dp_bank *
     return status;
 }
 
-/* Good pictures that an earlier process could not use: it said why, this one says that they are missing. */
+/* An earlier process reported the good pictures that it could not use; this one reports that they are missing. */
 static void note_left_out(eval_run *run, const json_t *known)
 {
     size_t n = (size_t)json_integer_value(json_object_get(json_object_get(known, "fit"), "n_failed"));
     if (n)
         cli_complain(
-            "%s: the bank was made without %zu of the good pictures, which could not be used; --fresh starts again",
+            "%s: the bank holds %zu good pictures less, because they could not be used; pass --fresh to start again",
             run->name, n);
     run->n_failed += n;
 }
@@ -331,9 +332,9 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     eval_state_sort_pictures(run->state, run->name, run->set->test->len);
     if (!status)
         status = measure(&work, err);
-    if (work.broken) { /* said already why */
+    if (work.broken) { /* the reason was printed already */
         status = err->status = DP_E_IO;
-        g_snprintf(err->message, sizeof err->message, "stopped: the results so far cannot be written");
+        g_snprintf(err->message, sizeof err->message, "stopped: cannot write the results so far");
     }
     if (!status && bank_path)
         unlink(bank_path);

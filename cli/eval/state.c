@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.c - what an evaluation has done so far, one JSON line for each step, so that a stopped one goes on where it was.
+/* state.c - records what an evaluation has done, one JSON line for each step, so that a stopped one can continue.
  *
- *     {"dinopatch": VERSION, "settings": {...}, "model": SHA-256, "files": SHA-256}      the first line: what it is bound to
- *     {"run": NAME, "part": "fit" | "figures" | ..., "value": {...}}
- *     {"run": NAME, "index": I, "value": {...}}                                          a picture
+ *      {"dinopatch": VERSION, "settings": {...}, "model": SHA-256, "files": SHA-256}      first line: what it depends on
+ *      {"run": NAME, "part": "fit" | "figures" | ..., "value": {...}}
+ *      {"run": NAME, "index": I, "value": {...}}                                          a picture
  *
- * A line that was cut short is what the stopping cost: it is left out, with all that follows. */
+ * A line that was cut short is ignored, with everything after it; its step is done again. */
 #include "eval.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ json_t *eval_state_run(eval_state *state, const char *name)
     json_t *run = json_object_get(state->runs, name);
     if (!run) {
         run = cli_json_pack("{s:n, s:n, s:{}}", "category", "seed",
-                            "pictures"); /* in the same order however the run came about */
+                            "pictures"); /* the order does not depend on how the run went */
         cli_json_set(state->runs, name, run);
     }
     return run;
@@ -80,7 +80,7 @@ static bool write_line(eval_state *state, const json_t *line)
         cli_complain("%s: not enough memory", state->path);
     if (good) {
         size_t length = strlen(text);
-        text[length] = '\n'; /* in place of the ending zero */
+        text[length] = '\n'; /* replaces the final zero */
         good = write_all(state->fd, text, length + 1);
         if (!good)
             cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
@@ -104,7 +104,7 @@ bool eval_state_put(eval_state *state, const char *name, const char *part, long 
     return good;
 }
 
-/* The first thing in which two headers differ, in words; g_free. */
+/* Says what differs first between two headers; g_free. */
 static char *difference(const json_t *had, const json_t *wants)
 {
     const json_t *a = json_object_get(had, "settings"), *b = json_object_get(wants, "settings");
@@ -121,11 +121,12 @@ static char *difference(const json_t *had, const json_t *wants)
     if (!json_equal(json_object_get(had, "model"), json_object_get(wants, "model")))
         return g_strdup("another checkpoint");
     if (!json_equal(json_object_get(had, "files"), json_object_get(wants, "files")))
-        return g_strdup("pictures that have changed since");
+        return g_strdup("changed pictures");
     return g_strdup("another version of dinopatch");
 }
 
-/* Reads the lines; *end is where the last whole one ends.  False: the state belongs to something else, complained. */
+/* Reads the lines. *end is where the last whole one ends. False: the state belongs to another evaluation;
+ * complained. */
 static bool read_lines(eval_state *state, const char *text, const json_t *header, size_t *end)
 {
     const char *at = text;
@@ -178,7 +179,7 @@ bool eval_state_open(eval_state *state, const char *out, const json_t *header, b
         return false;
     }
     if (flock(state->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        cli_complain("%s: another evaluation is at work in this folder", out);
+        cli_complain("%s: another evaluation is running in this folder; wait for it, or name another folder", out);
         return false;
     }
     if (!fresh && g_file_get_contents(state->path, &text, NULL, NULL) && !read_lines(state, text, header, &end)) {

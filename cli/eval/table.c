@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table.c - the figures of a run as a row, and their mean and deviation over seeds and categories. */
+/* table.c - the figures of a run as a row, and mean and deviation over seeds and categories. */
 #include "eval.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usable.c - pictures that could not be used: which ones, and whether enough are left. */
+/* usable.c - reports pictures that could not be used and checks that enough are left. */
 #include "eval.h"
 #include "../used.h"
 
@@ -22,8 +22,9 @@ dp_status eval_check_used(const dp_bank *bank, size_t n_failed, const dp_recipe 
     if (allow_few || cli_used_enough(info.n_pictures, asked))
         return DP_OK;
     err->status = DP_E_PICTURE;
-    g_snprintf(err->message, sizeof err->message,
-               "%zu of %zu good pictures could be used, which is less than 90 %%; pass --allow-few to go on with them",
-               info.n_pictures, asked);
+    g_snprintf(
+        err->message, sizeof err->message,
+        "%zu of %zu good pictures could be used, which is less than 90 %%; pass --allow-few to continue with them",
+        info.n_pictures, asked);
     return err->status;
 }

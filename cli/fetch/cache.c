@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The XDG base directory specification: a relative path in the variable is ignored. */
+/* The XDG base directory specification says: ignore a relative path in the variable. */
 static const char *cache_root(const char **below)
 {
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is, unless somebody changes the environment; this library does not */
@@ -32,7 +32,8 @@ dp_status fetch_cache_path(const char *name, const char *folder, char **path, dp
         own = "/dinopatch";
         root = cache_root(&below);
         if (!root)
-            return fetch_fail(err, DP_E_IO, "%s: no cache folder, as neither XDG_CACHE_HOME nor HOME is set", name);
+            return fetch_fail(err, DP_E_IO,
+                              "%s: there is no cache folder, because neither XDG_CACHE_HOME nor HOME is set", name);
     }
     size_t bytes = strlen(root) + strlen(below) + strlen(own) + strlen(checkpoint->name) + sizeof "/.safetensors";
     char *text = malloc(bytes);
@@ -52,7 +53,7 @@ dp_status fetch_make_folder_for(const char *path, dp_error *err)
     for (char *slash = strchr(folder + (folder[0] != 0), '/'); slash && !status; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-            status = fetch_fail_errno(err, "%s: cannot make the folder", folder);
+            status = fetch_fail_errno(err, "%s: cannot make its folder", folder);
         *slash = '/';
     }
     free(folder);

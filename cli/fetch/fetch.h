@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fetch.h - checkpoints that are published: which there are, where they lie once fetched, and fetching them.
+/* fetch.h - published checkpoints: which there are, where they are once downloaded, and how to download them.
  *
- * The library reads files and knows no network; this part of the program does.  Conventions are those of dinopatch.h.
- */
+ * The library reads files and uses no network; this part of the program does. The conventions are those of
+ * dinopatch.h. */
 #ifndef DP_CLI_FETCH_H
 #define DP_CLI_FETCH_H
 
@@ -28,12 +28,13 @@ typedef struct fetch_checkpoint {
 
 size_t fetch_registry_count(void);
 const fetch_checkpoint *fetch_registry_at(size_t index); /* static storage; NULL past the end */
-/* By name, by repository or by what else it is called.  DP_E_ARGUMENT for an unknown one; the message lists the names. */
+/* Finds a checkpoint by name, repository or another name. DP_E_ARGUMENT for an unknown one; the message lists the
+ * names. */
 dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpoint, dp_error *err);
 
-/* Where a fetched checkpoint lies: FOLDER/NAME.safetensors.  folder NULL: ${XDG_CACHE_HOME}/dinopatch, or
- * ~/.cache/dinopatch where that variable is not set.  The file need not exist.  The caller frees *path with
- * free.  Errors: DP_E_ARGUMENT (unknown name), DP_E_IO (no home folder), DP_E_MEMORY. */
+/* Where a downloaded checkpoint is: FOLDER/NAME.safetensors. folder NULL: ${XDG_CACHE_HOME}/dinopatch, or
+ * ~/.cache/dinopatch if that variable is not set. The file need not exist. The caller frees *path with free. Errors:
+ * DP_E_ARGUMENT (unknown name), DP_E_IO (no home folder), DP_E_MEMORY. */
 dp_status fetch_cache_path(const char *name, const char *folder, char **path, dp_error *err);
 
 typedef struct fetch_settings {
@@ -66,9 +67,9 @@ void fetch_settings_init(fetch_settings *pull);
 dp_status fetch_pull(const char *name, const char *destination, const fetch_settings *settings, const dp_run *run,
                      char *sha256, dp_error *err);
 
-/* Reads the whole file and holds its SHA-256 against sha256, or where that is NULL against path.sha256; *known (may be
- * NULL) says whether there was anything to hold it against.  found [65] (may be NULL) receives the digest, also on
- * DP_E_CORRUPT.  Errors: DP_E_IO, DP_E_CORRUPT, DP_E_CANCELLED, DP_E_MEMORY. */
+/* Reads the whole file and compares its SHA-256 with sha256, or if that is NULL with path.sha256. *known (may be NULL)
+ * says whether there was a digest to compare with. found [65] (may be NULL) receives the digest, also on DP_E_CORRUPT.
+ * Errors: DP_E_IO, DP_E_CORRUPT, DP_E_CANCELLED, DP_E_MEMORY. */
 dp_status fetch_verify(const char *path, const char *sha256, const dp_run *run, char *found, int *known, dp_error *err);
 /* The same for a digest that is known already, of the shards of path. */
 dp_status fetch_verify_digest(const char *path, const char *sha256, const char *found, int *known, dp_error *err);

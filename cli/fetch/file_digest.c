@@ -41,7 +41,7 @@ dp_status fetch_digest_text(const char *text, char hex[FETCH_HEX_BYTES], dp_erro
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
     if (!EVP_Digest(text, strlen(text), sum, NULL, EVP_sha256(), NULL))
-        return fetch_fail(err, DP_E_MEMORY, "SHA-256 could not be computed");
+        return fetch_fail(err, DP_E_MEMORY, "cannot compute the SHA-256");
     write_hex(sum, hex);
     return DP_OK;
 }
@@ -58,10 +58,10 @@ static dp_status digest_descriptor(int fd, const char *path, uint64_t total, con
         if (got == 0)
             return DP_OK;
         if (!EVP_DigestUpdate(context, piece, (size_t)got))
-            return fetch_fail(err, DP_E_MEMORY, "%s: SHA-256 could not be computed", path);
+            return fetch_fail(err, DP_E_MEMORY, "%s: cannot compute the SHA-256", path);
         done += (uint64_t)got;
         if (run && run->progress && run->progress(run->user, "check", (size_t)done, (size_t)total))
-            return fetch_fail(err, DP_E_CANCELLED, "%s: stopped while its SHA-256 was computed", path);
+            return fetch_fail(err, DP_E_CANCELLED, "%s: stopped while computing the SHA-256", path);
     }
 }
 
@@ -78,13 +78,13 @@ dp_status fetch_digest_file(const char *path, const dp_run *run, char hex[FETCH_
     if (!piece || !context || !EVP_DigestInit_ex(context, EVP_sha256(), NULL))
         status = fetch_fail_memory(err, "SHA-256", PIECE_BYTES);
     else if (fstat(fd, &st) != 0)
-        status = fetch_fail_errno(err, "%s: cannot read its size", path);
+        status = fetch_fail_errno(err, "%s: cannot read the size", path);
     else if (!S_ISREG(st.st_mode))
         status = fetch_fail(err, DP_E_IO, "%s: is not a regular file", path);
     else
         status = digest_descriptor(fd, path, (uint64_t)st.st_size, run, context, piece, err);
     if (!status && (!EVP_DigestFinal_ex(context, sum, &length) || length != 32))
-        status = fetch_fail(err, DP_E_MEMORY, "%s: SHA-256 could not be computed", path);
+        status = fetch_fail(err, DP_E_MEMORY, "%s: cannot compute the SHA-256", path);
     if (!status)
         write_hex(sum, hex);
     EVP_MD_CTX_free(context);
@@ -151,6 +151,6 @@ dp_status fetch_verify_digest(const char *path, const char *sha256, const char *
     if (known)
         *known = have;
     if (have && strcmp(expected, hex) != 0)
-        return fetch_fail(err, DP_E_CORRUPT, "%s: SHA-256 is %s, should be %s", path, hex, expected);
+        return fetch_fail(err, DP_E_CORRUPT, "%s: SHA-256 is %s, but should be %s", path, hex, expected);
     return DP_OK;
 }

@@ -11,11 +11,11 @@
 
 #define CONNECT_SECONDS 20L
 #define MAX_REDIRECTS 10L
-#define MAX_HEADER_BYTES ((size_t)1 << 18) /* of one answer, redirects included */
+#define MAX_HEADER_BYTES ((size_t)1 << 18) /* of one answer, with its redirects */
 
 typedef struct request {
     const char *url;
-    char *shown; /* the same for messages */
+    char *shown; /* url as messages show it */
     const dp_run *run;
     const fetch_http_sink *sink; /* NULL: the body is not wanted */
     fetch_http_facts *facts;
@@ -23,7 +23,7 @@ typedef struct request {
     uint64_t from, got; /* first byte asked for; bytes handed to the sink */
     size_t header_bytes;
     bool begun, linked, stopped;
-    bool page; /* what comes is the text of a refusal, which nobody reads */
+    bool page; /* the body is the page of an error; skip it */
     dp_status sink_status;
     dp_error *err;
 } request;
@@ -34,7 +34,7 @@ char *fetch_url_shown(const char *url)
     const char *end = query ? query : url + strlen(url), *host = rest;
     for (const char *at = rest; at < end; at++)
         host = *at == '@' ? at + 1 : host;
-    /* A password may hold '?' and '#': then the '@' comes after them, and the whole of it goes. */
+    /* If a password holds '?' or '#', the '@' comes after them: then remove everything up to that '@'. */
     const char *late = query ? strrchr(query, '@') : NULL;
     if (late) {
         host = late + 1;
@@ -49,7 +49,7 @@ char *fetch_url_shown(const char *url)
     return shown;
 }
 
-/* Value of the header line when it bears the name, with spaces, quotes and a weak mark taken off. */
+/* Returns the value of a header line with this name, without spaces, quotes and the weak mark. */
 static bool header_value(const char *line, const char *name, char *value, size_t bytes)
 {
     size_t n = strlen(name);
@@ -137,7 +137,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &r->facts->status);
         r->page = r->facts->status != 200 && r->facts->status != 206;
         if (r->page)
-            return CURL_WRITEFUNC_ERROR; /* however long it is */
+            return CURL_WRITEFUNC_ERROR; /* whatever its length */
         r->begun = true;
         if (r->sink)
             r->sink_status = r->sink->begin(r->sink->user, r->facts, r->err);
@@ -160,7 +160,7 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     return r->stopped;
 }
 
-/* Plain http only where the caller's own address is plain http: no redirect may lower that. */
+/* Allow plain http only if the caller's own address is plain http: no redirect may lower that. */
 static CURLcode allow_protocols(CURL *curl, const char *url)
 {
     bool secure = strncasecmp(url, "https:", 6) == 0;
@@ -208,10 +208,13 @@ static dp_status explain(const request *r, CURLcode code, const char *text, dp_e
         return fetch_fail(err, DP_E_IO, "%s: %s", r->shown, text[0] ? text : curl_easy_strerror(code));
     switch (r->facts->status) {
     case 401:
-    case 403: return fetch_fail(err, DP_E_IO, "%s: the server refuses access (%ld)", r->shown, r->facts->status);
+    case 403:
+        return fetch_fail(err, DP_E_IO, "%s: the server refuses access (HTTP status %ld)", r->shown, r->facts->status);
     case 404:
-    case 410: return fetch_fail(err, DP_E_IO, "%s: the server has no such file (%ld)", r->shown, r->facts->status);
-    default: return fetch_fail(err, DP_E_IO, "%s: the server answers %ld", r->shown, r->facts->status);
+    case 410:
+        return fetch_fail(err, DP_E_IO, "%s: the server has no such file (HTTP status %ld)", r->shown,
+                          r->facts->status);
+    default: return fetch_fail(err, DP_E_IO, "%s: the server answers with HTTP status %ld", r->shown, r->facts->status);
     }
 }
 
@@ -371,7 +374,7 @@ dp_status fetch_http_get(const char *url, uint64_t from, const fetch_http_how *h
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &facts->status);
     dp_status status = DP_OK;
     if (r.page)
-        code = CURLE_OK; /* its status says it all */
+        code = CURLE_OK; /* the status tells everything */
     if (!code && !r.begun && (facts->status == 200 || facts->status == 206))
         r.sink_status = sink->begin(sink->user, facts, err);
     if (code || r.sink_status || (facts->status != 200 && facts->status != 206 && facts->status != 416)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.h - the two requests that fetching a checkpoint needs, by libcurl.
+/* http.h - the two requests that downloading a checkpoint needs, made with libcurl.
  *
- * The Hugging Face hub answers a resolve URL with a redirect to a storage server.  The redirect itself carries what the
- * hub knows of the file: x-linked-etag (its SHA-256) and x-linked-size.  A mirror may serve the file at once, with the
+ * The Hugging Face hub answers a resolve URL with a redirect to a storage server. The redirect carries what the hub
+ * knows of the file: x-linked-etag (its SHA-256) and x-linked-size. A mirror may serve the file at once, with the
  * digest as its ETag. */
 #ifndef DP_CLI_FETCH_HTTP_H
 #define DP_CLI_FETCH_HTTP_H
@@ -13,11 +13,11 @@
 
 #define FETCH_BYTES_UNKNOWN UINT64_MAX
 
-/* What the answers to one request said, redirects included. */
+/* What the answers to one request say, redirects included. */
 typedef struct fetch_http_facts {
     long status;                  /* of the last answer */
     char sha256[FETCH_HEX_BYTES]; /* empty: none stated */
-    uint64_t file_bytes;          /* of the whole file, FETCH_BYTES_UNKNOWN where not stated */
+    uint64_t file_bytes;          /* of the whole file; FETCH_BYTES_UNKNOWN if not stated */
     uint64_t range_start;         /* first byte of a 206 answer */
     bool encoded;                 /* the body is compressed, though nobody asked for that */
     bool gated;                   /* refused, as nobody accepted the licence (the hub's X-Error-Code) */
@@ -43,7 +43,7 @@ char *fetch_url_shown(const char *url);
 dp_status fetch_http_head(const char *url, const fetch_http_how *how, fetch_http_facts *facts, bool *again,
                           dp_error *err);
 
-/* Where a body goes.  begin is called once, with status 200 or 206, before the first byte. */
+/* Where a body goes. begin is called once, with status 200 or 206, before the first byte. */
 typedef struct fetch_http_sink {
     dp_status (*begin)(void *user, const fetch_http_facts *facts, dp_error *err);
     dp_status (*put)(void *user, const void *data, size_t bytes, dp_error *err);

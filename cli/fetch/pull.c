@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pull.c - a checkpoint from the hub into the cache.
+/* pull.c - downloads a checkpoint from the hub into the cache.
  *
- *     digest known? --no--> ask the server (HEAD)          the file is there and holds it? -> done
- *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> opened as a network -> note ->
- * rename
+ *     digest known? --no--> ask the server (HEAD)          file in place with this digest? -> done
+ *     part file, locked -> GET from its end, again while bytes keep coming -> SHA-256 -> open as a network -> note ->
+ *     rename
  *
- * The part file bears the first digits of a digest of where it comes from and of the SHA-256 it is to have, so that
- * what was begun for one version of a file or from one server is never continued with another.
+ * The name of the part file holds the first digits of a digest of its address and of the SHA-256 that it must have. So
+ * a download of another version or from another server never continues it.
  *
- * A server that states a wrong SHA-256 can send anything that has it.  So what came counts only if it is the network
- * that the registry promises under the name, and no more bytes are taken than that network has. */
+ * A server that states a wrong SHA-256 can send any file with that SHA-256. So the file is accepted only if it is the
+ * network that the registry promises for the name, and if it has no more bytes than that network. */
 #include "pull.h"
 #include "cache.h"
 #include "file_digest.h"
@@ -32,8 +32,8 @@
 #define HUB "https://huggingface.co"
 #define PART_DIGITS 12
 #define LONGEST_PAUSE_MS 60000u
-#define HEADER_ROOM ((uint64_t)1 << 20)      /* names and shapes of the tensors, beside their bytes */
-#define UNKNOWN_MOST ((uint64_t)20000000000) /* where the registry knows no size */
+#define HEADER_ROOM ((uint64_t)1 << 20)      /* for names and shapes of the tensors, in front of their bytes */
+#define UNKNOWN_MOST ((uint64_t)20000000000) /* most bytes if the registry knows no size */
 
 typedef struct pull_job {
     const dp_architecture *promised; /* NULL: whatever comes */
@@ -41,12 +41,12 @@ typedef struct pull_job {
     const fetch_settings *settings;
     const dp_run *run;
     char *url, *part;
-    char *shown;                  /* the url without passwords and tokens */
-    char digest[FETCH_HEX_BYTES]; /* what the file must have; empty: not known yet */
-    const char *stated_by;        /* who says that it must have it */
-    uint64_t most;                /* bytes that are taken at the most */
-    uint64_t total;               /* its size, FETCH_BYTES_UNKNOWN where not known */
-    int fd;                       /* the part file, -1: not open */
+    char *shown;                  /* the address without passwords and tokens */
+    char digest[FETCH_HEX_BYTES]; /* the SHA-256 that the file must have; empty: not known yet */
+    const char *stated_by;        /* who says so */
+    uint64_t most;                /* most bytes that are accepted */
+    uint64_t total;               /* size of the file; FETCH_BYTES_UNKNOWN if not known */
+    int fd;                       /* the part file; -1: not open */
     uint64_t have;                /* bytes in it */
     bool disk_fault;
     bool chosen;  /* the target is the caller's: a file that is there is replaced only where that is forced */
@@ -82,17 +82,16 @@ static char *checkpoint_url(const fetch_checkpoint *checkpoint, const char *mirr
     return url;
 }
 
-/* What to do where the network cannot be had, after the reason. */
+/* Adds to the reason what to do if the network cannot be reached. */
 static dp_status advise(const pull_job *job, dp_status status, dp_error *err)
 {
     if (!err || status != DP_E_IO)
         return status;
     dp_error cause = *err;
-    return fetch_fail(
-        err, status,
-        "%s: could not be fetched: %.500s.  Check the connection and the proxy (https_proxy), name a mirror "
-        "(DINOPATCH_MIRROR), or fetch the file on another machine and put it at %s",
-        job->name, cause.message, job->target);
+    return fetch_fail(err, status,
+                      "%s: cannot download it: %.500s; check the connection and the proxy (https_proxy), name a mirror "
+                      "(DINOPATCH_MIRROR), or download the file on another machine and put it at %s",
+                      job->name, cause.message, job->target);
 }
 
 /* What to do where the server keeps the file from whoever asks. */
@@ -135,18 +134,19 @@ static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *
     return DP_OK;
 }
 
-/* A size that was announced: neither nothing nor more than the checkpoint can have. */
+/* Checks a size that the server announces: more than 0, and no more than the checkpoint can have. */
 static dp_status check_size(const pull_job *job, uint64_t bytes, dp_error *err)
 {
     if (bytes == 0)
         return fetch_fail(err, DP_E_CORRUPT, "%s: %s announces an empty file", job->name, job->shown);
     if (bytes != FETCH_BYTES_UNKNOWN && bytes > job->most)
-        return fetch_fail(err, DP_E_CORRUPT, "%s: %s announces %" PRIu64 " bytes, this checkpoint has at most %" PRIu64,
-                          job->name, job->shown, bytes, job->most);
+        return fetch_fail(err, DP_E_CORRUPT,
+                          "%s: %s announces %" PRIu64 " bytes, but this checkpoint has at most %" PRIu64, job->name,
+                          job->shown, bytes, job->most);
     return DP_OK;
 }
 
-/* The file begins like something that servers send in place of a checkpoint. */
+/* Refuses a file that begins like something that servers send in place of a checkpoint. */
 static dp_status check_beginning(const pull_job *job, const unsigned char *data, size_t bytes, dp_error *err)
 {
     static const char lfs[] = "version https://git-lfs";
@@ -164,10 +164,10 @@ static dp_status check_beginning(const pull_job *job, const unsigned char *data,
         what = "a gzip file; the mirror must serve it uncompressed";
     else
         what = "not a safetensors file";
-    return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is %s; nothing was kept", job->name, job->shown, what);
+    return fetch_fail(err, DP_E_CORRUPT, "%s: %s sends %s; nothing was kept", job->name, job->shown, what);
 }
 
-/* Counts tries that brought nothing; DP_OK: try again, after a pause that doubles. */
+/* Counts tries that brought no byte. DP_OK: try again; the pause doubles each time. */
 static dp_status before_retry(const pull_job *job, unsigned *tries, dp_status reason, dp_error *err)
 {
     if (++*tries > job->settings->retries)
@@ -201,7 +201,7 @@ static dp_status ask_server(pull_job *job, dp_error *err)
     }
     if (!facts.sha256[0])
         return fetch_fail(err, DP_E_UNSUPPORTED,
-                          "%s: the server states no SHA-256 for %s; give the one the file must have (--sha256)",
+                          "%s: the server states no SHA-256 for %s; pass the one that the file must have with --sha256",
                           job->name, job->shown);
     job->reached = true;
     dp_status status = check_size(job, facts.file_bytes, err);
@@ -213,8 +213,8 @@ static dp_status ask_server(pull_job *job, dp_error *err)
     return DP_OK;
 }
 
-/* Opens and locks the part file.  It may be renamed by another process between the two: then what is locked is no
- * longer what the name stands for, and the name is opened anew. */
+/* Opens and locks the part file. Another process may rename it between the two; then the lock holds another file than
+ * the name, and the name is opened again. */
 static dp_status open_part(pull_job *job, dp_error *err)
 {
     for (;;) {
@@ -226,11 +226,11 @@ static dp_status open_part(pull_job *job, dp_error *err)
             return fetch_fail_errno(err, "%s: cannot create", job->part);
         if (flock(job->fd, LOCK_EX | LOCK_NB) != 0) {
             dp_status status =
-                errno == EWOULDBLOCK
-                    ? fetch_fail(err, DP_E_IO, "%s: another process is fetching this checkpoint", job->part)
-                    : fetch_fail_errno(err, "%s: cannot lock", job->part);
+                errno == EWOULDBLOCK ? fetch_fail(
+                    err, DP_E_IO, "%s: another process is downloading this checkpoint; wait for it", job->part)
+                                     : fetch_fail_errno(err, "%s: cannot lock", job->part);
             close(job->fd);
-            job->fd = -1; /* not ours to remove */
+            job->fd = -1; /* the other process owns the file */
             return status;
         }
         if (fstat(job->fd, &by_fd) != 0)
@@ -265,29 +265,29 @@ static dp_status begin(void *user, const fetch_http_facts *facts, dp_error *err)
     if (status)
         return status;
     if (facts->encoded)
-        return fetch_fail(
-            err, DP_E_IO,
-            "%s: %s sends it compressed, though that was not asked for: the mirror must serve it as it is", job->name,
-            job->shown);
+        return fetch_fail(err, DP_E_IO,
+                          "%s: %s compresses the file without being asked; the mirror must serve it uncompressed",
+                          job->name, job->shown);
     if (job->total == FETCH_BYTES_UNKNOWN)
         job->total = facts->file_bytes;
     if (facts->file_bytes != FETCH_BYTES_UNKNOWN && facts->file_bytes != job->total)
-        return fetch_fail(err, DP_E_IO, "%s: the server sends a file of %" PRIu64 " bytes, %" PRIu64 " were announced",
+        return fetch_fail(err, DP_E_IO,
+                          "%s: the server sends a file of %" PRIu64 " bytes, but %" PRIu64 " were announced",
                           job->shown, facts->file_bytes, job->total);
-    if (facts->status == 200) { /* the whole file: the server knows no ranges, or none was asked for */
+    if (facts->status == 200) { /* the whole file: the server cannot send a part, or all was asked for */
         status = start_over(job, err);
         if (status)
             return status;
     } else if (facts->range_start != job->have) {
-        return fetch_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", the server sends from %" PRIu64,
+        return fetch_fail(err, DP_E_IO, "%s: asked for bytes from %" PRIu64 ", but the server sends from %" PRIu64,
                           job->shown, job->have, facts->range_start);
     }
     struct statvfs disk;
     uint64_t needed = job->total == FETCH_BYTES_UNKNOWN ? 0 : job->total - job->have;
     if (fstatvfs(job->fd, &disk) == 0 && disk.f_blocks && needed / disk.f_frsize > disk.f_bavail) {
         job->disk_fault = true;
-        return fetch_fail(err, DP_E_IO, "%s: %" PRIu64 " MB are needed, the disk has %" PRIu64 " MB left", job->target,
-                          needed / 1000000, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
+        return fetch_fail(err, DP_E_IO, "%s: %" PRIu64 " MB are needed, but the disk has %" PRIu64 " MB left",
+                          job->target, needed / 1000000, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
     }
     return DP_OK;
 }
@@ -323,7 +323,7 @@ static dp_status put(void *user, const void *data, size_t bytes, dp_error *err)
     return DP_OK;
 }
 
-/* Fills the part file to the announced size. */
+/* Fills the part file up to the announced size. */
 static dp_status download(pull_job *job, dp_error *err)
 {
     const fetch_http_sink sink = {begin, put, job};
@@ -348,7 +348,7 @@ static dp_status download(pull_job *job, dp_error *err)
         }
         if (!status && (job->total == FETCH_BYTES_UNKNOWN || job->have == job->total))
             return DP_OK;
-        if (!status) { /* a proper end before the end */
+        if (!status) { /* a regular end, but too early */
             again = true;
             status = fetch_fail(err, DP_E_IO, "%s: ended after %" PRIu64 " of %" PRIu64 " bytes", job->shown, job->have,
                                 job->total);
@@ -366,7 +366,7 @@ static dp_status download(pull_job *job, dp_error *err)
     }
 }
 
-/* The file is the network that the registry promises. */
+/* Checks that the file is the network that the registry promises. */
 static dp_status check_promise(const pull_job *job, const char *path, dp_error *err)
 {
     if (!job->promised)
@@ -375,30 +375,29 @@ static dp_status check_promise(const pull_job *job, const char *path, dp_error *
     dp_error cause = {0};
     dp_status status = dp_network_open(path, &model, &cause);
     if (status == DP_E_MEMORY)
-        return fetch_fail(err, status, "%s: not enough memory to open what came", job->name);
-    if (status) { /* the reason names the part file, which goes */
+        return fetch_fail(err, status, "%s: not enough memory to open the downloaded file", job->name);
+    if (status) { /* the reason names the part file, which will be removed */
         size_t n = strlen(path);
         const char *reason = strncmp(cause.message, path, n) == 0 && strncmp(cause.message + n, ": ", 2) == 0
                                  ? cause.message + n + 2
                                  : cause.message;
-        return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is not this checkpoint: %.600s; nothing was kept",
+        return fetch_fail(err, DP_E_CORRUPT, "%s: the file from %s is not this checkpoint: %.600s; nothing was kept",
                           job->name, job->shown, reason);
     }
     status = dp_architecture_check(job->promised, model, &cause);
     dp_network_info info;
     dp_network_get_info(model, &info);
     if (status)
-        fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends is another network: %.600s; nothing was kept", job->name,
+        fetch_fail(err, DP_E_CORRUPT, "%s: the file from %s is another network: %.600s; nothing was kept", job->name,
                    job->shown, cause.message);
     else if (info.stand_in && job->run && job->run->log)
         job->run->log(job->run->user, DP_LOG_WARNING,
-                      "what the server sends is a stand-in of random weights: it has learned nothing");
+                      "the downloaded file is a stand-in with random weights: it has learned nothing");
     dp_network_close(&model);
     return status ? DP_E_CORRUPT : DP_OK;
 }
 
-/* Parts of the same file that came from elsewhere, or of another version of it, and that no other process is filling.
- */
+/* Removes parts of the same file from another source or of another version, if no other process is filling them. */
 static void remove_other_parts(const pull_job *job)
 {
     const char *slash = strrchr(job->target, '/'), *base = slash ? slash + 1 : job->target;
@@ -434,8 +433,8 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
         return status;
     if (strcmp(found, job->digest) != 0) {
         unlink(job->part);
-        return fetch_fail(err, DP_E_CORRUPT, "%s: what %s sends has SHA-256 %s, and %s %s; nothing was kept", job->name,
-                          job->shown, found, job->stated_by, job->digest);
+        return fetch_fail(err, DP_E_CORRUPT, "%s: the file from %s has SHA-256 %s, but %s %s; nothing was kept",
+                          job->name, job->shown, found, job->stated_by, job->digest);
     }
     status = check_promise(job, job->part, err);
     if (status) {
@@ -458,7 +457,8 @@ static dp_status check_and_place(pull_job *job, dp_error *err)
     return status;
 }
 
-/* The file at the target holds the digest known (the caller's, the registry's, or the one noted beside it). */
+/* True in *there if the file at the target has the known digest: the caller's, the registry's, or the one in the note
+ * beside it. */
 static dp_status already_there(pull_job *job, bool *there, dp_error *err)
 {
     char expected[FETCH_HEX_BYTES], found[FETCH_HEX_BYTES];
@@ -472,7 +472,7 @@ static dp_status already_there(pull_job *job, bool *there, dp_error *err)
     if (status || strcmp(expected, found) != 0)
         return status;
     if (check_promise(job, job->target, NULL))
-        return DP_OK; /* to be replaced */
+        return DP_OK; /* will be replaced */
     memcpy(job->digest, found, sizeof found);
     *there = true;
     return DP_OK;
@@ -495,7 +495,7 @@ static dp_status pull(pull_job *job, dp_error *err)
     }
     if (job->chosen && !job->settings->force && access(job->target, F_OK) == 0)
         return fetch_fail(err, DP_E_ARGUMENT,
-                          "%s: exists already and is another file; name another place, or pass --force", job->target);
+                          "%s: exists already and is another file; name another file, or pass --force", job->target);
     status = fetch_make_folder_for(job->target, err);
     if (status)
         return status;
@@ -531,7 +531,7 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
                     .run = run,
                     .total = FETCH_BYTES_UNKNOWN,
                     .fd = -1};
-    err = err ? err : &own; /* the advice and the log quote it */
+    err = err ? err : &own; /* the advice and the log quote the message */
 
     const char *wanted = job.settings->sha256 ? job.settings->sha256 : checkpoint->sha256;
     if (wanted && !fetch_digest_parse(wanted, job.digest))
@@ -558,7 +558,7 @@ dp_status fetch_pull_checkpoint(const fetch_checkpoint *checkpoint, const dp_arc
     if (!status && run && run->log && strcmp(job.stated_by, "the server states") == 0) {
         char line[256];
         snprintf(line, sizeof line,
-                 "%s: its SHA-256 is what the server states; there was no pinned one to compare it with (--sha256)",
+                 "%s: only the server states its SHA-256; pass --sha256 to compare it with one that you trust",
                  job.name);
         run->log(run->user, DP_LOG_INFO, line);
     }

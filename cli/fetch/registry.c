@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.c - published checkpoints that pull fetches.
+/* registry.c - the published checkpoints that `model pull` downloads.
  *
  * Parameters follow from the architecture (DINOv2 with the mask token and a 37x37 position grid, DINOv3 without mask token and
  * without a bias of query, key and value, TIPSv2 with a 32x32 grid and without mask token), 4 bytes each.  DINOv3 comes from timm's
@@ -81,5 +81,5 @@ dp_status fetch_registry_find(const char *name, const fetch_checkpoint **checkpo
         }
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", checkpoints[i].name);
     }
-    return fetch_fail(err, DP_E_ARGUMENT, "%s: no such checkpoint; there are %s", name, names);
+    return fetch_fail(err, DP_E_ARGUMENT, "%s: there is no such checkpoint; give one of %s", name, names);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define FETCH_SUPPORT_C /* the functions of support.h are defined here */
+#define FETCH_SUPPORT_C /* support.h: defined here */
 #include "support.h"
 
 #include <errno.h>

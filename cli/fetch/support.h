@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* support.h - faults as sentences, for the files of this folder: as the library's own, on the public header alone. */
+/* support.h - error messages for the files of this folder, like those of the library but on the public header alone. */
 #ifndef DP_CLI_FETCH_SUPPORT_H
 #define DP_CLI_FETCH_SUPPORT_H
 
 #include "dinopatch/experimental.h"
 
-#define FETCH_HEX_BYTES 65 /* of a SHA-256 as text, with the terminating zero */
+#define FETCH_HEX_BYTES 65 /* a SHA-256 as text, with the final zero */
 
-/* Fills err (may be NULL) and returns status.  Who prints the message replaces control characters: cli_shown. */
+/* Fills err (may be NULL) and returns status. Whoever prints the message replaces control characters: cli_shown. */
 dp_status fetch_fail(dp_error *err, dp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same for a failed system call: appends ": " and the text of errno; ENOMEM becomes DP_E_MEMORY. */
 dp_status fetch_fail_errno(dp_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "not enough memory for WHAT (N bytes)". */
 dp_status fetch_fail_memory(dp_error *err, const char *what, size_t bytes);
 
-/* What analyzers cannot know: a fault is never DP_OK.  DP_ANALYSIS is defined by scripts/lint.sh alone. */
+/* Tells analyzers that an error is never DP_OK. Only scripts/lint.sh defines DP_ANALYSIS. */
 #if defined(DP_ANALYSIS) && !defined(FETCH_SUPPORT_C)
 static inline dp_status fetch_fault(dp_status status)
 {
@@ -27,7 +27,7 @@ static inline dp_status fetch_fault(dp_status status)
 #define fetch_fail_memory(...) fetch_fault(fetch_fail_memory(__VA_ARGS__))
 #endif
 
-/* open() for reading: an interrupted call is made again, and a pipe does not keep us waiting.  -1: errno. */
+/* open() for reading. Calls again after an interrupt, and does not wait for the writer of a pipe. -1: errno. */
 int fetch_open_to_read(const char *path);
 
 #endif

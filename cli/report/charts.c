@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* charts.c - curves and histograms as SVG.  A plot is 300 x 220 units within 360 x 280. */
+/* charts.c - draws curves and histograms as SVG. A plot has 300 x 220 units inside 360 x 280. */
 #include "report.h"
 #include "dinopatch/eval.h"
 
@@ -26,7 +26,7 @@ static void names(GString *html, const char *x_name, const char *y_name)
              TOP + HIGH / 2, y_name);
 }
 
-/* Points (x, y in [0,1]). */
+/* Draws a curve through points (x, y in [0, 1]). */
 static void chart_curve(GString *html, const char *title, const char *x_name, const char *y_name, const double *x,
                         const double *y, size_t n, bool diagonal)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* html.c - text and pictures into a page. */
+/* html.c - puts text and pictures into a page. */
 #include "report.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report.c - the page, from top to bottom: table, then for each run its figures, curves, wrong calls, gallery; settings last. */
+/* report.c - writes the page from top to bottom: table, then figures, curves, wrong calls and gallery of each run,
+ * settings last. */
 #include "report.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@ struct shown {
     const json_t *value;
     double score;
     int label;
-    bool wrong; /* against the bank's threshold */
+    bool wrong; /* the bank's threshold called it wrongly */
 };
 
 static double number(const json_t *object, const char *key)
@@ -44,7 +45,7 @@ static bool write_file(const char *path, const GString *text)
 
 /* ------------------------------------------------------------------------------------------------------- the table */
 
-/* The rest of a row that has a reason instead of figures.  False: it has figures. */
+/* Ends a row that has a reason in place of figures. False: it has figures. */
 static bool not_possible(GString *html, const json_t *row, size_t columns)
 {
     const char *reason = text(row, "not_possible");
@@ -70,8 +71,7 @@ static void table(GString *html, json_t *metrics)
     {
         g_string_append(html, "<tr><td>");
         html_text(html, name);
-        json_int_t of =
-            json_integer_value(json_object_get(row, "categories")); /* of the mean; the row itself is one more */
+        json_int_t of = json_integer_value(json_object_get(row, "categories")); /* the mean over so many categories */
         if (of && (size_t)of + 1 < json_object_size(metrics))
             html_add(html, " of %d", (int)of);
         g_string_append(html, "</td>");
@@ -162,7 +162,7 @@ static bool charts(GString *html, const double *scores, const uint8_t *labels, s
     return good;
 }
 
-/* run.json may have been edited: a picture is taken from below the folder only. */
+/* Adds a picture. Somebody may have edited run.json, so only a path below the folder is read. */
 static void add_picture(GString *html, const char *folder, const char *place, const char *alt)
 {
     bool outside;
@@ -194,7 +194,7 @@ static void picture(GString *html, const char *folder, const struct shown *shown
         char *nearest = g_path_get_basename(text(shown->value, "nearest"));
         html_add(html, "<figcaption>largest defect, distance&nbsp;%.4g", number(shown->value, "peak"));
         if (*text(shown->value, "nearest")) {
-            g_string_append(html, "; right the nearest good patch, of ");
+            g_string_append(html, "; on the right the nearest good patch, from ");
             html_text(html, nearest);
         }
         g_string_append(html, "</figcaption>");
@@ -231,7 +231,7 @@ static void pictures(GString *html, const char *folder, const struct shown *all,
     g_string_append(html, "</div>");
 }
 
-/* Good pictures that the run drew, a list of {"input", "drawn"}. */
+/* Adds good pictures that the run drew, a list of {"input", "drawn"}. */
 static void axes_drawn(GString *html, const char *folder, const json_t *list)
 {
     if (!json_array_size(list))
@@ -254,10 +254,10 @@ static void axes_drawn(GString *html, const char *folder, const json_t *list)
     g_string_append(html, "</div>");
 }
 
-/* The pictures of a run with a score, highest first. */
+/* The scored pictures of a run, highest score first. */
 struct scored {
     struct shown *all;
-    double *scores, ms; /* ms: of all pictures together; NaN where it is not known */
+    double *scores, ms; /* ms: mean over all pictures; NaN if unknown */
     uint8_t *labels;
     size_t n;
     double bank, best; /* thresholds */
@@ -324,11 +324,11 @@ bool report_save_charts(const json_t *run, const char *folder)
     return good;
 }
 
-/* False: complained. */
+/* Adds one run. False: complained. */
 static bool one_run(GString *html, const char *folder, const char *name, json_t *run, size_t gallery)
 {
     const json_t *fit = json_object_get(run, "fit"), *figures = json_object_get(run, "figures");
-    if (!figures) /* not possible: the table says why */
+    if (!figures) /* not evaluated: the table has the reason */
         return true;
     struct scored s = scored_of(run);
     g_string_append(html, "<section><h2>");

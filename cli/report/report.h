@@ -1,38 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report.h - one HTML file from what an evaluation wrote: no script, nothing loaded from elsewhere. */
+/* report.h - makes one HTML file of an evaluation, without scripts and without anything from elsewhere. */
 #ifndef DP_CLI_REPORT_H
 #define DP_CLI_REPORT_H
 
 #include "../cli.h"
 
-/* Reads DIR/run.json and the pictures it names, writes the file.  gallery: at most so many pictures for each run.
- * False: complained. */
+/* Reads DIR/run.json and the pictures it names, and writes the file. gallery: most pictures shown for each run. False:
+ * complained. */
 bool report_write(const char *folder, const char *file, size_t gallery);
-/* Whether a file is a page that report_write made. */
+/* True if report_write made the file. */
 bool report_is_page(const char *file);
 
-/* The charts of a run (see eval/eval.h) as histogram.svg, roc.svg, precision-recall.svg in a folder.  False: complained. */
+/* Writes the charts of a run (see eval/eval.h) to a folder: histogram.svg, roc.svg, precision-recall.svg. False:
+ * complained. */
 bool report_save_charts(const json_t *run, const char *folder);
 
 /* ---- html.c */
-/* Text into HTML: the five special characters escaped, control characters and what is not UTF-8 become U+FFFD. */
+/* Adds text to HTML: escapes the five special characters; control characters and bytes that are not UTF-8 become
+ * U+FFFD. */
 void html_text(GString *html, const char *text);
-/* printf with every %s given already safe. */
+/* Like printf. Every %s must be safe HTML already. */
 void html_add(GString *html, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* <figure> of a JPEG file as a data URI; nothing but the caption where it cannot be read. */
+/* Adds a JPEG file as data URI; only its caption if it cannot be read. */
 void html_jpeg(GString *html, const char *path, const char *alt);
 
 /* ---- charts.c: inline SVG, coloured by the page's style sheet */
 enum { CHART_HISTOGRAM, CHART_ROC, CHART_PRECISION_RECALL, N_CHARTS };
-/* *svg: one <svg>, counts of good and anomalous scores in 30 bins with the thresholds (NaN: none), or a curve; NULL where there is none
- * (of one kind of pictures alone).  False: not enough memory, complained. */
+/* Makes one <svg>: the numbers of good and anomalous scores in 30 bins with the thresholds (NaN: none), or a curve.
+ * *svg is NULL if there is no such chart, because all pictures have the same label. False: not enough memory;
+ * complained. */
 bool chart_of(int kind, const double *scores, const uint8_t *labels, size_t n, double bank_threshold,
               double f1_threshold, GString **svg);
-/* Turns such an <svg> into a file of its own, light, with its style inside. */
+/* Makes such an <svg> a file of its own, with light colours and its style inside. */
 void chart_make_file(GString *svg);
 
 /* ---- style.c */
 extern const char report_style[];
-extern const char chart_file_style[]; /* plain colours, for viewers that know no variables */
+extern const char chart_file_style[]; /* plain colours, for viewers without CSS variables */
 
 #endif

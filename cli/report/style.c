@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* style.c - the page's style sheet, and that of charts as files. */
+/* style.c - the style sheets of the page and of charts as files. */
 #include "report.h"
 
 const char report_style[] =

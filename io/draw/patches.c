@@ -182,7 +182,7 @@ static dp_status draw_patches(const dp_patch_view views[2], int captions, dp_pic
         const dp_affine *m = &views[k].cells_to_picture;
         double det = m->xu * m->yv - m->xv * m->yu;
         if (views[k].picture && (!views[k].rows || !views[k].cols || !(fabs(det) > 1e-12) || !isfinite(det)))
-            return dp_fail(err, DP_E_ARGUMENT, "a patch of a grid of %zux%zu cells cannot be drawn", views[k].rows,
+            return dp_fail(err, DP_E_ARGUMENT, "cannot draw a patch of a grid of %zux%zu cells", views[k].rows,
                            views[k].cols);
         if (views[k].picture)
             frames[k] = frame_of(&views[k]);

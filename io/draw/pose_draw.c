@@ -123,7 +123,8 @@ dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fi
 {
     size_t width = picture->width_px, height = picture->height_px;
     if (pose->status == DP_ALIGN_OK && (!(fill > 0) || !canvas_height || !canvas_width))
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu with fill %g", canvas_height, canvas_width, fill);
+        return dp_fail(err, DP_E_ARGUMENT, "cannot draw a canvas of %zux%zu with fill %g", canvas_height, canvas_width,
+                       fill);
     if (width > CAIRO_MAX_SIDE || height > CAIRO_MAX_SIDE)
         return dp_fail(err, DP_E_UNSUPPORTED, "cannot draw on a picture of %zux%zu; a side has at most %d pixels",
                        width, height, CAIRO_MAX_SIDE);
@@ -156,7 +157,7 @@ dp_status dp_pose_draw(const dp_picture *picture, const dp_pose *pose, double fi
     cairo_restore(cr);
     draw_caption(cr, picture, pose, line_px);
     if (cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
-        status = dp_fail(err, DP_E_MEMORY, "drawing the pose: %s", cairo_status_to_string(cairo_status(cr)));
+        status = dp_fail(err, DP_E_MEMORY, "cannot draw the pose: %s", cairo_status_to_string(cairo_status(cr)));
         goto done;
     }
     from_surface(surface, drawn);

@@ -365,7 +365,8 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
                          dp_picture **drawn, dp_error *err)
 {
     if (!(high > low) || !isfinite(low) || !isfinite(high))
-        return dp_fail(err, DP_E_ARGUMENT, "the heat map's scale runs from %g to %g", low, high);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the scale of the heat map runs from %g to %g; give a low end below the high end", low, high);
     if (!picture->width_px || !picture->height_px || result->width_px != picture->width_px
         || result->height_px != picture->height_px)
         return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu does not fit a picture of %zux%zu pixels",
@@ -379,7 +380,7 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)d.whole_width, (int)d.whole_height);
     d.distances = dp_malloc_2d(d.width, d.height, sizeof *d.distances);
     if (!d.distances || cairo_surface_status(surface) != CAIRO_STATUS_SUCCESS) {
-        status = dp_fail_memory(err, "the heat map's drawing", d.whole_width * d.whole_height * 4);
+        status = dp_fail_memory(err, "the drawing of the heat map", d.whole_width * d.whole_height * 4);
         goto done;
     }
     cairo_surface_flush(surface);
@@ -404,7 +405,7 @@ dp_status dp_result_draw(const dp_picture *picture, const dp_result *result, dou
     cairo_surface_flush(surface);
     if (cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
         status = cairo_status(cr) == CAIRO_STATUS_NO_MEMORY
-                     ? dp_fail_memory(err, "the heat map's drawing", d.whole_width * d.whole_height * 4)
+                     ? dp_fail_memory(err, "the drawing of the heat map", d.whole_width * d.whole_height * 4)
                      : dp_fail(err, DP_E_UNSUPPORTED, "cannot draw the heat map: %s",
                                cairo_status_to_string(cairo_status(cr)));
         goto done;

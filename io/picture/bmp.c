@@ -46,8 +46,7 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     b->header = le(b->data + 14, 4);
     bool core = b->header == 12;
     if (!core && (b->header < 16 || b->header > 124 || b->header % 4))
-        return dp_fail(err, DP_E_PICTURE, "is a BMP with a header of %zu bytes, which is not known; export it as PNG",
-                       b->header);
+        return dp_fail(err, DP_E_PICTURE, "is a BMP with an unknown header of %zu bytes; export it as PNG", b->header);
     if (b->bytes - 14 < b->header)
         return dp_fail(err, DP_E_PICTURE, "cut short in its header; export it again");
     const uint8_t *h = b->data + 14;
@@ -56,7 +55,7 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     b->from_top = height < 0;
     height = b->from_top ? -height : height;
     if (width <= 0 || height == 0)
-        return dp_fail(err, DP_E_PICTURE, "is a BMP of %lldx%lld pixels, which is not possible; export it again",
+        return dp_fail(err, DP_E_PICTURE, "is a BMP with an impossible size of %lldx%lld pixels; export it again",
                        (long long)width, (long long)height);
     b->width = facts->width_px = (size_t)width;
     b->height = facts->height_px = (size_t)height;
@@ -73,7 +72,7 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
                      : false;
     if (!known)
         return dp_fail(err, DP_E_PICTURE,
-                       "is a BMP of %zu bits with compression %zu, which is not read; export it as PNG", b->bits,
+                       "is a BMP of %zu bits with compression %zu, which cannot be read; export it as PNG", b->bits,
                        b->compression);
     return DP_OK;
 }
@@ -116,7 +115,7 @@ static dp_status read_palette(struct bmp *b, size_t at, dp_facts *facts, dp_erro
     if (b->offset < at || b->offset > b->bytes) {
         if (b->offset > b->bytes || b->offset)
             return dp_fail(err, DP_E_PICTURE,
-                           "is a BMP whose header places the pixels at byte %zu of %zu; export it again", b->offset,
+                           "is a BMP whose header puts the pixels at byte %zu of %zu; export it again", b->offset,
                            b->bytes);
         b->offset = at + n * entry; /* a writer that leaves it out */
     }
@@ -203,7 +202,7 @@ static void read_plain(const struct bmp *b, dp_facts *facts, dp_raster *raster)
                 raster->bands, &beyond);
     }
     if (beyond)
-        fault(facts, false, SIZE_MAX, "its pixels name colours that its palette does not have");
+        fault(facts, false, SIZE_MAX, "its pixels use colours that its palette does not have");
 }
 
 /* Runs of one or two indices, and indices as they are.  What is not drawn is entry 0. */
@@ -257,9 +256,9 @@ static void read_runs(const struct bmp *b, dp_facts *facts, dp_raster *raster)
     if (!ended && !(row + 1 >= b->height && x >= b->width) && row < b->height)
         fault(facts, true, row, "its data end before its pixels do");
     if (outside)
-        fault(facts, false, SIZE_MAX, "it draws outside its own frame");
+        fault(facts, false, SIZE_MAX, "it draws outside its frame");
     if (beyond)
-        fault(facts, false, SIZE_MAX, "its pixels name colours that its palette does not have");
+        fault(facts, false, SIZE_MAX, "its pixels use colours that its palette does not have");
 }
 
 /* An alpha that is zero everywhere hides all there is: its writer left the byte unset. */

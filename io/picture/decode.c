@@ -314,7 +314,7 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
         rows = d->rows;
     }
     if (all && !facts->fault[0])
-        snprintf(facts->fault, sizeof facts->fault, "a part of its data is foreign or repeated");
+        snprintf(facts->fault, sizeof facts->fault, "a part of its data is repeated or belongs to another file");
     describe(d, rows, text, sizeof text);
     if (!options->tolerant)
         return dp_fail(err, DP_E_PICTURE, "%s: %s; export it again or pass tolerant=yes", d->source.path, text);
@@ -325,7 +325,7 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
         if (status)
             return status;
         if (!d->rows)
-            return dp_fail(err, DP_E_PICTURE, "%s: %s; nothing of it can be read", d->source.path, text);
+            return dp_fail(err, DP_E_PICTURE, "%s: %s; no part of it can be read", d->source.path, text);
     }
     dp_note(notes, "%s%s", text,
             d->source.kind == DP_KIND_JPEG ? "; the decoder guessed the rest" : "; the missing part is black");

@@ -72,7 +72,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
     default:
         /* A profile that cannot be used (cut short, made for another number of channels) is passed over, and said. */
         if (has_profile && integer && !dp_profile_is_srgb(profile, bytes) && convert_profile(image, NULL)) {
-            dp_note(notes, "its colour profile cannot be used and is ignored");
+            dp_note(notes, "its colour profile is unusable and is ignored");
             vips_error_clear();
         }
         return 0;
@@ -167,10 +167,11 @@ static dp_status check_samples(const char *path, const VipsImage *image, dp_erro
     VipsBandFormat format = vips_image_get_format(image);
     int bands = vips_image_get_bands(image);
     if (format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT && format != VIPS_FORMAT_FLOAT)
-        return dp_fail(err, DP_E_PICTURE, "%s: has samples of type %s; 8 and 16 bit unsigned and float are read", path,
+        return dp_fail(err, DP_E_PICTURE,
+                       "%s: has samples of type %s; only 8 and 16 bit unsigned and float can be read", path,
                        vips_enum_nick(VIPS_TYPE_BAND_FORMAT, format));
     if (bands < 1 || bands > 4)
-        return dp_fail(err, DP_E_PICTURE, "%s: has %d channels; 1 to 4 are read", path, bands);
+        return dp_fail(err, DP_E_PICTURE, "%s: has %d channels; only 1 to 4 can be read", path, bands);
     return DP_OK;
 }
 
@@ -192,11 +193,11 @@ static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profi
 {
     int orientation = vips_image_get_orientation(*image);
     if (has_profile && !vips_image_get_typeof(*image, VIPS_META_ICC_NAME))
-        dp_note(l->notes, "its colour profile cannot be used and is ignored"); /* its decoder has dropped it */
+        dp_note(l->notes, "its colour profile is unusable and is ignored"); /* its decoder has dropped it */
     if (to_srgb(image, l->notes)) {
         char reason[DP_WHY_BYTES];
         dp_vips_reason(reason, sizeof reason);
-        return dp_fail(err, DP_E_PICTURE, "%s: its colours cannot be converted: %s", l->path, reason);
+        return dp_fail(err, DP_E_PICTURE, "%s: cannot convert its colours: %s", l->path, reason);
     }
     dp_status status = check_samples(l->path, *image, err);
     if (status)
@@ -229,7 +230,7 @@ static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
     size_t width = (size_t)vips_image_get_width(d->image), height = (size_t)vips_image_get_height(d->image);
     size_t bands = (size_t)vips_image_get_bands(d->image), bits = l->is_deep ? 16 : 8, pixel_bytes = bands * bits / 8;
     if (bands > 4)
-        return dp_fail(err, DP_E_PICTURE, "%s: has %zu channels; 1 to 4 are read", l->path, bands);
+        return dp_fail(err, DP_E_PICTURE, "%s: has %zu channels; only 1 to 4 can be read", l->path, bands);
     dp_memory_free(l->deep.samples);
     l->deep = (dp_raster){.width_px = width,
                           .height_px = height,
@@ -305,7 +306,7 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
         if (!region || vips_region_prepare(region, &wanted)) {
             char reason[DP_WHY_BYTES];
             dp_vips_reason(reason, sizeof reason);
-            status = dp_fail(err, DP_E_PICTURE, "%s: its colours cannot be converted: %s", l->path, reason);
+            status = dp_fail(err, DP_E_PICTURE, "%s: cannot convert its colours: %s", l->path, reason);
         } else {
             status = rows(l, region, y, n, err);
         }

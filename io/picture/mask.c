@@ -51,12 +51,13 @@ static dp_status begin(void *user, struct dp_decoding *d, dp_error *err)
     struct reader *r = user;
     VipsImage *wide = NULL;
     if (vips_image_get_interpretation(d->image) == VIPS_INTERPRETATION_CMYK)
-        return dp_fail(err, DP_E_PICTURE, "%s: is a mask in CMYK colours; export it as PNG", r->path);
+        return dp_fail(err, DP_E_PICTURE, "%s: is a mask in CMYK colours, which cannot be read; export it as PNG",
+                       r->path);
     VipsBandFormat format = vips_image_get_format(d->image);
     r->whole = format == VIPS_FORMAT_UCHAR ? 255 : format == VIPS_FORMAT_USHORT ? 65535 : 1;
     int orientation = vips_image_get_orientation(d->image);
     if (vips_cast(d->image, &wide, VIPS_FORMAT_DOUBLE, NULL))
-        return dp_fail(err, DP_E_PICTURE, "%s: its samples cannot be read as numbers", r->path);
+        return dp_fail(err, DP_E_PICTURE, "%s: cannot read its samples as numbers; export it as PNG", r->path);
     g_object_unref(d->image);
     d->image = wide;
     r->stored_width = (size_t)vips_image_get_width(wide);
@@ -131,14 +132,14 @@ static void without_background(const struct reader *r, const dp_facts *facts, ui
         used = used || r->pixels[i].key == key;
     }
     if (!several) {
-        dp_note(r->notes, "the mask has a single value, which is not black: it marks the whole picture");
+        dp_note(r->notes, "the mask has a single value, which is not black, so it marks the whole picture");
         return;
     }
     bool palette = facts->has_zero && used && r->bands - r->alpha == 3;
     key = palette ? key : border_key(r);
     for (size_t i = 0; i < n; i++)
         mask[i] = r->pixels[i].key != key;
-    dp_note(r->notes, "nothing in this mask is black or transparent, so %s counts as its background",
+    dp_note(r->notes, "no pixel of this mask is black or transparent, so %s counts as background",
             palette ? "entry 0 of its palette" : "the most frequent value of its border");
 }
 

@@ -63,7 +63,7 @@ static dp_status read_rest(dp_picture_file *source, int fd, size_t have, size_t 
 {
     uint64_t most = max_pixels && max_pixels < SIZE_MAX / 32 ? 16 * (uint64_t)max_pixels + EXTRA_BYTES : SIZE_MAX / 2;
     if (source->size > most)
-        return dp_fail(err, DP_E_PICTURE, "%s: is %llu bytes, more than a picture at the limit of %zu pixels can need",
+        return dp_fail(err, DP_E_PICTURE, "%s: has %llu bytes, more than a picture of %zu pixels (the limit) can need",
                        source->path, (unsigned long long)source->size, max_pixels);
     size_t size = (size_t)source->size;
     uint8_t *data = dp_malloc(size + 2, 1);
@@ -74,7 +74,7 @@ static dp_status read_rest(dp_picture_file *source, int fd, size_t have, size_t 
     source->data = data;
     ssize_t got = size > have ? read_some(fd, data + have, size - have) : 0;
     if (got < 0)
-        return dp_fail_errno(err, "%s: cannot be read", source->path);
+        return dp_fail_errno(err, "%s: cannot read it", source->path);
     source->bytes = have + (size_t)got;
     return DP_OK;
 }
@@ -94,7 +94,7 @@ dp_status dp_picture_file_open(const char *path, size_t max_pixels, dp_picture_f
     if (!source.data)
         status = dp_fail_memory(err, path, HEAD);
     else if ((got = read_some(fd, source.data, HEAD)) < 0)
-        status = dp_fail_errno(err, "%s: cannot be read", path);
+        status = dp_fail_errno(err, "%s: cannot read it", path);
     if (status)
         goto done;
     source.bytes = (size_t)got;
@@ -102,7 +102,7 @@ dp_status dp_picture_file_open(const char *path, size_t max_pixels, dp_picture_f
     if (source.kind == DP_KIND_NONE) {
         status = dp_fail(err, DP_E_PICTURE, "%s: is not a picture of a known format", path);
     } else if (source.kind == DP_KIND_OTHER) {
-        status = dp_fail(err, DP_E_PICTURE, "%s: its content is a %s, which is not read; " REMEDY, path, name);
+        status = dp_fail(err, DP_E_PICTURE, "%s: its content is a %s, which cannot be read; " REMEDY, path, name);
     } else if (source.kind == DP_KIND_TIFF) {
         source.fd = fd;
         status = dp_tiff_walk(fd, source.size, &source.facts, err);

@@ -108,8 +108,8 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     if (!next_number(&p, &width) || !next_number(&p, &height) || (!bits && !next_number(&p, &white)))
         return dp_fail(err, DP_E_PICTURE, "cut short or damaged in its header; export it again");
     if (!width || !height || !white || white > 65535)
-        return dp_fail(err, DP_E_PICTURE, "is a PNM of %zux%zu pixels with maxval %zu; maxval is 1 to 65535", width,
-                       height, white);
+        return dp_fail(err, DP_E_PICTURE, "is a PNM of %zux%zu pixels with maxval %zu; maxval must be 1 to 65535",
+                       width, height, white);
     if (!dp_mul_size(width, height, &pixels) || (max_pixels && pixels > max_pixels))
         return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels; the limit is %zu pixels in all", width, height,
                        max_pixels);
@@ -127,8 +127,8 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     /* A file cannot hold more samples than bits, or plain digits: no memory for a picture that is not there. */
     size_t at_least = bits && !plain ? n / 8 : n;
     if (at_least / 64 > bytes)
-        return dp_fail(err, DP_E_PICTURE, "cut short: %zu bytes for %zux%zu pixels; export it again", bytes, width,
-                       height);
+        return dp_fail(err, DP_E_PICTURE, "cut short: it has only %zu bytes for %zux%zu pixels; export it again", bytes,
+                       width, height);
     void *samples = dp_calloc_2d(pixels, bands, facts->bits / 8);
     if (!samples)
         return dp_fail_memory(err, "a picture", n * facts->bits / 8);
@@ -143,7 +143,7 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
         snprintf(facts->fault, sizeof facts->fault, "its data end before its pixels do");
     } else if (above) {
         facts->rows = SIZE_MAX;
-        snprintf(facts->fault, sizeof facts->fault, "it holds samples above its maxval of %zu", white);
+        snprintf(facts->fault, sizeof facts->fault, "it has samples above its maxval of %zu", white);
     }
     size_t stride = bits ? (width + 7) / 8 : width * bands * (facts->bits / 8), end = p.at;
     bool more = !plain && stride && (bytes - end) / stride >= height && bytes - end - stride * height >= 8

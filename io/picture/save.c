@@ -24,7 +24,7 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
     size_t pixels, bytes;
     if (!samples || !height || !width || height > INT_MAX || width > INT_MAX || !dp_mul_size(height, width, &pixels)
         || !dp_mul_size(pixels, bands * vips_format_sizeof(format), &bytes))
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a picture of %zux%zu pixels cannot be written", path, width, height);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: cannot write a picture of %zux%zu pixels", path, width, height);
     vips_error_clear();
     VipsImage *image = vips_image_new_from_memory(samples, bytes, (int)width, (int)height, (int)bands, format);
     void *encoded = NULL;
@@ -42,7 +42,7 @@ static dp_status save(const void *samples, size_t height, size_t width, size_t b
     if (result) {
         char reason[200];
         dp_vips_reason(reason, sizeof reason);
-        status = dp_fail(err, DP_E_MEMORY, "%s: cannot be encoded: %s", path, reason);
+        status = dp_fail(err, DP_E_MEMORY, "%s: cannot encode the picture: %s", path, reason);
     } else {
         status = dp_file_write(path, encoded, encoded_bytes, err);
     }

@@ -45,7 +45,7 @@ dp_status dp_vips_start(dp_error *err)
 {
     pthread_once(&once, start);
     if (failed)
-        return dp_fail(err, DP_E_UNSUPPORTED, "libvips cannot be started");
+        return dp_fail(err, DP_E_UNSUPPORTED, "cannot start libvips");
     return DP_OK;
 }
 

@@ -87,7 +87,7 @@ void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
     if (length + 8 > bytes) {
         facts->cut = true;
         facts->rows = SIZE_MAX;
-        snprintf(facts->fault, sizeof facts->fault, "%zu of %zu bytes are there", bytes, length + 8);
+        snprintf(facts->fault, sizeof facts->fault, "it has only %zu of %zu bytes", bytes, length + 8);
     }
     for (size_t at = 12; bytes >= 20 && at <= bytes - 8;) {
         size_t size =

@@ -193,7 +193,7 @@ static const char *refused_codec(uint64_t compression)
     case 34892: return "lossy JPEG of a camera's raw file";
     case 50002:
     case 52546: return "JPEG XL";
-    default: return "a compression that is not read";
+    default: return "an unsupported compression";
     }
 }
 
@@ -203,7 +203,7 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
     if (d->photometric >= 32803 && d->photometric <= 34892)
         return dp_fail(err, DP_E_PICTURE, "is a camera's raw picture; develop it and export it as PNG or TIFF");
     if (d->photometric == 4)
-        return dp_fail(err, DP_E_PICTURE, "is a TIFF that holds a transparency mask and no picture");
+        return dp_fail(err, DP_E_PICTURE, "is a TIFF that holds a transparency mask but no picture");
     size_t colours = d->photometric == 0 || d->photometric == 1 || d->photometric == 3 ? 1
                      : d->photometric == 5                                             ? 4
                                                                                        : 3;
@@ -216,7 +216,7 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
         d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three of a palette */
     facts->alpha = d->samples > colours && d->extra.count && (kind == 1 || kind == 2);
     if (d->samples > colours + 1 || (d->samples == colours + 1 && !(d->extra.count && (kind == 1 || kind == 2))))
-        snprintf(facts->note, sizeof facts->note, "has %zu extra channel%s that %s not marked as alpha: ignored",
+        snprintf(facts->note, sizeof facts->note, "has %zu extra channel%s that %s not marked as alpha and ignored",
                  (size_t)d->samples - colours, d->samples - colours > 1 ? "s" : "",
                  d->samples - colours > 1 ? "are" : "is");
     if (d->photometric == 3 && d->map.count >= 3) {
@@ -261,11 +261,10 @@ static dp_status fill_facts(const struct file *file, const struct directory *d, 
 {
     const char *codec = refused_codec(d->compression);
     if (codec)
-        return dp_fail(
-            err, DP_E_PICTURE,
-            "is a TIFF compressed by %s (number %llu), which is not read; export it as PNG, or as TIFF with LZW or "
-            "none",
-            codec, (unsigned long long)d->compression);
+        return dp_fail(err, DP_E_PICTURE,
+                       "is a TIFF compressed by %s (number %llu), which cannot be read; export it as PNG, or as TIFF "
+                       "with LZW or no compression",
+                       codec, (unsigned long long)d->compression);
     facts->lossy = d->compression == 7 || d->compression == 50001;
     facts->bits = d->bits <= 8 ? 8 : (size_t)d->bits;
     facts->width_px = (size_t)d->width;
@@ -296,7 +295,7 @@ dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
             if (n)
                 break; /* what follows the pages that are there is of no interest */
             return dp_fail(err, DP_E_PICTURE,
-                           "cut short: its directory, which says where the pixels are, is missing; export it again");
+                           "cut short: its directory, which lists where the pixels are, is missing; export it again");
         }
         if (n && d.at == first.at)
             break;

@@ -81,7 +81,8 @@ dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp
             "%s: features are damaged: the checksum of block %zu of %zu is wrong; restore the file or fit it again",
             name, blocks.first_wrong, n);
     if (blocks.first_not_finite < n)
-        return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu is not finite", name, blocks.first_not_finite);
+        return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu of the checksums is not finite", name,
+                       blocks.first_not_finite);
     return DP_OK;
 }
 

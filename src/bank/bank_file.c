@@ -55,7 +55,7 @@ static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
         if (!bank->pictures.names[p]) {
             status = name && !broken
                          ? dp_fail_memory(err, bank->file.path, strlen(name) + 1)
-                         : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is broken", bank->file.path, p);
+                         : dp_fail(err, DP_E_FORMAT, "%s: the name of picture %zu is damaged", bank->file.path, p);
             goto done;
         }
         bank->pictures.n = bank->rows.n_pictures = p + 1;
@@ -79,7 +79,7 @@ static dp_status read_drift(dp_bank *bank, dp_error *err)
         return DP_OK;
     bank->learned.drift = strtod(text, &end);
     if (end == text || *end || !(bank->learned.drift > 0 && bank->learned.drift < INFINITY))
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'drift' is '%s', no ratio", bank->file.path, text);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'drift' is '%s', not a ratio", bank->file.path, text);
     return DP_OK;
 }
 
@@ -94,7 +94,7 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
         return DP_E_FORMAT;
     dp_status status = dp_recipe_from_json(recipe, bank->file.path, &bank->recipe, err);
     if (!status && bank->recipe.align == DP_ALIGN_AUTO)
-        status = dp_fail(err, DP_E_FORMAT, "%s: recipe field 'align' is 'auto', which is no pose of a bank",
+        status = dp_fail(err, DP_E_FORMAT, "%s: recipe field 'align' is 'auto', but a bank needs 'none' or 'pca'",
                          bank->file.path);
     if (!status)
         status = read_names(bank, names, err);
@@ -121,7 +121,7 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     int broken = 0;
     bank->model.path = dp_name_from_text(model_path, &broken);
     if (!bank->model.path)
-        return broken ? dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_path' is broken", bank->file.path)
+        return broken ? dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_path' is damaged", bank->file.path)
                       : dp_fail_memory(err, bank->file.path, strlen(model_path));
     if (strcmp(stand_in, "true") != 0 && strcmp(stand_in, "false") != 0)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_stand_in' is neither true nor false", bank->file.path);
@@ -163,8 +163,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
                        bank->projection.dim_in, bank->rows.dim);
     places = features->count / bank->rows.dim;
     if (flat && dp_rows_cells(&bank->rows) != 1)
-        return dp_fail(err, DP_E_FORMAT, "%s: a flat bank of %zux%zu locations", bank->file.path, bank->rows.grid_rows,
-                       bank->rows.grid_cols);
+        return dp_fail(err, DP_E_FORMAT, "%s: a flat bank cannot have %zux%zu cells", bank->file.path,
+                       bank->rows.grid_rows, bank->rows.grid_cols);
     if (bank->recipe.kmeans && (flat || bank->rows.n_rows > bank->recipe.kmeans))
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell, but %zu centres of k-means", bank->file.path,
                        bank->rows.n_rows, bank->recipe.kmeans);
@@ -175,12 +175,12 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is too large or starts at a wrong offset",
                        bank->file.path);
     if (!flat && !dp_bank_canvas_fits(&bank->recipe, bank->rows.grid_rows, bank->rows.grid_cols))
-        return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels is not %zux%zu square patches",
+        return dp_fail(err, DP_E_FORMAT, "%s: a canvas of %zux%zu pixels cannot have %zux%zu square patches",
                        bank->file.path, bank->recipe.canvas_height_px, bank->recipe.canvas_width_px,
                        bank->rows.grid_rows, bank->rows.grid_cols);
     if (bank->rows.blocks > 1 && (bank->recipe.pca > 0 || bank->rows.dim % bank->rows.blocks != 0))
-        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot be those of %zu blocks kept apart",
-                       bank->file.path, bank->rows.dim, bank->rows.blocks);
+        return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot hold %zu separate blocks", bank->file.path,
+                       bank->rows.dim, bank->rows.blocks);
     dp_bank_describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
         const dp_tensor *found = dp_safetensors_find(bank->file.mapped, expected[t].name);
@@ -486,7 +486,7 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     if (!good)
         return dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
     if (!find_patch(bank))
-        return dp_fail(err, DP_E_FORMAT, "%s: its grids do not fit a patch of %zu pixels", bank->file.path,
+        return dp_fail(err, DP_E_FORMAT, "%s: its grids do not fit patches of %zu pixels", bank->file.path,
                        bank->patch_px);
     status = at[ROI] ? read_roi(bank, at[ROI], err) : DP_OK;
     return !status && at[BACKGROUND] ? read_backgrounds(bank, at[BACKGROUND], err) : status;
@@ -514,7 +514,7 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
             return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' is unknown or out of order", bank->file.path, name);
     }
     if (dp_tensor_bytes(dp_safetensors_find(bank->file.mapped, "seal")) != DIGEST_BYTES)
-        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' is not %d bytes", bank->file.path, DIGEST_BYTES);
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'seal' does not have %d bytes", bank->file.path, DIGEST_BYTES);
     dp_status status = dp_bank_check_seal(bank->file.mapped, bank->file.path, err);
     if (!status)
         status = read_metadata(bank, err);

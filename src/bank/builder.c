@@ -67,7 +67,7 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
     if (!flat
         && (!dp_bank_canvas_fits(spec->recipe, spec->grid_rows, spec->grid_cols)
             || (spec->patch_px && spec->patch_px * spec->grid_rows != spec->recipe->canvas_height_px)))
-        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels is not %zux%zu square patches",
+        return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu pixels cannot have %zux%zu square patches",
                        spec->recipe->canvas_height_px, spec->recipe->canvas_width_px, spec->grid_rows, spec->grid_cols);
     size_t places, bytes, slots;
     if (!cells_times_rows(spec, &places) || !dp_bank_bytes(spec, &bytes) || places >= UINT32_MAX
@@ -176,8 +176,8 @@ static dp_status find_place(dp_bank_builder *builder, size_t picture, size_t aug
         grid[1] = (int32_t)cols;
     }
     if ((size_t)grid[0] != rows || (size_t)grid[1] != cols)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, but had %dx%d before", bank->pictures.names[picture],
-                       rows, cols, grid[0], grid[1]);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: has %zux%zu cells, but it had %dx%d before",
+                       bank->pictures.names[picture], rows, cols, grid[0], grid[1]);
     if (!builder->put[slot]) {
         if (room - bank->rows.n_rows < cells) {
             room = bank->rows.n_rows + cells > room + room / 2 ? bank->rows.n_rows + cells : room + room / 2;
@@ -414,7 +414,7 @@ static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
         previous = builder->first_row[slot];
     }
     if (!ordered)
-        return dp_fail(err, DP_E_ARGUMENT, "the pictures of a flat bank were not put one after the other");
+        return dp_fail(err, DP_E_ARGUMENT, "the pictures of a flat bank were not put one after another");
     for (size_t row = 0; row < rows->n_rows; row++) {
         if (!rows->valid[row])
             continue;
@@ -426,7 +426,7 @@ static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
         n++;
     }
     if (!n)
-        return dp_fail(err, DP_E_PICTURE, "no picture has a valid cell: there is nothing to compare with");
+        return dp_fail(err, DP_E_PICTURE, "no picture has a valid cell, so there is nothing to compare with");
     rows->n_rows = n;
     return DP_OK;
 }

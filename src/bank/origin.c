@@ -80,7 +80,7 @@ dp_status dp_origin_from_json(const char *text, const char *what, dp_threshold_o
     }
     json_decref(object);
     if (!good)
-        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'threshold_origin' is broken", what);
+        return dp_fail(err, DP_E_FORMAT, "%s: metadata 'threshold_origin' is damaged", what);
     read.by = (dp_origin)i;
     *origin = read;
     return DP_OK;

@@ -49,7 +49,8 @@ dp_status dp_roi_from_mask(const uint8_t *mask, size_t height, size_t width, dp_
     dp_roi *roi = NULL;
     if (frame != DP_ROI_FIXED && (frame != DP_ROI_OBJECT || !drawn_on))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "%s: a region that follows the object is drawn on a good picture; name that picture", name);
+                       "%s: name the good picture that this region was drawn on, because the region follows the object",
+                       name);
     for (size_t i = 0; i < height * width; i++)
         marked += mask[i] != 0;
     if (!marked)

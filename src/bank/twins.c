@@ -77,7 +77,7 @@ void dp_report_unseen_twins(const dp_run *run, const dp_bank *bank)
     if (!run || !run->log)
         return;
     dp_fail(&line, DP_E_MISMATCH,
-            "%s: an older dinopatch made this bank without the digests of its pictures, so only the name shows that a "
+            "%s: an older dinopatch made this bank without digests of its pictures, so only the name can show that a "
             "picture is already in it; fit it again",
             bank->file.path ? bank->file.path : "the bank");
     run->log(run->user, DP_LOG_WARNING, line.message);

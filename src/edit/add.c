@@ -18,7 +18,7 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
 {
     if (dp_bank_has_pictures(bank))
         return DP_OK;
-    return dp_fail(err, DP_E_MISMATCH, "%s: holds %s, so pictures can be neither added nor removed; fit it again",
+    return dp_fail(err, DP_E_MISMATCH, "%s: holds %s, so pictures cannot be added or removed; fit it again",
                    dp_bank_name(bank),
                    bank->recipe.kmeans        ? "centres of k-means, which belong to no single picture"
                    : bank->recipe.coreset > 0 ? "a coreset, not all rows of its pictures"

@@ -105,7 +105,7 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
                     dp_fail(err, DP_E_MISMATCH, "%s and %s were made by different recipes: \"%s\":%s and \"%s\":%s",
                             name_of(a), name_of(b), field, one, field, other);
             else {
-                dp_fail(&line, DP_OK, "%s is %s, as in %s; in %s it is %s", field, one, name_of(a), name_of(b), other);
+                dp_fail(&line, DP_OK, "%s is %s as in %s; in %s it was %s", field, one, name_of(a), name_of(b), other);
                 log_line(run, DP_LOG_INFO, &line);
             }
         }
@@ -129,8 +129,9 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
         && (a->rows.dim != b->rows.dim || a->projection.dim_in != b->projection.dim_in
             || a->rows.rows_per_picture != b->rows.rows_per_picture || a->rows.grid_rows != b->rows.grid_rows
             || a->rows.grid_cols != b->rows.grid_cols))
-        return dp_fail(err, DP_E_MISMATCH, "%s and %s differ in size: %zux%zu cells of %zu features and %zux%zu of %zu",
-                       name_of(a), name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows,
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s and %s differ in size: %zux%zu cells of %zu features, and %zux%zu cells of %zu", name_of(a),
+                       name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows,
                        b->rows.grid_cols, b->rows.dim);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
@@ -209,8 +210,8 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
             continue;
         }
         dp_error line;
-        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s and is taken once", b->pictures.names[p], named,
-                a->pictures.names[twin], name_of(a));
+        dp_fail(&line, DP_OK, "%s of %s has the same pixels as %s of %s, so it counts once", b->pictures.names[p],
+                named, a->pictures.names[twin], name_of(a));
         log_line(run, DP_LOG_WARNING, &line);
     }
     dp_twin_table_close(&table);
@@ -315,7 +316,7 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
         status = choose(a, alike ? alike : b, named, opposite, run, picks, &n, err);
     if (!status && opposite && n > a->pictures.n && (a->recipe.polarity == DP_POLARITY_ROTATE || a->rows.row_cell))
         status = dp_fail(err, DP_E_MISMATCH,
-                         "%s and %s disagree about which end of the object comes first, and a turned object needs new "
+                         "%s and %s disagree on which end of the part comes first, and turning a part needs new "
                          "features; add the pictures of one bank to the other instead",
                          name_of(a), named);
     if (!status)

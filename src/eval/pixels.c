@@ -49,7 +49,7 @@ dp_status dp_pixel_meter_open(dp_pixel_meter **meter, dp_error *err)
 {
     dp_pixel_meter *m = dp_calloc(1, sizeof *m);
     if (!m)
-        return dp_fail_memory(err, "the pixels' figures", sizeof *m);
+        return dp_fail_memory(err, "the figures of the pixels", sizeof *m);
     *meter = m;
     return DP_OK;
 }
@@ -76,7 +76,7 @@ static dp_status grow(void **array, size_t used, size_t *room, size_t needed, si
     size_t larger = needed > *room + *room / 2 ? needed : *room + *room / 2;
     void *fresh = dp_malloc(larger, size);
     if (!fresh)
-        return dp_fail_memory(err, "the pixels' figures", larger * size);
+        return dp_fail_memory(err, "the figures of the pixels", larger * size);
     if (used)
         memcpy(fresh, *array, used * size);
     dp_memory_free(*array);
@@ -98,7 +98,7 @@ static dp_status label_regions(const uint8_t *mask, size_t width, size_t x0, siz
         dp_memory_free(part);
         dp_memory_free(scratch);
         dp_memory_free(found);
-        return dp_fail_memory(err, "the mask's regions", rows * cols * 7);
+        return dp_fail_memory(err, "the regions of the mask", rows * cols * 7);
     }
     for (size_t r = 0; r < rows; r++)
         memcpy(part + r * cols, mask + (y0 + r) * width + x0, cols);
@@ -118,8 +118,9 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         return dp_fail(err, DP_E_ARGUMENT, "a map of %zux%zu pixels is too large", height, width);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(map[i]))
-            return dp_fail(err, DP_E_NUMERIC, "the map's distance at pixel (%zu, %zu) is %f", i % width, i / width,
-                           (double)map[i]);
+            return dp_fail(err, DP_E_NUMERIC,
+                           "the distance at pixel (%zu, %zu) of the map is %f; give finite distances", i % width,
+                           i / width, (double)map[i]);
     for (size_t y = 0; mask && y < height; y++) {
         size_t before = n_bad;
         for (size_t x = 0; x < width; x++)
@@ -155,7 +156,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
         if (block)
             m->blocks[m->n_blocks++] = block; /* unused memory does no harm */
         else
-            status = dp_fail_memory(err, "the pixels' figures", BLOCK * sizeof *block);
+            status = dp_fail_memory(err, "the figures of the pixels", BLOCK * sizeof *block);
     }
     if (status != DP_OK) {
         dp_memory_free(labels);
@@ -304,7 +305,7 @@ dp_status dp_pixel_meter_measure(dp_pixel_meter *m, dp_measures *pixel, const do
         dp_memory_free(keys);
         dp_memory_free(scratch);
         dp_memory_free(steps);
-        return dp_fail_memory(err, "the steps of the pixels' figures", n * (sizeof *keys + sizeof *steps));
+        return dp_fail_memory(err, "the steps of the figures of the pixels", n * (sizeof *keys + sizeof *steps));
     }
     steps[0].score = (double)INFINITY;
     for (size_t i = 0, k = 0; i < m->n_bad; i++) {

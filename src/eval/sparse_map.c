@@ -75,7 +75,7 @@ dp_status dp_sparse_work_open(size_t rows, size_t cols, dp_sparse_work *work, dp
     if (work->slot && work->parent && work->sizes && work->kept)
         return DP_OK;
     dp_sparse_work_close(work);
-    return dp_fail_memory(err, "the tuning's workspace", n * 16);
+    return dp_fail_memory(err, "the workspace of the tuning", n * 16);
 }
 
 void dp_sparse_work_close(dp_sparse_work *work)

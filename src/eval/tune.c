@@ -272,7 +272,7 @@ static dp_status find_quantiles(struct search *s, dp_error *err)
     size_t every = total / 1000000 + 1;
     float *values = dp_malloc(total / every + 1, sizeof *values);
     if (!values)
-        return dp_fail_memory(err, "the distances' quantiles", total / every * sizeof *values);
+        return dp_fail_memory(err, "the quantiles of the distances", total / every * sizeof *values);
     for (size_t i = 0; i < s->set->n; i++)
         for (size_t c = 0; c < s->cells; c++)
             if ((!s->valid[i] || s->valid[i][c]) && seen++ % every == 0)
@@ -308,7 +308,7 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
 {
     size_t bad = 0, cells;
     if (!set->rows || !set->cols || !dp_mul_size(set->rows, set->cols, &cells) || set->n > UINT32_MAX)
-        return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu maps of %zux%zu cells are empty or too many", set->n, set->rows,
+        return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu maps of %zux%zu cells are none or too many", set->n, set->rows,
                        set->cols);
     for (size_t i = 0; i < set->n; i++)
         bad += set->labels[i] != 0;
@@ -359,7 +359,7 @@ static dp_status search_open(struct search *s, size_t n_workers, dp_error *err)
         w->scores = dp_malloc(n, sizeof *w->scores);
         w->order = dp_malloc(n, sizeof *w->order);
         if (!w->map || !w->scratch || !w->scores || !w->order)
-            return dp_fail_memory(err, "the tuning's workspace", s->cells * 2 * sizeof *w->map);
+            return dp_fail_memory(err, "the workspace of the tuning", s->cells * 2 * sizeof *w->map);
     }
     dp_post filters;
     dp_post_init(&filters);
@@ -402,7 +402,7 @@ static dp_status threshold_outside(const struct search *s, const struct worker *
     dp_measures measures;
     dp_status status = DP_OK;
     if (!scores || !labels)
-        status = dp_fail_memory(err, "the tuning's figures", n * sizeof *scores);
+        status = dp_fail_memory(err, "the figures of the tuning", n * sizeof *scores);
     for (size_t i = 0; status == DP_OK && i < n; i++)
         if (without == NO_FOLD || s->fold[i] != without) {
             scores[m] = w->scores[i];

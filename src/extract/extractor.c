@@ -289,6 +289,6 @@ dp_status dp_extractor_background(dp_extractor *extractor, dp_session *session, 
 dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err)
 {
     return dp_fail(err, DP_E_PICTURE,
-                   "%s: all of it is background: no feature passes the threshold %g on the first principal component",
+                   "%s: it is all background: no feature passes the threshold %g on the first principal component",
                    path, recipe->background_threshold);
 }

@@ -50,7 +50,7 @@ static dp_status fill_edge(dp_prepared *prepared, dp_error *err)
     if (!dp_mul_size(r.width_px, r.height_px, &pixels)
         || (prepared->run->max_picture_pixels && pixels > prepared->run->max_picture_pixels))
         return dp_fail(err, DP_E_PICTURE,
-                       "%s: %zux%zu pixels (height x width) become %zux%zu with a smaller side of %zu, more than the "
+                       "%s: %zux%zu pixels (height x width) become %zux%zu with a short side of %zu, more than the "
                        "limit of %zu pixels; give a smaller edge, or a larger max_pixels",
                        prepared->path, picture->height_px, picture->width_px, r.height_px, r.width_px, recipe->edge_px,
                        prepared->run->max_picture_pixels);
@@ -156,8 +156,8 @@ void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, co
         return;
     if (prepared->notes.white && !recipe->sample_white) {
         dp_fail(&line, DP_OK,
-                "%s: holds 16-bit samples, but the good pictures of the bank did not; its own samples decide what "
-                "counts as white (%zu)",
+                "%s: holds 16-bit samples, but the good pictures of the bank did not; white is taken from its own "
+                "samples (%zu)",
                 prepared->path, prepared->notes.white);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }

@@ -258,7 +258,7 @@ dp_status dp_project(const dp_projection *projection, const float *grid, const u
     if (!squares || !mixed) {
         dp_memory_free(squares);
         dp_memory_free(mixed);
-        return dp_fail_memory(err, "the map's interpolation table", n * (2 * sizeof *squares + 1));
+        return dp_fail_memory(err, "the interpolation table of the map", n * (2 * sizeof *squares + 1));
     }
     struct square *weights = squares + n;
     bool straight = projection->u[1] == 0 && projection->v[0] == 0;

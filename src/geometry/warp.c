@@ -296,8 +296,8 @@ static dp_status check(const dp_picture *picture, const dp_pose *pose, double fi
         return dp_fail(err, DP_E_ARGUMENT, "the picture has no pixels");
     if (!height || !width || height > MAX_CANVAS_PX || width > MAX_CANVAS_PX)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a canvas of %zux%zu (height x width) is not possible; a side has 1 to %d pixels", height, width,
-                       MAX_CANVAS_PX);
+                       "a canvas of %zux%zu pixels (height x width) is impossible; a side has 1 to %d pixels", height,
+                       width, MAX_CANVAS_PX);
     if (!(fill >= MIN_FILL && fill <= MAX_FILL))
         return dp_fail(err, DP_E_ARGUMENT, "align.fill is %g; give a number from %g to %d", fill, MIN_FILL, MAX_FILL);
     if (pose->status != DP_ALIGN_OK)
@@ -305,7 +305,7 @@ static dp_status check(const dp_picture *picture, const dp_pose *pose, double fi
     double diagonal = hypot((double)picture->width_px, (double)picture->height_px);
     if (!(pose->sigma_major_px > 0 && pose->sigma_major_px <= diagonal) || !isfinite(pose->angle_rad)
         || !(fabs(pose->centre_x_px) <= 2 * diagonal) || !(fabs(pose->centre_y_px) <= 2 * diagonal))
-        return dp_fail(err, DP_E_ARGUMENT, "the pose does not lie in the picture");
+        return dp_fail(err, DP_E_ARGUMENT, "the pose lies outside the picture");
     return DP_OK;
 }
 

@@ -84,7 +84,7 @@ dp_status dp_session_bench(dp_session *session, const dp_bench_settings *setting
     size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb,
            n_tokens;
     if (!settings->repeat || settings->repeat > 100000)
-        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats are not possible; give 1 to 100000", settings->repeat);
+        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats are impossible; give 1 to 100000", settings->repeat);
     const dp_run *run = dp_session_run(session);
     dp_status status = dp_check_cells(run->max_tokens, height, width, patch, NULL, err);
     if (status)

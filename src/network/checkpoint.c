@@ -176,8 +176,8 @@ static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_
         return dp_fail(err, DP_E_CHECKPOINT, "%s: tensors '%s' and '%s' are two names for the same weights", c->path,
                        (*slot)->name, tensor->name);
     if (tensor->dtype != DP_DTYPE_F32 && tensor->dtype != DP_DTYPE_F16 && tensor->dtype != DP_DTYPE_BF16)
-        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", c->path, tensor->name,
-                       dp_dtype_name(tensor->dtype));
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; only F32, F16 and BF16 can be read", c->path,
+                       tensor->name, dp_dtype_name(tensor->dtype));
     *slot = tensor;
     return DP_OK;
 }
@@ -343,9 +343,10 @@ static dp_status read_position(dp_transformer *c, dp_error *err)
     c->class_has_position = rows > 1 && square_root(rows - 1) * square_root(rows - 1) == rows - 1;
     c->position_side = square_root(c->class_has_position ? rows - 1 : rows);
     if (!rows || c->position_side * c->position_side + (size_t)c->class_has_position != rows)
-        return dp_fail(err, DP_E_CHECKPOINT,
-                       "%s: tensor '%s' has %zu rows, which make no square grid, with or without the class token",
-                       c->path, position->name, rows);
+        return dp_fail(
+            err, DP_E_CHECKPOINT,
+            "%s: tensor '%s' has %zu rows, which make no square grid, neither with nor without the class token",
+            c->path, position->name, rows);
     return DP_OK;
 }
 
@@ -364,11 +365,10 @@ static dp_status read_dimensions(dp_transformer *c, const naming *as, dp_error *
                        c->role[DP_G_CLS]->name, c->dim, DP_HEAD_DIM);
     c->heads = c->dim / DP_HEAD_DIM;
     if (c->rotary && (c->dim == 4096 || (c->role[DP_G_PERIODS] && c->role[DP_G_PERIODS]->count != DP_HEAD_DIM / 4)))
-        return dp_fail(
-            err, DP_E_UNSUPPORTED,
-            "%s: its attention has heads of 128 channels, as the DINOv3 of 7 billion parameters; heads of %d "
-            "are supported: take a smaller network",
-            c->path, DP_HEAD_DIM);
+        return dp_fail(err, DP_E_UNSUPPORTED,
+                       "%s: its attention has heads of 128 channels, like the DINOv3 of 7 billion parameters, but only "
+                       "heads of %d are supported; use a smaller network",
+                       c->path, DP_HEAD_DIM);
 
     const dp_tensor *patch = c->role[DP_G_PATCH_W];
     c->dtype = patch->dtype;
@@ -486,8 +486,8 @@ static dp_status check_complete(const dp_transformer *c, const naming *as, dp_er
                 return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s%zu.%s' is missing", c->path, as->block_prefix,
                                block, first_block_name((dp_block_role)role, as->bit));
             if (tensor && how == NONE)
-                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is not expected: the first block has none",
-                               c->path, tensor->name);
+                return dp_fail(err, DP_E_CHECKPOINT, "%s: tensor '%s' is unexpected: the first block has none", c->path,
+                               tensor->name);
         }
     }
     return DP_OK;
@@ -560,8 +560,8 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
         c->position_antialias = strcmp(antialias, "0") != 0;
     if (heads && strtoull(heads, &end, 10) != c->heads)
         return dp_fail(err, DP_E_CHECKPOINT,
-                       "%s: metadata 'heads' is '%s'; only heads of %d channels are known (%zu here)", c->path, heads,
-                       DP_HEAD_DIM, c->heads);
+                       "%s: metadata 'heads' is '%s', but only heads of %d channels are supported (%zu heads here)",
+                       c->path, heads, DP_HEAD_DIM, c->heads);
     c->stand_in = stand_in && strcmp(stand_in, "0") != 0;
     if (!c->stand_in && c->rotary) /* whose weights are bound by the licence of the release */
         (void)dp_licence_take("DINOv3", c->licence);

@@ -357,8 +357,8 @@ dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t wo
                            .n_workers = workers};
     if (!rows_out || !plan->cols_out) {
         dp_conv_plan_close(&plan);
-        return dp_fail(err, DP_E_ARGUMENT, "%zux%zu is too small for a convolution of side %zu", rows_in, cols_in,
-                       c->side);
+        return dp_fail(err, DP_E_ARGUMENT, "an input of %zux%zu is too small for a convolution of side %zu", rows_in,
+                       cols_in, c->side);
     }
     size_t n = rows_out / FEWEST_ROWS;
     plan->n_tasks = n < 1 ? 1 : n > MOST_BANDS ? MOST_BANDS : n;

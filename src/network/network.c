@@ -48,9 +48,8 @@ static void wait_for_hash(dp_network *model)
 dp_status dp_network_digest(const dp_network *model, dp_error *err)
 {
     wait_for_hash((dp_network *)model);
-    return *model->sha256
-               ? DP_OK
-               : dp_fail(err, DP_E_MEMORY, "%s: its SHA-256 could not be computed: not enough memory", model->path);
+    return *model->sha256 ? DP_OK
+                          : dp_fail(err, DP_E_MEMORY, "%s: cannot compute its SHA-256: not enough memory", model->path);
 }
 
 static dp_status read_periods(dp_network *model, dp_error *err)
@@ -161,7 +160,7 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_network *mode
                                          : "transformer, not a residual network");
         if (model->resnet->width != a->resnet_width[0] || model->resnet->channels[3] != a->resnet_out[2])
             return dp_fail(err, DP_E_CHECKPOINT,
-                           "its first layer is %zu channels wide and its third has %zu, but %zu and %zu are expected",
+                           "its first layer has %zu channels and its third %zu, but %zu and %zu are expected",
                            model->resnet->width, model->resnet->channels[3], a->resnet_width[0], a->resnet_out[2]);
         return DP_OK;
     }
@@ -178,7 +177,8 @@ dp_status dp_architecture_check(const dp_architecture *a, const dp_network *mode
                  {"SwiGLU", c->swiglu != 0, a->swiglu != 0}};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         if (facts[i].is != facts[i].should)
-            return dp_fail(err, DP_E_CHECKPOINT, "%s: %zu, should be %zu", facts[i].name, facts[i].is, facts[i].should);
+            return dp_fail(err, DP_E_CHECKPOINT, "%s: %zu, but should be %zu", facts[i].name, facts[i].is,
+                           facts[i].should);
     return DP_OK;
 }
 

@@ -40,8 +40,8 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
     if (!t)
         return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is missing", r->path, name);
     if (t->dtype != DP_DTYPE_F32 && t->dtype != DP_DTYPE_F16 && t->dtype != DP_DTYPE_BF16)
-        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; F32, F16 and BF16 are read", r->path, name,
-                       dp_dtype_name(t->dtype));
+        return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is %s; only F32, F16 and BF16 can be read", r->path,
+                       name, dp_dtype_name(t->dtype));
     if (t->rank != rank || (n && t->shape[0] != n))
         return dp_fail(r->err, DP_E_CHECKPOINT, "%s: tensor '%s' is not a %s of %zu channels", r->path, name,
                        rank == 4 ? "convolution" : "batch norm", n);

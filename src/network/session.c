@@ -51,17 +51,17 @@ dp_status dp_session_open(const dp_network *model, dp_precision precision, const
     if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
                                               * with it */
         status = dp_fail(err, DP_E_UNSUPPORTED,
-                         "precision=int8 needs the instruction set %s, but %s is %s; set precision=fp32, and fit an "
-                         "int8 bank again with it",
+                         "precision=int8 needs the instruction set %s, but %s is %s; set precision=fp32 (an int8 bank "
+                         "must be fitted again)",
                          dp_isa_name(DP_ISA_AVX512_VNNI),
-                         s->run.isa == DP_ISA_AUTO ? "the best this machine has" : "the one that was asked for",
+                         s->run.isa == DP_ISA_AUTO ? "the best on this machine" : "the one that was asked for",
                          dp_isa_name(s->isa));
         goto fail;
     }
     if (s->run.isa != DP_ISA_AUTO && !dp_linear_hold_isa(s->isa) && s->run.log)
-        s->run.log(s->run.user, DP_LOG_WARNING,
-                   "this process has used oneDNN before, so its matrix products are not limited to the instruction set "
-                   "asked for");
+        s->run.log(
+            s->run.user, DP_LOG_WARNING,
+            "this process used oneDNN before, so its matrix products are not limited to the requested instruction set");
     dp_backing backing = s->bytes ? DP_BACKING_INT8 : s->isa == DP_ISA_C ? DP_BACKING_PLAIN : DP_BACKING_ONEDNN;
     if (model->resnet) {
         const dp_resnet_weights *weights = NULL;
@@ -249,7 +249,7 @@ static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, si
 {
     size_t settled[DP_MAX_LAYERS];
     if (mix != DP_LAYERS_MEAN)
-        return dp_fail(err, DP_E_ARGUMENT, "a residual network averages its layers: layers.mix cannot be changed");
+        return dp_fail(err, DP_E_ARGUMENT, "a residual network averages its layers, so layers.mix cannot be changed");
     const dp_network_facts network = dp_network_facts_of(s->model, 0);
     dp_status status = dp_check_layers(&network, layers, n_layers, err);
     if (status)

@@ -297,7 +297,7 @@ static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_e
             || a->hidden > 65536 || (!a->position_side && !a->registers))
             return dp_fail(
                 err, DP_E_ARGUMENT,
-                "a transformer of %zu channels, %zu blocks, %zu heads, patch %zu and %zu registers is not possible",
+                "a transformer of %zu channels, %zu blocks, %zu heads, patch %zu and %zu registers is impossible",
                 a->dim, a->depth, a->heads, a->patch_px, a->registers);
         *most = 8 + a->depth * PER_BLOCK;
         return DP_OK;
@@ -311,7 +311,7 @@ static dp_status check_architecture(const dp_architecture *a, size_t *most, dp_e
         *most += good ? 20 * blocks : 0;
     }
     return good ? DP_OK
-                : dp_fail(err, DP_E_ARGUMENT, "a residual network with a stem of %zu channels is not possible",
+                : dp_fail(err, DP_E_ARGUMENT, "a residual network with a stem of %zu channels is impossible",
                           a->resnet_stem);
 }
 

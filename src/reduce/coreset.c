@@ -113,7 +113,7 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
     dp_random random = dp_random_at(seed, 0);
     dp_pool_run(pool, n_blocks, project_task, job);
     if (!dp_all_finite(job->z, job->n * job->dim))
-        return dp_fail(err, DP_E_NUMERIC, "a feature of the bank is too large to be projected");
+        return dp_fail(err, DP_E_NUMERIC, "a feature of the bank is too large to project");
     for (size_t i = 0; i < job->n; i++)
         job->least[i] = INFINITY;
     job->centre = (size_t)dp_random_below(&random, job->n);
@@ -122,7 +122,7 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
         ++*found;
         if (run && run->progress && (*found % ROUND == 0 || *found == k)
             && run->progress(run->user, "coreset", *found, k))
-            return dp_fail(err, DP_E_CANCELLED, "stopped while the coreset was chosen");
+            return dp_fail(err, DP_E_CANCELLED, "stopped while choosing the coreset");
         if (*found == k)
             return DP_OK;
         dp_pool_run(pool, n_blocks, cover_task, job);
@@ -144,7 +144,7 @@ dp_status dp_coreset_choose(const dp_rows *bank, const dp_coreset *coreset, dp_p
     const dp_reduction_rule rule = {.flat = bank->flat, .coreset = asked};
     dp_status status = dp_check_reduction(&rule, err);
     if (!status && !(asked > 0))
-        status = dp_fail(err, DP_E_ARGUMENT, "bank.coreset is off: there is nothing to choose");
+        status = dp_fail(err, DP_E_ARGUMENT, "bank.coreset is off, so there is nothing to choose");
     if (status)
         return status;
     dp_isa isa;

@@ -114,7 +114,8 @@ static dp_status choose(const double *values, size_t dim, double keep, size_t *k
         total += fmax(values[i], 0); /* ascending, as LAPACK gives them */
     if (keep >= 1) {
         if (keep > (double)dim || keep != floor(keep))
-            return dp_fail(err, DP_E_ARGUMENT, "%g principal components of features of %zu numbers", keep, dim);
+            return dp_fail(err, DP_E_ARGUMENT, "%g principal components are impossible for features of %zu numbers",
+                           keep, dim);
         *k = (size_t)keep;
     } else {
         for (*k = 0; *k < dim && (*k == 0 || sum < keep * total); (*k)++)
@@ -154,7 +155,7 @@ dp_status dp_pca_fit(const dp_rows *bank, double keep, bool centred, dp_pool *po
     if (!status)
         status = collect(bank, centred, pool, mean, moments, err);
     if (!status && LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)dim, moments, (lapack_int)dim, values) != 0)
-        status = dp_fail(err, DP_E_NUMERIC, "the principal components of the bank's features cannot be found");
+        status = dp_fail(err, DP_E_NUMERIC, "cannot find the principal components of the bank's features");
     if (!status)
         status = choose(values, dim, keep, &k, &pca.kept, err);
     if (!status && !(pca.basis = dp_malloc_2d(k, dim, sizeof *pca.basis)))

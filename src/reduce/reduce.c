@@ -192,7 +192,7 @@ static dp_status run_tasks(struct reduction *job, dp_pool *pool, const dp_run *r
         if (job->failed)
             status = dp_fail_memory(err, "the projection of features", 0);
         else if (run && run->progress && run->progress(run->user, "reduce", job->first_task + n, tasks))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while the bank was made smaller");
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while making the bank smaller");
     }
     for (size_t i = 0; job->work && i < threads; i++)
         work_close(&job->work[i]);
@@ -210,7 +210,7 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
     if (status)
         return status;
     if (how->kmeans && recipe.kmeans)
-        return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are the centres of a k-means already");
+        return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are already centres of k-means");
     dp_isa isa;
     status = dp_isa_resolve(how->isa, &isa, err);
     if (status)

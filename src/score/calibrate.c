@@ -106,14 +106,15 @@ dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr
 dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path, dp_error *err)
 {
     if (view->n_good_scores != bank->pictures.n || !view->good_scores)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a score for each of the %zu pictures is needed", path,
-                       bank->pictures.n);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: each of the %zu pictures needs a score", path, bank->pictures.n);
     if (view->blocks)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a bank is searched with all of its blocks", path);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a bank must be searched with all of its blocks", path);
     if (view->roi)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a region of the view is not kept; it is given to fit", path);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: a bank cannot store the region of a view; give the region to fit",
+                       path);
     if (isinf(view->threshold) || view->threshold < 0)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: a threshold of %g: 0 or more, or NaN for none", path, view->threshold);
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the threshold is %g; give 0 or more, or NaN for none", path,
+                       view->threshold);
     dp_recipe recipe = bank->recipe;
     dp_scoring scoring = dp_scoring_of_view(view);
     if (scoring.score != DP_SCORE_MAX)

@@ -27,7 +27,7 @@ static dp_status sort(const double *scores, size_t n, double fpr, double **sorte
 {
     size_t m = 0;
     if (!(fpr > 0 && fpr < 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a false-alarm rate of %g: it must lie between 0 and 1", fpr);
+        return dp_fail(err, DP_E_ARGUMENT, "the false-alarm rate is %g; give one above 0 and below 1", fpr);
     for (size_t i = 0; i < n; i++)
         if (isinf(scores[i]))
             return dp_fail(err, DP_E_NUMERIC, "score %zu of %zu is infinite", i + 1, n);

@@ -23,7 +23,7 @@ static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *n
     dp_pose found;
     if (now->width_px != then->picture_width_px || now->height_px != then->picture_height_px) {
         snprintf(why, room,
-                 "the picture has changed since the bank was made: it has %zux%zu pixels now, it had %zux%zu",
+                 "the picture has changed since the bank was made: it has %zux%zu pixels now, and had %zux%zu",
                  now->width_px, now->height_px, then->picture_width_px, then->picture_height_px);
         return true;
     }
@@ -33,7 +33,7 @@ static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *n
         && fabs(found.centre_y_px - then->centre_y_px) < SAME_PX
         && fabs(found.sigma_major_px - then->sigma_major_px) < SAME_PX)
         return false;
-    snprintf(why, room, "the picture has changed since the bank was made: its object lies elsewhere");
+    snprintf(why, room, "the picture has changed since the bank was made: the part lies elsewhere");
     return true;
 }
 
@@ -101,7 +101,7 @@ dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, cons
     if (defect >= result->n_defects)
         return dp_fail(err, DP_E_ARGUMENT, "defect %zu of %zu", defect + 1, result->n_defects);
     if (picture->width_px != result->width_px || picture->height_px != result->height_px)
-        return dp_fail(err, DP_E_ARGUMENT, "a result of %zux%zu pixels does not belong to a picture of %zux%zu",
+        return dp_fail(err, DP_E_ARGUMENT, "a result of %zux%zu pixels cannot belong to a picture of %zux%zu",
                        result->width_px, result->height_px, picture->width_px, picture->height_px);
     struct comparison *c = dp_calloc(1, sizeof *c);
     if (!c)
@@ -129,11 +129,11 @@ dp_status dp_defect_compare(const dp_bank *bank, const dp_picture *picture, cons
     dp_status status = DP_OK;
     *good = (dp_patch_view){.title = "nearest good patch", .words = c->whose, .missing = missing};
     if (d->nearest_picture >= bank->pictures.n) {
-        good->missing = "no single good picture: the bank holds means of several";
+        good->missing = "no single good picture: the bank holds means of several pictures";
     } else {
         good->title = base_name(bank->pictures.names[d->nearest_picture]);
         if (d->nearest_cell == SIZE_MAX)
-            good->missing = "the bank does not tell which of its patches it is";
+            good->missing = "the bank does not record which of its patches it is";
         else
             status = show_good(bank, d, nearest, c, err);
     }

@@ -123,20 +123,19 @@ bool dp_gate_no_light(const dp_gate *gate, const dp_light *light, char *reason, 
         return false;
     if (beyond(light->bright, gate->bright))
         snprintf(reason, bytes,
-                 "darker than any good picture: its brightest parts have %.1f of 255, those of every good picture at "
-                 "least %.1f",
+                 "darker than any good picture: its brightest parts have %.1f of 255, but those of every good picture "
+                 "at least %.1f",
                  light->bright, gate->bright);
     else if (beyond(255 - light->dark, gate->white))
         snprintf(reason, bytes,
-                 "brighter than any good picture: its darkest parts have %.1f of 255, those of every good picture at "
-                 "most %.1f",
+                 "brighter than any good picture: its darkest parts have %.1f of 255, but those of every good picture "
+                 "at most %.1f",
                  light->dark, 255 - gate->white);
     else if (beyond(contrast, gate->contrast) && beyond(light->fine, gate->fine))
-        snprintf(
-            reason, bytes,
-            "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
-            "at least %.1f in the good pictures",
-            contrast, gate->contrast);
+        snprintf(reason, bytes,
+                 "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest "
+                 "parts, but at least %.1f in every good picture",
+                 contrast, gate->contrast);
     else
         return false;
     return true;
@@ -148,26 +147,25 @@ bool dp_gate_odd_light(const dp_gate *gate, const dp_light *light, char *reason,
     if (!gate->light_known || isnan(light->bright))
         return false;
     if (beyond(contrast, gate->contrast))
-        snprintf(
-            reason, bytes,
-            "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest parts, "
-            "at least %.1f in the good pictures",
-            contrast, gate->contrast);
+        snprintf(reason, bytes,
+                 "almost no contrast compared with every good picture: %.1f of 255 from its darkest to its brightest "
+                 "parts, but at least %.1f in every good picture",
+                 contrast, gate->contrast);
     else if (beyond(light->fine, gate->fine))
         snprintf(reason, bytes,
-                 "almost no fine contrast compared with every good picture: %.1f of 255, at least %.1f in the good "
-                 "pictures; "
-                 "it may be out of focus",
+                 "almost no fine contrast compared with every good picture: %.1f of 255, but at least %.1f in every "
+                 "good picture; it may be out of focus",
                  light->fine, gate->fine);
     else if (beyond(gate->fine_most, light->fine))
         snprintf(reason, bytes,
-                 "far more fine contrast than any good picture, perhaps noise: %.1f of 255, at most %.1f in the good "
-                 "pictures",
+                 "far more fine contrast than any good picture, perhaps noise: %.1f of 255, but at most %.1f in every "
+                 "good picture",
                  light->fine, gate->fine_most);
     else if (gate->dark >= NOT_BLACK && more_black(1 - light->black, 1 - gate->black))
-        snprintf(reason, bytes,
-                 "%.0f %% of it is plain black, at most %.0f %% of every good picture: part of the frame is missing",
-                 100 * light->black, 100 * gate->black);
+        snprintf(
+            reason, bytes,
+            "%.0f %% of it is plain black, but at most %.0f %% of every good picture; a part of the frame is missing",
+            100 * light->black, 100 * gate->black);
     else
         return false;
     return true;
@@ -190,7 +188,8 @@ bool dp_gate_other_ratio(const dp_gate *gate, size_t width_px, size_t height_px,
     if (!nearest || gate->n_ratios > DP_RATIOS || nearest_by <= log1p(DP_RATIO_MARGIN))
         return false;
     snprintf(reason, bytes,
-             "other aspect ratio than the good pictures: %zux%zu pixels (%.3f), the nearest of them %zux%zu (%.3f)",
+             "its aspect ratio differs from the good pictures: %zux%zu pixels (%.3f), but the nearest good picture has "
+             "%zux%zu (%.3f)",
              width_px, height_px, ratio, nearest->picture_width_px, nearest->picture_height_px,
              (double)nearest->picture_width_px / (double)nearest->picture_height_px);
     return true;
@@ -219,16 +218,17 @@ bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px)
 bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double region_seen, char *reason, size_t bytes)
 {
     if (valid < CELLS * gate->valid_least)
+        snprintf(reason, bytes,
+                 "too few cells to judge: %.0f %% of them lie inside the picture, but at least %.0f %% in every good "
+                 "picture",
+                 100 * valid, 100 * gate->valid_least);
+    else if (object < CELLS * gate->object_least)
         snprintf(
             reason, bytes,
-            "too few cells to judge: %.0f %% of them lie inside the picture, at least %.0f %% in every good picture",
-            100 * valid, 100 * gate->valid_least);
-    else if (object < CELLS * gate->object_least)
-        snprintf(reason, bytes,
-                 "too few cells to judge: %.0f %% of them are not background, at least %.0f %% in every good picture",
-                 100 * object, 100 * gate->object_least);
+            "too few cells to judge: %.0f %% of them are not background, but at least %.0f %% in every good picture",
+            100 * object, 100 * gate->object_least);
     else if (region_seen < CELLS)
-        snprintf(reason, bytes, "too few cells to judge: %.0f %% of the region to inspect lies inside the picture",
+        snprintf(reason, bytes, "too few cells to judge: only %.0f %% of the region to inspect lie inside the picture",
                  100 * region_seen);
     else
         return false;
@@ -253,9 +253,10 @@ void dp_gate_warn(const dp_bank *bank, const dp_run *run)
         black += is_plain(&bank->pictures.lights[p]) && bank->pictures.lights[p].bright < 2;
     }
     if (plain && plain == bank->pictures.n) {
-        snprintf(line, sizeof line,
-                 "all good pictures are %s: they teach nothing; look at the light and the exposure, and fit anew",
-                 black == plain ? "black" : "of one even tone");
+        snprintf(
+            line, sizeof line,
+            "all good pictures are %s, so there is nothing to learn; check the light and the exposure, and fit again",
+            black == plain ? "black" : "of one even tone");
         run->log(run->user, DP_LOG_WARNING, line);
     }
     for (size_t p = 0; p < bank->pictures.n; p++) {

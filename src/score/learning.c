@@ -171,7 +171,7 @@ static dp_status study(struct study *s, const dp_searcher *searcher, dp_good_sco
         }
         if (!status && with->run && with->run->progress
             && with->run->progress(with->run->user, "learning curve", at + n, n_sample))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while the learning curve was computed");
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while computing the learning curve");
     }
     for (size_t m = 0; m < s->maps; m++)
         means[m] = scored ? means[m] / (double)scored : (double)NAN;

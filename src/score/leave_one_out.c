@@ -83,7 +83,7 @@ static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
         if (!status)
             s->scores[p] *= factor;
         if (!status && report(s, p + 1, 0))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while comparing the good pictures with each other");
     }
     dp_memory_free(nearest);
     dp_memory_free(features);
@@ -134,11 +134,12 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
 {
     const char *path = bank->file.path;
     if (!dp_bank_has_pictures(pictures))
-        return dp_fail(err, DP_E_MISMATCH, "%s%sthe bank keeps %s: its pictures cannot be scored anew",
-                       path ? path : "", path ? ": " : "",
-                       bank->recipe.kmeans        ? "centres of k-means and no picture's own features"
-                       : bank->recipe.coreset > 0 ? "a coreset and not all features of its pictures"
-                                                  : "nothing of the background, which new pictures are inspected with");
+        return dp_fail(
+            err, DP_E_MISMATCH, "%s%sthe bank holds %s, so its pictures cannot be scored again; fit it again",
+            path ? path : "", path ? ": " : "",
+            bank->recipe.kmeans        ? "centres of k-means, not the features of its pictures"
+            : bank->recipe.coreset > 0 ? "a coreset, not all features of its pictures"
+                                       : "no features of the background, but new pictures are inspected with it");
     struct scoring s = {.bank = bank,
                         .pictures = pictures,
                         .scoring = scoring,

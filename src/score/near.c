@@ -64,8 +64,8 @@ static void report_pair(const dp_bank *bank, size_t p, size_t q, const dp_run *r
 {
     dp_error line;
     dp_fail(&line, DP_OK,
-            "%s and %s are nearly the same picture (leave-one-out scores %.3g and %.3g, far below the others); both "
-            "are kept; if they show the same part, remove one",
+            "%s and %s are nearly the same picture (leave-one-out scores %.3g and %.3g, far below the others), and "
+            "both are kept; if they show the same part, remove one",
             bank->pictures.names[p], bank->pictures.names[q], bank->pictures.loo_scores[p],
             bank->pictures.loo_scores[q]);
     run->log(run->user, DP_LOG_WARNING, line.message);
@@ -109,7 +109,7 @@ dp_status dp_bank_report_near(const dp_bank *bank, const dp_run *run, dp_error *
             report_pair(bank, near[i], near[partner[i]], run);
     if (n_pairs > MOST_TOLD) {
         dp_error line;
-        dp_fail(&line, DP_OK, "%zu further pairs of pictures are nearly the same", n_pairs - MOST_TOLD);
+        dp_fail(&line, DP_OK, "%zu more pairs of pictures are nearly the same", n_pairs - MOST_TOLD);
         run->log(run->user, DP_LOG_WARNING, line.message);
     }
     dp_memory_free(work);

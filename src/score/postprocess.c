@@ -40,7 +40,7 @@ dp_status dp_post_work_open(size_t rows, size_t cols, dp_post_work *work, dp_err
     if (work->filtered && work->sums && work->weights && work->mask && work->labels && work->scratch && work->sizes)
         return DP_OK;
     dp_post_work_close(work);
-    return dp_fail_memory(err, "the map's post-processing", n * 21);
+    return dp_fail_memory(err, "the post-processing of the map", n * 21);
 }
 
 void dp_post_work_close(dp_post_work *work)
@@ -244,7 +244,7 @@ dp_status dp_post_apply(const dp_post *post, const float *map, const uint8_t *va
     if (status != DP_OK)
         return status;
     if (post->unit == DP_UNIT_PIXELS && !(element_px > 0 && isfinite(element_px)))
-        return dp_fail(err, DP_E_ARGUMENT, "post-processing in pixels: an element cannot have %g pixels", element_px);
+        return dp_fail(err, DP_E_ARGUMENT, "post-processing in pixels: an element cannot cover %g pixels", element_px);
     status = dp_post_work_open(rows, cols, &work, err);
     if (status != DP_OK)
         return status;

@@ -39,7 +39,7 @@ static dp_status find_picture(const dp_bank_pictures *pictures, const char *name
     if (same == 1)
         return DP_OK;
     return dp_fail(err, DP_E_ARGUMENT,
-                   "%s: %s of the bank; name the good picture on which the region to inspect was drawn", name,
+                   "%s: %s of the bank; name the good picture that the region to inspect was drawn on", name,
                    same ? "is the name of several pictures" : "is not one of the good pictures");
 }
 
@@ -60,7 +60,7 @@ static dp_status find_drawn_on(const dp_roi *given, const dp_bank_pictures *pict
         return status;
     const dp_pose *pose = &pictures->poses[*picture];
     if (pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: was not aligned; a region that follows the object needs align=pca",
+        return dp_fail(err, DP_E_ARGUMENT, "%s: is not aligned, but a region that follows the object needs align=pca",
                        given->picture);
     if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
         return dp_fail(err, DP_E_ARGUMENT,
@@ -126,7 +126,7 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     if (status)
         return status;
     if (roi->frame == DP_ROI_OBJECT && pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the object, which was not found (%s)",
+        return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the part, but no part was found (%s)",
                        path, dp_align_status_name(pose->status));
     dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, polarity, false, rows, cols});
     double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;

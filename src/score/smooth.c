@@ -84,7 +84,7 @@ dp_status dp_map_smooth(float *map, size_t height, size_t width, double sigma_px
         dp_memory_free(index);
         dp_memory_free(padded);
         dp_memory_free(rows);
-        return dp_fail_memory(err, "smoothing the map", height * width * sizeof *half);
+        return dp_fail_memory(err, "the smoothing of the map", height * width * sizeof *half);
     }
     for (size_t k = 0; k <= 2 * radius; k++) {
         double x = (double)k - (double)radius;

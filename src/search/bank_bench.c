@@ -56,8 +56,9 @@ dp_status dp_bank_bench(const dp_bank *bank, const dp_view *view, size_t repeat,
     if (run)
         settings = *run;
     if (!repeat || repeat > 100000 || !view->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "%zu repeats of a search for %zu neighbours; give at least 1 of each",
-                       repeat, view->knn);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%zu repeats of a search for %zu neighbours are impossible; give at least 1 of each", repeat,
+                       view->knn);
     const dp_scoring scoring = dp_scoring_of_view(view);
     struct query q = {.bank = &bank->rows, .reweight = dp_scoring_reweighs(&scoring) ? scoring.reweight : 0};
     dp_pool *pool = NULL;

@@ -254,12 +254,12 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
 {
     dp_isa isa;
     if (settings->leave_out != DP_NO_PICTURE && settings->leave_out >= bank->n_pictures)
-        return dp_fail(err, DP_E_ARGUMENT, "picture %zu cannot be left out of a bank of %zu", settings->leave_out,
+        return dp_fail(err, DP_E_ARGUMENT, "cannot leave picture %zu out of a bank of %zu", settings->leave_out,
                        bank->n_pictures);
     if (settings->metric == DP_METRIC_COSINE && bank->centred)
         return dp_fail(err, DP_E_MISMATCH,
-                       "the bank's features were projected about their mean, so angles between them have no meaning; "
-                       "for search.metric=cosine fit the bank with it, together with bank.pca");
+                       "the bank's features were projected about their mean, so angles between them mean nothing; give "
+                       "search.metric=cosine to fit, together with bank.pca");
     if (settings->knn == 0)
         return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
@@ -277,8 +277,8 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
         return dp_fail(err, DP_E_ARGUMENT, "a picture of %zux%zu cells does not fit a bank of %zux%zu",
                        job->search.rows, job->search.cols, bank->grid_rows, bank->grid_cols);
     if (job->search.top > job->search.rows || job->search.band > job->search.rows - job->search.top)
-        return dp_fail(err, DP_E_ARGUMENT, "rows %zu to %zu of a picture of %zux%zu cells", job->search.top,
-                       job->search.top + job->search.band - 1, job->search.rows, job->search.cols);
+        return dp_fail(err, DP_E_ARGUMENT, "cannot search rows %zu to %zu of a picture of %zux%zu cells",
+                       job->search.top, job->search.top + job->search.band - 1, job->search.rows, job->search.cols);
     if (!dp_rows_are_plain(bank)) {
         size_t floats, rows = dp_pool_threads(pool) * (BLOCK_ROWS + MAX_QUERIES);
         job->wide = dp_mul_size(rows, bank->dim, &floats) ? dp_malloc(floats, sizeof *job->wide) : NULL;
@@ -294,7 +294,7 @@ static dp_status end(struct job *job, dp_error *err)
     if (!job->not_finite)
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC,
-                   "%s%sa distance to the bank is not finite: the picture's features or the bank's are broken",
+                   "%s%sa distance to the bank is not finite: the features of the picture or of the bank are damaged",
                    job->bank->name ? job->bank->name : "", job->bank->name ? ": " : "");
 }
 
@@ -352,7 +352,7 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const 
         for (size_t result = begin; result < end && !status; result++)
             conclude(job, result);
         if (!status && progress && progress->report(progress->user, end, total))
-            status = dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while comparing the good pictures with each other");
     }
     dp_memory_free(queries);
     dp_memory_free(wide);
@@ -418,7 +418,7 @@ dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n,
         dp_pool_run(pool, tasks, leave_one_out_task, &job);
         if (progress && progress->report(progress->user, (job.first_task + tasks) * n, cells * n)) {
             end(&job, NULL);
-            return dp_fail(err, DP_E_CANCELLED, "stopped while the good pictures were compared with one another");
+            return dp_fail(err, DP_E_CANCELLED, "stopped while comparing the good pictures with each other");
         }
     }
     return end(&job, err);

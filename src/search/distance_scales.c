@@ -147,7 +147,7 @@ static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *
         status = dp_search_global(bank, &s->search, queries, s->n, s->pool, &not_finite, err);
     if (!status && not_finite)
         status = dp_fail(err, DP_E_NUMERIC,
-                         "a distance between good pictures is not finite: the bank's features are broken");
+                         "a distance between good pictures is not finite: the bank's features are damaged");
     s->n_values = 0;
     for (size_t i = 0; !status && i < s->n; i++)
         s->n_values +=

@@ -10,7 +10,7 @@ dp_status dp_part_open(const dp_rows *bank, size_t block, bool norms, dp_pool *p
 {
     size_t blocks = bank->blocks, dim = bank->dim / blocks;
     if (block >= blocks || dim * blocks != bank->dim)
-        return dp_fail(err, DP_E_ARGUMENT, "block %zu does not exist: features of %zu numbers hold %zu blocks", block,
+        return dp_fail(err, DP_E_ARGUMENT, "block %zu does not exist; features of %zu numbers hold %zu blocks", block,
                        bank->dim, blocks);
     *part = (dp_part){.rows = dp_rows_block(bank, block), .first = block * dim};
     if (blocks == 1 || !norms)

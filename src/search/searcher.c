@@ -47,7 +47,7 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
     if (status)
         return status;
     if (scoring->blocks && (scoring->blocks >> (blocks - 1) >> 1))
-        return dp_fail(err, DP_E_ARGUMENT, "a block does not exist: the bank keeps %zu apart", blocks);
+        return dp_fail(err, DP_E_ARGUMENT, "a block does not exist; the bank has %zu separate blocks", blocks);
     return DP_OK;
 }
 

@@ -39,7 +39,7 @@ static int run_file(const char *path, const struct stat *st, int type, struct FT
     size_t bytes = (size_t)st->st_size;
     uint8_t *data = malloc(bytes + 1); /* the sanitizers see a read past the end */
     if (!file || !data || fread(data, 1, bytes, file) != bytes) {
-        fprintf(stderr, "%s: cannot be read\n", path);
+        fprintf(stderr, "%s: cannot read\n", path);
         return 1;
     }
     fclose(file);

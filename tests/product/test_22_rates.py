@@ -57,7 +57,7 @@ def test_a_certificate_from_pictures_the_bank_has_not_seen(dp, bank):
     labels = [p["label"] for p in dp.inspect(bank, "fine").pictures]
     assert labels == ["good"] * 30
     text = calibrate(dp, "--good", "fine", "--fpr", "0.05", "--dry-run").out
-    assert "0.05 takes 59 good pictures, 29 more" in text and "95 % confidence at most 0.095" in text
+    assert "a rate of 0.05 takes 59 good pictures: add 29" in text and "95 % confidence at most 0.095" in text
     wide = calibrate(dp, "--good", "fine", "--fpr", "0.5", "--dry-run", "--json").lines[0]
     assert wide["k"] > 5 and wide["certified"] <= 0.5 and wide["threshold"] == pytest.approx(scores[wide["k"] - 1])
 

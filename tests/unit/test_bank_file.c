@@ -402,7 +402,7 @@ static void headers_that_lie(void **state)
     header_lie("\"dinopatch_bank\":\"2\"", "\"dinopatch_bank\":\"1\"", "'picture_digests' is present, but");
     header_lie("\"picture_digests\"", "\"picture_digestz\"", "'picture_digests' is missing");
     header_lie("\"threshold_origin\"", "\"threshold_origim\"", "'threshold_origin' is missing");
-    header_lie("\\\"by\\\"", "\\\"bi\\\"", "'threshold_origin' is broken");
+    header_lie("\\\"by\\\"", "\\\"bi\\\"", "'threshold_origin' is damaged");
     header_lie("[3,32]", "[2,48]", "'picture_digests' has the wrong type or shape");
     header_lie("\"dinopatch_bank\"", "\"dinopatch_bunk\"", "not a dinopatch bank");
     header_lie("\"norms\"", "\"forms\"", "'norms' is missing");
@@ -412,7 +412,7 @@ static void headers_that_lie(void **state)
     header_lie("\"pictures\"", "\"pictured\"", "'pictures' is missing");
     header_lie("\"model_sha256\"", "\"model_sha255\"", "'model_sha256' is missing");
     header_lie("\"model_path\"", "\"model_pat_\"", "'model_path' is missing");
-    header_lie("/models/d\\\\xff", "/models/d\\\\xg0", "'model_path' is broken");
+    header_lie("/models/d\\\\xff", "/models/d\\\\xg0", "'model_path' is damaged");
     header_lie("0123456789abcdef", "0123456789ABCDEF", "not a SHA-256");
     header_lie("\"model_stand_in\":\"false\"", "\"model_stand_in\":\"fal5e\"", "neither true nor false");
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"3\"",
@@ -422,7 +422,8 @@ static void headers_that_lie(void **state)
     header_lie("\"rows_per_picture\":\"2\"", "\"rows_per_picture\":\"\" ", "not a count");
     header_lie("\\\"knn\\\":1", "\\\"knn\\\":0", "'knn' is 0");
     header_lie("\\\"knn\\\":1", "\\\"kmn\\\":1", "'knn' is missing");
-    header_lie("\\\"canvas_width_px\\\":42", "\\\"canvas_width_px\\\":43", "28x43 pixels is not 2x3 square patches");
+    header_lie("\\\"canvas_width_px\\\":42", "\\\"canvas_width_px\\\":43",
+               "28x43 pixels cannot have 2x3 square patches");
     header_lie("\\\"canvas_height_px\\\":28", "\\\"canvas_height_px\\\":00", "not JSON");
     header_lie(",\\\"good/001.png\\\"", "                 ", "6 rows at each cell, but 2 pictures");
     header_lie("\\\"good/001.png\\\"", "1234567890123456", "name of picture 1");
@@ -504,7 +505,7 @@ static void pools_that_lie(void **state)
     reseal(&file);
     expect_format_error(&file, "rows at each cell");
     free(file.data);
-    header_lie("\\\"grid\\\"", "\\\"pool\\\"", "a flat bank of 2x3 locations");
+    header_lie("\\\"grid\\\"", "\\\"pool\\\"", "a flat bank cannot have 2x3 cells");
     dp_bank_close(&bank);
 }
 

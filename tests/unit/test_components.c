@@ -484,7 +484,7 @@ static void what_does_not_go_together(void **state)
     assert_fails(DP_E_ARGUMENT, "a window of cells", open_searcher(grid.together, &view, NULL, &searcher, err));
     view.window = 0;
     view.blocks = 8;
-    assert_fails(DP_E_ARGUMENT, "keeps 3 apart", open_searcher(grid.together, &view, NULL, &searcher, err));
+    assert_fails(DP_E_ARGUMENT, "has 3 separate blocks", open_searcher(grid.together, &view, NULL, &searcher, err));
     view = view_of(flat.together, DP_METRIC_L2, 0, 0.5);
     assert_fails(DP_E_ARGUMENT, "needs bank.layout=grid", open_searcher(flat.together, &view, NULL, &searcher, err));
     view.blend = 0;

@@ -96,7 +96,7 @@ static void components(void **state)
         }
         assert_float_equal(sqrt(before), sqrt(after), 1e-5);
         dp_pca_free(&pca);
-        assert_fails(DP_E_ARGUMENT, "71 principal components of features of 70",
+        assert_fails(DP_E_ARGUMENT, "71 principal components are impossible for features of 70",
                      dp_pca_fit(&bank->rows, 71, true, pool, &pca, err));
         /* About the origin the mean is the direction of the largest share, and is not taken off. */
         assert_ok(dp_pca_fit(&bank->rows, 1, false, pool, &pca, err));
@@ -330,7 +330,7 @@ static void projected_twice(void **state)
     dp_neighbour nearest[6];
     float map[6];
     assert_fails(
-        DP_E_MISMATCH, "have no meaning",
+        DP_E_MISMATCH, "mean nothing",
         dp_distance_map(&four->rows, projected, valid, &search, NULL, &(dp_distances){nearest, map, valid}, err));
     bank->recipe.metric = DP_METRIC_COSINE;
     dp_bank *angles = compress(bank, &to_four, 1, NULL);
@@ -378,7 +378,7 @@ static void folds_leave_one_out(void **state)
     dp_view view;
     double scores[20];
     dp_view_init(centres_of_all, &view);
-    assert_fails(DP_E_MISMATCH, "no picture's own features",
+    assert_fails(DP_E_MISMATCH, "not the features of its pictures",
                  dp_leave_one_out(centres_of_all, &view, &(dp_workers){DP_ISA_AUTO, NULL, NULL},
                                   &(dp_loo){.scores = scores}, err));
     dp_bank *none = NULL;
@@ -408,7 +408,7 @@ static void wrong_use(void **state)
     dp_run run;
     dp_run_init(&run);
     run.progress = stop;
-    assert_fails(DP_E_CANCELLED, "made smaller", dp_bank_compress(bank, &kmeans, &run, &none, NULL, err));
+    assert_fails(DP_E_CANCELLED, "making the bank smaller", dp_bank_compress(bank, &kmeans, &run, &none, NULL, err));
     assert_null(none);
     dp_bank *smaller = compress(flat, &flat_pca, 2, NULL);
     assert_int_equal(smaller->rows.n_rows, flat->rows.n_rows);

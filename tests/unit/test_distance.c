@@ -485,7 +485,7 @@ static void broken_input(void **state)
         search.knn = 1;
         search.leave_out = 2;
         assert_fails(
-            DP_E_ARGUMENT, "left out",
+            DP_E_ARGUMENT, "leave picture",
             dp_distance_map(&bank->rows, features, NULL, &search, NULL, &(dp_distances){nearest, grid, valid}, err));
         search.leave_out = DP_NO_PICTURE;
         for (int other = 0; other < 2; other++) { /* another grid than the bank's, in one of its sides */

@@ -145,7 +145,7 @@ static void banks_that_do_not_go_together(void **state)
     b->model.sha256[0] = 'f';
     assert_fails(DP_E_MISMATCH, "different checkpoints: /models/d", dp_bank_merge(a, b, NULL, &c, err));
     assert_fails(DP_E_MISMATCH, "SHA-256 0123", dp_bank_merge(a, b, NULL, &c, err));
-    assert_fails(DP_E_MISMATCH, "3x4 cells of 6 features and 3x4 of 7", dp_bank_merge(a, wide, NULL, &c, err));
+    assert_fails(DP_E_MISMATCH, "3x4 cells of 6 features, and 3x4 cells of 7", dp_bank_merge(a, wide, NULL, &c, err));
     b->model.sha256[0] = '0';
     const dp_compression pca = {.pca = 2}, kmeans = {.kmeans = 2};
     dp_bank *x = NULL, *y = NULL;

@@ -261,7 +261,7 @@ static void what_cannot_be_shown(void **state)
     assert_int_equal(drawn->height_px, PANEL);
     dp_picture_free(&drawn);
     assert_fails(DP_E_ARGUMENT, "defect 1000 of", dp_defect_draw(bank, good, result, 999, good, NULL, 1, &drawn, err));
-    assert_fails(DP_E_ARGUMENT, "does not belong", dp_defect_draw(bank, other, result, 0, good, NULL, 1, &drawn, err));
+    assert_fails(DP_E_ARGUMENT, "cannot belong", dp_defect_draw(bank, other, result, 0, good, NULL, 1, &drawn, err));
     assert_null(drawn);
     free_result(&result);
     dp_bank_close(&bank);

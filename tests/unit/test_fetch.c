@@ -383,17 +383,17 @@ static void no_such_file(void **state)
     (void)state;
     server.refuse = 404;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "no such file (404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "no such file (HTTP status 404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
     server.refuse = 401;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "refuses access (401)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "refuses access (HTTP status 401)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_fails(DP_E_IO, "404", pull_bytes("vitb14", NULL, &settings, NULL, NULL, err));
     assert_fails(DP_E_ARGUMENT, "no such checkpoint", pull_bytes("vit", NULL, &settings, NULL, NULL, err));
     settings.sha256 = server.digest; /* no question beforehand: the GET itself is refused */
     server.refuse = 404;
     server.refusals = 1;
-    assert_fails(DP_E_IO, "no such file (404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "no such file (HTTP status 404)", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 0);
 }
 
@@ -458,7 +458,7 @@ static void a_server_out_of_breath(void **state)
     settings.force = 1;
     server.refusals = 100;
     server.heads = 0;
-    assert_fails(DP_E_IO, "answers 503", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "answers with HTTP status 503", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(server.heads, 3);
     assert_whole(); /* what was there stays */
 }
@@ -479,7 +479,7 @@ static void a_later_call_takes_up_the_rest(void **state)
     settings.retries = 0;
     server.cut_after = 900000;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "vits14: could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "vits14: cannot download it", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 1); /* the part */
     assert_pulled();
     assert_int_equal(server.ranges, 1);
@@ -492,7 +492,7 @@ static void a_connection_that_always_breaks(void **state)
     (void)state;
     server.cut_after = 0;
     server.cuts = 1000;
-    assert_fails(DP_E_IO, "could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "cannot download it", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     assert_int_equal(server.gets, 2 * 3);
     assert_int_equal(files_in(cache), 0);
 }
@@ -513,7 +513,7 @@ static void a_range_that_begins_elsewhere(void **state)
     server.shift = 7;
     server.cut_after = 500000;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "asked for bytes from 500000, the server sends from 500007",
+    assert_fails(DP_E_IO, "asked for bytes from 500000, but the server sends from 500007",
                  pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     server.shift = 0;
     assert_pulled();
@@ -551,7 +551,7 @@ static void parts_that_lie(void **state)
     settings.retries = 0;
     server.cut_after = 10;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "could not", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "cannot download", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     char part[400];
     part_name(part);
     assert_int_equal(truncate(part, FILE_BYTES), 0);
@@ -602,7 +602,7 @@ static void two_at_once(void **state)
     settings.retries = 0;
     server.cut_after = 500;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "could not", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "cannot download", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     char part[400];
     part_name(part);
     int fd = open(part, O_RDWR);
@@ -616,7 +616,7 @@ static void two_at_once(void **state)
 static void unwritable_places(void **state)
 {
     (void)state;
-    assert_fails(DP_E_IO, "cannot make the folder",
+    assert_fails(DP_E_IO, "cannot make its folder",
                  pull_bytes("vits14", "/proc/none/x/vits14.safetensors", &settings, NULL, NULL, err));
     FILE *file = fopen(temporary_path("plain"), "w");
     fclose(file);
@@ -673,7 +673,7 @@ static void watch_log(void *user, dp_log_level level, const char *line)
     struct watch *watch = user;
     watch->warnings += level == DP_LOG_WARNING && strstr(line, "trying again");
     watch->stand_in |= level == DP_LOG_WARNING && strstr(line, "stand-in");
-    watch->stated |= strstr(line, "what the server states") != NULL;
+    watch->stated |= strstr(line, "only the server states its SHA-256") != NULL;
 }
 
 static void progress_and_stop(void **state)
@@ -715,7 +715,7 @@ static void a_part_from_elsewhere(void **state)
     settings.retries = 0;
     server.cut_after = 900000;
     server.cuts = 1;
-    assert_fails(DP_E_IO, "could not be fetched", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
+    assert_fails(DP_E_IO, "cannot download it", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     snprintf(other, sizeof other, "%sother", server.root);
     settings.mirror = other;
     assert_ok(pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
@@ -756,12 +756,12 @@ static void the_promised_network(void **state)
     assert_int_equal(server.gets, gets); /* it is there */
 
     other.depth = 3;
-    assert_fails(DP_E_CORRUPT, "another network: blocks: 2, should be 3",
+    assert_fails(DP_E_CORRUPT, "another network: blocks: 2, but should be 3",
                  fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
     assert_true(server.gets > gets); /* what was there is not it, and so the server was asked */
     other = small;
     other.registers = 4;
-    assert_fails(DP_E_CORRUPT, "registers: 0, should be 4",
+    assert_fails(DP_E_CORRUPT, "registers: 0, but should be 4",
                  fetch_pull_checkpoint(&checkpoint, &other, NULL, &settings, NULL, NULL, err));
     assert_int_equal(files_in(cache), 2); /* the old file and its note */
 
@@ -777,7 +777,7 @@ static void the_promised_network(void **state)
     server.file = noise;
     server.bytes = FILE_BYTES;
     memcpy(server.digest, noise_digest, sizeof noise_digest);
-    assert_fails(DP_E_CORRUPT, "announces 1500000 bytes, this checkpoint has at most 1048577",
+    assert_fails(DP_E_CORRUPT, "announces 1500000 bytes, but this checkpoint has at most 1048577",
                  fetch_pull_checkpoint(&checkpoint, NULL, NULL, &settings, NULL, NULL, err));
 }
 

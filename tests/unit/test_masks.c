@@ -521,7 +521,7 @@ static void regions_that_do_not_fit(void **state)
     const char *paths[2] = {good_paths[0], good_paths[1]};
     struct told told = {0};
     assert_fails(DP_E_ARGUMENT, "black", dp_roi_open(black, DP_ROI_FIXED, NULL, 0, &roi, err));
-    assert_fails(DP_E_ARGUMENT, "name that picture", dp_roi_open(left, DP_ROI_OBJECT, NULL, 0, &roi, err));
+    assert_fails(DP_E_ARGUMENT, "name the good picture", dp_roi_open(left, DP_ROI_OBJECT, NULL, 0, &roi, err));
     assert_fails(DP_E_IO, "missing", dp_roi_open("missing.png", DP_ROI_FIXED, NULL, 0, &roi, err));
     /* another size: no good picture fits it */
     assert_ok(dp_roi_open(small, DP_ROI_FIXED, NULL, 0, &roi, err));

@@ -438,7 +438,7 @@ static void pixels_that_say_nothing(void **state)
     assert_ok(dp_pixel_meter_measure(meter, &m, limits, 1, aupro, err));
     assert_true(isnan(m.auroc) && isnan(m.average_precision) && isnan(aupro[0]));
     assert_int_equal(m.n_good, 4);
-    assert_fails(DP_E_NUMERIC, "pixel (0, 1) is nan", dp_pixel_meter_add(meter, broken, all, 2, 2, err));
+    assert_fails(DP_E_NUMERIC, "pixel (0, 1) of the map is nan", dp_pixel_meter_add(meter, broken, all, 2, 2, err));
     assert_ok(dp_pixel_meter_measure(meter, &m, limits, 1, aupro, err));
     assert_int_equal(m.n_good + m.n_anomalous, 4);
     assert_fails(DP_E_ARGUMENT, "rate is 0", dp_pixel_meter_measure(meter, &m, wrong, 1, aupro, err));

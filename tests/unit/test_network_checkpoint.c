@@ -553,7 +553,7 @@ static void broken(void **state)
     expect(DP_E_CHECKPOINT, "'encoder.layer.1.layer_scale2.lambda1' is missing");
     begin(0, 0);
     drop("encoder.layer.0.layer_scale1.lambda1");
-    expect(DP_E_CHECKPOINT, "is not expected");
+    expect(DP_E_CHECKPOINT, "is unexpected");
     begin(0, 0);
     add("extra.weight", DP_DTYPE_F32, 1, three, NULL);
     memset(draft.data[draft.n - 1], 0, 12);

@@ -274,7 +274,7 @@ static void nonsense(void **state)
     assert_fails(DP_E_ARGUMENT, "map.unit: there is no choice number 7",
                  dp_post_apply(&post, map, NULL, 1, 1, 1, map, err));
     post = (dp_post){.low = 1, .min_object = 3, .unit = DP_UNIT_PIXELS};
-    assert_fails(DP_E_ARGUMENT, "element cannot have 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
+    assert_fails(DP_E_ARGUMENT, "element cannot cover 0 pixels", dp_post_apply(&post, map, NULL, 1, 1, 0, map, err));
     assert_float_equal(map[0], 1, 0);
 }
 

@@ -449,7 +449,7 @@ static void scored_in_another_way(void **state)
     }
     assert_true(differ > 0);
     view.n_good_scores--;
-    assert_fails(DP_E_ARGUMENT, "a score for each", dp_bank_save_view(bank, &view, other.fpr, path, err));
+    assert_fails(DP_E_ARGUMENT, "needs a score", dp_bank_save_view(bank, &view, other.fpr, path, err));
     free((void *)(uintptr_t)path);
     dp_bank_close(&written);
     dp_bank_close(&bank);

@@ -274,7 +274,8 @@ static void region_from_a_mask(void **state)
     assert_fails(DP_E_ARGUMENT, "m: is black everywhere",
                  dp_roi_from_mask(mask, 2, 3, DP_ROI_FIXED, NULL, "m", &roi, err));
     mask[4] = 200;
-    assert_fails(DP_E_ARGUMENT, "name that picture", dp_roi_from_mask(mask, 2, 3, DP_ROI_OBJECT, NULL, "m", &roi, err));
+    assert_fails(DP_E_ARGUMENT, "name the good picture",
+                 dp_roi_from_mask(mask, 2, 3, DP_ROI_OBJECT, NULL, "m", &roi, err));
     assert_null(roi);
     assert_ok(dp_roi_from_mask(mask, 2, 3, DP_ROI_FIXED, NULL, "m", &roi, err));
     dp_roi_close(&roi);

@@ -332,7 +332,7 @@ static void calibration_promises_what_it_can(void **state)
     assert_true(isnan(c.threshold) && c.fpr == 1 && c.fpr_95 == 1 && !c.supported);
     assert_ok(dp_calibrate(scores, 99, 1e-300, &c, err)); /* more pictures than a size can say */
     assert_true(c.n_needed == (size_t)1 << 53 && !c.supported);
-    assert_fails(DP_E_ARGUMENT, "false-alarm rate of 1", dp_calibrate(scores, 99, 1, &c, err));
+    assert_fails(DP_E_ARGUMENT, "false-alarm rate is 1", dp_calibrate(scores, 99, 1, &c, err));
     scores[4] = (double)INFINITY;
     assert_fails(DP_E_NUMERIC, "score 5 of 99 is infinite", dp_calibrate(scores, 99, 0.1, &c, err));
 }
@@ -376,8 +376,8 @@ static void the_threshold_lies_between_order_statistics(void **state)
     const double equal[3] = {0.1, 0.1, 0.1};
     assert_ok(dp_calibrate(equal, 3, 0.4, &c, err));
     assert_true(c.threshold == 0.1); /* no rounding lifts it above, or below, what all of them are */
-    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, 0, &c, err));
-    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_calibrate(scores, 4, (double)NAN, &c, err));
+    assert_fails(DP_E_ARGUMENT, "above 0 and below 1", dp_calibrate(scores, 4, 0, &c, err));
+    assert_fails(DP_E_ARGUMENT, "above 0 and below 1", dp_calibrate(scores, 4, (double)NAN, &c, err));
 }
 
 static void rates_of_a_table(void **state)
@@ -431,7 +431,7 @@ static void certificates(void **state)
     scores[0] = (double)NAN;
     assert_ok(dp_certify(scores, 1, 0.05, &c, err));
     assert_true(isnan(c.threshold) && c.rate == 1 && !c.supported);
-    assert_fails(DP_E_ARGUMENT, "between 0 and 1", dp_certify(scores, 4, 1, &c, err));
+    assert_fails(DP_E_ARGUMENT, "above 0 and below 1", dp_certify(scores, 4, 1, &c, err));
 }
 
 static void p_values(void **state)
