@@ -249,7 +249,7 @@ static int verify_built_in(const char *sha256)
     return same ? EXIT_DONE : EXIT_JOB_FAILED;
 }
 
-/* The digest of a file is read anew, and said how far it is; that of shards is the network's. */
+/* Reads and digests a single file, with progress. For shards, the network has the digest already. */
 static dp_status verify_files(const char *path, const dp_network *model, const char *sha256, const dp_run *run,
                               char digest[65], int *known, dp_error *err)
 {
@@ -261,7 +261,7 @@ static dp_status verify_files(const char *path, const dp_network *model, const c
     return fetch_verify_digest(path, sha256, digest, known, err);
 }
 
-/* Structure and numbers of a checkpoint, and its digest where one is known. */
+/* Checks structure and numbers of a checkpoint, and its digest if one is known. */
 static int model_verify(int argc, char **argv)
 {
     char *sha256 = NULL;

@@ -7,8 +7,8 @@
 
 /* True if a path of cli_model_path or of a bank is the name of the built-in network. */
 bool cli_model_is_built_in(const char *path);
-/* Path of --model M (NULL: of DINOPATCH_MODEL): M where it is a file, of a folder the checkpoint or index in it, else the cache's M.safetensors.  The built-in network where nothing is
- * named, or it is.  g_free. */
+/* Path of --model M (NULL: of DINOPATCH_MODEL). If M is a file: M. If M is a folder: the checkpoint or index in it.
+ * Else M.safetensors in the cache. If nothing is named, or the built-in network: its name. g_free. */
 char *cli_model_path(const char *model);
 /* Opens the checkpoint. Prints a note if the built-in network is used because nothing was named, and a warning for a
  * stand-in. False: *code, complained. */

@@ -12,16 +12,15 @@
 
 /* A published checkpoint. */
 typedef struct fetch_checkpoint {
-    const char *name;       /* "vits14", "vitb14_reg": as dp_architecture_parse takes it */
+    const char *name;       /* "vits14", "vitb14_reg": a name of dp_architecture_parse */
     const char *repository; /* "facebook/dinov2-small", on the Hugging Face hub */
     const char *revision;   /* branch, tag or commit of the repository */
     const char *file;       /* its path in the repository */
-    const char *source;     /* page a person can read */
+    const char *source;     /* page for people */
     const char *licence;    /* SPDX name, or "DINOv3" */
-    const char *layout;     /* whose names its tensors have: "huggingface" or "timm", as dp_network_info.naming */
-    const char
-        *also[FETCH_ALSO]; /* what else it is called: on torch hub, by timm, by its first publisher; NULL: no more */
-    const char *sha256;    /* NULL: none pinned, the server's statement is used */
+    const char *layout;     /* whose names its tensors have: "huggingface" or "timm", as in dp_network_info.naming */
+    const char *also[FETCH_ALSO]; /* its other names: on torch hub, in timm, of its first publisher; NULL: no more */
+    const char *sha256;           /* NULL: none is pinned, the one that the server states is used */
     uint64_t parameters;
     uint64_t bytes; /* size of the weights; the file is a few kilobytes larger */
 } fetch_checkpoint;
@@ -39,31 +38,36 @@ dp_status fetch_cache_path(const char *name, const char *folder, char **path, dp
 
 typedef struct fetch_settings {
     const char *mirror; /* replaces https://huggingface.co; NULL: none */
-    const char *sha256; /* what the file must have; NULL: the registry's, or else what the server states */
-    const char
-        *token;       /* of the hub, for gated files, visible ASCII; NULL: none.  It goes to the address asked, never to
-                                where that redirects, and over plain http only to this machine */
-    int force;        /* non-zero: fetch although the file is there */
-    unsigned retries; /* tries without a byte of progress before giving up; 5 */
-    unsigned retry_pause_ms; /* before the first of them, doubled for each further one; 1000 */
-    unsigned stall_s;        /* a connection silent for so long counts as lost; 30 */
+    const char *sha256; /* what the file must have; NULL: that of the registry, or else what the server states */
+    /* token of the hub for gated files, visible ASCII; NULL: none. It goes to the address itself, never to one that it
+     * redirects to, and over plain http only to this machine. */
+    const char *token;
+    int force;               /* non-zero: download even if the file is in place */
+    unsigned retries;        /* tries in a row without a new byte before giving up; 5 */
+    unsigned retry_pause_ms; /* before the first retry, doubled for each further one; 1000 */
+    unsigned stall_s;        /* a connection that is silent for so long counts as lost; 30 */
 } fetch_settings;
 void fetch_settings_init(fetch_settings *pull);
 
-/* Fetches a checkpoint over HTTPS to destination (NULL: fetch_cache_path), whose folder is made where missing.  A
- * file that is there, holds its digest and is the network of that name is left alone, without asking the network.  What
- * has arrived is kept beside the destination as *.part until the whole is there, its SHA-256 holds, and it opens as the
- * network of that name (dp_architecture_check); only then it is renamed, and its digest written to destination.sha256
- * (the format of sha256sum).  At most the registry's bytes and 1 MiB are taken.  Where no SHA-256 is given and the
- * registry pins none, what the server states is used: it proves that the file arrived whole, not who made it.  Messages
- * leave out the user, password and query of an address.  A connection that breaks is taken up again where it broke,
- * also by a later call.  Proxies: the variables libcurl reads (https_proxy, no_proxy, ...).
- * settings may be NULL.  run (may be NULL) lends its callbacks: progress is called in bytes, with the stages
- * "download" and "check".  sha256 [65] (may be NULL) receives the digest.
- * Threads: a destination that another thread or process is fetching is DP_E_IO.
- * Errors: DP_E_ARGUMENT (unknown name, a digest or a token that is none), DP_E_IO (network, server, disk, a licence not accepted), DP_E_CORRUPT (the
- * digest does not hold, too much or nothing is sent, another network or none: nothing is kept), DP_E_UNSUPPORTED (no
- * digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
+/* Downloads a checkpoint over HTTPS to destination (NULL: fetch_cache_path) and makes its folder if missing. If the
+ * file is in place, has its digest and is the network of that name, it stays and no connection is made.
+ *
+ * The bytes collect in *.part beside the destination until all are there, the SHA-256 is right, and the file opens as
+ * the network of that name (dp_architecture_check). Only then the file is renamed and its digest written to
+ * destination.sha256 (in the format of sha256sum). At most the registry's bytes plus 1 MiB are accepted. A broken
+ * connection continues where it broke, also in a later call.
+ *
+ * If no SHA-256 is given and the registry pins none, the one that the server states is used. It proves that the file
+ * arrived whole, not who made it. Messages leave out the user, password and query of an address. Proxies: the variables
+ * that libcurl reads (https_proxy, no_proxy, ...).
+ *
+ * settings may be NULL. run (may be NULL) lends its callbacks: progress counts bytes, in the stages "download" and
+ * "check". sha256 [65] (may be NULL) receives the digest. Threads: if another thread or process is downloading to the
+ * destination, DP_E_IO.
+ *
+ * Errors: DP_E_ARGUMENT (unknown name, malformed digest or token), DP_E_IO (network, server, disk, licence not
+ * accepted), DP_E_CORRUPT (wrong digest, too many bytes or none, another network or no network: nothing is kept),
+ * DP_E_UNSUPPORTED (no digest is known), DP_E_CANCELLED, DP_E_MEMORY. */
 dp_status fetch_pull(const char *name, const char *destination, const fetch_settings *settings, const dp_run *run,
                      char *sha256, dp_error *err);
 
@@ -71,7 +75,7 @@ dp_status fetch_pull(const char *name, const char *destination, const fetch_sett
  * says whether there was a digest to compare with. found [65] (may be NULL) receives the digest, also on DP_E_CORRUPT.
  * Errors: DP_E_IO, DP_E_CORRUPT, DP_E_CANCELLED, DP_E_MEMORY. */
 dp_status fetch_verify(const char *path, const char *sha256, const dp_run *run, char *found, int *known, dp_error *err);
-/* The same for a digest that is known already, of the shards of path. */
+/* The same for shards of path, whose digest `found` is already known. */
 dp_status fetch_verify_digest(const char *path, const char *sha256, const char *found, int *known, dp_error *err);
 
 #endif

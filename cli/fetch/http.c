@@ -218,7 +218,7 @@ static dp_status explain(const request *r, CURLcode code, const char *text, dp_e
     }
 }
 
-/* Scheme, host and port of an address, as "https huggingface.co 443"; NULL: no address, or no memory.  To be freed with free. */
+/* Scheme, host and port of an address, as "https huggingface.co 443"; free. NULL: this is no address, or no memory. */
 static char *origin_of(const char *url)
 {
     CURLU *parsed = curl_url();
@@ -247,7 +247,7 @@ static bool same_origin(const char *a, const char *b)
     return same;
 }
 
-/* Whether a secret may be sent there: nobody on the way can read it, and no other is sent already. */
+/* True if a secret may go to this address: nobody on the way can read it, and the address holds no other secret. */
 static bool is_private(const char *url)
 {
     static const char *const own[] = {"http 127.0.0.1 ", "http localhost ", "http [::1] "};
@@ -261,7 +261,7 @@ static bool is_private(const char *url)
     return may && !memchr(begin, '@', strcspn(begin, "/?#"));
 }
 
-/* libcurl keeps it from the hosts that a request is redirected to. */
+/* Sets the token if it may go there. libcurl does not send it to other hosts after a redirect. */
 static CURLcode set_token(request *r, CURL *curl, const char *token)
 {
     r->facts->token_sent = token && *token && is_private(r->url);
@@ -271,7 +271,7 @@ static CURLcode set_token(request *r, CURL *curl, const char *token)
     return code ? code : curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
 }
 
-/* One handle with everything that both requests share; NULL when memory is short. */
+/* Makes a handle with everything that both requests share. NULL: memory is short. */
 static CURL *open_request(request *r, const fetch_http_how *how, char *text)
 {
     CURL *curl = curl_easy_init();
@@ -337,7 +337,7 @@ dp_status fetch_http_head(const char *url, const fetch_http_how *how, fetch_http
     }
     *again = r.header_bytes <= MAX_HEADER_BYTES && worth_another_try(code, facts->status);
     dp_status status = DP_OK;
-    /* A server that knows no HEAD, or a storage server that signs GET only, has still not refused the file. */
+    /* Some servers refuse HEAD and some storage servers sign GET only; that does not mean that they refuse the file. */
     bool refused = facts->status / 100 != 2 && !r.linked
                    && (facts->gated || (facts->status != 403 && facts->status != 405 && facts->status != 501));
     if (code || refused)

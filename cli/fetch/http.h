@@ -19,27 +19,26 @@ typedef struct fetch_http_facts {
     char sha256[FETCH_HEX_BYTES]; /* empty: none stated */
     uint64_t file_bytes;          /* of the whole file; FETCH_BYTES_UNKNOWN if not stated */
     uint64_t range_start;         /* first byte of a 206 answer */
-    bool encoded;                 /* the body is compressed, though nobody asked for that */
-    bool gated;                   /* refused, as nobody accepted the licence (the hub's X-Error-Code) */
+    bool encoded;                 /* the server compressed the body although that was not asked for */
+    bool gated;                   /* refused because nobody accepted the licence (X-Error-Code of the hub) */
     bool token_sent;              /* the first request carried the token */
 } fetch_http_facts;
 
 /* How to ask. */
 typedef struct fetch_http_how {
     unsigned stall_s;
-    const char
-        *token; /* NULL: none.  Goes to the host of the address alone, never to where that redirects; over plain http
-                        * only to this machine; and not where the address has a user and a password */
+    /* NULL: none. It goes only to the host of the address, never to a host that the address redirects to; over plain
+     * http only to this machine; and not if the address has a user and a password. */
+    const char *token;
     const dp_run *run;
 } fetch_http_how;
 
-/* An address as messages and logs may show it: without what stands before an '@' (a user and a password) and after a
- * '?' (often a token).  Where in doubt, more is left out.  To be freed with free; NULL: no memory. */
+/* An address as messages and logs may show it: without user and password (before '@') and without the query (after '?',
+ * often a token). In doubt it leaves out more. Free with free; NULL: no memory. */
 char *fetch_url_shown(const char *url);
 
-/* Asks for the facts alone.  The storage server's signature often covers GET only: a redirect is followed no further
- * than to the answer that states the digest.  *again: another try may succeed. Errors: DP_E_IO, DP_E_MEMORY,
- * DP_E_CANCELLED. */
+/* Asks for the facts only. Storage servers often sign GET only, so redirects are followed no further than the answer
+ * that states the digest. *again: another try may succeed. Errors: DP_E_IO, DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status fetch_http_head(const char *url, const fetch_http_how *how, fetch_http_facts *facts, bool *again,
                           dp_error *err);
 
@@ -50,8 +49,8 @@ typedef struct fetch_http_sink {
     void *user;
 } fetch_http_sink;
 
-/* Gets url from byte `from` on.  416 (nothing left from there) is DP_OK with facts->status saying so; other refusals
- * are errors.  The sink's errors come back as they are.  Progress is called with the stage "download". */
+/* Gets url from byte `from` on. Status 416 (no bytes from there) gives DP_OK and is in facts->status; other refusals
+ * are errors. Errors of the sink are returned unchanged. Progress is called with the stage "download". */
 dp_status fetch_http_get(const char *url, uint64_t from, const fetch_http_how *how, const fetch_http_sink *sink,
                          fetch_http_facts *facts, bool *again, dp_error *err);
 

@@ -36,7 +36,7 @@
 #define UNKNOWN_MOST ((uint64_t)20000000000) /* most bytes if the registry knows no size */
 
 typedef struct pull_job {
-    const dp_architecture *promised; /* NULL: whatever comes */
+    const dp_architecture *promised; /* NULL: any file */
     const char *name, *target, *source;
     const fetch_settings *settings;
     const dp_run *run;
@@ -49,8 +49,8 @@ typedef struct pull_job {
     int fd;                       /* the part file; -1: not open */
     uint64_t have;                /* bytes in it */
     bool disk_fault;
-    bool chosen;  /* the target is the caller's: a file that is there is replaced only where that is forced */
-    bool reached; /* the server has answered: what fails from now on may be a passing trouble */
+    bool chosen;  /* the caller chose the target: a file in place is replaced only with force */
+    bool reached; /* the server has answered, so a later failure may pass */
     fetch_http_how how;
 } pull_job;
 
@@ -94,7 +94,7 @@ static dp_status advise(const pull_job *job, dp_status status, dp_error *err)
                       job->name, cause.message, job->target);
 }
 
-/* What to do where the server keeps the file from whoever asks. */
+/* Explains what to do if the server refuses access to the file. */
 static dp_status refused(const pull_job *job, const fetch_http_facts *facts, dp_error *err)
 {
     if (facts->gated && !facts->token_sent)
@@ -104,14 +104,13 @@ static dp_status refused(const pull_job *job, const fetch_http_facts *facts, dp_
     if (facts->gated)
         return fetch_fail(
             err, DP_E_IO,
-            "%s: gated: the account of HF_TOKEN may not read it (%ld); accept the licence at %s with that "
+            "%s: gated: the account of HF_TOKEN may not read it (HTTP status %ld); accept the licence at %s with that "
             "account, or set a token of one that has",
             job->name, facts->status, job->source);
-    return fetch_fail(
-        err, DP_E_IO,
-        "%s: could not be fetched: %s: the server refuses access (%ld)%s.  If the file is gated: accept the "
-        "licence at %s, then set HF_TOKEN",
-        job->name, job->shown, facts->status, facts->token_sent ? " to HF_TOKEN" : "", job->source);
+    return fetch_fail(err, DP_E_IO,
+                      "%s: cannot download it: %s: the server refuses access (HTTP status %ld)%s; if the file is "
+                      "gated, accept the licence at %s, then set HF_TOKEN",
+                      job->name, job->shown, facts->status, facts->token_sent ? " to HF_TOKEN" : "", job->source);
 }
 
 static bool is_refusal(const fetch_http_facts *facts)
@@ -119,7 +118,7 @@ static bool is_refusal(const fetch_http_facts *facts)
     return facts->status == 401 || facts->status == 403;
 }
 
-/* Sleeps before another try; a stop asked for meanwhile is heard. */
+/* Sleeps before another try. Returns early if a stop is asked for. */
 static dp_status pause_ms(const pull_job *job, unsigned milliseconds, dp_error *err)
 {
     for (unsigned slept = 0; slept < milliseconds;) {
@@ -340,8 +339,7 @@ static dp_status download(pull_job *job, dp_error *err)
         fetch_http_facts facts;
         bool again;
         dp_status status = fetch_http_get(job->url, before, &job->how, &sink, &facts, &again, err);
-        if (!status
-            && facts.status == 416) { /* nothing comes after what is here: let the digest say what it is worth */
+        if (!status && facts.status == 416) { /* the server has no more bytes: the digest decides */
             if (before)
                 return DP_OK;
             status = fetch_fail(err, DP_E_IO, "%s: the server answers 416", job->shown);

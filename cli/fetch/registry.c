@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry.c - the published checkpoints that `model pull` downloads.
  *
- * Parameters follow from the architecture (DINOv2 with the mask token and a 37x37 position grid, DINOv3 without mask token and
- * without a bias of query, key and value, TIPSv2 with a 32x32 grid and without mask token), 4 bytes each.  DINOv3 comes from timm's
- * copies, whose files need no consent form; its licence holds all the same.  TIPSv2's own files hold a text network as well, timm's do
- * not.  No digest is pinned: the hub states the SHA-256 of every file, and fetch_pull holds the file against it. */
+ * Parameters follow from the architecture, 4 bytes each: DINOv2 with the mask token and a 37x37 position grid; DINOv3
+ * without a mask token and without a bias of query, key and value; TIPSv2 with a 32x32 grid and without a mask token.
+ * DINOv3 comes from timm's copies, whose files need no consent form; its licence applies all the same. TIPSv2's own
+ * files also hold a text network, timm's do not. No digest is pinned: the hub states the SHA-256 of every file, and
+ * fetch_pull compares the file with it. */
 #include "fetch.h"
 #include "support.h"
 
