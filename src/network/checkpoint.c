@@ -2,14 +2,14 @@
 /* checkpoint.c - reads the names and shapes of a checkpoint, and trusts neither.
  *
  * Several namings are in use for the same tensors. Hugging Face: embeddings.* with encoder.layer.N.* (DINOv2), or with
- * layer.N.* and projections of their own names (DINOv3). The official releases: blocks.N.*, query, key and value fused.
+ * layer.N.* and other names of the projections (DINOv3). The official releases: blocks.N.*, query, key and value fused.
  * timm: the names of the official releases, but reg_token, SwiGLU as a packed fc1 or as fc1_g and fc1_x, gamma_1, and
  * with registers a class token that contains its position. Any of them may follow a prefix such as "dinov2." or
- * "backbone."; the name of the class token shows the prefix. TIPSv2's release holds a text network too; all that does
- * not follow the prefix "vision_encoder." is left alone. So is the head of a classifier.
+ * "backbone."; the name of the class token shows the prefix. TIPSv2's release also holds a text network; tensors
+ * without the prefix "vision_encoder." are ignored. The head of a classifier is ignored too.
  *
- * The family is read off the tensors: no position embedding, but what only DINOv3 has, is DINOv3; one register is
- * TIPSv2; all else is DINOv2. */
+ * The tensors show the family. A file without a position embedding and with something that only DINOv3 has is DINOv3;
+ * one register means TIPSv2; everything else is DINOv2. */
 #include "network/checkpoint.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -120,7 +120,7 @@ static const struct {
     {DP_B_IN_B, "mlp.fc1_x.bias", PLAIN},
 };
 
-/* What was found out of a file's names. */
+/* What the names in a file show. */
 typedef struct naming {
     const char *text;         /* a name that begins with the prefix */
     size_t prefix;            /* bytes of it */
@@ -182,7 +182,7 @@ static dp_status take(const dp_transformer *c, const dp_tensor **slot, const dp_
     return DP_OK;
 }
 
-/* Finds the prefix and the naming: from the class token, and from what the blocks are called. */
+/* Finds the prefix and the naming, from the names of the class token and of the blocks. */
 static dp_status find_naming(const dp_transformer *c, naming *found, dp_error *err)
 {
     static const char *const ends[] = {"embeddings.cls_token", "cls_token"};
@@ -236,8 +236,8 @@ static dp_status assign(dp_transformer *c, const naming *as, const dp_tensor *te
     return unknown_tensor(c, tensor->name, err);
 }
 
-/* Whether a tensor belongs to something else in the file: the head of a classifier or of the training, a text network.
- * Inside a block nothing does. */
+/* Returns whether a tensor belongs to something else in the file: the head of a classifier or of the training, or a
+ * text network. Tensors of blocks never do. */
 static bool beside(const naming *as, const char *name)
 {
     static const char vision[] = "vision_encoder.";
@@ -328,7 +328,7 @@ static size_t square_root(size_t n)
     return r;
 }
 
-/* Whether the file shows what only DINOv3 has. */
+/* Returns whether the file has something that only DINOv3 has. */
 static bool is_rotary(const dp_transformer *c, const naming *as)
 {
     const dp_tensor *scale = c->blocks[0].role[DP_B_SCALE1];
@@ -563,7 +563,7 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
                        "%s: metadata 'heads' is '%s', but only heads of %d channels are supported (%zu heads here)",
                        c->path, heads, DP_HEAD_DIM, c->heads);
     c->stand_in = stand_in && strcmp(stand_in, "0") != 0;
-    if (!c->stand_in && c->rotary) /* whose weights are bound by the licence of the release */
+    if (!c->stand_in && c->rotary) /* the licence of the release binds these weights */
         (void)dp_licence_take("DINOv3", c->licence);
     else if (!c->stand_in && tips)
         (void)dp_licence_take("Apache-2.0", c->licence);

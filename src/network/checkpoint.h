@@ -45,7 +45,7 @@ typedef enum dp_block_role {
     DP_B_SCALE1, /* [dim] LayerScale; all blocks have both, or none of them */
     DP_B_NORM2_W,
     DP_B_NORM2_B,
-    DP_B_GATE_W, /* [hidden, dim]; SwiGLU whose gate stands apart (DINOv3) */
+    DP_B_GATE_W, /* [hidden, dim]; SwiGLU with a separate gate (DINOv3) */
     DP_B_GATE_B,
     DP_B_IN_W, /* [hidden, dim]; SwiGLU in one piece [2 * hidden, dim], gate first */
     DP_B_IN_B,
@@ -80,9 +80,9 @@ typedef struct dp_transformer {
     int position_linear; /* bilinear, not bicubic (TIPSv2) */
     const char *naming;  /* "huggingface", "hub", "timm" */
     dp_dtype dtype;      /* of the patch embedding */
-    const char *unused;  /* the first tensor that is no part of the network; NULL: none */
+    const char *unused;  /* the first tensor that is not part of the network; NULL: none */
     size_t n_unused;
-    char licence[DP_LICENCE_BYTES]; /* empty: not known */
+    char licence[DP_LICENCE_BYTES]; /* empty: unknown */
 } dp_transformer;
 
 /* Size of one attention head. */
@@ -99,9 +99,10 @@ dp_status dp_transformer_check_finite(const dp_transformer *checkpoint, dp_error
  * them, or one for all three. Without such an entry value stays as it is. Errors: DP_E_CHECKPOINT. */
 dp_status dp_read_pixel_statistics(const dp_safetensors *file, const char *path, const char *key, double least,
                                    double value[3], dp_error *err);
-/* Fills licence with text where that is 1 to 47 printable ASCII characters; false: untouched. */
+/* Copies text to licence if it has 1 to 47 printable ASCII characters; otherwise returns false and leaves licence
+ * untouched. */
 bool dp_licence_take(const char *text, char licence[DP_LICENCE_BYTES]);
-/* The same from a file's metadata, where it has an entry. */
+/* Reads the licence from a file's metadata, if it has an entry. */
 void dp_licence_read(const dp_safetensors *file, char licence[DP_LICENCE_BYTES]);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nano.c - the file of the built-in network, in the read-only data of the library.
  *
- * The assembler copies the file (.incbin); meson.build names it.  The symbols are hidden: a shared library does not
- * export them. The compiler writes what belongs into every object (no executable stack, control-flow notes), so this is
- * C, not a .S file. */
+ * The assembler copies the file (.incbin); meson.build names it. The symbols are hidden, so a shared library does not
+ * export them. This is C and not a .S file, so that the compiler adds the usual notes of an object (no executable
+ * stack, control flow). */
 #include "network/nano.h"
 
 #include <string.h>

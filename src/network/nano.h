@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-/* Whether this name means the built-in network.  A file of that name is opened as ./nano. */
+/* Returns whether this name means the built-in network. A file with this name must be opened as ./nano. */
 bool dp_is_nano(const char *name);
-/* Its checkpoint; nothing is copied.  Errors: DP_E_MEMORY. */
+/* Opens the checkpoint of nano without copying it. Errors: DP_E_MEMORY. */
 dp_status dp_nano_open(dp_safetensors **file, dp_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* network.c - opens checkpoints, packs their weights, tells what they are.
+/* network.c - opens checkpoints, packs their weights, and describes them.
  *
  * Packing folds two constants into the weights, so that nothing is left to multiply at run time:
  *   - q of the attention carries log2(e) / sqrt(64): softmax(q k / 8) = 2^(q' k - max) normalised;
@@ -21,7 +21,7 @@
 
 /* ------------------------------------------------------------------------------------------------------- open, close */
 
-/* Empty where it could not be computed; dp_network_digest tries again and says so. */
+/* Leaves the digest empty if it cannot be computed; dp_network_digest tries again and reports the error. */
 static void *hash_file(void *argument)
 {
     dp_network *model = argument;
@@ -32,7 +32,7 @@ static void *hash_file(void *argument)
     return NULL;
 }
 
-/* The digest takes a second for each gigabyte or two: it is computed beside what else is done, and waited for here. */
+/* Waits for the digest. It takes a second for each gigabyte or two, so a thread computes it beside the other work. */
 static void wait_for_hash(dp_network *model)
 {
     pthread_mutex_lock(&model->lock);
@@ -209,7 +209,7 @@ dp_status dp_network_check_unchanged(const dp_network *model, dp_error *err)
 
 void dp_network_get_info(const dp_network *model, dp_network_info *info)
 {
-    /* The digest is the one thing about a model that is found out late; nobody can see it change. */
+    /* The digest is the one field that is filled after opening; no caller can see it change. */
     dp_network *hidden = (dp_network *)model;
     wait_for_hash(hidden);
     const dp_transformer *c = &model->checkpoint;
@@ -248,7 +248,7 @@ void dp_network_set_licence(dp_network *model, const char *licence)
 
 /* ------------------------------------------------------------------------------------------------------------ packing */
 
-/* Scratch memory for one layer as it stands in the checkpoint. */
+/* Scratch memory for one layer in the checkpoint's layout. */
 typedef struct packer {
     const dp_transformer *c;
     dp_backing backing;
@@ -266,8 +266,8 @@ static dp_status read_rows(const packer *p, const dp_tensor *weight, const dp_te
     return status || !bias ? status : dp_tensor_to_f32(bias, p->bias + first_row, err);
 }
 
-/* The fused weights of query, key and value. DINOv3 has no bias for the keys: its release masks a part of the bias, timm
- * leaves it out. */
+/* Reads the fused weights of query, key and value. DINOv3 has no bias for the keys: its release masks that part of the
+ * bias, timm leaves it out. */
 static dp_status read_fused(packer *p, const dp_tensor *const *role, dp_error *err)
 {
     const size_t dim = p->c->dim;
@@ -283,7 +283,7 @@ static dp_status read_fused(packer *p, const dp_tensor *const *role, dp_error *e
     return status;
 }
 
-/* Rows [0, n) times factor[i], or times constant where factor is NULL. */
+/* Multiplies rows [0, n) by factor[i], or by constant if factor is NULL. */
 static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor *factor, double constant, float *room,
                             dp_error *err)
 {
@@ -309,8 +309,8 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
 {
     const dp_transformer *c = p->c;
     const dp_tensor *const *role = c->blocks[index].role;
-    /* Of the loss of int8 a third comes from two layers, the first block's projection and first MLP layer, whose inputs no
-     * scale fits (docs/numerics.md): they stay in fp32. */
+    /* Two layers cause a third of the loss of int8: the first block's projection and first MLP layer, whose inputs fit
+     * no scale (docs/numerics.md). They stay in fp32. */
     const dp_backing careful = p->backing == DP_BACKING_INT8 && index == 0 ? DP_BACKING_ONEDNN : p->backing;
     size_t dim = c->dim, inner = c->swiglu ? 2 * c->hidden : c->hidden;
     static const dp_block_role norm_roles[] = {DP_B_NORM1_W, DP_B_NORM1_B, DP_B_NORM2_W, DP_B_NORM2_B};
@@ -354,7 +354,7 @@ static dp_status pack_block(packer *p, size_t index, dp_block_weights *w, float 
                   : pack(p, p->backing, c->hidden, dim, c->swiglu ? DP_INT8_SIGNED : DP_INT8_GELU, &w->out, err);
 }
 
-/* Gives the mapped pages back to the system: they are in the page cache should anything read them again. */
+/* Gives the mapped pages back to the system. The page cache keeps them, should anything read them again. */
 static void release_pages(const dp_transformer *c)
 {
     size_t n, page = (size_t)sysconf(_SC_PAGESIZE);
@@ -439,7 +439,7 @@ dp_status dp_network_settle_recipe(const dp_network *model, dp_recipe *recipe, d
 
 dp_status dp_network_weights(const dp_network *model, dp_backing backing, const dp_weights **weights, dp_error *err)
 {
-    dp_network *owner = (dp_network *)model; /* the packed copies are a cache under the model's own lock */
+    dp_network *owner = (dp_network *)model; /* the packed copies are a cache, guarded by the model's lock */
     dp_status status = DP_OK;
     pthread_mutex_lock(&owner->lock);
     if (!owner->weights[backing]) {

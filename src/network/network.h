@@ -19,7 +19,7 @@ typedef struct dp_block_weights {
     dp_linear out;  /* [dim, hidden]; carries LayerScale 2, adds to the residual */
 } dp_block_weights;
 
-/* All weights in the form one kind of session computes with. */
+/* All weights in the form that one kind of session uses. */
 typedef struct dp_weights {
     dp_backing backing;
     dnnl_engine_t engine;
@@ -32,27 +32,29 @@ typedef struct dp_weights {
 
 struct dp_network {
     char *path;                        /* absolute */
-    dp_transformer checkpoint;         /* of a residual network: what both have in common */
-    dp_resnet *resnet;                 /* NULL: a transformer */
+    dp_transformer checkpoint;         /* also for a residual network: the fields that both kinds share */
+    dp_resnet *resnet;                 /* NULL: the network is a transformer */
     float *cls, *registers, *position; /* [dim], [registers, dim], [side * side, dim]; cls with its position added */
     double periods[DP_ROTARY_PERIODS]; /* of rotary positions */
     pthread_mutex_t lock;              /* guards what follows */
-    dp_weights *weights[DP_BACKINGS];  /* made when a session first asks */
+    dp_weights *weights[DP_BACKINGS];  /* made when a session first needs them */
     int hashing;
     pthread_t hasher;
     char sha256[65];
 };
 
-/* The model's weights for a backing, packed on first use and kept with the model. */
+/* The weights of the model for a backing, packed on first use and kept with the model. */
 dp_status dp_network_weights(const dp_network *model, dp_backing backing, const dp_weights **weights, dp_error *err);
-/* DP_E_CORRUPT where the checkpoint's file was written to since it was opened: weights and digest may be of different files. */
+/* Returns DP_E_CORRUPT if the checkpoint's file was changed after it was opened, because weights and digest may then be
+ * of different files. */
 dp_status dp_network_check_unchanged(const dp_network *model, dp_error *err);
-/* DP_E_MEMORY where the SHA-256 of its file could not be computed: dp_network_info.sha256 is then empty, and no bank may name it. */
+/* Returns DP_E_MEMORY if the SHA-256 of the file could not be computed. dp_network_info.sha256 is then empty, and no
+ * bank may name the network. */
 dp_status dp_network_digest(const dp_network *model, dp_error *err);
 dp_status dp_network_resnet_weights(const dp_network *model, dp_backing backing, const dp_resnet_weights **weights,
                                     dp_error *err);
 
-/* max_cells: dp_run.max_tokens of the run, 0: no limit. */
+/* The facts of a network that a recipe depends on. max_cells: dp_run.max_tokens of the run, 0: no limit. */
 dp_network_facts dp_network_facts_of(const dp_network *model, size_t max_cells);
 
 #endif

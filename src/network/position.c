@@ -31,7 +31,7 @@ static void taps_free(taps *t)
     *t = (taps){0};
 }
 
-/* Weights of output i with a triangle; dp_cubic_weights has the meaning of the arguments. */
+/* Weights of output i with a triangle kernel. The arguments are those of dp_cubic_weights. */
 static size_t linear_weights(double scale, size_t i, size_t n, double *weights, size_t *first)
 {
     double stretch = fmax(scale, 1), centre = scale * ((double)i + 0.5), sum = 0;

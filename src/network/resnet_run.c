@@ -200,7 +200,7 @@ static void prepare_task(void *context, size_t index, size_t worker)
     p->status = walk(p->run->net, p->height, p->width, p->deepest, plan_conv, p);
 }
 
-/* pools: whether room for PatchCore's features is needed as well. */
+/* pools: also make room for PatchCore's features. */
 static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t deepest, bool pools, dp_error *err)
 {
     const size_t cells = pools ? (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE) : 0;
@@ -293,7 +293,7 @@ static void quantise_task(void *context, size_t chunk, size_t worker)
     r->kernels->quantise_relu(r->from + begin, end - begin, r->by, r->q + begin);
 }
 
-/* Makes the input of the next convolutions bytes, where they take bytes. */
+/* Turns the input of the next convolutions into bytes, if they take bytes. */
 static void take_input(dp_resnet_run *r, const float *from, size_t n)
 {
     float top = 0;
@@ -425,10 +425,11 @@ static void token_task(void *context, size_t row, size_t worker)
     }
 }
 
-/* What is done with a layer's output, which lies in x on the grid `at`; index: its place in input->layers. */
+/* Uses the output of a layer, which is in x on the grid `at`. index: its place in input->layers. */
 typedef void (*take_fn)(dp_resnet_run *r, size_t index, size_of at, void *user);
 
-/* Seconds of the convolutions go to their stages, those of take to the others. */
+/* Runs the picture up to the deepest layer. The time of the convolutions goes to their stages, the time of `take` to
+ * the others. */
 static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools, dp_stage_seconds *seconds,
                          take_fn take, void *user, dp_error *err)
 {

@@ -48,8 +48,8 @@ dp_status dp_session_open(const dp_network *model, dp_precision precision, const
     if (status)
         goto fail;
     s->bytes = precision == DP_INT8 && dp_int8_kernels_init(&s->int8, s->isa);
-    if (precision == DP_INT8 && !s->bytes) { /* fp32 under the name of int8 would change every score, and the labels
-                                              * with it */
+    /* computing fp32 in place of int8 would change every score and label without a word */
+    if (precision == DP_INT8 && !s->bytes) {
         status = dp_fail(err, DP_E_UNSUPPORTED,
                          "precision=int8 needs the instruction set %s, but %s is %s; set precision=fp32 (an int8 bank "
                          "must be fitted again)",
@@ -282,7 +282,7 @@ static dp_status begin_picture(dp_session *s, const float *rgb, size_t height, s
 
 static dp_status run_block(dp_session *s, size_t block, dp_error *err)
 {
-    dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+    dp_shelf *shelf = dp_shelf_use(NULL); /* memory for the caller comes from the caller's own shelf */
     int stopped = s->run.stop && s->run.stop(s->run.user);
     dp_shelf_use(shelf);
     if (stopped)

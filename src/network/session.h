@@ -15,7 +15,7 @@ dp_precision dp_session_precision(const dp_session *session);
 /* Returns the settings that the session was opened with, and the caller's callbacks. */
 const dp_run *dp_session_run(const dp_session *session);
 
-/* What a recipe has to know of its network, with the limits of its run. */
+/* The facts of the network that a recipe depends on, with the limits of the session's run. */
 dp_network_facts dp_session_facts(const dp_session *session);
 
 /* The grid of one layer's output. */
@@ -24,8 +24,9 @@ typedef struct dp_layer_shape {
 } dp_layer_shape;
 /* layer: a block of a transformer, from 0; a layer of a residual network, from 1. */
 dp_layer_shape dp_session_layer_shape(const dp_session *session, size_t layer, size_t height, size_t width);
-/* Computes layers as the network leaves them: of a transformer the residual stream of the grid's cells, without the final LayerNorm.
- * layers [n_layers] ascending; out [n_layers] of [rows, cols, dim] as dp_session_layer_shape says.  Errors: as dp_session_embed. */
+/* Computes the raw output of layers: for a transformer the residual stream of the grid's cells, without the final
+ * LayerNorm. layers [n_layers] ascending; out [n_layers] of [rows, cols, dim] as dp_session_layer_shape says. Errors:
+ * as dp_session_embed. */
 dp_status dp_session_layers(dp_session *session, const float *rgb, size_t height, size_t width, const size_t *layers,
                             size_t n_layers, float *const *out, dp_error *err);
 
