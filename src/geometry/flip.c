@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flip.c - rows or columns in reverse order. */
+/* flip.c - reverses the order of rows or columns. */
 #include "geometry/flip.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flip.h - rows or columns in reverse order. */
+/* flip.h - reverses the order of rows or columns. */
 #ifndef DP_GEOMETRY_FLIP_H
 #define DP_GEOMETRY_FLIP_H
 

@@ -189,13 +189,12 @@ static void project_row(const struct job *job, size_t y, float *out)
     }
 }
 
-/* project_row for the rows from top to bottom - 1 of a picture whose rows and columns run along those of the grid: the same
- * sums in the same order, but what a row of squares gives along u is computed once for all pixel rows that lie in it. */
+/* project_row for the rows from top to bottom - 1, if rows and columns of the picture run along those of the grid. It
+ * adds the same terms in the same order, but computes the blend along u once for all pixel rows of a row of squares. */
 static void project_straight(const struct job *job, size_t top, size_t bottom)
 {
     const dp_projection *p = job->projection;
-    size_t first = job->width_px,
-           after = 0; /* the columns of the rows that lie in the grid: the same for all of them */
+    size_t first = job->width_px, after = 0; /* the columns of a row inside the grid; the same for all rows */
     bool seen[BAND_ROWS];
     for (size_t y = top; y < bottom; y++) {
         float *out = job->map + y * job->width_px;

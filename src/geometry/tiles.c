@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tiles.c - where the tiles of a large canvas lie, and which cells are taken from each.
+/* tiles.c - places the tiles of a large canvas, and says which cells come from each.
  *
  * Along one axis, in cells: length T, tile p, overlap o.
  *
- *     tiles            n = ceil((T - p) / (p - 2 o)) + 1, and 1 where T <= p
+ *     tiles            n = ceil((T - p) / (p - 2 o)) + 1, and 1 if T <= p
  *     tile i starts    s_i = floor(i (T - p) / max(1, n - 1))
- *     kept of tile i   s_i + ceil(v_i / 2)  to  s_i + p - floor(v_{i+1} / 2),  v_i = s_{i-1} + p - s_i the cells that
- *                      tile i shares with the one before it; v_0 = v_n = 0
+ *     kept of tile i   s_i + ceil(v_i / 2)  to  s_i + p - floor(v_{i+1} / 2);  v_i = s_{i-1} + p - s_i is the number of
+ *                      cells that tile i shares with the tile before it; v_0 = v_n = 0
  *
- * The end of one tile's part is the start of the next one's, so every cell is taken once, from the tile in which it lies
- * farthest from a border that is not the canvas's own. At such a border a tile leaves out at least o cells, whose
- * features know the padding of the network better than the picture.
+ * The part of one tile ends where the part of the next begins. So every cell is taken once, from the tile in which it
+ * lies farthest from an inner border. At an inner border a tile drops at least o cells, because their features depend
+ * more on the padding of the network than on the picture.
  *
- * o is an eighth of the tile: of 512 pixels the outer 64 at each side. */
+ * o is an eighth of the tile: 64 pixels at each side of a tile of 512. */
 #include "geometry/tiles.h"
 #include "geometry/spaces.h"
 
 #include <math.h>
 
-#define OVERLAPS 8 /* in a tile */
+#define OVERLAPS 8 /* overlaps in one tile */
 #define SIDE_PX 512
 
 dp_tile_axis dp_tile_axis_of(size_t length, size_t tile)
@@ -34,7 +34,7 @@ size_t dp_tile_first(const dp_tile_axis *axis, size_t i)
     return axis->n < 2 ? 0 : i * (axis->length - axis->tile) / (axis->n - 1);
 }
 
-/* Cells that tile i shares with the one before it. */
+/* Returns the number of cells that tile i shares with the tile before it. */
 static size_t shared(const dp_tile_axis *axis, size_t i)
 {
     return i == 0 || i >= axis->n ? 0 : dp_tile_first(axis, i - 1) + axis->tile - dp_tile_first(axis, i);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tiles.h - a large canvas cut into tiles that overlap, in cells of its grid. */
+/* tiles.h - cuts a large canvas into overlapping tiles, in cells of its grid. */
 #ifndef DP_GEOMETRY_TILES_H
 #define DP_GEOMETRY_TILES_H
 
@@ -11,14 +11,14 @@
 /* One axis. */
 typedef struct dp_tile_axis {
     size_t length, tile,
-        overlap; /* cells of the whole, of a tile, and those that a tile does not keep at an inner side,
-                                   * at least */
-    size_t n;    /* tiles */
+        overlap; /* cells of the whole axis, of a tile, and how many a tile drops at least at an inner border */
+    size_t n;    /* number of tiles */
 } dp_tile_axis;
 
-/* tile 0, or no less than length: one tile. */
+/* tile 0, or at least length: one tile. */
 dp_tile_axis dp_tile_axis_of(size_t length, size_t tile);
-/* The first cell of tile i; the first cell that is kept of it, and the one after the last, counted over the whole. */
+/* The first cell of tile i; its first kept cell, and the cell after its last kept one; all counted over the whole
+ * axis. */
 size_t dp_tile_first(const dp_tile_axis *axis, size_t i);
 size_t dp_tile_kept_first(const dp_tile_axis *axis, size_t i);
 size_t dp_tile_kept_end(const dp_tile_axis *axis, size_t i);
@@ -27,7 +27,7 @@ typedef struct dp_tiling {
     dp_tile_axis down, across;
 } dp_tiling;
 
-/* A grid of rows x cols cells in tiles of at most tile x tile. */
+/* Cuts a grid of rows x cols cells into tiles of at most tile x tile. */
 dp_tiling dp_tiling_of(size_t rows, size_t cols, size_t tile);
 
 static inline size_t dp_tiling_count(const dp_tiling *tiling)
@@ -35,11 +35,11 @@ static inline size_t dp_tiling_count(const dp_tiling *tiling)
     return tiling->down.n * tiling->across.n;
 }
 
-/* The cells of the tile in row i and column j of the tiling, and those that are kept of it. */
+/* The cells of the tile in row i and column j of the tiling, and the cells that are kept of it. */
 dp_area dp_tile_area(const dp_tiling *tiling, size_t i, size_t j);
 dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j);
 
-/* A canvas in cells, and how it is cut into tiles. Settled once from a recipe; every stage works with it. */
+/* A canvas in cells, and how it is cut into tiles. It is settled once from a recipe, and every stage uses it. */
 typedef struct dp_canvas_shape {
     size_t height_px, width_px; /* whole cells; 0: each picture has a canvas of its own (dp_own_canvas) */
     size_t patch_px;            /* to the side of a cell */
@@ -50,7 +50,7 @@ typedef struct dp_canvas_shape {
     size_t band_rows;                                 /* the most rows that a row of tiles keeps */
 } dp_canvas_shape;
 
-/* Canvas and tile of the recipe are settled, or 0. */
+/* Canvas and tile of the recipe must be settled, or 0. */
 dp_canvas_shape dp_canvas_shape_of(const dp_recipe *recipe, size_t patch_px);
 
 /* Returns the side of a tile in pixels, a multiple of unit_px: `wished` rounded to the nearest, or at wished 0 the largest

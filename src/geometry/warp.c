@@ -262,7 +262,7 @@ static void mark_valid(const dp_picture *picture, const dp_affine *map, const dp
         }
 }
 
-/* part: of the turned canvas, where it is turned. */
+/* part: a part of the canvas, after the turn if there is one. */
 static dp_status resize_whole(const dp_picture *picture, int turn, size_t height, size_t width, const dp_area *part,
                               float *rgb, dp_error *err)
 {
