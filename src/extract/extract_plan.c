@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* extract_plan.c - from the layers of a network to the features of cells.
+/* extract_plan.c - makes the features of cells from the layers of a network.
  *
  *     residual network   layer l -> mean over 3x3 cells -> grid of layer 2 -> side by side     [H/8, W/8, C2 + C3]
  *     transformer        blocks -> side by side                                                [rows, cols, 3 dim] */

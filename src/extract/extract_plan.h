@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* extract_plan.h - which layers of a network make the features of a cell, and how they come side by side. */
+/* extract_plan.h - which layers of a network make the features of a cell, and how they are joined. */
 #ifndef DP_EXTRACT_EXTRACT_PLAN_H
 #define DP_EXTRACT_EXTRACT_PLAN_H
 
@@ -8,27 +8,28 @@
 
 #include <stdbool.h>
 
-/* Of a residual network layers 2 and 3, each averaged over 3x3 cells, on the grid of layer 2; of a transformer the raw
- * residual stream after the blocks at 1/4, 1/2 and 3/4 of its depth. */
+/* For a residual network: layers 2 and 3, each averaged over 3x3 cells, on the grid of layer 2. For a transformer: the
+ * raw residual stream after the blocks at 1/4, 1/2 and 3/4 of its depth. */
 typedef struct dp_extract_plan {
-    size_t layers[DP_EXTRACT_LAYERS], n_layers; /* as dp_session_layers takes them */
+    size_t layers[DP_EXTRACT_LAYERS], n_layers; /* for dp_session_layers */
     dp_layer_shape shapes[DP_EXTRACT_LAYERS];
     size_t rows, cols, dim; /* of the features: layers side by side */
     bool averages;
     dp_layer_norm norm;
     float *raw[DP_EXTRACT_LAYERS]; /* [shape] */
-    float *mean;                   /* [rows, cols, widest] where it averages */
+    float *mean;                   /* [rows, cols, widest] if the plan averages */
 } dp_extract_plan;
 
-/* For pictures of height x width pixels, multiples of the network's patch.  Errors: DP_E_ARGUMENT (too large),
- * DP_E_MEMORY. */
+/* Opens a plan for pictures of height x width pixels, multiples of the network's patch. Errors: DP_E_ARGUMENT (too
+ * large), DP_E_MEMORY. */
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
                                dp_error *err);
 void dp_extract_plan_close(dp_extract_plan *plan);
-/* rgb [height, width, 3] in 0..255 -> features [rows, cols, dim], not normalised.  Errors: as dp_session_layers. */
+/* Computes features [rows, cols, dim], not normalised, from rgb [height, width, 3] in 0..255. Errors: as
+ * dp_session_layers. */
 dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rgb, size_t height, size_t width,
                      float *features, dp_error *err);
-/* Features of each layer. */
+/* Fills dims with the number of features of each layer. */
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* extractor.c - features of one picture, with its polarity settled.
+/* extractor.c - the features of one picture, with its polarity decided.
  *
- * A canvas that the recipe cuts into tiles (geometry/tiles.h) goes through the network tile by tile: each is warped out of
- * the 8-bit picture for itself, and the cells that are kept of it go to their place in the grid. Nothing of one tile enters
+ * If the recipe cuts the canvas into tiles (geometry/tiles.h), the network runs on one tile after another. Each tile is
+ * warped directly out of the 8-bit picture, and its kept cells go to their place in the grid. No tile depends on
  * another, so neither their order nor the number of threads changes a bit.
  *
- * PCA finds an axis, not a direction: the object may lie the right way round or turned by 180 degrees.  The orientation
- * vector of the features says which.  `rotate` turns the picture and embeds again; `mirror` flips the columns of the grid,
- * as the paper does, which is the same for parts symmetric about their axis only. */
+ * PCA finds an axis, not a direction: the part may lie one way or turned by 180 degrees. The orientation vector of the
+ * features decides. `rotate` turns the picture and runs the network again. `mirror` flips the columns of the grid, as
+ * the paper does, which equals a turn only for parts that are symmetric about their axis. */
 #include "extract/extractor.h"
 #include "geometry/flip.h"
 #include "geometry/spaces.h"
@@ -89,7 +89,7 @@ dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_err
     return status;
 }
 
-/* Layers as the network leaves them; normalised where it is known by what. */
+/* Computes the raw layers, and normalises them if the statistics are known. */
 static dp_status extract(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens, dp_error *err)
 {
     const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
@@ -103,7 +103,7 @@ static dp_status extract(dp_extractor *extractor, dp_session *session, const flo
     return status;
 }
 
-/* One tile: rgb [tile height, tile width, 3] -> tokens [tile rows, tile cols, dim]. */
+/* Embeds one tile: rgb [tile height, tile width, 3] -> tokens [tile rows, tile cols, dim]. */
 static dp_status embed_tile(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens,
                             dp_error *err)
 {
@@ -119,7 +119,7 @@ static dp_status embed_tile(dp_extractor *extractor, dp_session *session, const 
     return status;
 }
 
-/* The cells that are kept of one of several tiles, into tokens. */
+/* Embeds one of several tiles and copies its kept cells to tokens. */
 static dp_status embed_kept(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t i,
                             size_t j, dp_error *err)
 {
@@ -192,7 +192,7 @@ dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
 
-/* By bands: a pass over all of them tells the orientation. */
+/* Decides the polarity band by band: one pass over all bands gives the orientation. */
 static dp_status orient_by_bands(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared,
                                  dp_error *err)
 {
@@ -251,7 +251,8 @@ dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp
     return status || by_bands ? status : dp_extractor_embed(extractor, session, prepared, err);
 }
 
-/* dp_mean_3x3 divides by 9 at the border too; here by the cells there are, or the border would be what differs most. */
+/* dp_mean_3x3 divides by 9 at the border too. Here the mean is over the cells that exist; otherwise the border would
+ * differ most. */
 static const float *even_means(dp_extractor *extractor)
 {
     if (!extractor->raw)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* extractor.h - the buffers one picture needs on its way from features to a result; allocated once per session and bank. */
+/* extractor.h - buffers that make the features of one picture; allocated once for a session and a bank. */
 #ifndef DP_EXTRACT_EXTRACTOR_H
 #define DP_EXTRACT_EXTRACTOR_H
 
@@ -12,75 +12,75 @@
 #include <stdbool.h>
 
 typedef struct dp_extractor {
-    dp_recipe recipe; /* canvas and layers settled */
+    dp_recipe recipe; /* with canvas and layers settled */
     dp_canvas_shape shape;
     size_t dim;
     size_t most_bytes;
-    bool by_bands;      /* tokens hold the rows of one row of tiles at a time */
-    size_t top, band;   /* of the grid rows top .. top + band - 1 are in tokens */
-    float *tokens;      /* [band, cols, dim] */
-    float *tile_rgb;    /* [tile height, tile width, 3], where there are several tiles; else NULL */
-    float *tile_tokens; /* [tile rows, tile cols, dim], likewise */
-    float *raw; /* [cells, dim] of a tile before the mean over neighbourhoods, or scratch; NULL where there is none */
-    bool mirrored;           /* by_bands: the polarity mirrors the columns of the picture's grid */
-    dp_halves halves;        /* by_bands, where the recipe settles the polarity */
-    dp_extract_plan plan;    /* of a recipe with layer_norm, made for the first picture */
-    const float *layer_norm; /* [2, dim] of a bank: what normalises the features; NULL: they stay as they are */
+    bool by_bands;        /* tokens hold one row of tiles at a time */
+    size_t top, band;     /* tokens hold the grid rows top .. top + band - 1 */
+    float *tokens;        /* [band, cols, dim] */
+    float *tile_rgb;      /* [tile height, tile width, 3] with several tiles; else NULL */
+    float *tile_tokens;   /* [tile rows, tile cols, dim] with several tiles; else NULL */
+    float *raw;           /* [cells, dim] of a tile before the mean over neighbourhoods, or scratch; NULL: not needed */
+    bool mirrored;        /* by_bands: the polarity mirrors the columns of this picture's grid */
+    dp_halves halves;     /* by_bands, if the recipe decides the polarity */
+    dp_extract_plan plan; /* for a recipe with layer_norm; made for the first picture */
+    const float *layer_norm; /* [2, dim] of a bank: normalises the features; NULL: they stay raw */
     float *orientation;      /* [dim] */
-    uint8_t
-        *background;  /* [rows, cols] 1: background, see dp_extractor_background; NULL: the recipe asks for no mask */
-    float *component; /* [rows, cols] scratch of it */
+    uint8_t *background;     /* [rows, cols] 1: background, see dp_extractor_background; NULL: the recipe masks no
+                       * background */
+    float *component;        /* [rows, cols] scratch for it */
 } dp_extractor;
 
-#define DP_WHOLE_GRID SIZE_MAX            /* dp_extractor_open: always all features of a picture together */
-#define DP_GRID_BYTES ((size_t)128 << 20) /* for those who need no more than a band at a time */
+#define DP_WHOLE_GRID SIZE_MAX            /* for dp_extractor_open: always hold all features of a picture together */
+#define DP_GRID_BYTES ((size_t)128 << 20) /* for callers that need only one band at a time */
 
-/* Opens an extractor for pictures of that canvas; dim: dp_recipe_dim. Features of a canvas in several tiles come band by band (below) where
- * those of a whole picture take more than most_bytes; all other features are held together in tokens.
+/* Opens an extractor for pictures of this canvas; dim: dp_recipe_dim. If the canvas is cut into several tiles and the
+ * features of a picture take more than most_bytes, they come band by band (below). Otherwise tokens hold them all.
  * Errors: DP_E_MEMORY. */
 dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err);
-/* Makes the extractor as large as the prepared picture's canvas, where each picture has its own (edge_px); nothing to do otherwise.
- * extractor->recipe then has the picture's canvas.  Errors: DP_E_MEMORY. */
+/* Resizes the extractor to the canvas of the prepared picture, if each picture has its own (edge_px). extractor->recipe
+ * then has the picture's canvas. Errors: DP_E_MEMORY. */
 dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err);
 void dp_extractor_close(dp_extractor *extractor);
 
-/* Features of a prepared picture, turned or mirrored into the polarity of orientation [2, dim] (a bank's: reference and
- * bias). *polarity: +1, -1, or 0 where it is not settled. On return prepared->cells are those of the features, and the
- * features are in the bands: */
+/* Computes the features of a prepared picture, turned or mirrored to the polarity of orientation [2, dim] (reference
+ * and bias of a bank). *polarity: +1, -1, or 0 if it is not decided. On return prepared->cells belong to the features,
+ * and the bands hold the features: */
 dp_status dp_extractor_features(dp_extractor *extractor, dp_session *session, dp_prepared *prepared,
                                 const float *orientation, int *polarity, dp_error *err);
 
-/* The features of a picture come in so many bands of rows, from top to bottom: one, but for large canvases in tiles. */
+/* The number of bands of rows that the features come in, from top to bottom: 1, except for large canvases in tiles. */
 static inline size_t dp_extractor_bands(const dp_extractor *extractor)
 {
     return extractor->by_bands ? extractor->shape.tiling.down.n : 1;
 }
 
-/* Brings one band of the picture of dp_extractor_features into tokens: rows top .. top + band - 1. In any order, any
- * number of times. */
+/* Puts one band of the picture of dp_extractor_features into tokens: rows top .. top + band - 1. Bands may come in any
+ * order, any number of times. */
 dp_status dp_extractor_band(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, size_t band,
                             dp_error *err);
 
-/* Makes the plan of a recipe with layer_norm, where it is not there yet. Errors: as dp_extract_plan_open, DP_E_MISMATCH. */
+/* Makes the plan of a recipe with layer_norm, if there is none yet. Errors: as dp_extract_plan_open, DP_E_MISMATCH. */
 dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_error *err);
 
-/* What the network makes of a canvas that is not cut, rgb [canvas_height, canvas_width, 3], into tokens. */
+/* Runs the network on an uncut canvas rgb [canvas_height, canvas_width, 3]; fills tokens. */
 dp_status dp_extractor_embed_canvas(dp_extractor *extractor, dp_session *session, const float *rgb, dp_error *err);
 
-/* What the network makes of the canvas of a prepared picture, with the mean over neighbourhoods where the recipe asks for
- * it: all of it into tokens. Not for an extractor by bands. */
+/* Runs the network on the canvas of a prepared picture, with the mean over neighbourhoods if the recipe has it; fills
+ * tokens with the whole grid. Not for an extractor by bands. */
 dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, dp_error *err);
-/* Orientation vector of extractor->tokens in extractor->orientation. */
+/* Computes the orientation vector of extractor->tokens into extractor->orientation. */
 dp_status dp_extractor_orientation(dp_extractor *extractor, const dp_prepared *prepared, dp_error *err);
-/* Whether the recipe settles polarity, and the picture was aligned so that it can be. */
+/* Returns whether the recipe decides the polarity and the picture's alignment allows it. */
 bool dp_extractor_has_polarity(const dp_extractor *extractor, const dp_prepared *prepared);
 
-/* The mask of the background of extractor->tokens into extractor->background, of the cells [rows, cols] that come from inside the picture;
- * *left: those that are not background.  path is named in errors.  Errors: DP_E_MEMORY, DP_E_NUMERIC. */
+/* Computes the background mask of extractor->tokens into extractor->background, for cells [rows, cols] inside the
+ * picture. *left: number of cells that are not background. Errors name path. Errors: DP_E_MEMORY, DP_E_NUMERIC. */
 dp_status dp_extractor_background(dp_extractor *extractor, dp_session *session, const uint8_t *cells, const char *path,
                                   size_t *left, dp_error *err);
-/* DP_E_PICTURE, for a picture of which the mask leaves nothing. */
+/* Returns DP_E_PICTURE for a picture that is all background. */
 dp_status dp_fail_all_background(const dp_recipe *recipe, const char *path, dp_error *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer_grid.c - means over neighbours, and grids brought to the size of another.
+/* layer_grid.c - means over neighbouring cells, and resampling of grids.
  *
- * Bilinear, half-pixel centres: cell i of n lies at  p = (i + 1/2) m / n - 1/2  among m cells, between floor(p) and the
- * next one; places beyond the first or last centre take its value. */
+ * Bilinear with half-pixel centres: cell i of n lies at p = (i + 1/2) m / n - 1/2 among m cells, between floor(p) and
+ * the next one. Beyond the first or last centre the value of that cell continues. */
 #include "extract/layer_grid.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ void dp_mean_3x3(const float *in, size_t rows, size_t cols, size_t dim, float *o
     }
 }
 
-/* Where cell `at` of n_to lies among n_from: between first and second, at the share. */
+/* The position of cell `at` of n_to among n_from cells: between first and second, at this share. */
 struct place {
     size_t first, second;
     float share;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* normalise.c - statistics of features, and what normalises their layers.
+/* normalise.c - statistics of features, and how they normalise the layers.
  *
  * Over the good cells, for layer l with channels c:
  *
@@ -7,13 +7,14 @@
  *     standard  s_c = max(standard deviation of x_c, 1e-3 median over c in l)     z = (x - mean) / s
  *               a_l = sqrt(mean over cells of |z|^2) = sqrt(sum_c var_c / s_c^2)   x' = z / a_l
  *
- * The floor keeps a channel that hardly moves from drowning the others.
+ * Without the lower bound, a channel that hardly varies would outweigh all others.
  *
  * Means and squared distances M of two parts (Chan, Golub, LeVeque 1983), d = difference of their means:
  *
  *     n = n_a + n_b,   mean = mean_a + d n_b / n,   M = M_a + M_b + d^2 n_a n_b / n
  *
- * A picture is one part, measured in two passes; parts are added in the order of the pictures.  Sums are in double. */
+ * A picture is one part, measured in two passes; the parts are added in the order of the pictures. Sums are in
+ * double. */
 #include "extract/normalise.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -85,7 +86,8 @@ dp_status dp_cell_statistics_add(dp_cell_statistics *statistics, const float *fe
     return DP_OK;
 }
 
-/* Fills shift and deviation [dim] of one layer; returns the root mean square length of what they leave. */
+/* Fills shift and deviation [dim] of one layer; returns the root mean square length of the shifted and scaled
+ * features. */
 static double find_layer(const dp_cell_statistics *s, dp_layer_norm norm, size_t first, size_t dim, double *deviation)
 {
     double length = 0;

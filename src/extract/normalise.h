@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* normalise.h - layers of different scales made comparable, from the statistics of all good cells. */
+/* normalise.h - makes layers of different scales comparable, by the statistics of all good cells. */
 #ifndef DP_EXTRACT_NORMALISE_H
 #define DP_EXTRACT_NORMALISE_H
 
 #include "dinopatch/experimental.h"
 
-/* Mean and spread of every feature over the cells seen so far.  The same cells in the same order give the same numbers.
- */
+/* Mean and spread of every feature over the cells added so far. The same cells in the same order give the same
+ * numbers. */
 typedef struct dp_cell_statistics {
     size_t dim;
     double n;       /* cells */
@@ -16,11 +16,11 @@ typedef struct dp_cell_statistics {
 
 dp_status dp_cell_statistics_open(size_t dim, dp_cell_statistics *statistics, dp_error *err);
 void dp_cell_statistics_close(dp_cell_statistics *statistics);
-/* Adds the cells of one picture, features [cells, dim], of which valid [cells] (NULL: all) are not 0.
- * Errors: DP_E_MEMORY (nothing was added). */
+/* Adds the cells of one picture, features [cells, dim]; only those with valid [cells] not 0 (NULL: all). Errors:
+ * DP_E_MEMORY (nothing was added). */
 dp_status dp_cell_statistics_add(dp_cell_statistics *statistics, const float *features, const uint8_t *valid,
                                  size_t cells, dp_error *err);
-/* Adds what another one has seen, of the same features. */
+/* Adds the cells of another statistics of the same features. */
 void dp_cell_statistics_merge(dp_cell_statistics *statistics, const dp_cell_statistics *other);
 
 /* Fills shift [dim] and factor [dim]: a feature x becomes (x - shift) factor.  dims [n_layers] are the features of each
@@ -28,7 +28,7 @@ void dp_cell_statistics_merge(dp_cell_statistics *statistics, const dp_cell_stat
  * Errors: DP_E_MEMORY. */
 dp_status dp_layer_norm_find(const dp_cell_statistics *statistics, dp_layer_norm norm, const size_t *dims,
                              size_t n_layers, float *shift, float *factor, dp_error *err);
-/* features [cells, dim], in place. */
+/* Normalises features [cells, dim] in place. */
 void dp_layer_norm_apply(float *features, size_t cells, size_t dim, const float *shift, const float *factor);
 
 #endif

@@ -18,7 +18,7 @@ void dp_halves_clear(dp_halves *halves);
 /* Adds rows of a grid, features [rows, cols, dim], valid [rows, cols] (NULL: all). All rows of a grid, from the first to
  * the last, give the same bits in one call as in several. */
 void dp_halves_add(dp_halves *halves, const float *features, const uint8_t *valid, size_t rows, size_t cols);
-/* The orientation vector of what was added, as dp_orientation says. */
+/* Computes the orientation vector of the added rows, as dp_orientation. */
 dp_status dp_halves_orientation(const dp_halves *halves, float *orientation, dp_error *err);
 
 /* Computes the orientation vector of a feature grid: the mean of the valid cells right of the middle minus the mean

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pictures.h - the pictures of one piece of work: those of a source, all of them or some in an order of their own. */
+/* pictures.h - the pictures of one piece of work: all pictures of a source, or some of them in their own order. */
 #ifndef DP_EXTRACT_PICTURES_H
 #define DP_EXTRACT_PICTURES_H
 
@@ -9,7 +9,7 @@ typedef struct dp_pictures {
     const dp_source *source;
     const size_t *order; /* [n] numbers in the source; NULL: 0 .. n-1 */
     size_t n;
-    const dp_pose *poses; /* [n] found already; NULL: they are not */
+    const dp_pose *poses; /* [n] known poses; NULL: they must be found */
 } dp_pictures;
 
 static inline dp_pictures dp_pictures_all(const dp_source *source)
@@ -17,7 +17,7 @@ static inline dp_pictures dp_pictures_all(const dp_source *source)
     return (dp_pictures){.source = source, .n = source->n};
 }
 
-/* The number of picture i in the source. */
+/* Returns the number of picture i in the source. */
 static inline size_t dp_pictures_number(const dp_pictures *pictures, size_t i)
 {
     return pictures->order ? pictures->order[i] : i;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prefetch.c - a ring of slots between one loading thread and one consumer.
  *
- * Two slots are ahead of the consumer at the most, so memory stays bounded however many pictures there are; the canvases of
- * the slots are allocated once. */
+ * At most two slots are ahead of the consumer, so memory does not grow with the number of pictures. The canvases of the
+ * slots are allocated once. */
 #include "extract/prefetch.h"
 #include "geometry/flip.h"
 #include "geometry/spaces.h"
@@ -18,11 +18,11 @@
 #include <string.h>
 
 #define SLOTS 3       /* one with the consumer, two ahead */
-#define TILED_SLOTS 2 /* of large pictures, which take the network many times as long as the loader */
+#define TILED_SLOTS 2 /* for large pictures, on which the network takes much longer than the loader */
 
 struct dp_prefetch {
     dp_pictures pictures;
-    dp_recipe recipe; /* a copy: the consumer's own may change with the size of its pictures */
+    dp_recipe recipe; /* a copy, because the consumer's own recipe may change with the size of its pictures */
     bool digests;
     size_t n_slots;
 
@@ -119,7 +119,7 @@ dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err)
     if (prepared->rgb)
         status = dp_canvas_warp_part(prepared->picture, &canvas, &(dp_area){0, 0, h, w}, prepared->rgb, NULL, err);
     size_t inside = 0;
-    for (size_t r = 0; r < shape->rows && !status; r++) { /* a row of cells at a time */
+    for (size_t r = 0; r < shape->rows && !status; r++) { /* one row of cells at a time */
         const dp_area strip = {dp_cells_to_canvas(r, patch_px), 0, patch_px, w};
         status = dp_canvas_warp_part(prepared->picture, &canvas, &strip, NULL, prepared->valid, err);
         for (size_t i = 0; i < patch_px * w && !status; i++)
