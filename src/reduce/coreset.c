@@ -4,16 +4,15 @@
  *
  *     c_0 drawn by the seed;   c_k = argmax over rows i of min over j < k of | z_i - z_(c_j) |
  *
- * The least distance of each row to the centres so far is kept, so that a further centre costs one pass over the rows:
- * n k distances in all, in squared form, which has the same order.  Exact: no row is passed over.  Of equally far rows
- * the first is taken.
+ * The distance of each row to the nearest centre so far is kept, so each new centre costs one pass over the rows: n k
+ * distances in all. They are squared, which does not change their order. The selection is exact: every row is compared.
+ * Of equally far rows the first is taken.
  *
- * Dimensions above 128 are projected first, as in the paper (Johnson and Lindenstrauss): z = R x, with entries of R
+ * More than 128 dimensions are projected first, as in the paper (Johnson and Lindenstrauss): z = R x, with entries of R
  * drawn from sqrt(3 / 128) {-1 with 1/6, 0 with 2/3, +1 with 1/6} (Achlioptas 2003), so that distances keep their
- * expectation.  The same numbers come from the seed on every machine, because no function of the mathematical library
- * takes part.
+ * expectation. A seed gives the same numbers on every machine, because the mathematical library is not used.
  *
- * Tasks are blocks of rows of a fixed size; each block's farthest row is noted and the blocks are compared in their
+ * Tasks are blocks of rows of a fixed size. The farthest row of each block is noted, and the blocks are compared in
  * order. */
 #include "reduce/coreset.h"
 #include "bank/builder.h"
@@ -28,7 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROJECTED 128 /* dimensions */
+#define PROJECTED 128 /* most dimensions without projection */
 #define BLOCK 2048    /* rows of a task */
 #define ROUND 64      /* centres between two calls of progress */
 
@@ -39,7 +38,7 @@ struct farthest {
 
 struct choice {
     const dp_rows *bank;
-    size_t n, dim;           /* rows, and dimensions they are compared in */
+    size_t n, dim;           /* number of rows, and of dimensions for the comparison */
     float *projection;       /* [dim, bank->dim] or NULL */
     float *z;                /* [n, dim] */
     float *least;            /* [n] squared distance to the nearest centre */
@@ -47,7 +46,7 @@ struct choice {
     float *out;              /* [threads, BLOCK] */
     struct farthest *blocks; /* [n_blocks] */
     dp_distance_kernels kernels;
-    size_t centre; /* the row that became one last */
+    size_t centre; /* the newest centre */
 };
 
 static size_t block_rows(const struct choice *job, size_t index)
@@ -105,7 +104,7 @@ static size_t centres_asked(size_t n, double asked)
     return k < 1 ? 1 : k > (double)n ? n : (size_t)k;
 }
 
-/* chosen [n] 1 where a row is a centre. */
+/* Fills chosen [n]: 1 for a row that is a centre. */
 static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *pool, const dp_run *run, uint8_t *chosen,
                         size_t *found, dp_error *err)
 {
@@ -130,7 +129,7 @@ static dp_status choose(struct choice *job, size_t k, uint64_t seed, dp_pool *po
         for (size_t b = 1; b < n_blocks; b++)
             if (job->blocks[b].distance > best.distance)
                 best = job->blocks[b];
-        if (!(best.distance > 0)) /* what is left are copies of centres */
+        if (!(best.distance > 0)) /* all other rows are copies of centres */
             return DP_OK;
         job->centre = best.row;
     }
@@ -213,7 +212,7 @@ dp_status dp_bank_coreset(const dp_bank *from, const dp_recipe *recipe, dp_isa i
     uint32_t *rows = NULL;
     size_t n, there = from->rows.n_rows;
     dp_recipe kept = *recipe;
-    if (recipe->coreset > (double)there) { /* how many features the pictures give is known only now */
+    if (recipe->coreset > (double)there) { /* only now the number of features is known */
         char line[DP_ERROR_MESSAGE_BYTES];
         kept.coreset = (double)there;
         snprintf(line, sizeof line, "bank.coreset is %.0f, but the bank has %zu rows: all are kept", recipe->coreset,

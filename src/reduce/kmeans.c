@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kmeans.c - k-means for one location of a bank: some dozens of centres for some hundreds of vectors.
+/* kmeans.c - k-means for one cell of a bank: some dozens of centres for some hundreds of vectors.
  *
- * Seeds by k-means++: each next one is drawn with a probability in proportion to the squared distance from the nearest
- * so far. Then each vector goes to its nearest centre (of equal ones the first), each centre to the mean of its
- * vectors, until no vector moves.  A centre that has lost all its vectors takes the vector that lies farthest from its
- * own centre. */
+ * Seeds by k-means++: each next seed is drawn with a probability proportional to the squared distance to the nearest
+ * seed so far. Then each vector goes to its nearest centre (the first of equal ones), and each centre moves to the mean
+ * of its vectors, until no vector changes its centre. A centre without vectors takes the vector that lies farthest from
+ * its own centre. */
 #include "reduce/kmeans.h"
 #include "base/random.h"
 
@@ -49,13 +49,13 @@ static void seed_centres(const dp_vectors *v, size_t k, uint64_t seed, dp_tile_f
                 if (goal < 0)
                     break;
             }
-        } else { /* all vectors are among the centres already */
+        } else { /* all vectors are already among the centres */
             chosen = c + 1;
         }
     }
 }
 
-/* Whether any vector moved. */
+/* Returns whether any vector changed its centre. */
 static bool assign(const dp_vectors *v, size_t k, dp_tile_f32_fn l2, const float *centres, float *distances,
                    float *nearest, uint32_t *members)
 {
@@ -96,7 +96,7 @@ static void move_centres(const dp_vectors *v, size_t k, float *nearest, float *c
         for (size_t i = 1; i < n; i++)
             if (nearest[i] > nearest[farthest])
                 farthest = i;
-        if (!(nearest[farthest] > 0)) /* fewer different vectors than centres: it stays where it is */
+        if (!(nearest[farthest] > 0)) /* there are fewer different vectors than centres: it stays in place */
             continue;
         counts[members[farthest]]--;
         members[farthest] = (uint32_t)c;

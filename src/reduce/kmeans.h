@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kmeans.h - k-means: few vectors in place of many. */
+/* kmeans.h - k-means: replaces many vectors by few. */
 #ifndef DP_REDUCE_KMEANS_H
 #define DP_REDUCE_KMEANS_H
 

@@ -3,12 +3,12 @@
  *
  *     C = mean of (x - m)(x - m)^T,   C v_i = l_i v_i,   l_1 >= l_2 >= ...,   y = V (x - m),  V = rows v_1 .. v_k
  *
- * with k the least number for which l_1 + .. + l_k >= share * trace C.  |V x - V y| <= |x - y|, and falls short of it
- * by what the two differ in along the directions left out.
+ * with the least k for which l_1 + .. + l_k >= share * trace C. |V x - V y| <= |x - y|; the difference comes from the
+ * directions that were dropped.
  *
- * Products of 1024 vectors are summed in float and these sums in double, in the order of the rows; a task is a strip of
- * C, so that no sum depends on the number of threads.  Eigenvectors by LAPACK (dsyevd).  An eigenvector is known up to
- * its sign: its largest component is made positive, so that the same features give the same basis. */
+ * Products of 1024 vectors are summed in float, and these sums in double, in the order of the rows. A task is a strip
+ * of C, so no sum depends on the number of threads. LAPACK (dsyevd) computes the eigenvectors. The sign of an
+ * eigenvector is arbitrary: its largest component is made positive, so that the same features give the same basis. */
 #include "reduce/pca.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -27,7 +27,7 @@ struct moments {
     size_t dim;
     const float *x; /* [n, dim] */
     size_t n;
-    double *sum;   /* [dim, dim]; the strips' columns from their own first one on */
+    double *sum;   /* [dim, dim]; each strip fills its columns from its first row to the diagonal */
     float *strips; /* [threads, dim, STRIP] */
     _Atomic int failed;
 };
@@ -50,7 +50,7 @@ static void strip_task(void *context, size_t index, size_t worker)
             m->sum[r * m->dim + first + c] += part[r * STRIP + c];
 }
 
-/* The next rows, at most n, that are valid and fall to the stride; *place and *count go on from call to call. */
+/* Reads the next rows, at most n, that are valid and meet the stride. *place and *count continue from call to call. */
 static size_t next_rows(const dp_rows *bank, size_t stride, size_t *place, size_t *count, size_t n, float *out)
 {
     size_t places = dp_rows_places(bank), found = 0, first = *place;
@@ -71,7 +71,7 @@ static size_t count_valid(const dp_rows *bank)
     return n;
 }
 
-/* mean [dim] (may be NULL: zeros) and moments [dim, dim], the upper triangle. */
+/* Computes mean [dim] (NULL: zeros) and moments [dim, dim], the upper triangle. */
 static dp_status collect(const dp_rows *bank, bool centred, dp_pool *pool, double *mean, double *moments, dp_error *err)
 {
     size_t dim = bank->dim, n_valid = count_valid(bank), stride = (n_valid + MOST_ROWS - 1) / MOST_ROWS;
@@ -111,7 +111,7 @@ static dp_status choose(const double *values, size_t dim, double keep, size_t *k
 {
     double total = 0, sum = 0;
     for (size_t i = 0; i < dim; i++)
-        total += fmax(values[i], 0); /* ascending, as LAPACK gives them */
+        total += fmax(values[i], 0); /* LAPACK returns them in ascending order */
     if (keep >= 1) {
         if (keep > (double)dim || keep != floor(keep))
             return dp_fail(err, DP_E_ARGUMENT, "%g principal components are impossible for features of %zu numbers",

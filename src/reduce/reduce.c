@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reduce.c - one pass over a bank: each location's rows projected, replaced by centres, and stored in another type. */
+/* reduce.c - one pass over a bank: projects the rows of each cell, replaces them by centres, and stores them in another
+ * type. */
 #include "reduce/reduce.h"
 #include "bank/builder.h"
 #include "base/error.h"
@@ -12,18 +13,18 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define BLOCK 256 /* rows of a task where they are not put together */
+#define BLOCK 256 /* rows of a task if they are not clustered */
 #define ROUND 64  /* tasks between two calls of progress */
 
-struct work {       /* of a worker */
+struct work {       /* Memory of a worker. */
     float *x;       /* [rows, dim_in] */
     float *scratch; /* [rows, dim_in] */
     float *y;       /* [rows, dim] */
     float *centres; /* [kmeans, dim] */
     float *kmeans_scratch;
     uint32_t *members; /* [rows] */
-    uint32_t *rows;    /* [rows] of the location that each vector is */
-    int64_t *owner;    /* [kmeans] picture of a centre's vectors: -2 none yet, -1 several */
+    uint32_t *rows;    /* [rows] the row that each vector comes from */
+    int64_t *owner;    /* [kmeans] picture of a centre's vectors: -2 none yet, -1 several pictures */
 };
 
 struct reduction {
@@ -32,7 +33,7 @@ struct reduction {
     size_t dim, n_rows; /* of the new rows */
     const dp_reduction *how;
     dp_tile_f32_fn l2;
-    size_t blocks; /* tasks of a location */
+    size_t blocks; /* tasks for each cell */
     size_t first_task;
     struct work *work; /* [threads] */
     atomic_bool failed;
@@ -44,7 +45,7 @@ static bool left_out(const struct reduction *job, size_t cell, size_t row)
     return how->n_folds && dp_rows_picture(job->from, cell, row) % how->n_folds == how->fold;
 }
 
-/* Valid rows first .. first + n - 1 of a location into work->y, or where they are left out, none. */
+/* Reads the valid rows among first .. first + n - 1 of a cell into work->y; none of pictures that are left out. */
 static size_t load(struct reduction *job, struct work *work, size_t cell, size_t first, size_t n, const float **vectors)
 {
     const dp_rows *from = job->from;
@@ -111,8 +112,7 @@ static void centres_task(void *context, size_t index, size_t worker)
     }
 }
 
-/* The projection of a bank that was projected before is one projection: with orthonormal rows A of the first and B of
- * the second
+/* Joins two projections of a bank into one. With orthonormal rows A of the first and B of the second:
  *     B (A (x - m) - n) = BA (x - (m + A^T n)). */
 static dp_status join_projections(const dp_pca *before, const dp_pca *pca, dp_bank_builder *to, dp_error *err)
 {
@@ -219,7 +219,8 @@ dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *
     if (how->pca)
         recipe.pca = how->pca_asked;
     if (how->kmeans) {
-        recipe.kmeans = how->kmeans < from->n_rows ? how->kmeans : from->n_rows; /* as many as there are pictures */
+        /* at most as many as there are pictures */
+        recipe.kmeans = how->kmeans < from->n_rows ? how->kmeans : from->n_rows;
         recipe.seed = (size_t)how->seed;
     }
     const dp_bank_shape shape = {.recipe = &recipe,

@@ -6,18 +6,18 @@
 #include "reduce/pca.h"
 
 typedef struct dp_reduction {
-    const dp_pca *pca; /* of the bank's rows; NULL: not projected */
-    double pca_asked;  /* as the recipe shall say */
-    size_t kmeans;     /* centres at each location; 0: rows stay as they are */
+    const dp_pca *pca; /* of the bank's rows; NULL: no projection */
+    double pca_asked;  /* the value for the recipe */
+    size_t kmeans;     /* centres for each cell; 0: keep the rows */
     uint64_t seed;
     dp_storage storage;
-    size_t fold, n_folds; /* pictures p with p % n_folds == fold are left out; n_folds 0: none is */
+    size_t fold, n_folds; /* leave out pictures p with p % n_folds == fold; n_folds 0: none */
     dp_isa isa;
 } dp_reduction;
 
-/* Reads the bank once, location by location; of a mapped bank only the part in work stays in memory.
- * Leave-one-out scores and threshold stay the old ones; the caller finds new ones.  progress: stage "reduce".
- * Errors: DP_E_ARGUMENT (k-means of a flat bank, or of rows that are centres already), DP_E_MEMORY, DP_E_CANCELLED. */
+/* Reads the bank once, cell by cell; of a mapped bank only the part at work is in memory. Leave-one-out scores and
+ * threshold stay the old ones; the caller computes new ones. progress: stage "reduce". Errors: DP_E_ARGUMENT (k-means
+ * of a flat bank, or of rows that are already centres), DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status dp_bank_reduce(const dp_bank *bank, const dp_reduction *how, dp_pool *pool, const dp_run *run, dp_bank **out,
                          dp_error *err);
 
