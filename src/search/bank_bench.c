@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_bench.c - how long a bank takes to be searched, the network left out. */
+/* bank_bench.c - measures the time of a search in a bank, without the network. */
 #include "bank/bank.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,7 +14,7 @@
 struct query {
     const dp_rows *bank;
     dp_searcher searcher;
-    size_t reweight; /* neighbours that weight the score; 0: none */
+    size_t reweight; /* number of neighbours that weight the score; 0: none */
     size_t rows, cols;
     float *features;       /* [rows, cols, dim] noise */
     dp_neighbour *nearest; /* [rows, cols, knn] */
@@ -22,7 +22,7 @@ struct query {
     uint8_t *valid;        /* [rows, cols] */
 };
 
-/* Numbers of either sign, of about the size features have after a LayerNorm; which they are does not matter to the
+/* Fills x with numbers of both signs, about as large as features after a LayerNorm. Their values do not change the
  * time. */
 static void fill(float *x, size_t n)
 {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* distance.c - the distance map: which rows are searched for which cell, and the nearest of them.
+/* distance.c - the distance map: which rows are searched for each cell, and which of them are nearest.
  *
  *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'),
  *               |r - r'| <= window, |c - c'| <= window
  *
  * Source: DinoPatch (window 0, one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
  *
- * Order of the work.  With window 0 every row is needed once: cell after cell, the bank streams through memory.  With a
- * wider window a location serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells go
- * through the bank together, so that a row, once in the cache, is used for up to TILE_SIDE^2 of them.  Leave-one-out
- * asks for all pictures at the same cell: up to MAX_QUERIES of them go together.  A window that covers the whole bank
- * is a matrix product, for the map as for leave-one-out: global.c.
+ * Order of the work. With window 0 each row is needed once, so the bank streams through memory cell by cell. With a
+ * wider window a row serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells are searched
+ * together, so that a row in the cache serves up to TILE_SIDE^2 of them. Leave-one-out compares all pictures at the
+ * same cell, up to MAX_QUERIES at a time. If the window covers the whole bank, the search is a matrix product:
+ * global.c.
  *
- * A task is a tile: fixed by the sizes alone, visited in the bank's order, ties to the first; so nothing depends on the
- * number of threads. */
+ * A task is a tile. Tiles depend only on the sizes, are visited in the bank's order, and the first of equal rows wins.
+ * So the result does not depend on the number of threads. */
 #include "search/distance.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -26,33 +26,33 @@
 #define TILE_SIDE 8
 #define MAX_QUERIES ((size_t)TILE_SIDE * TILE_SIDE)
 #define BLOCK_ROWS 64
-#define WIDEN_QUERIES 16              /* for so many rows are widened once, and not again by every tile */
-#define TASK_FLOATS ((size_t)1 << 17) /* of the bank, at least, for a task of single cells: half a megabyte */
-#define SLICE_QUERIES ((size_t)1536)  /* of a global leave-one-out, between two calls of progress */
+#define WIDEN_QUERIES 16              /* from so many queries on, rows are widened once, not again by every tile */
+#define TASK_FLOATS ((size_t)1 << 17) /* least size of a task of single cells: half a megabyte of the bank */
+#define SLICE_QUERIES ((size_t)1536)  /* queries of a global leave-one-out between two calls of progress */
 #define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
 
 /* What all tasks of a run share. */
 struct job {
     const dp_rows *bank;
     dp_distance_kernels kernels;
-    dp_search search; /* settled: the isa and the picture's grid; of a flat bank the window is global */
-    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL where the bank's are, or
-                    where each query goes alone */
+    dp_search search; /* with isa and the picture's grid settled; for a flat bank the window is global */
+    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL if the bank holds floats
+                  * or each query is searched alone */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
     size_t tiles_across, cells_per_task;
     /* leave-one-out */
     size_t first_picture, n_pictures, first_task;
-    /* results, of the map or of each picture */
+    /* results: of the map, or of each picture */
     dp_distances out;
     atomic_bool not_finite;
 };
 
 /* ------------------------------------------------------------------------------------------- one group of queries */
 
-/* Offers a block's results to one query.  values: squared distances or inner products of rows begin .. begin+n-1,
- * counted through all cells. */
+/* Offers the values of a block to one query. values: squared distances or inner products of rows begin .. begin+n-1,
+ * counted over all cells. */
 static void offer(struct job *job, const dp_query *query, const float *values, const float *inverse_norms, size_t begin,
                   size_t n)
 {
@@ -75,7 +75,7 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
     }
 }
 
-/* A block of rows against some queries: values [n, BLOCK_ROWS]. */
+/* Compares a block of rows with some queries: values [n, BLOCK_ROWS]. */
 static void compare(const struct job *job, const float *const *x, size_t n, size_t begin, size_t rows, size_t worker,
                     float *values)
 {
@@ -98,7 +98,7 @@ static void compare(const struct job *job, const float *const *x, size_t n, size
     }
 }
 
-/* Rows begin .. end-1, counted through all cells, for every one of the queries. */
+/* Compares rows begin .. end-1, counted over all cells, with every query. */
 static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end,
                         size_t worker)
 {
@@ -135,7 +135,7 @@ static size_t plus_up_to(size_t a, size_t b, size_t limit)
     return b < limit - a ? a + b : limit;
 }
 
-/* Walks through every location within the window of some query, in the bank's order. */
+/* Visits every cell within the window of some query, in the bank's order. */
 static void search(struct job *job, const dp_query *queries, size_t n, size_t worker)
 {
     const dp_rows *bank = job->bank;
@@ -229,7 +229,7 @@ static bool everywhere(const struct job *job)
     return job->search.window >= job->bank->grid_rows && job->search.window >= job->bank->grid_cols;
 }
 
-/* The picture's valid cells, all together. */
+/* Searches for all valid cells of the picture together. */
 static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
 {
     size_t cells = job->search.band * job->search.cols, n = 0;
@@ -320,7 +320,7 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
 
 /* -------------------------------------------------------------------------------------------------- leave-one-out */
 
-/* All cells of some pictures at a time, about SLICE_QUERIES. */
+/* Searches for all cells of some pictures at a time, about SLICE_QUERIES. */
 static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const dp_progress *progress, dp_error *err)
 {
     const dp_rows *bank = job->bank;

@@ -8,11 +8,11 @@
 #include "dinopatch/experimental.h"
 #include "simd/dispatch.h"
 
-/* One neighbour: how far, and where it lies in the bank. */
+/* One neighbour: its distance, and where it is in the bank. */
 typedef struct dp_neighbour {
     float distance;
     uint32_t cell; /* row-major index into the bank's grid; 0 in a flat bank */
-    uint32_t row;  /* row of that cell; dp_rows_picture says whose it is */
+    uint32_t row;  /* row of that cell; dp_rows_picture gives its picture */
 } dp_neighbour;
 
 #define DP_NO_ROW UINT32_MAX /* cell and row of a neighbour that does not exist; its distance is infinite */
@@ -21,21 +21,20 @@ typedef struct dp_search {
     dp_metric metric;
     size_t window;    /* DP_WINDOW_GLOBAL: all cells */
     size_t knn;       /* at least 1 */
-    size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: none is left out */
+    size_t leave_out; /* picture whose rows are not searched; DP_NO_PICTURE: search all */
     dp_isa isa;
-    size_t rows, cols; /* the picture's grid; 0: as the bank's.  Another size may be asked of a flat bank only */
-    size_t top, band;  /* of that grid rows top .. top + band - 1 are given and found; band 0: all */
+    size_t rows, cols; /* the picture's grid; 0: that of the bank. Only a flat bank allows another size */
+    size_t top, band;  /* only rows top .. top + band - 1 of that grid are given and computed; band 0: all */
 } dp_search;
 
-/* The result for each cell, in memory of the caller. */
+/* The result for each cell, in the caller's memory. */
 typedef struct dp_distances {
-    dp_neighbour
-        *nearest;   /* [cells, knn] the nearest rows, nearest first; of equal ones the first in the bank's order */
-    float *grid;    /* [cells] mean distance of the nearest; 0 where not valid */
-    uint8_t *valid; /* [cells] 1 where the picture's cell is valid and at least one valid row was found */
+    dp_neighbour *nearest; /* [cells, knn] the nearest rows, nearest first; equal ones in the bank's order */
+    float *grid;           /* [cells] mean distance of the nearest; 0 if not valid */
+    uint8_t *valid;        /* [cells] 1 if the picture's cell is valid and at least one valid row was found */
 } dp_distances;
 
-/* Reports how far a search is; report returns other than 0 to stop it. */
+/* Reports the progress of a search. report returns a value other than 0 to stop it. */
 typedef struct dp_progress {
     int (*report)(void *user, size_t done, size_t total);
     void *user;
@@ -85,10 +84,10 @@ typedef struct dp_distance_kernels {
                      float *out); /* out [n_rows, dim] */
 } dp_distance_kernels;
 
-/* isa: from dp_isa_resolve. */
+/* isa: a result of dp_isa_resolve. */
 dp_distance_kernels dp_distance_kernels_get(dp_isa isa);
 
-/* Rows begin .. begin + n - 1 of a bank, counted through all locations, as dp_rows_widen reads them back. */
+/* Reads rows begin .. begin + n - 1 of a bank, counted over all cells, as floats, like dp_rows_widen. */
 void dp_kernels_widen(const dp_distance_kernels *kernels, const dp_rows *bank, size_t begin, size_t n, float *out);
 
 DP_KERNELS_DECLARE(dp_distance_kernels, dp_distance_kernels);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* distance_c.c - the reference of the distance kernels, and the table of them all.
  *
- * The reference sums in 16 lanes, so that a compiler may use whatever vectors plain x86-64 or Arm has without changing
- * the order. */
+ * The reference sums in 16 lanes, so that a compiler can use the vectors of plain x86-64 or Arm without changing the
+ * order. */
 #include "search/distance.h"
 
 #include <string.h>
@@ -101,7 +101,7 @@ dp_distance_kernels dp_distance_kernels_get(dp_isa isa)
 void dp_kernels_widen(const dp_distance_kernels *kernels, const dp_rows *bank, size_t begin, size_t n, float *out)
 {
     const void *stored = dp_rows_stored(bank, 0, begin);
-    if (bank->skip) { /* a part of a bank: row by row */
+    if (bank->skip) { /* a part of a bank goes row by row */
         dp_rows_widen(bank, 0, begin, n, out);
         return;
     }

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* distance_kernels.c - the distance kernels, compiled for each instruction set (simd/vector.h).
  *
- * Each pair (query, row) has one accumulator, lane l of which sums the elements l, l + VL, l + 2 VL, ...; so a pair's
- * result does not depend on the tile it fell into.  Halves and bytes become floats in the register, by the very
- * operations that would widen them in memory, so a pair's result does not depend on that either.
+ * Each pair (query, row) has one accumulator. Its lane l sums the elements l, l + VL, l + 2 VL, ..., so the result of a
+ * pair does not depend on its tile. Halves and bytes become floats in registers, by the same operations that would
+ * widen them in memory, so the result does not depend on that either.
  *
- * Where the time goes: a single query is bound by memory, and memory is fastest read in one run from front to end, so
- * one row after the other (several rows at once, each its own stream, reached 55-75 % of it); the processor overlaps a
- * row's chain of additions with the next row's by itself.  Several queries are bound by arithmetic: a tile of a x b
- * pairs reads a + b vectors, and the next rows are fetched while it works. */
+ * Speed: a single query is bound by memory. Memory is fastest when it is read in one run from front to end, so rows
+ * come one after the other. (Several rows at once, each as its own stream, reached only 55 to 75 % of the speed.) The
+ * processor overlaps the additions of one row with those of the next by itself. Several queries are bound by
+ * arithmetic: a tile of a x b pairs reads a + b vectors, and the next rows are fetched meanwhile. */
 #include "search/distance.h"
 #include "simd/vector.h"
 
 #include <stdbool.h>
 
-/* The register tile for several queries: its accumulators, one column of queries and two temporaries fit the registers.
- * */
+/* The register tile for several queries: its accumulators, one column of queries and two temporaries fit into the
+ * registers. */
 #define TILE_QUERIES 4
 #define TILE_ROWS (V_REGISTERS / 8)
 
-/* Stored rows; storage is a constant where it is made. */
+/* Stored rows. storage is a compile-time constant. */
 struct rows {
     dp_storage storage;
     const void *data;    /* [n_rows, dim] */
@@ -56,8 +56,8 @@ ALWAYS_INLINE vf step(vf sum, vf query, vf row, bool l2)
     return vfma(query, row, sum);
 }
 
-/* nq, nr, l2 and ahead are constants where it is called, so that the loops over them unroll and sums stays in
- * registers. ahead: fetches the nr rows behind these into the cache meanwhile. */
+/* nq, nr, l2 and ahead are constants at each call, so that the loops unroll and sums stays in registers. ahead: fetch
+ * the next nr rows into the cache meanwhile. */
 ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows, size_t nr, size_t dim, float *out,
                         size_t stride, bool l2, bool ahead)
 {
@@ -103,7 +103,7 @@ ALWAYS_INLINE void tile(const float *const *queries, size_t nq, struct rows rows
             out[i * stride + j] = vsum(sums[i * nr + j]);
 }
 
-/* All queries against nr rows, which stay in the first-level cache meanwhile. */
+/* Compares all queries with nr rows, which stay in the first-level cache. */
 ALWAYS_INLINE void row_group(const float *const *queries, size_t n_queries, struct rows rows, size_t nr, size_t dim,
                              float *out, size_t stride, bool l2)
 {

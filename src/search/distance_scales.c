@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* distance_scales.c - what makes distances of different kinds comparable.
+/* distance_scales.c - makes distances of different kinds comparable.
  *
- * The distance of a cell to all locations is smaller than that to its own location, and features of one block of a
- * transformer are larger than those of another.  The scale of a kind of distance is the SHARE quantile of the distances
- * that cells of the good pictures have to the other good pictures (leave-one-out).  A quantile far up, because
- * decisions fall in the upper tail, and because many cells show a background on which good pictures hardly differ.
+ * The distance of a cell to all cells is smaller than that to its own cell, and features of one block of a transformer
+ * are larger than those of another. The scale of a kind of distance is the SHARE quantile of the leave-one-out
+ * distances of the good pictures' cells. The quantile is high, because decisions fall in the upper tail, and because
+ * many cells show background on which good pictures hardly differ.
  *
- * MAX_SAMPLES cells are enough for a quantile: the bank's own rows are counted picture by picture, cut into so many
- * equal stretches, and one row is drawn from each, by a fixed seed. */
+ * MAX_SAMPLES cells are enough for a quantile. The bank's rows are counted picture by picture and cut into so many
+ * equal stretches; a fixed seed draws one row from each stretch. */
 #include "search/distance_scales.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -26,7 +26,7 @@
 #define SHARE 0.99
 
 struct sample {
-    size_t picture, cell, row; /* cell of the bank and row of it */
+    size_t picture, cell, row; /* a cell of the bank and a row of it */
 };
 
 struct sampling {
@@ -40,7 +40,7 @@ struct sampling {
 
 /* ----------------------------------------------------------------------------------------------------- the sample */
 
-/* Where in stretch number i of `wanted` the row is taken. */
+/* Draws the row of stretch i of `wanted`. */
 static size_t draw(size_t i, size_t total, size_t wanted)
 {
     dp_random random = dp_random_at(0, i);
@@ -79,7 +79,8 @@ static size_t take_samples(const dp_rows *bank, struct sample *samples)
 
 /* -------------------------------------------------------------------------------------------------- the distances */
 
-/* Within the window, or of a flat bank: each picture's cells of the sample as a picture of which no other cell is valid. */
+/* Finds the distances within the window, or in a flat bank. The sampled cells of each picture form a picture whose
+ * other cells are not valid. */
 static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *err)
 {
     const dp_rows *bank = &part->rows;
@@ -118,7 +119,7 @@ static dp_status find_local(const dp_part *part, struct sampling *s, dp_error *e
     return status;
 }
 
-/* In the whole bank: all of the sample at once. */
+/* Finds the distances in the whole bank, for all samples at once. */
 static dp_status find_global(const dp_part *part, struct sampling *s, dp_error *err)
 {
     const dp_rows *bank = &part->rows;

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* global.c - search of the whole bank: a matrix product that finds the few pairs worth a look, and the exact distance
- * of those.
+/* global.c - searches the whole bank: a matrix product finds the few pairs that may matter, and only their exact
+ * distance is computed.
  *
- * A distance as distance.h defines it, D = fl(sum (x_d - y_d)^2), costs a subtraction a term more than the product x.y
- * and cannot share the product's fast loops; but |x - y|^2 = |x|^2 + |y|^2 - 2 x.y cancels where x and y are close,
- * which is where it matters.  So the product only filters.  Let D be the k-th smallest distance a query has found so
- * far.  A row can enter only if its own distance is below, so only if
+ * The distance of distance.h, D = fl(sum (x_d - y_d)^2), costs one subtraction per term more than the product x.y and
+ * cannot use its fast loops. |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is fast, but cancels when x and y are close, which is
+ * the important case. So the product is only a filter. Let D be the k-th smallest distance that a query has found so
+ * far. A row can enter only if its distance is below D, so only if
  *
  *     x.y - |y|^2 / 2  >  (|x|^2 - D (1 + g)) / 2,              g = gamma(dim) of the exact kernel's sum of positive
- *              terms,
+ *              terms.
  *
- * and the filter, which has the left side with an error of at most E = gamma(dim) (|x| Y + Y^2 / 2), Y the largest norm
- * searched, passes every row for which its value is not below the right side minus E.  Rows that pass get their
- * distance from the kernels of distance.h, at once, so that D shrinks for the rows behind them.  For the cosine, in the
- * same way:
+ * The filter computes the left side with an error of at most E = gamma(dim) (|x| Y + Y^2 / 2), where Y is the largest
+ * norm searched, and passes every row whose value is not below the right side minus E. The kernels of distance.h
+ * compute the distance of each passed row at once, so that D shrinks for the next rows. For the cosine in the same way:
  *
  *     x.y / |y|  >  |x| (1 - D),   both sides divided by |x|: error 2 gamma(dim) and some roundings.
  *
- * gamma(m) = m u / (1 - m u), u = 2^-24, bounds the relative error of a sum of m products whatever its order (Higham,
- * Accuracy and Stability of Numerical Algorithms, 2002, section 3.1).  The result is that of comparing
- * every pair exactly, whatever the order of the work; where the filter passes everything (all rows the same) only time
- * is lost.
+ * gamma(m) = m u / (1 - m u), u = 2^-24, bounds the relative error of a sum of m products in any order (Higham,
+ * Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). The result equals that of an exact comparison of
+ * every pair, whatever the order of the work. If the filter passes everything (all rows equal), only time is lost.
  *
- * Order of the work.  A task is a group of panels of queries (sweep_kernel.h) and a range of rows, both fixed by the
- * sizes of the problem. BLOCK_BYTES of rows stay in the second-level cache while all panels of the group meet them.
- * Ranges of rows exist for the sake of many processors; their findings are merged in the bank's order. */
+ * Order of the work. A task is a group of panels of queries (sweep_kernel.h) and a range of rows; both depend only on
+ * the sizes of the problem. BLOCK_BYTES of rows stay in the second-level cache while all panels of the group use them.
+ * The rows are split into ranges so that many processors have work; the results of the ranges are merged in the bank's
+ * order. */
 #include "search/global.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -34,10 +33,10 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_QUERIES 192               /* of a task */
-#define BLOCK_BYTES ((size_t)192 << 10) /* of rows as floats */
-#define MIN_RANGE_ROWS ((size_t)8192)   /* each range begins without a limit: long enough that this is nothing */
-#define ENOUGH_TASKS 64                 /* no more ranges than make so many tasks */
+#define GROUP_QUERIES 192               /* queries of a task */
+#define BLOCK_BYTES ((size_t)192 << 10) /* bytes of rows as floats */
+#define MIN_RANGE_ROWS ((size_t)8192)   /* each range begins without a limit; in a range this long that costs little */
+#define ENOUGH_TASKS 64                 /* no more ranges than give so many tasks */
 
 struct search {
     const dp_rows *bank;
@@ -50,8 +49,8 @@ struct search {
     size_t panels, group_panels, ranges, range_rows, block_rows, rows;
     float *packed;       /* [panels, dim, width] */
     double *squares;     /* [n] |x|^2 */
-    dp_neighbour *found; /* [ranges, n, knn]; NULL with one range: straight to the queries */
-    float *wide;         /* [threads, block_rows, dim] where the bank's rows are not floats */
+    dp_neighbour *found; /* [ranges, n, knn]; NULL with one range, which writes to the queries */
+    float *wide;         /* [threads, block_rows, dim] if the bank's rows are not floats */
     atomic_bool *not_finite;
 };
 
@@ -82,7 +81,7 @@ static void pack_task(void *context, size_t panel, size_t worker)
 
 /* ----------------------------------------------------------------------------------------------------- the filter */
 
-/* Largest and smallest norm of a range's rows; zero vectors do not count for the smallest. */
+/* Largest and smallest norm of a range's rows. Zero vectors do not count for the smallest. */
 struct norms {
     double largest, smallest;
 };
@@ -93,13 +92,13 @@ static float down(double x)
     return f > x ? nextafterf(f, -INFINITY) : f;
 }
 
-/* The value below which no row can enter the query's neighbours, whose last is at distance `worst`. */
+/* Returns the value below which no row can enter the neighbours of a query, whose last one has the distance `worst`. */
 static float limit(const struct search *s, size_t query, double worst, struct norms norms)
 {
     double m = (double)s->bank->dim + 16, gamma = m * 0x1p-24 / (1 - m * 0x1p-24);
-    double xx = s->squares[query], x = sqrt(xx), tiny = m * FLT_MIN; /* products below the smallest float */
+    double xx = s->squares[query], x = sqrt(xx), tiny = m * FLT_MIN; /* allows for products below the smallest float */
     if (worst == 0)
-        return INFINITY; /* none is nearer */
+        return INFINITY; /* no row can be nearer */
     if (!(worst < INFINITY) || !(m < 0x1p20) || !(x * norms.largest < 0x1p125)
         || !(norms.largest * norms.largest < 0x1p125))
         return -INFINITY;
@@ -111,7 +110,7 @@ static float limit(const struct search *s, size_t query, double worst, struct no
     return down(x * (1 - worst - 2 * gamma) - 2 * tiny * (1 + 1 / norms.smallest));
 }
 
-/* What a task carries from block to block. */
+/* What a task keeps from block to block. */
 struct lanes {
     float limits[GROUP_QUERIES + DP_SWEEP_MAX_WIDTH];
     struct norms norms;
@@ -123,7 +122,7 @@ static dp_neighbour *nearest_of(const struct search *s, const struct lanes *lane
     return lanes->found ? lanes->found + query * s->knn : s->queries[query].nearest;
 }
 
-/* A pair that passed the filter.  stored: the row as floats. */
+/* Handles a pair that passed the filter. stored: the row as floats. */
 static void look(const struct search *s, struct lanes *lanes, size_t query, float *limit_of, size_t place,
                  const float *stored)
 {
@@ -147,7 +146,7 @@ static void look(const struct search *s, struct lanes *lanes, size_t query, floa
     *limit_of = limit(s, query, nearest[s->knn - 1].distance, lanes->norms);
 }
 
-/* One panel against a block of rows, begin .. begin+n-1 counted through all cells. */
+/* Compares one panel with a block of rows, begin .. begin+n-1 counted over all cells. */
 static void panel_block(const struct search *s, struct lanes *lanes, size_t first_panel, size_t panel,
                         const float *stored, size_t begin, size_t n, const float *scale, const float *bias)
 {
@@ -156,7 +155,7 @@ static void panel_block(const struct search *s, struct lanes *lanes, size_t firs
     for (size_t r = 0; r < n; r += group) {
         const float *rows[DP_SWEEP_MAX_ROWS];
         uint64_t hits[DP_SWEEP_MAX_ROWS];
-        for (size_t i = 0; i < group; i++) /* behind the last row that one again, with a bias that lets nothing pass */
+        for (size_t i = 0; i < group; i++) /* pads with the last row and a bias that lets nothing pass */
             rows[i] = stored + (r + i < n ? r + i : n - 1) * dim;
         if (!s->sweep.f32(s->packed + panel * dim * width, rows, dim, scale + r, bias + r, limits, hits))
             continue;
@@ -176,7 +175,7 @@ static struct norms norms_of(const dp_rows *bank, size_t begin, size_t end)
         double norm = bank->norms[i];
         if (!bank->valid[i] || norm == 0)
             continue;
-        norms.largest = norm <= norms.largest ? norms.largest : norm; /* a NaN stays */
+        norms.largest = norm <= norms.largest ? norms.largest : norm; /* NaN stays NaN */
         norms.smallest = norm < norms.smallest ? norm : norms.smallest;
     }
     return norms;

@@ -8,22 +8,24 @@
 #include <math.h>
 #include <stdatomic.h>
 
-/* What is searched for. */
+/* One vector to search for. */
 typedef struct dp_query {
     const float *x;        /* [dim] */
-    float inverse_norm;    /* cosine only; 0 of a zero vector */
-    size_t row, col;       /* of its cell; not read by a global search */
+    float inverse_norm;    /* for the cosine; 0 for a zero vector */
+    size_t row, col;       /* its cell; a global search does not read it */
     size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
-    dp_neighbour *nearest; /* [knn], distances infinite where there is none yet; Euclidean ones are squared */
+    dp_neighbour *nearest; /* [knn]; distances are infinite where there is no neighbour yet; Euclidean ones are
+                            * squared */
 } dp_query;
 
-/* Offers every valid row of the bank to every query; of the search metric, knn and isa (resolved) count.  Distances are
- * those of the kernels in distance.h, bit by bit; of equal ones the first row of the bank comes first.  The same bytes
- * for any number of threads.  not_finite is set where a distance is not. Errors: DP_E_MEMORY. */
+/* Offers every valid row of the bank to every query. Of search it uses metric, knn and isa (resolved). Distances equal
+ * those of the kernels in distance.h bit by bit; the first of equal rows wins. The same bytes for any number of
+ * threads. Sets not_finite if a distance is not finite. Errors: DP_E_MEMORY. */
 dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const dp_query *queries, size_t n,
                            dp_pool *pool, atomic_bool *not_finite, dp_error *err);
 
-/* The inverse norm of a query; NaN if the norm is not a number: then the angle is unknown, and no distance may be finite. */
+/* Returns the inverse norm of a query. It is NaN if the norm is not a number: the angle is then unknown, and no
+ * distance is finite. */
 static inline float dp_inverse_norm(dp_metric metric, const float *x, size_t dim)
 {
     float norm = metric == DP_METRIC_COSINE ? dp_norm_f32(x, dim) : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* part.c - rows seen through a window of their numbers. */
+/* part.c - a view of some of the numbers of each row. */
 #include "search/part.h"
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* per_picture.c - every row of every location within the window, as distance.c compares it, kept apart by picture.  A task is one cell: its
- * queries, a cell of each picture searched for, go through the rows together. */
+/* per_picture.c - compares every row of every cell within the window, like distance.c, but keeps the result for each
+ * picture. A task is one cell: its queries, one for each picture at work, are compared together. */
 #include "search/per_picture.h"
 #include "base/error.h"
 #include "base/isa.h"

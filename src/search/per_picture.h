@@ -5,14 +5,15 @@
 
 #include "search/distance.h"
 
-#define DP_PER_PICTURE_QUERIES ((size_t)16) /* pictures searched for in one call */
+#define DP_PER_PICTURE_QUERIES ((size_t)16) /* most pictures of one call */
 
-/* distances [bank->n_pictures] of cell `cell` of picture pictures[query] to the nearest valid row of each picture within the window, itself
- * included; infinite where a picture has none.  The callee may change them.  Called by workers of the pool, for each valid cell once. */
+/* Receives distances [bank->n_pictures] of cell `cell` of picture pictures[query]: to the nearest valid row of each
+ * picture within the window, its own included; infinite if a picture has none. It may change them. Workers of the pool
+ * call it once for each valid cell. */
 typedef void (*dp_per_picture_fn)(void *user, size_t query, size_t cell, float *distances);
 
-/* Of n pictures (at most DP_PER_PICTURE_QUERIES) of a bank of layout grid with all features of its pictures.  search: metric, window and isa
- * count.  Errors: DP_E_MEMORY, DP_E_UNSUPPORTED, DP_E_NUMERIC. */
+/* Compares n pictures (at most DP_PER_PICTURE_QUERIES) of a bank of layout grid that holds all features of its
+ * pictures. Of search it uses metric, window and isa. Errors: DP_E_MEMORY, DP_E_UNSUPPORTED, DP_E_NUMERIC. */
 dp_status dp_distance_per_picture(const dp_rows *bank, const size_t *pictures, size_t n, const dp_search *search,
                                   dp_pool *pool, dp_per_picture_fn found, void *user, dp_error *err);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reweight.c - a large distance counts for more where the nearest row is a rare one.
+/* reweight.c - a large distance counts more if its nearest row is rare in the bank.
  *
  *     s = (1 - exp |x - m*| / sum over m in N(m*) of exp |x - m|) |x - m*|
  *
  * x is the picture's cell with the largest distance, m* its nearest row in the bank, N(m*) the 9 rows nearest to m*, m*
- * among them, as in the public implementations (equation 7 of Roth et al. 2022).  The fraction is a softmax: the
- * largest exponent is taken off first. */
+ * included, as in the public implementations (equation 7 of Roth et al. 2022). The fraction is a softmax: the largest
+ * exponent is subtracted first. */
 #include "search/reweight.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -24,7 +24,7 @@ double dp_reweight_factor(const double *distances, size_t n)
     return n ? 1 - exp(distances[0] - largest) / sum : 1;
 }
 
-/* Of x to a row of the bank, widened into y. */
+/* Returns the distance of x to a row of the bank, which is widened into y. */
 static double distance(const dp_rows *bank, const float *x, uint32_t row, dp_metric metric,
                        const dp_distance_kernels *kernels, float *y)
 {
@@ -35,13 +35,13 @@ static double distance(const dp_rows *bank, const float *x, uint32_t row, dp_met
     return metric == DP_METRIC_COSINE ? (double)value : sqrt((double)value);
 }
 
-/* The factor of a cell x whose nearest row is `star`, with the n rows found nearest to that one.  distances [n], row
- * [dim] are scratch. */
+/* Returns the factor of a cell x whose nearest row is `star`; found: the n rows nearest to that row. distances [n] and
+ * row [dim] are scratch. */
 static double factor_of(const dp_rows *bank, const float *x, uint32_t star, const dp_neighbour *found, size_t n,
                         dp_metric metric, const dp_distance_kernels *kernels, double *distances, float *row)
 {
     size_t m = 0;
-    bool met = false; /* the row itself, which a copy may have pushed from the first place */
+    bool met = false; /* the row itself; an equal row may stand before it */
     distances[m++] = distance(bank, x, star, metric, kernels, row);
     for (size_t i = 0; i < n && found[i].row != DP_NO_ROW && m < n; i++) {
         if (found[i].row == star && !met)

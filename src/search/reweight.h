@@ -5,13 +5,13 @@
 
 #include "search/distance.h"
 
-/* Equation 7 of Roth et al. 2022 from distances alone: distances [n] of the picture's cell to the n nearest neighbours
- * of its nearest row, the first of them that row itself: 1 - exp(d_0) / sum_i exp(d_i), in 0..1.  n 0: 1. */
+/* Computes equation 7 of Roth et al. 2022 from distances alone. distances [n]: from the picture's cell to the n nearest
+ * neighbours of its nearest row, that row first. Returns 1 - exp(d_0) / sum_i exp(d_i), in 0..1; 1 for n = 0. */
 double dp_reweight_factor(const double *distances, size_t n);
 
 /* The queries of a search in a flat bank, and its results. */
 typedef struct dp_found {
-    const float *features;       /* [cells, dim] as they were searched for */
+    const float *features;       /* [cells, dim] the queries */
     const dp_neighbour *nearest; /* [cells, search->knn] */
     const float *grid;           /* [cells] distances */
     const uint8_t *valid;        /* [cells] */
@@ -25,8 +25,8 @@ typedef struct dp_found {
 dp_status dp_reweight(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n, dp_pool *pool,
                       double *factor, dp_error *err);
 
-/* Computes for each cell the factor that it would have as the largest: *weights [cells], 1 where there is none; free them
- * with dp_memory_free. */
+/* Computes for each cell the factor that it would have if it were the largest: *weights [cells], 1 where there is none;
+ * free them with dp_memory_free. */
 dp_status dp_reweight_cells(const dp_rows *bank, const dp_search *search, const dp_found *found, size_t n,
                             dp_pool *pool, float **weights, dp_error *err);
 

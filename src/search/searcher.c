@@ -3,10 +3,10 @@
  *
  *     D(cell) = sum over blocks b:   (1 - a) / B  U / L_b  local_b(cell)  +  a / B  U / G_b  global_b(cell)
  *
- * local_b: the distance of block b within the window, global_b: in the whole bank; L_b and G_b the scales of either
- * (distance_scales.h); a the blend, B the number of blocks.  U = mean of L_b: the result is in units of a plain local
- * distance, so that one block with blend 0 is that distance itself, and a small blend changes little.  Components
- * without a share are not searched. */
+ * local_b is the distance of block b within the window, global_b in the whole bank; L_b and G_b are their scales
+ * (distance_scales.h); a is the blend, B the number of blocks. U is the mean of L_b, so the result has the units of a
+ * plain local distance: one block with blend 0 gives exactly that distance, and a small blend changes little.
+ * Components with weight 0 are not searched. */
 #include "search/searcher.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -133,7 +133,7 @@ void dp_searcher_close(dp_searcher *c)
     *c = (dp_searcher){0};
 }
 
-/* A single component with the weight 1 is written where the result shall be. */
+/* Returns whether there is a single component with weight 1, whose result needs no buffer. */
 static bool is_plain(const dp_searcher *c)
 {
     return c->n == 1 && c->list[0].weight == 1;
@@ -160,7 +160,7 @@ static dp_status make_room(dp_searcher *c, size_t cells, dp_error *err)
     return DP_OK;
 }
 
-/* The numbers of features [cells, whole row] that a component looks at: *picked [cells, dim]. */
+/* Picks the numbers of features [cells, whole row] that a component uses: *picked [cells, dim]. */
 static dp_status pick(dp_searcher *c, const dp_part *part, const float *features, size_t cells, const float **picked,
                       dp_error *err)
 {
@@ -212,7 +212,7 @@ dp_search dp_searcher_search(const dp_searcher *c, size_t rows, size_t cols, siz
     return search_of(c, c->lead, rows, cols, leave_out);
 }
 
-/* Where component i goes: the leading one's rows are what the caller gets. */
+/* Returns where component i writes: the caller gets the rows of the leading component. */
 static dp_distances scratch_for(const dp_searcher *c, size_t i, const dp_distances *out)
 {
     return (dp_distances){i == c->lead ? out->nearest : c->nearest, c->grid, c->valid};
@@ -247,7 +247,7 @@ dp_status dp_searcher_map(dp_searcher *c, const dp_cells *asked, dp_pool *pool, 
 
 /* -------------------------------------------------------------------------------------------------- leave-one-out */
 
-/* What is done of one component is part of what is done of all. */
+/* Reports the progress of one component as a part of the progress of all. */
 struct share_of_progress {
     const dp_progress *all;
     size_t at, of;
