@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* calibrate.c - thresholds of a bank that is there: its good pictures scored as a view asks. */
+/* calibrate.c - thresholds of an existing bank: scores its good pictures as a view asks. */
 #include "bank/bank_tensors.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -58,13 +58,14 @@ static dp_status score_anew(const dp_bank *bank, const dp_view *view, const dp_r
     return status;
 }
 
-/* What a bank without its pictures' features can say of such a view, the rest NaN; the same maps have the same maxima, whatever the score. */
+/* Takes what the bank has stored for such a view, if it no longer holds its pictures' features; the rest is NaN. The
+ * same maps have the same maxima, whatever the score. */
 static void take_what_is_kept(const dp_bank *bank, const dp_view *view, dp_loo *found)
 {
     bool scores = scores_as_the_bank(bank, view), maps = maps_as_the_bank(bank, view);
     for (size_t p = 0; p < bank->pictures.n; p++) {
         found->scores[p] = scores ? bank->pictures.loo_scores[p] : (double)NAN;
-        found->peaks[p] = maps ? bank->pictures.loo_peaks[p] : (double)NAN; /* NaN where they are not known */
+        found->peaks[p] = maps ? bank->pictures.loo_peaks[p] : (double)NAN; /* NaN if they are unknown */
     }
     found->heat = maps ? bank->levels.heat : (dp_interval){NAN, NAN};
 }
@@ -118,7 +119,7 @@ dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr
     dp_recipe recipe = bank->recipe;
     dp_scoring scoring = dp_scoring_of_view(view);
     if (scoring.score != DP_SCORE_MAX)
-        scoring.reweight = 0; /* it belongs to max alone */
+        scoring.reweight = 0; /* only the score max uses it */
     if (!dp_distance_scales_hold(&view->scales, view->metric, view->window, view->knn))
         dp_distance_scales_none(view->metric, view->window, view->knn, &scoring.levels.scales);
     dp_scoring_to_recipe(&scoring, &recipe);

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Rearranges x [n] so that x[k] is what it would be were x sorted, nothing before it larger, nothing behind it smaller.
- * Hoare's selection with the median of three as pivot. */
+/* Rearranges x [n] so that x[k] has the value it would have in sorted order, with nothing larger before it and nothing
+ * smaller after it. Hoare's selection with the median of three as pivot. */
 static void select_kth(float *x, size_t n, size_t k)
 {
     size_t low = 0, high = n - 1;
@@ -33,7 +33,7 @@ static void select_kth(float *x, size_t n, size_t k)
     }
 }
 
-/* As numpy.percentile(x, 99), method "linear". */
+/* Returns what numpy.percentile(x, 99) with method "linear" returns. */
 static double percentile_99(float *x, size_t n)
 {
     double place = 0.99 * (double)(n - 1);

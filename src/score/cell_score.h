@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cell_score.h - one number from the distances of a picture's cells. */
+/* cell_score.h - the score of a picture from the distances of its cells. */
 #ifndef DP_SCORE_CELL_SCORE_H
 #define DP_SCORE_CELL_SCORE_H
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conformal.c - computes what n good pictures can promise.
  *
- * The ranks of exchangeable scores s(1) <= .. <= s(n) are uniform, so a next good picture lies above s(k) with probability
- * 1 - k / (n + 1), averaged over all draws of the n pictures. The threshold for the rate f lies at the position
- * p = (n + 1)(1 - f), at least 1 and at most n: between two order statistics it is interpolated in the logarithm
- * (linearly where one is not above 0). For one draw the rate itself is random, for continuous scores with distribution
- * Beta(n + 1 - k, k) at s(k); between two of them Beta(n + 1 - p, p) is close (Stigler, J. Amer. Statist. Assoc. 72,
- * 1977, 544). What holds without that is said of s(k), k = floor(p), which is not above the threshold: a rate of at most
- * 1 - k / (n + 1) on average, and of at most the 95 % quantile of Beta(n + 1 - k, k) with that confidence.
+ * The ranks of exchangeable scores s(1) <= .. <= s(n) are uniform, so the next good picture lies above s(k) with
+ * probability 1 - k / (n + 1), averaged over all draws of the n pictures. The threshold for the rate f lies at the
+ * position p = (n + 1)(1 - f), at least 1 and at most n. Between two order statistics it is interpolated in the
+ * logarithm (linearly if one is not above 0).
  *
- * Certificate: the scores are those of pictures that the bank has not seen, which makes them exchangeable with coming
- * ones without a doubt. The threshold is the k-th largest, k the largest number for which the 95 % quantile of
- * Beta(k, n + 1 - k) is within the rate that is wished, or 1. */
+ * For one draw of the pictures the rate is random. For continuous scores its distribution at s(k) is Beta(n + 1 - k,
+ * k); between two scores Beta(n + 1 - p, p) is close (Stigler, J. Amer. Statist. Assoc. 72, 1977, 544). The guarantees
+ * are those of s(k), k = floor(p), which is not above the threshold: a rate of at most 1 - k / (n + 1) on average, and
+ * of at most the 95 % quantile of Beta(n + 1 - k, k) with that confidence.
+ *
+ * Certificate: the scores are those of pictures that the bank does not hold, so they are exchangeable with those of
+ * coming pictures without any doubt. The threshold is the k-th largest score, where k is the largest number for which
+ * the 95 % quantile of Beta(k, n + 1 - k) is at most the wished rate, or 1. */
 #include "base/beta.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -21,7 +23,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define ROUNDING 1e-9 /* keeps (99 + 1)(1 - 0.01) at 99, however it is rounded */
+#define ROUNDING 1e-9 /* keeps (99 + 1)(1 - 0.01) at 99, whatever the rounding */
 
 static dp_status sort(const double *scores, size_t n, double fpr, double **sorted, size_t *used, dp_error *err)
 {
@@ -43,7 +45,7 @@ static dp_status sort(const double *scores, size_t n, double fpr, double **sorte
     return DP_OK;
 }
 
-/* sorted [n], n >= 1, at a position between 1 and n. */
+/* Returns the value of sorted [n], n >= 1, at a position between 1 and n. */
 static double between(const double *sorted, size_t n, double position)
 {
     size_t k = (size_t)floor(position + ROUNDING);
@@ -102,7 +104,7 @@ size_t dp_calibration_rates(size_t n, double fpr, double rates[DP_MOST_RATES])
     return kept;
 }
 
-/* Within what rate the k-th largest of n keeps with 95 % confidence. */
+/* Returns the rate that the k-th largest of n scores stays within, with 95 % confidence. */
 static double certified(size_t n, size_t k)
 {
     return dp_beta_quantile(0.95, (double)k, (double)(n + 1 - k));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* defect_compare.c - a defect's patch beside the patch of the good pictures that it was compared with.
+/* defect_compare.c - shows the patch of a defect beside the patch of the good pictures that it was compared with.
  *
- * Both are shown in the pose of the bank, so that what lies around them can be compared as well: aligned, turned or mirrored by the
- * polarity, and of a good picture that entered mirrored or turned, in that version. */
+ * Both are shown in the pose of the bank, so that their surroundings can be compared too: aligned, and turned or
+ * mirrored by the polarity. If the bank holds the good picture mirrored or turned, that version is shown. */
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAME_PX                                                                                                        \
-    1e-3 /* positions and spreads of the same picture differ by no more, on whatever machine they were found */
+#define SAME_PX 1e-3 /* on any machine, positions and spreads of one picture differ by less */
 
-/* Whether a picture is not the one that the bank learned from, as far as the bank can tell: its size, and where it was aligned, its pose. */
+/* Returns whether a picture is no longer the one that the bank learned from: its size, or the pose of an aligned
+ * picture, has changed. */
 static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *now, char *why, size_t room)
 {
     const dp_pose *then = &bank->pictures.poses[picture];
@@ -43,7 +43,7 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* What the caller sees, and what its texts and its turned picture are kept in. */
+/* What the caller sees, with the memory of its texts and of its turned picture. */
 struct comparison {
     dp_comparison shown; /* the first */
     char title[96], where[96], whose[160], why[256];
@@ -60,7 +60,8 @@ void dp_comparison_free(dp_comparison **comparison)
     *comparison = NULL;
 }
 
-/* The good side, where the bank tells which patch it is: of the picture as it was, of its mirror, or of one of its rotations. */
+/* Fills the good side, if the bank records which patch it is: of the picture itself, of its mirror image, or of one of
+ * its rotations. */
 static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_picture *nearest, struct comparison *c,
                            dp_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate.c - the light, size and cells of a picture against those of the good ones. */
+/* gate.c - compares the light, size and cells of a picture with those of the good ones. */
 #include "score/gate.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -8,11 +8,11 @@
 #include <math.h>
 #include <stdio.h>
 
-#define FAR 3.0      /* times */
-#define MISSING 0.34 /* of the picture more than of any good one: a third */
-#define NOT_BLACK 8  /* of 255: the darkest parts of good pictures that have no black ones */
-#define CELLS 0.5    /* of the least that a good picture has: half of the part is not seen */
-#define STRAY 20     /* one of so many may lie outside the range */
+#define FAR 3.0      /* factor of the limits */
+#define MISSING 0.34 /* share of black parts beyond that of any good picture: a third */
+#define NOT_BLACK 8  /* of 255: good pictures whose darkest parts are above it have no black parts */
+#define CELLS 0.5    /* share of the fewest cells that a good picture has: below it, half of the part is not seen */
+#define STRAY 20     /* one of so many pictures may lie outside the range */
 
 static bool beyond(double x, double next)
 {
@@ -47,7 +47,7 @@ static size_t count_ratios(const double *ratios, size_t n)
     return different;
 }
 
-/* Of the cells inside each picture, those that are not background. */
+/* Returns the least share, over the good pictures, of inside cells that are not background. */
 static double least_object(const dp_bank *bank)
 {
     double found = NAN;
@@ -208,7 +208,7 @@ bool dp_gate_other_size(const dp_gate *gate, size_t width_px, size_t height_px)
             is_new = pose->picture_width_px != seen[k]->picture_width_px
                      || pose->picture_height_px != seen[k]->picture_height_px;
         if (is_new && n == DP_RATIOS)
-            return false; /* so many sizes that there is none to keep to */
+            return false; /* with so many sizes there is none to compare with */
         if (is_new)
             seen[n++] = pose;
     }
@@ -235,7 +235,7 @@ bool dp_gate_few_cells(const dp_gate *gate, double valid, double object, double 
     return true;
 }
 
-/* Whether a picture shows one even tone: no contrast beyond a step of its samples. */
+/* Returns whether a picture shows one even tone: no contrast beyond one step of its samples. */
 static bool is_plain(const dp_light *light)
 {
     return light->bright - light->dark < 2 && light->fine < 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* good_scorer.c - the good pictures' own maps, masked, scored and shown. */
+/* good_scorer.c - masks, scores and maps the good pictures of a bank. */
 #include "score/good_scorer.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -51,7 +51,8 @@ dp_status dp_good_scorer_picture(dp_good_scorer *scorer, size_t p, float *grid, 
         memset(scorer->inside, 1, rows * cols);
         if (dp_regions_cells(&scorer->regions, &recipe, &pictures->poses[p], pictures->polarities[p], rows, cols,
                              pictures->names[p], scorer->inside,
-                             &why)) { /* another size than a fixed mask: there is nothing to score */
+                             &why)) { /* the picture does not have the size of a fixed mask, so there is nothing to
+                                       * score */
             *score = NAN;
             return DP_OK;
         }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* learning.c - the learning curve of a bank, and drift, from one search that keeps the distances to each picture apart.
+/* learning.c - the learning curve of a bank, and its drift, from one search that keeps the distance to each picture.
  *
- * A good picture's cell has the distances d(1) <= .. <= d(n) to the n other pictures. Of a bank of m of them its nearest lies at their
- * smallest; over all subsets of m pictures that is on average
+ * A cell of a good picture has the distances d(1) <= .. <= d(n) to the n other pictures. If the bank held only m of
+ * them, the nearest would be the smallest of m distances. The mean of this over all subsets of m pictures is exactly
  *
  *     E = sum_k w_k d(k),   w_k = C(n - k, m - 1) / C(n, m),   w_1 = m / n,   w_(k+1) = w_k (n - k - m + 1) / (n - k)
  *
- * exactly, for the k-th smallest is the smallest of a subset when the other m - 1 come from those behind it. The score for m pictures is that of
- * the map of E (for top1p the mean of its largest hundredth), its mean over the pictures sampled a point of the curve. At m = n it is the
- * leave-one-out score of one neighbour. A cell that fewer pictures show takes as many as there are. Where distances are means of several, as
- * with separate layers, so are their E.
+ * because the k-th smallest is the smallest of a subset if the other m - 1 come from those after it. The score for m
+ * pictures is that of the map of E (for top1p the mean of its largest hundredth). A point of the curve is the mean
+ * score of the sampled pictures. At m = n it is the leave-one-out score with one neighbour. A cell that fewer than m
+ * pictures show uses all of them. If a distance is a mean of several, as with separate layers, so is its E.
  *
- * Drift: pictures in the order of their names, in five parts; each picture is scored without its own part, and without itself alone. The ratio
- * of the mean scores is near 1 where the order says nothing, and higher where neighbours share what others do not have: light, lens, batch. */
+ * Drift: the pictures, in the order of their names, are cut into five parts. Each sampled picture is scored without its
+ * own part, and without itself alone. The ratio of the mean scores is near 1 if the order means nothing. It is higher
+ * if neighbours share what others do not have: light, lens, batch. */
 #include "score/learning.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -28,10 +29,10 @@
 #include <string.h>
 
 #define PARTS 5
-#define ENOUGH_FOR_DRIFT 20 /* pictures: parts of 4 */
-#define MOST 32             /* pictures sampled, ... */
-#define FEWEST 8            /* ... at least, ... */
-#define PRODUCTS 1e11       /* ... as far as so many multiplications go: a second or two */
+#define ENOUGH_FOR_DRIFT 20 /* pictures, so that a part has 4 */
+#define MOST 32             /* most pictures sampled */
+#define FEWEST 8            /* fewest pictures sampled */
+#define PRODUCTS 1e11       /* fewer than MOST are sampled if the search takes more multiplications: a second or two */
 
 double dp_mean_smallest(const float *sorted, size_t n, size_t m)
 {
@@ -88,13 +89,13 @@ struct study {
     const dp_bank *bank;
     const dp_learning_curve *curve;
     const uint8_t *part; /* [n_pictures] */
-    size_t cells, maps;  /* of a picture: one for each point of the curve, and the one without its part */
+    size_t cells, maps;  /* of a picture: maps for each point of the curve, and one without its part */
     const size_t *pictures;
-    double weight; /* of the component that is searched */
+    double weight; /* of the current component */
     bool first;
     double *sums;   /* [DP_PER_PICTURE_QUERIES, maps, cells] */
-    uint8_t *valid; /* [DP_PER_PICTURE_QUERIES, cells] 1: found in each component */
-    uint8_t *now;   /* likewise, of this component */
+    uint8_t *valid; /* [DP_PER_PICTURE_QUERIES, cells] 1: every component found a neighbour */
+    uint8_t *now;   /* the same for the current component */
 };
 
 static void on_cell(void *user, size_t query, size_t cell, float *distances)
@@ -181,7 +182,7 @@ static dp_status study(struct study *s, const dp_searcher *searcher, dp_good_sco
     return status;
 }
 
-/* Products that one picture takes against the whole bank. */
+/* Returns the number of multiplications of one picture with the whole bank. */
 static double cost(const dp_rows *rows, size_t window)
 {
     double side = 2.0 * (double)(window < dp_rows_cells(rows) ? window : dp_rows_cells(rows)) + 1;
@@ -231,7 +232,7 @@ dp_status dp_learning(const dp_bank *bank, const dp_workers *with, dp_learning_c
         qsort(named, n, sizeof *named, by_name);
         for (size_t i = 0; i < n; i++)
             part[named[i].picture] = (uint8_t)(i * PARTS / n);
-        for (size_t i = 0; i < n_sample; i++) /* evenly, so that each part has its share */
+        for (size_t i = 0; i < n_sample; i++) /* spaced evenly, so that each part has its share */
             sample[i] = named[(2 * i + 1) * n / (2 * n_sample)].picture;
         status = study(&s, &searcher, &judge, sample, n_sample, with, means, err);
     }

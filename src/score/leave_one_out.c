@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leave_one_out.c - what each good picture would score were it not in the bank, and the first threshold.
+/* leave_one_out.c - what each good picture would score if the bank did not hold it, and the first threshold.
  *
- * For picture p with its own row x_p:  score_p = score( distance map of x_p against all rows of the pictures other than p ).
- * No picture is embedded again.  All pictures are compared cell by cell, so that a location's rows are read once for
- * MAX_QUERIES pictures and not once for each; the cost is n_pictures * n_rows * dim products a location searched.
+ * For picture p with its own row x_p: score_p = score(distance map of x_p against all rows of other pictures). The
+ * network does not run again. All pictures are compared cell by cell, so that the rows of a cell are read once for
+ * MAX_QUERIES pictures, not once for each. The cost is n_pictures * n_rows * dim multiplications for each cell
+ * searched.
  *
- * A coreset holds only some rows of each picture, those that differ most from the rest: its pictures are scored with all their
- * features, from the flat bank before it was cut, in the coreset without their own rows.
+ * A coreset holds only some rows of each picture, those that differ most from the rest. So its pictures are scored with
+ * all their features, from the flat bank before it was cut, against the coreset without their own rows.
  *
- * The thresholds are order statistics, of these scores and of the largest distances in the maps (score/picture_map.h), with no margin on top: see
- * dp_calibrate.  Each score has one
- * picture less to be near to than a new picture has, so that it errs, if at all, to the safe side (fewer false alarms). */
+ * The thresholds are order statistics of these scores and of the largest distances in the maps (score/picture_map.h),
+ * without a margin: see dp_calibrate. Each score misses one picture that a new picture would be compared with, so it
+ * may be slightly too high: the error goes to the safe side (fewer false alarms). */
 #include "score/leave_one_out.h"
 #include "bank/origin.h"
 #include "base/error.h"
@@ -26,12 +27,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_PICTURES 64                   /* whose maps are held at a time */
-#define CHUNK_NEIGHBOURS ((size_t)16 << 20) /* of them all; one picture at least */
+#define CHUNK_PICTURES 64                   /* pictures whose maps are held at a time */
+#define CHUNK_NEIGHBOURS ((size_t)16 << 20) /* neighbours of all of them; at least one picture */
 
 struct scoring {
-    const dp_bank *bank;     /* that is searched */
-    const dp_bank *pictures; /* whose pictures are scored: the same, or the one it was cut from */
+    const dp_bank *bank;     /* the bank to search */
+    const dp_bank *pictures; /* the bank whose pictures are scored: the same, or the one that it was cut from */
     const dp_scoring *scoring;
     dp_pool *pool;
     const dp_run *run;
@@ -50,7 +51,7 @@ static int report(void *user, size_t done, size_t total)
     return s->run->progress(s->run->user, "leave one out", s->done_before + done, s->total);
 }
 
-/* Pictures of a flat bank may have grids of their own: one after the other. */
+/* Scores the pictures of a flat bank one after another, because each may have its own grid. */
 static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
 {
     const dp_bank *bank = s->bank;
@@ -112,7 +113,7 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
         s->done_before = first * cells;
         const dp_distances out = {nearest, grid, valid};
         status = dp_searcher_leave_one_out(&s->searcher, first, n, s->pool, &(dp_progress){report, s}, &out, err);
-        if (status == DP_E_NUMERIC) { /* whose? */
+        if (status == DP_E_NUMERIC) { /* find the picture for the message */
             size_t p = first;
             while (p + 1 < first + n && !dp_searcher_leave_one_out(&s->searcher, p, 1, s->pool, NULL, &out, NULL))
                 p++;
@@ -128,7 +129,7 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     return status;
 }
 
-/* pictures: a bank with all features of the pictures whose rows `bank` is searched for. */
+/* pictures: a bank with all features of the pictures whose rows are in `bank`. */
 static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_scoring *scoring,
                            const dp_roi *narrower, const dp_workers *with, dp_loo *found, dp_error *err)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* near.c - the same part photographed twice, a picture saved again with loss: each is the other's nearest, so that their leave-one-out scores say
- * what noise is and not how far good parts lie apart.
+/* near.c - finds pictures that are nearly the same: a part photographed twice, a picture saved again with loss. Each is
+ * the nearest picture of the other, so their leave-one-out scores show the noise, not how much good parts differ.
  *
- * A picture is looked at where its leave-one-out score lies below NEAR of the upper quartile of all: the quartile stands although up to three
- * quarters of the pictures should have such a twin.  Its partner is the one among these whose features come nearest to its own, cell by cell.
+ * A picture is checked if its leave-one-out score is below NEAR times the upper quartile of all scores. The quartile
+ * holds even if three quarters of the pictures have such a twin. Its partner is the checked picture whose features are
+ * nearest, cell by cell.
  *
- * Measured on two sets of photographs (24 pictures each, a small transformer, canvas 224): the lowest score of a picture without a twin is .80 of
- * the quartile; saved again as JPEG of quality 90: .17 and .18; with noise of 3 grey levels: .06 and .18; 5 % brighter: .16 and .40; shifted by a
- * pixel: .47, and .89 on a texture. */
+ * Measured on two sets of photographs (24 pictures each, a small transformer, canvas 224), as a share of the quartile:
+ * the lowest score of a picture without a twin is .80; saved again as JPEG of quality 90: .17 and .18; with noise of 3
+ * grey levels: .06 and .18; 5 % brighter: .16 and .40; shifted by a pixel: .47, and .89 on a texture. */
 #include "score/near.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -17,9 +18,9 @@
 
 #define NEAR 0.5
 #define MOST_TOLD 10
-#define MOST 64 /* pictures that are looked at: each against each of them */
+#define MOST 64 /* most pictures that are checked, each against each */
 
-/* Scores below this are those of near pictures; 0: none. */
+/* Finds the limit: a lower score is that of a near picture; 0: there is none. */
 static dp_status find_limit(const dp_bank *bank, double *limit, dp_error *err)
 {
     size_t n = 0;
@@ -35,7 +36,8 @@ static dp_status find_limit(const dp_bank *bank, double *limit, dp_error *err)
     return DP_OK;
 }
 
-/* Mean distance of two pictures' cells at the same places; infinite where their grids differ.  work [2, cells, dim] floats, valid [2, cells]. */
+/* Returns the mean distance between the cells of two pictures at the same places; infinite if their grids differ. work
+ * [2, cells, dim] floats, valid [2, cells]. */
 static double distance(const dp_bank *bank, size_t p, size_t q, float *work, uint8_t *valid, size_t cells)
 {
     size_t rows, cols, other_rows, other_cols, n = 0, dim = bank->rows.dim;
@@ -104,7 +106,7 @@ dp_status dp_bank_report_near(const dp_bank *bank, const dp_run *run, dp_error *
         }
     }
     size_t n_pairs = 0;
-    for (size_t i = 0; i < n && !status; i++) /* two that are each other's are told once */
+    for (size_t i = 0; i < n && !status; i++) /* reports two mutual partners once */
         if (partner[i] < MOST && (partner[i] > i || partner[partner[i]] != i) && n_pairs++ < MOST_TOLD)
             report_pair(bank, near[i], near[partner[i]], run);
     if (n_pairs > MOST_TOLD) {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nearest.c - a row of the bank is a cell of a grid; the pose of its picture leads from there to the picture. */
+/* nearest.c - finds the place of a bank's row in its picture: a row is a cell of a grid, and the pose of its picture
+ * leads from there to the picture. */
 #include "score/nearest.h"
 #include "bank/bank.h"
 
 #include <math.h>
 
-/* 0: the picture as it is, 1: its mirror where there is one, from there on its rotations; SIZE_MAX: the bank does not tell. */
+/* Returns 0 for the picture itself, 1 for its mirror image if the bank has one, then its rotations; SIZE_MAX: the bank
+ * does not record it. */
 static size_t augmentation_of(const dp_bank *bank, size_t row, size_t cells)
 {
     if (!bank->recipe.mirror && bank->recipe.rotations <= 1)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* picture_map.c - maps in the picture, and what the good pictures' maps say.
+/* picture_map.c - maps in the picture, and the statistics of the good pictures' maps.
  *
- * Cell threshold: the family is the picture.  M_p, the largest value of the delivered map of good picture p, each left out of the bank in turn,
- * is one exchangeable figure for each picture, so that dp_calibrate's quantile of M_1 .. M_n is a level above which the next good picture
- * shows anything at all with a probability of at most the bank's false-alarm rate.
+ * Cell threshold: M_p is the largest value of the delivered map of good picture p, left out of the bank. It is one
+ * exchangeable number for each picture. So dp_calibrate's quantile of M_1 .. M_n is a threshold that the map of the
+ * next good picture exceeds anywhere with a probability of at most the bank's false-alarm rate.
  *
- * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture; its middle is the largest distance that a
- * good picture showed, so that no good picture is red, and the cell threshold lies inside the scale. */
+ * Heat scale: below the 95th percentile of the good cells a heat map shows the bare picture. The middle of the scale is
+ * the largest distance in a good picture. So no good picture is red, and the cell threshold lies inside the scale. */
 #include "score/picture_map.h"
 #include "geometry/spaces.h"
 #include "base/error.h"
@@ -62,7 +62,7 @@ static void mark_inspected(const dp_picture_map *show, const dp_projection *p, u
     dp_regions_pixels(show->regions, show->recipe, show->pose, show->polarity, inspected);
 }
 
-/* Nothing is shown where nothing was looked at. */
+/* Clears the map where nothing was inspected. */
 static void blank(const uint8_t *inspected, size_t pixels, float *map)
 {
     for (size_t i = 0; i < pixels; i++)
@@ -184,11 +184,11 @@ dp_interval dp_good_maps_heat(dp_good_maps *maps)
     size_t n = maps->n_cells;
     double middle = -1;
     for (size_t p = 0; p < maps->n_pictures; p++)
-        middle = maps->peaks[p] > middle ? maps->peaks[p] : middle; /* NaN is not */
+        middle = maps->peaks[p] > middle ? maps->peaks[p] : middle; /* a NaN fails this comparison */
     if (!n || middle < 0)
         return (dp_interval){NAN, NAN};
     double low = dp_quantile_f32(maps->cells, n, HEAT_CELLS);
-    if (!(middle > low)) /* good pictures that hardly differ */
+    if (!(middle > low)) /* the good pictures hardly differ */
         return low > 0 ? (dp_interval){low, 2 * low} : (dp_interval){NAN, NAN};
     return (dp_interval){low, 2 * middle - low};
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* region.c - a mask that a person drew, seen in the grid of any picture.
+/* region.c - the cells of any picture that lie in a mask drawn by a person.
  *
- * Fixed: the mask lies over the picture's pixels, whatever the object does.  Object: it was drawn on one good picture; the pose of that
- * picture, and the turn or mirror that the bank gave it, carry it into the canvas, pixel by pixel (the nearest), and the pose of another
- * picture leads from there to that picture's pixels.
+ * Fixed: the mask covers the picture's pixels, wherever the part is. Object: the mask was drawn on one good picture.
+ * The pose of that picture, and the turn or mirror that the bank gave it, carry the mask into the canvas (nearest
+ * pixel). The pose of another picture leads from there to that picture's pixels.
  *
- * A cell is inspected where at least half of it is white, told by 8x8 points spread evenly over it. */
+ * A cell is inspected if at least half of it is marked, tested at 8x8 points spread evenly over it. */
 #include "score/region.h"
 #include "geometry/spaces.h"
 #include "base/error.h"
@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-static const size_t points = 8; /* along each side of a cell, where the mask is looked at */
+static const size_t points = 8; /* test points along each side of a cell */
 
 static const char *file_name(const char *path)
 {
@@ -22,7 +22,7 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* By its whole name, or else the one of that file name. */
+/* Finds a picture by its whole name, or else by its file name if only one picture has it. */
 static dp_status find_picture(const dp_bank_pictures *pictures, const char *name, size_t *picture, dp_error *err)
 {
     size_t same = 0;
@@ -136,7 +136,7 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
             size_t row = i / cols, point_row = k / points;
             double c = (double)(i % cols) + dp_scale_place((double)(k % points), 1 / (double)points);
             double r = (double)row + dp_scale_place((double)point_row, 1 / (double)points), x, y;
-            if (roi->frame == DP_ROI_OBJECT) { /* the mask is the canvas's own */
+            if (roi->frame == DP_ROI_OBJECT) { /* the mask is in the pixels of the canvas */
                 x = dp_scale_place(c, wide);
                 y = dp_scale_place(r, high);
             } else {

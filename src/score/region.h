@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* region.h - the cells and pixels of a picture that lie in the region to inspect. */
+/* region.h - finds the cells and pixels of a picture inside the region to inspect. */
 #ifndef DP_SCORE_REGION_H
 #define DP_SCORE_REGION_H
 
 #include "bank/bank.h"
 #include "bank/roi_mask.h"
 
-/* The bank's region and that of a view, which narrows it; either may be NULL. */
+/* The bank's region, and that of a view, which narrows it. Either may be NULL. */
 typedef struct dp_regions {
     const dp_roi *own; /* the bank's */
     dp_roi *narrower;
@@ -27,15 +27,16 @@ static inline bool dp_regions_any(const dp_regions *regions)
     return regions->own || regions->narrower;
 }
 
-/* cells [rows, cols] := 0 where less than half of the cell is white, the grid turned and mirrored as polarity says.
- * Errors: DP_E_PICTURE (the picture has another size than a fixed mask, or the object was not found). */
+/* Sets cells [rows, cols] to 0 where less than half of the cell is marked; polarity: how the grid is turned and
+ * mirrored. Errors: DP_E_PICTURE (the picture does not have the size of a fixed mask, or the part was not found). */
 dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
                            size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err);
-/* pixels [picture height, picture width] of the pose := 0 where not white.  After dp_regions_cells of the same picture. */
+/* Sets pixels [picture height, picture width] of the pose to 0 where the mask is not marked. Call it after
+ * dp_regions_cells for the same picture. */
 void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
                        uint8_t *pixels);
 
-/* DP_E_PICTURE where a fixed mask does not fit a picture of that size; roi may be NULL. */
+/* Returns DP_E_PICTURE if a fixed mask does not have the size of the picture; roi may be NULL. */
 dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, const char *path, dp_error *err);
 
 #endif
