@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* assemble.c - rows of pictures brought together, location by location, without being computed anew. */
+/* assemble.c - puts rows of pictures together, cell by cell, without computing them again. */
 #include "bank/assemble.h"
 #include "bank/builder.h"
 #include "base/error.h"
@@ -49,7 +49,7 @@ size_t dp_picks_rows(const dp_bank_pick *picks, size_t n)
     return rows;
 }
 
-/* Picture number i, the reverse of what it was where it is mirrored, without scores. */
+/* Takes picture number i: with the opposite polarity if it is mirrored, and without scores. */
 static dp_status take(dp_bank_builder *builder, const dp_bank_pick *pick, size_t i, dp_error *err)
 {
     dp_status status = dp_bank_builder_take(builder, pick->bank, pick->picture, err);
@@ -79,7 +79,7 @@ dp_status dp_bank_assemble(const dp_bank *pattern, const dp_bank_pick *picks, si
     if (shape.n_rows >= UINT32_MAX || n > INT32_MAX)
         return dp_fail(err, DP_E_ARGUMENT, "a bank of %zu pictures with %zu rows at each place is too large", n,
                        shape.n_rows);
-    recipe.shots = 0; /* it is no longer a choice from what fit was given */
+    recipe.shots = 0; /* the pictures are no longer a selection from those given to fit */
     dp_status status = dp_bank_builder_begin(pattern, &shape, n, &builder, err);
     for (size_t i = 0; i < n && !status; i++)
         status = take(builder, &picks[i], i, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank.c - what a finished bank holds. */
+/* bank.c - reads the content of a finished bank. */
 #include "bank/bank.h"
 #include "geometry/spaces.h"
 #include "base/memory.h"
@@ -124,7 +124,7 @@ size_t dp_bank_held_bytes(const dp_bank *bank)
 
 static void widen(dp_interval *interval, double x)
 {
-    interval->low = fmin(interval->low, x); /* of NaN and a number: the number */
+    interval->low = fmin(interval->low, x); /* fmin of NaN and a number is the number */
     interval->high = fmax(interval->high, x);
 }
 
@@ -174,7 +174,7 @@ void dp_bank_get_details(const dp_bank *bank, dp_bank_details *info)
         .model_path = bank->model.path,
         .model_licence = *bank->model.licence || strcmp(bank->model.sha256, DP_NETWORK_NANO_SHA256) != 0
                              ? bank->model.licence
-                             : "Apache-2.0", /* of nano, in a bank that does not say it yet */
+                             : "Apache-2.0", /* the licence of nano, for a bank that does not record it */
         .model_stand_in = bank->model.stand_in,
         .recipe = bank->recipe,
         .range = range_of(bank),

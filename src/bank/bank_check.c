@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_check.c - the checksums of a bank's file, and whether its numbers are some.
+/* bank_check.c - checks the checksums of a bank's file, and that its numbers are finite.
  *
- * Each block of the features has a digest, so that many processors can check them; everything else stands under the
- * seal. */
+ * Each block of the features has a digest, so that many processors can check them. The seal covers everything else. */
 #include "bank/bank_tensors.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -11,20 +10,21 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* For dp_pool_open: all processors, but one where the work is over before a second has started. */
+/* Returns the number of threads for dp_pool_open: all processors, or one if the work ends before a second thread would
+ * start. */
 static size_t threads_for(const dp_bank *bank)
 {
     return dp_bank_feature_bytes(bank) < 8 * BLOCK_BYTES ? 1 : 0;
 }
 
-/* Digests of the blocks of the features, made or compared. */
+/* The digests of the feature blocks, computed or compared. */
 struct blocks {
     const unsigned char *data;
     size_t bytes;
-    unsigned char *digests;        /* [n_blocks, 32] where they go, or NULL */
+    unsigned char *digests;        /* [n_blocks, 32] receives the digests, or NULL */
     const unsigned char *expected; /* [n_blocks, 32] or NULL */
     atomic_bool failed;            /* no memory */
-    atomic_size_t first_wrong;     /* lowest block that differs; n_blocks: none */
+    atomic_size_t first_wrong;     /* the first block that differs; n_blocks: none */
     atomic_size_t first_not_finite;
     dp_storage storage;
 };
@@ -89,7 +89,7 @@ dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp
 struct norms {
     const dp_bank *bank;
     float *rows;               /* [threads, dim] */
-    atomic_size_t first_wrong; /* place */
+    atomic_size_t first_wrong; /* index of the first wrong row */
 };
 
 static void norm_task(void *context, size_t cell, size_t worker)

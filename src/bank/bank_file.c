@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_file.c - a bank from disk, version 1 or 2: docs/bank-format.md is its description.
+/* bank_file.c - reads a bank of version 1 or 2 from a file; docs/bank-format.md describes it.
  *
- * The features, which make up nearly all of the file, come first and are mapped, not read; SHA-256 digests of their
- * 1 MiB blocks stand in a tensor, so that many processors can check them.  The last tensor, `seal`, is the SHA-256 of
- * everything else: the header and all tensors between the features and the seal.  Opening checks the seal, verifying
- * checks the features as well (bank_check.c).  bank_tensors.c says which tensors there are, bank_write.c writes them.
- * */
+ * The features are nearly all of the file. They come first and are mapped, not read. A tensor holds SHA-256 digests of
+ * their 1 MiB blocks, so that many processors can check them. The last tensor, `seal`, is the SHA-256 of everything
+ * else: the header and all tensors between the features and the seal. Opening checks the seal; verifying also checks
+ * the features (bank_check.c). bank_tensors.c lists the tensors, bank_write.c writes them. */
 #include "geometry/spaces.h"
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
@@ -34,12 +33,13 @@ static dp_status read_names(dp_bank *bank, const char *text, dp_error *err)
 {
     dp_status status = DP_OK;
     const dp_tensor *scores = dp_safetensors_find(bank->file.mapped, "loo_scores");
-    if (!scores || dp_json_values(text, strlen(text)) > scores->count + 2) /* the list itself, and one too many */
+    /* room for the list itself and one value too many */
+    if (!scores || dp_json_values(text, strlen(text)) > scores->count + 2)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' holds more names than the bank has pictures",
                        bank->file.path);
     json_error_t json;
     json_t *list = json_loads(text, 0, &json);
-    size_t n = json_array_size(list); /* 0 of what is no list */
+    size_t n = json_array_size(list); /* 0 if it is not a list */
     if (!json_is_array(list) || n == 0) {
         status = dp_fail(err, DP_E_FORMAT, "%s: metadata 'pictures' is not a list of names", bank->file.path);
         goto done;
@@ -65,7 +65,7 @@ done:
     return status;
 }
 
-/* A count in metadata, of at most 9 digits. */
+/* Returns whether a text of metadata is a count of at most 9 digits. */
 static bool is_count(const char *text)
 {
     return text[0] >= '1' && text[0] <= '9' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 9;
@@ -108,13 +108,13 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     if (!is_count(rows))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'rows_per_picture' is '%s', not a count", bank->file.path, rows);
     bank->rows.rows_per_picture = (size_t)strtoul(rows, NULL, 10);
-    const char *patch = dp_safetensors_metadata(bank->file.mapped, "patch_px"); /* "0": not known */
+    const char *patch = dp_safetensors_metadata(bank->file.mapped, "patch_px"); /* "0": unknown */
     if (patch && strcmp(patch, "0") != 0 && !is_count(patch))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'patch_px' is '%s', not a count", bank->file.path, patch);
     bank->patch_px = patch ? (size_t)strtoul(patch, NULL, 10) : 0;
     bank->patch_recorded = bank->patch_px > 0;
     bank->pictures.peaks_known =
-        dp_safetensors_find(bank->file.mapped, "loo_peaks") != NULL; /* not in a bank of an earlier version */
+        dp_safetensors_find(bank->file.mapped, "loo_peaks") != NULL; /* missing in a bank of an earlier version */
     if (!dp_bank_is_sha256(hash))
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_sha256' is not a SHA-256", bank->file.path);
     memcpy(bank->model.sha256, hash, sizeof bank->model.sha256);
@@ -132,13 +132,13 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
         return dp_fail(err, DP_E_FORMAT, "%s: metadata 'model_licence' is too long", bank->file.path);
     if (n)
         memcpy(bank->model.licence, licence, n + 1);
-    if (bank->file.version == 1) /* it does not say where its threshold came from */
+    if (bank->file.version == 1) /* version 1 does not record where its threshold came from */
         return DP_OK;
     const char *origin = metadata(bank, "threshold_origin", err);
     return origin ? dp_origin_from_json(origin, bank->file.path, &bank->levels.origin, err) : DP_E_FORMAT;
 }
 
-/* Sizes from the shape of the features and the metadata; then every tensor must be what these sizes make it. */
+/* Reads the sizes from the shape of the features and the metadata, then checks every tensor against these sizes. */
 static dp_status check_shapes(dp_bank *bank, dp_error *err)
 {
     const dp_tensor *features = dp_safetensors_find(bank->file.mapped, "features");
@@ -190,7 +190,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
         if (!found)
             continue;
         bool same = found->dtype == expected[t].dtype && found->rank == expected[t].rank;
-        /* Those of the masks are looked at later: read_backgrounds, read_roi. */
+        /* read_backgrounds and read_roi check the masks. */
         for (size_t i = 0; same && i < found->rank && t != BACKGROUND && t != ROI; i++)
             same = found->shape[i] == expected[t].shape[i];
         if (!same)
@@ -200,7 +200,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     return DP_OK;
 }
 
-/* A count that a double holds exactly. */
+/* Converts a number to a count; false if a double cannot hold it exactly. */
 static bool to_count(double number, size_t *count)
 {
     if (!(number >= 0 && number <= 9007199254740992.0) || number != floor(number))
@@ -229,7 +229,7 @@ static bool pose_from_numbers(const double *numbers, dp_pose *pose)
     return true;
 }
 
-/* Where a tensor of 4-byte numbers lies; copied to *own where it does not lie on a multiple of 4.  NULL: no memory. */
+/* Returns a tensor of 4-byte numbers at an aligned address: in place, or copied to *own. NULL: no memory. */
 static const void *aligned(const dp_tensor *tensor, void **own)
 {
     if ((uintptr_t)tensor->data % 4 == 0)
@@ -238,7 +238,7 @@ static const void *aligned(const dp_tensor *tensor, void **own)
     return *own ? memcpy(*own, tensor->data, tensor->count * 4) : NULL;
 }
 
-/* Checks that rows lie picture by picture, that cells ascend within each, and that no grid is empty. */
+/* Checks that rows are ordered by picture, that cells ascend within a picture, and that no grid is empty. */
 static bool flat_is_sound(const dp_bank *bank)
 {
     for (size_t p = 0; p < bank->pictures.n; p++) {
@@ -270,7 +270,7 @@ static bool owners_are_sound(const dp_bank *bank)
     return true;
 }
 
-/* Tables of the rows, and the projection. */
+/* Reads the tables of the rows, and the projection. */
 static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
 {
     dp_rows *rows = &bank->rows;
@@ -309,7 +309,7 @@ static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error
     return good ? DP_OK : dp_fail_memory(err, bank->file.path, rows->n_rows * sizeof *rows->row_cell);
 }
 
-/* The region to inspect: one that follows the object lies on the canvas. */
+/* Reads the region to inspect. A region that follows the part is stored on the canvas. */
 static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 {
     const dp_recipe *recipe = &bank->recipe;
@@ -325,7 +325,7 @@ static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
     return dp_roi_new(recipe->roi, object, tensor->shape[0], tensor->shape[1], tensor->data, &bank->roi, err);
 }
 
-/* The pictures' masks, once their grids are known to be sound. */
+/* Reads the masks of the pictures, once their grids are known to be valid. */
 static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 {
     size_t left = tensor->count;
@@ -353,7 +353,7 @@ static dp_status read_backgrounds(dp_bank *bank, const dp_tensor *tensor, dp_err
     return DP_OK;
 }
 
-/* Each of them NaN or a distance. */
+/* Reads the scales; each is NaN or a distance. */
 static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
 {
     bool good = true;
@@ -369,8 +369,8 @@ static bool read_distance_scales(dp_bank *bank, const unsigned char *from)
     return good;
 }
 
-/* The patch as canvas and grids have it, where it is not recorded; false where what is recorded does not fit them.  A
- * grid with fewer cells than a patch has pixels may leave several: the largest then. */
+/* Finds the patch from canvas and grids if it is not recorded. False: the recorded one does not fit them. A grid with
+ * fewer cells than a patch has pixels allows several patches: the largest is taken. */
 static bool find_patch(dp_bank *bank)
 {
     const dp_recipe *recipe = &bank->recipe;
@@ -401,7 +401,7 @@ static bool find_patch(dp_bank *bank)
     return true;
 }
 
-/* Luminances and shares, or all of the light NaN: nobody looked (from NULL). */
+/* Reads luminances and shares. If from is NULL, the light was not measured: all NaN. */
 static bool read_light(const unsigned char *from, dp_light *light)
 {
     double numbers[DP_LIGHT_NUMBERS] = DP_NO_LIGHT;

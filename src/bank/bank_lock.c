@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_lock.c - who changes a bank comes one at a time.
+/* bank_lock.c - only one process changes a bank at a time.
  *
- * The lock lies on the bank's own file, so that nothing stands beside it.  Saving renames a new file over it: whoever
- * waited then holds the lock of a file that is no bank any more, sees that the path stands for another one, and tries
- * again with that. */
+ * The lock is on the bank's own file, so there is no extra file. Saving renames a new file over the old one. A process
+ * that waited then holds the lock of a file that is no longer the bank; it sees that the path names another file, and
+ * locks that one. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -25,7 +25,7 @@ struct dp_bank_lock {
 
 static const struct timespec pause_between = {.tv_nsec = 100000000};
 
-/* NFS locks only what is open for writing. */
+/* NFS locks only files that are open for writing. */
 static dp_lock try_lock(const char *path, int *fd)
 {
     dp_lock lock = dp_lock_try(*fd);
@@ -39,7 +39,7 @@ static dp_lock try_lock(const char *path, int *fd)
     return dp_lock_try(*fd);
 }
 
-/* "process 1234 (dinopatch)", or what can be said of it. */
+/* Writes "process 1234 (dinopatch)", or as much as is known. */
 static void name_holder(long holder, char *text, size_t bytes)
 {
     char path[64], name[64] = "";
@@ -84,7 +84,7 @@ dp_status dp_bank_lock_take(const char *path, const dp_run *run, dp_bank_lock **
         if (lock != DP_LOCK_OURS && (tries == 0 || over))
             name_holder(dp_lock_holder(fd), holder, sizeof holder);
         close(fd);
-        if (lock == DP_LOCK_OURS) /* replaced while we waited */
+        if (lock == DP_LOCK_OURS) /* another process replaced the bank meanwhile */
             continue;
         if (over)
             return dp_fail(err, DP_E_IO,

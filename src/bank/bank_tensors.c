@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_tensors.c - the tensors of a bank's file: which there are, of what type and shape. */
+/* bank_tensors.c - the tensors of a bank's file, with their types and shapes. */
 #include "bank/bank_tensors.h"
 #include "bank/roi_mask.h"
 
@@ -25,7 +25,7 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
     return t == ROW_CELL || t == GRIDS ? flat : true;
 }
 
-/* Of all pictures' masks; 0 while the grids of a flat bank are not known. */
+/* Returns the bytes of all pictures' masks; 0 while the grids of a flat bank are unknown. */
 static size_t background_bytes(const dp_bank *bank)
 {
     size_t sum = 0;

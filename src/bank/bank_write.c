@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_write.c - a bank to disk: docs/bank-format.md is the description of the file. */
+/* bank_write.c - writes a bank to a file; docs/bank-format.md describes it. */
 #include "bank/bank_tensors.h"
 #include "bank/name_text.h"
 #include "bank/origin.h"
@@ -35,10 +35,11 @@ static void light_to_numbers(const dp_light *light, double numbers[DP_LIGHT_NUMB
 {
     const double all[DP_LIGHT_NUMBERS] = {light->dark, light->bright, light->fine, light->black, light->valid};
     for (size_t i = 0; i < DP_LIGHT_NUMBERS; i++)
-        numbers[i] = isnan(all[i]) ? (double)NAN : all[i]; /* one NaN of many: the same bank is the same bytes */
+        /* always the same NaN, so that the same bank gives the same bytes */
+        numbers[i] = isnan(all[i]) ? (double)NAN : all[i];
 }
 
-/* The names as a JSON list; NULL when memory is short. */
+/* Returns the names as a JSON list; NULL: no memory. */
 static char *names_to_json(const dp_bank *bank)
 {
     json_t *list = json_array();
@@ -86,7 +87,7 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
     size_t n_metadata = 9;
     if (choices)
         metadata[n_metadata++] = (dp_key_value){"choices", choices};
-    if (bank->learned.drift > 0) /* a NaN is not */
+    if (bank->learned.drift > 0) /* false for NaN */
         metadata[n_metadata++] = (dp_key_value){"drift", drift};
     if (*bank->model.licence)
         metadata[n_metadata++] = (dp_key_value){"model_licence", bank->model.licence};
@@ -186,7 +187,7 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     if (status)
         goto done;
     pieces[0].data = header;
-    dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors but the features and the seal */
+    dp_bytes sealed[N_TENSORS - 1] = {pieces[0]}; /* the header and all tensors except the features and the seal */
     memcpy(sealed + 1, pieces + 2, (n_tensors - 2) * sizeof *pieces);
     status = dp_sha256_raw(sealed, n_tensors - 1, seal, err);
     if (!status)

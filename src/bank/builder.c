@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* builder.c - a bank in the making: rows and pictures come in, a bank goes out. */
+/* builder.c - builds a bank from rows and pictures. */
 #include "bank/builder.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
@@ -24,14 +24,14 @@ bool dp_bank_bytes(const dp_bank_spec *spec, size_t *bytes)
            && dp_mul_size(places, each, bytes);
 }
 
-/* Memory for that many rows in all; of a flat bank those there are are carried over, and the pictures' grids stay. */
+/* Allocates memory for so many rows. For a flat bank it keeps the rows and the pictures' grids. */
 static bool make_room(dp_bank_builder *builder, size_t places)
 {
     dp_bank *bank = builder->bank;
     dp_row_memory memory;
     if (!dp_row_memory_new(&bank->rows, places, false, &memory))
         return false;
-    if (bank->rows.flat && builder->room && bank->rows.n_rows) { /* it grows */
+    if (bank->rows.flat && builder->room && bank->rows.n_rows) { /* the bank grows */
         dp_rows_copy(&bank->rows, 0, bank->rows.n_rows, &memory, 0);
         memcpy(memory.row_picture, bank->memory.row_picture, bank->rows.n_rows * sizeof *memory.row_picture);
         memcpy(memory.row_cell, bank->memory.row_cell, bank->rows.n_rows * sizeof *memory.row_cell);
@@ -152,7 +152,7 @@ void dp_bank_builder_take_back(dp_bank_builder *builder)
     memset(builder->put + p * bank->rows.rows_per_picture, 0, bank->rows.rows_per_picture);
 }
 
-/* Where the rows of a picture and augmentation lie that is being put: cell c of it at *first + c * *step. */
+/* Finds the place of the rows of a picture and augmentation: cell c goes to *first + c * *step. */
 static dp_status find_place(dp_bank_builder *builder, size_t picture, size_t augmentation, size_t rows, size_t cols,
                             size_t *first, size_t *step, dp_error *err)
 {
@@ -402,7 +402,7 @@ void dp_bank_builder_set_owner(const dp_bank_builder *builder, size_t place, int
 
 /* -------------------------------------------------------------------------------------------------------- the end */
 
-/* Keeps the valid rows, in the order of pictures, augmentations and cells in which they were put. */
+/* Keeps the valid rows, in the order in which pictures, augmentations and cells were put. */
 static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
 {
     dp_rows *rows = &builder->bank->rows;
@@ -431,7 +431,7 @@ static dp_status close_pool(dp_bank_builder *builder, dp_error *err)
     return DP_OK;
 }
 
-/* Closes the gaps that unused capacity leaves. */
+/* Closes the gaps of unused capacity. */
 static dp_status close_gaps(dp_bank_builder *builder, dp_error *err)
 {
     dp_rows *rows = &builder->bank->rows;
@@ -442,7 +442,7 @@ static dp_status close_gaps(dp_bank_builder *builder, dp_error *err)
                            builder->bank->pictures.names[slot / rows->rows_per_picture]);
     if (rows->flat)
         return close_pool(builder, err);
-    /* Towards the front: nothing is overwritten unread. */
+    /* Moves rows towards the front, so no row is overwritten before it is read. */
     for (size_t cell = 1; used < room && cell < dp_rows_cells(rows); cell++)
         dp_rows_copy(rows, cell * room, used, &builder->bank->memory, cell * used);
     rows->n_rows = used;

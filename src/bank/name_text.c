@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* name_text.c - safetensors metadata is JSON, JSON is UTF-8, and a file name on Unix is any bytes but '/' and 0. */
+/* name_text.c - converts file names to text and back. Metadata of safetensors is JSON and JSON is UTF-8, but a file
+ * name on Unix may hold any bytes except '/' and 0. */
 #include "bank/name_text.h"
 #include "base/memory.h"
 #include "base/utf8.h"

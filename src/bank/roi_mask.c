@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* roi_mask.c - keeping the region to inspect. */
+/* roi_mask.c - stores the region to inspect. */
 #include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/memory.h"

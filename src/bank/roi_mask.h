@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* roi_mask.h - the region to inspect: a mask that a person drew. */
+/* roi_mask.h - the region to inspect: a mask drawn by a person. */
 #ifndef DP_BANK_ROI_MASK_H
 #define DP_BANK_ROI_MASK_H
 
@@ -9,11 +9,12 @@
 
 struct dp_roi {
     dp_roi_frame frame; /* never DP_ROI_NONE */
-    bool settled;       /* frame object: the mask is that of the bank's canvas, no longer of a picture */
+    bool settled;       /* frame object: the mask is in the pixels of the bank's canvas, no longer in those of a
+                         * picture */
     size_t height, width;
     uint8_t *mask;        /* [height, width] 0 or 1 */
-    char *path, *picture; /* the mask's file; frame object: the picture it was drawn on.  NULL where they play no part
-                             any more */
+    char *path, *picture; /* the file of the mask; frame object: the picture it was drawn on. NULL once they no longer
+                           * matter */
 };
 
 /* Makes a region from a copy of mask [height, width]; NULL: one that is to be filled. Errors: DP_E_MEMORY. */

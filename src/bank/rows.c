@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rows.c - feature vectors as a bank stores them: floats, halves, or integers of 8 bits with a scale.
+/* rows.c - feature vectors as a bank stores them: floats, halves, or 8-bit integers with a scale.
  *
  *     int8:  scale = max |x| / 127,  q = round(x / scale),  x is read back as scale q
  *
- * so that the largest number of a vector is met exactly and no other is off by more than half a scale.  A scale for
- * each vector: the features of one place differ in length from those of another.  Norms are those of the vectors as
- * they are read back. */
+ * So the largest number of a vector is exact, and no other number is off by more than half a scale. Each vector has its
+ * own scale, because features of different cells differ in length. Norms are those of the vectors as they are read
+ * back. */
 #include "bank/rows.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -15,8 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The norm of a row as it will be read back; storage is a constant where it is called.  Four sums, so that the
- * additions need not wait for one another; the same on every machine. */
+/* Returns the norm of a row as it will be read back; storage is a constant at each call. Four sums, so that additions
+ * do not wait for one another; the same on every machine. */
 static inline __attribute__((always_inline)) float norm(dp_storage storage, const void *stored, float scale, size_t dim)
 {
     double sums[4] = {0}, x;
@@ -60,7 +60,7 @@ bool dp_stored_finite(dp_storage storage, const void *x, size_t n)
     return !broken;
 }
 
-/* How the numbers of one row are read back. */
+/* Reads back the numbers of one row. */
 static void decode(dp_storage storage, const void *stored, float scale, size_t dim, float *out)
 {
     switch (storage) {
@@ -93,7 +93,8 @@ void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n)
     size_t before = (page - (uintptr_t)begin % page) % page, bytes = (size_t)(end - begin),
            after = (uintptr_t)end % page;
     if (before + after < bytes)
-        (void)madvise(begin + before, bytes - before - after, MADV_DONTNEED); /* advice: what it says does not matter */
+        /* only advice, so its result does not matter */
+        (void)madvise(begin + before, bytes - before - after, MADV_DONTNEED);
 }
 
 dp_rows dp_rows_block(const dp_rows *rows, size_t block)
@@ -141,7 +142,7 @@ size_t dp_rows_cell(const dp_rows *rows, size_t cell, size_t row)
     return (size_t)rows->row_cell[row] % dp_rows_picture_cells(rows, dp_rows_picture(rows, cell, row));
 }
 
-/* The first row of a flat bank that belongs to that picture or a later one: they ascend. */
+/* Returns the first row of a flat bank that belongs to this picture or a later one; pictures ascend. */
 static size_t first_of(const dp_rows *rows, size_t picture)
 {
     size_t low = 0, high = rows->n_rows;
@@ -248,14 +249,14 @@ size_t dp_rows_bytes(const dp_rows *rows)
 {
     size_t each = 0;
     (void)dp_row_bytes(rows->dim, rows->storage, rows->row_picture != NULL, rows->row_cell != NULL,
-                       &each); /* they are there: it fits */
+                       &each); /* cannot fail: they fit already */
     return dp_rows_places(rows) * each;
 }
 
 bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory)
 {
     bool scaled = rows->storage == DP_STORAGE_I8;
-    /* The large ones first: what cannot be had is known at once. */
+    /* Allocates the large parts first, so that a lack of memory shows at once. */
     dp_row_memory m = {.features = dp_malloc_2d(places, rows->dim, dp_storage_bytes(rows->storage))};
     m.norms = dp_malloc(places, sizeof *m.norms);
     m.scales = scaled ? dp_malloc(places, sizeof *m.scales) : NULL;
@@ -311,7 +312,7 @@ void dp_rows_encode(const dp_rows *rows, const dp_row_memory *to, size_t place, 
         to->norms[place] = dp_norm_f32(x, dim);
     } else if (rows->storage == DP_STORAGE_F16) {
         uint16_t *halves = stored;
-        bool fits = true; /* dp_f32_to_f16 stops at the largest half */
+        bool fits = true; /* dp_f32_to_f16 clamps to the largest half */
         for (size_t d = 0; d < dim; d++) {
             halves[d] = dp_f32_to_f16(x[d]);
             fits &= fabsf(x[d]) < 65520;
@@ -323,7 +324,7 @@ void dp_rows_encode(const dp_rows *rows, const dp_row_memory *to, size_t place, 
         for (size_t d = 0; d < dim; d++)
             largest = fabsf(x[d]) > largest ? fabsf(x[d]) : largest;
         float scale = largest / 127, inverse = scale > 0 ? 1 / scale : 0;
-        if (!(inverse < INFINITY)) /* smaller than can be divided by */
+        if (!(inverse < INFINITY)) /* too small to divide by */
             scale = inverse = 0;
         for (size_t d = 0; d < dim; d++) {
             float q = rintf(x[d] * inverse);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rows.h - the feature vectors of a bank, as a search reads them.
  *
- * Layout grid: for every location of the canvas's grid the rows seen there.  Each location holds n_rows rows; all rows
- * of one location lie together, so that a search at one location streams through one piece of memory.  As the pictures
- * gave them, n_rows is n_pictures * rows_per_picture, picture by picture: rows p*rows_per_picture ..
- * (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture as it is, the rest to its
- * augmentations (its mirror).
+ * Layout grid: each cell of the canvas's grid has n_rows rows. All rows of a cell are together, so a search of one cell
+ * streams through one piece of memory. If they are the rows of the pictures, n_rows is n_pictures * rows_per_picture:
+ * rows p*rows_per_picture .. (p+1)*rows_per_picture-1 belong to picture p, the first of them to the picture itself, the
+ * others to its augmentations (its mirror image).
  *
- * Layout flat: the valid cells of all pictures in one list, one location with n_rows rows, picture by picture,
- * augmentation by augmentation, cell by cell.  The pictures' grids may differ in size.
+ * Layout flat: the valid cells of all pictures in one list of n_rows rows, ordered by picture, augmentation and cell.
+ * The grids of the pictures may differ in size.
  *
- * dp_rows_picture tells which picture a row belongs to, whatever the layout. */
+ * dp_rows_picture returns the picture of a row in either layout. */
 #ifndef DP_BANK_ROWS_H
 #define DP_BANK_ROWS_H
 
@@ -25,26 +24,27 @@
 
 /* A view: it owns nothing and is read-only. Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {
-    const char *name;            /* of the bank's file, for messages; NULL: it has none */
-    size_t grid_rows, grid_cols; /* locations; 1 and 1 in a flat bank */
-    size_t n_rows;               /* at each location; while a grid is being built: those of its capacity */
+    const char *name;            /* name of the bank's file for messages; NULL: it has none */
+    size_t grid_rows, grid_cols; /* cells; 1 and 1 in a flat bank */
+    size_t n_rows;               /* for each cell; while a grid is being built: its capacity */
     size_t dim;                  /* numbers of a row */
-    size_t skip;                 /* numbers between the end of a row and the next; 0 but in a block (dp_rows_block) */
-    size_t blocks;               /* parts of a row that have distances of their own; 1: the row is one */
+    size_t skip;                 /* numbers between the end of a row and the next row; 0 except in a block
+                                  * (dp_rows_block) */
+    size_t blocks;               /* parts of a row with distances of their own; 1: the row is one part */
     size_t n_pictures, rows_per_picture;
     bool flat;
-    bool complete;              /* all features of the pictures are here, so that each picture can be left out */
-    bool centred;               /* rows were projected about their mean: their angles are not those of the features */
-    bool mapped;                /* the features lie in a mapped file */
+    bool complete;              /* holds all features of the pictures, so that each picture can be left out */
+    bool centred;               /* projected about their mean: their angles are not those of the features */
+    bool mapped;                /* the features are in a mapped file */
     dp_storage storage;         /* of the features */
     const void *features;       /* [.., dim] float, IEEE half or int8_t; zeros where not valid */
-    const float *scales;        /* of int8: a feature is its scale times the integer; else NULL */
+    const float *scales;        /* for int8: a feature is its scale times the integer; else NULL */
     const float *norms;         /* Euclidean norms of the rows as they are stored */
     const uint8_t *valid;       /* 0 or 1; all 1 in a flat bank */
-    const int32_t *row_picture; /* picture of each row, -1: of no single one; NULL: row / rows_per_picture */
+    const int32_t *row_picture; /* picture of each row, -1: several; NULL: row / rows_per_picture */
     const int32_t
-        *row_cell;        /* of a flat bank: augmentation * cells + cell in the grid of the row's picture; else NULL */
-    const int32_t *grids; /* [n_pictures, 2] of a flat bank: rows and columns of the pictures' grids; else NULL */
+        *row_cell;        /* for a flat bank: augmentation * cells + cell in the grid of the row's picture; else NULL */
+    const int32_t *grids; /* [n_pictures, 2] for a flat bank: rows and columns of the pictures' grids; else NULL */
 } dp_rows;
 
 /* Memory that rows are written into, with the shapes above. Of a mapped file: copies of the tables that are not aligned
@@ -95,7 +95,7 @@ static inline size_t dp_storage_bytes(dp_storage storage)
     return storage == DP_STORAGE_F32 ? sizeof(float) : storage == DP_STORAGE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
 }
 
-/* Returns number i of a stored row; bytes use its scale.  storage is a constant where it is called in a loop. */
+/* Returns number i of a stored row; bytes use its scale. storage is a constant at each call in a loop. */
 static inline float dp_stored_number(dp_storage storage, const void *row, float scale, size_t i)
 {
     return storage == DP_STORAGE_F32   ? ((const float *)row)[i]
@@ -103,14 +103,14 @@ static inline float dp_stored_number(dp_storage storage, const void *row, float 
                                        : scale * (float)((const int8_t *)row)[i];
 }
 
-/* Returns the rows of one location as they are stored. */
+/* Returns the rows of one cell as they are stored. */
 static inline const void *dp_rows_stored(const dp_rows *rows, size_t cell, size_t row)
 {
     return (const char *)rows->features
            + (cell * rows->n_rows + row) * (rows->dim + rows->skip) * dp_storage_bytes(rows->storage);
 }
 
-/* Returns whether the rows are floats, one behind the other, as a search takes them. */
+/* Returns whether the rows are floats, one after another, so that a search can use them directly. */
 static inline bool dp_rows_are_plain(const dp_rows *rows)
 {
     return rows->storage == DP_STORAGE_F32 && rows->skip == 0;
@@ -138,8 +138,8 @@ bool dp_row_bytes(size_t dim, dp_storage storage, bool owners, bool flat, size_t
 
 /* ------------------------------------------------------------------------------------------------- memory of rows */
 
-/* Takes memory for so many rows of the type of `rows`, owners: with a table row_picture (a flat bank always has one);
- * zeroes only the validity. The pictures' grids are not included. false: no memory. */
+/* Allocates memory for so many rows of the type of `rows`. owners: with a table row_picture (a flat bank always has
+ * one). Only the validity is zeroed. The pictures' grids are not included. False: no memory. */
 bool dp_row_memory_new(const dp_rows *rows, size_t places, bool owners, dp_row_memory *memory);
 void dp_row_memory_free(dp_row_memory *memory);
 /* Points a view at memory. */

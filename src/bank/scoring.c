@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scoring.c - one way of scoring, in a recipe, a view and a bank. */
+/* scoring.c - copies scoring options between a recipe, a view and a bank. */
 #include "bank/scoring.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* suspects.c - which of the good pictures may not be good.
+/* suspects.c - finds good pictures that may not be good.
  *
  *     z_p = (s_p - dp_median(s)) / (1.4826 * median |s - dp_median(s)|)
  *
- * over the leave-one-out scores s.  Median and MAD are not moved by the few pictures that are looked for; the factor
- * makes z that of a normal distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
+ * over the leave-one-out scores s. The few bad pictures hardly move median and MAD. The factor makes z that of a normal
+ * distribution (Iglewicz and Hoaglin 1993, who call a value an outlier from about 3.5 on). */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/edit.h"
@@ -20,7 +20,7 @@ struct suspect {
     size_t picture;
 };
 
-/* Highest score first; without a score last; else in the bank's order. */
+/* Highest score first, pictures without a score last; equal ones in the bank's order. */
 static int before(const void *a, const void *b)
 {
     const struct suspect *x = a, *y = b;

@@ -26,11 +26,11 @@ void dp_twin_table_close(dp_twin_table *table)
     *table = (dp_twin_table){0};
 }
 
-/* Where a digest lies, or would. */
+/* Returns the place of a digest in the table, or the free place for it. */
 static size_t place_of(const dp_twin_table *table, const unsigned char *digest)
 {
     size_t place;
-    memcpy(&place, digest, sizeof place); /* a digest is as good as random */
+    memcpy(&place, digest, sizeof place); /* a digest is as good as a random number */
     place &= table->room - 1;
     while (table->digests[place] && memcmp(table->digests[place], digest, DP_DIGEST_BYTES) != 0)
         place = (place + 1) & (table->room - 1);
