@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* add.c - pictures added to a bank, and taken from it. */
+/* add.c - adds pictures to a bank and removes them. */
 #include "edit/add.h"
 #include "bank/builder.h"
 #include "base/error.h"
@@ -51,7 +51,7 @@ dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *pi
     return status;
 }
 
-/* All pictures of a, then all of b. */
+/* Makes a bank of all pictures of a, then all of b. */
 static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const dp_run *run, dp_bank **out,
                       dp_error *err)
 {
@@ -69,7 +69,7 @@ static dp_status both(const dp_bank *a, const dp_bank *b, dp_pool *pool, const d
 dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
                            dp_fit_counts *report, dp_error *err)
 {
-    dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL where all pictures are there already */
+    dp_bank *fresh = NULL, *alike = NULL, *made = NULL; /* made stays NULL if the bank already holds all pictures */
     dp_fit_counts found = {0};
     dp_isa isa = dp_session_isa(session);
     dp_pool *pool = dp_session_pool(session);

@@ -6,11 +6,12 @@
 #include "bank/assemble.h"
 #include "base/pool.h"
 
-/* DP_E_MISMATCH where the bank's rows are no picture's own. */
+/* Returns DP_E_MISMATCH if the bank's rows do not belong to single pictures. */
 dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err);
-/* A worker pool and the settings of a run (given NULL: the defaults). */
+/* Opens a worker pool and fills the settings of a run (given NULL: the defaults). */
 dp_status dp_edit_begin(const dp_run *given, dp_run *run, dp_pool **pool, dp_error *err);
-/* dp_bank_assemble, then scores and threshold found anew.  orientation [2, dim_in]; NULL: that of `pattern`. */
+/* Calls dp_bank_assemble, then computes scores and threshold again. orientation [2, dim_in]; NULL: that of
+ * `pattern`. */
 dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
                                   dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* merge.c - two banks made one.
+/* merge.c - makes one bank of two.
  *
- * What the features are must be the same in both: checkpoint, alignment, canvas, blocks, precision.  How they are compared, scored and
- * decided on (metric, window, post-processing, false-alarm rate), by what their layers are normalised and how they are kept (storage) is the
- * first bank's, and the threshold is found anew.  A picture that is in both counts once. */
+ * The features must be of the same kind in both: checkpoint, alignment, canvas, blocks, precision. Scoring and decision
+ * (metric, window, post-processing, false-alarm rate), the normalisation of layers and the storage are those of the
+ * first bank, and the threshold is computed again. A picture that is in both counts once. */
 #include "options/recipe_json.h"
 #include "bank/roi_mask.h"
 #include "bank/twins.h"
@@ -32,7 +32,7 @@ static void log_line(const dp_run *run, dp_log_level level, const dp_error *line
 
 /* ---------------------------------------------------------------------------------------------------------- the recipes */
 
-/* Fields that say nothing of the features: what the first bank says holds. */
+/* Returns whether a field does not concern the features: then the value of the first bank counts. */
 static bool is_of_scoring(const char *field)
 {
     static const char *const names[] = {"metric",   "window",       "knn", "blend",  "score",
@@ -43,7 +43,8 @@ static bool is_of_scoring(const char *field)
     return strncmp(field, "post.", 5) == 0;
 }
 
-/* Makes fields equal that were not looked at when the features came about, or that say how the pictures were chosen. */
+/* Returns the recipe with those fields cleared that did not affect the features, or that say how the pictures were
+ * chosen. */
 static dp_recipe of_features(const dp_recipe *recipe)
 {
     dp_recipe r = *recipe, plain;
@@ -76,7 +77,7 @@ static dp_status to_object(const dp_recipe *recipe, json_t **object, dp_error *e
     return status;
 }
 
-/* A value in as many bytes as a message has room for. */
+/* Writes a value into as many bytes as a message has room for. */
 static void value_text(const json_t *value, char *text, size_t bytes)
 {
     size_t n = json_dumpb(value, text, bytes - 1, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
@@ -90,7 +91,8 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
     dp_status status = to_object(&a->recipe, &x, err);
     if (!status)
         status = to_object(&b->recipe, &y, err);
-    for (int told = 0; !status && told < 2; told++) /* whether it goes at all, then what is taken from the first */
+    /* first pass: refuse what does not fit; second pass: report what is taken from the first bank */
+    for (int told = 0; !status && told < 2; told++)
         json_object_foreach(x, field, value)
         {
             char one[64], other[64];
@@ -148,11 +150,12 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
 
 /* ---------------------------------------------------------------------------------------------------------- the pictures */
 
-/* Two computations of one picture's features, by other instruction sets, differ by about a millionth of their length; two pictures of one
- * part by a hundredth and more. */
+/* Features of one picture computed with different instruction sets differ by about a millionth of their length;
+ * features of two pictures of one part by a hundredth and more. */
 #define SAME_FEATURES 1e-3
 
-/* Whether picture p of a and q of b hold the features of the same pixels: |x - y| <= SAME_FEATURES |x|.  work [2, cells, dim]. */
+/* Returns whether picture p of a and q of b hold features of the same pixels: |x - y| <= SAME_FEATURES |x|. work [2,
+ * cells, dim]. */
 static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q, float *work, size_t room)
 {
     size_t rows, cols, other_rows, other_cols;
@@ -171,7 +174,7 @@ static bool same_features(const dp_bank *a, size_t p, const dp_bank *b, size_t q
     return apart <= SAME_FEATURES * SAME_FEATURES * length;
 }
 
-/* Of pictures whose pixels one of the banks does not know: the picture of a that has the name of b's p, and its features. */
+/* For banks without digests: finds the picture of a with the name and the features of b's p. */
 static dp_status twin_by_name(const dp_bank *a, const dp_bank *b, size_t p, size_t *twin, dp_error *err)
 {
     size_t rows, cols, room;
@@ -187,7 +190,8 @@ static dp_status twin_by_name(const dp_bank *a, const dp_bank *b, size_t p, size
     return DP_OK;
 }
 
-/* picks [pictures of both]: all of a, then those of b that are not in a; *n of them.  named: b as it is called. */
+/* Fills picks [pictures of both]: all of a, then those of b that are not in a; *n is their number. named: the name of b
+ * for messages. */
 static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, bool mirror_b, const dp_run *run,
                         dp_bank_pick *picks, size_t *n, dp_error *err)
 {
@@ -218,7 +222,7 @@ static dp_status choose(const dp_bank *a, const dp_bank *b, const char *named, b
     return status;
 }
 
-/* The reference and bias of both, weighted by the pictures taken: all of a's and m of b's. */
+/* Joins reference and bias of both, weighted by the pictures taken: all of a's and m of b's. */
 static void join_orientations(const dp_bank *a, const dp_bank *b, size_t taken, bool opposite, float *orientation)
 {
     size_t dim = a->projection.dim_in;
@@ -244,8 +248,8 @@ static bool normalised_otherwise(const dp_bank *a, const dp_bank *b)
     return a->layer_norm && memcmp(a->layer_norm, b->layer_norm, 2 * a->projection.dim_in * sizeof *a->layer_norm) != 0;
 }
 
-/* orientation [2, dim]: reference and bias, as they are once feature d is multiplied by factor[d].  The bias shrinks as the reference does
- * before that gets its length of 1 back. */
+/* Converts orientation [2, dim] (reference and bias) to features that are multiplied by factor[d]. The bias shrinks by
+ * the same factor as the reference, before that is scaled back to length 1. */
 static void scale_orientation(const float *factor, size_t dim, float *orientation)
 {
     double square = 0;
@@ -256,8 +260,9 @@ static void scale_orientation(const float *factor, size_t dim, float *orientatio
         orientation[d] = (float)(factor[d % dim] * by * orientation[d]);
 }
 
-/* A bank whose layers were normalised by its own pictures, in floats as those of `pattern` are.  With shift s and factor f of each,
- *     y = (v - s_b) f_b   becomes   (v - s_a) f_a = y f_a / f_b + (s_b - s_a) f_a;   0 where f_b is 0: there all v are equal. */
+/* Makes a bank of floats whose layers are normalised like those of `pattern`. With shift s and factor f of each:
+ *     y = (v - s_b) f_b   becomes   (v - s_a) f_a = y f_a / f_b + (s_b - s_a) f_a;   0 where f_b is 0: there all v are
+ * equal. */
 static dp_status normalise_as(const dp_bank *pattern, const dp_bank *bank, dp_pool *pool, const dp_run *run,
                               dp_bank **out, dp_error *err)
 {
@@ -282,7 +287,7 @@ static dp_status normalise_as(const dp_bank *pattern, const dp_bank *bank, dp_po
     }
     if (!status)
         status = dp_rows_encoded(&copy->rows, err);
-    if (!status) /* reference, and bias in the same measure */
+    if (!status) /* the reference, and the bias scaled like it */
         scale_orientation(line, dim, copy->orientation);
     dp_memory_free(line);
     dp_memory_free(x);
