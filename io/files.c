@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.c - picture files as a source of pictures, and the functions that take them by path. */
+/* files.c - picture files as a source of pictures, and functions that take pictures by path. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pool.h"
@@ -7,7 +7,7 @@
 #include "picture/depth.h"
 #include "dinopatch/edit.h"
 
-#define ROUND 16 /* pictures between two looks at the progress callback */
+#define ROUND 16 /* pictures between two calls of the progress callback */
 
 static const char *name_of(void *user, size_t index)
 {
@@ -37,7 +37,7 @@ static void look_at_depth(void *context, size_t index, size_t worker)
     const struct survey *survey = context;
     size_t i = survey->first + index;
     if (dp_depth_survey(name_of(survey->user, survey->pictures[i]), &survey->options, &survey->depths[i], NULL))
-        survey->depths[i] = (dp_depth){0}; /* whoever loads it says what is wrong */
+        survey->depths[i] = (dp_depth){0}; /* the loader will say what is wrong */
 }
 
 static dp_status survey_all(struct survey *survey, size_t n, const dp_run *run, dp_depth *all, dp_error *err)

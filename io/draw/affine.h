@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* affine.h - a map between two planes, applied. */
+/* affine.h - applies an affine map between two planes. */
 #ifndef DP_DRAW_AFFINE_H
 #define DP_DRAW_AFFINE_H
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* patches.c - a patch beside another, as a person compares them.
+/* patches.c - draws one patch beside another, for a person to compare.
  *
- * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), and
- * picture (x, y).  A panel shows a square piece of the picture with the patch in its middle, in the pose that the grid
- * has: both axes at one scale in pixels of the picture, so that what was stretched onto its canvas is shown as it was
- * photographed.  The piece is AROUND cells wide, or a SHARE of the whole canvas where that is more.
+ * Spaces: panel (i right, j down, pixels of the drawing), grid (column c, row r, cell centres at integers), and picture
+ * (x, y). A panel shows a square piece of the picture around the patch, in the pose of the grid. Both axes have the
+ * same scale in pixels of the picture, so a picture that was stretched onto its canvas is shown unstretched. The piece
+ * is AROUND cells wide, or a SHARE of the whole canvas if that is more.
  *
- * Where the picture has more pixels than the panel, each drawn one is the mean of n x n samples, n the ratio rounded
- * up. */
+ * If the picture has more pixels than the panel, each drawn pixel is the mean of n x n samples, where n is the ratio
+ * rounded up. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/draw.h"
@@ -24,15 +24,15 @@
 #define AROUND 7.0
 #define SHARE 0.3
 #define FONT 15.0
-#define MOST_SAMPLES 8 /* a side */
+#define MOST_SAMPLES 8 /* along a side */
 
 static const double paper[3] = {0.10, 0.11, 0.13}, nothing[3] = {0.20, 0.22, 0.25};
 static const double ink[3] = {0.92, 0.93, 0.95}, soft[3] = {0.68, 0.71, 0.75}, mark[3] = {0.10, 0.83, 1.0};
 
-/* How a panel lies over its grid. */
+/* The position of a panel on its grid. */
 struct frame {
     double cols_per_px, rows_per_px; /* grid steps of one panel pixel */
-    double picture_px;               /* of the picture, under one panel pixel */
+    double picture_px;               /* picture pixels under one panel pixel */
 };
 
 static struct frame frame_of(const dp_patch_view *view)
@@ -44,7 +44,7 @@ static struct frame frame_of(const dp_patch_view *view)
     return (struct frame){side / PANEL / cell_w, side / PANEL / cell_h, side / PANEL};
 }
 
-/* Bilinear; false outside the picture. */
+/* Samples bilinearly; false outside the picture. */
 static bool sample(const dp_picture *picture, double x, double y, double rgb[3])
 {
     size_t w = picture->width_px, h = picture->height_px;
@@ -87,7 +87,7 @@ static void draw_piece(const dp_patch_view *view, const struct frame *frame, uns
         }
 }
 
-/* The patch, outlined outside its own pixels. */
+/* Outlines the patch, outside its own pixels. */
 static void outline(cairo_t *cr, double left, const struct frame *frame)
 {
     double w = 1 / frame->cols_per_px, h = 1 / frame->rows_per_px;
@@ -108,7 +108,7 @@ static double width_of(cairo_t *cr, const char *text)
     return extents.x_advance;
 }
 
-/* The next letter of UTF-8. */
+/* Returns the next letter of UTF-8. */
 static const char *next_letter(const char *p)
 {
     for (p++; ((unsigned char)*p & 0xc0) == 0x80; p++)
@@ -116,7 +116,7 @@ static const char *next_letter(const char *p)
     return p;
 }
 
-/* One line; of one that is too long the end, where names differ. */
+/* Writes one line. Of a line that is too long it shows the end, because names differ there. */
 static void line(cairo_t *cr, const char *text, double x, double y, double room)
 {
     char shown[512];
@@ -128,7 +128,7 @@ static void line(cairo_t *cr, const char *text, double x, double y, double room)
     cairo_show_text(cr, shown);
 }
 
-/* Words over several lines, broken at spaces, or anywhere where one word is too long. */
+/* Writes words over several lines, broken at spaces, or inside a word that is too long. */
 static void paragraph(cairo_t *cr, const char *text, double x, double y, double room)
 {
     char shown[512];

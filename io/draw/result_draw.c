@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* result_draw.c - the picture a person looks at: heat map, decision contour, defect boxes, caption with legend.
+/* result_draw.c - the drawing for people: heat map, contour of the decision, boxes of defects, caption with legend.
  *
- * Scale.  A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the caption's letters
- * follow the drawn width, so that a thumbnail and a 20-megapixel picture are equally legible.  Where the picture
- * shrinks, its colours are averaged but of the distances the largest is kept: a hot spot of one pixel must not vanish.
+ * Scale. A picture is drawn with its longest side between MIN_SIDE and MAX_SIDE pixels, and the letters follow the
+ * drawn width, so that a thumbnail and a picture of 20 megapixels are equally legible. If the picture shrinks, its
+ * colours are averaged, but of the distances the largest is kept: a hot spot of one pixel must not vanish.
  *
- * Colour.  t = (distance - low) / (high - low), cut to [0,1].  The map runs from pale yellow over orange to deep red
- * with falling lightness, so it keeps its order in grey and for colour-blind eyes, and covers the picture by ALPHA *
- * t^(3/4): at `low` the photograph is untouched.
+ * Colour. t = (distance - low) / (high - low), clipped to [0,1]. The map runs from pale yellow over orange to deep red
+ * with falling lightness, so its order is visible in grey and to colour-blind eyes. It covers the picture by ALPHA *
+ * t^(3/4): at `low` the photograph is unchanged.
  *
- * Contour.  A pixel lies |d - threshold| / |grad d| pixels away from the contour, to first order; this distance gives
- * the cover of a white line with a dark rim, with smooth edges and in one pass however ragged the map is.  A step (the
- * canvas's border, a cell that post-processing removed) has no first order, so the map must really pass the threshold
- * where the contour is expected. */
+ * Contour. To first order, a pixel is |d - threshold| / |grad d| pixels away from the contour. This distance gives the
+ * coverage of a white line with a dark rim, with smooth edges and in one pass for any map. A step (border of the
+ * canvas, a cell removed by post-processing) has no first order, so a contour is drawn only where the map really passes
+ * the threshold. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/draw.h"
@@ -24,7 +24,7 @@
 
 #define MIN_SIDE 480
 #define MAX_SIDE 1600
-#define MIN_WIDTH 480 /* of the whole drawing: room for the caption of a narrow picture */
+#define MIN_WIDTH 480 /* of the whole drawing: leaves room for the caption of a narrow picture */
 #define ALPHA 0.85
 #define MAX_BOXES 100
 #define MAX_TAGS 20
@@ -32,7 +32,7 @@
 struct drawing {
     size_t width, height; /* of the picture as drawn */
     size_t whole_width, whole_height;
-    size_t left;           /* where the picture begins in the whole */
+    size_t left;           /* left edge of the picture in the whole drawing */
     double scale;          /* drawn pixels per picture pixel */
     double font;           /* height of the letters */
     float *distances;      /* [height, width] */
@@ -55,7 +55,7 @@ static void heat_colour(double t, double rgb[3])
         rgb[k] = stops[i][k] + (stops[i + 1][k] - stops[i][k]) * (position - i);
 }
 
-/* The share of the photograph that the heat map covers. */
+/* Returns how much of the photograph the heat map covers. */
 static double heat_cover(double t)
 {
     return ALPHA * sqrt(t * sqrt(t));
@@ -83,13 +83,13 @@ static void lay_out(struct drawing *d, size_t width_px, size_t height_px)
     d->whole_height = d->height + (size_t)ceil(5.2 * d->font);
 }
 
-/* First picture row or column of drawn row or column i of n, for n_px in all. */
+/* Returns the first of n_px picture rows or columns that belong to drawn row or column i of n. */
 static size_t source(size_t i, size_t n, size_t n_px)
 {
     return (size_t)(((unsigned long long)i * n_px) / n);
 }
 
-/* Picture and distances at the drawn size, where that is smaller: mean and maximum over each drawn pixel's block. */
+/* Shrinks picture and distances to the drawn size: mean and maximum over the block of each drawn pixel. */
 static void shrink(struct drawing *d, const dp_picture *picture, const float *map)
 {
     size_t width_px = picture->width_px;
@@ -120,7 +120,7 @@ static void shrink(struct drawing *d, const dp_picture *picture, const float *ma
     }
 }
 
-/* The same where the drawn size is larger or equal: bilinear. */
+/* Enlarges picture and distances to the drawn size: bilinear. */
 static void enlarge(struct drawing *d, const dp_picture *picture, const float *map)
 {
     size_t w = picture->width_px, h = picture->height_px;
@@ -148,8 +148,7 @@ static void enlarge(struct drawing *d, const dp_picture *picture, const float *m
     }
 }
 
-/* What was not inspected is darker: half as bright where nobody looked, a little where the mask of the background lies.
- */
+/* Darkens what was not inspected: to half where nothing was inspected, a little where the background was masked. */
 static void dim(struct drawing *d, const dp_result *result)
 {
     static const double dark[3] = {20, 20, 24};
@@ -205,7 +204,7 @@ static void draw_contour(struct drawing *d, double threshold)
     }
 }
 
-/* "%.*g" with a decimal point in every locale. */
+/* Writes "%.*g" with a decimal point in every locale. */
 static void write_number(char *text, size_t bytes, double value, int digits)
 {
     snprintf(text, bytes, "%.*g", digits, value);
@@ -221,7 +220,7 @@ static void draw_boxes(cairo_t *cr, const struct drawing *d, const dp_result *re
     cairo_set_font_size(cr, font);
     for (size_t i = n; i-- > 0;) {
         const dp_defect *defect = &result->defects[i];
-        /* A little air around the contour; never outside the picture. */
+        /* Leaves a gap around the contour, but stays inside the picture. */
         double gap = 3 * line, left = (double)d->left;
         double x0 = clamp(defect->x0_px * d->scale - gap, line, (double)d->width - line);
         double y0 = clamp(defect->y0_px * d->scale - gap, line, (double)d->height - line);
@@ -252,7 +251,7 @@ static void draw_boxes(cairo_t *cr, const struct drawing *d, const dp_result *re
     }
 }
 
-/* 1, 2 or 5 times a power of ten, so that about four to eight steps fill the span. */
+/* Returns 1, 2 or 5 times a power of ten, so that about four to eight steps fill the span. */
 static double tick_step(double span)
 {
     double power = pow(10, floor(log10(span / 4))), m = span / 4 / power;
@@ -264,7 +263,7 @@ static void draw_legend(cairo_t *cr, const struct drawing *d, double threshold, 
     const double font = d->font, small = 0.8 * font;
     const double x0 = 1.2 * font, x1 = (double)d->whole_width - 1.2 * font;
     const double top = (double)d->height + 2.5 * font, height = 0.9 * font;
-    /* Over a mid grey, covered as the picture is. */
+    /* Draws the scale over a mid grey, with the same coverage as in the picture. */
     for (double x = x0; x < x1; x++) {
         double t = (x - x0) / (x1 - x0), rgb[3];
         heat_colour(t, rgb);

@@ -77,7 +77,7 @@ static dp_status read_header(struct bmp *b, dp_facts *facts, dp_error *err)
     return DP_OK;
 }
 
-/* The masks, which follow a short header or are part of a long one; *after: where the palette begins. */
+/* Reads the masks, which follow a short header or are part of a long one. *after: where the palette begins. */
 static dp_status read_masks(struct bmp *b, size_t *after, dp_error *err)
 {
     *after = 14 + b->header;
@@ -117,10 +117,10 @@ static dp_status read_palette(struct bmp *b, size_t at, dp_facts *facts, dp_erro
             return dp_fail(err, DP_E_PICTURE,
                            "is a BMP whose header puts the pixels at byte %zu of %zu; export it again", b->offset,
                            b->bytes);
-        b->offset = at + n * entry; /* a writer that leaves it out */
+        b->offset = at + n * entry; /* the writer left the offset out */
     }
     size_t room =
-        b->offset > at ? (b->offset - at) / entry : 0; /* an OS/2 palette may be shorter than its bits ask for */
+        b->offset > at ? (b->offset - at) / entry : 0; /* an OS/2 palette may have fewer entries than its bits allow */
     n = n < room ? n : room;
     if (most && !n)
         return dp_fail(err, DP_E_PICTURE, "is a BMP without its palette; export it again");
@@ -148,7 +148,7 @@ static void fault(dp_facts *facts, bool cut, size_t rows, const char *text)
     snprintf(facts->fault, sizeof facts->fault, "%s", text);
 }
 
-/* (x & mask) on 0 .. 255. */
+/* Maps (x & mask) to 0 .. 255. */
 static inline uint8_t field(uint32_t x, uint32_t mask)
 {
     if (!mask)
@@ -205,7 +205,7 @@ static void read_plain(const struct bmp *b, dp_facts *facts, dp_raster *raster)
         fault(facts, false, SIZE_MAX, "its pixels use colours that its palette does not have");
 }
 
-/* Runs of one or two indices, and indices as they are.  What is not drawn is entry 0. */
+/* Reads runs of one or two indices, and plain indices. Pixels that are not drawn have entry 0. */
 static void read_runs(const struct bmp *b, dp_facts *facts, dp_raster *raster)
 {
     const uint8_t *p = b->data + b->offset, *end = b->data + b->bytes;
@@ -261,7 +261,7 @@ static void read_runs(const struct bmp *b, dp_facts *facts, dp_raster *raster)
         fault(facts, false, SIZE_MAX, "its pixels use colours that its palette does not have");
 }
 
-/* An alpha that is zero everywhere hides all there is: its writer left the byte unset. */
+/* Drops an alpha that is zero everywhere: its writer left the byte unset, and it would hide the whole picture. */
 static void drop_empty_alpha(dp_facts *facts, dp_raster *raster)
 {
     uint8_t *samples = raster->samples;
@@ -274,7 +274,7 @@ static void drop_empty_alpha(dp_facts *facts, dp_raster *raster)
     snprintf(facts->note, sizeof facts->note, "its alpha channel is zero everywhere and is ignored");
 }
 
-/* BITMAPV5HEADER: an embedded profile. */
+/* Finds the embedded profile of a BITMAPV5HEADER. */
 static void find_profile(const struct bmp *b, dp_facts *facts)
 {
     if (b->header != 124 || le(b->data + 14 + 56, 4) != 0x4d424544) /* 'MBED' */

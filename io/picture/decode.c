@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decode.c - turns a picture file into the rows of its decoder, and tells whether the file is whole.
+/* decode.c - decodes a picture file into rows, and finds out whether the file is whole.
  *
  *     file -> format by content, structure -> decoder -> channels that are colour or alpha -> rows
  *
- * The structure of the file is read first (picture_file.h).  A picture over the limit is refused before a pixel is
- * decoded.  Then the rows are pulled through in order, DP_ROWS at a time, on the calling thread.
+ * The structure of the file is read first (picture_file.h). A picture above the limit is refused before a pixel is
+ * decoded. Then the rows come in order, DP_ROWS at a time, on the calling thread.
  *
- * A file is decoded strictly first.  If its decoder warns, the file is damaged, and a second, slower pass finds the
- * first row that is missing.  Only a caller who asks for it (tolerant) gets what a third, lenient pass makes of such a
- * file. */
+ * A file is first decoded strictly. If its decoder warns, the file is damaged, and a second, slower pass finds the
+ * first missing row. Only with the option tolerant a third, lenient pass reads such a file. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/load.h"
@@ -19,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TAIL 512 /* bytes before the end of a JPEG's data that are handed to its decoder a few at a time */
+#define TAIL 512 /* the last bytes of a JPEG's data, which its decoder gets a few at a time */
 
 static gint64 read_bytes(VipsSourceCustom *custom, void *out, gint64 length, void *user)
 {
@@ -48,7 +47,7 @@ static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, vo
     return (gint64)source->at;
 }
 
-/* The bytes of a source as libvips takes them. */
+/* Opens the bytes of a source for libvips. */
 static VipsSource *stream(dp_picture_file *source)
 {
     if (source->kind == DP_KIND_TIFF)
@@ -63,11 +62,11 @@ static VipsSource *stream(dp_picture_file *source)
     return VIPS_SOURCE(custom);
 }
 
-/* Bytes of entropy-coded data that the decoder of a JPEG has not asked for, though it has made all pixels. */
+/* Returns whether the decoder of a JPEG left entropy-coded data unread although it has made all pixels. */
 static bool has_left_over(const dp_picture_file *source)
 {
     size_t end = source->facts.entropy_end;
-    for (size_t i = source->at + 16; i < end; i++) /* it reads ahead by a few bytes */
+    for (size_t i = source->at + 16; i < end; i++) /* the decoder reads a few bytes ahead */
         if (source->data[i] != 0 && source->data[i] != 0xff)
             return true;
     return false;
@@ -75,7 +74,8 @@ static bool has_left_over(const dp_picture_file *source)
 
 VipsImage *dp_raster_image(const dp_raster *raster)
 {
-    size_t bytes = raster->width_px * raster->height_px * raster->bands * raster->bits / 8; /* there is such memory */
+    /* cannot overflow: this memory exists */
+    size_t bytes = raster->width_px * raster->height_px * raster->bands * raster->bits / 8;
     VipsImage *plain =
         vips_image_new_from_memory(raster->samples, bytes, (int)raster->width_px, (int)raster->height_px,
                                    (int)raster->bands, raster->bits == 16 ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
@@ -92,7 +92,7 @@ VipsImage *dp_raster_image(const dp_raster *raster)
     return image;
 }
 
-/* What this file decodes by itself. */
+/* Decodes a file that this library reads itself. */
 static dp_status open_raster(struct dp_decoding *d, size_t max_pixels, dp_error *err)
 {
     dp_picture_file *source = &d->source;
@@ -128,7 +128,7 @@ static int open_vips(dp_picture_file *source, bool strict, VipsSource *bytes, Vi
     }
 }
 
-/* Keeps the channels that the file says are colour or alpha. */
+/* Keeps the channels that are colour or alpha according to the file. */
 static int keep_channels(const dp_facts *facts, VipsImage **image)
 {
     int bands = vips_image_get_bands(*image), wanted = (int)facts->colours + facts->alpha;
@@ -151,7 +151,7 @@ static dp_status check_size(const char *path, size_t width, size_t height, size_
     return DP_OK;
 }
 
-/* d->image, its header read and no pixel yet.  d->opened: what fails is in the pixels. */
+/* Opens d->image and reads its header, but no pixel. d->opened: a later failure is in the pixels. */
 static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool strict, dp_error *err)
 {
     dp_picture_file *source = &d->source;
@@ -207,7 +207,8 @@ void dp_decoding_close(struct dp_decoding *d)
     dp_picture_file_close(&d->source);
 }
 
-/* Hands the rows to sink, `block` at a time.  Fewer than all may come: d->rows, and libvips' reason. */
+/* Hands the rows to sink, `block` at a time. If not all rows came, d->rows is their number and libvips has the
+ * reason. */
 static dp_status pull(struct dp_decoding *d, size_t block, const struct dp_sink *sink, dp_error *err)
 {
     dp_status status = sink->begin(sink->user, d, err);
@@ -246,8 +247,8 @@ void dp_note(dp_picture_notes *notes, const char *format, ...)
     snprintf(notes->text + used, sizeof notes->text - used, "%s%s", used ? "; " : "", text);
 }
 
-/* How a file is damaged, as "cut short after 44 % of the rows".  rows: those that came before the fault, SIZE_MAX where
- * that says nothing. */
+/* Describes the damage, such as "cut short after 44 % of the rows". rows: the number of rows before the fault;
+ * SIZE_MAX: unknown. */
 static void describe(const struct dp_decoding *d, size_t rows, char *text, size_t bytes)
 {
     const dp_facts *facts = &d->source.facts;
@@ -267,9 +268,9 @@ static void describe(const struct dp_decoding *d, size_t rows, char *text, size_
         snprintf(text, bytes, "%s after %zu %% of the rows (%s)", how, rows * 100 / height, reason);
 }
 
-/* libvips looks at the warnings of a JPEG's decoder before it makes 8 rows, so those of the last rows of blocks are
- * lost on it.  Where such rows are 8 high the header in memory claims 8 more (dp_decode), and asking for them brings
- * the warnings of the true ones. */
+/* libvips checks the warnings of a JPEG's decoder before it makes 8 rows, so it loses those of the last rows of blocks.
+ * If rows of blocks are 8 pixels high, the header in memory claims 8 rows more (dp_decode); reading them gives the
+ * warnings of the true last rows. */
 static bool has_late_warning(struct dp_decoding *d)
 {
     if (!d->tall)
@@ -286,7 +287,7 @@ static bool has_late_warning(struct dp_decoding *d)
     return failed;
 }
 
-/* One pass over the file; true where it is whole.  What fails otherwise than by damage is an error. */
+/* Makes one pass over the file; true if it is whole. Failures other than damage are errors. */
 static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool strict, size_t block,
                  const struct dp_sink *sink, dp_status *status, dp_error *err)
 {
@@ -307,7 +308,7 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
     dp_facts *facts = &d->source.facts;
     bool opened = d->image != NULL, all = opened && d->rows == (size_t)vips_image_get_height(d->image);
     size_t rows = !opened || all ? SIZE_MAX : d->rows;
-    if (rows != SIZE_MAX) { /* which row exactly */
+    if (rows != SIZE_MAX) { /* find the exact row */
         pass(d, options, true, 1, sink, &status, err);
         if (status)
             return status;
@@ -346,7 +347,7 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
     if (status)
         return status;
     if (d->source.kind == DP_KIND_JPEG
-        && d->source.facts.no_end) { /* there is room; whether all pixels came the decoder says */
+        && d->source.facts.no_end) { /* the row has room; the decoder knows whether all pixels came */
         d->source.data[d->source.bytes++] = 0xff;
         d->source.data[d->source.bytes++] = 0xd9;
     }
@@ -356,7 +357,8 @@ dp_status dp_decode(const char *path, const dp_picture_options *options, const s
         d->source.data[d->source.facts.height_at + 1] = (uint8_t)tall;
     }
     bool whole = pass(d, options, true, DP_ROWS, sink, &status, err);
-    if (status == DP_E_PICTURE && !d->image && d->reason[0]) { /* its header: would a lenient reader take it? */
+    /* its header is wrong: would a lenient reader accept it? */
+    if (status == DP_E_PICTURE && !d->image && d->reason[0]) {
         dp_error lenient;
         char reason[DP_WHY_BYTES];
         memcpy(reason, d->reason, sizeof reason);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* depth.c - 16-bit files: their samples, spread so that white is white. */
+/* depth.c - spreads the samples of 16-bit files so that white is white. */
 #include "picture/depth.h"
 
 #include <string.h>

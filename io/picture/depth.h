@@ -7,14 +7,14 @@
 #include "picture/picture_file.h"
 
 dp_depth dp_depth_of(const dp_raster *raster);
-/* Spreads samples so that `white` becomes the largest of the type; *over: samples that are above it, which become white
- * as well. */
+/* Spreads samples so that `white` becomes the largest value of the type. *over: number of samples above it, which
+ * become white too. */
 void dp_depth_spread(dp_raster *raster, size_t white, size_t *over);
 
-/* depth of a file; all zeros where it does not hold 16-bit samples, or states itself what white is.  Errors: as
+/* Finds the depth of a file; all zeros if it has no 16-bit samples, or if the file itself states its white. Errors: as
  * dp_picture_load. */
 dp_status dp_depth_survey(const char *path, const dp_picture_options *options, dp_depth *depth, dp_error *err);
-/* Bits of a sample, from the first bytes of a file or its directory; 0: not known before it is decoded. */
+/* Returns the bits of a sample, from the first bytes of a file or its directory; 0: unknown before decoding. */
 dp_status dp_picture_file_bits(const char *path, size_t *bits, dp_error *err);
 
 #endif

@@ -4,10 +4,10 @@
  *     rows of the decoder (decode.c) -> white -> profile or CMYK to sRGB -> 8 bit -> alpha over black
  *          -> EXIF orientation -> rgb
  *
- * Beside the file and the result only a few rows are in memory.  Interlaced PNGs, progressive JPEGs and 16-bit files
- * are kept whole.
+ * Apart from the file and the result only a few rows are in memory. Interlaced PNGs, progressive JPEGs and 16-bit files
+ * are held whole.
  *
- * Numbers become 8 bit as follows (c is the sample, a its alpha, 1 where there is none):
+ * Numbers become 8 bit as follows (c is the sample, a its alpha, 1 if there is none):
  *
  *     8 bit    round(c a / 255)
  *     16 bit   round(c a / (65535 * 257)), which is c / 257 without alpha
@@ -26,7 +26,7 @@
 
 /* ----------------------------------------------------------------------------------------------------------- colour */
 
-/* Replaces *image by the next in the chain. */
+/* Replaces *image by the next image of the chain. */
 static void step(VipsImage **image, VipsImage *next)
 {
     g_object_unref(*image);
@@ -47,7 +47,7 @@ static int convert_profile(VipsImage **image, const char *fallback)
     return result;
 }
 
-/* *image becomes grey or RGB, perhaps with alpha, in 8 bit, 16 bit or float.  Non-zero: libvips says why. */
+/* Converts *image to grey or RGB, perhaps with alpha, in 8 bit, 16 bit or float. Non-zero: libvips has the reason. */
 static int to_srgb(VipsImage **image, dp_picture_notes *notes)
 {
     VipsImage *next = NULL;
@@ -70,7 +70,7 @@ static int to_srgb(VipsImage **image, dp_picture_notes *notes)
         step(image, next);
         return 0;
     default:
-        /* A profile that cannot be used (cut short, made for another number of channels) is passed over, and said. */
+        /* An unusable profile (cut short, or made for another number of channels) is ignored, with a note. */
         if (has_profile && integer && !dp_profile_is_srgb(profile, bytes) && convert_profile(image, NULL)) {
             dp_note(notes, "its colour profile is unusable and is ignored");
             vips_error_clear();
@@ -92,7 +92,7 @@ static inline uint8_t from_16(uint64_t c, uint64_t a)
     return (uint8_t)((c * a + whole / 2) / whole);
 }
 
-/* Rows of n pixels of `bands` samples -> rgb [n, 3]; false where a float lies outside [0, 1]. */
+/* Converts rows of n pixels with `bands` samples to rgb [n, 3]; false if a float lies outside [0, 1]. */
 static void row_from_8(const uint8_t *in, size_t n, size_t bands, uint8_t *out)
 {
     if (bands == 3) {
@@ -136,14 +136,14 @@ struct dp_placing dp_place(int orientation, size_t width, size_t height)
     case 3: return (struct dp_placing){w * h - 1, -1, -w, false};          /* turned by 180 degrees */
     case 4: return (struct dp_placing){(h - 1) * w, 1, -w, false};         /* mirrored top to bottom */
     case 5: return (struct dp_placing){0, h, 1, true};                     /* transposed */
-    case 6: return (struct dp_placing){h - 1, h, -1, true};                /* to be turned clockwise */
+    case 6: return (struct dp_placing){h - 1, h, -1, true};                /* must be turned clockwise */
     case 7: return (struct dp_placing){(w - 1) * h + h - 1, -h, -1, true}; /* transposed across the other diagonal */
-    case 8: return (struct dp_placing){(w - 1) * h, -h, 1, true};          /* to be turned counter-clockwise */
+    case 8: return (struct dp_placing){(w - 1) * h, -h, 1, true};          /* must be turned counter-clockwise */
     default: return (struct dp_placing){0, 1, w, false};
     }
 }
 
-/* rows [n_rows, width, 3], of which the first is row y of the stored picture, into the upright one. */
+/* Puts rows [n_rows, width, 3] into the upright picture; the first is row y of the stored picture. */
 static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width, const struct dp_placing *placing,
                      uint8_t *rgb)
 {
@@ -151,7 +151,7 @@ static void put_rows(const uint8_t *rows, size_t y, size_t n_rows, size_t width,
         memcpy(rgb + 3 * y * width, rows, 3 * n_rows * width);
         return;
     }
-    enum { BLOCK = 32 }; /* columns at a time, so that the lines written to stay in the cache */
+    enum { BLOCK = 32 }; /* columns at a time, so that the lines that are written stay in the cache */
     for (size_t from = 0; from < width; from += BLOCK)
         for (size_t j = 0; j < n_rows; j++)
             for (size_t x = from; x < width && x < from + BLOCK; x++) {
@@ -183,17 +183,17 @@ struct loader {
     struct dp_placing placing;
     VipsBandFormat format;
     size_t width, bands;
-    uint8_t *block; /* [DP_ROWS, width, 3], where rows do not go straight to their place */
-    dp_raster deep; /* 16 bit: kept until all samples are known */
+    uint8_t *block; /* [DP_ROWS, width, 3] for rows that cannot go to their place at once */
+    dp_raster deep; /* 16 bit: held until all samples are known */
     bool is_deep, is_spread;
 };
 
-/* The picture that the rows of an image become. */
+/* Prepares the picture that the rows of an image will fill. */
 static dp_status begin_image(struct loader *l, VipsImage **image, bool has_profile, dp_error *err)
 {
     int orientation = vips_image_get_orientation(*image);
     if (has_profile && !vips_image_get_typeof(*image, VIPS_META_ICC_NAME))
-        dp_note(l->notes, "its colour profile is unusable and is ignored"); /* its decoder has dropped it */
+        dp_note(l->notes, "its colour profile is unusable and is ignored"); /* the decoder dropped the profile */
     if (to_srgb(image, l->notes)) {
         char reason[DP_WHY_BYTES];
         dp_vips_reason(reason, sizeof reason);
@@ -267,12 +267,13 @@ static dp_status rows(void *user, VipsRegion *region, size_t y, size_t n, dp_err
     return DP_OK;
 }
 
-/* The samples that were kept become a picture: spread, then as any other. */
+/* Makes a picture of the 16-bit samples: spreads them, then converts them like any other. */
 static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
 {
     size_t stated = d->source.facts.white, given = l->options->white, over = 0, white;
     bool known =
-        d->source.kind == DP_KIND_HEIF || (stated && stated != 65535); /* by the format: no matter of the pictures */
+        /* the format states the white; the good pictures need not be asked */
+        d->source.kind == DP_KIND_HEIF || (stated && stated != 65535);
     const dp_depth depth = l->is_deep && !known ? dp_depth_of(&l->deep) : (dp_depth){0};
     white = stated && stated != 65535 ? stated : known ? 65535 : given ? given : dp_depth_white(&depth);
     dp_depth_spread(&l->deep, white, &over);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* map_file.c - distance maps from TIFF files of one channel of float32. */
+/* map_file.c - reads distance maps from TIFF files with one channel of float32. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/io.h"

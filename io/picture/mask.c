@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mask.c - reads a mask as data sets and people draw it: everything that is not background is marked.
+/* mask.c - reads masks as data sets and people draw them: every pixel that is not background is marked.
  *
  * Background is black, zero or fully transparent; everything else is marked, whatever its depth, colour, number or
- * place in a palette.  So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on nothing give the same
- * mask.  Where that rule says nothing:
+ * place in a palette. So 0/255, 0/1, numbered defects in 16 bits, red on black and an overlay on a transparent picture
+ * give the same mask. If this rule does not help:
  *
- *   - in a lossy file values ring around edges: marked is what reaches a third of the largest value, at least 32 of 255
+ *   - in a lossy file values ring around edges: marked is a pixel of a third of the largest value or more, at least 32 of 255
  *   - everything visible is black: what is visible is marked
  *   - nothing is black or transparent, but there are several values: background is entry 0 of the palette if used, or
- *     else the commonest value along the border; a note says so
+ *     else the most frequent value of the border; a note says so
  *   - there is one value, and it is not black: all is marked; a note says so
  *
- * If most of the border is marked, the mask may be the wrong way round; it is taken as it is, and a note says so. */
+ * If most of the border is marked, the mask may be inverted; it is used as it is, and a note says so. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/io.h"
@@ -24,7 +24,7 @@
 
 struct pixel {
     uint64_t key; /* equal for equal samples */
-    float level;  /* the largest of its colours, 1 for the largest number of the type; of numbers without one: itself */
+    float level;  /* the largest of its colours; 1 is the largest number of the type; for floats the number itself */
     bool visible;
 };
 
@@ -105,7 +105,7 @@ static inline size_t border_at(const struct reader *r, size_t i)
     return (i % r->height) * r->width + (i < r->height ? 0 : r->width - 1);
 }
 
-/* The value that more than half of the border has, or else the one that a vote of pairs leaves over. */
+/* Returns the value that more than half of the border has, or else the one left over by a vote of pairs. */
 static uint64_t border_key(const struct reader *r)
 {
     uint64_t key = 0;
@@ -119,7 +119,7 @@ static uint64_t border_key(const struct reader *r)
     return key;
 }
 
-/* No pixel is background by itself. */
+/* Handles a mask in which no pixel is background by the rule. */
 static void without_background(const struct reader *r, const dp_facts *facts, uint8_t *mask)
 {
     size_t n = r->width * r->height;

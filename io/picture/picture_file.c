@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* picture_file.c - a picture file is opened, known by its content, and read. */
+/* picture_file.c - opens a picture file, finds its format from its content, and reads it. */
 #include "picture/picture_file.h"
 #include "picture/depth.h"
 #include "base/error.h"
@@ -14,7 +14,8 @@
 #define HEAD 4096
 #define REMEDY "export it as PNG or TIFF"
 
-/* Bytes that a file may have beside 16 a pixel of its largest picture: profiles, previews, what a camera appends. */
+/* Bytes that a file may have in addition to 16 bytes a pixel of its largest picture: profiles, previews, what a camera
+ * appends. */
 #define EXTRA_BYTES ((uint64_t)1 << 28)
 
 static dp_status open_regular(const char *path, int *descriptor, uint64_t *size, dp_error *err)
@@ -41,7 +42,7 @@ static dp_status open_regular(const char *path, int *descriptor, uint64_t *size,
     return DP_OK;
 }
 
-/* Bytes that are there, up to n; -1: errno. */
+/* Reads up to n bytes; -1: errno. */
 static ssize_t read_some(int fd, uint8_t *out, size_t n)
 {
     size_t got = 0;
@@ -58,7 +59,7 @@ static ssize_t read_some(int fd, uint8_t *out, size_t n)
     return (ssize_t)got;
 }
 
-/* The rest of the file behind the first `have` bytes, which are in source->data already. */
+/* Reads the rest of the file; the first `have` bytes are already in source->data. */
 static dp_status read_rest(dp_picture_file *source, int fd, size_t have, size_t max_pixels, dp_error *err)
 {
     uint64_t most = max_pixels && max_pixels < SIZE_MAX / 32 ? 16 * (uint64_t)max_pixels + EXTRA_BYTES : SIZE_MAX / 2;
@@ -158,7 +159,7 @@ dp_status dp_picture_file_bits(const char *path, size_t *bits, dp_error *err)
     else if (kind == DP_KIND_TIFF && (status = dp_tiff_walk(fd, size, &facts, err)) == DP_OK)
         *bits = facts.bits;
     else if (kind == DP_KIND_PNM && head[1] != '1' && head[1] != '4')
-        *bits = 16; /* or 8: the decoder says */
+        *bits = 16; /* or 8: only the decoder knows */
     close(fd);
     return status;
 }

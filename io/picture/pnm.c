@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pnm.c - PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6): Netpbm's portable anymap.
+/* pnm.c - reads PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6): Netpbm's portable anymap.
  *
- * Bits are 1 for black.  Samples run from 0 to maxval, which is kept in facts->white and may be any number up to 65535;
- * two bytes, the upper one first, where it is above 255. */
+ * Bit 1 is black. Samples run from 0 to maxval, which is any number up to 65535 and is kept in facts->white. A maxval
+ * above 255 means two bytes a sample, the upper one first. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture_file.h"
@@ -33,7 +33,7 @@ static void skip_blanks(struct pnm *p)
     }
 }
 
-/* The next number; false at the end, and where something else stands there. */
+/* Reads the next number; false at the end, and if something else comes. */
 static bool next_number(struct pnm *p, size_t *number)
 {
     skip_blanks(p);
@@ -44,7 +44,7 @@ static bool next_number(struct pnm *p, size_t *number)
     return p->at > from;
 }
 
-/* Returns samples that are there; *above: one that is larger than white. */
+/* Returns the number of samples that exist. *above: a sample is larger than white. */
 static size_t read_plain(struct pnm *p, bool bits, size_t n, size_t white, dp_raster *raster, bool *above)
 {
     for (size_t i = 0; i < n; i++) {
@@ -124,7 +124,8 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     facts->bits = white > 255 ? 16 : 8;
     if (!dp_mul_size(pixels, bands, &n))
         return dp_fail(err, DP_E_PICTURE, "is %zux%zu pixels, more than can be addressed", width, height);
-    /* A file cannot hold more samples than bits, or plain digits: no memory for a picture that is not there. */
+    /* A file cannot hold more samples than bits, or than plain digits: allocate no memory for samples that do not
+     * exist. */
     size_t at_least = bits && !plain ? n / 8 : n;
     if (at_least / 64 > bytes)
         return dp_fail(err, DP_E_PICTURE, "cut short: it has only %zu bytes for %zux%zu pixels; export it again", bytes,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* profile.c - tells whether an ICC profile is that of sRGB.
+/* profile.c - finds out whether an ICC profile is that of sRGB.
  *
- * A conversion from sRGB to sRGB would change some values by one, so it is left out.  The name of a profile does not
- * count: an "sRGB" with other primaries is converted, and an sRGB without a name is not.  A matrix profile is sRGB if
+ * A conversion from sRGB to sRGB would change some values by one, so it is left out. The name of a profile does not
+ * count: an "sRGB" with other primaries is converted, and an sRGB without a name is not. A matrix profile is sRGB if
  * its primaries, adapted to the D50 of the connection space, are within 0.002 of those of IEC 61966-2-1, and each curve
  * is within 0.001 of
  *
@@ -30,7 +30,7 @@ static double fixed(const uint8_t *p) /* 16.16 */
     return (double)(int32_t)be32(p) / 65536;
 }
 
-/* The data of a tag; NULL where it is not there or not whole. */
+/* Returns the data of a tag; NULL if it is missing or incomplete. */
 static const uint8_t *find(const uint8_t *profile, size_t bytes, const char *name, size_t *size)
 {
     size_t tags = be32(profile + 128);
@@ -52,7 +52,7 @@ static double srgb(double x)
     return x <= 0.04045 ? x / 12.92 : pow((x + 0.055) / 1.055, 2.4);
 }
 
-/* The curve of a tag at x in [0, 1]; NaN where it is none. */
+/* Returns the curve of a tag at x in [0, 1]; NaN if it is no curve. */
 static double curve_at(const uint8_t *tag, size_t bytes, double x)
 {
     if (!memcmp(tag, "curv", 4) && bytes >= 12) {

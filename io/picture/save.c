@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* save.c - pictures and maps into files that appear whole or not at all: libvips encodes into memory, the writer of
- * base/file.h puts the bytes on the disk. */
+/* save.c - writes pictures and maps to files, whole or not at all: libvips encodes into memory, and the writer of
+ * base/file.h writes the bytes. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -67,7 +67,7 @@ dp_status dp_gray_save_png(const uint8_t *gray, size_t height, size_t width, con
     return save(gray, height, width, 1, VIPS_FORMAT_UCHAR, PNG, path, err);
 }
 
-/* Not compressed: the mantissas of a map leave deflate little to find, and every reader takes it. */
+/* Maps are not compressed: deflate saves little on their mantissas, and every reader can read uncompressed files. */
 dp_status dp_map_save_tiff(const float *map, size_t height, size_t width, const char *path, dp_error *err)
 {
     return save(map, height, width, 1, VIPS_FORMAT_FLOAT, TIFF, path, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sniff.c - the format of a picture file by its first bytes.
+/* sniff.c - finds the format of a picture file by its first bytes.
  *
- * Seven formats are read: those whose decoders are made for files from strangers, and two that are decoded here.  The
- * others are known by name only, so that the refusal can say what the file is. */
+ * Seven formats can be read: five whose decoders are made for untrusted files, and two that this library decodes. The
+ * others are known by name only, so that the message can say what the file is. */
 #include "picture/picture_file.h"
 
 #include <string.h>
@@ -47,7 +47,7 @@ static const struct mark {
     {DP_KIND_OTHER, "camera raw picture", 0, 8, "FUJIFILM"},
 };
 
-/* The ISO container: its brand says what is in it. */
+/* The ISO container: its brand tells the content. */
 static dp_kind container(const uint8_t *head, size_t bytes, const char **name)
 {
     static const char brands[][5] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"};

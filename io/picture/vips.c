@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vips.c - libvips is started on first use and kept quiet.
+/* vips.c - starts libvips on first use and keeps it quiet.
  *
- * It is never stopped: it is of the whole process, and the program around this library may use it too.  Three settings
- * are made for the process, all at the start: its cache of operations holds nothing (a picture is loaded once, and a
- * file may change between two loads), its warnings are not printed (what matters comes back as an error), and loaders
- * that are not made for files from strangers are blocked: those that libvips itself marks so, and by name whatever else
- * this library does not read.  So a file that reaches libvips by any way cannot reach such a decoder. */
+ * libvips is never stopped, because it belongs to the whole process and the program may use it too. Three settings of
+ * the process are made at the start. Its cache of operations is empty: a picture is loaded once, and a file may change
+ * between two loads. Its warnings are not printed: errors carry what matters. Loaders that are not made for untrusted
+ * files are blocked: those that libvips itself marks, and by name all others that this library does not use. So a file
+ * cannot reach such a decoder in any way. */
 #include "picture/vips.h"
 #include "base/error.h"
 
@@ -53,7 +53,7 @@ void dp_vips_reason(char *reason, size_t bytes)
 {
     char *log = vips_error_buffer_copy();
     char *line = log, *rest = NULL;
-    /* The first line is the fault; those after it are what the callers made of it. */
+    /* The first line is the fault; the next lines are what the callers made of it. */
     for (char *token = strtok_r(log, "\r\n", &rest); token; token = strtok_r(NULL, "\r\n", &rest))
         if (*token) {
             line = token;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk_jpeg.c - the markers of a JPEG (ITU-T T.81, annex B): is it whole?
+/* walk_jpeg.c - reads the markers of a JPEG (ITU-T T.81, annex B) and checks that it is whole.
  *
- * The decoder warns of entropy-coded data that end too early or make no sense.  It does not warn of restart markers
- * that are missing at the end, of scans that are missing altogether, and of data left over: these are found here,
- * without decoding. */
+ * The decoder warns of entropy-coded data that end too early or make no sense. It does not warn of missing restart
+ * markers at the end, of missing scans, or of extra data. This file finds these without decoding. */
 #include "picture/picture_file.h"
 
 #include <stdio.h>
@@ -17,7 +16,7 @@ struct walk {
     dp_facts *facts;
     struct {
         uint8_t id, h, v;
-        uint8_t low[64]; /* of each coefficient: bits that are still to come; 255: all of them */
+        uint8_t low[64]; /* for each coefficient: bits that are still to come; 255: all of them */
     } components[MAX_COMPONENTS];
     size_t n_components, interval, n_scans;
     bool framed, progressive, huffman;
@@ -60,7 +59,7 @@ static size_t shares(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-/* Intervals between restart markers of a scan with these components; 0: not known. */
+/* Returns the number of intervals between restart markers of a scan with these components; 0: unknown. */
 static size_t intervals(const struct walk *w, const size_t *scanned, size_t n)
 {
     size_t h = 1, v = 1, units_x, units_y;
@@ -81,7 +80,7 @@ static size_t intervals(const struct walk *w, const size_t *scanned, size_t n)
     return shares(units_x * units_y, w->interval);
 }
 
-/* Entropy-coded data from `at` to the next marker, whose position is returned; `expected` intervals, 0: any. */
+/* Skips entropy-coded data from `at` and returns the position of the next marker. `expected` intervals, 0: any. */
 static size_t skip_entropy(struct walk *w, size_t at, size_t expected)
 {
     size_t restarts = 0, last = 0;
@@ -105,7 +104,7 @@ static size_t skip_entropy(struct walk *w, size_t at, size_t expected)
             break;
         }
     }
-    /* One more at the very end starts an interval of nothing: some encoders write it. */
+    /* One more marker at the very end starts an empty interval; some encoders write it. */
     if (expected && restarts == expected && last == at)
         restarts--;
     if (!in_order || (expected && restarts != expected - 1))
@@ -184,7 +183,7 @@ void dp_jpeg_walk(uint8_t *data, size_t bytes, dp_facts *facts)
         between = false;
         at = marker == 0xda ? scan(&w, data + at, length, at + length) : at + length;
     }
-    if (adobe) /* what decoders take such a code for */
+    if (adobe) /* the code that decoders take it for */
         *adobe = w.n_components == 4 ? 2 : 1;
     facts->no_end = !ended;
     facts->in_layers = w.progressive || w.n_scans > 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk_png.c - the chunks of a PNG, and those of a WebP.
+/* walk_png.c - reads the chunks of a PNG, and those of a WebP.
  *
- * The decoder checks the data of the picture and their checksums.  It passes over a small chunk whose checksum does not
- * hold, though a palette's transparency may be in it: that is found here. */
+ * The decoder checks the data of the picture and their checksums. It ignores a small chunk with a wrong checksum,
+ * although that may hold the transparency of a palette. This file finds such chunks. */
 #include "picture/picture_file.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ static uint32_t be32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* CRC-32 as PNG has it, four bits at a time. */
+/* CRC-32 as in PNG, four bits at a time. */
 static uint32_t checksum(const uint8_t *p, size_t n)
 {
     static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
@@ -36,7 +36,7 @@ void dp_png_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
         const uint8_t *chunk = data + at, *type = chunk + 4, *body = chunk + 8;
         size_t length = be32(chunk);
         if (length > bytes - at - 12)
-            return; /* the decoder says whether that matters */
+            return; /* the decoder knows whether that matters */
         bool pixels = !memcmp(type, "IDAT", 4) || !memcmp(type, "fdAT", 4);
         if (!pixels && !facts->fault[0] && checksum(type, length + 4) != be32(body + length)) {
             bool plain = true;

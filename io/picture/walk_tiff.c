@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk_tiff.c - the directories of a TIFF (TIFF 6.0, BigTIFF): which page is the picture, what its channels are,
- * whether its data are there, and whether its codec may be trusted.
+/* walk_tiff.c - reads the directories of a TIFF (TIFF 6.0, BigTIFF): which page is the picture, what its channels are,
+ * whether its data exist, and whether its codec can be trusted.
  *
- * A page that says it is a reduced picture or a mask (NewSubfileType) is passed over; where all are, a sub-directory of
- * the first that says nothing of the kind is taken. */
+ * A page marked as a reduced picture or a mask (NewSubfileType) is skipped. If all pages are, the first sub-directory
+ * that is not marked is read. */
 #include "base/error.h"
 #include "picture/picture_file.h"
 
@@ -44,10 +44,10 @@ struct file {
     bool big, big_endian;
 };
 
-/* The values of an entry, which lie in the file. */
+/* The values of an entry, in the file. */
 struct values {
     uint64_t at, count;
-    size_t bytes; /* of one; 0: none */
+    size_t bytes; /* bytes of one value; 0: none */
 };
 
 struct directory {
@@ -79,7 +79,7 @@ static uint64_t value_at(const struct file *file, const struct values *values, u
     return number(file, bytes, values->bytes);
 }
 
-/* Unsigned whole numbers only; others are of no interest here. */
+/* Returns the bytes of an unsigned whole number; 0 for other types, which are not needed here. */
 static size_t type_bytes(unsigned type)
 {
     switch (type) {
@@ -157,13 +157,13 @@ static bool read_directory(const struct file *file, uint64_t at, struct director
     return true;
 }
 
-/* A reduced picture, or a mask. */
+/* Returns whether the directory is a reduced picture or a mask. */
 static bool is_beside(const struct directory *d)
 {
     return (d->subfile & 5) || d->old_subfile == 2;
 }
 
-/* Codecs whose decoders take files from strangers; NULL: this one, else its name. */
+/* Returns NULL for a codec whose decoder is made for untrusted files, else its name. */
 static const char *refused_codec(uint64_t compression)
 {
     switch (compression) {
@@ -197,7 +197,7 @@ static const char *refused_codec(uint64_t compression)
     }
 }
 
-/* What the channels are.  Where colours are multiplied with alpha already (associated), libvips divides them. */
+/* Finds what the channels are. If colours are already multiplied by alpha (associated), libvips divides them. */
 static dp_status channels(const struct file *file, const struct directory *d, dp_facts *facts, dp_error *err)
 {
     if (d->photometric >= 32803 && d->photometric <= 34892)
@@ -213,7 +213,7 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
         colours = (size_t)d->samples;
     uint64_t kind = value_at(file, &d->extra, 0);
     facts->colours =
-        d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three of a palette */
+        d->photometric == 3 && d->samples == 1 ? 0 : colours; /* the decoder makes one or three channels of a palette */
     facts->alpha = d->samples > colours && d->extra.count && (kind == 1 || kind == 2);
     if (d->samples > colours + 1 || (d->samples == colours + 1 && !(d->extra.count && (kind == 1 || kind == 2))))
         snprintf(facts->note, sizeof facts->note, "has %zu extra channel%s that %s not marked as alpha and ignored",
@@ -227,7 +227,7 @@ static dp_status channels(const struct file *file, const struct directory *d, dp
     return DP_OK;
 }
 
-/* Whether strips and tiles end before the file does. */
+/* Checks that strips and tiles end before the file does. */
 static void check_data(const struct file *file, const struct directory *d, dp_facts *facts)
 {
     uint64_t rows = d->tiled ? d->tile_length : d->rows_per_strip < d->length ? d->rows_per_strip : d->length;
@@ -240,7 +240,7 @@ static void check_data(const struct file *file, const struct directory *d, dp_fa
     for (uint64_t i = 0; i < d->offsets.count && i < d->counts.count; i++) {
         uint64_t offset = value_at(file, &d->offsets, i), count = value_at(file, &d->counts, i),
                  first = i % pieces / across * rows;
-        if (!d->tiled && d->compression == 1 && row_bytes) { /* some writers count more than there is */
+        if (!d->tiled && d->compression == 1 && row_bytes) { /* some writers count more bytes than exist */
             uint64_t own = first < d->length ? (d->length - first < rows ? d->length - first : rows) * row_bytes : 0;
             count = count < own ? count : own;
         }
@@ -293,7 +293,7 @@ dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
     for (; at && n < MAX_DIRECTORIES; n++, at = d.next) {
         if (!read_directory(&file, at, &d)) {
             if (n)
-                break; /* what follows the pages that are there is of no interest */
+                break; /* the pages after these do not matter */
             return dp_fail(err, DP_E_PICTURE,
                            "cut short: its directory, which lists where the pixels are, is missing; export it again");
         }
