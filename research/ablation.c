@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ablation.c - what alignment and post-processing are worth: the paper's Table 1, and its Figure 12.
+/* ablation.c - how much alignment and post-processing improve the figures: the paper's Table 1 and Figure 12.
  *
- * It prints four rows for each data set: with and without alignment, with and without tuned post-processing.  For each
- * kind of alignment the features are computed once; the row without post-processing and the tuned one come from the
- * same maps.  Figures are held out: each fold of the test pictures is called by the configuration and threshold chosen
- * on the others.  With --all-data they are the paper's: chosen and reported on the same pictures, and too good.  With
- * --out it also draws the maps of some anomalous pictures, left without and right with alignment. */
+ * Prints four rows for each data set: with and without alignment, with and without tuned post-processing. The features
+ * are computed once for each kind of alignment; the rows without and with post-processing come from the same maps.
+ * Figures are held out: each fold of the test pictures is decided with the configuration and threshold chosen on the
+ * other folds. With --all-data they are those of the paper: chosen and reported on the same pictures, so too good. With
+ * --out it also draws the maps of some anomalous pictures, without alignment on the left and with it on the right. */
 #include "research.h"
 #include "cli/view.h"
 #include "dinopatch/eval.h"
@@ -15,18 +15,18 @@
 
 enum { N_BESIDE = 6, BESIDE_SIDE = 480 };
 
-/* The maps of one data set in one way of alignment. */
+/* The maps of one data set with one kind of alignment. */
 struct maps {
     const dataset *set;
-    const dp_view *view;  /* that the maps are computed with */
-    size_t rows, cols, n; /* of the maps; maps that are there */
+    const dp_view *view;  /* the view that the maps are computed with */
+    size_t rows, cols, n; /* size of the maps; number of maps */
     float **grids;        /* [test pictures], the first n used */
-    uint8_t **valid;      /* likewise */
-    float **weights;      /* likewise; NULL where the score is not weighted (PatchCore) */
+    uint8_t **valid;      /* the same */
+    float **weights;      /* the same; NULL if the score is not weighted (PatchCore) */
     bool weighted;
     uint8_t *labels;
     double *scores;
-    dp_picture **drawn; /* [N_BESIDE] of the first anomalous pictures by index; NULL where there is none */
+    dp_picture **drawn; /* [N_BESIDE] of the first anomalous pictures by index; NULL: none */
     size_t *drawn_of;   /* [N_BESIDE] index of the picture */
     bool draw;
     size_t n_failed;
@@ -130,7 +130,7 @@ static dp_status compute_maps(const research *r, const dp_recipe *recipe, struct
         dp_view view;
         dp_view_init(bank, &view);
         dp_post_init(&view.post);
-        view.cell_weights = 1; /* where the score is weighted at all */
+        view.cell_weights = 1; /* has an effect only if the score is weighted */
         maps->view = &view;
         const char **paths = research_test_paths(set);
         status = dp_session_inspect_files(r->session, bank, &view, paths, set->test->len, on_map, maps, err);
@@ -145,7 +145,7 @@ static dp_status compute_maps(const research *r, const dp_recipe *recipe, struct
 
 struct row {
     dp_confusion confusion;
-    double auroc, threshold, tuned, gap; /* tuned: AUROC on the pictures it was chosen on; NaN without tuning */
+    double auroc, threshold, tuned, gap; /* tuned: AUROC on the pictures used for tuning; NaN without tuning */
 };
 
 static const char *row_name(bool aligned, bool post)
@@ -159,7 +159,7 @@ static void print_row(const char *name, const struct row *row)
            row->confusion.recall, row->confusion.f1, row->auroc, row->threshold);
     if (isnan(row->tuned))
         puts("        -        -");
-    else if (isnan(row->gap)) /* chosen and reported on the same pictures: the gap is not known */
+    else if (isnan(row->gap)) /* chosen and reported on the same pictures, so the gap is unknown */
         printf(" %8.4f        -\n", row->tuned);
     else
         printf(" %8.4f %+8.4f\n", row->tuned, row->gap);
@@ -182,7 +182,7 @@ static json_t *json_row(const struct row *row, const char *align, bool post)
     return value;
 }
 
-/* Two rows that cannot be: no good picture could be used in this way, or what is left cannot be measured. */
+/* Adds two rows without figures: no good picture can be used in this way, or the rest cannot be measured. */
 static void add_missing_rows(const char *align, const char *reason, json_t *rows)
 {
     bool aligned = !strcmp(align, "pca");
@@ -195,7 +195,7 @@ static void add_missing_rows(const char *align, const char *reason, json_t *rows
     fflush(stdout);
 }
 
-/* Two rows of one alignment: without and with post-processing. */
+/* Adds the two rows of one alignment: without and with post-processing. */
 static dp_status add_rows(const research *r, const struct maps *maps, const char *align,
                           const dp_tune_settings *settings, json_t *rows, dp_error *err)
 {
@@ -235,7 +235,7 @@ static dp_status add_rows(const research *r, const struct maps *maps, const char
     return DP_OK;
 }
 
-/* Left without, right with alignment. */
+/* Saves the drawings without (left) and with (right) alignment. */
 static bool save_beside(const dp_picture *const pair[2], const char *out, const char *place, dp_error *err)
 {
     dp_picture *both = NULL;
@@ -272,8 +272,7 @@ static bool save_drawn(const struct maps *without, const struct maps *with, cons
     return good;
 }
 
-/* Both rows of one alignment.  A set of which they cannot be computed says so in their place, and is no reason to stop.
- */
+/* Adds both rows of one alignment. If they cannot be computed, the rows give the reason, and the next set follows. */
 static int ablate_one(const research *r, bool align, const char *category, struct maps *maps,
                       const dp_tune_settings *settings, json_t *rows)
 {
@@ -285,7 +284,7 @@ static int ablate_one(const research *r, bool align, const char *category, struc
     dp_error err;
     cli_progress_begin(category, r->run.quiet);
     dp_status status = compute_maps(r, &recipe, maps, &err);
-    bool possible = status != DP_E_PICTURE; /* none of the good pictures can be used */
+    bool possible = status != DP_E_PICTURE; /* false if none of the good pictures can be used */
     if (!status && (status = add_rows(r, maps, name, settings, rows, &err)) == DP_E_ARGUMENT)
         possible = false; /* a class is missing */
     cli_progress_end();

@@ -2,9 +2,9 @@
 /* cluster.c - k-means: Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007), Euclidean, at most 25
  * rounds.
  *
- * Each next seed is drawn with a probability in proportion to the squared distance from the nearest so far.  Then each
- * token goes to its nearest centre (of equal ones the first), each centre to the mean of its tokens, until no token
- * moves.  A centre that has lost all its tokens takes the token that lies farthest from its own centre. */
+ * Each next seed is drawn with a probability proportional to the squared distance to the nearest seed so far. Then each
+ * token goes to its nearest centre (the first of equal ones), and each centre moves to the mean of its tokens, until no
+ * token changes its centre. A centre without tokens takes the token that lies farthest from its own centre. */
 #include "cluster.h"
 
 #include <glib.h>
@@ -64,7 +64,7 @@ static void seed_centres(struct tokens *t, uint32_t seed)
     g_rand_free(random);
 }
 
-/* Whether any token moved. */
+/* Returns whether any token changed its centre. */
 static bool assign(struct tokens *t)
 {
     bool moved = false;
@@ -94,7 +94,8 @@ static void move_centres(struct tokens *t, size_t *counts)
         for (size_t i = 1; i < t->n && !counts[c]; i++)
             if (t->nearest[i] > t->nearest[farthest])
                 farthest = i;
-        if (counts[c] || !(t->nearest[farthest] > 0)) /* fewer different tokens than centres: it stays where it is */
+        /* there are fewer different tokens than centres: it stays in place */
+        if (counts[c] || !(t->nearest[farthest] > 0))
             continue;
         counts[t->label[farthest]]--;
         t->label[farthest] = (uint32_t)c;
@@ -110,7 +111,7 @@ static void move_centres(struct tokens *t, size_t *counts)
 }
 
 struct group {
-    size_t size, first; /* tokens in it; the first of them */
+    size_t size, first; /* number of tokens in it; index of the first */
     uint32_t label;
 };
 

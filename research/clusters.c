@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clusters.c - what the features tell apart: the paper's Figure 5.
+/* clusters.c - shows which features a network tells apart: the paper's Figure 5.
  *
- * It draws some good and some anomalous test pictures of each data set as the network gets them, each patch in the
- * colour of its cluster. The patches of all of them are clustered together: a colour means the same in all.  Canvas and
+ * Draws some good and some anomalous test pictures of each data set as the network sees them, each patch in the colour
+ * of its cluster. The patches of all pictures are clustered together, so a colour means the same in all. Canvas and
  * alignment are those of a bank of the good pictures. */
 #include "research.h"
 #include "cluster.h"
@@ -10,17 +10,17 @@
 enum { N_EACH = 3, N_MOST = 2 * N_EACH, N_CLUSTERS = 7, DRAWN_SIDE = 448 };
 #define COVER 0.55
 
-/* Okabe and Ito's colours, which colour-blind eyes tell apart. */
+/* Okabe and Ito's colours, which colour-blind people can tell apart. */
 static const uint8_t colours[N_CLUSTERS][3] = {{86, 180, 233}, {230, 159, 0}, {0, 158, 115},  {240, 228, 66},
                                                {0, 114, 178},  {213, 94, 0},  {204, 121, 167}};
 
 struct picked {
     const dataset_item *item;
-    size_t rows, cols, first; /* its grid; its first token of all */
+    size_t rows, cols, first; /* its grid; index of its first token among all tokens */
     float *canvas;            /* [rows * patch, cols * patch, 3] */
 };
 
-/* Evenly from the good ones, then from the anomalous ones. */
+/* Picks pictures at even distances: first good ones, then anomalous ones. */
 static size_t pick(const dataset *set, struct picked *picked)
 {
     size_t n = 0, of[2] = {0, 0};
@@ -40,7 +40,7 @@ static size_t pick(const dataset *set, struct picked *picked)
     return n;
 }
 
-/* The picture as it goes into the network. */
+/* Loads the picture as the network sees it. */
 static dp_status load_canvas(const research *r, const dp_recipe *recipe, struct picked *one, dp_error *err)
 {
     size_t patch = r->about.patch_px, height = recipe->canvas_height_px, width = recipe->canvas_width_px;
@@ -51,11 +51,11 @@ static dp_status load_canvas(const research *r, const dp_recipe *recipe, struct 
     dp_status status = dp_picture_load_with(one->item->path, &options, &picture, NULL, err);
     if (status)
         return status;
-    if (recipe->edge_px) { /* each picture its own size */
+    if (recipe->edge_px) { /* each picture has its own size */
         double scale = (double)recipe->edge_px / (double)MIN(picture->width_px, picture->height_px);
         height = (size_t)((double)picture->height_px * scale + 0.5) / patch * patch;
         width = (size_t)((double)picture->width_px * scale + 0.5) / patch * patch;
-    } /* a crop's clusters are shown for the whole picture */
+    } /* with a crop, the clusters are still shown for the whole picture */
     if (!height || !width)
         status = DP_E_PICTURE;
     if (!status && recipe->align != DP_ALIGN_NONE)
@@ -72,7 +72,7 @@ static dp_status load_canvas(const research *r, const dp_recipe *recipe, struct 
     return status;
 }
 
-/* The patches of a picture in the colours of their clusters; NULL: no memory. */
+/* Draws the patches of a picture in the colours of their clusters; NULL: no memory. */
 static dp_picture *draw(const struct picked *one, const uint32_t *labels, size_t patch)
 {
     dp_picture *drawn = NULL;
@@ -97,7 +97,7 @@ static dp_status no_memory(dp_error *err)
     return DP_E_MEMORY;
 }
 
-/* Draws all that were loaded; what is written is put into the list. */
+/* Draws all loaded pictures and adds the files to the list. */
 static dp_status draw_all(const research *r, const dataset *set, const struct picked *picked, size_t n,
                           const uint32_t *labels, json_t *list, dp_error *err)
 {
@@ -121,8 +121,8 @@ static dp_status draw_all(const research *r, const dataset *set, const struct pi
     return status;
 }
 
-/* Test pictures with the clusters of their features, drawn below out and put into the list.  A picture that cannot be
- * read or aligned is complained about and left out. */
+/* Draws test pictures with the clusters of their features below out and adds them to the list. Complains about a
+ * picture that cannot be read or aligned, and leaves it out. */
 static dp_status draw_set(const research *r, const dataset *set, const dp_recipe *recipe, json_t *list,
                           size_t *n_failed, dp_error *err)
 {

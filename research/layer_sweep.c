@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer_sweep.c - which block of the transformer sees the defects: each by itself, from features that are computed
- * once.
+/* layer_sweep.c - finds which block of the transformer shows the defects: tries each block, with features that are
+ * computed once.
  *
- * It prints a row for each block and each data set.  Labels are used.
+ * Prints a row for each block and each data set. It uses labels.
  *
- * One bank holds the features of all blocks side by side (--layer-mix separate); a view of one block is what a bank of
- * that block alone would say, but for the polarity, which all blocks settle together.  So the good pictures and the
- * test pictures go through the network once each.  Two rows more use several blocks at once, each in units of what good
- * pictures show: all, and the middle third.
+ * One bank holds the features of all blocks side by side (--layer-mix separate). A view of one block gives what a bank
+ * of that block alone would give, except for the polarity, which all blocks decide together. So the good pictures and
+ * the test pictures go through the network once each. Two more rows use several blocks at once, each divided by the
+ * typical distance between good pictures: all blocks, and the middle third.
  *
- * Memory is bounded.  Where a bank of so many blocks does not fit, half as many are taken at a time, again and again.
- * Figures of pixels keep 4 to 8 bytes for each pixel of the test set and block: as many blocks are looked at in one
- * pass over the test pictures as METER_BYTES hold.
+ * Memory is bounded. If a bank of so many blocks does not fit, half as many are taken at a time, and so on. Pixel
+ * figures need 4 to 8 bytes for each pixel of the test set and each block: one pass over the test pictures measures as
+ * many blocks as fit into METER_BYTES.
  *
- * The row that is recommended has the best mean rank over the scores, ties counted half: a block that is best by one
- * score only is likely to be so by chance. */
+ * The recommended row has the best mean rank over the scores, with ties counted half: a block that is best by one score
+ * only is probably best by chance. */
 #include "research.h"
 #include "dinopatch/eval.h"
 
@@ -34,7 +34,7 @@ struct row {
     double figures[N_FIGURES];
 };
 
-/* One data set under way. */
+/* A data set at work. */
 struct sweep {
     const research *r;
     const dataset *set;
@@ -43,14 +43,14 @@ struct sweep {
     size_t n_failed;
 };
 
-/* A pass over the test pictures. */
+/* One pass over the test pictures. */
 struct pass {
     struct sweep *sweep;
-    size_t n_views, n;       /* n: pictures so far */
+    size_t n_views, n;       /* n: number of pictures so far */
     double *scores;          /* [n_views, N_SCORES, test pictures] */
     uint8_t *labels;         /* [test pictures] */
     dp_pixel_meter **meters; /* [n_views]; NULL without masks */
-    bool failed;             /* the picture under way */
+    bool failed;             /* the current picture failed */
 };
 
 static double *scores_of(const struct pass *pass, size_t view, size_t kind)
@@ -67,7 +67,7 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     uint8_t *mask = NULL;
     char *own;
     eval_drop_blank(path, &result, &message, &own);
-    if (own && view > 0) { /* told once */
+    if (own && view > 0) { /* reported once */
         g_free(own);
         return cli_interrupted();
     }
@@ -94,8 +94,8 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
     return cli_interrupted();
 }
 
-/* Rows first .. first + n - 1 of `rows`, all of them of blocks that are in the bank, whose first block is first_block.
- */
+/* Measures rows first .. first + n - 1 of `rows`. Their blocks are all in the bank, whose first block is
+ * first_block. */
 static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t first_block, struct row *const *rows,
                            size_t n, dp_error *err)
 {
@@ -139,7 +139,7 @@ static dp_status pass_over(struct sweep *sweep, const dp_bank *bank, size_t firs
     return status;
 }
 
-/* How many rows one pass over the test pictures may measure: by the size of the first of them. */
+/* Returns how many rows one pass over the test pictures may measure, from the size of the first picture. */
 static size_t rows_of_a_pass(const struct sweep *sweep)
 {
     dp_picture *picture = NULL;
@@ -160,7 +160,7 @@ static bool is_between(const struct row *row, size_t first, size_t n)
     return !(row->blocks & ~(all << first));
 }
 
-/* All rows whose blocks lie in first .. first + n - 1, from one bank of these blocks. */
+/* Measures all rows whose blocks lie in first .. first + n - 1, with one bank of these blocks. */
 static dp_status sweep_blocks(struct sweep *sweep, size_t first, size_t n, dp_error *err)
 {
     dp_recipe recipe = sweep->r->recipe;
@@ -183,7 +183,8 @@ static dp_status sweep_blocks(struct sweep *sweep, size_t first, size_t n, dp_er
     return status;
 }
 
-/* The block with the best mean rank over the scores, the earliest of several; *rank: that mean, 1 the best there is. */
+/* Returns the block with the best mean rank over the scores, the first of equal ones. *rank: that mean; 1 is the best
+ * possible. */
 static size_t robust_choice(const struct row *rows, size_t depth, double *rank)
 {
     size_t best = 0;
@@ -215,7 +216,8 @@ static void print_row(const struct row *row)
     putchar('\n');
 }
 
-/* Each block, then all and the middle third; a transformer of fewer than 6 blocks has no such middle. */
+/* Makes the rows: each block, then all blocks and the middle third. A transformer of fewer than 6 blocks has no middle
+ * third. */
 static void make_rows(struct sweep *sweep)
 {
     size_t depth = sweep->depth;
@@ -258,12 +260,12 @@ static int sweep_set(const research *r, void *user, const dataset *set, const ch
     make_rows(&sweep);
     cli_progress_begin(category, r->run.quiet);
     dp_status status = DP_OK;
-    /* Rows that are chosen or made from all of a feature are another set for each block. */
+    /* If rows are chosen or made from whole features, each block would give other rows. */
     size_t at_once = r->recipe.coreset > 0 || r->recipe.kmeans || r->recipe.pca > 0 ? 1 : depth;
     for (size_t first = 0; first < depth && !status;) {
         size_t n = MIN(at_once, depth - first);
         status = sweep_blocks(&sweep, first, n, &err);
-        if (status == DP_E_MEMORY && n > 1) { /* half as many, from here on */
+        if (status == DP_E_MEMORY && n > 1) { /* take half as many from here on */
             at_once = (n + 1) / 2;
             status = DP_OK;
         } else {
@@ -272,7 +274,7 @@ static int sweep_set(const research *r, void *user, const dataset *set, const ch
     }
     cli_progress_end();
     *n_failed += sweep.n_failed;
-    if (status == DP_E_PICTURE) { /* nothing to learn from */
+    if (status == DP_E_PICTURE) { /* there is nothing to learn from */
         eval_print_not_possible(category, err.message);
         cli_json_set(all, category, cli_json_pack("{s:o}", "not_possible", cli_json_text(err.message)));
         code = EXIT_SOME_FAILED;

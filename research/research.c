@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* research.c - from a command line to data sets, network and session, and the way back. */
+/* research.c - the command line, data sets, network and session of these programs, and their end. */
 #include "research.h"
 #include "cli/models.h"
 #include "cli/used.h"
@@ -33,7 +33,7 @@ bool research_parse(research *r, int argc, char **argv, const cli_option *own, c
     memcpy(entries + G_N_ELEMENTS(common), own, n_own * sizeof *own);
     r->entries = cli_recipe_entries(&r->options, CLI_RECIPE_ALL, entries);
     g_free(entries);
-    dp_recipe_preset(&r->recipe, DP_METHOD_DINOPATCH); /* what the paper does is what is varied */
+    dp_recipe_preset(&r->recipe, DP_METHOD_DINOPATCH); /* the programs vary the settings of the paper */
     if (!cli_parse(&argc, &argv, r->entries, cli_run_group(&r->run), "--model M DATASET_FOLDER", summary,
                    "DATASET_FOLDER: one category or a folder of categories, as 'dinopatch eval' takes them.", code)
         || !cli_run_resolve(&r->run, code) || !cli_recipe_resolve(&r->options, &r->recipe, code))
