@@ -9,9 +9,9 @@
 /* The results for good pictures that are left out of the bank. */
 typedef struct dp_loo {
     double *scores; /* [n_pictures], the caller's; NaN if there is no other picture */
-    double
-        *peaks; /* [n_pictures], the caller's: the largest distance in each delivered map; NULL: no maps are made, and
-                * heat is untouched */
+    /* [n_pictures], the caller's: the largest distance in each delivered map; NULL: no maps are made, and heat is
+     * untouched */
+    double *peaks;
     dp_interval heat; /* scale of heat maps, as dp_bank_calibrate describes */
 } dp_loo;
 
