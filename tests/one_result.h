@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* one_result.h - one picture inspected by an inspector of its own; the result is the caller's. */
+/* one_result.h - inspects one picture with its own inspector; the caller owns the result. */
 #ifndef DP_TESTS_ONE_RESULT_H
 #define DP_TESTS_ONE_RESULT_H
 

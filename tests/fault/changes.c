@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* changes.c - a file is cut, grows, is written over or vanishes while it is read: the bank, the checkpoint, a picture.
+/* changes.c - cuts, lengthens, overwrites or removes a file while a command reads it: the bank, the checkpoint, a
+ * picture.
  *
- *     changes PROGRAM RENDERER MODEL SHIM [SCENE]      SCENE: only those whose name holds it
+ *     changes PROGRAM RENDERER MODEL SHIM [SCENE]      SCENE: only scenes whose name contains it
  *
- * It happens right after each of the first looks that the program takes at the file (map, read, size and time), in turn.  After each:
+ * The change happens right after each of the program's first accesses to the file (map, read, size and time), in turn.
+ * After each change:
  *
- *   - the process ended by itself, in time, with exit code 0, 1 or 4, and with a message where it is not 0;
- *   - bank and checkpoint: code 0 only where results and files are those of an undisturbed run, to the byte;
- *   - picture: what decoders make of a mixture is theirs to say, but the program goes on with the other pictures;
- *   - the bank that fit and bank add write is the old one or the new one (or, where a picture changed, a whole one), nothing beside it. */
+ *   - the process ended by itself, in time, with exit code 0, 1 or 4, and with a message if it is not 0;
+ *   - bank and checkpoint: code 0 only if results and files equal those of an undisturbed run, to the byte;
+ *   - picture: the result of a mixture depends on the decoder, but the program continues with the other pictures;
+ *   - the bank that fit and bank add write is the old one or the new one (or, if a picture changed, a complete one), and
+ *     there is no other file beside it. */
 #include "fixture.h"
 #include "shim.h"
 

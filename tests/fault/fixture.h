@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fixture.h - small pictures, a small network, and the commands that change a bank, each a fraction of a second. */
+/* fixture.h - small pictures, a small network, and commands that change a bank, each in a fraction of a second. */
 #ifndef FAULT_FIXTURE_H
 #define FAULT_FIXTURE_H
 

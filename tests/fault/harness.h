@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness.h - what the fault tests share: children with a time limit, files compared byte by byte, results as cmocka prints them. */
+/* harness.h - what the fault tests share: child processes with a time limit, comparison of files byte by byte, results
+ * printed like cmocka's. */
 #ifndef FAULT_HARNESS_H
 #define FAULT_HARNESS_H
 

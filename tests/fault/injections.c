@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* injections.c - each call of a kind fails in turn, in every command; the command says so and leaves nothing half done.
+/* injections.c - lets each call of a kind fail in turn, in every command: the command must report it and leave nothing
+ * half done.
  *
  *     injections PROGRAM RENDERER MODEL SHIM [--runs N] [--kind K] [--command C]
  *
- * Kinds: alloc (memory refused), ENOSPC, EIO (write, sync, rename, open, mkdir, close), EINTR, SHORT (half a write is taken); alloc+, ENOSPC+
- * and EIO+ fail on from the n-th call.  With --runs N at most N calls of each kind and command are tried, evenly spread; without all are.
- * After each:
+ * Kinds: alloc (no memory), ENOSPC, EIO (write, sync, rename, open, mkdir, close), EINTR, SHORT (a write takes half of
+ * the bytes). With alloc+, ENOSPC+ and EIO+ every call from the n-th on fails. --runs N tries at most N calls of each
+ * kind and command, spread evenly; without it all are tried. After each:
  *
- *   - the process ended by itself, in time, with exit code 0, 1 or 4, and with a message where it is not 0;
- *   - code 0 means that all is as if nothing had failed, to the byte; code 1 (a picture was left out) that the bank is whole;
- *     code 4 that the bank is the old one, or already the new one where only the report of it failed;
- *   - no temporary file is left, and what inspect and eval wrote by then is whole;
+ *   - the process ended by itself, in time, with exit code 0, 1 or 4, and with a message if it is not 0;
+ *   - code 0: everything is as if nothing had failed, to the byte; code 1 (a picture was left out): the bank is complete;
+ *     code 4: the bank is the old one, or already the new one if only its report failed;
+ *   - no temporary file is left, and all files of inspect and eval so far are complete;
  *   - an interrupted or short call changes nothing at all. */
 #include "fixture.h"
 #include "shim.h"

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kills.c - processes are ended at random moments; what they were changing is the old or the new thing, whole, and work goes on.
+/* kills.c - ends processes at random moments: what they were changing must be the old or the new file, complete, and
+ * the next run must work.
  *
  *     kills PROGRAM RENDERER MODEL [--kills N] [--seed S]
  *
- * Half of the moments are spread evenly over the time that the command takes; the other half aim at the writing: the folder is watched,
- * and the signal comes up to 3 ms after its first, second or third change.  SIGKILL, SIGTERM and SIGINT take turns.  After each:
+ * Half of the moments are spread evenly over the time of the command. The other half aim at the writing: the folder is
+ * watched, and the signal comes up to 3 ms after its first, second or third change. SIGKILL, SIGTERM and SIGINT take
+ * turns. After each:
  *
- *   - the bank is byte for byte the one before or the one that the command makes when nothing disturbs it;
+ *   - the bank equals, byte for byte, the bank before or the bank of an undisturbed command;
  *   - SIGTERM and SIGINT ended the process as those signals do (or came too late), and left no temporary file;
- *   - the next run of the same command finishes, and no temporary file is left at all (looked at where one was, and every 8th time).
+ *   - the next run of the same command finishes, and no temporary file is left (checked if there was one, and every 8th time).
  *
- * eval is killed up to three times before it may finish; then figures, scores, maps and pictures are those of one that was not. */
+ * eval is killed up to three times before it may finish; then figures, scores, maps and pictures equal those of an
+ * undisturbed run. */
 #include "fixture.h"
 
 #include <poll.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* library.c - each allocation of the library fails in turn, in one process: nothing crashes, nothing leaks, nothing is silently wrong.
+/* library.c - lets each allocation of the library fail in turn, in one process: nothing may crash, leak or give a wrong
+ * result.
  *
  *     library MODEL PICTURES [--runs N]         PICTURES: a folder with upright.png, rot30.png, rot90.png, rot200.png
  *
- * A life of a bank: model and session, fit, save, open, add, remove, merge, compress, calibrate, inspect.  The allocation functions of
- * base/memory.h are wrapped by the linker (--wrap), jansson's by its own hook, but not while it parses: jansson 2.14 does not look
- * whether the buffer of the text it reads could grow (lex_save in its load.c), and writes beyond the string it makes of it.  With
- * --runs N at most N of the allocations are tried, evenly spread.  Under the address sanitizer, leaks are looked for after every one. */
+ * It goes through the life of a bank: model and session, fit, save, open, add, remove, merge, compress, calibrate,
+ * inspect. The linker wraps the allocation functions of base/memory.h (--wrap), and a hook of jansson its own.
+ * Jansson's allocations never fail while it parses: jansson 2.14 does not check whether its text buffer could grow
+ * (lex_save in its load.c), and writes past the end. --runs N tries at most N of the allocations, spread evenly. With
+ * the address sanitizer, leaks are checked after each. */
 #include "dinopatch/edit.h"
 #include "dinopatch/draw.h"
 #include "dinopatch/io.h"

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim.c - preloaded into the program under test (LD_PRELOAD): makes the n-th of its calls fail.
+/* shim.c - preloaded into the program under test (LD_PRELOAD): lets the n-th of its calls fail.
  *
  *     FAULT_KIND     alloc: memory is refused
- *                    ENOSPC, EIO: writing, syncing, renaming, creating a file or folder, closing fails so
- *                    EINTR: the call is interrupted; SHORT: a write takes half of what it is given
- *                    CUT, GROW, SWAP, GONE: FAULT_FILE is cut in half, grows, is replaced, is unlinked (with the n-th read of it)
- *     FAULT_AT       n, from 1; 0: none, calls are only counted
+ *                    ENOSPC, EIO: writing, syncing, renaming, creating a file or folder, closing fails with that error
+ *                    EINTR: the call is interrupted; SHORT: a write takes half of the bytes
+ *                    CUT, GROW, SWAP, GONE: the n-th read of FAULT_FILE cuts it in half, lengthens, replaces, unlinks it
+ *     FAULT_AT       n, from 1; 0: no call fails, calls are only counted
  *     FAULT_ON       1: every call from the n-th on
  *     FAULT_REPORT   a file of sizeof(struct fault_report) bytes
  *
- * Only calls from the program itself, from libdinopatch and (memory alone) libjansson count: GLib ends the process where memory is short,
- * which is its documented design, and what libvips and oneDNN do then is theirs.  A call from C's own library (stdio) is not seen.
- * Folders are made through GLib, so mkdir counts whoever calls it. */
+ * Only calls from the program itself, from libdinopatch and (for memory) from libjansson count. GLib ends the process
+ * when memory is short, which is its documented design; libvips and oneDNN have their own ways. Calls from the C
+ * library itself (stdio) cannot be seen. Folders are made through GLib, so mkdir counts for every caller. */
 #undef _FILE_OFFSET_BITS /* open and open64 are both defined here, under their own names */
 #include "shim.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim.h - what the preloaded library and the program that drives it tell each other through a mapped file. */
+/* shim.h - a mapped file through which the preloaded library and its driver talk. */
 #ifndef FAULT_SHIM_H
 #define FAULT_SHIM_H
 

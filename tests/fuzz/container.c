@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* container.c - see container.h.  Only libFuzzer's builds mutate; replays need container_expand alone. */
+/* container.c - see container.h. Only libFuzzer's builds mutate; replays need only container_expand. */
 #include "container.h"
 
 #include "options/recipe_json.h"

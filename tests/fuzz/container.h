@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* container.h - mutations that keep a safetensors file one, so that what lies behind its header is reached. */
+/* container.h - mutations that keep a safetensors file valid, so that the code behind its header is reached. */
 #ifndef DP_TESTS_FUZZ_CONTAINER_H
 #define DP_TESTS_FUZZ_CONTAINER_H
 

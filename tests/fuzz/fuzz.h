@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz.h - what the fuzz targets share.
  *
- * A target is one file with LLVMFuzzerTestOneInput: libFuzzer drives it where Meson's option `fuzzing` is on; everywhere else
- * replay.c runs it over files, and those of corpus/ and regressions/ are a test.  A target takes any bytes.  Beside what the
- * sanitizers see it holds the library to its word: a call that fails says why in one line of UTF-8, and touches no output. */
+ * A target is one file with LLVMFuzzerTestOneInput. With Meson's option `fuzzing`, libFuzzer drives it; otherwise
+ * replay.c runs it over files, and a test replays those of corpus/ and regressions/. A target takes any bytes. In
+ * addition to the sanitizers it checks what the library promises: a failed call gives its reason in one line of UTF-8,
+ * and touches no output. */
 #ifndef DP_TESTS_FUZZ_H
 #define DP_TESTS_FUZZ_H
 

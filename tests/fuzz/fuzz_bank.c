@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_bank.c - a bank from nowhere: opened, verified, calibrated (which searches it), made smaller, written again.
+/* fuzz_bank.c - a bank of any bytes: opened, verified, calibrated (which searches it), made smaller, written again.
  *
- * The checksums of a bank stop nearly everything a file can do wrong.  So each input is opened twice: as it is, and with
- * checksums that hold and a recipe that lacks no field. */
+ * The checksums of a bank stop nearly every fault of a file. So each input is opened twice: unchanged, and with correct
+ * checksums and a recipe that lacks no field. */
 #include "container.h"
 #include "fuzz.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_json.c - the JSON that settings and results are kept in: a bank's recipe, the state of an evaluation that was stopped, and what
- * the report is made of. */
+/* fuzz_json.c - the JSON of settings and results: the recipe of a bank, the state of a stopped evaluation, and what the
+ * report is made of. */
 #include "options/network_fit.h"
 #include "container.h"
 #include "fuzz.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_metrics.c - the files of `dinopatch metrics`: whatever they hold, stdout is one line of JSON or nothing. */
+/* fuzz_metrics.c - the files of `dinopatch metrics`: whatever they hold, stdout gets one line of JSON or nothing. */
 #include "fuzz.h"
 
 #include "cli.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_options.c - any command line at all.
+/* fuzz_options.c - any command line.
  *
- * Input: the arguments after the program's name, each ended by a zero byte.  The program is the real one with its main renamed; where
- * its work begins (a checkpoint is opened, a picture is read, something is fetched or made) stand functions that refuse, which
- * the linker puts in their place.  It runs in a folder with a few small files; arguments that would lead out of it are passed over. */
+ * Input: the arguments after the program's name, each ended by a zero byte. The program is the real one with its main
+ * renamed. The linker replaces the functions in which its work begins (opening a checkpoint, reading a picture,
+ * downloading or making something) by functions that refuse. It runs in a folder with a few small files; arguments that
+ * lead out of the folder are skipped. */
 #include "fixture.h"
 #include "fuzz.h"
 

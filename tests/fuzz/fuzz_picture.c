@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_picture.c - pictures, masks and maps from nowhere.  Most decoders are libvips', which is fuzzed by its own project; what is
- * watched here is the library's part: BMP and PNM, the walkers, limits, sizes, kinds of samples, orientation, profiles. */
+/* fuzz_picture.c - pictures, masks and maps of any bytes. Most decoders belong to libvips, whose own project fuzzes
+ * them. This target tests the library's part: BMP and PNM, the walkers, limits, sizes, types of samples, orientation,
+ * profiles. */
 #include "fuzz.h"
 
 #include <string.h>

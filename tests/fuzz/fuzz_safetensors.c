@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_safetensors.c - a checkpoint from nowhere: its header, its tensors, and the model they make.
+/* fuzz_safetensors.c - a checkpoint of any bytes: its header, its tensors, and the model they make.
  *
- * Input: a safetensors file; or its header alone (it begins with '{'), to which the target adds the tensors, so that a whole
- * transformer fits into a few kilobytes. */
+ * Input: a safetensors file; or only its header (it begins with '{'), to which the target adds the tensors, so that a
+ * whole transformer fits into a few kilobytes. */
 #include "container.h"
 #include "fuzz.h"
 

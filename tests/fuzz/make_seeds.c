@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_seeds.c - the seeds of the fuzz targets: small files of every kind that is read, all of them sound.
+/* make_seeds.c - makes the seeds of the fuzz targets: small valid files of every kind that can be read.
  *
  *     make_seeds CORPUS_FOLDER */
 #include "fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay.c - runs a fuzz target over files, and the files of folders, without libFuzzer.
+/* replay.c - runs a fuzz target over files, and over the files of folders, without libFuzzer.
  *
  *     TARGET FILE_OR_FOLDER...
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* levels.h - runs the tests of a program at each instruction-set level of the machine, in a process for each: oneDNN can be held to one
- * level only once. */
+/* levels.h - runs the tests of a program at each instruction set of the machine, each in its own process, because
+ * oneDNN can be limited only once. */
 #ifndef DP_TESTS_GOLDEN_LEVELS_H
 #define DP_TESTS_GOLDEN_LEVELS_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Edges and poses against OpenCV 4.6: the ten pictures of golden/align, and kernels and thresholds beyond them. */
+/* Compares edges and poses with OpenCV 4.6: for the ten pictures of golden/align, and for more kernels and
+ * thresholds. */
 #include "test.h"
 
 #include "align/edges.h"

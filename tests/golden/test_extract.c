@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/extract against NumPy in float64 (make_extract.py), and the recipe for nano against torch in float64: features,
- * scales, and what the distances of the recipe (L2, the nearest good feature within one cell) and its score (mean of
- * the top 1 % of cells) make of them. */
+/* Compares src/extract with NumPy in float64 (make_extract.py), and the recipe of nano with torch in float64: features,
+ * scales, and the distances (L2, the nearest good feature within one cell) and scores (mean of the top 1 % of cells)
+ * that follow from them. */
 #include "one_result.h"
 #include "test.h"
 

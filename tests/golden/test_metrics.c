@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Figures against scikit-learn's (AU-PRO: an exact reference), as recorded in metrics.json. */
+/* Compares figures with those of scikit-learn (AU-PRO: an exact reference), as recorded in metrics.json. */
 #include "test.h"
 #include "dinopatch/eval.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers of the built-in network against torchvision's ResNet-18 in float64, at every instruction set the machine
- * has, and the same bytes for any number of threads.  256x256, 256x352, 224x320: input rgb_u8, outputs stage1 (every
- * 4th row and column), stage2, stage3. */
+/* Compares the layers of the built-in network with torchvision's ResNet-18 in float64, at every instruction set of the
+ * machine, and tests that any number of threads gives the same bytes. 256x256, 256x352, 224x320: input rgb_u8, outputs
+ * stage1 (every 4th row and column), stage2, stage3. */
 #include "levels.h"
 
 #include "network/session.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Residual networks against PyTorch in float64 (make_resnet.py), at every instruction set the machine has, and the same bytes for
- * any number of threads. */
+/* Compares residual networks with PyTorch in float64 (make_resnet.py), at every instruction set of the machine, and
+ * tests that any number of threads gives the same bytes. */
 #include "levels.h"
 
 #include "network/session.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The transformer against the float64 reference of the official code, stage by stage, at every instruction set the machine
- * has.  The small cases stand in tests/golden/vit: checkpoints of random weights whose features the official code gave, so they cannot be
- * made anew here: DINOv2 with registers and with SwiGLU, DINOv3 without a bias and with a gate apart and rounded periods, TIPSv2.  The others are taken from
- * $DINOPATCH_TEST_DATA/golden where it is set. */
+/* Compares the transformer with the float64 reference of the official code, stage by stage, at every instruction set of
+ * the machine. The small cases are in tests/golden/vit: checkpoints of random weights with features from the official
+ * code, so they cannot be made again here. They are DINOv2 with registers and with SwiGLU, DINOv3 without a bias and
+ * with a separate gate and rounded periods, and TIPSv2. Other cases come from $DINOPATCH_TEST_DATA/golden, if it is
+ * set. */
 #include "test.h"
 
 #include "base/isa.h"

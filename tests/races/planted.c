@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* planted.c - data races on purpose: what the thread sanitizer must report, and what it must not.
+/* planted.c - makes data races on purpose: some that the thread sanitizer must report, and some that it must not.
  *
- *     planted PLACE [PICTURE]      runs one race; run.sh looks at the report
+ *     planted PLACE [PICTURE]      runs one race; run.sh checks the report
  *
- * The report is only worth something where libraries that are not built for the sanitizer (libvips, GLib, oneDNN, OpenMP)
- * neither drown it in findings of their own nor hide ours: each place does what tasks of this library do, then races. */
+ * A report is useful only if libraries that are not built for the sanitizer (libvips, GLib, oneDNN, OpenMP) neither add
+ * many findings of their own nor hide ours. So each place does what tasks of this library do, and then races. */
 #include "base/pool.h"
 #include "dinopatch/io.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* counting.h - replaces the allocation functions of a test program, and counts calls by caller: oneDNN makes a short list
- * of its arguments at each execution; those are counted apart. */
+/* counting.h - replaces the allocation functions of a test program and counts calls by caller. oneDNN makes a short
+ * list of its arguments at each execution; those calls are counted separately. */
 #ifndef DP_TESTS_COUNTING_H
 #define DP_TESTS_COUNTING_H
 

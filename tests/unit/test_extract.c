@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From layers to features: blocks of any depth, statistics in parts, layers without spread, transformers and residual
- * networks. */
+/* Tests features from layers: blocks of any depth, statistics in parts, layers without spread, transformers and
+ * residual networks. */
 #include "test.h"
 
 #include "extract/extract_plan.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The built-in network: its file, its name, the statistics of its pixels, layers as a session gives them. */
+/* Tests the built-in network: its file, its name, the statistics of its pixels, and its layers in a session. */
 #include "test.h"
 
 #include "base/hash.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_options.c - the table of options: every row sets, gives back, refuses, and survives the JSON of a bank; every
- * field has a row. */
+/* test_options.c - tests the table of options: every row can be set, read back and refused, and survives the JSON of a
+ * bank; every field has a row. */
 #include "test.h"
 
 #include "options/check.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a bank by themselves: rows and their blocks, the table of pictures, the builder, one way of scoring. */
+/* Tests the parts of a bank by themselves: rows and their blocks, the table of pictures, the builder, scoring
+ * options. */
 #include "bank/bank_tensors.h"
 #include "bank_fixture.h"
 

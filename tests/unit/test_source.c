@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pictures that come from memory, not from files: the same banks and results, names and numbers as the source has them.
- */
+/* Tests pictures that come from memory, not from files: the same banks and results, with names and numbers of the
+ * source. */
 #include "small_world.h"
 #include "dinopatch/edit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests where the tiles of a large canvas lie. */
+/* Tests the places of the tiles of a large canvas. */
 #include "test.h"
 
 #include "geometry/tiles.h"
