@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job works at all: what the other tests of this folder build on."""
+"""The main job works: the other tests of this folder build on it."""
 
 
 def test_a_defect_is_found_and_a_good_picture_passes(dp, woven):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing passes uninspected: labels, reasons, exit codes, the summary."""
+"""No picture passes without inspection: labels, reasons, exit codes, the summary."""
 
 import csv
 import io

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture counts once, by its decoded pixels, whatever route it took."""
+"""A picture counts once, by its decoded pixels, under any name and in any format."""
 
 import os
 import shutil

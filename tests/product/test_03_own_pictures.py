@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing is tuned or evaluated on its own training pictures, and a threshold says where it came from."""
+"""No bank is tuned or evaluated on its own training pictures, and each threshold records where it came from."""
 
 import json
 import shutil

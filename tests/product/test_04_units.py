@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture threshold decides the label, the cell threshold draws the defects: each in units of its own, one map for all of it."""
+"""The picture threshold decides the label, the cell threshold draws the defects: each has its own units, and both use one map."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A threshold given by hand works on any bank, and nothing of a result is lost on its way out."""
+"""A threshold given by hand works on any bank, and the outputs hold the whole result."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bank records is what was computed with, and a record ranks above a default."""
+"""A bank records what was really computed, and its record overrides a default."""
 
 import json
 import shutil

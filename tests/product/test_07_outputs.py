@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs never harm: none is an input, a bank in use or a file that exists; names agree from run to run."""
+"""Outputs never harm: no output is an input, a bank in use or an existing file; names are the same in each run."""
 
 import hashlib
 import os

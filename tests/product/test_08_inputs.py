@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture is what its content says: formats, depth, alpha, profiles, pages, damage.
+"""The content of a file decides what it is: formats, depth, alpha, profiles, pages, damage.
 
 `align` without a pose, on a canvas as large as the picture, shows the pixels that were read.
 """

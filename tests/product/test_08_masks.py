@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a mask marks is what is not background, however it is written: every notation gives the figures of the plain one."""
+"""A mask marks all that is not background, in any notation: each notation gives the same figures as the plain one."""
 
 import json
 

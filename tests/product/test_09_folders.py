@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a folder search takes and leaves out is said; data sets are read as people lay them out."""
+"""A folder search reports what it takes and leaves out; data sets are read in the layouts that people use."""
 
 import json
 import os

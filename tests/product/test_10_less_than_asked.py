@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run that used less than it was asked for is no success, and one picture never stops a run."""
+"""A run that used fewer pictures than given is no success, and one picture never stops a run."""
 
 import json
 import shutil

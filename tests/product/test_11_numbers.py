@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line: plain decimal ones within their range, or exit code 2 with that range.  Nothing is clipped, and nothing that
+"""Numbers on the command line: decimal numbers within their range, or exit code 2 with that range.  Nothing is clipped, and nothing that
 can be typed is taken for "not given"."""
 
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program among others: signals, streams that are closed, full or slow, terminals, locks.
+"""The program beside others: signals, streams that are closed, full or slow, terminals, locks.
 
 No test here measures time, but two that say so.  What happens in another process is waited for by something that can be seen: a line, a
 file, the processor time that it has used."""

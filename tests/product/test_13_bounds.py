@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost is bounded: cells of a picture, bytes of a download; what a mirror sends is what was asked for; names stay in their folder."""
+"""Cost is bounded: cells of a picture, bytes of a download. A mirror must send the requested file; names stay in their folder."""
 
 import base64
 import hashlib

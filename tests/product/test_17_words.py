@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words that belong together and may not drift apart: --help, the man pages, the documents, what is printed.
+"""--help, the man pages, the documents and the output must agree.
 
 The man pages keep to a form that this test reads:
   - in a section OPTIONS (of a command, or of one of its verbs, as OPTIONS OF COMPRESS), each .TP names one option with its value, or several

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in network: nothing is named, nothing lies anywhere, and the program works."""
+"""The built-in network: the program works without any name or file of a network."""
 
 import json
 

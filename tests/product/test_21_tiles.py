@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large pictures go through the network in tiles, and nobody sees where they were cut."""
+"""Large pictures go through the network in tiles, and the cuts do not show."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a threshold promises: rates, certificates from pictures the bank has not seen, what defects are caught, few pictures."""
+"""The promises of a threshold: rates, certificates from pictures that are not in the bank, defects that are caught, few pictures."""
 
 import shutil
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint in shards opens wherever one in a file does, and a bank names the licence of its network."""
+"""A checkpoint in shards works wherever a single file does, and a bank names the licence of its network."""
 
 import hashlib
 import json
