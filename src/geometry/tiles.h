@@ -41,13 +41,14 @@ dp_area dp_tile_kept(const dp_tiling *tiling, size_t i, size_t j);
 
 /* A canvas in cells, and how it is cut into tiles. It is settled once from a recipe, and every stage uses it. */
 typedef struct dp_canvas_shape {
-    size_t height_px, width_px; /* whole cells; 0: each picture has a canvas of its own (dp_own_canvas) */
-    size_t patch_px;            /* to the side of a cell */
-    size_t rows, cols, cells;   /* cells = rows cols, which fits: dp_check_canvas, or the pixels of one picture */
-    bool cut;                   /* the recipe cuts it into tiles */
+    size_t height_px, width_px; /* whole cells; 0: each picture has its own canvas (dp_own_canvas) */
+    size_t patch_px;            /* pixels of a cell's side */
+    size_t rows, cols, cells;   /* cells = rows * cols, which does not overflow: dp_check_canvas, or the limit on the
+                                 * pixels of one picture */
+    bool cut;                   /* the recipe cuts the canvas into tiles */
     dp_tiling tiling;
     size_t tile_height_px, tile_width_px, tile_cells; /* of one tile */
-    size_t band_rows;                                 /* the most rows that a row of tiles keeps */
+    size_t band_rows;                                 /* most rows that a row of tiles keeps */
 } dp_canvas_shape;
 
 /* Canvas and tile of the recipe must be settled, or 0. */

@@ -24,7 +24,8 @@ static bool more_black(double x, double next)
     return x < next - MISSING;
 }
 
-/* The least of sorted values [n], without the strays below it: those that lie beyond the limit that the next one sets. */
+/* Returns the least of sorted values [n], without the strays below it: values beyond the limit that the next one
+ * sets. */
 static double least(const double *values, size_t n, bool (*far)(double x, double next))
 {
     size_t strays = n < 3 ? 0 : n / STRAY > 1 ? n / STRAY : 1, first = 0;
@@ -34,7 +35,7 @@ static double least(const double *values, size_t n, bool (*far)(double x, double
     return values[first];
 }
 
-/* Different ones among sorted ratios [n], told up to DP_RATIOS + 1. */
+/* Counts the different ratios among sorted ratios [n], up to DP_RATIOS + 1. */
 static size_t count_ratios(const double *ratios, size_t n)
 {
     size_t different = 0;
@@ -64,7 +65,7 @@ static double least_object(const dp_bank *bank)
     return found;
 }
 
-/* What is known of each good picture; of all but the ratio the least is what counts. */
+/* Values of each good picture; of all except the ratio only the least is used. */
 enum column { BRIGHT, WHITE, CONTRAST, FINE, SMOOTH, CLEAR, RATIO, COLUMNS };
 
 dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
@@ -89,7 +90,7 @@ dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
         const dp_pose *pose = &pictures->poses[p];
         made.light_known = made.light_known && !isnan(light->bright);
         made.dark = p == 0 || light->dark < made.dark ? light->dark : made.dark;
-        made.valid_least = fmin(made.valid_least, light->valid); /* of NaN and a number: the number */
+        made.valid_least = fmin(made.valid_least, light->valid); /* fmin of NaN and a number is the number */
         column[BRIGHT][p] = light->bright;
         column[WHITE][p] = 255 - light->dark;
         column[CONTRAST][p] = light->bright - light->dark;
@@ -100,7 +101,7 @@ dp_status dp_gate_open(const dp_bank *bank, dp_gate *gate, dp_error *err)
             column[RATIO][n_ratios++] = (double)pose->picture_width_px / (double)pose->picture_height_px;
     }
     for (size_t k = 0; k < COLUMNS && n; k++)
-        if (made.light_known || k == RATIO) /* else they are not numbers */
+        if (made.light_known || k == RATIO) /* otherwise they are NaN */
             dp_sort_f64(column[k], k == RATIO ? n_ratios : n);
     if (made.light_known && n) {
         made.bright = least(column[BRIGHT], n, beyond);

@@ -30,7 +30,8 @@ void dp_map_scorer_close(dp_map_scorer *scorer);
 dp_status dp_map_scorer_run(dp_map_scorer *scorer, float *grid, const uint8_t *valid, size_t rows, size_t cols,
                             double cell_px, double *score, dp_error *err);
 
-/* background [cells] taken out of a distance map, by the recipe's rule: not valid, or a distance of 0. */
+/* Removes background [cells] from a distance map by the recipe's rule: the cells become invalid, or get the distance
+ * 0. */
 void dp_grid_mask(const dp_recipe *recipe, const uint8_t *background, size_t cells, float *grid, uint8_t *valid);
 
 /* Makes the cells outside inside [cells] invalid. */

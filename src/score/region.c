@@ -52,7 +52,7 @@ static uint8_t at(const dp_roi *roi, double x, double y)
     return roi->mask[(size_t)y * roi->width + (size_t)x];
 }
 
-/* The good picture that a mask was drawn on, and that the object is seen there. */
+/* Finds the good picture that a mask was drawn on, and checks that the part was found in it. */
 static dp_status find_drawn_on(const dp_roi *given, const dp_bank_pictures *pictures, size_t *picture, dp_error *err)
 {
     dp_status status = find_picture(pictures, given->picture, picture, err);
@@ -75,7 +75,8 @@ dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_
     *settled = NULL;
     if (!given)
         return DP_OK;
-    const bool carried = given->frame == DP_ROI_OBJECT && !given->settled; /* into the canvas, by its picture's pose */
+    /* carried into the canvas by the pose of its picture */
+    const bool carried = given->frame == DP_ROI_OBJECT && !given->settled;
     const size_t height = carried ? recipe->canvas_height_px : given->height,
                  width = carried ? recipe->canvas_width_px : given->width;
     size_t p = 0, white = 0;
@@ -86,7 +87,7 @@ dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_
     if (status || !carried)
         return status;
     const dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, &pictures->poses[p], pictures->polarities[p], false,
-                                                         height, width}); /* each pixel as a cell */
+                                                         height, width}); /* treat each pixel as a cell */
     for (size_t v = 0; v < height; v++)
         for (size_t u = 0; u < width; u++) {
             double x, y;
@@ -94,7 +95,8 @@ dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_
             white += (*settled)->mask[v * width + u] = at(given, x, y);
         }
     return white ? DP_OK
-                 : dp_fail(err, DP_E_ARGUMENT, "%s: its white area does not touch the canvas of the object in %s",
+                 : dp_fail(err, DP_E_ARGUMENT,
+                           "%s: its white area does not touch the canvas of the part in %s; draw it on the part",
                            given->path, given->picture);
 }
 

@@ -8,18 +8,19 @@
 
 /* The bank's region, and that of a view, which narrows it. Either may be NULL. */
 typedef struct dp_regions {
-    const dp_roi *own; /* the bank's */
+    const dp_roi *own; /* the region of the bank */
     dp_roi *narrower;
 } dp_regions;
 
-/* given as the pictures of a bank of that recipe see it: one that follows the object is carried into the bank's canvas by the pose of the picture it was
- * drawn on.  given NULL: *settled NULL. It is the caller's to close, on failure too.
- * Errors: DP_E_ARGUMENT (no such picture, one that was not aligned, a mask of another size, nothing white on the canvas), DP_E_MEMORY. */
+/* Settles `given` for the pictures of a bank with this recipe: a region that follows the part is carried into the
+ * bank's canvas by the pose of the picture it was drawn on. given NULL: *settled is NULL. The caller closes *settled,
+ * on failure too. Errors: DP_E_ARGUMENT (no such picture, a picture that is not aligned, a mask of another size, no
+ * marked pixel on the canvas), DP_E_MEMORY. */
 dp_status dp_region_make(const dp_roi *given, const dp_recipe *recipe, const dp_bank_pictures *pictures,
                          dp_roi **settled, dp_error *err);
 
-/* narrower (may be NULL): the view's. The bank outlives the regions. dp_regions_close
- * is called on failure too. */
+/* narrower (may be NULL): the region of the view. The bank must outlive the regions. Call dp_regions_close on failure
+ * too. */
 dp_status dp_regions_open(const dp_bank *bank, const dp_roi *narrower, dp_regions *regions, dp_error *err);
 void dp_regions_close(dp_regions *regions);
 static inline bool dp_regions_any(const dp_regions *regions)

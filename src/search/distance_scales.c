@@ -47,12 +47,12 @@ static size_t draw(size_t i, size_t total, size_t wanted)
     return (size_t)(((double)i + dp_random_unit(&random)) * (double)total / (double)wanted);
 }
 
-/* Takes MAX_SAMPLES of the rows that pictures, as they are, have in the bank, or one or two less; all where there are no
- * more. Returns how many; samples [MAX_SAMPLES]. */
+/* Takes MAX_SAMPLES of the rows of the pictures themselves, without augmentations, or one or two less; all if there are
+ * no more. Returns their number; samples [MAX_SAMPLES]. */
 static size_t take_samples(const dp_rows *bank, struct sample *samples)
 {
     size_t total = 0, taken = 0;
-    for (int pass = 0; pass < 2; pass++) { /* one to count them */
+    for (int pass = 0; pass < 2; pass++) { /* the first pass only counts them */
         const size_t wanted = total < MAX_SAMPLES ? total : MAX_SAMPLES;
         size_t seen = 0, at = wanted ? draw(0, total, wanted) : 0;
         for (size_t p = 0; p < bank->n_pictures; p++) {
@@ -166,8 +166,8 @@ static dp_status conclude(struct sampling *s, double *scale, dp_error *err)
         return DP_OK;
     *scale = (double)NAN;
     return dp_fail(err, DP_E_MISMATCH,
-                   "the good pictures %s: their distances give no scale to blend distances or blocks by",
-                   s->n_values ? "do not differ from one another" : "have no cell in common");
+                   "the good pictures %s, so their distances give no scale for blending distances or blocks",
+                   s->n_values ? "do not differ from each other" : "have no cell in common");
 }
 
 static dp_status find(const dp_rows *bank, size_t block, bool global, struct sampling *s, dp_distance_scales *scales,
@@ -206,7 +206,7 @@ static dp_status find_all(const dp_rows *bank, uint64_t blocks, bool global, str
     s->n = take_samples(bank, s->samples);
     if (!s->n)
         return dp_fail(err, DP_E_MISMATCH,
-                       "no cell of the good pictures is valid: they give no scale to blend distances or blocks by");
+                       "no cell of the good pictures is valid, so there is no scale for blending distances or blocks");
     for (size_t b = 0; !status && b < bank->blocks; b++)
         if (!blocks || blocks >> b & 1)
             status = find(bank, b, global, s, scales, err);
