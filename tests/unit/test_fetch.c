@@ -410,7 +410,7 @@ static void a_gated_file(void **state)
     settings.sha256 = NULL;
     assert_int_equal(files_in(cache), 0);
     settings.token = "hf_other";
-    assert_fails(DP_E_IO, "gated: the account of HF_TOKEN may not read it (403)",
+    assert_fails(DP_E_IO, "gated: the account of HF_TOKEN may not read it (HTTP status 403)",
                  pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
     settings.token = "hf secret\nX-Bad: 1";
     assert_fails(DP_E_ARGUMENT, "HF_TOKEN holds a space", pull_bytes("vits14", NULL, &settings, NULL, NULL, err));
