@@ -84,7 +84,7 @@ async function boot() {
     try {
         const server = await askJson("/v1/server");
         byId("server").textContent = t("server", { version: server.version, n: server.workers });
-        const products = start(), asked = decodeURIComponent(location.hash.slice(1));
+        const products = start(), asked = location.hash.slice(1);
         await products.load();
         products.select(products.bank(asked) || products.making.has(asked) ? asked : products.banks[0]?.name ?? null);
     } catch (error) {

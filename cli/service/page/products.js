@@ -73,7 +73,7 @@ export class Products {
         else if (this.making.has(name))
             this.progress(name);
         this.onSelect(byId("product").hidden ? null : this.bank(name));
-        history.replaceState(null, "", name === null ? "#" : `#${encodeURIComponent(name)}`);
+        history.replaceState(null, "", name === null ? "#" : `#${name}`);
     }
 
     /* ----- the form */

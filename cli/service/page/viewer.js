@@ -61,9 +61,7 @@ class Pane {
         this.stage.classList.toggle("zoomed", view.zoom > 1);
         this.layer.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
         this.layer.classList.toggle("large", scale > 3);
-        for (const label of this.layer.querySelectorAll("text"))
-            for (const [name, size] of [["font-size", 13], ["stroke-width", 3]])
-                label.setAttribute(name, size / scale);
+        this.layer.style.setProperty("--unit", 1 / scale); /* a pixel of the screen */
     }
 
     toPicture(event) {
