@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dinopatch watch - inspects what comes into a folder, for as long as it runs. */
+/* dinopatch watch - inspects what comes into a folder or from a camera, for as long as it runs. */
 #include "cli.h"
 #include "service/log.h"
 #include "watch/watch.h"
@@ -7,8 +7,9 @@
 #include <math.h>
 
 struct asked {
-    char *bank, *model, *in, *out, *data, *done, *keep, *log_level;
-    cli_number threshold, poll, keep_days, keep_bytes, exit_after;
+    char *bank, *model, *in, *source, *camera, *out, *data, *done, *keep, *log_level;
+    char *mqtt, *mqtt_password_file, *mqtt_ca, *webhook, *webhook_token_file;
+    cli_number threshold, poll, keep_days, keep_bytes, exit_after, spool, drift;
     gboolean json, stop_on_anomaly;
 };
 
@@ -24,6 +25,13 @@ static bool settle(const struct asked *asked, const cli_run *run, watch_settings
                                            .threshold = asked->threshold.given ? asked->threshold.value : NAN,
                                            .run = run->run},
                                  .in = asked->in,
+                                 .source = asked->source,
+                                 .camera = asked->camera ? asked->camera : "camera",
+                                 .outlets = {.mqtt = {asked->mqtt, asked->mqtt_password_file, asked->mqtt_ca},
+                                             .webhook = asked->webhook,
+                                             .webhook_token_file = asked->webhook_token_file,
+                                             .most = (int64_t)asked->spool.value},
+                                 .drift_bound = asked->drift.value,
                                  .poll_s = asked->poll.given ? asked->poll.value : -1,
                                  .done = asked->done,
                                  .data = asked->data,
@@ -47,9 +55,26 @@ static int watch_command(int argc, char **argv, struct asked *asked)
     const cli_option entries[] = {
         {"bank", 'b', 0, CLI_FILE, &asked->bank, "the bank that 'dinopatch fit' wrote", "B"},
         {"in", 'i', 0, CLI_FILE, &asked->in, "the folder that pictures come into; with all below it", "DIR"},
+        {"source", 's', 0, CLI_TEXT, &asked->source,
+         "in place of --in: frames of this GStreamer pipeline, its sink left out: 'v4l2src device=/dev/video0'",
+         "PIPELINE"},
+        {"camera", 0, 0, CLI_TEXT, &asked->camera, "what the frames of --source are called (default: camera)", "NAME"},
         {"out", 'o', 0, CLI_FILE, &asked->out, "write heat maps and distances here, a folder a day", "DIR"},
         {"data", 'd', 0, CLI_FILE, &asked->data, "keep the results in DIR/results.db, for 'dinopatch results'", "DIR"},
         {"done", 0, 0, CLI_FILE, &asked->done, "move each file here once it is inspected", "DIR"},
+        {"mqtt", 0, 0, CLI_TEXT, &asked->mqtt, "publish each result at this broker",
+         "mqtt[s]://[USER@]HOST[:PORT]/TOPIC"},
+        {"mqtt-password-file", 0, 0, CLI_FILE, &asked->mqtt_password_file, "the password of USER is in this file", "F"},
+        {"mqtt-ca", 0, CLI_MORE, CLI_FILE, &asked->mqtt_ca,
+         "with mqtts: certificates that the broker's is held against (default: the system's)", "F"},
+        {"webhook", 0, 0, CLI_TEXT, &asked->webhook, "post each result to this URL", "URL"},
+        {"webhook-token-file", 0, 0, CLI_FILE, &asked->webhook_token_file, "the bearer token for it is in this file",
+         "F"},
+        {"spool", 0, CLI_MORE, CLI_WHOLE, &asked->spool,
+         "messages that may wait for each of these; then the oldest are dropped (default: 100000)", "N", 1, 1e9},
+        {"drift", 0, 0, CLI_REAL, &asked->drift,
+         "alarm when the scores drift, in vain with at most this probability; 0: no alarm (default: 0.001)", "P", 0,
+         0.5},
         {"json", 0, 0, CLI_FLAG, &asked->json, "one JSON line per picture on stdout", NULL},
         {"model", 'm', 0, CLI_FILE, &asked->model, "checkpoint (default: the one the bank was made with)", "M"},
         {"threshold", 0, 0, CLI_REAL, &asked->threshold, "decide at this score (default: the bank's)", "T", 0,
@@ -69,9 +94,11 @@ static int watch_command(int argc, char **argv, struct asked *asked)
         {"log-level", 0, 0, CLI_TEXT, &asked->log_level, "what is logged (default: info)", "error|warning|info|debug"},
         CLI_OPTION_END};
     watch_settings settings;
+    asked->spool.value = 100000;
+    asked->drift.value = 0.001;
     asked->keep_bytes.value = 10.0 * 1024 * 1024 * 1024;
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B --in DIR",
-                   "Inspects each picture that comes into a folder, once, for as long as it runs.",
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B (--in DIR | --source PIPELINE)",
+                   "Inspects each picture that comes into a folder or from a camera, once, for as long as it runs.",
                    "Pictures that lie there at the start are inspected too; those that an earlier run inspected are "
                    "not, even after a kill.\n"
                    "SIGTERM ends it once the picture that has begun is done, SIGHUP reads the bank anew.\n"
@@ -82,8 +109,16 @@ static int watch_command(int argc, char **argv, struct asked *asked)
         return code;
     if (!asked->bank)
         return cli_usage("--bank is missing");
-    if (!asked->in)
-        return cli_usage("--in is missing: it names the folder that pictures come into");
+    if (!asked->in == !asked->source)
+        return cli_usage("give --in DIR, the folder that pictures come into, or --source PIPELINE");
+    if (asked->source && (asked->done || asked->poll.given))
+        return cli_usage("--done and --poll go with --in");
+    if (asked->camera && !asked->source)
+        return cli_usage("--camera goes with --source");
+    if ((asked->mqtt_password_file || asked->mqtt_ca) && !asked->mqtt)
+        return cli_usage("--mqtt-password-file and --mqtt-ca need --mqtt URL");
+    if (asked->webhook_token_file && !asked->webhook)
+        return cli_usage("--webhook-token-file needs --webhook URL");
     if (argc > 1)
         return cli_usage("'%s': watch takes no pictures; --in names a folder", argv[1]);
     if (asked->out && !*asked->out)

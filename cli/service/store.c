@@ -46,6 +46,10 @@ static const char *const steps[] = {
     "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, kind TEXT NOT NULL,"
     " body TEXT NOT NULL);"
     "CREATE INDEX outbox_target ON outbox(target, id);",
+    /* alarms for drift, as JSON */
+    "CREATE TABLE alarms(id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, bank TEXT NOT NULL,"
+    " alarm TEXT NOT NULL);"
+    "CREATE INDEX alarms_time ON alarms(time_ms);",
 };
 
 static const database_schema schema = {0x44695061 /* "DiPa" */, "results", steps, G_N_ELEMENTS(steps)};

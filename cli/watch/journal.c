@@ -118,6 +118,12 @@ static dp_status write_beside(void *user, const database *db, int64_t id, dp_err
                                   entry->identity->changed_ns);
         status = run(db, status, statement, err);
     }
+    if (entry->alarm && !status) {
+        status = database_prepare(db, db->writer, &statement, err,
+                                  "INSERT INTO alarms(time_ms, bank, alarm) VALUES(?, ?, ?)", "iss", entry->time_ms,
+                                  w->journal->bank, entry->alarm);
+        status = run(db, status, statement, err);
+    }
     for (size_t i = 0; i < entry->n_messages && !status; i++)
         status = add_message(db, &entry->messages[i], id, err);
     return status;

@@ -27,7 +27,9 @@ typedef struct journal_message {
 
 /* What is kept of one picture. */
 typedef struct journal_entry {
-    const store_row *row;          /* or NULL: results are not kept */
+    const store_row *row; /* or NULL: results are not kept */
+    int64_t time_ms;
+    const char *alarm;             /* JSON of an alarm that it raised; NULL: none, or it is not kept */
     const char *path;              /* of its file; NULL: a frame */
     const file_identity *identity; /* of the file */
     const journal_message *messages;

@@ -5,7 +5,8 @@
  * leaves the file as one that was never seen; a kill after it leaves a file that the journal knows, which is only moved. */
 #include "watch.h"
 #include "done.h"
-#include "journal.h"
+#include "drift_alarm.h"
+#include "frames.h"
 #include "wake.h"
 #include "../service/log.h"
 #include "../service/notify.h"
@@ -15,6 +16,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -25,12 +27,15 @@
 typedef struct watch {
     watch_settings settings;
     judge *judge;
-    watched_folder *folder;
+    watched_folder *folder; /* or NULL */
+    frames *frames;         /* or NULL */
     GPtrArray *apart;
     keeper *keeper; /* or NULL */
     store *store;
     journal *journal;
-    int lock; /* file */
+    outlets outlets;
+    drift_alarm *drift; /* or NULL */
+    int lock;           /* file */
     cli_tally tally;
     size_t n_pictures;
     bool anomaly, broken; /* one was seen; stdout takes no more */
@@ -52,14 +57,28 @@ static bool keep(watch *w, const journal_entry *entry, int64_t *id)
     return true;
 }
 
-static void tell(watch *w, const cli_row *row, const json_t *line)
+static void tell(watch *w, const cli_row *row, const json_t *line, const json_t *alarm)
 {
     if (w->settings.json) {
-        w->broken = !cli_json_print(json_incref((json_t *)line));
+        w->broken =
+            !cli_json_print(json_incref((json_t *)line)) || (alarm && !cli_json_print(json_incref((json_t *)alarm)));
     } else {
         cli_row_print_text(row);
         w->broken = !cli_output_good();
     }
+    if (alarm)
+        log_line(LOG_LEVEL_WARNING, "%s", json_string_value(json_object_get(alarm, "text")));
+}
+
+/* What is sent of a picture: its line with what a receiver elsewhere needs; free. */
+static char *message_of(const watch *w, const json_t *line, int64_t time_ms)
+{
+    g_autofree char *time = store_time_text(time_ms);
+    json_t *message = cli_json_pack("{s:s, s:s}", "time", time, "bank", w->judge->name);
+    json_object_update(message, (json_t *)line);
+    char *text = cli_json_dumped(message, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    json_decref(message);
+    return text;
 }
 
 /* What was found goes where it is wanted.  False: nothing was kept, for it was told to stop. */
@@ -80,7 +99,20 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
                      .network_sha256 = w->judge->details.model_sha256,
                      .program = dp_version()};
     store_row_fill(&row, line, &defects);
-    const journal_entry entry = {.row = w->settings.data ? &row : NULL, .path = path, .identity = identity};
+    json_t *alarm = w->drift ? drift_alarm_look(w->drift, w->judge->name, w->judge->sha256, row.score, time_ms) : NULL;
+    char *text = w->outlets.n ? message_of(w, line, time_ms) : NULL;
+    char *alarm_text = alarm ? cli_json_dumped(alarm, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    journal_message messages[2 * OUTLETS];
+    size_t n_messages = text ? outlets_address(&w->outlets, "result", text, messages) : 0;
+    if (alarm_text)
+        n_messages += outlets_address(&w->outlets, "alarm", alarm_text, messages + n_messages);
+    const journal_entry entry = {.row = w->settings.data ? &row : NULL,
+                                 .time_ms = time_ms,
+                                 .alarm = w->settings.data ? alarm_text : NULL,
+                                 .path = path,
+                                 .identity = identity,
+                                 .messages = messages,
+                                 .n_messages = n_messages};
     bool kept = keep(w, &entry, &id);
     if (kept) {
         dp_label label = cli_row_label(&made->row);
@@ -89,8 +121,12 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
         w->anomaly = w->anomaly || label == DP_LABEL_ANOMALOUS || label == DP_LABEL_NOT_INSPECTED;
         if (made->fault)
             log_line(LOG_LEVEL_WARNING, "%s", made->fault);
-        tell(w, &made->row, line);
+        outlets_came(&w->outlets, alarm ? 2 : 1);
+        tell(w, &made->row, line, alarm);
     }
+    json_decref(alarm);
+    free(text);
+    free(alarm_text);
     json_decref(line);
     g_free(defects);
     g_free(map_path);
@@ -180,24 +216,55 @@ static bool is_over(const watch *w)
            || (w->settings.stop_on_anomaly && w->anomaly);
 }
 
-static int loop(watch *w)
+/* False: *code, complained. */
+static bool step_folder(watch *w, int *code)
 {
     dp_error err;
-    while (!is_over(w)) {
-        char *path;
-        int wait_ms;
+    char *path;
+    int wait_ms;
+    if (folder_next(w->folder, &path, &wait_ms, &err)) {
+        *code = cli_failed(&err);
+        return false;
+    }
+    if (!path) {
+        wake_wait(folder_fd(w->folder), wait_ms);
+        return true;
+    }
+    bool good = take_file(w, path);
+    g_free(path);
+    *code = EXIT_JOB_FAILED;
+    return good;
+}
+
+static bool step_source(watch *w, bool *ended, int *code)
+{
+    dp_error err;
+    frames_state state;
+    dp_picture *picture;
+    if (frames_next(w->frames, &state, &picture, &err)) {
+        *code = cli_failed(&err);
+        return false;
+    }
+    *ended = state == FRAMES_ENDED;
+    if (state != FRAMES_CAME)
+        return true;
+    judgement made;
+    g_autofree char *name = g_strdup_printf("%s-%06zu", w->settings.camera, w->n_pictures + 1);
+    judge_picture(w->judge, name, picture, &made);
+    finish(w, &made, name, NULL, NULL);
+    judgement_clear(&made);
+    return true;
+}
+
+static int loop(watch *w)
+{
+    int code;
+    bool ended = false;
+    while (!ended && !is_over(w)) {
         if (wake_reload())
             reload(w);
-        if (folder_next(w->folder, &path, &wait_ms, &err))
-            return cli_failed(&err);
-        if (!path) {
-            wake_wait(folder_fd(w->folder), wait_ms);
-            continue;
-        }
-        bool good = take_file(w, path);
-        g_free(path);
-        if (!good)
-            return EXIT_JOB_FAILED;
+        if (w->frames ? !step_source(w, &ended, &code) : !step_folder(w, &code))
+            return code;
     }
     if (w->broken)
         return EXIT_JOB_FAILED;
@@ -208,10 +275,16 @@ static int loop(watch *w)
 
 /* ------------------------------------------------------------------------------------------------------ opening, closing */
 
+/* What is watched, as one name; g_free. */
+static char *watched(const watch_settings *settings)
+{
+    return settings->in ? g_canonicalize_filename(settings->in, NULL) : g_strdup(settings->source);
+}
+
 /* The folder of the journal where results are not kept; g_free. */
 static char *own_state(const watch_settings *settings)
 {
-    g_autofree char *whole = g_canonicalize_filename(settings->in, NULL);
+    g_autofree char *whole = watched(settings);
     g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, whole, -1);
     digest[16] = '\0';
     g_autofree char *name = g_strconcat("watch-", digest, NULL);
@@ -221,7 +294,7 @@ static char *own_state(const watch_settings *settings)
 /* Two that watch one folder would each inspect its pictures. */
 static bool take_lock(watch *w, const char *state, int *code)
 {
-    g_autofree char *whole = g_canonicalize_filename(w->settings.in, NULL);
+    g_autofree char *whole = watched(&w->settings);
     g_autofree char *key = g_strconcat(whole, "\n", w->judge->name, NULL);
     g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, key, -1);
     g_autofree char *name = g_strdup_printf("watch-%.16s.lock", digest), *path = g_build_filename(state, name, NULL);
@@ -231,7 +304,7 @@ static bool take_lock(watch *w, const char *state, int *code)
     if (w->lock >= 0 && errno == EWOULDBLOCK)
         cli_complain("%s: another 'dinopatch watch' inspects it by the bank %s and keeps its journal in %s; end that "
                      "one first",
-                     w->settings.in, w->judge->name, state);
+                     whole, w->judge->name, state);
     else
         cli_complain("%s: cannot be made: %s", path, g_strerror(errno));
     *code = EXIT_JOB_FAILED;
@@ -257,7 +330,8 @@ static bool open_state(watch *w, int *code)
     }
     w->journal = journal_new(w->store, w->judge->name, w->settings.in);
     if (own)
-        log_line(LOG_LEVEL_INFO, "results are not kept without --data; which files were inspected is noted in %s", own);
+        log_line(LOG_LEVEL_INFO,
+                 "results are not kept without --data; what was inspected and what waits is noted in %s", own);
     return true;
 }
 
@@ -275,9 +349,13 @@ static bool open_all(watch *w, int *code)
     dp_status status = s->done ? done_begin(s->in, s->done, &err) : DP_OK;
     if (!status && s->out.out)
         status = keeper_open(&s->out, &w->keeper, &err);
+    if (!status)
+        status = outlets_open(&s->outlets, w->journal, &w->outlets, &err);
+    if (!status && s->drift_bound > 0)
+        status = drift_alarm_open(s->drift_bound, &w->drift, &err);
     const folder_settings folder = {s->in, s->poll_s, w->apart};
     if (!status)
-        status = folder_open(&folder, &w->folder, &err);
+        status = s->in ? folder_open(&folder, &w->folder, &err) : frames_open(s->source, &w->frames, &err);
     if (status)
         *code = cli_failed(&err);
     return !status;
@@ -286,6 +364,9 @@ static bool open_all(watch *w, int *code)
 static void close_all(watch *w)
 {
     folder_close(&w->folder);
+    frames_close(&w->frames);
+    outlets_close(&w->outlets);
+    drift_alarm_close(&w->drift);
     keeper_close(&w->keeper);
     journal_free(w->journal);
     store_close(&w->store);
@@ -301,16 +382,20 @@ int watch_run(const watch_settings *settings)
     int code = EXIT_DONE;
     wake_begin();
     if (open_all(&w, &code)) {
-        double poll_s = folder_poll_s(w.folder);
+        double poll_s = w.folder ? folder_poll_s(w.folder) : 0;
+        const char *what = settings->in ? settings->in : "the source";
         if (poll_s > 0)
-            log_line(LOG_LEVEL_INFO, "%s is watched by %s, looked at every %g s", settings->in, w.judge->name, poll_s);
+            log_line(LOG_LEVEL_INFO, "%s is watched by %s, looked at every %g s", what, w.judge->name, poll_s);
         else
-            log_line(LOG_LEVEL_INFO, "%s is watched by %s", settings->in, w.judge->name);
+            log_line(LOG_LEVEL_INFO, "%s is watched by %s", what, w.judge->name);
         notify_manager("READY=1");
         code = loop(&w);
         notify_manager("STOPPING=1");
         char *text = cli_tally_text(&w.tally, isnan(w.judge->view.view.threshold));
+        uint64_t n_dropped = w.frames ? frames_dropped(w.frames) : 0;
         log_line(LOG_LEVEL_INFO, "%s", text);
+        if (n_dropped)
+            log_line(LOG_LEVEL_WARNING, "%" G_GUINT64_FORMAT " frames were left out for newer ones", n_dropped);
         g_free(text);
     }
     close_all(&w);

@@ -87,7 +87,7 @@ class Watch:
 
     @property
     def names(self):
-        return [line["input"] for line in self.lines]
+        return [line["input"] for line in self.lines if "input" in line]
 
     def __str__(self):
         return f"{' '.join(self.args)}\n--- stdout\n" + "\n".join(self.names) + "\n--- stderr\n" + "\n".join(self.said)
