@@ -4,6 +4,8 @@
 #include "../service/log.h"
 #include "../service/store.h"
 
+#include "dinopatch/eval.h"
+
 #include <math.h>
 
 struct drift_alarm {

@@ -137,6 +137,29 @@ typedef struct dp_tune_result {
 DP_API dp_status dp_tune(const dp_tune_set *set, const dp_tune_settings *settings, const dp_run *run,
                          dp_tune_result *result, dp_error *err);
 
+/* ----------------------------------------------------------------------------------------------------------- drift */
+
+/* Whether the scores of a stream of pictures drift: a conformal test martingale (src/score/drift.c has the formulas). A score is ranked among
+ * all before it, so nothing is assumed of their distribution, and the good pictures of the bank are not needed. */
+typedef struct dp_drift dp_drift;
+
+#define DP_DRIFT_SCORES ((size_t)1 << 17) /* after so many scores, and after an alarm, it begins anew */
+
+typedef struct dp_drift_state {
+    size_t n;             /* scores since it began */
+    double p_value;       /* of this score among them, ties broken at random */
+    double log10_capital; /* of the martingale, which began at 0 */
+    double rising;        /* from -1, the capital bets on scores that fall, to 1, on scores that rise */
+    int alarm;            /* non-zero: the capital has reached 1 / bound */
+} dp_drift_state;
+
+/* bound: of streams whose scores are exchangeable at most this share ever raises an alarm before it begins anew. Errors: DP_E_ARGUMENT,
+ * DP_E_MEMORY. */
+DP_API dp_status dp_drift_open(double bound, uint64_t seed, dp_drift **drift, dp_error *err);
+/* Fills *state. Errors: DP_E_NUMERIC (a score that is not finite), DP_E_MEMORY. */
+DP_API dp_status dp_drift_add(dp_drift *drift, double score, dp_drift_state *state, dp_error *err);
+DP_API void dp_drift_close(dp_drift **drift);
+
 #ifdef __cplusplus
 }
 #endif

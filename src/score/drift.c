@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "dinopatch/experimental.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "../test.h"
 
 #include "base/random.h"
-#include "dinopatch/experimental.h"
+#include "dinopatch/eval.h"
 
 #include <math.h>
 #include <stdlib.h>
