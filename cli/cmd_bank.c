@@ -272,6 +272,7 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     if (r->blend > 0)
         printf(", blended with %g of the global distance", r->blend);
     printf("%s\n", r->mirror ? ", mirror pictures included" : "");
+    cli_order_print(r->order, info->n_pictures, "  ");
     if (r->roi)
         printf("  region      inspected only in a part, %s\n",
                r->roi == DP_ROI_FIXED ? "the same pixels of every picture" : "which follows the object");
@@ -318,22 +319,53 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     return true;
 }
 
-/* Prints the n pictures that differ most from the others, the most different one first. False: complained. */
+/* The leave-one-out scores without the bank's order statistics; NULL: *code, complained.  g_free. */
+static double *plain_scores(const dp_bank *bank, size_t n_pictures, int *code)
+{
+    dp_bank_details info;
+    dp_view view;
+    dp_error err;
+    dp_good good = {.scores = g_new(double, n_pictures), .peaks = g_new(double, n_pictures)};
+    dp_bank_get_details(bank, &info);
+    dp_view_init(bank, &view);
+    view.order = 0;
+    if (dp_bank_calibrate(bank, &view, info.recipe.fpr, NULL, &good, &err)) {
+        *code = cli_failed(&err);
+        g_free(good.scores);
+        good.scores = NULL;
+    }
+    g_free(good.peaks);
+    return good.scores;
+}
+
+/* Prints the n pictures that differ most from the others, the most different one first; with order statistics also their
+ * plain scores. False: complained. */
 static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, bool json, int *code)
 {
     size_t *pictures = g_new(size_t, n_pictures);
     double *z = g_new(double, n_pictures);
     dp_error err;
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
+    const bool ordered = info.recipe.order > 0;
     bool good = dp_bank_suspects(bank, pictures, z, &err) == DP_OK;
     if (!good)
         *code = cli_failed(&err);
+    double *plain = good && ordered ? plain_scores(bank, n_pictures, code) : NULL;
+    good = good && (plain || !ordered);
     json_t *list = json ? json_array() : NULL;
     for (size_t i = 0; good && i < n && i < n_pictures; i++) {
         const char *name = dp_bank_picture_name(bank, pictures[i]);
         double score = dp_bank_picture_score(bank, pictures[i]);
-        if (json)
-            cli_json_append(list, cli_json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out",
-                                                cli_json_real(score), "robust_z", cli_json_real(z[i])));
+        if (json) {
+            json_t *line = cli_json_pack("{s:o, s:o, s:o}", "name", cli_json_text(name), "leave_one_out",
+                                         cli_json_real(score), "robust_z", cli_json_real(z[i]));
+            if (plain)
+                cli_json_set(line, "plain_leave_one_out", cli_json_real(plain[pictures[i]]));
+            cli_json_append(list, line);
+        } else if (plain)
+            printf("  %3zu  %8.4f  %+8.1f  %8.4f without order statistics  %s%s\n", i + 1, score, z[i],
+                   plain[pictures[i]], cli_shown(name), z[i] > CLI_OUTLIER ? "  <- look at it" : "");
         else if (isnan(score))
             printf("  %3zu         -         -  %s\n", i + 1, cli_shown(name));
         else
@@ -344,6 +376,7 @@ static bool print_suspects(const dp_bank *bank, size_t n_pictures, size_t n, boo
         good = false;
         *code = EXIT_JOB_FAILED;
     }
+    g_free(plain);
     g_free(pictures);
     g_free(z);
     return good;

@@ -304,9 +304,10 @@ static int tune(int argc, char **argv, struct given *given)
     views[TRIED] = views[STORED];
     const dp_view *view = &views[TRIED];
     bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX;
-    bool other_way = recipe.blend != view->blend || recipe.window != view->window || recipe.knn != view->knn
-                     || recipe.metric != view->metric;
+    bool other_way = recipe.blend != view->blend || recipe.order != view->order || recipe.window != view->window
+                     || recipe.knn != view->knn || recipe.metric != view->metric;
     views[TRIED].blend = recipe.blend;
+    views[TRIED].order = recipe.order;
     views[TRIED].window = recipe.window;
     views[TRIED].knn = recipe.knn;
     views[TRIED].metric = recipe.metric;

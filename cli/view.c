@@ -19,13 +19,14 @@ dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_r
     dp_view_init(bank, view);
     view->roi = roi;
     settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window
-                        || view->knn != recipe->knn || view->blend != recipe->blend
+                        || view->knn != recipe->knn || view->blend != recipe->blend || view->order != recipe->order
                         || view->reweight != recipe->reweight || view->score != recipe->score
                         || !dp_post_equal(&view->post, &recipe->post);
     view->metric = recipe->metric;
     view->window = recipe->window;
     view->knn = recipe->knn;
     view->blend = recipe->blend;
+    view->order = recipe->order;
     view->post = recipe->post;
     view->score = recipe->score;
     view->reweight = recipe->reweight;

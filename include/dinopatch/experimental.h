@@ -266,6 +266,9 @@ typedef struct dp_recipe {
     size_t window; /* cells to each side that are searched; DP_WINDOW_GLOBAL: all */
     size_t knn;    /* distances of the k nearest are averaged; 1 */
     double blend;  /* in 0..1: share of the distance to the whole bank beside that within the window; 0 */
+    double
+        order; /* order statistics over the distances to each picture: pictures of a subset, below 1 the share of all; 0: the nearest
+                      picture decides */
     /* score and decision */
     dp_post post; /* of the distance map, before it is scored; off */
     dp_score score;
@@ -648,7 +651,7 @@ typedef struct dp_distance_scales {
 typedef struct dp_view {
     dp_metric metric;
     size_t window, knn;
-    double blend;              /* see dp_recipe */
+    double blend, order;       /* see dp_recipe */
     uint64_t blocks;           /* of separate layers only those whose bit is set, bit 0 the first; 0: all */
     dp_distance_scales scales; /* the bank's; where they do not hold for metric, window and knn they are found anew */
     dp_post post;
@@ -667,6 +670,11 @@ typedef struct dp_view {
         good_peaks; /* [n_good_scores] largest distances in their maps, for dp_bank_save_view; borrowed; NULL: not known */
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
+/* How many of n pictures the subsets of dp_recipe.order have: at least 1, at most n; 0: it is off. */
+DP_API size_t dp_order_pictures(double order, size_t n);
+/* The largest share of the weight, 0..1, that c of n pictures hold where the subsets have m: what they can hide of a defect that they show
+ * as well. */
+DP_API double dp_order_share(size_t n, size_t m, size_t c);
 /* Finds view->scales where the view needs them and they do not hold for it, from leave-one-out distances of a sample of the good
  * pictures' cells.  Whatever takes a view does that by itself; done once before, it is not done again and again.
  * run (may be NULL): threads, isa.  Errors: DP_E_ARGUMENT (a blend in a flat bank or of a global search), DP_E_MISMATCH (the bank holds fewer

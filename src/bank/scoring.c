@@ -18,6 +18,7 @@ dp_scoring dp_scoring_of_recipe(const dp_recipe *recipe, const dp_levels *levels
         .window = recipe->window,
         .knn = recipe->knn,
         .blend = recipe->blend,
+        .order = recipe->order,
         .post = recipe->post,
         .score = recipe->score,
         .reweight = recipe->reweight,
@@ -31,6 +32,7 @@ void dp_scoring_to_recipe(const dp_scoring *scoring, dp_recipe *recipe)
     recipe->window = scoring->window;
     recipe->knn = scoring->knn;
     recipe->blend = scoring->blend;
+    recipe->order = scoring->order;
     recipe->post = scoring->post;
     recipe->score = scoring->score;
     recipe->reweight = scoring->reweight;
@@ -43,6 +45,7 @@ dp_scoring dp_scoring_of_view(const dp_view *view)
         .window = view->window,
         .knn = view->knn,
         .blend = view->blend,
+        .order = view->order,
         .blocks = view->blocks,
         .post = view->post,
         .score = view->score,
@@ -61,6 +64,7 @@ void dp_scoring_to_view(const dp_scoring *scoring, dp_view *view)
     view->window = scoring->window;
     view->knn = scoring->knn;
     view->blend = scoring->blend;
+    view->order = scoring->order;
     view->blocks = scoring->blocks;
     view->post = scoring->post;
     view->score = scoring->score;

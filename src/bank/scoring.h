@@ -20,7 +20,7 @@ typedef struct dp_levels {
 typedef struct dp_scoring {
     dp_metric metric;
     size_t window, knn;
-    double blend;
+    double blend, order;
     uint64_t blocks; /* as dp_view.blocks; 0 in a bank */
     dp_post post;
     dp_score score;

@@ -35,8 +35,8 @@ static void log_line(const dp_run *run, dp_log_level level, const dp_error *line
 /* Returns whether a field does not concern the features: then the value of the first bank counts. */
 static bool is_of_scoring(const char *field)
 {
-    static const char *const names[] = {"metric",   "window",       "knn", "blend",  "score",
-                                        "reweight", "map_sigma_px", "fpr", "storage"};
+    static const char *const names[] = {"metric", "window",   "knn",          "blend", "order",
+                                        "score",  "reweight", "map_sigma_px", "fpr",   "storage"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(field, names[i]))
             return true;

@@ -370,6 +370,14 @@ static dp_status read_dimensions(dp_transformer *c, const naming *as, dp_error *
                        "heads of %d are supported; use a smaller network",
                        c->path, DP_HEAD_DIM);
 
+    /* Widths whose published networks have other heads, which no tensor shows: the 400M shape (72) and ViT-H (80). */
+    if (!c->rotary && (c->dim == 1152 || c->dim == 1280) && !dp_safetensors_metadata(c->file, "heads"))
+        return dp_fail(
+            err, DP_E_UNSUPPORTED,
+            "%s: transformers of %zu features have heads of %d channels; heads of %d are supported: take another "
+            "size, or name them in the file's metadata ('heads': '%zu') where it has such",
+            c->path, c->dim, (int)(c->dim / 16), DP_HEAD_DIM, c->heads);
+
     const dp_tensor *patch = c->role[DP_G_PATCH_W];
     c->dtype = patch->dtype;
     c->patch_px = patch->rank == 4 ? patch->shape[3] : 0;

@@ -5,6 +5,7 @@
 #include "options/number.h"
 #include "options/option_table.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_SIDE 65536 /* cells of a window that is not the whole grid */
@@ -104,6 +105,20 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT,
                        "search.blend needs bank.layout=grid and a window of cells: it mixes the global distance with "
                        "the local one");
+    if (!(rule->order >= 0 && (rule->order <= 1 || rule->order == floor(rule->order)) && rule->order <= 1e6))
+        return dp_fail(err, DP_E_ARGUMENT, "search.order is %g; give a share of the pictures below 1, or their number",
+                       rule->order);
+    if (rule->order > 0
+        && (rule->flat || rule->window == DP_WINDOW_GLOBAL || rule->knn > 1 || rule->blend > 0 || rule->merged))
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "search.order does not go with %s: it weighs the distances to each picture's own features within "
+            "a window of cells",
+            rule->flat                         ? "bank.layout=flat"
+            : rule->window == DP_WINDOW_GLOBAL ? "window=global"
+            : rule->knn > 1                    ? "search.knn above 1"
+            : rule->blend > 0                  ? "search.blend"
+                                               : "bank.kmeans");
     if (rule->reweight && rule->score == DP_SCORE_MAX && (rule->separate || rule->blend > 0))
         return dp_fail(err, DP_E_ARGUMENT,
                        "score.reweight does not go with %s: it weights by the neighbours of one distance",
@@ -135,8 +150,15 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
 {
     const bool flat = recipe->layout == DP_LAYOUT_FLAT, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
     const dp_reduction_rule reduction = {flat, separate, recipe->pca, recipe->coreset, recipe->kmeans};
-    const dp_scoring_rule scoring = {flat,          separate,     recipe->window, recipe->knn, recipe->reweight,
-                                     recipe->blend, recipe->score};
+    const dp_scoring_rule scoring = {.flat = flat,
+                                     .separate = separate,
+                                     .window = recipe->window,
+                                     .knn = recipe->knn,
+                                     .reweight = recipe->reweight,
+                                     .blend = recipe->blend,
+                                     .order = recipe->order,
+                                     .merged = recipe->kmeans > 0,
+                                     .score = recipe->score};
     dp_status status = dp_recipe_check_ranges(recipe, err);
     if (!status)
         status = dp_check_edges(recipe, err);

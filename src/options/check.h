@@ -28,7 +28,8 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
 typedef struct dp_scoring_rule {
     bool flat, separate;
     size_t window, knn, reweight;
-    double blend;
+    double blend, order;
+    bool merged; /* rows are centres of several pictures */
     dp_score score;
 } dp_scoring_rule;
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);

@@ -202,6 +202,13 @@ const dp_option_row dp_option_table[] = {
                 .help = "share of the distance to all cells, mixed with the distance within the window",
                 .needs = "bank.layout=grid and a window of cells"},
      FIELD(blend)},
+    {.option = {"search.order", "order", SCORE, SHARE(1, 1e6, "F|M"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
+                .help =
+                    "order statistics: the mean over all subsets of M of the pictures (below 1: a share of them) of "
+                    "the nearest distance, so that few bad ones among the good ones hide little; rare good poses "
+                    "then look like defects",
+                .needs = "bank.layout=grid, a window of cells, search.knn=1, no search.blend, no bank.kmeans"},
+     FIELD(order)},
     {.option = {"map.low", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
                 .help = "distances below it become 0"},
      FIELD(post.low)},

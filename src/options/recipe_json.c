@@ -211,7 +211,7 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
         if (!value
             && (!row->stored || row->offset == offsetof(dp_recipe, sample_white)
                 || row->offset == offsetof(dp_recipe, short_px) || row->offset == offsetof(dp_recipe, tile_px)
-                || row->offset == offsetof(dp_recipe, layer_norm)))
+                || row->offset == offsetof(dp_recipe, layer_norm) || row->offset == offsetof(dp_recipe, order)))
             continue; /* banks made before there was such a field: 0 */
         if (!value)
             return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is missing", what, row->stored);

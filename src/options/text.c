@@ -228,7 +228,7 @@ static void let_go(const dp_option_row *row, dp_recipe *recipe)
     }
     if ((!strcmp(key, "window") || !strcmp(key, "bank.layout"))
         && (recipe->layout == DP_LAYOUT_FLAT || recipe->window == DP_WINDOW_GLOBAL))
-        recipe->blend = 0;
+        recipe->blend = recipe->order = 0;
     if ((!strcmp(key, "layers") && recipe->n_layers) || (!strcmp(key, "layers.mix"))
         || (!strcmp(key, "features.neighbourhood") && recipe->neighbourhood != 1))
         recipe->layer_norm = DP_LAYER_NORM_NONE;

@@ -2,14 +2,11 @@
 /* learning.c - the learning curve of a bank, and its drift, from one search that keeps the distance to each picture.
  *
  * A cell of a good picture has the distances d(1) <= .. <= d(n) to the n other pictures. If the bank held only m of
- * them, the nearest would be the smallest of m distances. The mean of this over all subsets of m pictures is exactly
- *
- *     E = sum_k w_k d(k),   w_k = C(n - k, m - 1) / C(n, m),   w_1 = m / n,   w_(k+1) = w_k (n - k - m + 1) / (n - k)
- *
- * because the k-th smallest is the smallest of a subset if the other m - 1 come from those after it. The score for m
- * pictures is that of the map of E (for top1p the mean of its largest hundredth). A point of the curve is the mean
- * score of the sampled pictures. At m = n it is the leave-one-out score with one neighbour. A cell that fewer than m
- * pictures show uses all of them. If a distance is a mean of several, as with separate layers, so is its E.
+ * them, the nearest would be the smallest of m distances; search/order_statistics.h has the mean of this over all
+ * subsets of m pictures. The score for m pictures is that of the map of these means (for top1p the mean of its largest
+ * hundredth). A point of the curve is the mean score of the sampled pictures. At m = n it is the leave-one-out score
+ * with one neighbour. A cell that fewer than m pictures show uses all of them. If a distance is a mean of several, as
+ * with separate layers, so is its E.
  *
  * Drift: the pictures, in the order of their names, are cut into five parts. Each sampled picture is scored without its
  * own part, and without itself alone. The ratio of the mean scores is near 1 if the order means nothing. It is higher
@@ -20,6 +17,7 @@
 #include "base/memory.h"
 #include "base/statistics.h"
 #include "score/good_scorer.h"
+#include "search/order_statistics.h"
 #include "search/per_picture.h"
 #include "search/searcher.h"
 
@@ -33,17 +31,6 @@
 #define MOST 32             /* most pictures sampled */
 #define FEWEST 8            /* fewest pictures sampled */
 #define PRODUCTS 1e11       /* fewer than MOST are sampled if the search takes more multiplications: a second or two */
-
-double dp_mean_smallest(const float *sorted, size_t n, size_t m)
-{
-    m = m < n ? m : n;
-    double weight = (double)m / (double)n, sum = 0;
-    for (size_t k = 1; k + m <= n + 1 && weight > 0; k++) {
-        sum += weight * (double)sorted[k - 1];
-        weight *= (double)(n + 1 - k - m) / (double)(n - k);
-    }
-    return sum;
-}
 
 int dp_compare_names(const char *a, const char *b)
 {

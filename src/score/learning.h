@@ -6,10 +6,6 @@
 
 #include "score/leave_one_out.h"
 
-/* Returns the mean, over all subsets of m of the n distances in rising order, of their smallest: sum of w_k d(k). m
- * above n counts as n. */
-double dp_mean_smallest(const float *sorted, size_t n, size_t m);
-
 /* Scores a sample of the bank's pictures in the bank's own way; the sample bounds the cost. If the bank cannot give a
  * curve, curve->n_points is 0 and drift NaN: see dp_bank_learning_curve. Errors: DP_E_MEMORY, DP_E_CANCELLED,
  * DP_E_NUMERIC. */

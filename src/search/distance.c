@@ -4,7 +4,8 @@
  *     D(r, c) = mean of the knn smallest  d(f(r, c), m)  over the valid rows m at (r', c'),
  *               |r - r'| <= window, |c - c'| <= window
  *
- * Source: DinoPatch (window 0, one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
+ * or, with order statistics, a mean of the distances to each picture: order_statistics.h. Source: DinoPatch (window 0,
+ * one neighbour, Euclidean); AnomalyDINO and PatchCore search everywhere.
  *
  * Order of the work. With window 0 each row is needed once, so the bank streams through memory cell by cell. With a
  * wider window a row serves all queries around it: the queries of a square of TILE_SIDE x TILE_SIDE cells are searched
@@ -18,7 +19,9 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "search/global.h"
+#include "search/order_statistics.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,6 +41,7 @@ struct job {
     dp_search search; /* with isa and the picture's grid settled; for a flat bank the window is global */
     float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL if the bank holds floats
                   * or each query is searched alone */
+    float *each; /* [threads, MAX_QUERIES, n_pictures] distances to each picture; NULL: not asked for */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
@@ -72,6 +76,28 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
         }
         dp_neighbour_insert(query->nearest, job->search.knn, (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row});
         worst = query->nearest[job->search.knn - 1].distance;
+    }
+}
+
+/* The same, kept apart by picture. */
+static void offer_each(struct job *job, const dp_query *query, const float *values, const float *inverse_norms,
+                       size_t begin, size_t n)
+{
+    const dp_rows *bank = job->bank;
+    for (size_t i = 0; i < n; i++) {
+        const size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows,
+                     picture = dp_rows_picture(bank, cell, row);
+        if (!bank->valid[begin + i] || picture == query->leave_out)
+            continue;
+        float distance = dp_distance_of(job->search.metric, values[i], query->inverse_norm, inverse_norms[i]);
+        if (!(distance < INFINITY)) {
+            atomic_store_explicit(&job->not_finite, true, memory_order_relaxed);
+            continue;
+        }
+        if (distance < query->each[picture])
+            query->each[picture] = distance;
+        if (distance < query->nearest->distance)
+            *query->nearest = (dp_neighbour){distance, (uint32_t)cell, (uint32_t)row};
     }
 }
 
@@ -116,7 +142,8 @@ static void search_rows(struct job *job, const dp_query *const *queries, size_t 
             for (size_t r = 0; r < rows; r++)
                 inverse_norms[r] = bank->norms[begin + r] > 0 ? 1 / bank->norms[begin + r] : 0;
         for (size_t q = 0; q < n; q++)
-            offer(job, queries[q], values + q * BLOCK_ROWS, inverse_norms, begin, rows);
+            (queries[q]->each ? offer_each : offer)(job, queries[q], values + q * BLOCK_ROWS, inverse_norms, begin,
+                                                    rows);
     }
 }
 
@@ -170,11 +197,42 @@ static void clear(const struct job *job, size_t result)
     job->out.valid[result] = 0;
 }
 
+/* The distances to each picture, and room for them: query number q of a worker's group. */
+static float *each_of(const struct job *job, size_t worker, size_t q)
+{
+    const size_t n = job->bank->n_pictures;
+    float *each = job->each ? job->each + (worker * MAX_QUERIES + q) * n : NULL;
+    for (size_t p = 0; each && p < n; p++)
+        each[p] = INFINITY;
+    return each;
+}
+
+static void conclude_each(const struct job *job, float *each, size_t result)
+{
+    size_t found = 0;
+    for (size_t p = 0; p < job->bank->n_pictures; p++)
+        if (each[p] < INFINITY)
+            each[found++] = job->search.metric == DP_METRIC_L2 ? sqrtf(each[p]) : each[p]; /* found <= p */
+    if (!found)
+        return;
+    dp_sort_f32(each, found);
+    job->out.grid[result] = (float)dp_mean_smallest(each, found, job->search.order);
+}
+
 static void conclude(const struct job *job, size_t result)
 {
     if (dp_neighbours_conclude(job->search.metric, job->out.nearest + result * job->search.knn, job->search.knn,
                                &job->out.grid[result]))
         job->out.valid[result] = 1;
+}
+
+static void conclude_all(const struct job *job, const dp_query *queries, const size_t *results, size_t n)
+{
+    for (size_t q = 0; q < n; q++) {
+        conclude(job, results[q]);
+        if (queries[q].each)
+            conclude_each(job, queries[q].each, results[q]);
+    }
 }
 
 static float inverse_norm(const struct job *job, const float *x)
@@ -196,14 +254,19 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                 continue;
             const float *x = job->features + cell * job->bank->dim;
             results[n] = cell;
-            queries[n++] = (dp_query){x, inverse_norm(job, x),  job->search.top + r,
-                                      c, job->search.leave_out, job->out.nearest + cell * job->search.knn};
+            queries[n] = (dp_query){.x = x,
+                                    .inverse_norm = inverse_norm(job, x),
+                                    .row = job->search.top + r,
+                                    .col = c,
+                                    .leave_out = job->search.leave_out,
+                                    .nearest = job->out.nearest + cell * job->search.knn,
+                                    .each = each_of(job, worker, n)};
+            n++;
         }
     }
     if (n)
         search(job, queries, n, worker);
-    for (size_t q = 0; q < n; q++)
-        conclude(job, results[q]);
+    conclude_all(job, queries, results, n);
 }
 
 static void single_cells_task(void *context, size_t index, size_t worker)
@@ -226,7 +289,8 @@ static void square_task(void *context, size_t index, size_t worker)
 
 static bool everywhere(const struct job *job)
 {
-    return job->search.window >= job->bank->grid_rows && job->search.window >= job->bank->grid_cols;
+    return !job->search.order && job->search.window >= job->bank->grid_rows
+           && job->search.window >= job->bank->grid_cols;
 }
 
 /* Searches for all valid cells of the picture together. */
@@ -240,8 +304,10 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
         clear(job, cell);
         const float *x = job->features + cell * job->bank->dim;
         if (!job->valid || job->valid[cell])
-            queries[n++] = (dp_query){x, inverse_norm(job, x),  0,
-                                      0, job->search.leave_out, job->out.nearest + cell * job->search.knn};
+            queries[n++] = (dp_query){.x = x,
+                                      .inverse_norm = inverse_norm(job, x),
+                                      .leave_out = job->search.leave_out,
+                                      .nearest = job->out.nearest + cell * job->search.knn};
     }
     dp_status status = dp_search_global(job->bank, &job->search, queries, n, pool, &job->not_finite, err);
     for (size_t cell = 0; cell < cells && !status; cell++)
@@ -262,6 +328,8 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
                        "search.metric=cosine to fit, together with bank.pca");
     if (settings->knn == 0)
         return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
+    if (settings->order && (bank->row_picture || settings->knn > 1))
+        return dp_fail(err, DP_E_ARGUMENT, "search.order needs rows of single pictures in a grid, and search.knn=1");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
     if (status)
         return status;
@@ -285,12 +353,21 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
         if (!job->wide)
             return dp_fail_memory(err, "rows of the bank", rows * bank->dim * sizeof *job->wide);
     }
+    if (job->search.order) {
+        const size_t queries = dp_pool_threads(pool) * MAX_QUERIES;
+        job->each = dp_malloc_2d(queries, bank->n_pictures, sizeof *job->each);
+        if (!job->each) {
+            dp_memory_free(job->wide);
+            return dp_fail_memory(err, "the distances to each picture", queries * bank->n_pictures * sizeof *job->each);
+        }
+    }
     return DP_OK;
 }
 
 static dp_status end(struct job *job, dp_error *err)
 {
     dp_memory_free(job->wide);
+    dp_memory_free(job->each);
     if (!job->not_finite)
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC,
@@ -345,8 +422,10 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const 
                 dp_rows_widen(bank, cell, row, 1, wide + n * bank->dim);
                 x = wide + n * bank->dim;
             }
-            queries[n++] =
-                (dp_query){x, inverse_norm(job, x), 0, 0, picture, job->out.nearest + result * job->search.knn};
+            queries[n++] = (dp_query){.x = x,
+                                      .inverse_norm = inverse_norm(job, x),
+                                      .leave_out = picture,
+                                      .nearest = job->out.nearest + result * job->search.knn};
         }
         status = dp_search_global(bank, &job->search, queries, n, pool, &job->not_finite, err);
         for (size_t result = begin; result < end && !status; result++)
@@ -380,17 +459,18 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                 x = wide;
             }
             results[n] = result;
-            queries[n++] = (dp_query){x,
-                                      inverse_norm(job, x),
-                                      cell / bank->grid_cols,
-                                      cell % bank->grid_cols,
-                                      job->first_picture + p,
-                                      job->out.nearest + result * job->search.knn};
+            queries[n] = (dp_query){.x = x,
+                                    .inverse_norm = inverse_norm(job, x),
+                                    .row = cell / bank->grid_cols,
+                                    .col = cell % bank->grid_cols,
+                                    .leave_out = job->first_picture + p,
+                                    .nearest = job->out.nearest + result * job->search.knn,
+                                    .each = each_of(job, worker, n)};
+            n++;
         }
         if (n)
             search(job, queries, n, worker);
-        for (size_t q = 0; q < n; q++)
-            conclude(job, results[q]);
+        conclude_all(job, queries, results, n);
     }
 }
 

@@ -25,6 +25,8 @@ typedef struct dp_search {
     dp_isa isa;
     size_t rows, cols; /* the picture's grid; 0: that of the bank. Only a flat bank allows another size */
     size_t top, band;  /* only rows top .. top + band - 1 of that grid are given and computed; band 0: all */
+    size_t order; /* pictures of a subset: the distance is the mean of order_statistics.h, over the distances to each
+                        * picture; 0: over the knn nearest */
 } dp_search;
 
 /* The result for each cell, in the caller's memory. */

@@ -16,6 +16,7 @@ typedef struct dp_query {
     size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
     dp_neighbour *nearest; /* [knn]; distances are infinite where there is no neighbour yet; Euclidean ones are
                             * squared */
+    float *each; /* [n_pictures] the same for each picture; NULL: not asked for. A global search does not read it */
 } dp_query;
 
 /* Offers every valid row of the bank to every query. Of search it uses metric, knn and isa (resolved). Distances equal

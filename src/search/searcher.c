@@ -39,8 +39,15 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
 {
     const size_t blocks = bank->blocks, cells = dp_rows_cells(bank), side = 2 * scoring->window + 1;
     const bool everywhere = bank->flat || scoring->window >= bank->grid_rows + bank->grid_cols || side * side > cells;
-    const dp_scoring_rule rule = {bank->flat,        blocks > 1,     scoring->window, scoring->knn,
-                                  scoring->reweight, scoring->blend, scoring->score};
+    const dp_scoring_rule rule = {.flat = bank->flat,
+                                  .separate = blocks > 1,
+                                  .window = scoring->window,
+                                  .knn = scoring->knn,
+                                  .reweight = scoring->reweight,
+                                  .blend = scoring->blend,
+                                  .order = scoring->order,
+                                  .merged = !bank->flat && bank->row_picture,
+                                  .score = scoring->score};
     dp_status status = dp_check_scoring(&rule, err);
     if (!status)
         status = dp_check_neighbours(scoring->knn, bank->n_rows * (everywhere ? cells : side * side), err);
@@ -97,7 +104,11 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
 {
     dp_scoring settled = *scoring;
     size_t blocks = bank->blocks, n_active = count_active(bank, scoring);
-    dp_searcher c = {.metric = scoring->metric, .knn = scoring->knn, .isa = isa, .n_parts = blocks};
+    dp_searcher c = {.metric = scoring->metric,
+                     .knn = scoring->knn,
+                     .order = dp_order_pictures(scoring->order, bank->n_pictures),
+                     .isa = isa,
+                     .n_parts = blocks};
     dp_status status = dp_scoring_settle(bank, &settled, isa, pool, err);
     if (status)
         return status;
@@ -201,6 +212,7 @@ static dp_search search_of(const dp_searcher *c, size_t i, size_t rows, size_t c
     return (dp_search){.metric = c->metric,
                        .window = c->list[i].window,
                        .knn = c->knn,
+                       .order = c->order,
                        .leave_out = leave_out,
                        .isa = c->isa,
                        .rows = rows,

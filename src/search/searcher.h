@@ -21,7 +21,7 @@ typedef struct dp_component {
 /* Belongs to one thread at a time. */
 typedef struct dp_searcher {
     dp_metric metric;
-    size_t knn;
+    size_t knn, order;
     dp_isa isa;
     dp_part *parts; /* [blocks]; those that are not looked at stay empty */
     size_t n_parts;

@@ -14,7 +14,7 @@ COMMANDS = ["fit", "inspect", "calibrate", "tune", "eval", "report", "align", "e
 # What takes a number, a count or a share: option -> a value that is right.  A new numeric option is added here.
 NUMBERS = {
     "threads": "1", "max-pixels": "50M", "max-memory": "2.5G", "fill": "0.5", "fpr": "0.05", "pca": "0.9", "map-sigma": "1.5",
-    "coreset": "0.1", "blend": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
+    "coreset": "0.1", "blend": "0.5", "order": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
     "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "size": "256", "tile": "256", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
     "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "max-tokens": "20k", "value": "0.5",
 }

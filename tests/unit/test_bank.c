@@ -619,7 +619,7 @@ static void recipe_names(void **state)
               "\"neighbourhood\":1,\"layout\":\"grid\",\"storage\":\"f32\",\"pca\":0.0,\"kmeans\":0,\"coreset\":0.0,"
               "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":"
               "\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
-              "\"window\":0,\"knn\":1,\"blend\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
+              "\"window\":0,\"knn\":1,\"blend\":0.0,\"order\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
     dp_memory_free(text);

@@ -12,6 +12,7 @@
 #include "score/map_scorer.h"
 #include "score/leave_one_out.h"
 #include "score/learning.h"
+#include "search/order_statistics.h"
 #include "dinopatch/edit.h"
 
 #define DIM 5

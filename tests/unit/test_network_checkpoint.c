@@ -534,6 +534,27 @@ static void families(void **state)
     expect(DP_E_CHECKPOINT, "a period that is not above 0");
 }
 
+/* The shapes of TIPSv2 SO400m and of ViT-H are not taken for networks with heads of 64. */
+static void other_heads(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1152, 1280};
+    static const char *const heads[] = {"heads of 72 channels", "heads of 80 channels"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = temporary_path("other.safetensors");
+        const dp_architecture a = {.dim = dims[i],
+                                   .depth = 1,
+                                   .heads = dims[i] / 64,
+                                   .patch_px = 14,
+                                   .registers = 1,
+                                   .position_side = 2,
+                                   .hidden = 64};
+        dp_network *model = NULL;
+        assert_ok(dp_network_synthesise(&a, 1, path, err));
+        assert_fails(DP_E_UNSUPPORTED, heads[i], dp_network_open(path, &model, err));
+    }
+}
+
 static void broken(void **state)
 {
     (void)state;
@@ -602,6 +623,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(namings),          cmocka_unit_test(number_types), cmocka_unit_test(head_is_left_alone),
         cmocka_unit_test(licences),         cmocka_unit_test(shards),       cmocka_unit_test(families),
-        cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(broken)};
+        cmocka_unit_test(synthetic_dinov3), cmocka_unit_test(other_heads),  cmocka_unit_test(broken)};
     return cmocka_run_group_tests_name("network_checkpoint", tests, NULL, NULL);
 }
