@@ -164,7 +164,7 @@ def test_tune_on_a_bank_of_version_1_says_what_it_cannot_see(dp, bank):
     shutil.copy(VERSION_1, dp.folder / "old.bank")
     args = ["tune", "--bank", "old.bank", "--model", MODEL, "--trials", 20, "--folds", 2, "--bad", "bad", "--force"]
     run = dp.run(*args, "--good", "fine", code=0)
-    assert run.err.count("without the digests of its pictures") == 1
+    assert run.err.count("without digests of its pictures") == 1
     run = dp.run(*args, "--good", "good", code=4)  # by their names
     assert "4 of the 18 pictures are in the bank" in run.err
 

@@ -27,7 +27,7 @@ def test_inspect_with_a_threshold_by_hand(dp, woven, bank, changed):
 
 def test_without_one_the_reason_is_said(dp, woven, bank):
     run = dp.run("inspect", "--bank", bank, "--json", "--knn", "2", woven.new_bad, code=4)
-    assert "cannot be scored anew" in run.err and not run.out
+    assert "cannot be scored again" in run.err and not run.out
 
 
 def test_the_same_maps_keep_their_cell_threshold(dp, woven, bank):

@@ -268,7 +268,7 @@ def test_nothing_defective_is_an_error(dp, tmp_path):
     run = dp.run(*EVAL, "--out", "out", "data", code=1)
     assert "no defective pictures" in run.err and list(json.loads((tmp_path / "out" / "metrics.json").read_text())) == ["d"]
     shutil.rmtree(tmp_path / "data" / "d" / "test" / "good")
-    assert "no good pictures to test" in dp.run(*EVAL, "data", code=1).err
+    assert "no good test pictures" in dp.run(*EVAL, "data", code=1).err
 
 
 def test_a_category_named_mean(dp, tmp_path):

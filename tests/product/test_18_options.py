@@ -110,7 +110,7 @@ def test_inspect_changes_what_needs_no_new_features(dp, woven):
         if value == "auto":
             value = "-1"
         run = dp.run("inspect", "--bank", woven.bank, "--set", f"{row['key']}={value}", woven.new_good, code=0 if row["overridable"] else 2)
-        assert row["overridable"] or "belongs to fit" in run.err
+        assert row["overridable"] or "give it to fit" in run.err
     a = dp.run("inspect", "--json", "--no-times", "--bank", woven.bank, "--set", "search.knn=2", woven.new_good, code=0).out
     b = dp.run("inspect", "--json", "--no-times", "--bank", woven.bank, "--knn", "2", woven.new_good, code=0).out
     c = dp.run("inspect", "--json", "--no-times", "--bank", woven.bank, "--config", config(dp, {"search.knn": 2}), woven.new_good, code=0).out

@@ -173,7 +173,7 @@ def test_the_learning_curve_falls_to_the_leave_one_out_score(dp, bank):
     means = [p["score"] for p in curve["points"]]
     assert means == sorted(means, reverse=True) and means[-1] == pytest.approx(sum(scores) / len(scores), rel=1e-5)
     assert 0 < curve["last_doubling"] < 1
-    said = f"the last doubling lowered the scores of good pictures by {100 * curve['last_doubling']:.1f} %"
+    said = f"The last doubling lowered the scores of good pictures by {100 * curve['last_doubling']:.1f} %"
     assert said in dp.run("bank", "info", "--learning-curve", bank, code=0).out
     assert said in dp.fit("again.bank", "good").out
     dp.run("bank", "info", "--learning-curve", "--suspects", "2", bank, code=2)
