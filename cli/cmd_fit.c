@@ -34,7 +34,7 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     if (n_failed)
         printf("; %zu left out", n_failed);
     if (n_twins)
-        printf("; %zu twin%s counted once", n_twins, n_twins == 1 ? " was" : "s were");
+        printf("; %zu picture%s given twice", n_twins, n_twins == 1 ? " was" : "s were");
     printf("\n");
     size_t n_choices;
     const dp_choice *choices = dp_bank_choices(bank, &n_choices);

@@ -200,7 +200,7 @@ def test_banks_that_differ_in_what_no_feature_is_merge(dp, plain, way):
     merged, first = info(dp, "m.bank"), info(dp, "plain.bank")
     assert merged["n_pictures"] == 10 and merged["recipe"] == first["recipe"]
     assert merged["threshold_origin"]["by"] == "leave-one-out" and merged["threshold_origin"]["good"] == 10
-    assert "false-alarm rate of 0.05" in run.out and "in b.bank it is" in run.err
+    assert "false-alarm rate of 0.05" in run.out and "in b.bank it was" in run.err
 
 
 def test_banks_that_differ_in_a_threshold_alone_merge(dp, plain, copy):
