@@ -6,7 +6,7 @@
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 
 dp_status dp_extract_plan_open(const dp_session *session, size_t height, size_t width, dp_extract_plan *plan,
                                dp_error *err)

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "network/session.h"
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 #include "extract/background.h"
 #include "extract/orientation.h"
 

@@ -7,7 +7,7 @@
 
 #include "network/session.h"
 #include "extract/extract_plan.h"
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 #include "format/safetensors.h"
 
 #include <math.h>

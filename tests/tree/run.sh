@@ -18,7 +18,7 @@ report() { # NAME FINDINGS
 }
 
 # A folder of src/ may include headers of itself and of the folders before it.
-order='base simd format options image align geometry network extract bank search reduce score pipeline edit eval'
+order='base simd format options image align geometry network register extract bank search reduce score pipeline edit eval'
 report dependencies-point-one-way "$(
     allowed=
     for folder in $order; do

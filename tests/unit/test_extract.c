@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include "extract/extract_plan.h"
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests what PatchCore adds: coreset, mean over neighbourhoods, and weight of the score. */
 #include "reduce/coreset.h"
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 #include "search/distance.h"
 #include "bank_fixture.h"
 #include "base/isa.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layer_grid.h - brings the outputs of several layers to one grid. */
-#ifndef DP_EXTRACT_LAYER_GRID_H
-#define DP_EXTRACT_LAYER_GRID_H
+#ifndef DP_GEOMETRY_LAYER_GRID_H
+#define DP_GEOMETRY_LAYER_GRID_H
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  *
  * Bilinear with half-pixel centres: cell i of n lies at p = (i + 1/2) m / n - 1/2 among m cells, between floor(p) and
  * the next one. Beyond the first or last centre the value of that cell continues. */
-#include "extract/layer_grid.h"
+#include "geometry/layer_grid.h"
 
 #include <math.h>
 #include <string.h>

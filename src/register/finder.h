@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* finder.h - finds the part of a reference in a picture. */
+#ifndef DP_REGISTER_FINDER_H
+#define DP_REGISTER_FINDER_H
+
+#include "base/pool.h"
+#include "register/reference.h"
+
+/* Where the origin of the reference lies in a picture, and how the plane lies on it: q of the plane shows at
+ * (x, y) + scale_px (turned by angle) q. */
+typedef struct dp_placement {
+    double x_px, y_px, angle_rad;
+    double scale_px; /* pixels of the picture to a unit of the plane */
+} dp_placement;
+
+/* The network `nano`, in floats, and memory for what it sees.  One picture at a time. */
+typedef struct dp_finder {
+    dp_network *network; /* NULL: the caller's */
+    dp_session *own, *session;
+    size_t dims[2];  /* features of its two layers */
+    size_t room;     /* cells that there is memory for */
+    float *rgb;      /* [8 rows, 8 cols, 3] */
+    uint8_t *inside; /* [8 rows, 8 cols] */
+    float *layers[2];
+    float *features; /* [rows, cols, dim_in] */
+} dp_finder;
+
+/* session: of the work, which serves the finder too where its network is `nano` in floats; else one with the same settings is opened. */
+dp_status dp_finder_open(dp_session *session, dp_finder *finder, dp_error *err);
+void dp_finder_close(dp_finder *finder);
+dp_pool *dp_finder_pool(const dp_finder *finder);
+
+static inline size_t dp_finder_dim(const dp_finder *finder)
+{
+    return finder->dims[0] + finder->dims[1];
+}
+
+/* What the network sees of a picture so placed: finder->features [rows, cols, dim_in], each layer of a cell of length 1.
+ * valid [rows, cols]: the cell lies wholly inside the picture. */
+dp_status dp_finder_see(dp_finder *finder, const dp_picture *picture, const dp_placement *at, const dp_look *look,
+                        uint8_t *valid, dp_error *err);
+
+/* A picture made small enough for the finder: whole pixels are averaged. */
+typedef struct dp_small {
+    dp_picture *own; /* NULL: the picture itself */
+    const dp_picture *picture;
+    size_t f;       /* f x f pixels became one */
+    double unit_px; /* of the small picture, to a unit of the plane where the scale is 1 */
+} dp_small;
+dp_status dp_small_make(const dp_picture *picture, dp_small *small, dp_error *err);
+void dp_small_free(dp_small *small);
+
+/* What was found in one picture. */
+typedef struct dp_match {
+    dp_placement at; /* in pixels of the picture */
+    double score;    /* correlation with the reference, 1 at best */
+    double margin;   /* score minus that of the next best angle, 30 degrees away or more */
+} dp_match;
+
+dp_status dp_reference_match(dp_finder *finder, const dp_reference *reference, const dp_picture *picture,
+                             dp_match *match, dp_error *err);
+/* The same in a small picture, in its pixels. */
+dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *reference, const dp_small *small,
+                                   dp_match *match, dp_error *err);
+
+#endif

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* learn_reference.c - groupwise registration of good pictures.
+ *
+ *     start     the picture that matches the others best, turned through all angles
+ *     ROUNDS    mean, spread and slopes of the pictures in their poses; each moves to fit the mean (refine.c); after the first round the
+ *               plane is narrowed to the part and its longer side laid along u
+ *     match     each picture is looked for anew, by the mean in all its angles
+ *     round     a part that is more like itself, turned by any angle, than the pictures are like each other has no angle to be found
+ *
+ * The part is where the mean of the pictures' light changes from pixel to pixel by more than chance: with m the mean over n pictures in
+ * their poses and v their variance about it, e(p) = sum over neighbours p' of max(0, (m(p) - m(p'))^2 - (v(p) + v(p')) / n).  Ground that
+ * looks the same everywhere, and ground that differs from picture to picture, has none of it. */
+#include "register/learn_reference.h"
+#include "register/basis.h"
+#include "register/match.h"
+#include "register/refine.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/statistics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANGLES 24
+#define SIDE 12 /* of the coarse templates; where the part is smaller, less */
+#define RIM 1   /* cells around a template that the network's padding reaches */
+#define STARTS 3
+#define SLOPED 3     /* pictures that slopes and templates are taken from */
+#define STEP_PX 6.0  /* of the slopes */
+#define NARROWED 2   /* times the plane is narrowed to the part: the second look is a closer one */
+#define RING 1       /* cells at the rim of a look, which the network's padding reaches: they count for nothing */
+#define BORDER 1.05  /* of what counts of a look, around the part */
+#define TRIM 0.01    /* of the energy beyond each side of the part */
+#define LOOK_PX 96.0 /* side of a square as large as the fine look */
+
+struct member {
+    const dp_small *small;
+    dp_match match;
+    float *features; /* [cells, dim] */
+    uint8_t *valid;  /* [cells] */
+    size_t rank;     /* 0: matches best */
+};
+
+struct group {
+    dp_finder *finder;
+    struct member *members;
+    size_t n;
+    dp_reference *reference;
+    float *variance; /* [cells] of the features */
+    float *light;    /* [8 rows, 8 cols, 3] number of pictures, mean and variance of their light (red + green + blue) */
+};
+
+static dp_status room(float **values, size_t a, size_t b, dp_error *err)
+{
+    dp_memory_free(*values);
+    *values = dp_calloc_2d(a, b, sizeof **values);
+    return *values ? DP_OK : dp_fail_memory(err, "the reference", a * b * sizeof **values);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- basis */
+
+static dp_placement middle_of(const dp_small *small)
+{
+    return (dp_placement){((double)small->picture->width_px - 1) / 2, ((double)small->picture->height_px - 1) / 2, 0,
+                          small->unit_px};
+}
+
+/* The directions of all cells of all pictures, upright. */
+static dp_status find_basis(struct group *g, dp_error *err)
+{
+    const dp_look look = {SIDE, SIDE, DP_COARSE_UNIT};
+    const size_t cells = dp_look_cells(&look), dim = dp_finder_dim(g->finder);
+    float *all = NULL;
+    uint8_t valid[SIDE * SIDE];
+    size_t n = 0;
+    dp_status status = room(&all, g->n * cells /* checked: few */, dim, err);
+    for (size_t i = 0; i < g->n && !status; i++) {
+        const dp_placement at = middle_of(g->members[i].small);
+        status = dp_finder_see(g->finder, g->members[i].small->picture, &at, &look, valid, err);
+        for (size_t c = 0; c < cells && !status; c++)
+            if (valid[c])
+                memcpy(all + n++ * dim, g->finder->features + c * dim, dim * sizeof *all);
+    }
+    if (!status)
+        status = dp_basis_find(all, n, dim, dp_finder_pool(g->finder), &g->reference->basis, err);
+    dp_memory_free(all);
+    return status;
+}
+
+/* --------------------------------------------------------------------------------------------------------- templates */
+
+/* turned and turned_weight of the reference, from the members ranked below `most`: side x side cells in ANGLES. */
+static dp_status make_templates(struct group *g, size_t side, size_t most, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    const dp_look look = {side + 2 * RIM, side + 2 * RIM, DP_COARSE_UNIT};
+    const size_t n = side * side, cells = dp_look_cells(&look), dim = r->basis.dim;
+    r->n_angles = r->round ? 1 : ANGLES;
+    r->side = side;
+    float *grid = NULL;
+    uint8_t *valid = dp_malloc(cells, 1);
+    size_t used = most < g->n ? most : g->n;
+    dp_status status = valid ? room(&grid, cells, dim, err) : dp_fail_memory(err, "the reference", cells);
+    if (!status)
+        status = room(&r->turned, r->n_angles * n /* checked: few */, dim, err);
+    if (!status)
+        status = room(&r->turned_weight, r->n_angles, n, err);
+
+    for (size_t k = 0; k < r->n_angles && !status; k++) {
+        float *sum = r->turned + k * n * dim, *count = r->turned_weight + k * n;
+        for (size_t i = 0; i < g->n && !status; i++) {
+            const struct member *m = &g->members[i];
+            dp_placement at = m->match.at;
+            if (m->rank >= most)
+                continue;
+            at.angle_rad -= 2 * M_PI * (double)k / ANGLES;
+            status = dp_finder_see(g->finder, m->small->picture, &at, &look, valid, err);
+            if (!status)
+                status = dp_basis_apply(&r->basis, g->finder->features, cells, dp_finder_pool(g->finder), grid, err);
+            for (size_t c = 0; c < n && !status; c++) {
+                const size_t from = (c / side + RIM) * look.cols + c % side + RIM;
+                for (size_t d = 0; d < dim && valid[from]; d++)
+                    sum[c * dim + d] += grid[from * dim + d];
+                count[c] += valid[from];
+            }
+        }
+        for (size_t c = 0; c < n; c++) {
+            const float there = 2 * count[c] >= (float)used ? count[c] : 0;
+            for (size_t d = 0; d < dim; d++)
+                sum[c * dim + d] = there > 0 ? sum[c * dim + d] / there : 0;
+            count[c] = there > 0;
+        }
+    }
+    dp_memory_free(grid);
+    dp_memory_free(valid);
+    return status;
+}
+
+static dp_templates templates_of(const dp_reference *r)
+{
+    return (dp_templates){r->n_angles, r->side, r->basis.dim, r->turned, r->turned_weight};
+}
+
+static size_t best_guess(const dp_match *guesses)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < ANGLES; k++)
+        best = guesses[k].score > guesses[best].score ? k : best;
+    return best;
+}
+
+/* Each member's guess by the templates; *mean: their mean score, without the first-ranked. */
+static dp_status place_all(struct group *g, bool one_zoom, double *mean, dp_error *err)
+{
+    const dp_templates templates = templates_of(g->reference);
+    dp_match guesses[ANGLES];
+    dp_status status = DP_OK;
+    *mean = 0;
+    for (size_t i = 0; i < g->n && !status; i++) {
+        struct member *m = &g->members[i];
+        if (m->rank == 0 && one_zoom)
+            continue;
+        status = dp_coarse_guess(g->finder, &g->reference->basis, &templates, m->small, one_zoom, guesses, err);
+        if (!status)
+            m->match = guesses[best_guess(guesses)];
+        *mean += status ? 0 : m->match.score / (double)g->n;
+    }
+    return status;
+}
+
+/* Makes member `first` the only one of rank 0. */
+static void start_with(struct group *g, size_t first)
+{
+    for (size_t i = 0; i < g->n; i++)
+        g->members[i].rank = i == first ? 0 : 1;
+    g->members[first].match = (dp_match){.at = middle_of(g->members[first].small), .score = 1};
+}
+
+static dp_status choose_start(struct group *g, dp_error *err)
+{
+    size_t best = 0;
+    double most = -INFINITY, mean = 0;
+    dp_status status = DP_OK;
+    for (size_t s = 0; s < STARTS && s < g->n && !status; s++) {
+        const size_t candidate = g->n <= STARTS ? s : s * g->n / STARTS;
+        start_with(g, candidate);
+        status = make_templates(g, SIDE, 1, err);
+        if (!status)
+            status = place_all(g, true, &mean, err);
+        if (!status && mean > most) {
+            most = mean;
+            best = candidate;
+        }
+    }
+    start_with(g, best);
+    if (!status)
+        status = make_templates(g, SIDE, 1, err);
+    if (!status)
+        status = place_all(g, false, &mean, err);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------- fine reference */
+
+/* A look at the part of width x height units with a border. */
+static dp_look look_for(double width, double height)
+{
+    const double area = sqrt(width * height), cell = area / LOOK_PX * 2 * DP_LOOK_CELL_PX;
+    dp_look look = {2 * (size_t)fmin(fmax(round(height / cell), 2), 16),
+                    2 * (size_t)fmin(fmax(round(width / cell), 2), 16), 0};
+    look.unit = BORDER * fmax(width / (double)(look.cols - 2 * RING), height / (double)(look.rows - 2 * RING))
+                / DP_LOOK_CELL_PX;
+    return look;
+}
+
+static dp_status see_member(struct group *g, const struct member *m, const dp_placement *at, float *features,
+                            uint8_t *valid, dp_error *err)
+{
+    const dp_reference *r = g->reference;
+    dp_status status = dp_finder_see(g->finder, m->small->picture, at, &r->look, valid, err);
+    return status ? status
+                  : dp_basis_apply(&r->basis, g->finder->features, dp_look_cells(&r->look), dp_finder_pool(g->finder),
+                                   features, err);
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct member *const *x = a, *const *y = b;
+    if ((*x)->match.score != (*y)->match.score)
+        return (*x)->match.score > (*y)->match.score ? -1 : 1;
+    return *x < *y ? -1 : 1;
+}
+
+static dp_status rank(struct group *g, dp_error *err)
+{
+    struct member **order = dp_malloc(g->n, sizeof *order);
+    if (!order)
+        return dp_fail_memory(err, "the pictures", g->n * sizeof *order);
+    for (size_t i = 0; i < g->n; i++)
+        order[i] = &g->members[i];
+    qsort(order, g->n, sizeof *order, by_score);
+    for (size_t i = 0; i < g->n; i++)
+        order[i]->rank = i;
+    dp_memory_free(order);
+    return DP_OK;
+}
+
+static bool in_ring(const dp_look *look, size_t cell)
+{
+    const size_t row = cell / look->cols, col = cell % look->cols;
+    return row < RING || row + RING >= look->rows || col < RING || col + RING >= look->cols;
+}
+
+/* Adds what the finder saw last. */
+static void add_light(struct group *g)
+{
+    const size_t pixels = dp_look_cells(&g->reference->look) * DP_LOOK_CELL_PX * DP_LOOK_CELL_PX;
+    for (size_t p = 0; p < pixels; p++) {
+        const float *rgb = g->finder->rgb + 3 * p, light = rgb[0] + rgb[1] + rgb[2];
+        float *at = g->light + 3 * p, apart = light - at[1];
+        if (!g->finder->inside[p])
+            continue;
+        at[0]++;
+        at[1] += apart / at[0];
+        at[2] += apart * (light - at[1]);
+    }
+}
+
+/* Mean, variance and weight of what the members show in their poses. */
+static dp_status make_mean(struct group *g, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    const size_t cells = dp_look_cells(&r->look), dim = r->basis.dim;
+    dp_status status = room(&r->mean, cells, dim, err);
+    if (!status)
+        status = room(&r->weight, cells, 1, err);
+    if (!status)
+        status = room(&g->variance, cells, 1, err);
+    if (!status)
+        status = room(&g->light, cells, 3 * DP_LOOK_CELL_PX * DP_LOOK_CELL_PX, err);
+    for (size_t i = 0; i < g->n && !status; i++) {
+        struct member *m = &g->members[i];
+        dp_memory_free(m->valid);
+        m->valid = dp_malloc(cells, 1);
+        status = m->valid ? room(&m->features, cells, dim, err) : dp_fail_memory(err, "the reference", cells);
+        if (!status)
+            status = see_member(g, m, &m->match.at, m->features, m->valid, err);
+        if (!status)
+            add_light(g);
+    }
+    double all = 0, n_known = 0;
+    for (size_t c = 0; c < cells && !status; c++) {
+        float *mean = r->mean + c * dim;
+        size_t count = 0;
+        double variance = 0;
+        for (size_t i = 0; i < g->n; i++)
+            if (g->members[i].valid[c]) {
+                count++;
+                for (size_t d = 0; d < dim; d++)
+                    mean[d] += g->members[i].features[c * dim + d];
+            }
+        for (size_t d = 0; d < dim; d++)
+            mean[d] /= count ? (float)count : 1;
+        for (size_t i = 0; i < g->n; i++)
+            for (size_t d = 0; d < dim && g->members[i].valid[c]; d++) {
+                const double apart = (double)(g->members[i].features[c * dim + d] - mean[d]);
+                variance += apart * apart;
+            }
+        if (2 * count < g->n || count < 2 || in_ring(&r->look, c))
+            continue;
+        g->variance[c] = (float)(variance / (double)(count - 1));
+        r->weight[c] = 1;
+        all += (double)g->variance[c];
+        n_known++;
+    }
+    const double floor = n_known > 0 ? all / n_known / 4 : 0;
+    for (size_t c = 0; c < cells && !status; c++)
+        if (r->weight[c] > 0)
+            r->weight[c] = floor > 0 ? (float)(4 * floor / (floor + (double)g->variance[c])) : 1;
+    return status;
+}
+
+static dp_status make_slopes(struct group *g, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    const size_t cells = dp_look_cells(&r->look), dim = r->basis.dim;
+    float *features = NULL, *count = NULL, *other = NULL;
+    uint8_t *valid[2] = {dp_malloc(cells, 1), dp_malloc(cells, 1)};
+    dp_status status = valid[0] && valid[1] ? room(&r->slopes, DP_SLOPES * cells /* checked: few */, dim, err)
+                                            : dp_fail_memory(err, "the reference", cells);
+    if (!status)
+        status = room(&features, cells, dim, err);
+    if (!status)
+        status = room(&other, cells, dim, err);
+    for (size_t k = 0; k < DP_SLOPES && !status; k++) {
+        float *slopes = r->slopes + k * cells * dim;
+        status = room(&count, cells, 1, err);
+        for (size_t i = 0; i < g->n && !status; i++) {
+            const struct member *m = &g->members[i];
+            if (m->rank >= SLOPED)
+                continue;
+            for (int side = 0; side < 2 && !status; side++) {
+                dp_motion motion = {{0}};
+                motion.by[k] = side ? STEP_PX : -STEP_PX;
+                const dp_placement at = dp_placement_move(&m->match.at, &r->look, &motion);
+                status = see_member(g, m, &at, side ? other : features, valid[side], err);
+            }
+            for (size_t c = 0; c < cells && !status; c++) {
+                if (!valid[0][c] || !valid[1][c])
+                    continue;
+                count[c]++;
+                for (size_t d = 0; d < dim; d++)
+                    slopes[c * dim + d] += (other[c * dim + d] - features[c * dim + d]) / (float)(2 * STEP_PX);
+            }
+        }
+        for (size_t c = 0; c < cells && !status; c++)
+            for (size_t d = 0; d < dim && count[c] > 0; d++)
+                slopes[c * dim + d] /= count[c];
+    }
+    dp_memory_free(features);
+    dp_memory_free(other);
+    dp_memory_free(count);
+    dp_memory_free(valid[0]);
+    dp_memory_free(valid[1]);
+    return status;
+}
+
+static dp_status make_fine(struct group *g, dp_error *err)
+{
+    dp_status status = rank(g, err);
+    if (!status)
+        status = make_mean(g, err);
+    return status ? status : make_slopes(g, err);
+}
+
+static dp_status refine_all(struct group *g, size_t steps, dp_error *err)
+{
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < g->n && !status; i++)
+        status = dp_refine(g->finder, g->reference, g->members[i].small, steps, &g->members[i].match, err);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- part */
+
+struct point {
+    double at, energy;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct point *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The range that TRIM of the energy lies below and above. */
+static void range_of(struct point *points, size_t n, double total, double *low, double *high)
+{
+    qsort(points, n, sizeof *points, by_place);
+    double sum = 0;
+    *low = points[0].at;
+    *high = points[n - 1].at;
+    for (size_t i = 0; i < n; i++) {
+        if (sum <= TRIM * total)
+            *low = points[i].at;
+        sum += points[i].energy;
+        if (sum >= (1 - TRIM) * total) {
+            *high = points[i].at;
+            break;
+        }
+    }
+}
+
+static double difference(const struct group *g, size_t a, size_t b)
+{
+    const float *x = g->light + 3 * a, *y = g->light + 3 * b;
+    const double n = (double)g->n;
+    if (2 * (double)x[0] < n || 2 * (double)y[0] < n || x[0] < 2 || y[0] < 2)
+        return 0;
+    const double apart = (double)(x[1] - y[1]);
+    return fmax(0, apart * apart - (double)x[2] / (double)(x[0] * (x[0] - 1))
+                       - (double)y[2] / (double)(y[0] * (y[0] - 1)));
+}
+
+/* Narrows the plane to the part: its middle becomes the origin, its longer side u.  All placements follow. */
+static dp_status narrow(struct group *g, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    const size_t rows = r->look.rows * DP_LOOK_CELL_PX, cols = r->look.cols * DP_LOOK_CELL_PX, cells = rows * cols;
+    struct point *points = dp_malloc(cells, sizeof *points);
+    float *energy = NULL;
+    double total = 0, su = 0, sv = 0, suu = 0, suv = 0, svv = 0;
+    dp_status status = points ? room(&energy, cells, 1, err) : dp_fail_memory(err, "the part", cells * sizeof *points);
+    if (status) {
+        dp_memory_free(points);
+        return status;
+    }
+    for (size_t c = 0; c < cells; c++) {
+        const double right = c % cols + 1 < cols ? difference(g, c, c + 1) : 0,
+                     below = c + cols < cells ? difference(g, c, c + cols) : 0;
+        energy[c] += (float)(right + below);
+        if (right > 0)
+            energy[c + 1] += (float)right;
+        if (below > 0)
+            energy[c + cols] += (float)below;
+    }
+    const double cell = r->look.unit;
+    for (size_t c = 0; c < cells; c++) {
+        const double e = (double)energy[c], u = cell * ((double)(c % cols) - ((double)cols - 1) / 2),
+                     v = cell * ((double)(c / cols) - ((double)rows - 1) / 2);
+        total += e, su += e * u, sv += e * v, suu += e * u * u, suv += e * u * v, svv += e * v * v;
+    }
+    if (total > 0) {
+        su /= total, sv /= total;
+        const double a = suu / total - su * su, b = suv / total - su * sv, d = svv / total - sv * sv,
+                     radius = hypot((a - d) / 2, b), minor = (a + d) / 2 - radius, major = (a + d) / 2 + radius;
+        const double turn = minor < 0.64 * major ? atan2(2 * b, a - d) / 2 : 0, cs = cos(turn), sn = sin(turn);
+        double low[2], high[2];
+        for (int axis = 0; axis < 2; axis++) {
+            for (size_t c = 0; c < cells; c++) {
+                const double u = cell * ((double)(c % cols) - ((double)cols - 1) / 2),
+                             v = cell * ((double)(c / cols) - ((double)rows - 1) / 2);
+                points[c] = (struct point){axis ? cs * v - sn * u : cs * u + sn * v, (double)energy[c]};
+            }
+            range_of(points, cells, total, &low[axis], &high[axis]);
+        }
+        const double mu = (low[0] + high[0]) / 2, mv = (low[1] + high[1]) / 2, ou = cs * mu - sn * mv,
+                     ov = sn * mu + cs * mv;
+        r->width = high[0] - low[0] + cell;
+        r->height = high[1] - low[1] + cell;
+        for (size_t i = 0; i < g->n; i++) {
+            dp_placement *at = &g->members[i].match.at;
+            const double c = at->scale_px * cos(at->angle_rad), s = at->scale_px * sin(at->angle_rad);
+            at->x_px += c * ou - s * ov;
+            at->y_px += s * ou + c * ov;
+            at->angle_rad = remainder(at->angle_rad + turn, 2 * M_PI);
+        }
+    }
+    dp_memory_free(points);
+    dp_memory_free(energy);
+    return DP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- scores */
+
+/* Cells of a template that hold the part however it is turned. */
+static size_t side_of(const dp_reference *r)
+{
+    const double units = hypot(r->width, r->height);
+    const size_t side = 2 * (size_t)ceil(units / DP_COARSE_UNIT / (2 * DP_LOOK_CELL_PX));
+    return side < 6 ? 6 : side > 20 ? 20 : side;
+}
+
+/* Each member against the mean of the others. */
+static dp_status score_others(struct group *g, double *scores, dp_error *err)
+{
+    const dp_reference *r = g->reference;
+    const size_t cells = dp_look_cells(&r->look), dim = r->basis.dim;
+    float *mean = NULL;
+    dp_status status = room(&mean, cells, dim, err);
+    for (size_t i = 0; i < g->n && !status; i++) {
+        const struct member *m = &g->members[i];
+        for (size_t c = 0; c < cells; c++) {
+            size_t count = 0;
+            for (size_t j = 0; j < g->n; j++)
+                count += g->members[j].valid[c];
+            for (size_t d = 0; d < dim; d++)
+                mean[c * dim + d] =
+                    m->valid[c] && count > 1
+                        ? ((float)count * r->mean[c * dim + d] - m->features[c * dim + d]) / (float)(count - 1)
+                        : r->mean[c * dim + d];
+        }
+        scores[i] = dp_look_score(r, mean, m->features, m->valid);
+    }
+    dp_memory_free(mean);
+    return status;
+}
+
+/* A picture of something else scores far below the good ones: below FAR quartile distances under their middle, and below UNLIKE of it, for
+ * what unlike things share, ground, edges, seldom makes half of a correlation; a part that lacks a piece must not fall below. */
+#define FAR 8.0
+#define UNLIKE 0.6
+
+static dp_status settle_scores(struct group *g, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    double *scores = dp_malloc(g->n, sizeof *scores);
+    dp_status status = scores ? score_others(g, scores, err) : dp_fail_memory(err, "the scores", g->n * sizeof *scores);
+    if (!status) {
+        dp_sort_f64(scores, g->n);
+        r->good_score = scores[g->n / 2];
+        r->least_score = fmin(r->good_score - FAR * (r->good_score - scores[g->n / 4]), UNLIKE * r->good_score);
+    }
+    dp_memory_free(scores);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- round */
+
+#define ROUND 0.98 /* a correlation that pixels alone may fall short of 1 by, as a part is turned */
+
+/* The least correlation of the part with itself turned by any angle. */
+static double least_turned(const dp_reference *r)
+{
+    const size_t n = r->side * r->side, dim = r->basis.dim;
+    double least = 1;
+    for (size_t k = 1; k < r->n_angles; k++) {
+        const float *other = r->turned + k * n * dim, *there = r->turned_weight + k * n;
+        double product = 0, a = 0, b = 0;
+        for (size_t c = 0; c < n; c++)
+            for (size_t d = 0; d < dim && r->turned_weight[c] > 0 && there[c] > 0; d++) {
+                const double x = (double)r->turned[c * dim + d], y = (double)other[c * dim + d];
+                product += x * y, a += x * x, b += y * y;
+            }
+        least = a > 0 && b > 0 ? fmin(least, product / sqrt(a * b)) : least;
+    }
+    return least;
+}
+
+static dp_status match_all(struct group *g, dp_error *err)
+{
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < g->n && !status; i++)
+        status = dp_reference_match_small(g->finder, g->reference, g->members[i].small, &g->members[i].match, err);
+    return status ? status : make_fine(g, err);
+}
+
+/* A round part is left as it lies. */
+static dp_status keep_upright(struct group *g, dp_error *err)
+{
+    g->reference->round = true;
+    for (size_t i = 0; i < g->n; i++)
+        g->members[i].match.at.angle_rad = 0;
+    dp_status status = make_fine(g, err);
+    if (!status)
+        status = make_templates(g, side_of(g->reference), SLOPED, err);
+    if (!status)
+        status = match_all(g, err);
+    return status ? status : settle_scores(g, err);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- all */
+
+static dp_status learn(struct group *g, dp_error *err)
+{
+    dp_reference *r = g->reference;
+    dp_status status = find_basis(g, err);
+    if (!status)
+        status = choose_start(g, err);
+    r->width = r->height = DP_PLANE_SIDE;
+    r->look = look_for(r->width, r->height);
+    if (!status)
+        status = make_fine(g, err);
+    if (!status)
+        status = refine_all(g, 2, err);
+    for (int round = 0; round < NARROWED && !status; round++) {
+        status = make_mean(g, err);
+        if (!status)
+            status = narrow(g, err);
+        r->look = look_for(r->width, r->height);
+    }
+    if (!status)
+        status = make_fine(g, err);
+    if (!status)
+        status = make_templates(g, side_of(r), SLOPED, err);
+    if (!status)
+        status = match_all(g, err);
+    if (!status)
+        status = settle_scores(g, err);
+    if (!status && least_turned(r) >= fmin(r->good_score, ROUND))
+        status = keep_upright(g, err);
+    return status;
+}
+
+dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, dp_reference **reference,
+                             dp_error *err)
+{
+    struct group g = {.finder = finder, .n = n, .members = dp_calloc(n, sizeof *g.members)};
+    g.reference = dp_calloc(1, sizeof *g.reference);
+    dp_status status = g.members && g.reference ? DP_OK : dp_fail_memory(err, "the reference", n * sizeof *g.members);
+    for (size_t i = 0; i < n && !status; i++)
+        g.members[i].small = &smalls[i];
+    if (!status)
+        status = learn(&g, err);
+    for (size_t i = 0; i < n && g.members; i++) {
+        dp_memory_free(g.members[i].features);
+        dp_memory_free(g.members[i].valid);
+    }
+    dp_memory_free(g.members);
+    dp_memory_free(g.variance);
+    dp_memory_free(g.light);
+    if (status)
+        dp_reference_close(&g.reference);
+    else
+        *reference = g.reference;
+    return status;
+}
