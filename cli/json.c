@@ -181,13 +181,18 @@ json_t *cli_json_pose(const dp_pose *pose)
 {
     json_t *object = json_object();
     cli_json_set(object, "status", json_string(dp_align_status_name(pose->status)));
-    bool found = pose->n_points > 0;
+    bool by_features = pose->score != 0, found = pose->n_points > 0 || by_features;
     cli_json_set(object, "angle_deg", found ? cli_json_real(pose->angle_rad * 180 / G_PI) : json_null());
     cli_json_set(object, "centre_px",
                  found ? cli_json_pack("[o,o]", cli_json_real(pose->centre_x_px), cli_json_real(pose->centre_y_px))
                        : json_null());
     cli_json_set(object, "sigma_major_px", found ? cli_json_real(pose->sigma_major_px) : json_null());
     cli_json_set(object, "sigma_minor_px", found ? cli_json_real(pose->sigma_minor_px) : json_null());
+    if (by_features) {
+        cli_json_set(object, "score", cli_json_real(pose->score));
+        cli_json_set(object, "margin", cli_json_real(pose->margin));
+        cli_json_set(object, "ambiguous", json_boolean(pose->margin == 0));
+    }
     return object;
 }
 

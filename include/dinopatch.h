@@ -246,13 +246,15 @@ typedef enum dp_align_status {
     DP_ALIGN_OFF,       /* alignment was not asked for */
     DP_ALIGN_FEW_EDGES, /* no object seen: too few border points */
     DP_ALIGN_ROUND,     /* both sigmas nearly equal: the axis means nothing */
-    DP_ALIGN_CUT        /* the object runs over the border of the picture */
+    DP_ALIGN_CUT,       /* the object runs over the border of the picture */
+    DP_ALIGN_UNLIKE     /* align=features: what it shows is unlike the part that was learned */
 } dp_align_status;
 
-/* "ok", "off", "few_edges", "round", "cut"; static storage. */
+/* "ok", "off", "few_edges", "round", "cut", "unlike"; static storage. */
 DP_API const char *dp_align_status_name(dp_align_status status);
 
-/* Where the object lies: centre and population covariance of the border points of its edges. */
+/* Where the object lies: centre and population covariance of the border points of its edges.  With align=features: the middle of the part
+ * that was learned; its longer side as angle, in (-pi, pi], and its sides as those of a rectangle of that spread. */
 typedef struct dp_pose {
     dp_align_status status;
     double centre_x_px, centre_y_px;
@@ -261,6 +263,8 @@ typedef struct dp_pose {
     double extent_minor_px;                     /* 99th percentile of the border points' distance from the axis */
     size_t picture_width_px, picture_height_px; /* of the picture it was found in */
     size_t n_edge_pixels, n_points; /* edge pixels; border points, counted as often as the contours visit them */
+    double score;                   /* align=features: correlation with the part that was learned, 1 at best; else 0 */
+    double margin; /* score minus that of the next best angle; 0: the part is round, its angle is left as it is */
 } dp_pose;
 
 typedef enum dp_label {

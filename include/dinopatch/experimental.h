@@ -113,7 +113,8 @@ DP_API dp_source dp_source_images(const dp_image_list *list);
 typedef enum dp_align {
     DP_ALIGN_PCA = 0,
     DP_ALIGN_NONE,
-    DP_ALIGN_AUTO /* fit decides from the good pictures; never in a bank */
+    DP_ALIGN_AUTO,    /* fit decides from the good pictures; never in a bank */
+    DP_ALIGN_FEATURES /* the part is found by what the network `nano` sees of it, learned from the good pictures */
 } dp_align;
 typedef enum dp_polarity { DP_POLARITY_MIRROR = 0, DP_POLARITY_ROTATE, DP_POLARITY_NONE } dp_polarity;
 typedef enum dp_layer_mix {

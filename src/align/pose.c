@@ -152,6 +152,11 @@ dp_status dp_pose_find(const dp_picture *picture, const dp_recipe *recipe, dp_po
             .status = DP_ALIGN_OFF, .picture_width_px = picture->width_px, .picture_height_px = picture->height_px};
         return DP_OK;
     }
+    if (recipe->align == DP_ALIGN_FEATURES)
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "align=features finds the part that a bank has learned: inspect with the bank; align=pca finds an "
+            "object by its edges alone");
     uint8_t *edges = NULL;
     dp_status status = dp_edges_find(picture, recipe, &edges, err);
     if (status != DP_OK)

@@ -20,6 +20,7 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_choices_free(&bank->choices);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->layer_norm);
+    dp_reference_close(&bank->reference);
     dp_memory_free(bank->model.path);
     dp_memory_free(bank->file.path);
     dp_safetensors_close(&bank->file.mapped);

@@ -11,6 +11,7 @@
 #include "bank/rows.h"
 #include "bank/scoring.h"
 #include "options/choices.h"
+#include "register/reference.h"
 
 struct dp_safetensors;
 
@@ -53,6 +54,7 @@ struct dp_bank {
     dp_roi *roi;               /* region to inspect, of the kind in recipe.roi: bank/roi_mask.h; NULL: none */
     float *orientation;        /* [2, dim_in] reference of the polarity (zeros: none), and the bias that is subtracted
                           * first */
+    dp_reference *reference;   /* what the part looks like, with align=features; else NULL */
     size_t patch_px;           /* of the network; 0: unknown */
     bool patch_recorded;       /* false: derived from the grids of a bank of an earlier version */
     dp_bank_network model;

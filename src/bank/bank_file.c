@@ -215,7 +215,7 @@ static bool pose_from_numbers(const double *numbers, dp_pose *pose)
     for (size_t i = 0; i < POSE_NUMBERS; i++)
         if (!isfinite(numbers[i]))
             return false;
-    if (!to_count(numbers[0], &status) || status > DP_ALIGN_CUT || !to_count(numbers[7], &pose->n_edge_pixels)
+    if (!to_count(numbers[0], &status) || status > DP_ALIGN_UNLIKE || !to_count(numbers[7], &pose->n_edge_pixels)
         || !to_count(numbers[8], &pose->n_points) || !to_count(numbers[9], &pose->picture_width_px)
         || !to_count(numbers[10], &pose->picture_height_px))
         return false;
@@ -521,7 +521,10 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
     if (status)
         return status;
     dp_bank_link_rows(bank);
-    status = check_shapes(bank, err);
+    if (bank->recipe.align == DP_ALIGN_FEATURES)
+        status = dp_part_read(bank->file.mapped, bank->file.path, &bank->reference, err);
+    if (!status)
+        status = check_shapes(bank, err);
     if (!status)
         status = read_tensors(bank, err);
     return status;

@@ -20,6 +20,8 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
         return peaks;
     if (t == ROI)
         return recipe->roi != DP_ROI_NONE;
+    if (t >= PART_MEAN && t <= PART_NUMBERS)
+        return recipe->align == DP_ALIGN_FEATURES;
     if (t == BACKGROUND)
         return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? flat : true;
@@ -60,6 +62,14 @@ static const char *const names[N_TENSORS] = {
     [THRESHOLD] = "threshold",
     [HEAT] = "heat_scale",
     [DISTANCE_SCALES] = "distance_scales",
+    [PART_MEAN] = "part_mean",
+    [PART_BASIS] = "part_basis",
+    [PART_TURNED] = "part_turned",
+    [PART_KNOWN] = "part_known",
+    [PART_FEATURES] = "part_features",
+    [PART_SLOPES] = "part_slopes",
+    [PART_WEIGHT] = "part_weight",
+    [PART_NUMBERS] = "part_numbers",
     [DIGESTS] = "feature_digests",
     [SEAL] = "seal",
 };
@@ -74,6 +84,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     const dp_rows *r = &bank->rows;
     size_t rows = r->grid_rows, cols = r->grid_cols, n = bank->pictures.n, dim_in = bank->projection.dim_in;
     size_t blocks = dp_block_count(dp_bank_feature_bytes(bank));
+    const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     const dp_tensor described[N_TENSORS] = {
@@ -100,6 +111,14 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [THRESHOLD] = {NULL, DP_DTYPE_F64, 1, {1}, 0, NULL},
         [HEAT] = {NULL, DP_DTYPE_F64, 1, {2}, 0, NULL},
         [DISTANCE_SCALES] = {NULL, DP_DTYPE_F64, 2, {r->blocks, 2}, 0, NULL},
+        [PART_MEAN] = {NULL, DP_DTYPE_F32, 1, {part.basis.dim_in}, 0, NULL},
+        [PART_BASIS] = {NULL, DP_DTYPE_F32, 2, {part.basis.dim, part.basis.dim_in}, 0, NULL},
+        [PART_TURNED] = {NULL, DP_DTYPE_F32, 4, {part.n_angles, part.side, part.side, part.basis.dim}, 0, NULL},
+        [PART_KNOWN] = {NULL, DP_DTYPE_F32, 3, {part.n_angles, part.side, part.side}, 0, NULL},
+        [PART_FEATURES] = {NULL, DP_DTYPE_F32, 3, {part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
+        [PART_SLOPES] = {NULL, DP_DTYPE_F32, 4, {DP_SLOPES, part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
+        [PART_WEIGHT] = {NULL, DP_DTYPE_F32, 2, {part.look.rows, part.look.cols}, 0, NULL},
+        [PART_NUMBERS] = {NULL, DP_DTYPE_F64, 1, {PART_SINGLE}, 0, NULL},
         [DIGESTS] = {NULL, DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {NULL, DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };

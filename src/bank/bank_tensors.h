@@ -12,6 +12,7 @@
 #define BLOCK_BYTES ((size_t)1 << 20) /* bytes of features under one digest */
 #define DIGEST_BYTES DP_DIGEST_BYTES
 #define POSE_NUMBERS 11
+#define PART_SINGLE 6 /* numbers of a reference beside its arrays */
 
 /* In the order of the file. The recipe of a bank determines which of them it has: dp_recipe_has_tensor. */
 enum {
@@ -38,6 +39,14 @@ enum {
     CELL_THRESHOLD,
     HEAT,
     DISTANCE_SCALES,
+    PART_MEAN,
+    PART_BASIS,
+    PART_TURNED,
+    PART_KNOWN,
+    PART_FEATURES,
+    PART_SLOPES,
+    PART_WEIGHT,
+    PART_NUMBERS,
     DIGESTS,
     SEAL,
     N_TENSORS
@@ -53,6 +62,11 @@ size_t dp_tensor_bytes(const dp_tensor *tensor);
 size_t dp_bank_feature_bytes(const dp_bank *bank);
 /* Returns the number of blocks for so many bytes of features. */
 size_t dp_block_count(size_t bytes);
+
+/* The reference of the part that the file holds, sizes and values checked. Errors: DP_E_FORMAT, DP_E_MEMORY. */
+dp_status dp_part_read(const dp_safetensors *file, const char *path, dp_reference **reference, dp_error *err);
+/* The numbers of a reference beside its arrays. */
+void dp_part_numbers(const dp_reference *reference, double numbers[PART_SINGLE]);
 
 /* Other scoring options for a bank, with the scores of its pictures. */
 typedef struct dp_bank_scored {

@@ -117,6 +117,9 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     const bool peaks = scored->peaks != NULL;
     if ((bank->recipe.roi != DP_ROI_NONE) != (bank->roi != NULL))
         return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and its region to inspect do not agree", path);
+    if ((bank->recipe.align == DP_ALIGN_FEATURES) != (bank->reference != NULL))
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and the part that was learned do not agree",
+                       path);
     dp_tensor tensors[N_TENSORS];
     dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
     unsigned char *header = NULL, seal[DIGEST_BYTES];
@@ -126,6 +129,9 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     size_t mask_bytes =
         dp_recipe_has_tensor(scored->recipe, peaks, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
+    const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
+    double part_numbers[PART_SINGLE];
+    dp_part_numbers(&part, part_numbers);
     const double heat[2] = {levels->heat.low, levels->heat.high};
     double *poses = dp_malloc(bank->pictures.n, POSE_NUMBERS * sizeof *poses),
            *lights = dp_malloc(bank->pictures.n, DP_LIGHT_NUMBERS * sizeof *lights);
@@ -173,6 +179,14 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
         [CELL_THRESHOLD] = &levels->cell_threshold,
         [HEAT] = heat,
         [DISTANCE_SCALES] = distance_scales,
+        [PART_MEAN] = part.basis.mean,
+        [PART_BASIS] = part.basis.rows,
+        [PART_TURNED] = part.turned,
+        [PART_KNOWN] = part.turned_weight,
+        [PART_FEATURES] = part.mean,
+        [PART_SLOPES] = part.slopes,
+        [PART_WEIGHT] = part.weight,
+        [PART_NUMBERS] = part_numbers,
         [DIGESTS] = digests,
         [SEAL] = seal,
     };

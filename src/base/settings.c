@@ -57,6 +57,7 @@ const char *dp_align_status_name(dp_align_status status)
     case DP_ALIGN_FEW_EDGES: return "few_edges";
     case DP_ALIGN_ROUND: return "round";
     case DP_ALIGN_CUT: return "cut";
+    case DP_ALIGN_UNLIKE: return "unlike";
     }
     return "unknown";
 }

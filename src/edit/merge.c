@@ -118,6 +118,12 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
 
 static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run *run, dp_error *err)
 {
+    if (a->reference && b->reference && !dp_reference_equal(a->reference, b->reference))
+        return dp_fail(
+            err, DP_E_MISMATCH,
+            "%s and %s learned their part from different pictures, so they see it in different poses; add the "
+            "pictures of one to the other, or fit one bank of all pictures",
+            name_of(a), name_of(b));
     dp_status status = dp_bank_needs_pictures(a, err);
     if (!status)
         status = dp_bank_needs_pictures(b, err);

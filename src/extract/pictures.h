@@ -3,13 +3,15 @@
 #ifndef DP_EXTRACT_PICTURES_H
 #define DP_EXTRACT_PICTURES_H
 
-#include "dinopatch/experimental.h"
+#include "register/finder.h"
 
 typedef struct dp_pictures {
     const dp_source *source;
     const size_t *order; /* [n] numbers in the source; NULL: 0 .. n-1 */
     size_t n;
-    const dp_pose *poses; /* [n] known poses; NULL: they must be found */
+    const dp_pose *poses; /* [n] known poses, each with the size of its picture; NULL: they must be found */
+    dp_finder *finder;    /* with align=features: what finds the part */
+    const dp_reference *reference;
 } dp_pictures;
 
 static inline dp_pictures dp_pictures_all(const dp_source *source)

@@ -167,6 +167,13 @@ void dp_prepared_report(const dp_prepared *prepared, const dp_recipe *recipe, co
     run->log(run->user, DP_LOG_WARNING, line.message);
 }
 
+dp_status dp_prepared_find_pose(dp_prepared *prepared, dp_finder *finder, const dp_reference *reference, dp_error *err)
+{
+    return prepared->recipe->align == DP_ALIGN_FEATURES
+               ? dp_reference_pose(finder, reference, prepared->picture, &prepared->pose, err)
+               : dp_pose_find(prepared->picture, prepared->recipe, &prepared->pose, err);
+}
+
 dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, dp_error *err)
 {
     const dp_recipe *recipe = prepared->recipe;
@@ -180,7 +187,7 @@ dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, d
     if (!status && pictures->poses && pictures->poses[prepared->index].picture_width_px)
         prepared->pose = pictures->poses[prepared->index];
     else if (!status)
-        status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
+        status = dp_prepared_find_pose(prepared, pictures->finder, pictures->reference, err);
     if (!status)
         status = dp_prepared_warp(prepared, 0, err);
     prepared->seconds = dp_now_seconds() - start;

@@ -50,6 +50,8 @@ dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err);
 void dp_prepared_flip(dp_prepared *prepared, bool rows);
 /* Returns how a run with this recipe reads pictures. */
 dp_picture_options dp_picture_options_of(const dp_recipe *recipe, const dp_run *run);
+/* The pose of a picture that is there, as the recipe says; finder and reference of a recipe with align=features. */
+dp_status dp_prepared_find_pose(dp_prepared *prepared, dp_finder *finder, const dp_reference *reference, dp_error *err);
 /* Loads the picture at prepared->index, finds the pose, warps. run must be set. */
 dp_status dp_prepared_load(dp_prepared *prepared, const dp_pictures *pictures, dp_error *err);
 

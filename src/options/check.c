@@ -128,7 +128,7 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
 
 static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
 {
-    bool aligned = recipe->align == DP_ALIGN_PCA;
+    bool aligned = dp_aligns(recipe);
     if (recipe->crop_px && (aligned || !recipe->edge_px || recipe->crop_px > recipe->edge_px))
         return dp_fail(err, DP_E_ARGUMENT, "crop=%zu needs align=none and an edge of at least that size",
                        recipe->crop_px);

@@ -7,6 +7,12 @@
 
 #include <stdbool.h>
 
+/* Whether a settled recipe brings each picture into one pose. */
+static inline bool dp_aligns(const dp_recipe *recipe)
+{
+    return recipe->align == DP_ALIGN_PCA || recipe->align == DP_ALIGN_FEATURES;
+}
+
 /* Each function fails with DP_E_ARGUMENT, and the message names the options by their keys. */
 
 /* Checks each field by itself. */

@@ -14,7 +14,8 @@ static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
                                       [DP_METHOD_PATCHCORE] = "patchcore",
                                       [DP_METHOD_AUTO] = "auto",
                                       NULL};
-static const char *const aligns[] = {[DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", NULL};
+static const char *const aligns[] = {
+    [DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", [DP_ALIGN_FEATURES] = "features", NULL};
 static const char *const polarities[] = {
     [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
 static const char *const layer_mixes[] = {
@@ -58,9 +59,11 @@ const dp_option_row dp_option_table[] = {
     {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore"),
                 .help = "auto: settings that measurements favour, pose and canvas chosen from the good pictures; else "
                         "those of a published method. Other options change them"}},
-    {.option = {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|none"),
-                .help = "pca: find the object by its edges and turn it upright; none: take pictures as they are; auto: "
-                        "pca if it makes the good pictures more alike"},
+    {.option =
+         {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|features|none"),
+          .help = "pca: find the object by its edges and turn it upright; features: find it by what the network sees, "
+                  "as the good pictures show it; none: take pictures as they are; auto: the one that makes the "
+                  "good pictures most alike"},
      FIELD(align),
      .standard = DP_ALIGN_AUTO,
      .preset = DP_PRESET_CANVAS},

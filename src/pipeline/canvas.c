@@ -32,7 +32,7 @@
 
 static double aspect_of(const dp_recipe *recipe, const dp_pose *pose)
 {
-    if (pose->status != DP_ALIGN_OK)
+    if (pose->status != DP_ALIGN_OK || !(pose->sigma_major_px > 0))
         return 0;
     double shown_px = 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
     return 2 * MARGIN * pose->extent_minor_px / shown_px;
@@ -105,7 +105,8 @@ static double middle(const dp_survey *survey, const dp_recipe *recipe,
     double *all = dp_malloc(survey->n, sizeof *all), found = 0;
     size_t n = 0;
     for (size_t i = 0; all && i < survey->n; i++)
-        if (survey->width_px[i] && (recipe->align != DP_ALIGN_PCA || survey->poses[i].status == DP_ALIGN_OK))
+        if (survey->width_px[i]
+            && (!dp_aligns(recipe) || (survey->poses[i].picture_width_px && survey->poses[i].status == DP_ALIGN_OK)))
             all[n++] = number(survey, recipe, i);
     if (n) {
         dp_sort_f64(all, n);
@@ -201,7 +202,7 @@ dp_status dp_survey_take(const dp_recipe *recipe, const dp_pictures *pictures, d
     struct look job = {.recipe = recipe,
                        .pictures = pictures,
                        .options = dp_picture_options_of(recipe, run),
-                       .poses = recipe->align != DP_ALIGN_NONE,
+                       .poses = recipe->align == DP_ALIGN_PCA || recipe->align == DP_ALIGN_AUTO,
                        .survey = &survey};
     dp_status status = survey.width_px && survey.height_px && survey.poses
                            ? DP_OK
@@ -259,7 +260,7 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
 {
     /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the whole picture takes
      * the multiples that the network was made for, a part the finer ones that fit it closer. */
-    const bool coarse = recipe->layer_norm == DP_LAYER_NORM_RMS, part = recipe->align == DP_ALIGN_PCA;
+    const bool coarse = recipe->layer_norm == DP_LAYER_NORM_RMS, part = dp_aligns(recipe);
     const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * network->patch_px;
     dp_recipe settled = *recipe;
     if (settled.short_px && !settled.canvas_width_px)
@@ -291,7 +292,7 @@ bool dp_canvas_cell(const dp_recipe *recipe, size_t patch_px, const dp_survey *s
 {
     if (!survey->n || !recipe->canvas_width_px || recipe->edge_px)
         return false;
-    const bool part = recipe->align == DP_ALIGN_PCA;
+    const bool part = dp_aligns(recipe);
     double width = middle(survey, recipe, part ? shown_of : width_of), height = middle(survey, recipe, height_of);
     *width_px = width * (double)patch_px / (double)recipe->canvas_width_px;
     *height_px = part ? *width_px : height * (double)patch_px / (double)recipe->canvas_height_px;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* decide.c - good, anomalous, or not inspected, and why. */
 #include "network/session.h"
+#include "options/check.h"
 #include "pipeline/inspector.h"
 
 #include <math.h>
@@ -67,7 +68,12 @@ void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prep
     bool free_size = recipe->align != DP_ALIGN_NONE || view->any_size;
     double object = 1 - embedded->masked_fraction;
     /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
-    if (recipe->align == DP_ALIGN_PCA && result->pose.status != DP_ALIGN_OK)
+    if (result->pose.status == DP_ALIGN_UNLIKE)
+        dp_not_inspected(
+            result,
+            "unlike the part that was learned: align.score is %.2f, good pictures have %.2f, and %.2f is the least",
+            result->pose.score, inspector->bank->reference->good_score, inspector->bank->reference->least_score);
+    else if (dp_aligns(recipe) && result->pose.status != DP_ALIGN_OK)
         dp_not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
                          why_unaligned(result->pose.status));
     else if (isnan(result->score))

@@ -72,8 +72,15 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         if (status)
             return status;
         recipe = fit->settled.recipe;
-        if (recipe.align == DP_ALIGN_PCA && fit->settled.survey.n)
+        if (dp_aligns(&recipe) && fit->settled.survey.n)
             fit->pictures.poses = fit->settled.survey.poses;
+    }
+    fit->pictures.reference = fit->known ? fit->known->reference : fit->settled.reference;
+    if (fit->pictures.reference) {
+        status = dp_finder_open(fit->session, &fit->finder, err);
+        if (status)
+            return status;
+        fit->pictures.finder = &fit->finder;
     }
     const dp_network_facts network = dp_session_facts(fit->session);
     const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, network.patch_px);
@@ -130,6 +137,9 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
     status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_builder_open(&spec, &fit->builder, err);
+    if (!status && fit->pictures.reference
+        && !(fit->builder->bank->reference = dp_reference_copy(fit->pictures.reference)))
+        status = dp_fail_memory(err, "the part that was learned", sizeof(dp_reference));
     if (!status && fit->known && fit->known->layer_norm
         && !dp_bank_set_layer_norm(fit->builder->bank, fit->known->layer_norm))
         status = dp_fail_memory(err, "the statistics of features", 2 * fit->extractor.dim * sizeof(float));
@@ -169,6 +179,7 @@ static void fit_close(dp_fit_work *fit)
     dp_cell_statistics_close(&fit->statistics);
     dp_bank_builder_close(&fit->builder);
     dp_extractor_close(&fit->extractor);
+    dp_finder_close(&fit->finder);
     dp_memory_free(fit->orientations);
     dp_memory_free(fit->running);
     dp_memory_free(fit->own);

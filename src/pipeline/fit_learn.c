@@ -167,7 +167,7 @@ dp_status dp_fit_learn(dp_fit_work *fit, dp_prepared *prepared, dp_error *err)
     size_t twin = dp_twin_table_put(&fit->given, digest, prepared->index);
     if (twin != SIZE_MAX)
         return dp_fit_leave_twin(fit, prepared, dp_pictures_name(&fit->pictures, twin), false);
-    if (extractor->recipe.align == DP_ALIGN_PCA && prepared->pose.status != DP_ALIGN_OK) {
+    if (dp_aligns(&extractor->recipe) && prepared->pose.status != DP_ALIGN_OK) {
         dp_error why;
         dp_fail(&why, DP_E_PICTURE, "%s: cannot be aligned (%s) and is left out; align=none takes pictures as they are",
                 prepared->path, dp_align_status_name(prepared->pose.status));

@@ -34,6 +34,7 @@ void dp_inspector_close(dp_inspector **pointer)
     dp_memory_free(inspector->nearest_picture);
     dp_regions_close(&inspector->regions);
     dp_extractor_close(&inspector->extractor);
+    dp_finder_close(&inspector->finder);
     dp_prepared_close(&inspector->prepared);
     dp_room_close(&inspector->rgb);
     dp_shelf_close(&inspector->shelf);
@@ -79,6 +80,8 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
     }
     if (!status)
         status = dp_regions_open(bank, views[0].roi, &inspector->regions, err);
+    if (!status && bank->reference)
+        status = dp_finder_open(inspector->session, &inspector->finder, err);
     if (!status && !inspector->gate.light_known)
         dp_inspector_warn(inspector,
                           "%s: was made before the light of its pictures was kept: a frame that is too dark or too "
@@ -153,7 +156,7 @@ static dp_status prepare(dp_inspector *inspector, dp_error *err)
     if (!status)
         status = dp_light_measure(prepared->picture, &prepared->light, err);
     if (!status)
-        status = dp_pose_find(prepared->picture, recipe, &prepared->pose, err);
+        status = dp_prepared_find_pose(prepared, &inspector->finder, inspector->bank->reference, err);
     if (!status)
         status = dp_prepared_warp(prepared, 0, err);
     return status;
@@ -265,13 +268,17 @@ static dp_status inspect_next(dp_inspector *inspector, dp_prepared *prepared, dp
 dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views,
                                   const dp_source *source, dp_view_result_fn on_result, void *user, dp_error *err)
 {
-    const dp_pictures pictures = dp_pictures_all(source);
+    dp_pictures pictures = dp_pictures_all(source);
     const dp_run *run = dp_session_run(session);
     dp_inspector *inspector = NULL;
     dp_prefetch *prefetch = NULL;
     dp_error own = {0};
     err = err ? err : &own;
     dp_status status = dp_inspector_open_views(session, bank, views, n_views, &inspector, err);
+    if (!status) {
+        pictures.finder = &inspector->finder;
+        pictures.reference = bank->reference;
+    }
     if (!status)
         status = dp_prefetch_open(&pictures, &bank->recipe, &inspector->extractor.shape, run, false, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {

@@ -31,6 +31,7 @@ struct dp_inspector {
     dp_extractor extractor;
     dp_regions regions; /* of all views */
     dp_gate gate;
+    dp_finder finder; /* of a bank with align=features */
     bool warned_of_size;
     size_t knn;                /* the most neighbours of a cell that a view asks for */
     size_t room;               /* cells that the two below have room for */

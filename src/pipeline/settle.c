@@ -13,8 +13,10 @@
 #include "base/random.h"
 #include "network/session.h"
 #include "options/network_fit.h"
+#include "pipeline/learn_pose.h"
 #include "pipeline/pose_choice.h"
 #include "pipeline/settle_lines.h"
+#include "register/learn_reference.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -26,6 +28,9 @@
 #define MANY 16
 #define TRIAL_BYTES                                                                                                    \
     ((size_t)512 << 20) /* of canvases and features; fewer pictures are tried where they would take more */
+#define LEARNED_FROM                                                                                                   \
+    16 /* pictures from which on a fit tries features too: learning the part takes as long as fitting dozens */
+#define WORTH 0.95 /* features take longer than edges: they are chosen where P is smaller by that much */
 #define WIDE_FROM_PX 384
 
 /* What white is in pictures of 16 bits, where the source can tell and the recipe does not say. */
@@ -62,19 +67,25 @@ static const char *pose_is_given(const dp_recipe *recipe, size_t n_pictures)
     return n_pictures < 2 ? "it takes two pictures to see whether one pose makes them more alike" : NULL;
 }
 
-struct ratios {
-    double aligned, raw;
-    size_t n; /* pictures they were found on */
+/* The ways a picture may enter the canvas. */
+enum { AS_IT_IS, BY_EDGES, BY_FEATURES, WAYS };
+
+struct way {
+    bool there;
+    dp_recipe recipe;
+    const dp_pose *poses; /* of all pictures; NULL: as they are */
+    dp_trial trial;
+    double ratio; /* P */
 };
 
-/* Pictures that can be aligned, in an order drawn by the seed; *n of them.  NULL: no memory. */
-static size_t *draw(const dp_survey *survey, uint64_t seed, size_t *n)
+/* Pictures that can be read, and with posed aligned, in an order drawn by the seed; *n of them.  NULL: no memory. */
+static size_t *draw(const dp_survey *survey, bool posed, uint64_t seed, size_t *n)
 {
     size_t *which = dp_malloc(survey->n, sizeof *which);
     dp_random random = dp_random_at(seed, 1);
     *n = 0;
     for (size_t i = 0; which && i < survey->n; i++)
-        if (survey->width_px[i] && survey->poses[i].status == DP_ALIGN_OK)
+        if (survey->width_px[i] && (!posed || survey->poses[i].status == DP_ALIGN_OK))
             which[(*n)++] = i;
     for (size_t i = 0; which && i + 1 < *n; i++) {
         size_t other = i + (size_t)dp_random_below(&random, *n - i), kept = which[i];
@@ -94,21 +105,24 @@ static size_t most_tried(const dp_extractor *extractor)
     return most >= MANY ? MANY : most <= 2 ? 2 : (size_t)most;
 }
 
-/* trials: aligned, as they are. */
-static dp_status try_both(dp_trial trials[2], dp_session *session, const dp_pictures *pictures, const size_t *which,
-                          size_t n, struct ratios *ratios, dp_error *err)
+/* P of each way on the pictures which [n], FEW of them where these say it clearly; *tried: how many. */
+static dp_status try_ways(struct way ways[WAYS], dp_session *session, const dp_pictures *pictures, const size_t *which,
+                          size_t n, size_t *tried, dp_error *err)
 {
     dp_status status = DP_OK;
-    for (size_t done = 0; done < n && !status;) {
-        size_t count = !done && n > FEW ? FEW : n - done;
-        status = dp_trials_learn(trials, 2, session, pictures, which + done, count, err);
-        if (!status)
-            status = dp_trial_ratio(&trials[0], session, &ratios->aligned, err);
-        if (!status)
-            status = dp_trial_ratio(&trials[1], session, &ratios->raw, err);
-        ratios->n = done += count;
-        if (dp_pose_is_clear(ratios->aligned, ratios->raw))
-            break;
+    bool clear = false;
+    for (*tried = 0; *tried < n && !status && !clear;) {
+        const size_t count = !*tried && n > FEW ? FEW : n - *tried;
+        for (size_t w = 0; w < WAYS && !status; w++) {
+            if (ways[w].there)
+                status = dp_trials_learn(&ways[w].trial, 1, session, pictures, which + *tried, count, err);
+            if (ways[w].there && !status)
+                status = dp_trial_ratio(&ways[w].trial, session, &ways[w].ratio, err);
+        }
+        *tried += count;
+        clear = true;
+        for (size_t w = BY_EDGES; w < WAYS; w++)
+            clear = clear && (!ways[w].there || dp_pose_is_clear(ways[w].ratio, ways[AS_IT_IS].ratio));
     }
     return status;
 }
@@ -120,6 +134,7 @@ struct settling {
     const dp_pictures *pictures;
     dp_network_facts network;
     dp_settled_story story;
+    dp_pose *featured; /* [pictures->n] by features, as far as they are known */
 };
 
 static void choose(struct settling *job, dp_align align, const char *reason, ...) __attribute__((format(printf, 3, 4)));
@@ -130,27 +145,96 @@ static void choose(struct settling *job, dp_align align, const char *reason, ...
     vsnprintf(job->story.why_pose, sizeof job->story.why_pose, reason, arguments);
     va_end(arguments);
     job->settled->recipe.align = align;
-    if (align == DP_ALIGN_NONE)
+    if (align != DP_ALIGN_PCA)
         job->settled->recipe.polarity = DP_POLARITY_NONE;
 }
 
-/* The canvases of the recipe with each pose, recipes [2]; small ones where one would be cut into tiles: where parts lie
- * shows on them as well. */
-static dp_status settle_canvases(const struct settling *job, dp_recipe recipes[2], bool *tiled, dp_error *err)
+/* The canvases of all ways; small ones where one would be cut into tiles: where parts lie shows on them as well. */
+static dp_status settle_canvases(const struct settling *job, struct way ways[WAYS], bool *tiled, dp_error *err)
 {
-    const dp_survey *survey = &job->settled->survey;
     dp_status status = DP_OK;
     *tiled = false;
-    for (size_t t = 0; t < 2 && !status; t++) {
-        status = dp_canvas_settle(&recipes[t], &job->network, survey, err);
-        *tiled = *tiled || recipes[t].tile_px;
-    }
-    for (size_t t = 0; t < 2 && !status && *tiled; t++) {
-        recipes[t].short_px = TILED_TRIAL_PX;
-        recipes[t].canvas_height_px = recipes[t].canvas_width_px = recipes[t].tile_px = 0;
-        status = dp_canvas_settle(&recipes[t], &job->network, survey, err);
+    for (int small = 0; small < 2 && !status && (!small || *tiled); small++)
+        for (size_t w = 0; w < WAYS && !status; w++) {
+            dp_survey survey = job->settled->survey;
+            dp_recipe *recipe = &ways[w].recipe;
+            if (!ways[w].there)
+                continue;
+            if (small) {
+                recipe->short_px = TILED_TRIAL_PX;
+                recipe->canvas_height_px = recipe->canvas_width_px = recipe->tile_px = 0;
+            }
+            survey.poses = w == BY_FEATURES ? job->featured : survey.poses;
+            status = dp_canvas_settle(recipe, &job->network, &survey, err);
+            *tiled = *tiled || recipe->tile_px;
+        }
+    return status;
+}
+
+/* Learns the part from some of the pictures which [n]: settled->reference, and their poses in job->featured.  *n_ok: pictures of those
+ * *n_learned in which it was found. */
+static dp_status learn_part(struct settling *job, const size_t *which, size_t n, size_t *n_learned, size_t *n_ok,
+                            dp_error *err)
+{
+    const dp_picture_options options = dp_picture_options_of(&job->settled->recipe, dp_session_run(job->session));
+    *n_learned = n < DP_MOST_LEARNED ? n : DP_MOST_LEARNED;
+    *n_ok = 0;
+    job->featured = dp_calloc(job->pictures->n, sizeof *job->featured);
+    if (!job->featured)
+        return dp_fail_memory(err, "the poses", job->pictures->n * sizeof *job->featured);
+    dp_status status = dp_pose_learn(job->session, &options, job->pictures, which, *n_learned, job->featured,
+                                     &job->settled->reference, err);
+    for (size_t i = 0; i < *n_learned && !status; i++) {
+        const dp_pose *pose = &job->featured[which[i]];
+        *n_ok += pose->picture_width_px && pose->status == DP_ALIGN_OK;
     }
     return status;
+}
+
+/* The poses by features take the place of those by edges. */
+static void take_features(struct settling *job)
+{
+    dp_memory_free(job->settled->survey.poses);
+    job->settled->survey.poses = job->featured;
+    job->featured = NULL;
+}
+
+/* The way with the smallest P, or as the pictures are. */
+static size_t best_way(const struct way ways[WAYS])
+{
+    const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
+    const bool edges_help = ways[BY_EDGES].there && dp_pose_helps(edges, raw),
+               features_help = ways[BY_FEATURES].there && dp_pose_helps(features, raw);
+    if (features_help && (!edges_help || features < WORTH * edges))
+        return BY_FEATURES;
+    return edges_help ? BY_EDGES : AS_IT_IS;
+}
+
+static void tell_choice(struct settling *job, const struct way ways[WAYS], size_t chosen, size_t tried)
+{
+    static const dp_align aligns[WAYS] = {DP_ALIGN_NONE, DP_ALIGN_PCA, DP_ALIGN_FEATURES};
+    const dp_survey *survey = &job->settled->survey;
+    const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
+    const char *why = chosen ? "in one pose pictures are more alike at the same place"
+                             : "one pose makes pictures no more alike at the same place";
+    if (isnan(raw) || (ways[BY_EDGES].there && isnan(edges)) || (ways[BY_FEATURES].there && isnan(features)))
+        choose(job, DP_ALIGN_NONE, "the pictures are too much alike to see whether one pose helps");
+    else if (!ways[BY_FEATURES].there)
+        choose(job, aligns[chosen],
+               "%s: P = %.2f aligned, %.2f as they are (%zu pictures; below 0.9 of it pictures are aligned); "
+               "%zu of %zu could be aligned",
+               why, edges, raw, tried, survey->n_ok, survey->n_posed);
+    else if (!ways[BY_EDGES].there)
+        choose(
+            job, aligns[chosen],
+            "%s: P = %.2f by features, %.2f as they are (%zu pictures; below 0.9 of it pictures are aligned); by their "
+            "edges %zu of %zu could be aligned",
+            why, features, raw, tried, survey->n_ok, survey->n_posed);
+    else
+        choose(job, aligns[chosen],
+               "%s: P = %.2f by edges, %.2f by features, %.2f as they are (%zu pictures; below 0.9 of it pictures are "
+               "aligned)",
+               why, edges, features, raw, tried);
 }
 
 /* The pose of a recipe that leaves it open, from its survey. */
@@ -159,48 +243,88 @@ static dp_status decide_pose(struct settling *job, dp_error *err)
     dp_settled *settled = job->settled;
     const dp_survey *survey = &settled->survey;
     const size_t unaligned = survey->n_posed - survey->n_ok;
-    if (survey->n_ok < 2 || (double)unaligned > DP_MOST_UNALIGNED * (double)survey->n_posed) {
-        choose(job, DP_ALIGN_NONE,
-               "%zu of %s%zu pictures show a part whose pose can be found; it takes %.0f %% of them", survey->n_ok,
-               survey->n_posed < survey->n_read ? "the first " : "", survey->n_posed, 100 * (1 - DP_MOST_UNALIGNED));
-        return DP_OK;
-    }
-    dp_recipe recipes[2] = {settled->recipe, settled->recipe};
-    recipes[0].align = DP_ALIGN_PCA;
-    recipes[1].align = DP_ALIGN_NONE;
-    dp_pictures posed = *job->pictures;
-    posed.poses = survey->poses;
-    struct ratios ratios = {NAN, NAN, 0};
-    dp_trial trials[2];
-    memset(trials, 0, sizeof trials);
+    const bool edges = survey->n_ok >= 2 && (double)unaligned <= DP_MOST_UNALIGNED * (double)survey->n_posed;
+    size_t n = 0, n_learned = 0, n_found = 0, most = MANY, tried = 0, chosen = AS_IT_IS;
+    size_t *which = draw(survey, edges, settled->recipe.seed, &n);
     bool tiled = false;
-    size_t n = 0, *which = draw(survey, settled->recipe.seed, &n), most = MANY;
-    dp_status status = which ? settle_canvases(job, recipes, &tiled, err)
-                             : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
-    for (size_t t = 0; t < 2 && !status; t++) {
-        status = dp_trial_open(&recipes[t], job->session, posed.n, &trials[t], err);
-        size_t fits = status ? 0 : most_tried(&trials[t].extractor);
+    dp_status status = which ? DP_OK : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
+    if (!status && n >= LEARNED_FROM)
+        status = learn_part(job, which, n, &n_learned, &n_found, err);
+    const bool features =
+        n_learned && settled->reference && (double)(n_learned - n_found) <= DP_MOST_UNALIGNED * (double)n_learned;
+    if (status || (!edges && !features)) {
+        dp_memory_free(which);
+        choose(job, DP_ALIGN_NONE,
+               "%zu of %s%zu pictures show a part whose pose can be found%s; it takes %.0f %% of them", survey->n_ok,
+               survey->n_posed < survey->n_read ? "the first " : "", survey->n_posed,
+               n_learned ? " by its edges, and by its features it cannot" : "", 100 * (1 - DP_MOST_UNALIGNED));
+        return status;
+    }
+    struct way ways[WAYS];
+    memset(ways, 0, sizeof ways);
+    for (size_t w = 0; w < WAYS; w++)
+        ways[w].recipe = settled->recipe;
+    ways[AS_IT_IS].there = true;
+    ways[AS_IT_IS].recipe.align = DP_ALIGN_NONE;
+    ways[BY_EDGES].there = edges;
+    ways[BY_EDGES].recipe.align = DP_ALIGN_PCA;
+    ways[BY_EDGES].poses = survey->poses;
+    ways[BY_FEATURES].there = features;
+    ways[BY_FEATURES].recipe.align = DP_ALIGN_FEATURES;
+    ways[BY_FEATURES].recipe.polarity = DP_POLARITY_NONE;
+    ways[BY_FEATURES].poses = job->featured;
+    status = settle_canvases(job, ways, &tiled, err);
+    for (size_t w = 0; w < WAYS && !status; w++) {
+        if (!ways[w].there)
+            continue;
+        status = dp_trial_open(&ways[w].recipe, job->session, job->pictures->n, &ways[w].trial, err);
+        ways[w].trial.poses = ways[w].poses;
+        size_t fits = status ? 0 : most_tried(&ways[w].trial.extractor);
         most = fits < most ? fits : most;
     }
+    n = n < most ? n : most;
+    n = features && n > n_learned ? n_learned : n; /* of the others the pose is not known yet */
     if (!status)
-        status = try_both(trials, job->session, &posed, which, n < most ? n : most, &ratios, err);
-    const bool helps = dp_pose_helps(ratios.aligned, ratios.raw);
-    if (isnan(ratios.aligned) || isnan(ratios.raw))
-        choose(job, DP_ALIGN_NONE, "the pictures are too much alike to see whether one pose helps");
-    else
-        choose(job, helps ? DP_ALIGN_PCA : DP_ALIGN_NONE,
-               "%s: P = %.2f aligned, %.2f as they are (%zu pictures; below 0.9 of it pictures are aligned); "
-               "%zu of %zu could be aligned",
-               helps ? "in one pose pictures are more alike at the same place"
-                     : "one pose makes pictures no more alike at the same place",
-               ratios.aligned, ratios.raw, ratios.n, survey->n_ok, survey->n_posed);
-    if (!status && !tiled) {
-        dp_trial *chosen = &trials[settled->recipe.align == DP_ALIGN_PCA ? 0 : 1];
-        settled->trial = *chosen;
-        *chosen = (dp_trial){0};
+        status = try_ways(ways, job->session, job->pictures, which, n, &tried, err);
+    if (!status) {
+        chosen = best_way(ways);
+        tell_choice(job, ways, chosen, tried);
     }
-    dp_trial_close(&trials[0]);
-    dp_trial_close(&trials[1]);
+    if (!status && !tiled && ways[chosen].there) {
+        settled->trial = ways[chosen].trial;
+        ways[chosen].trial = (dp_trial){0};
+    }
+    if (!status && settled->recipe.align == DP_ALIGN_FEATURES)
+        take_features(job);
+    for (size_t w = 0; w < WAYS; w++)
+        dp_trial_close(&ways[w].trial);
+    dp_memory_free(which);
+    return status;
+}
+
+/* The part of a recipe that asks for its features. */
+static dp_status learn_asked(struct settling *job, dp_error *err)
+{
+    const dp_survey *survey = &job->settled->survey;
+    size_t n, n_learned, n_found, *which = draw(survey, false, job->settled->recipe.seed, &n);
+    dp_status status = which ? DP_OK : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
+    job->settled->recipe.polarity = DP_POLARITY_NONE; /* a pose has its direction */
+    if (!status && n < 2)
+        status = dp_fail(err, DP_E_ARGUMENT,
+                         "align=features needs two pictures or more: the part is what they share; align=none takes one "
+                         "as it is");
+    if (!status)
+        status = learn_part(job, which, n, &n_learned, &n_found, err);
+    if (!status && !job->settled->reference)
+        status = dp_fail(err, DP_E_PICTURE, "fewer than two pictures could be read to learn the part from");
+    if (!status) {
+        take_features(job);
+        snprintf(job->story.why_pose, sizeof job->story.why_pose,
+                 ": the part was learned from %zu pictures and found in "
+                 "%zu of them%s",
+                 n_learned, n_found,
+                 job->settled->reference->round ? "; it is round, and its angle is left as it is" : "");
+    }
     dp_memory_free(which);
     return status;
 }
@@ -238,10 +362,15 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
     const char *given = pose_is_given(recipe, pictures->n);
     if (job.story.pose && given)
         choose(&job, frame == DP_ROI_OBJECT ? DP_ALIGN_PCA : DP_ALIGN_NONE, "%s", given);
-    if (recipe->align == DP_ALIGN_AUTO || dp_canvas_needs_survey(recipe))
+    if (recipe->align == DP_ALIGN_AUTO || recipe->align == DP_ALIGN_FEATURES || dp_canvas_needs_survey(recipe))
         status = dp_survey_take(recipe, pictures, dp_session_pool(session), run, &settled->survey, err);
     if (!status && recipe->align == DP_ALIGN_AUTO)
         status = decide_pose(&job, err);
+    else if (!status && recipe->align == DP_ALIGN_FEATURES && !settled->reference)
+        status = learn_asked(&job, err);
+    if (settled->reference && recipe->align != DP_ALIGN_FEATURES)
+        dp_reference_close(&settled->reference);
+    dp_memory_free(job.featured);
     if (!status)
         status = dp_canvas_settle(recipe, &job.network, &settled->survey, err);
     if (job.story.window)
@@ -259,4 +388,5 @@ void dp_settled_close(dp_settled *settled)
     dp_choices_free(&settled->choices);
     dp_survey_close(&settled->survey);
     dp_trial_close(&settled->trial);
+    dp_reference_close(&settled->reference);
 }

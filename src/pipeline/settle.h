@@ -9,9 +9,10 @@
 
 typedef struct dp_settled {
     dp_recipe recipe;
-    dp_choices choices; /* of a recipe that leaves something open; else empty */
-    dp_survey survey;   /* n 0: there was no need of one */
-    dp_trial trial;     /* features of some pictures by this recipe; n 0: none */
+    dp_choices choices;      /* of a recipe that leaves something open; else empty */
+    dp_survey survey;        /* n 0: there was no need of one */
+    dp_reference *reference; /* with align=features: the part */
+    dp_trial trial;          /* features of some pictures by this recipe; n 0: none */
 } dp_settled;
 
 /* frame: of the region to inspect.  settled is closed by the caller.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settle_lines.c - what was chosen for a bank's recipe, and why. */
 #include "pipeline/settle_lines.h"
+#include "options/check.h"
 #include "geometry/tiles.h"
 
 #include <math.h>
@@ -32,7 +33,7 @@ static void say(struct lines *lines, const char *option, const char *value, cons
 /* What a canvas of a size shows. */
 static const char *shows(const dp_recipe *recipe, double cell_px, size_t patch_px)
 {
-    if (recipe->align != DP_ALIGN_PCA)
+    if (!dp_aligns(recipe))
         return "the whole picture";
     return cell_px < 1.1 * (double)patch_px ? "the part in its own proportion, pixel by pixel"
                                             : "the part in its own proportion, as many pixels as the whole picture";
@@ -114,8 +115,11 @@ dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *stor
     struct lines lines = {.n = 0};
     const bool speaks = recipe->layer_norm || story->pose; /* of a published method all is known */
     if (speaks)
-        say(&lines, "align", recipe->align == DP_ALIGN_PCA ? "pca" : "none", "%s",
-            story->pose ? story->why_pose : "as asked");
+        say(&lines, "align",
+            recipe->align == DP_ALIGN_PCA        ? "pca"
+            : recipe->align == DP_ALIGN_FEATURES ? "features"
+                                                 : "none",
+            "%s%s", story->pose ? "" : "as asked", story->why_pose);
     if (speaks)
         say_canvas(&lines, recipe, survey, network->patch_px);
     say_tiles(&lines, recipe, network->patch_px, story->tile);

@@ -91,8 +91,8 @@ static void prepare(void *context, size_t i, size_t worker)
     for (size_t t = 0; t < round->n_trials; t++) {
         dp_trial *trial = &round->trials[t];
         const dp_extractor *extractor = &trial->extractor;
-        if (extractor->recipe.align == DP_ALIGN_PCA)
-            prepared.pose = round->pictures->poses[index];
+        if (trial->poses)
+            prepared.pose = trial->poses[index];
         else
             (void)dp_pose_find(prepared.picture, &extractor->recipe, &prepared.pose, NULL);
         for (size_t turn = 0; turn < trial->turns; turn++) {

@@ -14,6 +14,7 @@ typedef struct dp_trial_picture {
 
 typedef struct dp_trial {
     dp_extractor extractor;
+    const dp_pose *poses;       /* of all pictures of the work, by this recipe; NULL: it aligns none */
     size_t turns;               /* 2 where the recipe settles polarity, else 1 */
     size_t n;                   /* pictures of the work; 0: nothing is tried */
     dp_trial_picture *pictures; /* [n], most of them empty */
@@ -23,7 +24,7 @@ typedef struct dp_trial {
 dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, dp_trial *trial, dp_error *err);
 void dp_trial_close(dp_trial *trial);
 
-/* Adds the pictures which [n] to several trials; pictures->poses is there.  One that cannot be read or embedded is passed over.
+/* Adds the pictures which [n] to several trials; the trials' poses of them are there.  One that cannot be read or embedded is passed over.
  * Errors: DP_E_MEMORY, DP_E_CANCELLED. */
 dp_status dp_trials_learn(dp_trial *trials, size_t n_trials, dp_session *session, const dp_pictures *pictures,
                           const size_t *which, size_t n, dp_error *err);

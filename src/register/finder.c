@@ -20,18 +20,17 @@
 
 static const size_t layers[2] = {2, 3};
 
-dp_status dp_finder_open(dp_session *session, dp_finder *out, dp_error *err)
+dp_status dp_finder_open(dp_session *work, dp_finder *out, dp_error *err)
 {
-    dp_finder finder = {.session = session};
+    dp_finder finder = {0};
     dp_network_info info;
     dp_status status = DP_OK;
-    dp_network_get_info(dp_session_network(session), &info);
-    if (!dp_is_nano(info.path) || dp_session_precision(session) != DP_FP32) {
+    dp_network_get_info(dp_session_network(work), &info);
+    if (!dp_is_nano(info.path))
         status = dp_network_open(DP_NETWORK_NANO, &finder.network, err);
-        if (!status)
-            status = dp_session_open(finder.network, DP_FP32, dp_session_run(session), &finder.own, err);
-        finder.session = finder.own;
-    }
+    if (!status)
+        status = dp_session_open(finder.network ? finder.network : dp_session_network(work), DP_FP32,
+                                 dp_session_run(work), &finder.session, err);
     for (size_t l = 0; l < 2 && !status; l++)
         finder.dims[l] = dp_session_layer_shape(finder.session, layers[l], 32, 32).dim;
     if (status)
@@ -43,7 +42,7 @@ dp_status dp_finder_open(dp_session *session, dp_finder *out, dp_error *err)
 
 void dp_finder_close(dp_finder *finder)
 {
-    dp_session_close(&finder->own);
+    dp_session_close(&finder->session);
     dp_network_close(&finder->network);
     dp_memory_free(finder->rgb);
     dp_memory_free(finder->inside);

@@ -15,8 +15,8 @@ typedef struct dp_placement {
 
 /* The network `nano`, in floats, and memory for what it sees.  One picture at a time. */
 typedef struct dp_finder {
-    dp_network *network; /* NULL: the caller's */
-    dp_session *own, *session;
+    dp_network *network; /* NULL: the work's own is `nano` */
+    dp_session *session;
     size_t dims[2];  /* features of its two layers */
     size_t room;     /* cells that there is memory for */
     float *rgb;      /* [8 rows, 8 cols, 3] */
@@ -25,8 +25,9 @@ typedef struct dp_finder {
     float *features; /* [rows, cols, dim_in] */
 } dp_finder;
 
-/* session: of the work, which serves the finder too where its network is `nano` in floats; else one with the same settings is opened. */
-dp_status dp_finder_open(dp_session *session, dp_finder *finder, dp_error *err);
+/* Opens a session of its own, with the settings of the work's, so that the part is looked for in one picture while the work goes on with
+ * another. */
+dp_status dp_finder_open(dp_session *work, dp_finder *finder, dp_error *err);
 void dp_finder_close(dp_finder *finder);
 dp_pool *dp_finder_pool(const dp_finder *finder);
 
@@ -59,6 +60,9 @@ typedef struct dp_match {
 
 dp_status dp_reference_match(dp_finder *finder, const dp_reference *reference, const dp_picture *picture,
                              dp_match *match, dp_error *err);
+/* The pose of the part, for dp_canvas_warp: DP_ALIGN_OK, or DP_ALIGN_UNLIKE where the score is below the reference's least. */
+dp_status dp_reference_pose(dp_finder *finder, const dp_reference *reference, const dp_picture *picture, dp_pose *pose,
+                            dp_error *err);
 /* The same in a small picture, in its pixels. */
 dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *reference, const dp_small *small,
                                    dp_match *match, dp_error *err);

@@ -190,3 +190,24 @@ dp_status dp_reference_match(dp_finder *finder, const dp_reference *reference, c
     *match = found;
     return DP_OK;
 }
+
+dp_status dp_reference_pose(dp_finder *finder, const dp_reference *reference, const dp_picture *picture, dp_pose *pose,
+                            dp_error *err)
+{
+    dp_match match;
+    dp_status status = dp_reference_match(finder, reference, picture, &match, err);
+    if (status)
+        return status;
+    *pose = (dp_pose){.status = match.score < reference->least_score ? DP_ALIGN_UNLIKE : DP_ALIGN_OK,
+                      .centre_x_px = match.at.x_px,
+                      .centre_y_px = match.at.y_px,
+                      .angle_rad = match.at.angle_rad,
+                      .sigma_major_px = match.at.scale_px * reference->width / (2 * sqrt(3.0)),
+                      .sigma_minor_px = match.at.scale_px * reference->height / (2 * sqrt(3.0)),
+                      .extent_minor_px = match.at.scale_px * reference->height / 2,
+                      .picture_width_px = picture->width_px,
+                      .picture_height_px = picture->height_px,
+                      .score = match.score,
+                      .margin = reference->round ? 0 : match.margin};
+    return DP_OK;
+}

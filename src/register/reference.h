@@ -52,4 +52,17 @@ typedef struct dp_reference {
 
 void dp_reference_close(dp_reference **reference);
 
+/* Its arrays of floats one by one, and how many floats each has by its sizes. */
+enum { DP_REFERENCE_ARRAYS = 7 };
+typedef struct dp_reference_array {
+    float **values;
+    size_t n;
+} dp_reference_array;
+void dp_reference_arrays(dp_reference *reference, dp_reference_array arrays[DP_REFERENCE_ARRAYS]);
+/* Memory for all of them, by its sizes; false: there is none. */
+bool dp_reference_allocate(dp_reference *reference);
+/* NULL: no memory. */
+dp_reference *dp_reference_copy(const dp_reference *reference);
+bool dp_reference_equal(const dp_reference *a, const dp_reference *b);
+
 #endif

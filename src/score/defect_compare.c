@@ -27,7 +27,8 @@ static bool has_changed(const dp_bank *bank, size_t picture, const dp_picture *n
                  now->width_px, now->height_px, then->picture_width_px, then->picture_height_px);
         return true;
     }
-    if (then->status != DP_ALIGN_OK || dp_pose_find(now, &bank->recipe, &found, NULL))
+    if (then->status != DP_ALIGN_OK || bank->recipe.align != DP_ALIGN_PCA
+        || dp_pose_find(now, &bank->recipe, &found, NULL))
         return false;
     if (found.status == DP_ALIGN_OK && fabs(found.centre_x_px - then->centre_x_px) < SAME_PX
         && fabs(found.centre_y_px - then->centre_y_px) < SAME_PX

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* learn_pose.c - pictures are made small as they are read, so that all of them stay in memory. */
+#include "pipeline/learn_pose.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "network/session.h"
+#include "register/learn_reference.h"
+
+struct reading {
+    const dp_picture_options *options;
+    const dp_pictures *pictures;
+    const size_t *which;
+    dp_picture **read; /* [n] NULL: it cannot be */
+};
+
+static void read_one(void *context, size_t i, size_t worker)
+{
+    (void)worker;
+    const struct reading *job = context;
+    (void)dp_pictures_load(job->pictures, job->which[i], job->options, &job->read[i], NULL, NULL);
+}
+
+static dp_status learn(dp_finder *finder, dp_picture *const *read, size_t n, dp_reference **reference, dp_error *err)
+{
+    dp_small *smalls = dp_calloc(n, sizeof *smalls);
+    size_t there = 0;
+    dp_status status = smalls ? DP_OK : dp_fail_memory(err, "the pictures", n * sizeof *smalls);
+    for (size_t i = 0; i < n && !status; i++)
+        if (read[i])
+            status = dp_small_make(read[i], &smalls[there++], err);
+    if (!status && there >= 2)
+        status = dp_reference_learn(finder, smalls, there, reference, err);
+    for (size_t i = 0; smalls && i < there; i++)
+        dp_small_free(&smalls[i]);
+    dp_memory_free(smalls);
+    return status;
+}
+
+dp_status dp_pose_learn(dp_session *session, const dp_picture_options *options, const dp_pictures *pictures,
+                        const size_t *which, size_t n, dp_pose *poses, dp_reference **reference, dp_error *err)
+{
+    const dp_run *run = dp_session_run(session);
+    struct reading job = {options, pictures, which, dp_calloc(n, sizeof *job.read)};
+    dp_finder finder = {0};
+    dp_status status =
+        job.read ? dp_finder_open(session, &finder, err) : dp_fail_memory(err, "the pictures", n * sizeof *job.read);
+    *reference = NULL;
+    if (!status) {
+        dp_pool_run(dp_session_pool(session), n, read_one, &job);
+        status = learn(&finder, job.read, n, reference, err);
+    }
+    for (size_t i = 0; i < n && !status && *reference; i++) {
+        if (job.read[i])
+            status = dp_reference_pose(&finder, *reference, job.read[i], &poses[which[i]], err);
+        if (!status && run->progress && run->progress(run->user, "pose", i + 1, n))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped while learning where the part lies");
+    }
+    for (size_t i = 0; i < n && job.read; i++)
+        dp_picture_free(&job.read[i]);
+    dp_memory_free(job.read);
+    dp_finder_close(&finder);
+    if (status)
+        dp_reference_close(reference);
+    return status;
+}
