@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/normalise.h"
+#include "options/check.h"
 #include "pipeline/fit_work.h"
 #include "score/region.h"
 

@@ -17,7 +17,7 @@ typedef struct dp_fit_work {
     void *user;
 
     dp_extractor extractor;
-    dp_finder finder; /* with align=features */
+    dp_finder finder;   /* with align=features */
     dp_recipe asked;    /* layers and canvas settled */
     dp_settled settled; /* all 0 where a bank is added to */
     const dp_roi *roi;  /* region to inspect; NULL: none */
