@@ -68,4 +68,18 @@ and commit the lists of tests/abi/.
 END
 fi
 report interface-is-as-listed "$folder/findings"
+
+# The Debian package lists the same functions, each with the version that brought it.
+soname=$(sed -n 's/^soname //p' "$folder/abi.txt")
+symbols=$(grep -l "^$soname " "$source"/debian/*.symbols)
+sed -n 's/^ \(.*\)@Base .*/\1/p' "$symbols" | LC_ALL=C sort >"$folder/packaged"
+if [ "${ACCEPT:-}" = 1 ]; then
+    version=$(sed -n 's/^#define DP_VERSION_[A-Z]* //p' "$source/include/dinopatch.h" | paste -sd.)
+    LC_ALL=C comm -13 "$folder/packaged" "$folder/exported" | sed "s/.*/ &@Base $version/" >"$folder/new"
+    { head -n 1 "$symbols"; sed 1d "$symbols" | LC_ALL=C sort - "$folder/new"; } >"$folder/symbols"
+    cp "$folder/symbols" "$symbols"
+fi
+LC_ALL=C comm -3 "$folder/packaged" "$folder/exported" |
+    sed "s|^\t\(.*\)|exported, but not in debian/${symbols##*/}: \1; \`make abi\` adds it|; t; s|^|in debian/${symbols##*/}, but not exported: |" >"$folder/findings"
+report package-lists-what-is-exported "$folder/findings"
 exit $failed
