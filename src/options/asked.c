@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* asked.c - options as an object. */
+/* asked.c - options as an object of the public interface. */
 #include "options/asked.h"
 #include "base/error.h"
 #include "base/memory.h"

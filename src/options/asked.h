@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* asked.h - what a caller asked for. */
+/* asked.h - the options that a caller set. */
 #ifndef DP_OPTIONS_ASKED_H
 #define DP_OPTIONS_ASKED_H
 
@@ -9,7 +9,7 @@ struct dp_options {
     dp_recipe asked; /* nothing settled */
 };
 
-/* Sets *asked to what options ask for; NULL: nothing. */
+/* Sets *asked to the recipe that options ask for; NULL: the defaults. */
 void dp_options_recipe(const dp_options *options, dp_recipe *asked);
 
 #endif

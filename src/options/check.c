@@ -10,7 +10,7 @@
 
 #define MAX_SIDE 65536 /* cells of a window that is not the whole grid */
 
-/* What a message calls a field that has no key of its own. */
+/* Returns the name of a field for messages, also of one without a key of its own. */
 static const char *name_of(const dp_option_row *row)
 {
     return row->option.key ? row->option.key : row->stored;
@@ -36,7 +36,7 @@ static dp_status check_range(const dp_option_row *row, const dp_recipe *recipe, 
     return dp_fail(err, DP_E_ARGUMENT, "%s is %s; %s", name_of(row), number, take);
 }
 
-/* The fields from one place of the recipe to another. */
+/* Checks the fields from one place of the recipe to another. */
 static dp_status check_fields(const dp_recipe *recipe, size_t from, size_t to, dp_error *err)
 {
     dp_status status = DP_OK;
@@ -80,11 +80,10 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
     }
     if (rule->pca > 0 && rule->separate)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "bank.pca does not go with layers.mix=separate: principal components join all layers");
+                       "bank.pca excludes layers.mix=separate: principal components join all layers");
     if (rule->kmeans && rule->coreset > 0)
-        return dp_fail(
-            err, DP_E_ARGUMENT,
-            "bank.kmeans does not go with bank.coreset: one needs bank.layout=grid, the other bank.layout=flat");
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "bank.kmeans excludes bank.coreset: one needs bank.layout=grid, the other bank.layout=flat");
     if (rule->kmeans && rule->flat)
         return dp_fail(
             err, DP_E_ARGUMENT,
@@ -97,7 +96,7 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
 {
     if (!rule->knn)
-        return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; at least 1 neighbour is needed");
+        return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
     if (!(rule->blend >= 0 && rule->blend <= 1))
         return dp_fail(err, DP_E_ARGUMENT, "search.blend is %g; give a number from 0 (local distance) to 1 (global)",
                        rule->blend);
@@ -120,8 +119,7 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
             : rule->blend > 0                  ? "search.blend"
                                                : "bank.kmeans");
     if (rule->reweight && rule->score == DP_SCORE_MAX && (rule->separate || rule->blend > 0))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "score.reweight does not go with %s: it weights by the neighbours of one distance",
+        return dp_fail(err, DP_E_ARGUMENT, "score.reweight excludes %s: it weights by the neighbours of one distance",
                        rule->separate ? "layers.mix=separate" : "search.blend");
     return DP_OK;
 }
@@ -133,11 +131,12 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "crop=%zu needs align=none and an edge of at least that size",
                        recipe->crop_px);
     if (recipe->edge_px && !recipe->crop_px && (aligned || recipe->layout != DP_LAYOUT_FLAT))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "edge keeps the proportions of each picture: it needs align=none and bank.layout=flat, or crop");
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "edge keeps the aspect ratio of each picture: it needs align=none and bank.layout=flat, or crop");
     if (recipe->tile_px && recipe->edge_px)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "tile does not go with edge: tiles are cut from a canvas; give size=%zu instead of edge",
+                       "tile excludes edge: tiles are cut from a canvas; give size=%zu instead of edge",
                        recipe->edge_px);
     if (recipe->layer_norm && recipe->neighbourhood != 1)
         return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs features.neighbourhood=1");
@@ -176,18 +175,19 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "score.reweight needs bank.layout=flat and score=max");
     if (recipe->background == DP_BACKGROUND_REFERENCE && (!flat || recipe->pca > 0))
         return dp_fail(err, DP_E_ARGUMENT,
-                       "background=reference needs bank.layout=flat, and does not go with bank.pca; use "
-                       "background=test or both, which go with all");
+                       "background=reference needs bank.layout=flat and excludes bank.pca; use background=test or "
+                       "background=both");
     return DP_OK;
 }
 
 dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err)
 {
-    return knn <= there ? DP_OK
-                        : dp_fail(err, DP_E_ARGUMENT,
-                                  "search.knn is %zu, but there are %zu features to compare with; give a number from 1 "
-                                  "to %zu",
-                                  knn, there, there);
+    return knn <= there
+               ? DP_OK
+               : dp_fail(
+                   err, DP_E_ARGUMENT,
+                   "search.knn is %zu, but there are only %zu features to compare with; give a number from 1 to %zu",
+                   knn, there, there);
 }
 
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err)
@@ -219,10 +219,10 @@ dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers,
     for (size_t i = 0; i < n_layers; i++) {
         size_t number = dp_layer_number(network, layers[i]);
         if (!dp_layer_exists(network, number) && network->residual)
-            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this residual network has layers 1 to %zu",
+            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist; this residual network has layers 1 to %zu",
                            network->depth);
         if (!dp_layer_exists(network, number))
-            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist: this transformer has blocks 0 to %zu",
+            return dp_fail(err, DP_E_ARGUMENT, "a layer does not exist; this transformer has blocks 0 to %zu",
                            network->depth - 1);
         for (size_t k = 0; k < i; k++)
             if (dp_layer_number(network, layers[k]) == number)
@@ -230,12 +230,11 @@ dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers,
         has_grid = has_grid || number == DP_RESNET_GRID_LAYER;
         too_early = too_early || (network->residual && number < DP_RESNET_GRID_LAYER);
     }
-    return has_grid && !too_early
-               ? DP_OK
-               : dp_fail(err, DP_E_ARGUMENT,
-                         "a residual network gives its features on the grid of layer %d; choose that layer, alone or "
-                         "with later ones",
-                         DP_RESNET_GRID_LAYER);
+    return has_grid && !too_early ? DP_OK
+                                  : dp_fail(err, DP_E_ARGUMENT,
+                                            "a residual network gives its features on the grid of layer %d; choose "
+                                            "that layer, alone or with later layers",
+                                            DP_RESNET_GRID_LAYER);
 }
 
 dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
@@ -243,13 +242,12 @@ dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *net
     size_t own[DP_EXTRACT_LAYERS], n = recipe->n_layers;
     if (!recipe->layer_norm && network->residual && recipe->layer_mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a residual network averages its layers to %zu features: layers.mix cannot be changed",
+                       "a residual network averages its layers to %zu features, so layers.mix cannot be changed",
                        network->dim);
     if (!recipe->layer_norm)
         return dp_check_layers(network, recipe->layers, n, err);
     if (n && (n != dp_extract_layers(network, own) || memcmp(recipe->layers, own, n * sizeof *own) != 0))
-        return dp_fail(err, DP_E_ARGUMENT,
-                       "layers: with normalised layers (method auto) they are chosen by the network");
+        return dp_fail(err, DP_E_ARGUMENT, "layers: with normalised layers (method auto) the network chooses them");
     return DP_OK;
 }
 
@@ -272,7 +270,7 @@ dp_status dp_check_cells(size_t max_cells, size_t height_px, size_t width_px, si
                    "%s%s%zux%zu pixels (height x width) has %zu cells, more than the limit of %zu for one picture; "
                    "give a smaller %s, or max_tokens=%zu",
                    path ? path : "", path ? ": its canvas of " : "a canvas of ", height_px, width_px, rows * cols,
-                   max_cells, path ? "edge" : "canvas or edge, a tile that cuts the canvas", rows * cols);
+                   max_cells, path ? "edge" : "canvas or edge, a tile", rows * cols);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -289,7 +287,7 @@ dp_status dp_check_canvas(const dp_recipe *recipe, const dp_network_facts *netwo
         return dp_fail(err, DP_E_ARGUMENT, "crop=%zu is not a multiple of the network's patch (%zu)", crop, patch);
     if (edge && edge < patch)
         return dp_fail(err, DP_E_ARGUMENT, "edge=%zu is less than the network's patch (%zu)", edge, patch);
-    if (edge && !crop) /* of pictures of one edge a square has the fewest cells */
+    if (edge && !crop) /* of all pictures with this edge, a square one has the fewest cells */
         return dp_check_cells(network->max_cells, edge, edge, patch, NULL, err);
     if (!width || width % patch || height % patch)
         return dp_fail(err, DP_E_ARGUMENT,
@@ -299,10 +297,9 @@ dp_status dp_check_canvas(const dp_recipe *recipe, const dp_network_facts *netwo
     if (!tile)
         return dp_check_cells(network->max_cells, height, width, patch, NULL, err);
     if (cols && rows > (size_t)DP_MAX_GRID_CELLS / cols)
-        return dp_fail(
-            err, DP_E_ARGUMENT,
-            "a canvas of %zux%zu pixels (height x width) has %zux%zu cells, more than the %lld that all tiles "
-            "of a picture may have: a smaller size takes it",
-            height, width, rows, cols, (long long)DP_MAX_GRID_CELLS);
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "a canvas of %zux%zu pixels (height x width) has %zux%zu cells, more than the %lld that all "
+                       "tiles of a picture may have; give a smaller size",
+                       height, width, rows, cols, (long long)DP_MAX_GRID_CELLS);
     return dp_check_cells(network->max_cells, smaller(tile, height), smaller(tile, width), patch, NULL, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check.h - which options may stand together.  Each rule is written once, in check.c. */
+/* check.h - the rules between options. check.c has each rule once. */
 #ifndef DP_OPTIONS_CHECK_H
 #define DP_OPTIONS_CHECK_H
 
@@ -24,7 +24,7 @@ dp_status dp_post_check(const dp_post *post, dp_error *err);
 
 /* How a bank is made smaller. */
 typedef struct dp_reduction_rule {
-    bool flat, separate; /* layout of the bank; whether its layers are kept apart */
+    bool flat, separate; /* layout of the bank; true if its layers are separate */
     double pca, coreset;
     size_t kmeans;
 } dp_reduction_rule;
@@ -46,13 +46,13 @@ dp_status dp_check_neighbours(size_t knn, size_t there, dp_error *err);
 dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error *err);
 /* ------------------------------------------------------------------------------------------- against the network */
 
-/* Cells of one picture: of a flat bank's, and of all tiles of a canvas. 28,000 x 28,000 pixels have fewer. A file can name
- * any number, and what searches the bank makes room for so many. */
+/* Most cells of one picture: in a flat bank, and of all tiles of a canvas. 28,000 x 28,000 pixels have fewer. A file
+ * could name any number, and the search allocates memory for it. */
 #define DP_MAX_GRID_CELLS ((int64_t)1 << 22)
 
 /* Checks that layers [n_layers] exist, each once, and give features. */
 dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err);
-/* Checks what the recipe says of features: layers, layer_mix and layer_norm, which need not be settled. */
+/* Checks the options of features: layers, layer_mix and layer_norm, which need not be settled. */
 dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err);
 /* Checks a settled canvas: whole patches, not too many cells in one tile or in all. */
 dp_status dp_check_canvas(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err);

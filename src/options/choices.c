@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* choices.c - what was chosen for the user, and why. */
+/* choices.c - the choices made for the user, with reasons. */
 #include "options/choices.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -88,7 +88,7 @@ dp_status dp_choices_from_json(const char *text, const char *what, dp_choices *c
     }
     json_decref(list);
     if (status == DP_E_FORMAT)
-        dp_fail(err, DP_E_FORMAT, "%s: metadata 'choices' is broken", what);
+        dp_fail(err, DP_E_FORMAT, "%s: metadata 'choices' is damaged", what);
     if (status)
         dp_choices_free(choices);
     return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layers.c - which layers of a network the features of a recipe come from. */
+/* layers.c - finds the layers of a network that the features of a recipe come from. */
 #include "options/layers.h"
 
 static size_t first_of(const dp_network_facts *network)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layers.h - what a recipe has to know of a network, and which of its layers the features come from. */
+/* layers.h - the facts of a network that a recipe depends on, and the layers that its features come from. */
 #ifndef DP_OPTIONS_LAYERS_H
 #define DP_OPTIONS_LAYERS_H
 
@@ -14,10 +14,10 @@
 /* Plain facts of a network, and the limit of the run that uses it. */
 typedef struct dp_network_facts {
     bool residual;   /* a residual network with layers 1 to depth; else a transformer with blocks 0 to depth - 1 */
-    size_t depth;    /* at least 1; of a residual network at least 2 */
+    size_t depth;    /* at least 1; for a residual network at least 2 */
     size_t patch_px; /* pixels to the side of a cell */
-    size_t dim;      /* features that dp_session_embed makes of a cell and one layer */
-    size_t channels[DP_RESNET_LAYERS + 1]; /* of a residual network: after each layer */
+    size_t dim;      /* features of a cell and one layer in dp_session_embed */
+    size_t channels[DP_RESNET_LAYERS + 1]; /* for a residual network: channels after each layer */
     size_t max_cells;                      /* of one canvas or tile; 0: no limit */
 } dp_network_facts;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* network_fit.c - DinoPatch's and PatchCore's presets for other networks than large transformers. */
+/* network_fit.c - adapts the presets of DinoPatch and PatchCore to networks other than large transformers. */
 #include "options/network_fit.h"
 #include "options/check.h"
 
 #include <string.h>
 
-/* Whether the canvas is still as dp_recipe_preset left it. */
+/* Returns whether the canvas is still that of dp_recipe_preset. */
 static bool has_canvas_of(const dp_recipe *recipe, const dp_recipe *preset)
 {
     return (recipe->preset & DP_PRESET_CANVAS) && recipe->align == preset->align && !recipe->edge_px && !recipe->crop_px
@@ -43,7 +43,7 @@ static void fit_preset(dp_recipe *recipe, const dp_network_facts *network)
         recipe->n_layers = 0;
         recipe->layer_mix = DP_LAYERS_MEAN;
     }
-    if (mean) /* the network's own features are such means already */
+    if (mean) /* features of a residual network are such means already */
         recipe->neighbourhood = 1;
 }
 

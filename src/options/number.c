@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* number.c - reads the numbers of options: plain decimal ones, whole or not, within their range, or refused with the
+/* number.c - reads the numbers of options: decimal, whole or not, within their range; others are refused with the
  * reason.
  *
- * strtod and strtol take more than anybody means to write (nan, inf, 0x1p4, what stands before a letter), and clip what
- * is too large. Here a number is digits, where a fraction is allowed with a point and an exponent, and nothing stands
- * before or behind it. */
+ * strtod and strtol accept more than anybody means to write (nan, inf, 0x1p4, a number before a letter), and clip what
+ * is too large. Here a number is digits, with a point and an exponent where a fraction is allowed, and nothing before
+ * or after it. */
 #include "options/number.h"
 #include "base/error.h"
 #include "options/option_table.h"
@@ -144,7 +144,7 @@ void dp_option_wanted(const dp_option *o, char *text, size_t size)
                  range, off);
 }
 
-/* How it would be written, where that can be guessed: ", write 0.05". */
+/* Suggests how to write it, if that can be guessed: ", write 0.05". */
 static void hint(const dp_option *o, const char *text, char *said, size_t size)
 {
     size_t n = dp_number_length(text, false);
@@ -170,7 +170,8 @@ static bool read_amount(const char *unit, double *value)
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (strcmp(unit, units[i].unit) != 0)
             continue;
-        double scaled = *value * units[i].factor, rounded = rint(scaled); /* 2.3M is 2300000, but half a byte is none */
+        /* 2.3M is 2300000, but half a byte does not exist */
+        double scaled = *value * units[i].factor, rounded = rint(scaled);
         *value = rounded;
         return !(fabs(rounded - scaled) > 1e-9 * rounded);
     }
@@ -183,7 +184,7 @@ static bool read_value(const dp_option *o, const char *text, double *value)
         *value = 0;
         return true;
     }
-    /* A count with a point in it is a share that is too large, as 1.0 is: it is not taken for one piece. */
+    /* A count with a point is a share that is too large, such as 1.0; it is not a count of one. */
     bool share = o->kind == DP_OPTION_SHARE && strpbrk(text, ".eE"),
          whole = o->kind == DP_OPTION_WHOLE || (o->kind == DP_OPTION_SHARE && !share);
     size_t n = dp_number_length(text, whole);
@@ -195,7 +196,7 @@ static bool read_value(const dp_option *o, const char *text, double *value)
     } else if (text[n]) {
         return false;
     }
-    if (*value == 0 && o->low > 0) /* off has a word of its own */
+    if (*value == 0 && o->low > 0) /* "off" is a value of its own */
         return false;
     return share ? (*value > 0 && *value < 1) || (*value == 0 && o->low == 0) : dp_option_holds(o, *value);
 }
@@ -215,5 +216,5 @@ dp_status dp_option_read(const dp_option *o, const char *text, double *value, dp
         return dp_fail(err, DP_E_ARGUMENT, "%s", take);
     if (o->kind == DP_OPTION_WHOLE && length && dp_number_length(text, false) == length)
         return dp_fail(err, DP_E_ARGUMENT, "is not a whole number in plain digits; %s", take);
-    return dp_fail(err, DP_E_ARGUMENT, "is not a plain decimal number%s; %s", how, take);
+    return dp_fail(err, DP_E_ARGUMENT, "is not a decimal number%s; %s", how, take);
 }

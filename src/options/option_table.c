@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* option_table.c - the options of a recipe: the one place that says how each is called, what it may hold, what it is by
- * default and what it is for.
+/* option_table.c - the options of a recipe: the only place with their names, values, defaults and help.
  *
  * The command line, configuration files, the JSON in a bank, the checks, `dinopatch options` and docs/options.md come
  * from these rows. */
@@ -57,13 +56,13 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 
 const dp_option_row dp_option_table[] = {
     {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore"),
-                .help = "auto: settings that measurements favour, pose and canvas chosen from the good pictures; else "
-                        "those of a published method. Other options change them"}},
+                .help = "auto: the settings that measured best, with pose and canvas chosen from the good pictures; "
+                        "other names: the settings of a published method. Other options override them"}},
     {.option =
          {"align", "align", ALIGN, CHOICE(aligns, "auto|pca|features|none"),
-          .help = "pca: find the object by its edges and turn it upright; features: find it by what the network sees, "
-                  "as the good pictures show it; none: take pictures as they are; auto: the one that makes the "
-                  "good pictures most alike"},
+          .help =
+              "pca: find the part by its edges and turn it upright; features: find it by what the network sees; none: "
+              "use pictures unaligned; auto: the one that makes the good pictures most alike"},
      FIELD(align),
      .standard = DP_ALIGN_AUTO,
      .preset = DP_PRESET_CANVAS},
@@ -83,13 +82,13 @@ const dp_option_row dp_option_table[] = {
     {.option = {ALIGN, WHOLE(0, 65536, NULL)}, FIELD(canvas_width_px)},
     {.option = {"canvas", "canvas", ALIGN, .kind = DP_OPTION_CANVAS, .takes = "HxW|auto[:W]", .low = 1, .high = 65536,
                 .unit = "px",
-                .help = "size of what the network sees, instead of size; auto: the height from the good pictures, for "
-                        "a width of 784 or W",
+                .help = "size of the canvas, in place of size; auto: the height from the good pictures, for a width of "
+                        "784 or W pixels",
                 .needs = "multiples of the network's patch"},
      .preset = DP_PRESET_CANVAS},
     {.option =
          {"edge", "edge", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
-          .help = "instead of a canvas, resize each picture to a smaller side of N pixels and crop it to whole patches",
+          .help = "in place of a canvas, resize each picture to a short side of N pixels and crop it to whole patches",
           .needs = "align=none, and bank.layout=flat or crop"},
      FIELD(edge_px),
      .preset = DP_PRESET_CANVAS},
@@ -98,43 +97,39 @@ const dp_option_row dp_option_table[] = {
                 .needs = "align=none, and edge of at least N; a multiple of the patch"},
      FIELD(crop_px),
      .preset = DP_PRESET_CANVAS},
-    {.option =
-         {"size", "size", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
-          .help =
-              "the whole picture with a short side of N pixels, instead of a canvas; its proportion is the middle one "
-              "of the good pictures"},
+    {.option = {"size", "size", BANK, WHOLE(1, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
+                .help = "use the whole picture with a short side of N pixels, in place of a canvas; the aspect ratio "
+                        "is the median of the good pictures"},
      FIELD(short_px),
      .standard = 256,
      .preset = DP_PRESET_CANVAS},
     {.option = {"tile", "tile", BANK, WHOLE(0, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
-                .help = "cut a larger canvas into tiles of N pixels, which go through the network one by one: the "
-                        "memory stays that of a tile; 0: no tiles, unless size makes more cells than the limit",
+                .help = "cut a larger canvas into tiles of N pixels, which go through the network one by one and need "
+                        "the memory of one tile; 0: no tiles, unless size makes more cells than the limit",
                 .needs = "no edge"},
      FIELD(tile_px)},
     {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
     {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
-                .help =
-                    "how to decide which way round a part lies: mirror the grid, rotate the picture, or not at all"},
+                .help = "how to decide which end of a part comes first: mirror the grid, rotate the picture, or none: "
+                        "do not decide"},
      FIELD(polarity),
      .standard = DP_POLARITY_ROTATE},
     {.option = {"layers", "layers", FEATURES, .kind = DP_OPTION_LAYERS, .takes = "I,J,...|auto", .high = 1e6,
-                .help = "blocks whose output is used, from 0, negative from the end; auto: the last block, or layers 2 "
-                        "and 3 of a "
-                        "residual network"},
+                .help = "blocks whose output is used, counted from 0, negative ones from the end; auto: the last "
+                        "block, or layers 2 and 3 of a residual network"},
      FIELD(layers),
      .preset = DP_PRESET_LAYERS},
     {.option = {"layers.mix", "layer-mix", FEATURES, CHOICE(layer_mixes, "mean|concat|separate"),
-                .help = "several blocks: average, concatenate, or a distance for each",
+                .help = "several blocks: average them, concatenate them, or search each separately",
                 .needs = "separate: no bank.pca, no score.reweight"},
      FIELD(layer_mix),
      .preset = DP_PRESET_LAYERS},
     {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard"),
-                .help =
-                    "several layers as the network leaves them, made comparable by what all good cells show: rms of a "
-                    "residual network, standard of a transformer; both choose layers and mix",
+                .help = "use raw layers, normalised by the statistics of all good cells: rms for a residual network, "
+                        "standard for a transformer; both choose layers and mix",
                 .needs = "features.neighbourhood=1"},
      FIELD(layer_norm),
-     .standard = DP_LAYER_NORM_RMS}, /* the network settles which */
+     .standard = DP_LAYER_NORM_RMS}, /* the network decides which */
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},
      FIELD(precision)},
@@ -145,7 +140,8 @@ const dp_option_row dp_option_table[] = {
      .preset = DP_PRESET_NEIGHBOURHOOD},
     {.option =
          {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|flat"),
-          .help = "grid: keep the features of each cell; flat: keep all features in one list and search it as a whole"},
+          .help =
+              "grid: keep the features of each cell; flat: keep all features in one list and search the whole list"},
      FIELD(layout)},
     {.option = {"bank.storage", "storage", BANK, CHOICE(storages, "f32|f16|int8"),
                 .help = "number type of the features in the bank"},
@@ -162,20 +158,20 @@ const dp_option_row dp_option_table[] = {
                 .needs = "bank.layout=flat"},
      FIELD(coreset)},
     {.option = {"pictures.shots", "shots", BANK, WHOLE(1, 1e9, "N"), .flags = DP_OPTION_OFF,
-                .help = "learn from N of the pictures: the first by name, or drawn by the seed"},
+                .help = "learn from N of the pictures: the first by name, or drawn at random with the seed"},
      FIELD(shots)},
     {.option = {"seed", "seed", BANK, WHOLE(0, SEEDS, "S"),
                 .help = "seed of the draws of shots, k-means and coreset; 0: the first shots by name"},
      FIELD(seed)},
     {.option = {"pictures.rotations", "rotations", BANK, WHOLE(1, 8, "1|8"), .choices = one_or_eight,
-                .help = "8: each good picture also enters turned by 45, 90, ... degrees", .needs = "8: align=none"},
+                .help = "8: add each good picture also turned by 45, 90, ... degrees", .needs = "8: align=none"},
      FIELD(rotations),
      .standard = 1},
     {.option = {"pictures.mirror", "mirror", BANK, FLAG,
-                .help = "each good picture also enters mirrored (for parts symmetric about their axis)"},
+                .help = "add each good picture also mirrored (for parts symmetric about their axis)"},
      FIELD(mirror)},
     {.option = {"background", "background", BANK, CHOICE(backgrounds, "none|test|reference|both"),
-                .help = "mask the background of the pictures inspected, of the good ones, or of both",
+                .help = "mask the background of inspected pictures, of good ones, or of both",
                 .needs = "reference: bank.layout=flat, no bank.pca"},
      FIELD(background)},
     {.option =
@@ -184,25 +180,25 @@ const dp_option_row dp_option_table[] = {
               "cells: smooth the mask over 3x3 cells and do not score masked cells; list: as AnomalyDINO's code does"},
      FIELD(background_rule)},
     {.option = {"background.threshold", "background-threshold", BANK, REAL(0, 1e9, "T"),
-                .help = "cells above T on the first principal component of a picture's features are the object"},
+                .help = "cells above T on the first principal component of a picture's features belong to the part"},
      FIELD(background_threshold),
      .standard = 10},
-    {.option = {BANK, .kind = DP_OPTION_CHOICE, .choices = rois}, FIELD(roi)}, /* of the region that fit is given */
+    {.option = {BANK, .kind = DP_OPTION_CHOICE, .choices = rois}, FIELD(roi)}, /* for the region that fit gets */
     {.option = {"search.metric", "metric", SCORE, CHOICE(metrics, "l2|cosine"), .flags = DP_OPTION_OVERRIDE,
                 .help = "distance of two feature vectors", .needs = "cosine: a bank without bank.pca, or made for it"},
      FIELD(metric)},
     {.option = {"window", "window", SCORE, .kind = DP_OPTION_WINDOW, .high = 65536, .takes = "R|global",
                 .flags = DP_OPTION_OVERRIDE, .unit = "cells",
-                .help = "cells to each side that are searched; 0: the same cell only"},
+                .help = "search this many cells to each side; 0: the same cell only"},
      FIELD(window),
      .standard = 1,
      .preset = DP_PRESET_WINDOW},
     {.option = {"search.knn", "knn", SCORE, WHOLE(1, 1000, "K"), .flags = DP_OPTION_OVERRIDE,
-                .help = "average over the K nearest features", .needs = "K features to compare with"},
+                .help = "average the distances to the K nearest features", .needs = "K features to compare with"},
      FIELD(knn),
      .standard = 1}, /* each cell keeps so many neighbours */
     {.option = {"search.blend", "blend", SCORE, REAL(0, 1, "A"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
-                .help = "share of the distance to all cells, mixed with the distance within the window",
+                .help = "weight of the distance to all cells; the distance within the window has the rest",
                 .needs = "bank.layout=grid and a window of cells"},
      FIELD(blend)},
     {.option = {"search.order", "order", SCORE, SHARE(1, 1e6, "F|M"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
@@ -216,13 +212,14 @@ const dp_option_row dp_option_table[] = {
                 .help = "distances below it become 0"},
      FIELD(post.low)},
     {.option = {"map.high", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
-                .help = "connected distances become 0 unless one of them reaches it", .needs = "at least map.low"},
+                .help = "a group of connected distances becomes 0 unless one of them reaches it",
+                .needs = "at least map.low"},
      FIELD(post.high)},
     {.option = {"map.min-object", NULL, SCORE, WHOLE(0, 1e12, "N"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
-                .help = "objects of fewer elements are removed", .needs = "map.low or map.high"},
+                .help = "remove objects of fewer elements", .needs = "map.low or map.high"},
      FIELD(post.min_object)},
     {.option = {"map.max-hole", NULL, SCORE, WHOLE(0, 1e12, "N"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
-                .help = "holes of at most so many elements are filled", .needs = "map.low or map.high"},
+                .help = "fill holes of at most this many elements", .needs = "map.low or map.high"},
      FIELD(post.max_hole)},
     {.option = {"map.unit", NULL, SCORE, CHOICE(units, "cells|pixels"), .flags = DP_OPTION_OVERRIDE,
                 .help = "unit of map.min-object and map.max-hole: cells of the grid, or pixels of the picture"},
@@ -235,10 +232,10 @@ const dp_option_row dp_option_table[] = {
                 .help = "side of a median filter before the thresholds"},
      FIELD(post.median)},
     {.option = {"map", "map", SCORE, .kind = DP_OPTION_MAP, .takes = "KEY=VALUE,...|none", .flags = DP_OPTION_OVERRIDE,
-                .help = "post-processing of the distance map before scoring: the options map.KEY in one; options not "
-                        "named are off"}},
+                .help = "post-processing of the distance map before scoring: several options map.KEY at once; options "
+                        "that are not named are off"}},
     {.option = {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p|top10"), .flags = DP_OPTION_OVERRIDE,
-                .help = "how the distance map becomes one number"},
+                .help = "how the score is computed from the distance map"},
      FIELD(score),
      .standard = DP_SCORE_TOP1P,
      .preset = DP_PRESET_SCORE},
@@ -250,7 +247,7 @@ const dp_option_row dp_option_table[] = {
                 .help = "smooth the finished map in the picture with a Gaussian"},
      FIELD(map_sigma_px)},
     {.option = {"fpr", "fpr", BANK, REAL(0, 1, "RATE"), .flags = DP_OPTION_ABOVE | DP_OPTION_BELOW,
-                .help = "false-alarm rate the threshold aims at"},
+                .help = "false-alarm rate that the threshold aims at"},
      FIELD(fpr),
      .standard = 0.05},
 };
@@ -289,7 +286,7 @@ int dp_option_choices(const dp_option *option)
     return n;
 }
 
-/* Words of earlier versions: a command line, a configuration file or a bank may still hold them. */
+/* Names in earlier versions: a command line, a configuration file or a bank may still hold them. */
 static const struct {
     const char *was, *now;
 } old_words[] = {{"pool", "flat"}};

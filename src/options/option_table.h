@@ -8,16 +8,16 @@
 #include <stdbool.h>
 
 typedef struct dp_option_row {
-    dp_option option; /* key NULL: the field is reached through another row, or found by fit */
-    size_t offset; /* of the field in dp_recipe: int of a choice or flag, size_t of a whole number or window, double of
-                      others */
-    const char *stored; /* its name in the JSON of a bank; NULL: the row stands for several fields, which have rows of
-                           their own */
+    dp_option option; /* key NULL: another row sets the field, or fit finds it */
+    size_t offset; /* of the field in dp_recipe: int for a choice or flag, size_t for a whole number or window, double
+                    * for others */
+    const char *stored; /* its name in the JSON of a bank; NULL: the row stands for several fields that have their own
+                         * rows */
     double standard;    /* its default */
-    unsigned preset;    /* DP_PRESET_ bits that go where a person sets the option */
+    unsigned preset;    /* DP_PRESET_ bits to clear when a user sets the option */
 } dp_option_row;
 
-/* In the order of the stored JSON, which is also the order in which several options are set. */
+/* In the order of the stored JSON; several options are set in the same order. */
 extern const dp_option_row dp_option_table[];
 extern const size_t dp_option_rows;
 

@@ -2,7 +2,7 @@
 /* presets.c - the settings of published methods, as options that are set over the defaults. */
 #include "options/presets.h"
 
-/* The paper's own settings; the other methods say what they change of them. */
+/* The settings of the paper; other methods list only what they change. */
 static const dp_setting dinopatch[] = {
     {"align", "pca"},
     {"align.polarity", "rotate"},
@@ -25,7 +25,7 @@ static const dp_setting anomalydino[] = {{"align", "none"},
                                          {"map.sigma", "4"},
                                          {NULL, NULL}};
 
-/* Roth et al. 2022, on the features of a transformer; network_fit.c fits it to others. */
+/* Roth et al. 2022, on the features of a transformer; network_fit.c adapts it to other networks. */
 static const dp_setting patchcore[] = {{"align", "none"},
                                        {"canvas", "448x448"},
                                        {"align.polarity", "none"},

@@ -5,14 +5,14 @@
 
 #include "dinopatch/experimental.h"
 
-/* An option as dp_recipe_set takes it. */
+/* An option and its text, for dp_recipe_set. */
 typedef struct dp_setting {
     const char *key, *text;
 } dp_setting;
 
 typedef struct dp_preset {
-    const dp_setting *settings[2]; /* set over the defaults in this order, each up to a NULL key; NULL: no more */
-    unsigned open;                 /* DP_PRESET_ bits of what depends on the network or the canvas */
+    const dp_setting *settings[2]; /* set over the defaults in this order, each ends with a NULL key; NULL: no more */
+    unsigned open;                 /* DP_PRESET_ bits of settings that depend on the network or the canvas */
 } dp_preset;
 
 /* Returns NULL for an unknown method. */

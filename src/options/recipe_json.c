@@ -10,9 +10,9 @@
 #include <jansson.h>
 #include <string.h>
 
-#define MAX_VALUES 1024 /* of which a recipe has some 40, and its layers */
+#define MAX_VALUES 1024 /* a recipe has about 40, and its layers */
 
-/* What a bank may hold: the range of the option, both ends allowed. */
+/* Returns whether a bank may hold this value: the range of the option, both ends allowed. */
 static bool holds(const dp_option *option, double value)
 {
     dp_option wide = *option;
@@ -30,7 +30,7 @@ static dp_status out_of_range(const dp_option_row *row, double value, dp_status 
 /* ------------------------------------------------------------------------------------------------------------- to JSON
  */
 
-/* NULL when memory is short. */
+/* NULL: no memory. */
 static json_t *write_layers(const dp_recipe *recipe)
 {
     json_t *list = json_array();
@@ -183,7 +183,7 @@ static dp_status read_field(const json_t *value, const dp_option_row *row, const
     return status;
 }
 
-/* What banks of earlier versions say as well.  They open where it is what all banks now mean. */
+/* Reads a field of earlier versions. It is accepted if its value means what all banks now mean. */
 static dp_status read_retired(const char *name, const json_t *value, const char *what, dp_error *err)
 {
     const char *text = json_string_value(value);

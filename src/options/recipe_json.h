@@ -5,8 +5,8 @@
 
 #include "dinopatch/experimental.h"
 
-/* Writes every field of the recipe under its own name; choices with the names of the command line; window as a number or
- * "global". Free *text with dp_memory_free.  Errors: DP_E_ARGUMENT (a value no bank can hold), DP_E_MEMORY. */
+/* Writes every field of the recipe under its own name; choices by name, window as a number or "global". Free *text with
+ * dp_memory_free. Errors: DP_E_ARGUMENT (a value that no bank can hold), DP_E_MEMORY. */
 dp_status dp_recipe_to_json(const dp_recipe *recipe, char **text, dp_error *err);
 
 /* Reads it back. what: a file name for the messages.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text.c - options from text and back: what --set, the long options and a configuration file come down to. */
+/* text.c - converts options from text and back, for --set, the long options and configuration files. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "options/check.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STANDARD_WIDTH 784 /* of the canvas "auto" */
+#define STANDARD_WIDTH 784 /* width for the canvas "auto" */
 #define MAP_PREFIX "map."
 
 /* Each reader below returns DP_OK or fails with what to give instead; dp_recipe_set puts key and text in front. */
@@ -38,7 +38,7 @@ static dp_status read_flag(const char *text, int *flag, dp_error *err)
     return DP_OK;
 }
 
-/* A plain whole number in the first characters, between low and high. */
+/* Reads a whole number in the first characters, between low and high. */
 static bool read_whole(const char *text, size_t length, double low, double high, double *value)
 {
     char copy[32];
@@ -61,7 +61,7 @@ static dp_status read_layers(const char *text, dp_recipe *recipe, dp_error *err)
         good = n < DP_MAX_LAYERS && read_whole(at, length, -999, 999, &value);
         if (good)
             layers[n++] = value < 0 ? (size_t)0 - (size_t)-value
-                                    : (size_t)value; /* negative ones are settled once the depth is known */
+                                    : (size_t)value; /* negative ones are resolved when the depth is known */
         if (!at[length])
             break;
         at += length + 1;
@@ -121,13 +121,13 @@ static dp_status read_window(const dp_option *option, const char *text, size_t *
     return DP_OK;
 }
 
-/* Whether a row is one of map.KEY, of which "map" is made. */
+/* Returns whether a row is one of map.KEY, which "map" sets together. */
 static bool is_of_map(const dp_option_row *row)
 {
     return row->option.key && row->stored && !strncmp(row->stored, "post.", 5);
 }
 
-/* One KEY=VALUE of the option map. */
+/* Reads one KEY=VALUE of the option map. */
 static dp_status read_map_entry(const char *entry, size_t length, dp_recipe *recipe, dp_error *err)
 {
     char key[64], value[64];
@@ -149,7 +149,7 @@ static dp_status read_map_entry(const char *entry, size_t length, dp_recipe *rec
     return dp_fail(err, DP_E_ARGUMENT, "'%.*s' is not one of %s", (int)length, entry, keys);
 }
 
-/* What is not named is off. */
+/* Options that are not named are off. */
 static dp_status read_map(const char *text, dp_recipe *recipe, dp_error *err)
 {
     dp_post_init(&recipe->post);
@@ -209,7 +209,7 @@ static dp_status read_option(const dp_option_row *row, const char *text, dp_reci
     return status;
 }
 
-/* What cannot stand beside the new value, and came from a method or a bank. */
+/* Clears options that exclude the new value and came from a method or a bank. */
 static void let_go(const dp_option_row *row, dp_recipe *recipe)
 {
     const char *key = row->option.key;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_match.c - whether a session can go on with a bank. */
+/* bank_match.c - checks that a bank fits a session. */
 #include "pipeline/bank_match.h"
 #include "bank/bank.h"
 #include "base/error.h"
@@ -17,7 +17,8 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return status;
     dp_network_get_info(dp_session_network(session), &model);
     if (strcmp(model.sha256, bank->model.sha256) != 0)
-        return dp_fail(err, DP_E_MISMATCH, "the bank was made with another checkpoint: %s (SHA-256 %s); %s has %s",
+        return dp_fail(err, DP_E_MISMATCH,
+                       "the bank was made with another checkpoint: %s (SHA-256 %s), but %s has SHA-256 %s",
                        bank->model.path, bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
     const dp_network_facts network = dp_session_facts(session);
@@ -25,24 +26,25 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
     if (recipe->layout == DP_LAYOUT_GRID
         && (canvas.height_px != bank->rows.grid_rows * canvas.patch_px
             || canvas.width_px != bank->rows.grid_cols * canvas.patch_px))
-        return dp_fail(err, DP_E_MISMATCH,
-                       "the bank has %zux%zu cells, its canvas of %zux%zu pixels is not so many patches of %zu",
-                       bank->rows.grid_rows, bank->rows.grid_cols, canvas.height_px, canvas.width_px, canvas.patch_px);
+        return dp_fail(
+            err, DP_E_MISMATCH,
+            "the bank has %zux%zu cells, but its canvas of %zux%zu pixels does not have so many patches of %zu",
+            bank->rows.grid_rows, bank->rows.grid_cols, canvas.height_px, canvas.width_px, canvas.patch_px);
     if (bank->patch_recorded && bank->patch_px != canvas.patch_px)
-        return dp_fail(err, DP_E_MISMATCH, "the bank's cells are patches of %zu pixels, those of the checkpoint %zu",
+        return dp_fail(err, DP_E_MISMATCH, "the bank's cells have %zu pixels a side, but those of the checkpoint %zu",
                        bank->patch_px, canvas.patch_px);
     status = dp_check_features(recipe, &network, err);
-    if (!status && !dp_own_canvas(recipe)) /* where each picture has its own it is checked with the picture */
+    if (!status && !dp_own_canvas(recipe)) /* if each picture has its own canvas, the picture is checked later */
         status = dp_check_canvas(recipe, &network, err);
     if (status)
         return status;
     const size_t dim = dp_recipe_dim(recipe, &network);
     if (bank->projection.dim_in != dim)
         return dp_fail(err, DP_E_MISMATCH,
-                       "the bank holds features of %zu numbers, its recipe makes %zu with this checkpoint",
+                       "the bank holds features of %zu numbers, but its recipe makes %zu with this checkpoint",
                        bank->projection.dim_in, dim);
     if (dp_session_precision(session) != bank->recipe.precision)
-        return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, the session computes %s",
+        return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, but the session computes %s",
                        bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
                        dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
     if (shape)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bank_match.h - whether a session can go on with a bank. */
+/* bank_match.h - checks that a bank fits a session. */
 #ifndef DP_PIPELINE_BANK_MATCH_H
 #define DP_PIPELINE_BANK_MATCH_H
 
 #include "geometry/tiles.h"
 
-/* Fills shape (may be NULL), the canvas of the bank's recipe. Errors: DP_E_MISMATCH (the bank was made with another checkpoint or precision than the session's), DP_E_ARGUMENT (its
- * recipe does not go with the network, or its canvas has more cells than the run allows), DP_E_MEMORY. */
+/* Checks the bank, and fills shape (may be NULL) with the canvas of its recipe. Errors: DP_E_MISMATCH (the bank was
+ * made with another checkpoint or precision than the session's), DP_E_ARGUMENT (its recipe does not suit the network,
+ * or its canvas has more cells than the run allows), DP_E_MEMORY. */
 dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_canvas_shape *shape, dp_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decide.c - good, anomalous, or not inspected, and why. */
+/* decide.c - decides the label: good, anomalous, or not inspected with the reason. */
 #include "network/session.h"
 #include "options/check.h"
 #include "pipeline/inspector.h"
@@ -18,7 +18,7 @@ void dp_inspector_warn(const dp_inspector *inspector, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+    dp_shelf *shelf = dp_shelf_use(NULL); /* memory for the caller comes from the caller's own shelf */
     run->log(run->user, DP_LOG_WARNING, line);
     dp_shelf_use(shelf);
 }
@@ -35,10 +35,10 @@ void dp_not_inspected(dp_result *result, const char *format, ...)
 static const char *why_unaligned(dp_align_status status)
 {
     switch (status) {
-    case DP_ALIGN_FEW_EDGES: return "no part is seen in it: there are too few edges";
-    case DP_ALIGN_ROUND: return "what is seen in it is round and has no axis";
-    case DP_ALIGN_CUT: return "the part runs over the border of the picture";
-    default: return "no part is seen in it";
+    case DP_ALIGN_FEW_EDGES: return "no part was found: there are too few edges";
+    case DP_ALIGN_ROUND: return "the part is round and has no axis";
+    case DP_ALIGN_CUT: return "the part crosses the border of the picture";
+    default: return "no part was found";
     }
 }
 
@@ -77,7 +77,7 @@ void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prep
         dp_not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
                          why_unaligned(result->pose.status));
     else if (isnan(result->score))
-        dp_not_inspected(result, "no cell lies wholly inside the picture: there is nothing to compare");
+        dp_not_inspected(result, "no cell lies wholly inside the picture, so there is nothing to compare");
     else if (dp_gate_no_light(gate, &prepared->light, reason, bytes)
              || (!free_size && dp_gate_other_ratio(gate, result->width_px, result->height_px, reason, bytes)))
         result->label = DP_LABEL_NOT_INSPECTED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect_cells.c - the features of a picture, and which of its cells take part: inside the picture, in the region to
- * inspect, not background. */
+/* inspect_cells.c - computes the features of a picture and selects the cells that take part: inside the picture, in the
+ * region to inspect, not background. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "geometry/spaces.h"
@@ -18,7 +18,7 @@ static size_t count(const uint8_t *cells, size_t n)
     return sum;
 }
 
-/* How much of the region to inspect lies inside the picture. */
+/* Computes how much of the region to inspect lies inside the picture. */
 static dp_status see_region(dp_inspector *inspector, const dp_prepared *prepared, dp_embedded *embedded, size_t seen,
                             dp_error *err)
 {
@@ -31,12 +31,12 @@ static dp_status see_region(dp_inspector *inspector, const dp_prepared *prepared
     dp_status status = dp_regions_cells(&inspector->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
                                         extractor->shape.rows, extractor->shape.cols, prepared->path, everywhere, err);
     if (!status)
-        embedded->region_seen = (double)seen / (double)count(everywhere, cells); /* 0 / 0: nothing to be seen */
+        embedded->region_seen = (double)seen / (double)count(everywhere, cells); /* 0 / 0: nothing to inspect */
     dp_memory_free(everywhere);
     return status;
 }
 
-/* Narrows the cells that are searched for to the region to inspect, and takes the background off them. */
+/* Narrows the cells to the region to inspect, and removes the background. */
 static dp_status mask_cells(dp_inspector *inspector, dp_prepared *prepared, dp_embedded *embedded, dp_error *err)
 {
     const dp_extractor *extractor = &inspector->extractor;
@@ -48,7 +48,7 @@ static dp_status mask_cells(dp_inspector *inspector, dp_prepared *prepared, dp_e
     embedded->roi_fraction = 1;
     embedded->valid = (double)inside / (double)cells;
     embedded->region_seen = NAN;
-    if (masked) /* of the whole picture, whatever is inspected of it */
+    if (masked) /* of the whole picture, whatever part of it is inspected */
         status = dp_extractor_background(&inspector->extractor, inspector->session, prepared->cells, prepared->path,
                                          &left, err);
     if (!status && dp_regions_any(&inspector->regions)) {
@@ -58,8 +58,9 @@ static dp_status mask_cells(dp_inspector *inspector, dp_prepared *prepared, dp_e
         if (!status)
             status = see_region(inspector, prepared, embedded, in_region, err);
         if (!status && inside && !in_region)
-            status = dp_fail(err, DP_E_PICTURE,
-                             "%s: no cell lies in the region to inspect, there is nothing to compare", prepared->path);
+            status =
+                dp_fail(err, DP_E_PICTURE, "%s: no cell lies in the region to inspect, so there is nothing to compare",
+                        prepared->path);
         embedded->roi_fraction = inside ? (double)in_region / (double)inside : 0;
     }
     if (status || !masked)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect_view.c - one view of a picture: distances, score, map and what stands out of it. */
+/* inspect_view.c - inspects a picture by one view: distances, score, map and defects. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "geometry/spaces.h"
@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The result of a picture whose grid is [rows, cols], nothing in it yet. */
+/* Begins the result of a picture whose grid is [rows, cols]; it is still empty. */
 static dp_status result_begin(dp_view_state *state, const dp_prepared *prepared, size_t rows, size_t cols,
                               dp_error *err)
 {
@@ -50,7 +50,7 @@ static dp_status make_map(dp_view_state *state, const char *path, dp_error *err)
     return state->result.map ? DP_OK : dp_fail_memory(err, path, pixels * sizeof(float));
 }
 
-/* NaN where no good picture has a score to compare with. */
+/* Returns NaN if no good picture has a score to compare with. */
 static double p_value(const dp_view *view, double score)
 {
     size_t known = 0;
@@ -59,7 +59,7 @@ static double p_value(const dp_view *view, double score)
     return known ? dp_conformal_p(view->good_scores, view->n_good_scores, score) : (double)NAN;
 }
 
-/* Room for the neighbours of a picture's cells. */
+/* Makes room for the neighbours of a picture's cells. */
 static dp_status make_room(dp_inspector *inspector, dp_error *err)
 {
     const size_t cells = inspector->extractor.shape.cells;
@@ -77,7 +77,7 @@ static dp_status make_room(dp_inspector *inspector, dp_error *err)
     return status;
 }
 
-/* What comes from the shelf moves into memory that stays. */
+/* Moves memory of the shelf into memory that stays. */
 static dp_status keep(dp_room *room, void *from, size_t bytes, void **to, dp_error *err)
 {
     *to = bytes ? dp_room_for(room, bytes, 1) : NULL;
@@ -100,7 +100,7 @@ static dp_status weigh_cells(dp_inspector *inspector, dp_view_state *state, cons
     return status;
 }
 
-/* The distances of the cells whose features the extractor holds: *features [cells of the band, dim of the bank]. */
+/* Searches for the cells whose features the extractor holds. *features: [cells of the band, dim of the bank]. */
 static dp_status search_band(dp_inspector *inspector, dp_view_state *state, const dp_prepared *prepared,
                              const float **features, dp_error *err)
 {
@@ -183,8 +183,8 @@ static dp_status measure_distances(dp_inspector *inspector, dp_view_state *state
     return DP_OK;
 }
 
-/* The map in the picture, and what stands out of it.  An anomalous picture shows where, also when its score passed the picture threshold
- * though no part of its map passes the cell threshold. */
+/* Makes the map in the picture and finds its defects. An anomalous picture always shows a place, even if its score
+ * exceeds the picture threshold but no part of its map exceeds the cell threshold. */
 static dp_status show_in_picture(dp_inspector *inspector, dp_view_state *state, dp_error *err)
 {
     dp_result *result = &state->result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspector.c - pictures against a bank: opening an inspector, one picture, many pictures. */
+/* inspector.c - inspects pictures with a bank: opens an inspector, runs one picture or many. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "image/image.h"
@@ -66,11 +66,11 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
         inspector->knn = views[i].knn > inspector->knn ? views[i].knn : inspector->knn;
         status = open_view(inspector->session, bank, &views[i], &inspector->views[i], err);
         if (!status && views[i].roi != views[0].roi)
-            status = dp_fail(err, DP_E_ARGUMENT, "views of one picture share the region to inspect");
+            status = dp_fail(err, DP_E_ARGUMENT, "all views of one picture must have the same region to inspect");
     }
     if (!status)
         status = dp_extractor_open(recipe, &shape, bank->projection.dim_in, most_bytes, extractor, err);
-    if (!status && bank->projection.basis) /* what is searched is projected as the bank's rows are */
+    if (!status && bank->projection.basis) /* queries are projected like the bank's rows */
         status = dp_memory_take(
             &(dp_need){&inspector->projected, extractor->band * shape.cols, bank->rows.dim, sizeof(float)}, 1,
             "the features of one picture", err);
@@ -84,8 +84,8 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
         status = dp_finder_open(inspector->session, &inspector->finder, err);
     if (!status && !inspector->gate.light_known)
         dp_inspector_warn(inspector,
-                          "%s: was made before the light of its pictures was kept: a frame that is too dark or too "
-                          "bright cannot be told by its light; a bank fitted anew can",
+                          "%s: an older dinopatch made this bank without the light of its pictures, so frames that are "
+                          "too dark or too bright cannot be recognised; fit it again",
                           dp_bank_name(bank));
     return status;
 }
@@ -94,7 +94,7 @@ dp_status dp_inspector_open_views(dp_session *session, const dp_bank *bank, cons
                                   dp_inspector **inspector, dp_error *err)
 {
     if (!n_views)
-        return dp_fail(err, DP_E_ARGUMENT, "no view to inspect pictures by");
+        return dp_fail(err, DP_E_ARGUMENT, "there is no view to inspect pictures with; give at least one");
     dp_inspector *made = dp_calloc(1, sizeof *made);
     if (made) {
         made->session = session;
@@ -139,13 +139,13 @@ dp_status dp_inspector_open(const dp_network *network, const dp_bank *bank, cons
 
 /* --------------------------------------------------------------------------------------------------------- one picture */
 
-/* Whether a fault lies in the picture, which was decoded, and not in the checkpoint or the machine. */
+/* Returns whether the fault is in the decoded picture, not in the checkpoint or the machine. */
 static bool cannot_be_judged(dp_status fault, const dp_prepared *prepared)
 {
     return fault == DP_E_PICTURE && prepared->picture;
 }
 
-/* Pose, canvas and light of the picture in prepared->picture. */
+/* Finds pose, canvas and light of the picture in prepared->picture. */
 static dp_status prepare(dp_inspector *inspector, dp_error *err)
 {
     dp_prepared *prepared = &inspector->prepared;
@@ -162,14 +162,14 @@ static dp_status prepare(dp_inspector *inspector, dp_error *err)
     return status;
 }
 
-/* As dp_inspector_run, of a picture as RGB. */
+/* Does dp_inspector_run for a picture that is RGB already. */
 static dp_status inspect_rgb(dp_inspector *inspector, const dp_picture *picture, bool shows, const dp_result **result,
                              dp_error *err)
 {
     dp_view_state *state = inspector->views;
     dp_embedded embedded;
     dp_error own = {0};
-    err = err ? err : &own;         /* what is wrong with the picture goes into the result */
+    err = err ? err : &own;         /* faults of the picture go into the result */
     dp_picture borrowed = *picture; /* only read */
     dp_shelf *before = dp_shelf_use(inspector->shelf);
     inspector->prepared.picture = &borrowed;
@@ -249,14 +249,14 @@ static dp_status inspect_next(dp_inspector *inspector, dp_prepared *prepared, dp
             dp_error why = fault;
             status = dp_inspect_blank(state, prepared, &why, &fault);
             if (!status)
-                fault = why; /* it serves the other views as well */
+                fault = why; /* the next views need it too */
         }
         double end = dp_now_seconds();
         dp_status intact =
-            dp_bank_check_unchanged(inspector->bank, err); /* else no figure of this picture may be told */
+            dp_bank_check_unchanged(inspector->bank, err); /* otherwise no result of this picture may be returned */
         if (intact)
             return intact;
-        dp_shelf *shelf = dp_shelf_use(NULL); /* what the caller allocates is the caller's */
+        dp_shelf *shelf = dp_shelf_use(NULL); /* memory for the caller comes from the caller's own shelf */
         stop = on_result(user, prepared->index, i, prepared->path, prepared->picture, status ? NULL : &state->result,
                          1000 * (end - start), status ? fault.message : NULL);
         dp_shelf_use(shelf);

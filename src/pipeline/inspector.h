@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspector.h - what inspection keeps from picture to picture, and its steps. */
+/* inspector.h - what an inspector keeps from picture to picture, and the steps of an inspection. */
 #ifndef DP_PIPELINE_INSPECTOR_H
 #define DP_PIPELINE_INSPECTOR_H
 
@@ -11,13 +11,13 @@
 #include "score/region.h"
 #include "search/searcher.h"
 
-/* One view of every picture. */
+/* One view, with its buffers. */
 typedef struct dp_view_state {
     dp_view view;
-    dp_scoring scoring; /* the view's */
+    dp_scoring scoring; /* the scoring options of the view */
     dp_map_scorer scorer;
     dp_searcher searcher;
-    dp_result result; /* of the last picture, in the memory below */
+    dp_result result; /* of the last picture; points into the memory below */
     dp_room grid, grid_valid, weights, map, inspected, defects;
 } dp_view_state;
 
@@ -33,40 +33,40 @@ struct dp_inspector {
     dp_gate gate;
     dp_finder finder; /* of a bank with align=features */
     bool warned_of_size;
-    size_t knn;                /* the most neighbours of a cell that a view asks for */
-    size_t room;               /* cells that the two below have room for */
+    size_t knn;                /* most neighbours of a cell that a view asks for */
+    size_t room;               /* number of cells that the two below have room for */
     dp_neighbour *nearest;     /* [rows, cols, knn] */
     uint32_t *nearest_picture; /* [rows, cols] */
-    float *projected;          /* [rows, cols, dim of the bank], where that is not the features' */
-    size_t projected_room;     /* cells it was made larger for */
+    float *projected;          /* [rows, cols, dim of the bank], if that is not the dim of the features */
+    size_t projected_room;     /* number of cells that it was enlarged for */
     dp_shelf *shelf;
-    dp_prepared prepared; /* of a picture handed over */
+    dp_prepared prepared; /* a picture handed over by the caller */
     dp_picture picture;   /* the same as RGB */
-    dp_room rgb;          /* of it, where it has to be converted */
+    dp_room rgb;          /* its pixels, if they must be converted */
 };
 
-/* What is known of a picture before it is viewed. */
+/* What is known of a picture before a view scores it. */
 typedef struct dp_embedded {
     int polarity;
     double ms, masked_fraction, roi_fraction;
     double valid;       /* share of the cells that lie inside the picture */
-    double region_seen; /* of the cells of the region to inspect; NaN: there is none */
+    double region_seen; /* of the cells of the region to inspect; NaN: there is no region */
 } dp_embedded;
 
-/* inspect_cells.c: the features of a picture and the cells that take part, for all views. */
+/* inspect_cells.c: computes the features of a picture and the cells that take part, for all views. */
 dp_status dp_inspect_cells(dp_inspector *inspector, dp_prepared *prepared, dp_embedded *embedded, dp_error *err);
 
-/* inspect_view.c: one view of it, into state->result. shows: with the map. */
+/* inspect_view.c: scores it by one view, into state->result. shows: also makes the map. */
 dp_status dp_inspect_view(dp_inspector *inspector, dp_view_state *state, dp_prepared *prepared,
                           const dp_embedded *embedded, bool shows, dp_error *err);
-/* The result of a picture that was decoded but could not be compared at all, for the reason that the fault gives. */
+/* Makes the result of a picture that was decoded but could not be compared; the fault has the reason. */
 dp_status dp_inspect_blank(dp_view_state *state, const dp_prepared *prepared, const dp_error *fault, dp_error *err);
 
-/* decide.c: the label and its reason. What could not be judged is said first; it is never called good. */
+/* decide.c: fills the label and its reason. A picture that could not be judged is never called good. */
 void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prepared *prepared,
                const dp_embedded *embedded, dp_result *result);
 void dp_not_inspected(dp_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Warns once of a picture of another size, the same aspect ratio. */
+/* Warns, once in a run, about a picture of another size with the same aspect ratio. */
 void dp_warn_of_size(dp_inspector *inspector, const dp_view *view, const dp_prepared *prepared);
 void dp_inspector_warn(const dp_inspector *inspector, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -166,8 +166,8 @@ static void refused(void **state)
          "56x57 is not a multiple of the network's patch (14); the nearest is 56x56"},
         {60, 56, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x56"},
         {56, 3, 0, DP_ALIGN_NONE, DP_LAYOUT_GRID, "the nearest is 56x14"},
-        {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_FLAT, "keeps the proportions"},
-        {0, 0, 56, DP_ALIGN_NONE, DP_LAYOUT_GRID, "keeps the proportions"},
+        {0, 0, 56, DP_ALIGN_PCA, DP_LAYOUT_FLAT, "keeps the aspect ratio"},
+        {0, 0, 56, DP_ALIGN_NONE, DP_LAYOUT_GRID, "keeps the aspect ratio"},
         {0, 0, 13, DP_ALIGN_NONE, DP_LAYOUT_FLAT, "less than the network's patch"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

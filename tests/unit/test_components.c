@@ -490,8 +490,7 @@ static void what_does_not_go_together(void **state)
     view.blend = 0;
     view.score = DP_SCORE_MAX;
     view.reweight = 9;
-    assert_fails(DP_E_ARGUMENT, "score.reweight does not go with",
-                 open_searcher(flat.together, &view, NULL, &searcher, err));
+    assert_fails(DP_E_ARGUMENT, "score.reweight excludes", open_searcher(flat.together, &view, NULL, &searcher, err));
     free_banks(&grid);
     free_banks(&flat);
 }

@@ -89,8 +89,8 @@ static void another_precision(void **state)
         recipe.precision = (dp_precision)precision;
         dp_bank *bank = world_fit(&w, session, &recipe), *none = NULL;
         refused(other, bank, further,
-                precision == DP_FP32 ? "the bank holds fp32 features, the session computes int8"
-                                     : "the bank holds int8 features, the session computes fp32");
+                precision == DP_FP32 ? "the bank holds fp32 features, but the session computes int8"
+                                     : "the bank holds int8 features, but the session computes fp32");
         assert_fails(DP_E_MISMATCH, "precision",
                      dp_bank_fit(other, &recipe, (const char *const *)w.paths, 1, NULL, NULL, &none, NULL, err));
         dp_bank_close(&bank);

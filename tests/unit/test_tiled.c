@@ -229,7 +229,7 @@ static void the_tile_that_is_settled(void **state)
     recipe.edge_px = 224;
     recipe.layout = DP_LAYOUT_FLAT;
     recipe.align = DP_ALIGN_NONE;
-    assert_fails(DP_E_ARGUMENT, "tile does not go with edge", dp_recipe_check(&recipe, err));
+    assert_fails(DP_E_ARGUMENT, "tile excludes edge", dp_recipe_check(&recipe, err));
 }
 
 int main(void)
