@@ -604,7 +604,6 @@ class _Inspector:
 
     def __init__(self, bank: Any, network: Any, threads: int) -> None:
         self.job = Run(threads)
-        self._kept = (bank, network)  # they outlive the inspector
         self._inspector = opened("dp_inspector", lib.close_inspector, self.job, lib.dp_inspector_open, network, bank, self.job.pointer)
         self._image = ffi.new("dp_image *")
         self._result = ffi.new("const dp_result **")

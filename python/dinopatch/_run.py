@@ -61,7 +61,15 @@ def opened(what: str, close: Any, run: Optional[Run], function: Any, *arguments:
     """Calls a function that ends with the address of a new object, which lives as long as what is returned here."""
     out = ffi.new(f"{what} **")
     (run.call if run else call)(function, *arguments, out)
-    return ffi.gc(out[0], close) if out[0] != ffi.NULL else None
+    if out[0] == ffi.NULL:
+        return None
+    kept = [run, *arguments]  # what it was made of outlives it, in whatever order Python lets go of them
+
+    def close_first(made: Any) -> None:
+        close(made)
+        kept.clear()
+
+    return ffi.gc(out[0], close_first)
 
 
 def _on_error(kind: Any, raised: Any, trace: Any) -> None:
