@@ -37,7 +37,7 @@ export class Threshold {
     constructor({ changed }) {
         this.changed = changed;
         new ResizeObserver(() => {
-            if (this.plot && this.plot.clientWidth !== this.width) {
+            if (this.plot?.clientWidth && this.plot.clientWidth !== this.width) {
                 replace(this.plot, this.chart());
                 this.renew();
             }
@@ -106,7 +106,7 @@ export class Threshold {
     }
 
     chart() {
-        this.width = this.plot.clientWidth;
+        this.width = this.plot.clientWidth || 600; /* 0 where the product is not shown yet */
         const { scores } = this.data, counts = new Array(BINS).fill(0), floor = HEIGHT - BOTTOM;
         this.highest = new Array(BINS).fill(-Infinity); /* score of each bar */
         for (const value of scores) {
