@@ -123,7 +123,8 @@ export class Good {
                 return;
             notice(t("removed", { name: picture.name }), {
                 action: blob && { label: t("undo"), run: () => this.add([new File([blob], picture.name, { type: blob.type })]) } });
-            byId("good").querySelector(".gallery button")?.focus();
+            if (document.activeElement === document.body)
+                byId("good").querySelector(".gallery button")?.focus();
         } catch (error) {
             pressed.disabled = false;
             failed(error);

@@ -173,7 +173,8 @@ export class Threshold {
             await send(bankPath(bank.name, "/threshold"), "PUT", this.asked === null ? { value: this.value } : { fpr: this.asked });
             notice(t("threshold_set", { value: score(this.value) }));
             await this.changed(bank.name);
-            byId("slider")?.focus();
+            if (document.activeElement === document.body) /* the button that was pressed is gone */
+                byId("slider")?.focus();
         } catch (error) {
             this.apply.disabled = false;
             failed(error);
