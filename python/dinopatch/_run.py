@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ._core import ffi, lib
 from ._errors import error_of, text
@@ -57,17 +58,29 @@ def call(function: Any, *arguments: Any) -> None:
         raise error_of(status, text(err.message))
 
 
+# What each open object was made of, by its address: that lives longer, in whatever order Python lets go of them.
+_made_of: Dict[int, Any] = {}
+_ending = [False]
+
+
+@atexit.register
+def _end() -> None:
+    _ending[0] = True
+
+
 def opened(what: str, close: Any, run: Optional[Run], function: Any, *arguments: Any) -> Any:
     """Calls a function that ends with the address of a new object, which lives as long as what is returned here."""
     out = ffi.new(f"{what} **")
     (run.call if run else call)(function, *arguments, out)
     if out[0] == ffi.NULL:
         return None
-    kept = [run, *arguments]  # what it was made of outlives it, in whatever order Python lets go of them
+    address = int(ffi.cast("uintptr_t", out[0]))
+    _made_of[address] = (run, arguments)
 
-    def close_first(made: Any) -> None:
-        close(made)
-        kept.clear()
+    def close_first(made: Any, ending: List[bool] = _ending, made_of: Dict[int, Any] = _made_of) -> None:
+        if not ending[0]:  # a process that ends gives everything back by itself
+            close(made)
+            made_of.pop(address, None)
 
     return ffi.gc(out[0], close_first)
 

@@ -163,7 +163,7 @@ def test_an_empty_mask_of_an_anomalous_picture_is_named(dp):
     def write(mask, path):
         gray(255)(mask & (path.name != "001"), path)
     run, _ = evaluate(dp, data_set(dp.folder / "set", write))
-    assert any("001" in line and "nothing" in line for line in run.err.splitlines()), run
+    assert any("001" in line and "marks no pixel" in line for line in run.err.splitlines()), run
     assert "000" not in run.err
 
 

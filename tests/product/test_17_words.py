@@ -131,7 +131,7 @@ def test_every_verb_is_in_the_synopsis(helps):
 # Options of other programs that the documents name.
 OTHERS = {"suite", "prefix", "amend", "help", "version"} | set("""
     cap-add no-tests-fail num-processes timeout-multiplier wrap-mode reconfigure buildtype runs max-len leak-check error-exitcode
-    check no-rebuild list cflags libs anomalydino wrap kind command
+    check no-rebuild list cflags libs anomalydino wrap kind command now resolution preprocess rotation
     """.split())
 
 
@@ -226,12 +226,18 @@ def printed(tmp_path_factory, woven, rods):
     save(texture(3), dp.folder / "odd.png").rename(odd)
     note("inspect", "inspect", "--json", *summary, "--bank", woven.bank, "--out", "out", "--explain", woven.new_bad, broken, odd)
     note("inspect", "inspect", "--json", "--bank", rods.bank, rods.new_good, rods.new_bad)
+    found_by_features = dp.folder / "features.bank"
+    dp.run("fit", "--quiet", "--align", "features", "--out", found_by_features, rods.good, code=0)
+    note("inspect", "inspect", "--json", "--bank", found_by_features, rods.new_good)
     note("align", "align", "--json", rods.new_good, broken, odd)
     note("bank", "bank", "info", "--json", woven.bank)
     strange = dp.folder / "strange.bank"
     dp.fit(strange, odd, woven.good / "001.png", woven.good / "002.png")
     note("bank", "bank", "info", "--json", strange)
     note("bank", "bank", "info", "--json", "--suspects", "2", woven.bank, section="JSON OF SUSPECTS")
+    ordered = dp.folder / "ordered.bank"
+    dp.fit(ordered, woven.good, "--order", "0.5")
+    note("bank", "bank", "info", "--json", "--suspects", "2", ordered, section="JSON OF SUSPECTS")
     note("bank", "bank", "info", "--json", "--learning-curve", woven.bank, section="JSON OF LEARNING CURVE")
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run")
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run", "--value", "0.5")
@@ -274,7 +280,8 @@ def test_every_field_is_documented_and_every_documented_one_printed(printed, pag
 
 
 def test_every_command_with_json_is_tried(helps):
-    tried = {page for page, _ in PRINTING} | {"watch"}  # test_23_watch holds it against inspect, to the bit
+    # test_23_watch compares watch with inspect, tests/service compares results with the service.
+    tried = {page for page, _ in PRINTING} | {"watch", "results"}
     for command, (own, _) in helps.items():
         if "json" in own and own["json"] is None:
             assert command.split()[0] in tried, f"dinopatch {command} --json: add it to `printed` and PRINTING"

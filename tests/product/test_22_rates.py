@@ -57,7 +57,7 @@ def test_a_certificate_from_pictures_the_bank_has_not_seen(dp, bank):
     labels = [p["label"] for p in dp.inspect(bank, "fine").pictures]
     assert labels == ["good"] * 30
     text = calibrate(dp, "--good", "fine", "--fpr", "0.05", "--dry-run").out
-    assert "a rate of 0.05 takes 59 good pictures: add 29" in text and "95 % confidence at most 0.095" in text
+    assert "a rate of 0.05 takes 59 good pictures: add 29" in text and "95 % confidence, at most 0.095" in text
     wide = calibrate(dp, "--good", "fine", "--fpr", "0.5", "--dry-run", "--json").lines[0]
     assert wide["k"] > 5 and wide["certified"] <= 0.5 and wide["threshold"] == pytest.approx(scores[wide["k"] - 1])
 
@@ -130,8 +130,8 @@ def test_few_pictures_say_what_they_can_promise(dp, n):
         return
     scores = [p["leave_one_out"] for p in kept["pictures"]]
     assert kept["threshold"] == max(scores) and inspected["label"] == "anomalous"
-    promised = f"{n} pictures cannot promise a false-alarm rate below {1 / (n + 1):.2g}: "
-    assert (promised in run.out) == (n < 19) and ("0.05 takes 19" in run.out) == (n < 19)
+    promised = f"{n} pictures cannot promise a false-alarm rate below {1 / (n + 1):.2g}, so the threshold is the largest score"
+    assert (promised in run.out) == (n < 19) and ("a rate of 0.05 needs 19" in run.out) == (n < 19)
     used, = [r for r in kept["rates"] if r["in_use"]]
     assert used["expected"] == pytest.approx(1 / (n + 1)) and used["high"] == pytest.approx(1 - 0.05 ** (1 / n))
 
