@@ -215,7 +215,7 @@ static void other_files_are_refused(void **state)
 static void times_are_read(void **state)
 {
     (void)state;
-    int64_t begin, end, time;
+    int64_t begin = 0, end = 0, time = 0;
     assert_true(store_time_read("2026-11-30", false, &begin) && store_time_read("2026-11-30", true, &end));
     assert_true(end - begin == 86400000);
     assert_true(store_time_read("2026-11-30T14:00", false, &time) && time == begin + 14 * 3600000);
