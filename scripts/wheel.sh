@@ -18,7 +18,7 @@ say() { printf 'wheel: %s\n' "$*"; }
 if [ $# = 1 ]; then
     wheel=$(realpath "$1")
 else
-    # The same commit gives the same bytes, in whatever folder it is built: scripts/reproduce.sh looks.
+    # The same commit gives the same bytes, in whatever folder it is built.
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source" log -1 --format=%ct 2>/dev/null || echo 1700000000)}
     export SOURCE_DATE_EPOCH
 
