@@ -22,6 +22,11 @@ for group in "$@"; do
 done
 packages=$(printf '%s\n' $packages)
 
+# A Node from elsewhere brings its own npm, and Debian's packages will not stand beside it.
+if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
+    packages=$(printf '%s\n' $packages | grep -vx -e nodejs -e npm)
+fi
+
 # Prints the missing tools and libraries by their own names, for any system.
 missing_by_name() {
     for tool in meson ninja pkg-config "${CC:-cc}"; do
