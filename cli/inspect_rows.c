@@ -256,7 +256,7 @@ static const struct {
     {"input", put_input, "the picture, as given"},
     {"status", put_status, "ok, or error if the picture could not be read or its outputs not written"},
     {"label", put_label, "good, anomalous, not_inspected; empty if there is no threshold"},
-    {"reason", put_reason, "why the picture was not inspected"},
+    {"reason", put_reason, "why the picture was not inspected, or what makes an anomalous one unlike the part"},
     {"score", put_score, "score of the picture, after post-processing"},
     {"threshold", put_threshold, "picture threshold: a score above it is anomalous"},
     {"p_value", put_p_value, "p-value of the score among those of the good pictures"},

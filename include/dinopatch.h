@@ -247,7 +247,7 @@ typedef enum dp_align_status {
     DP_ALIGN_FEW_EDGES, /* no object seen: too few border points */
     DP_ALIGN_ROUND,     /* both sigmas nearly equal: the axis means nothing */
     DP_ALIGN_CUT,       /* the object runs over the border of the picture */
-    DP_ALIGN_UNLIKE     /* align=features: what it shows is unlike the part that was learned */
+    DP_ALIGN_UNLIKE /* align=features: what it shows is unlike the part that was learned; its pose is the one that fits best */
 } dp_align_status;
 
 /* "ok", "off", "few_edges", "round", "cut", "unlike"; static storage. */
@@ -296,7 +296,8 @@ typedef struct dp_result {
     double cell_threshold;   /* NaN: the bank has none */
     double p_value;          /* share of good pictures that score at least as high, this one counted; NaN: not known */
     dp_label label;
-    char reason[DP_REASON_BYTES]; /* why the picture was not inspected; empty with every other label */
+    char reason
+        [DP_REASON_BYTES]; /* why the picture was not inspected, or what makes an anomalous one unlike the part; else empty */
     dp_pose pose;
     int polarity;                                          /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;                                 /* of the canvas: lies inside the picture */

@@ -391,7 +391,7 @@ typedef struct dp_affine {
 
 /* Pixel of the canvas -> pixel of the picture, as dp_canvas_warp uses it.
  *
- * A pose that is DP_ALIGN_OK: u runs along the principal axis, v across it (a rotation, never a mirroring), both scales
+ * A pose that is DP_ALIGN_OK or DP_ALIGN_UNLIKE: u runs along the principal axis, v across it (a rotation, never a mirroring), both scales
  * equal, the centre of the object in the centre of the canvas, the canvas 2 sqrt(3) sigma_major / fill wide.
  * Any other: the plain resize, x = (u + 0.5) picture_width / canvas_width - 0.5, and so for y.
  * turn, in both cases: 1 turns the canvas by 180 degrees about its centre, (u, v) -> (W - 1 - u, H - 1 - v). */
@@ -400,7 +400,7 @@ DP_API dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn,
 
 /* The aligned picture: rgb [height, width, 3] in 0..255 (not rounded), valid [height, width] 1 where the pixel comes
  * from inside the picture (not from the wrap padding).  turn: 0, or 1 to turn the object by 180 degrees.
- * A pose other than DP_ALIGN_OK fills the canvas with the whole picture, resized (bicubic with antialias).
+ * A pose that is neither DP_ALIGN_OK nor DP_ALIGN_UNLIKE fills the canvas with the whole picture, resized (bicubic with antialias).
  * Either output may be NULL. */
 DP_API dp_status dp_canvas_warp(const dp_picture *picture, const dp_pose *pose, double fill, int turn, size_t height,
                                 size_t width, float *rgb, uint8_t *valid, dp_error *err);

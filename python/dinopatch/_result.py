@@ -49,7 +49,7 @@ class Result:
     """
 
     label: Optional[str]  #: "good", "anomalous", "not_inspected"; None: the bank has no threshold
-    reason: Optional[str]  #: why the picture was not inspected
+    reason: Optional[str]  #: why the picture was not inspected, or what makes an anomalous one unlike the part
     score: float  #: one number of the distance map; NaN: no cell could be compared
     threshold: float  #: a picture with a higher score is anomalous; NaN: the bank has none
     p_value: float  #: share of good pictures that score at least as high, this one counted; NaN: not known

@@ -14,7 +14,7 @@ dp_affine dp_canvas_transform(const dp_pose *pose, double fill, int turn, size_t
     double middle_u = ((double)canvas_width - 1) / 2, middle_v = ((double)canvas_height - 1) / 2;
     double centre_x, centre_y;
     dp_affine map;
-    if (pose->status == DP_ALIGN_OK) {
+    if (dp_pose_is_placed(pose)) {
         double scale = 2 * sqrt(3.0) * pose->sigma_major_px / fill / (double)canvas_width;
         double along = scale * cos(pose->angle_rad), across = scale * sin(pose->angle_rad);
         map = (dp_affine){.xu = along, .xv = -across, .yu = across, .yv = along};
@@ -120,7 +120,7 @@ double dp_cell_area_px(const dp_frame *frame)
     const dp_recipe *recipe = frame->recipe;
     const dp_pose *pose = frame->pose;
     double cells = (double)frame->rows * (double)frame->cols;
-    if (pose->status != DP_ALIGN_OK && !recipe->edge_px) /* the grid covers the whole picture */
+    if (!dp_pose_is_placed(pose) && !recipe->edge_px) /* the grid covers the whole picture */
         return (double)pose->picture_height_px * (double)pose->picture_width_px / cells;
     dp_affine map = dp_canvas_to_picture(recipe, pose, 0);
     double canvas_pixel = fabs(map.xu * map.yv - map.xv * map.yu);

@@ -61,6 +61,12 @@ typedef struct dp_resized {
  * (n - crop) / 2, with a half rounded to the even number (torchvision's CenterCrop). */
 dp_resized dp_picture_to_resized(const dp_recipe *recipe, size_t patch_px, size_t height_px, size_t width_px);
 
+/* Whether a pose lays the canvas on the part; with any other the canvas is the whole picture, resized. */
+static inline bool dp_pose_is_placed(const dp_pose *pose)
+{
+    return pose->status == DP_ALIGN_OK || pose->status == DP_ALIGN_UNLIKE;
+}
+
 /* C -> P for any recipe: dp_canvas_transform, or with edge_px the resize and the crop, for which the size of the canvas
  * does not matter. turn: the canvas is turned by 180 degrees. The canvas is that of the recipe. */
 dp_affine dp_canvas_to_picture(const dp_recipe *recipe, const dp_pose *pose, int turn);

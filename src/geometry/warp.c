@@ -300,7 +300,7 @@ static dp_status check(const dp_picture *picture, const dp_pose *pose, double fi
                        width, MAX_CANVAS_PX);
     if (!(fill >= MIN_FILL && fill <= MAX_FILL))
         return dp_fail(err, DP_E_ARGUMENT, "align.fill is %g; give a number from %g to %d", fill, MIN_FILL, MAX_FILL);
-    if (pose->status != DP_ALIGN_OK)
+    if (!dp_pose_is_placed(pose))
         return DP_OK;
     double diagonal = hypot((double)picture->width_px, (double)picture->height_px);
     if (!(pose->sigma_major_px > 0 && pose->sigma_major_px <= diagonal) || !isfinite(pose->angle_rad)
@@ -324,7 +324,7 @@ dp_status dp_canvas_warp_part(const dp_picture *picture, const dp_canvas *canvas
     dp_status status = check(picture, pose, canvas->fill, height, width, err);
     if (status != DP_OK)
         return status;
-    if (pose->status != DP_ALIGN_OK) {
+    if (!dp_pose_is_placed(pose)) {
         if (rgb)
             status = resize_whole(picture, canvas->turn, height, width, part, rgb, err);
         if (status == DP_OK && valid)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* decide.c - decides the label: good, anomalous, or not inspected with the reason. */
+#include "geometry/spaces.h"
 #include "network/session.h"
 #include "options/check.h"
 #include "pipeline/inspector.h"
@@ -67,13 +68,9 @@ void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prep
     size_t bytes = sizeof result->reason;
     bool free_size = recipe->align != DP_ALIGN_NONE || view->any_size;
     double object = 1 - embedded->masked_fraction;
+    const bool unlike = result->pose.status == DP_ALIGN_UNLIKE;
     /* NOLINTBEGIN(bugprone-branch-clone): the order decides */
-    if (result->pose.status == DP_ALIGN_UNLIKE)
-        dp_not_inspected(
-            result,
-            "unlike the part that was learned: align.score is %.2f, good pictures have %.2f, and %.2f is the least",
-            result->pose.score, inspector->bank->reference->good_score, inspector->bank->reference->least_score);
-    else if (dp_aligns(recipe) && result->pose.status != DP_ALIGN_OK)
+    if (dp_aligns(recipe) && !dp_pose_is_placed(&result->pose))
         dp_not_inspected(result, "cannot be aligned (%s): %s", dp_align_status_name(result->pose.status),
                          why_unaligned(result->pose.status));
     else if (isnan(result->score))
@@ -83,10 +80,15 @@ void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prep
         result->label = DP_LABEL_NOT_INSPECTED;
     else if (result->score > result->threshold)
         result->label = DP_LABEL_ANOMALOUS;
-    else if (dp_gate_few_cells(gate, embedded->valid, object, embedded->region_seen, reason, bytes)
+    else if (unlike || dp_gate_few_cells(gate, embedded->valid, object, embedded->region_seen, reason, bytes)
              || dp_gate_odd_light(gate, &prepared->light, reason, bytes))
         result->label = DP_LABEL_NOT_INSPECTED;
     else
         result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
     /* NOLINTEND(bugprone-branch-clone) */
+    if (unlike && !*reason) /* anomalous in the pose that fits best, or not to be trusted */
+        snprintf(
+            reason, bytes,
+            "unlike the part that was learned: align.score is %.2f, good pictures have %.2f, and %.2f is the least",
+            result->pose.score, inspector->bank->reference->good_score, inspector->bank->reference->least_score);
 }

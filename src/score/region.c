@@ -127,7 +127,7 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     dp_status status = dp_region_fits(roi, pose->picture_height_px, pose->picture_width_px, path, err);
     if (status)
         return status;
-    if (roi->frame == DP_ROI_OBJECT && pose->status != DP_ALIGN_OK)
+    if (roi->frame == DP_ROI_OBJECT && !dp_pose_is_placed(pose))
         return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the part, but no part was found (%s)",
                        path, dp_align_status_name(pose->status));
     dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, polarity, false, rows, cols});

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pose from features: a part is found where it was put, and what is no such part is not judged."""
+"""The pose from features: a part is found where it was put, and what is no such part is never good."""
 
 import math
 
@@ -61,11 +61,12 @@ def test_parts_are_found_where_they_were_put(bank):
         assert math.hypot(pose["centre_px"][0] - (middle + c * x - s * y + dx), pose["centre_px"][1] - (middle + s * x + c * y + dy)) < 1.5
 
 
-def test_what_is_no_such_part_is_not_inspected(bank):
+def test_what_is_no_such_part_is_never_good(bank):
     part(0, 0, 0, 99, strange=True).save(bank.folder / "strange.png")
-    row = bank.run("inspect", "--bank", "part.bank", "--json", "strange.png", timeout=600).pictures[0]
-    assert row["label"] == "not_inspected" and row["reason"].startswith("unlike the part that was learned")
-    assert row["align"]["status"] == "unlike"
+    for options, label in ((["--threshold", "1e-6"], "anomalous"), (["--threshold", "1e6"], "not_inspected")):
+        row = bank.run("inspect", "--bank", "part.bank", "--json", *options, "strange.png", timeout=600).pictures[0]
+        assert row["label"] == label and row["reason"].startswith("unlike the part that was learned")
+        assert row["align"]["status"] == "unlike" and row["align"]["score"] < 0.6 and row["align"]["sigma_major_px"] > 0
 
 
 def test_banks_of_one_reference_merge_and_others_do_not(bank):
