@@ -57,10 +57,12 @@ void cli_hide_notes(void);
 int cli_failed(const dp_error *err);
 /* Complains about wrong usage, points to --help, returns EXIT_USAGE. */
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
-/* "warning: text" on stderr. */
 /* A message of the library in which keys of run settings become long options (max_pixels: --max-pixels); g_free. */
 char *cli_spelled(const char *message);
+/* "warning: text" on stderr. */
 void cli_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void cli_log(void *user, dp_log_level level, const char *line);         /* a dp_run callback */
+void cli_log_warning(void *user, dp_log_level level, const char *line); /* the same for warnings only: with --quiet */
 
 /* ---- numbers that a user types */
 /* given: the option is on the command line. value: what the user gave, or else the default that the command set. */
@@ -164,8 +166,6 @@ GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
 GPtrArray *cli_folder_names(const char *folder);
 /* True if the file name ends like that of a picture. */
 bool cli_is_picture_name(const char *name);
-/* Makes a folder and its parents. False: complained. */
-bool cli_make_folder(const char *path);
 /* Checks labelled pictures before a bank is measured with them: the first n_good inputs are good, the others bad. No
  * picture may be in the bank, and none may be given twice. Every command that learns from labelled pictures calls it.
  * False: *code, complained. */
@@ -180,8 +180,6 @@ char *cli_path_inside(const char *folder, const char *name, bool *outside);
 /* ---- progress on stderr: a bar on a terminal, plain lines otherwise, nothing when quiet */
 void cli_progress_begin(const char *what, bool quiet);
 int cli_progress(void *user, const char *stage, size_t done, size_t total); /* a dp_run callback */
-void cli_log(void *user, dp_log_level level, const char *line);             /* a dp_run callback */
-void cli_log_warning(void *user, dp_log_level level, const char *line); /* the same for warnings only: with --quiet */
 /* Removes the bar, before anything else is written to the terminal. The next call of cli_progress draws it again. */
 void cli_progress_hide(void);
 void cli_progress_end(void);
@@ -200,7 +198,8 @@ bool cli_output_good(void);
 int cli_streams_end(int code);
 
 /* ---- signals: the first Ctrl-C or SIGTERM asks the work to stop, and ends it soon after; the second ends it at once */
-void cli_signals_catch(void);
+/* at_end: called, by another thread, when work that did not stop is given up. */
+void cli_signals_catch(void (*at_end)(void));
 bool cli_interrupted(void);
 /* Ends the process by the signal that came, so that a shell sees it. Returns if none came. */
 void cli_signals_reraise(void);

@@ -5,6 +5,7 @@
  * eval/run.c does one category, eval/state.c remembers what was done, eval/table.c prints. */
 #include "eval/eval.h"
 #include "models.h"
+#include "marks.h"
 #include "outputs.h"
 #include "report/report.h"
 #include "recipe.h"

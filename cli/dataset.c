@@ -4,7 +4,7 @@
 #include "inputs.h"
 #include "mask_read.h"
 #include "masks.h"
-#include "outputs.h"
+#include "marks.h"
 
 #include <string.h>
 

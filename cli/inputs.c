@@ -4,7 +4,7 @@
  * The name of a picture in an output folder depends only on its path below the folder that was given: two runs agree,
  * and two pictures of a folder never share a name. What a search leaves out is counted and named. */
 #include "inputs.h"
-#include "outputs.h"
+#include "marks.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -370,15 +370,5 @@ bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code
                      "runs with two --out folders",
                      other, (const char *)inputs->pdata[i], (const char *)names->pdata[i]);
     *code = EXIT_USAGE;
-    return false;
-}
-
-bool cli_make_folder(const char *path)
-{
-    if (g_mkdir_with_parents(path, 0777) == 0)
-        return true;
-    int error = errno;
-    cli_complain("%s: cannot make the folder: %s", path, g_strerror(error));
-    errno = error;
     return false;
 }

@@ -9,7 +9,7 @@
 typedef bool (*cli_leave_out)(const char *name);
 
 /* Adds the pictures below a folder to files, in the order of their paths. Leaves out hidden files, folders of the
- * system (@eaDir, __MACOSX, thumbnails), what dinopatch wrote (outputs.h) and files that are no pictures; counts and
+ * system (@eaDir, __MACOSX, thumbnails), what dinopatch wrote (marks.h) and files that are no pictures; counts and
  * names them. Follows links to folders, each folder once. False: a folder cannot be read; complained. */
 bool cli_find_pictures(const char *folder, cli_leave_out leave_out, GPtrArray *files);
 

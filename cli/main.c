@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (!strcmp(commands[i].name, name)) {
             cli_begin(name);
-            cli_signals_catch();
+            cli_signals_catch(cli_progress_abandon);
             int code = commands[i].run(argc - 1, argv + 1);
             cli_signals_reraise();
             return cli_streams_end(code);

@@ -107,6 +107,20 @@ int cli_usage(const char *format, ...)
     return EXIT_USAGE;
 }
 
+void cli_log(void *user, dp_log_level level, const char *line)
+{
+    char *text = cli_spelled(line);
+    cli_progress_hide();
+    fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", cli_shown(text));
+    g_free(text);
+}
+
+void cli_log_warning(void *user, dp_log_level level, const char *line)
+{
+    if (level == DP_LOG_WARNING)
+        cli_log(user, level, line);
+}
+
 void cli_warn(const char *format, ...)
 {
     va_list args;

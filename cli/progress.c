@@ -135,20 +135,6 @@ int cli_progress(void *user, const char *stage, size_t done, size_t total)
     return 0;
 }
 
-void cli_log(void *user, dp_log_level level, const char *line)
-{
-    char *text = cli_spelled(line);
-    cli_progress_hide();
-    fprintf(stderr, "%s%s\n", level == DP_LOG_WARNING ? "warning: " : "", cli_shown(text));
-    g_free(text);
-}
-
-void cli_log_warning(void *user, dp_log_level level, const char *line)
-{
-    if (level == DP_LOG_WARNING)
-        cli_log(user, level, line);
-}
-
 void cli_progress_hide(void)
 {
     if (!display.drawn)

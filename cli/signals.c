@@ -22,6 +22,7 @@
 
 static volatile sig_atomic_t caught, n_caught;
 static sem_t came;
+static void (*given_up)(void);
 
 /* Another process shortened a mapped file in place. The missing part cannot be read, and no result can be made of the
  * rest. Outputs get their names only when they are whole, so ending here loses nothing. */
@@ -94,7 +95,7 @@ static void *watch(void *unused)
     while (sem_timedwait(&came, &end) != 0 && errno == EINTR) {
     }
     remove_temporary_files();
-    cli_progress_abandon();
+    given_up();
     end_by(caught);
 }
 
@@ -107,8 +108,9 @@ static void catch (int signal_number)
         sigaction(signal_number, &action, NULL);
 }
 
-void cli_signals_catch(void)
+void cli_signals_catch(void (*at_end)(void))
 {
+    given_up = at_end;
     struct sigaction bus = {.sa_sigaction = cut_short, .sa_flags = SA_SIGINFO};
     sigaction(SIGBUS, &bus, NULL);
     sigset_t all, before;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* research.c - the command line, data sets, network and session of these programs, and their end. */
 #include "research.h"
+#include "cli/marks.h"
 #include "cli/models.h"
 #include "cli/used.h"
 
@@ -14,7 +15,7 @@ void research_begin(research *r, const char *name)
     cli_json_begin();
     setlocale(LC_CTYPE, "");
     cli_begin_program(name);
-    cli_signals_catch();
+    cli_signals_catch(cli_progress_abandon);
 }
 
 bool research_parse(research *r, int argc, char **argv, const cli_option *own, const char *summary, int *code)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* places.c - says where the pictures of an evaluation go below its folder, and writes them. */
 #include "eval.h"
+#include "../marks.h"
 
 char *eval_place(const eval_run *run, const char *root, const dataset_item *item, const char *ending)
 {

@@ -2,6 +2,7 @@
 /* report.c - writes the page from top to bottom: table, then figures, curves, wrong calls and gallery of each run,
  * settings last. */
 #include "report.h"
+#include "../marks.h"
 
 #include <math.h>
 #include <stdlib.h>

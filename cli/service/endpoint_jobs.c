@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* endpoint_jobs.c - how far jobs have come. */
 #include "routes.h"
-#include "transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,5 +125,5 @@ void get_job_events(request *r)
     stream->id = id;
     stream->text = g_string_new("retry: 2000\n\n");
     reply_stream(r, read_stream, stream, free_stream, "text/event-stream");
-    transport_streams(r);
+    r->streams = true;
 }

@@ -268,17 +268,11 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *handle, con
         reply_problem(&x->request, 503, "there is no memory for this request; try again");
     else
         x->route->handle(&x->request);
-    if (x->connection && !x->request.streams)
+    if (x->connection && x->request.streams)
+        connections_set(t->connections, x->connection, CONNECTION_STREAMING, 0);
+    else if (x->connection)
         connections_set(t->connections, x->connection, CONNECTION_SENDING, x->request.answer_bytes);
     return answer(x, method);
-}
-
-void transport_streams(request *r)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    r->streams = true;
-    if (info && info->socket_context)
-        connections_set(r->service->transport->connections, info->socket_context, CONNECTION_STREAMING, 0);
 }
 
 /* ------------------------------------------------------------------------------------------------ opening and closing */

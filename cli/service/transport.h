@@ -16,7 +16,4 @@ void transport_tick(transport *t);
 void transport_drain(transport *t, unsigned most_seconds);
 void transport_close(transport **opened);
 
-/* For an endpoint whose answer lasts. */
-void transport_streams(request *r);
-
 #endif

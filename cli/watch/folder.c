@@ -2,7 +2,7 @@
 /* folder.c - a folder that pictures come into. */
 #include "folder.h"
 #include "../inputs.h"
-#include "../outputs.h"
+#include "../marks.h"
 #include "../service/fault.h"
 #include "../service/log.h"
 

@@ -2,7 +2,7 @@
 /* keeper.c - what `watch` writes below --out. */
 #include "keeper.h"
 #include "../inputs.h"
-#include "../outputs.h"
+#include "../marks.h"
 #include "../service/fault.h"
 #include "../service/log.h"
 

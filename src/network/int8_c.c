@@ -148,17 +148,3 @@ void dp_finish_i8_c(const dp_int8_finish *how, const int32_t *sum, size_t cells,
             *y = how->relu ? fmaxf(value, 0) : value;
         }
 }
-
-bool dp_int8_kernels_init(dp_int8_kernels *kernels, dp_isa isa)
-{
-#if defined(__x86_64__)
-    if (isa >= DP_ISA_AVX512_VNNI) {
-        dp_int8_linear_avx512vnni(kernels);
-        dp_int8_attention_avx512vnni(kernels);
-        dp_int8_conv_avx512vnni(kernels);
-        return true;
-    }
-#endif
-    (void)kernels, (void)isa;
-    return false;
-}

@@ -19,4 +19,11 @@ static inline bool dp_own_canvas(const dp_recipe *recipe)
     return recipe->edge_px > 0 && !recipe->crop_px;
 }
 
+/* Returns whether the bank of a fit holds less than all features of its pictures. */
+static inline bool dp_shrinks_bank(const dp_recipe *recipe)
+{
+    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans
+           || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "network/network.h"
 #include "network/session.h"
 #include "options/check.h"
+#include "options/recipe_facts.h"
 #include "pipeline/fit_calibrate.h"
 #include "pipeline/fit_work.h"
 #include "pipeline/memory_plan.h"
@@ -109,7 +110,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
     final.recipe = &fit->asked;
     if (recipe.layer_norm) /* rounded once, when all are there and normalised */
         recipe.storage = DP_STORAGE_F32;
-    if (dp_fit_shrinks(
+    if (dp_shrinks_bank(
             &recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
         recipe.pca = 0;
         recipe.kmeans = 0;

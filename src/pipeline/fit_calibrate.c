@@ -5,16 +5,11 @@
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "options/recipe_facts.h"
 #include "reduce/coreset.h"
 #include "pipeline/compress.h"
 #include "score/leave_one_out.h"
 #include "dinopatch/edit.h"
-
-bool dp_fit_shrinks(const dp_recipe *recipe)
-{
-    return (recipe->layer_norm && recipe->storage != DP_STORAGE_F32) || recipe->pca > 0 || recipe->kmeans
-           || recipe->coreset > 0 || recipe->background == DP_BACKGROUND_REFERENCE;
-}
 
 /* The rows of a flat bank that are not background, by the masks it holds. */
 static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
@@ -71,7 +66,7 @@ static dp_status replace_by_part(const dp_recipe *asked, dp_isa isa, dp_pool *po
 dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                            dp_error *err)
 {
-    if (!dp_fit_shrinks(asked))
+    if (!dp_shrinks_bank(asked))
         return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
     if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)
         return replace_by_part(asked, isa, pool, run, bank, err);

@@ -6,12 +6,7 @@
 #include "base/pool.h"
 #include "dinopatch/experimental.h"
 
-#include <stdbool.h>
-
-/* Whether the recipe's bank holds less than all features of the pictures. */
-bool dp_fit_shrinks(const dp_recipe *recipe);
-
-/* Scores and threshold of *bank; where dp_fit_shrinks, of the smaller bank that takes its place.  *bank holds all features and is finished;
+/* Scores and threshold of *bank; where dp_shrinks_bank, of the smaller bank that takes its place.  *bank holds all features and is finished;
  * on failure it stays.  run may be NULL.  Errors: DP_E_MEMORY, DP_E_NUMERIC, DP_E_CANCELLED, DP_E_MISMATCH. */
 dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                            dp_error *err);

@@ -7,7 +7,7 @@
 #include "pipeline/memory_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "pipeline/fit_calibrate.h"
+#include "options/recipe_facts.h"
 #include "dinopatch/edit.h"
 
 #include <stdarg.h>
@@ -138,7 +138,7 @@ static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, 
 {
     const dp_recipe *recipe = spec->recipe;
     size_t small = 0, places, more = 0;
-    if (!dp_bank_bytes(collected, bytes) || (!adding && !dp_fit_shrinks(recipe)))
+    if (!dp_bank_bytes(collected, bytes) || (!adding && !dp_shrinks_bank(recipe)))
         return dp_bank_bytes(collected, bytes);
     if (!final_bytes(spec, &small))
         return false;
@@ -200,7 +200,7 @@ static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_by
     static const char *const options[] = {"bank.storage=f32", "bank.storage=f16", "bank.storage=int8"};
     size_t bytes = 0;
     /* With the reductions that were asked for the type asked for has been found too large. */
-    for (int type = (int)spec->recipe->storage + (reduced || !dp_fit_shrinks(spec->recipe) ? 1 : 0);
+    for (int type = (int)spec->recipe->storage + (reduced || !dp_shrinks_bank(spec->recipe) ? 1 : 0);
          type <= DP_STORAGE_I8; type++)
         if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))
             append(text, size, "%s%s (%s)", *text ? " or " : "", options[type], size_text(bytes).text);
@@ -215,14 +215,14 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
     const dp_recipe *recipe = spec->recipe;
     if (suggest_types(spec, true, free_bytes, text, size)) {
         append(text, size, " would fit");
-        if (!dp_fit_shrinks(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
+        if (!dp_shrinks_bank(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)
             append(text, size,
                    "; compressing that bank with bank.storage=int8 and bank.kmeans=%zu then makes it ten times smaller "
                    "than f32",
                    2 * rows / 5);
         return;
     }
-    if (dp_fit_shrinks(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
+    if (dp_shrinks_bank(recipe) && suggest_types(spec, false, free_bytes, text, size)) {
         append(text, size, " would fit without bank.pca, bank.kmeans and bank.coreset; compress the bank afterwards");
         return;
     }

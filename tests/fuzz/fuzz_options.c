@@ -77,8 +77,8 @@ REPLACED(dp_pool_open, size_t threads, dp_pool **pool, dp_error *err)
 }
 
 /* libFuzzer's own signals stay as they are. */
-void __wrap_cli_signals_catch(void);
-void __wrap_cli_signals_catch(void)
+void __wrap_cli_signals_catch(void (*at_end)(void));
+void __wrap_cli_signals_catch(void (*at_end)(void))
 {
 }
 

@@ -35,6 +35,13 @@ report dependencies-point-one-way "$(
     done
 )"
 
+# The files of a library or program stand in an order too: none uses what uses it.
+report no-circle-of-files "$(
+    for room in src io cli research; do
+        find $room -name '*.c' | sort | xargs awk -f tests/tree/uses.awk | sort -u | tsort 2>&1 >/dev/null
+    done
+)"
+
 report every-folder-has-its-place "$(
     for path in src/*/; do
         folder=$(basename "$path")
