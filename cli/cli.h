@@ -239,6 +239,8 @@ json_t *cli_json_ms(double ms);
 void cli_hide_times(void);
 bool cli_times_hidden(void);
 json_t *cli_json_pose(const dp_pose *pose);
+/* The text that cli_json_print prints, without the line's end; free. NULL: it cannot be made. */
+char *cli_json_line(const json_t *value);
 /* Prints one line on stdout and steals the reference. False: stdout is broken; complained. */
 bool cli_json_print(json_t *value);
 

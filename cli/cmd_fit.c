@@ -2,6 +2,7 @@
 /* dinopatch fit - makes a bank from pictures of good parts. */
 #include "models.h"
 #include "outputs.h"
+#include "picture_list.h"
 #include "rates.h"
 #include "recipe.h"
 #include "roi.h"
@@ -75,6 +76,7 @@ int cmd_fit(int argc, char **argv)
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *bank_alias = NULL;
     gboolean allow_few = FALSE, overwrite = FALSE;
+    cli_list list = {0};
     cli_used used;
     cli_run run;
     const cli_option own_entries[] = {
@@ -82,6 +84,7 @@ int cmd_fit(int argc, char **argv)
          "M"},
         {"out", 'o', 0, CLI_FILE, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
         {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
+        CLI_LIST_ENTRIES(&list),
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
@@ -101,9 +104,12 @@ int cmd_fit(int argc, char **argv)
         return code;
     if (out && bank_alias)
         return cli_usage("--out and --bank are the same option: give one");
-    if (argc < 2)
-        return cli_usage("give pictures of good parts");
-    char *bank_path = out ? g_strdup(out) : bank_alias ? g_strdup(bank_alias) : bank_beside(argv + 1, argc - 1);
+    if (!cli_list_check(&list, argc - 1, "give pictures of good parts", &code))
+        return code;
+    char *bank_path = out               ? g_strdup(out)
+                      : bank_alias      ? g_strdup(bank_alias)
+                      : list.files_from ? NULL
+                                        : bank_beside(argv + 1, argc - 1);
     if (!bank_path)
         return cli_usage("--out is missing: name the bank to write (only a single folder needs no --out)");
     if (!cli_roi_open(&region, &run.run, &roi, &code)) {
@@ -111,7 +117,6 @@ int cmd_fit(int argc, char **argv)
         return code;
     }
 
-    size_t n_failed = 0;
     dp_fit_counts report;
     dp_network *model = NULL;
     dp_session *session = NULL;
@@ -120,7 +125,9 @@ int cmd_fit(int argc, char **argv)
     dp_error err;
     cli_used_begin(&used);
     cli_outputs *files = cli_outputs_new(overwrite);
-    GPtrArray *inputs = cli_inputs(argv + 1, argc - 1, &n_failed);
+    if (!cli_list_open(&list, argv + 1, argc - 1, &code))
+        goto done;
+    const GPtrArray *inputs = list.inputs;
     if (!inputs->len) {
         cli_complain("no pictures to learn from");
         code = EXIT_JOB_FAILED;
@@ -163,14 +170,14 @@ int cmd_fit(int argc, char **argv)
         code = cli_failed(&err);
         goto done;
     }
-    print_summary(bank, bank_path, n_failed + report.n_failed, report.n_twins, run.quiet);
+    print_summary(bank, bank_path, list.n_failed + report.n_failed, report.n_twins, run.quiet);
     if (!cli_print_trust(bank, bank_path, &code))
         goto done;
-    code = enough && !n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
+    code = enough && !list.n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
     g_free(bank_path);
     cli_outputs_free(files);
-    g_ptr_array_unref(inputs);
+    cli_list_close(&list);
     cli_used_end(&used);
     dp_bank_lock_release(&lock);
     dp_bank_close(&bank);

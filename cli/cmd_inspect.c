@@ -5,9 +5,12 @@
 #include "inspect_rows.h"
 #include "models.h"
 #include "outputs.h"
+#include "picture_list.h"
 #include "recipe.h"
 #include "roi.h"
+#include "shard_lines.h"
 #include "view.h"
+#include "eval/eval.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,7 +23,8 @@ struct job {
     const dp_view *view;
     const char *out;
     const GPtrArray *names;
-    cli_explain *explain; /* or NULL */
+    cli_explain *explain;   /* or NULL */
+    cli_shard_lines *shard; /* or NULL */
     enum { AS_TEXT, AS_JSON, AS_CSV } format;
     cli_tally tally;
     bool output_broken;
@@ -119,7 +123,9 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
     cli_tally_add(&job->tally, &row);
     if (message)
         cli_complain("%s", message);
-    if (job->format == AS_JSON) {
+    if (job->shard) {
+        job->output_broken = !cli_shard_lines_put(job->shard, cli_row_json(&row), &job->tally);
+    } else if (job->format == AS_JSON) {
         job->output_broken = !cli_json_print(cli_row_json(&row));
     } else {
         if (job->format == AS_CSV)
@@ -135,9 +141,11 @@ static int on_result(void *user, size_t index, const char *path, const dp_pictur
 }
 
 /* Prints the summary and returns the exit code. With fail_on_anomaly only good pictures pass. */
-static int finish(const struct job *job, bool fail_on_anomaly, bool summary, bool quiet, size_t n_failed)
+static int finish(struct job *job, bool fail_on_anomaly, bool summary, bool quiet, size_t n_failed)
 {
     const cli_tally *tally = &job->tally;
+    if (job->shard && !cli_shard_lines_end(job->shard, &job->tally))
+        return EXIT_JOB_FAILED;
     if (summary && !cli_json_print(cli_tally_json(tally)))
         return EXIT_JOB_FAILED;
     if (!quiet) {
@@ -150,8 +158,59 @@ static int finish(const struct job *job, bool fail_on_anomaly, bool summary, boo
     return n_failed + tally->n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
+/* A digest of all that the lines of a shard depend on, beside the pictures; g_free. NULL: complained. */
+static char *work_digest(const dp_bank *bank, const dp_recipe *recipe, const cli_view *settled, const char *roi,
+                         bool any_size, const char *out, const dp_run *run)
+{
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+    GString *text = g_string_new(dp_version());
+    dp_bank_details info;
+    dp_bank_get_details(bank, &info);
+    char *mask = roi ? eval_file_sha256(roi) : NULL;
+    const dp_isa best = dp_isa_detect(), isa = run->isa == DP_ISA_AUTO || run->isa > best ? best : run->isa;
+    for (size_t i = 0; i < dp_option_count(); i++) {
+        const char *key = dp_option_at(i)->key;
+        char *value = cli_option_text(recipe, key);
+        g_string_append_printf(text, "\n%s=%s", key, value);
+        g_free(value);
+    }
+    g_string_append_printf(text, "\n%s %s %.17g %.17g %s %d %s %d", info.model_sha256, dp_isa_name(isa),
+                           settled->view.threshold, settled->view.cell_threshold, mask ? mask : "", any_size,
+                           out ? out : "", cli_times_hidden());
+    for (size_t i = 0; i < info.n_pictures; i++) {
+        const unsigned char *digest = dp_bank_picture_digest(bank, i);
+        g_string_append_printf(text, "\n%s %.17g", dp_bank_picture_name(bank, i), dp_bank_picture_score(bank, i));
+        if (digest)
+            g_string_append_len(text, (const char *)digest, 32);
+    }
+    g_checksum_update(sum, (const guchar *)text->str, (gssize)text->len);
+    char *digest = g_strdup(g_checksum_get_string(sum));
+    g_checksum_free(sum);
+    g_string_free(text, TRUE);
+    g_free(mask);
+    return digest;
+}
+
+/* Of the pictures and names of a list those that have no line yet. */
+static void keep_pending(const cli_shard_lines *lines, GPtrArray **inputs, GPtrArray **names)
+{
+    size_t n;
+    const size_t *pending = cli_shard_lines_pending(lines, &n);
+    GPtrArray *some = g_ptr_array_new(), *their = g_ptr_array_new();
+    for (size_t i = 0; i < n; i++) {
+        g_ptr_array_add(some, (*inputs)->pdata[pending[i]]);
+        g_ptr_array_add(their, (*names)->pdata[pending[i]]);
+    }
+    g_ptr_array_unref(*inputs);
+    g_ptr_array_unref(*names);
+    *inputs = some;
+    *names = their;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
+    cli_list list = {0};
+    char *resume = NULL;
     cli_roi region = {0};
     char *model_name = NULL, *bank_path = NULL, *out = NULL, *train = NULL;
     cli_number threshold = {0};
@@ -173,6 +232,10 @@ int cmd_inspect(int argc, char **argv)
          "exit with code 3 if a picture is anomalous or not inspected (unreadable pictures count)", NULL},
         {"any-size", 0, 0, CLI_FLAG, &any_size,
          "with a bank made by --align none: inspect pictures of any size and aspect ratio", NULL},
+        CLI_LIST_ENTRIES(&list),
+        CLI_SHARD_ENTRY(&list),
+        {"resume", 0, 0, CLI_FILE, &resume,
+         "with --shard: take over the lines of a stopped run whose picture files are the same", "FILE"},
         CLI_ROI_ENTRIES(&region),
         CLI_OPTION_END};
     cli_recipe options;
@@ -202,8 +265,13 @@ int cmd_inspect(int argc, char **argv)
         return code;
     if (!bank_path)
         return cli_usage("--bank is missing");
-    if (argc < 2)
-        return cli_usage("give pictures to inspect");
+    if (!cli_list_check(&list, argc - 1, "give pictures to inspect", &code))
+        return code;
+    if (list.shard.n && (!json || summary))
+        return cli_usage(json ? "--shard excludes --summary: 'dinopatch results merge --summary' says it of all shards"
+                              : "--shard needs --json");
+    if (resume && !list.shard.n)
+        return cli_usage("--resume needs --shard");
     if (json && csv)
         return cli_usage("give --json or --csv, not both");
     if (summary && !json)
@@ -219,8 +287,8 @@ int cmd_inspect(int argc, char **argv)
     dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error err;
-    size_t n_failed = 0;
     GPtrArray *inputs = NULL, *names = NULL;
+    cli_shard_lines *shard = NULL;
     cli_outputs *files = cli_outputs_new(overwrite);
     cli_view settled = {.threshold = threshold.given ? threshold.value : NAN};
     if (!cli_roi_open(&region, &run.run, &roi, &code))
@@ -235,11 +303,24 @@ int cmd_inspect(int argc, char **argv)
     if (!cli_recipe_resolve(&options, &recipe, &code))
         goto done;
 
-    inputs = cli_inputs_named(argv + 1, argc - 1, &names, &n_failed);
-    if (!inputs->len) {
+    if (!cli_list_open(&list, argv + 1, argc - 1, &code))
+        goto done;
+    if (!list.all->len) {
         cli_complain("no pictures to inspect");
         code = EXIT_SOME_FAILED;
         goto done;
+    }
+    if (list.shard.n && !cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
+        goto done;
+    inputs = g_ptr_array_ref(list.inputs);
+    names = g_ptr_array_ref(list.names);
+    if (list.shard.n) {
+        char *work = work_digest(bank, &recipe, &settled, region.path, any_size, out, &run.run);
+        shard = cli_shard_lines_open(&list, work, resume, &code);
+        g_free(work);
+        if (!shard)
+            goto done;
+        keep_pending(shard, &inputs, &names);
     }
     cli_outputs_read(files, bank_path, "the bank in use");
     cli_outputs_read_model(files, model_name, info.model_path);
@@ -256,7 +337,7 @@ int cmd_inspect(int argc, char **argv)
     if (out && !cli_outputs_begin(files, out, &code))
         goto done;
     cli_progress_begin("inspect", run.quiet || (!out && isatty(STDOUT_FILENO)));
-    if (!cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
+    if (!list.shard.n && !cli_view_settle(bank, &recipe, roi, &run.run, &settled, &code))
         goto done;
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)) {
         code = cli_failed(&err);
@@ -269,24 +350,33 @@ int cmd_inspect(int argc, char **argv)
                       .explain = explainer,
                       .out = out,
                       .names = names,
+                      .shard = shard,
                       .format = json  ? AS_JSON
                                 : csv ? AS_CSV
                                       : AS_TEXT};
     if (csv)
         cli_row_print_csv_header();
-    dp_status status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata,
-                                                inputs->len, on_result, &job, &err);
+    if (shard && !cli_shard_lines_begin(shard))
+        job.output_broken = true;
+    dp_status status = DP_OK;
+    if (inputs->len && !job.output_broken)
+        status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
+                                          on_result, &job, &err);
     cli_progress_end();
     cli_explain_free(explainer);
-    if (status)
-        code = job.output_broken ? EXIT_JOB_FAILED : cli_failed(&err);
+    if (job.output_broken)
+        code = EXIT_JOB_FAILED;
+    else if (status)
+        code = cli_failed(&err);
     else
-        code = finish(&job, fail_on_anomaly, summary, run.quiet, n_failed);
+        code = finish(&job, fail_on_anomaly, summary, run.quiet, list.n_failed);
 done:
     if (inputs)
         g_ptr_array_unref(inputs);
     if (names)
         g_ptr_array_unref(names);
+    cli_shard_lines_free(shard);
+    cli_list_close(&list);
     cli_outputs_free(files);
     cli_view_free(&settled);
     dp_roi_close(&roi);

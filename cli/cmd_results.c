@@ -2,6 +2,7 @@
 /* dinopatch results - asks the results that 'serve' and 'watch' keep, and exports them. */
 #include "cli.h"
 #include "service/store_page.h"
+#include "shard_lines.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -125,10 +126,15 @@ int cmd_results(int argc, char **argv)
         {"counts", 0, 0, CLI_FLAG, &asked.counts, "how many of each label, in place of the results", NULL},
         CLI_OPTION_END};
     int code;
+    if (argc > 1 && !strcmp(argv[1], "merge")) {
+        cli_begin_verb("merge");
+        return cli_results_merge(argc - 1, argv + 1);
+    }
     if (!cli_parse(&argc, &argv, entries, NULL, "--data DIR [--since TIME] [--until TIME] [--csv|--json]",
                    "Shows and exports the results that 'dinopatch serve' and 'dinopatch watch' keep, the newest first.",
                    "Times without a zone are local. The service may run meanwhile. Exit code: 0 done; 2 wrong usage; "
-                   "4 the results cannot be read.",
+                   "4 the results cannot be read.\n"
+                   "'dinopatch results merge SHARD.jsonl...' joins the lines of the shards of 'inspect --shard'.",
                    &code))
         return code;
     store_filter filter = {.bank = asked.bank, .label = asked.label, .verdict = asked.verdict};

@@ -299,53 +299,91 @@ static void add_source(GHashTable *known, GPtrArray *sources, const char *folder
     g_free(whole);
 }
 
-GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed)
+/* The name of a listed picture: its path as the list has it, where that stays below the folder that the list was made in;
+ * otherwise its file name. g_free. */
+static char *listed_name(const char *path)
 {
-    GPtrArray *files = g_ptr_array_new_with_free_func(g_free), *found = g_ptr_array_new_with_free_func(g_free);
-    GPtrArray *sources = g_ptr_array_new_with_free_func(g_free);
-    GHashTable *known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    GArray *source_of = g_array_new(FALSE, FALSE, sizeof(int));
-    for (int i = 0; i < n; i++) {
-        guint before = files->len;
-        if (!g_file_test(arguments[i], G_FILE_TEST_IS_DIR)) {
-            char *folder = g_path_get_dirname(arguments[i]);
-            add_source(known, sources, folder);
-            g_free(folder);
-            g_ptr_array_add(files, g_strdup(arguments[i])); /* the reader will say if it is no picture */
-            g_ptr_array_add(found, g_path_get_basename(arguments[i]));
-        } else {
-            add_source(known, sources, arguments[i]);
-            bool good = cli_find_pictures(arguments[i], NULL, files);
-            char *root = without_slashes(arguments[i]);
-            for (guint f = before; f < files->len; f++) {
-                const char *below = (const char *)files->pdata[f] + strlen(root);
-                g_ptr_array_add(found, g_strdup(below + strspn(below, "/")));
-            }
-            g_free(root);
-            if (good && files->len == before) {
-                cli_complain("%s: the folder holds no pictures", arguments[i]);
-                good = false;
-            }
-            *n_failed += !good;
+    while (g_str_has_prefix(path, "./"))
+        path += 2 + strspn(path + 2, "/");
+    bool below = *path != '/';
+    for (const char *part = path; part && below; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+        below = strncmp(part, "..", 2) != 0 || (part[2] && part[2] != '/');
+    return below ? g_strdup(path) : g_path_get_basename(path);
+}
+
+/* What cli_inputs_listed collects. */
+struct found {
+    GPtrArray *files, *below; /* paths, and paths below the folder given */
+    GPtrArray *sources;       /* names of the folders that were given */
+    GHashTable *known;        /* those folders: device and inode */
+    GArray *source_of;        /* [files] of int: an index of sources; -1: none */
+};
+
+static void find_argument(struct found *all, const char *argument, bool listed, size_t *n_failed)
+{
+    guint before = all->files->len;
+    int source = (int)all->sources->len;
+    if (g_file_test(argument, G_FILE_TEST_IS_DIR)) {
+        add_source(all->known, all->sources, argument);
+        bool good = cli_find_pictures(argument, NULL, all->files);
+        char *root = without_slashes(argument);
+        for (guint f = before; f < all->files->len; f++) {
+            const char *below = (const char *)all->files->pdata[f] + strlen(root);
+            g_ptr_array_add(all->below, g_strdup(below + strspn(below, "/")));
         }
-        for (; before < files->len; before++)
-            g_array_append_val(source_of, i);
+        g_free(root);
+        if (good && all->files->len == before) {
+            cli_complain("%s: the folder holds no pictures", argument);
+            good = false;
+        }
+        *n_failed += !good;
+    } else {
+        if (listed) {
+            source = -1;
+        } else {
+            char *folder = g_path_get_dirname(argument);
+            add_source(all->known, all->sources, folder);
+            g_free(folder);
+        }
+        g_ptr_array_add(all->files, g_strdup(argument)); /* the reader will say if it is no picture */
+        g_ptr_array_add(all->below, listed ? listed_name(argument) : g_path_get_basename(argument));
     }
+    for (; before < all->files->len; before++)
+        g_array_append_val(all->source_of, source);
+}
+
+GPtrArray *cli_inputs_listed(char **arguments, int n, const GPtrArray *listed, GPtrArray **names, size_t *n_failed)
+{
+    struct found all = {.files = g_ptr_array_new_with_free_func(g_free),
+                        .below = g_ptr_array_new_with_free_func(g_free),
+                        .sources = g_ptr_array_new_with_free_func(g_free),
+                        .known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                        .source_of = g_array_new(FALSE, FALSE, sizeof(int))};
+    for (int i = 0; i < n; i++)
+        find_argument(&all, arguments[i], false, n_failed);
+    for (guint i = 0; listed && i < listed->len; i++)
+        find_argument(&all, listed->pdata[i], true, n_failed);
     if (names) {
         *names = g_ptr_array_new_with_free_func(g_free);
-        bool several = g_hash_table_size(known) > 1;
-        for (guint f = 0; f < files->len; f++) {
-            const char *source = sources->pdata[g_array_index(source_of, int, f)];
-            char *name = cli_output_name(found->pdata[f]);
-            g_ptr_array_add(*names, several && *source ? g_build_filename(source, name, NULL) : g_strdup(name));
+        bool several = g_hash_table_size(all.known) > 1;
+        for (guint f = 0; f < all.files->len; f++) {
+            int source = g_array_index(all.source_of, int, f);
+            const char *folder = source < 0 ? "" : all.sources->pdata[source];
+            char *name = cli_output_name(all.below->pdata[f]);
+            g_ptr_array_add(*names, several && *folder ? g_build_filename(folder, name, NULL) : g_strdup(name));
             g_free(name);
         }
     }
-    g_array_unref(source_of);
-    g_hash_table_unref(known);
-    g_ptr_array_unref(sources);
-    g_ptr_array_unref(found);
-    return files;
+    g_array_unref(all.source_of);
+    g_hash_table_unref(all.known);
+    g_ptr_array_unref(all.sources);
+    g_ptr_array_unref(all.below);
+    return all.files;
+}
+
+GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed)
+{
+    return cli_inputs_listed(arguments, n, NULL, names, n_failed);
 }
 
 GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed)

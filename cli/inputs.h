@@ -20,6 +20,9 @@ bool cli_is_left_out(const char *name);
  * was given itself. If the pictures come from several folders, the name of its folder stands in front. `.png` is
  * removed, any other suffix stays. */
 GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed);
+/* The same for the arguments and the names of a list (may be NULL). The name of a listed picture is its path as it is
+ * listed, or its file name if that path is absolute or goes up. */
+GPtrArray *cli_inputs_listed(char **arguments, int n, const GPtrArray *listed, GPtrArray **names, size_t *n_failed);
 /* True if no two names are equal. False: *code, both pictures are named. */
 bool cli_names_differ(const GPtrArray *inputs, const GPtrArray *names, int *code);
 /* The name of a picture's outputs, from its path below the given folder; g_free. `.png` stays if the rest is again the

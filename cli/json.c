@@ -196,10 +196,15 @@ json_t *cli_json_pose(const dp_pose *pose)
     return object;
 }
 
-bool cli_json_print(json_t *value)
+char *cli_json_line(const json_t *value)
 {
     /* Twelve digits carry a float exactly, and a double more exactly than anything here needs. */
-    char *text = cli_json_dumped(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    return cli_json_dumped(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+}
+
+bool cli_json_print(json_t *value)
+{
+    char *text = cli_json_line(value);
     json_decref(value);
     if (!text)
         cli_complain("%s", broken ? "cannot make a line of JSON" : "not enough memory for a line of JSON");
