@@ -85,8 +85,9 @@ static void print_text(const dp_bench_settings *s, const dp_bench_result *r, boo
     printf("  weights %.0f MB, memory at most %.0f MB\n", (double)r->weights_bytes / 1e6,
            (double)r->peak_rss_bytes / 1e6);
     for (size_t i = 0; profile && dp_bench_stage_name(i); i++)
-        printf("  %-10s %8.2f ms  %4.1f %%\n", dp_bench_stage_name(i), 1000 * r->stage_s[i],
-               100 * r->stage_s[i] / r->median_s);
+        if (r->stage_s[i] > 0) /* a network has some of the stages */
+            printf("  %-10s %8.2f ms  %4.1f %%\n", dp_bench_stage_name(i), 1000 * r->stage_s[i],
+                   100 * r->stage_s[i] / r->median_s);
 }
 
 int cmd_bench(int argc, char **argv)

@@ -77,36 +77,76 @@ static void fill(float *rgb, size_t n)
     }
 }
 
+/* What a pass computes, with room for it. */
+struct outputs {
+    float *memory;
+    size_t layers[2], n_layers; /* of a residual network; 0: the final tokens */
+    float *of[2];
+};
+
+/* A residual network gives the outputs of stages 2 and 3, as far as it has them: those of the method `auto`. */
+static dp_status make_room(const dp_session *session, size_t height, size_t width, struct outputs *to, dp_error *err)
+{
+    const dp_network *model = dp_session_network(session);
+    const size_t patch = model->checkpoint.patch_px;
+    size_t floats = 0, begin[2] = {0};
+    bool good = true;
+    if (!model->resnet)
+        good = dp_mul_size(height / patch * (width / patch), model->checkpoint.dim, &floats);
+    for (size_t layer = 2; model->resnet && layer <= model->resnet->depth && layer <= 3; layer++) {
+        const dp_layer_shape shape = dp_session_layer_shape(session, layer, height, width);
+        begin[to->n_layers] = floats;
+        to->layers[to->n_layers++] = layer;
+        floats += shape.rows * shape.cols * shape.dim; /* the picture's token limit bounds it */
+    }
+    to->memory = good ? dp_malloc(floats, sizeof(float)) : NULL;
+    if (!to->memory)
+        return dp_fail_memory(err, "a benchmark", floats * sizeof(float));
+    for (size_t i = 0; i < to->n_layers; i++)
+        to->of[i] = to->memory + begin[i];
+    return DP_OK;
+}
+
+static dp_status run_network(dp_session *session, const float *rgb, size_t height, size_t width, struct outputs *to,
+                             dp_error *err)
+{
+    if (to->n_layers)
+        return dp_session_layers(session, rgb, height, width, to->layers, to->n_layers, to->of, err);
+    return dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, to->memory, err);
+}
+
 dp_status dp_session_bench(dp_session *session, const dp_bench_settings *settings, dp_bench_result *result,
                            dp_error *err)
 {
     const dp_network *model = dp_session_network(session);
-    size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb,
-           n_tokens;
+    size_t patch = model->checkpoint.patch_px, height = settings->height_px, width = settings->width_px, n_rgb;
     if (!settings->repeat || settings->repeat > 100000)
         return dp_fail(err, DP_E_ARGUMENT, "%zu repeats are impossible; give 1 to 100000", settings->repeat);
     const dp_run *run = dp_session_run(session);
     dp_status status = dp_check_cells(run->max_tokens, height, width, patch, NULL, err);
     if (status)
         return status;
-    if (!dp_mul_size(height, width, &n_rgb) || !dp_mul_size(n_rgb, 3, &n_rgb)
-        || !dp_mul_size(height / patch * (width / patch), model->checkpoint.dim, &n_tokens))
+    if (!dp_mul_size(height, width, &n_rgb) || !dp_mul_size(n_rgb, 3, &n_rgb))
         return dp_fail(err, DP_E_ARGUMENT, "input of %zux%zu pixels is too large", height, width);
-    float *rgb = dp_malloc(n_rgb, sizeof *rgb), *tokens = dp_malloc(n_tokens, sizeof *tokens);
+    struct outputs outputs = {0};
+    float *rgb = dp_malloc(n_rgb, sizeof *rgb);
     pass *passes = dp_calloc(settings->repeat, sizeof *passes);
     double bound = 0;
-    if (!rgb || !tokens || !passes) {
-        status = dp_fail_memory(err, "a benchmark", (n_rgb + n_tokens) * sizeof *rgb);
+    if (!rgb || !passes) {
+        status = dp_fail_memory(err, "a benchmark", n_rgb * sizeof *rgb);
         goto done;
     }
+    status = make_room(session, height, width, &outputs, err);
+    if (status)
+        goto done;
     fill(rgb, n_rgb);
     for (size_t i = 0; i < settings->warm_up && !status; i++)
-        status = dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, tokens, err);
+        status = run_network(session, rgb, height, width, &outputs, err);
     for (size_t i = 0; i < settings->repeat && !status; i++) {
         double this_bound = measure_bound(session), begin = dp_now_seconds();
         bound = this_bound > bound ? this_bound : bound;
         memset(dp_session_stage_seconds(session), 0, sizeof(dp_stage_seconds));
-        status = dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, tokens, err);
+        status = run_network(session, rgb, height, width, &outputs, err);
         passes[i] = (pass){dp_now_seconds() - begin, *dp_session_stage_seconds(session)};
         if (!status && run->progress && run->progress(run->user, "bench", i + 1, settings->repeat))
             status = dp_fail(err, DP_E_CANCELLED, "stopped");
@@ -134,7 +174,7 @@ dp_status dp_session_bench(dp_session *session, const dp_bench_settings *setting
     memcpy(result->stage_s, median->stages.of, sizeof result->stage_s);
 done:
     dp_memory_free(rgb);
-    dp_memory_free(tokens);
+    dp_memory_free(outputs.memory);
     dp_memory_free(passes);
     return status;
 }

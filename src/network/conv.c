@@ -2,6 +2,7 @@
 #include "network/conv.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "network/winograd.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -205,6 +206,17 @@ static dnnl_status_t weights_as(const dp_conv *conv, dnnl_engine_t engine, const
     return s;
 }
 
+/* Keeps the weights as Winograd's method takes them. */
+static dnnl_status_t keep_winograd(dp_conv *conv, const float *weights)
+{
+    const size_t in = conv->shape.in, out = conv->shape.out, floats = dp_winograd_weights(in, out);
+    if (!(conv->winograd = dp_malloc(floats + in, sizeof(float))))
+        return dnnl_out_of_memory;
+    dp_winograd_pack(in, out, weights, conv->winograd);
+    memset(conv->winograd + floats, 0, in * sizeof(float));
+    return dnnl_success;
+}
+
 /* Keeps the raw weights until a plan chooses a layout. */
 static dnnl_status_t keep(dp_conv *conv, dnnl_engine_t engine, const float *weights, size_t count)
 {
@@ -257,7 +269,9 @@ dp_status dp_conv_pack(const dp_conv_shape *shape, dp_backing backing, dnnl_engi
     if (conv.plain) {
         memcpy(conv.plain, weights, count * sizeof *weights);
     } else {
-        dnnl_status_t status = keep(&conv, engine, weights, count);
+        const bool winograd = backing == DP_BACKING_ONEDNN && shape->side == 3 && shape->stride == 1 && shape->pad == 1
+                              && dp_winograd_suits(shape->in, shape->out);
+        dnnl_status_t status = winograd ? keep_winograd(&conv, weights) : keep(&conv, engine, weights, count);
         if (status) {
             dp_conv_free(&conv);
             return fault(err, status, shape);
@@ -274,13 +288,14 @@ void dp_conv_free(dp_conv *conv)
     dp_memory_free(conv->bias);
     dp_memory_free(conv->scale);
     dp_memory_free(conv->plain);
+    dp_memory_free(conv->winograd);
     *conv = (dp_conv){0};
 }
 
 size_t dp_conv_bytes(const dp_conv *conv)
 {
     const dp_conv_shape *c = &conv->shape;
-    size_t weights = c->out * c->side * c->side * c->in;
+    size_t weights = conv->winograd ? dp_winograd_weights(c->in, c->out) : c->out * c->side * c->side * c->in;
     return conv->backing == DP_BACKING_INT8 ? weights + 2 * c->out * sizeof(float) : (weights + c->out) * sizeof(float);
 }
 
@@ -305,6 +320,8 @@ struct dp_conv_plan {
     size_t rows_in, cols_in, cols_out, n_workers, n_tasks;
     dnnl_stream_t *streams; /* [n_workers] */
     task tasks[MOST_BANDS];
+    dp_winograd_fn winograd; /* NULL: the tasks above */
+    float *scratch;          /* [n_workers, dp_winograd_scratch]; winograd only */
     atomic_bool failed;
 };
 
@@ -342,8 +359,29 @@ static dnnl_status_t task_make(const dp_conv_plan *plan, dnnl_engine_t engine, t
     return s;
 }
 
-dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t workers, size_t rows_in, size_t cols_in,
-                            dp_conv_plan **out, dp_error *err)
+static size_t tiles_of(const dp_conv_plan *plan)
+{
+    return ((plan->rows_in + 3) / 4) * ((plan->cols_in + 3) / 4);
+}
+
+static size_t groups_of(const dp_conv_plan *plan)
+{
+    return (tiles_of(plan) + DP_WINOGRAD_TILES - 1) / DP_WINOGRAD_TILES;
+}
+
+static dp_status plan_winograd(dp_conv_plan *plan, dp_isa isa, dp_error *err)
+{
+    plan->winograd = dp_winograd_kernel(isa);
+    if (!plan->winograd)
+        return dp_fail(err, DP_E_UNSUPPORTED, "these weights were packed for an instruction set faster than %s",
+                       dp_isa_name(isa));
+    const size_t floats = dp_winograd_scratch(plan->conv->shape.in);
+    plan->scratch = dp_malloc_2d(plan->n_workers, floats, sizeof(float));
+    return plan->scratch ? DP_OK : dp_fail_memory(err, "a convolution", plan->n_workers * floats * sizeof(float));
+}
+
+dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, dp_isa isa, size_t workers, size_t rows_in,
+                            size_t cols_in, dp_conv_plan **out, dp_error *err)
 {
     const dp_conv_shape *c = &conv->shape;
     size_t rows_out = dp_conv_out(c, rows_in);
@@ -359,6 +397,13 @@ dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t wo
         dp_conv_plan_close(&plan);
         return dp_fail(err, DP_E_ARGUMENT, "an input of %zux%zu is too small for a convolution of side %zu", rows_in,
                        cols_in, c->side);
+    }
+    if (conv->winograd) {
+        dp_status status = plan_winograd(plan, isa, err);
+        if (status)
+            dp_conv_plan_close(&plan);
+        *out = plan;
+        return status;
     }
     size_t n = rows_out / FEWEST_ROWS;
     plan->n_tasks = n < 1 ? 1 : n > MOST_BANDS ? MOST_BANDS : n;
@@ -403,13 +448,14 @@ void dp_conv_plan_close(dp_conv_plan **plan_pointer)
     for (size_t i = 0; plan->streams && i < plan->n_workers; i++)
         dnnl_stream_destroy(plan->streams[i]);
     dp_memory_free(plan->streams);
+    dp_memory_free(plan->scratch);
     dp_memory_free(plan);
     *plan_pointer = NULL;
 }
 
 size_t dp_conv_plan_bands(const dp_conv_plan *plan)
 {
-    return plan->n_tasks;
+    return plan->winograd ? groups_of(plan) * (plan->conv->shape.out / DP_WINOGRAD_OUT) : plan->n_tasks;
 }
 
 bool dp_conv_plan_failed(const dp_conv_plan *plan)
@@ -419,6 +465,8 @@ bool dp_conv_plan_failed(const dp_conv_plan *plan)
 
 const char *dp_conv_plan_kernel(const dp_conv_plan *plan, size_t index)
 {
+    if (plan->winograd)
+        return "winograd";
     return plan->tasks[index].kernel ? plan->tasks[index].kernel : "c";
 }
 
@@ -446,8 +494,35 @@ static void run_plain(const dp_conv_plan *plan, const band *b, const float *x, f
             }
 }
 
+/* Tasks of one block of output channels follow each other, so that its weights stay in the cache. */
+static void run_winograd(const dp_conv_plan *plan, size_t index, const float *x, float *y, size_t worker)
+{
+    const dp_conv *conv = plan->conv;
+    const size_t groups = groups_of(plan), first = index % groups * DP_WINOGRAD_TILES, left = tiles_of(plan) - first;
+    const dp_winograd_task t = {.x = x,
+                                .y = y,
+                                .weights = conv->winograd,
+                                .bias = conv->bias,
+                                .zeros = conv->winograd + dp_winograd_weights(conv->shape.in, conv->shape.out),
+                                .rows = plan->rows_in,
+                                .cols = plan->cols_in,
+                                .in = conv->shape.in,
+                                .out = conv->shape.out,
+                                .first_tile = first,
+                                .n_tiles = left < DP_WINOGRAD_TILES ? left : DP_WINOGRAD_TILES,
+                                .first_out = index / groups * DP_WINOGRAD_OUT,
+                                .add = conv->shape.add,
+                                .relu = conv->shape.relu,
+                                .scratch = plan->scratch + worker * dp_winograd_scratch(conv->shape.in)};
+    plan->winograd(&t);
+}
+
 void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, size_t worker)
 {
+    if (plan->winograd) {
+        run_winograd(plan, index, x, y, worker);
+        return;
+    }
     const task *t = &plan->tasks[index];
     const dp_conv_shape *c = &plan->conv->shape;
     if (plan->conv->backing == DP_BACKING_PLAIN) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv.h - convolutions of a residual network, on oneDNN or, for the reference, in plain C.
+/* conv.h - convolutions of a residual network, on oneDNN, by Winograd or, for the reference, in plain C.
  *
  *     y[r, c, o] = relu(y[r, c, o] (if add) + b[o] + sum over u, v, i of w[o, u, v, i] x[r s + u - p, c s + v - p, i])
  *
@@ -10,6 +10,8 @@
  * other layout it uses its reference kernel, which is about a hundred times slower. So every band asks for its
  * layout. A convolution keeps its weights for all plans in each layout asked for so far, usually one. The layout
  * depends only on the band.
+ *
+ * In fp32, convolutions of side 3 and stride 1 whose channels suit it run by Winograd's method instead (winograd.h).
  *
  * In 8 bits (int8.h) oneDNN sums the products of bytes exactly, in 32 bits, and finish makes outputs of the sums. */
 #ifndef DP_NETWORK_CONV_H
@@ -28,6 +30,7 @@ typedef struct dp_conv {
     float *bias;                     /* [out] */
     float *scale;                    /* [out] of the bytes; INT8 only */
     float *plain;                    /* [out, side, side, in]; PLAIN only */
+    float *winograd;                 /* weights and zeros of winograd.h; NULL: not computed so */
     struct dp_conv_layouts *layouts; /* ONEDNN and INT8 */
     dnnl_memory_t bias_memory;
 } dp_conv;
@@ -43,9 +46,10 @@ size_t dp_conv_bytes(const dp_conv *conv); /* Returns the bytes of the weights i
 /* One convolution, prepared for one input size. */
 typedef struct dp_conv_plan dp_conv_plan;
 
-/* Opens a plan. Call it where OpenMP is told to use one thread. conv must outlive the plan; sessions may share it. */
-dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, size_t workers, size_t rows_in, size_t cols_in,
-                            dp_conv_plan **plan, dp_error *err);
+/* Opens a plan. Call it where OpenMP is told to use one thread. conv must outlive the plan; sessions may share it. isa:
+ * as dp_isa_resolve gave it. */
+dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, dp_isa isa, size_t workers, size_t rows_in,
+                            size_t cols_in, dp_conv_plan **plan, dp_error *err);
 void dp_conv_plan_close(dp_conv_plan **plan);
 size_t dp_conv_plan_bands(const dp_conv_plan *plan);
 /* Runs one task. x [rows_in, cols_in, in], y [rows_out, cols_out, out]. */
@@ -60,7 +64,7 @@ void dp_conv_run_i8(dp_conv_plan *plan, size_t band, const dp_conv_bytes_in *in,
 /* Quantises weights [out, k] to bytes [out, k] and scale [out]. */
 void dp_conv_quantise(size_t out, size_t k, const float *weights, int8_t *bytes, float *scale);
 bool dp_conv_plan_failed(const dp_conv_plan *plan);
-/* Returns the name of the oneDNN kernel that computes a band; static storage. */
+/* Returns the name of the kernel that computes a band, as oneDNN calls it, or "winograd"; static storage. */
 const char *dp_conv_plan_kernel(const dp_conv_plan *plan, size_t index);
 
 #endif

@@ -57,9 +57,9 @@ dp_status dp_resnet_pack(dp_resnet *resnet, const char *path, dp_backing backing
 
 /* The memory and plans of a session that runs a residual network. */
 typedef struct dp_resnet_run dp_resnet_run;
-/* kernels: for weights in 8 bits; must outlive the run. */
-dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, const dp_int8_kernels *kernels,
-                             dp_pool *pool, dp_resnet_run **run, dp_error *err);
+/* isa: as dp_isa_resolve gave it. kernels: for weights in 8 bits; must outlive the run. */
+dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *weights, dp_isa isa,
+                             const dp_int8_kernels *kernels, dp_pool *pool, dp_resnet_run **run, dp_error *err);
 void dp_resnet_run_close(dp_resnet_run **run);
 typedef struct dp_resnet_input {
     const float *rgb;     /* [height, width, 3] in 0..255 */

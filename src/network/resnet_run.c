@@ -39,6 +39,7 @@ struct dp_resnet_run {
     size_t planned;       /* number of layers that have plans */
     size_t room, pooled_room;
     float *x, *y, *t, *u, *pooled[DP_RESNET_LAYERS + 1];
+    dp_isa isa;
     const dp_int8_kernels *kernels;
     uint8_t *q; /* in 8 bits: the input of the current convolution */
     float top[MOST_CHUNKS], by;
@@ -58,14 +59,15 @@ struct dp_resnet_run {
     float *tokens;
 };
 
-dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, const dp_int8_kernels *kernels,
-                             dp_pool *pool, dp_resnet_run **out, dp_error *err)
+dp_status dp_resnet_run_open(const dp_resnet *net, const dp_resnet_weights *weights, dp_isa isa,
+                             const dp_int8_kernels *kernels, dp_pool *pool, dp_resnet_run **out, dp_error *err)
 {
     dp_resnet_run *r = dp_calloc(1, sizeof *r);
     if (!r)
         return dp_fail_memory(err, "a session", sizeof *r);
     r->net = net;
     r->weights = weights;
+    r->isa = isa;
     r->kernels = kernels;
     r->pool = pool;
     size_t widest = 0;
@@ -188,8 +190,8 @@ static dp_status plan_conv(void *user, size_t conv, size_of in)
     dp_resnet_run *r = p->run;
     if (r->plans[conv])
         return DP_OK;
-    return dp_conv_plan_open(&r->weights->convs[conv], r->weights->engine, dp_pool_threads(r->pool), in.rows, in.cols,
-                             &r->plans[conv], p->err);
+    return dp_conv_plan_open(&r->weights->convs[conv], r->weights->engine, r->isa, dp_pool_threads(r->pool), in.rows,
+                             in.cols, &r->plans[conv], p->err);
 }
 
 /* Prepares the plans. Runs as a task, because oneDNN must see one thread when it makes its primitives. */

@@ -69,7 +69,7 @@ dp_status dp_session_open(const dp_network *model, dp_precision precision, const
         if (!status)
             status = dp_network_check_unchanged(model, err);
         if (!status)
-            status = dp_resnet_run_open(model->resnet, weights, &s->int8, s->pool, &s->resnet, err);
+            status = dp_resnet_run_open(model->resnet, weights, s->isa, &s->int8, s->pool, &s->resnet, err);
         if (status)
             goto fail;
         s->resnet_bytes = weights->bytes;
