@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank add, remove, merge - changes the pictures of a bank. */
 #include "bank_verbs.h"
+#include "feedback.h"
 #include "models.h"
 #include "outputs.h"
 #include "used.h"
-#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,12 +16,8 @@ static void print_result(const char *path, const dp_bank *before, const dp_bank 
     dp_bank_get_details(before, &a);
     dp_bank_get_details(after, &b);
     printf("%s: %s (%zu before)\n", cli_shown(path), cli_count(b.n_pictures, "good picture"), a.n_pictures);
-    if (isnan(b.threshold))
-        printf("no threshold: a threshold needs at least two pictures\n");
-    else if (isnan(a.threshold))
-        printf("threshold %.6g\n", b.threshold);
-    else
-        printf("threshold %.6g (%.6g before)\n", b.threshold, a.threshold);
+    g_autofree char *told = cli_threshold_told(before, after);
+    printf("%s\n", told);
     if (!isnan(b.cell_threshold) && isnan(a.cell_threshold))
         printf("cell threshold %.6g\n", b.cell_threshold);
     else if (!isnan(b.cell_threshold))
@@ -37,10 +33,26 @@ static void on_picture(void *user, size_t index, const char *path, const dp_pose
         cli_used_left_out(user, path, message);
 }
 
+/* Of the last picture only the region answers. */
+static dp_status keep_region(dp_bank **bank, const dp_box *region, const dp_run *run, dp_error *err)
+{
+    dp_bank_details info;
+    dp_bank *part;
+    dp_bank_get_details(*bank, &info);
+    const dp_bank_place place = {.picture = info.n_pictures - 1, .box = *region, .outside = 1};
+    dp_status status = dp_bank_quarantine(*bank, &place, 1, run, &part, err);
+    if (!status) {
+        dp_bank_close(bank);
+        *bank = part;
+    }
+    return status;
+}
+
 int cli_bank_add(int argc, char **argv)
 {
-    char *path = NULL, *model_name = NULL, *out = NULL;
+    char *path = NULL, *model_name = NULL, *out = NULL, *region = NULL;
     gboolean allow_few = FALSE, overwrite = FALSE;
+    dp_box box;
     cli_used used;
     cli_run run;
     int code;
@@ -48,6 +60,9 @@ int cli_bank_add(int argc, char **argv)
         {"bank", 'b', 0, CLI_FILE, &path, "the bank to add to", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one that the bank names)", "M"},
         {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
+        {"region", 0, 0, CLI_TEXT, &region,
+         "of one picture only this part, in pixels: left, top, width and height; the rest of it is put in quarantine",
+         "X,Y,WxH"},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
@@ -61,6 +76,8 @@ int cli_bank_add(int argc, char **argv)
         return cli_usage("--bank is missing");
     if (argc < 2)
         return cli_usage("give pictures of good parts");
+    if (region && !cli_box_parse(region, &box))
+        return cli_usage("--region %s: give left, top, width and height in pixels, as 120,40,32x32", region);
     size_t n_failed = 0;
     dp_fit_counts report;
     dp_bank *bank = NULL, *larger = NULL;
@@ -77,6 +94,10 @@ int cli_bank_add(int argc, char **argv)
         cli_complain("no pictures to add");
         goto done;
     }
+    if (region && inputs->len > 1) {
+        code = cli_usage("--region needs one picture");
+        goto done;
+    }
     cli_outputs_read_all(files, inputs, "a picture to be added");
     if (!cli_outputs_bank(files, out ? out : path, path, model_name, &code))
         goto done;
@@ -91,6 +112,11 @@ int cli_bank_add(int argc, char **argv)
     if (dp_session_open(model, info.recipe.precision, &run.run, &session, &err)
         || dp_bank_add(session, bank, (const char *const *)inputs->pdata, inputs->len, on_picture, &used, &larger,
                        &report, &err)) {
+        cli_progress_end();
+        code = cli_failed(&err);
+        goto done;
+    }
+    if (larger && region && keep_region(&larger, &box, &run.run, &err)) {
         cli_progress_end();
         code = cli_failed(&err);
         goto done;
@@ -311,9 +337,14 @@ int cli_bank_merge(int argc, char **argv)
         size_t n_twins = x.n_pictures + y.n_pictures - z.n_pictures;
         if (n_twins)
             printf("; %zu %s in both", n_twins, n_twins == 1 ? "is" : "are");
-        printf(")\nthreshold %s (%s and %s), computed again for a false-alarm rate of %g\n",
-               threshold_text(z.threshold, texts[0]), threshold_text(x.threshold, texts[1]),
-               threshold_text(y.threshold, texts[2]), z.recipe.fpr);
+        bool again = z.threshold_origin.by == DP_ORIGIN_LEAVE_ONE_OUT || z.threshold_origin.by == DP_ORIGIN_CALIBRATE;
+        g_autofree char *told =
+            again ? g_strdup_printf("threshold %s (%s and %s), computed again for a false-alarm "
+                                    "rate of %g",
+                                    threshold_text(z.threshold, texts[0]), threshold_text(x.threshold, texts[1]),
+                                    threshold_text(y.threshold, texts[2]), z.recipe.fpr)
+                  : cli_threshold_told(a, merged);
+        printf(")\n%s\n", told);
         printf("cell threshold %s (%s and %s)\n", threshold_text(z.cell_threshold, texts[3]),
                threshold_text(x.cell_threshold, texts[4]), threshold_text(y.cell_threshold, texts[5]));
     }

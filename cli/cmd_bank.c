@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank - shows what is in a bank, checks that it is whole, and finds pictures that may be bad. */
 #include "bank_verbs.h"
+#include "feedback.h"
 #include "rates.h"
 #include "recipe.h"
-#include "dinopatch/edit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -165,6 +165,41 @@ static json_t *json_recipe(const dp_recipe *r)
     return recipe;
 }
 
+/* Of each picture with rows that do not answer, how many of how many, and where. */
+static json_t *json_quarantine(const dp_bank *bank, size_t n_pictures)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n_pictures; i++) {
+        size_t n, all;
+        dp_box box;
+        dp_bank_quarantined(bank, i, &n, &all, &box);
+        if (n)
+            cli_json_append(list,
+                            cli_json_pack("{s:o, s:I, s:I, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
+                                          "rows", (json_int_t)n, "of", (json_int_t)all, "place",
+                                          isnan(box.x0_px) ? json_null() : cli_box_json(&box)));
+    }
+    return list;
+}
+
+static void print_quarantine(const dp_bank *bank, size_t n_pictures)
+{
+    for (size_t i = 0, first = 1; i < n_pictures; i++) {
+        size_t n, all;
+        dp_box box;
+        dp_bank_quarantined(bank, i, &n, &all, &box);
+        if (!n)
+            continue;
+        printf("%s%zu of %zu rows of %s", first ? "  quarantine  " : "              ", n, all,
+               cli_shown(dp_bank_picture_name(bank, i)));
+        if (!isnan(box.x0_px))
+            printf(", within %.0f,%.0f,%.0fx%.0f", fmax(box.x0_px, 0), fmax(box.y0_px, 0), box.x1_px - box.x0_px,
+                   box.y1_px - box.y0_px);
+        printf("\n");
+        first = 0;
+    }
+}
+
 static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const cli_rates *rates)
 {
     const dp_recipe *r = &info->recipe;
@@ -189,6 +224,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const
                                 recipe, "distance_scales", json_scales(bank, r), "pictures", pictures);
     cli_json_set(all, "model_licence", *info->model_licence ? cli_json_text(info->model_licence) : json_null());
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
+    cli_json_set(all, "quarantine", json_quarantine(bank, info->n_pictures));
     cli_json_set(all, "good_range", json_range(&info->range));
     cli_json_set(all, "choices", json_choices(bank));
     cli_json_set(all, "rates", cli_rates_json(rates));
@@ -249,6 +285,7 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
                dp_option_choice("align.polarity", (int)r->polarity));
     if (r->tile_px)
         printf("  tiles       of %zu pixels\n", r->tile_px);
+    print_quarantine(bank, info->n_pictures);
     print_range(&info->range);
     if (r->sample_white)
         printf("  depth       16-bit files hold %zu significant bits (white is %zu)\n",
@@ -473,10 +510,16 @@ int cmd_bank(int argc, char **argv)
     static const struct {
         const char *name;
         command_fn run;
-    } verbs[] = {{"info", bank_info},   {"verify", bank_verify},     {"compress", cli_bank_compress},
-                 {"add", cli_bank_add}, {"remove", cli_bank_remove}, {"merge", cli_bank_merge}};
+    } verbs[] = {{"info", bank_info},
+                 {"verify", bank_verify},
+                 {"compress", cli_bank_compress},
+                 {"add", cli_bank_add},
+                 {"remove", cli_bank_remove},
+                 {"merge", cli_bank_merge},
+                 {"quarantine", cli_bank_quarantine},
+                 {"release", cli_bank_release}};
     if (argc < 2)
-        return cli_usage("give info, verify, compress, add, remove or merge");
+        return cli_usage("give info, verify, compress, add, remove, merge, quarantine or release");
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name)) {
             cli_begin_verb(verbs[i].name);
@@ -492,7 +535,9 @@ int cmd_bank(int argc, char **argv)
              "--storage\n"
              "  dinopatch bank add --bank B PICTURES                 adds pictures of good parts\n"
              "  dinopatch bank remove --bank B NAME...               takes pictures out\n"
-             "  dinopatch bank merge A B --out OUT                   makes one bank of two");
+             "  dinopatch bank merge A B --out OUT                   makes one bank of two\n"
+             "  dinopatch bank quarantine --bank B PICTURE           a missed defect: what excused it answers no more\n"
+             "  dinopatch bank release --bank B [NAME...]            and answers again");
         return EXIT_DONE;
     }
     const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};

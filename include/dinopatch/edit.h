@@ -59,9 +59,27 @@ DP_API dp_status dp_bank_compress(const dp_bank *bank, const dp_compression *how
 DP_API dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fit_input *input, dp_bank **larger,
                                   dp_fit_counts *report, dp_error *err);
 /* Without n of its pictures, given by index.  run (may be NULL): threads, isa, progress.
+ * Adding, removing, merging and quarantine find a threshold that came from the scores of the good pictures again, at the same rate. One that
+ * was given by hand, tuned or found on held-out pictures stays as it is.
  * Errors: DP_E_ARGUMENT (no such picture, none left), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, size_t n, const dp_run *run,
                                 dp_bank **smaller, dp_error *err);
+/* Quarantine: rows of good pictures that answer no more, and stay in the bank until they are released. A picture of which more than half is in
+ * quarantine has no leave-one-out score. */
+typedef struct dp_bank_place {
+    size_t picture; /* of the bank */
+    dp_box box;     /* in its pixels: the rows whose cells have their centres in it; infinite: all */
+    int outside;    /* non-zero: those outside the box */
+    int release;    /* non-zero: they answer again */
+} dp_bank_place;
+/* The bank with places [n] in quarantine or released, one after the other.  Scores are found again, and the threshold as by dp_bank_remove.
+ * Errors: DP_E_ARGUMENT (no such picture, a place without a row, a cell that no row would answer for), DP_E_MISMATCH (k-means, a coreset, a
+ * picture of unknown size), DP_E_UNSUPPORTED (a part of a picture that was also entered turned), DP_E_MEMORY, DP_E_CANCELLED. */
+DP_API dp_status dp_bank_quarantine(const dp_bank *bank, const dp_bank_place *places, size_t n, const dp_run *run,
+                                    dp_bank **changed, dp_error *err);
+/* How many rows of a picture are in quarantine, of how many, and the box that holds their cells (NaN: there are none, or not known). */
+DP_API void dp_bank_quarantined(const dp_bank *bank, size_t picture, size_t *n_rows, size_t *n_all, dp_box *box);
+
 /* The pictures of a, then those of b that are not in a: a picture counts once (said to run->log).  Both must have features of the same kind:
  * checkpoint, alignment, canvas, blocks, precision, projection.  How they are scored, kept and decided on is as in a.  Where the two
  * settled the polarity the other way round, b's grids are mirrored (--polarity mirror) or the merge is refused (rotate).

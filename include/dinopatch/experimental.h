@@ -142,6 +142,11 @@ typedef struct dp_interval {
     double low, high;
 } dp_interval;
 
+/* A part of a picture, in its pixels; x1 and y1 belong to it. */
+typedef struct dp_box {
+    double x0_px, y0_px, x1_px, y1_px;
+} dp_box;
+
 typedef enum dp_unit {
     DP_UNIT_CELLS = 0, /* of the map that is processed: the grid's cells */
     DP_UNIT_PIXELS     /* of the picture the user took */
@@ -688,6 +693,21 @@ DP_API dp_status dp_inspector_open_views(dp_session *session, const dp_bank *ban
 /* dp_inspector_run of a picture by the first view, with the map. */
 DP_API dp_status dp_inspector_run_picture(dp_inspector *inspector, const dp_picture *picture, const dp_result **result,
                                           dp_error *err);
+
+/* Why a cell of an inspected picture has a low distance: the row of the bank that lies nearest to it. */
+typedef struct dp_excuse {
+    double x_px, y_px; /* centre of the cell in the inspected picture */
+    double distance;
+    size_t picture; /* of the bank; SIZE_MAX: no single one */
+    dp_box
+        place; /* what the row's cell and the cells around it cover in that picture, for its features are a mean with theirs;
+                       NaN: not known (the picture was entered turned) */
+} dp_excuse;
+/* The nearest rows of the cells of the last picture whose centres lie in the box, those that score highest first: *excuses [*n], freed with
+ * dp_memory_free; *n 0: no such cell was inspected. box NULL: the cell with the largest distance. Errors: DP_E_ARGUMENT (no picture was
+ * inspected), DP_E_MEMORY. */
+DP_API dp_status dp_inspector_excuses(const dp_inspector *inspector, const dp_box *box, dp_excuse **excuses, size_t *n,
+                                      dp_error *err);
 
 /* Hands the map of the last result over: [height_px, width_px], the caller's, freed with dp_memory_free.  The result has it no more, and the
  * inspector takes memory for the next.  NULL where there is no map. */

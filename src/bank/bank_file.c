@@ -251,7 +251,7 @@ static bool flat_is_sound(const dp_bank *bank)
     for (size_t row = 0; row < bank->rows.n_rows; row++) {
         int32_t p = bank->rows.row_picture[row], c = bank->rows.row_cell[row];
         if (p < picture || (size_t)p >= bank->pictures.n || c < 0 || (p == picture && c <= cell)
-            || bank->rows.valid[row] != 1)
+            || (!bank->rows.valid[row] && !(bank->rows.norms[row] > 0))) /* in quarantine it keeps its norm */
             return false;
         if ((size_t)c >= (size_t)bank->rows.grids[2 * (size_t)p] * (size_t)bank->rows.grids[2 * (size_t)p + 1]
                              * bank->rows.rows_per_picture)

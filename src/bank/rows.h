@@ -33,14 +33,16 @@ typedef struct dp_rows {
     size_t blocks;               /* parts of a row with distances of their own; 1: the row is one part */
     size_t n_pictures, rows_per_picture;
     bool flat;
-    bool complete;              /* holds all features of the pictures, so that each picture can be left out */
-    bool centred;               /* projected about their mean: their angles are not those of the features */
-    bool mapped;                /* the features are in a mapped file */
-    dp_storage storage;         /* of the features */
-    const void *features;       /* [.., dim] float, IEEE half or int8_t; zeros where not valid */
-    const float *scales;        /* for int8: a feature is its scale times the integer; else NULL */
-    const float *norms;         /* Euclidean norms of the rows as they are stored */
-    const uint8_t *valid;       /* 0 or 1; all 1 in a flat bank */
+    bool complete;        /* holds all features of the pictures, so that each picture can be left out */
+    bool centred;         /* projected about their mean: their angles are not those of the features */
+    bool mapped;          /* the features are in a mapped file */
+    dp_storage storage;   /* of the features */
+    const void *features; /* [.., dim] float, IEEE half or int8_t; zeros where there are none */
+    const float *scales;  /* for int8: a feature is its scale times the integer; else NULL */
+    const float *norms;   /* Euclidean norms of the rows as they are stored */
+    const uint8_t *
+        valid; /* 0 or 1: the row answers. 0 with a norm above 0: it is in quarantine; else it has no features, which does not
+                                 * happen in a flat bank */
     const int32_t *row_picture; /* picture of each row, -1: several; NULL: row / rows_per_picture */
     const int32_t
         *row_cell;        /* for a flat bank: augmentation * cells + cell in the grid of the row's picture; else NULL */

@@ -25,10 +25,9 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
                                               : "rows of the object alone (background=reference)");
 }
 
-dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
-                                  dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
+dp_status dp_bank_assemble_within(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
+                                  const dp_run *run, dp_bank **out, dp_error *err)
 {
-    dp_bank *bank = NULL;
     const dp_bank_shape shape = {.recipe = &pattern->recipe,
                                  .n_rows = dp_picks_rows(picks, n),
                                  .dim = pattern->rows.dim,
@@ -37,10 +36,41 @@ dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *pi
     if (!dp_bank_shape_bytes(pattern, &shape, &bytes))
         return dp_fail_memory(err, "the bank", SIZE_MAX);
     dp_status status = dp_memory_check("the new bank", bytes, "compress the old banks first", run, err);
+    return status ? status : dp_bank_assemble(pattern, picks, n, orientation, out, err);
+}
+
+/* A threshold at a rate follows the scores; any other was chosen by somebody, who alone can choose another. */
+static void keep_decided(const dp_bank *pattern, dp_bank *bank)
+{
+    const dp_levels *before = &pattern->levels;
+    switch (before->origin.by) {
+    case DP_ORIGIN_UNKNOWN:
+    case DP_ORIGIN_LEAVE_ONE_OUT: break;
+    case DP_ORIGIN_CALIBRATE: bank->levels.origin.by = DP_ORIGIN_CALIBRATE; break;
+    case DP_ORIGIN_TUNE:
+    case DP_ORIGIN_HELD_OUT: bank->levels.cell_threshold = before->cell_threshold; /* fallthrough */
+    case DP_ORIGIN_VALUE:
+        bank->levels.threshold = before->threshold;
+        bank->levels.origin = before->origin;
+        break;
+    }
+}
+
+dp_status dp_bank_score_again(dp_bank *bank, const dp_bank *pattern, dp_pool *pool, const dp_run *run, dp_error *err)
+{
+    dp_status status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
     if (!status)
-        status = dp_bank_assemble(pattern, picks, n, orientation, &bank, err);
+        keep_decided(pattern, bank);
+    return status;
+}
+
+dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
+                                  dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err)
+{
+    dp_bank *bank = NULL;
+    dp_status status = dp_bank_assemble_within(pattern, picks, n, orientation, run, &bank, err);
     if (!status)
-        status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
+        status = dp_bank_score_again(bank, pattern, pool, run, err);
     for (size_t i = 0; i < n && !status; i++)
         if (i == 0 || picks[i].bank != picks[i - 1].bank)
             status = dp_bank_check_unchanged(picks[i].bank, err);

@@ -129,6 +129,20 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
     return status;
 }
 
+/* Whether more than half of the rows of a picture are in quarantine: what is left says nothing of a whole picture. */
+static bool is_a_part(const dp_rows *rows, size_t p)
+{
+    size_t n = 0, held = 0, first = 0, count = 0;
+    if (rows->flat)
+        dp_rows_flat_range(rows, p, &first, &count);
+    for (size_t i = 0; i < (rows->flat ? count : dp_rows_cells(rows)); i++) {
+        size_t place = rows->flat ? first + i : i * rows->n_rows + p * rows->rows_per_picture;
+        n += rows->valid[place];
+        held += rows->valid[place] || rows->norms[place] > 0;
+    }
+    return 2 * n < held;
+}
+
 /* pictures: a bank with all features of the pictures whose rows are in `bank`. */
 static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const dp_scoring *scoring,
                            const dp_roi *narrower, const dp_workers *with, dp_loo *found, dp_error *err)
@@ -153,6 +167,12 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
     if (!status)
         status = bank->rows.flat ? score_flat(&s, dp_rows_most_cells(&bank->rows), err)
                                  : score_grids(&s, dp_rows_cells(&bank->rows), err);
+    for (size_t p = 0; !status && p < pictures->pictures.n; p++)
+        if (is_a_part(&pictures->rows, p)) {
+            found->scores[p] = NAN;
+            if (found->peaks)
+                found->peaks[p] = NAN;
+        }
     if (!status && found->peaks)
         found->heat = dp_good_scorer_heat(&s.judge);
     dp_searcher_close(&s.searcher);

@@ -67,6 +67,101 @@ static void removed(void **state)
     }
 }
 
+/* Gives every picture of a bank a size, so that places in it are known. */
+static void give_sizes(dp_bank *bank, size_t cols, size_t rows)
+{
+    for (size_t p = 0; p < bank->pictures.n; p++) {
+        bank->pictures.poses[p].status = DP_ALIGN_OFF;
+        bank->pictures.polarities[p] = 0;
+        bank->pictures.poses[p].picture_width_px = 10 * cols;
+        bank->pictures.poses[p].picture_height_px = 10 * rows;
+    }
+    bank->recipe.align = DP_ALIGN_NONE;
+}
+
+/* A whole picture in quarantine scores the others as its removal does; released, nothing is left of it. */
+static void quarantined(void **state)
+{
+    (void)state;
+    const dp_box whole = {-INFINITY, -INFINITY, INFINITY, INFINITY};
+    for (int way = 0; way < 4; way++) {
+        dp_bank *bank = way == 3 ? random_flat_without(6, 5, 2, 3, SIZE_MAX)
+                                 : random_bank_in((dp_storage)way, 3, 4, 6, 5, 2, 3, SIZE_MAX),
+                *without = NULL, *away = NULL, *back = NULL, *opened = NULL;
+        char path[] = "/tmp/dinopatch-quarantine-XXXXXX";
+        const size_t one = 1;
+        size_t n_rows, n_all;
+        dp_box box;
+        calibrate(bank);
+        assert_ok(dp_bank_remove(bank, &one, 1, NULL, &without, err));
+        assert_ok(dp_bank_quarantine(bank, &(dp_bank_place){1, whole, 0, 0}, 1, NULL, &away, err));
+        assert_true(isnan(away->pictures.loo_scores[1]) && isnan(away->pictures.loo_peaks[1]));
+        for (size_t p = 0, k = 0; p < 5; p++)
+            if (p != 1)
+                assert_true(away->pictures.loo_scores[p] == without->pictures.loo_scores[k++]);
+        assert_true(away->levels.threshold == without->levels.threshold);
+        int file = mkstemp(path);
+        assert_true(file >= 0 && !close(file));
+        assert_ok(dp_bank_save(away, path, err));
+        assert_ok(dp_bank_open(path, &opened, err));
+        assert_ok(dp_bank_verify(opened, err));
+        compare(opened, away);
+        dp_bank_quarantined(opened, 1, &n_rows, &n_all, &box);
+        assert_true(n_rows == n_all && n_rows > 0);
+        dp_bank_quarantined(opened, 2, &n_rows, &n_all, &box);
+        assert_true(n_rows == 0 && n_all > 0 && isnan(box.x0_px));
+        assert_ok(dp_bank_quarantine(opened, &(dp_bank_place){1, whole, 0, 1}, 1, NULL, &back, err));
+        compare(back, bank);
+        unlink(path);
+        dp_bank_close(&opened);
+        dp_bank_close(&back);
+        dp_bank_close(&away);
+        dp_bank_close(&without);
+        dp_bank_close(&bank);
+    }
+}
+
+/* A place is a box in the picture: in a grid of 3 x 4 cells of 10 pixels, the cell at row 1, column 2. */
+static void quarantined_place(void **state)
+{
+    (void)state;
+    const dp_box cell = {21, 11, 28, 18}, nowhere = {500, 500, 600, 600};
+    dp_bank *bank = random_bank_without(3, 4, 6, 5, 1, 3, SIZE_MAX), *away = NULL, *none = NULL, *part = NULL;
+    size_t n_rows, n_all;
+    dp_box box;
+    calibrate(bank);
+    give_sizes(bank, 4, 3);
+    dp_bank_place everywhere[5];
+    size_t n = 0, p = 5;
+    for (size_t i = 0; i < 5; i++)
+        if (bank->rows.valid[6 * 5 + i])
+            everywhere[n++] = (dp_bank_place){p = i, cell, 0, 0};
+    assert_true(n > 1);
+    bank->levels.threshold = 7; /* given by hand: it stays */
+    bank->levels.origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
+    assert_ok(dp_bank_quarantine(bank, &(dp_bank_place){p, cell, 0, 0}, 1, NULL, &away, err));
+    for (size_t c = 0; c < 12; c++)
+        for (size_t i = 0; i < 5; i++)
+            assert_int_equal(away->rows.valid[c * 5 + i], c == 6 && i == p ? 0 : bank->rows.valid[c * 5 + i]);
+    assert_true(away->levels.threshold == 7 && away->levels.origin.by == DP_ORIGIN_VALUE);
+    dp_bank_quarantined(away, p, &n_rows, &n_all, &box);
+    assert_true(n_rows == 1 && fabs(box.x0_px - 19.5) < 1e-9 && fabs(box.y1_px - 19.5) < 1e-9);
+    assert_fails(DP_E_ARGUMENT, "no cell of it has its centre in",
+                 dp_bank_quarantine(bank, &(dp_bank_place){p, nowhere, 0, 0}, 1, NULL, &none, err));
+    assert_fails(DP_E_ARGUMENT, "no picture 5",
+                 dp_bank_quarantine(bank, &(dp_bank_place){5, cell, 0, 0}, 1, NULL, &none, err));
+    assert_fails(DP_E_ARGUMENT, "no row would be left for row 2, column 3",
+                 dp_bank_quarantine(bank, everywhere, n, NULL, &none, err));
+    assert_ok(dp_bank_quarantine(bank, &(dp_bank_place){p, cell, 1, 0}, 1, NULL, &part, err));
+    assert_true(isnan(part->pictures.loo_scores[p])); /* of all but one cell: a part is no picture */
+    bank->recipe.rotations = 8;
+    assert_fails(DP_E_UNSUPPORTED, "also entered turned",
+                 dp_bank_quarantine(bank, &(dp_bank_place){p, cell, 0, 0}, 1, NULL, &none, err));
+    dp_bank_close(&part);
+    dp_bank_close(&away);
+    dp_bank_close(&bank);
+}
+
 /* A bank taken apart and put together again. */
 static void merged(void **state)
 {
@@ -245,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed),
+        cmocka_unit_test(quarantined),
+        cmocka_unit_test(quarantined_place),
         cmocka_unit_test(merged),
         cmocka_unit_test(ends_the_other_way_round),
         cmocka_unit_test(banks_that_do_not_go_together),
