@@ -4,6 +4,7 @@
 #
 #     run.sh SOURCE_FOLDER LIBRARY LIST HEADER...      headers below include/, all that belong to the library
 #
+# It is compared with the list of the last release too: that of the newest tag v* behind the commit, where git has it.
 # What changed is printed as a difference.  ACCEPT=1, or `make abi`, writes the list anew.
 set -eu
 source=$(CDPATH='' cd "$1" && pwd -P)
@@ -62,12 +63,26 @@ if diff -u --label "$list (as listed)" --label 'now' "$here/$list" "$folder/abi.
 else
     cat >>"$folder/findings" <<'END'
 The binary interface has changed.  Lines that are only added keep old programs running; a line that is gone or different
-breaks them: once the interface is stable, raise `soversion` in src/meson.build with it.  Where the change is meant:
+breaks them: once the interface is stable, raise `soversion` in meson.build with it.  Where the change is meant:
     make abi
 and commit the lists of tests/abi/.
 END
 fi
 report interface-is-as-listed "$folder/findings"
+
+# A line of the last release that is gone breaks programs built with it: those of another soname do not load this library.
+release=$(git -C "$source" describe --tags --abbrev=0 --match 'v[0-9]*' 2>"$folder/log" || :)
+if [ -n "$release" ] && git -C "$source" show "$release:tests/abi/$list" >"$folder/released" 2>"$folder/log"; then
+    : >"$folder/findings"
+    if [ "$(grep '^soname ' "$folder/released")" = "$(grep '^soname ' "$folder/abi.txt")" ]; then
+        for file in released abi.txt; do LC_ALL=C sort -u "$folder/$file" >"$folder/sorted.$file"; done
+        LC_ALL=C comm -23 "$folder/sorted.released" "$folder/sorted.abi.txt" | grep -v '^#' |
+            sed "s/^/in $release, and gone or changed; raise \`soversion\` in meson.build: /" >"$folder/findings" || :
+    fi
+    report programs-of-the-last-release-run "$folder/findings"
+else
+    printf '[ RUN      ] programs-of-the-last-release-run\n[  SKIPPED ] programs-of-the-last-release-run: no tag v* with a list here\n'
+fi
 
 # The Debian package lists the same functions, each with the version that brought it.
 soname=$(sed -n 's/^soname //p' "$folder/abi.txt")

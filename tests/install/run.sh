@@ -45,7 +45,7 @@ begin what-is-installed
     done
     for name in libdinopatch libdinopatch-io; do
         soname=$(readelf -d "$libdir/$name.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
-        [ "$soname" = $name.so.0 ] && [ -e "$libdir/$soname" ] || { echo "the soname of $name is '$soname'"; code=1; }
+        [ "$soname" = $name.so.1 ] && [ -e "$libdir/$soname" ] || { echo "the soname of $name is '$soname'"; code=1; }
         [ -f "$libdir/$name.a" ] || { echo "$name.a is missing"; code=1; }
     done
     for name in DinoPatchConfig.cmake DinoPatchConfigVersion.cmake; do
@@ -87,10 +87,10 @@ finish what-the-libraries-link $?
 starts() { # BIN LIBDIR: it runs, with the libraries below
     "$1/dinopatch" --version >/dev/null || return 1
     for name in libdinopatch libdinopatch-io; do
-        [ "$(dirname "$(realpath "$(ldd "$1/dinopatch" | sed -n "s/.*$name.so.0 => \\(.*\\) (0x.*/\\1/p")")")" = "$(realpath "$2")" ] || return 1
+        [ "$(dirname "$(realpath "$(ldd "$1/dinopatch" | sed -n "s/.*$name.so.1 => \\(.*\\) (0x.*/\\1/p")")")" = "$(realpath "$2")" ] || return 1
     done
     # The second finds the first beside it, whoever loads it.
-    [ "$(dirname "$(realpath "$(ldd "$2/libdinopatch-io.so" | sed -n 's/.*libdinopatch.so.0 => \(.*\) (0x.*/\1/p')")")" = "$(realpath "$2")" ]
+    [ "$(dirname "$(realpath "$(ldd "$2/libdinopatch-io.so" | sed -n 's/.*libdinopatch.so.1 => \(.*\) (0x.*/\1/p')")")" = "$(realpath "$2")" ]
 }
 begin starts-where-it-lies
 starts "$top/root$prefix/bin" "$libdir"
@@ -184,8 +184,8 @@ build_all() { # FOLDER COMPILER LIBRARIES
 }
 
 begin shared-libraries
-build_all shared "$cc -std=c11" "$(config_io --libs)" && run_all shared && ldd shared/embed | grep -q "libdinopatch-io.so.0 => $libdir" &&
-    ldd shared/embed | grep -q "libdinopatch.so.0 => $libdir"
+build_all shared "$cc -std=c11" "$(config_io --libs)" && run_all shared && ldd shared/embed | grep -q "libdinopatch-io.so.1 => $libdir" &&
+    ldd shared/embed | grep -q "libdinopatch.so.1 => $libdir"
 finish shared-libraries $?
 
 # The libraries themselves statically, what they stand on as the system has it.
@@ -225,7 +225,7 @@ END
             cmake -S . -B build -DCMAKE_C_COMPILER="${cc%% *}" -DCMAKE_C_FLAGS="$sanitize $coverage" -DCMAKE_CXX_FLAGS="$sanitize $coverage" -DEXAMPLES="$source/examples" \
                 -DCMAKE_PREFIX_PATH="$top/moved elsewhere" >log 2>&1 && cmake --build build >>log 2>&1 || { cat log; exit 1; }
         unset LD_LIBRARY_PATH
-        build/core && ! ldd build/core | grep -q -e libvips -e libdinopatch-io && ldd build/embed | grep -q "libdinopatch-io.so.0 => $top/moved elsewhere/" &&
+        build/core && ! ldd build/core | grep -q -e libvips -e libdinopatch-io && ldd build/embed | grep -q "libdinopatch-io.so.1 => $top/moved elsewhere/" &&
             cd .. && run_all consumer/build && diff shared/output consumer/build/output
     )
     finish cmake $?
