@@ -12,13 +12,14 @@ import cffi
 SOURCE = """
 #include "dinopatch.h"
 #include "dinopatch/edit.h"
+#include "dinopatch/eval.h"
 
 static void close_bank(void *bank) { dp_bank *it = bank; dp_bank_close(&it); }
 static void close_network(void *network) { dp_network *it = network; dp_network_close(&it); }
 static void close_session(void *session) { dp_session *it = session; dp_session_close(&it); }
-static void close_fit(void *fit) { dp_fit *it = fit; dp_fit_close(&it); }
+static void close_drift(void *drift) { dp_drift *it = drift; dp_drift_close(&it); }
+static void close_roi(void *roi) { dp_roi *it = roi; dp_roi_close(&it); }
 static void close_inspector(void *inspector) { dp_inspector *it = inspector; dp_inspector_close(&it); }
-static void free_options(void *options) { dp_options *it = options; dp_options_free(&it); }
 """
 
 cdef, output = sys.argv[1:]

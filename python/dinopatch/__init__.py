@@ -9,9 +9,10 @@
 Coordinates: x runs right, y down, pixel centres lie at integers.
 """
 
-from ._bank import Bank, BankInfo, Choice, GoodPicture, Rate, fit
+from ._bank import Bank, BankInfo, Choice, Compression, GoodPicture, Rate, fit
 from ._bank import open_bank as open
 from ._core import lib as _lib
+from ._drift import Drift, DriftState
 from ._errors import (
     CancelledError,
     CorruptError,
@@ -31,6 +32,7 @@ from ._options import Option, OptionValue, options
 from ._pictures import Picture
 from ._result import Defect, Pose, Result
 from ._run import Progress
+from ._tune import Figures, Tuning
 
 __version__: str = _text(_lib.dp_version())
 
@@ -39,10 +41,14 @@ __all__ = [
     "BankInfo",
     "CancelledError",
     "Choice",
+    "Compression",
     "CorruptError",
     "Defect",
     "DinopatchError",
+    "Figures",
     "FileError",
+    "Drift",
+    "DriftState",
     "FormatError",
     "GoodPicture",
     "MismatchError",
@@ -58,6 +64,7 @@ __all__ = [
     "Progress",
     "Rate",
     "Result",
+    "Tuning",
     "UnsupportedError",
     "fit",
     "open",

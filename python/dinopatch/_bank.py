@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from . import _options, _pictures
 from ._core import ffi, lib
-from ._errors import DinopatchError, FileError, MismatchError, NetworkError, OptionError, PictureError, text
+from ._errors import CancelledError, DinopatchError, FileError, MismatchError, NetworkError, OptionError, PictureError, text
 from ._options import OptionValue
 from ._pictures import Picture
 from ._result import Defect, Pose, Result
-from ._run import Progress, Run, call, log, opened
+from ._run import Progress, Run, call, kept, log, opened
+from ._source import Source
+from ._tune import Tuning, tuned
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -74,8 +76,23 @@ class BankInfo:
     canvas: tuple[int, int]  #: height and width in pixels of what the network sees; (0, 0): each picture has its own
     network: str  #: "nano", or the file when the bank was made
     network_sha256: str
+    network_licence: str  #: of the checkpoint; empty: not known
     feature_bytes: int
     choices: tuple[Choice, ...]  #: what fit chose, and why
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What making a bank smaller did."""
+
+    bytes_before: int  #: of the features and their tables
+    bytes_after: int
+    kept_variance: float  #: share that the principal components keep; 1 without
+    threshold_before: float
+    threshold_after: float
+    mean_change: float  #: of the good pictures' scores, relative: 0.01 is one per cent more; NaN: they could not be scored again
+    max_change: float
+    rank_correlation: float  #: Spearman's, of the scores before and after
 
 
 def _cpus() -> int:
@@ -105,34 +122,6 @@ def _network(model: Path) -> Any:
     return opened("dp_network", lib.close_network, None, lib.dp_network_open, _encoded(name))
 
 
-class _Images:
-    """Pictures as the library's list; it keeps their memory."""
-
-    def __init__(self, pictures: Any, bgr: bool, white: int, first: int = 0) -> None:
-        kept = []
-        names = []
-        for index, (name, picture) in enumerate(_pictures.each(pictures)):
-            kept.append(_pictures.pixels(picture, bgr))
-            names.append(name or kept[-1].name or f"picture {first + index}")
-        if not kept:
-            raise PictureError("no pictures were given")
-        self.names = names
-        self._kept = kept
-        self._images = ffi.new("dp_image[]", len(kept))
-        self._texts = [ffi.new("char[]", name.encode("utf-8", "surrogateescape")) for name in names]
-        self._names = ffi.new("char *[]", self._texts)
-        for image, pixels in zip(self._images, kept):
-            _pictures.fill(ffi.addressof(image), pixels, white)
-        self._list = ffi.new("dp_image_list *", {"images": self._images, "names": self._names, "n": len(kept)})
-        self.source = ffi.new("dp_source *", lib.dp_source_images(self._list))
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def __getitem__(self, index: int) -> _pictures.Pixels:
-        return self._kept[index]
-
-
 def _tell_left_out(left_out: list[tuple[str, str]], used: int, allow_few: bool) -> None:
     """Fewer pictures than asked for are no success."""
     if left_out and used < 9 * (used + len(left_out)) / 10 and not allow_few:
@@ -156,6 +145,8 @@ def fit(
     bgr: bool = False,
     white: int = 0,
     allow_few: bool = False,
+    roi: Any = None,
+    roi_picture: Optional[str] = None,
     **options: OptionValue,
 ) -> "Bank":
     """Learns from pictures of good parts, and finds the thresholds.
@@ -170,41 +161,73 @@ def fit(
     bgr        arrays are in the order blue, green, red, as those of OpenCV
     white      of 16-bit arrays the sample that means white, 4095 for 12 bits; 0: found in the good pictures
     allow_few  a bank of fewer than 90 % of the pictures is no error
+    roi        a mask [height, width], or a file of one: only where it is not 0 pictures are inspected
+    roi_picture  the good picture, by its name, that the mask was drawn on: the region follows the part; None: it covers the same pixels
+               of every picture
     options    settings by the keys of the table: `size=512`, `search_knn=3` for `search.knn`, `align="none"`; what is not given is
                chosen from the good pictures
 
-    All pictures are kept in memory until fit ends: 3 bytes a pixel for RGB of 8 bits. The same picture twice counts once.
+    Files are opened when they are needed, and memory holds a few of them only; arrays are kept until fit ends, without a copy where they
+    come in a list. The same picture twice counts once.
     """
-    settings = _options.made(options)
+    recipe = _options.recipe(options)
+    source = Source(pictures, bgr, white)
+    region = None if roi is None else _region(roi, roi_picture)
+    if roi is None and roi_picture is not None:
+        raise OptionError("roi_picture says where a mask was drawn; give the mask as roi")
     network = _network(model)
     run = Run(threads, progress)
-    job = opened("dp_fit", lib.close_fit, run, lib.dp_fit_begin, network, settings, run.pointer)
-    image = ffi.new("dp_image *")
-    left_out: list[tuple[str, str]] = []
-    for index, (name, picture) in enumerate(_pictures.each(pictures)):
-        name = name or f"picture {index}"
-        try:
-            pixels = _pictures.pixels(picture, bgr)
-        except (PictureError, FileError) as fault:
-            if not _pictures.is_path(picture):
-                raise
-            left_out.append((name, str(fault)))
-            continue
-        _pictures.fill(image, pixels, white)
-        call(lib.dp_fit_add, job, image, name.encode("utf-8", "surrogateescape"))
-    report = lib.dp_fit_get_report(job)
-    if not report.n_given:
-        raise PictureError("no pictures were given" if not left_out else f"none of {len(left_out)} pictures can be read; {left_out[0][1]}")
-    bank = opened("dp_bank", lib.close_bank, run, lib.dp_fit_end, job)
-    for index in range(report.n_given):
-        told = report.pictures[index]
-        if told.reason != ffi.NULL:
-            if "taken once" in text(told.reason):
-                log.info("%s", text(told.reason))
-            else:
-                left_out.append((text(told.name), text(told.reason)))
-    _tell_left_out(left_out, report.n_used, allow_few)
+    session = opened("dp_session", lib.close_session, run, lib.dp_session_open, network, recipe.precision, run.pointer)
+    bank = _learned(run, source, region, lib.dp_bank_fit_from, session, recipe)
+    if bank is None:
+        raise PictureError("no pictures were given")
+    left_out = _but_twins(run.left_out)
+    _tell_left_out(left_out, int(_details(bank).n_pictures), allow_few)
     return Bank(bank, network, threads, left_out)
+
+
+def _region(mask: Any, drawn_on: Optional[str]) -> Any:
+    """A dp_roi of a mask."""
+    name = _pictures.path_text(mask) if _pictures.is_path(mask) else "the region"
+    array = _pictures.load(mask) if _pictures.is_path(mask) else np.asarray(mask)
+    marked = (array.any(axis=2) if array.ndim == 3 else array != 0).astype(np.uint8)
+    if marked.ndim != 2:
+        raise PictureError(f"a mask of shape {array.shape}; it is [height, width]")
+    return opened("dp_roi", lib.close_roi, None, lib.dp_roi_from_mask, ffi.from_buffer("uint8_t[]", marked), *marked.shape,
+                  lib.DP_ROI_FIXED if drawn_on is None else lib.DP_ROI_OBJECT, ffi.NULL if drawn_on is None else _encoded(drawn_on),
+                  name.encode("utf-8", "surrogateescape"))
+
+
+def _learned(run: Run, source: Source, region: Any, function: Any, *arguments: Any) -> Any:
+    """Calls dp_bank_fit_from or dp_bank_add_from; None where all pictures are in the bank already."""
+    task = ffi.new("dp_fit_input *", {"source": source.source, "roi": ffi.NULL if region is None else region,
+                                      "on_picture": lib.on_picture, "user": run.handle})
+    bank, counts = ffi.new("dp_bank **"), ffi.new("dp_fit_counts *")
+    try:
+        run.call(function, *arguments, task, bank, counts)
+    except DinopatchError as fault:
+        if source.raised is not None:
+            raise source.raised
+        if len(run.left_out) == len(source) and not isinstance(fault, CancelledError):
+            name, why = run.left_out[0]
+            raise type(fault)(f"none of {len(source)} pictures can be used; {name}: {_unnamed(name, why)}") from None
+        raise
+    if source.raised is not None:
+        raise source.raised
+    return None if bank[0] == ffi.NULL else kept(bank[0], lib.close_bank, run)
+
+
+def _but_twins(left_out: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    for _, why in left_out:
+        if "taken once" in why:
+            log.info("%s", why)
+    return [it for it in left_out if "taken once" not in it[1] and "in the bank already" not in it[1]]
+
+
+def _details(bank: Any) -> Any:
+    details = ffi.new("dp_bank_details *")
+    lib.dp_bank_get_details(bank, details)
+    return details
 
 
 def open_bank(path: Path, *, model: Optional[Path] = None, threads: int = 0) -> "Bank":
@@ -233,6 +256,8 @@ class Bank:
         self._names: Optional[list[str]] = None
         #: Pictures that fit or add could not use, and why.
         self.left_out: list[tuple[str, str]] = left_out or []
+        #: What `compress` did; None: it did not make this bank.
+        self.compression: Optional[Compression] = None
         view = ffi.new("dp_view *")
         lib.dp_view_init(bank, view)
         self._heat = (float(view.heat.low), float(view.heat.high))
@@ -345,9 +370,7 @@ class Bank:
     # ---------------------------------------------------------------------------------------------------- what is in it
 
     def _details(self) -> Any:
-        details = ffi.new("dp_bank_details *")
-        lib.dp_bank_get_details(self._bank, details)
-        return details
+        return _details(self._bank)
 
     def __len__(self) -> int:
         """How many good pictures are in it."""
@@ -394,6 +417,7 @@ class Bank:
             canvas=(brief.canvas_height_px, brief.canvas_width_px),
             network=text(details.model_path),
             network_sha256=text(details.model_sha256),
+            network_licence=text(brief.network_licence),
             feature_bytes=details.feature_bytes,
             choices=tuple(Choice(text(c.option), text(c.value), text(c.reason)) for c in (choices[i] for i in range(n[0]))),
         )
@@ -420,8 +444,8 @@ class Bank:
         scores = [picture.score for picture in self.pictures if not math.isnan(picture.score)]
         if not scores:
             return []
-        rates = ffi.new("double[]", 64)
-        n = lib.dp_calibration_rates(len(scores), self._details().recipe.fpr, rates)
+        rates, details = ffi.new("double[]", 64), self._details()
+        n = lib.dp_calibration_rates(len(scores), details.recipe.fpr, rates)
         found = []
         for rate in list(rates[0:n]):
             it = ffi.new("dp_calibration *")
@@ -469,19 +493,14 @@ class Bank:
     ) -> "Bank":
         """A bank with further good pictures, by this one's recipe; those that it has are not computed again, and one that is in it
         already counts once."""
-        images = _Images(pictures, bgr, white, len(self))
+        source = Source(pictures, bgr, white, len(self))
         run = Run(self._threads, progress)
         network, details = self._network(), self._details()
         session = opened("dp_session", lib.close_session, run, lib.dp_session_open, network, details.recipe.precision, run.pointer)
-        counts = ffi.new("dp_fit_counts *")
-        task = ffi.new("dp_fit_input *", {"source": images.source, "on_picture": lib.on_picture, "user": run.handle})
-        larger = ffi.new("dp_bank **")
-        run.call(lib.dp_bank_add_from, session, self._bank, task, larger, counts)
-        if larger[0] == ffi.NULL:  # all are in it already
+        larger = _learned(run, source, None, lib.dp_bank_add_from, session, self._bank)
+        if larger is None:  # all are in it already
             return Bank(self._bank, network, self._threads)
-        bank = Bank(ffi.gc(larger[0], lib.close_bank), network, self._threads)
-        twins = ("taken once", "in the bank already")
-        bank.left_out = [it for it in run.left_out if not any(words in it[1] for words in twins)]
+        bank = Bank(larger, network, self._threads, _but_twins(run.left_out))
         _tell_left_out(bank.left_out, len(bank) - len(self), allow_few)
         return bank
 
@@ -515,14 +534,16 @@ class Bank:
 
     def calibrate(
         self, fpr: Optional[float] = None, *, value: Optional[float] = None, good: Any = None, bgr: bool = False, white: int = 0,
-        allow_few: bool = False,
+        allow_few: bool = False, **options: OptionValue,
     ) -> "Bank":
-        """A bank with other thresholds, from good pictures alone.
+        """A bank with other thresholds, from good pictures alone, or with another way of scoring and the thresholds that go with it.
 
         fpr    false-alarm rate to aim at; None: the bank's own
         value  this threshold, whatever rate it makes
         good   pictures of good parts that the bank has not seen: the rate is then certified with 95 % confidence; `info().certified`
                says which could be
+        options  how pictures are scored, by the keys of the table that are overridable: `window=2`, `search_knn=3`, `score="max"`,
+               `map={"gaussian": 1}`; what is not given stays as it is
         """
         if value is not None and (fpr is not None or good is not None):
             raise OptionError("value takes the threshold as it is; give it without fpr and good")
@@ -536,6 +557,10 @@ class Bank:
         scores, peaks = ffi.new("double[]", n), ffi.new("double[]", n)
         found.scores, found.peaks, found.optional = scores, peaks, value is not None or good is not None
         lib.dp_view_init(self._bank, view)
+        if options:
+            _options.override(ffi.addressof(details, "recipe"), options)
+            for name in ("metric", "window", "knn", "blend", "order", "post", "score", "reweight"):
+                setattr(view, name, getattr(details.recipe, name))
         run.call(lib.dp_view_settle, self._bank, view, run.pointer)
         run.call(lib.dp_bank_calibrate, self._bank, view, fpr, run.pointer, found)
         view.good_scores, view.good_peaks, view.n_good_scores, view.heat = scores, peaks, n, found.heat
@@ -545,28 +570,42 @@ class Bank:
             view.threshold = value
             view.origin = {"by": lib.DP_ORIGIN_VALUE}
         if good is not None:
-            self._certify(view, fpr, _Images(good, bgr, white), allow_few)
+            self._certify(view, fpr, Source(good, bgr, white), allow_few)
+        return self._viewed(view)
+
+    def _viewed(self, view: Any) -> "Bank":
+        """A bank that scores and decides as a view does."""
         with tempfile.TemporaryDirectory(prefix="dinopatch-") as folder:
             path = os.path.join(folder, "calibrated.bank")
+            details = self._details()
             call(lib.dp_bank_save_view, self._bank, view, details.recipe.fpr, path.encode())
             bank = opened("dp_bank", lib.close_bank, None, lib.dp_bank_open, path.encode())  # mapped: it outlives the name
         return Bank(bank, self._network_kept, self._threads)
 
-    def _certify(self, view: Any, fpr: float, images: _Images, allow_few: bool) -> None:
-        run = Run(self._threads)
-        n = len(images)
+    def _unseen(self, source: Source, run: Run) -> list[bool]:
+        """Which pictures are the first of their kind; one that is in the bank is an error."""
+        n = len(source)
         in_bank, earlier = ffi.new("size_t[]", n), ffi.new("size_t[]", n)
-        run.call(lib.dp_find_twins_from, self._bank, images.source, run.pointer, in_bank, earlier)
-        nowhere = ffi.cast("size_t", -1)
+        run.call(lib.dp_find_twins_from, self._bank, source.source, run.pointer, in_bank, earlier)
+        nowhere = int(ffi.cast("size_t", -1))
         for index in range(n):
-            if in_bank[index] != int(nowhere):
-                raise OptionError(f"{images.names[index]}: is in the bank; give good pictures that it has not seen")
+            if in_bank[index] != nowhere:
+                raise OptionError(f"{source.names[index]}: is in the bank; give pictures that it has not seen")
+        return [earlier[index] == nowhere for index in range(n)]
+
+    def _certify(self, view: Any, fpr: float, images: Source, allow_few: bool) -> None:
+        n = len(images)
+        first = self._unseen(images, Run(self._threads))
         scores, peaks, left_out = [], [], []
         for index in range(n):
-            if earlier[index] != int(nowhere):
+            if not first[index]:
                 continue
-            with self._borrowed(self._threads) as inspector:
-                result = inspector.run(self, images[index], True, 0, images.names[index])
+            try:
+                with self._borrowed(self._threads) as inspector:
+                    result = inspector.run(self, images.pixels(index), True, 0, images.names[index])
+            except (PictureError, FileError) as fault:
+                left_out.append((images.names[index], str(fault)))
+                continue
             if result.label == "not_inspected" or result.map is None:
                 left_out.append((images.names[index], result.reason or ""))
             else:
@@ -580,6 +619,62 @@ class Bank:
         call(lib.dp_certify, peaks, len(peaks), fpr, of_peaks)
         view.threshold, view.cell_threshold = of_scores.threshold, of_peaks.threshold
         view.origin = {"by": lib.DP_ORIGIN_HELD_OUT, "fpr": fpr, "n_good": of_scores.n, "k": of_scores.k, "certified": of_scores.rate}
+
+    def compress(
+        self, *, pca: float = 0, kmeans: int = 0, coreset: float = 0, storage: Optional[str] = None, seed: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> "Bank":
+        """A smaller bank. Its scores and thresholds are found anew; `compression` of what is returned says what it cost.
+
+        pca      features are projected on principal components: a share of the variance to keep (0.99), or their number
+        kmeans   centres that are kept of the features of each cell
+        coreset  rows that are kept of a flat bank: a share (0.1), or their number
+        storage  "f32", "f16" or "int8"; None: the bank's own
+        """
+        how = ffi.new("dp_compression *")
+        lib.dp_compression_init(self._bank, how)
+        asked = {"bank.pca": pca, "bank.kmeans": kmeans, "bank.coreset": coreset, "bank.storage": storage, "seed": seed}
+        checked = _options.recipe({key: value for key, value in asked.items() if value})
+        if not (pca or kmeans or coreset or storage):
+            raise OptionError("nothing to do: give pca, kmeans, coreset or storage")
+        how.pca, how.kmeans, how.coreset, how.seed = checked.pca, checked.kmeans, checked.coreset, checked.seed
+        if storage:
+            how.storage = checked.storage
+        run = Run(self._threads, progress)
+        smaller, report = ffi.new("dp_bank **"), ffi.new("dp_compression_report *")
+        run.call(lib.dp_bank_compress, self._bank, how, run.pointer, smaller, report)
+        bank = Bank(kept(smaller[0], lib.close_bank, run), self._network_kept, self._threads)
+        bank.compression = Compression(report.bytes_before, report.bytes_after, report.kept_variance, report.threshold_before,
+                                       report.threshold_after, report.mean_change, report.max_change, report.rank_correlation)
+        return bank
+
+    def tune(
+        self, good: Any, bad: Any, *, trials: int = 20000, folds: int = 5, seed: int = 0, progress: Optional[Progress] = None,
+        bgr: bool = False, white: int = 0,
+    ) -> Tuning:
+        """Searches for the post-processing, the score and the threshold that best tell labelled pictures apart.
+
+        good, bad  pictures that the bank has not seen
+        trials     configurations to try
+        folds      of the held-out figures: each is scored with what was found on the others
+
+        Rely on the held-out figures, and use `bank` of the result only where it is `better`.
+        """
+        goods, bads = list(_pictures.each(good)), list(_pictures.each(bad))
+        source = Source([picture for _, picture in goods + bads], bgr, white)
+        run = Run(self._threads, progress)
+        first = self._unseen(source, run)
+        for index, is_first in enumerate(first):
+            if not is_first:
+                raise OptionError(f"{source.names[index]}: is given twice")
+        return tuned(self, source, len(goods), run, (trials, folds, seed))
+
+    def learning_curve(self, *, progress: Optional[Progress] = None) -> list[tuple[int, float]]:
+        """What the good pictures score on average against so many others: whether more pictures would help. Empty: the bank cannot say."""
+        run = Run(self._threads, progress)
+        curve = ffi.new("dp_learning_curve *")
+        run.call(lib.dp_bank_learning_curve, self._bank, run.pointer, curve)
+        return [(int(curve.pictures[i]), float(curve.scores[i])) for i in range(curve.n_points)]
 
     # ------------------------------------------------------------------------------------------------------------ pickle
 

@@ -71,6 +71,10 @@ _BY_STATUS: dict[int, type[DinopatchError]] = {
 }
 
 
+def status_of(fault: DinopatchError) -> int:
+    return next((status for status, kind in _BY_STATUS.items() if isinstance(fault, kind)), int(lib.DP_E_PICTURE))
+
+
 def text(chars: Any) -> str:
     """UTF-8 of the library; file names may hold any bytes."""
     return "" if chars == ffi.NULL else bytes(ffi.string(chars)).decode("utf-8", "surrogateescape")

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, Optional, Sequence, Union
 
 from ._core import ffi, lib
 from ._errors import OptionError, text
-from ._run import call, opened
+from ._run import call
 
 #: What an option may be set to: `search.knn` 3, `align` "none", `pictures.mirror` True, `layers` [-3, -1], `canvas` (448, 448).
 OptionValue = Union[str, int, float, bool, Sequence[int], Mapping[str, Union[str, int, float]]]
 
 
 class Option(NamedTuple):
-    """A row of the table."""
+    """A row of the table. One that is `overridable` says how pictures are scored: `Bank.calibrate` takes it, too."""
 
     key: str
     alias: Optional[str]
@@ -25,6 +25,7 @@ class Option(NamedTuple):
     unit: Optional[str]
     help: str
     needs: Optional[str]
+    overridable: bool
 
 
 def options() -> list[Option]:
@@ -33,7 +34,7 @@ def options() -> list[Option]:
     for index in range(lib.dp_option_count()):
         row = lib.dp_option_at(index)
         rows.append(Option(text(row.key), text(row.alias) or None, text(row.takes), text(row.unit) or None, text(row.help),
-                           text(row.needs) or None))
+                           text(row.needs) or None, bool(row.flags & lib.DP_OPTION_OVERRIDE)))
     return rows
 
 
@@ -62,9 +63,8 @@ def _text(key: str, value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def made(asked: Mapping[str, Any]) -> Any:
-    """dp_options of what was asked; the method goes first, for it replaces all others."""
-    made = opened("dp_options", lib.free_options, None, lib.dp_options_new)
+def _settled(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of the table and texts; the method comes first, for it replaces all others."""
     keys = _keys()
     settled: dict[str, str] = {}
     for name, value in asked.items():
@@ -76,6 +76,28 @@ def made(asked: Mapping[str, Any]) -> Any:
         if key in settled:
             raise OptionError(f"{name}: {key} is given twice")
         settled[key] = _text(key, value)
-    for key in sorted(settled, key=lambda key: key != "method"):
-        call(lib.dp_options_set, made, key.encode(), settled[key].encode("utf-8", "surrogateescape"))
+    return dict(sorted(settled.items(), key=lambda pair: pair[0] != "method"))
+
+
+def _set(recipe: Any, settled: Mapping[str, str]) -> None:
+    for key, value in settled.items():
+        call(lib.dp_recipe_set, recipe, key.encode(), value.encode("utf-8", "surrogateescape"))
+    call(lib.dp_recipe_check, recipe)
+
+
+def recipe(asked: Mapping[str, Any]) -> Any:
+    """The dp_recipe of a fit: what was asked over the defaults."""
+    made = ffi.new("dp_recipe *")
+    lib.dp_recipe_preset(made, lib.DP_METHOD_AUTO)
+    _set(made, _settled(asked))
     return made
+
+
+def override(recipe: Any, asked: Mapping[str, Any]) -> None:
+    """Changes how a bank's recipe scores pictures."""
+    settled = _settled(asked)
+    overridable = {row.key for row in options() if row.overridable}
+    for key in settled:
+        if key not in overridable:
+            raise OptionError(f"{key}: belongs to the features, which are in the bank already; fit a new bank with it")
+    _set(recipe, settled)

@@ -43,6 +43,19 @@ def is_path(picture: object) -> bool:
     return isinstance(picture, (str, bytes, os.PathLike))
 
 
+def path_text(picture: Any) -> str:
+    return os.fsdecode(os.fspath(picture))
+
+
+def unpaired(picture: Any) -> Any:
+    """Of a pair (picture, label) the picture: the label is not read."""
+    if isinstance(picture, (tuple, list)) and picture and not np.isscalar(picture[0]) and not isinstance(picture[0], list):
+        return picture[0]
+    if isinstance(picture, tuple) and len(picture) == 2 and is_path(picture[0]) and not is_path(picture[1]):
+        return picture[0]
+    return picture
+
+
 def _not_here(name: str) -> PictureError:
     return PictureError(f"{name}: reading picture files takes Pillow: pip install pillow, or give an array")
 
@@ -70,6 +83,17 @@ def load(path: Any) -> npt.NDArray[Any]:
         if isinstance(fault, OSError) and fault.errno is not None:
             raise FileError(f"{name}: cannot be read: {fault.strerror}") from fault
         raise PictureError(f"{name}: is no picture that Pillow reads, or is damaged: {fault}") from fault
+
+
+def is_deep(path: str) -> bool:
+    """Whether a file has more than 8 bits a sample, by its header alone."""
+    try:
+        from PIL import Image
+
+        with Image.open(path) as image:
+            return image.mode.startswith("I") or image.mode == "F"
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return False
 
 
 def _to_srgb(image: Any) -> Any:
@@ -140,12 +164,9 @@ def _as_array(picture: Any) -> npt.NDArray[Any]:
 
 def pixels(picture: Any, bgr: bool = False) -> Pixels:
     """Any picture as an array that the library reads where it lies, as far as it can."""
-    if isinstance(picture, (tuple, list)) and picture and not np.isscalar(picture[0]) and not isinstance(picture[0], list):
-        picture = picture[0]  # of a pair (picture, label): the label is not read
-    if isinstance(picture, bytes):
-        picture = os.fsdecode(picture)
+    picture = unpaired(picture)
     if is_path(picture):
-        return Pixels(load(picture), False, os.fspath(picture))
+        return Pixels(load(picture), False, path_text(picture))
     array = _as_array(picture)
     own_rgb = type(picture).__module__.startswith("PIL.")
     if array.dtype.kind == "u" and array.itemsize == 2:

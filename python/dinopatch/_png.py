@@ -54,3 +54,21 @@ def box(rgb: npt.NDArray[np.uint8], x0: float, y0: float, x1: float, y1: float) 
     for area in (rgb[top : top + thick, left:right], rgb[max(bottom - thick, top) : bottom, left:right],
                  rgb[top:bottom, left : left + thick], rgb[top:bottom, max(right - thick, left) : right]):
         area[...] = (0, 255, 90)
+
+
+def side_by_side(a: npt.NDArray[Any], at_a: tuple[float, float], b: npt.NDArray[Any], at_b: tuple[float, float], size: float) -> npt.NDArray[np.uint8]:
+    """Squares of two pictures round two places, twice as wide as size, with a white gap; what lies outside is black."""
+    half = max(24, round(size))
+    drawn = np.full((2 * half, 4 * half + max(2, half // 12), 3), 255, np.uint8)
+    for picture, (x, y), left in ((a, at_a, 0), (b, at_b, drawn.shape[1] - 2 * half)):
+        square = np.zeros((2 * half, 2 * half, 3), np.uint8)
+        x0, y0 = round(x) - half, round(y) - half
+        top, bottom = max(y0, 0), min(y0 + 2 * half, picture.shape[0])
+        first, last = max(x0, 0), min(x0 + 2 * half, picture.shape[1])
+        if top < bottom and first < last:
+            part = picture[top:bottom, first:last].astype(np.float64)
+            if picture.dtype == np.uint16:
+                part *= 255 / max(float(picture.max(initial=1)), 1.0)
+            square[top - y0 : bottom - y0, first - x0 : last - x0] = part if part.ndim == 3 else part[..., None]
+        drawn[:, left : left + 2 * half] = square
+    return drawn

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _png
+from . import _pictures, _png
+from ._errors import FileError
 
 
 def _none(value: float) -> Optional[float]:
@@ -104,6 +106,24 @@ class Result:
         for defect in self.defects:
             _png.box(drawn, *defect.box)
         return drawn
+
+    def explain(self, defect: int = 0, good: Any = None) -> npt.NDArray[np.uint8]:
+        """The place of a defect beside the nearest place of the good pictures: [side, 2 side + gap, 3], RGB.
+
+        good  the good picture `defects[defect].nearest`, as an array or a path; None: the file of that name
+        """
+        if not 0 <= defect < len(self.defects):
+            raise IndexError(f"defect {defect}: the result has {len(self.defects)}")
+        if self.map is None or self._picture is None:
+            raise ValueError("there is no map: the picture was inspected with map=False, or could not be read")
+        found = self.defects[defect]
+        if good is None:
+            if found.nearest is None or not os.path.isfile(found.nearest):
+                raise FileError(f"{found.nearest}: the nearest good picture is not here as a file; give it: explain(good=...)")
+            good = found.nearest
+        where = found.nearest_at or found.centre
+        return _png.side_by_side(self._picture, found.centre, _pictures.pixels(good).array, where,
+                                 max(found.box[2] - found.box[0], found.box[3] - found.box[1]))
 
     def _repr_png_(self) -> Optional[bytes]:
         return None if self.map is None else _png.encode(self.image())

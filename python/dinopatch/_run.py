@@ -68,39 +68,42 @@ def _end() -> None:
     _ending[0] = True
 
 
-def opened(what: str, close: Any, run: Optional[Run], function: Any, *arguments: Any) -> Any:
-    """Calls a function that ends with the address of a new object, which lives as long as what is returned here."""
-    out = ffi.new(f"{what} **")
-    (run.call if run else call)(function, *arguments, out)
-    if out[0] == ffi.NULL:
-        return None
-    address = int(ffi.cast("uintptr_t", out[0]))
-    _made_of[address] = (run, arguments)
+def kept(pointer: Any, close: Any, *made_of: Any) -> Any:
+    """An object of the library, which lives as long as what is returned here, and what it was made of lives longer."""
+    address = int(ffi.cast("uintptr_t", pointer))
+    _made_of[address] = made_of
 
-    def close_first(made: Any, ending: List[bool] = _ending, made_of: Dict[int, Any] = _made_of) -> None:
+    def close_first(made: Any, ending: List[bool] = _ending, known: Dict[int, Any] = _made_of) -> None:
         if not ending[0]:  # a process that ends gives everything back by itself
             close(made)
-            made_of.pop(address, None)
+            known.pop(address, None)
 
-    return ffi.gc(out[0], close_first)
+    return ffi.gc(pointer, close_first)
 
 
-def _on_error(kind: Any, raised: Any, trace: Any) -> None:
+def opened(what: str, close: Any, run: Optional[Run], function: Any, *arguments: Any) -> Any:
+    """Calls a function that ends with the address of a new object; None where it made none."""
+    out = ffi.new(f"{what} **")
+    (run.call if run else call)(function, *arguments, out)
+    return None if out[0] == ffi.NULL else kept(out[0], close, run, arguments)
+
+
+def on_error(kind: Any, raised: Any, trace: Any) -> None:
     """An exception in a callback: kept for the caller, and the work is stopped (the callback returns 1)."""
     frame = trace.tb_frame if trace is not None else None
     user = frame.f_locals.get("user") if frame is not None else None
     if user is not None:
-        run = ffi.from_handle(user)
-        run.raised = run.raised or raised
-        run.stopped = True
+        owner = ffi.from_handle(user)  # a Run, or a Source
+        owner.raised = owner.raised or raised
+        owner.stopped = True
 
 
-@ffi.def_extern(onerror=_on_error)  # type: ignore[untyped-decorator]
+@ffi.def_extern(onerror=on_error)  # type: ignore[untyped-decorator]
 def on_log(user: Any, level: int, line: Any) -> None:
     log.log(logging.WARNING if level == lib.DP_LOG_WARNING else logging.INFO, "%s", text(line))
 
 
-@ffi.def_extern(error=1, onerror=_on_error)  # type: ignore[untyped-decorator]
+@ffi.def_extern(error=1, onerror=on_error)  # type: ignore[untyped-decorator]
 def on_progress(user: Any, stage: Any, done: int, total: int) -> int:
     run = ffi.from_handle(user)
     if run.progress is not None and run.progress(text(stage), done, total):
@@ -108,12 +111,17 @@ def on_progress(user: Any, stage: Any, done: int, total: int) -> int:
     return int(run.stopped)
 
 
-@ffi.def_extern(error=1, onerror=_on_error)  # type: ignore[untyped-decorator]
+@ffi.def_extern(error=1, onerror=on_error)  # type: ignore[untyped-decorator]
 def on_stop(user: Any) -> int:
     return int(ffi.from_handle(user).stopped)
 
 
-@ffi.def_extern(onerror=_on_error)  # type: ignore[untyped-decorator]
+@ffi.def_extern(onerror=on_error)  # type: ignore[untyped-decorator]
 def on_picture(user: Any, index: int, name: Any, pose: Any, message: Any) -> None:
     if message != ffi.NULL:
         ffi.from_handle(user).left_out.append((text(name), text(message)))
+
+
+@ffi.def_extern(error=1, onerror=on_error)  # type: ignore[untyped-decorator]
+def on_result(user: Any, index: int, view: int, name: Any, picture: Any, result: Any, milliseconds: float, message: Any) -> int:
+    return int(ffi.from_handle(user).take(index, name, result, message))
