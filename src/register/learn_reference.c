@@ -4,6 +4,7 @@
  *     start     the picture that matches the others best, turned through all angles
  *     ROUNDS    mean, spread and slopes of the pictures in their poses; each moves to fit the mean (refine.c); after the first round the
  *               plane is narrowed to the part and its longer side laid along u
+ *     alike     a picture that fits the mean far worse than the others shows something else, and counts no more: see least_of
  *     match     each picture is looked for anew, by the mean in all its angles
  *     round     a part that is more like itself, turned by any angle, than the pictures are like each other has no angle to be found
  *
@@ -26,7 +27,10 @@
 #define SIDE 12 /* of the coarse templates; where the part is smaller, less */
 #define RIM 1   /* cells around a template that the network's padding reaches */
 #define STARTS 3
-#define SLOPED 3     /* pictures that slopes and templates are taken from */
+#define SLOPED 3     /* pictures that slopes are taken from */
+#define TEMPLATED 2  /* and templates */
+#define ROUGH 12     /* angles that show which picture is the best to start with */
+#define UNSURE 0.9   /* of the best score: a picture that matches the start less is looked at in other zooms, too */
 #define STEP_PX 6.0  /* of the slopes */
 #define NARROWED 2   /* times the plane is narrowed to the part: the second look is a closer one */
 #define RING 1       /* cells at the rim of a look, which the network's padding reaches: they count for nothing */
@@ -40,12 +44,14 @@ struct member {
     float *features; /* [cells, dim] */
     uint8_t *valid;  /* [cells] */
     size_t rank;     /* 0: matches best */
+    bool strange;    /* shows something else than the others */
+    dp_coarse whole; /* in zoom 1 */
 };
 
 struct group {
     dp_finder *finder;
     struct member *members;
-    size_t n;
+    size_t n, n_alike; /* the others are strange */
     dp_reference *reference;
     float *variance; /* [cells] of the features */
     float *light;    /* [8 rows, 8 cols, 3] number of pictures, mean and variance of their light (red + green + blue) */
@@ -90,13 +96,13 @@ static dp_status find_basis(struct group *g, dp_error *err)
 
 /* --------------------------------------------------------------------------------------------------------- templates */
 
-/* turned and turned_weight of the reference, from the members ranked below `most`: side x side cells in ANGLES. */
-static dp_status make_templates(struct group *g, size_t side, size_t most, dp_error *err)
+/* turned and turned_weight of the reference, from the members ranked below `most`: side x side cells in so many angles. */
+static dp_status make_templates(struct group *g, size_t side, size_t most, size_t angles, dp_error *err)
 {
     dp_reference *r = g->reference;
     const dp_look look = {side + 2 * RIM, side + 2 * RIM, DP_COARSE_UNIT};
     const size_t n = side * side, cells = dp_look_cells(&look), dim = r->basis.dim;
-    r->n_angles = r->round ? 1 : ANGLES;
+    r->n_angles = r->round ? 1 : angles;
     r->side = side;
     float *grid = NULL;
     uint8_t *valid = dp_malloc(cells, 1);
@@ -114,7 +120,7 @@ static dp_status make_templates(struct group *g, size_t side, size_t most, dp_er
             dp_placement at = m->match.at;
             if (m->rank >= most)
                 continue;
-            at.angle_rad -= 2 * M_PI * (double)k / ANGLES;
+            at.angle_rad -= 2 * M_PI * (double)k / (double)r->n_angles;
             status = dp_finder_see(g->finder, m->small->picture, &at, &look, valid, err);
             if (!status)
                 status = dp_basis_apply(&r->basis, g->finder->features, cells, dp_finder_pool(g->finder), grid, err);
@@ -142,62 +148,71 @@ static dp_templates templates_of(const dp_reference *r)
     return (dp_templates){r->n_angles, r->side, r->basis.dim, r->turned, r->turned_weight};
 }
 
-static size_t best_guess(const dp_match *guesses)
-{
-    size_t best = 0;
-    for (size_t k = 1; k < ANGLES; k++)
-        best = guesses[k].score > guesses[best].score ? k : best;
-    return best;
-}
-
-/* Each member's guess by the templates; *mean: their mean score, without the first-ranked. */
-static dp_status place_all(struct group *g, bool one_zoom, double *mean, dp_error *err)
+/* The member's best guess, in a zoom that it was seen in before, or better in this one. */
+static dp_status place(struct group *g, struct member *m, const dp_coarse *coarse, dp_error *err)
 {
     const dp_templates templates = templates_of(g->reference);
     dp_match guesses[ANGLES];
-    dp_status status = DP_OK;
-    *mean = 0;
-    for (size_t i = 0; i < g->n && !status; i++) {
-        struct member *m = &g->members[i];
-        if (m->rank == 0 && one_zoom)
-            continue;
-        status = dp_coarse_guess(g->finder, &g->reference->basis, &templates, m->small, one_zoom, guesses, err);
-        if (!status)
-            m->match = guesses[best_guess(guesses)];
-        *mean += status ? 0 : m->match.score / (double)g->n;
-    }
+    for (size_t k = 0; k < templates.n; k++)
+        guesses[k] = (dp_match){.score = -INFINITY};
+    dp_status status = dp_coarse_guess(g->finder, &templates, coarse, guesses, err);
+    for (size_t k = 0; k < templates.n && !status; k++)
+        if (guesses[k].score > m->match.score)
+            m->match = guesses[k];
     return status;
 }
 
-/* Makes member `first` the only one of rank 0. */
-static void start_with(struct group *g, size_t first)
+/* Makes member `first` the only one of rank 0, and places the others by it; *middle: their median score. */
+static dp_status start_with(struct group *g, size_t first, size_t angles, double *middle, dp_error *err)
 {
-    for (size_t i = 0; i < g->n; i++)
+    double scores[DP_MOST_LEARNED];
+    size_t n = 0;
+    for (size_t i = 0; i < g->n; i++) {
         g->members[i].rank = i == first ? 0 : 1;
+        g->members[i].match.score = -INFINITY;
+    }
     g->members[first].match = (dp_match){.at = middle_of(g->members[first].small), .score = 1};
+    dp_status status = make_templates(g, SIDE, 1, angles, err);
+    for (size_t i = 0; i < g->n && !status; i++) {
+        if (i == first)
+            continue;
+        status = place(g, &g->members[i], &g->members[i].whole, err);
+        scores[n++] = g->members[i].match.score;
+    }
+    if (!status)
+        dp_sort_f64(scores, n);
+    *middle = status ? 0 : scores[n / 2];
+    return status;
 }
 
 static dp_status choose_start(struct group *g, dp_error *err)
 {
     size_t best = 0;
-    double most = -INFINITY, mean = 0;
+    double most = -INFINITY, middle = 0;
     dp_status status = DP_OK;
+    for (size_t i = 0; i < g->n && !status; i++)
+        status = dp_coarse_look(g->finder, &g->reference->basis, g->members[i].small, 1, &g->members[i].whole, err);
     for (size_t s = 0; s < STARTS && s < g->n && !status; s++) {
         const size_t candidate = g->n <= STARTS ? s : s * g->n / STARTS;
-        start_with(g, candidate);
-        status = make_templates(g, SIDE, 1, err);
-        if (!status)
-            status = place_all(g, true, &mean, err);
-        if (!status && mean > most) {
-            most = mean;
+        status = start_with(g, candidate, ROUGH, &middle, err);
+        if (!status && middle > most) {
+            most = middle;
             best = candidate;
         }
     }
-    start_with(g, best);
     if (!status)
-        status = make_templates(g, SIDE, 1, err);
-    if (!status)
-        status = place_all(g, false, &mean, err);
+        status = start_with(g, best, ANGLES, &middle, err);
+    most = 0;
+    for (size_t i = 0; i < g->n; i++)
+        most = i == best ? most : fmax(most, g->members[i].match.score);
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t z = 1; z < DP_ZOOMS && !status && g->members[i].match.score < UNSURE * most; z++) {
+            dp_coarse coarse = {0};
+            status = dp_coarse_look(g->finder, &g->reference->basis, g->members[i].small, dp_zooms[z], &coarse, err);
+            if (!status)
+                status = place(g, &g->members[i], &coarse, err);
+            dp_coarse_free(&coarse);
+        }
     return status;
 }
 
@@ -232,6 +247,18 @@ static int by_score(const void *a, const void *b)
     return *x < *y ? -1 : 1;
 }
 
+/* A picture of something else scores far below the good ones: below FAR quartile distances under their middle, and below UNLIKE of it, for
+ * what unlike things share, ground, edges, seldom makes half of a correlation; a part that lacks a piece must not fall below. */
+#define FAR 8.0
+#define UNLIKE 0.6
+
+/* By the median and the lower quartile of the good pictures' scores. */
+static double least_of(double median, double quartile)
+{
+    return fmin(median - FAR * (median - quartile), UNLIKE * median);
+}
+
+/* Who matches best, and who shows something else: he takes no part in what is learned. */
 static dp_status rank(struct group *g, dp_error *err)
 {
     struct member **order = dp_malloc(g->n, sizeof *order);
@@ -240,8 +267,13 @@ static dp_status rank(struct group *g, dp_error *err)
     for (size_t i = 0; i < g->n; i++)
         order[i] = &g->members[i];
     qsort(order, g->n, sizeof *order, by_score);
-    for (size_t i = 0; i < g->n; i++)
+    const double least = least_of(order[g->n / 2]->match.score, order[g->n - 1 - g->n / 4]->match.score);
+    g->n_alike = 0;
+    for (size_t i = 0; i < g->n; i++) {
         order[i]->rank = i;
+        order[i]->strange = g->n > 2 && order[i]->match.score < least;
+        g->n_alike += !order[i]->strange;
+    }
     dp_memory_free(order);
     return DP_OK;
 }
@@ -267,6 +299,11 @@ static void add_light(struct group *g)
     }
 }
 
+static bool takes_part(const struct member *m, size_t cell)
+{
+    return !m->strange && m->valid[cell];
+}
+
 /* Mean, variance and weight of what the members show in their poses. */
 static dp_status make_mean(struct group *g, dp_error *err)
 {
@@ -286,7 +323,7 @@ static dp_status make_mean(struct group *g, dp_error *err)
         status = m->valid ? room(&m->features, cells, dim, err) : dp_fail_memory(err, "the reference", cells);
         if (!status)
             status = see_member(g, m, &m->match.at, m->features, m->valid, err);
-        if (!status)
+        if (!status && !m->strange)
             add_light(g);
     }
     double all = 0, n_known = 0;
@@ -295,7 +332,7 @@ static dp_status make_mean(struct group *g, dp_error *err)
         size_t count = 0;
         double variance = 0;
         for (size_t i = 0; i < g->n; i++)
-            if (g->members[i].valid[c]) {
+            if (takes_part(&g->members[i], c)) {
                 count++;
                 for (size_t d = 0; d < dim; d++)
                     mean[d] += g->members[i].features[c * dim + d];
@@ -303,11 +340,11 @@ static dp_status make_mean(struct group *g, dp_error *err)
         for (size_t d = 0; d < dim; d++)
             mean[d] /= count ? (float)count : 1;
         for (size_t i = 0; i < g->n; i++)
-            for (size_t d = 0; d < dim && g->members[i].valid[c]; d++) {
+            for (size_t d = 0; d < dim && takes_part(&g->members[i], c); d++) {
                 const double apart = (double)(g->members[i].features[c * dim + d] - mean[d]);
                 variance += apart * apart;
             }
-        if (2 * count < g->n || count < 2 || in_ring(&r->look, c))
+        if (2 * count < g->n_alike || count < 2 || in_ring(&r->look, c))
             continue;
         g->variance[c] = (float)(variance / (double)(count - 1));
         r->weight[c] = 1;
@@ -415,7 +452,7 @@ static void range_of(struct point *points, size_t n, double total, double *low, 
 static double difference(const struct group *g, size_t a, size_t b)
 {
     const float *x = g->light + 3 * a, *y = g->light + 3 * b;
-    const double n = (double)g->n;
+    const double n = (double)g->n_alike;
     if (2 * (double)x[0] < n || 2 * (double)y[0] < n || x[0] < 2 || y[0] < 2)
         return 0;
     const double apart = (double)(x[1] - y[1]);
@@ -492,45 +529,44 @@ static size_t side_of(const dp_reference *r)
     return side < 6 ? 6 : side > 20 ? 20 : side;
 }
 
-/* Each member against the mean of the others. */
-static dp_status score_others(struct group *g, double *scores, dp_error *err)
+/* scores [*n] of those that are alike, each against the mean of the others. */
+static dp_status score_others(struct group *g, double *scores, size_t *n, dp_error *err)
 {
     const dp_reference *r = g->reference;
     const size_t cells = dp_look_cells(&r->look), dim = r->basis.dim;
     float *mean = NULL;
     dp_status status = room(&mean, cells, dim, err);
+    *n = 0;
     for (size_t i = 0; i < g->n && !status; i++) {
         const struct member *m = &g->members[i];
-        for (size_t c = 0; c < cells; c++) {
+        for (size_t c = 0; c < cells && !m->strange; c++) {
             size_t count = 0;
             for (size_t j = 0; j < g->n; j++)
-                count += g->members[j].valid[c];
+                count += takes_part(&g->members[j], c);
             for (size_t d = 0; d < dim; d++)
                 mean[c * dim + d] =
                     m->valid[c] && count > 1
                         ? ((float)count * r->mean[c * dim + d] - m->features[c * dim + d]) / (float)(count - 1)
                         : r->mean[c * dim + d];
         }
-        scores[i] = dp_look_score(r, mean, m->features, m->valid);
+        if (!m->strange)
+            scores[(*n)++] = dp_look_score(r, mean, m->features, m->valid);
     }
     dp_memory_free(mean);
     return status;
 }
 
-/* A picture of something else scores far below the good ones: below FAR quartile distances under their middle, and below UNLIKE of it, for
- * what unlike things share, ground, edges, seldom makes half of a correlation; a part that lacks a piece must not fall below. */
-#define FAR 8.0
-#define UNLIKE 0.6
-
 static dp_status settle_scores(struct group *g, dp_error *err)
 {
     dp_reference *r = g->reference;
     double *scores = dp_malloc(g->n, sizeof *scores);
-    dp_status status = scores ? score_others(g, scores, err) : dp_fail_memory(err, "the scores", g->n * sizeof *scores);
+    size_t n = 0;
+    dp_status status =
+        scores ? score_others(g, scores, &n, err) : dp_fail_memory(err, "the scores", g->n * sizeof *scores);
     if (!status) {
-        dp_sort_f64(scores, g->n);
-        r->good_score = scores[g->n / 2];
-        r->least_score = fmin(r->good_score - FAR * (r->good_score - scores[g->n / 4]), UNLIKE * r->good_score);
+        dp_sort_f64(scores, n);
+        r->good_score = scores[n / 2];
+        r->least_score = least_of(r->good_score, scores[n / 4]);
     }
     dp_memory_free(scores);
     return status;
@@ -574,7 +610,7 @@ static dp_status keep_upright(struct group *g, dp_error *err)
         g->members[i].match.at.angle_rad = 0;
     dp_status status = make_fine(g, err);
     if (!status)
-        status = make_templates(g, side_of(g->reference), SLOPED, err);
+        status = make_templates(g, side_of(g->reference), TEMPLATED, 1, err);
     if (!status)
         status = match_all(g, err);
     return status ? status : settle_scores(g, err);
@@ -603,7 +639,9 @@ static dp_status learn(struct group *g, dp_error *err)
     if (!status)
         status = make_fine(g, err);
     if (!status)
-        status = make_templates(g, side_of(r), SLOPED, err);
+        status = make_templates(g, side_of(r), TEMPLATED, ANGLES, err);
+    if (!status)
+        status = settle_scores(g, err); /* what a match is measured by */
     if (!status)
         status = match_all(g, err);
     if (!status)
@@ -616,6 +654,8 @@ static dp_status learn(struct group *g, dp_error *err)
 dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, dp_reference **reference,
                              dp_error *err)
 {
+    if (n < 2 || n > DP_MOST_LEARNED)
+        return dp_fail(err, DP_E_ARGUMENT, "a part is learned from 2 to %d pictures", DP_MOST_LEARNED);
     struct group g = {.finder = finder, .n = n, .members = dp_calloc(n, sizeof *g.members)};
     g.reference = dp_calloc(1, sizeof *g.reference);
     dp_status status = g.members && g.reference ? DP_OK : dp_fail_memory(err, "the reference", n * sizeof *g.members);
@@ -624,6 +664,7 @@ dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n
     if (!status)
         status = learn(&g, err);
     for (size_t i = 0; i < n && g.members; i++) {
+        dp_coarse_free(&g.members[i].whole);
         dp_memory_free(g.members[i].features);
         dp_memory_free(g.members[i].valid);
     }

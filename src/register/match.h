@@ -6,9 +6,22 @@
 #include "register/correlate.h"
 #include "register/finder.h"
 
-/* Fills guesses [templates->n], one for each angle, in pixels of the small picture.  one_zoom: the scale is 1. */
-dp_status dp_coarse_guess(dp_finder *finder, const dp_basis *basis, const dp_templates *templates,
-                          const dp_small *small, bool one_zoom, dp_match *guesses, dp_error *err);
+#define DP_ZOOMS 3
+extern const double dp_zooms[DP_ZOOMS]; /* the first is 1 */
+
+/* A whole picture upright, as the network sees it in one zoom. */
+typedef struct dp_coarse {
+    dp_look look;
+    dp_placement middle; /* of the picture */
+    double zoom;
+    float *grid; /* [look.rows, look.cols, dim] 0 outside the picture */
+} dp_coarse;
+dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *small, double zoom,
+                         dp_coarse *coarse, dp_error *err);
+void dp_coarse_free(dp_coarse *coarse);
+/* guesses [templates->n], one for each angle, in pixels of the small picture, are replaced where the look fits better. */
+dp_status dp_coarse_guess(dp_finder *finder, const dp_templates *templates, const dp_coarse *coarse, dp_match *guesses,
+                          dp_error *err);
 
 /* From match->at in so many steps to a better one, with its score; margin becomes 0.  The best place seen counts. */
 dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *small, size_t steps,

@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <string.h>
 
 #define NEAR(a, b, most) assert_true(fabs((a) - (b)) <= (most))
 
@@ -226,6 +227,34 @@ static void a_part_is_found_where_it_was_put_by_any_number_of_threads(void **sta
     close_world(&w);
 }
 
+static void a_foreign_picture_spoils_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    dp_small smalls[N + 1];
+    dp_reference *reference = NULL;
+    open_world(&w, false, 0);
+    dp_picture *foreign = NULL;
+    assert_ok(dp_picture_new(SIDE_PX, SIDE_PX, &foreign, err));
+    for (size_t i = 0; i < (size_t)SIDE_PX * SIDE_PX; i++) /* stripes */
+        memset(foreign->rgb + 3 * i, (i % SIDE_PX + i / SIDE_PX) % 24 < 8 ? 220 : 40, 3);
+    for (size_t i = 0; i <= N; i++)
+        assert_ok(dp_small_make(i == 1 ? foreign : w.pictures[i ? i - 1 : 0], &smalls[i], err));
+    assert_ok(dp_reference_learn(&w.finder, smalls, N + 1, &reference, err));
+    const dp_reference *without = w.reference;
+    NEAR(reference->width, without->width, 0.06 * without->width);
+    NEAR(reference->height, without->height, 0.06 * without->height);
+    NEAR(reference->good_score, without->good_score, 0.02);
+    dp_match match;
+    assert_ok(dp_reference_match(&w.finder, reference, foreign, &match, err));
+    assert_true(match.score < reference->least_score);
+    for (size_t i = 0; i <= N; i++)
+        dp_small_free(&smalls[i]);
+    dp_picture_free(&foreign);
+    dp_reference_close(&reference);
+    close_world(&w);
+}
+
 static void a_round_part_keeps_its_angle(void **state)
 {
     (void)state;
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(correlation_is_that_of_the_formula),
         cmocka_unit_test(a_motion_is_undone),
         cmocka_unit_test(a_part_is_found_where_it_was_put_by_any_number_of_threads),
+        cmocka_unit_test(a_foreign_picture_spoils_nothing),
         cmocka_unit_test(a_round_part_keeps_its_angle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
