@@ -5,13 +5,20 @@
     pose.py BUILD OUT SET...          SET: a folder with train/good, test/good and other folders of test
 
 Each set is laid out still and moved (research/move.c).  Printed for each motion: errors of the pose by --align features (median, 95 %), of
-the pictures of test/good moved against the same lying still; for each way of aligning the image AUROC, milliseconds a picture, and what
-`auto` chose.  Uses Python's standard library alone."""
-import glob, json, math, os, subprocess, sys
+the pictures of test/good moved against the same lying still; for each way of aligning the image AUROC, how many good and defective pictures are called what, milliseconds of processor time a picture (of the whole run, in
+inspecting and in fitting), and what `auto` chose.  POSE_PARTS=errors,auroc and POSE_LEARNED=all,8 say what of it is done.  Uses Python's standard
+library alone."""
+import collections, glob, json, math, os, subprocess, sys
 
 MOTIONS = [("180 degrees, 15 %, 0.8 to 1.25", "180", "0.15", "1.25"), ("15 degrees, 15 %, 0.8 to 1.25", "15", "0.15", "1.25")]
 build, out, sets = sys.argv[1], sys.argv[2], sys.argv[3:]
 only = os.environ.get("POSE_PARTS", "errors,auroc").split(",")
+learned = [None if n == "all" else int(n) for n in os.environ.get("POSE_LEARNED", "all,16,8,4").split(",")]
+
+
+def processor():
+    t = os.times()
+    return t.children_user + t.children_system
 
 
 def pictures(folder):
@@ -91,7 +98,7 @@ for data in sets:
         if k == 0:
             layouts.append((words, moved))
         if "errors" in only:
-            for n in (None, 16, 8, 4) if k == 0 else (None,):
+            for n in learned if k == 0 else (None,):
                 print("   learned from", n or "all", fit(moved, "features", bank, n)[0][:160])
                 a, b = inspect(bank, pictures(still + "/test/good")), inspect(bank, pictures(moved + "/test/good"))
                 turn_error, place, scale, lost = errors(a, b, motions)
@@ -99,10 +106,13 @@ for data in sets:
     if "auroc" in only:
         for words, folder in layouts:
             for align in ("none", "pca", "features", "auto"):
+                before = processor()
                 said = fit(folder, align, bank)[0]
+                fitted = processor()
                 rows = inspect(bank, test_files(folder)) if os.path.exists(bank) else []
-                skipped = sum(r["label"] == "not_inspected" for r in rows)
-                ms = sorted(r["ms"] for r in rows)
-                print("%s, %s: AUROC %.3f, %d of %d not inspected, %.0f ms; %s" % (words, align, auroc(rows), skipped, len(rows), ms[len(ms) // 2] if ms else 0, said[:200]), flush=True)
+                inspected = processor()
+                called = collections.Counter(("good" if "/good/" in r["input"] else "bad", r["label"]) for r in rows)
+                print("%s, %s: AUROC %.3f; %s; ms %.0f to inspect, %.0f to fit; %s" % (words, align, auroc(rows), ", ".join("%s as %s: %d" % (*k, n) for k, n in sorted(called.items())),
+                      1000 * (inspected - fitted) / max(1, len(rows)), 1000 * (fitted - before) / len(pictures(folder + "/train/good")), said[:200]), flush=True)
                 if os.path.exists(bank):
                     os.remove(bank)

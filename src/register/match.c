@@ -31,12 +31,17 @@ static dp_look look_at_whole(const dp_small *small, double unit)
                      2 * (size_t)fmax(ceil((double)small->picture->width_px / cell_px - 0.01), 1), unit};
 }
 
+static dp_placement middle_of_picture(const dp_small *small)
+{
+    return (dp_placement){((double)small->picture->width_px - 1) / 2, ((double)small->picture->height_px - 1) / 2, 0,
+                          small->unit_px};
+}
+
 dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *small, double zoom,
                          dp_coarse *coarse, dp_error *err)
 {
     const dp_look look = look_at_whole(small, zoom * DP_COARSE_UNIT);
-    const dp_placement middle = {((double)small->picture->width_px - 1) / 2,
-                                 ((double)small->picture->height_px - 1) / 2, 0, small->unit_px};
+    const dp_placement middle = middle_of_picture(small);
     const size_t cells = dp_look_cells(&look);
     float *grid = dp_malloc_2d(cells, basis->dim, sizeof *grid);
     uint8_t *valid = dp_malloc(cells, 1);
@@ -152,7 +157,7 @@ dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_s
                     dp_match *match, dp_error *err)
 {
     struct refining r = {finder, reference, small, NULL, NULL};
-    struct path path = {{.score = -INFINITY}, match->at, false};
+    struct path path = {{match->at, -1, 0}, match->at, false};
     dp_status status = refining_open(&r, err);
     for (size_t i = 0; i <= steps && !status; i++)
         status = step(&r, &path, err);
@@ -180,7 +185,7 @@ static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t 
     size_t taken[TRIED], tried = 0;
     double first = 0, margin = 1; /* of the coarse scores */
     dp_status status = DP_OK;
-    *best = (struct path){.best = {.score = -INFINITY}, .done = true};
+    *best = (struct path){{guesses[0].at, -1, 0}, guesses[0].at, true};
     while (tried < TRIED && !status) {
         size_t next = n;
         for (size_t k = 0; k < n; k++)
@@ -193,7 +198,7 @@ static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t 
             break;
         first = tried ? first : guesses[next].score;
         struct path *path = &paths[tried];
-        *path = (struct path){{.score = -INFINITY}, guesses[next].at, false};
+        *path = (struct path){{guesses[next].at, -1, 0}, guesses[next].at, false};
         taken[tried++] = next;
         status = step(r, path, err);
         if (!status && path->best.score > best->best.score - CLOSE)
@@ -220,8 +225,13 @@ dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *refere
     dp_status status = refining_open(&r, err);
     if (!status && !guesses)
         status = dp_fail_memory(err, "the angles", n * sizeof *guesses);
+    if (!status && reference->basis.dim_in != dp_finder_dim(finder))
+        status = dp_fail(err, DP_E_FORMAT,
+                         "the bank's part was learned from %zu numbers to a cell, but the network gives %zu; fit the "
+                         "bank again",
+                         reference->basis.dim_in, dp_finder_dim(finder));
     for (size_t k = 0; k < n && !status; k++)
-        guesses[k] = (dp_match){.score = -INFINITY};
+        guesses[k] = (dp_match){middle_of_picture(small), -INFINITY, 0};
     for (size_t z = 0; z < DP_ZOOMS && !status; z++) {
         dp_coarse coarse = {0};
         status = dp_coarse_look(finder, &reference->basis, small, dp_zooms[z], &coarse, err);

@@ -60,7 +60,8 @@ static dp_status find_drawn_on(const dp_roi *given, const dp_bank_pictures *pict
         return status;
     const dp_pose *pose = &pictures->poses[*picture];
     if (pose->status != DP_ALIGN_OK)
-        return dp_fail(err, DP_E_ARGUMENT, "%s: is not aligned, but a region that follows the object needs align=pca",
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "%s: is not aligned, but a region that follows the object needs align=pca or align=features",
                        given->picture);
     if (pose->picture_width_px != given->width || pose->picture_height_px != given->height)
         return dp_fail(err, DP_E_ARGUMENT,

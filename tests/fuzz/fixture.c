@@ -5,14 +5,15 @@
 
 #include "bank/builder.h"
 #include "bank/roi_mask.h"
+#include "base/memory.h"
 #include "search/distance_scales.h"
 #include "dinopatch/edit.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *const fixture_names[N_FIXTURES] = {"grid",   "grid-f16", "grid-int8", "mirror",     "flat",  "patchcore",
-                                               "kmeans", "pca",      "separate",  "background", "region"};
+const char *const fixture_names[N_FIXTURES] = {"grid",   "grid-f16", "grid-int8", "mirror",     "flat",   "patchcore",
+                                               "kmeans", "pca",      "separate",  "background", "region", "part"};
 
 enum { ROWS = 3, COLS = 4, DIM = 6, PICTURES = 4, WIDTH = 64, HEIGHT = 48 };
 
@@ -25,6 +26,31 @@ static void features_of(size_t picture, size_t augmentation, float *features, ui
     }
     for (size_t i = 0; i < ROWS * COLS; i++)
         valid[i] = (i + picture) % 5 != 0;
+}
+
+/* What a part looks like: as small as it can be, every number another one. */
+static dp_reference *part(void)
+{
+    const dp_reference sizes = {.basis = {.dim_in = 4, .dim = 2},
+                                .n_angles = 2,
+                                .side = 2,
+                                .look = {2, 2, 1.25},
+                                .width = 40,
+                                .height = 20,
+                                .good_score = 0.9,
+                                .least_score = 0.5};
+    dp_reference_array arrays[DP_REFERENCE_ARRAYS];
+    dp_reference empty = sizes;
+    fuzz_must(dp_reference_allocate(&empty), "the fixture has room");
+    dp_reference_arrays(&empty, arrays);
+    for (size_t i = 0; i < DP_REFERENCE_ARRAYS; i++)
+        for (size_t k = 0; k < arrays[i].n; k++)
+            (*arrays[i].values)[k] = 0.25f + (float)(i + k) / 8;
+    dp_reference *made = dp_reference_copy(&empty);
+    for (size_t i = 0; i < DP_REFERENCE_ARRAYS; i++)
+        dp_memory_free(*arrays[i].values);
+    fuzz_must(made != NULL, "the fixture has room");
+    return made;
 }
 
 /* Bank `kind` made smaller, which takes its place. */
@@ -67,6 +93,10 @@ dp_bank *fixture_bank(int kind)
         recipe.background = DP_BACKGROUND_TEST;
     if (kind == FIXTURE_REGION)
         recipe.roi = DP_ROI_FIXED;
+    if (kind == FIXTURE_PART) {
+        recipe.align = DP_ALIGN_FEATURES;
+        recipe.polarity = DP_POLARITY_NONE;
+    }
     if (flat) {
         recipe.layout = DP_LAYOUT_FLAT;
         recipe.align = DP_ALIGN_NONE;
@@ -110,9 +140,11 @@ dp_bank *fixture_bank(int kind)
         uint8_t mask[WIDTH * HEIGHT];
         for (size_t i = 0; i < sizeof mask; i++)
             mask[i] = i % WIDTH < WIDTH / 2;
-        fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &bank->roi, NULL) == DP_OK,
+        fuzz_must(dp_roi_new(DP_ROI_FIXED, false, HEIGHT, WIDTH, mask, &builder->bank->roi, NULL) == DP_OK,
                   "the fixture takes a region");
     }
+    if (kind == FIXTURE_PART)
+        builder->bank->reference = part();
     fuzz_must(fuzz_ok(dp_bank_builder_finish(&builder, &bank, &err), &err), "the fixture is whole");
     if (kind == FIXTURE_KMEANS)
         compress(&bank, 2, 0);

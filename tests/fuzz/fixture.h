@@ -17,6 +17,7 @@ enum {
     FIXTURE_SEPARATE,   /* two blocks, and their scales */
     FIXTURE_BACKGROUND, /* masks of the good pictures' background */
     FIXTURE_REGION,     /* a region to inspect */
+    FIXTURE_PART,       /* the part that align=features finds */
     N_FIXTURES
 };
 
