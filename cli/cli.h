@@ -118,6 +118,14 @@ char *cli_number_read(const cli_option *option, const char *text, double *value)
 /* ---- what somebody may have meant */
 /* The name nearest to a word, or NULL if none is near. names ends with NULL. */
 const char *cli_suggest(const char *word, const char *const *names);
+/* A command below a command, such as `bank info`. */
+typedef struct cli_verb {
+    const char *name;
+    command_fn run; /* its argv[0] is the name */
+    const char *usage, *summary;
+} cli_verb;
+/* Runs the one of verbs [n] that argv[1] names, or prints the help of the command or a complaint. */
+int cli_run_verb(int argc, char **argv, const cli_verb *verbs, size_t n);
 /* Complains that the word is not a command in names, which ends with NULL. Returns EXIT_USAGE. */
 int cli_unknown_command(const char *word, const char *const *names);
 /* "; did you mean BEFORENAME?", or nothing; g_free. */

@@ -507,41 +507,18 @@ static int bank_verify(int argc, char **argv)
 
 int cmd_bank(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        command_fn run;
-    } verbs[] = {{"info", bank_info},
-                 {"verify", bank_verify},
-                 {"compress", cli_bank_compress},
-                 {"add", cli_bank_add},
-                 {"remove", cli_bank_remove},
-                 {"merge", cli_bank_merge},
-                 {"quarantine", cli_bank_quarantine},
-                 {"release", cli_bank_release}};
-    if (argc < 2)
-        return cli_usage("give info, verify, compress, add, remove, merge, quarantine or release");
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        if (!strcmp(argv[1], verbs[i].name)) {
-            cli_begin_verb(verbs[i].name);
-            return verbs[i].run(argc - 1, argv + 1);
-        }
-    if (g_str_has_prefix(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        puts("Usage:\n"
-             "  dinopatch bank info [--json] BANK                    what a bank holds; --suspects: which pictures may "
-             "be bad, "
-             "--learning-curve: would more help?\n"
-             "  dinopatch bank verify BANK                           reads every byte and checks it\n"
-             "  dinopatch bank compress BANK --out OUT               makes a bank smaller: --pca, --kmeans, --coreset, "
-             "--storage\n"
-             "  dinopatch bank add --bank B PICTURES                 adds pictures of good parts\n"
-             "  dinopatch bank remove --bank B NAME...               takes pictures out\n"
-             "  dinopatch bank merge A B --out OUT                   makes one bank of two\n"
-             "  dinopatch bank quarantine --bank B PICTURE           a missed defect: what excused it answers no more\n"
-             "  dinopatch bank release --bank B [NAME...]            and answers again");
-        return EXIT_DONE;
-    }
-    const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        names[i] = verbs[i].name;
-    return cli_unknown_command(argv[1], names);
+    static const cli_verb verbs[] = {
+        {"info", bank_info, "info BANK",
+         "what a bank holds; --suspects: which pictures may be bad, --learning-curve: would more help?"},
+        {"verify", bank_verify, "verify BANK", "reads every byte and checks it"},
+        {"compress", cli_bank_compress, "compress BANK --out OUT",
+         "makes a bank smaller: --pca, --kmeans, --coreset, --storage"},
+        {"add", cli_bank_add, "add --bank B PICTURES", "adds pictures of good parts"},
+        {"remove", cli_bank_remove, "remove --bank B NAME...", "takes pictures out"},
+        {"merge", cli_bank_merge, "merge A B --out OUT", "makes one bank of two"},
+        {"quarantine", cli_bank_quarantine, "quarantine --bank B PICTURE",
+         "a missed defect: what excused it answers no more"},
+        {"release", cli_bank_release, "release --bank B [NAME...]", "and answers again"},
+    };
+    return cli_run_verb(argc, argv, verbs, G_N_ELEMENTS(verbs));
 }

@@ -304,35 +304,14 @@ static int model_verify(int argc, char **argv)
     return code;
 }
 
-static const struct verb {
-    const char *name;
-    command_fn run;
-    const char *usage, *summary;
-} verbs[] = {
-    {"list", model_list, "list [--json]", "the built-in network and the official checkpoints"},
-    {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
-    {"info", model_info, "info [--json] MODEL", "facts about a checkpoint"},
-    {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},
-    {"synth", model_synth, "synth --arch NAME --out FILE", "write a checkpoint of random weights"},
-};
-
 int cmd_model(int argc, char **argv)
 {
-    if (argc < 2)
-        return cli_usage("give list, pull, info, verify or synth");
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        if (!strcmp(argv[1], verbs[i].name)) {
-            cli_begin_verb(verbs[i].name);
-            return verbs[i].run(argc - 1, argv + 1);
-        }
-    if (g_str_has_prefix(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        puts("Usage:");
-        for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-            printf("  dinopatch model %-32s %s\n", verbs[i].usage, verbs[i].summary);
-        return EXIT_DONE;
-    }
-    const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
-        names[i] = verbs[i].name;
-    return cli_unknown_command(argv[1], names);
+    static const cli_verb verbs[] = {
+        {"list", model_list, "list [--json]", "the built-in network and the official checkpoints"},
+        {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
+        {"info", model_info, "info [--json] MODEL", "facts about a checkpoint"},
+        {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},
+        {"synth", model_synth, "synth --arch NAME --out FILE", "write a checkpoint of random weights"},
+    };
+    return cli_run_verb(argc, argv, verbs, G_N_ELEMENTS(verbs));
 }

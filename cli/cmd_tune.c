@@ -187,10 +187,7 @@ static dp_status store(const dp_bank *bank, const dp_view *looked, const dp_tune
                                     * good ones only */
     view.origin = *origin;
     view.cell_threshold = good.of_peaks.threshold;
-    view.heat = good.heat;
-    view.good_scores = good.scores;
-    view.good_peaks = good.peaks;
-    view.n_good_scores = info.n_pictures;
+    dp_view_take_good(&view, &good, info.n_pictures);
     if (!status)
         status = dp_bank_save_view(bank, &view, info.recipe.fpr, path, err);
     g_free(good.scores);
@@ -304,13 +301,8 @@ static int tune(int argc, char **argv, struct given *given)
     views[TRIED] = views[STORED];
     const dp_view *view = &views[TRIED];
     bool weighted = view->reweight > 0 && view->score == DP_SCORE_MAX;
-    bool other_way = recipe.blend != view->blend || recipe.order != view->order || recipe.window != view->window
-                     || recipe.knn != view->knn || recipe.metric != view->metric;
-    views[TRIED].blend = recipe.blend;
-    views[TRIED].order = recipe.order;
-    views[TRIED].window = recipe.window;
-    views[TRIED].knn = recipe.knn;
-    views[TRIED].metric = recipe.metric;
+    recipe.post = view->post; /* tune looks for it */
+    bool other_way = dp_view_take_recipe(&views[TRIED], &recipe);
     dp_status status = dp_view_settle(bank, &views[TRIED], &run.run, &err);
     if (!status && other_way)
         status = dp_view_settle(bank, &views[STORED], &run.run, &err);

@@ -18,18 +18,7 @@ dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_r
                           .threshold = threshold};
     dp_view_init(bank, view);
     view->roi = roi;
-    settled->rescored = roi || view->metric != recipe->metric || view->window != recipe->window
-                        || view->knn != recipe->knn || view->blend != recipe->blend || view->order != recipe->order
-                        || view->reweight != recipe->reweight || view->score != recipe->score
-                        || !dp_post_equal(&view->post, &recipe->post);
-    view->metric = recipe->metric;
-    view->window = recipe->window;
-    view->knn = recipe->knn;
-    view->blend = recipe->blend;
-    view->order = recipe->order;
-    view->post = recipe->post;
-    view->score = recipe->score;
-    view->reweight = recipe->reweight;
+    settled->rescored = dp_view_take_recipe(view, recipe) || roi;
     dp_status status = dp_view_settle(bank, view, run, err);
     if (!status)
         status = dp_bank_calibrate(bank, view, recipe->fpr, run, good, err);
@@ -37,10 +26,7 @@ dp_status cli_view_make(const dp_bank *bank, const dp_recipe *recipe, const dp_r
         cli_view_free(settled);
         return status;
     }
-    view->good_scores = good->scores;
-    view->good_peaks = good->peaks;
-    view->n_good_scores = info.n_pictures;
-    view->heat = good->heat;
+    dp_view_take_good(view, good, info.n_pictures);
     if (settled->rescored)
         view->threshold = good->of_scores.threshold;
     if (settled->rescored || isnan(view->cell_threshold))

@@ -71,16 +71,24 @@ static bool make_folder(const char *path)
     }
 }
 
+/* Which picture of a set. */
+struct shot {
+    const char *part, *defect; /* folder; defect NULL: a good picture */
+    size_t kind, index;
+    uint64_t stream; /* of random numbers */
+};
+
 /* One picture into SET/PART/000.png, its mask into SET/ground_truth/DEFECT/000_mask.png. */
-static bool draw_one(const struct options *o, const struct subject *subject, const char *part, const char *defect,
-                     size_t kind, size_t index, uint64_t stream, float *planes, uint8_t *bytes)
+static bool draw_one(const struct options *o, const struct subject *subject, const struct shot *shot, float *planes,
+                     uint8_t *bytes)
 {
     size_t pixels = o->size * o->size;
     struct plate p = {.size = o->size, .light = planes, .mask = planes + 3 * pixels};
     memset(planes, 0, 4 * pixels * sizeof *planes);
-    struct chance c = {(uint64_t)o->seed * UINT64_C(0x2545f4914f6cdd1d) ^ stream << 40 ^ (uint64_t)index << 8};
+    struct chance c = {(uint64_t)o->seed * UINT64_C(0x2545f4914f6cdd1d) ^ shot->stream << 40
+                       ^ (uint64_t)shot->index << 8};
     uniform(&c, 0, 1);
-    if (!subject->draw(&p, &c, kind)) {
+    if (!subject->draw(&p, &c, shot->kind)) {
         fprintf(stderr, "dinopatch-demo-render: not enough memory\n");
         return false;
     }
@@ -89,19 +97,20 @@ static bool draw_one(const struct options *o, const struct subject *subject, con
     char path[4096];
     dp_error err = {0};
     dp_picture picture = {.width_px = o->size, .height_px = o->size, .rgb = bytes};
-    snprintf(path, sizeof path, "%s/%s/%s/%03zu.png", o->folder, subject->name, part, index);
+    snprintf(path, sizeof path, "%s/%s/%s/%03zu.png", o->folder, subject->name, shot->part, shot->index);
     if (dp_picture_save_png(&picture, path, &err)) {
         fprintf(stderr, "dinopatch-demo-render: %s\n", err.message);
         return false;
     }
-    if (!defect)
+    if (!shot->defect)
         return true;
     size_t marked = 0;
     for (size_t i = 0; i < pixels; i++)
         marked += (bytes[i] = p.mask[i] > 0.5f ? 255 : 0) != 0;
     if (marked == 0)
         fprintf(stderr, "dinopatch-demo-render: %s: the defect cannot be seen\n", path);
-    snprintf(path, sizeof path, "%s/%s/ground_truth/%s/%03zu_mask.png", o->folder, subject->name, defect, index);
+    snprintf(path, sizeof path, "%s/%s/ground_truth/%s/%03zu_mask.png", o->folder, subject->name, shot->defect,
+             shot->index);
     if (dp_gray_save_png(bytes, o->size, o->size, path, &err)) {
         fprintf(stderr, "dinopatch-demo-render: %s\n", err.message);
         return false;
@@ -122,7 +131,7 @@ static bool draw_set(const struct options *o, const struct subject *subject, uin
         if (!make_folder(folder))
             return false;
         for (size_t i = 0; i < good[g].n; i++)
-            if (!draw_one(o, subject, good[g].part, NULL, 0, i, stream + g, planes, bytes))
+            if (!draw_one(o, subject, &(struct shot){good[g].part, NULL, 0, i, stream + g}, planes, bytes))
                 return false;
     }
     size_t kinds = 0;
@@ -140,7 +149,8 @@ static bool draw_set(const struct options *o, const struct subject *subject, uin
         if (!make_folder(folder))
             return false;
         for (size_t i = 0; i < n; i++)
-            if (!draw_one(o, subject, part, subject->defects[k], k + 1, i, stream + 2 + k, planes, bytes))
+            if (!draw_one(o, subject, &(struct shot){part, subject->defects[k], k + 1, i, stream + 2 + k}, planes,
+                          bytes))
                 return false;
     }
     return true;

@@ -676,6 +676,9 @@ typedef struct dp_view {
         good_peaks; /* [n_good_scores] largest distances in their maps, for dp_bank_save_view; borrowed; NULL: not known */
 } dp_view;
 DP_API void dp_view_init(const dp_bank *bank, dp_view *view);
+/* Takes from a recipe how pictures are compared and scored: metric, window, knn, blend, order, post, score, reweight. Returns non-zero if
+ * the view did it in another way. */
+DP_API int dp_view_take_recipe(dp_view *view, const dp_recipe *recipe);
 /* How many of n pictures the subsets of dp_recipe.order have: at least 1, at most n; 0: it is off. */
 DP_API size_t dp_order_pictures(double order, size_t n);
 /* The largest share of the weight, 0..1, that c of n pictures hold where the subsets have m: what they can hide of a defect that they show
@@ -851,6 +854,9 @@ typedef struct dp_good {
  * DP_E_MEMORY, DP_E_CANCELLED, DP_E_NUMERIC. */
 DP_API dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run,
                                    dp_good *good, dp_error *err);
+/* Takes what good pictures [n] showed, which dp_bank_calibrate found: their scores and peaks, which the view borrows, and the scale of heat
+ * maps. The thresholds of the view stay. */
+DP_API void dp_view_take_good(dp_view *view, const dp_good *good, size_t n);
 
 #ifdef __cplusplus
 }

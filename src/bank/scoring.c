@@ -76,6 +76,30 @@ void dp_scoring_to_view(const dp_scoring *scoring, dp_view *view)
     view->heat = scoring->levels.heat;
 }
 
+bool dp_scoring_same_maps(const dp_scoring *a, const dp_scoring *b)
+{
+    return a->metric == b->metric && a->window == b->window && a->knn == b->knn && a->blend == b->blend
+           && a->order == b->order && a->blocks == b->blocks && dp_post_equal(&a->post, &b->post);
+}
+
+int dp_view_take_recipe(dp_view *view, const dp_recipe *recipe)
+{
+    const dp_scoring before = dp_scoring_of_view(view);
+    dp_scoring scoring = dp_scoring_of_recipe(recipe, &before.levels);
+    scoring.blocks = before.blocks;
+    dp_scoring_to_view(&scoring, view);
+    return !dp_scoring_same_maps(&before, &scoring) || before.score != scoring.score
+           || before.reweight != scoring.reweight;
+}
+
+void dp_view_take_good(dp_view *view, const dp_good *good, size_t n)
+{
+    view->good_scores = good->scores;
+    view->good_peaks = good->peaks;
+    view->n_good_scores = n;
+    view->heat = good->heat;
+}
+
 void dp_distance_scales_none(dp_metric metric, size_t window, size_t knn, dp_distance_scales *scales)
 {
     *scales = (dp_distance_scales){.metric = metric, .window = window, .knn = knn};

@@ -38,6 +38,9 @@ dp_scoring dp_scoring_of_view(const dp_view *view);
 /* Converts back; the other fields of the view stay. */
 void dp_scoring_to_view(const dp_scoring *scoring, dp_view *view);
 
+/* Returns whether two ways make the same maps; the score may differ, and levels do not count. */
+bool dp_scoring_same_maps(const dp_scoring *a, const dp_scoring *b);
+
 /* Sets all scales of such a search to unknown. */
 void dp_distance_scales_none(dp_metric metric, size_t window, size_t knn, dp_distance_scales *scales);
 /* Returns whether scales were found by such a search; a NaN is unknown all the same. */

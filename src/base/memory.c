@@ -30,23 +30,14 @@ dp_shelf *dp_shelf_open(void)
     return dp_calloc(1, sizeof(dp_shelf));
 }
 
-void dp_shelf_clear(dp_shelf *shelf)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < shelf->n; i++) {
-        if (shelf->blocks[i].taken)
-            shelf->blocks[kept++] = shelf->blocks[i];
-        else
-            free(shelf->blocks[i].memory);
-    }
-    shelf->n = kept;
-}
-
+/* Blocks that are in use stay with those who hold them. */
 void dp_shelf_close(dp_shelf **shelf)
 {
     if (!shelf || !*shelf)
         return;
-    dp_shelf_clear(*shelf);
+    for (size_t i = 0; i < (*shelf)->n; i++)
+        if (!(*shelf)->blocks[i].taken)
+            free((*shelf)->blocks[i].memory);
     dp_memory_free(*shelf);
     *shelf = NULL;
 }

@@ -55,8 +55,6 @@ void dp_shelf_close(dp_shelf **shelf);
 dp_shelf *dp_shelf_use(dp_shelf *shelf);
 /* Blocks that are in use stay with those who hold them, who free them as any others. */
 void dp_shelf_leave(dp_shelf *shelf, dp_shelf *before);
-/* Frees the blocks that nobody uses. */
-void dp_shelf_clear(dp_shelf *shelf);
 
 /* A buffer that grows and never shrinks. */
 typedef struct dp_room {

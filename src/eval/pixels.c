@@ -5,6 +5,7 @@
  * ordered bits of the floats). The many good pixels are only counted into the gaps between them, block by block. A
  * block is sorted first, so one walk through both lists is enough; a search for each pixel would miss the cache each
  * time. */
+#include "base/area.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "dinopatch/eval.h"
@@ -85,12 +86,11 @@ static dp_status grow(void **array, size_t used, size_t *room, size_t needed, si
     return DP_OK;
 }
 
-/* Labels the regions of a part of the mask, from (x0, y0) to before (x1, y1): labels [y1 - y0, x1 - x0], from 1
- * upward. */
-static dp_status label_regions(const uint8_t *mask, size_t width, size_t x0, size_t y0, size_t x1, size_t y1,
-                               uint32_t **labels, size_t *n, dp_error *err)
+/* Labels the regions of a part of the mask: labels [area->height, area->width], from 1 upward. */
+static dp_status label_regions(const uint8_t *mask, size_t width, const dp_area *area, uint32_t **labels, size_t *n,
+                               dp_error *err)
 {
-    size_t rows = y1 - y0, cols = x1 - x0;
+    size_t rows = area->height, cols = area->width;
     uint8_t *part = dp_malloc(rows, cols);
     uint32_t *scratch = dp_malloc(dp_components_scratch(rows, cols), sizeof *scratch);
     uint32_t *found = dp_malloc_2d(rows, cols, sizeof *found);
@@ -101,7 +101,7 @@ static dp_status label_regions(const uint8_t *mask, size_t width, size_t x0, siz
         return dp_fail_memory(err, "the regions of the mask", rows * cols * 7);
     }
     for (size_t r = 0; r < rows; r++)
-        memcpy(part + r * cols, mask + (y0 + r) * width + x0, cols);
+        memcpy(part + r * cols, mask + (area->top + r) * width + area->left, cols);
     *n = dp_components_label(part, rows, cols, DP_CONNECT_8, found, scratch);
     *labels = found;
     dp_memory_free(part);
@@ -136,7 +136,7 @@ dp_status dp_pixel_meter_add(dp_pixel_meter *m, const float *map, const uint8_t 
     }
     uint32_t *labels = NULL;
     if (n_bad) {
-        dp_status status = label_regions(mask, width, x0, y0, x1, y1, &labels, &regions, err);
+        dp_status status = label_regions(mask, width, &(dp_area){y0, x0, y1 - y0, x1 - x0}, &labels, &regions, err);
         if (status != DP_OK)
             return status;
     }

@@ -179,22 +179,23 @@ static void sample_square(const struct patch *patch, const dp_affine *map, size_
         }
 }
 
-/* Computes the box of the picture that the samples of a square fall into, with a small margin for rounding. */
-static void box_of_square(const dp_affine *map, size_t u0, size_t v0, size_t height, size_t width, double *x0,
-                          double *y0, double *x1, double *y1)
+struct box {
+    double x0, y0, x1, y1;
+};
+
+/* Returns the box of the picture that the samples of a square fall into, with a small margin for rounding. */
+static struct box box_of_square(const dp_affine *map, const dp_area *square)
 {
-    *x0 = *y0 = INFINITY;
-    *x1 = *y1 = -INFINITY;
+    struct box box = {INFINITY, INFINITY, -INFINITY, -INFINITY};
     for (int corner = 0; corner < 4; corner++) {
         double x, y;
-        dp_affine_apply(map, (double)u0 - 0.5 + (corner & 1 ? (double)width : 0),
-                        (double)v0 - 0.5 + (corner & 2 ? (double)height : 0), &x, &y);
-        *x0 = fmin(*x0, x), *x1 = fmax(*x1, x);
-        *y0 = fmin(*y0, y), *y1 = fmax(*y1, y);
+        dp_affine_apply(map, (double)square->left - 0.5 + (corner & 1 ? (double)square->width : 0),
+                        (double)square->top - 0.5 + (corner & 2 ? (double)square->height : 0), &x, &y);
+        box.x0 = fmin(box.x0, x), box.x1 = fmax(box.x1, x);
+        box.y0 = fmin(box.y0, y), box.y1 = fmax(box.y1, y);
     }
-    double spare = 0.01 + 0.001 * (*x1 - *x0 + *y1 - *y0);
-    *x0 -= spare, *y0 -= spare;
-    *x1 += spare, *y1 += spare;
+    double spare = 0.01 + 0.001 * (box.x1 - box.x0 + box.y1 - box.y0);
+    return (struct box){box.x0 - spare, box.y0 - spare, box.x1 + spare, box.y1 + spare};
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -212,10 +213,11 @@ static dp_status warp_rgb(const dp_picture *picture, const dp_affine *map, const
     dp_status status = DP_OK;
     for (size_t v0 = part->top / SQUARE * SQUARE; v0 < bottom; v0 += SQUARE)
         for (size_t u0 = part->left / SQUARE * SQUARE; u0 < right; u0 += SQUARE) {
-            double x0, y0, x1, y1, f = (double)patch.f;
-            box_of_square(map, u0, v0, smaller(canvas->height_px - v0, SQUARE), smaller(canvas->width_px - u0, SQUARE),
-                          &x0, &y0, &x1, &y1);
-            if (!patch_fill(&patch, x0, y0, x1, y1)) {
+            const double f = (double)patch.f;
+            const dp_area square = {v0, u0, smaller(canvas->height_px - v0, SQUARE),
+                                    smaller(canvas->width_px - u0, SQUARE)};
+            const struct box box = box_of_square(map, &square);
+            if (!patch_fill(&patch, box.x0, box.y0, box.x1, box.y1)) {
                 status = dp_fail_memory(err, "warping", patch.width * patch.height * sizeof(pixel));
                 goto done;
             }

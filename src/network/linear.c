@@ -153,13 +153,14 @@ static dnnl_status_t pack_onednn(dp_linear *l, dnnl_engine_t engine, const float
     return s;
 }
 
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input,
-                         const float *weights, const float *bias, dp_linear *linear, dp_error *err)
+dp_status dp_linear_pack(const dp_linear_source *source, dp_backing backing, dnnl_engine_t engine, dp_linear *linear,
+                         dp_error *err)
 {
+    const size_t k = source->k, n = source->n;
     dp_linear l = {.k = k, .n = n, .group = group_columns(n), .backing = backing};
     l.n_groups = n / l.group;
     if (backing == DP_BACKING_INT8) {
-        dp_status status = dp_int8_pack(n, k, input, weights, bias, &l.bytes, err);
+        dp_status status = dp_int8_pack(n, k, source->input, source->weights, source->bias, &l.bytes, err);
         if (status)
             return status;
         l.group = group_columns(l.bytes.n_panels * DP_INT8_PANEL);
@@ -170,18 +171,18 @@ dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, siz
     l.bias = dp_malloc(n, sizeof *l.bias);
     if (!l.bias)
         goto no_memory;
-    memcpy(l.bias, bias, n * sizeof *bias);
+    memcpy(l.bias, source->bias, n * sizeof *l.bias);
     if (backing == DP_BACKING_PLAIN) {
         l.plain = dp_malloc_2d(n, k, sizeof *l.plain);
         if (!l.plain)
             goto no_memory;
-        memcpy(l.plain, weights, n * k * sizeof *weights);
+        memcpy(l.plain, source->weights, n * k * sizeof *l.plain);
     } else {
         l.weights = dp_calloc(l.n_groups, sizeof(dnnl_memory_t));
         l.bias_memory = dp_calloc(l.n_groups, sizeof(dnnl_memory_t));
         if (!l.weights || !l.bias_memory)
             goto no_memory;
-        dnnl_status_t status = pack_onednn(&l, engine, weights);
+        dnnl_status_t status = pack_onednn(&l, engine, source->weights);
         if (status) {
             dp_linear_free(&l);
             return dnnl_fault(err, status, "packed weights");

@@ -44,10 +44,16 @@ typedef struct dp_linear {
  * Returns false if oneDNN is already in use with a higher one. */
 bool dp_linear_hold_isa(dp_isa isa);
 
-/* Packs weights [n, k] and bias [n]; both are copied. engine: used by DP_BACKING_ONEDNN; must outlive the layer.
- * input: the kind of input of the layer, for DP_BACKING_INT8. */
-dp_status dp_linear_pack(dp_backing backing, dnnl_engine_t engine, size_t k, size_t n, dp_int8_input input,
-                         const float *weights, const float *bias, dp_linear *linear, dp_error *err);
+/* A layer to be packed. */
+typedef struct dp_linear_source {
+    size_t k, n;         /* inputs and outputs */
+    dp_int8_input input; /* for DP_BACKING_INT8 */
+    const float *weights /* [n, k] */, *bias /* [n] */;
+} dp_linear_source;
+
+/* Copies weights and bias. engine: used by DP_BACKING_ONEDNN; must outlive the layer. */
+dp_status dp_linear_pack(const dp_linear_source *source, dp_backing backing, dnnl_engine_t engine, dp_linear *linear,
+                         dp_error *err);
 void dp_linear_free(dp_linear *linear);
 /* Returns the bytes of the packed weights and the bias. */
 size_t dp_linear_bytes(const dp_linear *linear);

@@ -300,7 +300,8 @@ static dp_status scale_rows(const packer *p, size_t n, size_t k, const dp_tensor
 static dp_status pack(packer *p, dp_backing backing, size_t k, size_t n, dp_int8_input input, dp_linear *linear,
                       dp_error *err)
 {
-    dp_status status = dp_linear_pack(backing, p->engine, k, n, input, p->matrix, p->bias, linear, err);
+    const dp_linear_source source = {k, n, input, p->matrix, p->bias};
+    dp_status status = dp_linear_pack(&source, backing, p->engine, linear, err);
     p->bytes += status ? 0 : dp_linear_bytes(linear);
     return status;
 }

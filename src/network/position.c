@@ -78,11 +78,12 @@ static int taps_make(size_t side, size_t n, const dp_position_filter *filter, ta
     return made;
 }
 
-dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, const dp_position_filter *filter,
-                                  size_t rows, size_t cols, float *out, dp_error *err)
+dp_status dp_position_interpolate(const dp_position_table *trained, const dp_position_filter *filter, size_t rows,
+                                  size_t cols, float *out, dp_error *err)
 {
+    const size_t side = trained->side, dim = trained->dim;
     if (rows == side && cols == side) {
-        memcpy(out, trained, side * side * dim * sizeof *out);
+        memcpy(out, trained->values, side * side * dim * sizeof *out);
         return DP_OK;
     }
     taps x = {0}, y = {0};
@@ -98,7 +99,7 @@ dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim,
         for (size_t c = 0; c < cols; c++)
             for (size_t k = 0; k < x.width; k++) {
                 float weight = x.weight[c * x.width + k];
-                const float *from = trained + (r * side + x.index[c * x.width + k]) * dim;
+                const float *from = trained->values + (r * side + x.index[c * x.width + k]) * dim;
                 float *to = wide + (r * cols + c) * dim;
                 for (size_t d = 0; weight != 0 && d < dim; d++)
                     to[d] += weight * from[d];

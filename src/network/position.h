@@ -12,10 +12,15 @@ typedef struct dp_position_filter {
     int linear;    /* bilinear, else bicubic */
 } dp_position_filter;
 
-/* Interpolates trained [side, side, dim] -> out [rows, cols, dim]. If rows = cols = side, the result is a copy. Errors:
- * DP_E_MEMORY. */
-dp_status dp_position_interpolate(const float *trained, size_t side, size_t dim, const dp_position_filter *filter,
-                                  size_t rows, size_t cols, float *out, dp_error *err);
+/* An embedding as it was trained. */
+typedef struct dp_position_table {
+    const float *values; /* [side, side, dim] */
+    size_t side, dim;
+} dp_position_table;
+
+/* Interpolates an embedding to out [rows, cols, dim]. If rows = cols = side, the result is a copy. Errors: DP_E_MEMORY. */
+dp_status dp_position_interpolate(const dp_position_table *trained, const dp_position_filter *filter, size_t rows,
+                                  size_t cols, float *out, dp_error *err);
 
 #define DP_ROTARY_PERIODS 16 /* for each axis: a quarter of a head */
 /* Fills periods [16] with 100^(j/16). */

@@ -50,20 +50,23 @@ static dp_status find(reader *r, const char *stem, const char *part, size_t rank
     return DP_OK;
 }
 
-/* Reads a convolution. stem: name of the convolution; norm: name of its batch norm. side 0: as in the tensor, 1 or 3. */
-static dp_status read_conv(reader *r, const char *stem, const char *norm, size_t in, size_t side, size_t stride,
-                           bool add, bool relu, size_t *index)
+/* Reads a convolution. stem: name of the convolution; norm: name of its batch norm. The tensor says how many channels come
+ * out, and half a kernel is padding. */
+static dp_status read_conv(reader *r, const char *stem, const char *norm, dp_conv_shape expected, size_t *index)
 {
     dp_resnet_conv *c = &r->net->convs[r->net->n_convs];
     dp_status status = find(r, stem, ".weight", 4, 0, &c->weight);
     if (status)
         return status;
     const size_t *shape = c->weight->shape;
-    if (!shape[0] || shape[0] > 65536 || shape[1] != in || shape[2] != shape[3] || shape[2] != side)
+    if (!shape[0] || shape[0] > 65536 || shape[1] != expected.in || shape[2] != shape[3] || shape[2] != expected.side)
         return dp_fail(r->err, DP_E_CHECKPOINT,
                        "%s: tensor '%s' has shape [%zu, %zu, %zu, %zu]; [channels, %zu, %zu, %zu] is expected", r->path,
-                       c->weight->name, shape[0], shape[1], shape[2], shape[3], in, side, side);
-    c->shape = (dp_conv_shape){in, shape[0], side, stride, side / 2, add, relu};
+                       c->weight->name, shape[0], shape[1], shape[2], shape[3], expected.in, expected.side,
+                       expected.side);
+    c->shape = expected;
+    c->shape.out = shape[0];
+    c->shape.pad = expected.side / 2;
     const struct {
         const char *name;
         const dp_tensor **slot;
@@ -95,14 +98,18 @@ static dp_status read_block(reader *r, size_t layer, size_t number, size_t in, s
     for (size_t k = 1; k <= b->n && !status; k++) {
         snprintf(conv, sizeof conv, "%sconv%zu", block, k);
         snprintf(norm, sizeof norm, "%sbn%zu", block, k);
-        status = read_conv(r, conv, norm, channels, bottleneck && k != 2 ? 1 : 3,
-                           k == (bottleneck ? 2 : 1) ? stride : 1, k == b->n, true, &index);
+        const dp_conv_shape shape = {.in = channels,
+                                     .side = bottleneck && k != 2 ? 1 : 3,
+                                     .stride = k == (bottleneck ? 2 : 1) ? stride : 1,
+                                     .add = k == b->n,
+                                     .relu = true};
+        status = read_conv(r, conv, norm, shape, &index);
         channels = status ? 0 : net->convs[index].shape.out;
     }
     if (!status && present(r, block, "downsample.0.weight")) {
         snprintf(conv, sizeof conv, "%sdownsample.0", block);
         snprintf(norm, sizeof norm, "%sdownsample.1", block);
-        status = read_conv(r, conv, norm, in, 1, stride, false, false, &b->downsample);
+        status = read_conv(r, conv, norm, (dp_conv_shape){.in = in, .side = 1, .stride = stride}, &b->downsample);
         if (!status && net->convs[b->downsample].shape.out != channels)
             status = dp_fail(r->err, DP_E_CHECKPOINT,
                              "%s: the shortcut of block '%s' has %zu channels, but the block has %zu", r->path, block,
@@ -167,7 +174,8 @@ static dp_status read_all(reader *r)
 {
     dp_resnet *net = r->net;
     size_t index, blocks[DP_RESNET_LAYERS + 1] = {0};
-    dp_status status = read_conv(r, "conv1", "bn1", 3, 7, 2, false, true, &index);
+    const dp_conv_shape stem = {.in = 3, .side = 7, .stride = 2, .relu = true};
+    dp_status status = read_conv(r, "conv1", "bn1", stem, &index);
     if (status)
         return status;
     size_t channels = net->channels[0] = net->convs[0].shape.out;

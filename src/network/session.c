@@ -244,22 +244,24 @@ static int all_finite(const float *values, size_t n)
     return !bad;
 }
 
-static dp_status embed_resnet(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers,
-                              size_t n_layers, dp_layer_mix mix, float *tokens, dp_error *err)
+static dp_status embed_resnet(dp_session *s, const dp_resnet_input *asked, dp_layer_mix mix, float *tokens,
+                              dp_error *err)
 {
-    size_t settled[DP_MAX_LAYERS];
+    size_t layers[DP_MAX_LAYERS];
+    dp_resnet_input input = *asked;
     if (mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT, "a residual network averages its layers, so layers.mix cannot be changed");
     const dp_network_facts network = dp_network_facts_of(s->model, 0);
-    dp_status status = dp_check_layers(&network, layers, n_layers, err);
+    dp_status status = dp_check_layers(&network, asked->layers, asked->n_layers, err);
     if (status)
         return status;
-    if (n_layers)
-        memcpy(settled, layers, n_layers * sizeof *layers);
-    dp_layers_settle(&network, settled, &n_layers);
-    const dp_resnet_input input = {rgb, height, width, settled, n_layers};
+    if (asked->n_layers)
+        memcpy(layers, asked->layers, asked->n_layers * sizeof *layers);
+    dp_layers_settle(&network, layers, &input.n_layers);
+    input.layers = layers;
     status = dp_resnet_embed(s->resnet, &input, &s->seconds, tokens, err);
-    if (!status && !all_finite(tokens, height / DP_RESNET_STRIDE * (width / DP_RESNET_STRIDE) * DP_RESNET_DIM))
+    if (!status
+        && !all_finite(tokens, input.height / DP_RESNET_STRIDE * (input.width / DP_RESNET_STRIDE) * DP_RESNET_DIM))
         status = dp_fail(err, DP_E_NUMERIC, "the residual network returned a value that is not finite");
     return status;
 }
@@ -307,7 +309,7 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
     if (status)
         return status;
     if (s->resnet)
-        return embed_resnet(s, rgb, height, width, layers, n_layers, mix, tokens, err);
+        return embed_resnet(s, &(dp_resnet_input){rgb, height, width, layers, n_layers}, mix, tokens, err);
     const size_t last_block[] = {c->depth - 1};
     if (!n_layers) {
         layers = last_block;

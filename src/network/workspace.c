@@ -92,8 +92,8 @@ static dp_status make_position(dp_session *s, dp_error *err)
     if (c->rotary)
         dp_rotary_table(s->model->periods, s->rows, s->cols, s->position);
     else
-        status = dp_position_interpolate(s->model->position, c->position_side, s->dim, &filter, s->rows, s->cols,
-                                         s->position, err);
+        status = dp_position_interpolate(&(dp_position_table){s->model->position, c->position_side, s->dim}, &filter,
+                                         s->rows, s->cols, s->position, err);
     if (status)
         return status;
     s->position_rows = s->rows;

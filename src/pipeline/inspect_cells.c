@@ -18,6 +18,15 @@ static size_t count(const uint8_t *cells, size_t n)
     return sum;
 }
 
+static dp_frame frame_of(const dp_extractor *extractor, const dp_prepared *prepared, int polarity)
+{
+    return (dp_frame){.recipe = &extractor->recipe,
+                      .pose = &prepared->pose,
+                      .polarity = polarity,
+                      .rows = extractor->shape.rows,
+                      .cols = extractor->shape.cols};
+}
+
 /* Computes how much of the region to inspect lies inside the picture. */
 static dp_status see_region(dp_inspector *inspector, const dp_prepared *prepared, dp_embedded *embedded, size_t seen,
                             dp_error *err)
@@ -28,8 +37,8 @@ static dp_status see_region(dp_inspector *inspector, const dp_prepared *prepared
     if (!everywhere)
         return dp_fail_memory(err, "the region to inspect", cells);
     memset(everywhere, 1, cells);
-    dp_status status = dp_regions_cells(&inspector->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
-                                        extractor->shape.rows, extractor->shape.cols, prepared->path, everywhere, err);
+    const dp_frame frame = frame_of(extractor, prepared, embedded->polarity);
+    dp_status status = dp_regions_cells(&inspector->regions, &frame, prepared->path, everywhere, err);
     if (!status)
         embedded->region_seen = (double)seen / (double)count(everywhere, cells); /* 0 / 0: nothing to inspect */
     dp_memory_free(everywhere);
@@ -52,8 +61,8 @@ static dp_status mask_cells(dp_inspector *inspector, dp_prepared *prepared, dp_e
         status = dp_extractor_background(&inspector->extractor, inspector->session, prepared->cells, prepared->path,
                                          &left, err);
     if (!status && dp_regions_any(&inspector->regions)) {
-        status = dp_regions_cells(&inspector->regions, &extractor->recipe, &prepared->pose, embedded->polarity,
-                                  extractor->shape.rows, extractor->shape.cols, prepared->path, prepared->cells, err);
+        const dp_frame frame = frame_of(extractor, prepared, embedded->polarity);
+        status = dp_regions_cells(&inspector->regions, &frame, prepared->path, prepared->cells, err);
         in_region = count(prepared->cells, cells);
         if (!status)
             status = see_region(inspector, prepared, embedded, in_region, err);

@@ -14,9 +14,8 @@
 
 static bool maps_as_the_bank(const dp_bank *bank, const dp_view *view)
 {
-    const dp_scoring own = dp_bank_scoring(bank);
-    return view->metric == own.metric && view->window == own.window && view->knn == own.knn && view->blend == own.blend
-           && view->order == own.order && !view->blocks && !view->roi && dp_post_equal(&view->post, &own.post);
+    const dp_scoring own = dp_bank_scoring(bank), asked = dp_scoring_of_view(view);
+    return !view->roi && dp_scoring_same_maps(&own, &asked);
 }
 
 static bool scores_as_the_bank(const dp_bank *bank, const dp_view *view)

@@ -48,12 +48,14 @@ dp_status dp_good_scorer_picture(dp_good_scorer *scorer, size_t p, float *grid, 
         dp_grid_mask(&from->recipe, background, rows * cols, grid, valid);
     if (dp_regions_any(&scorer->regions)) {
         dp_error why;
+        const dp_frame polar = {.recipe = &recipe,
+                                .pose = &pictures->poses[p],
+                                .polarity = pictures->polarities[p],
+                                .rows = rows,
+                                .cols = cols};
         memset(scorer->inside, 1, rows * cols);
-        if (dp_regions_cells(&scorer->regions, &recipe, &pictures->poses[p], pictures->polarities[p], rows, cols,
-                             pictures->names[p], scorer->inside,
-                             &why)) { /* the picture does not have the size of a fixed mask, so there is nothing to
-                                       * score */
-            *score = NAN;
+        if (dp_regions_cells(&scorer->regions, &polar, pictures->names[p], scorer->inside, &why)) {
+            *score = NAN; /* the picture does not have the size of a fixed mask, so there is nothing to score */
             return DP_OK;
         }
         dp_grid_narrow(scorer->inside, rows * cols, grid, valid);

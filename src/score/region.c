@@ -120,9 +120,10 @@ dp_status dp_region_fits(const dp_roi *roi, size_t height_px, size_t width_px, c
                    path, width_px, height_px, roi->width, roi->height);
 }
 
-static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const dp_pose *pose, int polarity,
-                              size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
+static dp_status narrow_cells(const dp_roi *roi, const dp_frame *frame, const char *path, uint8_t *cells, dp_error *err)
 {
+    const dp_pose *pose = frame->pose;
+    const size_t rows = frame->rows, cols = frame->cols;
     if (!roi)
         return DP_OK;
     dp_status status = dp_region_fits(roi, pose->picture_height_px, pose->picture_width_px, path, err);
@@ -131,7 +132,7 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     if (roi->frame == DP_ROI_OBJECT && !dp_pose_is_placed(pose))
         return dp_fail(err, DP_E_PICTURE, "%s: the region to inspect follows the part, but no part was found (%s)",
                        path, dp_align_status_name(pose->status));
-    dp_affine map = dp_grid_to_picture(&(dp_frame){recipe, pose, polarity, false, rows, cols});
+    dp_affine map = dp_grid_to_picture(frame);
     double wide = (double)roi->width / (double)cols, high = (double)roi->height / (double)rows;
     for (size_t i = 0; i < rows * cols; i++) {
         size_t white = 0;
@@ -152,11 +153,11 @@ static dp_status narrow_cells(const dp_roi *roi, const dp_recipe *recipe, const 
     return DP_OK;
 }
 
-dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
-                           size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err)
+dp_status dp_regions_cells(const dp_regions *regions, const dp_frame *frame, const char *path, uint8_t *cells,
+                           dp_error *err)
 {
-    dp_status status = narrow_cells(regions->own, recipe, pose, polarity, rows, cols, path, cells, err);
-    return status ? status : narrow_cells(regions->narrower, recipe, pose, polarity, rows, cols, path, cells, err);
+    dp_status status = narrow_cells(regions->own, frame, path, cells, err);
+    return status ? status : narrow_cells(regions->narrower, frame, path, cells, err);
 }
 
 void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,

@@ -28,10 +28,10 @@ static inline bool dp_regions_any(const dp_regions *regions)
     return regions->own || regions->narrower;
 }
 
-/* Sets cells [rows, cols] to 0 where less than half of the cell is marked; polarity: how the grid is turned and
- * mirrored. Errors: DP_E_PICTURE (the picture does not have the size of a fixed mask, or the part was not found). */
-dp_status dp_regions_cells(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,
-                           size_t rows, size_t cols, const char *path, uint8_t *cells, dp_error *err);
+/* Sets cells [frame->rows, frame->cols] to 0 where less than half of the cell is marked. path: the picture, for messages.
+ * Errors: DP_E_PICTURE (the picture does not have the size of a fixed mask, or the part was not found). */
+dp_status dp_regions_cells(const dp_regions *regions, const dp_frame *frame, const char *path, uint8_t *cells,
+                           dp_error *err);
 /* Sets pixels [picture height, picture width] of the pose to 0 where the mask is not marked. Call it after
  * dp_regions_cells for the same picture. */
 void dp_regions_pixels(const dp_regions *regions, const dp_recipe *recipe, const dp_pose *pose, int polarity,

@@ -24,30 +24,38 @@ double dp_reweight_factor(const double *distances, size_t n)
     return n ? 1 - exp(distances[0] - largest) / sum : 1;
 }
 
-/* Returns the distance of x to a row of the bank, which is widened into y. */
-static double distance(const dp_rows *bank, const float *x, uint32_t row, dp_metric metric,
-                       const dp_distance_kernels *kernels, float *y)
+/* Distances to rows of a bank. */
+struct measure {
+    const dp_rows *bank;
+    dp_metric metric;
+    dp_distance_kernels kernels;
+    float *row; /* [dim] scratch: the row, widened */
+};
+
+static double distance(const struct measure *by, const float *x, uint32_t row)
 {
+    const dp_rows *bank = by->bank;
+    const bool cosine = by->metric == DP_METRIC_COSINE;
     float value = 0, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[row];
-    dp_rows_widen(bank, 0, row, 1, y);
-    (metric == DP_METRIC_COSINE ? kernels->dot : kernels->l2)(&x, 1, y, 1, bank->dim, &value, 1);
-    value = dp_distance_of(metric, value, norm_x > 0 ? 1 / norm_x : 0, norm_y > 0 ? 1 / norm_y : 0);
-    return metric == DP_METRIC_COSINE ? (double)value : sqrt((double)value);
+    dp_rows_widen(bank, 0, row, 1, by->row);
+    (cosine ? by->kernels.dot : by->kernels.l2)(&x, 1, by->row, 1, bank->dim, &value, 1);
+    value = dp_distance_of(by->metric, value, norm_x > 0 ? 1 / norm_x : 0, norm_y > 0 ? 1 / norm_y : 0);
+    return cosine ? (double)value : sqrt((double)value);
 }
 
-/* Returns the factor of a cell x whose nearest row is `star`; found: the n rows nearest to that row. distances [n] and
- * row [dim] are scratch. */
-static double factor_of(const dp_rows *bank, const float *x, uint32_t star, const dp_neighbour *found, size_t n,
-                        dp_metric metric, const dp_distance_kernels *kernels, double *distances, float *row)
+/* Returns the factor of a cell x whose nearest row is `star`; found: the n rows nearest to that row. distances [n] is
+ * scratch. */
+static double factor_of(const struct measure *by, const float *x, uint32_t star, const dp_neighbour *found, size_t n,
+                        double *distances)
 {
     size_t m = 0;
     bool met = false; /* the row itself; an equal row may stand before it */
-    distances[m++] = distance(bank, x, star, metric, kernels, row);
+    distances[m++] = distance(by, x, star);
     for (size_t i = 0; i < n && found[i].row != DP_NO_ROW && m < n; i++) {
         if (found[i].row == star && !met)
             met = true;
         else
-            distances[m++] = distance(bank, x, found[i].row, metric, kernels, row);
+            distances[m++] = distance(by, x, found[i].row);
     }
     return dp_reweight_factor(distances, m);
 }
@@ -85,10 +93,10 @@ static dp_status find_factors(const dp_rows *bank, const struct stars *stars, co
     if (!status)
         status = dp_distance_map(bank, rows, NULL, &around, pool, &(dp_distances){found, mean, counts}, err);
     if (!status) {
-        const dp_distance_kernels kernels = dp_distance_kernels_get(isa);
+        const struct measure by = {bank, search->metric, dp_distance_kernels_get(isa), rows + n_cells * bank->dim};
         for (size_t i = 0; i < n_cells; i++)
-            factors[i] = factor_of(bank, stars->features + stars->cells[i] * bank->dim, stars->rows[i], found + i * n,
-                                   n, search->metric, &kernels, distances, rows + n_cells * bank->dim);
+            factors[i] = factor_of(&by, stars->features + stars->cells[i] * bank->dim, stars->rows[i], found + i * n, n,
+                                   distances);
         for (size_t i = 0; i < n_cells && !status; i++)
             if (!isfinite(factors[i]))
                 status = dp_fail(err, DP_E_NUMERIC,

@@ -126,10 +126,11 @@ report version-stands-in-one-place "$(
     head -n 1 debian/changelog | grep -qF "($version)" || echo "debian/changelog: does not begin with $version"
 )"
 
-# A function with more than eight parameters is missing a struct. Kernels take plain pointers and sizes; what else stands here waits for one.
-many='bench_|all_pairs|tile|tile_rows|panel_block|thin_row|factor_of|dp_bootstrap|narrow_cells
-dp_regions_cells|embed_resnet|dp_session_embed|read_conv|dp_position_interpolate|dp_linear_pack|dp_canvas_warp|box_of_square|label_regions
-dp_session_inspect_views|dp_bank_fit|dp_bank_fit_within|dp_bank_add|dp_defect_draw|draw_one'
+# A function with more than eight parameters is missing a struct. These are not: innermost loops of kernels, whose pointers and sizes are
+# kept in registers,
+many='all_pairs|tile|tile_rows|panel_block|thin_row'
+# and functions of public headers, whose callers would fill a struct for one call: pictures as paths and count, results and err.
+many="$many|dp_bootstrap|dp_session_embed|dp_canvas_warp|dp_session_inspect_views|dp_bank_fit|dp_bank_fit_within|dp_bank_add|dp_defect_draw"
 report functions-have-at-most-eight-parameters "$(
     for file in src/*/*.c io/*.c io/*/*.c cli/*.c cli/*/*.c demo/*.c research/*.c; do
         awk -v file="$file" -v many="$(echo "$many" | tr '\n' '|')" '
