@@ -27,10 +27,10 @@ ln -s /usr/include/oneapi "$folder/include/oneapi" # only declarations, the same
 
 flags=(-std=c11 -O3 -g -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror -ffunction-sections
     -fdata-sections -Iinclude -Isrc -Itests "-I$folder/include" "-I$folder/cmocka/usr/include")
-for file in src/base/{error,isa,memory,pool,settings,statistics}.c src/network/{vit_c,vit_kernels,winograd,winograd_kernels,int8_c,int8_pack,linear}.c \
-    src/bank/{bank,bank_pictures,builder,rows,scoring}.c \
+for file in src/base/{error,isa,memory,pool,settings,statistics}.c src/network/{vit_c,vit_kernels,winograd,winograd_kernels,int8_c,int8_kernels,int8_pack,linear}.c \
+    src/image/{resize,resize_kernels}.c src/bank/{bank,bank_pictures,builder,rows,scoring}.c \
     src/search/{distance,distance_c,distance_kernels,distance_scales,global,part,sweep_c,sweep_kernel}.c src/score/cell_score.c \
-    tests/unit/simd_probe.c tests/unit/test_{network_kernels,winograd,distance,sweep,simd}.c; do
+    tests/unit/simd_probe.c tests/unit/test_{network_kernels,winograd,resize,distance,sweep,simd}.c; do
     aarch64-linux-gnu-gcc "${flags[@]}" -c "$file" -o "$folder/objects/$(basename "$file" .c).o"
 done
 aarch64-linux-gnu-gcc "${flags[@]}" -DDP_SIMD_C -c tests/unit/simd_probe.c -o "$folder/objects/simd_probe_c.o"
@@ -43,7 +43,7 @@ stubs() { # OBJECT...
 }
 
 failed=0
-for name in simd network_kernels winograd distance sweep; do
+for name in simd network_kernels winograd resize distance sweep; do
     mapfile -t objects < <(find "$folder/objects" -name '*.o' ! -name 'test_*')
     objects+=("$folder/objects/test_$name.o")
     linked=("-Wl,--gc-sections" "$library/libcmocka.so.0.7.0" -lm -lpthread -l:libgomp.so.1)

@@ -5,8 +5,10 @@
  * Columns come first: that pass runs along whole rows of the source, three channels alike. */
 #include "image/picture.h"
 #include "base/error.h"
+#include "base/isa.h"
 #include "base/memory.h"
 #include "base/resample.h"
+#include "image/resize.h"
 #include "simd/float4.h"
 
 #include <math.h>
@@ -47,22 +49,23 @@ static dp_status taps_make(size_t in, size_t out, size_t from, size_t n, struct 
     return DP_OK;
 }
 
-/* sums [n] = sum over rows of weight times row [n]; rows lie `stride` bytes apart. */
-static void mix_rows(const uint8_t *rows, size_t stride, const float *weights, size_t count, size_t n,
-                     float *restrict sums)
+/* The kernels give the same bits, so the best of the machine is taken whatever instruction set was asked for. */
+static dp_mix_rows_fn best_mix_rows(void)
 {
-    enum { BLOCK = 1536 }; /* floats of sums that stay in the first cache while all rows pass */
-    for (size_t from = 0; from < n; from += BLOCK) {
-        size_t length = n - from < BLOCK ? n - from : BLOCK;
-        float *restrict sum = sums + from;
-        for (size_t i = 0; i < length; i++)
-            sum[i] = 0;
-        for (size_t j = 0; j < count; j++) {
-            const uint8_t *restrict row = rows + j * stride + from;
-            float weight = weights[j];
-            for (size_t i = 0; i < length; i++)
-                sum[i] += weight * (float)row[i];
-        }
+    dp_mix_rows_fn mix = dp_mix_rows_c;
+    dp_isa isa;
+    if (!dp_isa_resolve(DP_ISA_AUTO, &isa, NULL))
+        DP_KERNELS_FILL(dp_resize_kernels, &mix, isa);
+    return mix;
+}
+
+void dp_mix_rows_c(const uint8_t *rows, size_t stride, const float *weights, size_t count, size_t n, float *sums)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (size_t j = 0; j < count; j++)
+            sum += weights[j] * (float)rows[j * stride + i];
+        sums[i] = sum;
     }
 }
 
@@ -102,6 +105,7 @@ dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t wid
         return DP_OK;
     }
     struct taps down = {0}, across = {0};
+    const dp_mix_rows_fn mix_rows = best_mix_rows();
     size_t stride = 3 * picture->width_px;
     float *row = NULL;
     dp_status status = taps_make(picture->height_px, height, part->top, part->height, &down, err);

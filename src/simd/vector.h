@@ -16,6 +16,7 @@
  *                                             memory is touched
  *     vload_f16(p)  vload_f16_part(p, n)      halves, as floats
  *     vload_i8(p)  vload_i8_part(p, n)        int8_t, as floats
+ *     vload_u8(p)                             uint8_t, as floats
  *     vset1(x)                                x in all lanes
  *     vadd  vsub  vmul  vdiv(a, b)            each rounded once
  *     vfma(a, b, c)                           a b + c, rounded once

@@ -18,6 +18,7 @@ typedef __m256 vf;
 #define vload_part(p, n) _mm256_maskload_ps(p, vpart(n))
 #define vload_f16(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vload_i8(p) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define vload_u8(p) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define vstore(p, v) _mm256_storeu_ps(p, v)
 #define vstore_part(p, n, v) _mm256_maskstore_ps(p, vpart(n), v)
 #define vset1(x) _mm256_set1_ps(x)

@@ -24,6 +24,7 @@ typedef __m512 vf;
 #define vload_f16_part(p, n) _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(VPART(n), p))
 #define vload_i8(p) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
 #define vload_i8_part(p, n) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(VPART(n), p)))
+#define vload_u8(p) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
 #define vstore(p, v) _mm512_storeu_ps(p, v)
 #define vstore_part(p, n, v) _mm512_mask_storeu_ps(p, VPART(n), v)
 #define vset1(x) _mm512_set1_ps(x)

@@ -19,6 +19,7 @@ typedef float vf;
 #define vload_f16_part(p, n) ((n) ? dp_f16_to_f32(*(p)) : 0)
 #define vload_i8(p) ((float)*(p))
 #define vload_i8_part(p, n) ((n) ? (float)*(p) : 0)
+#define vload_u8(p) ((float)*(p))
 #define vstore(p, v) ((void)(*(p) = (v)))
 #define vstore_part(p, n, v) ((void)((n) ? *(p) = (v) : 0))
 #define vset1(x) ((float)(x))

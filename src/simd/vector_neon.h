@@ -47,6 +47,13 @@ static inline vf vload_i8_part(const int8_t *p, size_t n)
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(part)))));
 }
 
+static inline vf vload_u8(const uint8_t *p)
+{
+    uint8_t part[2 * VL] = {0};
+    memcpy(part, p, VL);
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vld1_u8(part)))));
+}
+
 static inline void vstore_part(float *p, size_t n, vf v)
 {
     float part[VL];

@@ -21,6 +21,7 @@ void KERNEL(simd_probe)(simd_probe *probe)
         vstore(probe->result[PROBE_LOAD] + i, a);
         vstore(probe->result[PROBE_LOAD_F16] + i, vload_f16(probe->halves + i));
         vstore(probe->result[PROBE_LOAD_I8] + i, vload_i8(probe->bytes + i));
+        vstore(probe->result[PROBE_LOAD_U8] + i, vload_u8((const uint8_t *)probe->bytes + i));
         vstore(probe->result[PROBE_SET] + i, vset1(probe->b[0]));
         vstore(probe->result[PROBE_ADD] + i, vadd(a, b));
         vstore(probe->result[PROBE_SUB] + i, vsub(a, b));

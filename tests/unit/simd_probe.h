@@ -13,6 +13,7 @@ enum {
     PROBE_LOAD,
     PROBE_LOAD_F16,
     PROBE_LOAD_I8,
+    PROBE_LOAD_U8,
     PROBE_SET,
     PROBE_ADD,
     PROBE_SUB,

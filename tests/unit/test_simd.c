@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static const char *const operations[PROBE_OPERATIONS] = {
-    "vload", "vload_f16", "vload_i8", "vset1",  "vadd",   "vsub",       "vmul",
-    "vdiv",  "vfma",      "vmax",     "vround", "vscale", "vnot_below",
+    "vload", "vload_f16", "vload_i8", "vload_u8", "vset1",  "vadd",   "vsub",
+    "vmul",  "vdiv",      "vfma",     "vmax",     "vround", "vscale", "vnot_below",
 };
 
 static uint32_t random_bits(uint64_t *state)
