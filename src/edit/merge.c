@@ -92,17 +92,17 @@ static dp_status compare_recipes(const dp_bank *a, const dp_bank *b, const dp_ru
     if (!status)
         status = to_object(&b->recipe, &y, err);
     /* first pass: refuse what does not fit; second pass: report what is taken from the first bank */
-    for (int told = 0; !status && told < 2; told++)
+    for (int pass = 0; !status && pass < 2; pass++)
         json_object_foreach(x, field, value)
         {
             char one[64], other[64];
             const json_t *second = json_object_get(y, field);
-            if (status || json_equal(value, second) || is_of_scoring(field) != (told == 1))
+            if (status || json_equal(value, second) || is_of_scoring(field) != (pass == 1))
                 continue;
             value_text(value, one, sizeof one);
             value_text(second, other, sizeof other);
             dp_error line;
-            if (!told)
+            if (!pass)
                 status =
                     dp_fail(err, DP_E_MISMATCH, "%s and %s were made by different recipes: \"%s\":%s and \"%s\":%s",
                             name_of(a), name_of(b), field, one, field, other);

@@ -235,7 +235,7 @@ typedef struct shape {
 
 struct dp_linear_plan {
     size_t n_workers;
-    dp_linear like; /* shape only; its pointers are borrowed */
+    dp_linear layer; /* shape only; its pointers are borrowed */
     dnnl_engine_t engine;
     dnnl_stream_t *streams; /* [n_workers] */
     shape shapes[MAX_SHAPES];
@@ -249,7 +249,7 @@ dp_status dp_linear_plan_open(const dp_linear *linear, dnnl_engine_t engine, siz
     dp_linear_plan *plan = dp_calloc(1, sizeof *plan);
     if (!plan)
         return dp_fail_memory(err, "a matrix product", sizeof *plan);
-    *plan = (dp_linear_plan){.n_workers = workers, .like = *linear, .engine = engine};
+    *plan = (dp_linear_plan){.n_workers = workers, .layer = *linear, .engine = engine};
     if (linear->backing == DP_BACKING_ONEDNN) {
         plan->streams = dp_calloc(workers, sizeof(dnnl_stream_t));
         if (!plan->streams) {
@@ -320,9 +320,9 @@ static dnnl_status_t shape_make(const dp_linear_plan *plan, size_t rows, shape *
 {
     dnnl_primitive_desc_t pd = NULL;
     const dnnl_memory_desc_t *packed = NULL, *x, *y, *scratchpad;
-    dnnl_status_t status = dnnl_memory_get_memory_desc(plan->like.weights[0], &packed);
+    dnnl_status_t status = dnnl_memory_get_memory_desc(plan->layer.weights[0], &packed);
     if (!status)
-        status = describe(&plan->like, plan->engine, rows, packed, &pd);
+        status = describe(&plan->layer, plan->engine, rows, packed, &pd);
     if (!status)
         status = dnnl_primitive_create(&s->primitive, pd);
     s->rows = rows;
@@ -348,7 +348,7 @@ static dnnl_status_t shape_make(const dp_linear_plan *plan, size_t rows, shape *
 
 dp_status dp_linear_plan_rows(dp_linear_plan *plan, size_t rows, dp_error *err)
 {
-    if (plan->like.backing != DP_BACKING_ONEDNN)
+    if (plan->layer.backing != DP_BACKING_ONEDNN)
         return DP_OK;
     for (size_t i = 0; i < plan->n_shapes; i++) {
         if (plan->shapes[i].rows == rows) {

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* canvas.c - what a recipe leaves to the good pictures: their sizes and poses, and the canvas.
  *
- * With alignment the canvas is as wide as the recipe says and shows 2 sqrt(3) sigma_major / fill pixels of the picture.  The
- * height needed for one object is twice its extent across the axis, with a margin of a tenth for what the border points
- * miss; the canvas takes the largest over the good pictures, at most the width.  Without alignment the middle aspect ratio counts.
+ * With alignment the canvas is as wide as the recipe says and shows 2 sqrt(3) sigma_major / fill pixels of the picture.
+ * One object needs twice its extent across the axis as height, with a margin of a tenth for what the border points miss.
+ * The canvas takes the largest height over the good pictures, at most the width. Without alignment the middle aspect
+ * ratio of the pictures counts.
  *
- * size, short side s, pictures of the middle proportion h : w:
+ * With the option size, short side s, and pictures whose middle proportion is h : w:
  *
  *     the whole picture     s by s max(h, w) / min(h, w), in multiples of the network's largest stride
- *     a part of height a    (per width) as many pixels as the whole picture would have: the time, the bank and the number of cells stay
- *                           what size means, and the part, freed of its surroundings, is seen closer.  A canvas with the short side s
- *                           would instead grow with the length of the part (a rod of 10 : 1 would take ten times as long).
- *                               width = sqrt(pixels / max(a, THINNEST)), at most what shows the part pixel by pixel, or as large as in the
- *                               whole picture where that is larger: there is nothing to see beyond it
+ *     a part of height a    (per width) as many pixels as the whole picture would have. Time, bank and number of cells
+ *                           stay what size means, and the part is seen closer without its surroundings. A canvas with
+ *                           the short side s would grow with the length of the part (a rod of 10 : 1 would take ten
+ *                           times as long).
+ *                               width = sqrt(pixels / max(a, THINNEST)), at most what shows the part pixel by pixel, or
+ *                               as large as in the whole picture if that is larger: beyond it there is nothing to see
  *
- * THINNEST keeps surroundings on both sides of a rod: a canvas of a few cells across sees little but the network's padding. */
+ * THINNEST keeps surroundings on both sides of a rod: a canvas of a few cells across sees little but the network's
+ * padding. */
 #include "pipeline/canvas.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -30,12 +33,20 @@
 #define MARGIN 1.1
 #define THINNEST 0.125
 
+#define MOST_PX 65536
+
+/* Returns how many pixels of the picture the width of the canvas shows. */
+static double shown_px(const dp_recipe *recipe, const dp_pose *pose)
+{
+    return 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
+}
+
+/* Returns the height that an object needs per width; 0: it has no pose. */
 static double aspect_of(const dp_recipe *recipe, const dp_pose *pose)
 {
     if (pose->status != DP_ALIGN_OK || !(pose->sigma_major_px > 0))
         return 0;
-    double shown_px = 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
-    return 2 * MARGIN * pose->extent_minor_px / shown_px;
+    return 2 * MARGIN * pose->extent_minor_px / shown_px(recipe, pose);
 }
 
 static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_most_square)
@@ -46,118 +57,96 @@ static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_m
     return (size_t)fmin(fmax(rows, 1), limit) * patch_px;
 }
 
-/* Height / width, the middle of the pictures' (width 0: not counted); 0: not known. */
-static double middle_aspect(size_t n, const size_t *width_px, const size_t *height_px)
-{
-    double *aspects = dp_malloc(n, sizeof *aspects), middle = 0;
-    size_t known = 0;
-    for (size_t i = 0; aspects && i < n; i++)
-        if (width_px[i])
-            aspects[known++] = (double)height_px[i] / (double)width_px[i];
-    if (known) {
-        dp_sort_f64(aspects, known);
-        middle = aspects[known / 2];
-    }
-    dp_memory_free(aspects);
-    return middle;
-}
-
-size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
-                        const size_t *width_px, const size_t *height_px)
-{
-    size_t width = recipe->canvas_width_px;
-    if (recipe->align == DP_ALIGN_NONE) {
-        double middle = middle_aspect(n, width_px, height_px);
-        return middle > 0 ? height_for(middle, width, patch_px, false) : width;
-    }
-    double largest = 0;
-    for (size_t i = 0; i < n; i++)
-        if (width_px[i])
-            largest = fmax(largest, aspect_of(recipe, &poses[i]));
-    return largest > 0 ? height_for(largest, width, patch_px, true) : width;
-}
-
-#define MOST_PX 65536
-
 static size_t side_of(double px, size_t unit_px)
 {
     return (size_t)fmin(fmax(round(px / (double)unit_px), 1), MOST_PX) * unit_px;
 }
 
-/* The whole picture with a short side of short_px; both sides in multiples of unit_px. */
-static void canvas_of_picture(dp_recipe *recipe, size_t unit_px, double aspect)
+/* What the pictures show that can be read and, with part, have a pose: medians, each 0 if there is no such picture. */
+struct seen {
+    bool part;                          /* the canvas shows the part, else the whole picture */
+    double width_px, height_px, aspect; /* of the picture; height per width */
+    double shorter_px;                  /* its smaller side */
+    double shown_px;                    /* pixels of the picture that the width of the canvas shows */
+    double part_aspect;                 /* the largest: height per width that an object needs */
+};
+
+/* Returns false if memory is short. */
+static bool see(const dp_recipe *recipe, bool part, const dp_survey *survey, struct seen *out)
 {
-    double shorter = (double)recipe->short_px;
+    const size_t n = survey->n;
+    struct seen seen = {.part = part};
+    double *numbers = dp_malloc_2d(n, 5, sizeof *numbers);
+    if (!numbers)
+        return false;
+    double *widths = numbers, *heights = numbers + n, *aspects = numbers + 2 * n, *shorter = numbers + 3 * n,
+           *shown = numbers + 4 * n;
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double width = (double)survey->width_px[i], height = (double)survey->height_px[i];
+        const dp_pose *pose = part ? &survey->poses[i] : NULL;
+        if (!survey->width_px[i])
+            continue;
+        if (part)
+            seen.part_aspect = fmax(seen.part_aspect, aspect_of(recipe, pose));
+        if (part && !(pose->picture_width_px && pose->status == DP_ALIGN_OK))
+            continue;
+        widths[k] = width;
+        heights[k] = height;
+        aspects[k] = height / width;
+        shorter[k] = fmin(width, height);
+        shown[k++] = part ? shown_px(recipe, pose) : 0;
+    }
+    double *const all[] = {widths, heights, aspects, shorter, shown};
+    for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+        dp_sort_f64(all[j], k);
+    if (k) {
+        seen.width_px = widths[k / 2];
+        seen.height_px = heights[k / 2];
+        seen.aspect = aspects[k / 2];
+        seen.shorter_px = shorter[k - 1 - k / 2]; /* of an even number the smaller: the larger scale */
+        seen.shown_px = shown[k / 2];
+    }
+    dp_memory_free(numbers);
+    *out = seen;
+    return true;
+}
+
+static size_t height_of(const struct seen *seen, size_t width, size_t patch_px)
+{
+    const double aspect = seen->part ? seen->part_aspect : seen->aspect;
+    return aspect > 0 ? height_for(aspect, width, patch_px, seen->part) : width;
+}
+
+size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
+                        const size_t *width_px, const size_t *height_px)
+{
+    const dp_survey survey = {.n = n,
+                              .width_px = (size_t *)(uintptr_t)width_px,
+                              .height_px = (size_t *)(uintptr_t)height_px,
+                              .poses = (dp_pose *)(uintptr_t)poses}; /* only read */
+    struct seen seen = {0};
+    see(recipe, recipe->align != DP_ALIGN_NONE, &survey, &seen);
+    return height_of(&seen, recipe->canvas_width_px, patch_px);
+}
+
+/* The whole picture with a short side of short_px; both sides in multiples of unit_px. */
+static void canvas_of_picture(dp_recipe *recipe, size_t unit_px, const struct seen *seen)
+{
+    const double shorter = (double)recipe->short_px, aspect = seen->aspect > 0 ? seen->aspect : 1;
     recipe->canvas_height_px = side_of(aspect >= 1 ? shorter * aspect : shorter, unit_px);
     recipe->canvas_width_px = side_of(aspect >= 1 ? shorter : shorter / aspect, unit_px);
 }
 
-/* Pixels of the picture that the width of the canvas shows. */
-static double shown_px(const dp_recipe *recipe, const dp_pose *pose)
-{
-    return 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
-}
-
-/* Gathers numbers of the pictures that can be read and, with pose, aligned; their median; 0: there is none. */
-static double middle(const dp_survey *survey, const dp_recipe *recipe,
-                     double (*number)(const dp_survey *, const dp_recipe *, size_t))
-{
-    double *all = dp_malloc(survey->n, sizeof *all), found = 0;
-    size_t n = 0;
-    for (size_t i = 0; all && i < survey->n; i++)
-        if (survey->width_px[i]
-            && (!dp_aligns(recipe) || (survey->poses[i].picture_width_px && survey->poses[i].status == DP_ALIGN_OK)))
-            all[n++] = number(survey, recipe, i);
-    if (n) {
-        dp_sort_f64(all, n);
-        found = all[n / 2];
-    }
-    dp_memory_free(all);
-    return found;
-}
-
-static double width_of(const dp_survey *survey, const dp_recipe *recipe, size_t i)
-{
-    (void)recipe;
-    return (double)survey->width_px[i];
-}
-
-static double height_of(const dp_survey *survey, const dp_recipe *recipe, size_t i)
-{
-    (void)recipe;
-    return (double)survey->height_px[i];
-}
-
-static double aspect_of_picture(const dp_survey *survey, const dp_recipe *recipe, size_t i)
-{
-    (void)recipe;
-    return (double)survey->height_px[i] / (double)survey->width_px[i];
-}
-
-static double shown_of(const dp_survey *survey, const dp_recipe *recipe, size_t i)
-{
-    return shown_px(recipe, &survey->poses[i]);
-}
-
-/* Canvas pixels to a pixel of the whole picture. */
-static double scale_of(const dp_survey *survey, const dp_recipe *recipe, size_t i)
-{
-    size_t shorter = survey->width_px[i] < survey->height_px[i] ? survey->width_px[i] : survey->height_px[i];
-    return (double)recipe->short_px / (double)shorter;
-}
-
 /* The part in its own proportion. */
-static void canvas_of_part(dp_recipe *recipe, size_t unit_px, const dp_survey *survey)
+static void canvas_of_part(dp_recipe *recipe, size_t unit_px, const struct seen *seen)
 {
-    double aspect = 0, picture = middle(survey, recipe, aspect_of_picture), shorter = (double)recipe->short_px;
-    for (size_t i = 0; i < survey->n; i++)
-        if (survey->width_px[i])
-            aspect = fmax(aspect, aspect_of(recipe, &survey->poses[i]));
-    aspect = fmin(aspect > 0 ? aspect : 1, 1);
-    double pixels = shorter * shorter * (picture > 0 ? fmax(picture, 1 / picture) : 1);
-    double width = sqrt(pixels / fmax(aspect, THINNEST)), shown = middle(survey, recipe, shown_of);
-    if (shown > 0)
-        width = fmin(width, shown * fmax(middle(survey, recipe, scale_of), 1));
+    const double shorter = (double)recipe->short_px, picture = seen->aspect,
+                 aspect = fmin(seen->part_aspect > 0 ? seen->part_aspect : 1, 1),
+                 pixels = shorter * shorter * (picture > 0 ? fmax(picture, 1 / picture) : 1);
+    double width = sqrt(pixels / fmax(aspect, THINNEST));
+    if (seen->shown_px > 0)
+        width = fmin(width, seen->shown_px * fmax(shorter / seen->shorter_px, 1));
     recipe->canvas_width_px = side_of(width, unit_px);
     recipe->canvas_height_px = height_for(fmax(aspect, THINNEST), recipe->canvas_width_px, unit_px, true);
 }
@@ -245,7 +234,7 @@ bool dp_canvas_needs_survey(const dp_recipe *recipe)
 
 void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool chooses)
 {
-    /* of a residual network the deepest layer has half the grid of its features */
+    /* a residual network's deepest layer has half the grid of its features */
     const size_t patch_px = network->patch_px,
                  unit_px = recipe->layer_norm == DP_LAYER_NORM_RMS ? 2 * patch_px : patch_px;
     const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
@@ -258,11 +247,14 @@ void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool cho
 
 dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, const dp_survey *survey, dp_error *err)
 {
-    /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the whole picture takes
-     * the multiples that the network was made for, a part the finer ones that fit it closer. */
+    /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the
+     * whole picture takes the multiples that the network was made for, a part the finer ones that fit it closer. */
     const bool coarse = recipe->layer_norm == DP_LAYER_NORM_RMS, part = dp_aligns(recipe);
     const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * network->patch_px;
     dp_recipe settled = *recipe;
+    struct seen seen = {0};
+    if (dp_canvas_needs_survey(recipe) && !see(recipe, part, survey, &seen))
+        return dp_fail_memory(err, "the sizes of the pictures", 5 * survey->n * sizeof(double));
     if (settled.short_px && !settled.canvas_width_px)
         settled.canvas_width_px = side_of((double)settled.short_px, unit_px);
     if (settled.crop_px) {
@@ -270,14 +262,9 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
     } else if (settled.edge_px) {
         settled.canvas_height_px = settled.canvas_width_px = 0;
     } else if (!settled.canvas_height_px && settled.short_px) {
-        double aspect = part ? 0 : middle(survey, &settled, aspect_of_picture);
-        if (part)
-            canvas_of_part(&settled, unit_px, survey);
-        else
-            canvas_of_picture(&settled, unit_px, aspect > 0 ? aspect : 1);
+        (part ? canvas_of_part : canvas_of_picture)(&settled, unit_px, &seen);
     } else if (!settled.canvas_height_px) {
-        settled.canvas_height_px =
-            dp_canvas_height(&settled, unit_px, survey->n, survey->poses, survey->width_px, survey->height_px);
+        settled.canvas_height_px = height_of(&seen, settled.canvas_width_px, unit_px);
     }
     if (!settled.edge_px || settled.crop_px)
         dp_tile_settle(&settled, network, settled.short_px && !recipe->canvas_height_px);
@@ -290,11 +277,10 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
 bool dp_canvas_cell(const dp_recipe *recipe, size_t patch_px, const dp_survey *survey, double *height_px,
                     double *width_px)
 {
-    if (!survey->n || !recipe->canvas_width_px || recipe->edge_px)
+    struct seen seen;
+    if (!survey->n || !recipe->canvas_width_px || recipe->edge_px || !see(recipe, dp_aligns(recipe), survey, &seen))
         return false;
-    const bool part = dp_aligns(recipe);
-    double width = middle(survey, recipe, part ? shown_of : width_of), height = middle(survey, recipe, height_of);
-    *width_px = width * (double)patch_px / (double)recipe->canvas_width_px;
-    *height_px = part ? *width_px : height * (double)patch_px / (double)recipe->canvas_height_px;
-    return width > 0 && height > 0;
+    *width_px = (seen.part ? seen.shown_px : seen.width_px) * (double)patch_px / (double)recipe->canvas_width_px;
+    *height_px = seen.part ? *width_px : seen.height_px * (double)patch_px / (double)recipe->canvas_height_px;
+    return *width_px > 0 && seen.height_px > 0;
 }

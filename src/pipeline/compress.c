@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compress.c - banks made smaller, and what that does to their scores.
+/* compress.c - makes a bank smaller, and reports what that does to its scores.
  *
- * Order: principal components, then k-means (of a grid) or a coreset (of a flat bank) in what is left of the dimensions, then the type.
+ * Order: principal components first; then, in the dimensions that are left, k-means (grid bank) or a coreset (flat bank);
+ * then the storage type.
  *
- * Calibration.  A bank that still holds its pictures' rows is scored by leaving each picture out, as ever.  Centres of k-means belong to
- * no picture: a picture scored against centres that it helped to place would look better than a new one.  So the pictures are dealt
- * out into n folds (5, or as many as there are pictures where these are 20 or fewer); for each fold a bank is made in the same way
- * from the pictures of the others, against which those of the fold are scored (cross-fitting; with as many folds as pictures it is
- * leave-one-out).  A coreset's rows are pictures' own: each picture is scored with the features it had before the cut, against the
- * rows that are not its own.  A fold's bank has been made of fewer pictures than the final one, so that its scores err to the safe side.
- * The principal components come from all pictures: hundreds of directions from many thousands of vectors owe next to nothing to one. */
+ * Calibration. A bank that still holds its pictures' rows is scored by leaving each picture out. Centres of k-means belong
+ * to no picture: a picture would look better against centres that it helped to place than a new one does. So the pictures
+ * are divided into n folds (5, or one for each of 20 pictures or fewer). For each fold, a bank is made in the same way from
+ * the pictures of the other folds, and the pictures of the fold are scored against it (cross-fitting; with one picture a
+ * fold this is leave-one-out). Rows of a coreset belong to pictures: each picture is scored with the features that it had
+ * before the cut, against the rows of other pictures. The bank of a fold has fewer pictures than the final one, so its
+ * scores err to the safe side. The principal components come from all pictures: hundreds of directions from many thousands
+ * of vectors hardly depend on one picture. */
 #include "pipeline/compress.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -30,12 +32,12 @@
 
 #define FEW_PICTURES 20
 #define FOLDS 5
-#define TIMED 3 /* searches of which the fastest counts */
+#define TIMED 3 /* searches; the fastest one counts */
 
 /* A picture of a bank as a query to the bank that was made of it. */
 struct query {
     const dp_rows *rows;        /* the bank's */
-    const dp_pca *pca;          /* NULL: they are searched for as they are */
+    const dp_pca *pca;          /* NULL: the rows are not projected */
     float *stored;              /* [rows, cols, rows->dim] */
     float *scratch;             /* the same */
     float *projected;           /* [rows, cols, pca->dim] */
@@ -75,14 +77,14 @@ static void query_close(struct query *query)
     dp_memory_free(query->nearest);
 }
 
-/* A bank as its own recipe searches it. */
+/* Opens a search of a bank by its own recipe. */
 static dp_status searcher_open(const dp_bank *bank, dp_isa isa, dp_pool *pool, dp_searcher *searcher, dp_error *err)
 {
     const dp_scoring scoring = dp_bank_scoring(bank);
     return dp_searcher_open(&bank->rows, &scoring, isa, pool, searcher, err);
 }
 
-/* Picture p of the query's bank, searched in another that was made of it: query->map. */
+/* Searches for picture p of the query's bank in a bank that was made from it; the result is query->map. */
 static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool *pool, double *seconds, dp_error *err)
 {
     const float *features = query->stored;
@@ -102,7 +104,7 @@ static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool 
     return status;
 }
 
-/* Scores and maps of the pictures from folds; `how` is what made a bank from `from`. */
+/* Scores the pictures by folds, as described above. `how` made a bank from `from`. */
 static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp_pool *pool, const dp_run *run,
                                 dp_loo *found, dp_error *err)
 {
@@ -143,8 +145,7 @@ static dp_status score_by_folds(const dp_bank *from, const dp_reduction *how, dp
 static dp_status calibrate(const dp_bank *from, const dp_reduction *how, dp_bank *to, dp_pool *pool, const dp_run *run,
                            dp_error *err)
 {
-    if (!dp_bank_has_pictures(
-            from)) /* nothing to score anew: what was found when the pictures were there still stands */
+    if (!dp_bank_has_pictures(from)) /* nothing can be scored again, so the scores that it had stay */
         return DP_OK;
     if (!how->kmeans)
         return dp_bank_leave_one_out(to, how->isa, pool, run, NULL, err);
@@ -183,7 +184,7 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
     return DP_OK;
 }
 
-/* The rows of a flat bank that cover it best, in the dimensions they have there, with the scores that makes for the pictures. */
+/* Makes a coreset of a flat bank, whose dimensions stay, and scores the pictures against it. */
 static dp_status choose_coreset(const dp_bank *from, const dp_compression *how, dp_isa isa, dp_pool *pool,
                                 const dp_run *run, dp_bank **out, dp_error *err)
 {
@@ -251,7 +252,7 @@ static int ascending(const void *a, const void *b)
                                 : (x->picture > y->picture) - (x->picture < y->picture);
 }
 
-/* Ranks [n], equal scores share the mean of theirs; list [n] is scratch. */
+/* Fills ranks [n]; equal scores share the mean of their ranks. list [n] is scratch. */
 static void rank(const double *scores, size_t n, struct ranked *list, double *ranks)
 {
     for (size_t i = 0; i < n; i++)
@@ -265,7 +266,7 @@ static void rank(const double *scores, size_t n, struct ranked *list, double *ra
     }
 }
 
-/* Spearman's: Pearson's correlation of the ranks. */
+/* Returns Spearman's correlation: Pearson's correlation of the ranks. */
 static double correlation(const double *a, const double *b, size_t n)
 {
     double mean = (double)(n - 1) / 2, ab = 0, aa = 0, bb = 0;
@@ -310,20 +311,19 @@ static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_
     return DP_OK;
 }
 
-/* How long the search for the first picture takes in either. */
+/* Measures the search for the first picture in both banks. */
 static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_isa isa, dp_pool *pool,
                                dp_compression_report *report, dp_error *err)
 {
     report->search_before_s = report->search_after_s = NAN;
     if (!dp_bank_has_pictures(before))
         return DP_OK;
-    /* The features of a picture in the bank before are those a new one would have there, projected or not. */
+    /* The bank before holds the picture's features as a new picture would have them there. */
     dp_pca pca = {.dim_in = before->rows.dim, .dim = after->rows.dim};
     struct query old = {0}, new = {0};
     dp_searcher in_old = {0}, in_new = {0};
     size_t zeros = after->rows.dim * before->rows.dim;
-    bool projected =
-        after->rows.dim != before->rows.dim; /* which numbers it searches for does not matter to the time */
+    bool projected = after->rows.dim != before->rows.dim; /* the time does not depend on the numbers */
     if (projected) {
         pca.mean = dp_calloc(before->rows.dim, sizeof(float));
         pca.basis = dp_calloc(zeros, sizeof(float));
@@ -343,7 +343,7 @@ static dp_status time_searches(const dp_bank *before, const dp_bank *after, dp_i
     for (int i = 0; !status && i < TIMED; i++) {
         double seconds;
         status = search(&old, 0, &in_old, pool, &seconds, err);
-        report->search_before_s = fmin(report->search_before_s, seconds); /* of a number and NaN: the number */
+        report->search_before_s = fmin(report->search_before_s, seconds); /* fmin of a number and NaN is the number */
         if (!status)
             status = search(&new, 0, &in_new, pool, &seconds, err);
         report->search_after_s = fmin(report->search_after_s, seconds);

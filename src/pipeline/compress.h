@@ -6,7 +6,7 @@
 #include "reduce/pca.h"
 #include "dinopatch/edit.h"
 
-/* dp_bank_compress on a worker pool and at a level of the machine that exist already.  kept (may be NULL): share of the variance. */
+/* Does dp_bank_compress with a worker pool and instruction set of the caller. kept (may be NULL): share of the variance. */
 dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa isa, dp_pool *pool, const dp_run *run,
                          dp_bank **out, double *kept, dp_error *err);
 

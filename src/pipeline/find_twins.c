@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* find_twins.c - which pictures are the same: with those of a bank, and among themselves. */
+/* find_twins.c - finds pictures that are in a bank already, or given twice. */
 #include "image/picture.h"
 #include "bank/twins.h"
 #include "base/error.h"
@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define TASKS_PER_THREAD 4 /* between two looks at whether the work is to stop */
+#define TASKS_PER_THREAD 4 /* between two checks whether to stop */
 
 struct reading {
     dp_pictures pictures;
@@ -55,7 +55,7 @@ static dp_status read_all(struct reading *reading, size_t n, const dp_run *run, 
     return status;
 }
 
-/* A picture of the bank with that name and unknown pixels. */
+/* Returns the bank's picture with that name whose pixels are unknown. */
 static size_t by_name(const dp_bank *bank, const char *name)
 {
     for (size_t p = 0; p < bank->pictures.n; p++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit.c - from pictures of good parts to a bank: one pass over the pictures, then what all of them showed. */
+/* fit.c - makes a bank from pictures of good parts: one pass over the pictures, then the work that needs all of them. */
 #include "pipeline/fit.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The features of all pictures, which lie in the finished bank as the network gave them, are normalised by what they all showed. */
+/* Normalises the features in the finished bank, which are still as the network gave them, by the statistics of all. */
 static dp_status normalise(const dp_fit_work *fit, dp_bank *bank, dp_error *err)
 {
     const size_t dim = bank->rows.dim, places = dp_rows_places(&bank->rows);
@@ -67,7 +67,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         return status;
     dp_network_get_info(dp_session_network(fit->session), &model);
     dp_recipe recipe = *asked;
-    if (!fit->known) { /* a bank's recipe is settled */
+    if (!fit->known) { /* the recipe of a known bank is settled already */
         status = dp_settle(asked, fit->roi ? fit->roi->frame : DP_ROI_NONE, fit->session, &fit->pictures, &fit->settled,
                            err);
         if (status)
@@ -91,7 +91,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
     const dp_bank_spec spec = {
         .recipe = &recipe,
         .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px
-                                            : fit->extractor.shape.rows, /* of a flat bank: a first guess */
+                                            : fit->extractor.shape.rows, /* of a flat bank a first guess */
         .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->extractor.shape.cols,
         .dim = fit->extractor.dim,
         .patch_px = model.patch_px,
@@ -108,14 +108,13 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         return status;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
-    if (recipe.layer_norm) /* rounded once, when all are there and normalised */
+    if (recipe.layer_norm) /* features are rounded once, after normalisation */
         recipe.storage = DP_STORAGE_F32;
-    if (dp_shrinks_bank(
-            &recipe)) { /* collected in all their dimensions, in the type asked for; made smaller once they are all there */
+    if (dp_shrinks_bank(&recipe)) { /* collect whole features; the bank becomes smaller when all are there */
         recipe.pca = 0;
         recipe.kmeans = 0;
         recipe.coreset = 0;
-        if (fit->known) /* they are few, and rounded once is better than twice */
+        if (fit->known) /* they are few, and one rounding is better than two */
             recipe.storage = DP_STORAGE_F32;
         if (recipe.background == DP_BACKGROUND_REFERENCE)
             recipe.background = DP_BACKGROUND_NONE;
@@ -128,7 +127,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         status = dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err);
         if (!status
             && !dp_own_canvas(
-                &recipe)) /* a picture may come from the trial, and none goes through the network before its layers are asked for */
+                &recipe)) /* a picture may come from the trial and skip the network, so plan its layers now */
             status = dp_extractor_plan(&fit->extractor, fit->session, err);
     }
     if (fit->known)
@@ -195,7 +194,7 @@ static void fit_close(dp_fit_work *fit)
     dp_twin_table_close(&fit->known_ones);
 }
 
-/* Of the pictures given as many as the recipe asks for, none of them twice: *chosen, owned by the caller, becomes their order. */
+/* Chooses as many pictures as the recipe asks for, none of them twice. *chosen, owned by the caller, is their order. */
 static dp_status choose_shots(dp_fit_work *fit, const dp_recipe *recipe, size_t **chosen, dp_error *err)
 {
     const dp_source *source = fit->pictures.source;
@@ -219,7 +218,7 @@ static dp_status choose_shots(dp_fit_work *fit, const dp_recipe *recipe, size_t 
     return status;
 }
 
-/* The network's fault, if it had one: checkpoint or settings are broken. */
+/* Returns the network's fault, if there was one: a broken checkpoint or setting. */
 static dp_status none_left(const dp_fit_work *fit, const char *what, dp_error *err)
 {
     if (fit->fault.status)
@@ -229,7 +228,7 @@ static dp_status none_left(const dp_fit_work *fit, const char *what, dp_error *e
     return dp_fail(err, DP_E_PICTURE, "none of the %zu pictures can be %s", fit->pictures.n, what);
 }
 
-/* How many pictures there are, and how many such parts want. */
+/* Logs how many pictures there are, and how many such parts need. */
 static dp_status say_pictures(dp_choices *choices, const dp_bank *bank, dp_error *err)
 {
     char value[32];
@@ -247,7 +246,7 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
                            dp_fit_counts *report, dp_error *err)
 {
     dp_error own = {0};
-    err = err ? err : &own; /* what is wrong with a picture is told to on_picture */
+    err = err ? err : &own; /* on_picture gets the faults of single pictures */
     size_t n = input->source->n;
     if (!n)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to learn from");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_calibrate.c - the end of a fit: the good pictures are scored, each left out in turn, and where the recipe asks for a smaller bank
- * it takes the place of the one that holds all they showed. */
+/* fit_calibrate.c - ends a fit: scores the good pictures, each against the others, and makes the smaller bank that the
+ * recipe asks for. */
 #include "pipeline/fit_calibrate.h"
 #include "bank/bank.h"
 #include "base/error.h"
@@ -11,7 +11,7 @@
 #include "score/leave_one_out.h"
 #include "dinopatch/edit.h"
 
-/* The rows of a flat bank that are not background, by the masks it holds. */
+/* Keeps the rows of a flat bank that are not background by its masks. */
 static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank **out, dp_error *err)
 {
     const dp_rows *all = &bank->rows;
@@ -25,8 +25,8 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
             rows[n++] = (uint32_t)row;
     recipe.background = DP_BACKGROUND_REFERENCE;
     recipe.storage = storage;
-    dp_status status = dp_bank_keep_rows(bank, rows, n, &recipe, out,
-                                         err); /* no picture that is background alone was taken in: n is not 0 */
+    dp_status status =
+        dp_bank_keep_rows(bank, rows, n, &recipe, out, err); /* n is not 0: no picture is background alone */
     dp_memory_free(rows);
     return status;
 }
@@ -76,7 +76,7 @@ dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, co
                                 .seed = asked->seed,
                                 .storage = asked->storage};
     dp_bank *smaller = NULL;
-    dp_status status = dp_bank_find_scales(*bank, *bank, isa, pool, err); /* what is left of k-means cannot say them */
+    dp_status status = dp_bank_find_scales(*bank, *bank, isa, pool, err); /* centres of k-means cannot give them */
     if (!status)
         status = dp_bank_shrink(*bank, &how, isa, pool, run, &smaller, NULL, err);
     if (!status) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_images.c - fit of pictures that a caller hands over one after the other.
+/* fit_images.c - fits pictures that a caller hands over one after the other.
  *
  * Fit looks at pictures more than once: the canvas is chosen from all of them, and the polarity is mended at the end. So
  * they are kept, in their own format, and given to fit as a source. */
@@ -16,15 +16,15 @@
 
 struct dp_fit {
     const dp_network *network;
-    dp_network *own; /* the built-in one, where the caller gave none */
+    dp_network *own; /* the built-in network; NULL if the caller gave one */
     dp_recipe recipe;
     dp_run run;
-    size_t room;          /* of the three below */
-    dp_image *images;     /* [room], rows one after the other */
-    const char **names;   /* [room], owned by `told` */
-    dp_fit_picture *told; /* [room] */
-    dp_fit_report report; /* n_given: pictures so far */
-    size_t bytes;         /* of all images */
+    size_t room;             /* of the three below */
+    dp_image *images;        /* [room], rows one after the other */
+    const char **names;      /* [room], owned by `records` */
+    dp_fit_picture *records; /* [room] */
+    dp_fit_report report;    /* n_given: pictures so far */
+    size_t bytes;            /* of all images */
 };
 
 /* ----------------------------------------------------------------------------------------------- begin, add, end */
@@ -59,12 +59,12 @@ void dp_fit_close(dp_fit **fit_pointer)
     dp_fit *fit = *fit_pointer;
     for (size_t i = 0; i < fit->report.n_given; i++) {
         dp_memory_free((void *)(uintptr_t)fit->images[i].pixels);
-        dp_memory_free((void *)(uintptr_t)fit->told[i].name);
-        dp_memory_free((void *)(uintptr_t)fit->told[i].reason);
+        dp_memory_free((void *)(uintptr_t)fit->records[i].name);
+        dp_memory_free((void *)(uintptr_t)fit->records[i].reason);
     }
     dp_memory_free(fit->images);
     dp_memory_free(fit->names);
-    dp_memory_free(fit->told);
+    dp_memory_free(fit->records);
     dp_network_close(&fit->own);
     dp_memory_free(fit);
     *fit_pointer = NULL;
@@ -79,26 +79,26 @@ static bool make_room(dp_fit *fit)
         return false;
     dp_image *images = dp_calloc(room, sizeof *images);
     const char **names = dp_calloc(room, sizeof *names);
-    dp_fit_picture *told = dp_calloc(room, sizeof *told);
-    if (!images || !names || !told) {
+    dp_fit_picture *records = dp_calloc(room, sizeof *records);
+    if (!images || !names || !records) {
         dp_memory_free(images);
         dp_memory_free(names);
-        dp_memory_free(told);
+        dp_memory_free(records);
         return false;
     }
     if (n) {
         memcpy(images, fit->images, n * sizeof *images);
         memcpy(names, fit->names, n * sizeof *names);
-        memcpy(told, fit->told, n * sizeof *told);
+        memcpy(records, fit->records, n * sizeof *records);
     }
     dp_memory_free(fit->images);
     dp_memory_free(fit->names);
-    dp_memory_free(fit->told);
+    dp_memory_free(fit->records);
     fit->images = images;
     fit->names = names;
-    fit->told = told;
+    fit->records = records;
     fit->room = room;
-    fit->report.pictures = told;
+    fit->report.pictures = records;
     return true;
 }
 
@@ -129,7 +129,7 @@ dp_status dp_fit_add(dp_fit *fit, const dp_image *image, const char *name, dp_er
     kept.stride_bytes = row;
     fit->images[fit->report.n_given] = kept;
     fit->names[fit->report.n_given] = copy;
-    fit->told[fit->report.n_given++] = (dp_fit_picture){.name = copy};
+    fit->records[fit->report.n_given++] = (dp_fit_picture){.name = copy};
     fit->bytes = all;
     return DP_OK;
 }
@@ -138,8 +138,8 @@ static void on_picture(void *user, size_t index, const char *name, const dp_pose
 {
     dp_fit *fit = user;
     (void)name, (void)pose;
-    if (message && !fit->told[index].reason)
-        fit->told[index].reason = dp_strdup(message);
+    if (message && !fit->records[index].reason)
+        fit->records[index].reason = dp_strdup(message);
 }
 
 dp_status dp_fit_end(dp_fit *fit, dp_bank **bank, dp_error *err)
@@ -150,9 +150,9 @@ dp_status dp_fit_end(dp_fit *fit, dp_bank **bank, dp_error *err)
     dp_session *session = NULL;
     dp_fit_counts counts = {0};
     dp_fit_report *report = &fit->report;
-    for (size_t i = 0; i < report->n_given; i++) { /* of an attempt before */
-        dp_memory_free((void *)(uintptr_t)fit->told[i].reason);
-        fit->told[i].reason = NULL;
+    for (size_t i = 0; i < report->n_given; i++) { /* of an earlier attempt */
+        dp_memory_free((void *)(uintptr_t)fit->records[i].reason);
+        fit->records[i].reason = NULL;
     }
     dp_status status =
         dp_session_open(fit->own ? fit->own : fit->network, fit->recipe.precision, &fit->run, &session, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_learn.c - one picture enters the bank, or is left out, and it is said why. */
+/* fit_learn.c - takes one picture into the bank, or leaves it out and reports why. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/normalise.h"
@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-static void tell(const dp_fit_work *fit, size_t index, const dp_pose *pose, const char *message)
+static void report_picture(const dp_fit_work *fit, size_t index, const dp_pose *pose, const char *message)
 {
     if (fit->on_picture)
         fit->on_picture(fit->user, dp_pictures_number(&fit->pictures, index), dp_pictures_name(&fit->pictures, index),
                         pose, message);
 }
 
-/* What the picture in the extractor showed of light and of the canvas, kept in the bank for the gate. */
+/* Keeps the light of the picture in the extractor, and its share of valid cells, in the bank for the gate. */
 static void keep_light(dp_fit_work *fit, const dp_prepared *prepared, size_t picture)
 {
     size_t cells = fit->extractor.shape.rows * fit->extractor.shape.cols, inside = 0;
@@ -30,11 +30,10 @@ static void keep_light(dp_fit_work *fit, const dp_prepared *prepared, size_t pic
 static dp_status leave_out(dp_fit_work *fit, const dp_prepared *prepared, const dp_error *why)
 {
     fit->report.n_failed++;
-    tell(fit, prepared->index, NULL, why->message);
+    report_picture(fit, prepared->index, NULL, why->message);
     return DP_OK;
 }
 
-/* A picture that is there already counts once. */
 dp_status dp_fit_leave_twin(dp_fit_work *fit, const dp_prepared *prepared, const char *twin, bool known)
 {
     dp_error why;
@@ -48,23 +47,23 @@ dp_status dp_fit_leave_twin(dp_fit_work *fit, const dp_prepared *prepared, const
             : other_name ? ", which is in the bank already"
                          : " in the bank already");
     fit->report.n_twins++;
-    tell(fit, prepared->index, NULL, why.message);
+    report_picture(fit, prepared->index, NULL, why.message);
     return DP_OK;
 }
 
-/* Whether a picture that was loaded is in the bank that is added to; its twin's index there, or SIZE_MAX. */
+/* Returns the index of a loaded picture's twin in the bank that is added to, or SIZE_MAX. */
 static size_t in_known(const dp_fit_work *fit, const dp_prepared *prepared)
 {
     size_t twin = fit->known ? dp_twin_table_find(&fit->known_ones, prepared->digest) : SIZE_MAX;
-    /* Of pictures whose pixels an old bank does not know there is the name. */
+    /* An old bank may know only the name of a picture, not its pixels. */
     for (size_t p = 0; fit->known && fit->unseen && twin == SIZE_MAX && p < fit->known->pictures.n; p++)
         if (!dp_bank_picture_digest(fit->known, p) && !strcmp(fit->known->pictures.names[p], prepared->path))
             twin = p;
     return twin;
 }
 
-/* Whether a fault is one picture's own: it is left out, and the others are learned from.  Where there is no other at all the fault is
- * that of the fit. */
+/* Returns whether a fault belongs to one picture, which is then left out. If there is no other picture, the fault is that
+ * of the fit. */
 static bool is_its_own(dp_fit_work *fit, dp_status status, const dp_error *err)
 {
     if (status == DP_OK || status == DP_E_CANCELLED || status == DP_E_IO)
@@ -74,7 +73,7 @@ static bool is_its_own(dp_fit_work *fit, dp_status status, const dp_error *err)
     return true;
 }
 
-/* A picture whose features are in the extractor enters the bank; *picture: DP_NO_PICTURE where it has to be left out after all. */
+/* Takes the picture whose features are in the extractor into the bank. *picture: DP_NO_PICTURE if it is left out. */
 static dp_status enter(dp_fit_work *fit, dp_prepared *prepared, int polarity, size_t *picture, dp_error *err)
 {
     dp_status status = dp_bank_builder_add(fit->builder, prepared->path, &prepared->pose, picture, err);
@@ -82,14 +81,14 @@ static dp_status enter(dp_fit_work *fit, dp_prepared *prepared, int polarity, si
         return status;
     keep_light(fit, prepared, *picture);
     status = dp_fit_put(fit, prepared, *picture, polarity, err);
-    if (status == DP_E_MEMORY || !is_its_own(fit, status, err)) /* memory: of the bank, which all share */
+    if (status == DP_E_MEMORY || !is_its_own(fit, status, err)) /* all pictures share the bank's memory */
         return status;
     dp_bank_builder_take_back(fit->builder);
     *picture = DP_NO_PICTURE;
     return leave_out(fit, prepared, err);
 }
 
-/* Whether the gate of the known bank would stop a further picture for its light or its size. */
+/* Returns whether the gate of the known bank stops a further picture for its light or size. */
 static bool is_unlike(const dp_fit_work *fit, const dp_prepared *prepared, dp_error *why)
 {
     char reason[DP_REASON_BYTES];
@@ -103,7 +102,7 @@ static bool is_unlike(const dp_fit_work *fit, const dp_prepared *prepared, dp_er
     return true;
 }
 
-/* A further picture of a bank that is there. */
+/* Takes a further picture into a known bank. */
 static dp_status learn_more(dp_fit_work *fit, dp_prepared *prepared, dp_error *err)
 {
     int polarity;
@@ -126,11 +125,11 @@ static dp_status learn_more(dp_fit_work *fit, dp_prepared *prepared, dp_error *e
     dp_bank_builder_set_digest(fit->builder, picture, prepared->digest);
     if (fit->extractor.recipe.polarity != DP_POLARITY_NONE)
         dp_fit_pictures(fit)->polarities[picture] = (int8_t)polarity;
-    tell(fit, prepared->index, &prepared->pose, NULL);
+    report_picture(fit, prepared->index, &prepared->pose, NULL);
     return DP_OK;
 }
 
-/* Whether a cell lies wholly inside the picture. */
+/* Returns whether a cell lies wholly inside the picture. */
 static bool any_cell(const dp_fit_work *fit, const dp_prepared *prepared, dp_error *why)
 {
     size_t patch = fit->extractor.shape.patch_px,
@@ -217,6 +216,6 @@ dp_status dp_fit_learn(dp_fit_work *fit, dp_prepared *prepared, dp_error *err)
         fit->running[i] += (float)sign * fit->own[i];
     fit->signs[picture] = sign;
     fit->sources[picture] = prepared->index;
-    tell(fit, prepared->index, &prepared->pose, NULL);
+    report_picture(fit, prepared->index, &prepared->pose, NULL);
     return DP_OK;
 }

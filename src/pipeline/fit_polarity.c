@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_polarity.c - which way round the good pictures lie.
+/* fit_polarity.c - finds which way round each good picture lies.
  *
- * One pass over the pictures.  Where polarity is settled each picture is embedded both ways round, which tells its own
- * orientation from what the features say of mere position (extract/orientation.h).  The reference can only come from the whole
- * set, so each picture is settled against the running sum of those before it, and after the last one the consensus is formed
- * over all; the few pictures whose sign then differs are mended (mirrored in the bank, or read and embedded once more). */
+ * There is one pass over the pictures. If the polarity is to be settled, each picture is embedded both ways round, which
+ * separates its own orientation from what features say of mere position (extract/orientation.h). Only the whole set gives
+ * the reference. So each picture is first settled against the running sum of the pictures before it; after the last one a
+ * consensus is formed over all, and the few pictures whose sign then differs are mended (mirrored in the bank, or read and
+ * embedded once more). */
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/orientation.h"
@@ -12,7 +13,7 @@
 
 #include <string.h>
 
-/* Brings the extractor and the prepared picture, which hold the turned object, back to the object as it was found. */
+/* Turns the object in the extractor and the prepared picture back to how it was found. */
 static dp_status turn_back(dp_fit_work *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
@@ -24,8 +25,8 @@ static dp_status turn_back(dp_fit_work *fit, dp_prepared *prepared, dp_error *er
     return DP_OK;
 }
 
-/* The part of picture p's orientation that is the object's own, and its bias (may be NULL), [dim] each, on features whose layers are
- * normalised as far as it is known by what. */
+/* Computes the part of picture p's orientation that is the object's own, and its bias (may be NULL), [dim] each, on
+ * features with the layers normalised as far as the norm is known. */
 static void own_orientation(const dp_fit_work *fit, size_t p, float *own, float *bias)
 {
     size_t dim = fit->extractor.dim;
@@ -75,7 +76,7 @@ dp_status dp_fit_turn(dp_fit_work *fit, dp_prepared *prepared, int *sign, dp_err
     return status;
 }
 
-/* A picture that was stored the wrong way round, by the judgement of all. */
+/* Mends a picture that the consensus finds stored the wrong way round. */
 static dp_status mend(dp_fit_work *fit, size_t picture, int sign, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
@@ -119,7 +120,7 @@ dp_status dp_fit_settle_polarity(dp_fit_work *fit, dp_error *err)
     if (!status)
         status = dp_orientation_consensus(owns, n, dim, reference, signs, err);
     if (!status) {
-        /* The consensus and the running sums may have chosen opposite ends: the one that mends fewer pictures stays. */
+        /* Consensus and running sums may have chosen opposite ends; the choice that mends fewer pictures stays. */
         size_t differ = 0, settled = 0;
         for (size_t p = 0; p < n; p++) {
             settled += signs[p] != 0;

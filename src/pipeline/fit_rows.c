@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_rows.c - the features of a picture into its rows of the bank: as it is, mirrored, and turned. */
+/* fit_rows.c - stores the features of a picture in its rows of the bank: as it is, mirrored, and turned. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/orientation.h"
 #include "image/picture.h"
 #include "pipeline/fit_work.h"
 
-/* The features in the extractor into their rows.  The mask of their background, where there is one, stays with the bank; where the good
- * pictures are masked too its cells do not count.  Those of `reference` alone do for now: the pictures are still to be scored with
- * them, as new ones will be, before they are cut out. */
+/* Stores the features in the extractor in their rows. The mask of their background, if there is one, stays with the bank.
+ * If the good pictures are masked too, masked cells do not count. With the background `reference` they still count here:
+ * the pictures are first scored with them, as new pictures will be, and then they are cut out. */
 static dp_status put_rows(dp_fit_work *fit, const dp_prepared *prepared, size_t picture, size_t augmentation,
                           dp_error *err)
 {
@@ -47,8 +47,8 @@ dp_status dp_fit_check_background(dp_fit_work *fit, const dp_prepared *prepared,
     return !status && !left ? dp_fail_all_background(&fit->asked, prepared->path, err) : status;
 }
 
-/* The mirror picture: across the principal axis (rows reversed) where the object was aligned, left to right otherwise.  It is
- * embedded anew: a transformer's features of a mirrored picture are not the mirrored features. */
+/* Stores the mirror picture: across the principal axis (rows reversed) if the object was aligned, else left to right. It
+ * is embedded again, because a network's features of a mirrored picture are not the mirrored features. */
 static dp_status put_mirror(dp_fit_work *fit, dp_prepared *prepared, size_t picture, bool grid_mirrored, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
@@ -61,7 +61,7 @@ static dp_status put_mirror(dp_fit_work *fit, dp_prepared *prepared, size_t pict
     return put_rows(fit, prepared, picture, 1, err);
 }
 
-/* The picture turned by 45, 90, ... degrees, each embedded anew. */
+/* Stores the picture turned by 45, 90, ... degrees, each embedded again. */
 static dp_status put_rotations(dp_fit_work *fit, dp_prepared *prepared, size_t picture, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;

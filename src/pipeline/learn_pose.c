@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* learn_pose.c - pictures are made small as they are read, so that all of them stay in memory. */
+/* learn_pose.c - learns the part from pictures, which are made small as they are read so that all fit into memory. */
 #include "pipeline/learn_pose.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -10,7 +10,7 @@ struct reading {
     const dp_picture_options *options;
     const dp_pictures *pictures;
     const size_t *which;
-    dp_picture **read; /* [n] NULL: it cannot be */
+    dp_picture **read; /* [n] NULL: it cannot be read */
 };
 
 static void read_one(void *context, size_t i, size_t worker)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory_plan.c - the memory of a bank is known from the number of pictures, the canvas and the transformer, before any picture is
- * embedded: a bank that will not fit is refused then, and not after hours.
+/* memory_plan.c - finds out whether a bank fits into memory.
  *
- * Free is what Linux calls MemAvailable (free pages and those of files that can be dropped), and no more than a control group (a
- * container, a service) leaves of its limit: memory.max - memory.current of version 2, with what is only file cache given back. */
+ * The number of pictures, the canvas and the network determine the size of a bank, so a bank that does not fit is refused
+ * before any picture is embedded, and not after hours.
+ *
+ * Free memory is what Linux calls MemAvailable (free pages, and pages of files that can be dropped), and at most what a
+ * control group (a container, a service) leaves of its limit: memory.max - memory.current of version 2, plus its file
+ * cache. */
 #include "pipeline/memory_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -17,7 +20,7 @@
 
 #define PATH_BYTES 4096
 
-/* A number behind `key` in a file of lines, or the only one of the file (key NULL). */
+/* Reads the number after `key` in a file of lines, or the only number of the file (key NULL). */
 static bool read_number(const char *path, const char *key, unsigned long long *number)
 {
     FILE *file = fopen(path, "r");
@@ -44,7 +47,7 @@ static size_t machine_free(void)
     return (size_t)kilobytes * 1024;
 }
 
-/* What the control group at that folder and those above it leave. */
+/* Returns what the control group at a folder and the groups above it leave. */
 static size_t group_free(char *folder, size_t root)
 {
     size_t least = SIZE_MAX;
@@ -93,8 +96,8 @@ size_t dp_memory_free_bytes(const dp_run *run)
     return run->max_memory_bytes && run->max_memory_bytes < least ? run->max_memory_bytes : least;
 }
 
-/* Bytes of the bank as it will be written: fewer dimensions and rows than the spec, where the recipe says so.  A share of the variance
- * is taken for all dimensions: how many it will need is not known. */
+/* Computes the bytes of the bank as it will be written, with the dimensions and rows that the recipe keeps. A share of the
+ * variance counts as all dimensions, because the number it needs is not known yet. */
 static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 {
     dp_bank_spec final = *spec;
@@ -115,8 +118,8 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
     return dp_bank_bytes(&final, bytes);
 }
 
-/* Beside the bank that a smaller one is made of.  k-means: the banks of the folds, one after the other, are scored while the final one is
- * there.  A coreset: the projected rows, as floats, and first what the choice compares, then the chosen rows. */
+/* Computes the bytes needed beside the bank that a smaller one is made from. k-means: the final bank, and the bank of one
+ * fold at a time. A coreset: the projected rows as floats, and either what the choice compares or the chosen rows. */
 static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim, size_t n_pictures, size_t small,
                             size_t *bytes)
 {
@@ -133,7 +136,7 @@ static bool reduction_bytes(const dp_compression *how, size_t places, size_t dim
     return fits && dp_add_size(z > small ? z : small, projected, bytes);
 }
 
-/* While pictures come in, and then while the final bank is made from them. */
+/* Computes the most bytes needed at once: while pictures come in, and while the final bank is made from them. */
 static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, bool adding, size_t *bytes)
 {
     const dp_recipe *recipe = spec->recipe;
@@ -142,7 +145,7 @@ static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, 
         return dp_bank_bytes(collected, bytes);
     if (!final_bytes(spec, &small))
         return false;
-    if (adding) { /* the new pictures, the same projected, and all of them together */
+    if (adding) { /* the new pictures, the same projected, and the joined bank */
         dp_bank_spec projected = *spec;
         projected.capacity = collected->capacity;
         more = small;
@@ -169,7 +172,7 @@ static struct size_text size_text(size_t bytes)
     return size;
 }
 
-/* Such a fit in another type, of fewer pictures, with or without what makes the bank smaller. */
+/* Returns whether the fit would fit with another storage type, fewer pictures, or without reductions. */
 static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacity, bool reduced, size_t free_bytes,
                     size_t *bytes)
 {
@@ -199,7 +202,7 @@ static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_by
 {
     static const char *const options[] = {"bank.storage=f32", "bank.storage=f16", "bank.storage=int8"};
     size_t bytes = 0;
-    /* With the reductions that were asked for the type asked for has been found too large. */
+    /* The type that was asked for is known to be too large with the reductions that were asked for. */
     for (int type = (int)spec->recipe->storage + (reduced || !dp_shrinks_bank(spec->recipe) ? 1 : 0);
          type <= DP_STORAGE_I8; type++)
         if (fits_as(spec, (dp_storage)type, spec->capacity, reduced, free_bytes, &bytes))
@@ -207,8 +210,8 @@ static bool suggest_types(const dp_bank_spec *spec, bool reduced, size_t free_by
     return *text;
 }
 
-/* What to ask for instead: the mildest first.  0.4 of the rows as bytes: a tenth of the bank of floats; what that does to the
- * detection of defects is measured in docs/results.md, "Smaller banks". */
+/* Says what to ask for instead, the mildest change first. 0.4 of the rows as bytes make a tenth of the bank of floats;
+ * docs/results.md, "Smaller banks", measures what that does to the detection of defects. */
 static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, size_t size)
 {
     size_t bytes, rows = spec->capacity * spec->rows_per_picture;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pose_choice.c - whether bringing the pictures into one pose makes them more alike.
+/* pose_choice.c - finds out whether one pose makes the pictures more alike.
  *
- * Where a place of the canvas shows the same in all good pictures, two of them are nearer to each other at the same place than at
- * places that have nothing to do with each other.  With f_i(c) the features of picture i at cell c, W(c) the cells at most 1 away,
- * and s a shift of the grid, which is taken as a torus,
+ * If a place of the canvas shows the same in all good pictures, two pictures are nearer to each other at the same place
+ * than at unrelated places. With f_i(c) the features of picture i at cell c, W(c) the cells at most 1 away, and s a shift
+ * of the grid, which is taken as a torus,
  *
  *     d_s(i, j) = mean over cells c of  min over c' in W(c + s) of  | f_i(c) - f_j(c') |        P = mean d_0 / mean d_s
  *
- * over all pairs i < j, for s drawn SHIFTS times.  P is near 1 where places mean nothing, small where they mean much; being a ratio it
- * can be compared between canvases.  Pictures are aligned where
+ * over all pairs i < j, for s drawn SHIFTS times. P is near 1 if places mean nothing, and small if they mean much. It is a
+ * ratio, so canvases can be compared. Pictures are aligned if
  *
  *     P of the aligned pictures < HELPS * P of the pictures as they are
  *
- * Pairs whose distance is 0 show one and the same picture and are left out.  Scores of the good pictures against each other cannot
- * decide this: they are smaller wherever there is less to be seen. */
+ * Pairs at distance 0 show the same picture and are left out. Leave-one-out scores cannot decide this: they also fall if
+ * the canvas shows less. */
 #include "pipeline/pose_choice.h"
 #include "base/error.h"
 #include "base/isa.h"
@@ -26,19 +26,19 @@
 #define SHIFTS 3
 #define WINDOW 1
 #define HELPS 0.9
-#define CLEARLY 0.8 /* a few pictures decide outside CLEARLY .. 1 */
+#define CLEARLY 0.8 /* outside CLEARLY .. 1 a few pictures are enough to decide */
 
 struct work {
     const dp_grids *grids;
     dp_distance_kernels kernels;
-    size_t shift_rows[1 + SHIFTS], shift_cols[1 + SHIFTS]; /* the first: none */
+    size_t shift_rows[1 + SHIFTS], shift_cols[1 + SHIFTS]; /* the first is 0 */
     struct sum {
         double distance;
         size_t cells;
     } * sums; /* [pairs, 1 + SHIFTS] */
 };
 
-/* The smallest squared distance of x [dim] to a valid cell around (row, col); infinite where there is none. */
+/* Returns the smallest squared distance of x [dim] to a valid cell around (row, col), or infinity without one. */
 static float nearest(const struct work *work, const float *x, size_t other, size_t row, size_t col)
 {
     const dp_grids *g = work->grids;
@@ -62,7 +62,7 @@ static void compare(void *context, size_t task, size_t worker)
     const struct work *work = context;
     const dp_grids *g = work->grids;
     size_t pair = task / (1 + SHIFTS), shift = task % (1 + SHIFTS), first = 0;
-    while (pair >= g->n - 1 - first) /* of all pairs in order */
+    while (pair >= g->n - 1 - first) /* finds i and j of the pair */
         pair -= g->n - 1 - first++;
     size_t second = first + 1 + pair;
     struct sum sum = {0};
@@ -81,7 +81,7 @@ static void compare(void *context, size_t task, size_t worker)
     work->sums[task] = sum;
 }
 
-/* At least a quarter of the grid away in one direction. */
+/* Draws a shift of at least a quarter of the grid in one direction. */
 static void draw_shift(dp_random *random, const dp_grids *g, size_t *rows, size_t *cols)
 {
     for (int i = 0; i < 1000; i++) {

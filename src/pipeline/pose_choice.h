@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pose_choice.h - whether bringing the pictures into one pose makes them more alike. */
+/* pose_choice.h - finds out whether one pose makes the pictures more alike. */
 #ifndef DP_PIPELINE_POSE_CHOICE_H
 #define DP_PIPELINE_POSE_CHOICE_H
 
@@ -15,11 +15,11 @@ typedef struct dp_grids {
     const uint8_t *const *valid;  /* [n] of [rows, cols] */
 } dp_grids;
 
-/* P, as pose_choice.c defines it; NaN where no two pictures have cells to compare or all are the same.  The same for any number of
- * threads.  Errors: DP_E_MEMORY. */
+/* Computes P, as pose_choice.c defines it; NaN if no two pictures have cells to compare or all are the same. The number of
+ * threads does not change it. Errors: DP_E_MEMORY. */
 dp_status dp_place_ratio(const dp_grids *grids, uint64_t seed, dp_isa isa, dp_pool *pool, double *ratio, dp_error *err);
 
-/* Whether pictures that are aligned are to be preferred, and whether a few pictures are enough to say so. */
+/* Return whether to align, given P of aligned and of raw pictures, and whether a few pictures are enough to say so. */
 bool dp_pose_helps(double aligned, double raw);
 bool dp_pose_is_clear(double aligned, double raw);
 

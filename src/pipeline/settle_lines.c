@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settle_lines.c - what was chosen for a bank's recipe, and why. */
+/* settle_lines.c - says what was chosen for a bank's recipe, and why. */
 #include "pipeline/settle_lines.h"
 #include "options/check.h"
 #include "geometry/tiles.h"
@@ -30,7 +30,7 @@ static void say(struct lines *lines, const char *option, const char *value, cons
     lines->all[n] = (dp_choice){option, lines->values[n], lines->reasons[n]};
 }
 
-/* What a canvas of a size shows. */
+/* Says what a canvas with the option size shows. */
 static const char *shows(const dp_recipe *recipe, double cell_px, size_t patch_px)
 {
     if (!dp_aligns(recipe))
@@ -71,7 +71,7 @@ static void say_canvas(struct lines *lines, const dp_recipe *recipe, const dp_su
         say(lines, "canvas", value, "as asked%s%s", covers, mixed);
 }
 
-/* In how many tiles the canvas goes through the network. */
+/* Says in how many tiles the canvas goes through the network. */
 static void say_tiles(struct lines *lines, const dp_recipe *recipe, size_t patch_px, bool open)
 {
     char value[32];
@@ -113,7 +113,7 @@ dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *stor
                            const dp_network_facts *network, dp_choices *choices, dp_error *err)
 {
     struct lines lines = {.n = 0};
-    const bool speaks = recipe->layer_norm || story->pose; /* of a published method all is known */
+    const bool speaks = recipe->layer_norm || story->pose; /* a published method leaves nothing to say */
     if (speaks)
         say(&lines, "align",
             recipe->align == DP_ALIGN_PCA        ? "pca"

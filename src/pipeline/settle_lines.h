@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settle_lines.h - what was chosen for a bank's recipe, and why: a line for each choice. */
+/* settle_lines.h - says what was chosen for a bank's recipe, and why: a line for each choice. */
 #ifndef DP_PIPELINE_SETTLE_LINES_H
 #define DP_PIPELINE_SETTLE_LINES_H
 
@@ -8,13 +8,13 @@
 
 #define DP_REASON_MOST 512
 
-/* What was asked for left open, and why it came out as it did. */
+/* Which settings the user left open, and the reason for the pose. */
 typedef struct dp_settled_story {
     bool pose, tile, window, score; /* left open */
     char why_pose[DP_REASON_MOST];  /* of a pose that was left open */
 } dp_settled_story;
 
-/* Adds the lines of a settled recipe to choices. survey->n 0: there was none. Errors: DP_E_MEMORY. */
+/* Adds the lines of a settled recipe to choices. survey->n is 0 if there was none. Errors: DP_E_MEMORY. */
 dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *story, const dp_survey *survey,
                            const dp_network_facts *network, dp_choices *choices, dp_error *err);
 

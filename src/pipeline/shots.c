@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shots.c - from which pictures a bank is made. */
+/* shots.c - chooses the pictures that a bank is made from. */
 #include "pipeline/shots.h"
 #include "base/error.h"
 #include "base/memory.h"

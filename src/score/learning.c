@@ -129,7 +129,7 @@ static dp_status search(struct study *s, const dp_searcher *searcher, size_t n, 
     return status;
 }
 
-static dp_status study(struct study *s, const dp_searcher *searcher, dp_good_scorer *judge, const size_t *sample,
+static dp_status study(struct study *s, const dp_searcher *searcher, dp_good_scorer *scorer, const size_t *sample,
                        size_t n_sample, const dp_workers *with, double *means, dp_error *err)
 {
     float *grid = dp_malloc(s->cells, sizeof *grid);
@@ -150,7 +150,7 @@ static dp_status study(struct study *s, const dp_searcher *searcher, dp_good_sco
                 memcpy(valid, s->valid + q * s->cells, s->cells);
                 for (size_t c = 0; c < s->cells; c++)
                     grid[c] = valid[c] ? (float)sums[c] : 0;
-                status = dp_good_scorer_picture(judge, s->pictures[q], grid, valid, &scores[m], err);
+                status = dp_good_scorer_picture(scorer, s->pictures[q], grid, valid, &scores[m], err);
                 whole = whole && !status && isfinite(scores[m]);
             }
             for (size_t m = 0; whole && m < s->maps; m++)
@@ -200,12 +200,12 @@ dp_status dp_learning(const dp_bank *bank, const dp_workers *with, dp_learning_c
     }
     double means[DP_MOST_POINTS + 1] = {0};
     dp_searcher searcher = {0};
-    dp_good_scorer judge = {0};
+    dp_good_scorer scorer = {0};
     dp_status status = DP_OK;
     if (!named || !part || !sample || !s.sums || !s.valid || !s.now)
         status = dp_fail_memory(err, "the learning curve", maps * DP_PER_PICTURE_QUERIES * s.cells * sizeof *s.sums);
     if (!status)
-        status = dp_good_scorer_open(bank, &scoring, NULL, NULL, with->pool, &judge, err);
+        status = dp_good_scorer_open(bank, &scoring, NULL, NULL, with->pool, &scorer, err);
     if (!status)
         status = dp_searcher_open(&bank->rows, &scoring, with->isa, with->pool, &searcher, err);
     if (!status) {
@@ -221,10 +221,10 @@ dp_status dp_learning(const dp_bank *bank, const dp_workers *with, dp_learning_c
             part[named[i].picture] = (uint8_t)(i * PARTS / n);
         for (size_t i = 0; i < n_sample; i++) /* spaced evenly, so that each part has its share */
             sample[i] = named[(2 * i + 1) * n / (2 * n_sample)].picture;
-        status = study(&s, &searcher, &judge, sample, n_sample, with, means, err);
+        status = study(&s, &searcher, &scorer, sample, n_sample, with, means, err);
     }
     dp_searcher_close(&searcher);
-    dp_good_scorer_close(&judge);
+    dp_good_scorer_close(&scorer);
     dp_memory_free(named);
     dp_memory_free(part);
     dp_memory_free(sample);

@@ -36,7 +36,7 @@ struct scoring {
     const dp_scoring *scoring;
     dp_pool *pool;
     const dp_run *run;
-    dp_good_scorer judge;
+    dp_good_scorer scorer;
     dp_searcher searcher;
     double *scores;
     size_t done_before, total; /* progress */
@@ -75,7 +75,7 @@ static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
         if (status == DP_E_NUMERIC)
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         if (!status)
-            status = dp_good_scorer_picture(&s->judge, p, grid, valid + most, &s->scores[p], err);
+            status = dp_good_scorer_picture(&s->scorer, p, grid, valid + most, &s->scores[p], err);
         if (!status && dp_scoring_reweighs(s->scoring)) {
             const dp_search search = dp_searcher_search(&s->searcher, rows, cols, p);
             const dp_found found = {features, nearest, grid, valid + most, rows * cols};
@@ -120,7 +120,7 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         }
         for (size_t p = 0; !status && p < n; p++)
-            status = dp_good_scorer_picture(&s->judge, first + p, grid + p * cells, valid + p * cells,
+            status = dp_good_scorer_picture(&s->scorer, first + p, grid + p * cells, valid + p * cells,
                                             &s->scores[first + p], err);
     }
     dp_memory_free(nearest);
@@ -161,7 +161,7 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
                         .pool = with->pool,
                         .run = with->run,
                         .scores = found->scores};
-    dp_status status = dp_good_scorer_open(pictures, scoring, narrower, found->peaks, with->pool, &s.judge, err);
+    dp_status status = dp_good_scorer_open(pictures, scoring, narrower, found->peaks, with->pool, &s.scorer, err);
     if (!status)
         status = dp_searcher_open(&bank->rows, scoring, with->isa, with->pool, &s.searcher, err);
     if (!status)
@@ -174,9 +174,9 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
                 found->peaks[p] = NAN;
         }
     if (!status && found->peaks)
-        found->heat = dp_good_scorer_heat(&s.judge);
+        found->heat = dp_good_scorer_heat(&s.scorer);
     dp_searcher_close(&s.searcher);
-    dp_good_scorer_close(&s.judge);
+    dp_good_scorer_close(&s.scorer);
     return status;
 }
 
