@@ -85,6 +85,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     size_t rows = r->grid_rows, cols = r->grid_cols, n = bank->pictures.n, dim_in = bank->projection.dim_in;
     size_t blocks = dp_block_count(dp_bank_feature_bytes(bank));
     const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
+    const size_t kinds = dp_reference_kinds(bank->reference), angles = dp_part_angles(bank->reference);
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     const dp_tensor described[N_TENSORS] = {
@@ -113,12 +114,13 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [DISTANCE_SCALES] = {NULL, DP_DTYPE_F64, 2, {r->blocks, 2}, 0, NULL},
         [PART_MEAN] = {NULL, DP_DTYPE_F32, 1, {part.basis.dim_in}, 0, NULL},
         [PART_BASIS] = {NULL, DP_DTYPE_F32, 2, {part.basis.dim, part.basis.dim_in}, 0, NULL},
-        [PART_TURNED] = {NULL, DP_DTYPE_F32, 4, {part.n_angles, part.side, part.side, part.basis.dim}, 0, NULL},
-        [PART_KNOWN] = {NULL, DP_DTYPE_F32, 3, {part.n_angles, part.side, part.side}, 0, NULL},
-        [PART_FEATURES] = {NULL, DP_DTYPE_F32, 3, {part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
-        [PART_SLOPES] = {NULL, DP_DTYPE_F32, 4, {DP_SLOPES, part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
-        [PART_WEIGHT] = {NULL, DP_DTYPE_F32, 2, {part.look.rows, part.look.cols}, 0, NULL},
-        [PART_NUMBERS] = {NULL, DP_DTYPE_F64, 1, {PART_SINGLE}, 0, NULL},
+        [PART_TURNED] = {NULL, DP_DTYPE_F32, 5, {kinds, angles, part.side, part.side, part.basis.dim}, 0, NULL},
+        [PART_KNOWN] = {NULL, DP_DTYPE_F32, 4, {kinds, angles, part.side, part.side}, 0, NULL},
+        [PART_FEATURES] = {NULL, DP_DTYPE_F32, 4, {kinds, part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
+        [PART_SLOPES] =
+            {NULL, DP_DTYPE_F32, 5, {kinds, DP_SLOPES, part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
+        [PART_WEIGHT] = {NULL, DP_DTYPE_F32, 3, {kinds, part.look.rows, part.look.cols}, 0, NULL},
+        [PART_NUMBERS] = {NULL, DP_DTYPE_F64, 2, {kinds, PART_SINGLE}, 0, NULL},
         [DIGESTS] = {NULL, DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {NULL, DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };

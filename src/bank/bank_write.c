@@ -129,9 +129,7 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     size_t mask_bytes =
         dp_recipe_has_tensor(scored->recipe, peaks, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
     uint8_t *masks = dp_calloc(mask_bytes, 1);
-    const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
-    double part_numbers[PART_SINGLE];
-    dp_part_numbers(&part, part_numbers);
+    void *part[PART_TENSORS] = {NULL};
     const double heat[2] = {levels->heat.low, levels->heat.high};
     double *poses = dp_malloc(bank->pictures.n, POSE_NUMBERS * sizeof *poses),
            *lights = dp_malloc(bank->pictures.n, DP_LIGHT_NUMBERS * sizeof *lights);
@@ -153,6 +151,8 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
         distance_scales[b][1] = levels->scales.global[b];
     }
     status = dp_bank_check_features(bank, digests, err);
+    if (!status)
+        status = dp_part_pack(bank->reference, tensors + PART_MEAN, part, err);
     if (status)
         goto done;
     const void *const data[N_TENSORS] = {
@@ -179,14 +179,14 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
         [CELL_THRESHOLD] = &levels->cell_threshold,
         [HEAT] = heat,
         [DISTANCE_SCALES] = distance_scales,
-        [PART_MEAN] = part.basis.mean,
-        [PART_BASIS] = part.basis.rows,
-        [PART_TURNED] = part.turned,
-        [PART_KNOWN] = part.turned_weight,
-        [PART_FEATURES] = part.mean,
-        [PART_SLOPES] = part.slopes,
-        [PART_WEIGHT] = part.weight,
-        [PART_NUMBERS] = part_numbers,
+        [PART_MEAN] = part[PART_MEAN - PART_MEAN],
+        [PART_BASIS] = part[PART_BASIS - PART_MEAN],
+        [PART_TURNED] = part[PART_TURNED - PART_MEAN],
+        [PART_KNOWN] = part[PART_KNOWN - PART_MEAN],
+        [PART_FEATURES] = part[PART_FEATURES - PART_MEAN],
+        [PART_SLOPES] = part[PART_SLOPES - PART_MEAN],
+        [PART_WEIGHT] = part[PART_WEIGHT - PART_MEAN],
+        [PART_NUMBERS] = part[PART_NUMBERS - PART_MEAN],
         [DIGESTS] = digests,
         [SEAL] = seal,
     };
@@ -213,6 +213,7 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     dp_writer_abort(&writer);
 done:
     dp_memory_free(header);
+    dp_part_pack_free(part);
     dp_memory_free(digests);
     dp_memory_free(poses);
     dp_memory_free(lights);

@@ -321,8 +321,10 @@ static dp_status learn_asked(struct settling *job, dp_error *err)
         take_features(job);
         snprintf(job->story.why_pose, sizeof job->story.why_pose,
                  ": the part was learned from %zu pictures and found in "
-                 "%zu of them%s",
+                 "%zu of them%s%s",
                  n_learned, n_found,
+                 job->settled->reference->next ? "; they show kinds that are unlike each other, and each was learned"
+                                               : "",
                  job->settled->reference->round ? "; it is round, and its angle is left as it is" : "");
     }
     dp_memory_free(which);

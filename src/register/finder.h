@@ -53,9 +53,10 @@ void dp_small_free(dp_small *small);
 
 /* What was found in one picture. */
 typedef struct dp_match {
-    dp_placement at; /* in pixels of the picture */
-    double score;    /* correlation with the reference, 1 at best */
-    double margin;   /* score minus that of the next best angle, 30 degrees away or more */
+    dp_placement at;          /* in pixels of the picture */
+    double score;             /* correlation with the reference, 1 at best */
+    double margin;            /* score minus that of the next best angle, 30 degrees away or more */
+    const dp_reference *kind; /* what it was compared with; borrowed */
 } dp_match;
 
 dp_status dp_reference_match(dp_finder *finder, const dp_reference *reference, const dp_picture *picture,

@@ -4,7 +4,8 @@
  *     start     the picture that matches the others best, turned through all angles
  *     ROUNDS    mean, spread and slopes of the pictures in their poses; each moves to fit the mean (refine.c); after the first round the
  *               plane is narrowed to the part and its longer side laid along u
- *     alike     a picture that fits the mean far worse than the others shows something else, and counts no more: see least_of
+ *     alike     a picture that fits the mean far worse than the others shows something else, and counts no more: see rank
+ *     kinds     what is unlike the first kind is learned in the same way, as long as A_KIND pictures of it are like each other
  *     match     each picture is looked for anew, by the mean in all its angles
  *     round     a part that is more like itself, turned by any angle, than the pictures are like each other has no angle to be found
  *
@@ -29,6 +30,7 @@
 #define STARTS 3
 #define SLOPED 3     /* pictures that slopes are taken from */
 #define TEMPLATED 2  /* and templates */
+#define A_KIND 3     /* pictures that are unlike the others, but like each other, show another kind of the part */
 #define ROUGH 12     /* angles that show which picture is the best to start with */
 #define UNSURE 0.9   /* of the best score: a picture that matches the start less is looked at in other zooms, too */
 #define STEP_PX 6.0  /* of the slopes */
@@ -53,8 +55,9 @@ struct group {
     struct member *members;
     size_t n, n_alike; /* the others are strange */
     dp_reference *reference;
-    float *variance; /* [cells] of the features */
-    float *light;    /* [8 rows, 8 cols, 3] number of pictures, mean and variance of their light (red + green + blue) */
+    const dp_reference *first; /* kind; NULL: this is it */
+    float *variance;           /* [cells] of the features */
+    float *light; /* [8 rows, 8 cols, 3] number of pictures, mean and variance of their light (red + green + blue) */
 };
 
 static dp_status room(float **values, size_t a, size_t b, dp_error *err)
@@ -92,6 +95,22 @@ static dp_status find_basis(struct group *g, dp_error *err)
         status = dp_basis_find(all, n, dim, dp_finder_pool(g->finder), &g->reference->basis, err);
     dp_memory_free(all);
     return status;
+}
+
+static dp_status take_basis(struct group *g, dp_error *err)
+{
+    const dp_basis *from = &g->first->basis;
+    dp_basis *to = &g->reference->basis;
+    dp_status status = room(&to->mean, from->dim_in, 1, err);
+    if (!status)
+        status = room(&to->rows, from->dim, from->dim_in, err);
+    if (status)
+        return status;
+    to->dim_in = from->dim_in;
+    to->dim = from->dim;
+    memcpy(to->mean, from->mean, from->dim_in * sizeof *to->mean);
+    memcpy(to->rows, from->rows, from->dim * from->dim_in * sizeof *to->rows);
+    return DP_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------- templates */
@@ -218,12 +237,13 @@ static dp_status choose_start(struct group *g, dp_error *err)
 
 /* ------------------------------------------------------------------------------------------------------- fine reference */
 
-/* A look at the part of width x height units with a border. */
-static dp_look look_for(double width, double height)
+/* A look at the part with a border; all kinds have the cells of the first. */
+static dp_look look_for(const struct group *g, double width, double height)
 {
-    const double area = sqrt(width * height), cell = area / LOOK_PX * 2 * DP_LOOK_CELL_PX;
-    dp_look look = {2 * (size_t)fmin(fmax(round(height / cell), 2), 16),
-                    2 * (size_t)fmin(fmax(round(width / cell), 2), 16), 0};
+    const double cell = sqrt(width * height) / LOOK_PX * 2 * DP_LOOK_CELL_PX;
+    dp_look look = g->first ? g->first->look
+                            : (dp_look){2 * (size_t)fmin(fmax(round(height / cell), 2), 16),
+                                        2 * (size_t)fmin(fmax(round(width / cell), 2), 16), 0};
     look.unit = BORDER * fmax(width / (double)(look.cols - 2 * RING), height / (double)(look.rows - 2 * RING))
                 / DP_LOOK_CELL_PX;
     return look;
@@ -251,6 +271,7 @@ static int by_score(const void *a, const void *b)
  * what unlike things share, ground, edges, seldom makes half of a correlation; a part that lacks a piece must not fall below. */
 #define FAR 8.0
 #define UNLIKE 0.6
+#define GAP 0.15
 
 /* By the median and the lower quartile of the good pictures' scores. */
 static double least_of(double median, double quartile)
@@ -258,7 +279,8 @@ static double least_of(double median, double quartile)
     return fmin(median - FAR * (median - quartile), UNLIKE * median);
 }
 
-/* Who matches best, and who shows something else: he takes no part in what is learned. */
+/* Who matches best, and who shows something else: he takes no part in what is learned.  Scores fall apart where one of them is below UNLIKE
+ * of what the best third has, and a GAP above it is the widest. */
 static dp_status rank(struct group *g, dp_error *err)
 {
     struct member **order = dp_malloc(g->n, sizeof *order);
@@ -267,12 +289,19 @@ static dp_status rank(struct group *g, dp_error *err)
     for (size_t i = 0; i < g->n; i++)
         order[i] = &g->members[i];
     qsort(order, g->n, sizeof *order, by_score);
-    const double least = least_of(order[g->n / 2]->match.score, order[g->n - 1 - g->n / 4]->match.score);
-    g->n_alike = 0;
+    const double well = order[g->n / 3]->match.score;
+    double widest = GAP * well;
+    g->n_alike = g->n;
+    for (size_t i = g->n / 3 + 1; i < g->n && i > 1; i++) {
+        const double gap = order[i - 1]->match.score - order[i]->match.score;
+        if (order[i]->match.score < UNLIKE * well && gap > widest) {
+            widest = gap;
+            g->n_alike = i;
+        }
+    }
     for (size_t i = 0; i < g->n; i++) {
         order[i]->rank = i;
-        order[i]->strange = g->n > 2 && order[i]->match.score < least;
-        g->n_alike += !order[i]->strange;
+        order[i]->strange = i >= g->n_alike;
     }
     dp_memory_free(order);
     return DP_OK;
@@ -521,9 +550,12 @@ static dp_status narrow(struct group *g, dp_error *err)
 
 /* ------------------------------------------------------------------------------------------------------------- scores */
 
-/* Cells of a template that hold the part however it is turned. */
-static size_t side_of(const dp_reference *r)
+/* Cells of a template that hold the part however it is turned; as many for all kinds. */
+static size_t side_of(const struct group *g)
 {
+    const dp_reference *r = g->reference;
+    if (g->first)
+        return g->first->side;
     const double units = hypot(r->width, r->height);
     const size_t side = 2 * (size_t)ceil(units / DP_COARSE_UNIT / (2 * DP_LOOK_CELL_PX));
     return side < 6 ? 6 : side > 20 ? 20 : side;
@@ -598,7 +630,7 @@ static dp_status match_all(struct group *g, dp_error *err)
 {
     dp_status status = DP_OK;
     for (size_t i = 0; i < g->n && !status; i++)
-        status = dp_reference_match_small(g->finder, g->reference, g->members[i].small, &g->members[i].match, err);
+        status = dp_kind_match(g->finder, g->reference, g->members[i].small, &g->members[i].match, err);
     return status ? status : make_fine(g, err);
 }
 
@@ -610,7 +642,7 @@ static dp_status keep_upright(struct group *g, dp_error *err)
         g->members[i].match.at.angle_rad = 0;
     dp_status status = make_fine(g, err);
     if (!status)
-        status = make_templates(g, side_of(g->reference), TEMPLATED, 1, err);
+        status = make_templates(g, side_of(g), TEMPLATED, 1, err);
     if (!status)
         status = match_all(g, err);
     return status ? status : settle_scores(g, err);
@@ -621,11 +653,11 @@ static dp_status keep_upright(struct group *g, dp_error *err)
 static dp_status learn(struct group *g, dp_error *err)
 {
     dp_reference *r = g->reference;
-    dp_status status = find_basis(g, err);
+    dp_status status = g->first ? take_basis(g, err) : find_basis(g, err);
     if (!status)
         status = choose_start(g, err);
     r->width = r->height = DP_PLANE_SIDE;
-    r->look = look_for(r->width, r->height);
+    r->look = look_for(g, r->width, r->height);
     if (!status)
         status = make_fine(g, err);
     if (!status)
@@ -634,12 +666,12 @@ static dp_status learn(struct group *g, dp_error *err)
         status = make_mean(g, err);
         if (!status)
             status = narrow(g, err);
-        r->look = look_for(r->width, r->height);
+        r->look = look_for(g, r->width, r->height);
     }
     if (!status)
         status = make_fine(g, err);
     if (!status)
-        status = make_templates(g, side_of(r), TEMPLATED, ANGLES, err);
+        status = make_templates(g, side_of(g), TEMPLATED, ANGLES, err);
     if (!status)
         status = settle_scores(g, err); /* what a match is measured by */
     if (!status)
@@ -651,18 +683,22 @@ static dp_status learn(struct group *g, dp_error *err)
     return status;
 }
 
-dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, dp_reference **reference,
-                             dp_error *err)
+/* One kind: pictures [n] that show something else are moved to the end, *n_alike remain before them. */
+static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const dp_small **smalls, size_t n,
+                            size_t *n_alike, dp_reference **reference, dp_error *err)
 {
-    if (n < 2 || n > DP_MOST_LEARNED)
-        return dp_fail(err, DP_E_ARGUMENT, "a part is learned from 2 to %d pictures", DP_MOST_LEARNED);
-    struct group g = {.finder = finder, .n = n, .members = dp_calloc(n, sizeof *g.members)};
+    struct group g = {.finder = finder, .n = n, .first = first, .members = dp_calloc(n, sizeof *g.members)};
     g.reference = dp_calloc(1, sizeof *g.reference);
     dp_status status = g.members && g.reference ? DP_OK : dp_fail_memory(err, "the reference", n * sizeof *g.members);
     for (size_t i = 0; i < n && !status; i++)
-        g.members[i].small = &smalls[i];
+        g.members[i].small = smalls[i];
     if (!status)
         status = learn(&g, err);
+    for (size_t strange = 0, at = 0; strange < 2 && !status; strange++)
+        for (size_t i = 0; i < n; i++)
+            if (g.members[i].strange == (strange == 1))
+                smalls[at++] = g.members[i].small;
+    *n_alike = g.n_alike;
     for (size_t i = 0; i < n && g.members; i++) {
         dp_coarse_free(&g.members[i].whole);
         dp_memory_free(g.members[i].features);
@@ -675,5 +711,38 @@ dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n
         dp_reference_close(&g.reference);
     else
         *reference = g.reference;
+    return status;
+}
+
+dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, dp_reference **reference,
+                             dp_error *err)
+{
+    const dp_small *left[DP_MOST_LEARNED];
+    dp_reference *first = NULL, **last = &first;
+    size_t kinds = 0, n_alike = 0, n_left = n;
+    if (n < 2 || n > DP_MOST_LEARNED)
+        return dp_fail(err, DP_E_ARGUMENT, "a part is learned from 2 to %d pictures", DP_MOST_LEARNED);
+    for (size_t i = 0; i < n; i++)
+        left[i] = &smalls[i];
+    dp_status status = DP_OK;
+    while (!status && kinds < DP_MOST_KINDS && (!kinds || n_left >= A_KIND)) {
+        dp_reference *kind = NULL;
+        status = learn_kind(finder, first, left, n_left, &n_alike, &kind, err);
+        if (status)
+            break;
+        if (kinds && (n_alike < A_KIND || kind->good_score < (first->good_score + first->least_score) / 2)) {
+            dp_reference_close(&kind); /* these are unlike each other, too */
+            break;
+        }
+        *last = kind;
+        last = &kind->next;
+        kinds++;
+        n_left -= n_alike;
+        memmove(left, left + n_alike, n_left * sizeof *left);
+    }
+    if (status)
+        dp_reference_close(&first);
+    else
+        *reference = first;
     return status;
 }

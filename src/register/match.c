@@ -157,7 +157,7 @@ dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_s
                     dp_match *match, dp_error *err)
 {
     struct refining r = {finder, reference, small, NULL, NULL};
-    struct path path = {{match->at, -1, 0}, match->at, false};
+    struct path path = {{match->at, -1, 0, NULL}, match->at, false};
     dp_status status = refining_open(&r, err);
     for (size_t i = 0; i <= steps && !status; i++)
         status = step(&r, &path, err);
@@ -178,6 +178,12 @@ static bool near_one(const size_t *taken, size_t n, size_t k, size_t n_angles)
     return false;
 }
 
+/* Nearer to good pictures than to something else. */
+static bool is_near(const dp_reference *reference, double score)
+{
+    return score > (reference->good_score + reference->least_score) / 2;
+}
+
 /* Follows the best angles of guesses [n], two steps each: the best path, and the margin of its score. */
 static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t n, struct path *best, dp_error *err)
 {
@@ -185,7 +191,7 @@ static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t 
     size_t taken[TRIED], tried = 0;
     double first = 0, margin = 1; /* of the coarse scores */
     dp_status status = DP_OK;
-    *best = (struct path){{guesses[0].at, -1, 0}, guesses[0].at, true};
+    *best = (struct path){{guesses[0].at, -1, 0, NULL}, guesses[0].at, true};
     while (tried < TRIED && !status) {
         size_t next = n;
         for (size_t k = 0; k < n; k++)
@@ -198,7 +204,7 @@ static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t 
             break;
         first = tried ? first : guesses[next].score;
         struct path *path = &paths[tried];
-        *path = (struct path){{guesses[next].at, -1, 0}, guesses[next].at, false};
+        *path = (struct path){{guesses[next].at, -1, 0, NULL}, guesses[next].at, false};
         taken[tried++] = next;
         status = step(r, path, err);
         if (!status && path->best.score > best->best.score - CLOSE)
@@ -213,8 +219,8 @@ static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t 
     return status;
 }
 
-dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *reference, const dp_small *small,
-                                   dp_match *match, dp_error *err)
+dp_status dp_kind_match(dp_finder *finder, const dp_reference *reference, const dp_small *small, dp_match *match,
+                        dp_error *err)
 {
     const size_t n = reference->n_angles;
     const dp_templates templates = {n, reference->side, reference->basis.dim, reference->turned,
@@ -231,7 +237,7 @@ dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *refere
                          "bank again",
                          reference->basis.dim_in, dp_finder_dim(finder));
     for (size_t k = 0; k < n && !status; k++)
-        guesses[k] = (dp_match){middle_of_picture(small), -INFINITY, 0};
+        guesses[k] = (dp_match){middle_of_picture(small), -INFINITY, 0, NULL};
     for (size_t z = 0; z < DP_ZOOMS && !status; z++) {
         dp_coarse coarse = {0};
         status = dp_coarse_look(finder, &reference->basis, small, dp_zooms[z], &coarse, err);
@@ -241,8 +247,8 @@ dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *refere
         if (status || (z && z + 1 < DP_ZOOMS))
             continue; /* the other zooms one after the other */
         status = try_angles(&r, guesses, n, &best, err);
-        if (best.best.score > (reference->good_score + reference->least_score) / 2 && best.best.margin > DOUBT)
-            break; /* nearer to good pictures than to something else */
+        if (is_near(reference, best.best.score) && best.best.margin > DOUBT)
+            break;
     }
     for (size_t i = 0; i < STEPS && !status; i++) {
         const double margin = best.best.margin;
@@ -253,6 +259,25 @@ dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *refere
         *match = best.best;
     refining_close(&r);
     dp_memory_free(guesses);
+    return status;
+}
+
+dp_status dp_reference_match_small(dp_finder *finder, const dp_reference *reference, const dp_small *small,
+                                   dp_match *match, dp_error *err)
+{
+    dp_match best = {.score = -INFINITY};
+    dp_status status = DP_OK;
+    for (const dp_reference *kind = reference; kind && !status; kind = kind->next) {
+        dp_match found;
+        status = dp_kind_match(finder, kind, small, &found, err);
+        found.kind = kind;
+        if (!status && found.score > best.score)
+            best = found;
+        if (!status && is_near(kind, found.score))
+            break;
+    }
+    if (!status)
+        *match = best;
     return status;
 }
 
@@ -283,16 +308,16 @@ dp_status dp_reference_pose(dp_finder *finder, const dp_reference *reference, co
     dp_status status = dp_reference_match(finder, reference, picture, &match, err);
     if (status)
         return status;
-    *pose = (dp_pose){.status = match.score < reference->least_score ? DP_ALIGN_UNLIKE : DP_ALIGN_OK,
+    *pose = (dp_pose){.status = match.score < match.kind->least_score ? DP_ALIGN_UNLIKE : DP_ALIGN_OK,
                       .centre_x_px = match.at.x_px,
                       .centre_y_px = match.at.y_px,
                       .angle_rad = match.at.angle_rad,
-                      .sigma_major_px = match.at.scale_px * reference->width / (2 * sqrt(3.0)),
-                      .sigma_minor_px = match.at.scale_px * reference->height / (2 * sqrt(3.0)),
-                      .extent_minor_px = match.at.scale_px * reference->height / 2,
+                      .sigma_major_px = match.at.scale_px * match.kind->width / (2 * sqrt(3.0)),
+                      .sigma_minor_px = match.at.scale_px * match.kind->height / (2 * sqrt(3.0)),
+                      .extent_minor_px = match.at.scale_px * match.kind->height / 2,
                       .picture_width_px = picture->width_px,
                       .picture_height_px = picture->height_px,
                       .score = match.score,
-                      .margin = reference->round ? 0 : match.margin};
+                      .margin = match.kind->round ? 0 : match.margin};
     return DP_OK;
 }

@@ -23,6 +23,10 @@ void dp_coarse_free(dp_coarse *coarse);
 dp_status dp_coarse_guess(dp_finder *finder, const dp_templates *templates, const dp_coarse *coarse, dp_match *guesses,
                           dp_error *err);
 
+/* The match with the first of a reference's kinds; match->kind is not set. */
+dp_status dp_kind_match(dp_finder *finder, const dp_reference *reference, const dp_small *small, dp_match *match,
+                        dp_error *err);
+
 /* From match->at in so many steps to a better one, with its score; margin becomes 0.  The best place seen counts. */
 dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *small, size_t steps,
                     dp_match *match, dp_error *err);

@@ -25,11 +25,22 @@ void dp_reference_close(dp_reference **pointer)
     dp_reference_array arrays[DP_REFERENCE_ARRAYS];
     if (!*pointer)
         return;
-    dp_reference_arrays(*pointer, arrays);
-    for (size_t i = 0; i < DP_REFERENCE_ARRAYS; i++)
-        dp_memory_free(*arrays[i].values);
-    dp_memory_free(*pointer);
+    for (dp_reference *r = *pointer, *next; r; r = next) {
+        next = r->next;
+        dp_reference_arrays(r, arrays);
+        for (size_t i = 0; i < DP_REFERENCE_ARRAYS; i++)
+            dp_memory_free(*arrays[i].values);
+        dp_memory_free(r);
+    }
     *pointer = NULL;
+}
+
+size_t dp_reference_kinds(const dp_reference *reference)
+{
+    size_t n = 0;
+    for (; reference; reference = reference->next)
+        n++;
+    return n;
 }
 
 bool dp_reference_allocate(dp_reference *r)
@@ -49,7 +60,8 @@ dp_reference *dp_reference_copy(const dp_reference *reference)
     if (!copy)
         return NULL;
     *copy = from;
-    if (!dp_reference_allocate(copy)) {
+    copy->next = NULL;
+    if (!dp_reference_allocate(copy) || (from.next && !(copy->next = dp_reference_copy(from.next)))) {
         dp_reference_close(&copy);
         return NULL;
     }
@@ -72,5 +84,5 @@ bool dp_reference_equal(const dp_reference *a, const dp_reference *b)
     dp_reference_arrays(&y, other);
     for (size_t i = 0; i < DP_REFERENCE_ARRAYS && same; i++)
         same = !memcmp(*one[i].values, *other[i].values, one[i].n * sizeof(float));
-    return same;
+    return same && (!x.next == !y.next) && (!x.next || dp_reference_equal(x.next, y.next));
 }

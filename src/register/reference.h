@@ -43,13 +43,18 @@ typedef struct dp_reference {
     float *mean; /* [rows, cols, dim] of the good pictures */
     float
         *slopes; /* [DP_SLOPES, rows, cols, dim] how it changes as a picture is moved by one canvas pixel (refine.c) */
-    float *weight;        /* [rows, cols] 1 / variance over the good pictures, 0 where few of them reach */
-    double width, height; /* of the part, in units */
-    bool round;           /* no angle makes it more like itself: it is not turned */
-    double good_score;    /* the middle one of the good pictures, each against the others */
-    double least_score;   /* below it a picture shows something else */
+    float *weight;             /* [rows, cols] 1 / variance over the good pictures, 0 where few of them reach */
+    double width, height;      /* of the part, in units */
+    bool round;                /* no angle makes it more like itself: it is not turned */
+    double good_score;         /* the middle one of the good pictures, each against the others */
+    double least_score;        /* below it a picture shows something else */
+    struct dp_reference *next; /* another kind or side of the part, of the same basis, side and cells; NULL: none */
 } dp_reference;
 
+#define DP_MOST_KINDS 3
+
+size_t dp_reference_kinds(const dp_reference *reference);
+/* Closes all kinds. */
 void dp_reference_close(dp_reference **reference);
 
 /* Its arrays of floats one by one, and how many floats each has by its sizes. */
@@ -61,7 +66,7 @@ typedef struct dp_reference_array {
 void dp_reference_arrays(dp_reference *reference, dp_reference_array arrays[DP_REFERENCE_ARRAYS]);
 /* Memory for all of them, by its sizes; false: there is none. */
 bool dp_reference_allocate(dp_reference *reference);
-/* NULL: no memory. */
+/* Of all kinds; NULL: no memory. */
 dp_reference *dp_reference_copy(const dp_reference *reference);
 bool dp_reference_equal(const dp_reference *a, const dp_reference *b);
 

@@ -10,13 +10,17 @@ from PIL import Image, ImageDraw
 SIDE = 192
 
 
-def part(angle, dx, dy, seed, strange=False):
+def part(angle, dx, dy, seed, strange=False, other=False):
     """An arm with a head and a fin, turned and shifted on noise; drawn large and made small."""
     big = Image.new("L", (4 * SIDE, 4 * SIDE), 70)
     draw = ImageDraw.Draw(big)
     if strange:
         for k in range(24):
             draw.line([(k * 32, 0), (0, k * 32)], fill=200, width=6)
+    elif other:
+        draw.rectangle([364, 180, 404, 588], fill=220)
+        draw.rectangle([200, 364, 568, 404], fill=220)
+        draw.polygon([(560, 300), (620, 384), (560, 468)], fill=160)
     else:
         draw.rectangle([180, 350, 560, 420], fill=200)
         draw.ellipse([500, 300, 660, 470], fill=230)
@@ -67,6 +71,22 @@ def test_what_is_no_such_part_is_never_good(bank):
         row = bank.run("inspect", "--bank", "part.bank", "--json", *options, "strange.png", timeout=600).pictures[0]
         assert row["label"] == label and row["reason"].startswith("unlike the part that was learned")
         assert row["align"]["status"] == "unlike" and row["align"]["score"] < 0.6 and row["align"]["sigma_major_px"] > 0
+
+
+def test_two_kinds_of_a_part_share_a_bank(bank):
+    (bank.folder / "kinds").mkdir()
+    for i in range(10):
+        part(37 * i, i - 5, 5 - i, 300 + i, other=i % 2 == 1).save(bank.folder / "kinds" / f"{i}.png")
+    bank.run("fit", "--align", "features", "--canvas", "auto:96", "--out", "kinds.bank", "kinds", code=0, timeout=600)
+    bank.run("bank", "verify", "kinds.bank", code=0, timeout=600)
+    names = []
+    for i, (angle, other) in enumerate([(0, False), (130, False), (0, True), (130, True)]):
+        part(angle, 3, -2, 400 + i, other=other).save(bank.folder / f"kind{i}.png")
+        names.append(f"kind{i}.png")
+    found = [row["align"] for row in bank.run("inspect", "--bank", "kinds.bank", "--json", *names, timeout=600).pictures]
+    assert all(pose["status"] == "ok" and pose["score"] > 0.8 for pose in found)
+    for first, second in ((0, 1), (2, 3)):
+        assert abs(math.remainder(found[second]["angle_deg"] - found[first]["angle_deg"] - 130, 360)) < 1.5
 
 
 def test_banks_of_one_reference_merge_and_others_do_not(bank):
