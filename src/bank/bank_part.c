@@ -19,14 +19,6 @@ static void numbers_of(const dp_reference *r, double numbers[PART_SINGLE])
     memcpy(numbers, all, sizeof all);
 }
 
-size_t dp_part_angles(const dp_reference *reference)
-{
-    size_t most = 0;
-    for (; reference; reference = reference->next)
-        most = reference->n_angles > most ? reference->n_angles : most;
-    return most;
-}
-
 dp_status dp_part_pack(const dp_reference *reference, const dp_tensor tensors[PART_TENSORS], void *data[PART_TENSORS],
                        dp_error *err)
 {

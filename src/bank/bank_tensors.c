@@ -85,7 +85,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     size_t rows = r->grid_rows, cols = r->grid_cols, n = bank->pictures.n, dim_in = bank->projection.dim_in;
     size_t blocks = dp_block_count(dp_bank_feature_bytes(bank));
     const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
-    const size_t kinds = dp_reference_kinds(bank->reference), angles = dp_part_angles(bank->reference);
+    const size_t kinds = dp_reference_kinds(bank->reference), angles = dp_reference_angles(bank->reference);
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     const dp_tensor described[N_TENSORS] = {

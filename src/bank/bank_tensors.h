@@ -66,8 +66,6 @@ size_t dp_block_count(size_t bytes);
 
 /* The reference of the part that the file holds, sizes and values checked. Errors: DP_E_FORMAT, DP_E_MEMORY. */
 dp_status dp_part_read(const dp_safetensors *file, const char *path, dp_reference **reference, dp_error *err);
-/* The most angles of its kinds. */
-size_t dp_part_angles(const dp_reference *reference);
 /* data: what the tensors hold, its kinds side by side; freed by dp_part_pack_free.  reference NULL: NULLs.  Errors: DP_E_MEMORY. */
 dp_status dp_part_pack(const dp_reference *reference, const dp_tensor tensors[PART_TENSORS], void *data[PART_TENSORS],
                        dp_error *err);

@@ -43,6 +43,14 @@ size_t dp_reference_kinds(const dp_reference *reference)
     return n;
 }
 
+size_t dp_reference_angles(const dp_reference *reference)
+{
+    size_t most = 0;
+    for (; reference; reference = reference->next)
+        most = reference->n_angles > most ? reference->n_angles : most;
+    return most;
+}
+
 bool dp_reference_allocate(dp_reference *r)
 {
     dp_reference_array arrays[DP_REFERENCE_ARRAYS];

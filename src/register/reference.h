@@ -54,6 +54,8 @@ typedef struct dp_reference {
 #define DP_MOST_KINDS 3
 
 size_t dp_reference_kinds(const dp_reference *reference);
+/* The most angles of any kind. */
+size_t dp_reference_angles(const dp_reference *reference);
 /* Closes all kinds. */
 void dp_reference_close(dp_reference **reference);
 
