@@ -83,8 +83,13 @@ enum {
     CLI_SHARE,                               /* a share above 0 and below 1, or a count from 1 to most: cli_number */
     CLI_SIZE,                                /* a whole number, which may end in k, M, G or T: cli_number */
     CLI_SETTING,                             /* an option of a recipe: cli_recipe, read by cli_recipe_take */
-    CLI_SETTING_FLAG                         /* the same without a value, which means yes */
+    CLI_SETTING_FLAG,                        /* the same without a value, which means yes */
+    CLI_CONFIG                               /* char *, as CLI_FILE: a JSON object of the command's options */
 };
+#define CLI_CONFIG_ENTRY(path)                                                                                         \
+    {                                                                                                                  \
+        "config", 0, 0, CLI_CONFIG, path, "read options from a JSON object; the command line overrides it", "FILE"     \
+    }
 /* cli_option.flags */
 enum {
     CLI_ABOVE = DP_OPTION_ABOVE, /* least itself is not allowed */

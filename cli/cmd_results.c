@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch results - asks the results that 'serve' and 'watch' keep, and exports them. */
 #include "cli.h"
+#include "service/drift_store.h"
 #include "service/store_page.h"
 #include "shard_lines.h"
 
@@ -11,7 +12,7 @@
 struct asked {
     char *data, *since, *until, *label, *bank, *verdict;
     cli_number limit;
-    gboolean json, csv, counts, html;
+    gboolean json, csv, counts, html, alarms;
 };
 
 struct printing {
@@ -95,6 +96,27 @@ static int print_rows(store *s, const store_filter *filter, const struct asked *
     return printing.broken ? EXIT_JOB_FAILED : EXIT_DONE;
 }
 
+static int print_alarms(store *s, const store_filter *filter, const struct asked *asked)
+{
+    json_t *alarms, *alarm;
+    size_t i;
+    dp_error err;
+    bool good = true;
+    if (drift_store_alarms(s, filter, &alarms, &err))
+        return cli_failed(&err);
+    json_array_foreach(alarms, i, alarm)
+    {
+        if (asked->json)
+            good = good && cli_json_print(json_incref(alarm));
+        else
+            printf("%s  %s: %s\n", json_string_value(json_object_get(alarm, "time")),
+                   cli_shown(json_string_value(json_object_get(alarm, "bank"))),
+                   cli_shown(json_string_value(json_object_get(alarm, "text"))));
+    }
+    json_decref(alarms);
+    return good && cli_output_good() ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
 static int print_page(store *s, const store_filter *filter, const struct asked *asked)
 {
     dp_error err;
@@ -124,6 +146,7 @@ int cmd_results(int argc, char **argv)
         {"json", 0, 0, CLI_FLAG, &asked.json, "one JSON line per result on stdout", NULL},
         {"html", 0, 0, CLI_FLAG, &asked.html, "one HTML page on stdout, with the pictures that were kept", NULL},
         {"counts", 0, 0, CLI_FLAG, &asked.counts, "how many of each label, in place of the results", NULL},
+        {"alarms", 0, 0, CLI_FLAG, &asked.alarms, "the alarms for drift, in place of the results", NULL},
         CLI_OPTION_END};
     int code;
     if (argc > 1 && !strcmp(argv[1], "merge")) {
@@ -151,6 +174,8 @@ int cmd_results(int argc, char **argv)
         || !read_time("--since", asked.since, false, &filter.since_ms, &code)
         || !read_time("--until", asked.until, true, &filter.until_ms, &code))
         return code;
+    if (asked.alarms && (asked.html || asked.csv || asked.counts || asked.label || asked.verdict))
+        return cli_usage("--alarms goes with --since, --until, --bank, --limit and --json only");
     filter.limit = asked.limit.given ? (size_t)asked.limit.value : asked.json || asked.csv || asked.html ? 0 : 50;
     g_autofree char *path = g_build_filename(asked.data, "results.db", NULL);
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
@@ -161,9 +186,10 @@ int cmd_results(int argc, char **argv)
     dp_error err;
     if (store_open(path, DATABASE_READ, &s, &err))
         return cli_failed(&err);
-    code = asked.counts ? print_counts(s, &filter, &asked)
-           : asked.html ? print_page(s, &filter, &asked)
-                        : print_rows(s, &filter, &asked);
+    code = asked.counts   ? print_counts(s, &filter, &asked)
+           : asked.alarms ? print_alarms(s, &filter, &asked)
+           : asked.html   ? print_page(s, &filter, &asked)
+                          : print_rows(s, &filter, &asked);
     store_close(&s);
     return code;
 }

@@ -17,7 +17,8 @@
 
 struct asked {
     char *data, *listen, *token_file, *cert, *key, *model, *keep, *log_level, **hosts;
-    cli_number workers, queue, max_body, max_upload, connections, keep_bytes, good_bytes;
+    char *config;
+    cli_number workers, queue, max_body, max_upload, connections, keep_bytes, good_bytes, drift;
 };
 
 static int refused(const dp_error *err)
@@ -122,6 +123,7 @@ static bool settle(const struct asked *asked, const cli_run *run, service_settin
     settings->most_connections = (size_t)asked->connections.value;
     settings->most_kept_bytes = (size_t)asked->keep_bytes.value;
     settings->most_good_bytes = (size_t)asked->good_bytes.value;
+    settings->drift_bound = asked->drift.value;
     settings->data = asked->data;
     settings->hosts = asked->hosts;
     settings->cert = asked->cert;
@@ -166,6 +168,10 @@ static int serve(int argc, char **argv, struct asked *asked)
          "SIZE", 1024, 1e13},
         {"connections", 0, CLI_MORE, CLI_WHOLE, &asked->connections, "most at the same time (default: 256)", "N", 4,
          10000},
+        CLI_CONFIG_ENTRY(&asked->config),
+        {"drift", 0, CLI_MORE, CLI_REAL, &asked->drift,
+         "alarm when the scores of a bank drift, in vain with at most this probability; 0: no alarm (default: 0.001)",
+         "P", 0, 0.5},
         {"log-level", 0, 0, CLI_TEXT, &asked->log_level, "what is logged (default: info)", "error|warning|info|debug"},
         CLI_OPTION_END};
     asked->keep_bytes.value = 1000 * MEGABYTE;
@@ -173,6 +179,7 @@ static int serve(int argc, char **argv, struct asked *asked)
     asked->max_body.value = 64 * MEGABYTE;
     asked->max_upload.value = 1000 * MEGABYTE;
     asked->connections.value = 256;
+    asked->drift.value = 0.001;
     if (!cli_parse(
             &argc, &argv, entries, cli_run_group(&run), "--data DIR [--listen ADDRESS:PORT]",
             "Inspects pictures over HTTP, learns banks from pictures that are sent, and keeps the results.",

@@ -7,7 +7,7 @@
 #include <math.h>
 
 struct asked {
-    char *bank, *model, *in, *source, *camera, *out, *data, *done, *keep, *log_level;
+    char *config, *bank, *model, *in, *source, *camera, *out, *data, *done, *keep, *log_level;
     char *mqtt, *mqtt_password_file, *mqtt_ca, *webhook, *webhook_token_file;
     cli_number threshold, poll, keep_days, keep_bytes, exit_after, spool, drift;
     gboolean json, stop_on_anomaly;
@@ -91,6 +91,7 @@ static int watch_command(int argc, char **argv, struct asked *asked)
         {"exit-after", 0, 0, CLI_WHOLE, &asked->exit_after, "end after so many pictures", "N", 1, 1e15},
         {"stop-on-anomaly", 0, 0, CLI_FLAG, &asked->stop_on_anomaly,
          "end with exit code 3 at the first picture that is anomalous or not inspected", NULL},
+        CLI_CONFIG_ENTRY(&asked->config),
         {"log-level", 0, 0, CLI_TEXT, &asked->log_level, "what is logged (default: info)", "error|warning|info|debug"},
         CLI_OPTION_END};
     watch_settings settings;

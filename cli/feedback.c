@@ -98,11 +98,13 @@ dp_status cli_excuses_find(const dp_bank *bank, const dp_inspector *inspector, c
         if (found[i].picture == SIZE_MAX || isnan(found[i].place.x0_px))
             continue;
         const dp_pose *pose = dp_bank_picture_pose(bank, found[i].picture);
-        dp_box in = found[i].place;
-        in = (dp_box){floor(fmax(in.x0_px, 0)), floor(fmax(in.y0_px, 0)),
-                      ceil(fmin(in.x1_px, (double)pose->picture_width_px)),
-                      ceil(fmin(in.y1_px, (double)pose->picture_height_px))};
-        add_place(*places, (cli_excuse){found[i].picture, in, 1, found[i].distance});
+        const dp_box in = found[i].place;
+        dp_box box_px = {floor(fmax(in.x0_px, 0)), floor(fmax(in.y0_px, 0)),
+                         ceil(fmin(in.x1_px, (double)pose->picture_width_px)),
+                         ceil(fmin(in.y1_px, (double)pose->picture_height_px))};
+        if (box_px.x0_px >= box_px.x1_px || box_px.y0_px >= box_px.y1_px) /* beside a picture smaller than a cell */
+            box_px = (dp_box){floor(in.x0_px), floor(in.y0_px), ceil(in.x1_px), ceil(in.y1_px)};
+        add_place(*places, (cli_excuse){found[i].picture, box_px, 1, found[i].distance});
     }
     dp_memory_free(found);
     g_array_sort(*places, most_cells_first);

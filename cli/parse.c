@@ -87,7 +87,7 @@ static bool put(struct parser *p, const cli_option *o, const char *value)
     }
     if (o->arg == CLI_SETTING)
         return cli_recipe_take(o->arg_data, o->long_name, value);
-    if (o->arg == CLI_TEXT || o->arg == CLI_FILE) {
+    if (o->arg == CLI_TEXT || o->arg == CLI_FILE || o->arg == CLI_CONFIG) {
         *(char **)o->arg_data = (char *)value;
     } else if (o->arg == CLI_FILES) {
         char ***list = o->arg_data;
@@ -184,6 +184,87 @@ static bool parse_short(struct parser *p, const char *letters)
     return true;
 }
 
+/* ----- a file of options: {"listen": "0.0.0.0:8080", "workers": 4, "host": ["a", "b"], "json": true} */
+
+/* Texts of files stay until the process ends, as those of the command line do. */
+static const char *kept(char *text)
+{
+    static GPtrArray *texts;
+    if (!texts)
+        texts = g_ptr_array_new();
+    g_ptr_array_add(texts, text);
+    return text;
+}
+
+static bool put_json(struct parser *p, const cli_option *o, const char *path, const json_t *value)
+{
+    size_t i;
+    json_t *item;
+    if (!takes_value(o)) {
+        if (json_is_boolean(value))
+            return json_is_false(value) || put(p, o, NULL);
+        cli_complain("%s: %s is not true or false", path, o->long_name);
+        return false;
+    }
+    if (o->arg == CLI_FILES && json_is_array(value)) {
+        json_array_foreach(value, i, item)
+        {
+            if (json_is_array(item) || !put_json(p, o, path, item))
+                return false;
+        }
+        return true;
+    }
+    if (json_is_string(value))
+        return put(p, o, kept(g_strdup(json_string_value(value))));
+    if (json_is_integer(value))
+        return put(p, o, kept(g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value))));
+    if (json_is_real(value)) {
+        char digits[G_ASCII_DTOSTR_BUF_SIZE];
+        return put(p, o, kept(g_strdup(g_ascii_dtostr(digits, sizeof digits, json_real_value(value)))));
+    }
+    cli_complain("%s: %s is not a string or a number", path, o->long_name);
+    return false;
+}
+
+/* What the command line says is not looked at in the file. */
+static bool read_config(struct parser *p, const char *path)
+{
+    json_t *all = cli_json_load(path, JSON_REJECT_DUPLICATES), *value;
+    const char *name;
+    g_autofree gpointer *given = g_memdup2(p->values->pdata, p->values->len * sizeof(gpointer));
+    bool good = json_is_object(all);
+    if (all && !good)
+        cli_complain("%s: is not a JSON object of options", path);
+    json_object_foreach(all, name, value)
+    {
+        const cli_option *o = find_long(p, name, strlen(name));
+        guint i = 0;
+        if (!o || o->arg == CLI_CONFIG || !strcmp(name, "help")) {
+            g_autofree char *command = cli_command();
+            cli_complain("%s: '%s' has no option %s", path, command, name);
+            good = false;
+            break;
+        }
+        while (p->options->pdata[i] != o)
+            i++;
+        good = given[i] || put_json(p, o, path, value);
+        if (!good)
+            break;
+    }
+    json_decref(all);
+    return good;
+}
+
+static bool read_configs(struct parser *p)
+{
+    for (guint i = 0; i < p->options->len; i++) {
+        const cli_option *o = p->options->pdata[i];
+        if (o->arg == CLI_CONFIG && p->values->pdata[i] && !read_config(p, p->values->pdata[i]))
+            return false;
+    }
+    return true;
+}
+
 static int option_width(const cli_option *o)
 {
     return (int)(strlen(o->long_name) + (o->arg_description ? 1 + strlen(o->arg_description) : 0));
@@ -262,6 +343,7 @@ bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_opt
         else
             good = word[1] == '-' ? parse_long(&p, word + 2) : parse_short(&p, word + 1);
     }
+    good = good && (help || read_configs(&p));
     if (!good) {
         *code = EXIT_USAGE;
     } else if (help) {

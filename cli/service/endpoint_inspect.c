@@ -18,7 +18,10 @@ static bool record(request *r, const inspection_task *task, int64_t *id)
     service *s = r->service;
     dp_error err;
     char *defects = NULL;
-    g_autofree char *picture = task->data && kept_wants(s, task->label) ? kept_add(s, task->data, task->bytes) : NULL;
+    g_autofree char *picture =
+        task->data && (kept_wants(s, task->label) || (task->keep && s->settings.keep != KEEP_NONE))
+            ? kept_add(s, task->data, task->bytes)
+            : NULL;
     store_row row = {.time_ms = store_now_ms(),
                      .bank = task->bank->name,
                      .bank_sha256 = task->bank->sha256,
@@ -27,6 +30,8 @@ static bool record(request *r, const inspection_task *task, int64_t *id)
                      .picture = picture};
     store_row_fill(&row, task->line, &defects);
     bool kept = store_add(s->results, &row, id, &err) == DP_OK;
+    if (kept)
+        drifts_look(s->drifts, &row, *id);
     g_free(defects);
     if (kept)
         return true;
@@ -109,7 +114,7 @@ void post_inspect(request *r)
         reply_problem(r, 400, "the name has more than 255 characters");
     else if (!r->bytes)
         reply_problem(r, 400, "the body is empty: send the bytes of a picture file");
-    else if (read_flag(r, "record", &keep) && read_flag(r, "explain", &explain)) {
+    else if (read_flag(r, "record", &keep) && read_flag(r, "explain", &explain) && read_flag(r, "keep", &task.keep)) {
         task.want = map ? WANT_MAP : explain ? WANT_EXPLAINED : request_accepts(r, "image/png") ? WANT_OVERLAY : 0;
         if (inspect_once(r, &task, keep, &id))
             answer(r, &task, id);

@@ -196,3 +196,18 @@ void post_verdict(request *r)
         get_result(r);
     json_decref(body);
 }
+
+void get_alarms(request *r)
+{
+    store_filter filter = {0};
+    int64_t limit = 100;
+    json_t *alarms;
+    dp_error err;
+    if (!read_span(r, &filter) || !request_number(r, "limit", 1, MOST_ROWS, &limit))
+        return;
+    filter.limit = (size_t)limit;
+    if (drift_store_alarms(r->service->results, &filter, &alarms, &err))
+        reply_fault(r, &err);
+    else
+        reply_json(r, 200, cli_json_pack("{s:o}", "alarms", alarms));
+}

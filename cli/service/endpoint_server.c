@@ -20,7 +20,9 @@ void get_openapi(request *r)
 {
     size_t bytes;
     const char *text = openapi_text(&bytes);
-    reply_static(r, text, bytes, "application/json");
+    GString *described = g_string_new_len(text, (gssize)bytes);
+    g_string_replace(described, "@VERSION@", dp_version(), 1);
+    reply_text(r, 200, described, "application/json");
 }
 
 void get_server(request *r)

@@ -4,6 +4,7 @@
 #include "memory_picture.h"
 #include "multipart.h"
 #include "routes.h"
+#include "../feedback.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -230,7 +231,7 @@ static int on_row(void *user, const store_row *row)
     return 0;
 }
 
-static void add_found(request *r, const struct found *found, served_bank *bank)
+static void add_found(request *r, const struct found *found, served_bank *bank, const char *settings)
 {
     struct upload u = {.r = r,
                        .bank = bank->name,
@@ -247,7 +248,7 @@ static void add_found(request *r, const struct found *found, served_bank *bank)
                       "the picture of this result is not kept any more; add it with POST "
                       "/v1/banks/NAME/pictures");
     } else if (keep_picture(&u, found->source, data, bytes)) {
-        if (!ledger_add_job(r->service->ledger, JOB_ADD, u.bank, "{}", u.pictures, &id, &err)) {
+        if (!ledger_add_job(r->service->ledger, JOB_ADD, u.bank, settings, u.pictures, &id, &err)) {
             reply_job(r, id);
         } else {
             discard(&u);
@@ -264,10 +265,15 @@ void post_result_add(request *r)
     bool there;
     dp_error err;
     int64_t id = request_id(r, 0, "result");
-    if (!id)
+    json_t *body = !id ? NULL : r->bytes ? request_json(r) : json_object();
+    dp_box box;
+    bool given;
+    if (!body)
         return;
     served_bank *bank = NULL;
-    if (store_get(r->service->results, id, on_row, &found, &there, &err))
+    if (!request_region(r, body, &box, &given))
+        bank = NULL; /* answered */
+    else if (store_get(r->service->results, id, on_row, &found, &there, &err))
         reply_fault(r, &err);
     else if (!there)
         reply_problem(r, 404, "there is no result of that number");
@@ -277,8 +283,14 @@ void post_result_add(request *r)
         reply_problem(r, 409,
                       "the picture of this result was not kept; start the service with --keep all, or add it "
                       "with POST /v1/banks/NAME/pictures");
-    else
-        add_found(r, &found, bank);
+    else {
+        json_t *settings = given ? cli_json_pack("{s:o}", "region", cli_box_json(&box)) : json_object();
+        char *text = cli_json_dumped(settings, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        add_found(r, &found, bank, text);
+        free(text);
+        json_decref(settings);
+    }
+    json_decref(body);
     served_bank_drop(bank);
     g_free(found.bank);
     g_free(found.source);

@@ -47,6 +47,16 @@ static double resident_bytes(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
+static void drift_capital(void *user, const char *bank, const drift_standing *standing, size_t n_alarms)
+{
+    g_string_append_printf(user, "dinopatch_drift_log10_capital{bank=\"%s\"} %.9g\n", bank, standing->log10_capital);
+}
+
+static void drift_alarms(void *user, const char *bank, const drift_standing *standing, size_t n_alarms)
+{
+    g_string_append_printf(user, "dinopatch_drift_alarms_total{bank=\"%s\"} %zu\n", bank, n_alarms);
+}
+
 GString *exposition(service *s)
 {
     GString *text = g_string_new(NULL);
@@ -81,6 +91,11 @@ GString *exposition(service *s)
                            "dinopatch_inspection_seconds_count %zu\ndinopatch_inspection_seconds_sum %.9g\n",
                            below, below, c->sum_s);
     g_mutex_unlock(&c->lock);
+    family(text, "dinopatch_drift_log10_capital", "gauge",
+           "Evidence that a bank's scores drift: an alarm at -log10 of --drift.");
+    drifts_each(s->drifts, drift_capital, text);
+    family(text, "dinopatch_drift_alarms", "counter", "Alarms for drift since the start.");
+    drifts_each(s->drifts, drift_alarms, text);
     g_string_append(text, "# EOF\n");
     return text;
 }

@@ -85,3 +85,8 @@ dp_status inspectors_run(inspectors *own, served_bank *bank, const dp_picture *p
     dp_status status = find(own, bank, err);
     return status ? status : dp_inspector_run_picture(own->ready[0].inspector, picture, result, err);
 }
+
+const dp_inspector *inspectors_last(const inspectors *own)
+{
+    return own->ready[0].inspector;
+}

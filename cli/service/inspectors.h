@@ -13,4 +13,7 @@ void inspectors_free(inspectors *own);
 dp_status inspectors_run(inspectors *own, served_bank *bank, const dp_picture *picture, const dp_result **result,
                          dp_error *err);
 
+/* The inspector of the last run. */
+const dp_inspector *inspectors_last(const inspectors *own);
+
 #endif

@@ -1,58 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* job_work.c - one job: fit, add or remove on one bank. */
-#include "job_work.h"
+#include "job_parts.h"
 #include "fault.h"
 #include "log.h"
 #include "memory_picture.h"
 #include "../used.h"
-#include "dinopatch/edit.h"
 
 #include <string.h>
-
-/* ------------------------------------------------------------------------------------------------- pictures by name */
-
-/* The files of the job's pictures, under the names that the bank knows them by. */
-struct named_files {
-    const GPtrArray *pictures; /* ledger_picture */
-    const char **paths;        /* [n] */
-    dp_source files;
-};
-
-static const char *name_of(void *user, size_t index)
-{
-    const struct named_files *named = user;
-    return ((const ledger_picture *)named->pictures->pdata[index])->name;
-}
-
-static dp_status load_named(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
-                            dp_picture_notes *notes, dp_error *err)
-{
-    struct named_files *named = user;
-    dp_status status = named->files.load(named->files.user, index, options, picture, notes, err);
-    if (status)
-        name_in_place_of(named->paths[index], name_of(user, index), err);
-    return status;
-}
-
-static dp_status white_of(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white, dp_error *err)
-{
-    struct named_files *named = user;
-    return named->files.find_white(named->files.user, pictures, n, run, white, err);
-}
-
-static void named_files_begin(struct named_files *named, const job_work *work, const GPtrArray *pictures)
-{
-    named->pictures = pictures;
-    named->paths = g_new0(const char *, pictures->len + 1);
-    for (guint i = 0; i < pictures->len; i++)
-        named->paths[i] = g_build_filename(work->pictures, ((const ledger_picture *)pictures->pdata[i])->file, NULL);
-    named->files = dp_source_files(named->paths, pictures->len);
-}
-
-static void named_files_end(struct named_files *named)
-{
-    g_strfreev((char **)named->paths);
-}
 
 /* ------------------------------------------------------------------------------------------------------- the report */
 
@@ -75,14 +29,6 @@ static void on_log(void *user, dp_log_level level, const char *line)
     log_from_library(user, level, line);
     if (level == DP_LOG_WARNING)
         cli_json_append(json_object_get(work->report, "warnings"), cli_json_text(line));
-}
-
-static void report_counts(job_work *work, size_t given, size_t used, const dp_fit_counts *counts)
-{
-    cli_json_set(work->report, "given", json_integer((json_int_t)given));
-    cli_json_set(work->report, "used", json_integer((json_int_t)used));
-    cli_json_set(work->report, "twins", json_integer((json_int_t)counts->n_twins));
-    cli_json_set(work->report, "failed", json_integer((json_int_t)counts->n_failed));
 }
 
 static dp_status refuse_few(const json_t *settings, size_t used, size_t asked, const char *not_done, dp_error *err)
@@ -126,7 +72,7 @@ static dp_status fit(job_work *work, const json_t *settings, const char *path, d
         status = dp_session_open(work->network, recipe.precision, &work->run, &session, err);
     if (!status) {
         named_files_begin(&named, work, pictures);
-        dp_source source = {pictures->len, name_of, load_named, white_of, &named};
+        dp_source source = named_files_source(&named);
         dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = work};
         status = dp_bank_fit_from(session, &recipe, &input, &bank, &counts, err);
         named_files_end(&named);
@@ -134,7 +80,7 @@ static dp_status fit(job_work *work, const json_t *settings, const char *path, d
     if (!status) {
         dp_bank_details info;
         dp_bank_get_details(bank, &info);
-        report_counts(work, pictures->len, info.n_pictures, &counts);
+        job_report_counts(work, pictures->len, info.n_pictures, &counts);
         status = refuse_few(settings, info.n_pictures, MAX(info.n_pictures + counts.n_failed, recipe.shots),
                             "and no bank was written", err);
     }
@@ -143,12 +89,50 @@ static dp_status fit(job_work *work, const json_t *settings, const char *path, d
     if (!status) {
         forget_left_out(work);
         ledger_forget_others(work->ledger, work->job->bank, work->job->id, NULL);
+        status = changes_add(work->ledger, work->job->bank, "fit", json_object(), work->job->id, err);
     }
     dp_bank_close(&bank);
     dp_session_close(&session);
     if (pictures)
         g_ptr_array_unref(pictures);
     return status;
+}
+
+/* Of the one picture that was added only the region answers. */
+static dp_status keep_region(const job_work *work, const json_t *settings, dp_bank **bank, dp_error *err)
+{
+    dp_bank_details info;
+    dp_bank *part = NULL;
+    dp_bank_get_details(*bank, &info);
+    dp_bank_place place = {.picture = info.n_pictures - 1, .outside = 1};
+    if (!cli_box_read(json_object_get(settings, "region"), &place.box))
+        return DP_OK;
+    dp_status status = dp_bank_quarantine(*bank, &place, 1, &work->run, &part, err);
+    if (!status) {
+        dp_bank_close(bank);
+        *bank = part;
+    }
+    return status;
+}
+
+/* Those of the job's pictures that are in the bank now; also where a killed service added them before. */
+static dp_status note_added(const job_work *work, const json_t *settings, const dp_bank *bank,
+                            const GPtrArray *pictures, dp_error *err)
+{
+    json_t *names = json_array(), *region = json_object_get(settings, "region");
+    for (guint i = 0; i < pictures->len; i++) {
+        const char *name = ((const ledger_picture *)pictures->pdata[i])->name;
+        if (cli_bank_find(bank, name) != SIZE_MAX)
+            cli_json_append(names, cli_json_text(name));
+    }
+    bool any = json_array_size(names) > 0;
+    json_t *detail = cli_json_pack("{s:o}", "names", names);
+    if (region)
+        cli_json_set(detail, "region", json_incref(region));
+    if (any)
+        return changes_add(work->ledger, work->job->bank, "add", detail, work->job->id, err);
+    json_decref(detail);
+    return DP_OK;
 }
 
 static dp_status add(job_work *work, const json_t *settings, const char *path, dp_error *err)
@@ -171,7 +155,7 @@ static dp_status add(job_work *work, const json_t *settings, const char *path, d
     }
     if (!status) {
         named_files_begin(&named, work, pictures);
-        dp_source source = {pictures->len, name_of, load_named, white_of, &named};
+        dp_source source = named_files_source(&named);
         dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = work};
         status = dp_bank_add_from(session, bank, &input, &larger, &counts, err);
         named_files_end(&named);
@@ -181,13 +165,19 @@ static dp_status add(job_work *work, const json_t *settings, const char *path, d
         if (larger)
             dp_bank_get_details(larger, &after);
         size_t added = after.n_pictures - before.n_pictures;
-        report_counts(work, pictures->len, added, &counts);
+        job_report_counts(work, pictures->len, added, &counts);
         status = refuse_few(settings, added, added + counts.n_failed, "and nothing was added", err);
     }
+    if (!status && larger)
+        status = keep_region(work, settings, &larger, err);
     if (!status && larger)
         status = dp_bank_save(larger, path, err);
     if (!status)
         forget_left_out(work);
+    if (!status && larger)
+        job_report_threshold(work, bank, larger);
+    if (!status)
+        status = note_added(work, settings, larger ? larger : bank, pictures, err);
     dp_bank_close(&larger);
     dp_bank_close(&bank);
     dp_session_close(&session);
@@ -215,11 +205,16 @@ static dp_status remove_one(job_work *work, const json_t *settings, const char *
         status = dp_bank_remove(bank, &picture, 1, &work->run, &smaller, err);
         if (!status)
             status = dp_bank_save(smaller, path, err);
+        if (!status)
+            job_report_threshold(work, bank, smaller);
     }
     if (!status) {
-        report_counts(work, 1, 1, &counts);
-        ledger_forget(work->ledger, work->job->bank, name, NULL);
+        job_report_counts(work, 1, 1, &counts);
+        status = ledger_set_removed(work->ledger, work->job->bank, name, true, err);
     }
+    if (!status)
+        status = changes_add(work->ledger, work->job->bank, "remove",
+                             cli_json_pack("{s:o}", "name", cli_json_text(name)), work->job->id, err);
     dp_bank_close(&smaller);
     dp_bank_close(&bank);
     return status;
@@ -251,9 +246,10 @@ dp_status job_work_do(job_work *work, dp_error *err)
     work->run.log = on_log;
     dp_status status = dp_bank_lock_take(path, &work->run, &lock, err);
     if (!status)
-        status = job->kind == JOB_FIT   ? fit(work, settings, path, err)
-                 : job->kind == JOB_ADD ? add(work, settings, path, err)
-                                        : remove_one(work, settings, path, err);
+        status = job->kind == JOB_FIT      ? fit(work, settings, path, err)
+                 : job->kind == JOB_ADD    ? add(work, settings, path, err)
+                 : job->kind == JOB_REMOVE ? remove_one(work, settings, path, err)
+                                           : job_change(work, settings, path, err);
     dp_bank_lock_release(&lock);
     json_decref(settings);
     if (!status)

@@ -10,6 +10,7 @@ typedef struct job_work {
     ledger *ledger;
     const dp_network *network; /* of new banks */
     const char *pictures;      /* folder */
+    const char *kept;          /* folder of the pictures of results */
     dp_run run;                /* with callbacks, whose user is this struct */
     const ledger_job *job;
     void *user;     /* of the callbacks */

@@ -58,6 +58,7 @@ static void do_job(jobs *j, const ledger_job *job)
                      .ledger = j->settings.ledger,
                      .network = j->settings.network,
                      .pictures = j->settings.pictures,
+                     .kept = j->settings.kept,
                      .run = j->settings.run,
                      .job = job,
                      .user = j};

@@ -16,6 +16,7 @@ typedef struct jobs_settings {
     dp_run run;                /* threads, limits */
     const dp_network *network; /* of new banks */
     const char *pictures;      /* the folder of the good pictures */
+    const char *kept;          /* that of the pictures of results */
     size_t most_good_bytes;    /* of them; the oldest make room */
 } jobs_settings;
 

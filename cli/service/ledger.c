@@ -19,6 +19,11 @@ static const char *const steps[] = {
     " file TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, job INTEGER NOT NULL REFERENCES jobs(id));"
     "CREATE INDEX pictures_bank ON pictures(bank, name);"
     "CREATE INDEX pictures_job ON pictures(job);",
+    /* what was done to the banks; pictures that were taken out and may come back */
+    "CREATE TABLE changes(id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, bank TEXT NOT NULL,"
+    " kind TEXT NOT NULL, detail TEXT NOT NULL, job INTEGER NOT NULL, undone_ms INTEGER);"
+    "CREATE INDEX changes_bank ON changes(bank, id);"
+    "ALTER TABLE pictures ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const database_schema schema = {0x44695076 /* "DiPv" */, "jobs", steps, G_N_ELEMENTS(steps)};
@@ -42,9 +47,15 @@ void ledger_close(ledger **opened)
     *opened = NULL;
 }
 
+database *ledger_database(ledger *l)
+{
+    return l->db;
+}
+
 const char *job_kind_name(job_kind kind)
 {
-    return kind == JOB_FIT ? "fit" : kind == JOB_ADD ? "add" : "remove";
+    static const char *const names[] = {"fit", "add", "remove", "quarantine", "undo"};
+    return names[kind];
 }
 
 void ledger_picture_free(gpointer data)
@@ -266,12 +277,13 @@ dp_status ledger_pictures(ledger *l, const char *bank, int64_t job, GPtrArray **
     sqlite3_stmt *statement;
     g_mutex_lock(&db->read_lock);
     dp_status status =
-        job ? database_prepare(db, db->reader, &statement, err,
-                               "SELECT name, file, bytes FROM pictures WHERE bank = ? AND job = ? ORDER BY name", "si",
-                               bank, job)
+        job ? database_prepare(
+            db, db->reader, &statement, err,
+            "SELECT name, file, bytes FROM pictures WHERE bank = ? AND job = ? AND removed = 0 ORDER BY name", "si",
+            bank, job)
             : database_prepare(db, db->reader, &statement, err,
                                "SELECT p.name, p.file, p.bytes FROM pictures p JOIN jobs j ON j.id = p.job"
-                               " WHERE p.bank = ? AND j.state = 'done' ORDER BY p.name",
+                               " WHERE p.bank = ? AND j.state = 'done' AND p.removed = 0 ORDER BY p.name",
                                "s", bank);
     if (!status) {
         *pictures = g_ptr_array_new_with_free_func(ledger_picture_free);
@@ -309,15 +321,16 @@ static char *ask_text(ledger *l, int64_t *number, const char *sql, const char *a
 
 char *ledger_picture_file(ledger *l, const char *bank, const char *name)
 {
-    return ask_text(l, NULL,
-                    "SELECT p.file FROM pictures p JOIN jobs j ON j.id = p.job"
-                    " WHERE p.bank = ? AND p.name = ? AND j.state = 'done' ORDER BY p.id DESC LIMIT 1",
-                    bank, name);
+    return ask_text(
+        l, NULL,
+        "SELECT p.file FROM pictures p JOIN jobs j ON j.id = p.job"
+        " WHERE p.bank = ? AND p.name = ? AND j.state = 'done' AND p.removed = 0 ORDER BY p.id DESC LIMIT 1",
+        bank, name);
 }
 
 bool ledger_has_name(ledger *l, const char *bank, const char *name)
 {
-    return ask(l, "SELECT count(*) FROM pictures WHERE bank = ? AND name = ?", bank, name) > 0;
+    return ask(l, "SELECT count(*) FROM pictures WHERE bank = ? AND name = ? AND removed = 0", bank, name) > 0;
 }
 
 dp_status ledger_forget_others(ledger *l, const char *bank, int64_t job, dp_error *err)
@@ -331,6 +344,28 @@ dp_status ledger_forget_others(ledger *l, const char *bank, int64_t job, dp_erro
 dp_status ledger_forget(ledger *l, const char *bank, const char *name, dp_error *err)
 {
     return CHANGE(l, err, "DELETE FROM pictures WHERE bank = ? AND name = ?", "ss", bank, name);
+}
+
+dp_status ledger_set_removed(ledger *l, const char *bank, const char *name, bool removed, dp_error *err)
+{
+    return CHANGE(l, err,
+                  "UPDATE pictures SET removed = ?1 WHERE id = (SELECT max(id) FROM pictures WHERE bank = ?2 AND name "
+                  "= ?3 AND removed != ?1)",
+                  "iss", (int64_t)removed, bank, name);
+}
+
+ledger_picture *ledger_removed_picture(ledger *l, const char *bank, const char *name)
+{
+    int64_t bytes = 0;
+    char *file = ask_text(
+        l, &bytes,
+        "SELECT file, bytes FROM pictures WHERE bank = ? AND name = ? AND removed = 1 ORDER BY id DESC LIMIT 1", bank,
+        name);
+    if (!file)
+        return NULL;
+    ledger_picture *picture = g_new0(ledger_picture, 1);
+    *picture = (ledger_picture){g_strdup(name), file, bytes};
+    return picture;
 }
 
 bool ledger_knows_file(ledger *l, const char *file)

@@ -12,8 +12,10 @@ typedef struct ledger ledger;
 
 dp_status ledger_open(const char *path, ledger **opened, dp_error *err);
 void ledger_close(ledger **opened);
+/* The database below, for the tables that are not the ledger's. */
+database *ledger_database(ledger *l);
 
-typedef enum job_kind { JOB_FIT = 0, JOB_ADD, JOB_REMOVE } job_kind;
+typedef enum job_kind { JOB_FIT = 0, JOB_ADD, JOB_REMOVE, JOB_QUARANTINE, JOB_UNDO } job_kind;
 const char *job_kind_name(job_kind kind);
 
 /* A good picture that came with a job. */
@@ -61,6 +63,10 @@ size_t ledger_unfinished(ledger *l);
 dp_status ledger_pictures(ledger *l, const char *bank, int64_t job, GPtrArray **pictures, dp_error *err);
 /* The file of a bank's picture; NULL: none is kept; g_free. */
 char *ledger_picture_file(ledger *l, const char *bank, const char *name);
+/* A picture that was taken out of its bank: its file is kept until it makes room for others, so that it can come back. */
+dp_status ledger_set_removed(ledger *l, const char *bank, const char *name, bool removed, dp_error *err);
+/* The file of a picture that was taken out; NULL: it is kept no more. */
+ledger_picture *ledger_removed_picture(ledger *l, const char *bank, const char *name);
 /* Whether a bank has such a picture, or a job that waits. */
 bool ledger_has_name(ledger *l, const char *bank, const char *name);
 /* All pictures of a bank but those of the job (0: all) are forgotten. */

@@ -37,6 +37,7 @@
     X(good, "good.js", SCRIPT)                                                                                         \
     X(heat, "heat.js", SCRIPT)                                                                                         \
     X(inspect, "inspect.js", SCRIPT)                                                                                   \
+    X(missed, "missed.js", SCRIPT)                                                                                     \
     X(products, "products.js", SCRIPT)                                                                                 \
     X(results, "results.js", SCRIPT)                                                                                   \
     X(strings, "strings.js", SCRIPT)                                                                                   \

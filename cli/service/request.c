@@ -79,3 +79,18 @@ int64_t request_id(request *r, size_t part, const char *what)
     reply_problem(r, 404, "there is no %s of that number", what);
     return 0;
 }
+
+bool request_only(request *r, const json_t *object, const char *known, const char *what)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        g_autofree char *word = g_strdup_printf(" %s ", key);
+        if (!strchr(key, ' ') && strstr(known, word))
+            continue;
+        reply_problem(r, 400, "%s: '%s' is not known; it has%s", what, key, known);
+        return false;
+    }
+    return true;
+}

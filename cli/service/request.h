@@ -32,6 +32,8 @@ bool request_number(request *r, const char *name, int64_t least, int64_t most, i
 bool request_accepts(const request *r, const char *type);
 /* The body as a JSON object; NULL: answered. */
 json_t *request_json(request *r);
+/* Whether an object has no other members than these, between spaces; false: answered, what being its name. */
+bool request_only(request *r, const json_t *object, const char *known, const char *what);
 /* The bank of the route's first part, ready for use; NULL: answered.  Give it back by served_bank_drop. */
 served_bank *request_bank(request *r);
 /* A whole number that stands in the route; 0: answered (404). */

@@ -32,6 +32,12 @@ void delete_bank(request *r);
 void post_bank(request *r); /* endpoint_uploads.c */
 void post_pictures(request *r);
 void post_result_add(request *r);
+void post_excuses(request *r); /* endpoint_changes.c */
+void post_quarantine(request *r);
+void get_changes(request *r);
+void post_undo(request *r);
+/* The part of a picture that "region" of a body names; *given: it does.  False: answered. */
+bool request_region(request *r, const json_t *body, dp_box *box, bool *given);
 void get_pictures(request *r); /* endpoint_pictures.c */
 void get_picture(request *r);
 void get_thumbnail(request *r);
@@ -49,6 +55,7 @@ void get_result_counts(request *r);
 void get_result(request *r);
 void get_result_picture(request *r);
 void post_verdict(request *r);
+void get_alarms(request *r);
 void get_page(request *r); /* page.c */
 void get_page_file(request *r);
 void get_healthz(request *r); /* endpoint_server.c */

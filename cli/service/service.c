@@ -87,6 +87,7 @@ dp_status service_open(const service_settings *settings, const dp_network *netwo
     }
     empty_folder(s->folder);
     kept_begin(s);
+    s->drifts = drifts_open(settings->drift_bound, s->results);
     s->banks = banks_open(banks_folder, &settings->run);
     jobs_sweep(s->ledger, s->good_pictures, settings->most_good_bytes);
     const workers_settings of_workers = {.n_workers = settings->n_workers,
@@ -101,6 +102,7 @@ dp_status service_open(const service_settings *settings, const dp_network *netwo
                                    .run = settings->run,
                                    .network = network,
                                    .pictures = s->good_pictures,
+                                   .kept = s->kept_pictures,
                                    .most_good_bytes = settings->most_good_bytes};
     s->jobs = jobs_open(&of_jobs);
     *opened = s;
@@ -117,6 +119,7 @@ void service_close(service **opened)
     workers_close(&s->workers);
     banks_close(&s->banks);
     ledger_close(&s->ledger);
+    drifts_close(&s->drifts);
     store_close(&s->results);
     if (s->lock_fd >= 0)
         close(s->lock_fd);

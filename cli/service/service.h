@@ -5,6 +5,7 @@
 
 #include "banks.h"
 #include "counters.h"
+#include "drifts.h"
 #include "guard.h"
 #include "jobs.h"
 #include "ledger.h"
@@ -24,6 +25,7 @@ typedef struct service_settings {
     size_t most_upload_bytes; /* of a request with many pictures */
     size_t most_connections;
     keep_pictures keep;
+    double drift_bound;     /* 0: drift is not watched */
     size_t most_kept_bytes; /* of pictures of results */
     size_t most_good_bytes; /* of good pictures */
     const char *cert, *key; /* PEM; NULL: no TLS */
@@ -36,6 +38,7 @@ typedef struct service {
     char *good_pictures; /* folders */
     char *kept_pictures;
     store *results;
+    drifts *drifts; /* or NULL */
     ledger *ledger;
     banks *banks;
     workers *workers;

@@ -50,6 +50,8 @@ static const char *const steps[] = {
     "CREATE TABLE alarms(id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, bank TEXT NOT NULL,"
     " alarm TEXT NOT NULL);"
     "CREATE INDEX alarms_time ON alarms(time_ms);",
+    /* after which result the watching for drift began */
+    "CREATE TABLE drift(bank TEXT PRIMARY KEY, after_id INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 static const database_schema schema = {0x44695061 /* "DiPa" */, "results", steps, G_N_ELEMENTS(steps)};

@@ -5,6 +5,7 @@
 #include "inspectors.h"
 #include "log.h"
 #include "memory_picture.h"
+#include "../feedback.h"
 #include "../inspect_rows.h"
 
 #include <math.h>
@@ -24,11 +25,12 @@ struct workers {
 void inspection_clear(inspection_task *task)
 {
     json_decref(task->line);
+    json_decref(task->excuses);
     g_clear_pointer(&task->overlay, g_bytes_unref);
     g_clear_pointer(&task->map_file, g_bytes_unref);
     g_clear_pointer(&task->explained, g_bytes_unref);
     g_clear_pointer(&task->map, g_free);
-    task->line = NULL;
+    task->line = task->excuses = NULL;
 }
 
 /* ---------------------------------------------------------------------------------------- what a result is made into */
@@ -87,6 +89,17 @@ static dp_status keep_numbers(inspection_task *task, const dp_result *result, dp
         return service_fail(err, DP_E_MEMORY, "%s: not enough memory for its map", task->name);
     memcpy(task->map, result->map, n * sizeof *task->map);
     return DP_OK;
+}
+
+static dp_status list_excuses(const inspectors *own, inspection_task *task, dp_error *err)
+{
+    const dp_bank *bank = task->bank->bank;
+    g_autoptr(GArray) places = NULL;
+    dp_status status = cli_excuses_find(bank, inspectors_last(own), task->region, &places, err);
+    task->excuses = json_array();
+    for (guint i = 0; !status && i < places->len; i++)
+        cli_json_append(task->excuses, cli_excuse_json(bank, &g_array_index(places, cli_excuse, i)));
+    return status;
 }
 
 static dp_status make_wanted(const workers *w, inspection_task *task, const dp_picture *picture,
@@ -154,6 +167,8 @@ static void inspect(const workers *w, inspectors *own, inspection_task *task)
     task->line = cli_row_json(&row);
     if (result)
         task->status = make_wanted(w, task, picture, result, err);
+    if (result && !task->status && (task->want & WANT_EXCUSES))
+        task->status = list_excuses(own, task, err);
     dp_picture_free(&loaded);
 }
 

@@ -6,7 +6,7 @@
 #include "banks.h"
 
 /* What is wanted of an inspection beside the JSON line. */
-enum { WANT_OVERLAY = 1, WANT_MAP = 2, WANT_EXPLAINED = 4, WANT_NUMBERS = 8 };
+enum { WANT_OVERLAY = 1, WANT_MAP = 2, WANT_EXPLAINED = 4, WANT_NUMBERS = 8, WANT_EXCUSES = 16 };
 
 /* Where the picture that a bank calls so lies now; NULL: it is not kept; g_free.  Called from a worker. */
 typedef char *(*good_picture_fn)(void *user, const char *bank, const char *name);
@@ -20,6 +20,8 @@ typedef struct inspection_task {
     size_t bytes;
     dp_picture *picture; /* pixels, where there is no file; the worker only reads it */
     unsigned want;
+    bool keep;            /* its picture, whatever its label is */
+    const dp_box *region; /* with WANT_EXCUSES: where the defect is; NULL: where the picture differs most */
     /* made */
     dp_status status; /* of the inspection; with a fault `line` says it too */
     dp_error err;
@@ -27,6 +29,7 @@ typedef struct inspection_task {
     GBytes *overlay;   /* PNG */
     GBytes *map_file;  /* TIFF */
     GBytes *explained; /* PNG; NULL where there is no defect */
+    json_t *excuses;   /* a list of cli_excuse_json */
     float *map;        /* [height_px, width_px] with WANT_NUMBERS; NULL: nothing could be compared */
     size_t height_px, width_px;
     double score, p_value, threshold, cell_threshold;

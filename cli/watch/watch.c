@@ -5,9 +5,9 @@
  * leaves the file as one that was never seen; a kill after it leaves a file that the journal knows, which is only moved. */
 #include "watch.h"
 #include "done.h"
-#include "drift_alarm.h"
 #include "frames.h"
 #include "wake.h"
+#include "../service/drift_alarm.h"
 #include "../service/log.h"
 #include "../service/notify.h"
 
@@ -121,6 +121,8 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
         w->anomaly = w->anomaly || label == DP_LABEL_ANOMALOUS || label == DP_LABEL_NOT_INSPECTED;
         if (made->fault)
             log_line(LOG_LEVEL_WARNING, "%s", made->fault);
+        if (w->drift && w->settings.data && drift_alarm_remember(w->drift, w->store, w->judge->name, id, &err))
+            log_line(LOG_LEVEL_WARNING, "%s", err.message);
         outlets_came(&w->outlets, alarm ? 2 : 1);
         tell(w, &made->row, line, alarm);
     }
@@ -353,6 +355,8 @@ static bool open_all(watch *w, int *code)
         status = outlets_open(&s->outlets, w->journal, &w->outlets, &err);
     if (!status && s->drift_bound > 0)
         status = drift_alarm_open(s->drift_bound, &w->drift, &err);
+    if (!status && w->drift && s->data)
+        status = drift_alarm_resume(w->drift, w->store, w->judge->name, &err);
     const folder_settings folder = {s->in, s->poll_s, w->apart};
     if (!status)
         status = s->in ? folder_open(&folder, &w->folder, &err) : frames_open(s->source, &w->frames, &err);

@@ -58,8 +58,8 @@ function start() {
     };
     const good = new Good({ changed: reload, removed: async () => { await products.load(); products.select(products.banks[0]?.name ?? null); } });
     const threshold = new Threshold({ changed: reload });
-    const inspect = new Inspect({ good, judged: (now) => judged(now, inspect), inspected: () => results.load() });
-    const results = new Results({ open: (result) => inspect.open(result), judged: (now) => judged(now, results), add: (id) => good.addResult(id) });
+    const inspect = new Inspect({ good, judged: (now) => judged(now, inspect), inspected: () => results.load(), changed: reload });
+    const results = new Results({ open: (result) => inspect.open(result), judged: (now) => judged(now, results), add: (id) => good.addResult(id), added: (id) => good.added.has(id) });
     const products = new Products((bank) => {
         if (!bank)
             return;

@@ -97,14 +97,14 @@ export function failed(error) {
         notice(error.message, { kind: "error" });
 }
 
-/* Asks before what cannot be taken back; true: go on. */
-export function confirmed(title, text, label) {
+/* Asks before what changes much; danger: it cannot be taken back. true: go on. */
+export function confirmed(title, text, label, { danger = true } = {}) {
     const dialog = byId("confirm");
     return new Promise((resolve) => {
         const end = (value) => () => { resolve(value); dialog.close(); };
         replace(dialog, el("h2", { id: "confirm-title" }, title), el("p", {}, text),
                 el("div", { class: "row end" }, button("cancel", { onclick: end(false) }),
-                   button("", { label, look: "main danger", onclick: end(true) })));
+                   button("", { label, look: danger ? "main danger" : "main", onclick: end(true) })));
         dialog.addEventListener("close", () => resolve(false), { once: true });
         dialog.showModal();
     });

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* good.js - the good pictures of a product, the least good first. */
-import { ask, askBlob, askJson, bankPath, finish, servedImage } from "./api.js";
+import { ask, askJson, bankPath, finish, send, servedImage } from "./api.js";
 import { button, byId, confirmed, el, failed, notice, replace } from "./dom.js";
 import { dropZone, takeDrops } from "./files.js";
+import { journal } from "./missed.js";
 import { jobLine } from "./products.js";
 import { score, t } from "./text.js";
 
@@ -15,6 +16,7 @@ export class Good {
         this.removed = removed; /* the bank is gone */
         this.pictures = [];
         this.all = false;
+        this.added = new Set(); /* results whose pictures were added */
         takeDrops(byId("good"), (files) => this.add(files));
     }
 
@@ -52,7 +54,26 @@ export class Good {
                 el("ul", { class: "gallery" }, shown.map((picture) => this.tile(picture))),
                 pictures.length > FIRST ? button(this.all ? "show_fewer" : "show_all", { look: "link", values: { n: pictures.length }, onclick: () => { this.all = !this.all; this.draw(); } }) : null,
                 el("details", { class: "last" }, el("summary", {}, t("choices_title")), el("dl", { class: "choices" }, bank.choices.map((choice) =>
-                    el("div", {}, el("dt", {}, `${choice.option} = ${choice.value}`), el("dd", {}, choice.reason ?? ""))))));
+                    el("div", {}, el("dt", {}, `${choice.option} = ${choice.value}`), el("dd", {}, choice.reason ?? ""))))),
+                this.changes());
+    }
+
+    /* The journal, asked for when it is opened. */
+    changes() {
+        const list = el("ul", { class: "journal" }), { bank } = this;
+        const details = el("details", {}, el("summary", {}, t("journal_title")), list);
+        details.addEventListener("toggle", async () => {
+            if (!details.open)
+                return;
+            try {
+                replace(list, await journal(bank.name, (job) => this.run(job)));
+                if (!list.children.length)
+                    replace(list, el("li", { class: "quiet" }, t("journal_none")));
+            } catch (error) {
+                failed(error);
+            }
+        });
+        return details;
     }
 
     tile(picture) {
@@ -79,6 +100,8 @@ export class Good {
         this.jobs.append(line.element);
         try {
             const last = await finish(job, line.update);
+            if (last.report?.threshold)
+                notice(t("threshold_told", { told: last.report.threshold }));
             for (const row of last.report?.left_out ?? [])
                 notice(t("left_out", row), { kind: "error" });
             return last.state === "done";
@@ -102,31 +125,45 @@ export class Good {
         }
     }
 
-    /* Follows the job that a result's picture was added by. */
-    async addResult(id) {
+    /* Follows the job that a result's picture, or only a region of it, is added by; whether it was. */
+    async addResult(id, region = null) {
+        if (this.added.has(id))
+            return true;
+        this.added.add(id);
         try {
-            const job = await askJson(`/v1/results/${id}/add`, { method: "POST" });
-            if (await this.run(job))
-                notice(t("added", { n: 1 }));
+            const job = await send(`/v1/results/${id}/add`, "POST", region ? { region } : {});
+            if (await this.run(job)) {
+                notice(t(region ? "added_place" : "added", { n: 1 }));
+                return true;
+            }
         } catch (error) {
             failed(error);
         }
+        this.added.delete(id);
+        return false;
     }
 
     async remove(picture, pressed) {
         const path = bankPath(this.bank.name, `/pictures/${picture.id}`);
         pressed.disabled = true;
         try {
-            const blob = picture.kept ? await askBlob(path) : null; /* for Undo */
             const job = await askJson(path, { method: "DELETE" });
             if (!await this.run(job))
                 return;
-            notice(t("removed", { name: picture.name }), {
-                action: blob && { label: t("undo"), run: () => this.add([new File([blob], picture.name, { type: blob.type })]) } });
+            const { changes } = await askJson(bankPath(this.bank.name, "/changes"));
+            notice(t("removed", { name: picture.name }), { action: picture.kept && { label: t("undo"), run: () => this.undo(changes[0].id) } });
             if (document.activeElement === document.body)
                 byId("good").querySelector(".gallery button")?.focus();
         } catch (error) {
             pressed.disabled = false;
+            failed(error);
+        }
+    }
+
+    async undo(change) {
+        try {
+            await this.run(await askJson(`/v1/changes/${change}/undo`, { method: "POST" }));
+        } catch (error) {
             failed(error);
         }
     }

@@ -4,11 +4,13 @@ import { ask, askBlob, askJson, bankPath, pictureUrl, send } from "./api.js";
 import { button, byId, el, failed, icon, notice, replace, say } from "./dom.js";
 import { dropZone, takeDrops } from "./files.js";
 import { drawMap, readMap } from "./heat.js";
+import { Missed } from "./missed.js";
 import { percent, score, t } from "./text.js";
 import { Viewer } from "./viewer.js";
 
 const AT_ONCE = 2;
 const MOST_KEPT = 200; /* pictures of the strip */
+const MOST_MAP_PIXELS = 64e6;
 
 /* The label of a result as a word with its sign. */
 export function labelled(label) {
@@ -39,9 +41,9 @@ function measure(url) {
 }
 
 export class Inspect {
-    /* good: of the same product; judged: a verdict was given; inspected: a result was kept. */
-    constructor({ good, judged, inspected }) {
-        Object.assign(this, { good, judged, inspected });
+    /* good: of the same product; judged: a verdict was given; inspected: a result was kept; changed: the bank is another one now. */
+    constructor({ good, judged, inspected, changed }) {
+        Object.assign(this, { good, judged, inspected, changed });
         this.items = [];
         this.running = 0;
         this.viewer = new Viewer();
@@ -121,10 +123,12 @@ export class Inspect {
 
     async judge(item) {
         try {
-            const response = await ask(bankPath(item.bank, `/inspect?name=${encodeURIComponent(item.name.slice(0, 250))}`), { method: "POST", body: item.file });
-            const line = await response.json();
+            const query = `?map=tiff&keep=yes&name=${encodeURIComponent(item.name.slice(0, 250))}`;
+            const response = await ask(bankPath(item.bank, `/inspect${query}`), { method: "POST", body: item.file });
             item.id = Number(response.headers.get("Dinopatch-Result"));
-            item.result = item.id ? await askJson(`/v1/results/${item.id}`) : line;
+            if (response.headers.get("Content-Type") === "image/tiff")
+                this.keepMap(item, readMap(await response.arrayBuffer()));
+            item.result = await askJson(`/v1/results/${item.id}`);
             item.state = "done";
         } catch (error) {
             item.state = "failed";
@@ -180,13 +184,24 @@ export class Inspect {
         this.heat(item);
     }
 
+    /* Maps are large: those that were asked for longest ago make room. */
+    keepMap(item, map) {
+        item.map = map;
+        this.maps = [item, ...(this.maps ?? []).filter((one) => one !== item)];
+        for (let pixels = 0, i = 0; i < this.maps.length; i++) {
+            pixels += this.maps[i].map.data.length;
+            if (i > 0 && pixels > MOST_MAP_PIXELS) {
+                for (const old of this.maps.splice(i))
+                    old.map = null;
+            }
+        }
+    }
+
     async heat(item) {
         try {
             if (!item.map) {
                 const response = await ask(bankPath(item.bank, "/inspect?map=tiff&record=no"), { method: "POST", body: item.file });
-                item.map = readMap(await response.arrayBuffer());
-                for (const other of this.items.filter((one) => one.map && one !== item).slice(4))
-                    other.map = null; /* maps are large */
+                this.keepMap(item, readMap(await response.arrayBuffer()));
             }
             if (item !== this.chosen)
                 return;
@@ -201,13 +216,19 @@ export class Inspect {
 
     async chooseDefect(index, zoom = true) {
         const item = this.chosen, defect = item.result.defects[index];
+        item.defect = index;
         if (zoom)
             this.viewer.choose(index, item.result.defects);
         for (const [i, row] of [...this.details.querySelectorAll(".defect")].entries())
             row.setAttribute("aria-pressed", String(i === index));
-        const picture = defect.nearest && defect.nearest_at ? this.good.find(defect.nearest) : null;
+        this.showGood(item, defect.nearest_at ? defect.nearest : null, defect.nearest_at, defect);
+    }
+
+    /* A place of a good picture beside a box of the chosen one. */
+    async showGood(item, name, at, defect) {
+        const picture = name ? this.good.find(name) : null;
         if (!picture?.kept) {
-            this.viewer.nearest.clear(defect.nearest ? t("nearest_not_kept", { name: defect.nearest }) : t("nearest_empty"));
+            this.viewer.nearest.clear(name ? t("nearest_not_kept", { name }) : t("nearest_empty"));
             return;
         }
         const path = bankPath(item.bank, `/pictures/${picture.id}`);
@@ -218,7 +239,7 @@ export class Inspect {
                 size = { width: item.result.shape[1], height: item.result.shape[0] };
             }
             if (item === this.chosen)
-                this.viewer.showNearest({ url, name: picture.name, ...size, at: defect.nearest_at, defect });
+                this.viewer.showNearest({ url, name: picture.name, ...size, at, defect });
         } catch (error) {
             this.viewer.nearest.clear(error.message);
         }
@@ -245,7 +266,8 @@ export class Inspect {
                        t("defect", { i: i + 1, peak: score(defect.peak), width: Math.round(defect.bbox_xyxy[2] - defect.bbox_xyxy[0]),
                                      height: Math.round(defect.bbox_xyxy[3] - defect.bbox_xyxy[1]) })))) : null,
                 item.id ? el("div", { class: "row" }, el("span", { class: "quiet" }, t("verdict_ask")), verdictButtons(result, (now) => this.verdict(item, now)),
-                             result.verdict === "good" ? button("add_to_bank", { glyph: "add", onclick: (event) => this.addToBank(item, event.currentTarget) }) : null) : null);
+                             result.verdict === "good" ? this.teach(item) : null) : null,
+                this.missed(item));
     }
 
     verdict(item, now) {
@@ -265,12 +287,32 @@ export class Inspect {
         }
     }
 
-    async addToBank(item, pressed) {
-        pressed.disabled = true;
-        if (item.own)
-            await this.good.add([item.file]);
-        else
-            await this.good.addResult(item.id);
-        pressed.disabled = false;
+    /* Buttons that add a false alarm, once. */
+    teach(item) {
+        if (this.good.added.has(item.id))
+            return el("span", { class: "quiet" }, t("is_added"));
+        const defect = item.result.defects[item.defect ?? 0];
+        const add = async (region) => {
+            const done = this.good.addResult(item.id, region); /* counts from now on: no second press */
+            this.drawDetails();
+            if (!await done && item === this.chosen)
+                this.drawDetails();
+        };
+        return [button("add_to_bank", { glyph: "add", onclick: () => add(null) }), defect ? button("add_place", { onclick: () => {
+            const [left, top, right, bottom] = item.result.defects[item.defect ?? 0].bbox_xyxy, room = Math.max(8, 0.25 * Math.max(right - left, bottom - top));
+            add({ x: left - room, y: top - room, width: right - left + 2 * room, height: bottom - top + 2 * room });
+        } }) : null];
+    }
+
+    /* Of a defect that was called good. */
+    missed(item) {
+        const { result } = item;
+        if (result.verdict !== "defect" || result.label !== "good" || !item.id)
+            return null;
+        const parts = { viewer: this.viewer, changed: () => this.changed(item.bank), show: (place) => {
+            const at = [place.x + place.width / 2, place.y + place.height / 2];
+            this.showGood(item, place.picture, at, { bbox_xyxy: [place.x, place.y, place.x + place.width, place.y + place.height] });
+        } };
+        return new Missed(item, parts).element;
     }
 }

@@ -5,6 +5,9 @@ import { button, byId, el, failed, icon, notice, replace, say } from "./dom.js";
 import { dropZone } from "./files.js";
 import { size, t } from "./text.js";
 
+/* The options of a fit that the form offers; the command line has them all. */
+const OPTIONS = ["method", "size", "align", "window", "fpr", "score", "search.order", "map.sigma", "pictures.mirror", "precision", "bank.storage", "seed"];
+
 const stages = { survey: "stage_survey", pose: "stage_pose", fit: "stage_fit", add: "stage_fit", "leave one out": "stage_leave_one_out",
                  "learning curve": "stage_learning_curve" };
 
@@ -91,10 +94,35 @@ export class Products {
                            el("h1", { id: "create-title" }, this.banks.length ? t("create_title") : t("welcome_title")),
                            el("p", { class: "lead" }, t("welcome_text")),
                            el("label", { for: "name" }, t("name_label")), field, el("p", { id: "name-help", class: "quiet" }, t("name_help")),
-                           el("div", { class: "row" }, this.learn, this.total), this.fault),
+                           el("div", { class: "row" }, this.learn, this.total), this.fault, this.advanced()),
                         el("div", { class: "stack" }, dropZone("drop_good", (files) => this.add(files)), this.list));
         replace(byId("create"), form);
         this.drawTray();
+    }
+
+    /* Options that are left alone are chosen from the good pictures. */
+    advanced() {
+        const fields = el("div", { class: "options" }), details = el("details", { class: "advanced" }, el("summary", {}, t("advanced_title")),
+                                                                     el("p", { class: "quiet" }, t("advanced_text")), fields);
+        this.options = [];
+        details.addEventListener("toggle", async () => {
+            if (!details.open || this.options.length)
+                return;
+            try {
+                const { options } = await askJson("/v1/options");
+                this.options = OPTIONS.map((key) => options.find((option) => option.key === key)).filter(Boolean).map((option) => {
+                    const id = `option-${option.key}`, common = { id, "data-key": option.key, "aria-describedby": `${id}-help` };
+                    const choices = option.choices ?? (option.takes === "yes|no" ? ["yes", "no"] : null);
+                    const field = choices ? el("select", common, el("option", { value: "" }, t("automatic")), choices.map((value) => el("option", { value }, value)))
+                                                 : el("input", { ...common, type: "text", autocomplete: "off", spellcheck: "false", placeholder: `${t("automatic")} (${option.takes})` });
+                    fields.append(el("div", {}, el("label", { for: id }, option.key), field, el("p", { id: `${id}-help`, class: "quiet" }, option.help)));
+                    return field;
+                });
+            } catch (error) {
+                failed(error);
+            }
+        });
+        return details;
     }
 
     add(files) {
@@ -126,6 +154,9 @@ export class Products {
         const name = this.name.value.trim(), form = new FormData();
         if (few)
             form.append("allow_few", "yes");
+        for (const field of this.options)
+            if (field.value.trim())
+                form.append(field.dataset.key, field.value.trim());
         for (const { file } of this.tray)
             form.append("pictures", file, file.name);
         replace(this.fault);

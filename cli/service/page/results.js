@@ -9,19 +9,20 @@ const ROWS = 20;
 const PERIOD_MS = 5000;
 
 export class Results {
-    constructor({ open, judged, add }) {
-        Object.assign(this, { open, judged, add });
+    constructor({ open, judged, add, added }) {
+        Object.assign(this, { open, judged, add, added });
         this.filter = { label: "", verdict: "" };
         this.counted = "";
         this.counts = el("div", { class: "row counts", role: "group", "aria-label": t("filter_label") });
         this.body = el("tbody");
         this.more = button("show_more", { look: "link", onclick: () => this.load(true) });
         this.empty = el("p", { class: "empty", hidden: true });
+        this.drift = el("p", { class: "fault", role: "status", hidden: true });
         const verdict = el("select", { id: "verdict", onchange: () => { this.filter.verdict = verdict.value; this.load(); } },
                            [["", "verdict_all"], ["none", "verdict_none"], ["good", "verdict_good"], ["defect", "verdict_defect"]].map(([value, key]) => el("option", { value }, t(key))));
         const head = ["column_time", "column_picture", "column_label", "column_score", "column_verdict"].map((key) => el("th", { scope: "col" }, t(key)));
         this.table = el("table", {}, el("caption", { class: "unseen" }, t("results_caption")), el("thead", {}, el("tr", {}, head)), this.body);
-        replace(byId("results"), el("header", {}, el("h2", { id: "results-title" }, t("results_title"))),
+        replace(byId("results"), el("header", {}, el("h2", { id: "results-title" }, t("results_title"))), this.drift,
                 el("div", { class: "row filters" }, this.counts, el("label", { class: "row end grow", for: "verdict" }, el("span", { class: "quiet" }, t("column_verdict")), verdict),
                    button("export", { look: "quiet", onclick: () => this.save() })),
                 this.table, this.empty, this.more);
@@ -32,6 +33,15 @@ export class Results {
         this.bank = bank.name;
         this.counted = "";
         this.load();
+    }
+
+    /* The newest alarm of today. */
+    async alarm() {
+        const bank = this.bank, { alarms } = await askJson(`/v1/alarms?${new URLSearchParams({ since: "today", bank, limit: "1" })}`);
+        if (bank !== this.bank)
+            return;
+        this.drift.hidden = !alarms.length;
+        this.drift.textContent = alarms.length ? t("drift_seen", { direction: t(`drift_${alarms[0].direction}`), time: clock(alarms[0].time) }) : "";
     }
 
     query(extra = {}) {
@@ -69,7 +79,7 @@ export class Results {
     async load(more = false) {
         const asked = (this.asked = Symbol("load"));
         try {
-            await this.count();
+            await Promise.all([this.count(), this.alarm()]);
             const page = await askJson(`/v1/results?${this.query({ limit: String(ROWS), before: more ? this.next : "" })}`);
             if (asked !== this.asked)
                 return;
@@ -105,7 +115,7 @@ export class Results {
             el("td", { class: "num number" }, score(result.score)),
             el("td", { class: "judge" }, el("div", { class: "row" }, verdictButtons(result, verdicts),
                 result.verdict === "good" && result.picture && result.label === "anomalous"
-                    ? button("add_to_bank", { look: "add", glyph: "add", onclick: (event) => { event.currentTarget.disabled = true; this.add(result.id); } }) : null)));
+                    ? button("add_to_bank", { look: "add", glyph: "add", disabled: this.added(result.id), onclick: (event) => { event.currentTarget.disabled = true; this.add(result.id); } }) : null)));
         return row;
     }
 

@@ -68,9 +68,12 @@ export class Threshold {
     }
 
     async renewVerdicts() {
-        const { bank } = this, { results } = await askJson(`/v1/results?bank=${encodeURIComponent(bank.name)}&verdict=any&limit=1000`);
-        if (this.bank === bank)
-            this.setVerdicts(results);
+        const { bank } = this, name = encodeURIComponent(bank.name);
+        const [{ verdicts }, { results }] = await Promise.all([askJson(bankPath(bank.name, "/thresholds")), askJson(`/v1/results?bank=${name}&verdict=any&limit=1000`)]);
+        if (this.bank !== bank)
+            return;
+        this.data.verdicts = verdicts;
+        this.setVerdicts(results);
     }
 
     draw() {
@@ -94,11 +97,20 @@ export class Threshold {
                 el("div", { class: "chart" }, this.plot, this.slider),
                 el("p", { class: "legend quiet" }, el("span", { class: "key good" }), t("legend_good", { n: data.scores.length }),
                    known.length > data.scores.length ? [el("span", { class: "key judged-good" }), t("legend_judged_good"), el("span", { class: "key judged-defect" }), t("legend_judged_defect")] : null),
-                this.figures,
+                this.figures, this.suggestion(),
                 el("div", { class: "row last" }, el("div", { class: "row rates", role: "group", "aria-label": t("rates") }, el("span", { class: "quiet" }, t("rates_label")), this.rates()),
                    el("div", { class: "row end grow" }, this.reset, this.apply)));
         replace(this.plot, this.chart());
         this.renew();
+    }
+
+    /* The threshold that agrees best with the verdicts. */
+    suggestion() {
+        const { verdicts } = this.data;
+        if (verdicts.threshold === null || verdicts.threshold === this.data.threshold)
+            return null;
+        return el("div", { class: "row" }, button("judged_use", { values: { value: score(verdicts.threshold) }, onclick: () => this.put({ verdicts: true }, verdicts.threshold) }),
+                  el("span", { class: "quiet num" }, t("judged_use_note", verdicts)));
     }
 
     x(value) {
@@ -166,12 +178,12 @@ export class Threshold {
         this.apply.disabled = this.reset.disabled = !moved;
     }
 
-    async put() {
+    async put(asked = this.asked === null ? { value: this.value } : { fpr: this.asked }, value = this.value) {
         const { bank } = this;
         try {
             this.apply.disabled = true;
-            await send(bankPath(bank.name, "/threshold"), "PUT", this.asked === null ? { value: this.value } : { fpr: this.asked });
-            notice(t("threshold_set", { value: score(this.value) }));
+            await send(bankPath(bank.name, "/threshold"), "PUT", asked);
+            notice(t("threshold_set", { value: score(value) }));
             await this.changed(bank.name);
             if (document.activeElement === document.body) /* the button that was pressed is gone */
                 byId("slider")?.focus();

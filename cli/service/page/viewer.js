@@ -7,6 +7,12 @@ import { t } from "./text.js";
 
 const MOST_ZOOM = 24;
 
+/* The box between two points, in whole pixels. */
+function boxOf(a, b) {
+    const x = Math.floor(Math.min(a.x, b.x)), y = Math.floor(Math.min(a.y, b.y));
+    return { x, y, width: Math.max(1, Math.ceil(Math.abs(a.x - b.x))), height: Math.max(1, Math.ceil(Math.abs(a.y - b.y))) };
+}
+
 class Pane {
     constructor(viewer, key) {
         this.viewer = viewer;
@@ -23,7 +29,7 @@ class Pane {
         this.stage.addEventListener("pointerdown", (event) => this.down(event));
         this.stage.addEventListener("pointermove", (event) => this.drag(event));
         for (const kind of ["pointerup", "pointercancel"])
-            this.stage.addEventListener(kind, (event) => this.points.delete(event.pointerId));
+            this.stage.addEventListener(kind, (event) => this.up(event));
     }
 
     show(width, height, ...children) {
@@ -92,12 +98,27 @@ class Pane {
         event.preventDefault();
     }
 
+    up(event) {
+        this.points.delete(event.pointerId);
+        if (this.from)
+            this.viewer.marked(boxOf(this.from, this.toPicture(event)));
+        this.from = null;
+    }
+
     down(event) {
         this.stage.setPointerCapture(event.pointerId);
+        if (this.viewer.onMark) {
+            this.from = this.toPicture(event);
+            return;
+        }
         this.points.set(event.pointerId, event);
     }
 
     drag(event) {
+        if (this.from) {
+            this.viewer.drawMark(boxOf(this.from, this.toPicture(event)));
+            return;
+        }
         const before = this.points.get(event.pointerId);
         if (!before || !this.viewer.width)
             return;
@@ -160,8 +181,34 @@ export class Viewer {
         this.place();
     }
 
+    /* The next drag on a pane marks a box of the picture. */
+    mark(onMark) {
+        this.onMark = onMark;
+        this.element.classList.add("marking");
+    }
+
+    marked(region) {
+        const { onMark } = this;
+        this.onMark = null;
+        this.element.classList.remove("marking");
+        if (region)
+            onMark?.(region);
+    }
+
+    drawMark({ x, y, width, height }) {
+        this.marks.replaceChildren(svg("rect", { x, y, width, height, rx: 1 }));
+    }
+
+    /* The part of the picture that is seen. */
+    seen() {
+        const { stage } = this.picture, scale = this.picture.scale(), w = stage.clientWidth / scale, h = stage.clientHeight / scale;
+        const x = Math.max(0, this.view.x - w / 2), y = Math.max(0, this.view.y - h / 2);
+        return boxOf({ x, y }, { x: Math.min(this.width, this.view.x + w / 2), y: Math.min(this.height, this.view.y + h / 2) });
+    }
+
     clear(text = t("viewer_empty")) {
         this.width = 0;
+        this.marked(null);
         this.element.classList.add("idle");
         this.picture.clear(text);
         this.heat.clear(t("heat_empty"));
@@ -182,7 +229,8 @@ export class Viewer {
             return svg("g", { class: "box" }, svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 1 }),
                        svg("text", { x: left, y: top, dy: "-0.4em" }, String(i + 1)));
         });
-        this.picture.show(width, height, drawn(), svg("svg", { class: "boxes", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, this.boxes));
+        this.marks = svg("g", { class: "box mark" });
+        this.picture.show(width, height, drawn(), svg("svg", { class: "boxes", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, this.boxes, this.marks));
         this.picture.caption.textContent = t("size_px", { width, height });
         this.heat.show(width, height, other, this.canvas);
         this.canvas.hidden = true;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drift_alarm.c - says when the scores of one bank's pictures drift. */
 #include "drift_alarm.h"
-#include "../service/log.h"
-#include "../service/store.h"
+#include "log.h"
 
 #include "dinopatch/eval.h"
 
@@ -12,6 +11,7 @@ struct drift_alarm {
     double bound;
     char sha256[65]; /* of the bank */
     dp_drift *drift;
+    drift_standing standing;
 };
 
 dp_status drift_alarm_open(double bound, drift_alarm **opened, dp_error *err)
@@ -43,6 +43,7 @@ static void begin_anew(drift_alarm *d, const char *sha256)
         d->drift = drift;
     }
     g_strlcpy(d->sha256, sha256, sizeof d->sha256);
+    d->standing = (drift_standing){0};
 }
 
 static json_t *alarm_of(const drift_alarm *d, const char *bank, const dp_drift_state *state, int64_t time_ms)
@@ -70,5 +71,27 @@ json_t *drift_alarm_look(drift_alarm *d, const char *bank, const char *sha256, d
         log_line(LOG_LEVEL_WARNING, "%s", err.message);
         return NULL;
     }
+    d->standing = (drift_standing){state.n, state.log10_capital, state.rising};
     return state.alarm ? alarm_of(d, bank, &state, time_ms) : NULL;
+}
+
+/* An alarm among them was raised before; the next score began anew after it. */
+static void on_score(void *user, const char *bank_sha256, double score)
+{
+    json_decref(drift_alarm_look(user, "", bank_sha256, score, 0));
+}
+
+dp_status drift_alarm_resume(drift_alarm *d, store *s, const char *bank, dp_error *err)
+{
+    return drift_store_scores(s, bank, on_score, d, err);
+}
+
+dp_status drift_alarm_remember(drift_alarm *d, store *s, const char *bank, int64_t id, dp_error *err)
+{
+    return d->standing.n_pictures == 1 ? drift_store_begin(s, bank, id - 1, err) : DP_OK;
+}
+
+drift_standing drift_alarm_standing(const drift_alarm *d)
+{
+    return d->standing;
 }
