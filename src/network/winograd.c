@@ -28,33 +28,40 @@ size_t dp_winograd_weights(size_t in, size_t out)
     return DP_WINOGRAD_PLACES * in * out;
 }
 
-/* G g for a column g of three: the values at each point of the polynomial g, divided by the product of the point's
+#define PANEL DP_WINOGRAD_PANEL
+typedef double lanes[PANEL]; /* of one panel of output channels, which compilers turn into vectors */
+
+/* G g for columns g of three: the values at each point of the polynomial g, divided by the product of the point's
  * distances from the others. */
-static inline void transform(const double g[3], double to[6])
+static void transform(const double *g0, const double *g1, const double *g2, lanes to[6])
 {
     const double a = DP_WINOGRAD_A, b = DP_WINOGRAD_B, a2 = a * a, b2 = b * b;
-    const double by_a = 1 / (2 * a2 * (a2 - b2)), by_b = 1 / (2 * b2 * (b2 - a2));
-    to[0] = g[0] / (a2 * b2);
-    to[1] = by_a * (g[0] + a2 * g[2] + a * g[1]);
-    to[2] = by_a * (g[0] + a2 * g[2] - a * g[1]);
-    to[3] = by_b * (g[0] + b2 * g[2] + b * g[1]);
-    to[4] = by_b * (g[0] + b2 * g[2] - b * g[1]);
-    to[5] = g[2];
+    const double by_0 = 1 / (a2 * b2), by_a = 1 / (2 * a2 * (a2 - b2)), by_b = 1 / (2 * b2 * (b2 - a2));
+    for (size_t o = 0; o < PANEL; o++) {
+        to[0][o] = by_0 * g0[o];
+        to[1][o] = by_a * (g0[o] + a2 * g2[o] + a * g1[o]);
+        to[2][o] = by_a * (g0[o] + a2 * g2[o] - a * g1[o]);
+        to[3][o] = by_b * (g0[o] + b2 * g2[o] + b * g1[o]);
+        to[4][o] = by_b * (g0[o] + b2 * g2[o] - b * g1[o]);
+        to[5][o] = g2[o];
+    }
 }
 
 void dp_winograd_pack(size_t in, size_t out, const float *weights, float *to)
 {
-    for (size_t o = 0; o < out; o++)
+    lanes g[9], down[3][6], all[6]; /* down[v][u]: column v transformed, row u */
+    for (size_t panel = 0; panel < out; panel += PANEL, to += (size_t)DP_WINOGRAD_PLACES * in * PANEL)
         for (size_t i = 0; i < in; i++) {
-            const float *w = weights + o * 9 * in + i;
-            double down[3][6], all[6];
+            for (size_t o = 0; o < PANEL; o++)
+                for (size_t k = 0; k < 9; k++)
+                    g[k][o] = weights[((panel + o) * 9 + k) * in + i];
             for (size_t v = 0; v < 3; v++)
-                transform((const double[3]){w[v * in], w[(3 + v) * in], w[(6 + v) * in]}, down[v]);
+                transform(g[v], g[3 + v], g[6 + v], down[v]);
             for (size_t u = 0; u < 6; u++) {
-                transform((const double[3]){down[0][u], down[1][u], down[2][u]}, all);
+                transform(down[0][u], down[1][u], down[2][u], all);
                 for (size_t v = 0; v < 6; v++)
-                    to[((o / DP_WINOGRAD_PANEL * DP_WINOGRAD_PLACES + 6 * u + v) * in + i) * DP_WINOGRAD_PANEL
-                       + o % DP_WINOGRAD_PANEL] = (float)all[v];
+                    for (size_t o = 0; o < PANEL; o++)
+                        to[((6 * u + v) * in + i) * PANEL + o] = (float)all[v][o];
             }
         }
 }
