@@ -30,7 +30,7 @@ here = -Dpkgconfig.relocatable=true
 options = --buildtype=release -Dwerror=$(werror) '-Dprefix=$(PREFIX)' $(here) $(MESON_OPTIONS)
 sanitizer_options = --buildtype=debugoptimized -Dwerror=$(werror) -Db_lundef=false
 
-.PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi wheel deb clean help
+.PHONY: all deps install uninstall test demo sanitize tsan lint valgrind fuzz fuzz-coverage kills fault coverage mutation abi wheel deb reproducible clean help
 .NOTPARALLEL:
 
 all: ## build the library and the program: build/dinopatch
@@ -114,6 +114,10 @@ wheel: ## make a wheel of the Python package with all libraries inside, and try 
 deb: ## make the Debian packages of the committed tree, checked by lintian: dist/
 	@scripts/deps.sh build deb
 	@scripts/deb.sh
+
+reproducible: ## build the Debian packages, the wheel and the files of "make install" twice in other folders, and compare the bytes
+	@scripts/deps.sh build deb wheel
+	@scripts/reproducible.sh
 
 clean: ## remove the build folders and the output of the demo
 	rm -rf build build-asan build-tsan build-fuzz build-lint build-valgrind build-coverage build-mutation build-clang build-ci build-ci-clang demo-out dist

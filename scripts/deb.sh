@@ -1,15 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes the Debian packages of the committed tree in OUT (dist/), and checks them with lintian.
+# Makes the Debian packages of the committed tree, or of a tree without git as it is, in OUT (dist/), and checks them with lintian.
 #
 #     OUT=dist scripts/deb.sh
 set -eu
+umask 022 # what is packed keeps it
 source=$(CDPATH='' cd "$(dirname "$0")/.." && pwd -P)
 out=${OUT:-$source/dist}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out" "$work/dinopatch"
-git -C "$source" archive HEAD | tar -x -C "$work/dinopatch"
+if [ -e "$source/.git" ]; then
+    git -C "$source" archive HEAD | tar -x -C "$work/dinopatch"
+else
+    cp -a "$source/." "$work/dinopatch/"
+fi
 version=$(sed -n 's/^#define DP_VERSION_[A-Z]* //p' "$source/include/dinopatch.h" | paste -s -d .)
 stated=$(dpkg-parsechangelog -l "$work/dinopatch/debian/changelog" -S Version)
 [ "$version" = "$stated" ] || { echo "deb: debian/changelog says $stated, include/dinopatch.h $version: add an entry" >&2; exit 1; }

@@ -8,6 +8,7 @@
 # environment, looks that every library it loads comes from the wheel or from the C library, and fits and inspects with the folders of
 # the system's own copies hidden.  Build tools come from PyPI.
 set -eu
+umask 022 # what is packed keeps it
 source=$(CDPATH='' cd "$(dirname "$0")/.." && pwd -P)
 out=${OUT:-$source/dist}
 work=$(mktemp -d)
