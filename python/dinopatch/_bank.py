@@ -303,6 +303,8 @@ class Bank:
                 inspector.job.stopped = stopped.is_set()
                 try:
                     return inspector.run(self, _pictures.pixels(picture, bgr), with_map, white, name)
+                except _pictures.NoPillow:
+                    raise
                 except (PictureError, FileError) as fault:
                     return self._unread(name, fault)
                 finally:

@@ -56,8 +56,12 @@ def unpaired(picture: Any) -> Any:
     return picture
 
 
+class NoPillow(PictureError):
+    """No fault of the picture: no file at all can be read."""
+
+
 def _not_here(name: str) -> PictureError:
-    return PictureError(f"{name}: reading picture files takes Pillow: pip install pillow, or give an array")
+    return NoPillow(f"{name}: reading picture files takes Pillow (pip install pillow, Debian: python3-pil), or give an array")
 
 
 def load(path: Any) -> npt.NDArray[Any]:

@@ -309,6 +309,12 @@ try:
     dp.fit([{str(good_files[0])!r}])
 except dp.PictureError as fault:
     print(fault)
+import numpy as np
+bank = dp.fit([np.full((64, 64), i, np.uint8) + np.arange(64, dtype=np.uint8) for i in (0, 9)], align="none", size=64)
+try:
+    print(list(bank.inspect_many([{str(good_files[0])!r}])))
+except dp.PictureError as fault:
+    print(fault)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install pillow" in done.stdout
+    assert done.stdout.count("pip install pillow") == 2, done.stdout
