@@ -65,15 +65,10 @@ typedef struct { double low, high; size_t min_object, max_hole; double gaussian;
 void dp_post_init(dp_post *post);
 typedef enum { DP_SCORE_MAX, ... } dp_score;
 typedef enum { DP_STORAGE_F32, ... } dp_storage;
-typedef enum { DP_METRIC_L2, ... } dp_metric;
 typedef struct {
     dp_precision precision;
-    dp_metric metric;
-    size_t window, knn;
-    double blend, order;
     dp_post post;
     dp_score score;
-    size_t reweight;
     double fpr, pca, coreset;
     size_t kmeans, seed;
     dp_storage storage;
@@ -185,9 +180,6 @@ typedef struct { size_t n_points; size_t pictures[...]; double scores[...]; doub
 dp_status dp_bank_learning_curve(const dp_bank *bank, const dp_run *run, dp_learning_curve *curve, dp_error *err);
 
 typedef struct {
-    dp_metric metric;
-    size_t window, knn;
-    double blend, order;
     dp_post post;
     dp_score score;
     size_t reweight;
@@ -196,9 +188,6 @@ typedef struct {
     dp_threshold_origin origin;
     double cell_threshold;
     dp_interval heat;
-    const double *good_scores;
-    size_t n_good_scores;
-    const double *good_peaks;
     ...;
 } dp_view;
 void dp_view_init(const dp_bank *bank, dp_view *view);
@@ -210,6 +199,8 @@ size_t dp_calibration_rates(size_t n, double fpr, double rates[]);
 typedef struct { size_t n, k; double threshold, rate, expected, low, high; int supported; size_t n_needed; ...; } dp_certificate;
 dp_status dp_certify(const double *scores, size_t n, double fpr, dp_certificate *certificate, dp_error *err);
 typedef struct { double *scores, *peaks; int optional; dp_interval heat; dp_calibration of_scores, of_peaks; ...; } dp_good;
+int dp_view_take_recipe(dp_view *view, const dp_recipe *recipe);
+void dp_view_take_good(dp_view *view, const dp_good *good, size_t n);
 dp_status dp_bank_calibrate(const dp_bank *bank, const dp_view *view, double fpr, const dp_run *run, dp_good *good, dp_error *err);
 
 dp_status dp_session_inspect_from(dp_session *session, const dp_bank *bank, const dp_view *views, size_t n_views, const dp_source *source,

@@ -38,7 +38,14 @@ else
     "$work/tools/bin/python" -m wheel tags --remove --python-tag cp39 "$work"/whole/*.whl >"$work/log"
     mkdir -p "$out"
     rm -f "$out"/dinopatch-*.whl
-    cp "$work"/whole/*.whl "$out/"
+    # The rights of the files are those of the clone, which its umask made: here they become the same for all.
+    "$work/tools/bin/python" - "$work"/whole/*.whl "$out" <<'END'
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as found, zipfile.ZipFile(os.path.join(sys.argv[2], os.path.basename(sys.argv[1])), "w") as made:
+    for entry in found.infolist():
+        entry.external_attr = (0o100755 if ".so" in os.path.basename(entry.filename) else 0o100644) << 16
+        made.writestr(entry, found.read(entry), compress_type=zipfile.ZIP_DEFLATED)
+END
     wheel=$(ls "$out"/dinopatch-*.whl)
     say "$wheel, $(wc -c <"$wheel") bytes, SHA-256 $(sha256sum "$wheel" | cut -d ' ' -f 1)"
 fi

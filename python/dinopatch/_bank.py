@@ -561,11 +561,10 @@ class Bank:
         lib.dp_view_init(self._bank, view)
         if options:
             _options.override(ffi.addressof(details, "recipe"), options)
-            for name in ("metric", "window", "knn", "blend", "order", "post", "score", "reweight"):
-                setattr(view, name, getattr(details.recipe, name))
+            lib.dp_view_take_recipe(view, ffi.addressof(details, "recipe"))
         run.call(lib.dp_view_settle, self._bank, view, run.pointer)
         run.call(lib.dp_bank_calibrate, self._bank, view, fpr, run.pointer, found)
-        view.good_scores, view.good_peaks, view.n_good_scores, view.heat = scores, peaks, n, found.heat
+        lib.dp_view_take_good(view, found, n)
         view.threshold, view.cell_threshold = found.of_scores.threshold, found.of_peaks.threshold
         view.origin = {"by": lib.DP_ORIGIN_CALIBRATE if found.of_scores.n else 0, "fpr": fpr, "n_good": found.of_scores.n}
         if value is not None:

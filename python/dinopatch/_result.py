@@ -121,9 +121,10 @@ class Result:
             if found.nearest is None or not os.path.isfile(found.nearest):
                 raise FileError(f"{found.nearest}: the nearest good picture is not here as a file; give it: explain(good=...)")
             good = found.nearest
-        where = found.nearest_at or found.centre
-        return _png.side_by_side(self._picture, found.centre, _pictures.pixels(good).array, where,
-                                 max(found.box[2] - found.box[0], found.box[3] - found.box[1]))
+        x0, y0, x1, y1 = (int(v) for v in found.box)
+        y, x = np.unravel_index(int(self.map[y0:y1, x0:x1].argmax()), (y1 - y0, x1 - x0))
+        peak = (float(x0 + x), float(y0 + y))
+        return _png.side_by_side(self._picture, peak, _pictures.pixels(good).array, found.nearest_at or peak, max(x1 - x0, y1 - y0))
 
     def _repr_png_(self) -> Optional[bytes]:
         return None if self.map is None else _png.encode(self.image())

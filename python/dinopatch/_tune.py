@@ -116,8 +116,8 @@ def tuned(bank: "Bank", source: Source, n_good: int, run: Run, how: tuple[int, i
     scores, peaks, good = ffi.new("double[]", n), ffi.new("double[]", n), ffi.new("dp_good *")
     good.scores, good.peaks, good.optional = scores, peaks, 1
     run.call(lib.dp_bank_calibrate, bank._bank, view, recipe.fpr, run.pointer, good)
-    view.threshold, view.cell_threshold, view.heat = found.threshold, good.of_peaks.threshold, good.heat
-    view.good_scores, view.good_peaks, view.n_good_scores = scores, peaks, n
+    lib.dp_view_take_good(view, good, n)
+    view.threshold, view.cell_threshold = found.threshold, good.of_peaks.threshold
     view.origin = {"by": lib.DP_ORIGIN_TUNE, "n_good": maps.labels.count(0), "n_bad": maps.labels.count(1)}
     gain = found.held_out.auroc - found.untuned_fold_auroc
     better = found.folds > 0 and (gain > 1e-9 or gain > -1e-9 and found.held_out.confusion.f1 > found.untuned.confusion.f1 + 1e-9)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the library can do with a bank, Python can: scoring in another way, regions, smaller banks, tuning, the learning curve."""
 
-import math
+import functools
+import gc
+import json
 import os
 import signal
 import threading
@@ -9,7 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from conftest import same
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dinopatch as dp
 
@@ -48,7 +51,7 @@ def test_another_way_of_scoring_is_that_of_the_program(bank, new, test_files, tm
 
     bank.save(tmp_path / "a.bank")
     other = bank.calibrate(window=2, score="max", knn=2)
-    line = __import__("json").loads(program("inspect", "--bank", tmp_path / "a.bank", "--json", "-q", "--window", 2, "--score", "max", "--knn", 2,
+    line = json.loads(program("inspect", "--bank", tmp_path / "a.bank", "--json", "-q", "--window", 2, "--score", "max", "--knn", 2,
                                             test_files[0]).splitlines()[0])
     result = other.inspect(test_files[0])
     assert float(f"{result.score:.12g}") == line["score"] and float(f"{result.threshold:.12g}") == line["threshold"]
@@ -142,7 +145,7 @@ def test_tune_as_the_program(bank, drawn, test_files, tmp_path):
     bad = [path for path in test_files if path.parent.name != "good"]
     found = bank.tune(held, bad, trials=200, folds=2)
     bank.save(tmp_path / "a.bank")
-    said = __import__("json").loads(program("tune", "--bank", tmp_path / "a.bank", "--good", drawn / "test" / "good",
+    said = json.loads(program("tune", "--bank", tmp_path / "a.bank", "--good", drawn / "test" / "good",
                                             *[it for path in bad for it in ("--bad", path)], "--trials", 200, "--folds", 2, "--dry-run", "--json", "-q"))
     assert found.trials == said["trials"] == 200 and found.better == said["better"]
     for name in ("untuned", "tuned", "held_out"):
@@ -215,3 +218,32 @@ def test_threads_share_the_work(bank, new):
     if os.getloadavg()[0] > len(os.sched_getaffinity(0)):
         pytest.skip(f"load {os.getloadavg()[0]:.1f}: others have the processors; {cpu / wall:.2f} of them were had")
     assert cpu / wall > 1.3
+
+
+@given(st.lists(st.tuples(st.sampled_from(["inspect", "drop", "collect", "another bank", "first bank", "many"]), st.integers(0, 8)), max_size=12))
+def test_results_own_their_memory(actions):
+    """Whatever is inspected, dropped and collected in whatever order, what a result said stays."""
+    pictures = [np.add.outer(np.arange(40) * (2 + i % 3), np.arange(48) + i).astype(np.uint8) for i in range(9)]
+    first = _own_bank()
+    bank, kept = first, []
+    for action, index in actions:
+        if action in ("inspect", "many"):
+            results = [bank.inspect(pictures[index])] if action == "inspect" else list(bank.inspect_many(pictures[:3], 2))
+            kept += [(it, it.map.copy(), None if it.grid is None else it.grid.copy()) for it in results]
+        elif action == "drop" and kept:
+            kept.pop(index % len(kept))
+        elif action == "collect":
+            gc.collect()
+        elif action == "another bank":
+            bank = bank.calibrate(0.1 + index / 20)
+        elif action == "first bank":
+            bank = first
+    del bank, first
+    gc.collect()
+    for result, distances, grid in kept:
+        assert np.array_equal(result.map, distances) and (grid is None or np.array_equal(result.grid, grid, equal_nan=True))
+
+
+@functools.lru_cache(maxsize=None)
+def _own_bank():
+    return dp.fit([np.add.outer(np.arange(40) * 2, np.arange(48) + 3 * i).astype(np.uint8) for i in range(3)], align="none", size=64)
