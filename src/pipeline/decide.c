@@ -86,9 +86,13 @@ void dp_decide(const dp_inspector *inspector, const dp_view *view, const dp_prep
     else
         result->label = isnan(result->threshold) ? DP_LABEL_NONE : DP_LABEL_GOOD;
     /* NOLINTEND(bugprone-branch-clone) */
-    if (unlike && !*reason) /* anomalous in the pose that fits best, or not to be trusted */
+    if (unlike && !*reason) { /* anomalous in the pose that fits best, or not to be trusted */
+        const dp_reference *strictest = inspector->bank->reference;
+        for (const dp_reference *kind = strictest; kind; kind = kind->next)
+            strictest = kind->least_score > strictest->least_score ? kind : strictest;
         snprintf(
             reason, bytes,
             "unlike the part that was learned: align.score is %.2f, good pictures have %.2f, and %.2f is the least",
-            result->pose.score, inspector->bank->reference->good_score, inspector->bank->reference->least_score);
+            result->pose.score, strictest->good_score, strictest->least_score);
+    }
 }
