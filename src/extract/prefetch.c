@@ -118,6 +118,11 @@ dp_status dp_prepared_warp(dp_prepared *prepared, int turn, dp_error *err)
     dp_status status = DP_OK;
     if (prepared->rgb)
         status = dp_canvas_warp_part(prepared->picture, &canvas, &(dp_area){0, 0, h, w}, prepared->rgb, NULL, err);
+    if (!dp_pose_is_placed(&prepared->pose)) { /* the canvas shows the whole picture and nothing else */
+        memset(prepared->cells, 1, shape->rows * shape->cols);
+        prepared->valid_fraction = 1;
+        return status;
+    }
     size_t inside = 0;
     for (size_t r = 0; r < shape->rows && !status; r++) { /* one row of cells at a time */
         const dp_area strip = {dp_cells_to_canvas(r, patch_px), 0, patch_px, w};

@@ -275,13 +275,8 @@ static dp_status resize_whole(const dp_picture *picture, int turn, size_t height
     }
     size_t pixels = part->height * part->width;
     dp_status status = dp_picture_resize(picture, height, width, &from, rgb, err);
-    if (status != DP_OK)
+    if (status != DP_OK || !turn)
         return status;
-    /* A cubic overshoots at sharp edges; the canvas keeps the range of the picture. */
-    for (size_t i = 0; i < 3 * pixels; i++)
-        rgb[i] = rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : rgb[i];
-    if (!turn)
-        return DP_OK;
     for (size_t i = 0, j = pixels - 1; i < j; i++, j--)
         for (size_t c = 0; c < 3; c++) {
             float kept = rgb[3 * i + c];

@@ -6,9 +6,8 @@
 #include "base/area.h"
 #include "dinopatch/experimental.h"
 
-/* The whole picture on another raster of height x width, bicubic with antialias, and of that the pixels of area (NULL:
- * all): rgb [area height, area width, 3] in 0..255, not rounded and, as bicubic overshoots, not clipped: values may leave
- * 0..255 by a few per cent beside sharp edges. A pixel is the same bits whatever the area.
+/* Resizes the whole picture to height x width, bicubic with antialias, and fills rgb [area height, area width, 3] with the
+ * pixels of area (NULL: all), held in 0..255 and not rounded. A pixel has the same bits whatever the area.
  * Errors: DP_E_ARGUMENT (a side of 0), DP_E_MEMORY. */
 dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t width, const dp_area *area, float *rgb,
                             dp_error *err);

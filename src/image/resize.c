@@ -127,7 +127,10 @@ dp_status dp_picture_resize(const dp_picture *picture, size_t height, size_t wid
     for (size_t y = 0; y < part->height; y++) {
         mix_rows(picture->rgb + down.first[y] * stride + 3 * first, stride, down.weights + y * down.width,
                  down.count[y], 3 * (end - first), row);
-        mix_columns(row, &across, part->width, rgb + y * part->width * 3);
+        float *out = rgb + y * part->width * 3;
+        mix_columns(row, &across, part->width, out);
+        for (size_t i = 0; i < 3 * part->width; i++) /* a cubic overshoots at sharp edges */
+            out[i] = out[i] < 0 ? 0 : out[i] > 255 ? 255 : out[i];
     }
 done:
     taps_free(&down);

@@ -625,7 +625,7 @@ static void resize_as_torch(void **state)
             for (size_t x = 0; x < 4; x++)
                 assert_float_equal(small[y][x][c], torch_small[y][x], 1e-3);
         for (size_t x = 0; x < 14; x++)
-            assert_float_equal(large[4][x][c], torch_large[x], 1e-3);
+            assert_float_equal(large[4][x][c], fminf(torch_large[x], 255), 1e-3); /* ours is held in 0..255 */
     }
     float *same = malloc(sizeof(float) * 3 * W * H);
     assert_ok(dp_picture_resize(picture, H, W, NULL, same, err));
