@@ -279,6 +279,86 @@ int cli_bank_remove(int argc, char **argv)
     return code;
 }
 
+static void on_joined(void *user, size_t index, const char *path, const dp_pose *pose, const char *message)
+{
+    if (!message)
+        return;
+    cli_complain("%s", message);
+    if (!strstr(message, "taken once")) /* a twin is no missing picture */
+        cli_used_left_out(user, path, message);
+}
+
+/* Makes the bank of all shards of a fit, as one fit would. Returns an exit code. */
+static int join(char **shards, size_t n, const char *out, const char *model_name, bool allow_few, const cli_run *run)
+{
+    dp_bank_details made_for = {0}, info;
+    dp_fit_counts report = {0};
+    dp_network *model = NULL;
+    dp_session *session = NULL;
+    dp_bank *bank = NULL;
+    dp_bank_lock *lock = NULL;
+    char *network = NULL;
+    dp_error err;
+    cli_used used;
+    int code = EXIT_JOB_FAILED;
+    cli_used_begin(&used);
+    if (dp_fit_settled_details(shards[0], &made_for, &network, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    if (!cli_model_open_for_bank(model_name, &made_for, &model, &code))
+        goto done;
+    cli_progress_begin("merge", run->quiet);
+    if (dp_bank_lock_take(out, &run->run, &lock, &err)
+        || dp_session_open(model, made_for.recipe.precision, &run->run, &session, &err)
+        || dp_fit_join(session, (const char *const *)shards, n, on_joined, &used, &bank, &report, &err)) {
+        cli_progress_end();
+        code = cli_failed(&err);
+        goto done;
+    }
+    cli_progress_end();
+    dp_bank_get_details(bank, &info);
+    const size_t asked = info.n_pictures + report.n_failed;
+    const bool enough = cli_used_enough(info.n_pictures, asked);
+    code = EXIT_SOME_FAILED;
+    if (!enough)
+        cli_used_complain(&used, info.n_pictures, asked, allow_few ? NULL : "no bank was written");
+    if (!enough && !allow_few)
+        goto done;
+    if (dp_bank_save(bank, out, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    printf("%s: %s of %zu shard%s", cli_shown(out), cli_count(info.n_pictures, "good picture"), n, n == 1 ? "" : "s");
+    if (report.n_failed)
+        printf("; %zu left out", report.n_failed);
+    if (report.n_twins)
+        printf("; %zu picture%s given twice", report.n_twins, report.n_twins == 1 ? " was" : "s were");
+    if (isnan(info.threshold))
+        printf("\nno threshold: a threshold needs at least two pictures\n");
+    else
+        printf("\nthreshold %.6g, cell threshold %.6g\n", info.threshold, info.cell_threshold);
+    code = enough && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
+done:
+    cli_used_end(&used);
+    dp_memory_free(network);
+    dp_bank_lock_release(&lock);
+    dp_bank_close(&bank);
+    dp_session_close(&session);
+    dp_network_close(&model);
+    return code;
+}
+
+/* Whether a file is a shard of a fit, or what shards begin from. */
+static bool is_shard(const char *path)
+{
+    dp_bank_details details;
+    char *network = NULL;
+    const bool yes = !dp_fit_settled_details(path, &details, &network, NULL);
+    dp_memory_free(network);
+    return yes;
+}
+
 /* text [32] */
 static const char *threshold_text(double threshold, char *text)
 {
@@ -292,18 +372,37 @@ int cli_bank_merge(int argc, char **argv)
     gboolean overwrite = FALSE;
     cli_run run;
     int code;
-    const cli_option entries[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two", "OUT"},
-                                  CLI_OVERWRITE_ENTRY(&overwrite),
-                                  CLI_MAX_MEMORY_ENTRY(&run),
-                                  CLI_OPTION_END};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "A B --out OUT",
-                   "Makes one bank of two with the same recipe and checkpoint.", NULL, &code)
+    char *model_name = NULL;
+    gboolean allow_few = FALSE;
+    const cli_option entries[] = {
+        {"out", 'o', 0, CLI_FILE, &out, "the bank to write; may be one of the two banks", "OUT"},
+        {"model", 'm', 0, CLI_FILE, &model_name, "of shards: the network (default: the one they were made with)", "M"},
+        CLI_ALLOW_FEW_ENTRY(&allow_few),
+        CLI_OVERWRITE_ENTRY(&overwrite),
+        CLI_MAX_MEMORY_ENTRY(&run),
+        CLI_OPTION_END};
+    if (!cli_parse(
+            &argc, &argv, entries, cli_run_group(&run), "--out OUT A B | SHARD...",
+            "Makes one bank of two with the same recipe and checkpoint, or of all shards of 'dinopatch fit --shard'.",
+            "The shards may come in any order; the bank is that of one fit of all pictures, byte for byte.", &code)
         || !cli_run_resolve(&run, &code))
         return code;
-    if (argc != 3)
-        return cli_usage("give two banks");
     if (!out)
         return cli_usage("--out is missing");
+    if (argc > 1 && is_shard(argv[1])) {
+        cli_outputs *parts = cli_outputs_new(overwrite);
+        for (int i = 1; i < argc; i++)
+            cli_outputs_read(parts, argv[i], "a shard of the fit");
+        cli_outputs_read_model(parts, model_name, NULL);
+        cli_outputs_write_bank(parts, out);
+        const bool fits = cli_outputs_check(parts, &code) && cli_outputs_begin(parts, NULL, &code);
+        cli_outputs_free(parts);
+        return fits ? join(argv + 1, (size_t)argc - 1, out, model_name, allow_few, &run) : code;
+    }
+    if (argc != 3)
+        return cli_usage("give two banks, or all shards of a fit");
+    if (model_name || allow_few)
+        return cli_usage("--%s is for shards", model_name ? "model" : "allow-few");
     dp_bank *a = NULL, *b = NULL, *merged = NULL;
     dp_bank_lock *lock = NULL;
     dp_error err;

@@ -70,8 +70,79 @@ static char *bank_beside(char **arguments, int n)
     return path;
 }
 
+/* What cuts a fit over several processes: --settle, then --settled with --shard. */
+struct cut {
+    char *settle, *settled;
+    gboolean resume;
+};
+
+/* False: *code, complained. */
+static bool check_cut(const struct cut *cut, const cli_list *list, const cli_recipe *options, const char *roi,
+                      bool has_out, int *code)
+{
+    char *given = NULL;
+    for (size_t i = 0; i < dp_option_count() && cut->settled && !given; i++)
+        if (cli_recipe_is_given(options, dp_option_at(i)->key))
+            given = g_strdup(dp_option_at(i)->key);
+    if (cut->settle && (cut->settled || list->shard.n))
+        *code = cli_usage("--settle comes first, alone; then each shard takes its file with --settled");
+    else if (list->shard.n && !cut->settled)
+        *code = cli_usage(
+            "--shard needs --settled FILE, so that all shards work with the same settings: write it once with "
+            "'dinopatch fit --settle FILE' and the pictures of all shards");
+    else if (cut->settled && !list->shard.n)
+        *code = cli_usage("--settled needs --shard I/N");
+    else if (cut->resume && !list->shard.n)
+        *code = cli_usage("--resume needs --shard");
+    else if (given)
+        *code = cli_usage("the settings of a shard are those of %s: leave out %s", cut->settled, given);
+    else if (roi && (cut->settle || cut->settled))
+        *code = cli_usage(
+            "--roi: a region belongs to all pictures, which no shard knows; fit without shards, or inspect with "
+            "--roi");
+    else if (cut->settle && has_out)
+        *code = cli_usage("--settle writes %s and no bank: leave out --out", cut->settle);
+    else if (list->shard.n && !has_out)
+        *code = cli_usage("--out is missing: name the file of the shard");
+    else {
+        g_free(given);
+        return true;
+    }
+    g_free(given);
+    return false;
+}
+
+/* Settles, or does one shard: everything of a fit but the bank. Returns an exit code. */
+static int do_cut(dp_session *session, const struct cut *cut, const cli_list *list, const dp_recipe *recipe,
+                  const char *out, cli_used *used)
+{
+    const dp_source source = dp_source_files((const char *const *)list->all->pdata, list->all->len);
+    const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = used};
+    const dp_fit_shard shard = {.index = list->shard.index,
+                                .n = list->shard.n,
+                                .pictures = (const size_t *)(const void *)list->numbers->data,
+                                .n_pictures = list->numbers->len,
+                                .resume = cut->resume};
+    dp_fit_shard_report report = {0};
+    dp_error err;
+    dp_status status = cut->settle ? dp_fit_settle_from(session, recipe, &input, cut->settle, &err)
+                                   : dp_fit_shard_from(session, cut->settled, &input, &shard, out, &report, &err);
+    cli_progress_end();
+    if (status)
+        return cli_failed(&err);
+    if (cut->settle)
+        printf("%s: settled by %s; next: 'dinopatch fit --settled %s --shard I/N' for each shard\n",
+               cli_shown(cut->settle), cli_count(list->all->len, "picture"), cli_shown(cut->settle));
+    else
+        printf("%s: shard %zu of %zu, %s of %zu (%zu were there already, %zu cannot be used)\n", cli_shown(out),
+               shard.index, shard.n, cli_count(shard.n_pictures, "picture"), (size_t)list->all->len, report.n_taken,
+               report.n_failed);
+    return list->n_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
 int cmd_fit(int argc, char **argv)
 {
+    struct cut cut = {0};
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *bank_alias = NULL;
@@ -85,6 +156,11 @@ int cmd_fit(int argc, char **argv)
         {"out", 'o', 0, CLI_FILE, &out, "the bank to write (default: GOOD.bank beside the one folder GOOD)", "BANK"},
         {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
         CLI_LIST_ENTRIES(&list),
+        CLI_SHARD_ENTRY(&list),
+        {"settle", 0, 0, CLI_FILE, &cut.settle, "write what is settled for all shards of these pictures, and no bank",
+         "FILE"},
+        {"settled", 0, 0, CLI_FILE, &cut.settled, "with --shard: what --settle wrote", "FILE"},
+        {"resume", 0, 0, CLI_FLAG, &cut.resume, "with --shard: go on with what a stopped run of it left", NULL},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
@@ -106,7 +182,10 @@ int cmd_fit(int argc, char **argv)
         return cli_usage("--out and --bank are the same option: give one");
     if (!cli_list_check(&list, argc - 1, "give pictures of good parts", &code))
         return code;
-    char *bank_path = out               ? g_strdup(out)
+    if (!check_cut(&cut, &list, &options, region.path, out || bank_alias, &code))
+        return code;
+    char *bank_path = cut.settle        ? g_strdup(cut.settle)
+                      : out             ? g_strdup(out)
                       : bank_alias      ? g_strdup(bank_alias)
                       : list.files_from ? NULL
                                         : bank_beside(argv + 1, argc - 1);
@@ -118,6 +197,7 @@ int cmd_fit(int argc, char **argv)
     }
 
     dp_fit_counts report;
+    char *settled_network = NULL;
     dp_network *model = NULL;
     dp_session *session = NULL;
     dp_bank *bank = NULL;
@@ -128,7 +208,7 @@ int cmd_fit(int argc, char **argv)
     if (!cli_list_open(&list, argv + 1, argc - 1, &code))
         goto done;
     const GPtrArray *inputs = list.inputs;
-    if (!inputs->len) {
+    if (!list.all->len) {
         cli_complain("no pictures to learn from");
         code = EXIT_JOB_FAILED;
         goto done;
@@ -138,10 +218,34 @@ int cmd_fit(int argc, char **argv)
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
     cli_outputs_read(files, options.config, "the options in use");
-    cli_outputs_write_bank(files, bank_path);
-    if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code)
+    cli_outputs_read(files, cut.settled, "what was settled for the shards");
+    const bool cuts = cut.settle || cut.settled;
+    if (cut.resume)
+        cli_outputs_write_own(files, bank_path);
+    else if (cuts)
+        cli_outputs_write(files, bank_path);
+    else
+        cli_outputs_write_bank(files, bank_path);
+    dp_bank_details made_for = {0};
+    if (cut.settled && dp_fit_settled_details(cut.settled, &made_for, &settled_network, &err)) {
+        code = cli_failed(&err);
+        goto done;
+    }
+    if (!cli_outputs_check(files, &code)
+        || !(cut.settled ? cli_model_open_for_bank(model_name, &made_for, &model, &code)
+                         : cli_model_open(model_name, &model, &code))
         || !cli_outputs_begin(files, NULL, &code))
         goto done;
+    if (cuts) {
+        cli_progress_begin(cut.settle ? "settle" : "fit", run.quiet);
+        if ((cut.settle && dp_network_settle_recipe(model, &recipe, &err))
+            || dp_session_open(model, cut.settle ? recipe.precision : made_for.recipe.precision, &run.run, &session,
+                               &err))
+            code = cli_failed(&err);
+        else
+            code = do_cut(session, &cut, &list, &recipe, bank_path, &used);
+        goto done;
+    }
     if (dp_network_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {
         code = cli_failed(&err);
         goto done;
@@ -175,6 +279,7 @@ int cmd_fit(int argc, char **argv)
         goto done;
     code = enough && !list.n_failed && !report.n_failed ? EXIT_DONE : EXIT_SOME_FAILED;
 done:
+    dp_memory_free(settled_network);
     g_free(bank_path);
     cli_outputs_free(files);
     cli_list_close(&list);

@@ -627,6 +627,39 @@ typedef struct dp_fit_input {
  * Further errors: DP_E_ARGUMENT (the picture a region was drawn on is not among the good ones, was not aligned or has another size). */
 DP_API dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input,
                                   dp_bank **bank, dp_fit_counts *report, dp_error *err);
+/* A fit cut over several processes (docs/scale.md), in three steps that end in the bank of dp_bank_fit_from, byte for byte.
+ *
+ * First: what the network and the good pictures decide, once for all shards, into a file. Further errors: DP_E_ARGUMENT (the
+ * recipe draws shots, or there is a region: both need all pictures), DP_E_IO. */
+DP_API dp_status dp_fit_settle_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input,
+                                    const char *path, dp_error *err);
+/* What such a file, or a shard, was settled for: *details hold recipe, model_path and model_sha256; *network is the memory of
+ * model_path, freed with dp_memory_free. Errors: DP_E_IO, DP_E_FORMAT, DP_E_MEMORY. */
+DP_API dp_status dp_fit_settled_details(const char *path, dp_bank_details *details, char **network, dp_error *err);
+
+typedef struct dp_fit_shard {
+    size_t index, n;        /* shard `index` of n, from 0 */
+    const size_t *pictures; /* [n_pictures] numbers in the source, ascending */
+    size_t n_pictures;
+    int resume; /* non-zero: goes on with what a stopped run left in PATH.unfinished, or with PATH; a picture whose pixels are
+                   the same is not computed again */
+} dp_fit_shard;
+typedef struct dp_fit_shard_report {
+    size_t n_failed; /* cannot be used; the shard keeps the reason, and the join counts them again */
+    size_t n_taken;  /* were there already */
+} dp_fit_shard_report;
+/* Second: the network looks at the pictures of one shard. input->source has all pictures, in the same order for every shard.
+ * The features are kept in path, written as PATH.unfinished until all are there. report may be NULL. Errors: those of
+ * dp_bank_fit_from, DP_E_IO, DP_E_MISMATCH (another network, precision or shard). */
+DP_API dp_status dp_fit_shard_from(dp_session *session, const char *settled_path, const dp_fit_input *input,
+                                   const dp_fit_shard *shard, const char *path, dp_fit_shard_report *report,
+                                   dp_error *err);
+/* Third: the bank of all shards, given in any order. The session holds their network, which does not run. Errors: those of
+ * dp_bank_fit_from, DP_E_MISMATCH (a shard is missing, given twice, not finished or of another fit: the message names it),
+ * DP_E_FORMAT, DP_E_CORRUPT. */
+DP_API dp_status dp_fit_join(dp_session *session, const char *const *paths, size_t n, dp_picture_fn on_picture,
+                             void *user, dp_bank **bank, dp_fit_counts *report, dp_error *err);
+
 /* The same with limits of the caller's (NULL: those of dp_limits_init); DP_E_FORMAT where the file is over one. */
 DP_API dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **bank, dp_error *err);
 

@@ -34,9 +34,28 @@ static dp_status normalise(const dp_fit_work *fit, dp_bank *bank, dp_error *err)
     return DP_OK;
 }
 
+/* The pictures of shards, in the order of the list that they were cut from. */
+static dp_status learn_again(dp_fit_work *fit, dp_error *err)
+{
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < fit->pictures.n && !status; i++) {
+        dp_prepared next;
+        status = dp_fit_again(fit, i, &next, err);
+        if (!status)
+            status = dp_fit_learn(fit, &next, err);
+        dp_prepared_close(&next);
+        if (!status && fit->run->progress && fit->run->progress(fit->run->user, "join", i + 1, fit->pictures.n))
+            status = dp_fail(err, DP_E_CANCELLED, "stopped after %zu of %zu pictures; no bank was written", i + 1,
+                             fit->pictures.n);
+    }
+    return status;
+}
+
 static dp_status learn_all(dp_fit_work *fit, dp_error *err)
 {
     dp_prefetch *prefetch = NULL;
+    if (fit->replay)
+        return learn_again(fit, err);
     dp_status status =
         dp_prefetch_open(&fit->pictures, &fit->extractor.recipe, &fit->extractor.shape, fit->run, true, &prefetch, err);
     for (dp_prepared *next; !status && (next = dp_prefetch_next(prefetch));) {
@@ -67,7 +86,12 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         return status;
     dp_network_get_info(dp_session_network(fit->session), &model);
     dp_recipe recipe = *asked;
-    if (!fit->known) { /* the recipe of a known bank is settled already */
+    if (fit->replay) {
+        status = dp_fit_replay_settled(fit->replay, &fit->settled, err);
+        if (status)
+            return status;
+        recipe = fit->settled.recipe;
+    } else if (!fit->known) { /* the recipe of a known bank is settled already */
         status = dp_settle(asked, fit->roi ? fit->roi->frame : DP_ROI_NONE, fit->session, &fit->pictures, &fit->settled,
                            err);
         if (status)
@@ -173,7 +197,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
     return DP_OK;
 }
 
-static void fit_close(dp_fit_work *fit)
+void dp_fit_work_close(dp_fit_work *fit)
 {
     dp_settled_close(&fit->settled);
     dp_cell_statistics_close(&fit->statistics);
@@ -242,6 +266,46 @@ static dp_status say_pictures(dp_choices *choices, const dp_bank *bank, dp_error
     return dp_choices_add(choices, &line, 1, err);
 }
 
+dp_status dp_fit_all(dp_fit_work *fit, const dp_recipe *recipe, dp_bank **bank, dp_fit_counts *report, dp_error *err)
+{
+    dp_session *session = fit->session;
+    dp_bank *made = NULL;
+    dp_status status = prepare(fit, recipe, err);
+    if (!status)
+        status = learn_all(fit, err);
+    if (!status && !dp_fit_pictures(fit)->n)
+        status = none_left(fit, "used", err);
+    if (!status && fit->statistics.dim)
+        status = dp_fit_find_norm(fit, &fit->statistics, err);
+    if (!status)
+        status = dp_fit_settle_polarity(fit, err);
+    if (!status)
+        status = settle_region(fit, err);
+    if (!status)
+        status = dp_bank_builder_finish(&fit->builder, &made, err);
+    if (!status && fit->statistics.dim)
+        status = normalise(fit, made, err);
+    if (!status)
+        status = dp_fit_calibrate(&fit->asked, dp_session_isa(session), dp_session_pool(session), fit->run, &made, err);
+    if (!status)
+        status = dp_bank_report_near(made, fit->run, err);
+    if (!status) /* the bank names the checkpoint by its digest */
+        status = dp_network_check_unchanged(dp_session_network(session), err);
+    if (!status && fit->settled.choices.n)
+        status = say_pictures(&fit->settled.choices, made, err);
+    if (!status) {
+        made->choices = fit->settled.choices;
+        fit->settled.choices = (dp_choices){0};
+        dp_gate_warn(made, fit->run);
+        *bank = made;
+        made = NULL;
+        if (report)
+            *report = fit->report;
+    }
+    dp_bank_close(&made);
+    return status;
+}
+
 dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const dp_fit_input *input, dp_bank **bank,
                            dp_fit_counts *report, dp_error *err)
 {
@@ -259,51 +323,17 @@ dp_status dp_bank_fit_from(dp_session *session, const dp_recipe *recipe, const d
     if (status)
         return status;
     size_t *chosen = NULL;
-    dp_bank *made = NULL;
     dp_fit_work fit = {.session = session,
                        .run = dp_session_run(session),
                        .pictures = dp_pictures_all(input->source),
                        .roi = input->roi,
                        .on_picture = input->on_picture,
                        .user = input->user};
-    if (shots && (status = choose_shots(&fit, recipe, &chosen, err))) {
-        dp_memory_free(chosen);
-        return status;
-    }
-    status = prepare(&fit, recipe, err);
+    if (shots)
+        status = choose_shots(&fit, recipe, &chosen, err);
     if (!status)
-        status = learn_all(&fit, err);
-    if (!status && !dp_fit_pictures(&fit)->n)
-        status = none_left(&fit, "used", err);
-    if (!status && fit.statistics.dim)
-        status = dp_fit_find_norm(&fit, &fit.statistics, err);
-    if (!status)
-        status = dp_fit_settle_polarity(&fit, err);
-    if (!status)
-        status = settle_region(&fit, err);
-    if (!status)
-        status = dp_bank_builder_finish(&fit.builder, &made, err);
-    if (!status && fit.statistics.dim)
-        status = normalise(&fit, made, err);
-    if (!status)
-        status = dp_fit_calibrate(&fit.asked, dp_session_isa(session), dp_session_pool(session), fit.run, &made, err);
-    if (!status)
-        status = dp_bank_report_near(made, fit.run, err);
-    if (!status) /* the bank names the checkpoint by its digest */
-        status = dp_network_check_unchanged(dp_session_network(session), err);
-    if (!status && fit.settled.choices.n)
-        status = say_pictures(&fit.settled.choices, made, err);
-    if (!status) {
-        made->choices = fit.settled.choices;
-        fit.settled.choices = (dp_choices){0};
-        dp_gate_warn(made, fit.run);
-        *bank = made;
-        made = NULL;
-        if (report)
-            *report = fit.report;
-    }
-    dp_bank_close(&made);
-    fit_close(&fit);
+        status = dp_fit_all(&fit, recipe, bank, report, err);
+    dp_fit_work_close(&fit);
     dp_memory_free(chosen);
     return status;
 }
@@ -328,6 +358,6 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_in
     if (!status && n)
         status = dp_bank_builder_finish(&fit.builder, bank, err);
     *report = fit.report;
-    fit_close(&fit);
+    dp_fit_work_close(&fit);
     return status;
 }

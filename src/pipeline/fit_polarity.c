@@ -20,7 +20,7 @@ static dp_status turn_back(dp_fit_work *fit, dp_prepared *prepared, dp_error *er
     size_t cells = extractor->shape.rows * extractor->shape.cols;
     memcpy(extractor->tokens, fit->as_found, cells * extractor->dim * sizeof(float));
     if (extractor->recipe.mirror) /* the mirror picture is made from the canvas */
-        return dp_prepared_warp(prepared, 0, err);
+        return dp_fit_warp(fit, prepared, 0, err);
     memcpy(prepared->cells, fit->cells_as_found, cells);
     return DP_OK;
 }
@@ -46,8 +46,8 @@ dp_status dp_fit_embed(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_err
         return DP_OK;
     dp_status status = DP_OK;
     if (turn)
-        status = dp_prepared_warp(prepared, 1, err);
-    return status ? status : dp_extractor_embed(extractor, fit->session, prepared, err);
+        status = dp_fit_warp(fit, prepared, 1, err);
+    return status ? status : dp_fit_run(fit, prepared, 0, err);
 }
 
 dp_status dp_fit_turn(dp_fit_work *fit, dp_prepared *prepared, int *sign, dp_error *err)
@@ -79,20 +79,16 @@ dp_status dp_fit_turn(dp_fit_work *fit, dp_prepared *prepared, int *sign, dp_err
 /* Mends a picture that the consensus finds stored the wrong way round. */
 static dp_status mend(dp_fit_work *fit, size_t picture, int sign, dp_error *err)
 {
-    dp_extractor *extractor = &fit->extractor;
-    const dp_recipe *recipe = &extractor->recipe;
-    if (recipe->polarity == DP_POLARITY_MIRROR) {
+    if (fit->extractor.recipe.polarity == DP_POLARITY_MIRROR) {
         dp_bank_builder_mirror(fit->builder, picture);
         return DP_OK;
     }
-    dp_prepared again = {.run = fit->run, .index = fit->sources[picture]};
-    dp_status status = dp_prepared_open(&again, recipe, &extractor->shape, err);
-    if (!status)
-        status = dp_prepared_load(&again, &fit->pictures, err);
+    dp_prepared again;
+    dp_status status = dp_fit_again(fit, fit->sources[picture], &again, err);
     if (!status && sign < 0)
-        status = dp_prepared_warp(&again, 1, err);
+        status = dp_fit_warp(fit, &again, 1, err);
     if (!status)
-        status = dp_extractor_embed(extractor, fit->session, &again, err);
+        status = dp_fit_run(fit, &again, 0, err);
     if (!status)
         status = dp_fit_put(fit, &again, picture, sign, err);
     dp_prepared_close(&again);

@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/orientation.h"
-#include "image/picture.h"
 #include "pipeline/fit_work.h"
 
 /* Stores the features in the extractor in their rows. The mask of their background, if there is one, stays with the bank.
@@ -53,7 +52,7 @@ static dp_status put_mirror(dp_fit_work *fit, dp_prepared *prepared, size_t pict
 {
     dp_extractor *extractor = &fit->extractor;
     dp_prepared_flip(prepared, extractor->recipe.align == DP_ALIGN_PCA);
-    dp_status status = dp_extractor_embed(extractor, fit->session, prepared, err);
+    dp_status status = dp_fit_run(fit, prepared, 1, err);
     if (status)
         return status;
     if (grid_mirrored) /* the cells are mirrored already */
@@ -65,21 +64,11 @@ static dp_status put_mirror(dp_fit_work *fit, dp_prepared *prepared, size_t pict
 static dp_status put_rotations(dp_fit_work *fit, dp_prepared *prepared, size_t picture, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    dp_picture *original = prepared->picture;
     dp_status status = DP_OK;
     for (size_t k = 1; !status && k < extractor->recipe.rotations; k++) {
-        dp_picture *turned = NULL;
-        status = dp_picture_rotate(original, 360.0 * (double)k / (double)extractor->recipe.rotations, &turned, err);
-        if (status)
-            break;
-        prepared->picture = turned;
-        status = dp_prepared_warp(prepared, 0, err);
-        if (!status)
-            status = dp_extractor_embed(extractor, fit->session, prepared, err);
+        status = dp_fit_rotate(fit, prepared, k, err);
         if (!status)
             status = put_rows(fit, prepared, picture, k + (extractor->recipe.mirror ? 1 : 0), err);
-        prepared->picture = original;
-        dp_picture_free(&turned);
     }
     return status;
 }

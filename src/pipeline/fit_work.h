@@ -6,6 +6,7 @@
 #include "bank/builder.h"
 #include "bank/twins.h"
 #include "extract/extractor.h"
+#include "pipeline/fit_replay.h"
 #include "pipeline/settle.h"
 #include "score/gate.h"
 
@@ -23,6 +24,7 @@ typedef struct dp_fit_work {
     const dp_roi *roi;  /* region to inspect; NULL: none */
     const dp_bank *
         known; /* the bank that pictures are added to: its reference settles the polarity; NULL: their consensus does */
+    dp_fit_replay *replay; /* the shards that the pictures' features come from; NULL: the network makes them */
     dp_bank_builder *builder;
     float *orientations; /* [pictures.n, 2, dim] each picture's as it was found, and turned; not normalised by layer */
     float *running;      /* [dim] sum of the pictures' own orientations, each with its sign */
@@ -48,6 +50,19 @@ static inline dp_bank_pictures *dp_fit_pictures(const dp_fit_work *fit)
 {
     return &fit->builder->bank->pictures;
 }
+
+/* fit_views.c: prepares the canvas of a picture, as it was found (turn 0) or turned by 180 degrees (1). */
+dp_status dp_fit_warp(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_error *err);
+/* Fills the extractor with the features of the canvas as it is now: version 0, or 1 of its mirror. */
+dp_status dp_fit_run(dp_fit_work *fit, dp_prepared *prepared, size_t version, dp_error *err);
+/* The same for the picture rotated by k of the recipe's rotations; cells are then those of this canvas. */
+dp_status dp_fit_rotate(dp_fit_work *fit, dp_prepared *prepared, size_t k, dp_error *err);
+/* Prepares picture `index` of the work once more. Close *again in any case: dp_prepared_close. */
+dp_status dp_fit_again(dp_fit_work *fit, size_t index, dp_prepared *again, dp_error *err);
+
+/* fit.c: all of a fit, whose pictures and what it begins from are there. report may be NULL. */
+dp_status dp_fit_all(dp_fit_work *fit, const dp_recipe *recipe, dp_bank **bank, dp_fit_counts *report, dp_error *err);
+void dp_fit_work_close(dp_fit_work *fit);
 
 /* fit_learn.c: takes one picture into the bank, or leaves it out and reports why. */
 dp_status dp_fit_learn(dp_fit_work *fit, dp_prepared *prepared, dp_error *err);
