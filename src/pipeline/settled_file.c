@@ -16,37 +16,31 @@
 dp_status dp_settled_save(const dp_settled *settled, const dp_network_info *network, const char *path, dp_error *err)
 {
     char *recipe = NULL, *choices = NULL, *network_path = dp_name_to_text(network->path);
-    dp_reference none = {0}, part = settled->reference ? *settled->reference : none;
-    dp_reference_array arrays[DP_REFERENCE_ARRAYS];
-    double numbers[PART_SINGLE];
     dp_bank pattern = {.recipe = settled->recipe, .reference = settled->reference};
     dp_tensor tensors[N_TENSORS];
+    void *part[PART_TENSORS] = {NULL};
     dp_writer *writer = NULL;
-    size_t n_tensors = 0;
+    const size_t n_tensors = settled->reference ? PART_TENSORS : 0;
+    dp_bank_describe(&pattern, tensors);
     dp_status status = network_path ? dp_recipe_to_json(&settled->recipe, &recipe, err)
                                     : dp_fail_memory(err, path, strlen(network->path));
     if (!status)
         status = dp_choices_to_json(&settled->choices, &choices, err);
+    if (!status)
+        status = dp_part_pack(settled->reference, tensors + PART_MEAN, part, err);
     if (!status) {
         const dp_key_value metadata[] = {
             {KEY, VERSION},       {"dinopatch", dp_version()},  {"recipe", recipe},
             {"choices", choices}, {"model_path", network_path}, {"model_sha256", network->sha256}};
-        dp_bank_describe(&pattern, tensors);
-        if (settled->reference)
-            for (size_t t = PART_MEAN; t <= PART_NUMBERS; t++)
-                tensors[n_tensors++] = tensors[t];
-        status =
-            dp_safetensors_begin(path, tensors, n_tensors, metadata, sizeof metadata / sizeof *metadata, &writer, err);
+        status = dp_safetensors_begin(path, tensors + PART_MEAN, n_tensors, metadata,
+                                      sizeof metadata / sizeof *metadata, &writer, err);
     }
-    dp_reference_arrays(&part, arrays);
-    dp_part_numbers(&part, numbers);
-    for (size_t i = 0; i < DP_REFERENCE_ARRAYS && n_tensors && !status; i++)
-        status = dp_writer_put(writer, *arrays[i].values, arrays[i].n * sizeof(float), err);
-    if (n_tensors && !status)
-        status = dp_writer_put(writer, numbers, sizeof numbers, err);
+    for (size_t i = 0; i < n_tensors && !status; i++)
+        status = dp_writer_put(writer, part[i], dp_tensor_bytes(&tensors[PART_MEAN + i]), err);
     if (!status)
         status = dp_writer_commit(&writer, err);
     dp_writer_abort(&writer);
+    dp_part_pack_free(part);
     dp_memory_free(recipe);
     dp_memory_free(choices);
     dp_memory_free(network_path);
