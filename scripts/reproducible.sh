@@ -9,7 +9,8 @@ source=$(CDPATH='' cd "$(dirname "$0")/.." && pwd -P)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- deb wheel install
-SOURCE_DATE_EPOCH=$(git -C "$source" log -1 --format=%ct)
+commit=$(git -C "$source" rev-parse HEAD) # the same for both, whatever is committed meanwhile
+SOURCE_DATE_EPOCH=$(git -C "$source" log -1 --format=%ct "$commit")
 CCACHE_DISABLE=1 # it would give the second build what the first one made
 export SOURCE_DATE_EPOCH CCACHE_DISABLE
 failed=0
@@ -18,7 +19,7 @@ build() { # KIND FOLDER: its files lie in FOLDER/out
     tree="$2/dinopatch"
     rm -rf "$tree"
     mkdir -p "$tree" "$2/out"
-    git -C "$source" archive HEAD | tar -x -C "$tree"
+    git -C "$source" archive "$commit" | tar -x -C "$tree"
     case $1 in
     deb) OUT="$2/out" TMPDIR="$2" "$tree/scripts/deb.sh" ;;
     wheel) OUT="$2/out" TMPDIR="$2" "$tree/scripts/wheel.sh" ;;
