@@ -249,14 +249,30 @@ static void print_range(const dp_good_range *range)
                range->fine.high);
 }
 
+static void print_distance(const dp_recipe *r)
+{
+    printf("  distance    %s, window ", dp_option_choice("search.metric", (int)r->metric));
+    if (r->layout == DP_LAYOUT_FLAT || r->window == DP_WINDOW_GLOBAL)
+        printf("global");
+    else
+        printf("%zu", r->window);
+    printf(", nearest %zu", r->knn);
+    if (r->blend > 0)
+        printf(", blended with %g of the global distance", r->blend);
+}
+
 static bool print_info(const dp_bank *bank, const char *path, const dp_bank_details *info, const cli_rates *rates,
                        int *code)
 {
     const dp_recipe *r = &info->recipe;
     printf("%s\n", cli_shown(path));
     bool flat = r->layout == DP_LAYOUT_FLAT;
+    const bool moments = r->layout == DP_LAYOUT_MOMENTS;
     printf("  pictures    %zu", info->n_pictures);
-    if (!flat)
+    if (moments)
+        printf(" (%s, their features %s)", dp_option_choice("moments", (int)r->moments),
+               r->keep_features ? "kept" : "not kept");
+    else if (!flat)
         printf(" (%s at each place)", cli_count(info->n_rows, "row"));
     if (flat)
         printf("\n  flat        %s", cli_count(info->n_rows, "row"));
@@ -294,20 +310,21 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     for (size_t i = 0; i < r->n_layers; i++)
         printf("%s%zu", i ? ", " : " ", r->layers[i]);
     if (r->layer_norm)
-        printf(", normalised (%s)", dp_option_choice("layers.norm", (int)r->layer_norm));
+        printf(r->layer_norm == DP_LAYER_NORM_RAW ? ", %s" : ", normalised (%s)",
+               dp_option_choice("layers.norm", (int)r->layer_norm));
+    if (r->channels)
+        printf(", %zu numbers of a cell (seed %zu)", info->dim_in, r->seed);
     if (r->neighbourhood > 1)
         printf(", mean over %zux%zu cells", r->neighbourhood, r->neighbourhood);
     printf("%s%s, %s\n", r->n_layers > 1 ? ", " : "",
            r->n_layers > 1 ? dp_option_choice("layers.mix", (int)r->layer_mix) : "",
            dp_option_choice("precision", (int)r->precision));
-    printf("  distance    %s, window ", dp_option_choice("search.metric", (int)r->metric));
-    if (flat || r->window == DP_WINDOW_GLOBAL)
-        printf("global");
+    if (moments)
+        printf("  distance    %s", r->moments == DP_MOMENTS_GAUSSIAN
+                                       ? "Mahalanobis, by the mean and the covariance of each cell"
+                                       : "what the leading components of the good features leave over");
     else
-        printf("%zu", r->window);
-    printf(", nearest %zu", r->knn);
-    if (r->blend > 0)
-        printf(", blended with %g of the global distance", r->blend);
+        print_distance(r);
     printf("%s\n", r->mirror ? ", mirror pictures included" : "");
     cli_order_print(r->order, info->n_pictures, "  ");
     if (r->roi)

@@ -125,8 +125,10 @@ typedef enum dp_layer_mix {
 /* Features of several layers made comparable, from the statistics of all good cells (docs/method.md, section 4). */
 typedef enum dp_layer_norm {
     DP_LAYER_NORM_NONE = 0,
-    DP_LAYER_NORM_RMS,     /* each layer divided by the root mean square length of its features */
-    DP_LAYER_NORM_STANDARD /* each feature minus its mean, by its standard deviation; then each layer as RMS */
+    DP_LAYER_NORM_RMS,      /* each layer divided by the root mean square length of its features */
+    DP_LAYER_NORM_STANDARD, /* each feature minus its mean, by its standard deviation; then each layer as RMS */
+    DP_LAYER_NORM_RAW       /* as the network leaves them: a residual stream without its final norm, or the layers of a
+                             * residual network on the grid of the first of them */
 } dp_layer_norm;
 typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
@@ -181,9 +183,16 @@ DP_API dp_status dp_post_apply(const dp_post *post, const float *map, const uint
 /* How a bank keeps the features of the good pictures. */
 typedef enum dp_layout {
     DP_LAYOUT_GRID =
-        0,         /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
-    DP_LAYOUT_FLAT /* in one list, searched as a whole; the pictures' grids may differ in size */
+        0,          /* for each location of the canvas: a search looks at the same place, or `window` cells around it */
+    DP_LAYOUT_FLAT, /* in one list, searched as a whole; the pictures' grids may differ in size */
+    DP_LAYOUT_MOMENTS /* number, mean and scatter of the features; each picture's own only with keep_features */
 } dp_layout;
+
+/* What the moments of a bank tell of a cell. */
+typedef enum dp_moments_of {
+    DP_MOMENTS_GAUSSIAN = 0, /* each place has its own: Mahalanobis distance (PaDiM) */
+    DP_MOMENTS_SUBSPACE      /* all places together: squared distance from the leading components (SubspaceAD) */
+} dp_moments_of;
 
 /* In what a bank keeps them. */
 typedef enum dp_storage {
@@ -250,8 +259,13 @@ typedef struct dp_recipe {
         layer_norm; /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
                                          mix are those of DP_METHOD_AUTO */
     size_t neighbourhood; /* 1, or 3: each cell's features become the mean over its 3x3 neighbourhood (PatchCore) */
+    size_t channels; /* with raw layers: this many of the numbers of a cell, drawn with the seed (PaDiM: 100); 0: all */
     /* bank */
     dp_layout layout;
+    dp_moments_of moments;   /* of DP_LAYOUT_MOMENTS */
+    double moments_ridge;    /* added to the variance of each feature of a place; 0.01 */
+    double moments_variance; /* share of the variance that the leading components hold; 0.99 */
+    int keep_features;       /* non-zero: the features of each picture stay in the bank beside the moments */
     dp_storage storage;
     double pca;       /* features are projected on their principal components: a share of the variance below 1 that
                                          is kept, or their number; 0: not */
@@ -260,7 +274,7 @@ typedef struct dp_recipe {
                                          number; 0: all */
     size_t shots;     /* this many of the good pictures are learned from; 0: all */
     size_t seed;      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
-    size_t rotations; /* 1, or 8: every good picture enters turned by 0, 45, ... 315 degrees as well */
+    size_t rotations; /* 1, or 8 or 30: every good picture enters turned by so many steps of a whole turn */
     int mirror;       /* non-zero: every good picture also enters mirrored across the principal axis */
     dp_background background;
     dp_background_rule background_rule;
@@ -292,7 +306,10 @@ enum {
     DP_PRESET_LAYERS = 2,
     DP_PRESET_NEIGHBOURHOOD = 4,
     DP_PRESET_WINDOW = 8,
-    DP_PRESET_SCORE = 16
+    DP_PRESET_SCORE = 16,
+    DP_PRESET_THREE = 32,     /* layers: three of them, early to late */
+    DP_PRESET_MIDDLE = 64,    /* layers: the mean of those at 55 to 70 % of the depth */
+    DP_PRESET_ROTATIONS = 128 /* 30 rotations where there are at most 8 pictures */
 };
 
 /* The defaults, those of DP_METHOD_AUTO: docs/method.md says how they were measured. */
@@ -308,9 +325,13 @@ typedef enum dp_method {
                                 fourth block from the end (of one with fewer than five the two in its middle) concatenated, mean over 3x3
                                 cells.  On a residual network, the paper's own: smaller side 256, the middle 224 pixels, layers 2 and 3
                                 (2 alone where the network ends there), averaged with their neighbourhoods by the network itself */
-    DP_METHOD_AUTO /* dp_recipe_init: pose decided by the good pictures; the whole picture or the part, short side 256; several layers normalised (a residual network's layers 2 and 3, each
+    DP_METHOD_AUTO, /* dp_recipe_init: pose decided by the good pictures; the whole picture or the part, short side 256; several layers normalised (a residual network's layers 2 and 3, each
                                 averaged over 3x3 cells; a transformer's residual stream at 1/4, 1/2 and 3/4 of its depth); grid, Euclidean,
                                 window 1 (2 from a short side of 384 on), mean of the top 1 % */
+    DP_METHOD_PADIM, /* Defard et al. 2021: three raw layers side by side, 100 of their numbers, a Gaussian for each place, largest
+                                distance */
+    DP_METHOD_SUBSPACE /* SubspaceAD 2026: mean of the raw blocks in the middle, distance from the components with 99 % of the variance,
+                                mean of the top 1 % */
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until

@@ -20,6 +20,8 @@ void dp_bank_close(dp_bank **bank_pointer)
     dp_choices_free(&bank->choices);
     dp_memory_free(bank->orientation);
     dp_memory_free(bank->layer_norm);
+    dp_memory_free(bank->channels);
+    dp_moments_close(&bank->moments);
     dp_reference_close(&bank->reference);
     dp_memory_free(bank->model.path);
     dp_memory_free(bank->file.path);
@@ -41,11 +43,54 @@ void dp_bank_link_rows(dp_bank *bank)
     rows->name = bank->file.path;
     rows->blocks = dp_recipe_blocks(recipe);
     rows->flat = recipe->layout == DP_LAYOUT_FLAT;
-    rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && recipe->background != DP_BACKGROUND_REFERENCE;
+    rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && recipe->background != DP_BACKGROUND_REFERENCE
+                     && (recipe->layout != DP_LAYOUT_MOMENTS || rows->n_rows);
+    rows->moments = bank->moments.cells ? &bank->moments : NULL;
+    rows->rule = (dp_moments_rule){recipe->moments, recipe->moments_ridge, recipe->moments_variance};
     rows->mapped = bank->file.mapped != NULL;
     rows->centred = false;
     for (size_t d = 0; bank->projection.basis && d < bank->projection.dim_in; d++)
         rows->centred = rows->centred || bank->projection.mean[d] != 0;
+}
+
+dp_status dp_bank_measure(dp_bank *bank, dp_pool *pool, dp_error *err)
+{
+    const bool shared = bank->recipe.moments == DP_MOMENTS_SUBSPACE;
+    dp_moments measured = {0};
+    dp_status status = dp_moments_open(shared ? 1 : dp_rows_cells(&bank->rows), bank->rows.dim, &measured, err);
+    if (!status)
+        status = dp_moments_of_rows(&bank->rows, 0, bank->pictures.n, pool, &measured, err);
+    if (status) {
+        dp_moments_close(&measured);
+        return status;
+    }
+    dp_bank_take_moments(bank, &measured);
+    return DP_OK;
+}
+
+void dp_bank_take_moments(dp_bank *bank, dp_moments *moments)
+{
+    dp_moments_close(&bank->moments);
+    bank->moments = *moments;
+    *moments = (dp_moments){0};
+    dp_bank_link_rows(bank);
+}
+
+void dp_bank_drop_rows(dp_bank *bank)
+{
+    dp_row_memory_free(&bank->memory);
+    bank->rows.n_rows = 0;
+    dp_row_memory_show(&bank->memory, &bank->rows);
+    dp_bank_link_rows(bank);
+}
+
+bool dp_bank_set_channels(dp_bank *bank, const int32_t *channels)
+{
+    dp_memory_free(bank->channels);
+    bank->channels = dp_malloc(bank->projection.dim_in, sizeof *channels);
+    if (bank->channels)
+        memcpy(bank->channels, channels, bank->projection.dim_in * sizeof *channels);
+    return bank->channels != NULL;
 }
 
 bool dp_bank_set_layer_norm(dp_bank *bank, const float *norm)
@@ -119,7 +164,8 @@ const uint8_t *dp_bank_inspected_background(const dp_bank *bank, size_t picture)
 size_t dp_bank_held_bytes(const dp_bank *bank)
 {
     const dp_pca *projection = &bank->projection;
-    return dp_rows_bytes(&bank->rows) + (bank->layer_norm ? 2 * projection->dim_in * sizeof(float) : 0)
+    return dp_rows_bytes(&bank->rows) + dp_moments_bytes(&bank->moments)
+           + (bank->layer_norm ? 2 * projection->dim_in * sizeof(float) : 0)
            + (projection->basis ? (projection->dim + 1) * projection->dim_in * sizeof(float) : 0);
 }
 

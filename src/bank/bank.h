@@ -8,6 +8,7 @@
 #define DP_BANK_BANK_H
 
 #include "bank/bank_pictures.h"
+#include "bank/moments.h"
 #include "bank/rows.h"
 #include "bank/scoring.h"
 #include "options/choices.h"
@@ -45,6 +46,8 @@ struct dp_bank {
     dp_choices choices;   /* what fit chose */
     dp_rows rows;         /* points into the file or the memory */
     dp_row_memory memory; /* NULL if the file is read in place */
+    dp_moments moments;   /* with layout moments; else all 0 */
+    int32_t *channels;    /* [dim_in] which numbers of a cell are kept, as recipe.channels asks; NULL: all */
     dp_pca projection;    /* of the features that the rows hold; dim_in: numbers of a picture's features */
     float *layer_norm;    /* [2, dim_in] shift and factor of the raw features, as recipe.layer_norm says; NULL: none */
     dp_bank_pictures pictures;
@@ -64,6 +67,15 @@ struct dp_bank {
 /* Fills the fields of rows that come from recipe, projection and file: dp_rows.name, blocks, pool, complete, centred,
  * mapped. */
 void dp_bank_link_rows(dp_bank *bank);
+
+/* Fills the moments of a bank of layout moments from its rows. Errors: DP_E_MEMORY. */
+dp_status dp_bank_measure(dp_bank *bank, dp_pool *pool, dp_error *err);
+/* Moves moments into the bank. */
+void dp_bank_take_moments(dp_bank *bank, dp_moments *moments);
+/* Frees the features of the pictures of a bank of layout moments that is being made. */
+void dp_bank_drop_rows(dp_bank *bank);
+/* Copies channels [dim_in]; false: no memory. */
+bool dp_bank_set_channels(dp_bank *bank, const int32_t *channels);
 
 /* Returns the bank's scoring options. */
 static inline dp_scoring dp_bank_scoring(const dp_bank *bank)

@@ -148,7 +148,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     bank->rows.storage = bank->recipe.storage;
-    if (features->rank != 4 || features->dtype != stored[bank->rows.storage] || features->count == 0)
+    if (features->rank != 4 || features->dtype != stored[bank->rows.storage]
+        || (features->count == 0 && (bank->recipe.layout != DP_LAYOUT_MOMENTS || bank->recipe.keep_features)))
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not %s [rows, cols, rows per cell, features]",
                        bank->file.path, dp_dtype_name(stored[bank->rows.storage]));
     bank->rows.grid_rows = features->shape[0];
@@ -161,6 +162,8 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (bank->projection.dim_in < bank->rows.dim)
         return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers are projected on %zu", bank->file.path,
                        bank->projection.dim_in, bank->rows.dim);
+    if (!bank->rows.dim || !dp_rows_cells(&bank->rows) || bank->rows.dim > DP_MOMENTS_DIM)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' has no cells or no numbers", bank->file.path);
     places = features->count / bank->rows.dim;
     if (flat && dp_rows_cells(&bank->rows) != 1)
         return dp_fail(err, DP_E_FORMAT, "%s: a flat bank cannot have %zux%zu cells", bank->file.path,
@@ -168,7 +171,11 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (bank->recipe.kmeans && (flat || bank->rows.n_rows > bank->recipe.kmeans))
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell, but %zu centres of k-means", bank->file.path,
                        bank->rows.n_rows, bank->recipe.kmeans);
-    if (!flat && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
+    const bool kept = bank->recipe.layout != DP_LAYOUT_MOMENTS || bank->recipe.keep_features;
+    if (!kept && bank->rows.n_rows)
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' has rows, but the recipe does not keep them",
+                       bank->file.path);
+    if (kept && !flat && !bank->recipe.kmeans && bank->rows.n_rows != bank->pictures.n * bank->rows.rows_per_picture)
         return dp_fail(err, DP_E_FORMAT, "%s: %zu rows at each cell, but %zu pictures with %zu rows each",
                        bank->file.path, bank->rows.n_rows, bank->pictures.n, bank->rows.rows_per_picture);
     if (places >= UINT32_MAX || (uintptr_t)features->data % dp_storage_bytes(bank->rows.storage) != 0)
@@ -268,6 +275,40 @@ static bool owners_are_sound(const dp_bank *bank)
         if (bank->rows.row_picture[place] < -1 || bank->rows.row_picture[place] >= (int64_t)bank->pictures.n)
             return false;
     return true;
+}
+
+/* Reads channels and moments. */
+static dp_status read_moments(dp_bank *bank, const dp_tensor *const *at, dp_error *err)
+{
+    bool good = true;
+    if (at[CHANNELS]) {
+        const size_t n = at[CHANNELS]->count;
+        int32_t before = -1, *channels = dp_malloc(n, sizeof *channels);
+        if (!channels)
+            return dp_fail_memory(err, bank->file.path, n * sizeof *channels);
+        bank->channels = channels;
+        memcpy(channels, at[CHANNELS]->data, n * sizeof *channels);
+        for (size_t i = 0; i < n; before = channels[i++])
+            good = good && channels[i] > before;
+    }
+    if (at[MOMENT_COUNT] && good) {
+        dp_moments *m = &bank->moments;
+        dp_status status = dp_moments_open(at[MOMENT_COUNT]->count, bank->rows.dim, m, err);
+        if (status)
+            return status;
+        memcpy(m->n, at[MOMENT_COUNT]->data, dp_tensor_bytes(at[MOMENT_COUNT]));
+        memcpy(m->mean, at[MOMENT_MEAN]->data, dp_tensor_bytes(at[MOMENT_MEAN]));
+        memcpy(m->scatter, at[MOMENT_SCATTER]->data, dp_tensor_bytes(at[MOMENT_SCATTER]));
+        for (size_t i = 0; i < m->cells; i++)
+            good = good && m->n[i] >= 0 && m->n[i] <= 9007199254740992.0 && m->n[i] == floor(m->n[i]);
+        double sum = 0; /* not finite where one of them is not */
+        for (size_t i = 0; i < m->cells * m->dim; i++)
+            sum += m->mean[i] * 0;
+        for (size_t i = 0; i < m->cells * dp_moments_size(m->dim); i++)
+            sum += m->scatter[i] * 0;
+        good = good && sum == 0;
+    }
+    return good ? DP_OK : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
 }
 
 /* Reads the tables of the rows, and the projection. */
@@ -439,6 +480,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     if (!rows->norms || (at[SCALES] && !rows->scales) || !bank->orientation)
         return dp_fail_memory(err, bank->file.path, places * sizeof *rows->norms);
     dp_status status = read_tables(bank, at, err);
+    if (!status)
+        status = read_moments(bank, at, err);
     if (status)
         return status;
     dp_bank_link_rows(bank);

@@ -2,6 +2,7 @@
 /* bank_tensors.c - the tensors of a bank's file, with their types and shapes. */
 #include "bank/bank_tensors.h"
 #include "bank/roi_mask.h"
+#include "options/recipe_facts.h"
 
 bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int version)
 {
@@ -13,7 +14,7 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
     if (t == MEAN || t == BASIS)
         return recipe->pca > 0;
     if (t == LAYER_NORM)
-        return recipe->layer_norm != DP_LAYER_NORM_NONE;
+        return dp_measures_layers(recipe);
     if (t == ROW_PICTURE)
         return flat || recipe->kmeans;
     if (t == LOO_PEAKS || t == CELL_THRESHOLD)
@@ -22,6 +23,10 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
         return recipe->roi != DP_ROI_NONE;
     if (t >= PART_MEAN && t <= PART_NUMBERS)
         return recipe->align == DP_ALIGN_FEATURES;
+    if (t == CHANNELS)
+        return recipe->channels > 0;
+    if (t >= MOMENT_COUNT && t <= MOMENT_SCATTER)
+        return recipe->layout == DP_LAYOUT_MOMENTS;
     if (t == BACKGROUND)
         return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? flat : true;
@@ -70,6 +75,10 @@ static const char *const names[N_TENSORS] = {
     [PART_SLOPES] = "part_slopes",
     [PART_WEIGHT] = "part_weight",
     [PART_NUMBERS] = "part_numbers",
+    [CHANNELS] = "channels",
+    [MOMENT_COUNT] = "moment_count",
+    [MOMENT_MEAN] = "moment_mean",
+    [MOMENT_SCATTER] = "moment_scatter",
     [DIGESTS] = "feature_digests",
     [SEAL] = "seal",
 };
@@ -84,6 +93,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     const dp_rows *r = &bank->rows;
     size_t rows = r->grid_rows, cols = r->grid_cols, n = bank->pictures.n, dim_in = bank->projection.dim_in;
     size_t blocks = dp_block_count(dp_bank_feature_bytes(bank));
+    const size_t sets = bank->recipe.moments == DP_MOMENTS_SUBSPACE ? 1 : rows * cols;
     const dp_reference none = {0}, part = bank->reference ? *bank->reference : none;
     const size_t kinds = dp_reference_kinds(bank->reference), angles = dp_reference_angles(bank->reference);
     static const dp_dtype stored[] = {
@@ -121,6 +131,10 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
             {NULL, DP_DTYPE_F32, 5, {kinds, DP_SLOPES, part.look.rows, part.look.cols, part.basis.dim}, 0, NULL},
         [PART_WEIGHT] = {NULL, DP_DTYPE_F32, 3, {kinds, part.look.rows, part.look.cols}, 0, NULL},
         [PART_NUMBERS] = {NULL, DP_DTYPE_F64, 2, {kinds, PART_SINGLE}, 0, NULL},
+        [CHANNELS] = {NULL, DP_DTYPE_I32, 1, {dim_in}, 0, NULL},
+        [MOMENT_COUNT] = {NULL, DP_DTYPE_F64, 1, {sets}, 0, NULL},
+        [MOMENT_MEAN] = {NULL, DP_DTYPE_F64, 2, {sets, r->dim}, 0, NULL},
+        [MOMENT_SCATTER] = {NULL, DP_DTYPE_F64, 2, {sets, dp_moments_size(r->dim)}, 0, NULL},
         [DIGESTS] = {NULL, DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {NULL, DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };

@@ -342,6 +342,8 @@ dp_status dp_bank_builder_begin(const dp_bank *pattern, const dp_bank_shape *sha
         good = dp_pca_copy(&pattern->projection, &bank->projection);
     if (good && pattern->layer_norm)
         good = dp_bank_set_layer_norm(bank, pattern->layer_norm);
+    if (good && pattern->channels)
+        good = dp_bank_set_channels(bank, pattern->channels);
     if (good && pattern->reference)
         good = (bank->reference = dp_reference_copy(pattern->reference)) != NULL;
     good = good && dp_choices_copy(&pattern->choices, &bank->choices, NULL) == DP_OK;

@@ -22,6 +22,13 @@
 
 #define DP_NO_PICTURE ((size_t)-1)
 
+/* How distances follow from moments. */
+typedef struct dp_moments_rule {
+    dp_moments_of of;
+    double ridge, variance; /* dp_recipe.moments_ridge, .moments_variance */
+} dp_moments_rule;
+struct dp_moments;
+
 /* A view: it owns nothing and is read-only. Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {
     const char *name;            /* name of the bank's file for messages; NULL: it has none */
@@ -47,6 +54,8 @@ typedef struct dp_rows {
     const int32_t
         *row_cell;        /* for a flat bank: augmentation * cells + cell in the grid of the row's picture; else NULL */
     const int32_t *grids; /* [n_pictures, 2] for a flat bank: rows and columns of the pictures' grids; else NULL */
+    const struct dp_moments *moments; /* these say the distances (bank/moments.h), the rows do not; NULL: the rows do */
+    dp_moments_rule rule;             /* for moments */
 } dp_rows;
 
 /* Memory that rows are written into, with the shapes above. Of a mapped file: copies of the tables that are not aligned

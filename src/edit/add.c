@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* add.c - adds pictures to a bank and removes them. */
 #include "edit/add.h"
+#include "edit/join_moments.h"
 #include "bank/builder.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -20,7 +21,8 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
         return DP_OK;
     return dp_fail(err, DP_E_MISMATCH, "%s: holds %s, so pictures cannot be added or removed; fit it again",
                    dp_bank_name(bank),
-                   bank->recipe.kmeans        ? "centres of k-means, which belong to no single picture"
+                   bank->rows.moments    ? "moments, not the features of its pictures (bank.features=yes keeps them)"
+                   : bank->recipe.kmeans ? "centres of k-means, which belong to no single picture"
                    : bank->recipe.coreset > 0 ? "a coreset, not all rows of its pictures"
                                               : "rows of the object alone (background=reference)");
 }
@@ -39,8 +41,7 @@ dp_status dp_bank_assemble_within(const dp_bank *pattern, const dp_bank_pick *pi
     return status ? status : dp_bank_assemble(pattern, picks, n, orientation, out, err);
 }
 
-/* A threshold at a rate follows the scores; any other was chosen by somebody, who alone can choose another. */
-static void keep_decided(const dp_bank *pattern, dp_bank *bank)
+void dp_bank_keep_decided(const dp_bank *pattern, dp_bank *bank)
 {
     const dp_levels *before = &pattern->levels;
     switch (before->origin.by) {
@@ -58,9 +59,11 @@ static void keep_decided(const dp_bank *pattern, dp_bank *bank)
 
 dp_status dp_bank_score_again(dp_bank *bank, const dp_bank *pattern, dp_pool *pool, const dp_run *run, dp_error *err)
 {
-    dp_status status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
+    dp_status status = pattern->rows.moments ? dp_bank_measure(bank, pool, err) : DP_OK;
     if (!status)
-        keep_decided(pattern, bank);
+        status = dp_bank_leave_one_out(bank, run->isa, pool, run, NULL, err);
+    if (!status)
+        dp_bank_keep_decided(pattern, bank);
     return status;
 }
 
@@ -106,7 +109,7 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
     const dp_run *run = dp_session_run(session);
     if (!input->source->n)
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to add");
-    dp_status status = dp_bank_needs_pictures(bank, err);
+    dp_status status = bank->rows.moments ? DP_OK : dp_bank_needs_pictures(bank, err);
     if (!status)
         status = dp_session_fits_bank(session, bank, NULL, err);
     if (!status)
@@ -118,8 +121,12 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
                                   .isa = isa};
         status = dp_bank_reduce(fresh, &how, pool, run, &alike, err);
     }
-    if (!status && fresh)
+    if (!status && fresh && bank->rows.moments && !dp_bank_has_pictures(bank))
+        status = dp_moments_grow(bank, fresh, pool, run, &made, err);
+    else if (!status && fresh)
         status = both(bank, alike ? alike : fresh, pool, run, &made, err);
+    if (!status && made && !dp_bank_has_pictures(made))
+        dp_bank_keep_decided(bank, made);
     if (!status && made)
         status = dp_bank_report_near(made, run, err);
     if (status)

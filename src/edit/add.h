@@ -20,5 +20,7 @@ dp_status dp_bank_score_again(dp_bank *bank, const dp_bank *pattern, dp_pool *po
  * `pattern`. */
 dp_status dp_bank_assemble_scored(const dp_bank *pattern, const dp_bank_pick *picks, size_t n, const float *orientation,
                                   dp_pool *pool, const dp_run *run, dp_bank **out, dp_error *err);
+/* Keeps a threshold of `pattern` that was chosen: one at a rate follows the scores, any other only its user can change. */
+void dp_bank_keep_decided(const dp_bank *pattern, dp_bank *bank);
 
 #endif

@@ -12,6 +12,7 @@
 #include "extract/orientation.h"
 #include "reduce/reduce.h"
 #include "edit/add.h"
+#include "edit/join_moments.h"
 #include "score/near.h"
 #include "dinopatch/edit.h"
 
@@ -124,8 +125,8 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
             "%s and %s learned their part from different pictures, so they see it in different poses; add the "
             "pictures of one to the other, or fit one bank of all pictures",
             name_of(a), name_of(b));
-    dp_status status = dp_bank_needs_pictures(a, err);
-    if (!status)
+    dp_status status = a->rows.moments ? DP_OK : dp_bank_needs_pictures(a, err);
+    if (!status && !b->rows.moments)
         status = dp_bank_needs_pictures(b, err);
     if (!status && strcmp(a->model.sha256, b->model.sha256) != 0)
         return dp_fail(err, DP_E_MISMATCH,
@@ -141,6 +142,10 @@ static dp_status can_be_merged(const dp_bank *a, const dp_bank *b, const dp_run 
                        "%s and %s differ in size: %zux%zu cells of %zu features, and %zux%zu cells of %zu", name_of(a),
                        name_of(b), a->rows.grid_rows, a->rows.grid_cols, a->rows.dim, b->rows.grid_rows,
                        b->rows.grid_cols, b->rows.dim);
+    if (!status && a->channels && memcmp(a->channels, b->channels, a->projection.dim_in * sizeof *a->channels) != 0)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s and %s drew different numbers of a cell (seed %zu and %zu); fit both with one seed",
+                       name_of(a), name_of(b), a->recipe.seed, b->recipe.seed);
     if (!status && !dp_roi_equal(a->roi, b->roi))
         return dp_fail(err, DP_E_MISMATCH, "%s and %s have different regions to inspect", name_of(a), name_of(b));
     if (!status && a->projection.basis
@@ -332,8 +337,18 @@ static dp_status merge(const dp_bank *a, const dp_bank *b, dp_pool *pool, const 
                          name_of(a), named);
     if (!status)
         join_orientations(a, b, n - a->pictures.n, opposite, orientation);
-    if (!status)
+    if (!status && a->rows.moments && !dp_bank_has_pictures(a))
+        status = n < most || opposite
+                     ? dp_fail(err, DP_E_MISMATCH,
+                               "%s and %s %s, and moments cannot tell the pictures apart; fit the banks with "
+                               "bank.features=yes",
+                               name_of(a), named,
+                               opposite ? "disagree on which end of the part comes first" : "share pictures")
+                     : dp_moments_merge(a, b, pool, &made, err);
+    else if (!status)
         status = dp_bank_assemble_scored(a, picks, n, orientation, pool, run, &made, err);
+    if (!status && !dp_bank_has_pictures(made))
+        dp_bank_keep_decided(a, made);
     if (!status)
         status = dp_bank_report_near(made, run, err);
     if (!status) {

@@ -81,9 +81,10 @@ dp_status dp_extractor_plan(dp_extractor *extractor, dp_session *session, dp_err
 {
     const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
     dp_extract_plan *p = &extractor->plan;
-    dp_status status = p->dim ? DP_OK
-                              : dp_extract_plan_open(session, dp_cells_to_canvas(rows, extractor->shape.patch_px),
-                                                     dp_cells_to_canvas(cols, extractor->shape.patch_px), p, err);
+    dp_status status =
+        p->dim ? DP_OK
+               : dp_extract_plan_open(session, &extractor->recipe, dp_cells_to_canvas(rows, extractor->shape.patch_px),
+                                      dp_cells_to_canvas(cols, extractor->shape.patch_px), p, err);
     if (!status && (p->dim != extractor->dim || p->rows != rows || p->cols != cols))
         status = dp_fail(err, DP_E_MISMATCH, "the layers of this network are not those of the recipe");
     return status;

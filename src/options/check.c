@@ -78,6 +78,11 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
         if (status)
             return status;
     }
+    if (rule->moments && (rule->pca > 0 || rule->kmeans || rule->coreset > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "%s does not go with bank.layout=moments: there are no rows to make fewer",
+                       rule->pca > 0  ? keys[0]
+                       : rule->kmeans ? keys[2]
+                                      : keys[1]);
     if (rule->pca > 0 && rule->separate)
         return dp_fail(err, DP_E_ARGUMENT,
                        "bank.pca excludes layers.mix=separate: principal components join all layers");
@@ -97,6 +102,17 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
 {
     if (!rule->knn)
         return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
+    if (rule->moments
+        && (rule->knn > 1 || rule->blend > 0 || rule->order > 0 || rule->reweight || rule->metric != DP_METRIC_L2))
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "%s does not go with bank.layout=moments: distances are to the mean of the good pictures, not to "
+            "single ones",
+            rule->knn > 1     ? "search.knn above 1"
+            : rule->blend > 0 ? "search.blend"
+            : rule->order > 0 ? "search.order"
+            : rule->reweight  ? "score.reweight"
+                              : "search.metric=cosine");
     if (!(rule->blend >= 0 && rule->blend <= 1))
         return dp_fail(err, DP_E_ARGUMENT, "search.blend is %g; give a number from 0 (local distance) to 1 (global)",
                        rule->blend);
@@ -140,6 +156,8 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
                        recipe->edge_px);
     if (recipe->layer_norm && recipe->neighbourhood != 1)
         return dp_fail(err, DP_E_ARGUMENT, "layers.norm needs features.neighbourhood=1");
+    if (recipe->channels && (recipe->layer_norm != DP_LAYER_NORM_RAW || recipe->layer_mix == DP_LAYERS_SEPARATE))
+        return dp_fail(err, DP_E_ARGUMENT, "features.channels needs layers.norm=raw and no layers.mix=separate");
     if (recipe->rotations > 1 && aligned)
         return dp_fail(err, DP_E_ARGUMENT, "pictures.rotations=%zu needs align=none", recipe->rotations);
     return DP_OK;
@@ -148,7 +166,8 @@ static dp_status check_canvas(const dp_recipe *recipe, dp_error *err)
 dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
 {
     const bool flat = recipe->layout == DP_LAYOUT_FLAT, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
-    const dp_reduction_rule reduction = {flat, separate, recipe->pca, recipe->coreset, recipe->kmeans};
+    const bool moments = recipe->layout == DP_LAYOUT_MOMENTS;
+    const dp_reduction_rule reduction = {flat, separate, recipe->pca, recipe->coreset, recipe->kmeans, moments};
     const dp_scoring_rule scoring = {.flat = flat,
                                      .separate = separate,
                                      .window = recipe->window,
@@ -157,7 +176,9 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
                                      .blend = recipe->blend,
                                      .order = recipe->order,
                                      .merged = recipe->kmeans > 0,
-                                     .score = recipe->score};
+                                     .score = recipe->score,
+                                     .moments = moments,
+                                     .metric = recipe->metric};
     dp_status status = dp_recipe_check_ranges(recipe, err);
     if (!status)
         status = dp_check_edges(recipe, err);
@@ -173,6 +194,12 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
         return status;
     if (recipe->reweight && (!flat || recipe->score != DP_SCORE_MAX))
         return dp_fail(err, DP_E_ARGUMENT, "score.reweight needs bank.layout=flat and score=max");
+    if (moments && (separate || recipe->storage != DP_STORAGE_F32))
+        return dp_fail(err, DP_E_ARGUMENT, "bank.layout=moments needs %s",
+                       separate ? "one vector for each cell: layers.mix=concat or mean"
+                                : "bank.storage=f32: the moments are sums of what the network computed");
+    if (!moments && recipe->keep_features)
+        return dp_fail(err, DP_E_ARGUMENT, "bank.features needs bank.layout=moments: other layouts hold the features");
     if (recipe->background == DP_BACKGROUND_REFERENCE && (!flat || recipe->pca > 0))
         return dp_fail(err, DP_E_ARGUMENT,
                        "background=reference needs bank.layout=flat and excludes bank.pca; use background=test or "
@@ -211,9 +238,9 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
 
 /* ------------------------------------------------------------------------------------------- against the network */
 
-dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err)
+/* Checks that layers [n_layers] exist, each once. */
+static dp_status check_exist(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err)
 {
-    bool has_grid = !n_layers || !network->residual, too_early = false;
     if (n_layers > DP_MAX_LAYERS)
         return dp_fail(err, DP_E_ARGUMENT, "%zu layers are too many; give at most %d", n_layers, DP_MAX_LAYERS);
     for (size_t i = 0; i < n_layers; i++) {
@@ -227,6 +254,18 @@ dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers,
         for (size_t k = 0; k < i; k++)
             if (dp_layer_number(network, layers[k]) == number)
                 return dp_fail(err, DP_E_ARGUMENT, "layer %zu is given twice", number);
+    }
+    return DP_OK;
+}
+
+dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers, size_t n_layers, dp_error *err)
+{
+    bool has_grid = !n_layers || !network->residual, too_early = false;
+    dp_status status = check_exist(network, layers, n_layers, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < n_layers; i++) {
+        size_t number = dp_layer_number(network, layers[i]);
         has_grid = has_grid || number == DP_RESNET_GRID_LAYER;
         too_early = too_early || (network->residual && number < DP_RESNET_GRID_LAYER);
     }
@@ -237,6 +276,19 @@ dp_status dp_check_layers(const dp_network_facts *network, const size_t *layers,
                                             DP_RESNET_GRID_LAYER);
 }
 
+/* The layers as the network leaves them, of any depth. */
+static dp_status check_raw(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
+{
+    dp_status status = check_exist(network, recipe->layers, recipe->n_layers, err);
+    if (status)
+        return status;
+    if (network->residual && recipe->layer_mix == DP_LAYERS_MEAN && recipe->n_layers > 1)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "the layers of a residual network differ in their numbers of features and have no mean; give "
+                       "layers.mix=concat");
+    return DP_OK;
+}
+
 dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
 {
     size_t own[DP_EXTRACT_LAYERS], n = recipe->n_layers;
@@ -244,6 +296,8 @@ dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *net
         return dp_fail(err, DP_E_ARGUMENT,
                        "a residual network averages its layers to %zu features, so layers.mix cannot be changed",
                        network->dim);
+    if (recipe->layer_norm == DP_LAYER_NORM_RAW)
+        return check_raw(recipe, network, err);
     if (!recipe->layer_norm)
         return dp_check_layers(network, recipe->layers, n, err);
     if (n && (n != dp_extract_layers(network, own) || memcmp(recipe->layers, own, n * sizeof *own) != 0))

@@ -27,6 +27,7 @@ typedef struct dp_reduction_rule {
     bool flat, separate; /* layout of the bank; true if its layers are separate */
     double pca, coreset;
     size_t kmeans;
+    bool moments; /* layout of the bank */
 } dp_reduction_rule;
 dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
 
@@ -37,6 +38,8 @@ typedef struct dp_scoring_rule {
     double blend, order;
     bool merged; /* rows are centres of several pictures */
     dp_score score;
+    bool moments; /* there are no rows to find neighbours in */
+    dp_metric metric;
 } dp_scoring_rule;
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
 

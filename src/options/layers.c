@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layers.c - finds the layers of a network that the features of a recipe come from. */
 #include "options/layers.h"
+#include "base/random.h"
+#include "options/recipe_facts.h"
 
 static size_t first_of(const dp_network_facts *network)
 {
@@ -50,8 +52,10 @@ size_t dp_extract_layers(const dp_network_facts *network, size_t layers[DP_EXTRA
 
 void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network)
 {
-    if (!recipe->layer_norm) {
+    if (!dp_measures_layers(recipe)) {
         dp_layers_settle(network, recipe->layers, &recipe->n_layers);
+        if (recipe->layer_norm && network->residual && recipe->n_layers > 1 && recipe->layer_mix == DP_LAYERS_MEAN)
+            recipe->layer_mix = DP_LAYERS_CONCAT; /* nobody asked for the mean of layers that differ in size */
         return;
     }
     recipe->n_layers = dp_extract_layers(network, recipe->layers);
@@ -59,12 +63,41 @@ void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network)
     recipe->layer_norm = network->residual ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD;
 }
 
-size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network)
+size_t dp_recipe_dim_of_layers(const dp_recipe *recipe, const dp_network_facts *network)
 {
-    size_t dim = 0;
+    size_t dim = 0, widest = 0;
     if (!recipe->layer_norm)
         return network->dim * (recipe->layer_mix != DP_LAYERS_MEAN ? recipe->n_layers : 1);
-    for (size_t i = 0; i < recipe->n_layers; i++)
-        dim += network->residual ? network->channels[recipe->layers[i]] : network->dim;
-    return dim;
+    for (size_t i = 0; i < recipe->n_layers; i++) {
+        size_t own = network->residual ? network->channels[recipe->layers[i]] : network->dim;
+        dim += own;
+        widest = own > widest ? own : widest;
+    }
+    return recipe->layer_mix == DP_LAYERS_MEAN ? widest
+           : recipe->layer_mix == DP_LAYERS_SEPARATE
+               ? widest * recipe->n_layers /* narrower ones are filled with zeros */
+               : dim;
+}
+
+size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network)
+{
+    size_t all = dp_recipe_dim_of_layers(recipe, network);
+    return recipe->channels && recipe->channels < all ? recipe->channels : all;
+}
+
+size_t dp_recipe_patch(const dp_recipe *recipe, const dp_network_facts *network)
+{
+    return network->residual && recipe->layer_norm == DP_LAYER_NORM_RAW && recipe->n_layers
+                   && recipe->layers[0] < DP_RESNET_GRID_LAYER
+               ? network->patch_px / 2
+               : network->patch_px;
+}
+
+void dp_channels_draw(size_t seed, size_t all, size_t n, int32_t *channels)
+{
+    dp_random random = dp_random_at(seed, 0);
+    size_t left = n;
+    for (size_t i = 0; i < all && left; i++) /* each set of n has the same chance (Knuth, algorithm S) */
+        if (dp_random_below(&random, all - i) < left)
+            channels[n - left--] = (int32_t)i;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* network_fit.c - adapts the presets of DinoPatch and PatchCore to networks other than large transformers. */
+/* network_fit.c - adapts the presets of published methods to the network. */
 #include "options/network_fit.h"
 #include "options/check.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Returns whether the canvas is still that of dp_recipe_preset. */
@@ -47,11 +48,48 @@ static void fit_preset(dp_recipe *recipe, const dp_network_facts *network)
         recipe->neighbourhood = 1;
 }
 
+/* The block nearest to a share of the depth, counted from 0. */
+static size_t block_at(const dp_network_facts *network, double share)
+{
+    size_t number = (size_t)floor(share * (double)network->depth + 0.5); /* from 1 */
+    return number ? number - 1 : 0;
+}
+
+static void add_layer(dp_recipe *recipe, size_t layer)
+{
+    if (!recipe->n_layers || recipe->layers[recipe->n_layers - 1] != layer)
+        recipe->layers[recipe->n_layers++] = layer;
+}
+
+/* Layers of methods that name them by their place in the network. */
+static void fit_layers(dp_recipe *recipe, const dp_network_facts *network)
+{
+    const bool three = recipe->preset & DP_PRESET_THREE, middle = recipe->preset & DP_PRESET_MIDDLE;
+    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE);
+    if (!three && !middle)
+        return;
+    recipe->n_layers = 0;
+    for (size_t l = three ? 1 : DP_RESNET_GRID_LAYER; network->residual && l <= 3 && l <= network->depth; l++)
+        add_layer(recipe, l);
+    if (network->residual) {
+        recipe->layer_mix = DP_LAYERS_CONCAT;
+        return;
+    }
+    for (size_t quarter = 1; three && quarter <= 3; quarter++)
+        add_layer(recipe, block_at(network, 0.25 * (double)quarter));
+    for (size_t b = 1; middle && b <= network->depth; b++) /* tenths of a block are exact in whole numbers */
+        if (100 * b >= 55 * network->depth && 100 * b <= 70 * network->depth && recipe->n_layers < DP_MAX_LAYERS)
+            add_layer(recipe, b - 1);
+    if (!recipe->n_layers)
+        add_layer(recipe, block_at(network, 0.625));
+}
+
 dp_status dp_recipe_fit_network(dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
 {
     dp_recipe fitted = *recipe;
     if (fitted.preset)
         fit_preset(&fitted, network);
+    fit_layers(&fitted, network);
     dp_status status = dp_check_features(&fitted, network, err);
     if (status)
         return status;

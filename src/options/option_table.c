@@ -12,6 +12,8 @@ static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
                                       [DP_METHOD_ANOMALYDINO] = "anomalydino",
                                       [DP_METHOD_PATCHCORE] = "patchcore",
                                       [DP_METHOD_AUTO] = "auto",
+                                      [DP_METHOD_PADIM] = "padim",
+                                      [DP_METHOD_SUBSPACE] = "subspace",
                                       NULL};
 static const char *const aligns[] = {
     [DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", [DP_ALIGN_FEATURES] = "features", NULL};
@@ -19,10 +21,15 @@ static const char *const polarities[] = {
     [DP_POLARITY_MIRROR] = "mirror", [DP_POLARITY_ROTATE] = "rotate", [DP_POLARITY_NONE] = "none", NULL};
 static const char *const layer_mixes[] = {
     [DP_LAYERS_MEAN] = "mean", [DP_LAYERS_CONCAT] = "concat", [DP_LAYERS_SEPARATE] = "separate", NULL};
-static const char *const layer_norms[] = {
-    [DP_LAYER_NORM_NONE] = "none", [DP_LAYER_NORM_RMS] = "rms", [DP_LAYER_NORM_STANDARD] = "standard", NULL};
+static const char *const layer_norms[] = {[DP_LAYER_NORM_NONE] = "none",
+                                          [DP_LAYER_NORM_RMS] = "rms",
+                                          [DP_LAYER_NORM_STANDARD] = "standard",
+                                          [DP_LAYER_NORM_RAW] = "raw",
+                                          NULL};
 static const char *const precisions[] = {[DP_FP32] = "fp32", [DP_INT8] = "int8", NULL};
-static const char *const layouts[] = {[DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_FLAT] = "flat", NULL};
+static const char *const layouts[] = {
+    [DP_LAYOUT_GRID] = "grid", [DP_LAYOUT_FLAT] = "flat", [DP_LAYOUT_MOMENTS] = "moments", NULL};
+static const char *const moments[] = {[DP_MOMENTS_GAUSSIAN] = "gaussian", [DP_MOMENTS_SUBSPACE] = "subspace", NULL};
 static const char *const storages[] = {
     [DP_STORAGE_F32] = "f32", [DP_STORAGE_F16] = "f16", [DP_STORAGE_I8] = "int8", NULL};
 static const char *const metrics[] = {[DP_METRIC_L2] = "l2", [DP_METRIC_COSINE] = "cosine", NULL};
@@ -37,13 +44,14 @@ static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] 
 static const char *const scores[] = {[DP_SCORE_MAX] = "max",     [DP_SCORE_MEAN] = "mean",   [DP_SCORE_P99] = "p99",
                                      [DP_SCORE_TOP1P] = "top1p", [DP_SCORE_TOP10] = "top10", NULL};
 static const char *const one_or_three[] = {"1", "3", NULL};
-static const char *const one_or_eight[] = {"1", "8", NULL};
+static const char *const turns[] = {"1", "8", "30", NULL};
 
 _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int),
                "choices are read and written as int");
 
 #define FIELD(member) .offset = offsetof(dp_recipe, member), .stored = #member
 #define SEEDS 4294967295.0
+#define PRESET_LAYERS (DP_PRESET_LAYERS | DP_PRESET_THREE | DP_PRESET_MIDDLE)
 #define ALIGN .stage = DP_STAGE_ALIGN
 #define FEATURES .stage = DP_STAGE_FEATURES
 #define BANK .stage = DP_STAGE_BANK
@@ -55,7 +63,7 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 #define SHARE(from, to, word) .kind = DP_OPTION_SHARE, .low = (from), .high = (to), .takes = (word)
 
 const dp_option_row dp_option_table[] = {
-    {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore"),
+    {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore|padim|subspace"),
                 .help = "auto: the settings that measured best, with pose and canvas chosen from the good pictures; "
                         "other names: the settings of a published method. Other options override them"}},
     {.option =
@@ -101,14 +109,16 @@ const dp_option_row dp_option_table[] = {
                 .help = "use the whole picture with a short side of N pixels, in place of a canvas; the aspect ratio "
                         "is the median of the good pictures"},
      FIELD(short_px),
+     .late = true,
      .standard = 256,
      .preset = DP_PRESET_CANVAS},
     {.option = {"tile", "tile", BANK, WHOLE(0, 20000, "N"), .flags = DP_OPTION_OFF, .unit = "px",
                 .help = "cut a larger canvas into tiles of N pixels, which go through the network one by one and need "
                         "the memory of one tile; 0: no tiles, unless size makes more cells than the limit",
                 .needs = "no edge"},
-     FIELD(tile_px)},
-    {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white)}, /* found by fit */
+     FIELD(tile_px),
+     .late = true},
+    {.option = {ALIGN, WHOLE(0, 65535, NULL)}, FIELD(sample_white), .late = true}, /* found by fit */
     {.option = {"align.polarity", "polarity", FEATURES, CHOICE(polarities, "mirror|rotate|none"),
                 .help = "how to decide which end of a part comes first: mirror the grid, rotate the picture, or none: "
                         "do not decide"},
@@ -118,18 +128,21 @@ const dp_option_row dp_option_table[] = {
                 .help = "blocks whose output is used, counted from 0, negative ones from the end; auto: the last "
                         "block, or layers 2 and 3 of a residual network"},
      FIELD(layers),
-     .preset = DP_PRESET_LAYERS},
+     .preset = PRESET_LAYERS},
     {.option = {"layers.mix", "layer-mix", FEATURES, CHOICE(layer_mixes, "mean|concat|separate"),
                 .help = "several blocks: average them, concatenate them, or search each separately",
                 .needs = "separate: no bank.pca, no score.reweight"},
      FIELD(layer_mix),
-     .preset = DP_PRESET_LAYERS},
-    {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard"),
+     .preset = PRESET_LAYERS},
+    {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard|raw"),
                 .help = "use raw layers, normalised by the statistics of all good cells: rms for a residual network, "
-                        "standard for a transformer; both choose layers and mix",
-                .needs = "features.neighbourhood=1"},
+                        "standard for a transformer; both choose layers and mix. raw: the layers as the network leaves "
+                        "them. none: after the network's own last norm",
+                .needs = "rms, standard, raw: features.neighbourhood=1"},
      FIELD(layer_norm),
-     .standard = DP_LAYER_NORM_RMS}, /* the network decides which */
+     .standard = DP_LAYER_NORM_RMS, /* the network decides which */
+     .preset = PRESET_LAYERS,
+     .late = true},
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},
      FIELD(precision)},
@@ -138,11 +151,40 @@ const dp_option_row dp_option_table[] = {
      FIELD(neighbourhood),
      .standard = 1,
      .preset = DP_PRESET_NEIGHBOURHOOD},
-    {.option =
-         {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|flat"),
-          .help =
-              "grid: keep the features of each cell; flat: keep all features in one list and search the whole list"},
+    {.option = {"features.channels", "channels", BANK, WHOLE(1, 1e6, "N"), .flags = DP_OPTION_OFF,
+                .help = "keep N of the numbers of each cell, drawn with the seed; the bank says which",
+                .needs = "layers.norm=raw, no layers.mix=separate"},
+     FIELD(channels),
+     .late = true},
+    {.option = {"bank.layout", "layout", BANK, CHOICE(layouts, "grid|flat|moments"),
+                .help =
+                    "grid: keep the features of each cell; flat: keep all features in one list and search the whole "
+                    "list; moments: keep only their number, mean and scatter"},
      FIELD(layout)},
+    {.option = {"moments", "moments", BANK, CHOICE(moments, "gaussian|subspace"),
+                .help = "gaussian: each cell has its own mean and covariance, and the distance is that of Mahalanobis; "
+                        "subspace: all cells share them, and the distance is what the leading components leave over, "
+                        "squared",
+                .needs = "bank.layout=moments"},
+     FIELD(moments),
+     .late = true},
+    {.option = {"moments.ridge", NULL, BANK, REAL(0, 1e9, "R"), .flags = DP_OPTION_ABOVE,
+                .help = "added to the variance of each feature of a cell", .needs = "moments=gaussian"},
+     FIELD(moments_ridge),
+     .standard = 0.01,
+     .late = true},
+    {.option = {"moments.variance", NULL, BANK, REAL(0, 1, "F"), .flags = DP_OPTION_ABOVE | DP_OPTION_BELOW,
+                .help = "share of the variance that the leading components hold", .needs = "moments=subspace"},
+     FIELD(moments_variance),
+     .standard = 0.99,
+     .late = true},
+    {.option = {"bank.features", "keep-features", BANK, FLAG,
+                .help =
+                    "keep the features of each picture beside the moments: pictures can then be removed, and a merge "
+                    "scores all of them again",
+                .needs = "bank.layout=moments"},
+     FIELD(keep_features),
+     .late = true},
     {.option = {"bank.storage", "storage", BANK, CHOICE(storages, "f32|f16|int8"),
                 .help = "number type of the features in the bank"},
      FIELD(storage)},
@@ -163,10 +205,12 @@ const dp_option_row dp_option_table[] = {
     {.option = {"seed", "seed", BANK, WHOLE(0, SEEDS, "S"),
                 .help = "seed of the draws of shots, k-means and coreset; 0: the first shots by name"},
      FIELD(seed)},
-    {.option = {"pictures.rotations", "rotations", BANK, WHOLE(1, 8, "1|8"), .choices = one_or_eight,
-                .help = "8: add each good picture also turned by 45, 90, ... degrees", .needs = "8: align=none"},
+    {.option = {"pictures.rotations", "rotations", BANK, WHOLE(1, 30, "1|8|30"), .choices = turns,
+                .help = "8: add each good picture also turned by 45, 90, ... degrees; 30: by 12, 24, ... degrees",
+                .needs = "8, 30: align=none"},
      FIELD(rotations),
-     .standard = 1},
+     .standard = 1,
+     .preset = DP_PRESET_ROTATIONS},
     {.option = {"pictures.mirror", "mirror", BANK, FLAG,
                 .help = "add each good picture also mirrored (for parts symmetric about their axis)"},
      FIELD(mirror)},
@@ -207,7 +251,8 @@ const dp_option_row dp_option_table[] = {
                     "the nearest distance, so that few bad ones among the good ones hide little; rare good poses "
                     "then look like defects",
                 .needs = "bank.layout=grid, a window of cells, search.knn=1, no search.blend, no bank.kmeans"},
-     FIELD(order)},
+     FIELD(order),
+     .late = true},
     {.option = {"map.low", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
                 .help = "distances below it become 0"},
      FIELD(post.low)},

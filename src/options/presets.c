@@ -40,12 +40,31 @@ static const dp_setting patchcore[] = {{"align", "none"},
                                        {"map.sigma", "4"},
                                        {NULL, NULL}};
 
+/* Defard et al. 2021; the layers are settled by network_fit.c. */
+static const dp_setting padim[] = {{"align", "none"},
+                                   {"align.polarity", "none"},
+                                   {"layers.norm", "raw"},
+                                   {"layers.mix", "concat"},
+                                   {"features.channels", "100"},
+                                   {"bank.layout", "moments"},
+                                   {"moments", "gaussian"},
+                                   {"score", "max"},
+                                   {"map.sigma", "4"},
+                                   {NULL, NULL}};
+
+/* SubspaceAD (2026), the same. */
+static const dp_setting subspace[] = {{"align", "none"},      {"align.polarity", "none"}, {"layers.norm", "raw"},
+                                      {"layers.mix", "mean"}, {"bank.layout", "moments"}, {"moments", "subspace"},
+                                      {"score", "top1p"},     {"map.sigma", "4"},         {NULL, NULL}};
+
 static const dp_preset methods[] = {
     [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
     [DP_METHOD_PATCHCORE] = {{dinopatch, patchcore}, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
     [DP_METHOD_AUTO] = {{NULL},
                         DP_PRESET_WINDOW | DP_PRESET_SCORE} /* the defaults of the table: docs/method.md, section 4 */,
+    [DP_METHOD_PADIM] = {{padim}, DP_PRESET_THREE},
+    [DP_METHOD_SUBSPACE] = {{subspace}, DP_PRESET_MIDDLE | DP_PRESET_ROTATIONS},
 };
 
 const dp_preset *dp_preset_of(dp_method method)

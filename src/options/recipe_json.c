@@ -208,10 +208,7 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
     for (size_t i = 0; i < dp_option_rows; i++) {
         const dp_option_row *row = &dp_option_table[i];
         const json_t *value = row->stored ? json_object_get(object, row->stored) : NULL;
-        if (!value
-            && (!row->stored || row->offset == offsetof(dp_recipe, sample_white)
-                || row->offset == offsetof(dp_recipe, short_px) || row->offset == offsetof(dp_recipe, tile_px)
-                || row->offset == offsetof(dp_recipe, layer_norm) || row->offset == offsetof(dp_recipe, order)))
+        if (!value && (!row->stored || row->late))
             continue; /* banks made before there was such a field: 0 */
         if (!value)
             return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is missing", what, row->stored);

@@ -231,7 +231,10 @@ static void let_go(const dp_option_row *row, dp_recipe *recipe)
         recipe->blend = recipe->order = 0;
     if ((!strcmp(key, "layers") && recipe->n_layers) || (!strcmp(key, "layers.mix"))
         || (!strcmp(key, "features.neighbourhood") && recipe->neighbourhood != 1))
-        recipe->layer_norm = DP_LAYER_NORM_NONE;
+        recipe->layer_norm = recipe->layer_norm == DP_LAYER_NORM_RAW && recipe->neighbourhood == 1 ? DP_LAYER_NORM_RAW
+                                                                                                   : DP_LAYER_NORM_NONE;
+    if (recipe->layer_norm != DP_LAYER_NORM_RAW && strcmp(key, "features.channels") != 0)
+        recipe->channels = 0;
     if (!strcmp(key, "score") && recipe->score != DP_SCORE_MAX)
         recipe->reweight = 0;
     recipe->preset &= ~row->preset;

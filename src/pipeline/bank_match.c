@@ -3,6 +3,7 @@
 #include "pipeline/bank_match.h"
 #include "bank/bank.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "network/network.h"
 #include "network/session.h"
 #include "options/check.h"
@@ -22,8 +23,8 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
                        bank->model.path, bank->model.sha256, model.path, model.sha256);
     const dp_recipe *recipe = &bank->recipe;
     const dp_network_facts network = dp_session_facts(session);
-    const dp_canvas_shape canvas = dp_canvas_shape_of(recipe, network.patch_px);
-    if (recipe->layout == DP_LAYOUT_GRID
+    const dp_canvas_shape canvas = dp_canvas_shape_of(recipe, dp_recipe_patch(recipe, &network));
+    if (recipe->layout != DP_LAYOUT_FLAT
         && (canvas.height_px != bank->rows.grid_rows * canvas.patch_px
             || canvas.width_px != bank->rows.grid_cols * canvas.patch_px))
         return dp_fail(
@@ -47,6 +48,18 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         return dp_fail(err, DP_E_MISMATCH, "the bank holds %s features, but the session computes %s",
                        bank->recipe.precision == DP_INT8 ? "int8" : "fp32",
                        dp_session_precision(session) == DP_INT8 ? "int8" : "fp32");
+    if (bank->channels) {
+        int32_t *channels = dp_malloc(dim, sizeof *channels);
+        if (!channels)
+            return dp_fail_memory(err, "the choice of features", dim * sizeof *channels);
+        dp_channels_draw(recipe->seed, dp_recipe_dim_of_layers(recipe, &network), dim, channels);
+        const bool same = !memcmp(channels, bank->channels, dim * sizeof *channels);
+        dp_memory_free(channels);
+        if (!same)
+            return dp_fail(err, DP_E_MISMATCH,
+                           "the bank keeps other numbers of each cell than this version draws with its seed; fit it "
+                           "again");
+    }
     if (shape)
         *shape = canvas;
     return DP_OK;

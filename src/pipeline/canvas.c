@@ -232,11 +232,16 @@ bool dp_canvas_needs_survey(const dp_recipe *recipe)
     return !recipe->crop_px && !recipe->edge_px && !recipe->canvas_height_px;
 }
 
+/* Of a residual network's layers those after the grid's have coarser grids. */
+static bool has_deeper_layers(const dp_recipe *recipe, const dp_network_facts *network)
+{
+    return recipe->layer_norm == DP_LAYER_NORM_RMS || (network->residual && recipe->layer_norm == DP_LAYER_NORM_RAW);
+}
+
 void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool chooses)
 {
     /* a residual network's deepest layer has half the grid of its features */
-    const size_t patch_px = network->patch_px,
-                 unit_px = recipe->layer_norm == DP_LAYER_NORM_RMS ? 2 * patch_px : patch_px;
+    const size_t patch_px = network->patch_px, unit_px = has_deeper_layers(recipe, network) ? 2 * patch_px : patch_px;
     const size_t height = recipe->canvas_height_px, width = recipe->canvas_width_px;
     const bool many = network->max_cells && (height / patch_px) * (width / patch_px) > network->max_cells;
     const size_t side = recipe->tile_px     ? dp_tile_side(recipe->tile_px, unit_px, patch_px, 0)
@@ -249,7 +254,7 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
 {
     /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the
      * whole picture takes the multiples that the network was made for, a part the finer ones that fit it closer. */
-    const bool coarse = recipe->layer_norm == DP_LAYER_NORM_RMS, part = dp_aligns(recipe);
+    const bool coarse = has_deeper_layers(recipe, network), part = dp_aligns(recipe);
     const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * network->patch_px;
     dp_recipe settled = *recipe;
     struct seen seen = {0};

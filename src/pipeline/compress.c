@@ -172,6 +172,11 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
 {
     const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_FLAT, bank->rows.blocks > 1, how->pca,
                                     how->coreset, how->kmeans};
+    if (bank->rows.moments)
+        return dp_fail(err, DP_E_MISMATCH,
+                       "%s: holds moments, which have the same size for any number of pictures: there is nothing to "
+                       "compress",
+                       dp_bank_name(bank));
     dp_status status = dp_check_reduction(&rule, err);
     if (status)
         return status;

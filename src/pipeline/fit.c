@@ -78,6 +78,19 @@ static dp_status settle_region(dp_fit_work *fit, dp_error *err)
     return status;
 }
 
+/* Which numbers of a cell the recipe keeps, for the bank. */
+static dp_status keep_channels(dp_fit_work *fit, const dp_recipe *recipe, const dp_network_facts *network,
+                               dp_error *err)
+{
+    const size_t dim = fit->extractor.dim;
+    int32_t *channels = dp_malloc(dim, sizeof *channels);
+    if (channels)
+        dp_channels_draw(recipe->seed, dp_recipe_dim_of_layers(recipe, network), dim, channels);
+    bool good = channels && dp_bank_set_channels(fit->builder->bank, channels);
+    dp_memory_free(channels);
+    return good ? DP_OK : dp_fail_memory(err, "the choice of features", dim * sizeof *channels);
+}
+
 static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err)
 {
     dp_network_info model;
@@ -108,17 +121,17 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         fit->pictures.finder = &fit->finder;
     }
     const dp_network_facts network = dp_session_facts(fit->session);
-    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, network.patch_px);
+    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, dp_recipe_patch(&recipe, &network));
     status = dp_extractor_open(&recipe, &shape, dp_recipe_dim(&recipe, &network), DP_WHOLE_GRID, &fit->extractor, err);
     if (status)
         return status;
     const dp_bank_spec spec = {
         .recipe = &recipe,
-        .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px
+        .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / shape.patch_px
                                             : fit->extractor.shape.rows, /* of a flat bank a first guess */
-        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / model.patch_px : fit->extractor.shape.cols,
+        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / shape.patch_px : fit->extractor.shape.cols,
         .dim = fit->extractor.dim,
-        .patch_px = model.patch_px,
+        .patch_px = shape.patch_px,
         .capacity = fit->pictures.n,
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,
@@ -132,7 +145,7 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         return status;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
-    if (recipe.layer_norm) /* features are rounded once, after normalisation */
+    if (dp_measures_layers(&recipe)) /* features are rounded once, after normalisation */
         recipe.storage = DP_STORAGE_F32;
     if (dp_shrinks_bank(&recipe)) { /* collect whole features; the bank becomes smaller when all are there */
         recipe.pca = 0;
@@ -148,7 +161,8 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         final.capacity += fit->known->pictures.n;
     }
     if (recipe.layer_norm && !fit->known) {
-        status = dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err);
+        status =
+            dp_measures_layers(&recipe) ? dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err) : DP_OK;
         if (!status
             && !dp_own_canvas(
                 &recipe)) /* a picture may come from the trial and skip the network, so plan its layers now */
@@ -161,6 +175,8 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
     status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_builder_open(&spec, &fit->builder, err);
+    if (!status && recipe.channels)
+        status = keep_channels(fit, &recipe, &network, err);
     if (!status && fit->pictures.reference
         && !(fit->builder->bank->reference = dp_reference_copy(fit->pictures.reference)))
         status = dp_fail_memory(err, "the part that was learned", sizeof(dp_reference));

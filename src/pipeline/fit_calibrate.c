@@ -66,6 +66,14 @@ static dp_status replace_by_part(const dp_recipe *asked, dp_isa isa, dp_pool *po
 dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                            dp_error *err)
 {
+    if (asked->layout == DP_LAYOUT_MOMENTS) {
+        dp_status status = dp_bank_measure(*bank, pool, err);
+        if (!status)
+            status = dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
+        if (!status && !asked->keep_features)
+            dp_bank_drop_rows(*bank);
+        return status;
+    }
     if (!dp_shrinks_bank(asked))
         return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
     if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)

@@ -96,12 +96,26 @@ size_t dp_memory_free_bytes(const dp_run *run)
     return run->max_memory_bytes && run->max_memory_bytes < least ? run->max_memory_bytes : least;
 }
 
+/* Bytes of the moments of such a bank. */
+static bool moments_bytes(const dp_bank_spec *spec, size_t *bytes)
+{
+    size_t sets = 1, size;
+    return (spec->recipe->moments == DP_MOMENTS_SUBSPACE || dp_mul_size(spec->grid_rows, spec->grid_cols, &sets))
+           && spec->dim <= DP_MOMENTS_DIM
+           && dp_mul_size(dp_moments_size(spec->dim) + spec->dim + 1, sizeof(double), &size)
+           && dp_mul_size(sets, size, bytes);
+}
+
 /* Computes the bytes of the bank as it will be written, with the dimensions and rows that the recipe keeps. A share of the
  * variance counts as all dimensions, because the number it needs is not known yet. */
 static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
 {
     dp_bank_spec final = *spec;
     const dp_recipe *recipe = spec->recipe;
+    size_t kept_rows = 0;
+    if (recipe->layout == DP_LAYOUT_MOMENTS)
+        return (!recipe->keep_features || dp_bank_bytes(spec, &kept_rows)) && moments_bytes(spec, bytes)
+               && dp_add_size(*bytes, kept_rows, bytes);
     if (recipe->pca >= 1 && recipe->pca < (double)spec->dim)
         final.dim = (size_t)recipe->pca;
     if (recipe->kmeans && recipe->kmeans < spec->capacity * spec->rows_per_picture) {
@@ -141,6 +155,9 @@ static bool peak_bytes(const dp_bank_spec *spec, const dp_bank_spec *collected, 
 {
     const dp_recipe *recipe = spec->recipe;
     size_t small = 0, places, more = 0;
+    if (recipe->layout == DP_LAYOUT_MOMENTS) /* the rows, the moments, and two factors while pictures are left out */
+        return dp_bank_bytes(collected, bytes) && moments_bytes(spec, &more) && dp_mul_size(more, 3, &more)
+               && dp_add_size(*bytes, more, bytes);
     if (!dp_bank_bytes(collected, bytes) || (!adding && !dp_shrinks_bank(recipe)))
         return dp_bank_bytes(collected, bytes);
     if (!final_bytes(spec, &small))
@@ -216,6 +233,10 @@ static void suggest(const dp_bank_spec *spec, size_t free_bytes, char *text, siz
 {
     size_t bytes, rows = spec->capacity * spec->rows_per_picture;
     const dp_recipe *recipe = spec->recipe;
+    if (recipe->layout == DP_LAYOUT_MOMENTS) {
+        snprintf(text, size, "give fewer features.channels, fewer pictures or a smaller canvas");
+        return;
+    }
     if (suggest_types(spec, true, free_bytes, text, size)) {
         append(text, size, " would fit");
         if (!dp_shrinks_bank(recipe) && recipe->layout == DP_LAYOUT_GRID && rows >= 50)

@@ -49,6 +49,8 @@ static dp_status find_white(const dp_pictures *pictures, const dp_run *run, dp_r
     return status;
 }
 
+#define FEW_TURNED 8 /* pictures that method subspace turns */
+
 /* -------------------------------------------------------------------------------------------------------------- pose */
 
 /* Why pose is not for the pictures to decide; NULL: it is. */
@@ -356,6 +358,8 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
     *settled = (dp_settled){.recipe = *asked};
     dp_recipe *recipe = &settled->recipe;
     recipe->roi = frame;
+    if ((recipe->preset & DP_PRESET_ROTATIONS) && pictures->n <= FEW_TURNED && recipe->align == DP_ALIGN_NONE)
+        recipe->rotations = 30; /* few pictures do not span what good parts look like */
     dp_status status = dp_recipe_fit_network(recipe, &job.network, err);
     if (!status)
         status = find_white(pictures, run, recipe, err);

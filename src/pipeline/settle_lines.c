@@ -92,14 +92,15 @@ static void say_layers(struct lines *lines, const dp_recipe *recipe, bool residu
         at += (size_t)snprintf(value + at, sizeof value - at, "%s%zu", i ? "," : "", recipe->layers[i]);
     if (recipe->layer_norm)
         say(lines, "layers", value, "%s",
-            residual ? "the middle of the network, averaged over 3x3 cells, in units of what good cells show"
-                     : "1/4, 1/2 and 3/4 of the depth, each feature in units of its spread over good cells");
+            recipe->layer_norm == DP_LAYER_NORM_RAW ? "as the network leaves them"
+            : residual ? "the middle of the network, averaged over 3x3 cells, in units of what good cells show"
+                       : "1/4, 1/2 and 3/4 of the depth, each feature in units of its spread over good cells");
 }
 
 static void say_window(struct lines *lines, const dp_recipe *recipe, bool open)
 {
     char value[32];
-    if (recipe->layout == DP_LAYOUT_FLAT || recipe->window == DP_WINDOW_GLOBAL)
+    if (recipe->layout != DP_LAYOUT_GRID || recipe->window == DP_WINDOW_GLOBAL)
         return;
     snprintf(value, sizeof value, "%zu", recipe->window);
     say(lines, "window", value, "%s",
@@ -113,6 +114,7 @@ dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *stor
                            const dp_network_facts *network, dp_choices *choices, dp_error *err)
 {
     struct lines lines = {.n = 0};
+    const size_t patch_px = dp_recipe_patch(recipe, network);
     const bool speaks = recipe->layer_norm || story->pose; /* a published method leaves nothing to say */
     if (speaks)
         say(&lines, "align",
@@ -121,8 +123,8 @@ dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *stor
                                                  : "none",
             "%s%s", story->pose ? "" : "as asked", story->why_pose);
     if (speaks)
-        say_canvas(&lines, recipe, survey, network->patch_px);
-    say_tiles(&lines, recipe, network->patch_px, story->tile);
+        say_canvas(&lines, recipe, survey, patch_px);
+    say_tiles(&lines, recipe, patch_px, story->tile);
     if (speaks)
         say_layers(&lines, recipe, network->residual);
     if (speaks || story->window)

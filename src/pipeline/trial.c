@@ -9,6 +9,7 @@
 #include "extract/normalise.h"
 #include "extract/orientation.h"
 #include "network/session.h"
+#include "options/recipe_facts.h"
 #include "pipeline/pose_choice.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@
 dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, dp_trial *trial, dp_error *err)
 {
     const dp_network_facts network = dp_session_facts(session);
-    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, network.patch_px);
+    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, dp_recipe_patch(recipe, &network));
     *trial = (dp_trial){
         .turns = recipe->align == DP_ALIGN_PCA && recipe->polarity != DP_POLARITY_NONE ? 2 : 1,
         .pictures = dp_calloc(n, sizeof *trial->pictures),
@@ -253,9 +254,9 @@ dp_status dp_trial_ratio(const dp_trial *trial, dp_session *session, double *rat
     const dp_extractor *e = &trial->extractor;
     size_t *which = dp_malloc(trial->n, sizeof *which), n = which ? learned(trial, which) : 0;
     int *signs = dp_calloc(n, sizeof *signs);
-    float *norm = e->recipe.layer_norm ? dp_malloc(e->dim, 2 * sizeof *norm) : NULL;
+    float *norm = dp_measures_layers(&e->recipe) ? dp_malloc(e->dim, 2 * sizeof *norm) : NULL;
     struct upright upright = {0};
-    dp_status status = which && signs && (norm || !e->recipe.layer_norm)
+    dp_status status = which && signs && (norm || !dp_measures_layers(&e->recipe))
                            ? DP_OK
                            : dp_fail_memory(err, "the pictures", trial->n * sizeof *which);
     if (!status && norm)

@@ -47,9 +47,11 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
                                   .blend = scoring->blend,
                                   .order = scoring->order,
                                   .merged = !bank->flat && bank->row_picture,
-                                  .score = scoring->score};
+                                  .score = scoring->score,
+                                  .moments = bank->moments != NULL,
+                                  .metric = scoring->metric};
     dp_status status = dp_check_scoring(&rule, err);
-    if (!status)
+    if (!status && !bank->moments)
         status = dp_check_neighbours(scoring->knn, bank->n_rows * (everywhere ? cells : side * side), err);
     if (status)
         return status;
@@ -112,6 +114,14 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
     dp_status status = dp_scoring_settle(bank, &settled, isa, pool, err);
     if (status)
         return status;
+    if (bank->moments) {
+        c.bank = bank;
+        c.n_parts = 0;
+        status = dp_moment_model_open(bank, pool, &c.model, err);
+        if (!status)
+            *searcher = c;
+        return status;
+    }
     const dp_need needs[] = {{&c.parts, blocks, 1, sizeof *c.parts}, {&c.list, blocks, 2, sizeof *c.list}};
     status = dp_memory_take(needs, 2, "the blocks of features", err);
     if (status)
@@ -134,6 +144,7 @@ void dp_searcher_close(dp_searcher *c)
 {
     for (size_t b = 0; c->parts && b < c->n_parts; b++)
         dp_part_close(&c->parts[b]);
+    dp_moment_model_close(&c->model);
     dp_memory_free(c->parts);
     dp_memory_free(c->list);
     dp_memory_free(c->features);
@@ -232,12 +243,14 @@ static dp_distances scratch_for(const dp_searcher *c, size_t i, const dp_distanc
 
 dp_status dp_searcher_map(dp_searcher *c, const dp_cells *asked, dp_pool *pool, const dp_distances *out, dp_error *err)
 {
-    const dp_rows *bank = c->list[0].rows;
+    const dp_rows *bank = c->bank ? c->bank : c->list[0].rows;
     size_t rows = asked->band   ? asked->band
                   : asked->rows ? asked->rows
                                 : bank->grid_rows,
            cells = rows * (asked->cols ? asked->cols : bank->grid_cols);
     const float *x = asked->features;
+    if (c->bank)
+        return dp_moment_map(&c->model, x, asked->valid, asked->top * bank->grid_cols, cells, pool, out, err);
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_part *part = &c->parts[c->list[i].block];
@@ -274,6 +287,8 @@ static int pass_on(void *user, size_t done, size_t total)
 dp_status dp_searcher_leave_one_out(dp_searcher *c, size_t first, size_t n, dp_pool *pool, const dp_progress *progress,
                                     const dp_distances *out, dp_error *err)
 {
+    if (c->bank)
+        return dp_moment_leave_one_out(&c->model, c->bank, first, n, pool, progress, out, err);
     size_t cells = dp_rows_cells(c->list[0].rows) * n;
     dp_status status = make_room(c, cells, err);
     for (size_t i = 0; !status && i < c->n; i++) {

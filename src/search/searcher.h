@@ -9,6 +9,7 @@
 
 #include "bank/scoring.h"
 #include "search/distance.h"
+#include "search/moment_model.h"
 #include "search/part.h"
 
 typedef struct dp_component {
@@ -25,8 +26,10 @@ typedef struct dp_searcher {
     dp_isa isa;
     dp_part *parts; /* [blocks]; those that are not looked at stay empty */
     size_t n_parts;
-    dp_component *list; /* [n] */
-    size_t n, lead;     /* lead: the one with the largest share, of equal ones the first */
+    dp_component *list;    /* [n] */
+    dp_moment_model model; /* of rows with moments, which take the place of all that follows; else all 0 */
+    const dp_rows *bank;   /* those rows; else NULL */
+    size_t n, lead;        /* lead: the one with the largest share, of equal ones the first */
     /* for one picture, or several in a leave-one-out */
     size_t room, feature_room; /* cells */
     float *features;           /* [feature_room, numbers of a part] */

@@ -8,6 +8,8 @@
 
 #include <math.h>
 
+static const dp_recipe normalised = {.layer_norm = DP_LAYER_NORM_RMS};
+
 static void blocks_at_the_quarters(void **state)
 {
     (void)state;
@@ -117,9 +119,8 @@ static void a_transformer(void **state)
         dp_session *session = NULL;
         dp_extract_plan plan;
         assert_ok(dp_session_open(model, DP_FP32, &run, &session, err));
-        assert_ok(dp_extract_plan_open(session, 28, 42, &plan, err));
-        assert_true(plan.rows == 2 && plan.cols == 3 && plan.dim == 192 && plan.norm == DP_LAYER_NORM_STANDARD
-                    && !plan.averages);
+        assert_ok(dp_extract_plan_open(session, &normalised, 28, 42, &plan, err));
+        assert_true(plan.rows == 2 && plan.cols == 3 && plan.dim == 192 && plan.n_layers == 3 && !plan.averages);
         assert_ok(dp_extract(&plan, session, rgb, 28, 42, features[threads - 1], err));
         assert_ok(dp_session_layers(session, rgb, 28, 42, (size_t[]){1}, 1, &to, err));
         for (size_t c = 0; c < 6; c++)
@@ -140,7 +141,7 @@ static void a_residual_network(void **state)
     dp_extract_plan plan;
     assert_ok(dp_network_open(DP_NETWORK_NANO, &model, err));
     assert_ok(dp_session_open(model, DP_FP32, NULL, &session, err));
-    assert_ok(dp_extract_plan_open(session, 40, 64, &plan, err));
+    assert_ok(dp_extract_plan_open(session, &normalised, 40, 64, &plan, err));
     assert_true(plan.rows == 5 && plan.cols == 8 && plan.dim == 384 && plan.averages && plan.n_layers == 2);
     assert_true(plan.shapes[1].rows == 3 && plan.shapes[1].cols == 4);
     float *rgb = calloc(40 * 64 * 3, sizeof *rgb), *features = malloc(5 * 8 * 384 * sizeof *features);
