@@ -22,7 +22,7 @@ struct job {
     dp_network_info model;
     const cli_run *run;
     const GPtrArray *sets;
-    const char *out;
+    const char *out, *data;
     bool allow_few;
     size_t n_seeds; /* 0: one run, with the seed of the recipe */
     eval_state state;
@@ -59,6 +59,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         eval_run run = {.set = set,
                         .roi = job->roi,
                         .out = job->out,
+                        .data = job->data,
                         .recipe = *job->recipe,
                         .model = job->model,
                         .state = &job->state,
@@ -88,7 +89,7 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
             code = EXIT_SOME_FAILED;
         } else if (status) {
             code = status == DP_E_ARGUMENT ? EXIT_USAGE : EXIT_JOB_FAILED;
-        } else {
+        } else if (!job->state.shard.n) {
             const json_t *known = eval_state_run(&job->state, name);
             eval_row(known, rows[i]);
             cli_json_append(seeds, json_incref(json_object_get(known, "figures")));
@@ -97,6 +98,12 @@ static int evaluate_category(struct job *job, const dataset *set, double (*rows)
         }
         g_free(name);
         g_free(folder);
+    }
+    if (job->state.shard.n) { /* figures need the other shards */
+        json_decref(seeds);
+        g_free(row);
+        g_free(category);
+        return code;
     }
     if (code == EXIT_DONE && job->n_seeds < 2) {
         cli_json_share(metrics, row, json_array_get(seeds, 0));
@@ -159,7 +166,8 @@ static int evaluate_all(struct job *job, json_t *header)
     int code = EXIT_DONE;
     if (job->state.n_resumed && !job->run->quiet)
         fprintf(stderr, "continuing in %s: %zu pictures are done\n", cli_shown(job->out), job->state.n_resumed);
-    eval_print_heading();
+    if (!job->state.shard.n)
+        eval_print_heading();
     for (guint i = 0; i < job->sets->len && code == EXIT_DONE; i++) {
         code = evaluate_category(job, job->sets->pdata[i], rows, metrics, &n_failed);
         memcpy(means[i], rows[0], sizeof means[i]);
@@ -167,7 +175,13 @@ static int evaluate_all(struct job *job, json_t *header)
         if (code == EXIT_SOME_FAILED)
             code = EXIT_DONE;
     }
-    if (code == EXIT_DONE && job->sets->len > 1) {
+    if (job->state.shard.n) {
+        if (code == EXIT_DONE && !eval_state_end_shard(&job->state))
+            code = EXIT_JOB_FAILED;
+        if (code == EXIT_DONE)
+            printf("%s: shard %zu of %zu is done; 'dinopatch eval --merge %zu' gives the figures when all are\n",
+                   cli_shown(job->out), job->state.shard.index, job->state.shard.n, job->state.shard.n);
+    } else if (code == EXIT_DONE && job->sets->len > 1) {
         double mean[EVAL_COLUMNS], deviation[EVAL_COLUMNS];
         eval_mean((const double(*)[EVAL_COLUMNS])means, job->sets->len, mean, deviation);
         char label[32];
@@ -177,10 +191,10 @@ static int evaluate_all(struct job *job, json_t *header)
         cli_json_set(value, "categories", json_integer((json_int_t)n_possible));
         cli_json_set(metrics, "mean", value);
     }
-    if (code == EXIT_DONE && job->out && !write_results(job, metrics, header))
+    if (code == EXIT_DONE && job->out && !job->state.shard.n && !write_results(job, metrics, header))
         code = EXIT_JOB_FAILED;
     if (code == EXIT_DONE && job->out)
-        eval_forget_bank(job->out);
+        eval_forget_bank(job->out, job->state.shard);
     json_decref(metrics);
     g_free(means);
     g_free(rows);
@@ -228,7 +242,7 @@ struct targets {
 };
 
 /* Declares and checks all outputs before the work begins. False: *code, complained. */
-static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_t n_seeds, int *code)
+static bool check_outputs(const GPtrArray *sets, const struct targets *to, cli_shard shard, size_t n_seeds, int *code)
 {
     cli_outputs *files = cli_outputs_new(to->overwrite);
     eval_declare_inputs(files, sets);
@@ -236,7 +250,7 @@ static bool check_outputs(const GPtrArray *sets, const struct targets *to, size_
     cli_outputs_read(files, to->region->path, "the mask in use");
     cli_outputs_read(files, to->region->picture, "the picture of the mask");
     cli_outputs_read(files, to->config, "the options in use");
-    eval_declare_outputs(files, sets, to->out, n_seeds, to->report);
+    eval_declare_outputs(files, sets, to->out, shard, n_seeds, to->report);
     bool good = cli_outputs_check(files, code);
     cli_outputs_free(files);
     return good;
@@ -258,8 +272,12 @@ int cmd_eval(int argc, char **argv)
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *report = NULL;
     gboolean allow_few = FALSE, overwrite = FALSE, fresh = FALSE;
-    cli_number seeds = {0};
+    cli_number seeds = {0}, merge = {0};
+    cli_list list = {0};
     const cli_option own_entries[] = {
+        CLI_SHARD_ENTRY(&list),
+        {"merge", 0, 0, CLI_WHOLE, &merge, "the figures of the N shards whose runs with --shard are in DIR", "N", 1,
+         1000000},
         {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
          "M"},
         {"out", 'o', 0, CLI_FILE, &out,
@@ -297,6 +315,11 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("give one data set");
     else if (seeds.given && (!recipe.shots || recipe.seed))
         code = cli_usage("--seeds needs --shots K, and excludes --seed");
+    else if (!cli_list_check(&list, argc - 1, "give one data set", &code)) { /* complained */
+    } else if (list.shard.n && (merge.given || report))
+        code = cli_usage("--shard excludes --%s, which needs all shards", report ? "report" : "merge");
+    else if ((list.shard.n || merge.given) && !out)
+        code = cli_usage("--%s needs --out DIR, the folder of all shards", merge.given ? "merge" : "shard");
     else if ((fresh || report) && !out)
         code = cli_usage("--%s needs --out DIR", fresh ? "fresh" : "report");
     else if (!cli_roi_open(&region, &run.run, &roi, &code)) { /* complained */
@@ -304,7 +327,7 @@ int cmd_eval(int argc, char **argv)
         code = cli_usage("--out: the folder has no name");
     else if (!(sets = dataset_find(argv[1], &n_unusable)))
         code = EXIT_JOB_FAILED;
-    else if ((!out || check_outputs(sets, &targets, (size_t)seeds.value, &code))
+    else if ((!out || check_outputs(sets, &targets, list.shard, (size_t)seeds.value, &code))
              && cli_model_open(model_name, &model, &code) && eval_refuse_leaks(sets, &run, &n_unusable, &code)
              && (!out || make_folders(&targets, &code))) {
         bool settled = !dp_network_settle_recipe(model, &recipe, &err);
@@ -312,13 +335,16 @@ int cmd_eval(int argc, char **argv)
                           .run = &run,
                           .sets = sets,
                           .out = out,
+                          .data = argv[1],
                           .roi = roi,
                           .allow_few = allow_few,
                           .n_seeds = (size_t)seeds.value,
                           .state = {.fd = -1}};
         header = make_header(cli_recipe_given(&options, &recipe), model, sets, (size_t)seeds.value);
         bool bound = !roi || bind_roi(header, &region);
-        if (settled && (!bound || !eval_state_open(&job.state, out, header, fresh)))
+        if (settled
+            && (!bound || !eval_state_open(&job.state, out, list.shard, header, fresh || merge.given)
+                || (merge.given && !eval_state_join(&job.state, out, (size_t)merge.value, header))))
             code = EXIT_JOB_FAILED;
         else if (!settled || dp_session_open(model, recipe.precision, &run.run, &session, &err))
             code = cli_failed(&err);

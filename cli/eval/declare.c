@@ -9,17 +9,32 @@
 
 /* True if the first line is that of an evaluation, or if the file is empty, as one that was killed at once leaves
  * it. */
-static bool is_evaluation(const char *out)
+static bool begins_evaluation(const char *path)
 {
-    char *path = g_build_filename(out, "state.jsonl", NULL), start[4096];
+    char start[4096];
     FILE *file = fopen(path, "rbe");
     size_t n = file ? fread(start, 1, sizeof start - 1, file) : 0;
     bool there = file != NULL;
     if (file)
         (void)fclose(file);
-    g_free(path);
     start[n] = 0;
     return there && (!n || g_str_has_prefix(start, "{\"dinopatch\":"));
+}
+
+/* True if a folder holds the state of an evaluation, or that of one of its shards. */
+static bool is_evaluation(const char *out)
+{
+    GDir *dir = g_dir_open(out, 0, NULL);
+    bool found = false;
+    for (const char *name; dir && !found && (name = g_dir_read_name(dir));)
+        if (g_str_has_prefix(name, "state") && g_str_has_suffix(name, ".jsonl")) {
+            char *path = g_build_filename(out, name, NULL);
+            found = begins_evaluation(path);
+            g_free(path);
+        }
+    if (dir)
+        g_dir_close(dir);
+    return found;
 }
 
 static void declare(cli_outputs *files, bool own, const char *out, const char *folder, const char *name)
@@ -59,11 +74,16 @@ static void declare_run(cli_outputs *files, bool own, const eval_run *run)
     declare_figures(files, own, run);
 }
 
-void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds,
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, cli_shard shard, size_t n_seeds,
                           const char *report)
 {
-    static const char *const names[] = {"metrics.json", "run.json", "state.jsonl", "resume.bank"};
+    static const char *const names[] = {"metrics.json", "run.json"};
     bool own = is_evaluation(out);
+    char *of_shard[] = {eval_shard_path(out, "state", shard, ".jsonl"), eval_shard_path(out, "resume", shard, ".bank")};
+    for (size_t i = 0; i < G_N_ELEMENTS(of_shard); i++) {
+        declare(files, own, NULL, NULL, of_shard[i]);
+        g_free(of_shard[i]);
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         declare(files, own, out, "", names[i]);
     for (size_t seed = 0; seed < MAX(n_seeds, 1); seed++) {

@@ -16,6 +16,7 @@
 
 #include "../dataset.h"
 #include "../outputs.h"
+#include "../picture_list.h"
 #include "dinopatch/eval.h"
 
 #include <stdio.h>
@@ -29,11 +30,18 @@ typedef struct eval_state {
     char *path;
     json_t *runs;     /* name -> what is known of the run */
     size_t n_resumed; /* pictures that are not inspected again */
+    cli_shard shard;  /* whose pictures are inspected; n 0: all */
 } eval_state;
 
-/* Opens out/state.jsonl and reads what was done. header says what the evaluation depends on. fresh: starts again. out
- * NULL: nothing is kept. False: complained, also if the state belongs to other settings. */
-bool eval_state_open(eval_state *state, const char *out, const json_t *header, bool fresh);
+/* Opens out/state.jsonl, or that of the shard (n 0: none), and reads what was done. header says what the evaluation depends
+ * on. fresh: starts again. out NULL: nothing is kept. False: complained, also if the state belongs to other settings. */
+bool eval_state_open(eval_state *state, const char *out, cli_shard shard, const json_t *header, bool fresh);
+/* out/NAME.ENDING, or out/NAME-I-of-N.ENDING for a shard; g_free. */
+char *eval_shard_path(const char *out, const char *name, cli_shard shard, const char *ending);
+/* Says that a shard is done. False: complained. */
+bool eval_state_end_shard(eval_state *state);
+/* Takes over what the n shards in out did, if all are done. False: complained. */
+bool eval_state_join(eval_state *state, const char *out, size_t n, const json_t *header);
 void eval_state_close(eval_state *state);
 /* The run with this name, new if there was none; borrowed. */
 json_t *eval_state_run(eval_state *state, const char *name);
@@ -50,6 +58,7 @@ typedef struct eval_run {
     const char *name;   /* in state and messages: "screw", "screw, seed 2" */
     const char *folder; /* for maps and drawings below out: "" or "seed-2" */
     const char *out;    /* or NULL */
+    const char *data;   /* the folder of the data set: a shard goes by the paths below it */
     dp_recipe recipe;
     const dp_roi *roi; /* or NULL */
     dp_network_info model;
@@ -64,7 +73,7 @@ typedef struct eval_run {
 dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err);
 /* Removes the bank of a stopped evaluation. A run that is killed after its figures but before its end leaves it
  * behind. */
-void eval_forget_bank(const char *out);
+void eval_forget_bank(const char *out, cli_shard shard);
 
 static inline const dataset_item *eval_item(const eval_run *run, guint index)
 {
@@ -114,7 +123,7 @@ json_t *eval_row_json(const double row[EVAL_COLUMNS]);
 /* ---- declare.c: before the work begins */
 /* Declares all that an evaluation writes below out, which a stopped one may have written already, and its page (or
  * NULL). */
-void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, size_t n_seeds,
+void eval_declare_outputs(cli_outputs *files, const GPtrArray *sets, const char *out, cli_shard shard, size_t n_seeds,
                           const char *report);
 
 /* ---- files.c */

@@ -172,14 +172,9 @@ static json_t *draw_axes(const eval_run *run, const dp_bank *bank, const dp_bank
     return NULL;
 }
 
-static char *waiting_bank(const char *out)
+void eval_forget_bank(const char *out, cli_shard shard)
 {
-    return g_build_filename(out, "resume.bank", NULL);
-}
-
-void eval_forget_bank(const char *out)
-{
-    char *path = waiting_bank(out);
+    char *path = eval_shard_path(out, "resume", shard, ".bank");
     unlink(path);
     g_free(path);
 }
@@ -246,11 +241,23 @@ static dp_status measure(struct work *work, dp_error *err)
     return status;
 }
 
+/* Returns whether a test picture is one of those to be inspected. */
+static bool is_of_shard(const eval_run *run, guint index)
+{
+    const cli_shard shard = run->state->shard;
+    const char *path = eval_item(run, index)->path, *below = path;
+    if (g_str_has_prefix(path, run->data))
+        below += strlen(run->data);
+    return !shard.n || cli_shard_of(below + strspn(below, "/"), shard.n) == shard.index;
+}
+
 /* Sorts the test pictures: the map of a finished one goes into the meter again, the others go into work->pending. */
 static void sort_out(struct work *work)
 {
     const eval_run *run = work->run;
     for (guint i = 0; i < run->set->test->len; i++) {
+        if (!is_of_shard(run, i))
+            continue;
         const json_t *known = eval_state_picture(run->state, run->name, i);
         bool done = json_is_true(json_object_get(known, "whole")) && json_is_number(json_object_get(known, "score"));
         if (done && work->pixels) {
@@ -312,10 +319,10 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     }
 
     struct work work = {.run = run, .pending = g_array_new(FALSE, FALSE, sizeof(guint))};
-    char *bank_path = run->out ? waiting_bank(run->out) : NULL;
+    char *bank_path = run->out ? eval_shard_path(run->out, "resume", run->state->shard, ".bank") : NULL;
     dp_bank *bank = NULL;
     dp_status status = DP_OK;
-    if (run->set->masks)
+    if (run->set->masks && !run->state->shard.n)
         status = dp_pixel_meter_open(&work.pixels, err);
     if (!status) {
         sort_out(&work);
@@ -330,7 +337,7 @@ dp_status eval_run_do(dp_session *session, eval_run *run, dp_error *err)
     if (!status && work.pending->len)
         status = inspect(session, &work, bank, err);
     eval_state_sort_pictures(run->state, run->name, run->set->test->len);
-    if (!status)
+    if (!status && !run->state->shard.n)
         status = measure(&work, err);
     if (work.broken) { /* the reason was printed already */
         status = err->status = DP_E_IO;

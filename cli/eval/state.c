@@ -163,12 +163,63 @@ static bool read_lines(eval_state *state, const char *text, const json_t *header
     return true;
 }
 
-bool eval_state_open(eval_state *state, const char *out, const json_t *header, bool fresh)
+char *eval_shard_path(const char *out, const char *name, cli_shard shard, const char *ending)
 {
-    *state = (eval_state){.fd = -1, .runs = json_object()};
+    return shard.n ? g_strdup_printf("%s/%s-%zu-of-%zu%s", out, name, shard.index, shard.n, ending)
+                   : g_strdup_printf("%s/%s%s", out, name, ending);
+}
+
+bool eval_state_end_shard(eval_state *state)
+{
+    json_t *line = cli_json_pack("{s:[I,I]}", "shard_done", (json_int_t)state->shard.index, (json_int_t)state->shard.n);
+    const bool good = state->fd < 0 || write_line(state, line);
+    json_decref(line);
+    return good;
+}
+
+/* Takes over the lines of one shard. False: complained. */
+static bool join_shard(eval_state *state, const char *path, const json_t *header)
+{
+    char *text = NULL;
+    gsize bytes = 0;
+    size_t end = 0;
+    eval_state shard = {.fd = -1, .path = (char *)path, .runs = state->runs};
+    bool good = g_file_get_contents(path, &text, &bytes, NULL);
+    if (!good)
+        cli_complain("%s: this shard is missing, or cannot be read; run it, and merge again", path);
+    good = good && read_lines(&shard, text, header, &end);
+    if (good && !g_str_has_prefix(text + end, "{\"shard_done\":")) {
+        cli_complain("%s: this shard is not finished; run it again, which goes on where it stopped, and merge again",
+                     path);
+        good = false;
+    }
+    const char *first = good ? strchr(text, '\n') + 1 : NULL;
+    if (good && !write_all(state->fd, first, (size_t)(text + end - first))) {
+        cli_complain("%s: cannot write: %s", state->path, g_strerror(errno));
+        good = false;
+    }
+    state->n_resumed += shard.n_resumed;
+    g_free(text);
+    return good;
+}
+
+bool eval_state_join(eval_state *state, const char *out, size_t n, const json_t *header)
+{
+    bool good = true;
+    for (size_t i = 0; i < n; i++) {
+        char *path = eval_shard_path(out, "state", (cli_shard){i, n}, ".jsonl");
+        good = join_shard(state, path, header) && good;
+        g_free(path);
+    }
+    return good;
+}
+
+bool eval_state_open(eval_state *state, const char *out, cli_shard shard, const json_t *header, bool fresh)
+{
+    *state = (eval_state){.fd = -1, .runs = json_object(), .shard = shard};
     if (!out)
         return true;
-    state->path = g_build_filename(out, "state.jsonl", NULL);
+    state->path = eval_shard_path(out, "state", shard, ".jsonl");
     char *text = NULL;
     size_t end = 0;
     do

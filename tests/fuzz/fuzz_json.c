@@ -45,7 +45,7 @@ static void state(const uint8_t *data, size_t bytes)
         json_t *wanted = other || !header ? json_pack("{s:s, s:{s:s}, s:s, s:s}", "dinopatch", "0.1.0", "settings",
                                                       "canvas", "112x224", "model", "0123", "files", "4567")
                                           : json_incref(header);
-        if (eval_state_open(&state, fuzz_folder(), wanted, false)) {
+        if (eval_state_open(&state, fuzz_folder(), (cli_shard){0}, wanted, false)) {
             fuzz_must(json_is_object(eval_state_run(&state, "screw")), "a run is an object");
             eval_state_put(&state, "screw", NULL, 3, json_pack("{s:f}", "score", 0.5));
             eval_state_put(&state, "screw", "fit", -1, json_object());
