@@ -86,8 +86,8 @@ class Source:
                 err.status = status_of(fault)
                 ffi.memmove(err.message, said + b"\0", len(said) + 1)
             return status_of(fault)
-        one = _InMemory([pixels], [self._texts[index]], self._white).source
-        return int(one.load(one.user, 0, options, picture, notes, err))
+        memory = _InMemory([pixels], [self._texts[index]], self._white)  # lives until the library has read it
+        return int(memory.source.load(memory.source.user, 0, options, picture, notes, err))
 
     def find_white(self, indices: Any, n: int, run: Any, white: Any, err: Any) -> int:
         deep = []
@@ -103,8 +103,9 @@ class Source:
                 deep.append(pixels)
         if not deep:
             return int(lib.DP_OK)
-        some = _InMemory(deep, [self._texts[0]] * len(deep), self._white).source
-        return int(some.find_white(some.user, ffi.new("size_t[]", list(range(len(deep)))), len(deep), run, white, err))
+        memory = _InMemory(deep, [self._texts[0]] * len(deep), self._white)  # lives until the library has read it
+        every = ffi.new("size_t[]", list(range(len(deep))))
+        return int(memory.source.find_white(memory.source.user, every, len(deep), run, white, err))
 
 
 @ffi.def_extern(error=ffi.NULL, onerror=on_error)  # type: ignore[untyped-decorator]

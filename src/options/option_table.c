@@ -172,12 +172,14 @@ const dp_option_row dp_option_table[] = {
                 .help = "added to the variance of each feature of a cell", .needs = "moments=gaussian"},
      FIELD(moments_ridge),
      .standard = 0.01,
-     .late = true},
+     .late = true,
+     .late_standard = true},
     {.option = {"moments.variance", NULL, BANK, REAL(0, 1, "F"), .flags = DP_OPTION_ABOVE | DP_OPTION_BELOW,
                 .help = "share of the variance that the leading components hold", .needs = "moments=subspace"},
      FIELD(moments_variance),
      .standard = 0.99,
-     .late = true},
+     .late = true,
+     .late_standard = true},
     {.option = {"bank.features", "keep-features", BANK, FLAG,
                 .help =
                     "keep the features of each picture beside the moments: pictures can then be removed, and a merge "

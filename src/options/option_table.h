@@ -16,6 +16,7 @@ typedef struct dp_option_row {
     double standard;    /* its default */
     unsigned preset;    /* DP_PRESET_ bits to clear when a user sets the option */
     bool late;          /* banks of earlier versions do not hold it: 0 counts */
+    bool late_standard; /* of these: the default counts */
 } dp_option_row;
 
 /* In the order of the stored JSON; several options are set in the same order. */

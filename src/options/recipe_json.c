@@ -209,7 +209,11 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
         const dp_option_row *row = &dp_option_table[i];
         const json_t *value = row->stored ? json_object_get(object, row->stored) : NULL;
         if (!value && (!row->stored || row->late))
-            continue; /* banks made before there was such a field: 0 */
+{
+            if (row->late_standard)
+                dp_option_put(row, recipe, row->standard);
+            continue; /* banks made before there was such a field */
+        }
         if (!value)
             return dp_fail(err, DP_E_FORMAT, "%s: recipe field '%s' is missing", what, row->stored);
         dp_status status = read_field(value, row, what, recipe, err);

@@ -143,7 +143,9 @@ def test_every_command_says_where_its_threshold_came_from(dp, bank):
     assert origin(dp, bank) == {"by": "value", "fpr": None, "good": 0, "bad": 0} and info(dp, bank)["threshold"] == 3.5
     assert "given by hand" in dp.run("bank", "info", bank, code=0).out
     dp.run("bank", "add", "--bank", bank, "fine", code=0)
-    assert origin(dp, bank) == {"by": "leave-one-out", "fpr": 0.2, "good": 18, "bad": 0}
+    assert origin(dp, bank) == {"by": "value", "fpr": None, "good": 0, "bad": 0} and info(dp, bank)["threshold"] == 3.5  # is kept
+    dp.run("calibrate", "--bank", bank, "--fpr", "0.2", code=0)
+    assert origin(dp, bank) == {"by": "calibrate", "fpr": 0.2, "good": 18, "bad": 0}
     dp.run("bank", "remove", "--bank", bank, "fine/000.png", code=0)
     assert origin(dp, bank)["good"] == 17
     dp.run("calibrate", "--bank", bank, "--value", "3.5", code=0)

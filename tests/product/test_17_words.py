@@ -131,7 +131,7 @@ def test_every_verb_is_in_the_synopsis(helps):
 # Options of other programs that the documents name.
 OTHERS = {"suite", "prefix", "amend", "help", "version"} | set("""
     cap-add no-tests-fail num-processes timeout-multiplier wrap-mode reconfigure buildtype runs max-len leak-check error-exitcode
-    check no-rebuild list cflags libs anomalydino wrap kind command now resolution preprocess rotation
+    check no-rebuild list cflags libs anomalydino wrap kind command now resolution preprocess rotation array dependency requeue
     """.split())
 
 
@@ -248,6 +248,8 @@ def printed(tmp_path_factory, woven, rods):
     note("calibrate", "calibrate", "--json", "--bank", woven.bank, "--dry-run", "--good", good, "--bad", bad, "--best-f1")
     certified = dp.folder / "certified.bank"
     dp.run("calibrate", "--bank", woven.bank, "--good", good, "--out", certified, code=0)
+    note("bank", "bank", "info", "--json", certified)
+    dp.run("bank", "add", "--bank", certified, "--region", "0,0,64x64", woven.new_good, code=0)  # the rest is in quarantine
     note("bank", "bank", "info", "--json", certified)
     note("tune", "tune", "--json", "--bank", woven.bank, "--good", good, "--bad", bad, "--trials", "20", "--out", "tuned.bank", code=(0, 1, 4))
     note("bench", "bench", "--json", "--profile", "--model", MODEL, "--size", "112x112", "--repeat", "1", "--bank", woven.bank)

@@ -38,7 +38,8 @@ def test_rows_say_what_there_is(rows):
 
 def test_every_alias_is_an_option_of_fit_and_the_other_way_round(dp, rows):
     page = dp.run("fit", "--help=all", code=0).out.split("Run options:")[0]
-    own = {"model", "out", "bank", "allow-few", "overwrite", "max-memory", "roi", "roi-frame", "roi-picture", "set", "config"}
+    own = {"model", "out", "bank", "allow-few", "overwrite", "max-memory", "roi", "roi-frame", "roi-picture", "set", "config",
+           "files-from", "null", "shard", "resume", "settle", "settled"}
     shown = set(re.findall(r"^      --([\w-]+)|^  -\w, --([\w-]+)", page, re.M))
     shown = {a or b for a, b in shown}
     assert shown - own == {row["alias"] for row in rows.values() if row["alias"]}
