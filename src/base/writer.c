@@ -214,6 +214,8 @@ dp_status dp_writer_open(const char *path, dp_writer **out, dp_error *err)
 dp_status dp_writer_put(dp_writer *writer, const void *data, size_t bytes, dp_error *err)
 {
     const unsigned char *from = data;
+    if (!bytes)
+        return DP_OK; /* data may be NULL */
     if (writer->used + bytes > BUFFER_BYTES) {
         dp_status status = flush(writer, writer->buffer, writer->used, err);
         if (status)
