@@ -208,8 +208,7 @@ static dp_status read_object(const json_t *object, const char *what, dp_recipe *
     for (size_t i = 0; i < dp_option_rows; i++) {
         const dp_option_row *row = &dp_option_table[i];
         const json_t *value = row->stored ? json_object_get(object, row->stored) : NULL;
-        if (!value && (!row->stored || row->late))
-{
+        if (!value && (!row->stored || row->late)) {
             if (row->late_standard)
                 dp_option_put(row, recipe, row->standard);
             continue; /* banks made before there was such a field */
