@@ -24,7 +24,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(name, None)
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = "vits14-448 vitb14-518 vitb14-784 dinov3_vits16-512 dinov3_vitb16-512 nano-256 nano-448".split()
@@ -97,9 +97,8 @@ def build(network, size, work):
         dim, heads = (384, 6) if "vits" in network else (768, 12)
         model = Dinov2Model(Dinov2Config(
             hidden_size=dim, num_attention_heads=heads, num_hidden_layers=12, patch_size=14, image_size=518, attn_implementation="sdpa"))
-    path = os.path.join(work, network + ".safetensors")
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
-    return Tokens(model.eval()), path
+    model.save_pretrained(os.path.join(work, network))  # under the names of the published files, whatever the modules are called
+    return Tokens(model.eval()), os.path.join(work, network, "model.safetensors")
 
 
 def export(module, picture, path):
