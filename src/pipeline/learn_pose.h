@@ -5,10 +5,16 @@
 
 #include "extract/pictures.h"
 
-/* Learns a reference from the pictures which [n], n >= 2, and puts their poses into poses [pictures->n]. Pictures that
- * cannot be read are skipped. *reference is NULL if fewer than two can be read. options: how pictures are read.
- * Errors: DP_E_MEMORY, DP_E_CANCELLED, those of the network. */
+typedef struct dp_learned_poses {
+    dp_reference *reference; /* NULL: fewer than two pictures can be read, or not worth learning */
+    dp_pose *poses;          /* [pictures->n] of the caller's, filled where a picture was learned from */
+    bool choosing;           /* the reference is only worth learning where rough poses say that they may help */
+    double rough[2];         /* if choosing: P of the pictures as they are and roughly in one pose */
+} dp_learned_poses;
+
+/* Learns a reference from the pictures which [n], n >= 2, and their poses. Pictures that cannot be read are skipped. options: how pictures
+ * are read. Errors: DP_E_MEMORY, DP_E_CANCELLED, those of the network. */
 dp_status dp_pose_learn(dp_session *session, const dp_picture_options *options, const dp_pictures *pictures,
-                        const size_t *which, size_t n, dp_pose *poses, dp_reference **reference, dp_error *err);
+                        const size_t *which, size_t n, dp_learned_poses *learned, dp_error *err);
 
 #endif

@@ -26,7 +26,8 @@
 #define SHIFTS 3
 #define WINDOW 1
 #define HELPS 0.9
-#define CLEARLY 0.8 /* outside CLEARLY .. 1 a few pictures are enough to decide */
+#define MAY_HELP 0.95 /* of rough poses: exact ones make pictures a little more alike still */
+#define CLEARLY 0.8   /* outside CLEARLY .. 1 a few pictures are enough to decide */
 
 struct work {
     const dp_grids *grids;
@@ -128,6 +129,11 @@ dp_status dp_place_ratio(const dp_grids *grids, uint64_t seed, dp_isa isa, dp_po
 bool dp_pose_helps(double aligned, double raw)
 {
     return aligned < HELPS * raw;
+}
+
+bool dp_pose_may_help(double roughly, double raw)
+{
+    return !(roughly >= MAY_HELP * raw); /* where P says nothing, too */
 }
 
 bool dp_pose_is_clear(double aligned, double raw)

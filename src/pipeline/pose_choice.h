@@ -19,8 +19,10 @@ typedef struct dp_grids {
  * threads does not change it. Errors: DP_E_MEMORY. */
 dp_status dp_place_ratio(const dp_grids *grids, uint64_t seed, dp_isa isa, dp_pool *pool, double *ratio, dp_error *err);
 
-/* Return whether to align, given P of aligned and of raw pictures, and whether a few pictures are enough to say so. */
+/* Return whether to align, given P of aligned and of raw pictures, whether pictures roughly aligned say that it may be so, and whether a
+ * few pictures are enough to say so. */
 bool dp_pose_helps(double aligned, double raw);
+bool dp_pose_may_help(double roughly, double raw);
 bool dp_pose_is_clear(double aligned, double raw);
 
 #endif

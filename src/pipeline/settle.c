@@ -137,6 +137,8 @@ struct settling {
     dp_network_facts network;
     dp_settled_story story;
     dp_pose *featured; /* [pictures->n] by features, as far as they are known */
+    double rough
+        [2]; /* P as they are and by rough poses from features, where these say that features are of no use; 0: not so */
 };
 
 static void choose(struct settling *job, dp_align align, const char *reason, ...) __attribute__((format(printf, 3, 4)));
@@ -146,6 +148,11 @@ static void choose(struct settling *job, dp_align align, const char *reason, ...
     va_start(arguments, reason);
     vsnprintf(job->story.why_pose, sizeof job->story.why_pose, reason, arguments);
     va_end(arguments);
+    const size_t used = strlen(job->story.why_pose);
+    if (job->rough[0] > 0)
+        snprintf(job->story.why_pose + used, sizeof job->story.why_pose - used,
+                 "; roughly in one pose by their features P = %.2f, %.2f as they are on the same cells", job->rough[1],
+                 job->rough[0]);
     job->settled->recipe.align = align;
     if (align != DP_ALIGN_PCA)
         job->settled->recipe.polarity = DP_POLARITY_NONE;
@@ -184,8 +191,11 @@ static dp_status learn_part(struct settling *job, const size_t *which, size_t n,
     job->featured = dp_calloc(job->pictures->n, sizeof *job->featured);
     if (!job->featured)
         return dp_fail_memory(err, "the poses", job->pictures->n * sizeof *job->featured);
-    dp_status status = dp_pose_learn(job->session, &options, job->pictures, which, *n_learned, job->featured,
-                                     &job->settled->reference, err);
+    dp_learned_poses learned = {.poses = job->featured, .choosing = job->settled->recipe.align == DP_ALIGN_AUTO};
+    dp_status status = dp_pose_learn(job->session, &options, job->pictures, which, *n_learned, &learned, err);
+    job->settled->reference = learned.reference;
+    if (!status && !learned.reference)
+        memcpy(job->rough, learned.rough, sizeof job->rough);
     for (size_t i = 0; i < *n_learned && !status; i++) {
         const dp_pose *pose = &job->featured[which[i]];
         *n_ok += pose->picture_width_px && pose->status == DP_ALIGN_OK;
@@ -259,7 +269,10 @@ static dp_status decide_pose(struct settling *job, dp_error *err)
         choose(job, DP_ALIGN_NONE,
                "%zu of %s%zu pictures show a part whose pose can be found%s; it takes %.0f %% of them", survey->n_ok,
                survey->n_posed < survey->n_read ? "the first " : "", survey->n_posed,
-               n_learned ? " by its edges, and by its features it cannot" : "", 100 * (1 - DP_MOST_UNALIGNED));
+               job->rough[0] > 0 ? " by its edges"
+               : n_learned       ? " by its edges, and by its features it cannot"
+                                 : "",
+               100 * (1 - DP_MOST_UNALIGNED));
         return status;
     }
     struct way ways[WAYS];

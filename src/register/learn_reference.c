@@ -2,6 +2,7 @@
 /* learn_reference.c - groupwise registration of good pictures.
  *
  *     start     the picture that matches the others best, turned through all angles
+ *     worth     the caller sees the pictures roughly in one pose, and may leave it at that
  *     ROUNDS    mean, spread and slopes of the pictures in their poses; each moves to fit the mean (refine.c); after the first round the
  *               plane is narrowed to the part and its longer side laid along u
  *     alike     a picture that fits the mean far worse than the others shows something else, and counts no more: see rank
@@ -54,6 +55,7 @@ struct group {
     dp_finder *finder;
     struct member *members;
     size_t n, n_alike; /* the others are strange */
+    bool left;         /* not worth learning */
     dp_reference *reference;
     const dp_reference *first; /* kind; NULL: this is it */
     float *variance;           /* [cells] of the features */
@@ -232,6 +234,38 @@ static dp_status choose_start(struct group *g, dp_error *err)
                 status = place(g, &g->members[i], &coarse, err);
             dp_coarse_free(&coarse);
         }
+    return status;
+}
+
+/* What the caller sees before the learning goes on; *worth: whether it is to. */
+static dp_status ask(struct group *g, const dp_rough_look *rough_look, bool *worth, dp_error *err)
+{
+    const dp_look look = {SIDE, SIDE, DP_COARSE_UNIT};
+    const size_t cells = dp_look_cells(&look), dim = g->reference->basis.dim;
+    const float *grids[2][DP_MOST_LEARNED];
+    const uint8_t *valid[2][DP_MOST_LEARNED];
+    float *all = NULL;
+    uint8_t *seen = dp_calloc_2d(2 * g->n, cells, 1);
+    dp_status status = seen ? room(&all, 2 * g->n * cells /* checked: few */, dim, err)
+                            : dp_fail_memory(err, "the reference", 2 * g->n * cells);
+    for (size_t posed = 0; posed < 2; posed++)
+        for (size_t i = 0; i < g->n && !status; i++) {
+            const struct member *m = &g->members[i];
+            const dp_placement at = posed ? m->match.at : middle_of(m->small);
+            uint8_t *there = seen + (posed * g->n + i) * cells;
+            float *grid = all + (posed * g->n + i) * cells * dim;
+            status = dp_finder_see(g->finder, m->small->picture, &at, &look, there, err);
+            if (!status)
+                status = dp_basis_apply(&g->reference->basis, g->finder->features, cells, dp_finder_pool(g->finder),
+                                        grid, err);
+            grids[posed][i] = grid;
+            valid[posed][i] = there;
+        }
+    const dp_rough rough = {g->n, SIDE, dim, grids[0], grids[1], valid[0], valid[1]};
+    if (!status)
+        status = rough_look->worth(rough_look->user, &rough, worth, err);
+    dp_memory_free(all);
+    dp_memory_free(seen);
     return status;
 }
 
@@ -650,12 +684,18 @@ static dp_status keep_upright(struct group *g, dp_error *err)
 
 /* --------------------------------------------------------------------------------------------------------------- all */
 
-static dp_status learn(struct group *g, dp_error *err)
+static dp_status learn(struct group *g, const dp_rough_look *look, dp_error *err)
 {
     dp_reference *r = g->reference;
+    bool worth = true;
     dp_status status = g->first ? take_basis(g, err) : find_basis(g, err);
     if (!status)
         status = choose_start(g, err);
+    if (!status && look && look->worth)
+        status = ask(g, look, &worth, err);
+    g->left = !worth;
+    if (g->left)
+        return status;
     r->width = r->height = DP_PLANE_SIDE;
     r->look = look_for(g, r->width, r->height);
     if (!status)
@@ -683,9 +723,9 @@ static dp_status learn(struct group *g, dp_error *err)
     return status;
 }
 
-/* One kind: pictures [n] that show something else are moved to the end, *n_alike remain before them. */
-static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const dp_small **smalls, size_t n,
-                            size_t *n_alike, dp_reference **reference, dp_error *err)
+/* One kind: pictures [n] that show something else are moved to the end, *n_alike remain before them.  look: NULL for all but the first. */
+static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const dp_rough_look *look,
+                            const dp_small **smalls, size_t n, size_t *n_alike, dp_reference **reference, dp_error *err)
 {
     struct group g = {.finder = finder, .n = n, .first = first, .members = dp_calloc(n, sizeof *g.members)};
     g.reference = dp_calloc(1, sizeof *g.reference);
@@ -693,7 +733,7 @@ static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const 
     for (size_t i = 0; i < n && !status; i++)
         g.members[i].small = smalls[i];
     if (!status)
-        status = learn(&g, err);
+        status = learn(&g, look, err);
     for (size_t strange = 0, at = 0; strange < 2 && !status; strange++)
         for (size_t i = 0; i < n; i++)
             if (g.members[i].strange == (strange == 1))
@@ -707,15 +747,14 @@ static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const 
     dp_memory_free(g.members);
     dp_memory_free(g.variance);
     dp_memory_free(g.light);
-    if (status)
+    if (status || g.left)
         dp_reference_close(&g.reference);
-    else
-        *reference = g.reference;
+    *reference = g.reference;
     return status;
 }
 
-dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, dp_reference **reference,
-                             dp_error *err)
+dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n, const dp_rough_look *look,
+                             dp_reference **reference, dp_error *err)
 {
     const dp_small *left[DP_MOST_LEARNED];
     dp_reference *first = NULL, **last = &first;
@@ -727,8 +766,8 @@ dp_status dp_reference_learn(dp_finder *finder, const dp_small *smalls, size_t n
     dp_status status = DP_OK;
     while (!status && kinds < DP_MOST_KINDS && (!kinds || n_left >= A_KIND)) {
         dp_reference *kind = NULL;
-        status = learn_kind(finder, first, left, n_left, &n_alike, &kind, err);
-        if (status)
+        status = learn_kind(finder, first, kinds ? NULL : look, left, n_left, &n_alike, &kind, err);
+        if (!kind)
             break;
         if (kinds && (n_alike < A_KIND || kind->good_score < (first->good_score + first->least_score) / 2)) {
             dp_reference_close(&kind); /* these are unlike each other, too */

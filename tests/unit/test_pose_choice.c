@@ -92,6 +92,9 @@ static void nothing_to_compare(void **state)
     assert_true(isnan(ratio(&p, 1, 1)));
     assert_true(isnan(ratio(&p, N, 1))); /* all the same */
     assert_false(dp_pose_helps(NAN, 0.5) || dp_pose_helps(0.1, NAN));
+    assert_true(dp_pose_may_help(NAN, 0.5) && dp_pose_may_help(0.1, NAN)); /* only P itself ends a search for it */
+    assert_true(dp_pose_may_help(0.94, 1));
+    assert_false(dp_pose_may_help(0.96, 1) || dp_pose_may_help(1.2, 1));
 }
 
 int main(void)

@@ -156,7 +156,7 @@ static void open_world(struct world *w, bool ring, size_t threads, bool learns)
         assert_ok(dp_small_make(w->pictures[i], &w->smalls[i], err));
     }
     if (learns)
-        assert_ok(dp_reference_learn(&w->finder, w->smalls, N, &w->reference, err));
+        assert_ok(dp_reference_learn(&w->finder, w->smalls, N, NULL, &w->reference, err));
 }
 
 static struct world arms; /* of two tests: learning takes its time */
@@ -255,7 +255,7 @@ static void a_foreign_picture_spoils_nothing(void **state)
         memset(foreign->rgb + 3 * i, (i % SIDE_PX + i / SIDE_PX) % 24 < 8 ? 220 : 40, 3);
     for (size_t i = 0; i <= N; i++)
         assert_ok(dp_small_make(i == 1 ? foreign : w->pictures[i ? i - 1 : 0], &smalls[i], err));
-    assert_ok(dp_reference_learn(&w->finder, smalls, N + 1, &reference, err));
+    assert_ok(dp_reference_learn(&w->finder, smalls, N + 1, NULL, &reference, err));
     const dp_reference *without = w->reference;
     NEAR(reference->width, without->width, 0.06 * without->width);
     NEAR(reference->height, without->height, 0.06 * without->height);
@@ -266,6 +266,56 @@ static void a_foreign_picture_spoils_nothing(void **state)
     for (size_t i = 0; i <= N; i++)
         dp_small_free(&smalls[i]);
     dp_picture_free(&foreign);
+    dp_reference_close(&reference);
+}
+
+struct asked {
+    bool go_on;
+    size_t times;
+    double apart[2]; /* mean distance of pictures at the same cell: as they are, posed */
+};
+
+static double distance_of(const dp_rough *rough, const float *const *grids, const uint8_t *const *valid)
+{
+    double sum = 0, n = 0;
+    for (size_t i = 0; i < rough->n; i++)
+        for (size_t j = 0; j < i; j++)
+            for (size_t c = 0; c < rough->side * rough->side; c++) {
+                double square = 0;
+                for (size_t d = 0; d < rough->dim; d++) {
+                    const double apart = (double)grids[i][c * rough->dim + d] - (double)grids[j][c * rough->dim + d];
+                    square += apart * apart;
+                }
+                sum += valid[i][c] && valid[j][c] ? sqrt(square) : 0;
+                n += valid[i][c] && valid[j][c];
+            }
+    return sum / n;
+}
+
+static dp_status ask(void *user, const dp_rough *rough, bool *worth, dp_error *error)
+{
+    struct asked *asked = user;
+    (void)error;
+    asked->times++;
+    asked->apart[0] = distance_of(rough, rough->as_they_are, rough->valid);
+    asked->apart[1] = distance_of(rough, rough->posed, rough->posed_valid);
+    *worth = asked->go_on;
+    return DP_OK;
+}
+
+static void learning_ends_where_rough_poses_promise_nothing(void **state)
+{
+    (void)state;
+    struct world *const w = &arms;
+    struct asked asked = {.go_on = false};
+    const dp_rough_look look = {ask, &asked};
+    dp_reference *reference = NULL;
+    assert_ok(dp_reference_learn(&w->finder, w->smalls, N, &look, &reference, err));
+    assert_true(!reference && asked.times == 1);
+    assert_true(asked.apart[1] < 0.7 * asked.apart[0]); /* they lie anyhow, and roughly in one pose are more alike */
+    asked.go_on = true;
+    assert_ok(dp_reference_learn(&w->finder, w->smalls, N, &look, &reference, err));
+    assert_true(asked.times == 2 && dp_reference_equal(reference, w->reference)); /* to look changes no bit */
     dp_reference_close(&reference);
 }
 
@@ -300,7 +350,7 @@ static void two_kinds_are_learned_and_told_apart(void **state)
         assert_ok(dp_small_make(w.pictures[i], &smalls[2 * i], err));
         assert_ok(dp_small_make(pictures[i], &smalls[2 * i + 1], err));
     }
-    assert_ok(dp_reference_learn(&w.finder, smalls, 2 * EACH, &reference, err));
+    assert_ok(dp_reference_learn(&w.finder, smalls, 2 * EACH, NULL, &reference, err));
     assert_int_equal(dp_reference_kinds(reference), 2);
     dp_match found[2][EACH];
     for (size_t i = 0; i < 2 * EACH; i++) {
@@ -344,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_motion_is_undone),
         cmocka_unit_test(a_part_is_found_where_it_was_put_by_any_number_of_threads),
         cmocka_unit_test(a_foreign_picture_spoils_nothing),
+        cmocka_unit_test(learning_ends_where_rough_poses_promise_nothing),
         cmocka_unit_test(two_kinds_are_learned_and_told_apart),
         cmocka_unit_test(a_round_part_keeps_its_angle),
     };
