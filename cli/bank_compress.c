@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank compress - makes a bank smaller and says what that costs. */
+#include "bank_change.h"
 #include "bank_verbs.h"
 #include "outputs.h"
 #include "recipe.h"
@@ -45,64 +46,45 @@ static void print_report(const char *in, const char *out, const dp_bank *before,
 
 int cli_bank_compress(int argc, char **argv)
 {
-    char *out = NULL;
+    cli_bank_change change = {0};
     int code;
-    gboolean overwrite = FALSE;
-    cli_run run;
     cli_recipe options;
     dp_recipe recipe;
-    const cli_option own[] = {{"out", 'o', 0, CLI_FILE, &out, "the bank to write; it may be the old one", "OUT"},
-                              CLI_OVERWRITE_ENTRY(&overwrite),
-                              CLI_MAX_MEMORY_ENTRY(&run),
+    const cli_option own[] = {{"out", 'o', 0, CLI_FILE, &change.out, "the bank to write; it may be the old one", "OUT"},
+                              CLI_OVERWRITE_ENTRY(&change.overwrite),
+                              CLI_MAX_MEMORY_ENTRY(&change.run),
                               CLI_OPTION_END};
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_COMPRESS, own);
     dp_recipe_init(&recipe);
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run),
+    if (!cli_parse(&argc, &argv, entries, cli_run_group(&change.run),
                    "[--pca P] [--kmeans K | --coreset F|N] [--storage S] BANK --out OUT",
                    "Makes a bank smaller and says what that does to its scores.", NULL, &code)
-        || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
+        || !cli_run_resolve(&change.run, &code) || !cli_recipe_resolve(&options, &recipe, &code))
         return code;
     if (argc != 2)
         return cli_usage("give one bank");
-    if (!out)
+    if (!change.out)
         return cli_usage("--out is missing");
     const bool type_given = cli_recipe_is_given(&options, "bank.storage");
     if (!type_given && !(recipe.pca > 0) && !recipe.kmeans && !(recipe.coreset > 0))
         return cli_usage("nothing to do: give --pca, --kmeans, --coreset or --storage");
-    dp_bank *bank = NULL, *smaller = NULL;
-    dp_bank_lock *lock = NULL;
     dp_compression how;
     dp_compression_report report;
     dp_error err;
-    cli_outputs *files = cli_outputs_new(overwrite);
-    bool ready = cli_outputs_bank(files, out, argv[1], NULL, &code);
-    cli_outputs_free(files);
-    if (!ready)
+    change.path = argv[1];
+    if (!cli_bank_change_open(&change, &code))
         return code;
-    dp_status status = dp_bank_lock_take(out, &run.run, &lock, &err);
-    if (!status)
-        status = dp_bank_open(argv[1], &bank, &err);
-    if (status) {
-        dp_bank_lock_release(&lock);
-        return cli_failed(&err);
-    }
-    dp_compression_init(bank, &how);
+    dp_compression_init(change.bank, &how);
     how.pca = recipe.pca;
     how.kmeans = recipe.kmeans;
     how.coreset = recipe.coreset;
     how.seed = recipe.seed;
     how.storage = type_given ? recipe.storage : how.storage;
-    cli_progress_begin("compress", run.quiet);
-    status = dp_bank_compress(bank, &how, &run.run, &smaller, &report, &err);
-    if (!status)
-        status = dp_bank_save(smaller, out, &err);
-    cli_progress_end();
-    if (status)
-        code = cli_failed(&err);
-    else
-        print_report(argv[1], out, bank, smaller, &report);
-    dp_bank_lock_release(&lock);
-    dp_bank_close(&bank);
-    dp_bank_close(&smaller);
-    return status ? code : EXIT_DONE;
+    cli_progress_begin("compress", change.run.quiet);
+    dp_status status = dp_bank_compress(change.bank, &how, &change.run.run, &change.changed, &report, &err);
+    code = cli_bank_change_save(&change, status, &err);
+    if (code == EXIT_DONE)
+        print_report(change.path, change.out, change.bank, change.changed, &report);
+    cli_bank_change_close(&change);
+    return code;
 }

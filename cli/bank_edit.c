@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank add, remove, merge - changes the pictures of a bank. */
+#include "bank_change.h"
 #include "bank_verbs.h"
 #include "feedback.h"
 #include "models.h"
@@ -219,63 +220,36 @@ static bool find_pictures(const struct index *index, const char *name, GArray *f
 
 int cli_bank_remove(int argc, char **argv)
 {
-    char *path = NULL, *out = NULL;
-    gboolean overwrite = FALSE;
-    cli_run run;
-    int code;
-    const cli_option entries[] = {{"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
-                                  {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
-                                  CLI_OVERWRITE_ENTRY(&overwrite),
-                                  CLI_MAX_MEMORY_ENTRY(&run),
-                                  CLI_OPTION_END};
-    if (!cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B NAME...",
-                   "Removes pictures from a bank. Name them as 'bank info --suspects' does, or by file name.", NULL,
-                   &code)
-        || !cli_run_resolve(&run, &code))
-        return code;
-    if (!path)
-        return cli_usage("--bank is missing");
-    if (argc < 2)
-        return cli_usage("name a picture of the bank");
-    dp_bank *bank = NULL, *smaller = NULL;
-    dp_bank_lock *lock = NULL;
+    cli_bank_change change = {0};
     dp_bank_details info;
     dp_error err;
-    cli_outputs *files = cli_outputs_new(overwrite);
-    bool ready = cli_outputs_bank(files, out ? out : path, path, NULL, &code);
-    cli_outputs_free(files);
-    if (!ready)
+    int code;
+    if (!cli_bank_change_parse(
+            &change, &argc, &argv, "--bank B NAME...",
+            "Removes pictures from a bank. Name them as 'bank info --suspects' does, or by file name.", &code))
         return code;
-    if (dp_bank_lock_take(out ? out : path, &run.run, &lock, &err) || dp_bank_open(path, &bank, &err)) {
-        dp_bank_lock_release(&lock);
-        return cli_failed(&err);
-    }
-    dp_bank_get_details(bank, &info);
+    if (argc < 2)
+        return cli_usage("name a picture of the bank");
+    if (!cli_bank_change_open(&change, &code))
+        return code;
+    dp_bank_get_details(change.bank, &info);
     GArray *found = g_array_new(FALSE, FALSE, sizeof(size_t));
-    struct index index = index_new(bank, info.n_pictures);
+    struct index index = index_new(change.bank, info.n_pictures);
     bool all = true;
     for (int i = 1; i < argc; i++)
         all = find_pictures(&index, argv[i], found) && all;
     index_free(&index);
     code = EXIT_JOB_FAILED;
     if (all) { /* one unknown name stops the command: half a removal helps nobody */
-        cli_progress_begin("remove", run.quiet);
-        dp_status status =
-            dp_bank_remove(bank, (const size_t *)(const void *)found->data, found->len, &run.run, &smaller, &err);
-        if (!status)
-            status = dp_bank_save(smaller, out ? out : path, &err);
-        cli_progress_end();
-        if (status) {
-            code = cli_failed(&err);
-        } else {
-            print_result(out ? out : path, bank, smaller);
-            code = EXIT_DONE;
-        }
+        cli_progress_begin("remove", change.run.quiet);
+        dp_status status = dp_bank_remove(change.bank, (const size_t *)(const void *)found->data, found->len,
+                                          &change.run.run, &change.changed, &err);
+        code = cli_bank_change_save(&change, status, &err);
+        if (code == EXIT_DONE)
+            print_result(cli_bank_change_out(&change), change.bank, change.changed);
     }
     g_array_free(found, TRUE);
-    dp_bank_lock_release(&lock);
-    dp_bank_close(&smaller);
-    dp_bank_close(&bank);
+    cli_bank_change_close(&change);
     return code;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dinopatch bank quarantine, release - a missed defect: which good pictures excused it, what it costs to hear them no more, and back. */
+#include "bank_change.h"
 #include "bank_verbs.h"
 #include "feedback.h"
 #include "models.h"
@@ -16,13 +17,13 @@ struct asked {
     const dp_box *box; /* NULL: where the picture differs most */
 };
 
-/* How the missed picture is judged by a bank, and, if asked for, what excused it. */
-struct verdict {
+/* What a bank makes of the picture whose defect was missed. */
+struct outcome {
     double score, threshold;
     dp_label label;
 };
 
-struct look {
+struct job {
     const struct asked *asked;
     const char *path;
     dp_session *session;
@@ -30,25 +31,25 @@ struct look {
     const dp_picture *picture;
 };
 
-static dp_status judge(const struct look *look, const dp_bank *bank, struct verdict *verdict, GArray **places,
-                       dp_error *err)
+static dp_status inspect(const struct job *job, const dp_bank *bank, struct outcome *outcome, GArray **places,
+                         dp_error *err)
 {
     dp_view view;
     dp_inspector *inspector = NULL;
     const dp_result *result = NULL;
     dp_view_init(bank, &view);
-    dp_status status = dp_inspector_open_views(look->session, bank, &view, 1, &inspector, err);
+    dp_status status = dp_inspector_open_views(job->session, bank, &view, 1, &inspector, err);
     if (!status)
-        status = dp_inspector_run_picture(inspector, look->picture, &result, err);
+        status = dp_inspector_run_picture(inspector, job->picture, &result, err);
     if (!status && places)
-        status = cli_excuses_find(bank, inspector, look->asked->box, places, err);
+        status = cli_excuses_find(bank, inspector, job->asked->box, places, err);
     if (!status)
-        *verdict = (struct verdict){result->score, result->threshold, result->label};
+        *outcome = (struct outcome){result->score, result->threshold, result->label};
     dp_inspector_close(&inspector);
     return status;
 }
 
-static json_t *verdict_json(const struct verdict *v)
+static json_t *outcome_json(const struct outcome *v)
 {
     return cli_json_pack("{s:o, s:o, s:s}", "score", cli_json_real(v->score), "threshold", cli_json_real(v->threshold),
                          "label", dp_label_name(v->label));
@@ -74,14 +75,14 @@ static void print_cost(const char *what, const dp_bank *before, const dp_bank *a
     cli_cost_clear(&b);
 }
 
-static void tell(const struct look *look, const dp_bank *bank, const dp_bank *changed, const struct verdict *was,
-                 const struct verdict *is, const GArray *places, bool helps)
+static void print_report(const struct job *job, const dp_bank *bank, const dp_bank *changed, const struct outcome *was,
+                         const struct outcome *is, const GArray *places, bool helps)
 {
     dp_bank_details a, b;
     dp_bank_get_details(bank, &a);
     dp_bank_get_details(changed, &b);
     double lower = was->label == DP_LABEL_GOOD ? cli_threshold_below(bank, was->score) : NAN;
-    printf("%s: score %.6g, %s by the threshold %.6g; excused by\n", cli_shown(look->path), was->score,
+    printf("%s: score %.6g, %s by the threshold %.6g; excused by\n", cli_shown(job->path), was->score,
            dp_label_name(was->label), was->threshold);
     print_places(bank, places);
     printf("without these places\n  score %.6g, %s by the threshold %.6g\n", is->score, dp_label_name(is->label),
@@ -89,21 +90,21 @@ static void tell(const struct look *look, const dp_bank *bank, const dp_bank *ch
     print_cost("cost", bank, changed, a.threshold, b.threshold);
     if (isfinite(lower)) {
         printf("instead, a threshold of %.6g (dinopatch calibrate --bank %s --value %.6g)\n", lower,
-               cli_shown(look->asked->path), lower);
+               cli_shown(job->asked->path), lower);
         print_cost("cost", bank, bank, a.threshold, lower);
     }
-    g_autofree char *told = cli_threshold_told(bank, changed);
-    if (look->asked->dry_run)
+    g_autofree char *threshold = cli_threshold_told(bank, changed);
+    if (job->asked->dry_run)
         printf("nothing was changed (--dry-run)\n");
     else if (!helps)
         printf("nothing was changed: the score is no higher without these places\n");
     else
         printf("%s: in quarantine now; 'dinopatch bank release' undoes it; %s\n",
-               cli_shown(look->asked->out ? look->asked->out : look->asked->path), told);
+               cli_shown(job->asked->out ? job->asked->out : job->asked->path), threshold);
 }
 
-static json_t *told_json(const struct look *look, const dp_bank *bank, const dp_bank *changed,
-                         const struct verdict *was, const struct verdict *is, const GArray *places, bool helps)
+static json_t *report_json(const struct job *job, const dp_bank *bank, const dp_bank *changed,
+                           const struct outcome *was, const struct outcome *is, const GArray *places, bool helps)
 {
     json_t *list = json_array();
     dp_bank_details a, b;
@@ -114,14 +115,14 @@ static json_t *told_json(const struct look *look, const dp_bank *bank, const dp_
     double lower = was->label == DP_LABEL_GOOD ? cli_threshold_below(bank, was->score) : NAN;
     cli_cost before = cli_cost_of(bank, a.threshold), after = cli_cost_of(changed, b.threshold),
              lowered = cli_cost_of(bank, lower);
-    g_autofree char *told = cli_threshold_told(bank, changed);
+    g_autofree char *threshold = cli_threshold_told(bank, changed);
     json_t *object = cli_json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "input", cli_json_text(look->path), "before",
-        verdict_json(was), "after", verdict_json(is), "places", list, "cost_before", cli_cost_json(&before), "cost",
-        cli_cost_json(&after), "lower_threshold",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "input", cli_json_text(job->path), "before", outcome_json(was),
+        "after", outcome_json(is), "places", list, "cost_before", cli_cost_json(&before), "cost", cli_cost_json(&after),
+        "lower_threshold",
         isfinite(lower) ? cli_json_pack("{s:o, s:o}", "value", cli_json_real(lower), "cost", cli_cost_json(&lowered))
                         : json_null(),
-        "changed", helps && !look->asked->dry_run, "threshold", told);
+        "changed", helps && !job->asked->dry_run, "threshold", threshold);
     cli_cost_clear(&before);
     cli_cost_clear(&after);
     cli_cost_clear(&lowered);
@@ -139,25 +140,25 @@ static dp_bank_place *places_of(const GArray *excuses)
 }
 
 /* False: complained, and *code. */
-static bool quarantine(const struct look *look, const dp_bank *bank, int *code)
+static bool quarantine(const struct job *job, const dp_bank *bank, int *code)
 {
-    const struct asked *asked = look->asked;
-    struct verdict was, is;
+    const struct asked *asked = job->asked;
+    struct outcome was, is;
     GArray *excuses = NULL;
     dp_bank *changed = NULL;
     dp_error err;
     bool good = false, helps = false;
     *code = EXIT_JOB_FAILED;
-    dp_status status = judge(look, bank, &was, &excuses, &err);
+    dp_status status = inspect(job, bank, &was, &excuses, &err);
     if (!status && !excuses->len) {
-        cli_complain("%s: no place of the good pictures is known that excused it%s", look->path,
+        cli_complain("%s: no place of the good pictures is known that excused it%s", job->path,
                      asked->box ? "; is anything inspected in this region?" : "");
     } else if (!status) {
         dp_bank_place *places = places_of(excuses);
-        status = dp_bank_quarantine(bank, places, excuses->len, look->run, &changed, &err);
+        status = dp_bank_quarantine(bank, places, excuses->len, job->run, &changed, &err);
         g_free(places);
         if (!status)
-            status = judge(look, changed, &is, NULL, &err);
+            status = inspect(job, changed, &is, NULL, &err);
         helps = !status && !(is.score <= was.score);
         if (!status && helps && !asked->dry_run)
             status = dp_bank_save(changed, asked->out ? asked->out : asked->path, &err);
@@ -167,9 +168,9 @@ static bool quarantine(const struct look *look, const dp_bank *bank, int *code)
     if (status)
         *code = cli_failed(&err);
     if (good && asked->json)
-        good = cli_json_print(told_json(look, bank, changed, &was, &is, excuses, helps));
+        good = cli_json_print(report_json(job, bank, changed, &was, &is, excuses, helps));
     else if (good)
-        tell(look, bank, changed, &was, &is, excuses, helps);
+        print_report(job, bank, changed, &was, &is, excuses, helps);
     if (good)
         *code = helps || asked->dry_run ? EXIT_DONE : EXIT_SOME_FAILED;
     if (excuses)
@@ -218,7 +219,7 @@ int cli_bank_quarantine(int argc, char **argv)
     dp_picture *picture = NULL;
     dp_bank_details info;
     dp_error err;
-    struct look look = {.asked = &asked, .path = argv[1], .run = &run.run};
+    struct job job = {.asked = &asked, .path = argv[1], .run = &run.run};
     const char *out = asked.out ? asked.out : asked.path;
     cli_outputs *files = cli_outputs_new(asked.overwrite);
     cli_outputs_read(files, argv[1], "the picture whose defect was missed");
@@ -238,17 +239,17 @@ int cli_bank_quarantine(int argc, char **argv)
         if (cli_model_open_for_bank(asked.model_name, &info, &model, &code)) {
             status = dp_picture_load_with(argv[1], &options, &picture, NULL, &err);
             if (!status)
-                status = dp_session_open(model, info.recipe.precision, &run.run, &look.session, &err);
-            look.picture = picture;
+                status = dp_session_open(model, info.recipe.precision, &run.run, &job.session, &err);
+            job.picture = picture;
             if (status) {
                 code = cli_failed(&err);
             } else {
                 cli_progress_begin("quarantine", run.quiet);
-                quarantine(&look, bank, &code);
+                quarantine(&job, bank, &code);
             }
         }
     }
-    dp_session_close(&look.session);
+    dp_session_close(&job.session);
     dp_network_close(&model);
     dp_picture_free(&picture);
     dp_bank_lock_release(&lock);
@@ -295,54 +296,31 @@ static GArray *named_places(const dp_bank *bank, char **names, size_t n_names)
 
 int cli_bank_release(int argc, char **argv)
 {
-    char *path = NULL, *out = NULL;
-    gboolean overwrite = FALSE;
-    cli_run run;
+    cli_bank_change change = {0};
+    dp_error err;
     int code;
-    const cli_option entries[] = {{"bank", 'b', 0, CLI_FILE, &path, "the bank", "B"},
-                                  {"out", 'o', 0, CLI_FILE, &out, "write another bank instead", "OUT"},
-                                  CLI_OVERWRITE_ENTRY(&overwrite),
-                                  CLI_MAX_MEMORY_ENTRY(&run),
-                                  CLI_OPTION_END};
-    if (!cli_parse(
-            &argc, &argv, entries, cli_run_group(&run), "--bank B [NAME...]",
+    if (!cli_bank_change_parse(
+            &change, &argc, &argv, "--bank B [NAME...]",
             "Lets the rows in quarantine answer again: of the pictures that are named, or of all. 'dinopatch bank "
             "info' lists them.",
-            NULL, &code)
-        || !cli_run_resolve(&run, &code))
+            &code)
+        || !cli_bank_change_open(&change, &code))
         return code;
-    if (!path)
-        return cli_usage("--bank is missing");
-    dp_bank *bank = NULL, *changed = NULL;
-    dp_bank_lock *lock = NULL;
-    dp_error err;
-    cli_outputs *files = cli_outputs_new(overwrite);
-    bool ready = cli_outputs_bank(files, out ? out : path, path, NULL, &code);
-    cli_outputs_free(files);
-    if (!ready)
-        return code;
-    dp_status status = dp_bank_lock_take(out ? out : path, &run.run, &lock, &err);
-    if (!status)
-        status = dp_bank_open(path, &bank, &err);
-    GArray *places = status ? NULL : named_places(bank, argv + 1, (size_t)argc - 1);
+    GArray *places = named_places(change.bank, argv + 1, (size_t)argc - 1);
+    code = EXIT_JOB_FAILED;
     if (places) {
-        cli_progress_begin("release", run.quiet);
-        status = dp_bank_quarantine(bank, (const dp_bank_place *)(const void *)places->data, places->len, &run.run,
-                                    &changed, &err);
-        if (!status)
-            status = dp_bank_save(changed, out ? out : path, &err);
-        cli_progress_end();
+        cli_progress_begin("release", change.run.quiet);
+        dp_status status = dp_bank_quarantine(change.bank, (const dp_bank_place *)(const void *)places->data,
+                                              places->len, &change.run.run, &change.changed, &err);
+        code = cli_bank_change_save(&change, status, &err);
     }
-    code = status ? cli_failed(&err) : places ? EXIT_DONE : EXIT_JOB_FAILED;
-    if (places && !status) {
-        g_autofree char *told = cli_threshold_told(bank, changed);
-        printf("%s: the rows of %s answer again; %s\n", cli_shown(out ? out : path), cli_count(places->len, "picture"),
-               told);
+    if (code == EXIT_DONE) {
+        g_autofree char *threshold = cli_threshold_told(change.bank, change.changed);
+        printf("%s: the rows of %s answer again; %s\n", cli_shown(cli_bank_change_out(&change)),
+               cli_count(places->len, "picture"), threshold);
     }
     if (places)
         g_array_unref(places);
-    dp_bank_lock_release(&lock);
-    dp_bank_close(&changed);
-    dp_bank_close(&bank);
+    cli_bank_change_close(&change);
     return code;
 }
