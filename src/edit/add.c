@@ -111,7 +111,7 @@ dp_status dp_bank_add_from(dp_session *session, const dp_bank *bank, const dp_fi
         return dp_fail(err, DP_E_ARGUMENT, "no pictures to add");
     dp_status status = bank->rows.moments ? DP_OK : dp_bank_needs_pictures(bank, err);
     if (!status)
-        status = dp_session_fits_bank(session, bank, NULL, err);
+        status = dp_session_fits_bank(session, bank, err);
     if (!status)
         status = dp_fit_more(session, bank, input, &fresh, &found, err);
     if (!status && fresh && (bank->projection.basis || fresh->rows.storage != bank->rows.storage)) {

@@ -21,10 +21,17 @@
 
 #include <string.h>
 
-dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
+dp_status dp_extractor_open(const dp_recipe *recipe, const dp_network_facts *network, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err)
 {
-    dp_extractor e = {.recipe = *recipe, .shape = *shape, .dim = dim, .most_bytes = most_bytes, .halves = {.dim = dim}};
+    const dp_canvas_shape canvas = dp_canvas_shape_of(recipe, dp_recipe_patch(recipe, network)), *shape = &canvas;
+    const size_t dim = dp_recipe_dim(recipe, network);
+    dp_extractor e = {.recipe = *recipe,
+                      .network = *network,
+                      .shape = *shape,
+                      .dim = dim,
+                      .most_bytes = most_bytes,
+                      .halves = {.dim = dim}};
     e.by_bands = shape->tiling.down.n > 1 && shape->cells * dim * sizeof(float) > most_bytes;
     e.band = e.by_bands ? shape->band_rows : shape->rows;
     const bool tiled = shape->tiling.down.n > 1 || shape->tiling.across.n > 1, masks = recipe->background,
@@ -52,9 +59,8 @@ dp_status dp_extractor_fit(dp_extractor *extractor, const dp_prepared *prepared,
         return DP_OK;
     recipe.canvas_height_px = prepared->height_px;
     recipe.canvas_width_px = prepared->width_px;
-    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, extractor->shape.patch_px);
     dp_extractor larger;
-    dp_status status = dp_extractor_open(&recipe, &shape, extractor->dim, extractor->most_bytes, &larger, err);
+    dp_status status = dp_extractor_open(&recipe, &extractor->network, extractor->most_bytes, &larger, err);
     if (status)
         return status;
     larger.layer_norm = extractor->layer_norm;

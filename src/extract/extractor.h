@@ -13,6 +13,7 @@
 
 typedef struct dp_extractor {
     dp_recipe recipe; /* with canvas and layers settled */
+    dp_network_facts network;
     dp_canvas_shape shape;
     size_t dim;
     size_t most_bytes;
@@ -35,10 +36,10 @@ typedef struct dp_extractor {
 #define DP_WHOLE_GRID SIZE_MAX            /* for dp_extractor_open: always hold all features of a picture together */
 #define DP_GRID_BYTES ((size_t)128 << 20) /* for callers that need only one band at a time */
 
-/* Opens an extractor for pictures of this canvas; dim: dp_recipe_dim. If the canvas is cut into several tiles and the
+/* Opens an extractor for a recipe whose canvas and layers are settled. If the canvas is cut into several tiles and the
  * features of a picture take more than most_bytes, they come band by band (below). Otherwise tokens hold them all.
  * Errors: DP_E_MEMORY. */
-dp_status dp_extractor_open(const dp_recipe *recipe, const dp_canvas_shape *shape, size_t dim, size_t most_bytes,
+dp_status dp_extractor_open(const dp_recipe *recipe, const dp_network_facts *network, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err);
 /* Resizes the extractor to the canvas of the prepared picture, if each picture has its own (edge_px). extractor->recipe
  * then has the picture's canvas. Errors: DP_E_MEMORY. */

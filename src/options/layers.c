@@ -63,7 +63,8 @@ void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network)
     recipe->layer_norm = network->residual ? DP_LAYER_NORM_RMS : DP_LAYER_NORM_STANDARD;
 }
 
-size_t dp_recipe_dim_of_layers(const dp_recipe *recipe, const dp_network_facts *network)
+/* The features of a cell before the recipe's choice of channels. */
+static size_t dim_of_layers(const dp_recipe *recipe, const dp_network_facts *network)
 {
     size_t dim = 0, widest = 0;
     if (!recipe->layer_norm)
@@ -81,7 +82,7 @@ size_t dp_recipe_dim_of_layers(const dp_recipe *recipe, const dp_network_facts *
 
 size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network)
 {
-    size_t all = dp_recipe_dim_of_layers(recipe, network);
+    size_t all = dim_of_layers(recipe, network);
     return recipe->channels && recipe->channels < all ? recipe->channels : all;
 }
 
@@ -100,4 +101,10 @@ void dp_channels_draw(size_t seed, size_t all, size_t n, int32_t *channels)
     for (size_t i = 0; i < all && left; i++) /* each set of n has the same chance (Knuth, algorithm S) */
         if (dp_random_below(&random, all - i) < left)
             channels[n - left--] = (int32_t)i;
+}
+
+void dp_recipe_channels(const dp_recipe *recipe, const dp_network_facts *network, int32_t *channels)
+{
+    const size_t all = dim_of_layers(recipe, network), kept = dp_recipe_dim(recipe, network);
+    dp_channels_draw(recipe->seed, all, kept, channels);
 }

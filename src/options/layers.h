@@ -40,12 +40,12 @@ void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network)
 
 /* Returns the features of a cell by a recipe whose layers are settled. */
 size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network);
-/* The same before the recipe's choice of channels. */
-size_t dp_recipe_dim_of_layers(const dp_recipe *recipe, const dp_network_facts *network);
 /* Returns the side of a cell by a recipe whose layers are settled: raw layers have the grid of the first of them, and
  * that of the first layer of a residual network has twice as many cells to a side. */
 size_t dp_recipe_patch(const dp_recipe *recipe, const dp_network_facts *network);
 /* Fills channels [n], ascending: n of 0 .. all - 1, drawn with the seed. n is at most all. */
 void dp_channels_draw(size_t seed, size_t all, size_t n, int32_t *channels);
+/* Fills channels [dp_recipe_dim]: which numbers of a cell a recipe with channels keeps. */
+void dp_recipe_channels(const dp_recipe *recipe, const dp_network_facts *network, int32_t *channels);
 
 #endif

@@ -4,13 +4,14 @@
 #include "bank/bank.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "geometry/tiles.h"
 #include "network/network.h"
 #include "network/session.h"
 #include "options/check.h"
 
 #include <string.h>
 
-dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_canvas_shape *shape, dp_error *err)
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err)
 {
     dp_network_info model;
     dp_status status = dp_network_digest(dp_session_network(session), err);
@@ -52,7 +53,7 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
         int32_t *channels = dp_malloc(dim, sizeof *channels);
         if (!channels)
             return dp_fail_memory(err, "the choice of features", dim * sizeof *channels);
-        dp_channels_draw(recipe->seed, dp_recipe_dim_of_layers(recipe, &network), dim, channels);
+        dp_recipe_channels(recipe, &network, channels);
         const bool same = !memcmp(channels, bank->channels, dim * sizeof *channels);
         dp_memory_free(channels);
         if (!same)
@@ -60,7 +61,5 @@ dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, d
                            "the bank keeps other numbers of each cell than this version draws with its seed; fit it "
                            "again");
     }
-    if (shape)
-        *shape = canvas;
     return DP_OK;
 }

@@ -3,11 +3,10 @@
 #ifndef DP_PIPELINE_BANK_MATCH_H
 #define DP_PIPELINE_BANK_MATCH_H
 
-#include "geometry/tiles.h"
+#include "dinopatch/experimental.h"
 
-/* Checks the bank, and fills shape (may be NULL) with the canvas of its recipe. Errors: DP_E_MISMATCH (the bank was
- * made with another checkpoint or precision than the session's), DP_E_ARGUMENT (its recipe does not suit the network,
- * or its canvas has more cells than the run allows), DP_E_MEMORY. */
-dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_canvas_shape *shape, dp_error *err);
+/* Checks the bank. Errors: DP_E_MISMATCH (the bank was made with another checkpoint or precision than the session's),
+ * DP_E_ARGUMENT (its recipe does not suit the network, or its canvas has more cells than the run allows), DP_E_MEMORY. */
+dp_status dp_session_fits_bank(const dp_session *session, const dp_bank *bank, dp_error *err);
 
 #endif

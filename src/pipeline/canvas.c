@@ -36,17 +36,17 @@
 #define MOST_PX 65536
 
 /* Returns how many pixels of the picture the width of the canvas shows. */
-static double shown_px(const dp_recipe *recipe, const dp_pose *pose)
+static double shown_px(double fill, const dp_pose *pose)
 {
-    return 2 * sqrt(3.0) * pose->sigma_major_px / recipe->fill;
+    return 2 * sqrt(3.0) * pose->sigma_major_px / fill;
 }
 
 /* Returns the height that an object needs per width; 0: it has no pose. */
-static double aspect_of(const dp_recipe *recipe, const dp_pose *pose)
+static double aspect_of(double fill, const dp_pose *pose)
 {
     if (pose->status != DP_ALIGN_OK || !(pose->sigma_major_px > 0))
         return 0;
-    return 2 * MARGIN * pose->extent_minor_px / shown_px(recipe, pose);
+    return 2 * MARGIN * pose->extent_minor_px / shown_px(fill, pose);
 }
 
 static size_t height_for(double aspect, size_t width, size_t patch_px, bool at_most_square)
@@ -62,23 +62,13 @@ static size_t side_of(double px, size_t unit_px)
     return (size_t)fmin(fmax(round(px / (double)unit_px), 1), MOST_PX) * unit_px;
 }
 
-/* What the pictures show that can be read and, with part, have a pose: medians, each 0 if there is no such picture. */
-struct seen {
-    bool part;                          /* the canvas shows the part, else the whole picture */
-    double width_px, height_px, aspect; /* of the picture; height per width */
-    double shorter_px;                  /* its smaller side */
-    double shown_px;                    /* pixels of the picture that the width of the canvas shows */
-    double part_aspect;                 /* the largest: height per width that an object needs */
-};
-
-/* Returns false if memory is short. */
-static bool see(const dp_recipe *recipe, bool part, const dp_survey *survey, struct seen *out)
+dp_status dp_survey_typical(const dp_survey *survey, bool part, double fill, dp_typical *out, dp_error *err)
 {
     const size_t n = survey->n;
-    struct seen seen = {.part = part};
-    double *numbers = dp_malloc_2d(n, 5, sizeof *numbers);
-    if (!numbers)
-        return false;
+    dp_typical typical = {.part = part};
+    double *numbers = n ? dp_malloc_2d(n, 5, sizeof *numbers) : NULL;
+    if (n && !numbers)
+        return dp_fail_memory(err, "the sizes of the pictures", 5 * n * sizeof *numbers);
     double *widths = numbers, *heights = numbers + n, *aspects = numbers + 2 * n, *shorter = numbers + 3 * n,
            *shown = numbers + 4 * n;
     size_t k = 0;
@@ -87,35 +77,37 @@ static bool see(const dp_recipe *recipe, bool part, const dp_survey *survey, str
         const dp_pose *pose = part ? &survey->poses[i] : NULL;
         if (!survey->width_px[i])
             continue;
+        typical.narrowest = typical.widest > 0 ? fmin(typical.narrowest, width / height) : width / height;
+        typical.widest = fmax(typical.widest, width / height);
         if (part)
-            seen.part_aspect = fmax(seen.part_aspect, aspect_of(recipe, pose));
+            typical.part_aspect = fmax(typical.part_aspect, aspect_of(fill, pose));
         if (part && !(pose->picture_width_px && pose->status == DP_ALIGN_OK))
             continue;
         widths[k] = width;
         heights[k] = height;
         aspects[k] = height / width;
         shorter[k] = fmin(width, height);
-        shown[k++] = part ? shown_px(recipe, pose) : 0;
+        shown[k++] = part ? shown_px(fill, pose) : 0;
     }
     double *const all[] = {widths, heights, aspects, shorter, shown};
-    for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+    for (size_t j = 0; k && j < sizeof all / sizeof *all; j++)
         dp_sort_f64(all[j], k);
     if (k) {
-        seen.width_px = widths[k / 2];
-        seen.height_px = heights[k / 2];
-        seen.aspect = aspects[k / 2];
-        seen.shorter_px = shorter[k - 1 - k / 2]; /* of an even number the smaller: the larger scale */
-        seen.shown_px = shown[k / 2];
+        typical.width_px = widths[k / 2];
+        typical.height_px = heights[k / 2];
+        typical.aspect = aspects[k / 2];
+        typical.shorter_px = shorter[k - 1 - k / 2]; /* of an even number the smaller: the larger scale */
+        typical.shown_px = shown[k / 2];
     }
     dp_memory_free(numbers);
-    *out = seen;
-    return true;
+    *out = typical;
+    return DP_OK;
 }
 
-static size_t height_of(const struct seen *seen, size_t width, size_t patch_px)
+static size_t height_of(const dp_typical *typical, size_t width, size_t patch_px)
 {
-    const double aspect = seen->part ? seen->part_aspect : seen->aspect;
-    return aspect > 0 ? height_for(aspect, width, patch_px, seen->part) : width;
+    const double aspect = typical->part ? typical->part_aspect : typical->aspect;
+    return aspect > 0 ? height_for(aspect, width, patch_px, typical->part) : width;
 }
 
 size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, const dp_pose *poses,
@@ -125,28 +117,29 @@ size_t dp_canvas_height(const dp_recipe *recipe, size_t patch_px, size_t n, cons
                               .width_px = (size_t *)(uintptr_t)width_px,
                               .height_px = (size_t *)(uintptr_t)height_px,
                               .poses = (dp_pose *)(uintptr_t)poses}; /* only read */
-    struct seen seen = {0};
-    see(recipe, recipe->align != DP_ALIGN_NONE, &survey, &seen);
-    return height_of(&seen, recipe->canvas_width_px, patch_px);
+    dp_typical typical = {0};
+    (void)dp_survey_typical(&survey, recipe->align != DP_ALIGN_NONE, recipe->fill, &typical,
+                            NULL); /* without memory: a square */
+    return height_of(&typical, recipe->canvas_width_px, patch_px);
 }
 
 /* The whole picture with a short side of short_px; both sides in multiples of unit_px. */
-static void canvas_of_picture(dp_recipe *recipe, size_t unit_px, const struct seen *seen)
+static void canvas_of_picture(dp_recipe *recipe, size_t unit_px, const dp_typical *typical)
 {
-    const double shorter = (double)recipe->short_px, aspect = seen->aspect > 0 ? seen->aspect : 1;
+    const double shorter = (double)recipe->short_px, aspect = typical->aspect > 0 ? typical->aspect : 1;
     recipe->canvas_height_px = side_of(aspect >= 1 ? shorter * aspect : shorter, unit_px);
     recipe->canvas_width_px = side_of(aspect >= 1 ? shorter : shorter / aspect, unit_px);
 }
 
 /* The part in its own proportion. */
-static void canvas_of_part(dp_recipe *recipe, size_t unit_px, const struct seen *seen)
+static void canvas_of_part(dp_recipe *recipe, size_t unit_px, const dp_typical *typical)
 {
-    const double shorter = (double)recipe->short_px, picture = seen->aspect,
-                 aspect = fmin(seen->part_aspect > 0 ? seen->part_aspect : 1, 1),
+    const double shorter = (double)recipe->short_px, picture = typical->aspect,
+                 aspect = fmin(typical->part_aspect > 0 ? typical->part_aspect : 1, 1),
                  pixels = shorter * shorter * (picture > 0 ? fmax(picture, 1 / picture) : 1);
     double width = sqrt(pixels / fmax(aspect, THINNEST));
-    if (seen->shown_px > 0)
-        width = fmin(width, seen->shown_px * fmax(shorter / seen->shorter_px, 1));
+    if (typical->shown_px > 0)
+        width = fmin(width, typical->shown_px * fmax(shorter / typical->shorter_px, 1));
     recipe->canvas_width_px = side_of(width, unit_px);
     recipe->canvas_height_px = height_for(fmax(aspect, THINNEST), recipe->canvas_width_px, unit_px, true);
 }
@@ -250,16 +243,13 @@ void dp_tile_settle(dp_recipe *recipe, const dp_network_facts *network, bool cho
     recipe->tile_px = side < height || side < width ? side : 0;
 }
 
-dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, const dp_survey *survey, dp_error *err)
+dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, const dp_typical *typical, dp_error *err)
 {
     /* A residual network's deepest layer has half the grid of its features, and one more would halve it again: the
      * whole picture takes the multiples that the network was made for, a part the finer ones that fit it closer. */
-    const bool coarse = has_deeper_layers(recipe, network), part = dp_aligns(recipe);
-    const size_t unit_px = (coarse ? part ? 2 : 4 : 1) * network->patch_px;
+    const bool coarse = has_deeper_layers(recipe, network);
+    const size_t unit_px = (coarse ? typical->part ? 2 : 4 : 1) * network->patch_px;
     dp_recipe settled = *recipe;
-    struct seen seen = {0};
-    if (dp_canvas_needs_survey(recipe) && !see(recipe, part, survey, &seen))
-        return dp_fail_memory(err, "the sizes of the pictures", 5 * survey->n * sizeof(double));
     if (settled.short_px && !settled.canvas_width_px)
         settled.canvas_width_px = side_of((double)settled.short_px, unit_px);
     if (settled.crop_px) {
@@ -267,9 +257,9 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
     } else if (settled.edge_px) {
         settled.canvas_height_px = settled.canvas_width_px = 0;
     } else if (!settled.canvas_height_px && settled.short_px) {
-        (part ? canvas_of_part : canvas_of_picture)(&settled, unit_px, &seen);
+        (typical->part ? canvas_of_part : canvas_of_picture)(&settled, unit_px, typical);
     } else if (!settled.canvas_height_px) {
-        settled.canvas_height_px = height_of(&seen, settled.canvas_width_px, unit_px);
+        settled.canvas_height_px = height_of(typical, settled.canvas_width_px, unit_px);
     }
     if (!settled.edge_px || settled.crop_px)
         dp_tile_settle(&settled, network, settled.short_px && !recipe->canvas_height_px);
@@ -279,13 +269,12 @@ dp_status dp_canvas_settle(dp_recipe *recipe, const dp_network_facts *network, c
     return status;
 }
 
-bool dp_canvas_cell(const dp_recipe *recipe, size_t patch_px, const dp_survey *survey, double *height_px,
-                    double *width_px)
+bool dp_canvas_cell(const dp_canvas_shape *canvas, const dp_typical *typical, double *height_px, double *width_px)
 {
-    struct seen seen;
-    if (!survey->n || !recipe->canvas_width_px || recipe->edge_px || !see(recipe, dp_aligns(recipe), survey, &seen))
+    const double patch_px = (double)canvas->patch_px;
+    if (!(typical->height_px > 0) || !canvas->cells)
         return false;
-    *width_px = (seen.part ? seen.shown_px : seen.width_px) * (double)patch_px / (double)recipe->canvas_width_px;
-    *height_px = seen.part ? *width_px : seen.height_px * (double)patch_px / (double)recipe->canvas_height_px;
-    return *width_px > 0 && seen.height_px > 0;
+    *width_px = (typical->part ? typical->shown_px : typical->width_px) * patch_px / (double)canvas->width_px;
+    *height_px = typical->part ? *width_px : typical->height_px * patch_px / (double)canvas->height_px;
+    return *width_px > 0;
 }

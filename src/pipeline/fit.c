@@ -78,41 +78,17 @@ static dp_status settle_region(dp_fit_work *fit, dp_error *err)
     return status;
 }
 
-/* Which numbers of a cell the recipe keeps, for the bank. */
-static dp_status keep_channels(dp_fit_work *fit, const dp_recipe *recipe, const dp_network_facts *network,
-                               dp_error *err)
+/* Settles what was asked, if anything was, into fit->asked, and opens what makes features by it. */
+static dp_status begin(dp_fit_work *fit, const dp_recipe *asked, const dp_network_facts *network, dp_error *err)
 {
-    const size_t dim = fit->extractor.dim;
-    int32_t *channels = dp_malloc(dim, sizeof *channels);
-    if (channels)
-        dp_channels_draw(recipe->seed, dp_recipe_dim_of_layers(recipe, network), dim, channels);
-    bool good = channels && dp_bank_set_channels(fit->builder->bank, channels);
-    dp_memory_free(channels);
-    return good ? DP_OK : dp_fail_memory(err, "the choice of features", dim * sizeof *channels);
-}
-
-static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err)
-{
-    dp_network_info model;
     dp_status status = dp_network_digest(dp_session_network(fit->session), err);
-    if (status)
-        return status;
-    dp_network_get_info(dp_session_network(fit->session), &model);
-    dp_recipe recipe = *asked;
-    if (fit->replay) {
-        status = dp_fit_replay_settled(fit->replay, &fit->settled, err);
-        if (status)
-            return status;
-        recipe = fit->settled.recipe;
-    } else if (!fit->known) { /* the recipe of a known bank is settled already */
+    if (!status && asked)
         status = dp_settle(asked, fit->roi ? fit->roi->frame : DP_ROI_NONE, fit->session, &fit->pictures, &fit->settled,
                            err);
-        if (status)
-            return status;
-        recipe = fit->settled.recipe;
-        if (dp_aligns(&recipe) && fit->settled.survey.n)
-            fit->pictures.poses = fit->settled.survey.poses;
-    }
+    if (status)
+        return status;
+    fit->asked = fit->known ? fit->known->recipe : fit->settled.recipe;
+    fit->pictures.poses = fit->settled.survey.poses;
     fit->pictures.reference = fit->known ? fit->known->reference : fit->settled.reference;
     if (fit->pictures.reference) {
         status = dp_finder_open(fit->session, &fit->finder, err);
@@ -120,18 +96,72 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
             return status;
         fit->pictures.finder = &fit->finder;
     }
-    const dp_network_facts network = dp_session_facts(fit->session);
-    const dp_canvas_shape shape = dp_canvas_shape_of(&recipe, dp_recipe_patch(&recipe, &network));
-    status = dp_extractor_open(&recipe, &shape, dp_recipe_dim(&recipe, &network), DP_WHOLE_GRID, &fit->extractor, err);
+    status = dp_extractor_open(&fit->asked, network, DP_WHOLE_GRID, &fit->extractor, err);
+    if (!status && fit->known)
+        status = dp_gate_open(fit->known, &fit->gate, err);
     if (status)
         return status;
+    if (fit->known)
+        fit->extractor.layer_norm = fit->known->layer_norm;
+    else if (dp_measures_layers(&fit->asked))
+        status = dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err);
+    /* a picture may come from the trial and skip the network, so plan its layers now */
+    if (!status && !fit->known && fit->asked.layer_norm && !dp_own_canvas(&fit->asked))
+        status = dp_extractor_plan(&fit->extractor, fit->session, err);
+    return status;
+}
+
+/* Returns the recipe by which features are collected. If the bank is made smaller when all are there, they are whole. */
+static dp_recipe collecting(const dp_fit_work *fit)
+{
+    dp_recipe recipe = fit->asked;
+    if (dp_measures_layers(&recipe)) /* features are rounded once, after normalisation */
+        recipe.storage = DP_STORAGE_F32;
+    if (!dp_shrinks_bank(&fit->asked))
+        return recipe;
+    recipe.pca = 0;
+    recipe.kmeans = 0;
+    recipe.coreset = 0;
+    if (fit->known) /* they are few, and one rounding is better than two */
+        recipe.storage = DP_STORAGE_F32;
+    if (recipe.background == DP_BACKGROUND_REFERENCE)
+        recipe.background = DP_BACKGROUND_NONE;
+    return recipe;
+}
+
+/* Copies what a bank keeps beside its rows. */
+static dp_status fill_bank(const dp_fit_work *fit, dp_bank *bank, const dp_network_facts *network, dp_error *err)
+{
+    const size_t dim = fit->extractor.dim;
+    if (fit->asked.channels) {
+        int32_t *channels = dp_malloc(dim, sizeof *channels);
+        if (channels)
+            dp_recipe_channels(&fit->asked, network, channels);
+        bool good = channels && dp_bank_set_channels(bank, channels);
+        dp_memory_free(channels);
+        if (!good)
+            return dp_fail_memory(err, "the choice of features", dim * sizeof *channels);
+    }
+    if (fit->pictures.reference && !(bank->reference = dp_reference_copy(fit->pictures.reference)))
+        return dp_fail_memory(err, "the part that was learned", sizeof(dp_reference));
+    if (fit->extractor.layer_norm && !dp_bank_set_layer_norm(bank, fit->extractor.layer_norm))
+        return dp_fail_memory(err, "the statistics of features", 2 * dim * sizeof(float));
+    return DP_OK;
+}
+
+static dp_status open_bank(dp_fit_work *fit, const dp_network_facts *network, dp_error *err)
+{
+    const dp_recipe recipe = collecting(fit);
+    const dp_canvas_shape *shape = &fit->extractor.shape;
+    const bool own = dp_own_canvas(&recipe); /* the bank is flat, and its grid a first guess */
+    dp_network_info model;
+    dp_network_get_info(dp_session_network(fit->session), &model);
     const dp_bank_spec spec = {
         .recipe = &recipe,
-        .grid_rows = dp_own_canvas(&recipe) ? recipe.edge_px / shape.patch_px
-                                            : fit->extractor.shape.rows, /* of a flat bank a first guess */
-        .grid_cols = dp_own_canvas(&recipe) ? recipe.edge_px / shape.patch_px : fit->extractor.shape.cols,
+        .grid_rows = own ? recipe.edge_px / shape->patch_px : shape->rows,
+        .grid_cols = own ? recipe.edge_px / shape->patch_px : shape->cols,
         .dim = fit->extractor.dim,
-        .patch_px = shape.patch_px,
+        .patch_px = shape->patch_px,
         .capacity = fit->pictures.n,
         .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
         .model_path = model.path,
@@ -139,78 +169,51 @@ static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err
         .model_licence = model.licence,
         .model_stand_in = model.stand_in,
     };
-    fit->asked = recipe;
-    status = fit->known ? dp_gate_open(fit->known, &fit->gate, err) : DP_OK;
-    if (status)
-        return status;
     dp_bank_spec final = spec;
     final.recipe = &fit->asked;
-    if (dp_measures_layers(&recipe)) /* features are rounded once, after normalisation */
-        recipe.storage = DP_STORAGE_F32;
-    if (dp_shrinks_bank(&recipe)) { /* collect whole features; the bank becomes smaller when all are there */
-        recipe.pca = 0;
-        recipe.kmeans = 0;
-        recipe.coreset = 0;
-        if (fit->known) /* they are few, and one rounding is better than two */
-            recipe.storage = DP_STORAGE_F32;
-        if (recipe.background == DP_BACKGROUND_REFERENCE)
-            recipe.background = DP_BACKGROUND_NONE;
-    }
     if (fit->known) {
         final.dim = fit->known->rows.dim;
         final.capacity += fit->known->pictures.n;
     }
-    if (recipe.layer_norm && !fit->known) {
-        status =
-            dp_measures_layers(&recipe) ? dp_cell_statistics_open(fit->extractor.dim, &fit->statistics, err) : DP_OK;
-        if (!status
-            && !dp_own_canvas(
-                &recipe)) /* a picture may come from the trial and skip the network, so plan its layers now */
-            status = dp_extractor_plan(&fit->extractor, fit->session, err);
-    }
-    if (fit->known)
-        fit->extractor.layer_norm = fit->known->layer_norm;
-    if (status)
-        return status;
-    status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
+    dp_status status = dp_memory_plan(&final, &spec, fit->known != NULL, fit->run, err);
     if (!status)
         status = dp_bank_builder_open(&spec, &fit->builder, err);
-    if (!status && recipe.channels)
-        status = keep_channels(fit, &recipe, &network, err);
-    if (!status && fit->pictures.reference
-        && !(fit->builder->bank->reference = dp_reference_copy(fit->pictures.reference)))
-        status = dp_fail_memory(err, "the part that was learned", sizeof(dp_reference));
-    if (!status && fit->known && fit->known->layer_norm
-        && !dp_bank_set_layer_norm(fit->builder->bank, fit->known->layer_norm))
-        status = dp_fail_memory(err, "the statistics of features", 2 * fit->extractor.dim * sizeof(float));
-    if (status)
-        return status;
-    size_t orientations;
-    if (!dp_mul_size(fit->pictures.n, 2 * fit->extractor.dim, &orientations))
-        return dp_fail_memory(err, "the orientation vectors", fit->pictures.n);
-    fit->orientations = dp_calloc(orientations, sizeof(float));
-    fit->running = dp_calloc(fit->extractor.dim, sizeof(float));
-    fit->own = dp_calloc(fit->extractor.dim, sizeof(float));
-    fit->pair = dp_calloc(fit->extractor.dim, 2 * sizeof(float));
-    fit->as_found =
-        dp_malloc_2d(recipe.polarity == DP_POLARITY_NONE
-                         ? 1
-                         : fit->extractor.shape.rows * fit->extractor.shape.cols /* checked by the extractor */,
-                     fit->extractor.dim, sizeof(float));
-    fit->cells_as_found = dp_malloc(fit->extractor.shape.rows, fit->extractor.shape.cols);
-    fit->signs = dp_calloc(fit->pictures.n, sizeof(int));
-    fit->sources = dp_calloc(fit->pictures.n, sizeof(size_t));
-    fit->digests = dp_malloc(fit->pictures.n, DP_DIGEST_BYTES);
-    if (!fit->digests || !dp_twin_table_open(&fit->given, fit->pictures.n)
+    return status ? status : fill_bank(fit, fit->builder->bank, network, err);
+}
+
+/* What a fit keeps of each picture beside its rows. */
+static dp_status open_notes(dp_fit_work *fit, dp_error *err)
+{
+    const size_t n = fit->pictures.n, dim = fit->extractor.dim, rows = fit->extractor.shape.rows,
+                 cols = fit->extractor.shape.cols;
+    fit->digests = dp_malloc(n, DP_DIGEST_BYTES);
+    if (!fit->digests || !dp_twin_table_open(&fit->given, n)
         || (fit->known && !dp_twin_table_of_bank(&fit->known_ones, fit->known, 0)))
-        return dp_fail_memory(err, "the pictures' digests", fit->pictures.n * DP_DIGEST_BYTES);
+        return dp_fail_memory(err, "the pictures' digests", n * DP_DIGEST_BYTES);
     fit->unseen = fit->known && !dp_bank_knows_digests(fit->known);
     if (fit->unseen)
         dp_report_unseen_twins(fit->run, fit->known);
-    if (!fit->orientations || !fit->running || !fit->own || !fit->pair || !fit->as_found || !fit->cells_as_found
-        || !fit->signs || !fit->sources)
-        return dp_fail_memory(err, "the orientation vectors", orientations * sizeof(float));
-    return DP_OK;
+    fit->orientations = dp_calloc_2d(n, dim, 2 * sizeof(float));
+    fit->running = dp_calloc(dim, sizeof(float));
+    fit->own = dp_calloc(dim, sizeof(float));
+    fit->pair = dp_calloc(dim, 2 * sizeof(float));
+    fit->as_found = dp_malloc_2d(fit->asked.polarity == DP_POLARITY_NONE ? 1 : rows * cols, dim, sizeof(float));
+    fit->cells_as_found = dp_malloc(rows, cols);
+    fit->signs = dp_calloc(n, sizeof(int));
+    fit->sources = dp_calloc(n, sizeof(size_t));
+    return fit->orientations && fit->running && fit->own && fit->pair && fit->as_found && fit->cells_as_found
+                   && fit->signs && fit->sources
+               ? DP_OK
+               : dp_fail_memory(err, "the orientation vectors", 2 * n * dim * sizeof(float));
+}
+
+static dp_status prepare(dp_fit_work *fit, const dp_recipe *asked, dp_error *err)
+{
+    const dp_network_facts network = dp_session_facts(fit->session);
+    dp_status status = begin(fit, asked, &network, err);
+    if (!status)
+        status = open_bank(fit, &network, err);
+    return status ? status : open_notes(fit, err);
 }
 
 void dp_fit_work_close(dp_fit_work *fit)
@@ -251,7 +254,7 @@ static dp_status choose_shots(dp_fit_work *fit, const dp_recipe *recipe, size_t 
     }
     size_t wanted = recipe->shots < n ? recipe->shots : n;
     if (!status && wanted < n)
-        status = dp_fit_shots(recipe, source, *chosen, n, err);
+        status = dp_fit_shots(wanted, recipe->seed, source, *chosen, n, err);
     if (!status)
         fit->pictures = (dp_pictures){.source = source, .order = *chosen, .n = wanted};
     dp_memory_free(earlier);
@@ -365,7 +368,7 @@ dp_status dp_fit_more(dp_session *session, const dp_bank *known, const dp_fit_in
                        .known = known};
     dp_error own = {0};
     err = err ? err : &own;
-    dp_status status = prepare(&fit, &known->recipe, err);
+    dp_status status = prepare(&fit, NULL, err);
     if (!status)
         status = learn_all(&fit, err);
     size_t n = status ? 0 : dp_fit_pictures(&fit)->n;

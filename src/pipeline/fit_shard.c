@@ -410,7 +410,6 @@ static dp_status prepare(struct shard_work *work, dp_error *err)
     dp_fit_work *fit = &work->fit;
     const dp_recipe *recipe = &fit->settled.recipe;
     const dp_network_facts network = dp_session_facts(fit->session);
-    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, network.patch_px);
     dp_status status = DP_OK;
     fit->pictures.reference = fit->settled.reference;
     if (fit->pictures.reference) {
@@ -418,8 +417,7 @@ static dp_status prepare(struct shard_work *work, dp_error *err)
         fit->pictures.finder = &fit->finder;
     }
     if (!status)
-        status =
-            dp_extractor_open(recipe, &shape, dp_recipe_dim(recipe, &network), DP_WHOLE_GRID, &fit->extractor, err);
+        status = dp_extractor_open(recipe, &network, DP_WHOLE_GRID, &fit->extractor, err);
     if (!status && recipe->layer_norm && !dp_own_canvas(recipe))
         status = dp_extractor_plan(&fit->extractor, fit->session, err);
     const size_t n = work->shard->n_pictures;
@@ -517,13 +515,12 @@ dp_status dp_fit_join(dp_session *session, const char *const *paths, size_t n, d
     dp_error own = {0};
     err = err ? err : &own;
     dp_fit_work fit = {.session = session, .run = dp_session_run(session), .on_picture = on_picture, .user = user};
-    dp_settled settled = {0};
     dp_status status = dp_fit_replay_open(paths, n, &fit.replay, err);
     if (status)
         return status;
     const dp_source source = dp_fit_replay_source(fit.replay);
     fit.pictures = dp_pictures_all(&source);
-    status = source.n ? dp_fit_replay_settled(fit.replay, &settled, err)
+    status = source.n ? dp_fit_replay_settled(fit.replay, &fit.settled, err)
                       : dp_fail(err, DP_E_ARGUMENT, "the shards hold no pictures to learn from");
     if (!status && dp_session_isa(session) != dp_fit_replay_isa(fit.replay))
         status =
@@ -532,8 +529,7 @@ dp_status dp_fit_join(dp_session *session, const char *const *paths, size_t n, d
                     "of it with one isa",
                     dp_isa_name(dp_fit_replay_isa(fit.replay)), dp_isa_name(dp_session_isa(session)));
     if (!status)
-        status = dp_fit_all(&fit, &settled.recipe, bank, report, err);
-    dp_settled_close(&settled);
+        status = dp_fit_all(&fit, NULL, bank, report, err);
     dp_fit_replay_close(&fit.replay);
     dp_fit_work_close(&fit);
     return status;

@@ -60,7 +60,8 @@ dp_status dp_fit_rotate(dp_fit_work *fit, dp_prepared *prepared, size_t k, dp_er
 /* Prepares picture `index` of the work once more. Close *again in any case: dp_prepared_close. */
 dp_status dp_fit_again(dp_fit_work *fit, size_t index, dp_prepared *again, dp_error *err);
 
-/* fit.c: all of a fit, whose pictures and what it begins from are there. report may be NULL. */
+/* fit.c: all of a fit, whose pictures and what it begins from are there. recipe: as asked; NULL: fit->settled is there.
+ * report may be NULL. */
 dp_status dp_fit_all(dp_fit_work *fit, const dp_recipe *recipe, dp_bank **bank, dp_fit_counts *report, dp_error *err);
 void dp_fit_work_close(dp_fit_work *fit);
 

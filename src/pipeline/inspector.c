@@ -59,9 +59,8 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
 {
     const dp_recipe *recipe = &bank->recipe;
     dp_extractor *extractor = &inspector->extractor;
-    dp_canvas_shape shape;
-    dp_status status = dp_session_fits_bank(inspector->session, bank, &shape, err);
-    const size_t most_bytes = dp_masks_inspected(recipe) || recipe->reweight ? DP_WHOLE_GRID : DP_GRID_BYTES;
+    const dp_network_facts network = dp_session_facts(inspector->session);
+    dp_status status = dp_session_fits_bank(inspector->session, bank, err);
     for (size_t i = 0; i < inspector->n_views && !status; i++) {
         inspector->knn = views[i].knn > inspector->knn ? views[i].knn : inspector->knn;
         status = open_view(inspector->session, bank, &views[i], &inspector->views[i], err);
@@ -69,11 +68,13 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
             status = dp_fail(err, DP_E_ARGUMENT, "all views of one picture must have the same region to inspect");
     }
     if (!status)
-        status = dp_extractor_open(recipe, &shape, bank->projection.dim_in, most_bytes, extractor, err);
+        status = dp_extractor_open(recipe, &network,
+                                   dp_masks_inspected(recipe) || recipe->reweight ? DP_WHOLE_GRID : DP_GRID_BYTES,
+                                   extractor, err);
     if (!status && bank->projection.basis) /* queries are projected like the bank's rows */
         status = dp_memory_take(
-            &(dp_need){&inspector->projected, extractor->band * shape.cols, bank->rows.dim, sizeof(float)}, 1,
-            "the features of one picture", err);
+            &(dp_need){&inspector->projected, extractor->band * extractor->shape.cols, bank->rows.dim, sizeof(float)},
+            1, "the features of one picture", err);
     if (!status) {
         extractor->layer_norm = bank->layer_norm;
         status = dp_gate_open(bank, &inspector->gate, err);

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "network/session.h"
+#include "options/check.h"
 #include "options/network_fit.h"
 #include "pipeline/learn_pose.h"
 #include "pipeline/pose_choice.h"
@@ -173,8 +174,11 @@ static dp_status settle_canvases(const struct settling *job, struct way ways[WAY
                 recipe->short_px = TILED_TRIAL_PX;
                 recipe->canvas_height_px = recipe->canvas_width_px = recipe->tile_px = 0;
             }
+            dp_typical typical;
             survey.poses = w == BY_FEATURES ? job->featured : survey.poses;
-            status = dp_canvas_settle(recipe, &job->network, &survey, err);
+            status = dp_survey_typical(&survey, w != AS_IT_IS, recipe->fill, &typical, err);
+            if (!status)
+                status = dp_canvas_settle(recipe, &job->network, &typical, err);
             *tiled = *tiled || recipe->tile_px;
         }
     return status;
@@ -211,9 +215,20 @@ static void take_features(struct settling *job)
     job->featured = NULL;
 }
 
+/* Returns whether P of a way is not a number: the pictures are too much alike. */
+static bool too_alike(const struct way ways[WAYS])
+{
+    for (size_t w = 0; w < WAYS; w++)
+        if (ways[w].there && isnan(ways[w].ratio))
+            return true;
+    return false;
+}
+
 /* The way with the smallest P, or as the pictures are. */
 static size_t best_way(const struct way ways[WAYS])
 {
+    if (too_alike(ways))
+        return AS_IT_IS;
     const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
     const bool edges_help = ways[BY_EDGES].there && dp_pose_helps(edges, raw),
                features_help = ways[BY_FEATURES].there && dp_pose_helps(features, raw);
@@ -229,7 +244,7 @@ static void tell_choice(struct settling *job, const struct way ways[WAYS], size_
     const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
     const char *why = chosen ? "in one pose pictures are more alike at the same place"
                              : "one pose makes pictures no more alike at the same place";
-    if (isnan(raw) || (ways[BY_EDGES].there && isnan(edges)) || (ways[BY_FEATURES].there && isnan(features)))
+    if (too_alike(ways))
         choose(job, DP_ALIGN_NONE, "the pictures are too much alike to see whether one pose helps");
     else if (!ways[BY_FEATURES].there)
         choose(job, aligns[chosen],
@@ -368,6 +383,7 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
                                      .tile = !asked->tile_px,
                                      .window = asked->preset & DP_PRESET_WINDOW,
                                      .score = asked->preset & DP_PRESET_SCORE}};
+    dp_settled_canvas canvas;
     *settled = (dp_settled){.recipe = *asked};
     dp_recipe *recipe = &settled->recipe;
     recipe->roi = frame;
@@ -387,19 +403,26 @@ dp_status dp_settle(const dp_recipe *asked, dp_roi_frame frame, dp_session *sess
         status = decide_pose(&job, err);
     else if (!status && recipe->align == DP_ALIGN_FEATURES && !settled->reference)
         status = learn_asked(&job, err);
+    const bool aligns = dp_aligns(recipe);
     if (settled->reference && recipe->align != DP_ALIGN_FEATURES)
         dp_reference_close(&settled->reference);
     dp_memory_free(job.featured);
+    if (!aligns) {
+        dp_memory_free(settled->survey.poses);
+        settled->survey.poses = NULL;
+    }
     if (!status)
-        status = dp_canvas_settle(recipe, &job.network, &settled->survey, err);
+        status = dp_survey_typical(&settled->survey, aligns, recipe->fill, &canvas.typical, err);
+    if (!status)
+        status = dp_canvas_settle(recipe, &job.network, &canvas.typical, err);
     if (job.story.window)
         settle_window(recipe);
     if (job.story.score && recipe->tile_px) /* 1 % of all cells would be more the larger the canvas, and a mark of a few
                                              * cells would drown in it */
         recipe->score = DP_SCORE_TOP10;
     recipe->preset = 0;
-    return status ? status
-                  : dp_settled_lines(recipe, &job.story, &settled->survey, &job.network, &settled->choices, err);
+    canvas.shape = dp_canvas_shape_of(recipe, dp_recipe_patch(recipe, &job.network));
+    return status ? status : dp_settled_lines(recipe, &job.story, &canvas, &settled->choices, err);
 }
 
 void dp_settled_close(dp_settled *settled)

@@ -10,7 +10,7 @@
 typedef struct dp_settled {
     dp_recipe recipe;
     dp_choices choices;      /* of a recipe that leaves something open; else empty */
-    dp_survey survey;        /* n 0: there was no need of one */
+    dp_survey survey;        /* n 0: there was no need of one; with poses if the recipe aligns */
     dp_reference *reference; /* with align=features: the part */
     dp_trial trial;          /* features of some pictures by this recipe; n 0: none */
 } dp_settled;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settle_lines.c - says what was chosen for a bank's recipe, and why. */
 #include "pipeline/settle_lines.h"
-#include "options/check.h"
-#include "geometry/tiles.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -31,61 +29,54 @@ static void say(struct lines *lines, const char *option, const char *value, cons
 }
 
 /* Says what a canvas with the option size shows. */
-static const char *shows(const dp_recipe *recipe, double cell_px, size_t patch_px)
+static const char *shows(const dp_settled_canvas *canvas, double cell_px)
 {
-    if (!dp_aligns(recipe))
+    if (!canvas->typical.part)
         return "the whole picture";
-    return cell_px < 1.1 * (double)patch_px ? "the part in its own proportion, pixel by pixel"
-                                            : "the part in its own proportion, as many pixels as the whole picture";
+    return cell_px < 1.1 * (double)canvas->shape.patch_px
+               ? "the part in its own proportion, pixel by pixel"
+               : "the part in its own proportion, as many pixels as the whole picture";
 }
 
-static void say_canvas(struct lines *lines, const dp_recipe *recipe, const dp_survey *survey, size_t patch_px)
+static void say_canvas(struct lines *lines, const dp_recipe *recipe, const dp_settled_canvas *canvas)
 {
     char value[64], covers[256] = "", mixed[160] = "";
-    double height = INFINITY, width = INFINITY, least = INFINITY, largest = 0;
+    double height = INFINITY, width = INFINITY;
     if (recipe->edge_px)
         return;
     snprintf(value, sizeof value, "%zux%zu", recipe->canvas_height_px, recipe->canvas_width_px);
-    if (dp_canvas_cell(recipe, patch_px, survey, &height, &width)) {
+    if (dp_canvas_cell(&canvas->shape, &canvas->typical, &height, &width)) {
         int at = snprintf(covers, sizeof covers, "; one cell covers %.0fx%.0f px of your picture", height, width);
-        if (recipe->short_px && fmin(height, width) > 1.25 * (double)patch_px)
+        if (recipe->short_px && fmin(height, width) > 1.25 * (double)canvas->shape.patch_px)
             snprintf(covers + at, sizeof covers - (size_t)at,
                      ": marks much smaller may be missed; size=%zu looks four times as closely and takes about four "
                      "times as long",
                      2 * recipe->short_px);
     }
-    for (size_t i = 0; i < survey->n && recipe->align == DP_ALIGN_NONE; i++)
-        if (survey->width_px[i]) {
-            double aspect = (double)survey->width_px[i] / (double)survey->height_px[i];
-            least = fmin(least, aspect);
-            largest = fmax(largest, aspect);
-        }
-    if (largest > 1.05 * least)
+    if (!canvas->typical.part && canvas->typical.widest > 1.05 * canvas->typical.narrowest)
         snprintf(mixed, sizeof mixed,
                  "; the pictures' proportions (width / height) go from %.2f to %.2f: each is stretched to this one",
-                 least, largest);
+                 canvas->typical.narrowest, canvas->typical.widest);
     if (recipe->short_px)
-        say(lines, "canvas", value, "%s, size %zu px%s%s", shows(recipe, width, patch_px), recipe->short_px, covers,
-            mixed);
+        say(lines, "canvas", value, "%s, size %zu px%s%s", shows(canvas, width), recipe->short_px, covers, mixed);
     else
         say(lines, "canvas", value, "as asked%s%s", covers, mixed);
 }
 
 /* Says in how many tiles the canvas goes through the network. */
-static void say_tiles(struct lines *lines, const dp_recipe *recipe, size_t patch_px, bool open)
+static void say_tiles(struct lines *lines, const dp_recipe *recipe, const dp_canvas_shape *canvas, bool open)
 {
     char value[32];
     if (!recipe->tile_px)
         return;
-    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, patch_px);
     snprintf(value, sizeof value, "%zu", recipe->tile_px);
     say(lines, "tile", value,
         "%s: the canvas has %zux%zu cells and goes through the network in %zux%zu tiles of at most %zux%zu pixels",
-        open ? "more cells than one picture may have (max-tokens)" : "as asked", shape.rows, shape.cols,
-        shape.tiling.down.n, shape.tiling.across.n, recipe->tile_px, recipe->tile_px);
+        open ? "more cells than one picture may have (max-tokens)" : "as asked", canvas->rows, canvas->cols,
+        canvas->tiling.down.n, canvas->tiling.across.n, recipe->tile_px, recipe->tile_px);
 }
 
-static void say_layers(struct lines *lines, const dp_recipe *recipe, bool residual)
+static void say_layers(struct lines *lines, const dp_recipe *recipe)
 {
     char value[256] = "";
     for (size_t i = 0, at = 0; i < recipe->n_layers && at < sizeof value; i++)
@@ -93,8 +84,9 @@ static void say_layers(struct lines *lines, const dp_recipe *recipe, bool residu
     if (recipe->layer_norm)
         say(lines, "layers", value, "%s",
             recipe->layer_norm == DP_LAYER_NORM_RAW ? "as the network leaves them"
-            : residual ? "the middle of the network, averaged over 3x3 cells, in units of what good cells show"
-                       : "1/4, 1/2 and 3/4 of the depth, each feature in units of its spread over good cells");
+            : recipe->layer_norm == DP_LAYER_NORM_RMS
+                ? "the middle of the network, averaged over 3x3 cells, in units of what good cells show"
+                : "1/4, 1/2 and 3/4 of the depth, each feature in units of its spread over good cells");
 }
 
 static void say_window(struct lines *lines, const dp_recipe *recipe, bool open)
@@ -110,11 +102,10 @@ static void say_window(struct lines *lines, const dp_recipe *recipe, bool open)
                              : "cell to each side: parts never lie quite the same");
 }
 
-dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *story, const dp_survey *survey,
-                           const dp_network_facts *network, dp_choices *choices, dp_error *err)
+dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *story, const dp_settled_canvas *canvas,
+                           dp_choices *choices, dp_error *err)
 {
     struct lines lines = {.n = 0};
-    const size_t patch_px = dp_recipe_patch(recipe, network);
     const bool speaks = recipe->layer_norm || story->pose; /* a published method leaves nothing to say */
     if (speaks)
         say(&lines, "align",
@@ -123,10 +114,10 @@ dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *stor
                                                  : "none",
             "%s%s", story->pose ? "" : "as asked", story->why_pose);
     if (speaks)
-        say_canvas(&lines, recipe, survey, patch_px);
-    say_tiles(&lines, recipe, patch_px, story->tile);
+        say_canvas(&lines, recipe, canvas);
+    say_tiles(&lines, recipe, &canvas->shape, story->tile);
     if (speaks)
-        say_layers(&lines, recipe, network->residual);
+        say_layers(&lines, recipe);
     if (speaks || story->window)
         say_window(&lines, recipe, story->window);
     if (recipe->tile_px && story->score)

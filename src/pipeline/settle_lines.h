@@ -14,8 +14,14 @@ typedef struct dp_settled_story {
     char why_pose[DP_REASON_MOST];  /* of a pose that was left open */
 } dp_settled_story;
 
-/* Adds the lines of a settled recipe to choices. survey->n is 0 if there was none. Errors: DP_E_MEMORY. */
-dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *story, const dp_survey *survey,
-                           const dp_network_facts *network, dp_choices *choices, dp_error *err);
+/* The canvas as it was settled, and what it shows. */
+typedef struct dp_settled_canvas {
+    dp_canvas_shape shape;
+    dp_typical typical;
+} dp_settled_canvas;
+
+/* Adds the lines of a settled recipe to choices. Errors: DP_E_MEMORY. */
+dp_status dp_settled_lines(const dp_recipe *recipe, const dp_settled_story *story, const dp_settled_canvas *canvas,
+                           dp_choices *choices, dp_error *err);
 
 #endif

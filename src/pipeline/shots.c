@@ -20,7 +20,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->number > y->number) - (x->number < y->number);
 }
 
-dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t *numbers, size_t n, dp_error *err)
+dp_status dp_fit_shots(size_t shots, size_t seed, const dp_source *source, size_t *numbers, size_t n, dp_error *err)
 {
     struct named *sorted = dp_malloc(n, sizeof *sorted);
     if (!sorted)
@@ -28,15 +28,15 @@ dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t 
     for (size_t i = 0; i < n; i++)
         sorted[i] = (struct named){source->name(source->user, numbers[i]), numbers[i]};
     qsort(sorted, n, sizeof *sorted, by_name);
-    if (recipe->seed) {
-        dp_random random = dp_random_at(recipe->seed, 0);
-        for (size_t i = 0; i < recipe->shots; i++) {
+    if (seed) {
+        dp_random random = dp_random_at(seed, 0);
+        for (size_t i = 0; i < shots; i++) {
             size_t j = i + (size_t)dp_random_below(&random, n - i);
             struct named keep = sorted[i];
             sorted[i] = sorted[j];
             sorted[j] = keep;
         }
-        qsort(sorted, recipe->shots, sizeof *sorted, by_name);
+        qsort(sorted, shots, sizeof *sorted, by_name);
     }
     for (size_t i = 0; i < n; i++)
         numbers[i] = sorted[i].number;

@@ -5,8 +5,8 @@
 
 #include "dinopatch/experimental.h"
 
-/* Moves recipe->shots of the picture numbers [n], n > shots, to the front: the first by name, or those that the seed draws
- * (Fisher and Yates), sorted by name. Errors: DP_E_MEMORY. */
-dp_status dp_fit_shots(const dp_recipe *recipe, const dp_source *source, size_t *numbers, size_t n, dp_error *err);
+/* Moves `shots` of the picture numbers [n], n > shots, to the front: at seed 0 the first by name, else those that the seed
+ * draws (Fisher and Yates), sorted by name. Errors: DP_E_MEMORY. */
+dp_status dp_fit_shots(size_t shots, size_t seed, const dp_source *source, size_t *numbers, size_t n, dp_error *err);
 
 #endif

@@ -17,7 +17,6 @@
 dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, dp_trial *trial, dp_error *err)
 {
     const dp_network_facts network = dp_session_facts(session);
-    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, dp_recipe_patch(recipe, &network));
     *trial = (dp_trial){
         .turns = recipe->align == DP_ALIGN_PCA && recipe->polarity != DP_POLARITY_NONE ? 2 : 1,
         .pictures = dp_calloc(n, sizeof *trial->pictures),
@@ -25,8 +24,7 @@ dp_status dp_trial_open(const dp_recipe *recipe, dp_session *session, size_t n, 
     if (!trial->pictures)
         return dp_fail_memory(err, "the pictures", n * sizeof *trial->pictures);
     trial->n = n;
-    dp_status status =
-        dp_extractor_open(recipe, &shape, dp_recipe_dim(recipe, &network), DP_WHOLE_GRID, &trial->extractor, err);
+    dp_status status = dp_extractor_open(recipe, &network, DP_WHOLE_GRID, &trial->extractor, err);
     if (!status && recipe->layer_norm)
         status = dp_extractor_plan(&trial->extractor, session, err);
     if (status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests that the size of the canvas is chosen from the pictures, or refused. */
 #include "base/pool.h"
+#include "options/check.h"
 #include "pipeline/canvas.h"
 #include "small_world.h"
 
@@ -23,11 +24,14 @@ static int count(void *user, const char *stage, size_t done, size_t total)
 /* A look at the pictures, and the canvas. */
 static dp_status settle(dp_recipe *recipe, const dp_pictures *pictures, dp_pool *pool, const dp_run *run, dp_error *e)
 {
+    const dp_network_facts network = {.patch_px = 14, .max_cells = run->max_tokens};
     dp_survey survey = {0};
+    dp_typical typical;
     dp_status status = dp_survey_take(recipe, pictures, pool, run, &survey, e);
     if (!status)
-        status =
-            dp_canvas_settle(recipe, &(dp_network_facts){.patch_px = 14, .max_cells = run->max_tokens}, &survey, e);
+        status = dp_survey_typical(&survey, dp_aligns(recipe), recipe->fill, &typical, e);
+    if (!status)
+        status = dp_canvas_settle(recipe, &network, &typical, e);
     dp_survey_close(&survey);
     return status;
 }
@@ -71,7 +75,7 @@ static void chosen_from_pictures(void **state)
         recipe.canvas_height_px = 0;
         assert_fails(DP_E_CANCELLED, "size of the canvas", settle(&recipe, &all, pool, &run, err));
     }
-    /* Nothing to be seen in any of them: a square. */
+    /* Nothing to be typical in any of them: a square. */
     asked = (struct asked){0};
     recipe.align = DP_ALIGN_PCA;
     recipe.canvas_height_px = 0;
@@ -107,6 +111,13 @@ static dp_survey parts(dp_pose poses[3], size_t width[3], size_t height[3])
     return (dp_survey){3, width, height, poses, 3, 3, 3};
 }
 
+static dp_typical typical_of(const dp_recipe *recipe, const dp_survey *survey)
+{
+    dp_typical typical;
+    assert_ok(dp_survey_typical(survey, dp_aligns(recipe), recipe->fill, &typical, err));
+    return typical;
+}
+
 /* size: the whole picture keeps its proportion; a part takes its own, at as many pixels, and is not blown up beyond the picture's. */
 static void of_a_size(void **state)
 {
@@ -114,20 +125,24 @@ static void of_a_size(void **state)
     dp_pose poses[3];
     size_t width[3], height[3];
     dp_survey survey = parts(poses, width, height);
+    dp_typical typical;
     const dp_network_facts network = {.patch_px = 8};
     dp_recipe recipe;
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_NONE;
-    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
+    typical = typical_of(&recipe, &survey);
+    assert_ok(dp_canvas_settle(&recipe, &network, &typical, err));
     assert_true(recipe.canvas_height_px == 256 && recipe.canvas_width_px == 320);
     double cell_height, cell_width;
-    assert_true(dp_canvas_cell(&recipe, 8, &survey, &cell_height, &cell_width));
+    const dp_canvas_shape canvas = dp_canvas_shape_of(&recipe, 8);
+    assert_true(dp_canvas_cell(&canvas, &typical, &cell_height, &cell_width));
     assert_float_equal(cell_height, 25, 1e-9);
     assert_float_equal(cell_width, 25, 1e-9);
 
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
-    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
+    typical = typical_of(&recipe, &survey);
+    assert_ok(dp_canvas_settle(&recipe, &network, &typical, err));
     double pixels = (double)(recipe.canvas_height_px * recipe.canvas_width_px);
     assert_true(recipe.canvas_height_px % 16 == 0 && recipe.canvas_width_px % 16 == 0);
     assert_in_range(recipe.canvas_width_px, 528, 560); /* sqrt(256 x 320 / (1.1 x 150 x 0.95 / 600)) = 560 */
@@ -136,14 +151,16 @@ static void of_a_size(void **state)
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
     recipe.short_px = 2048; /* larger than the picture: no larger than it makes the picture */
-    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
+    typical = typical_of(&recipe, &survey);
+    assert_ok(dp_canvas_settle(&recipe, &network, &typical, err));
     assert_in_range(recipe.canvas_width_px, 1600, 1632); /* 600 / 0.95 x 2048 / 800 */
 
     for (size_t i = 0; i < 3; i++)
         poses[i].extent_minor_px = 3; /* a needle: no canvas of two cells across */
     dp_recipe_preset(&recipe, DP_METHOD_AUTO);
     recipe.align = DP_ALIGN_PCA;
-    assert_ok(dp_canvas_settle(&recipe, &network, &survey, err));
+    typical = typical_of(&recipe, &survey);
+    assert_ok(dp_canvas_settle(&recipe, &network, &typical, err));
     assert_true(8 * recipe.canvas_height_px >= recipe.canvas_width_px);
 }
 

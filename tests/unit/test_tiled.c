@@ -57,12 +57,6 @@ static dp_recipe tiled_recipe(size_t neighbourhood)
     return recipe;
 }
 
-static size_t dim_of(const dp_recipe *recipe)
-{
-    const dp_network_facts network = dp_session_facts(session);
-    return dp_recipe_dim(recipe, &network);
-}
-
 static dp_prepared prepared_of(const dp_recipe *recipe, const dp_pose *pose, int turn)
 {
     static dp_run run;
@@ -76,9 +70,9 @@ static dp_prepared prepared_of(const dp_recipe *recipe, const dp_pose *pose, int
 
 static dp_extractor extractor_of(const dp_recipe *recipe, size_t most_bytes)
 {
-    const dp_canvas_shape shape = dp_canvas_shape_of(recipe, PATCH);
+    const dp_network_facts network = dp_session_facts(session);
     dp_extractor extractor;
-    assert_ok(dp_extractor_open(recipe, &shape, dim_of(recipe), most_bytes, &extractor, err));
+    assert_ok(dp_extractor_open(recipe, &network, most_bytes, &extractor, err));
     return extractor;
 }
 
@@ -114,7 +108,7 @@ static void cells_come_from_their_tiles(void **state)
         dp_recipe one = recipe;
         one.tile_px = 0;
         one.neighbourhood = 1;
-        const size_t dim = dim_of(&recipe), width = COLS * PATCH, side = TILE * PATCH;
+        const size_t width = COLS * PATCH, side = TILE * PATCH;
         const bool flipped = k >= 4;
         dp_extractor extractor, alone;
         dp_prepared prepared = prepared_of(&recipe, &pose, (int)(k % 2)),
@@ -127,6 +121,7 @@ static void cells_come_from_their_tiles(void **state)
             dp_prepared_flip(&canvas, k % 2);
         }
         extractor = extractor_of(&recipe, DP_WHOLE_GRID);
+        const size_t dim = extractor.dim;
         assert_ok(dp_extractor_embed(&extractor, session, &prepared, err));
         dp_recipe small = one;
         small.canvas_height_px = small.canvas_width_px = side;
@@ -167,15 +162,13 @@ static void bands_are_the_whole(void **state)
         recipe.align = k % 2 ? DP_ALIGN_PCA : DP_ALIGN_NONE;
         recipe.polarity = k / 2 % 3 == 0 ? DP_POLARITY_NONE : k / 2 % 3 == 1 ? DP_POLARITY_ROTATE : DP_POLARITY_MIRROR;
         const dp_pose pose = pose_of(k % 2);
-        const size_t dim = dim_of(&recipe);
+        dp_extractor whole = extractor_of(&recipe, DP_WHOLE_GRID), bands = extractor_of(&recipe, 0);
+        const size_t dim = whole.dim;
         float *orientation = calloc(2 * dim, sizeof *orientation);
         for (size_t d = 0; d < dim; d++)
             orientation[d] = d % 3 == k / 6 ? 1 : -0.5f;
-        dp_extractor whole, bands;
         int polarity, same;
         dp_prepared a = prepared_of(&recipe, &pose, 0), b = prepared_of(&recipe, &pose, 0);
-        whole = extractor_of(&recipe, DP_WHOLE_GRID);
-        bands = extractor_of(&recipe, 0);
         assert_int_equal(dp_extractor_bands(&whole), 1);
         assert_int_equal(dp_extractor_bands(&bands), whole.shape.tiling.down.n);
         assert_ok(dp_extractor_features(&whole, session, &a, orientation, &polarity, err));
