@@ -184,8 +184,7 @@ static dp_status open_bank(dp_fit_work *fit, const dp_network_facts *network, dp
 /* What a fit keeps of each picture beside its rows. */
 static dp_status open_notes(dp_fit_work *fit, dp_error *err)
 {
-    const size_t n = fit->pictures.n, dim = fit->extractor.dim, rows = fit->extractor.shape.rows,
-                 cols = fit->extractor.shape.cols;
+    const size_t n = fit->pictures.n, dim = fit->extractor.dim, cells = fit->extractor.shape.cells;
     fit->digests = dp_malloc(n, DP_DIGEST_BYTES);
     if (!fit->digests || !dp_twin_table_open(&fit->given, n)
         || (fit->known && !dp_twin_table_of_bank(&fit->known_ones, fit->known, 0)))
@@ -197,8 +196,8 @@ static dp_status open_notes(dp_fit_work *fit, dp_error *err)
     fit->running = dp_calloc(dim, sizeof(float));
     fit->own = dp_calloc(dim, sizeof(float));
     fit->pair = dp_calloc(dim, 2 * sizeof(float));
-    fit->as_found = dp_malloc_2d(fit->asked.polarity == DP_POLARITY_NONE ? 1 : rows * cols, dim, sizeof(float));
-    fit->cells_as_found = dp_malloc(rows, cols);
+    fit->as_found = dp_malloc_2d(fit->asked.polarity == DP_POLARITY_NONE ? 1 : cells, dim, sizeof(float));
+    fit->cells_as_found = dp_malloc(cells, 1);
     fit->signs = dp_calloc(n, sizeof(int));
     fit->sources = dp_calloc(n, sizeof(size_t));
     return fit->orientations && fit->running && fit->own && fit->pair && fit->as_found && fit->cells_as_found
