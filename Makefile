@@ -67,12 +67,12 @@ tsan: deps ## run every test under the thread sanitizer
 fuzz: deps ## run every fuzz target for TIME seconds; findings are in build-fuzz/fuzz
 	@scripts/deps.sh fuzz
 	@CC=clang scripts/configure.sh build-fuzz --buildtype=plain -Doptimization=1 -Dfuzzing=true -Db_lundef=false
-	@ninja -C build-fuzz $(foreach t,safetensors bank json picture options metrics http,tests/fuzz/fuzz_$(t))
+	@ninja -C build-fuzz $(foreach t,safetensors bank json picture tar options metrics http,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz.sh build-fuzz $(TIME)
 
 fuzz-coverage: deps ## print the lines that the fuzz inputs reach, including those of an earlier "make fuzz"
 	@scripts/configure.sh build-coverage --buildtype=debug -Doptimization=1 -Db_coverage=true -Dc_args=-fprofile-update=atomic
-	@ninja -C build-coverage $(foreach t,safetensors bank json picture options metrics http,tests/fuzz/fuzz_$(t))
+	@ninja -C build-coverage $(foreach t,safetensors bank json picture tar options metrics http,tests/fuzz/fuzz_$(t))
 	@scripts/fuzz-coverage.sh build-coverage
 
 fault: all ## make each allocation and each write of each command fail in turn (RUNS=N: at most N of each); change files while they are read

@@ -177,8 +177,6 @@ GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed);
 /* The names in a folder, sorted, without hidden ones and those of the system. NULL: the folder cannot be read;
  * complained. Free with g_ptr_array_unref. */
 GPtrArray *cli_folder_names(const char *folder);
-/* True if the file name ends like that of a picture. */
-bool cli_is_picture_name(const char *name);
 /* Checks labelled pictures before a bank is measured with them: the first n_good inputs are good, the others bad. No
  * picture may be in the bank, and none may be given twice. Every command that learns from labelled pictures calls it.
  * False: *code, complained. */

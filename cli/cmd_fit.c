@@ -113,10 +113,10 @@ static bool check_cut(const struct cut *cut, const cli_list *list, const cli_rec
 }
 
 /* Settles, or does one shard: everything of a fit but the bank. Returns an exit code. */
-static int do_cut(dp_session *session, const struct cut *cut, const cli_list *list, const dp_recipe *recipe,
-                  const char *out, cli_used *used)
+static int do_cut(dp_session *session, const struct cut *cut, cli_list *list, const dp_recipe *recipe, const char *out,
+                  cli_used *used)
 {
-    const dp_source source = dp_source_files((const char *const *)list->all->pdata, list->all->len);
+    const dp_source source = cli_list_source(list, list->all);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = used};
     const dp_fit_shard shard = {.index = list->shard.index,
                                 .n = list->shard.n,
@@ -214,6 +214,7 @@ int cmd_fit(int argc, char **argv)
         goto done;
     }
     cli_outputs_read_all(files, inputs, "a picture to learn from");
+    cli_outputs_read_all(files, cli_tars_files(list.tars), "a tar file of pictures to learn from");
     cli_outputs_read_model(files, model_name, NULL);
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
@@ -251,9 +252,10 @@ int cmd_fit(int argc, char **argv)
         goto done;
     }
     cli_progress_begin("fit", run.quiet);
+    const dp_source source = cli_list_source(&list, inputs);
+    const dp_fit_input input = {.source = &source, .roi = roi, .on_picture = on_picture, .user = &used};
     if (dp_session_open(model, recipe.precision, &run.run, &session, &err)
-        || dp_bank_fit_within(session, &recipe, roi, (const char *const *)inputs->pdata, inputs->len, on_picture, &used,
-                              &bank, &report, &err)) {
+        || dp_bank_fit_from(session, &recipe, &input, &bank, &report, &err)) {
         cli_progress_end();
         code = cli_failed(&err);
         if (used.reasons->len > 1)

@@ -97,9 +97,10 @@ static bool save_explained(const struct job *job, size_t index, const dp_picture
     return good;
 }
 
-static int on_result(void *user, size_t index, const char *path, const dp_picture *picture, const dp_result *result,
-                     double ms, const char *message)
+static int on_result(void *user, size_t index, size_t view, const char *path, const dp_picture *picture,
+                     const dp_result *result, double ms, const char *message)
 {
+    (void)view;
     struct job *job = user;
     dp_error err;
     char *map_path = NULL;
@@ -328,6 +329,7 @@ int cmd_inspect(int argc, char **argv)
     cli_outputs_read(files, region.picture, "the picture of the mask");
     cli_outputs_read(files, options.config, "the options in use");
     cli_outputs_read_all(files, inputs, "a picture to be inspected");
+    cli_outputs_read_all(files, cli_tars_files(list.tars), "a tar file of pictures to be inspected");
     for (size_t i = 0; i < info.n_pictures; i++)
         cli_outputs_read(files, dp_bank_picture_name(bank, i), "a picture that the bank was made of");
     if (out && !declare_outputs(files, out, inputs, names, explain, &code))
@@ -359,9 +361,9 @@ int cmd_inspect(int argc, char **argv)
     if (shard && !cli_shard_lines_begin(shard))
         job.output_broken = true;
     dp_status status = DP_OK;
+    const dp_source source = cli_list_source(&list, inputs);
     if (inputs->len && !job.output_broken)
-        status = dp_session_inspect_files(session, bank, &settled.view, (const char *const *)inputs->pdata, inputs->len,
-                                          on_result, &job, &err);
+        status = dp_session_inspect_from(session, bank, &settled.view, 1, &source, on_result, &job, &err);
     cli_progress_end();
     cli_explain_free(explainer);
     if (job.output_broken)

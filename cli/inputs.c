@@ -5,6 +5,7 @@
  * and two pictures of a folder never share a name. What a search leaves out is counted and named. */
 #include "inputs.h"
 #include "marks.h"
+#include "picture_names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,36 +14,6 @@
 #include <sys/stat.h>
 
 enum { NAMED = 4 }; /* names shown of the files that are left out */
-
-bool cli_is_picture_name(const char *name)
-{
-    static const char *const suffixes[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif",  ".tiff", ".webp", ".bmp",
-                                           ".dib", ".ppm",  ".pgm", ".pbm",  ".pnm", ".heic", ".heif", ".avif", NULL};
-    const char *dot = strrchr(name, '.');
-    for (int i = 0; dot && suffixes[i]; i++)
-        if (!g_ascii_strcasecmp(dot, suffixes[i]))
-            return true;
-    return false;
-}
-
-bool cli_is_left_out(const char *name)
-{
-    static const char *const names[] = {"@eaDir",
-                                        "__MACOSX",
-                                        "thumbnails",
-                                        "Thumbs.db",
-                                        "ehthumbs.db",
-                                        "desktop.ini",
-                                        "lost+found",
-                                        "$RECYCLE.BIN",
-                                        "#recycle",
-                                        "@Recycle",
-                                        "System Volume Information"};
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-        if (!g_ascii_strcasecmp(name, names[i]))
-            return true;
-    return name[0] == '.';
-}
 
 static int by_name(gconstpointer a, gconstpointer b)
 {
@@ -317,6 +288,7 @@ struct found {
     GPtrArray *sources;       /* names of the folders that were given */
     GHashTable *known;        /* those folders: device and inode */
     GArray *source_of;        /* [files] of int: an index of sources; -1: none */
+    cli_tars *tars;           /* or NULL */
 };
 
 static void find_argument(struct found *all, const char *argument, bool listed, size_t *n_failed)
@@ -345,24 +317,34 @@ static void find_argument(struct found *all, const char *argument, bool listed, 
             add_source(all->known, all->sources, folder);
             g_free(folder);
         }
-        g_ptr_array_add(all->files, g_strdup(argument)); /* the reader will say if it is no picture */
-        g_ptr_array_add(all->below, listed ? listed_name(argument) : g_path_get_basename(argument));
+        char *name = listed ? listed_name(argument) : g_path_get_basename(argument);
+        if (all->tars && cli_is_tar_name(argument))
+            cli_tars_add(all->tars, argument, all->files, n_failed);
+        else
+            g_ptr_array_add(all->files, g_strdup(argument)); /* the reader will say if it is no picture */
+        for (guint f = before; f < all->files->len; f++)
+            g_ptr_array_add(all->below, g_strconcat(name, (char *)all->files->pdata[f] + strlen(argument), NULL));
+        g_free(name);
     }
     for (; before < all->files->len; before++)
         g_array_append_val(all->source_of, source);
 }
 
-GPtrArray *cli_inputs_listed(char **arguments, int n, const GPtrArray *listed, GPtrArray **names, size_t *n_failed)
+GPtrArray *cli_inputs_listed(char **arguments, int n, const GPtrArray *listed, cli_tars *tars, GPtrArray **names,
+                             size_t *n_failed)
 {
     struct found all = {.files = g_ptr_array_new_with_free_func(g_free),
                         .below = g_ptr_array_new_with_free_func(g_free),
                         .sources = g_ptr_array_new_with_free_func(g_free),
                         .known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-                        .source_of = g_array_new(FALSE, FALSE, sizeof(int))};
+                        .source_of = g_array_new(FALSE, FALSE, sizeof(int)),
+                        .tars = tars};
     for (int i = 0; i < n; i++)
         find_argument(&all, arguments[i], false, n_failed);
     for (guint i = 0; listed && i < listed->len; i++)
         find_argument(&all, listed->pdata[i], true, n_failed);
+    if (tars)
+        cli_tars_report(tars);
     if (names) {
         *names = g_ptr_array_new_with_free_func(g_free);
         bool several = g_hash_table_size(all.known) > 1;
@@ -383,7 +365,7 @@ GPtrArray *cli_inputs_listed(char **arguments, int n, const GPtrArray *listed, G
 
 GPtrArray *cli_inputs_named(char **arguments, int n, GPtrArray **names, size_t *n_failed)
 {
-    return cli_inputs_listed(arguments, n, NULL, names, n_failed);
+    return cli_inputs_listed(arguments, n, NULL, NULL, names, n_failed);
 }
 
 GPtrArray *cli_inputs(char **arguments, int n, size_t *n_failed)

@@ -2,6 +2,7 @@
 /* picture_list.c - the pictures of a command, and the shard of them that it works on. */
 #include "picture_list.h"
 #include "inputs.h"
+#include "eval/eval.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,7 +94,8 @@ bool cli_list_open(cli_list *list, char **arguments, int n, int *code)
         *code = EXIT_JOB_FAILED;
         return false;
     }
-    list->all = cli_inputs_listed(arguments, n, listed, &list->all_names, &list->n_failed);
+    list->tars = cli_tars_new();
+    list->all = cli_inputs_listed(arguments, n, listed, list->tars, &list->all_names, &list->n_failed);
     if (listed)
         g_ptr_array_unref(listed);
     list->inputs = g_ptr_array_new();
@@ -119,6 +121,23 @@ void cli_list_close(cli_list *list)
         g_array_unref(list->numbers);
     list->inputs = list->names = list->all = list->all_names = NULL;
     list->numbers = NULL;
+    g_clear_pointer(&list->kept, g_free);
+    cli_tars_free(list->tars);
+    list->tars = NULL;
+}
+
+dp_source cli_list_source(cli_list *list, const GPtrArray *pictures)
+{
+    g_free(list->kept);
+    list->kept = g_new(dp_kept_picture, pictures->len);
+    for (guint i = 0; i < pictures->len; i++)
+        list->kept[i] = cli_tars_find(list->tars, pictures->pdata[i]);
+    return dp_source_kept(list->kept, pictures->len);
+}
+
+char *cli_list_sha256(const cli_list *list, const char *picture)
+{
+    return cli_tars_find(list->tars, picture).tar ? cli_tars_sha256(list->tars, picture) : eval_file_sha256(picture);
 }
 
 char *cli_list_digest(const cli_list *list)

@@ -6,7 +6,7 @@
 #ifndef DP_CLI_PICTURE_LIST_H
 #define DP_CLI_PICTURE_LIST_H
 
-#include "cli.h"
+#include "tars.h"
 
 typedef struct cli_shard {
     size_t index, n; /* n 0: all pictures */
@@ -22,6 +22,8 @@ typedef struct cli_list {
     GPtrArray *inputs, *names;  /* those of the shard */
     GArray *numbers;            /* of size_t: where each of these is in `all` */
     size_t n_failed;
+    cli_tars *tars;
+    dp_kept_picture *kept; /* of the last cli_list_source */
 } cli_list;
 
 #define CLI_LIST_ENTRIES(list)                                                                                         \
@@ -41,6 +43,11 @@ bool cli_list_check(cli_list *list, int n_arguments, const char *nothing, int *c
 /* Finds the pictures. False: *code, complained; cli_list_close in any case. */
 bool cli_list_open(cli_list *list, char **arguments, int n, int *code);
 void cli_list_close(cli_list *list);
+
+/* Some pictures of the list as a source, until the next call or cli_list_close. */
+dp_source cli_list_source(cli_list *list, const GPtrArray *pictures);
+/* SHA-256 of a picture's file, or of its bytes in a tar file, in hexadecimal; g_free. NULL: it cannot be read. */
+char *cli_list_sha256(const cli_list *list, const char *picture);
 
 /* The shard of n that a name belongs to: the first 8 bytes of its SHA-256, big end first, modulo n. */
 size_t cli_shard_of(const char *name, size_t n);

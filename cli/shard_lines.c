@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shard_lines.c - writes the JSON lines of one shard, takes over those of a stopped run, and joins those of all shards. */
 #include "shard_lines.h"
-#include "eval/eval.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +136,7 @@ cli_shard_lines *cli_shard_lines_open(const cli_list *list, const char *work, co
     g_free(digest);
     bool good = !resume || read_earlier(lines, resume, earlier);
     for (size_t i = 0; i < list->inputs->len && good && !cli_interrupted(); i++) {
-        lines->digests[i] = eval_file_sha256(list->inputs->pdata[i]);
+        lines->digests[i] = cli_list_sha256(list, list->inputs->pdata[i]);
         lines->taken[i] = take_over(earlier, list->inputs->pdata[i], lines->digests[i]);
         if (!lines->taken[i])
             g_array_append_val(lines->pending, i);

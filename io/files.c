@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "dinopatch/io.h"
 #include "picture/depth.h"
+#include "picture/picture_file.h"
 #include "dinopatch/edit.h"
 
 #define ROUND 16 /* pictures between two calls of the progress callback */
@@ -21,10 +22,31 @@ static dp_status load(void *user, size_t index, const dp_picture_options *option
     return dp_picture_load_with(name_of(user, index), options, picture, notes, err);
 }
 
+/* The same of pictures some of which are in tar files. */
+static const char *name_of_kept(void *user, size_t index)
+{
+    const dp_kept_picture *pictures = user;
+    return pictures[index].name;
+}
+
+static dp_stored stored_of(const dp_kept_picture *picture)
+{
+    return picture->tar ? dp_tar_stored(picture->tar, picture->member, picture->name) : dp_stored_file(picture->name);
+}
+
+static dp_status load_kept(void *user, size_t index, const dp_picture_options *options, dp_picture **picture,
+                           dp_picture_notes *notes, dp_error *err)
+{
+    const dp_kept_picture *pictures = user;
+    const dp_stored stored = stored_of(&pictures[index]);
+    return dp_picture_load_stored(&stored, options, picture, notes, err);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ depth */
 
 struct survey {
-    void *user;
+    const char *const *paths; /* or NULL: */
+    const dp_kept_picture *kept;
     const size_t *pictures;
     size_t first;
     dp_picture_options options;
@@ -36,7 +58,9 @@ static void look_at_depth(void *context, size_t index, size_t worker)
     (void)worker;
     const struct survey *survey = context;
     size_t i = survey->first + index;
-    if (dp_depth_survey(name_of(survey->user, survey->pictures[i]), &survey->options, &survey->depths[i], NULL))
+    const size_t number = survey->pictures[i];
+    const dp_stored stored = survey->kept ? stored_of(&survey->kept[number]) : dp_stored_file(survey->paths[number]);
+    if (dp_depth_survey(&stored, &survey->options, &survey->depths[i], NULL))
         survey->depths[i] = (dp_depth){0}; /* the loader will say what is wrong */
 }
 
@@ -60,18 +84,15 @@ static dp_status survey_all(struct survey *survey, size_t n, const dp_run *run, 
     return status;
 }
 
-static dp_status find_white(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
-                            dp_error *err)
+static dp_status white_of(struct survey *survey, size_t n, const dp_run *run, size_t *white, dp_error *err)
 {
-    struct survey survey = {.user = user,
-                            .pictures = pictures,
-                            .options = {.max_pixels = run->max_picture_pixels, .tolerant = run->tolerant},
-                            .depths = dp_calloc(n, sizeof *survey.depths)};
     dp_depth all = {0};
-    if (!survey.depths)
-        return dp_fail_memory(err, "the depths", n * sizeof *survey.depths);
-    dp_status status = survey_all(&survey, n, run, &all, err);
-    dp_memory_free(survey.depths);
+    survey->options = (dp_picture_options){.max_pixels = run->max_picture_pixels, .tolerant = run->tolerant};
+    survey->depths = dp_calloc(n, sizeof *survey->depths);
+    if (!survey->depths)
+        return dp_fail_memory(err, "the depths", n * sizeof *survey->depths);
+    dp_status status = survey_all(survey, n, run, &all, err);
+    dp_memory_free(survey->depths);
     if (status || !all.n)
         return status;
     *white = dp_depth_white(&all);
@@ -90,7 +111,26 @@ static dp_status find_white(void *user, const size_t *pictures, size_t n, const 
     return DP_OK;
 }
 
+static dp_status find_white(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
+                            dp_error *err)
+{
+    struct survey survey = {.paths = user, .pictures = pictures};
+    return white_of(&survey, n, run, white, err);
+}
+
+static dp_status find_white_kept(void *user, const size_t *pictures, size_t n, const dp_run *run, size_t *white,
+                                 dp_error *err)
+{
+    struct survey survey = {.kept = user, .pictures = pictures};
+    return white_of(&survey, n, run, white, err);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- by path */
+
+dp_source dp_source_kept(const dp_kept_picture *pictures, size_t n)
+{
+    return (dp_source){n, name_of_kept, load_kept, find_white_kept, (void *)(uintptr_t)pictures};
+}
 
 dp_source dp_source_files(const char *const *paths, size_t n)
 {

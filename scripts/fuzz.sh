@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the fuzz targets of a build folder that was set up with -Dfuzzing=true, all at once at nice 19, and continues after a finding.
 #
-#     scripts/fuzz.sh BUILD SECONDS [TARGET...]       TARGET: safetensors bank json picture options metrics http
+#     scripts/fuzz.sh BUILD SECONDS [TARGET...]       TARGET: safetensors bank json picture tar options metrics http
 #
 # Learned inputs stay in BUILD/fuzz/TARGET/corpus, and the next run uses them; findings are in BUILD/fuzz/TARGET/findings, beside the log.
 # The last lines give one line for each target.  The exit code is 0 only without findings.
@@ -11,7 +11,7 @@ source=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
 build=$(CDPATH='' cd "$1" && pwd)
 seconds=$2
 shift 2
-[ $# -gt 0 ] || set -- safetensors bank json picture options metrics http
+[ $# -gt 0 ] || set -- safetensors bank json picture tar options metrics http
 
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:max_allocation_size_mb=1024}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"

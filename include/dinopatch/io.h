@@ -60,6 +60,36 @@ DP_API dp_status dp_map_load_tiff(const char *path, float **map, size_t *height,
 /* Picture files by their paths [n], named as they are given.  The paths are borrowed and outlive the source. */
 DP_API dp_source dp_source_files(const char *const *paths, size_t n);
 
+/* A tar file of pictures, in the order in which they were put in: ustar, pax, GNU. It is opened once and keeps one
+ * descriptor; its headers are read at once, a member when it is asked for, by any thread. */
+typedef struct dp_tar dp_tar;
+typedef struct dp_tar_member {
+    const char *name;   /* as the tar file has it, without "./" in front; belongs to the tar */
+    const char *fault;  /* why it must not be read as a picture: a link, a name that leads out, ...; NULL: it may be */
+    uint64_t at, bytes; /* where its bytes are in the file */
+} dp_tar_member;
+/* Opens a tar file. Errors: DP_E_IO (missing, not readable, not a regular file), DP_E_PICTURE (no tar file, a compressed
+ * one), DP_E_MEMORY. A tar file that is damaged or cut short opens with the members that are whole; dp_tar_fault tells. */
+DP_API dp_status dp_tar_open(const char *path, dp_tar **tar, dp_error *err);
+DP_API void dp_tar_close(dp_tar **tar);
+/* What is wrong with the file itself, as the rest of a sentence; NULL: nothing. */
+DP_API const char *dp_tar_fault(const dp_tar *tar);
+/* The number of members that are no folders. */
+DP_API size_t dp_tar_count(const dp_tar *tar);
+/* Member `index`; NULL: there is none. Names may be equal. */
+DP_API const dp_tar_member *dp_tar_member_at(const dp_tar *tar, size_t index);
+/* Reads n bytes of a member, from byte `from` on. Errors: DP_E_ARGUMENT (it has no such bytes), DP_E_IO. */
+DP_API dp_status dp_tar_read(const dp_tar *tar, size_t index, uint64_t from, void *out, size_t n, dp_error *err);
+
+/* A picture in a tar file, or, with tar NULL, in the file of its name. */
+typedef struct dp_kept_picture {
+    const char *name;
+    const dp_tar *tar;
+    size_t member; /* of the tar */
+} dp_kept_picture;
+/* Pictures [n] in files and tar files. The pictures, their names and tars are borrowed and outlive the source. */
+DP_API dp_source dp_source_kept(const dp_kept_picture *pictures, size_t n);
+
 /* A region to inspect (dp_roi_from_mask) from a mask's file, read as dp_mask_load reads it.  max_pixels as in
  * dp_picture_load. Errors: as dp_picture_load and dp_roi_from_mask. */
 DP_API dp_status dp_roi_open(const char *path, dp_roi_frame frame, const char *drawn_on, size_t max_pixels,

@@ -50,7 +50,7 @@ static gint64 seek_bytes(VipsSourceCustom *custom, gint64 offset, int whence, vo
 /* Opens the bytes of a source for libvips. */
 static VipsSource *stream(dp_picture_file *source)
 {
-    if (source->kind == DP_KIND_TIFF)
+    if (source->kind == DP_KIND_TIFF && source->fd >= 0)
         return lseek(source->fd, 0, SEEK_SET) == 0 ? vips_source_new_from_descriptor(source->fd)
                                                    : NULL; /* a copy of the descriptor */
     if (source->kind != DP_KIND_JPEG || !source->facts.entropy_end)
@@ -333,15 +333,16 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
     return DP_OK;
 }
 
-dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink,
+dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, const struct dp_sink *sink,
                     struct dp_decoding *d, dp_picture_notes *notes, dp_error *err)
 {
+    const char *path = stored->name;
     dp_error own = {0};
     err = err ? err : &own;
     *d = (struct dp_decoding){.source.fd = -1};
     dp_status status = dp_vips_start(err);
     if (!status)
-        status = dp_picture_file_open(path, options->max_pixels, &d->source, err);
+        status = dp_picture_file_open(stored, options->max_pixels, &d->source, err);
     if (!status && sink->tiff_only && d->source.kind != DP_KIND_TIFF)
         status = dp_fail(err, DP_E_PICTURE, "%s: %s", path, sink->tiff_only);
     if (status)

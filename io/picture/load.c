@@ -318,15 +318,15 @@ static dp_status finish(struct loader *l, struct dp_decoding *d, dp_error *err)
     return status;
 }
 
-dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **out,
-                               dp_picture_notes *notes, dp_error *err)
+dp_status dp_picture_load_stored(const dp_stored *stored, const dp_picture_options *options, dp_picture **out,
+                                 dp_picture_notes *notes, dp_error *err)
 {
-    struct loader l = {.path = path, .options = options, .notes = notes};
+    struct loader l = {.path = stored->name, .options = options, .notes = notes};
     const struct dp_sink sink = {begin, rows, &l};
     struct dp_decoding d;
     if (notes)
         *notes = (dp_picture_notes){.bits = 8};
-    dp_status status = dp_decode(path, options, &sink, &d, notes, err);
+    dp_status status = dp_decode(stored, options, &sink, &d, notes, err);
     if (!status && l.is_spread)
         status = finish(&l, &d, err);
     if (!status) {
@@ -338,6 +338,13 @@ dp_status dp_picture_load_with(const char *path, const dp_picture_options *optio
     dp_decoding_close(&d);
     dp_memory_free(l.deep.samples);
     return status;
+}
+
+dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **picture,
+                               dp_picture_notes *notes, dp_error *err)
+{
+    const dp_stored stored = dp_stored_file(path);
+    return dp_picture_load_stored(&stored, options, picture, notes, err);
 }
 
 dp_status dp_picture_load(const char *path, size_t max_pixels, dp_picture **picture, dp_error *err)
@@ -375,17 +382,17 @@ static dp_status survey_rows(void *user, VipsRegion *region, size_t y, size_t n,
     return DP_OK;
 }
 
-dp_status dp_depth_survey(const char *path, const dp_picture_options *options, dp_depth *depth, dp_error *err)
+dp_status dp_depth_survey(const dp_stored *stored, const dp_picture_options *options, dp_depth *depth, dp_error *err)
 {
     struct survey survey = {0};
     const struct dp_sink sink = {begin_survey, survey_rows, &survey};
     struct dp_decoding d = {.source.fd = -1};
     size_t bits = 0;
     *depth = (dp_depth){0};
-    dp_status status = dp_picture_file_bits(path, &bits, err);
+    dp_status status = dp_picture_file_bits(stored, &bits, err);
     if (status || bits != 16)
         return status;
-    status = dp_decode(path, options, &sink, &d, NULL, err);
+    status = dp_decode(stored, options, &sink, &d, NULL, err);
     bool known = d.source.kind == DP_KIND_HEIF || (d.source.facts.white && d.source.facts.white != 65535);
     if (!status && survey.deep && !known) {
         *depth = survey.depth;

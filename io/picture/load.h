@@ -31,9 +31,9 @@ struct dp_sink {
     const char *tiff_only; /* not NULL: any file that is not a TIFF is refused with these words, before it is decoded */
 };
 
-/* Opens path, hands its rows to sink, and checks that the file is whole. A damaged file fails, or, with
+/* Opens a picture, hands its rows to sink, and checks that the file is whole. A damaged file fails, or, with
  * options->tolerant, gives the rows that exist and a note. Close d with dp_decoding_close, also on failure. */
-dp_status dp_decode(const char *path, const dp_picture_options *options, const struct dp_sink *sink,
+dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, const struct dp_sink *sink,
                     struct dp_decoding *d, dp_picture_notes *notes, dp_error *err);
 void dp_decoding_restart(struct dp_decoding *d);
 void dp_decoding_close(struct dp_decoding *d);

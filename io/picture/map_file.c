@@ -44,7 +44,8 @@ dp_status dp_map_load_tiff(const char *path, float **map, size_t *height, size_t
     struct map_sink m = {.path = path};
     const struct dp_sink sink = {begin_map, map_rows, &m, NO_MAP};
     struct dp_decoding d;
-    dp_status status = dp_decode(path, &options, &sink, &d, NULL, err);
+    const dp_stored stored = dp_stored_file(path);
+    dp_status status = dp_decode(&stored, &options, &sink, &d, NULL, err);
     if (!status) {
         *map = m.map;
         *height = (size_t)vips_image_get_height(d.image);

@@ -180,7 +180,8 @@ dp_status dp_mask_load(const char *path, const dp_picture_options *options, uint
     uint8_t *mask = NULL;
     if (notes)
         *notes = (dp_picture_notes){.bits = 8};
-    dp_status status = dp_decode(path, options, &sink, &d, notes, err);
+    const dp_stored stored = dp_stored_file(path);
+    dp_status status = dp_decode(&stored, options, &sink, &d, notes, err);
     if (!status && !(mask = dp_malloc_2d(r.height, r.width, 1)))
         status = dp_fail_memory(err, path, r.height * r.width);
     if (!status) {

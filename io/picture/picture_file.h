@@ -6,7 +6,7 @@
 #ifndef DP_PICTURE_FILE_H
 #define DP_PICTURE_FILE_H
 
-#include "dinopatch/experimental.h"
+#include "dinopatch/io.h"
 
 #include <stdbool.h>
 
@@ -22,6 +22,8 @@ typedef enum dp_kind {
     DP_KIND_PNM,
     DP_KIND_OTHER
 } dp_kind;
+
+#define DP_TAR_NAME "tar file" /* the name of that DP_KIND_OTHER */
 
 #define DP_FAULT_BYTES 160
 
@@ -67,9 +69,9 @@ void dp_jpeg_walk(uint8_t *data, size_t bytes, dp_facts *facts);
 void dp_png_walk(const uint8_t *data, size_t bytes, dp_facts *facts);
 void dp_png_mend(uint8_t *data, size_t bytes);
 void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts);
-/* Reads the directories of a TIFF on disk, and nothing else of it. Errors: DP_E_PICTURE (no directory, a codec or a
+/* Reads the directories of a TIFF that begins somewhere in a file, and nothing else of it. Errors: DP_E_PICTURE (no directory, a codec or a
  * kind that cannot be read); the message does not name the file. */
-dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err);
+dp_status dp_tiff_walk(int fd, uint64_t begin, uint64_t bytes, dp_facts *facts, dp_error *err);
 
 #define DP_MAX_SIDE 10000000 /* pixels, libvips' own limit */
 
@@ -85,19 +87,37 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
  * name. */
 bool dp_profile_is_srgb(const uint8_t *profile, size_t bytes);
 
+/* Where the bytes of a picture are stored. */
+typedef struct dp_stored {
+    const char *name;   /* of the picture, for messages; the path of its file, if fd is -1 */
+    int fd;             /* the file that holds the picture among others, borrowed; -1: it has a file of its own */
+    uint64_t at, bytes; /* with fd: where in that file */
+} dp_stored;
+
+static inline dp_stored dp_stored_file(const char *path)
+{
+    return (dp_stored){.name = path, .fd = -1};
+}
+/* A member of a tar file, which is not checked. */
+dp_stored dp_tar_stored(const dp_tar *tar, size_t index, const char *name);
+
 /* An open picture file. */
 typedef struct dp_picture_file {
     const char *path;
     dp_kind kind;
-    int fd; /* for a TIFF, else -1 */
+    int fd; /* for a TIFF in a file of its own, else -1 */
     uint64_t size;
-    uint8_t *data; /* [bytes] the whole file, except for a TIFF; two more bytes are allocated */
+    uint8_t *data; /* [bytes] the whole file, except where fd is open; two more bytes are allocated */
     size_t bytes, at;
     dp_facts facts;
 } dp_picture_file;
 
+/* dp_picture_load_with of a stored picture. */
+dp_status dp_picture_load_stored(const dp_stored *stored, const dp_picture_options *options, dp_picture **picture,
+                                 dp_picture_notes *notes, dp_error *err);
+
 /* Opens a file, finds its format, and reads it whole if that is needed. Errors: DP_E_IO, DP_E_PICTURE, DP_E_MEMORY. */
-dp_status dp_picture_file_open(const char *path, size_t max_pixels, dp_picture_file *source, dp_error *err);
+dp_status dp_picture_file_open(const dp_stored *stored, size_t max_pixels, dp_picture_file *source, dp_error *err);
 void dp_picture_file_close(dp_picture_file *source);
 
 #endif

@@ -35,6 +35,7 @@ static const struct mark {
     {DP_KIND_OTHER, "PostScript document", 0, 2, "%!"},
     {DP_KIND_OTHER, "DirectDraw surface", 0, 4, "DDS "},
     {DP_KIND_OTHER, "DICOM picture", 128, 4, "DICM"},
+    {DP_KIND_OTHER, DP_TAR_NAME, 257, 5, "ustar"},
     {DP_KIND_OTHER, "QOI picture", 0, 4, "qoif"},
     {DP_KIND_OTHER, "farbfeld picture", 0, 8, "farbfeld"},
     {DP_KIND_OTHER, "Windows icon", 0, 4, "\0\0\1\0"},

@@ -40,7 +40,7 @@ enum tag {
 
 struct file {
     int fd;
-    uint64_t bytes;
+    uint64_t begin, bytes; /* of the TIFF in the file; places in it count from its begin */
     bool big, big_endian;
 };
 
@@ -60,7 +60,8 @@ struct directory {
 
 static bool get(const struct file *file, uint64_t at, void *out, size_t n)
 {
-    return at <= file->bytes && n <= file->bytes - at && pread(file->fd, out, n, (off_t)at) == (ssize_t)n;
+    return at <= file->bytes && n <= file->bytes - at
+           && pread(file->fd, out, n, (off_t)(file->begin + at)) == (ssize_t)n;
 }
 
 static uint64_t number(const struct file *file, const uint8_t *p, size_t n)
@@ -276,9 +277,9 @@ static dp_status fill_facts(const struct file *file, const struct directory *d, 
     return status;
 }
 
-dp_status dp_tiff_walk(int fd, uint64_t bytes, dp_facts *facts, dp_error *err)
+dp_status dp_tiff_walk(int fd, uint64_t begin, uint64_t bytes, dp_facts *facts, dp_error *err)
 {
-    struct file file = {.fd = fd, .bytes = bytes};
+    struct file file = {.fd = fd, .begin = begin, .bytes = bytes};
     uint8_t head[16];
     struct directory first = {0}, chosen = {0}, d;
     facts->subifd = -1;

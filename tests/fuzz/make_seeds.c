@@ -226,6 +226,49 @@ static void options(const char *root)
     }
 }
 
+/* A header of a tar file, of one of its formats, and what follows it. Returns the bytes of both. */
+static size_t tar_member(char *at, const char *magic, char kind, const char *name, const char *content)
+{
+    const size_t n = strlen(content);
+    memset(at, 0, 512);
+    memcpy(at + 157, "first.png", 9);
+    memcpy(at + 257, magic, strlen(magic));
+    memcpy(at, name, strlen(name));
+    snprintf(at + 100, 8, "%07o", 0644);
+    snprintf(at + 124, 12, "%011o", (unsigned)n);
+    snprintf(at + 148, 8, "000000"); /* the target makes the sum right */
+    at[156] = kind;
+    memset(at + 512, 0, (n + 511) / 512 * 512);
+    memcpy(at + 512, content, n);
+    return 512 + (n + 511) / 512 * 512;
+}
+
+static void tars(const char *root)
+{
+    static const struct {
+        const char *file, *magic, *extra;
+        char kind, extra_kind;
+    } kinds[] = {{"ustar.tar", "ustar", NULL, '0', 0},
+                 {"gnu.tar", "ustar  ", "long/name.png", '0', 'L'},
+                 {"pax.tar", "ustar", "22 path=pax/name.png\n12 size=10\n", '0', 'x'},
+                 {"sparse.tar", "ustar", "22 GNU.sparse.major=1\n", '0', 'x'},
+                 {"up.tar", "ustar", "16 path=../a.png\n", '0', 'x'},
+                 {"old.tar", "", NULL, 0, 0},
+                 {"hard.tar", "ustar", NULL, '1', 0},
+                 {"soft.tar", "ustar", NULL, '2', 0},
+                 {"folder.tar", "ustar", NULL, '5', 0},
+                 {"holes.tar", "ustar  ", NULL, 'S', 0}};
+    char text[16 * 512];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t n = tar_member(text, kinds[i].magic, '0', "first.png", "0123456789");
+        if (kinds[i].extra)
+            n += tar_member(text + n, kinds[i].magic, kinds[i].extra_kind, "././@extra", kinds[i].extra);
+        n += tar_member(text + n, kinds[i].magic, kinds[i].kind, "./second.png", "0123456789");
+        memset(text + n, 0, 1024);
+        put(root, "tar", kinds[i].file, text, n + 1024);
+    }
+}
+
 static void save(VipsImage *image, const char *file)
 {
     if (vips_image_write_to_file(image, file, NULL)) {
@@ -318,5 +361,6 @@ int main(int argc, char **argv)
     metrics(argv[1]);
     options(argv[1]);
     pictures(argv[1]);
+    tars(argv[1]);
     return 0;
 }
