@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """python -m dinopatch: fit and inspect, as the program does, of picture files that Pillow reads.
 
-Exit codes: 0 done; 1 some pictures failed; 2 usage; 3 with --fail-on-anomaly something is anomalous or not inspected; 4 the job failed.
+Exit codes: 0 done; 1 some pictures failed; 2 usage; 3 with --fail-on-anomaly a picture is not good; 4 the job failed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--bank", required=True, help="what fit wrote")
     judge.add_argument("--model", default=None, help="the network (default: the bank's)")
     judge.add_argument("--json", action="store_true", help="one JSON object a picture")
-    judge.add_argument("--fail-on-anomaly", action="store_true", help="exit 3 if a picture is anomalous or not inspected")
+    judge.add_argument("--fail-on-anomaly", action="store_true", help="exit 3 if a picture is not good")
     judge.add_argument("--workers", type=int, default=None, help="pictures at once (default: one for each processor)")
     return parser
 
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 def _files(paths: list[str]) -> Iterator[str]:
     for path in paths:
         yield from folder(path) if os.path.isdir(path) else [path]
+
+
+def _line(text: str) -> str:
+    """One line that any terminal takes, whatever bytes the names hold."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _fit(asked: argparse.Namespace) -> int:
@@ -79,12 +84,12 @@ def _inspect(asked: argparse.Namespace) -> int:
         if asked.json:
             print(json.dumps(result.to_dict(), allow_nan=False))
         else:
-            print(f"{result.name}  {result.label or 'no threshold'}  {result.score:.6g}" + (f"  {result.reason}" if result.reason else ""))
+            print(_line(f"{result.name}  {result.label or 'no threshold'}  {result.score:.6g}" + (f"  {result.reason}" if result.reason else "")))
     print(f"{sum(count.values())} pictures: {count['good']} good, {count['anomalous']} anomalous, {count['not_inspected']} not inspected",
           file=sys.stderr)
-    if failed:
-        return SOME_FAILED
-    return ANOMALY if asked.fail_on_anomaly and count["anomalous"] + count["not_inspected"] else DONE
+    if asked.fail_on_anomaly and sum(count.values()) > count["good"]:
+        return ANOMALY
+    return SOME_FAILED if failed else DONE
 
 
 def main(arguments: Optional[list[str]] = None) -> int:

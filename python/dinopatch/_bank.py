@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from . import _options, _pictures
 from ._core import ffi, lib
-from ._errors import CancelledError, DinopatchError, FileError, MismatchError, NetworkError, OptionError, PictureError, text
+from ._errors import CancelledError, DinopatchError, FileError, MismatchError, NetworkError, OptionError, PictureError, text, whole
 from ._options import OptionValue
 from ._pictures import Picture
 from ._result import Defect, Pose, Result
@@ -100,7 +101,10 @@ def _cpus() -> int:
 
 
 def _encoded(path: Path) -> bytes:
-    return os.fsencode(os.fspath(path))
+    encoded = os.fsencode(os.fspath(path))
+    if not encoded or b"\0" in encoded:
+        raise FileError(f"{path!r} is no path; give the name of a file")
+    return encoded
 
 
 def _cache(name: str) -> str:
@@ -190,9 +194,9 @@ def _region(mask: Any, drawn_on: Optional[str]) -> Any:
     """A dp_roi of a mask."""
     name = _pictures.path_text(mask) if _pictures.is_path(mask) else "the region"
     array = _pictures.load(mask) if _pictures.is_path(mask) else np.asarray(mask)
-    marked = (array.any(axis=2) if array.ndim == 3 else array != 0).astype(np.uint8)
-    if marked.ndim != 2:
+    if array.ndim not in (2, 3):
         raise PictureError(f"a mask of shape {array.shape}; it is [height, width]")
+    marked = (array.any(axis=2) if array.ndim == 3 else array != 0).astype(np.uint8, order="C")
     return opened("dp_roi", lib.close_roi, None, lib.dp_roi_from_mask, ffi.from_buffer("uint8_t[]", marked), *marked.shape,
                   lib.DP_ROI_FIXED if drawn_on is None else lib.DP_ROI_OBJECT, ffi.NULL if drawn_on is None else _encoded(drawn_on),
                   name.encode("utf-8", "surrogateescape"))
@@ -240,6 +244,18 @@ def open_bank(path: Path, *, model: Optional[Path] = None, threads: int = 0) -> 
     return Bank(bank, None if model is None else _network(model), threads)
 
 
+_alive: "weakref.WeakSet[Bank]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for bank in list(_alive):
+        bank._lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Bank:
     """Features of good pictures, the recipe they were made by, and the thresholds. It never changes; `add` and its like return new ones.
 
@@ -253,6 +269,7 @@ class Bank:
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Inspector]] = {}
         self._pid = os.getpid()
+        _alive.add(self)
         self._names: Optional[list[str]] = None
         #: Pictures that fit or add could not use, and why.
         self.left_out: list[tuple[str, str]] = left_out or []
@@ -274,8 +291,10 @@ class Bank:
 
         A picture that cannot be judged is no error: its label is "not_inspected", with the reason.
         """
+        white = whole("white", white, 0, 65535)
         with self._borrowed(self._threads) as inspector:
-            return inspector.run(self, _pictures.pixels(picture, bgr), map, white, None)
+            pixels = _pictures.own(picture, bgr) if map else _pictures.pixels(picture, bgr)  # the result draws over it, however late
+            return inspector.run(self, pixels, map, white, None)
 
     def inspect_many(
         self, pictures: Iterable[Picture], workers: Optional[int] = None, *, map: bool = True, bgr: bool = False, white: int = 0
@@ -287,9 +306,8 @@ class Bank:
 
         A picture that cannot be read does not end the work: its label is "not_inspected", and `error` holds the exception.
         """
-        if workers is not None and workers < 1:
-            raise OptionError(f"workers is {workers}; give at least 1, or None for one a processor")
-        return self._inspect_many(pictures, workers or _cpus(), map, bgr, white)
+        workers = _cpus() if workers is None else whole("workers", workers, 1, 1024)
+        return self._inspect_many(pictures, workers, map, bgr, whole("white", white, 0, 65535))
 
     def _inspect_many(self, pictures: Any, workers: int, with_map: bool, bgr: bool, white: int) -> Iterator[Result]:
         threads = max(1, _cpus() // workers)
@@ -302,7 +320,8 @@ class Bank:
                 running.add(inspector.job)
                 inspector.job.stopped = stopped.is_set()
                 try:
-                    return inspector.run(self, _pictures.pixels(picture, bgr), with_map, white, name)
+                    pixels = picture if isinstance(picture, _pictures.Pixels) else _pictures.pixels(picture, bgr)
+                    return inspector.run(self, pixels, with_map, white, name)
                 except _pictures.NoPillow:
                     raise
                 except (PictureError, FileError) as fault:
@@ -313,9 +332,17 @@ class Bank:
 
         pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="dinopatch")
         waiting: deque[concurrent.futures.Future[Result]] = deque()
+        stay = _pictures.stay(pictures)
         try:
             for name, picture in _pictures.each(pictures):
-                waiting.append(pool.submit(work, name, picture))
+                try:
+                    picture = _pictures.unpaired(picture)
+                    if not stay and not _pictures.is_path(picture):  # the iterator may fill the same memory again
+                        picture = _pictures.own(picture, bgr)
+                except (PictureError, FileError) as fault:
+                    waiting.append(pool.submit(self._unread, name, fault))
+                else:
+                    waiting.append(pool.submit(work, name, picture))
                 while len(waiting) > 2 * workers or waiting and waiting[0].done():
                     yield waiting.popleft().result()
             while waiting:
@@ -428,7 +455,7 @@ class Bank:
         """The text of a setting of the bank's recipe, by its key: `bank.option("search.knn")`."""
         out = ffi.new("char **")
         details = self._details()
-        call(lib.dp_recipe_get, ffi.addressof(details, "recipe"), key.encode(), out)
+        call(lib.dp_recipe_get, ffi.addressof(details, "recipe"), str(key).encode(), out)
         value = text(out[0])
         lib.dp_memory_free(out[0])
         return value
@@ -530,6 +557,8 @@ class Bank:
 
     def merge(self, other: "Bank", *, progress: Optional[Progress] = None) -> "Bank":
         """A bank with the pictures of both; a picture that is in both counts once. How pictures are scored is as in this one."""
+        if not isinstance(other, Bank):
+            raise TypeError(f"merge takes a Bank, not a {type(other).__name__}; dinopatch.open(FILE) gives one")
         run = Run(self._threads, progress)
         bank = opened("dp_bank", lib.close_bank, run, lib.dp_bank_merge, self._bank, other._bank, run.pointer)
         return Bank(bank, self._network_kept or other._network_kept, self._threads)
@@ -549,8 +578,8 @@ class Bank:
         """
         if value is not None and (fpr is not None or good is not None):
             raise OptionError("value takes the threshold as it is; give it without fpr and good")
-        if value is not None and math.isnan(value):
-            raise OptionError("value is not a number; give a finite threshold")
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise OptionError(f"value is {value}; give a threshold of 0 or more")
         details = self._details()
         fpr = float(details.recipe.fpr if fpr is None else fpr)
         n = int(details.n_pictures)
@@ -661,6 +690,7 @@ class Bank:
 
         Rely on the held-out figures, and use `bank` of the result only where it is `better`.
         """
+        how = (whole("trials", trials, 1, 1 << 31), whole("folds", folds, 0, 1 << 20), whole("seed", seed, 0, (1 << 32) - 1))
         goods, bads = list(_pictures.each(good)), list(_pictures.each(bad))
         source = Source([picture for _, picture in goods + bads], bgr, white)
         run = Run(self._threads, progress)
@@ -668,7 +698,7 @@ class Bank:
         for index, is_first in enumerate(first):
             if not is_first:
                 raise OptionError(f"{source.names[index]}: is given twice")
-        return tuned(self, source, len(goods), run, (trials, folds, seed))
+        return tuned(self, source, len(goods), run, how)
 
     def learning_curve(self, *, progress: Optional[Progress] = None) -> list[tuple[int, float]]:
         """What the good pictures score on average against so many others: whether more pictures would help. Empty: the bank cannot say."""
@@ -739,7 +769,7 @@ class _Inspector:
             embed_ms=found.embed_ms,
             search_ms=found.search_ms,
             name=name or pixels.name,
-            _picture=pixels.array if with_map else None,
+            _picture=None if not with_map else pixels.array[:, :, ::-1] if pixels.bgr else pixels.array,
             _heat=bank._heat,
         )
         taken = lib.dp_inspector_take_map(self._inspector)  # it is ours now

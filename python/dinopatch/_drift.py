@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 from ._core import ffi, lib
+from ._errors import whole
 from ._run import call, opened
 
 
@@ -27,9 +29,11 @@ class Drift:
     """
 
     def __init__(self, bound: float = 0.01, seed: int = 0) -> None:
-        self._drift = opened("dp_drift", lib.close_drift, None, lib.dp_drift_open, bound, seed)
+        self._drift = opened("dp_drift", lib.close_drift, None, lib.dp_drift_open, bound, whole("seed", seed, 0, (1 << 64) - 1))
+        self._lock = threading.Lock()
 
     def add(self, score: float) -> DriftState:
         state = ffi.new("dp_drift_state *")
-        call(lib.dp_drift_add, self._drift, score, state)
+        with self._lock:
+            call(lib.dp_drift_add, self._drift, score, state)
         return DriftState(int(state.n), float(state.p_value), float(state.log10_capital), float(state.rising), bool(state.alarm))

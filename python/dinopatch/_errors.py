@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ._core import ffi, lib
@@ -69,6 +70,14 @@ _BY_STATUS: dict[int, type[DinopatchError]] = {
     lib.DP_E_UNSUPPORTED: UnsupportedError,
     lib.DP_E_CANCELLED: CancelledError,
 }
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number within its bounds."""
+    number = operator.index(value)
+    if not low <= number <= high:
+        raise OptionError(f"{name} is {number}; give a whole number from {low} to {high}")
+    return number
 
 
 def status_of(fault: DinopatchError) -> int:

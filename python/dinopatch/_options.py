@@ -71,8 +71,8 @@ def _settled(asked: Mapping[str, Any]) -> dict[str, str]:
         key = keys.get(_plain(name))
         if key is None:
             close = difflib.get_close_matches(_plain(name), keys, n=1)
-            raise OptionError(f"{name}: there is no such option" + (f"; did you mean {close[0]}?" if close else "")
-                              + " dinopatch.options() lists them")
+            raise OptionError(f"{name}: there is no such option; " + (f"did you mean {close[0]}? " if close else "")
+                              + "dinopatch.options() lists them")
         if key in settled:
             raise OptionError(f"{name}: {key} is given twice")
         settled[key] = _text(key, value)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._core import ffi, lib
-from ._errors import FileError, PictureError
+from ._errors import DinopatchError, FileError, OutOfMemoryError, PictureError
+from ._run import log
 
 
 class _Array(Protocol):
@@ -47,9 +48,15 @@ def path_text(picture: Any) -> str:
     return os.fsdecode(os.fspath(picture))
 
 
+def _may_be_a_picture(value: Any) -> bool:
+    return hasattr(value, "getbands") or isinstance(value, os.PathLike) or len(getattr(value, "shape", ())) >= 2
+
+
 def unpaired(picture: Any) -> Any:
     """Of a pair (picture, label) the picture: the label is not read."""
     if isinstance(picture, (tuple, list)) and picture and not np.isscalar(picture[0]) and not isinstance(picture[0], list):
+        if any(_may_be_a_picture(other) for other in picture[1:]):  # none is passed over in silence
+            raise PictureError(f"a {type(picture).__name__} of {len(picture)} pictures where one is expected; give each by itself, and no mask")
         return picture[0]
     if isinstance(picture, tuple) and len(picture) == 2 and is_path(picture[0]) and not is_path(picture[1]):
         return picture[0]
@@ -70,20 +77,28 @@ def load(path: Any) -> npt.NDArray[Any]:
     Orientation is applied, embedded profiles become sRGB, transparent parts black. 16-bit gray stays as it is.
     """
     name = os.fsdecode(path)
+    if not name:
+        raise FileError("an empty path; give the name of a picture file")
     try:
         from PIL import Image
     except ImportError:
         raise _not_here(name) from None
     try:
         with Image.open(name) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                log.warning("%s: holds %d pictures; the first is taken", name, image.n_frames)
+            if image.mode in ("RGB", "RGBA") and any("16" in str(tile[-1]) for tile in image.tile):
+                log.warning("%s: holds 16 bits a colour, of which Pillow reads 8; give an array to use all", name)
             return from_pil(image, name)
     except FileNotFoundError:
         raise FileError(f"{name}: no such file") from None
+    except DinopatchError:
+        raise
     except Image.DecompressionBombError as fault:
         raise PictureError(f"{name}: {fault}") from fault
-    except (OSError, SyntaxError, ValueError) as fault:
-        if isinstance(fault, (PictureError, FileError)):
-            raise
+    except MemoryError as fault:
+        raise OutOfMemoryError(f"{name}: there is not enough memory for it") from fault
+    except Exception as fault:  # damaged files make Pillow raise many kinds
         if isinstance(fault, OSError) and fault.errno is not None:
             raise FileError(f"{name}: cannot be read: {fault.strerror}") from fault
         raise PictureError(f"{name}: is no picture that Pillow reads, or is damaged: {fault}") from fault
@@ -96,7 +111,7 @@ def is_deep(path: str) -> bool:
 
         with Image.open(path) as image:
             return image.mode.startswith("I") or image.mode == "F"
-    except (ImportError, OSError, SyntaxError, ValueError):
+    except Exception:  # load says why
         return False
 
 
@@ -157,7 +172,10 @@ def _as_array(picture: Any) -> npt.NDArray[Any]:
             raise PictureError(f"a {type(picture).__name__} on another device; move it to the CPU first, with .cpu() in PyTorch")
         if getattr(picture, "requires_grad", False):
             picture = picture.detach()
-        return np.from_dlpack(picture)
+        try:
+            return np.from_dlpack(picture)
+        except Exception as fault:
+            raise PictureError(f"a {type(picture).__name__} does not hand over its memory by DLPack: {fault}") from fault
     if hasattr(picture, "__array__"):
         return np.asarray(picture)
     raise PictureError(
@@ -195,8 +213,26 @@ def pixels(picture: Any, bgr: bool = False) -> Pixels:
     row = array.shape[1] * itemsize * (array.shape[2] if array.ndim == 3 else 1)
     even = itemsize == 1 or (array.strides[0] % 2 == 0 and array.ctypes.data % 2 == 0)
     if not packed or not even or array.strides[0] < row:
-        array = np.ascontiguousarray(array)
+        array = copied(array)
     return Pixels(array, bgr and not own_rgb and array.ndim == 3, None)
+
+
+def copied(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    try:
+        return np.array(array, order="C")
+    except MemoryError as fault:
+        raise OutOfMemoryError(f"a picture of {array.shape[0]}x{array.shape[1]} pixels: there is not enough memory for it") from fault
+
+
+def own(picture: Any, bgr: bool) -> Pixels:
+    """The pixels in memory of ours: whoever gave them may fill theirs again."""
+    made = pixels(picture, bgr)
+    return made if made.name is not None else made._replace(array=copied(made.array))
+
+
+def stay(pictures: Any) -> bool:
+    """Whether each picture of a collection stays as it is. Those of an iterator may be one buffer that is filled again and again."""
+    return isinstance(pictures, (list, tuple, dict, np.ndarray))
 
 
 def fill(image: Any, of: Pixels, white: int = 0) -> None:
@@ -217,12 +253,27 @@ def fill(image: Any, of: Pixels, white: int = 0) -> None:
 
 
 def folder(path: str) -> list[str]:
-    """The picture files below a folder, by name; hidden files and folders are left out."""
-    found = []
-    for where, folders, files in os.walk(path):
+    """The picture files below a folder, by name; hidden files and folders are left out. Other files that are left out are told."""
+    found: list[str] = []
+    others: list[str] = []
+    seen = set()
+
+    def fail(fault: OSError) -> None:
+        raise FileError(f"{fault.filename}: cannot be read: {fault.strerror}")
+
+    for where, folders, files in os.walk(path, onerror=fail, followlinks=True):
+        here = os.stat(where)
+        if (here.st_dev, here.st_ino) in seen:  # a link led here again
+            folders[:] = []
+            continue
+        seen.add((here.st_dev, here.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
-        found += [os.path.join(where, name) for name in files
-                  if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES]
+        for name in files:
+            if not name.startswith("."):
+                (found if os.path.splitext(name)[1].lower() in SUFFIXES else others).append(os.path.join(where, name))
+    if others:
+        log.warning("%s: %d of %d files do not end like pictures and are left out: %s%s", path, len(others), len(found) + len(others),
+                    ", ".join(sorted(others)[:4]), ", ..." if len(others) > 4 else "")
     if not found:
         raise PictureError(f"{path}: no picture files ({', '.join(sorted(SUFFIXES))}) in it")
     return sorted(found)

@@ -8,7 +8,7 @@ import logging
 from typing import Any, Callable, Dict, List, Optional
 
 from ._core import ffi, lib
-from ._errors import error_of, text
+from ._errors import error_of, text, whole
 
 #: Called with the stage, the steps done and all steps (0: not known). A true result stops the work.
 Progress = Callable[[str, int, int], object]
@@ -20,8 +20,6 @@ class Run:
     """Threads and callbacks of a call, and the `dp_run` that says so to the library."""
 
     def __init__(self, threads: int = 0, progress: Optional[Progress] = None) -> None:
-        if threads < 0:
-            raise error_of(lib.DP_E_ARGUMENT, f"threads is {threads}; give 0 for one a processor, or how many")
         self.progress = progress
         self.stopped = False  # set by any thread: the work ends within a moment
         self.raised: Optional[BaseException] = None  # in a callback
@@ -29,7 +27,7 @@ class Run:
         self._handle = ffi.new_handle(self)
         self.pointer = ffi.new("dp_run *")
         lib.dp_run_defaults(self.pointer, ffi.sizeof("dp_run"))
-        self.pointer.threads = threads
+        self.pointer.threads = whole("threads", threads, 0, 1024)
         self.pointer.log = lib.on_log
         self.pointer.progress = lib.on_progress
         self.pointer.stop = lib.on_stop

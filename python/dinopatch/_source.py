@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _pictures
 from ._core import ffi, lib
-from ._errors import DinopatchError, PictureError, status_of
+from ._errors import DinopatchError, PictureError, status_of, whole
 from ._pictures import Pixels
 from ._run import on_error
 
@@ -40,8 +40,8 @@ class Source:
     """
 
     def __init__(self, pictures: Any, bgr: bool = False, white: int = 0, first: int = 0) -> None:
-        self._white = white
-        held = isinstance(pictures, (list, tuple, dict, np.ndarray))
+        self._white = whole("white", white, 0, 65535)
+        stay = _pictures.stay(pictures)
         self._taken: list[_Taken] = []
         for index, (name, picture) in enumerate(_pictures.each(pictures)):
             picture = _pictures.unpaired(picture)
@@ -49,17 +49,16 @@ class Source:
             if _pictures.is_path(picture):
                 self._taken.append(_Taken(_pictures.path_text(picture), name))
                 continue
-            pixels = _pictures.pixels(picture, bgr)
-            self._taken.append(_Taken(pixels if held else pixels._replace(array=pixels.array.copy()), name))
+            self._taken.append(_Taken(_pictures.pixels(picture, bgr) if stay else _pictures.own(picture, bgr), name))
         if not self._taken:
             raise PictureError("no pictures were given")
         self.names = [it.name for it in self._taken]
         self._texts = [ffi.new("char[]", name.encode("utf-8", "surrogateescape")) for name in self.names]
         self._handle = ffi.new_handle(self)
         self.raised: Optional[BaseException] = None  # in a callback, and no fault of a picture
-        whole = [it.picture for it in self._taken if isinstance(it.picture, Pixels)]
-        if len(whole) == len(self._taken):
-            self._memory = _InMemory(whole, self._texts, white)
+        held = [it.picture for it in self._taken if isinstance(it.picture, Pixels)]
+        if len(held) == len(self._taken):
+            self._memory = _InMemory(held, self._texts, white)
             self.source = self._memory.source
         else:
             self.source = ffi.new("dp_source *", {"n": len(self._taken), "name": lib.source_name, "load": lib.source_load,
