@@ -70,10 +70,10 @@ static const char *pose_is_given(const dp_recipe *recipe, size_t n_pictures)
     return n_pictures < 2 ? "it takes two pictures to see whether one pose makes them more alike" : NULL;
 }
 
-/* The ways a picture may enter the canvas. */
-enum { AS_IT_IS, BY_EDGES, BY_FEATURES, WAYS };
+/* The poses that are tried: how a picture may enter the canvas. */
+enum { AS_IT_IS, BY_EDGES, BY_FEATURES, N_CANDIDATES };
 
-struct way {
+struct candidate {
     bool there;
     dp_recipe recipe;
     const dp_pose *poses; /* of all pictures; NULL: as they are */
@@ -82,7 +82,7 @@ struct way {
 };
 
 /* Pictures that can be read, and with posed aligned, in an order drawn by the seed; *n of them.  NULL: no memory. */
-static size_t *draw(const dp_survey *survey, bool posed, uint64_t seed, size_t *n)
+static size_t *draw_pictures(const dp_survey *survey, bool posed, uint64_t seed, size_t *n)
 {
     size_t *which = dp_malloc(survey->n, sizeof *which);
     dp_random random = dp_random_at(seed, 1);
@@ -108,24 +108,26 @@ static size_t most_tried(const dp_extractor *extractor)
     return most >= MANY ? MANY : most <= 2 ? 2 : (size_t)most;
 }
 
-/* P of each way on the pictures which [n], FEW of them where these say it clearly; *tried: how many. */
-static dp_status try_ways(struct way ways[WAYS], dp_session *session, const dp_pictures *pictures, const size_t *which,
-                          size_t n, size_t *tried, dp_error *err)
+/* P of each candidate on the pictures which [n], FEW of them where these say it clearly; *tried: how many. */
+static dp_status try_candidates(struct candidate candidates[N_CANDIDATES], dp_session *session,
+                                const dp_pictures *pictures, const size_t *which, size_t n, size_t *tried,
+                                dp_error *err)
 {
     dp_status status = DP_OK;
     bool clear = false;
     for (*tried = 0; *tried < n && !status && !clear;) {
         const size_t count = !*tried && n > FEW ? FEW : n - *tried;
-        for (size_t w = 0; w < WAYS && !status; w++) {
-            if (ways[w].there)
-                status = dp_trials_learn(&ways[w].trial, 1, session, pictures, which + *tried, count, err);
-            if (ways[w].there && !status)
-                status = dp_trial_ratio(&ways[w].trial, session, &ways[w].ratio, err);
+        for (size_t c = 0; c < N_CANDIDATES && !status; c++) {
+            if (candidates[c].there)
+                status = dp_trials_learn(&candidates[c].trial, 1, session, pictures, which + *tried, count, err);
+            if (candidates[c].there && !status)
+                status = dp_trial_ratio(&candidates[c].trial, session, &candidates[c].ratio, err);
         }
         *tried += count;
         clear = true;
-        for (size_t w = BY_EDGES; w < WAYS; w++)
-            clear = clear && (!ways[w].there || dp_pose_is_clear(ways[w].ratio, ways[AS_IT_IS].ratio));
+        for (size_t c = BY_EDGES; c < N_CANDIDATES; c++)
+            clear =
+                clear && (!candidates[c].there || dp_pose_is_clear(candidates[c].ratio, candidates[AS_IT_IS].ratio));
     }
     return status;
 }
@@ -159,24 +161,25 @@ static void choose(struct settling *job, dp_align align, const char *reason, ...
         job->settled->recipe.polarity = DP_POLARITY_NONE;
 }
 
-/* The canvases of all ways; small ones where one would be cut into tiles: where parts lie shows on them as well. */
-static dp_status settle_canvases(const struct settling *job, struct way ways[WAYS], bool *tiled, dp_error *err)
+/* Settles the canvas of each candidate: small ones if one would need tiles, for they show as well how parts lie. */
+static dp_status settle_canvases(const struct settling *job, struct candidate candidates[N_CANDIDATES], bool *tiled,
+                                 dp_error *err)
 {
     dp_status status = DP_OK;
     *tiled = false;
     for (int small = 0; small < 2 && !status && (!small || *tiled); small++)
-        for (size_t w = 0; w < WAYS && !status; w++) {
+        for (size_t c = 0; c < N_CANDIDATES && !status; c++) {
             dp_survey survey = job->settled->survey;
-            dp_recipe *recipe = &ways[w].recipe;
-            if (!ways[w].there)
+            dp_recipe *recipe = &candidates[c].recipe;
+            if (!candidates[c].there)
                 continue;
             if (small) {
                 recipe->short_px = TILED_TRIAL_PX;
                 recipe->canvas_height_px = recipe->canvas_width_px = recipe->tile_px = 0;
             }
             dp_typical typical;
-            survey.poses = w == BY_FEATURES ? job->featured : survey.poses;
-            status = dp_survey_typical(&survey, w != AS_IT_IS, recipe->fill, &typical, err);
+            survey.poses = c == BY_FEATURES ? job->featured : survey.poses;
+            status = dp_survey_typical(&survey, c != AS_IT_IS, recipe->fill, &typical, err);
             if (!status)
                 status = dp_canvas_settle(recipe, &job->network, &typical, err);
             *tiled = *tiled || recipe->tile_px;
@@ -215,43 +218,46 @@ static void take_features(struct settling *job)
     job->featured = NULL;
 }
 
-/* Returns whether P of a way is not a number: the pictures are too much alike. */
-static bool too_alike(const struct way ways[WAYS])
+/* Returns whether P of a candidate is not a number: the pictures are too much alike. */
+static bool too_alike(const struct candidate candidates[N_CANDIDATES])
 {
-    for (size_t w = 0; w < WAYS; w++)
-        if (ways[w].there && isnan(ways[w].ratio))
+    for (size_t c = 0; c < N_CANDIDATES; c++)
+        if (candidates[c].there && isnan(candidates[c].ratio))
             return true;
     return false;
 }
 
-/* The way with the smallest P, or as the pictures are. */
-static size_t best_way(const struct way ways[WAYS])
+/* Returns the candidate with the smallest P that helps, or the pictures as they are. */
+static size_t best_candidate(const struct candidate candidates[N_CANDIDATES])
 {
-    if (too_alike(ways))
+    if (too_alike(candidates))
         return AS_IT_IS;
-    const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
-    const bool edges_help = ways[BY_EDGES].there && dp_pose_helps(edges, raw),
-               features_help = ways[BY_FEATURES].there && dp_pose_helps(features, raw);
+    const double raw = candidates[AS_IT_IS].ratio, edges = candidates[BY_EDGES].ratio,
+                 features = candidates[BY_FEATURES].ratio;
+    const bool edges_help = candidates[BY_EDGES].there && dp_pose_helps(edges, raw),
+               features_help = candidates[BY_FEATURES].there && dp_pose_helps(features, raw);
     if (features_help && (!edges_help || features < WORTH * edges))
         return BY_FEATURES;
     return edges_help ? BY_EDGES : AS_IT_IS;
 }
 
-static void tell_choice(struct settling *job, const struct way ways[WAYS], size_t chosen, size_t tried)
+static void explain_choice(struct settling *job, const struct candidate candidates[N_CANDIDATES], size_t chosen,
+                           size_t tried)
 {
-    static const dp_align aligns[WAYS] = {DP_ALIGN_NONE, DP_ALIGN_PCA, DP_ALIGN_FEATURES};
+    static const dp_align aligns[N_CANDIDATES] = {DP_ALIGN_NONE, DP_ALIGN_PCA, DP_ALIGN_FEATURES};
     const dp_survey *survey = &job->settled->survey;
-    const double raw = ways[AS_IT_IS].ratio, edges = ways[BY_EDGES].ratio, features = ways[BY_FEATURES].ratio;
+    const double raw = candidates[AS_IT_IS].ratio, edges = candidates[BY_EDGES].ratio,
+                 features = candidates[BY_FEATURES].ratio;
     const char *why = chosen ? "in one pose pictures are more alike at the same place"
                              : "one pose makes pictures no more alike at the same place";
-    if (too_alike(ways))
+    if (too_alike(candidates))
         choose(job, DP_ALIGN_NONE, "the pictures are too much alike to see whether one pose helps");
-    else if (!ways[BY_FEATURES].there)
+    else if (!candidates[BY_FEATURES].there)
         choose(job, aligns[chosen],
                "%s: P = %.2f aligned, %.2f as they are (%zu pictures; below 0.9 of it pictures are aligned); "
                "%zu of %zu could be aligned",
                why, edges, raw, tried, survey->n_ok, survey->n_posed);
-    else if (!ways[BY_EDGES].there)
+    else if (!candidates[BY_EDGES].there)
         choose(
             job, aligns[chosen],
             "%s: P = %.2f by features, %.2f as they are (%zu pictures; below 0.9 of it pictures are aligned); by their "
@@ -272,7 +278,7 @@ static dp_status decide_pose(struct settling *job, dp_error *err)
     const size_t unaligned = survey->n_posed - survey->n_ok;
     const bool edges = survey->n_ok >= 2 && (double)unaligned <= DP_MOST_UNALIGNED * (double)survey->n_posed;
     size_t n = 0, n_learned = 0, n_found = 0, most = MANY, tried = 0, chosen = AS_IT_IS;
-    size_t *which = draw(survey, edges, settled->recipe.seed, &n);
+    size_t *which = draw_pictures(survey, edges, settled->recipe.seed, &n);
     bool tiled = false;
     dp_status status = which ? DP_OK : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
     if (!status && n >= LEARNED_FROM)
@@ -290,44 +296,44 @@ static dp_status decide_pose(struct settling *job, dp_error *err)
                100 * (1 - DP_MOST_UNALIGNED));
         return status;
     }
-    struct way ways[WAYS];
-    memset(ways, 0, sizeof ways);
-    for (size_t w = 0; w < WAYS; w++)
-        ways[w].recipe = settled->recipe;
-    ways[AS_IT_IS].there = true;
-    ways[AS_IT_IS].recipe.align = DP_ALIGN_NONE;
-    ways[BY_EDGES].there = edges;
-    ways[BY_EDGES].recipe.align = DP_ALIGN_PCA;
-    ways[BY_EDGES].poses = survey->poses;
-    ways[BY_FEATURES].there = features;
-    ways[BY_FEATURES].recipe.align = DP_ALIGN_FEATURES;
-    ways[BY_FEATURES].recipe.polarity = DP_POLARITY_NONE;
-    ways[BY_FEATURES].poses = job->featured;
-    status = settle_canvases(job, ways, &tiled, err);
-    for (size_t w = 0; w < WAYS && !status; w++) {
-        if (!ways[w].there)
+    struct candidate candidates[N_CANDIDATES];
+    memset(candidates, 0, sizeof candidates);
+    for (size_t c = 0; c < N_CANDIDATES; c++)
+        candidates[c].recipe = settled->recipe;
+    candidates[AS_IT_IS].there = true;
+    candidates[AS_IT_IS].recipe.align = DP_ALIGN_NONE;
+    candidates[BY_EDGES].there = edges;
+    candidates[BY_EDGES].recipe.align = DP_ALIGN_PCA;
+    candidates[BY_EDGES].poses = survey->poses;
+    candidates[BY_FEATURES].there = features;
+    candidates[BY_FEATURES].recipe.align = DP_ALIGN_FEATURES;
+    candidates[BY_FEATURES].recipe.polarity = DP_POLARITY_NONE;
+    candidates[BY_FEATURES].poses = job->featured;
+    status = settle_canvases(job, candidates, &tiled, err);
+    for (size_t c = 0; c < N_CANDIDATES && !status; c++) {
+        if (!candidates[c].there)
             continue;
-        status = dp_trial_open(&ways[w].recipe, job->session, job->pictures->n, &ways[w].trial, err);
-        ways[w].trial.poses = ways[w].poses;
-        size_t fits = status ? 0 : most_tried(&ways[w].trial.extractor);
+        status = dp_trial_open(&candidates[c].recipe, job->session, job->pictures->n, &candidates[c].trial, err);
+        candidates[c].trial.poses = candidates[c].poses;
+        size_t fits = status ? 0 : most_tried(&candidates[c].trial.extractor);
         most = fits < most ? fits : most;
     }
     n = n < most ? n : most;
     n = features && n > n_learned ? n_learned : n; /* of the others the pose is not known yet */
     if (!status)
-        status = try_ways(ways, job->session, job->pictures, which, n, &tried, err);
+        status = try_candidates(candidates, job->session, job->pictures, which, n, &tried, err);
     if (!status) {
-        chosen = best_way(ways);
-        tell_choice(job, ways, chosen, tried);
+        chosen = best_candidate(candidates);
+        explain_choice(job, candidates, chosen, tried);
     }
-    if (!status && !tiled && ways[chosen].there) {
-        settled->trial = ways[chosen].trial;
-        ways[chosen].trial = (dp_trial){0};
+    if (!status && !tiled && candidates[chosen].there) {
+        settled->trial = candidates[chosen].trial;
+        candidates[chosen].trial = (dp_trial){0};
     }
     if (!status && settled->recipe.align == DP_ALIGN_FEATURES)
         take_features(job);
-    for (size_t w = 0; w < WAYS; w++)
-        dp_trial_close(&ways[w].trial);
+    for (size_t c = 0; c < N_CANDIDATES; c++)
+        dp_trial_close(&candidates[c].trial);
     dp_memory_free(which);
     return status;
 }
@@ -336,7 +342,7 @@ static dp_status decide_pose(struct settling *job, dp_error *err)
 static dp_status learn_asked(struct settling *job, dp_error *err)
 {
     const dp_survey *survey = &job->settled->survey;
-    size_t n, n_learned, n_found, *which = draw(survey, false, job->settled->recipe.seed, &n);
+    size_t n, n_learned, n_found, *which = draw_pictures(survey, false, job->settled->recipe.seed, &n);
     dp_status status = which ? DP_OK : dp_fail_memory(err, "the pictures", survey->n * sizeof *which);
     job->settled->recipe.polarity = DP_POLARITY_NONE; /* a pose has its direction */
     if (!status && n < 2)
