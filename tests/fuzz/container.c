@@ -105,6 +105,24 @@ static size_t dtype_bytes(const char *dtype)
     return 1;
 }
 
+/* Writes another header before the body. Returns the bytes, or 0 if they are more than `most`. */
+static size_t put_header(const json_t *header, const uint8_t *body, size_t body_bytes, uint8_t *data, size_t most,
+                         bool file)
+{
+    char *text = json_dumps(header, JSON_COMPACT);
+    const size_t length = text ? strlen(text) : 0, at = file ? 8 : 0;
+    size_t bytes = 0;
+    if (text && 8 + length + body_bytes <= most) {
+        for (size_t i = 0; i < at; i++)
+            data[i] = (uint8_t)((uint64_t)length >> 8 * i);
+        memcpy(data + at, text, length);
+        memcpy(data + at + length, body, body_bytes);
+        bytes = at + length + body_bytes;
+    }
+    free(text);
+    return bytes;
+}
+
 static uint64_t state;
 
 static size_t roll(size_t n)
@@ -356,28 +374,10 @@ size_t container_mutate(uint8_t *data, size_t bytes, size_t most, unsigned seed)
         json_object_set(header, roll(2) ? parts[roll(n)].name : json_string_value(renamed), part->entry);
         json_decref(part->entry);
         json_decref(renamed);
-        char *text = json_dumps(header, JSON_COMPACT);
-        size_t room = text ? strlen(text) : 0;
-        if (text && 8 + room + body_bytes <= most) {
-            for (int i = 0; file && i < 8; i++)
-                data[i] = (uint8_t)((uint64_t)room >> 8 * i);
-            memcpy(data + (file ? 8 : 0), text, room);
-            memcpy(data + (file ? 8 : 0) + room, body, body_bytes);
-            result = (file ? 8 : 0) + room + body_bytes;
-        }
-        free(text);
+        result = put_header(header, body, body_bytes, data, most, file);
     } else if (kind < 8) { /* anything in the header */
         json_t *changed = mutate_json(header);
-        char *text = json_dumps(changed, JSON_COMPACT);
-        size_t room = text ? strlen(text) : 0;
-        if (text && 8 + room + body_bytes <= most) {
-            for (int i = 0; file && i < 8; i++)
-                data[i] = (uint8_t)((uint64_t)room >> 8 * i);
-            memcpy(data + (file ? 8 : 0), text, room);
-            memcpy(data + (file ? 8 : 0) + room, body, body_bytes);
-            result = (file ? 8 : 0) + room + body_bytes;
-        }
-        free(text);
+        result = put_header(changed, body, body_bytes, data, most, file);
         json_decref(changed);
     } else if (file && body_bytes && n) { /* the bytes of one tensor */
         struct part *part = &parts[roll(n)];

@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from outcomes import pytest_runtest_logreport  # noqa: E402,F401
+
 DINOPATCH = os.environ["DINOPATCH"]
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 MODEL = GOLDEN / "vit" / "micro_reg4.hub.safetensors"
@@ -215,22 +218,3 @@ def copy(tmp_path):
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copytree(source, target) if Path(source).is_dir() else shutil.copy2(source, target))
     return copy
-
-
-# ---------------------------------------------------------------------------------------- lines that count-tests.awk counts
-
-
-_outcomes = {}
-
-
-def pytest_runtest_logreport(report):
-    """One pair of lines a test, once it is over: tests run side by side, and the lines of two must not cross."""
-    if report.skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        _outcomes[report.nodeid] = ("  SKIPPED ", f"{reason}\n")
-    elif report.failed:
-        _outcomes[report.nodeid] = ("  FAILED  ", "")
-    if report.when == "teardown":
-        outcome, reason = _outcomes.get(report.nodeid, ("       OK ", ""))
-        sys.__stdout__.write(f"\n[ RUN      ] {report.nodeid}\n{reason}[{outcome}] {report.nodeid}\n")
-        sys.__stdout__.flush()

@@ -13,23 +13,11 @@ from PIL import Image
 
 import dinopatch as dp
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from outcomes import pytest_runtest_logreport  # noqa: E402,F401
+
 settings.register_profile("ours", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("ours")
-
-_outcomes = {}
-
-
-def pytest_runtest_logreport(report):
-    """The lines that scripts/count-tests.awk counts."""
-    if report.skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        _outcomes[report.nodeid] = ("  SKIPPED ", f"{reason}\n")
-    elif report.failed:
-        _outcomes[report.nodeid] = ("  FAILED  ", "")
-    if report.when == "teardown":
-        outcome, reason = _outcomes.get(report.nodeid, ("       OK ", ""))
-        sys.__stdout__.write(f"\n[ RUN      ] {report.nodeid}\n{reason}[{outcome}] {report.nodeid}\n")
-        sys.__stdout__.flush()
 
 
 @pytest.fixture(scope="session")

@@ -62,9 +62,9 @@ static void check_kernel(dp_isa isa, size_t n_queries, size_t n_rows, size_t dim
     dp_memory_free(out);
 }
 
-static void kernels(void **state)
+/* Calls the check for each instruction set of this machine and for sizes around those of the kernels' blocks. */
+static void for_all_sizes(void (*check)(dp_isa isa, size_t n_queries, size_t n_rows, size_t dim))
 {
-    (void)state;
     const size_t dims[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 191, 192, 384, 1023};
     const size_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 13};
     for (size_t l = 0; l < N_LEVELS; l++) {
@@ -74,9 +74,15 @@ static void kernels(void **state)
         for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
             for (size_t q = 0; q < sizeof counts / sizeof *counts; q++)
                 for (size_t r = 0; r < sizeof counts / sizeof *counts; r++)
-                    check_kernel(isa, counts[q], counts[r], dims[d]);
-        check_kernel(isa, 16, 70, 768);
+                    check(isa, counts[q], counts[r], dims[d]);
+        check(isa, 16, 70, 768);
     }
+}
+
+static void kernels(void **state)
+{
+    (void)state;
+    for_all_sizes(check_kernel);
 }
 
 /* Kernels that read halves and bytes: the same bytes as the float kernel of the level on rows that were read back one number at a time,
@@ -143,18 +149,7 @@ static void check_stored_kernel(dp_isa isa, size_t n_queries, size_t n_rows, siz
 static void stored_kernels(void **state)
 {
     (void)state;
-    const size_t dims[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 191, 192, 384, 1023};
-    const size_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 13};
-    for (size_t l = 0; l < N_LEVELS; l++) {
-        dp_isa isa;
-        if (dp_isa_resolve(levels[l], &isa, NULL) != DP_OK)
-            continue;
-        for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
-            for (size_t q = 0; q < sizeof counts / sizeof *counts; q++)
-                for (size_t r = 0; r < sizeof counts / sizeof *counts; r++)
-                    check_stored_kernel(isa, counts[q], counts[r], dims[d]);
-        check_stored_kernel(isa, 16, 70, 768);
-    }
+    for_all_sizes(check_stored_kernel);
 }
 
 /* Levels whose kernels do differ: a table that handed out the reference everywhere would pass all else. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compares the transformer's kernels at every instruction set of this machine with the C reference, over odd shapes. */
+#include "noise.h"
 #include "test.h"
 
 #include "base/isa.h"
@@ -9,24 +10,6 @@
 #include "network/linear.h"
 
 #include <math.h>
-
-static uint64_t state = 88172645463325252u;
-
-static float uniform(void) /* -1..1 */
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (float)((double)(state >> 11) * 0x1p-52 - 1);
-}
-
-static float *noise(size_t n, float scale)
-{
-    float *x = dp_malloc(n, sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = scale * uniform();
-    return x;
-}
 
 static const dp_isa levels[] = {DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compares convolutions by Winograd's method with the definition in doubles, at every instruction set of this machine. */
+#include "noise.h"
 #include "test.h"
 
 #include "base/isa.h"
@@ -7,24 +8,6 @@
 #include "network/winograd.h"
 
 #include <math.h>
-
-static uint64_t state = 88172645463325252u;
-
-static float uniform(void) /* -1..1 */
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (float)((double)(state >> 11) * 0x1p-52 - 1);
-}
-
-static float *noise(size_t n, float scale)
-{
-    float *x = dp_malloc(n, sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = scale * uniform();
-    return x;
-}
 
 static double definition(const dp_winograd_task *t, const float *weights, size_t row, size_t col, size_t o)
 {
