@@ -143,7 +143,7 @@ static dp_bank_place *places_of(const GArray *excuses)
 static bool quarantine(const struct job *job, const dp_bank *bank, int *code)
 {
     const struct asked *asked = job->asked;
-    struct outcome was, is;
+    struct outcome was = {0}, is = {0};
     GArray *excuses = NULL;
     dp_bank *changed = NULL;
     dp_error err;

@@ -64,8 +64,9 @@ const char *body_whole(body *b)
     if (b->fd < 0)
         return b->bytes ? (const char *)b->memory->data : "";
     if (!b->mapped) {
-        void *mapped = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, b->fd, 0);
-        b->mapped = mapped == MAP_FAILED ? NULL : mapped;
+        b->mapped = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, b->fd, 0);
+        if (b->mapped == MAP_FAILED)
+            b->mapped = NULL;
     }
     return b->mapped;
 }

@@ -193,10 +193,12 @@ static dp_status set_threshold(service *s, const served_bank *served, const stru
     dp_view *view = &made.view;
     view->threshold = isfinite(value) ? value : c->threshold;
     view->cell_threshold = made.good.of_peaks.threshold;
-    view->origin = wanted->verdicts
-                       ? (dp_threshold_origin){.by = DP_ORIGIN_TUNE, .n_good = j.n_bank + j.n_good, .n_bad = j.n_defect}
-                   : isfinite(value) ? (dp_threshold_origin){.by = DP_ORIGIN_VALUE}
-                                     : (dp_threshold_origin){.by = DP_ORIGIN_CALIBRATE, .fpr = fpr, .n_good = c->n};
+    if (wanted->verdicts)
+        view->origin = (dp_threshold_origin){.by = DP_ORIGIN_TUNE, .n_good = j.n_bank + j.n_good, .n_bad = j.n_defect};
+    else if (isfinite(value))
+        view->origin = (dp_threshold_origin){.by = DP_ORIGIN_VALUE};
+    else
+        view->origin = (dp_threshold_origin){.by = DP_ORIGIN_CALIBRATE, .fpr = fpr, .n_good = c->n};
     if (isfinite(fpr) && !c->n)
         status = service_fail(err, DP_E_MISMATCH, "bank %s has too few good pictures for a rate: give a value",
                               served->name);

@@ -64,7 +64,7 @@ static dp_status fit(job_work *work, const json_t *settings, const char *path, d
     dp_session *session = NULL;
     dp_bank *bank = NULL;
     dp_recipe recipe;
-    dp_fit_counts counts;
+    dp_fit_counts counts = {0};
     dp_status status = jobs_recipe(json_object_get(settings, "options"), work->network, &recipe, err);
     if (!status)
         status = ledger_pictures(work->ledger, work->job->bank, work->job->id, &pictures, err);

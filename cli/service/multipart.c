@@ -86,7 +86,7 @@ GPtrArray *multipart_parse(const char *type, const char *body, size_t bytes, cha
     }
     g_autofree char *line = g_strconcat("\r\n--", boundary, NULL);
     size_t length = strlen(line);
-    const char *end = body + bytes, *at = body;
+    const char *end = body + bytes, *at;
     GPtrArray *parts = g_ptr_array_new_with_free_func(free_part);
     /* The first line may begin the body. */
     if (bytes >= length - 2 && !memcmp(body, line + 2, length - 2)) {

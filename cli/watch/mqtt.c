@@ -167,7 +167,7 @@ static bool wait_for(mqtt *m, int number, int most_s, const gint *stop)
 static bool publish(mqtt *m, const char *topic, const char *text, bool retained, int most_s, const gint *stop,
                     dp_error *err)
 {
-    int number = 0, code = MOSQ_ERR_SUCCESS;
+    int number = 0;
     g_mutex_lock(&m->lock);
     bool sent = wait_for(m, 0, most_s, stop);
     if (!sent)
@@ -175,7 +175,7 @@ static bool publish(mqtt *m, const char *topic, const char *text, bool retained,
     m->acknowledged = 0;
     if (sent) {
         g_mutex_unlock(&m->lock); /* a callback may wait for it while the client's own lock is held */
-        code = mosquitto_publish(m->client, &number, topic, (int)strlen(text), text, 1, retained);
+        const int code = mosquitto_publish(m->client, &number, topic, (int)strlen(text), text, 1, retained);
         g_mutex_lock(&m->lock);
         sent = !code && wait_for(m, number, most_s, stop);
         if (code)

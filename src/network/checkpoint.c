@@ -581,11 +581,12 @@ static dp_status read_metadata(dp_transformer *c, dp_error *err)
 
 bool dp_licence_take(const char *text, char licence[DP_LICENCE_BYTES])
 {
-    size_t n = 0;
-    while (text[n] >= ' ' && text[n] <= '~')
-        n++;
-    if (!n || text[n] || n >= DP_LICENCE_BYTES)
+    const size_t n = strlen(text);
+    if (!n || n >= DP_LICENCE_BYTES)
         return false;
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
     memcpy(licence, text, n + 1);
     return true;
 }

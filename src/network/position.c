@@ -56,7 +56,7 @@ static int taps_make(size_t side, size_t n, const dp_position_filter *filter, ta
     t->weight = dp_calloc(count, sizeof *t->weight);
     double *exact = dp_malloc(t->width, sizeof *exact);
     for (size_t i = 0; t->index && t->weight && exact && i < n; i++) {
-        size_t *index = t->index + i * t->width, first;
+        size_t *index = t->index + i * t->width, first = 0;
         float *weight = t->weight + i * t->width;
         if (filter->antialias) {
             size_t taken = (filter->linear ? linear_weights : dp_cubic_weights)(scale, i, side, exact, &first);

@@ -120,7 +120,7 @@ static size_t count_runs(const float *row, size_t width, float threshold)
 {
     unsigned n = row[0] > threshold;
     for (size_t x = 1; x < width; x++)
-        n += (row[x] > threshold) & !(row[x - 1] > threshold);
+        n += (row[x] > threshold) & (!(row[x - 1] > threshold));
     return n;
 }
 

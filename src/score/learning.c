@@ -78,8 +78,7 @@ struct study {
     const uint8_t *part; /* [n_pictures] */
     size_t cells, maps;  /* of a picture: maps for each point of the curve, and one without its part */
     const size_t *pictures;
-    double weight; /* of the current component */
-    bool first;
+    double weight;  /* of the current component */
     double *sums;   /* [DP_PER_PICTURE_QUERIES, maps, cells] */
     uint8_t *valid; /* [DP_PER_PICTURE_QUERIES, cells] 1: every component found a neighbour */
     uint8_t *now;   /* the same for the current component */
