@@ -121,8 +121,6 @@ typedef struct cli_option {
 char *cli_number_read(const cli_option *option, const char *text, double *value);
 
 /* ---- what somebody may have meant */
-/* The name nearest to a word, or NULL if none is near. names ends with NULL. */
-const char *cli_suggest(const char *word, const char *const *names);
 /* A command below a command, such as `bank info`. */
 typedef struct cli_verb {
     const char *name;
@@ -234,8 +232,6 @@ void cli_json_put(json_t *object, const char *key, json_t *value, const char *wh
 void cli_json_add(json_t *list, json_t *value, const char *where, int line); /* json_array_append_new */
 /* Returns the value. If it is NULL, complains and returns null; why may be NULL. */
 json_t *cli_json_made(json_t *value, const char *where, int line, const char *why);
-/* True if some value could not be made so far. */
-bool cli_json_broken(void);
 /* json_dumps that fails if the text is incomplete or some value could not be made; free. */
 char *cli_json_dumped(const json_t *value, size_t flags);
 /* A JSON string, or null for NULL. Bytes that are not UTF-8 become U+FFFD. */

@@ -94,11 +94,6 @@ json_t *cli_json_made(json_t *value, const char *where, int line, const char *wh
     return json_null();
 }
 
-bool cli_json_broken(void)
-{
-    return broken;
-}
-
 json_t *cli_json_packed(const char *where, int line, const char *format, ...)
 {
     json_error_t error = {0};

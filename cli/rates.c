@@ -136,7 +136,8 @@ static double last_doubling(const dp_learning_curve *curve)
     return 1 - pow(curve->scores[n - 1] / curve->scores[i - 1], 1 / doublings);
 }
 
-void cli_learning_print_short(const dp_learning_curve *curve, const char *indent)
+/* Prints in one line what more pictures would bring. */
+static void print_learning(const dp_learning_curve *curve, const char *indent)
 {
     double gain = last_doubling(curve);
     if (isnan(gain))
@@ -159,7 +160,7 @@ void cli_learning_print(const dp_learning_curve *curve)
     for (size_t i = 0; i < curve->n_points; i++)
         printf("  %8zu  %.6g (%+.1f %%)\n", curve->pictures[i], curve->scores[i],
                100 * (curve->scores[i] / curve->scores[curve->n_points - 1] - 1));
-    cli_learning_print_short(curve, "");
+    print_learning(curve, "");
 }
 
 json_t *cli_learning_json(const dp_learning_curve *curve)
@@ -204,6 +205,6 @@ bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
         *code = cli_failed(&err);
         return false;
     }
-    cli_learning_print_short(&curve, "");
+    print_learning(&curve, "");
     return true;
 }

@@ -36,8 +36,7 @@ bool cli_suspects_print(const dp_bank *bank, const char *path, size_t most, bool
 
 /* Prints a warning if the good pictures drifted. */
 void cli_drift_print(double drift, const char *indent);
-/* What more pictures would bring: a line, the whole curve, {"points": [{"pictures", "score"}], "n_sampled", "last_doubling", "drift"}. */
-void cli_learning_print_short(const dp_learning_curve *curve, const char *indent);
+/* What more pictures would bring: the whole curve, {"points": [{"pictures", "score"}], "n_sampled", "last_doubling", "drift"}. */
 void cli_learning_print(const dp_learning_curve *curve);
 json_t *cli_learning_json(const dp_learning_curve *curve);
 

@@ -12,14 +12,6 @@ static const char *const first[] = {"method",    "size", "align",  "canvas", "ed
 /* The options that make a bank smaller. */
 static const char *const compressing[] = {"bank.storage", "bank.pca", "bank.kmeans", "bank.coreset", "seed", NULL};
 
-const dp_option *cli_option_row(const char *key)
-{
-    for (size_t i = 0; i < dp_option_count(); i++)
-        if (!strcmp(dp_option_at(i)->key, key))
-            return dp_option_at(i);
-    return NULL;
-}
-
 char *cli_option_text(const dp_recipe *recipe, const char *key)
 {
     char *text = NULL;

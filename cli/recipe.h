@@ -43,8 +43,6 @@ bool cli_recipe_is_given(const cli_recipe *options, const char *key);
 /* Every option that was given, by key, with its value in the recipe. */
 json_t *cli_recipe_given(const cli_recipe *options, const dp_recipe *recipe);
 
-/* The row with this key, which must exist. */
-const dp_option *cli_option_row(const char *key);
 /* The value of an option in the recipe, as text; g_free. */
 char *cli_option_text(const dp_recipe *recipe, const char *key);
 

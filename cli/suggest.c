@@ -30,7 +30,8 @@ static size_t distance(const char *a, const char *b)
     return last[m];
 }
 
-const char *cli_suggest(const char *word, const char *const *names)
+/* Returns the name nearest to a word, or NULL if none is near. */
+static const char *nearest(const char *word, const char *const *names)
 {
     size_t length = strlen(word), best = MAX(1, length / 3) + 1; /* one more than counts as a slip */
     const char *found = NULL;
@@ -68,6 +69,6 @@ int cli_unknown_command(const char *word, const char *const *names)
 
 char *cli_did_you_mean(const char *word, const char *before, const char *const *names)
 {
-    const char *name = cli_suggest(word, names);
+    const char *name = nearest(word, names);
     return name ? g_strdup_printf("; did you mean %s%s?", before, name) : g_strdup("");
 }

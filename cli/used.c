@@ -19,7 +19,8 @@ void cli_used_end(cli_used *used)
     used->reasons = NULL;
 }
 
-char *cli_used_reason(const char *path, const char *message)
+/* Returns the message about a picture without its name and without the text after the reason; g_free. */
+static char *reason_of(const char *path, const char *message)
 {
     char *shown = g_strdup(cli_shown(path)); /* the path as messages show it */
     size_t named = strlen(path);
@@ -41,7 +42,7 @@ char *cli_used_reason(const char *path, const char *message)
 
 void cli_used_left_out(cli_used *used, const char *path, const char *message)
 {
-    g_ptr_array_add(used->reasons, cli_used_reason(path, message));
+    g_ptr_array_add(used->reasons, reason_of(path, message));
 }
 
 bool cli_used_enough(size_t n, size_t asked)

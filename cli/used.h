@@ -19,8 +19,6 @@ void cli_used_begin(cli_used *used);
 void cli_used_end(cli_used *used);
 /* Counts a picture that was left out. */
 void cli_used_left_out(cli_used *used, const char *path, const char *message);
-/* The message about a picture, without its name and without the text after the reason; g_free. */
-char *cli_used_reason(const char *path, const char *message);
 /* True if n pictures are enough: at least 90 % of those asked for. */
 bool cli_used_enough(size_t n, size_t asked);
 /* Prints how many were used, the reasons with their counts, what was not done (NULL: it is only a note), and one thing

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wake.c - signals as wishes. */
+/* wake.c - signals as requests. */
 #include "wake.h"
 
 #include <glib.h>
@@ -12,22 +12,24 @@
 
 static gint stopping, reloading;
 static int event = -1;
-static sigset_t wishes;
+static sigset_t signals;
 
 static void *listen(void *unused)
 {
     for (;;) {
         int signal_number;
-        if (sigwait(&wishes, &signal_number) != 0)
+        if (sigwait(&signals, &signal_number) != 0)
             continue;
         if (signal_number == SIGHUP) {
             g_atomic_int_set(&reloading, 1);
         } else if (g_atomic_int_add(&stopping, 1) > 0) {
             signal(signal_number, SIG_DFL);
-            pthread_sigmask(SIG_UNBLOCK, &wishes, NULL);
+            pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
             raise(signal_number);
         }
-        wake_up();
+        const uint64_t one = 1;
+        ssize_t written = write(event, &one, sizeof one);
+        (void)written; /* it is readable already */
     }
     return NULL;
 }
@@ -35,24 +37,12 @@ static void *listen(void *unused)
 void wake_begin(void)
 {
     event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    sigemptyset(&wishes);
-    sigaddset(&wishes, SIGINT);
-    sigaddset(&wishes, SIGTERM);
-    sigaddset(&wishes, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &wishes, NULL);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     g_thread_unref(g_thread_new("signals", listen, NULL));
-}
-
-int wake_fd(void)
-{
-    return event;
-}
-
-void wake_up(void)
-{
-    uint64_t one = 1;
-    ssize_t written = write(event, &one, sizeof one);
-    (void)written; /* it is readable already */
 }
 
 bool wake_stop(void)
@@ -65,16 +55,11 @@ bool wake_reload(void)
     return g_atomic_int_compare_and_exchange(&reloading, 1, 0);
 }
 
-void wake_clear(void)
-{
-    uint64_t n;
-    ssize_t got = read(event, &n, sizeof n);
-    (void)got;
-}
-
 void wake_wait(int fd, int most_ms)
 {
     struct pollfd fds[] = {{.fd = event, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    uint64_t n;
     poll(fds, 2, most_ms);
-    wake_clear();
+    ssize_t got = read(event, &n, sizeof n);
+    (void)got;
 }

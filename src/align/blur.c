@@ -17,7 +17,9 @@
 #include <math.h>
 #include <string.h>
 
-void dp_blur_weights(size_t side, unsigned *weights)
+/* Computes the weights [side] of a Gaussian kernel of `side` taps (odd, at most DP_MAX_BLUR_PX) in 1/256; their sum is
+ * 256. */
+static void find_weights(size_t side, unsigned *weights)
 {
     static const unsigned tables[4][7] = {{256}, {64, 128, 64}, {16, 64, 96, 64, 16}, {8, 28, 56, 72, 56, 28, 8}};
     size_t half = side / 2;
@@ -107,7 +109,7 @@ dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side
         return DP_OK;
     }
     unsigned weights[DP_MAX_BLUR_PX], total = 256;
-    dp_blur_weights(side, weights);
+    find_weights(side, weights);
     for (;;) {
         unsigned odd = 0;
         for (size_t i = 0; i < side; i++)

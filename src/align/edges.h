@@ -13,10 +13,6 @@ void dp_gray_u8(const uint8_t *rgb, size_t n, uint8_t *gray);
 /* The largest Gaussian kernel; odd. */
 #define DP_MAX_BLUR_PX 127
 
-/* Computes the weights [side] of a Gaussian kernel of `side` taps (odd, at most DP_MAX_BLUR_PX) in 1/256; their sum
- * is 256. */
-void dp_blur_weights(size_t side, unsigned *weights);
-
 /* Blurs with a Gaussian: in [height, width] -> out [height, width], which must not overlap. */
 dp_status dp_blur_u8(const uint8_t *in, size_t height, size_t width, size_t side, uint8_t *out, dp_error *err);
 

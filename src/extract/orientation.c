@@ -35,7 +35,7 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-dp_status dp_halves_open(size_t dim, dp_halves *halves, dp_error *err)
+static dp_status open_halves(size_t dim, dp_halves *halves, dp_error *err)
 {
     *halves = (dp_halves){.dim = dim, .sums = dp_malloc(dim, 2 * sizeof *halves->sums)};
     if (!halves->sums)
@@ -97,7 +97,7 @@ dp_status dp_orientation(const float *features, const uint8_t *valid, size_t row
                          float *orientation, dp_error *err)
 {
     dp_halves halves;
-    dp_status status = dp_halves_open(dim, &halves, err);
+    dp_status status = open_halves(dim, &halves, err);
     if (status)
         return status;
     dp_halves_add(&halves, features, valid, rows, cols);

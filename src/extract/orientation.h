@@ -12,7 +12,6 @@ typedef struct dp_halves {
     double *sums;     /* [2, dim] left, right */
 } dp_halves;
 
-dp_status dp_halves_open(size_t dim, dp_halves *halves, dp_error *err);
 void dp_halves_close(dp_halves *halves);
 void dp_halves_clear(dp_halves *halves);
 /* Adds rows of a grid, features [rows, cols, dim], valid [rows, cols] (NULL: all). All rows of a grid, from the first to

@@ -18,7 +18,8 @@
 
 #define UNKNOWNS (DP_SLOPES + 1)
 
-double dp_look_reach(const dp_look *look)
+/* Pixels from the middle of a canvas where a turn or growth is measured: half its mean side. */
+static double reach_of(const dp_look *look)
 {
     return (double)(look->rows + look->cols) * DP_LOOK_CELL_PX / 4;
 }
@@ -34,13 +35,13 @@ static dp_placement compose(const dp_placement *at, const dp_look *look, double 
 
 dp_placement dp_placement_move(const dp_placement *at, const dp_look *look, const dp_motion *motion)
 {
-    const double reach = dp_look_reach(look);
+    const double reach = reach_of(look);
     return compose(at, look, motion->by[0], motion->by[1], motion->by[2] / reach, exp(motion->by[3] / reach));
 }
 
 dp_placement dp_placement_unmove(const dp_placement *at, const dp_look *look, const dp_motion *motion)
 {
-    const double reach = dp_look_reach(look), turn = -motion->by[2] / reach, growth = exp(-motion->by[3] / reach),
+    const double reach = reach_of(look), turn = -motion->by[2] / reach, growth = exp(-motion->by[3] / reach),
                  c = growth * cos(turn), s = growth * sin(turn);
     return compose(at, look, -(c * motion->by[0] - s * motion->by[1]), -(s * motion->by[0] + c * motion->by[1]), turn,
                    growth);

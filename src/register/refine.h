@@ -5,13 +5,12 @@
 
 #include "register/finder.h"
 
-/* A small motion of the canvas of a look, in its own pixels: along u, along v, along the turn and along the growth at dp_look_reach. */
+/* A small motion of the canvas of a look, in its own pixels: along u, along v, along the turn and along the growth at half the mean side of the canvas from its
+ * middle. */
 typedef struct dp_motion {
     double by[DP_SLOPES];
 } dp_motion;
 
-/* Pixels from the middle of a canvas where a turn or growth is measured: half its mean side. */
-double dp_look_reach(const dp_look *look);
 /* The placement whose canvas is that of `at` after the motion, and the one from which the motion leads to `at`. */
 dp_placement dp_placement_move(const dp_placement *at, const dp_look *look, const dp_motion *motion);
 dp_placement dp_placement_unmove(const dp_placement *at, const dp_look *look, const dp_motion *motion);
