@@ -286,6 +286,8 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
         printf("  k-means     %s at each place, seed %zu\n", cli_count(r->kmeans, "centre"), r->seed);
     if (r->coreset > 0)
         printf("  coreset     %g%s, seed %zu\n", r->coreset, r->coreset < 1 ? " of the rows" : " rows", r->seed);
+    if (r->thin > 0)
+        printf("  thinned     to %g%s, seed %zu\n", r->thin, r->thin < 1 ? " of the rows" : " rows", r->seed);
     if (r->shots)
         printf("  shots       %zu%s\n", r->shots, r->seed ? ", drawn" : ", the first by name");
     if (r->crop_px)
@@ -325,7 +327,10 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
                                        : "what the leading components of the good features leave over");
     else
         print_distance(r);
-    printf("%s\n", r->mirror ? ", mirror pictures included" : "");
+    printf("%s", r->mirror ? ", mirror pictures included" : "");
+    if (r->brightness > 0)
+        printf(", each picture also in another brightness (%g to %g)", 1 - r->brightness, 1 + r->brightness);
+    printf("\n");
     cli_order_print(r->order, info->n_pictures, "  ");
     if (r->roi)
         printf("  region      inspected only in a part, %s\n",

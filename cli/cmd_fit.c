@@ -28,6 +28,8 @@ static void print_summary(const dp_bank *bank, const char *path, size_t n_failed
     printf("%s: %s", cli_shown(path), cli_count(info.n_pictures, "good picture"));
     if (info.recipe.mirror)
         printf(" (%zu with their mirror images)", 2 * info.n_pictures);
+    if (info.recipe.brightness > 0)
+        printf(" (each also in another brightness)");
     if (info.recipe.layout == DP_LAYOUT_FLAT)
         printf(", a flat bank of %s of %s", cli_count(info.n_rows, "row"), cli_count(info.dim, "feature"));
     else

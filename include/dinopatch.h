@@ -285,7 +285,7 @@ typedef struct dp_defect {
     size_t peak_cell;                  /* row * grid_cols + column of the cell behind the peak */
     size_t nearest_picture;            /* the good picture nearest to the peak; SIZE_MAX: not known */
     size_t nearest_cell;               /* row * columns + column of the nearest cell in its grid; SIZE_MAX: not known */
-    size_t nearest_version;            /* 0: of the picture as it is; above: of its mirror, then of its rotations */
+    size_t nearest_version; /* 0: of the picture as it is; above: of its mirror, its rotations, its other brightness */
     double nearest_x_px, nearest_y_px; /* centre of that cell in pixels of that picture; NaN: not known */
 } dp_defect;
 

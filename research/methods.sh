@@ -9,7 +9,7 @@
 #
 #     SIZE=224    side of the input in pixels, a multiple of the patch, the same for every method
 #     SETS        names of the data sets, drawn ones (screw, pasta) included; all by default
-#     METHODS     rows by their keys below (padim and subspace with their own canvas); by default the first four
+#     METHODS     rows by their keys below (padim, subspace and superadd with their own canvas); by default the first four
 #     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS=0
 #
 # No setting is tuned on these pictures by this script.  "Best settings" are those that research/defaults.sh favoured (docs/results.md).
@@ -51,7 +51,7 @@ options_of() { # METHOD SET
     best) echo "$(lying "$2") --polarity rotate --window 0 --score top1p" ;;
     anomalydino) echo "--method anomalydino --edge $size" ;;
     patchcore) echo "--method patchcore --canvas ${size}x$size" ;;
-    padim | subspace) echo "--method $1" ;;
+    padim | subspace | superadd) echo "--method $1" ;;
     esac
 }
 
@@ -63,6 +63,7 @@ title_of() { # METHOD
     patchcore) echo "PatchCore" ;;
     padim) echo "PaDiM" ;;
     subspace) echo "SubspaceAD" ;;
+    superadd) echo "SuperADD" ;;
     esac
 }
 

@@ -267,15 +267,21 @@ typedef struct dp_recipe {
     double moments_variance; /* share of the variance that the leading components hold; 0.99 */
     int keep_features;       /* non-zero: the features of each picture stay in the bank beside the moments */
     dp_storage storage;
-    double pca;       /* features are projected on their principal components: a share of the variance below 1 that
+    double pca;     /* features are projected on their principal components: a share of the variance below 1 that
                                          is kept, or their number; 0: not */
-    size_t kmeans;    /* each location keeps this many centres of its features; 0: the features themselves */
-    double coreset;   /* of a flat bank only these rows are kept, chosen by greedy k-centre: a share below 1, or their
+    size_t kmeans;  /* each location keeps this many centres of its features; 0: the features themselves */
+    double coreset; /* of a flat bank only these rows are kept, chosen by greedy k-centre: a share below 1, or their
                                          number; 0: all */
-    size_t shots;     /* this many of the good pictures are learned from; 0: all */
-    size_t seed;      /* of the draws of shots, k-means and coreset; 0: the first shots, sorted by name */
+    double
+        thin; /* of a flat bank only these rows are kept, fewer where they lie dense: a share below 1, or their number; 0: all */
+    size_t shots; /* this many of the good pictures are learned from; 0: all */
+    size_t
+        seed; /* of the draws of shots, brightness, k-means, coreset and thinning; 0: the first shots, sorted by name */
     size_t rotations; /* 1, or 8 or 30: every good picture enters turned by so many steps of a whole turn */
     int mirror;       /* non-zero: every good picture also enters mirrored across the principal axis */
+    double
+        brightness; /* every good picture also enters with its brightness times a number from 1 - this to 1 + this, which
+                                         seed and pixels draw; 0: not */
     dp_background background;
     dp_background_rule background_rule;
     dp_roi_frame roi; /* of the bank's region to inspect; set by fit, not read by it */
@@ -307,9 +313,10 @@ enum {
     DP_PRESET_NEIGHBOURHOOD = 4,
     DP_PRESET_WINDOW = 8,
     DP_PRESET_SCORE = 16,
-    DP_PRESET_THREE = 32,     /* layers: three of them, early to late */
-    DP_PRESET_MIDDLE = 64,    /* layers: the mean of those at 55 to 70 % of the depth */
-    DP_PRESET_ROTATIONS = 128 /* 30 rotations where there are at most 8 pictures */
+    DP_PRESET_THREE = 32,      /* layers: three of them, early to late */
+    DP_PRESET_MIDDLE = 64,     /* layers: the mean of those at 55 to 70 % of the depth */
+    DP_PRESET_ROTATIONS = 128, /* 30 rotations where there are at most 8 pictures */
+    DP_PRESET_SUPERADD = 1024  /* layers: those of SuperADD, 1/3 to 11/12 of the depth */
 };
 
 /* The defaults, those of DP_METHOD_AUTO: docs/method.md says how they were measured. */
@@ -330,8 +337,10 @@ typedef enum dp_method {
                                 window 1 (2 from a short side of 384 on), mean of the top 1 % */
     DP_METHOD_PADIM, /* Defard et al. 2021: three raw layers side by side, 100 of their numbers, a Gaussian for each place, largest
                                 distance */
-    DP_METHOD_SUBSPACE /* SubspaceAD 2026: mean of the raw blocks in the middle, distance from the components with 99 % of the variance,
+    DP_METHOD_SUBSPACE, /* SubspaceAD 2026: mean of the raw blocks in the middle, distance from the components with 99 % of the variance,
                                 mean of the top 1 % */
+    DP_METHOD_SUPERADD /* SuperADD 2026: four raw blocks, each with distances of its own in one flat list of rows, which holds each picture
+                                also in another brightness and is thinned where it is dense */
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until

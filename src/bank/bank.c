@@ -43,7 +43,8 @@ void dp_bank_link_rows(dp_bank *bank)
     rows->name = bank->file.path;
     rows->blocks = dp_recipe_blocks(recipe);
     rows->flat = recipe->layout == DP_LAYOUT_FLAT;
-    rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && recipe->background != DP_BACKGROUND_REFERENCE
+    rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && !(recipe->thin > 0)
+                     && recipe->background != DP_BACKGROUND_REFERENCE
                      && (recipe->layout != DP_LAYOUT_MOMENTS || rows->n_rows);
     rows->moments = bank->moments.cells ? &bank->moments : NULL;
     rows->rule = (dp_moments_rule){recipe->moments, recipe->moments_ridge, recipe->moments_variance};

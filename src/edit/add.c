@@ -24,6 +24,7 @@ dp_status dp_bank_needs_pictures(const dp_bank *bank, dp_error *err)
                    bank->rows.moments    ? "moments, not the features of its pictures (bank.features=yes keeps them)"
                    : bank->recipe.kmeans ? "centres of k-means, which belong to no single picture"
                    : bank->recipe.coreset > 0 ? "a coreset, not all rows of its pictures"
+                   : bank->recipe.thin > 0    ? "thinned rows, not all rows of its pictures"
                                               : "rows of the object alone (background=reference)");
 }
 

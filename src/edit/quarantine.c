@@ -7,6 +7,7 @@
 #include "dinopatch/edit.h"
 #include "edit/add.h"
 #include "geometry/spaces.h"
+#include "options/recipe_facts.h"
 
 #include <math.h>
 #include <string.h>
@@ -64,8 +65,8 @@ static bool next_row(struct walk *walk, struct row *row)
     walk->at++;
     row->x_px = row->y_px = NAN;
     row->map = NULL;
-    if (walk->known && version <= (walk->bank->recipe.mirror ? 1 : 0)) {
-        row->map = &walk->maps[version];
+    if (walk->known && !(dp_version_turn(&walk->bank->recipe, version) > 0)) {
+        row->map = &walk->maps[dp_version_is_mirrored(&walk->bank->recipe, version)];
         dp_affine_apply(row->map, (double)(cell % walk->cols), (double)(cell / walk->cols), &row->x_px, &row->y_px);
     }
     return true;

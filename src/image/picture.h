@@ -20,6 +20,9 @@ dp_status dp_picture_resize_8bit(const dp_picture *picture, size_t height, size_
  * border.  As OpenCV's warpAffine.  The caller frees *out.  Errors: DP_E_MEMORY. */
 dp_status dp_picture_rotate(const dp_picture *picture, double degrees, dp_picture **out, dp_error *err);
 
+/* Every sample times the factor, rounded, at most white.  The caller frees *out.  Errors: DP_E_MEMORY. */
+dp_status dp_picture_brighten(const dp_picture *picture, double factor, dp_picture **out, dp_error *err);
+
 /* Two pictures are the same where these 32 bytes are: SHA-256 over size and pixels (docs/bank-format.md).
  * Errors: DP_E_MEMORY. */
 dp_status dp_picture_digest(const dp_picture *picture, unsigned char digest[32], dp_error *err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "options/number.h"
 #include "options/option_table.h"
+#include "options/recipe_facts.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,18 +72,19 @@ dp_status dp_post_check(const dp_post *post, dp_error *err)
 
 dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
 {
-    const dp_recipe sizes = {.pca = rule->pca, .coreset = rule->coreset, .kmeans = rule->kmeans};
-    static const char *const keys[] = {"bank.pca", "bank.coreset", "bank.kmeans"};
+    const dp_recipe sizes = {.pca = rule->pca, .coreset = rule->coreset, .kmeans = rule->kmeans, .thin = rule->thin};
+    static const char *const keys[] = {"bank.pca", "bank.coreset", "bank.kmeans", "bank.thin"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         dp_status status = check_range(dp_option_find(keys[i]), &sizes, err);
         if (status)
             return status;
     }
-    if (rule->moments && (rule->pca > 0 || rule->kmeans || rule->coreset > 0))
+    if (rule->moments && (rule->pca > 0 || rule->kmeans || rule->coreset > 0 || rule->thin > 0))
         return dp_fail(err, DP_E_ARGUMENT, "%s does not go with bank.layout=moments: there are no rows to make fewer",
-                       rule->pca > 0  ? keys[0]
-                       : rule->kmeans ? keys[2]
-                                      : keys[1]);
+                       rule->pca > 0    ? keys[0]
+                       : rule->kmeans   ? keys[2]
+                       : rule->thin > 0 ? keys[3]
+                                        : keys[1]);
     if (rule->pca > 0 && rule->separate)
         return dp_fail(err, DP_E_ARGUMENT,
                        "bank.pca excludes layers.mix=separate: principal components join all layers");
@@ -93,6 +95,11 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
         return dp_fail(
             err, DP_E_ARGUMENT,
             "bank.kmeans needs bank.layout=grid: it keeps centres of each cell; for a flat bank use bank.coreset");
+    if (rule->thin > 0 && (!rule->flat || rule->coreset > 0 || rule->pca > 0))
+        return dp_fail(err, DP_E_ARGUMENT, "bank.thin %s",
+                       !rule->flat         ? "needs bank.layout=flat; for a grid use bank.kmeans"
+                       : rule->coreset > 0 ? "excludes bank.coreset: each chooses the rows that stay"
+                                           : "excludes bank.pca: it compares whole features");
     if (rule->coreset > 0 && !rule->flat)
         return dp_fail(err, DP_E_ARGUMENT, "bank.coreset needs bank.layout=flat; for a grid use bank.kmeans");
     return DP_OK;
@@ -167,7 +174,8 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
 {
     const bool flat = recipe->layout == DP_LAYOUT_FLAT, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
     const bool moments = recipe->layout == DP_LAYOUT_MOMENTS;
-    const dp_reduction_rule reduction = {flat, separate, recipe->pca, recipe->coreset, recipe->kmeans, moments};
+    const dp_reduction_rule reduction = {flat,           separate, recipe->pca, recipe->coreset,
+                                         recipe->kmeans, moments,  recipe->thin};
     const dp_scoring_rule scoring = {.flat = flat,
                                      .separate = separate,
                                      .window = recipe->window,
@@ -226,7 +234,7 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
         return dp_fail(
             err, DP_E_ARGUMENT,
             "layers.mix=separate needs at least two pictures: the distances between good pictures weigh the layers");
-    size_t there = n_pictures * (recipe->rotations + (recipe->mirror ? 1 : 0));
+    size_t there = n_pictures * dp_versions(recipe);
     if (recipe->kmeans > there)
         return dp_fail(err, DP_E_ARGUMENT, "bank.kmeans is %zu, but %zu picture%s give%s %zu features of each cell",
                        recipe->kmeans, n_pictures, n_pictures == 1 ? "" : "s", n_pictures == 1 ? "s" : "", there);

@@ -28,6 +28,7 @@ typedef struct dp_reduction_rule {
     double pca, coreset;
     size_t kmeans;
     bool moments; /* layout of the bank */
+    double thin;
 } dp_reduction_rule;
 dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
 

@@ -65,16 +65,20 @@ static void add_layer(dp_recipe *recipe, size_t layer)
 static void fit_layers(dp_recipe *recipe, const dp_network_facts *network)
 {
     const bool three = recipe->preset & DP_PRESET_THREE, middle = recipe->preset & DP_PRESET_MIDDLE;
-    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE);
-    if (!three && !middle)
+    const bool superadd = recipe->preset & DP_PRESET_SUPERADD;
+    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_SUPERADD);
+    if (!three && !middle && !superadd)
         return;
     recipe->n_layers = 0;
     for (size_t l = three ? 1 : DP_RESNET_GRID_LAYER; network->residual && l <= 3 && l <= network->depth; l++)
         add_layer(recipe, l);
     if (network->residual) {
-        recipe->layer_mix = DP_LAYERS_CONCAT;
+        recipe->layer_mix = superadd ? DP_LAYERS_SEPARATE : DP_LAYERS_CONCAT;
         return;
     }
+    static const double shares[2][4] = {{1.0 / 3, 0.5, 0.75, 11.0 / 12}, {0.25, 0.5, 0.75, 1}};
+    for (size_t i = 0; superadd && i < 4; i++) /* of the 24 blocks of ViT-L SuperADD takes the quarters */
+        add_layer(recipe, block_at(network, shares[network->depth == 24][i]));
     for (size_t quarter = 1; three && quarter <= 3; quarter++)
         add_layer(recipe, block_at(network, 0.25 * (double)quarter));
     for (size_t b = 1; middle && b <= network->depth; b++) /* tenths of a block are exact in whole numbers */

@@ -8,13 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch",
-                                      [DP_METHOD_ANOMALYDINO] = "anomalydino",
-                                      [DP_METHOD_PATCHCORE] = "patchcore",
-                                      [DP_METHOD_AUTO] = "auto",
-                                      [DP_METHOD_PADIM] = "padim",
-                                      [DP_METHOD_SUBSPACE] = "subspace",
-                                      NULL};
+static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch", [DP_METHOD_ANOMALYDINO] = "anomalydino",
+                                      [DP_METHOD_PATCHCORE] = "patchcore", [DP_METHOD_AUTO] = "auto",
+                                      [DP_METHOD_PADIM] = "padim",         [DP_METHOD_SUBSPACE] = "subspace",
+                                      [DP_METHOD_SUPERADD] = "superadd",   NULL};
 static const char *const aligns[] = {
     [DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", [DP_ALIGN_FEATURES] = "features", NULL};
 static const char *const polarities[] = {
@@ -51,7 +48,7 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 
 #define FIELD(member) .offset = offsetof(dp_recipe, member), .stored = #member
 #define SEEDS 4294967295.0
-#define PRESET_LAYERS (DP_PRESET_LAYERS | DP_PRESET_THREE | DP_PRESET_MIDDLE)
+#define PRESET_LAYERS (DP_PRESET_LAYERS | DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_SUPERADD)
 #define ALIGN .stage = DP_STAGE_ALIGN
 #define FEATURES .stage = DP_STAGE_FEATURES
 #define BANK .stage = DP_STAGE_BANK
@@ -63,7 +60,8 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 #define SHARE(from, to, word) .kind = DP_OPTION_SHARE, .low = (from), .high = (to), .takes = (word)
 
 const dp_option_row dp_option_table[] = {
-    {.option = {"method", "method", BANK, CHOICE(methods, "auto|dinopatch|anomalydino|patchcore|padim|subspace"),
+    {.option = {"method", "method", BANK,
+                CHOICE(methods, "auto|dinopatch|anomalydino|patchcore|padim|subspace|superadd"),
                 .help = "auto: the settings that measured best, with pose and canvas chosen from the good pictures; "
                         "other names: the settings of a published method. Other options override them"}},
     {.option =
@@ -201,11 +199,17 @@ const dp_option_row dp_option_table[] = {
                 .help = "keep the rows of a flat bank that cover it best: a share of them (0.1), or their number",
                 .needs = "bank.layout=flat"},
      FIELD(coreset)},
+    {.option = {"bank.thin", "thin", BANK, SHARE(0, SEEDS, "F|N"), .flags = DP_OPTION_OFF,
+                .help = "keep fewer rows of a flat bank where they lie dense: a share of them, or at most N",
+                .needs = "bank.layout=flat, no bank.coreset, no bank.pca"},
+     FIELD(thin),
+     .late = true},
     {.option = {"pictures.shots", "shots", BANK, WHOLE(1, 1e9, "N"), .flags = DP_OPTION_OFF,
                 .help = "learn from N of the pictures: the first by name, or drawn at random with the seed"},
      FIELD(shots)},
-    {.option = {"seed", "seed", BANK, WHOLE(0, SEEDS, "S"),
-                .help = "seed of the draws of shots, k-means and coreset; 0: the first shots by name"},
+    {.option =
+         {"seed", "seed", BANK, WHOLE(0, SEEDS, "S"),
+          .help = "seed of the draws of shots, brightness, k-means, coreset and thinning; 0: the first shots by name"},
      FIELD(seed)},
     {.option = {"pictures.rotations", "rotations", BANK, WHOLE(1, 30, "1|8|30"), .choices = turns,
                 .help = "8: add each good picture also turned by 45, 90, ... degrees; 30: by 12, 24, ... degrees",
@@ -216,6 +220,11 @@ const dp_option_row dp_option_table[] = {
     {.option = {"pictures.mirror", "mirror", BANK, FLAG,
                 .help = "add each good picture also mirrored (for parts symmetric about their axis)"},
      FIELD(mirror)},
+    {.option = {"pictures.brightness", "brightness", BANK, REAL(0, 0.9, "F"), .flags = DP_OPTION_OFF,
+                .help = "add each good picture also with its brightness times a number from 1 - F to 1 + F, which the "
+                        "seed draws"},
+     FIELD(brightness),
+     .late = true},
     {.option = {"background", "background", BANK, CHOICE(backgrounds, "none|test|reference|both"),
                 .help = "mask the background of inspected pictures, of good ones, or of both",
                 .needs = "reference: bank.layout=flat, no bank.pca"},

@@ -57,6 +57,18 @@ static const dp_setting subspace[] = {{"align", "none"},      {"align.polarity",
                                       {"layers.mix", "mean"}, {"bank.layout", "moments"}, {"moments", "subspace"},
                                       {"score", "top1p"},     {"map.sigma", "4"},         {NULL, NULL}};
 
+/* SuperADD (2026); the layers are settled by network_fit.c, and docs/method.md says what differs. */
+static const dp_setting superadd[] = {{"align", "none"},
+                                      {"align.polarity", "none"},
+                                      {"layers.norm", "raw"},
+                                      {"layers.mix", "separate"},
+                                      {"pictures.brightness", "0.2"},
+                                      {"bank.layout", "flat"},
+                                      {"bank.thin", "100000"},
+                                      {"window", "global"},
+                                      {"score", "top1p"},
+                                      {NULL, NULL}};
+
 static const dp_preset methods[] = {
     [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
@@ -65,6 +77,7 @@ static const dp_preset methods[] = {
                         DP_PRESET_WINDOW | DP_PRESET_SCORE} /* the defaults of the table: docs/method.md, section 4 */,
     [DP_METHOD_PADIM] = {{padim}, DP_PRESET_THREE},
     [DP_METHOD_SUBSPACE] = {{subspace}, DP_PRESET_MIDDLE | DP_PRESET_ROTATIONS},
+    [DP_METHOD_SUPERADD] = {{superadd}, DP_PRESET_SUPERADD},
 };
 
 const dp_preset *dp_preset_of(dp_method method)

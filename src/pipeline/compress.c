@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/statistics.h"
 #include "search/searcher.h"
 #include "search/distance.h"
 #include "options/check.h"
@@ -182,6 +183,8 @@ static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error 
         return status;
     if (how->coreset > 0 && bank->recipe.coreset > 0)
         return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are a coreset already");
+    if (how->coreset > 0 && bank->recipe.thin > 0)
+        return dp_fail(err, DP_E_ARGUMENT, "the bank's rows are thinned already");
     if (how->kmeans > bank->rows.n_rows || how->coreset > (double)bank->rows.n_rows)
         return dp_fail(err, DP_E_ARGUMENT, "%s is %.0f, but the bank has %zu features%s",
                        how->kmeans ? "bank.kmeans" : "bank.coreset", how->kmeans ? (double)how->kmeans : how->coreset,
@@ -245,56 +248,13 @@ dp_status dp_bank_shrink(const dp_bank *bank, const dp_compression *how, dp_isa 
 
 /* ------------------------------------------------------------------------------------------------------------- the report */
 
-struct ranked {
-    double score;
-    size_t picture;
-};
-
-static int ascending(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    return x->score != y->score ? (x->score > y->score) - (x->score < y->score)
-                                : (x->picture > y->picture) - (x->picture < y->picture);
-}
-
-/* Fills ranks [n]; equal scores share the mean of their ranks. list [n] is scratch. */
-static void rank(const double *scores, size_t n, struct ranked *list, double *ranks)
-{
-    for (size_t i = 0; i < n; i++)
-        list[i] = (struct ranked){scores[i], i};
-    qsort(list, n, sizeof *list, ascending);
-    for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && list[end].score == list[i].score;)
-            end++;
-        for (size_t j = i; j < end; j++)
-            ranks[list[j].picture] = (double)(i + end - 1) / 2;
-    }
-}
-
-/* Returns Spearman's correlation: Pearson's correlation of the ranks. */
-static double correlation(const double *a, const double *b, size_t n)
-{
-    double mean = (double)(n - 1) / 2, ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < n; i++) {
-        ab += (a[i] - mean) * (b[i] - mean);
-        aa += (a[i] - mean) * (a[i] - mean);
-        bb += (b[i] - mean) * (b[i] - mean);
-    }
-    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
-}
-
 static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_compression_report *report,
                                 dp_error *err)
 {
     size_t n = before->pictures.n, m = 0;
-    double *x = dp_malloc(n, 4 * sizeof *x);
-    struct ranked *list = dp_malloc(n, sizeof *list);
-    double sum = 0, largest = 0;
-    if (!x || !list) {
-        dp_memory_free(x);
-        dp_memory_free(list);
-        return dp_fail_memory(err, "the scores", n * sizeof *x);
-    }
+    double *x = dp_malloc(n, 2 * sizeof *x), sum = 0, largest = 0;
+    if (!x)
+        return dp_fail_memory(err, "the scores", 2 * n * sizeof *x);
     double *y = x + n;
     for (size_t p = 0; p < n; p++) {
         if (isnan(before->pictures.loo_scores[p]) || isnan(after->pictures.loo_scores[p]))
@@ -308,12 +268,9 @@ static dp_status compare_scores(const dp_bank *before, const dp_bank *after, dp_
     }
     report->mean_change = m ? sum / (double)m : NAN;
     report->max_change = m ? largest : NAN;
-    rank(x, m, list, x + 2 * n);
-    rank(y, m, list, x + 3 * n);
-    report->rank_correlation = m > 1 ? correlation(x + 2 * n, x + 3 * n, m) : NAN;
+    const bool enough = dp_rank_correlation(x, y, m, &report->rank_correlation);
     dp_memory_free(x);
-    dp_memory_free(list);
-    return DP_OK;
+    return enough ? DP_OK : dp_fail_memory(err, "the ranks", 4 * m * sizeof *x);
 }
 
 /* Measures the search for the first picture in both banks. */

@@ -122,6 +122,7 @@ static dp_recipe collecting(const dp_fit_work *fit)
     recipe.pca = 0;
     recipe.kmeans = 0;
     recipe.coreset = 0;
+    recipe.thin = 0;
     if (fit->known) /* they are few, and one rounding is better than two */
         recipe.storage = DP_STORAGE_F32;
     if (recipe.background == DP_BACKGROUND_REFERENCE)
@@ -163,7 +164,7 @@ static dp_status open_bank(dp_fit_work *fit, const dp_network_facts *network, dp
         .dim = fit->extractor.dim,
         .patch_px = shape->patch_px,
         .capacity = fit->pictures.n,
-        .rows_per_picture = recipe.rotations + (recipe.mirror ? 1 : 0),
+        .rows_per_picture = dp_versions(&recipe),
         .model_path = model.path,
         .model_sha256 = model.sha256,
         .model_licence = model.licence,

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "options/recipe_facts.h"
 #include "reduce/coreset.h"
+#include "reduce/thin.h"
 #include "pipeline/compress.h"
 #include "score/leave_one_out.h"
 #include "dinopatch/edit.h"
@@ -31,25 +32,28 @@ static dp_status cut_background(const dp_bank *bank, dp_storage storage, dp_bank
     return status;
 }
 
-/* Replaces a flat bank by a part of its rows: those that are not background, or a coreset. The pictures are scored with all
+/* Replaces a flat bank by a part of its rows: those that are not background, or a coreset or thinned ones. The pictures are scored with all
  * features that they had before. */
 static dp_status replace_by_part(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                                  dp_error *err)
 {
-    bool coreset = asked->coreset > 0;
+    const bool fewer = asked->coreset > 0 || asked->thin > 0;
     dp_bank *smaller = NULL;
     dp_status status = DP_OK;
     if (asked->background == DP_BACKGROUND_REFERENCE)
-        status = cut_background(*bank, coreset ? DP_STORAGE_F32 : asked->storage, &smaller, err);
-    if (!status && coreset) {
+        status = cut_background(*bank, fewer ? DP_STORAGE_F32 : asked->storage, &smaller, err);
+    if (!status && asked->thin > 0) /* rows are compared in units of the distances of good cells */
+        status = dp_bank_find_scales(*bank, smaller ? smaller : *bank, isa, pool, err);
+    if (!status && fewer) {
         dp_bank *objects = smaller;
         const dp_bank *from = objects ? objects : *bank;
         dp_recipe recipe = from->recipe;
         recipe.coreset = asked->coreset;
+        recipe.thin = asked->thin;
         recipe.seed = asked->seed;
         recipe.storage = asked->storage;
         smaller = NULL;
-        status = dp_bank_coreset(from, &recipe, isa, pool, run, &smaller, err);
+        status = (asked->thin > 0 ? dp_bank_thin : dp_bank_coreset)(from, &recipe, isa, pool, run, &smaller, err);
         dp_bank_close(&objects);
     }
     if (!status)
@@ -63,9 +67,13 @@ static dp_status replace_by_part(const dp_recipe *asked, dp_isa isa, dp_pool *po
     return DP_OK;
 }
 
-dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
+dp_status dp_fit_calibrate(const dp_recipe *wanted, dp_isa isa, dp_pool *pool, const dp_run *run, dp_bank **bank,
                            dp_error *err)
 {
+    dp_recipe recipe = *wanted;
+    const dp_recipe *asked = &recipe;
+    if (recipe.thin >= 1 && recipe.thin >= (double)(*bank)->rows.n_rows) /* so few rows all stay */
+        recipe.thin = 0;
     if (asked->layout == DP_LAYOUT_MOMENTS) {
         dp_status status = dp_bank_measure(*bank, pool, err);
         if (!status)
@@ -76,7 +84,7 @@ dp_status dp_fit_calibrate(const dp_recipe *asked, dp_isa isa, dp_pool *pool, co
     }
     if (!dp_shrinks_bank(asked))
         return dp_bank_leave_one_out(*bank, isa, pool, run, NULL, err);
-    if ((asked->coreset > 0 && asked->pca == 0) || asked->background == DP_BACKGROUND_REFERENCE)
+    if ((asked->coreset > 0 && asked->pca == 0) || asked->thin > 0 || asked->background == DP_BACKGROUND_REFERENCE)
         return replace_by_part(asked, isa, pool, run, bank, err);
     const dp_compression how = {.pca = asked->pca,
                                 .kmeans = asked->kmeans,

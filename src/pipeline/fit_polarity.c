@@ -13,13 +13,19 @@
 
 #include <string.h>
 
+/* Whether other versions of a picture are made from its canvas, which must then lie the way the picture is stored. */
+static bool needs_canvas(const dp_recipe *recipe)
+{
+    return recipe->mirror || recipe->brightness > 0;
+}
+
 /* Turns the object in the extractor and the prepared picture back to how it was found. */
 static dp_status turn_back(dp_fit_work *fit, dp_prepared *prepared, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
     size_t cells = extractor->shape.rows * extractor->shape.cols;
     memcpy(extractor->tokens, fit->as_found, cells * extractor->dim * sizeof(float));
-    if (extractor->recipe.mirror) /* the mirror picture is made from the canvas */
+    if (needs_canvas(&extractor->recipe))
         return dp_fit_warp(fit, prepared, 0, err);
     memcpy(prepared->cells, fit->cells_as_found, cells);
     return DP_OK;
@@ -41,7 +47,7 @@ static void own_orientation(const dp_fit_work *fit, size_t p, float *own, float 
 dp_status dp_fit_embed(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
-    const bool made_again = extractor->recipe.mirror && turn; /* the mirror picture is made from the canvas */
+    const bool made_again = needs_canvas(&extractor->recipe) && turn;
     if (!made_again && dp_trial_take(&fit->settled.trial, prepared->index, turn, extractor->tokens, prepared->cells))
         return DP_OK;
     dp_status status = DP_OK;

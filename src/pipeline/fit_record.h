@@ -2,7 +2,8 @@
 /* fit_record.h - what a fit knows of one picture before it is compared with others, as bytes: a piece of a shard.
  *
  * A record holds the features as the network gave them, of every view of the picture that the fit may ask for: as it was
- * found and turned by 180 degrees (turn 0 and 1), each as it is and in its other versions (0, then mirror, rotations). */
+ * found and turned by 180 degrees (turn 0 and 1), each as it is and in its other versions (0, then mirror, rotations,
+ * brightness). */
 #ifndef DP_PIPELINE_FIT_RECORD_H
 #define DP_PIPELINE_FIT_RECORD_H
 

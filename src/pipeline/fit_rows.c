@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_rows.c - stores the features of a picture in its rows of the bank: as it is, mirrored, and turned. */
+/* fit_rows.c - stores the features of a picture in its rows of the bank: as it is, mirrored, turned and
+ * with another brightness. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "extract/orientation.h"
+#include "options/recipe_facts.h"
 #include "pipeline/fit_work.h"
 
 /* Stores the features in the extractor in their rows. The mask of their background, if there is one, stays with the bank.
@@ -73,14 +75,31 @@ static dp_status put_rotations(dp_fit_work *fit, dp_prepared *prepared, size_t p
     return status;
 }
 
+/* Stores the picture with another brightness. */
+static dp_status put_brightness(dp_fit_work *fit, dp_prepared *prepared, size_t picture, int turn, bool grid_mirrored,
+                                dp_error *err)
+{
+    dp_extractor *extractor = &fit->extractor;
+    dp_status status = dp_fit_brighten(fit, prepared, turn, err);
+    if (status)
+        return status;
+    if (grid_mirrored)
+        dp_grid_mirror(extractor->tokens, prepared->cells, extractor->shape.rows, extractor->shape.cols,
+                       extractor->dim);
+    return put_rows(fit, prepared, picture, dp_version_brightness(&extractor->recipe), err);
+}
+
 dp_status dp_fit_put(dp_fit_work *fit, dp_prepared *prepared, size_t picture, int polarity, dp_error *err)
 {
     dp_extractor *extractor = &fit->extractor;
+    const bool grid_mirrored = polarity < 0 && extractor->recipe.polarity == DP_POLARITY_MIRROR;
+    const int turn = prepared->turn;
     dp_status status = put_rows(fit, prepared, picture, 0, err);
     if (!status && extractor->recipe.mirror)
-        status =
-            put_mirror(fit, prepared, picture, polarity < 0 && extractor->recipe.polarity == DP_POLARITY_MIRROR, err);
+        status = put_mirror(fit, prepared, picture, grid_mirrored, err);
     if (!status && extractor->recipe.rotations > 1)
         status = put_rotations(fit, prepared, picture, err);
+    if (!status && extractor->recipe.brightness > 0)
+        status = put_brightness(fit, prepared, picture, turn, grid_mirrored, err);
     return status;
 }

@@ -149,6 +149,11 @@ static dp_status look(struct shard_work *work, dp_prepared *prepared, dp_error *
             if (!status)
                 status = put_view(work, prepared, 1, err);
         }
+        if (!status && recipe->brightness > 0) {
+            status = dp_fit_brighten(fit, prepared, turn, err);
+            if (!status)
+                status = put_view(work, prepared, dp_version_brightness(recipe), err);
+        }
     }
     for (size_t k = 1; k < recipe->rotations && !status; k++) {
         status = dp_fit_rotate(fit, prepared, k, err);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_views.c - the views of a picture that a fit learns from: as it was found and turned, mirrored and rotated.
+/* fit_views.c - the views of a picture that a fit learns from: as it was found and turned, mirrored, rotated and with other
+ * brightness.
  *
  * The network makes them, or they come from the shards of a fit, where it made them before. */
 #include "base/error.h"
+#include "base/random.h"
 #include "image/picture.h"
+#include "options/recipe_facts.h"
 #include "pipeline/fit_work.h"
 
 dp_status dp_fit_warp(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_error *err)
@@ -28,29 +31,64 @@ dp_status dp_fit_run(dp_fit_work *fit, dp_prepared *prepared, size_t version, dp
                                        extractor->shape.rows * extractor->shape.cols * extractor->dim, NULL, 0, err);
 }
 
-dp_status dp_fit_rotate(dp_fit_work *fit, dp_prepared *prepared, size_t k, dp_error *err)
+/* Runs a version whose pixels differ from the picture's: other, which it frees. */
+static dp_status run_other(dp_fit_work *fit, dp_prepared *prepared, dp_picture *other, size_t version, dp_error *err)
 {
-    const dp_extractor *extractor = &fit->extractor;
-    const size_t version = k + (extractor->recipe.mirror ? 1 : 0);
-    if (fit->replay) {
-        prepared->turn = 0;
-        dp_status status = dp_fit_run(fit, prepared, version, err);
-        return status ? status
-                      : dp_fit_replay_view(fit->replay, 0, version, NULL, 0, prepared->cells,
-                                           extractor->shape.rows * extractor->shape.cols, err);
-    }
-    dp_picture *original = prepared->picture, *turned = NULL;
-    dp_status status =
-        dp_picture_rotate(original, 360.0 * (double)k / (double)extractor->recipe.rotations, &turned, err);
-    if (status)
-        return status;
-    prepared->picture = turned;
-    status = dp_prepared_warp(prepared, 0, err);
+    dp_picture *original = prepared->picture;
+    prepared->picture = other;
+    dp_status status = dp_prepared_warp(prepared, prepared->turn, err);
     if (!status)
         status = dp_fit_run(fit, prepared, version, err);
     prepared->picture = original;
-    dp_picture_free(&turned);
+    dp_picture_free(&other);
     return status;
+}
+
+static dp_status replay_other(dp_fit_work *fit, dp_prepared *prepared, size_t version, dp_error *err)
+{
+    const dp_canvas_shape *shape = &fit->extractor.shape;
+    dp_status status = dp_fit_run(fit, prepared, version, err);
+    return status ? status
+                  : dp_fit_replay_view(fit->replay, prepared->turn, version, NULL, 0, prepared->cells,
+                                       shape->rows * shape->cols, err);
+}
+
+dp_status dp_fit_rotate(dp_fit_work *fit, dp_prepared *prepared, size_t k, dp_error *err)
+{
+    const dp_recipe *recipe = &fit->extractor.recipe;
+    const size_t version = k + (recipe->mirror ? 1 : 0);
+    dp_picture *turned = NULL;
+    prepared->turn = 0;
+    if (fit->replay)
+        return replay_other(fit, prepared, version, err);
+    dp_status status =
+        dp_picture_rotate(prepared->picture, 360.0 * (double)k / (double)recipe->rotations, &turned, err);
+    return status ? status : run_other(fit, prepared, turned, version, err);
+}
+
+/* The pixels are the stream of the draw, not the number of the picture: a part of the pictures, another order and a later
+ * addition give the same. */
+static double draw_brightness(const dp_fit_work *fit, const dp_prepared *prepared)
+{
+    const dp_recipe *recipe = &fit->extractor.recipe;
+    const unsigned char *digest = fit->digests + prepared->index * DP_DIGEST_BYTES;
+    uint64_t stream = 0;
+    for (size_t i = 0; i < sizeof stream; i++)
+        stream = stream << 8 | digest[i];
+    dp_random random = dp_random_at(recipe->seed, stream);
+    return 1 + recipe->brightness * (2 * dp_random_unit(&random) - 1);
+}
+
+dp_status dp_fit_brighten(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_error *err)
+{
+    const size_t version = dp_version_brightness(&fit->extractor.recipe);
+    dp_picture *brighter = NULL;
+    prepared->turn = turn;
+    prepared->flip_rows = prepared->flip_cols = false;
+    if (fit->replay)
+        return replay_other(fit, prepared, version, err);
+    dp_status status = dp_picture_brighten(prepared->picture, draw_brightness(fit, prepared), &brighter, err);
+    return status ? status : run_other(fit, prepared, brighter, version, err);
 }
 
 dp_status dp_fit_again(dp_fit_work *fit, size_t index, dp_prepared *again, dp_error *err)

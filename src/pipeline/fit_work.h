@@ -57,6 +57,8 @@ dp_status dp_fit_warp(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_erro
 dp_status dp_fit_run(dp_fit_work *fit, dp_prepared *prepared, size_t version, dp_error *err);
 /* The same for the picture rotated by k of the recipe's rotations; cells are then those of this canvas. */
 dp_status dp_fit_rotate(dp_fit_work *fit, dp_prepared *prepared, size_t k, dp_error *err);
+/* The same for the picture with the brightness that is drawn for it, lying the way `turn` says (0 or 1). */
+dp_status dp_fit_brighten(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_error *err);
 /* Prepares picture `index` of the work once more. Close *again in any case: dp_prepared_close. */
 dp_status dp_fit_again(dp_fit_work *fit, size_t index, dp_prepared *again, dp_error *err);
 

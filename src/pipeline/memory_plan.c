@@ -122,10 +122,11 @@ static bool final_bytes(const dp_bank_spec *spec, size_t *bytes)
         final.rows_per_picture = 1;
         final.capacity = recipe->kmeans;
     }
-    if (recipe->coreset > 0) {
+    const double kept_part = recipe->coreset > 0 ? recipe->coreset : recipe->thin;
+    if (kept_part > 0) {
         double rows =
             (double)spec->grid_rows * (double)spec->grid_cols * (double)spec->capacity * (double)spec->rows_per_picture;
-        double kept = recipe->coreset < 1 ? recipe->coreset * rows : recipe->coreset < rows ? recipe->coreset : rows;
+        double kept = kept_part < 1 ? kept_part * rows : kept_part < rows ? kept_part : rows;
         final.grid_rows = final.grid_cols = final.rows_per_picture = 1;
         final.capacity = kept < 1 ? 1 : kept < (double)UINT32_MAX ? (size_t)kept : UINT32_MAX;
     }
@@ -197,7 +198,7 @@ static bool fits_as(const dp_bank_spec *spec, dp_storage storage, size_t capacit
     dp_bank_spec other = *spec, collected;
     recipe.storage = storage;
     plain = recipe;
-    plain.pca = plain.coreset = 0;
+    plain.pca = plain.coreset = plain.thin = 0;
     plain.kmeans = 0;
     other.recipe = reduced ? &recipe : &plain;
     other.capacity = capacity;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/picture.h"
+#include "options/recipe_facts.h"
 #include "score/nearest.h"
 
 #include <math.h>
@@ -70,10 +71,9 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
     dp_patch_view *good = &c->shown.good;
     dp_status status = DP_OK;
     double x, y;
-    size_t mirrors = recipe->mirror ? 1 : 0;
-    bool mirrored = d->nearest_version == 1 && mirrors;
-    double degrees =
-        d->nearest_version > mirrors ? 360.0 * (double)(d->nearest_version - mirrors) / (double)recipe->rotations : 0;
+    const bool mirrored = dp_version_is_mirrored(recipe, d->nearest_version),
+               brighter = recipe->brightness > 0 && d->nearest_version == dp_version_brightness(recipe);
+    const double degrees = 360.0 * dp_version_turn(recipe, d->nearest_version);
     if (nearest && has_changed(bank, d->nearest_picture, nearest, c->why, sizeof c->why)) {
         nearest = NULL;
         good->missing = c->why;
@@ -93,7 +93,9 @@ static dp_status show_good(const dp_bank *bank, const dp_defect *d, const dp_pic
         snprintf(c->whose, sizeof c->whose, "nearest good patch, turned by %.0f\xC2\xB0", degrees);
     else
         snprintf(c->whose, sizeof c->whose, "nearest good patch, at (%.0f, %.0f)%s", x, y,
-                 mirrored ? ", mirrored" : "");
+                 mirrored   ? ", mirrored"
+                 : brighter ? ", in another brightness"
+                            : "");
     return status;
 }
 

@@ -154,6 +154,7 @@ static dp_status score_all(const dp_bank *pictures, const dp_bank *bank, const d
             path ? path : "", path ? ": " : "",
             bank->recipe.kmeans        ? "centres of k-means, not the features of its pictures"
             : bank->recipe.coreset > 0 ? "a coreset, not all features of its pictures"
+            : bank->recipe.thin > 0    ? "thinned rows, not all features of its pictures"
                                        : "no features of the background, but new pictures are inspected with it");
     struct scoring s = {.bank = bank,
                         .pictures = pictures,

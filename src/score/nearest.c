@@ -3,14 +3,14 @@
  * leads from there to the picture. */
 #include "score/nearest.h"
 #include "bank/bank.h"
+#include "options/recipe_facts.h"
 
 #include <math.h>
 
-/* Returns 0 for the picture itself, 1 for its mirror image if the bank has one, then its rotations; SIZE_MAX: the bank
- * does not record it. */
+/* Returns the version of the picture that a row is of; SIZE_MAX: the bank does not record it. */
 static size_t augmentation_of(const dp_bank *bank, size_t row, size_t cells)
 {
-    if (!bank->recipe.mirror && bank->recipe.rotations <= 1)
+    if (dp_versions(&bank->recipe) == 1)
         return 0;
     if (bank->rows.row_cell)
         return (size_t)bank->rows.row_cell[row] / cells;
@@ -36,7 +36,7 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
 {
     dp_seen seen;
     *x_px = *y_px = NAN;
-    if (!dp_nearest_seen(bank, found, &seen) || seen.version > (bank->recipe.mirror ? 1 : 0))
+    if (!dp_nearest_seen(bank, found, &seen) || dp_version_turn(&bank->recipe, seen.version) > 0)
         return false;
     const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
     if (!recipe.canvas_height_px)
@@ -44,7 +44,7 @@ bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_
     const dp_frame frame = {&recipe,
                             &bank->pictures.poses[seen.picture],
                             bank->pictures.polarities[seen.picture],
-                            seen.version == 1,
+                            dp_version_is_mirrored(&bank->recipe, seen.version),
                             seen.rows,
                             seen.cols};
     dp_affine map = dp_grid_to_picture(&frame);

@@ -11,7 +11,7 @@
 /* The patch that a row comes from. */
 typedef struct dp_seen {
     size_t picture;
-    size_t version; /* 0: the picture itself; 1: its mirror image, if the recipe adds one; then its rotations */
+    size_t version;          /* 0: the picture itself; others: options/recipe_facts.h */
     size_t cell, rows, cols; /* in the picture's grid, and the size of that grid */
 } dp_seen;
 

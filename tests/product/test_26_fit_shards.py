@@ -41,7 +41,10 @@ def same(dp, one="good.bank", other="merged.bank"):
     (textures, 1, []), (textures, 5, SMALL), (textures, 40, SMALL), (parts, 3, SMALL), (parts, 2, [*SMALL, "--align", "features"]),
     (parts, 3, [*PAPER, "--polarity", "rotate", "--mirror"]), (parts, 3, [*PAPER, "--polarity", "mirror", "--mirror"]),
     (textures, 3, ["--model", MODEL, "--method", "anomalydino", "--size", "112"]), (textures, 3, ["--method", "patchcore", "--size", "112"]), (textures, 3, ["--method", "padim", "--size", "128"]),
-    (textures, 3, [*SMALL, "--kmeans", "3"]), (textures, 3, [*SMALL, "--pca", "0.9"]), (textures, 3, [*SMALL, "--order", "0.25"])],
+    (textures, 3, ["--method", "superadd", *SMALL]), (textures, 3, ["--method", "superadd", *SMALL, "--thin", "300"]),
+    (textures, 3, [*SMALL, "--brightness", "0.2"]), (parts, 3, [*PAPER, "--polarity", "rotate", "--mirror", "--brightness", "0.2"]),
+    (parts, 3, [*PAPER, "--polarity", "mirror", "--brightness", "0.2"]), (textures, 3, [*SMALL, "--kmeans", "3"]), (textures, 3, [*SMALL, "--pca", "0.9"]),
+    (textures, 3, [*SMALL, "--order", "0.25"])],
     ids=lambda v: " ".join(map(str, v[-2:])) if isinstance(v, list) else getattr(v, "__name__", str(v)))
 def test_the_bank_is_that_of_one_fit(dp, make, n, options):
     make(dp.folder / "good", 14 if "features" in options else 9)

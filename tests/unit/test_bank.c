@@ -573,6 +573,7 @@ static void recipe_round_trip(void **state)
         recipe.post.gaussian = i / 9.0;
         recipe.post.median = (size_t)(i % 16) * 2 + 1;
         recipe.score = (dp_score)(i % 4);
+        recipe.brightness = 0.7 / (i + 1);
         recipe.fpr = 0.1 / (i + 1);
         char *text = NULL;
         assert_ok(dp_recipe_to_json(&recipe, &text, err));
@@ -580,18 +581,18 @@ static void recipe_round_trip(void **state)
         assert_true(back.canny_low == recipe.canny_low && back.canny_high == recipe.canny_high
                     && back.fill == recipe.fill && back.fpr == recipe.fpr);
         assert_memory_equal(back.layers, recipe.layers, sizeof recipe.layers);
-        assert_true(back.align == recipe.align && back.blur_px == recipe.blur_px
-                    && back.canvas_height_px == recipe.canvas_height_px
-                    && back.canvas_width_px == recipe.canvas_width_px && back.polarity == recipe.polarity
-                    && back.n_layers == recipe.n_layers && back.layer_mix == recipe.layer_mix
-                    && back.precision == recipe.precision && back.mirror == recipe.mirror
-                    && back.metric == recipe.metric && back.window == recipe.window && back.knn == recipe.knn
-                    && back.blend == recipe.blend && back.score == recipe.score && back.edge_px == recipe.edge_px
-                    && back.crop_px == recipe.crop_px && back.roi == recipe.roi && back.background == recipe.background
-                    && back.background_rule == recipe.background_rule
-                    && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
-                    && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
-                    && back.reweight == recipe.reweight && back.map_sigma_px == recipe.map_sigma_px);
+        assert_true(
+            back.align == recipe.align && back.blur_px == recipe.blur_px
+            && back.canvas_height_px == recipe.canvas_height_px && back.canvas_width_px == recipe.canvas_width_px
+            && back.polarity == recipe.polarity && back.n_layers == recipe.n_layers
+            && back.layer_mix == recipe.layer_mix && back.precision == recipe.precision && back.mirror == recipe.mirror
+            && back.brightness == recipe.brightness && back.metric == recipe.metric && back.window == recipe.window
+            && back.knn == recipe.knn && back.blend == recipe.blend && back.score == recipe.score
+            && back.edge_px == recipe.edge_px && back.crop_px == recipe.crop_px && back.roi == recipe.roi
+            && back.background == recipe.background && back.background_rule == recipe.background_rule
+            && back.background_threshold == recipe.background_threshold && back.rotations == recipe.rotations
+            && back.neighbourhood == recipe.neighbourhood && back.coreset == recipe.coreset
+            && back.reweight == recipe.reweight && back.map_sigma_px == recipe.map_sigma_px);
         assert_true(back.post.low == recipe.post.low && back.post.high == recipe.post.high
                     && back.post.min_object == recipe.post.min_object && back.post.max_hole == recipe.post.max_hole
                     && back.post.unit == recipe.post.unit && back.post.gaussian == recipe.post.gaussian
@@ -619,7 +620,8 @@ static void recipe_names(void **state)
               "\"neighbourhood\":1,\"channels\":0,\"layout\":\"grid\",\"moments\":\"gaussian\",\"moments_ridge\":0.01,"
               "\"moments_variance\":0.98999999999999999,\"keep_features\":false,\"storage\":\"f32\",\"pca\":0.0,"
               "\"kmeans\":0,\"coreset\":0.0,"
-              "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"background\":\"none\",\"background_rule\":"
+              "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"brightness\":0.0,\"background\":\"none\","
+              "\"background_rule\":"
               "\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
               "\"window\":0,\"knn\":1,\"blend\":0.0,\"order\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"

@@ -32,6 +32,7 @@ static const struct example examples[] = {
     {"map.median", {"3", "31", "off"}, {"2", "33", "-1", "1.5"}},
     {"features.neighbourhood", {"3", "1"}, {"0", "2", "4", "off", "3.0"}},
     {"pictures.rotations", {"8", "1"}, {"0", "2", "9"}},
+    {"pictures.brightness", {"0.2", "0.9", "off"}, {"-0.1", "1", "20%"}},
     {"bank.pca", {"0.5", "12", "off"}, {"0", "1.0", "1.5", "-1", "1000001", "50%"}},
     {"bank.coreset", {"0.1", "40", "off"}, {"1.0", "1.5", "-1", "nan"}},
 };
