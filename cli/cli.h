@@ -27,6 +27,7 @@ int cmd_embed(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_fit(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_lot(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_options(int argc, char **argv);

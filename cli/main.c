@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
     {"fit", cmd_fit, "learn from pictures of good parts and write a bank"},
     {"inspect", cmd_inspect, "score new pictures and show where the defects are"},
+    {"lot", cmd_lot, "judge pictures by each other, with none known to be good"},
     {"calibrate", cmd_calibrate, "set the threshold from the good pictures in the bank"},
     {"tune", cmd_tune, "search for post-processing on labelled pictures"},
     {"eval", cmd_eval, "learn from a data set, inspect it, print the figures"},

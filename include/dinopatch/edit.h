@@ -116,6 +116,36 @@ DP_API dp_status dp_bank_suspects(const dp_bank *bank, size_t *pictures, double 
 DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, double fpr, const char *path,
                                    dp_error *err);
 
+/* ------------------------------------------------------------------------------------------------------------- a lot
+ *
+ * Pictures of which nobody says which are good, each judged by the others: MuSc's mutual scoring (docs/method.md, section 14). The score
+ * of a cell is how far the nearest cells of other pictures are, where it is most alike: a good place recurs, a defect does not. So it
+ * works where most of the lot is good, or where no two defects are alike; where most pictures have one defect, that looks normal. */
+#define DP_LOT_FEWEST 8 /* pictures */
+
+typedef struct dp_lot_picture {
+    double alone;    /* the picture's own score, from its map */
+    double score;    /* its mean with the pictures most like it */
+    double robust_z; /* score above the median in spreads of those below the median */
+    int trusted;     /* non-zero: robust_z is at most 2 */
+} dp_lot_picture;
+
+typedef struct dp_lot {
+    size_t n, n_trusted;
+    size_t compared; /* others that each picture was compared with */
+    double
+        agreement; /* Spearman's rank correlation of the pictures' own scores by two halves of those others: 1 where all agree */
+    dp_lot_picture *pictures; /* [n] in the bank's order; dp_lot_close */
+} dp_lot;
+
+/* Judges the pictures of a bank of layout grid by each other; its thresholds and scores are not read. compared: at most so many others for
+ * each picture, drawn by the recipe's seed; 0: all. What is settled by `bank` (layers, canvas, pose) is that of all its pictures. The
+ * result is the same for any number of threads. run (may be NULL): threads, isa, progress (stage "lot"), memory.
+ * Errors: DP_E_ARGUMENT (fewer than DP_LOT_FEWEST pictures), DP_E_MISMATCH (no grid, or not all features of its pictures), DP_E_MEMORY,
+ * DP_E_NUMERIC, DP_E_CANCELLED. */
+DP_API dp_status dp_lot_judge(const dp_bank *bank, size_t compared, const dp_run *run, dp_lot *lot, dp_error *err);
+DP_API void dp_lot_close(dp_lot *lot);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,17 +9,17 @@ import pytest
 from conftest import MODEL, Program
 
 COMMANDS = ["fit", "inspect", "calibrate", "tune", "eval", "report", "align", "embed", "metrics", "bench", "bank info", "bank compress",
-            "bank add", "bank remove", "bank merge", "model pull", "model verify", "model synth"]
+            "lot", "bank add", "bank remove", "bank merge", "model pull", "model verify", "model synth"]
 
 # What takes a number, a count or a share: option -> a value that is right.  A new numeric option is added here.
 NUMBERS = {
     "threads": "1", "max-pixels": "50M", "max-memory": "2.5G", "fill": "0.5", "fpr": "0.05", "pca": "0.9", "map-sigma": "1.5",
-    "coreset": "0.1", "blend": "0.5", "order": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
+    "coreset": "0.1", "thin": "0.1", "brightness": "0.2", "compare": "8", "blend": "0.5", "order": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
     "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "size": "256", "tile": "256", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
     "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "channels": "100", "merge": "2", "max-tokens": "20k", "value": "0.5",
 }
 WHOLE = {"threads", "neighbourhood", "reweight", "blur", "knn", "kmeans", "shots", "seed", "edge", "size", "tile", "crop", "rotations", "trials", "folds",
-         "seeds", "gallery", "repeat", "bootstrap", "suspects", "channels", "merge"}
+         "seeds", "gallery", "repeat", "bootstrap", "suspects", "channels", "merge", "compare"}
 
 # Spellings that strtod and strtol take, and people do not mean.
 NEVER = ["nan", "NaN", "-nan", "inf", "infinity", "-inf", "0x10", "0X1p-3", "1e400", "+1", " 1", "1 ", "1\n", "5%", "0,5", "1_000", "1.", "--1",
@@ -95,7 +95,7 @@ def test_out_of_range_names_the_range(dp, option, low, high):
 
 BEYOND = {"confidence": ["0", "1", "1.5"], "folds": ["0", "1", "101"], "trials": ["0"], "seconds": ["0", "-1"], "seeds": ["0", "1001"],
           "repeat": ["0"], "gallery": ["-1"], "bootstrap": ["-1", "1e7"], "wait": ["-1", "1000001"], "max-tokens": ["0", "0.5"], "value": ["-1", "1e400", "1e-400"],
-          "threshold": ["-1", "1e400", "1e-400"], "coreset": ["1.5", "-1"], "background-threshold": ["-1"], "neighbourhood": ["0", "2", "5"],
+          "threshold": ["-1", "1e400", "1e-400"], "coreset": ["1.5", "-1"], "thin": ["1.5", "-1"], "brightness": ["-0.1", "1"], "background-threshold": ["-1"], "neighbourhood": ["0", "2", "5"],
           "rotations": ["0", "2", "9"], "crop": ["-1", "20001"], "max-memory": ["0"], "suspects": ["-1"]}
 
 

@@ -263,12 +263,13 @@ def printed(tmp_path_factory, woven, rods):
     (dp.folder / "s.json").write_text(json.dumps({"image_level": {"one": scores}, "pixel_level": maps}))
     note("metrics", "metrics", "--json", "s.json", "--bootstrap", "10")
     note("options", "options", "--json")
+    note("lot", "lot", "--json", "--summary", woven.good, broken, odd)
     return found
 
 
 PRINTING = [("inspect", "JSON"), ("align", "JSON"), ("bank", "JSON"), ("bank", "JSON OF SUSPECTS"), ("bank", "JSON OF LEARNING CURVE"),
             ("calibrate", "JSON"), ("tune", "JSON"),
-            ("bench", "JSON"), ("model", "JSON OF INFO"), ("model", "JSON OF LIST"), ("metrics", "JSON"), ("options", "JSON")]
+            ("bench", "JSON"), ("model", "JSON OF INFO"), ("model", "JSON OF LIST"), ("metrics", "JSON"), ("options", "JSON"), ("lot", "JSON")]
 
 
 @pytest.mark.parametrize("page, section", PRINTING)
