@@ -619,7 +619,7 @@ static void recipe_names(void **state)
               "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\","
               "\"neighbourhood\":1,\"channels\":0,\"layout\":\"grid\",\"moments\":\"gaussian\",\"moments_ridge\":0.01,"
               "\"moments_variance\":0.98999999999999999,\"keep_features\":false,\"storage\":\"f32\",\"pca\":0.0,"
-              "\"kmeans\":0,\"coreset\":0.0,"
+              "\"kmeans\":0,\"coreset\":0.0,\"thin\":0.0,"
               "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"brightness\":0.0,\"background\":\"none\","
               "\"background_rule\":"
               "\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
