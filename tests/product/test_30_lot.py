@@ -81,6 +81,7 @@ def test_the_scores_are_those_of_the_reference(dp, n, compare, more):
     assert [line["score"] for line in lines[:-1]] == pytest.approx(score, rel=1e-6)
     assert lines[-1]["summary"]["agreement"] == pytest.approx(agreement, abs=1e-9)
     assert lines[-1]["summary"]["compared"] == (compare or n - 1)
+    score = np.array([line["score"] for line in lines[:-1]])
     middle = np.median(score)
     spread = 1.4826 * np.median(middle - score[score <= middle])
     assert [line["robust_z"] for line in lines[:-1]] == pytest.approx((score - middle) / spread, rel=1e-6)
