@@ -190,7 +190,7 @@ int cmd_lot(int argc, char **argv)
     if (!cli_outputs_check(files, &code) || !cli_model_open(model_name, &model, &code)
         || !cli_outputs_begin(files, NULL, &code))
         goto done;
-    const dp_source source = dp_source_files((const char *const *)list.inputs->pdata, n);
+    const dp_source source = cli_list_source(&list, list.inputs);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = &fate};
     cli_progress_begin("lot", run.quiet);
     dp_status status = dp_network_settle_recipe(model, &recipe, &err);
@@ -215,7 +215,7 @@ int cmd_lot(int argc, char **argv)
     }
     say_trust(&lot);
     if (out) {
-        const dp_source good = dp_source_files((const char *const *)trusted->pdata, trusted->len);
+        const dp_source good = cli_list_source(&list, trusted);
         const dp_fit_input learned = {.source = &good};
         cli_progress_begin("fit", run.quiet);
         status = dp_bank_fit_from(session, &recipe, &learned, &kept, &again, &err);

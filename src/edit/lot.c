@@ -50,13 +50,13 @@ static dp_status check_memory(const dp_bank *bank, size_t compared, const dp_run
                            "give fewer pictures, compare each with fewer, or a smaller size", run, err);
 }
 
-static double cosine(const float *a, const float *b, size_t dim)
+static double cosine(const double *a, const double *b, size_t dim)
 {
     double ab = 0, aa = 0, bb = 0;
     for (size_t d = 0; d < dim; d++) {
-        ab += (double)a[d] * (double)b[d];
-        aa += (double)a[d] * (double)a[d];
-        bb += (double)b[d] * (double)b[d];
+        ab += a[d] * b[d];
+        aa += a[d] * a[d];
+        bb += b[d] * b[d];
     }
     const double product = sqrt(aa) * sqrt(bb);
     return product > 0 && ab > 0 ? ab / product : 0;

@@ -73,7 +73,7 @@ static void average_task(void *context, size_t p, size_t worker)
     }
     if (job->side > 1)
         return;
-    float *pooled = job->mutual->pooled + p * dim;
+    double *pooled = job->mutual->pooled + p * dim;
     for (size_t d = 0; d < dim; d++) {
         double sum = 0;
         size_t n = 0;
@@ -82,7 +82,7 @@ static void average_task(void *context, size_t p, size_t worker)
                 sum += (double)out[cell * dim + d];
                 n++;
             }
-        pooled[d] = n ? (float)(sum / (double)n) : 0;
+        pooled[d] = n ? sum / (double)n : 0;
     }
 }
 
@@ -231,7 +231,7 @@ dp_status dp_mutual_maps(const dp_rows *rows, size_t compared, uint64_t seed, dp
                              {&mutual->maps[1], n, cells, sizeof(float)},
                              {&mutual->maps[2], n, cells, sizeof(float)},
                              {&mutual->valid, n, cells, 1},
-                             {&mutual->pooled, n, dim, sizeof(float)},
+                             {&mutual->pooled, n, dim, sizeof(double)},
                              {&job.ring, n, 1, sizeof *job.ring},
                              {&job.given, n, cells, 1},
                              {&job.x, n * cells, dim, sizeof *job.x},

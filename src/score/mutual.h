@@ -13,7 +13,7 @@ typedef struct dp_mutual {
     size_t n, cells, compared;   /* compared: others of each picture */
     float *maps[DP_MUTUAL_SETS]; /* [n, cells] by all others, and by two halves of them */
     uint8_t *valid;              /* [n, cells] */
-    float *pooled;               /* [n, dim] mean of the valid cells */
+    double *pooled;              /* [n, dim] mean of the valid cells */
 } dp_mutual;
 
 /* Fills *mutual for the pictures of a grid with all their features; dp_mutual_close. compared: at most so many others for each
