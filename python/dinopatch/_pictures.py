@@ -140,6 +140,7 @@ def _to_srgb(image: Any) -> Any:
 def from_pil(image: Any, name: str = "a PIL image") -> npt.NDArray[Any]:
     from PIL import Image, ImageOps
 
+    image.getexif()  # kept; of a file of several pages it cannot be read after the pixels
     image.load()
     image = ImageOps.exif_transpose(image) or image
     if image.mode.startswith("I;16"):
