@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli.h - what the commands share: their table, options that several commands take, inputs, progress, exit codes.
  *
- * Exit codes: 0 all done; 1 some inputs failed, or fewer were used than asked; 2 wrong usage; 3 a picture is anomalous
- * or not inspected (only with --fail-on-anomaly; 3 wins over 1); 4 the job itself failed. */
+ * Exit codes: 0 all done; 1 some inputs failed, or fewer were used than asked; 2 wrong usage; 3 a picture is not good
+ * (only with --fail-on-anomaly; 3 wins over 1); 4 the job itself failed. */
 #ifndef DP_CLI_H
 #define DP_CLI_H
 

@@ -27,6 +27,7 @@ struct job {
     cli_shard_lines *shard; /* or NULL */
     enum { AS_TEXT, AS_JSON, AS_CSV } format;
     cli_tally tally;
+    size_t n_learned; /* pictures that the bank was made of */
     bool output_broken;
 };
 
@@ -122,6 +123,8 @@ static int on_result(void *user, size_t index, size_t view, const char *path, co
                          .cell_threshold = job->view->cell_threshold,
                          .ms = ms};
     cli_tally_add(&job->tally, &row);
+    if (result && result->label != DP_LABEL_NOT_INSPECTED && result->score == 0 && !(job->view->post.low > 0))
+        job->n_learned++;
     if (message)
         cli_complain("%s", message);
     if (job->shard) {
@@ -154,7 +157,11 @@ static int finish(struct job *job, bool fail_on_anomaly, bool summary, bool quie
         fprintf(stderr, "%s\n", text);
         g_free(text);
     }
-    if (fail_on_anomaly && tally->n_anomalous + tally->n_not_inspected > 0)
+    if (job->n_learned)
+        cli_note("%zu picture%s score%s 0, as only pictures do that the bank was made of: this says nothing about it; "
+                 "inspect pictures that it has not seen",
+                 job->n_learned, job->n_learned == 1 ? "" : "s", job->n_learned == 1 ? "s" : "");
+    if (fail_on_anomaly && tally->n_anomalous + tally->n_not_inspected + tally->n_unlabelled > 0)
         return EXIT_ANOMALY;
     return n_failed + tally->n_failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 }
@@ -230,7 +237,8 @@ int cmd_inspect(int argc, char **argv)
         {"csv", 0, 0, CLI_FLAG, &csv, "a CSV table on stdout", NULL},
         {"threshold", 0, 0, CLI_REAL, &threshold, "decide at this score (default: the bank's)", "T", 0, CLI_NO_END},
         {"fail-on-anomaly", 0, 0, CLI_FLAG, &fail_on_anomaly,
-         "exit with code 3 if a picture is anomalous or not inspected (unreadable pictures count)", NULL},
+         "exit with code 3 if a picture is not good: anomalous, not inspected, unreadable, or without a threshold",
+         NULL},
         {"any-size", 0, 0, CLI_FLAG, &any_size,
          "with a bank made by --align none: inspect pictures of any size and aspect ratio", NULL},
         CLI_LIST_ENTRIES(&list),
@@ -249,8 +257,8 @@ int cmd_inspect(int argc, char **argv)
                               "called good; the output gives\n"
                               "the reason.\n"
                               "Exit code: 0 done; 1 some inputs failed; 2 wrong usage; 3 with --fail-on-anomaly, a "
-                              "picture is anomalous or not\n"
-                              "inspected (wins over 1); 4 the job failed.\n"
+                              "picture is not good\n"
+                              "(wins over 1); 4 the job failed.\n"
                               "\n"
                               "A threshold belongs to one way of scoring. With another --window, --metric, --knn, "
                               "--map or --score and without\n"

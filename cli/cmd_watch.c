@@ -90,7 +90,7 @@ static int watch_command(int argc, char **argv, struct asked *asked)
          "SIZE", 1, 1e15},
         {"exit-after", 0, 0, CLI_WHOLE, &asked->exit_after, "end after so many pictures", "N", 1, 1e15},
         {"stop-on-anomaly", 0, 0, CLI_FLAG, &asked->stop_on_anomaly,
-         "end with exit code 3 at the first picture that is anomalous or not inspected", NULL},
+         "end with exit code 3 at the first picture that is not good", NULL},
         CLI_CONFIG_ENTRY(&asked->config),
         {"log-level", 0, 0, CLI_TEXT, &asked->log_level, "what is logged (default: info)", "error|warning|info|debug"},
         CLI_OPTION_END};

@@ -118,7 +118,7 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
         dp_label label = cli_row_label(&made->row);
         cli_tally_add(&w->tally, &made->row);
         w->n_pictures++;
-        w->anomaly = w->anomaly || label == DP_LABEL_ANOMALOUS || label == DP_LABEL_NOT_INSPECTED;
+        w->anomaly = w->anomaly || label != DP_LABEL_GOOD;
         if (made->fault)
             log_line(LOG_LEVEL_WARNING, "%s", made->fault);
         if (w->drift && w->settings.data && drift_alarm_remember(w->drift, w->store, w->judge->name, id, &err))

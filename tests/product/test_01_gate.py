@@ -89,6 +89,13 @@ def test_without_a_threshold_the_label_is_null(dp, woven):
     assert p["label"] is None and p["reason"] is None and p["threshold"] is None and p["score"] > 0
     assert run.err.splitlines()[-1] == "1 picture: 0 good, 0 anomalous, 0 not inspected, 1 unlabelled"
     assert "unlabelled" not in dp.inspect(woven.bank, woven.new_good).err
+    dp.run("inspect", "--bank", "one.bank", "--fail-on-anomaly", woven.new_good, code=3)
+
+
+def test_what_the_bank_was_made_of_says_nothing(dp, woven):
+    learned = next(iter(sorted(woven.good.iterdir())))
+    assert "1 picture scores 0, as only pictures do that the bank was made of" in dp.inspect(woven.bank, learned, woven.new_good).err
+    assert "scores 0" not in dp.inspect(woven.bank, woven.new_good).err
 
 
 # ------------------------------------------------------------------------------------------------------------------- CSV
