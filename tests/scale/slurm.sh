@@ -3,7 +3,7 @@
 # A fit as docs/scale.md has it on a Slurm cluster of two nodes, all on this machine: an array of 8 shards, a merge that depends on it,
 # a node that is killed in the middle.  The bank must be that of one fit, byte for byte.
 #
-#     slurm.sh DINOPATCH RENDER      needs root, and Debian's slurm-wlm and munge, which it installs where it can
+#     slurm.sh DINOPATCH RENDER      needs root, and the packages of the group scale, which it installs where it can
 #
 # Exit code 77: skipped, with the reason as the last line printed.
 set -u
@@ -14,10 +14,10 @@ skip() {
 }
 [ "$(id -u)" = 0 ] || skip 'skipped: slurmd and munged need root'
 if ! command -v slurmctld >/dev/null || ! command -v slurmd >/dev/null || ! command -v munged >/dev/null; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >/dev/null 2>&1
+    "$(dirname "$0")/../../scripts/deps.sh" scale >/dev/null 2>&1
 fi
 for program in slurmctld slurmd munged sbatch; do
-    command -v $program >/dev/null || skip "skipped: $program is not installed (Debian: slurm-wlm munge)"
+    command -v $program >/dev/null || skip "skipped: $program is not installed (scripts/deps.sh scale)"
 done
 
 top=$(mktemp -d "${TMPDIR:-/tmp}/dinopatch-slurm-XXXXXX")
