@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* drift_alarm.c - says when the scores of one bank's pictures drift. */
+/* drift_alarm.c - says when the scores of one bank's pictures in one stream drift. */
 #include "drift_alarm.h"
 #include "log.h"
 
@@ -9,12 +9,13 @@
 
 struct drift_alarm {
     double bound;
+    char *stream;
     char sha256[65]; /* of the bank */
     dp_drift *drift;
     drift_standing standing;
 };
 
-dp_status drift_alarm_open(double bound, drift_alarm **opened, dp_error *err)
+dp_status drift_alarm_open(double bound, const char *stream, drift_alarm **opened, dp_error *err)
 {
     dp_drift *drift;
     dp_status status = dp_drift_open(bound, 0, &drift, err);
@@ -22,14 +23,17 @@ dp_status drift_alarm_open(double bound, drift_alarm **opened, dp_error *err)
         return status;
     *opened = g_new0(drift_alarm, 1);
     (*opened)->bound = bound;
+    (*opened)->stream = g_strdup(stream);
     (*opened)->drift = drift;
     return DP_OK;
 }
 
 void drift_alarm_close(drift_alarm **opened)
 {
-    if (*opened)
+    if (*opened) {
         dp_drift_close(&(*opened)->drift);
+        g_free((*opened)->stream);
+    }
     g_free(*opened);
     *opened = NULL;
 }
@@ -54,9 +58,10 @@ static json_t *alarm_of(const drift_alarm *d, const char *bank, const dp_drift_s
                                             "material have changed; such an alarm is false "
                                             "with a probability of at most %g",
                                             direction, state->n, d->bound);
-    return cli_json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s}", "alarm", "drift", "time", time, "bank", bank,
-                         "pictures", (json_int_t)state->n, "log10_capital", cli_json_real(state->log10_capital),
-                         "bound", cli_json_real(d->bound), "direction", direction, "text", text);
+    return cli_json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s}", "alarm", "drift", "time", time, "bank", bank,
+                         "stream", d->stream, "pictures", (json_int_t)state->n, "log10_capital",
+                         cli_json_real(state->log10_capital), "bound", cli_json_real(d->bound), "direction", direction,
+                         "text", text);
 }
 
 json_t *drift_alarm_look(drift_alarm *d, const char *bank, const char *sha256, double score, int64_t time_ms)
@@ -83,12 +88,12 @@ static void on_score(void *user, const char *bank_sha256, double score)
 
 dp_status drift_alarm_resume(drift_alarm *d, store *s, const char *bank, dp_error *err)
 {
-    return drift_store_scores(s, bank, on_score, d, err);
+    return drift_store_scores(s, bank, d->stream, on_score, d, err);
 }
 
 dp_status drift_alarm_remember(drift_alarm *d, store *s, const char *bank, int64_t id, dp_error *err)
 {
-    return d->standing.n_pictures == 1 ? drift_store_begin(s, bank, id - 1, err) : DP_OK;
+    return d->standing.n_pictures == 1 ? drift_store_begin(s, bank, d->stream, id - 1, err) : DP_OK;
 }
 
 drift_standing drift_alarm_standing(const drift_alarm *d)

@@ -15,18 +15,19 @@ static dp_status finish(const database *db, dp_status status, sqlite3_stmt *stat
     return status;
 }
 
-dp_status drift_store_begin(store *s, const char *bank, int64_t after_id, dp_error *err)
+dp_status drift_store_begin(store *s, const char *bank, const char *stream, int64_t after_id, dp_error *err)
 {
     database *db = store_database(s);
     sqlite3_stmt *statement = NULL;
     g_mutex_lock(&db->write_lock);
-    dp_status status =
-        database_prepare(db, db->writer, &statement, err, "INSERT OR REPLACE INTO drift(bank, after_id) VALUES(?, ?)",
-                         "si", bank, after_id);
+    dp_status status = database_prepare(db, db->writer, &statement, err,
+                                        "INSERT OR REPLACE INTO drift(bank, stream, after_id) VALUES(?, ?, ?)", "ssi",
+                                        bank, stream, after_id);
     return finish(db, status, statement, err);
 }
 
-dp_status drift_store_scores(store *s, const char *bank, drift_store_fn on_score, void *user, dp_error *err)
+dp_status drift_store_scores(store *s, const char *bank, const char *stream, drift_store_fn on_score, void *user,
+                             dp_error *err)
 {
     database *db = store_database(s);
     sqlite3_stmt *statement;
@@ -35,9 +36,10 @@ dp_status drift_store_scores(store *s, const char *bank, drift_store_fn on_score
     dp_status status = database_prepare(
         db, db->reader, &statement, err,
         "SELECT o.bank_sha256, r.score FROM results r JOIN origins o ON o.id = r.origin WHERE r.score IS NOT NULL AND"
-        " r.bank = (SELECT id FROM banks WHERE name = ?1) AND r.id > (SELECT after_id FROM drift WHERE bank = ?1)"
-        " ORDER BY r.id LIMIT ?2",
-        "si", bank, (int64_t)DP_DRIFT_SCORES);
+        " r.bank = (SELECT id FROM banks WHERE name = ?1) AND"
+        " r.stream = (SELECT id FROM streams WHERE name = ?2) AND"
+        " r.id > (SELECT after_id FROM drift WHERE bank = ?1 AND stream = ?2) ORDER BY r.id LIMIT ?3",
+        "ssi", bank, stream, (int64_t)DP_DRIFT_SCORES);
     if (!status) {
         while ((code = sqlite3_step(statement)) == SQLITE_ROW)
             on_score(user, database_text(statement, 0), database_real(statement, 1));

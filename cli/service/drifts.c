@@ -54,7 +54,7 @@ static struct watched *find(drifts *d, const char *bank, bool *fresh)
     if (watched)
         return watched;
     watched = g_new0(struct watched, 1);
-    dp_status status = drift_alarm_open(d->bound, &watched->drift, &err);
+    dp_status status = drift_alarm_open(d->bound, STORE_STREAM_SERVE, &watched->drift, &err);
     if (!status)
         status = drift_alarm_resume(watched->drift, d->store, bank, &err);
     if (status) {

@@ -27,7 +27,8 @@ static bool record(request *r, const inspection_task *task, int64_t *id)
                      .bank_sha256 = task->bank->sha256,
                      .network_sha256 = task->bank->details.model_sha256,
                      .program = dp_version(),
-                     .picture = picture};
+                     .picture = picture,
+                     .stream = STORE_STREAM_SERVE};
     store_row_fill(&row, task->line, &defects);
     bool kept = store_add(s->results, &row, id, &err) == DP_OK;
     if (kept)

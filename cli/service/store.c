@@ -52,6 +52,19 @@ static const char *const steps[] = {
     "CREATE INDEX alarms_time ON alarms(time_ms);",
     /* after which result the watching for drift began */
     "CREATE TABLE drift(bank TEXT PRIMARY KEY, after_id INTEGER NOT NULL) WITHOUT ROWID;",
+    /* by which way a picture came: each way drifts by itself */
+    "CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "ALTER TABLE results ADD COLUMN stream INTEGER REFERENCES streams(id);"
+    "DROP TABLE drift;"
+    "CREATE TABLE drift(bank TEXT NOT NULL, stream TEXT NOT NULL, after_id INTEGER NOT NULL,"
+    " PRIMARY KEY(bank, stream)) WITHOUT ROWID;"
+    "DROP VIEW result_rows;"
+    "CREATE VIEW result_rows AS SELECT r.id, strftime('%Y-%m-%dT%H:%M:%fZ', r.time_ms / 1000.0, 'unixepoch') AS time,"
+    " b.name AS bank, o.bank_sha256, o.network_sha256, o.program, r.source, r.label, r.reason, r.error, r.score,"
+    " r.p_value, r.threshold, r.cell_threshold, r.width_px, r.height_px, r.defects, r.ms, r.verdict,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', r.verdict_ms / 1000.0, 'unixepoch') AS verdict_time, r.picture,"
+    " s.name AS stream FROM results r JOIN banks b ON b.id = r.bank JOIN origins o ON o.id = r.origin"
+    " LEFT JOIN streams s ON s.id = r.stream;",
 };
 
 static const database_schema schema = {0x44695061 /* "DiPa" */, "results", steps, G_N_ELEMENTS(steps)};
@@ -88,7 +101,15 @@ static dp_status add_names(const database *db, const store_row *row, dp_error *e
         status = database_prepare(db, db->writer, &statement, err,
                                   "INSERT OR IGNORE INTO origins(bank_sha256, network_sha256, program) VALUES(?, ?, ?)",
                                   "sss", row->bank_sha256, row->network_sha256, row->program);
-    return status ? status : database_finish(db, db->writer, statement, err);
+    if (!status)
+        status = database_finish(db, db->writer, statement, err);
+    if (!status && row->stream) {
+        status = database_prepare(db, db->writer, &statement, err, "INSERT OR IGNORE INTO streams(name) VALUES(?)", "s",
+                                  row->stream);
+        if (!status)
+            status = database_finish(db, db->writer, statement, err);
+    }
+    return status;
 }
 
 static dp_status add_row(const database *db, const store_row *row, dp_error *err)
@@ -97,12 +118,13 @@ static dp_status add_row(const database *db, const store_row *row, dp_error *err
     dp_status status = database_prepare(
         db, db->writer, &statement, err,
         "INSERT INTO results(time_ms, bank, origin, source, label, reason, error, score, p_value, threshold,"
-        " cell_threshold, width_px, height_px, defects, ms, picture)"
+        " cell_threshold, width_px, height_px, defects, ms, picture, stream)"
         " VALUES(?1, (SELECT id FROM banks WHERE name = ?2), (SELECT id FROM origins WHERE bank_sha256 = ?3"
-        " AND network_sha256 = ?4 AND program = ?5), ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        "issssssssddddiisds", row->time_ms, row->bank, row->bank_sha256, row->network_sha256, row->program, row->source,
-        row->label, row->reason, row->error, row->score, row->p_value, row->threshold, row->cell_threshold,
-        row->width_px, row->height_px, row->defects, row->ms, row->picture);
+        " AND network_sha256 = ?4 AND program = ?5), ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " (SELECT id FROM streams WHERE name = ?19))",
+        "issssssssddddiisdss", row->time_ms, row->bank, row->bank_sha256, row->network_sha256, row->program,
+        row->source, row->label, row->reason, row->error, row->score, row->p_value, row->threshold, row->cell_threshold,
+        row->width_px, row->height_px, row->defects, row->ms, row->picture, row->stream);
     return status ? status : database_finish(db, db->writer, statement, err);
 }
 
@@ -145,7 +167,8 @@ dp_status store_add_with(store *s, const store_row *row, store_also_fn also, voi
 #define COLUMNS                                                                                                        \
     "r.id, r.time_ms, b.name, o.bank_sha256, o.network_sha256, o.program, r.source, r.label, r.reason, r.error,"       \
     " r.score, r.p_value, r.threshold, r.cell_threshold, r.width_px, r.height_px, r.defects, r.ms, r.verdict,"         \
-    " r.verdict_ms, r.picture FROM results r JOIN banks b ON b.id = r.bank JOIN origins o ON o.id = r.origin"
+    " r.verdict_ms, r.picture, s.name FROM results r JOIN banks b ON b.id = r.bank JOIN origins o ON o.id = r.origin"  \
+    " LEFT JOIN streams s ON s.id = r.stream"
 
 static store_row row_of(sqlite3_stmt *s)
 {
@@ -169,7 +192,8 @@ static store_row row_of(sqlite3_stmt *s)
                        .ms = database_real(s, 17),
                        .verdict = database_text(s, 18),
                        .verdict_ms = sqlite3_column_int64(s, 19),
-                       .picture = database_text(s, 20)};
+                       .picture = database_text(s, 20),
+                       .stream = database_text(s, 21)};
 }
 
 /* Steps to the end, or until on_row has enough; finalizes. */

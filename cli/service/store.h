@@ -13,6 +13,8 @@ typedef struct store store;
 dp_status store_open(const char *path, database_mode mode, store **opened, dp_error *err);
 void store_close(store **opened);
 
+#define STORE_STREAM_SERVE "serve" /* what was posted to the service */
+
 /* One result, as `inspect --json` says it, with what it was made by. */
 typedef struct store_row {
     int64_t id;
@@ -31,6 +33,7 @@ typedef struct store_row {
     const char *verdict; /* of a person: "good", "defect"; NULL: none */
     int64_t verdict_ms;  /* since 1970; 0: none */
     const char *picture; /* file of the picture that was kept, below DIR/pictures; NULL: none */
+    const char *stream;  /* by which way it came: STORE_STREAM_SERVE, a watched folder, a camera; NULL: not known */
 } store_row;
 
 /* A result as a row; its texts are borrowed from `line`, which is cli_row_json's, and from `row`.  *defects, g_free, holds the list. */

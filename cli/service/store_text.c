@@ -110,6 +110,7 @@ json_t *store_row_json(const store_row *row)
     cli_json_set(object, "verdict", cli_json_text(row->verdict));
     cli_json_set(object, "verdict_time", row->verdict ? json_time(row->verdict_ms) : json_null());
     cli_json_set(object, "picture", cli_json_text(row->picture));
+    cli_json_set(object, "stream", cli_json_text(row->stream));
     return object;
 }
 
@@ -153,8 +154,9 @@ static void put_real(GString *text, double value)
 
 void store_csv_header(GString *text)
 {
-    g_string_append(text, "id,time,bank,bank_sha256,network_sha256,program,source,label,reason,error,score,p_value,"
-                          "threshold,cell_threshold,width_px,height_px,defects,ms,verdict,verdict_time,picture\n");
+    g_string_append(text,
+                    "id,time,bank,bank_sha256,network_sha256,program,source,label,reason,error,score,p_value,"
+                    "threshold,cell_threshold,width_px,height_px,defects,ms,verdict,verdict_time,picture,stream\n");
 }
 
 void store_csv_row(GString *text, const store_row *row)
@@ -182,5 +184,6 @@ void store_csv_row(GString *text, const store_row *row)
     put_text(text, row->verdict);
     put_text(text, verdict_time);
     put_text(text, row->picture);
+    put_text(text, row->stream);
     g_string_append_c(text, '\n');
 }

@@ -34,6 +34,7 @@ typedef struct watch {
     store *store;
     journal *journal;
     outlets outlets;
+    char *stream;       /* as in store_row */
     drift_alarm *drift; /* or NULL */
     int lock;           /* file */
     cli_tally tally;
@@ -97,7 +98,8 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
                      .bank = w->judge->name,
                      .bank_sha256 = w->judge->sha256,
                      .network_sha256 = w->judge->details.model_sha256,
-                     .program = dp_version()};
+                     .program = dp_version(),
+                     .stream = w->stream};
     store_row_fill(&row, line, &defects);
     json_t *alarm = w->drift ? drift_alarm_look(w->drift, w->judge->name, w->judge->sha256, row.score, time_ms) : NULL;
     char *text = w->outlets.n ? message_of(w, line, time_ms) : NULL;
@@ -342,6 +344,7 @@ static bool open_all(watch *w, int *code)
     const watch_settings *s = &w->settings;
     dp_error err;
     w->apart = g_ptr_array_new();
+    w->stream = s->in ? watched(s) : g_strconcat("camera:", s->camera, NULL);
     const char *const own[] = {s->done, s->data, s->out.out};
     for (size_t i = 0; i < G_N_ELEMENTS(own); i++)
         if (own[i])
@@ -354,7 +357,7 @@ static bool open_all(watch *w, int *code)
     if (!status)
         status = outlets_open(&s->outlets, w->journal, &w->outlets, &err);
     if (!status && s->drift_bound > 0)
-        status = drift_alarm_open(s->drift_bound, &w->drift, &err);
+        status = drift_alarm_open(s->drift_bound, w->stream, &w->drift, &err);
     if (!status && w->drift && s->data)
         status = drift_alarm_resume(w->drift, w->store, w->judge->name, &err);
     const folder_settings folder = {s->in, s->poll_s, w->apart};
@@ -371,6 +374,7 @@ static void close_all(watch *w)
     frames_close(&w->frames);
     outlets_close(&w->outlets);
     drift_alarm_close(&w->drift);
+    g_free(w->stream);
     keeper_close(&w->keeper);
     journal_free(w->journal);
     store_close(&w->store);

@@ -83,7 +83,7 @@ static void what_is_put_in_comes_out(void **state)
     char expected[512];
     snprintf(expected, sizeof expected,
              "%d,2025-11-30T22:15:02.123Z,bank,aa,bb,0.1.0,\"a, \"\"b\"\".png\",anomalous,,,0.1,,0.333333333333,,448,"
-             "336,\"[{\"\"peak\"\":1.5}]\",12.5,,,\n",
+             "336,\"[{\"\"peak\"\":1.5}]\",12.5,,,,\n",
              (int)id);
     assert_string_equal(seen.csv, expected);
     assert_ok(store_get(s, id + 1, see, &seen, &found, err));
@@ -212,6 +212,46 @@ static void other_files_are_refused(void **state)
     assert_fails(DP_E_IO, "not a database", store_open(path, DATABASE_WRITE, &s, err));
 }
 
+/* A file of version 4, whose results do not say by which way they came. */
+static void an_older_file_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    store *s = NULL;
+    sqlite3 *raw;
+    struct seen seen = {0};
+    unlink(path);
+    assert_ok(store_open(path, DATABASE_WRITE, &s, err));
+    store_close(&s);
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            raw,
+            "PRAGMA writable_schema=ON; UPDATE sqlite_master SET sql = replace(sql, ', stream INTEGER REFERENCES"
+            " streams(id)', '') WHERE name = 'results'; PRAGMA writable_schema=RESET;"
+            "DROP TABLE streams; DROP TABLE drift; DROP VIEW result_rows; CREATE VIEW result_rows AS SELECT 1;"
+            "CREATE TABLE drift(bank TEXT PRIMARY KEY, after_id INTEGER NOT NULL) WITHOUT ROWID;"
+            "INSERT INTO drift VALUES('b', 0); INSERT INTO banks VALUES(1, 'b');"
+            "INSERT INTO origins VALUES(1, 'aa', 'bb', '0.1.0');"
+            "INSERT INTO results(time_ms, bank, origin, source, label) VALUES(5, 1, 1, 'old.png', 'good');"
+            "PRAGMA user_version=4",
+            NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(raw);
+    assert_fails(DP_E_IO, "brings it up to date", store_open(path, DATABASE_READ, &s, err));
+    assert_ok(store_open(path, DATABASE_WRITE, &s, err));
+    store_row row = row_at(6, "b", "good");
+    row.stream = "/srv/camera";
+    assert_ok(store_add(s, &row, NULL, err));
+    assert_ok(store_query(s, &(store_filter){0}, see, &seen, err));
+    assert_int_equal(seen.n, 2);
+    assert_non_null(strstr(seen.csv, "old.png"));
+    assert_true(g_str_has_suffix(seen.csv, ",\n")); /* of the old one nobody knows the way */
+    assert_ok(store_get(s, seen.ids[0], see, &seen, &(bool){false}, err));
+    assert_true(g_str_has_suffix(seen.csv, ",/srv/camera\n"));
+    g_free(seen.csv);
+    store_close(&s);
+}
+
 static void times_are_read(void **state)
 {
     (void)state;
@@ -237,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pages_follow_each_other, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_verdict_is_given_and_taken_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(other_files_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(an_older_file_is_brought_up_to_date, make_folder, remove_folder),
         cmocka_unit_test(times_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,10 @@ export class Results {
         if (bank !== this.bank)
             return;
         this.drift.hidden = !alarms.length;
-        this.drift.textContent = alarms.length ? t("drift_seen", { direction: t(`drift_${alarms[0].direction}`), time: clock(alarms[0].time) }) : "";
+        const [alarm] = alarms, stream = alarm?.stream ?? "serve";
+        this.drift.textContent = alarm ? t("drift_seen", {
+            stream: stream === "serve" ? t("drift_serve") : stream, direction: t(`drift_${alarm.direction}`), time: clock(alarm.time),
+        }) : "";
     }
 
     query(extra = {}) {

@@ -217,7 +217,8 @@ export const strings = {
     /* results */
     results_title: "Results of today",
     results_caption: "Results of today, the newest first",
-    drift_seen: "The scores drift ({direction}) since {time}: light, lens, position or material may have changed.",
+    drift_seen: "The scores of {stream} drift ({direction}) since {time}: light, lens, position or material may have changed.",
+    drift_serve: "pictures sent here",
     drift_rising: "rising",
     drift_falling: "falling",
     results_none: "Nothing was inspected today.",
