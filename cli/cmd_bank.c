@@ -182,6 +182,30 @@ static json_t *json_quarantine(const dp_bank *bank, size_t n_pictures)
     return list;
 }
 
+/* Of each picture of which only a part was added, that part. */
+static json_t *json_regions(const dp_bank *bank, size_t n_pictures)
+{
+    json_t *list = json_array();
+    dp_box box;
+    for (size_t i = 0; i < n_pictures; i++)
+        if (dp_bank_region(bank, i, &box))
+            cli_json_append(list, cli_json_pack("{s:o, s:o}", "name", cli_json_text(dp_bank_picture_name(bank, i)),
+                                                "place", cli_box_json(&box)));
+    return list;
+}
+
+static void print_regions(const dp_bank *bank, size_t n_pictures)
+{
+    dp_box box;
+    for (size_t i = 0, first = 1; i < n_pictures; i++) {
+        if (!dp_bank_region(bank, i, &box))
+            continue;
+        printf("%sonly %g,%g,%gx%g of %s\n", first ? "  added       " : "              ", box.x0_px, box.y0_px,
+               box.x1_px - box.x0_px, box.y1_px - box.y0_px, cli_shown(dp_bank_picture_name(bank, i)));
+        first = 0;
+    }
+}
+
 static void print_quarantine(const dp_bank *bank, size_t n_pictures)
 {
     for (size_t i = 0, first = 1; i < n_pictures; i++) {
@@ -225,6 +249,7 @@ static json_t *json_info(const dp_bank *bank, const dp_bank_details *info, const
     cli_json_set(all, "model_licence", *info->model_licence ? cli_json_text(info->model_licence) : json_null());
     cli_json_set(all, "n_scored", json_integer((json_int_t)info->n_scored));
     cli_json_set(all, "quarantine", json_quarantine(bank, info->n_pictures));
+    cli_json_set(all, "regions", json_regions(bank, info->n_pictures));
     cli_json_set(all, "good_range", json_range(&info->range));
     cli_json_set(all, "choices", json_choices(bank));
     cli_json_set(all, "rates", cli_rates_json(rates));
@@ -303,6 +328,7 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
                dp_option_choice("align.polarity", (int)r->polarity));
     if (r->tile_px)
         printf("  tiles       of %zu pixels\n", r->tile_px);
+    print_regions(bank, info->n_pictures);
     print_quarantine(bank, info->n_pictures);
     print_range(&info->range);
     if (r->sample_white)

@@ -24,13 +24,19 @@ struct mqtt {
     char *refusal;    /* of the last connection */
 };
 
+/* With the lock. */
+static void take_refusal(mqtt *m, char *why)
+{
+    g_free(m->refusal);
+    m->refusal = why;
+}
+
 static void on_connect(struct mosquitto *client, void *user, int code)
 {
     mqtt *m = user;
     g_mutex_lock(&m->lock);
     m->connected = code == 0;
-    g_free(m->refusal);
-    m->refusal = code ? g_strdup(mosquitto_connack_string(code)) : NULL;
+    take_refusal(m, code ? g_strdup(mosquitto_connack_string(code)) : NULL);
     g_cond_broadcast(&m->changed);
     g_mutex_unlock(&m->lock);
     if (!code)
@@ -43,6 +49,22 @@ static void on_disconnect(struct mosquitto *client, void *user, int code)
     g_mutex_lock(&m->lock);
     m->connected = false;
     g_cond_broadcast(&m->changed);
+    g_mutex_unlock(&m->lock);
+}
+
+/* Only the library's log tells why a connection by TLS did not come about. */
+static void on_log(struct mosquitto *client, void *user, int level, const char *text)
+{
+    mqtt *m = user;
+    const char *last = strrchr(text, ':');
+    if (level != MOSQ_LOG_ERR)
+        return;
+    const char *said = last ? last + 1 + strspn(last + 1, " ") : text;
+    g_mutex_lock(&m->lock);
+    take_refusal(m, strstr(text, "certificate verify failed")
+                        ? g_strdup("the broker's certificate is none of this host by an authority that is trusted; "
+                                   "--mqtt-ca names the file of the authority that signed it")
+                        : g_strdup_printf("the connection failed: %s", said));
     g_mutex_unlock(&m->lock);
 }
 
@@ -110,6 +132,7 @@ static dp_status begin(mqtt *m, const mqtt_settings *settings, const struct addr
     if (!code)
         code = mosquitto_will_set(m->client, m->status_topic, (int)strlen("offline"), "offline", 1, true);
     if (!code) {
+        mosquitto_log_callback_set(m->client, on_log);
         mosquitto_connect_callback_set(m->client, on_connect);
         mosquitto_disconnect_callback_set(m->client, on_disconnect);
         mosquitto_publish_callback_set(m->client, on_publish);

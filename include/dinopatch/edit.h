@@ -69,7 +69,7 @@ DP_API dp_status dp_bank_remove(const dp_bank *bank, const size_t *pictures, siz
 typedef struct dp_bank_place {
     size_t picture; /* of the bank */
     dp_box box;     /* in its pixels: the rows whose cells have their centres in it; infinite: all */
-    int outside;    /* non-zero: those outside the box */
+    int outside;    /* non-zero: those outside the box; then only the box was added, and nothing releases the rest */
     int release;    /* non-zero: they answer again */
 } dp_bank_place;
 /* The bank with places [n] in quarantine or released, one after the other.  Scores are found again, and the threshold as by dp_bank_remove.
@@ -77,8 +77,11 @@ typedef struct dp_bank_place {
  * picture of unknown size), DP_E_UNSUPPORTED (a part of a picture that was also entered turned), DP_E_MEMORY, DP_E_CANCELLED. */
 DP_API dp_status dp_bank_quarantine(const dp_bank *bank, const dp_bank_place *places, size_t n, const dp_run *run,
                                     dp_bank **changed, dp_error *err);
-/* How many rows of a picture are in quarantine, of how many, and the box that holds their cells (NaN: there are none, or not known). */
+/* How many rows of a picture are in quarantine, of how many that were added, and the box that holds their cells (NaN: there are none, or not
+ * known). */
 DP_API void dp_bank_quarantined(const dp_bank *bank, size_t picture, size_t *n_rows, size_t *n_all, dp_box *box);
+/* Non-zero: only a box of this picture was added (dp_bank_place.outside). */
+DP_API int dp_bank_region(const dp_bank *bank, size_t picture, dp_box *box);
 
 /* The pictures of a, then those of b that are not in a: a picture counts once (said to run->log).  Both must have features of the same kind:
  * checkpoint, alignment, canvas, blocks, precision, projection.  How they are scored, kept and decided on is as in a.  Where the two

@@ -10,6 +10,7 @@
 #include "bank/name_text.h"
 #include "bank/origin.h"
 #include "options/recipe_json.h"
+#include "bank/region_text.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
 #include "options/check.h"
@@ -101,6 +102,9 @@ static dp_status read_metadata(dp_bank *bank, dp_error *err)
     const char *choices = dp_safetensors_metadata(bank->file.mapped, "choices");
     if (!status && choices)
         status = dp_choices_from_json(choices, bank->file.path, &bank->choices, err);
+    const char *regions = dp_safetensors_metadata(bank->file.mapped, "regions");
+    if (!status && regions)
+        status = dp_regions_from_json(regions, bank->file.path, &bank->pictures, err);
     if (!status)
         status = read_drift(bank, err);
     if (status)

@@ -14,12 +14,16 @@ bool dp_bank_pictures_new(size_t room, dp_bank_pictures *pictures)
         .lights = dp_malloc(room, sizeof *pictures->lights),
         .polarities = dp_calloc(room, 1),
         .digests = dp_calloc(room, DP_DIGEST_BYTES),
+        .regions = dp_malloc(room, sizeof *pictures->regions),
         .loo_scores = dp_malloc(room, sizeof *pictures->loo_scores),
         .loo_peaks = dp_malloc(room, sizeof *pictures->loo_peaks),
     };
     if (pictures->names && pictures->poses && pictures->lights && pictures->polarities && pictures->digests
-        && pictures->loo_scores && pictures->loo_peaks)
+        && pictures->regions && pictures->loo_scores && pictures->loo_peaks) {
+        for (size_t p = 0; p < room; p++)
+            pictures->regions[p].x0_px = NAN;
         return true;
+    }
     dp_bank_pictures_free(pictures);
     return false;
 }
@@ -33,6 +37,7 @@ void dp_bank_pictures_free(dp_bank_pictures *pictures)
     dp_memory_free(pictures->lights);
     dp_memory_free(pictures->polarities);
     dp_memory_free(pictures->digests);
+    dp_memory_free(pictures->regions);
     dp_memory_free(pictures->background);
     dp_memory_free(pictures->loo_scores);
     dp_memory_free(pictures->loo_peaks);
@@ -49,6 +54,7 @@ bool dp_bank_pictures_add(dp_bank_pictures *pictures, const char *name, const dp
     pictures->poses[p] = *pose;
     pictures->lights[p] = (dp_light)DP_NO_LIGHT;
     pictures->polarities[p] = 1;
+    pictures->regions[p].x0_px = NAN;
     pictures->loo_scores[p] = pictures->loo_peaks[p] = NAN;
     pictures->n++;
     return true;
@@ -62,6 +68,7 @@ bool dp_bank_pictures_copy(const dp_bank_pictures *from, size_t picture, size_t 
         return false;
     pictures->lights[p] = from->lights[picture];
     pictures->polarities[p] = from->polarities[picture];
+    pictures->regions[p] = from->regions[picture];
     memcpy(pictures->digests + p * DP_DIGEST_BYTES, from->digests + picture * DP_DIGEST_BYTES, DP_DIGEST_BYTES);
     pictures->loo_scores[p] = from->loo_scores[picture];
     pictures->loo_peaks[p] = from->loo_peaks[picture];

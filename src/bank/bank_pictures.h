@@ -18,6 +18,7 @@ typedef struct dp_bank_pictures {
     dp_light *lights;       /* [n] of the decoded pictures; show which pictures have no light; NaN: unknown */
     int8_t *polarities;     /* [n] sign of the consensus for the picture: +1, -1 (mirrored or turned), 0 */
     unsigned char *digests; /* [n, 32] dp_picture_digest of each; zeros: unknown (a bank of version 1) */
+    dp_box *regions;        /* [n] only this part of it was added, in its pixels; x0_px NaN: all of it */
     uint8_t **background;   /* [n] of [versions, cells of its grid] 1: background; NULL: no mask */
     double *loo_scores;     /* [n] leave-one-out scores; NaN: none */
     double *loo_peaks;      /* [n] largest distance in each leave-one-out map as delivered; NaN: none */

@@ -4,6 +4,7 @@
 #include "bank/name_text.h"
 #include "bank/origin.h"
 #include "options/recipe_json.h"
+#include "bank/region_text.h"
 #include "bank/roi_mask.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -67,13 +68,15 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         return status;
     char *names = names_to_json(bank), *model_path = dp_name_to_text(bank->model.path),
          *origin = dp_origin_to_json(&scored->levels->origin), *choices = NULL;
+    bool has_regions;
+    char *regions = dp_regions_to_json(&bank->pictures, &has_regions);
     if (bank->choices.n)
         status = dp_choices_to_json(&bank->choices, &choices, err);
     snprintf(rows, sizeof rows, "%zu", bank->rows.rows_per_picture);
     snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
     snprintf(drift, sizeof drift, "%.17g", bank->learned.drift);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
-    dp_key_value metadata[12] = {
+    dp_key_value metadata[13] = {
         {FORMAT_KEY, version},
         {"recipe", recipe},
         {"pictures", names},
@@ -91,11 +94,14 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         metadata[n_metadata++] = (dp_key_value){"drift", drift};
     if (*bank->model.licence)
         metadata[n_metadata++] = (dp_key_value){"model_licence", bank->model.licence};
-    if (!status && names && model_path && origin)
+    if (has_regions)
+        metadata[n_metadata++] = (dp_key_value){"regions", regions};
+    if (!status && names && model_path && origin && regions)
         status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, header, bytes, err);
     else if (!status)
         status = dp_fail_memory(err, path, 0);
     dp_memory_free(choices);
+    dp_memory_free(regions);
     dp_memory_free(recipe);
     dp_memory_free(model_path);
     dp_memory_free(origin);

@@ -78,6 +78,24 @@ static bool is_held(const dp_rows *rows, size_t place)
     return rows->valid[place] || rows->norms[place] > 0;
 }
 
+static bool lies_in(const dp_box *box, double x, double y)
+{
+    return x >= box->x0_px && x <= box->x1_px && y >= box->y0_px && y <= box->y1_px;
+}
+
+/* Whether a row belongs to what was added of its picture. */
+static bool was_added(const dp_bank *bank, size_t picture, const struct row *row)
+{
+    const dp_box *region = &bank->pictures.regions[picture];
+    return isnan(region->x0_px) || lies_in(region, row->x_px, row->y_px);
+}
+
+int dp_bank_region(const dp_bank *bank, size_t picture, dp_box *box)
+{
+    *box = picture < bank->pictures.n ? bank->pictures.regions[picture] : (dp_box){NAN, NAN, NAN, NAN};
+    return !isnan(box->x0_px);
+}
+
 void dp_bank_quarantined(const dp_bank *bank, size_t picture, size_t *n_rows, size_t *n_all, dp_box *box)
 {
     dp_box around = {INFINITY, INFINITY, -INFINITY, -INFINITY};
@@ -85,6 +103,8 @@ void dp_bank_quarantined(const dp_bank *bank, size_t picture, size_t *n_rows, si
     if (picture < bank->pictures.n && dp_bank_has_pictures(bank)) {
         struct walk walk = walk_of(bank, picture);
         for (struct row row; next_row(&walk, &row);) {
+            if (!was_added(bank, picture, &row))
+                continue;
             bool away = is_held(&bank->rows, row.place) && !bank->rows.valid[row.place];
             *n_all += is_held(&bank->rows, row.place);
             *n_rows += away;
@@ -103,9 +123,15 @@ static bool is_whole(const dp_box *box)
     return box->x0_px == -INFINITY && box->y0_px == -INFINITY && box->x1_px == INFINITY && box->y1_px == INFINITY;
 }
 
-static bool lies_in(const dp_box *box, double x, double y)
+/* Of a picture only a box was added; of what was added before, the part in it. */
+static void set_region(dp_box *region, const dp_box *box, const dp_pose *pose)
 {
-    return x >= box->x0_px && x <= box->x1_px && y >= box->y0_px && y <= box->y1_px;
+    if (isnan(region->x0_px))
+        *region = (dp_box){0, 0, (double)pose->picture_width_px, (double)pose->picture_height_px};
+    region->x0_px = fmin(fmax(region->x0_px, box->x0_px), region->x1_px);
+    region->y0_px = fmin(fmax(region->y0_px, box->y0_px), region->y1_px);
+    region->x1_px = fmax(fmin(region->x1_px, box->x1_px), region->x0_px);
+    region->y1_px = fmax(fmin(region->y1_px, box->y1_px), region->y0_px);
 }
 
 static dp_status change_place(dp_bank *bank, const dp_bank_place *place, dp_error *err)
@@ -127,6 +153,7 @@ static dp_status change_place(dp_bank *bank, const dp_bank_place *place, dp_erro
     size_t n = 0;
     for (struct row row; next_row(&walk, &row);) {
         if (!is_held(&bank->rows, row.place) || !(bank->rows.norms[row.place] > 0)
+            || (place->release && !was_added(bank, place->picture, &row))
             || (!whole && lies_in(&place->box, row.x_px, row.y_px) == (place->outside != 0)))
             continue;
         bank->memory.valid[row.place] = place->release != 0;
@@ -136,6 +163,8 @@ static dp_status change_place(dp_bank *bank, const dp_bank_place *place, dp_erro
         return dp_fail(err, DP_E_ARGUMENT, "%s: no cell of it has its centre %s %g,%g to %g,%g", name,
                        place->outside ? "outside" : "in", place->box.x0_px, place->box.y0_px, place->box.x1_px,
                        place->box.y1_px);
+    if (place->outside && !place->release && !whole)
+        set_region(&bank->pictures.regions[place->picture], &place->box, &bank->pictures.poses[place->picture]);
     return DP_OK;
 }
 

@@ -154,6 +154,28 @@ static void quarantined_place(void **state)
                  dp_bank_quarantine(bank, everywhere, n, NULL, &none, err));
     assert_ok(dp_bank_quarantine(bank, &(dp_bank_place){p, cell, 1, 0}, 1, NULL, &part, err));
     assert_true(isnan(part->pictures.loo_scores[p])); /* of all but one cell: a part is no picture */
+    /* What was not added is no quarantine: nothing releases it, also after a file and a copy. */
+    const dp_box whole = {-INFINITY, -INFINITY, INFINITY, INFINITY};
+    dp_bank *opened = NULL, *freed = NULL, *smaller = NULL;
+    char path[] = "/tmp/dinopatch-region-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && !close(file));
+    assert_ok(dp_bank_save(part, path, err));
+    assert_ok(dp_bank_open(path, &opened, err));
+    unlink(path);
+    compare(opened, part);
+    assert_true(dp_bank_region(opened, p, &box) && box.x0_px == 21 && box.y1_px == 18);
+    assert_true(!dp_bank_region(opened, p ? 0 : 1, &box) && !dp_bank_region(opened, 5, &box));
+    dp_bank_quarantined(opened, p, &n_rows, &n_all, &box);
+    assert_true(n_rows == 0 && n_all == 1);
+    assert_ok(dp_bank_quarantine(opened, &(dp_bank_place){p, whole, 0, 1}, 1, NULL, &freed, err));
+    compare(freed, part);
+    const size_t other = p ? 0 : 1, at = p ? p - 1 : 0;
+    assert_ok(dp_bank_remove(freed, &other, 1, NULL, &smaller, err));
+    assert_true(dp_bank_region(smaller, at, &box) && box.x0_px == 21);
+    dp_bank_close(&smaller);
+    dp_bank_close(&freed);
+    dp_bank_close(&opened);
     bank->recipe.rotations = 8;
     assert_fails(DP_E_UNSUPPORTED, "also entered turned",
                  dp_bank_quarantine(bank, &(dp_bank_place){p, cell, 0, 0}, 1, NULL, &none, err));
