@@ -249,7 +249,8 @@ def printed(tmp_path_factory, woven, rods):
     certified = dp.folder / "certified.bank"
     dp.run("calibrate", "--bank", woven.bank, "--good", good, "--out", certified, code=0)
     note("bank", "bank", "info", "--json", certified)
-    dp.run("bank", "add", "--bank", certified, "--region", "0,0,64x64", woven.new_good, code=0)  # the rest is in quarantine
+    dp.run("bank", "add", "--bank", certified, "--region", "0,0,64x64", woven.new_good, code=0)  # the rest does not answer
+    dp.run("bank", "quarantine", "--bank", certified, woven.new_bad, code=0)
     note("bank", "bank", "info", "--json", certified)
     note("tune", "tune", "--json", "--bank", woven.bank, "--good", good, "--bad", bad, "--trials", "20", "--out", "tuned.bank", code=(0, 1, 4))
     note("bench", "bench", "--json", "--profile", "--model", MODEL, "--size", "112x112", "--repeat", "1", "--bank", woven.bank)
