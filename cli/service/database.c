@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define PATIENCE_MS 10000 /* for another process that writes */
+#define PATIENCE_MS 10000   /* for another process that writes */
+#define READ_CACHE_KB 16384 /* questions about many rows */
+#define WRITE_CACHE_KB 1024 /* single rows: what it holds would only grow with the file */
 
 dp_status database_failed(const database *db, sqlite3 *connection, dp_error *err)
 {
@@ -121,16 +123,17 @@ static dp_status migrate(const database *db, const database_schema *schema, data
     return status;
 }
 
-static dp_status connect(database *db, sqlite3 **connection, int flags, dp_error *err)
+static dp_status connect(database *db, sqlite3 **connection, int flags, int cache_kb, dp_error *err)
 {
+    g_autofree char *settings =
+        g_strdup_printf("PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-%d", cache_kb);
     int code = sqlite3_open_v2(db->path, connection, flags | SQLITE_OPEN_FULLMUTEX, NULL);
     if (!*connection)
         return service_fail(err, DP_E_MEMORY, "%s: not enough memory to open it", db->path);
     if (code != SQLITE_OK)
         return service_fail(err, DP_E_IO, "%s: cannot be opened: %s", db->path, sqlite3_errmsg(*connection));
     sqlite3_busy_timeout(*connection, PATIENCE_MS);
-    return database_run(db, *connection, "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384",
-                        err);
+    return database_run(db, *connection, settings, err);
 }
 
 dp_status database_open(const char *path, const database_schema *schema, database_mode mode, database **opened,
@@ -141,13 +144,13 @@ dp_status database_open(const char *path, const database_schema *schema, databas
     g_mutex_init(&db->write_lock);
     g_mutex_init(&db->read_lock);
     int flags = mode == DATABASE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    dp_status status = connect(db, &db->writer, flags, err);
+    dp_status status = connect(db, &db->writer, flags, WRITE_CACHE_KB, err);
     if (!status && mode == DATABASE_WRITE)
         status = database_run(db, db->writer, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err);
     if (!status)
         status = migrate(db, schema, mode, err);
     if (!status)
-        status = connect(db, &db->reader, SQLITE_OPEN_READONLY, err);
+        status = connect(db, &db->reader, SQLITE_OPEN_READONLY, READ_CACHE_KB, err);
     if (status)
         database_close(&db);
     else

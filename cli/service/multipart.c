@@ -17,7 +17,20 @@ static void free_part(gpointer data)
     g_free(part);
 }
 
-/* The value of a parameter, key="value" or key=value, of a header; g_free; NULL: it is not there. Browsers code '"' as %22. */
+/* Browsers, curl and others write '"' in a name as %22. */
+static void decode_quotes(char *name)
+{
+    char *to = name;
+    for (const char *from = name; from && *from; from++) {
+        bool quote = !strncmp(from, "%22", 3);
+        *to++ = quote ? '"' : *from;
+        from += quote ? 2 : 0;
+    }
+    if (to)
+        *to = '\0';
+}
+
+/* The value of a parameter, key="value" or key=value, of a header; g_free; NULL: it is not there. */
 static char *parameter(const char *header, const char *key)
 {
     size_t length = strlen(key);
@@ -70,6 +83,7 @@ static bool read_head(multipart_part *part, const char *head, size_t bytes)
             return false;
         part->name = parameter(value, "name");
         part->file = parameter(value, "filename");
+        decode_quotes(part->file);
         return part->name != NULL;
     }
     return false;

@@ -141,7 +141,12 @@ dp_status frames_next(frames *f, frames_state *state, dp_picture **picture, dp_e
     }
     switch (f->api->next(f->source, WAIT_MS, &from, fault)) {
     case FRAME_NONE: return DP_OK;
-    case FRAME_END: *state = FRAMES_ENDED; return DP_OK;
+    case FRAME_END:
+        if (f->live) /* no camera ends: it was switched off, or its server was */
+            lose_source(f, "its stream ended");
+        else
+            *state = FRAMES_ENDED;
+        return DP_OK;
     case FRAME_FAULT:
         if (!f->live)
             return service_fail(err, DP_E_IO, "--source: %s", fault);

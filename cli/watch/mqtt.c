@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <mosquitto.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEEPALIVE_S 30
 #define PATIENCE_S 15 /* for a connection, and for an acknowledgement */
@@ -119,6 +120,10 @@ static dp_status begin(mqtt *m, const mqtt_settings *settings, const struct addr
     if (status)
         return status;
     int code = MOSQ_ERR_SUCCESS;
+    if (settings->ca_file && access(settings->ca_file, R_OK) != 0) {
+        secret_free(&password);
+        return service_fail(err, DP_E_IO, "--mqtt-ca %s: %s", settings->ca_file, g_strerror(errno));
+    }
     mosquitto_lib_init();
     m->client = mosquitto_new(NULL, true, m);
     if (!m->client)
@@ -138,7 +143,7 @@ static dp_status begin(mqtt *m, const mqtt_settings *settings, const struct addr
         mosquitto_publish_callback_set(m->client, on_publish);
         mosquitto_reconnect_delay_set(m->client, 1, 30, true);
         code = mosquitto_connect_async(m->client, address->host, address->port, KEEPALIVE_S);
-        if (code == MOSQ_ERR_ERRNO || code == MOSQ_ERR_EAI) /* not to be reached now: its thread tries again */
+        if (code == MOSQ_ERR_ERRNO || code == MOSQ_ERR_EAI || code == MOSQ_ERR_TLS) /* its thread tries again */
             code = MOSQ_ERR_SUCCESS;
     }
     if (!code)

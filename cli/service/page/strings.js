@@ -99,7 +99,12 @@ export const strings = {
 
     /* threshold */
     threshold_title: "Threshold",
-    threshold_by: "set by {by}",
+    "threshold_by_unknown": "",
+    "threshold_by_leave-one-out": "from the scores of the good pictures",
+    "threshold_by_calibrate": "from the scores of the good pictures",
+    "threshold_by_value": "given by hand",
+    "threshold_by_tune": "from judged pictures",
+    "threshold_by_held-out": "from other good pictures",
     threshold_text: "A picture that scores above it is reported. Move it and see what it would have done.",
     threshold_slider: "Threshold",
     threshold_none: "There are too few good pictures to score each by the others. Add more good pictures.",

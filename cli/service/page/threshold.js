@@ -78,8 +78,9 @@ export class Threshold {
 
     draw() {
         const { data } = this, known = [...data.scores, ...this.judged.good, ...this.judged.defect];
-        this.most = 1.12 * Math.max(...known, data.threshold ?? 0, this.value ?? 0, 1e-6);
-        const head = el("header", {}, el("h2", { id: "threshold-title" }, t("threshold_title")), el("span", { class: "quiet num" }, data.by ? t("threshold_by", { by: data.by }) : ""));
+        const span = 1.12 * Math.max(...known, 1e-6), limit = 1.12 * Math.max(data.threshold ?? 0, this.value ?? 0);
+        this.most = Math.max(span, Math.min(limit, 2 * span)); /* a threshold far beyond all scores stands at the edge, so that these are seen */
+        const head = el("header", {}, el("h2", { id: "threshold-title" }, t("threshold_title")), el("span", { class: "quiet num" }, data.by ? t(`threshold_by_${data.by}`) : ""));
         this.plot = null;
         if (!data.scores.length) {
             replace(byId("threshold"), head, el("p", { class: "empty" }, t("threshold_none")));
@@ -114,7 +115,7 @@ export class Threshold {
     }
 
     x(value) {
-        return LEFT + (value / this.most) * (this.width - LEFT - RIGHT);
+        return LEFT + (Math.min(value, this.most) / this.most) * (this.width - LEFT - RIGHT);
     }
 
     chart() {
@@ -134,6 +135,7 @@ export class Threshold {
         this.line = svg("line", { y1: TOP - 8, y2: floor, class: "limit" });
         this.now = this.data.threshold === null ? null
             : svg("line", { x1: this.x(this.data.threshold), x2: this.x(this.data.threshold), y1: TOP - 8, y2: floor, class: "limit now" });
+        this.beyond = svg("text", { x: this.width - RIGHT - 6, y: TOP, class: "tick beyond" }, "→");
         const ticks = [];
         const nice = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50].find((step) => this.most / step <= this.width / 70) ?? this.most / 5;
         for (let value = 0; value <= this.most; value += nice)
@@ -141,7 +143,7 @@ export class Threshold {
         const rug = (values, kind) => values.map((value) => svg("circle", { cx: this.x(value), cy: floor + 12, r: 4, class: `mark ${kind}` }));
         return svg("svg", { viewBox: `0 0 ${this.width} ${HEIGHT}`, height: HEIGHT, role: "img", "aria-label": t("chart", { n: scores.length }) },
                    this.bars, svg("line", { x1: LEFT, x2: this.width - RIGHT, y1: floor, y2: floor, class: "axis" }),
-                   rug(this.judged.good, "judged-good"), rug(this.judged.defect, "judged-defect"), this.now, this.line, ticks);
+                   rug(this.judged.good, "judged-good"), rug(this.judged.defect, "judged-defect"), this.now, this.line, this.beyond, ticks);
     }
 
     rates() {
@@ -162,6 +164,7 @@ export class Threshold {
         this.line.setAttribute("x1", this.x(value));
         this.line.setAttribute("x2", this.x(value));
         this.now?.classList.toggle("same", !moved);
+        this.beyond.classList.toggle("same", value <= this.most);
         this.bars.forEach((bar, i) => bar.classList.toggle("above", this.highest[i] > value));
         const counted = t("counted_value", { k, n });
         this.slider.setAttribute("aria-valuetext", t("slider_value", { value: score(value), counted }));
