@@ -63,8 +63,9 @@ def reference(x, compared, seed):
     score = np.zeros(n)
     for i in range(n):
         at = np.argsort(-w[i], kind="stable")[:3]
+        at = at[w[i, at] > 0]  # a picture that is like no other keeps its own score
         weights = np.where(at == i, 1, w[i, at])
-        score[i] = np.mean([(weights[:k] * alone[at[:k]]).sum() / weights[:k].sum() for k in (1, 2, 3)])
+        score[i] = np.mean([(weights[:k] * alone[at[:k]]).sum() / weights[:k].sum() for k in range(1, len(at) + 1)])
     values = [np.array([top(m) for m in half]) for half in halves]
     ranks = [((v[:, None] > v + 1e-6 * v).sum(1) - (v[:, None] < v - 1e-6 * v).sum(1)) for v in values]  # two pictures nearest to each other tie
     return score, alone, np.corrcoef(ranks[0], ranks[1])[0, 1]
