@@ -69,14 +69,14 @@ static void print_text(void)
     printf("Options of a recipe, for --set KEY=VALUE and --config FILE.  * marks options that inspect and calibrate "
            "may change.\n"
            "\n"
-           "  %-23s %-51s %s\n",
+           "  %-23s %-61s %s\n",
            "KEY", "VALUE", "DEFAULT");
     for (size_t i = 0; i < dp_option_count(); i++) {
         const dp_option *o = dp_option_at(i);
         char *text = default_text(o), *range = range_text(o);
         char *value = g_strconcat(o->takes, o->flags & DP_OPTION_OFF ? "|off" : "", *range ? ", " : "", range,
                                   o->unit ? " " : "", o->unit ? o->unit : "", NULL);
-        printf("%s %-23s %-51s %s\n      %s\n", o->flags & DP_OPTION_OVERRIDE ? "*" : " ", o->key, value, text,
+        printf("%s %-23s %-61s %s\n      %s\n", o->flags & DP_OPTION_OVERRIDE ? "*" : " ", o->key, value, text,
                o->help);
         if (o->needs)
             printf("      needs %s\n", o->needs);

@@ -153,6 +153,7 @@ json_t *cli_row_json(const cli_row *row)
     cli_json_set(line, "embed_ms", result ? cli_json_ms(result->embed_ms) : json_null());
     cli_json_set(line, "search_ms", result ? cli_json_ms(result->search_ms) : json_null());
     cli_json_set(line, "coverage", result ? json_coverage(result) : json_null());
+    cli_json_set(line, "nearest_similarity", result ? cli_json_real(result->nearest_similarity) : json_null());
     if (row->fault)
         cli_json_set(line, "error", cli_json_text(row->fault));
     cli_json_bytes(line, "input", row->path);
@@ -247,6 +248,11 @@ static void put_error(GString *out, const cli_row *row)
     g_string_append(out, row->fault ? row->fault : "");
 }
 
+static void put_similarity(GString *out, const cli_row *row)
+{
+    put_real(out, row->result ? row->result->nearest_similarity : NAN, "%.9g");
+}
+
 /* The columns: header, rows and help come from this table. */
 static const struct {
     const char *name;
@@ -268,6 +274,7 @@ static const struct {
     {"map_path", put_map_path, "the TIFF of distances that --out wrote"},
     {"ms", put_ms, "milliseconds from the file to the result"},
     {"error", put_error, "what failed, if status is error"},
+    {"nearest_similarity", put_similarity, "cosine to the good picture most like it, of a bank with retrieval"},
 };
 
 /* RFC 4180: quotes only a text that needs it. */

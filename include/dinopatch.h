@@ -315,6 +315,9 @@ typedef struct dp_result {
     float *map;         /* [height_px, width_px] distances in the picture, smoothed; 0 where not known */
     dp_defect *defects; /* [n_defects], largest peak first */
     size_t n_defects;
+    double
+        nearest_similarity; /* cosine of the vectors of this picture and of the good one most like it (dp_recipe.retrieval);
+                                * NaN: the bank has no vectors */
 } dp_result;
 
 enum {

@@ -120,7 +120,7 @@ typedef struct {
     ...;
 } dp_defect;
 typedef struct {
-    double score, threshold, cell_threshold, p_value;
+    double score, threshold, cell_threshold, p_value, nearest_similarity;
     dp_label label;
     char reason[...];
     dp_pose pose;

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# methods.sh - DinoPatch, AnomalyDINO and PatchCore beside each other, on the same pictures and features: one Markdown table.
+# methods.sh - the methods beside each other, on the same pictures and networks: one Markdown table.
 #
 # usage: research/methods.sh DATA MODEL OUT
 #     DATA    folder of data sets (train/good, test/good, test/DEFECT..., ground_truth where there are masks); "" : drawn sets alone
-#     MODEL   checkpoint of the transformer that all of them use
+#     MODEL   the networks that all of them use, separated by blanks: nano, checkpoints
 #     OUT     folder for the evaluations (what is there already is not done again) and for the drawn sets
 #
 #     SIZE=224    side of the input in pixels, a multiple of the patch, the same for every method
 #     SETS        names of the data sets, drawn ones (screw, pasta) included; all by default
-#     METHODS     rows by their keys below (padim, subspace and superadd with their own canvas); by default the first four
+#     METHODS     rows by their keys below (auto, dinopatch, padim, subspace, superadd, rad, spade with their own canvas); by default the first four
 #     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS=0
 #
 # No setting is tuned on these pictures by this script.  "Best settings" are those that research/defaults.sh favoured (docs/results.md).
@@ -17,7 +17,7 @@
 # pictures and the fastest of them; network: the same of the transformer.
 set -eu
 [ $# = 3 ] || { sed -n '5,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-data=$1 model=$2 out=$3
+data=$1 models=$2 out=$3
 program=${DINOPATCH:-build/dinopatch} render=${RENDER:-build/demo/dinopatch-demo-render}
 size=${SIZE:-224}
 mkdir -p "$out"
@@ -51,7 +51,7 @@ options_of() { # METHOD SET
     best) echo "$(lying "$2") --polarity rotate --window 0 --score top1p" ;;
     anomalydino) echo "--method anomalydino --edge $size" ;;
     patchcore) echo "--method patchcore --canvas ${size}x$size" ;;
-    padim | subspace | superadd) echo "--method $1" ;;
+    *) echo "--method $1" ;;
     esac
 }
 
@@ -64,6 +64,9 @@ title_of() { # METHOD
     padim) echo "PaDiM" ;;
     subspace) echo "SubspaceAD" ;;
     superadd) echo "SuperADD" ;;
+    rad) echo "RAD" ;;
+    spade) echo "SPADE" ;;
+    *) echo "$1" ;;
     esac
 }
 
@@ -80,28 +83,31 @@ both() { # TIMING FORMAT: median and fastest
     printf "%s ($2)" "$(number "$1" "$to/metrics.json" "$2")" "$(least "$1" "$to/run.json")"
 }
 
-echo "| set | method | image AUROC | pixel AUROC | AU-PRO 0.30 | bank, MB | search, ms (fastest) | network, ms (fastest) |"
-echo "|---|---|---|---|---|---|---|---|"
+echo "| set | network | method | image AUROC | pixel AUROC | AU-PRO 0.30 | bank, MB | search, ms (fastest) | network, ms (fastest) |"
+echo "|---|---|---|---|---|---|---|---|---|"
 for set in $sets; do
-    for method in ${METHODS:-paper best anomalydino patchcore}; do
-        to=$out/$size/$set/$method
-        mkdir -p "$to"
-        code=0
-        # shellcheck disable=SC2046  # options are several words
-        "$program" eval --quiet --threads "${THREADS:-0}" --model "$model" --out "$to" $(options_of "$method" "$set") \
-            "$(folder_of "$set")" >"$to/table.txt" 2>"$to/log.txt" || code=$?
-        title=$(title_of "$method")
-        if [ ! -f "$to/metrics.json" ] || [ $code -gt 1 ]; then
-            why=$(sed -n 's/.*not possible: //p' "$to/table.txt" | tail -n 1)
-            [ "$why" ] || why=$(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //')
-            echo "| $set | $title | not possible: $(echo "$why" | tr '|' ' ') | | | | | |"
-            continue
-        fi
-        # Test pictures the alignment refused: they are compared unaligned.
-        refused=$(grep -c '"align": "\(few_edges\|round\|cut\)"' "$to/run.json" || true)
-        [ "$refused" = 0 ] || title="$title ($refused of $(grep -c '"align": "' "$to/run.json") not aligned)"
-        m=$to/metrics.json
-        echo "| $set | $title | $(number image_auroc "$m" %.3f) | $(number pixel_auroc "$m" %.3f) | $(number aupro_30 "$m" %.3f) |" \
-            "$(number bank_bytes "$m" %.1f 1e-6) | $(both search_ms %.2f) | $(both embed_ms %.0f) |"
+    for model in $models; do
+        network=$(basename "$model" .safetensors)
+        for method in ${METHODS:-paper best anomalydino patchcore}; do
+            to=$out/$size/$set/$network/$method
+            mkdir -p "$to"
+            code=0
+            # shellcheck disable=SC2046  # options are several words
+            "$program" eval --quiet --threads "${THREADS:-0}" --model "$model" --out "$to" $(options_of "$method" "$set") \
+                "$(folder_of "$set")" >"$to/table.txt" 2>"$to/log.txt" || code=$?
+            title=$(title_of "$method")
+            if [ ! -f "$to/metrics.json" ] || [ $code -gt 1 ]; then
+                why=$(sed -n 's/.*not possible: //p' "$to/table.txt" | tail -n 1)
+                [ "$why" ] || why=$(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //')
+                echo "| $set | $network | $title | not possible: $(echo "$why" | tr '|' ' ') | | | | | |"
+                continue
+            fi
+            # Test pictures the alignment refused: they are compared unaligned.
+            refused=$(grep -c '"align": "\(few_edges\|round\|cut\)"' "$to/run.json" || true)
+            [ "$refused" = 0 ] || title="$title ($refused of $(grep -c '"align": "' "$to/run.json") not aligned)"
+            m=$to/metrics.json
+            echo "| $set | $network | $title | $(number image_auroc "$m" %.3f) | $(number pixel_auroc "$m" %.3f) | $(number aupro_30 "$m" %.3f) |" \
+                "$(number bank_bytes "$m" %.1f 1e-6) | $(both search_ms %.2f) | $(both embed_ms %.0f) |"
+        done
     done
 done

@@ -121,7 +121,7 @@ DP_API dp_status dp_bank_save_view(const dp_bank *bank, const dp_view *view, dou
 
 /* ------------------------------------------------------------------------------------------------------------- a lot
  *
- * Pictures of which nobody says which are good, each judged by the others: MuSc's mutual scoring (docs/method.md, section 14). The score
+ * Pictures of which nobody says which are good, each judged by the others: MuSc's mutual scoring (docs/method.md, section 15). The score
  * of a cell is how far the nearest cells of other pictures are, where it is most alike: a good place recurs, a defect does not. So it
  * works where most of the lot is good, or where no two defects are alike; where most pictures have one defect, that looks normal. */
 #define DP_LOT_FEWEST 8 /* pictures */

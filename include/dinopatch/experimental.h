@@ -130,6 +130,11 @@ typedef enum dp_layer_norm {
     DP_LAYER_NORM_RAW       /* as the network leaves them: a residual stream without its final norm, or the layers of a
                              * residual network on the grid of the first of them */
 } dp_layer_norm;
+/* How separate blocks weigh in the mean of their distances. */
+typedef enum dp_layer_weights {
+    DP_WEIGHTS_TYPICAL = 0, /* each is divided by what good pictures show */
+    DP_WEIGHTS_EQUAL        /* as they are: for metrics whose values are comparable, as the cosine's */
+} dp_layer_weights;
 typedef enum dp_precision { DP_FP32 = 0, DP_INT8 } dp_precision;
 typedef enum dp_metric { DP_METRIC_L2 = 0, DP_METRIC_COSINE } dp_metric;
 typedef enum dp_score {
@@ -137,7 +142,8 @@ typedef enum dp_score {
     DP_SCORE_MEAN,
     DP_SCORE_P99,
     DP_SCORE_TOP1P,
-    DP_SCORE_TOP10 /* the mean of the 10 largest: of a canvas in tiles a mark that is small stays as visible as in one tile */
+    DP_SCORE_TOP10, /* the mean of the 10 largest: of a canvas in tiles a mark that is small stays as visible as in one tile */
+    DP_SCORE_RETRIEVED /* not of the map: mean Euclidean distance of the picture's vector to those of the pictures retrieved */
 } dp_score;
 
 typedef struct dp_interval {
@@ -254,6 +260,7 @@ typedef struct dp_recipe {
                                          before; n_layers 0: the last block */
     size_t n_layers;
     dp_layer_mix layer_mix;
+    dp_layer_weights layer_weights; /* of DP_LAYERS_SEPARATE */
     dp_precision precision;
     dp_layer_norm
         layer_norm; /* not NONE: features are layers of the network as it leaves them, side by side, normalised; layers and
@@ -295,6 +302,9 @@ typedef struct dp_recipe {
     double
         order; /* order statistics over the distances to each picture: pictures of a subset, below 1 the share of all; 0: the nearest
                       picture decides */
+    size_t
+        retrieval; /* only the rows of this many good pictures are searched, those most like the picture: by the cosine of
+                                         one vector a picture, which the bank keeps.  0: the rows of all, and no such vectors */
     /* score and decision */
     dp_post post; /* of the distance map, before it is scored; off */
     dp_score score;
@@ -316,6 +326,7 @@ enum {
     DP_PRESET_THREE = 32,      /* layers: three of them, early to late */
     DP_PRESET_MIDDLE = 64,     /* layers: the mean of those at 55 to 70 % of the depth */
     DP_PRESET_ROTATIONS = 128, /* 30 rotations where there are at most 8 pictures */
+    DP_PRESET_FOUR = 256,      /* layers: those of DP_METHOD_RAD */
     DP_PRESET_SUPERADD = 1024  /* layers: those of SuperADD, 1/3 to 11/12 of the depth */
 };
 
@@ -339,8 +350,11 @@ typedef enum dp_method {
                                 distance */
     DP_METHOD_SUBSPACE, /* SubspaceAD 2026: mean of the raw blocks in the middle, distance from the components with 99 % of the variance,
                                 mean of the top 1 % */
-    DP_METHOD_SUPERADD /* SuperADD 2026: four raw blocks, each with distances of its own in one flat list of rows, which holds each picture
+    DP_METHOD_SUPERADD, /* SuperADD 2026: four raw blocks, each with distances of its own in one flat list of rows, which holds each picture
                                 also in another brightness and is thinned where it is dense */
+    DP_METHOD_RAD, /* RAD 2026: four blocks, 1 - cosine for each within a window of 1 cell, on the 150 pictures most alike; their mean */
+    DP_METHOD_SPADE /* Cohen and Hoshen 2020: three raw layers side by side, nearest cell anywhere in the 50 pictures most alike; the
+                                score is the mean distance of the vectors of these pictures */
 } dp_method;
 
 /* The settings of a published method; all fields are set.  Those that depend on the network are a transformer's until

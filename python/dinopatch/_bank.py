@@ -768,6 +768,7 @@ class _Inspector:
             grid=grid,
             embed_ms=found.embed_ms,
             search_ms=found.search_ms,
+            nearest_similarity=found.nearest_similarity,
             name=name or pixels.name,
             _picture=None if not with_map else pixels.array[:, :, ::-1] if pixels.bgr else pixels.array,
             _heat=bank._heat,

@@ -64,6 +64,8 @@ class Result:
     grid: Optional[npt.NDArray[np.float32]] = field(repr=False)  #: [rows, columns] distances of the cells; NaN where not valid
     embed_ms: float = field(repr=False)  #: milliseconds in the network
     search_ms: float = field(repr=False)  #: milliseconds from features to distances
+    #: cosine to the good picture most like it; NaN: the bank was fitted without `retrieval`
+    nearest_similarity: float = field(default=math.nan, repr=False)
     name: Optional[str] = None  #: of the picture, if it has one
     error: Optional[Exception] = field(default=None, repr=False)  #: inspect_many: why the picture could not be read
     _picture: Any = field(default=None, repr=False)
@@ -90,6 +92,7 @@ class Result:
                  "nearest_at": None if d.nearest_at is None else list(d.nearest_at)}
                 for d in self.defects
             ],
+            "nearest_similarity": _none(self.nearest_similarity),
         }
 
     def image(self) -> npt.NDArray[np.uint8]:

@@ -48,6 +48,10 @@ void dp_bank_link_rows(dp_bank *bank)
                      && (recipe->layout != DP_LAYOUT_MOMENTS || rows->n_rows);
     rows->moments = bank->moments.cells ? &bank->moments : NULL;
     rows->rule = (dp_moments_rule){recipe->moments, recipe->moments_ridge, recipe->moments_variance};
+    rows->retrieval = recipe->retrieval;
+    rows->n_vector = bank->pictures.n_vector;
+    rows->vectors = bank->pictures.vectors;
+    rows->equal = recipe->layer_weights == DP_WEIGHTS_EQUAL;
     rows->mapped = bank->file.mapped != NULL;
     rows->centred = false;
     for (size_t d = 0; bank->projection.basis && d < bank->projection.dim_in; d++)

@@ -192,6 +192,11 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     if (bank->rows.blocks > 1 && (bank->recipe.pca > 0 || bank->rows.dim % bank->rows.blocks != 0))
         return dp_fail(err, DP_E_FORMAT, "%s: features of %zu numbers cannot hold %zu separate blocks", bank->file.path,
                        bank->rows.dim, bank->rows.blocks);
+    const dp_tensor *vectors = dp_safetensors_find(bank->file.mapped, dp_bank_tensor_name(VECTORS));
+    if (vectors && (vectors->rank != 2 || !vectors->shape[1]))
+        return dp_fail(err, DP_E_FORMAT, "%s: tensor '%s' has the wrong type or shape for this bank", bank->file.path,
+                       vectors->name);
+    bank->pictures.n_vector = vectors ? vectors->shape[1] : 0;
     dp_bank_describe(bank, expected);
     for (size_t t = 0; t < N_TENSORS; t++) {
         const dp_tensor *found = dp_safetensors_find(bank->file.mapped, expected[t].name);
@@ -354,6 +359,16 @@ static dp_status read_tables(dp_bank *bank, const dp_tensor *const *at, dp_error
     return good ? DP_OK : dp_fail_memory(err, bank->file.path, rows->n_rows * sizeof *rows->row_cell);
 }
 
+static dp_status read_vectors(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
+{
+    if (!dp_bank_pictures_new_vectors(&bank->pictures, bank->pictures.n_vector, bank->pictures.n))
+        return dp_fail_memory(err, bank->file.path, dp_tensor_bytes(tensor));
+    memcpy(bank->pictures.vectors, tensor->data, dp_tensor_bytes(tensor));
+    return dp_all_finite(bank->pictures.vectors, tensor->count)
+               ? DP_OK
+               : dp_fail(err, DP_E_FORMAT, "%s: a value in the bank is out of its range", bank->file.path);
+}
+
 /* Reads the region to inspect. A region that follows the part is stored on the canvas. */
 static dp_status read_roi(dp_bank *bank, const dp_tensor *tensor, dp_error *err)
 {
@@ -486,6 +501,8 @@ static dp_status read_tensors(dp_bank *bank, dp_error *err)
     dp_status status = read_tables(bank, at, err);
     if (!status)
         status = read_moments(bank, at, err);
+    if (!status && at[VECTORS])
+        status = read_vectors(bank, at[VECTORS], err);
     if (status)
         return status;
     dp_bank_link_rows(bank);

@@ -39,6 +39,7 @@ void dp_bank_pictures_free(dp_bank_pictures *pictures)
     dp_memory_free(pictures->digests);
     dp_memory_free(pictures->regions);
     dp_memory_free(pictures->background);
+    dp_memory_free(pictures->vectors);
     dp_memory_free(pictures->loo_scores);
     dp_memory_free(pictures->loo_peaks);
     *pictures = (dp_bank_pictures){0};
@@ -72,6 +73,11 @@ bool dp_bank_pictures_copy(const dp_bank_pictures *from, size_t picture, size_t 
     memcpy(pictures->digests + p * DP_DIGEST_BYTES, from->digests + picture * DP_DIGEST_BYTES, DP_DIGEST_BYTES);
     pictures->loo_scores[p] = from->loo_scores[picture];
     pictures->loo_peaks[p] = from->loo_peaks[picture];
+    if (from->vectors && !pictures->vectors && !dp_bank_pictures_new_vectors(pictures, from->n_vector, room))
+        return false;
+    if (from->vectors)
+        memcpy(pictures->vectors + p * from->n_vector, from->vectors + picture * from->n_vector,
+               from->n_vector * sizeof *from->vectors);
     if (!from->background)
         return true;
     if (!pictures->background && !dp_bank_pictures_new_backgrounds(pictures, room))
@@ -99,6 +105,14 @@ bool dp_bank_pictures_new_backgrounds(dp_bank_pictures *pictures, size_t room)
 {
     pictures->background = dp_calloc(room, sizeof *pictures->background);
     return pictures->background != NULL;
+}
+
+bool dp_bank_pictures_new_vectors(dp_bank_pictures *pictures, size_t n_vector, size_t room)
+{
+    size_t n;
+    pictures->n_vector = n_vector;
+    pictures->vectors = dp_mul_size(n_vector, room, &n) ? dp_calloc(n, sizeof *pictures->vectors) : NULL;
+    return pictures->vectors != NULL;
 }
 
 const unsigned char *dp_bank_pictures_digest(const dp_bank_pictures *pictures, size_t picture)

@@ -20,6 +20,8 @@ typedef struct dp_bank_pictures {
     unsigned char *digests; /* [n, 32] dp_picture_digest of each; zeros: unknown (a bank of version 1) */
     dp_box *regions;        /* [n] only this part of it was added, in its pixels; x0_px NaN: all of it */
     uint8_t **background;   /* [n] of [versions, cells of its grid] 1: background; NULL: no mask */
+    size_t n_vector;        /* numbers of a picture's vector (dp_recipe_vector_dim) */
+    float *vectors;         /* [n, n_vector]; NULL: none */
     double *loo_scores;     /* [n] leave-one-out scores; NaN: none */
     double *loo_peaks;      /* [n] largest distance in each leave-one-out map as delivered; NaN: none */
     bool peaks_known;       /* loo_peaks are known: not in a bank of an earlier version */
@@ -37,6 +39,8 @@ bool dp_bank_pictures_copy(const dp_bank_pictures *from, size_t picture, size_t 
 void dp_bank_pictures_take_back(dp_bank_pictures *pictures);
 /* Makes empty masks for a table with this much room. False: no memory. */
 bool dp_bank_pictures_new_backgrounds(dp_bank_pictures *pictures, size_t room);
+/* Makes vectors of zeros for a table with this much room. False: no memory. */
+bool dp_bank_pictures_new_vectors(dp_bank_pictures *pictures, size_t n_vector, size_t room);
 /* Returns the digest [32] of a picture; NULL: unknown. */
 const unsigned char *dp_bank_pictures_digest(const dp_bank_pictures *pictures, size_t picture);
 

@@ -27,6 +27,8 @@ bool dp_recipe_has_tensor(const dp_recipe *recipe, bool peaks, size_t t, int ver
         return recipe->channels > 0;
     if (t >= MOMENT_COUNT && t <= MOMENT_SCATTER)
         return recipe->layout == DP_LAYOUT_MOMENTS;
+    if (t == VECTORS)
+        return recipe->retrieval > 0;
     if (t == BACKGROUND)
         return recipe->background == DP_BACKGROUND_TEST || recipe->background == DP_BACKGROUND_BOTH;
     return t == ROW_CELL || t == GRIDS ? flat : true;
@@ -79,6 +81,7 @@ static const char *const names[N_TENSORS] = {
     [MOMENT_COUNT] = "moment_count",
     [MOMENT_MEAN] = "moment_mean",
     [MOMENT_SCATTER] = "moment_scatter",
+    [VECTORS] = "picture_vectors",
     [DIGESTS] = "feature_digests",
     [SEAL] = "seal",
 };
@@ -135,6 +138,7 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
         [MOMENT_COUNT] = {NULL, DP_DTYPE_F64, 1, {sets}, 0, NULL},
         [MOMENT_MEAN] = {NULL, DP_DTYPE_F64, 2, {sets, r->dim}, 0, NULL},
         [MOMENT_SCATTER] = {NULL, DP_DTYPE_F64, 2, {sets, dp_moments_size(r->dim)}, 0, NULL},
+        [VECTORS] = {NULL, DP_DTYPE_F32, 2, {n, bank->pictures.n_vector}, 0, NULL},
         [DIGESTS] = {NULL, DP_DTYPE_U8, 2, {blocks, DIGEST_BYTES}, 0, NULL},
         [SEAL] = {NULL, DP_DTYPE_U8, 1, {DIGEST_BYTES}, 0, NULL},
     };

@@ -51,6 +51,7 @@ enum {
     MOMENT_COUNT,
     MOMENT_MEAN,
     MOMENT_SCATTER,
+    VECTORS,
     DIGESTS,
     SEAL,
     N_TENSORS,

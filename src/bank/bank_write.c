@@ -126,6 +126,9 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     if ((bank->recipe.align == DP_ALIGN_FEATURES) != (bank->reference != NULL))
         return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and the part that was learned do not agree",
                        path);
+    if ((bank->recipe.retrieval > 0) != (bank->pictures.vectors != NULL))
+        return dp_fail(err, DP_E_ARGUMENT, "%s: the recipe of the bank and the vectors of its pictures do not agree",
+                       path);
     dp_tensor tensors[N_TENSORS];
     dp_bytes pieces[N_TENSORS + 1] = {0}; /* the header, then the tensors */
     unsigned char *header = NULL, seal[DIGEST_BYTES];
@@ -197,6 +200,7 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
         [MOMENT_COUNT] = bank->moments.n,
         [MOMENT_MEAN] = bank->moments.mean,
         [MOMENT_SCATTER] = bank->moments.scatter,
+        [VECTORS] = bank->pictures.vectors,
         [DIGESTS] = digests,
         [SEAL] = seal,
     };

@@ -96,7 +96,8 @@ dp_status dp_bank_builder_open(const dp_bank_spec *spec, dp_bank_builder **out, 
     bank->model.path = dp_strdup(spec->model_path ? spec->model_path : "");
     bank->orientation = dp_calloc(spec->dim, 2 * sizeof *bank->orientation);
     builder->put = dp_calloc(slots, 1);
-    bool good = make_room(builder, places) && dp_bank_pictures_new(spec->capacity, &bank->pictures);
+    bool good = make_room(builder, places) && dp_bank_pictures_new(spec->capacity, &bank->pictures)
+                && (!spec->n_vector || dp_bank_pictures_new_vectors(&bank->pictures, spec->n_vector, spec->capacity));
     if (flat) {
         bank->memory.grids = dp_calloc(spec->capacity, 2 * sizeof *bank->memory.grids);
         bank->rows.grids = bank->memory.grids;
@@ -139,6 +140,12 @@ dp_status dp_bank_builder_add(dp_bank_builder *builder, const char *name, const 
 void dp_bank_builder_set_digest(dp_bank_builder *builder, size_t picture, const unsigned char *digest)
 {
     memcpy(builder->bank->pictures.digests + picture * DP_DIGEST_BYTES, digest, DP_DIGEST_BYTES);
+}
+
+void dp_bank_builder_set_vector(dp_bank_builder *builder, size_t picture, const float *vector)
+{
+    const dp_bank_pictures *pictures = &builder->bank->pictures;
+    memcpy(pictures->vectors + picture * pictures->n_vector, vector, pictures->n_vector * sizeof *vector);
 }
 
 void dp_bank_builder_take_back(dp_bank_builder *builder)

@@ -30,6 +30,7 @@ typedef struct dp_bank_spec {
     const dp_recipe *recipe;     /* copied; with a settled canvas size */
     size_t grid_rows, grid_cols; /* of the canvas; 0 for a flat bank whose pictures have their own grids */
     size_t dim;
+    size_t n_vector;           /* numbers of the vector of each picture; 0: none */
     size_t patch_px;           /* of the network; 0: derived from canvas and grid */
     size_t capacity;           /* most pictures that will be added */
     size_t rows_per_picture;   /* 1, and 1 more for each augmentation */
@@ -51,6 +52,8 @@ dp_status dp_bank_builder_add(dp_bank_builder *builder, const char *name, const 
                               dp_error *err);
 /* Sets the digest [32] of the picture's pixels, which is unknown until then. */
 void dp_bank_builder_set_digest(dp_bank_builder *builder, size_t picture, const unsigned char *digest);
+/* Sets the vector [spec.n_vector] of the picture. */
+void dp_bank_builder_set_vector(dp_bank_builder *builder, size_t picture, const float *vector);
 /* Undoes the last dp_bank_builder_add and the puts after it. */
 void dp_bank_builder_take_back(dp_bank_builder *builder);
 /* Copies features [grid_rows, grid_cols, dim] and valid [grid_rows, grid_cols] (NULL: all) to the rows of this picture

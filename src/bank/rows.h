@@ -56,6 +56,11 @@ typedef struct dp_rows {
     const int32_t *grids; /* [n_pictures, 2] for a flat bank: rows and columns of the pictures' grids; else NULL */
     const struct dp_moments *moments; /* these say the distances (bank/moments.h), the rows do not; NULL: the rows do */
     dp_moments_rule rule;             /* for moments */
+    size_t
+        retrieval; /* only so many pictures are searched: those whose vectors are most like that of the picture; 0: all */
+    size_t n_vector;
+    const float *vectors; /* [n_pictures, n_vector]; NULL: none */
+    bool equal;           /* blocks weigh the same, without scales */
 } dp_rows;
 
 /* Memory that rows are written into, with the shapes above. Of a mapped file: copies of the tables that are not aligned

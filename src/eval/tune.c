@@ -321,6 +321,11 @@ static dp_status check(const dp_tune_set *set, const dp_tune_settings *settings,
     if (settings->folds > MAX_FOLDS)
         return dp_fail(err, DP_E_ARGUMENT, "tuning: %zu folds are too many; give at most %d", settings->folds,
                        MAX_FOLDS);
+    if (settings->score == DP_SCORE_RETRIEVED)
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "tuning searches how a score comes from a map, and score=retrieved comes from none; give another "
+            "score, or keep the bank as it is");
     if ((int)settings->score < DP_SCORE_MAX || settings->score > DP_SCORE_TOP10)
         return dp_fail(err, DP_E_ARGUMENT, "tuning: unknown score %d", (int)settings->score);
     if (settings->post.unit != DP_UNIT_CELLS)

@@ -3,7 +3,8 @@
  *
  *     normalised, residual network   layer l -> mean over 3x3 cells -> grid of layer 2 -> side by side  [H/8, W/8, C2 + C3]
  *     normalised, transformer        blocks -> side by side                                             [rows, cols, 3 dim]
- *     raw                            layer l -> grid of the first layer -> mean, side by side, or blocks of one width */
+ *     raw                            layer l -> grid of the first layer (of layer 2 in a flat bank) -> mean, side by side, or
+ *                                    blocks of one width */
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -37,21 +38,35 @@ dp_status dp_extract_plan_open(const dp_session *session, const dp_recipe *recip
         p.n_layers = dp_extract_layers(&network, p.layers);
     }
     size_t widest = 0, sum = 0, cells, values;
+    p.n_run = p.n_layers;
+    p.pooled = network.residual && recipe->retrieval ? p.n_layers - 1 : SIZE_MAX;
+    if (p.pooled != SIZE_MAX && p.layers[p.pooled] != network.depth && p.n_layers < DP_MAX_LAYERS) {
+        p.layers[p.n_run] = network.depth;
+        p.shapes[p.n_run] = dp_session_layer_shape(session, network.depth, height, width);
+        p.pooled = p.n_run++;
+    }
     for (size_t l = 0; l < p.n_layers; l++) {
         p.shapes[l] = dp_session_layer_shape(session, p.layers[l], height, width);
         sum += p.shapes[l].dim;
         widest = p.shapes[l].dim > widest ? p.shapes[l].dim : widest;
     }
     p.whole = p.mix == DP_LAYERS_MEAN ? widest : p.mix == DP_LAYERS_SEPARATE ? widest * p.n_layers : sum;
-    p.rows = p.shapes[0].rows;
-    p.cols = p.shapes[0].cols;
+    const bool finer = raw && network.residual && p.layers[0] < DP_RESNET_GRID_LAYER;
+    const dp_layer_shape grid = finer && !dp_recipe_finer_grid(recipe, &network)
+                                    ? dp_session_layer_shape(session, DP_RESNET_GRID_LAYER, height, width)
+                                    : p.shapes[0];
+    p.rows = grid.rows;
+    p.cols = grid.cols;
     if (!dp_mul_size(p.rows, p.cols, &cells) || !dp_mul_size(cells, p.whole, &values))
         return dp_fail(err, DP_E_ARGUMENT, "a canvas of %zux%zu is too large", height, width);
     bool good = choose_channels(recipe, &p);
     good = good && (!p.averages || (p.mean = dp_malloc_2d(cells, widest, sizeof(float))));
     good = good && (!p.channels || (p.joined = dp_malloc(values, sizeof(float))));
-    for (size_t l = 0; l < p.n_layers; l++) /* no layer has more cells than the first */
-        good = good && (p.raw[l] = dp_malloc_2d(cells, p.shapes[l].dim, sizeof(float)));
+    for (size_t l = 0; l < p.n_run; l++) {
+        size_t own;
+        good = good && dp_mul_size(p.shapes[l].rows, p.shapes[l].cols, &own)
+               && (p.raw[l] = dp_malloc_2d(own, p.shapes[l].dim, sizeof(float)));
+    }
     if (!good) {
         dp_extract_plan_close(&p);
         return dp_fail_memory(err, "the layers of one picture", values * sizeof(float));
@@ -103,7 +118,7 @@ static void join(const dp_extract_plan *plan, float *features)
 dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rgb, size_t height, size_t width,
                      float *features, dp_error *err)
 {
-    dp_status status = dp_session_layers(session, rgb, height, width, plan->layers, plan->n_layers, plan->raw, err);
+    dp_status status = dp_session_layers(session, rgb, height, width, plan->layers, plan->n_run, plan->raw, err);
     float *whole = plan->channels ? plan->joined : features;
     if (status)
         return status;
@@ -112,6 +127,18 @@ dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rg
         for (size_t d = 0; d < plan->dim; d++)
             features[cell * plan->dim + d] = whole[cell * plan->whole + (size_t)plan->channels[d]];
     return DP_OK;
+}
+
+void dp_extract_pool(const dp_extract_plan *plan, float *vector)
+{
+    const dp_layer_shape *s = &plan->shapes[plan->pooled];
+    const size_t cells = s->rows * s->cols;
+    for (size_t d = 0; d < s->dim; d++) {
+        double sum = 0;
+        for (size_t cell = 0; cell < cells; cell++)
+            sum += plan->raw[plan->pooled][cell * s->dim + d];
+        vector[d] = (float)(sum / (double)cells);
+    }
 }
 
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS])

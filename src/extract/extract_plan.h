@@ -24,6 +24,10 @@ typedef struct dp_extract_plan {
     float *mean;               /* [rows, cols, widest] if the plan averages */
     float *joined;             /* [rows, cols, whole] if it chooses channels */
     int32_t *channels;         /* [dim] which; NULL: all */
+    size_t
+        pooled; /* of the layers, the one that the vector of the picture is the mean of: of a residual network the last, with
+                    * which raw may hold one layer more; SIZE_MAX: none */
+    size_t n_run; /* layers that the network runs: n_layers, and the pooled one */
 } dp_extract_plan;
 
 /* Opens a plan for pictures of height x width pixels, multiples of the network's patch; the layers of the recipe are
@@ -35,6 +39,8 @@ void dp_extract_plan_close(dp_extract_plan *plan);
  * dp_session_layers. */
 dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rgb, size_t height, size_t width,
                      float *features, dp_error *err);
+/* Fills vector with the mean over the cells of the pooled layer of the last picture, summed in double. */
+void dp_extract_pool(const dp_extract_plan *plan, float *vector);
 /* Fills dims with the number of features of each layer of a plan with normalised layers. */
 void dp_extract_dims(const dp_extract_plan *plan, size_t dims[DP_EXTRACT_LAYERS]);
 

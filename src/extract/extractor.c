@@ -31,8 +31,9 @@ dp_status dp_extractor_open(const dp_recipe *recipe, const dp_network_facts *net
                       .shape = *shape,
                       .dim = dim,
                       .most_bytes = most_bytes,
+                      .n_vector = dp_recipe_vector_dim(recipe, network),
                       .halves = {.dim = dim}};
-    e.by_bands = shape->tiling.down.n > 1 && shape->cells * dim * sizeof(float) > most_bytes;
+    e.by_bands = !recipe->retrieval && shape->tiling.down.n > 1 && shape->cells * dim * sizeof(float) > most_bytes;
     e.band = e.by_bands ? shape->band_rows : shape->rows;
     const bool tiled = shape->tiling.down.n > 1 || shape->tiling.across.n > 1, masks = recipe->background,
                means = recipe->neighbourhood > 1, halves = e.by_bands && recipe->polarity != DP_POLARITY_NONE;
@@ -44,6 +45,8 @@ dp_status dp_extractor_open(const dp_recipe *recipe, const dp_network_facts *net
                              {&e.raw, means ? raw : 0, dim, sizeof(float)},
                              {&e.background, masks ? shape->cells : 0, 1, 1},
                              {&e.component, masks ? shape->cells : 0, 1, sizeof(float)},
+                             {&e.vector, e.n_vector, 1, sizeof(float)},
+                             {&e.tile_vector, e.n_vector, 1, sizeof(float)},
                              {&e.halves.sums, halves ? 2 : 0, dim, sizeof(double)}};
     dp_status status = dp_memory_take(needs, sizeof needs / sizeof *needs, "the features of one picture", err);
     if (!status)
@@ -78,6 +81,8 @@ void dp_extractor_close(dp_extractor *extractor)
     dp_memory_free(extractor->tile_tokens);
     dp_memory_free(extractor->raw);
     dp_memory_free(extractor->orientation);
+    dp_memory_free(extractor->vector);
+    dp_memory_free(extractor->tile_vector);
     dp_memory_free(extractor->background);
     dp_memory_free(extractor->component);
     *extractor = (dp_extractor){0};
@@ -110,19 +115,38 @@ static dp_status extract(dp_extractor *extractor, dp_session *session, const flo
     return status;
 }
 
+/* Adds the vector of the tile that the network saw last. */
+static void add_vector(dp_extractor *extractor, dp_session *session)
+{
+    if (!extractor->n_vector)
+        return;
+    if (extractor->network.residual)
+        dp_extract_pool(&extractor->plan, extractor->tile_vector);
+    else
+        dp_session_class_token(session, extractor->tile_vector);
+    for (size_t d = 0; d < extractor->n_vector; d++)
+        extractor->vector[d] += extractor->tile_vector[d];
+}
+
 /* Embeds one tile: rgb [tile height, tile width, 3] -> tokens [tile rows, tile cols, dim]. */
 static dp_status embed_tile(dp_extractor *extractor, dp_session *session, const float *rgb, float *tokens,
                             dp_error *err)
 {
     const dp_recipe *r = &extractor->recipe;
     const size_t rows = extractor->shape.tiling.down.tile, cols = extractor->shape.tiling.across.tile;
-    if (r->layer_norm)
-        return extract(extractor, session, rgb, tokens, err);
+    if (r->layer_norm) {
+        dp_status extracted = extract(extractor, session, rgb, tokens, err);
+        if (!extracted)
+            add_vector(extractor, session);
+        return extracted;
+    }
     dp_status status = dp_session_embed(session, rgb, dp_cells_to_canvas(rows, extractor->shape.patch_px),
                                         dp_cells_to_canvas(cols, extractor->shape.patch_px), r->layers, r->n_layers,
                                         r->layer_mix, extractor->raw ? extractor->raw : tokens, err);
     if (!status && extractor->raw)
         dp_mean_3x3(extractor->raw, rows, cols, extractor->dim, tokens);
+    if (!status)
+        add_vector(extractor, session);
     return status;
 }
 
@@ -190,12 +214,17 @@ dp_status dp_extractor_embed_canvas(dp_extractor *extractor, dp_session *session
 dp_status dp_extractor_embed(dp_extractor *extractor, dp_session *session, const dp_prepared *prepared, dp_error *err)
 {
     dp_status status = dp_extractor_fit(extractor, prepared, err);
+    const size_t tiles = dp_tiling_count(&extractor->shape.tiling);
+    if (extractor->n_vector)
+        memset(extractor->vector, 0, extractor->n_vector * sizeof *extractor->vector);
     if (!status && dp_tiling_count(&extractor->shape.tiling) == 1)
         status = embed_tile(extractor, session, prepared->rgb, extractor->tokens, err);
     else
         for (size_t i = 0; i < extractor->shape.tiling.down.n && !status; i++)
             for (size_t j = 0; j < extractor->shape.tiling.across.n && !status; j++)
                 status = embed_kept(extractor, session, prepared, i, j, err);
+    for (size_t d = 0; d < extractor->n_vector && tiles > 1 && !status; d++)
+        extractor->vector[d] /= (float)tiles;
     return status ? dp_error_prefix(err, status, "%s", prepared->path) : DP_OK;
 }
 

@@ -28,6 +28,9 @@ typedef struct dp_extractor {
     dp_extract_plan plan; /* for a recipe with layer_norm; made for the first picture */
     const float *layer_norm; /* [2, dim] of a bank: normalises the features; NULL: they stay raw */
     float *orientation;      /* [dim] */
+    size_t n_vector;         /* 0: the recipe needs no vector of the picture */
+    float *vector;           /* [n_vector] of the picture in tokens, the mean over its tiles (dp_recipe_vector_dim) */
+    float *tile_vector;      /* [n_vector] scratch */
     uint8_t *background;     /* [rows, cols] 1: background, see dp_extractor_background; NULL: the recipe masks no
                        * background */
     float *component;        /* [rows, cols] scratch for it */
@@ -38,6 +41,7 @@ typedef struct dp_extractor {
 
 /* Opens an extractor for a recipe whose canvas and layers are settled. If the canvas is cut into several tiles and the
  * features of a picture take more than most_bytes, they come band by band (below). Otherwise tokens hold them all.
+ * With a recipe that retrieves they always do, because the vector of a picture comes before its search.
  * Errors: DP_E_MEMORY. */
 dp_status dp_extractor_open(const dp_recipe *recipe, const dp_network_facts *network, size_t most_bytes,
                             dp_extractor *extractor, dp_error *err);

@@ -339,6 +339,11 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
     return finite ? DP_OK : dp_fail(err, DP_E_NUMERIC, "the transformer returned a value that is not finite");
 }
 
+void dp_session_class_token(dp_session *s, float *out)
+{
+    dp_block_normalise(s, s->weights->norm_weight, s->weights->norm_bias, s->x, 1, out, s->dim);
+}
+
 dp_layer_shape dp_session_layer_shape(const dp_session *s, size_t layer, size_t height, size_t width)
 {
     const dp_transformer *c = &s->model->checkpoint;

@@ -30,6 +30,10 @@ dp_layer_shape dp_session_layer_shape(const dp_session *session, size_t layer, s
 dp_status dp_session_layers(dp_session *session, const float *rgb, size_t height, size_t width, const size_t *layers,
                             size_t n_layers, float *const *out, dp_error *err);
 
+/* Fills out [dim] with the final LayerNorm of the class token after the deepest layer that the last dp_session_embed or
+ * dp_session_layers of a transformer asked for. */
+void dp_session_class_token(dp_session *session, float *out);
+
 /* The stages whose time is measured. */
 typedef enum dp_stage {
     DP_STAGE_PATCH = 0, /* normalised patches, patch embedding, position, class and register tokens */

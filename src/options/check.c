@@ -85,6 +85,9 @@ dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err)
                        : rule->kmeans   ? keys[2]
                        : rule->thin > 0 ? keys[3]
                                         : keys[1]);
+    if (rule->kmeans && rule->retrieves)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "bank.kmeans excludes retrieval: its centres belong to no single picture that could be chosen");
     if (rule->pca > 0 && rule->separate)
         return dp_fail(err, DP_E_ARGUMENT,
                        "bank.pca excludes layers.mix=separate: principal components join all layers");
@@ -120,6 +123,13 @@ dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err)
             : rule->order > 0 ? "search.order"
             : rule->reweight  ? "score.reweight"
                               : "search.metric=cosine");
+    if (rule->score == DP_SCORE_RETRIEVED && !rule->retrieves)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "score=retrieved needs a bank that was fitted with retrieval: only that keeps a vector of each "
+                       "picture");
+    if (rule->equal && rule->blend > 0)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "search.blend needs layers.weights=typical: it adds distances of two scales");
     if (!(rule->blend >= 0 && rule->blend <= 1))
         return dp_fail(err, DP_E_ARGUMENT, "search.blend is %g; give a number from 0 (local distance) to 1 (global)",
                        rule->blend);
@@ -174,8 +184,8 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
 {
     const bool flat = recipe->layout == DP_LAYOUT_FLAT, separate = recipe->layer_mix == DP_LAYERS_SEPARATE;
     const bool moments = recipe->layout == DP_LAYOUT_MOMENTS;
-    const dp_reduction_rule reduction = {flat,           separate, recipe->pca, recipe->coreset,
-                                         recipe->kmeans, moments,  recipe->thin};
+    const dp_reduction_rule reduction = {flat,           separate, recipe->pca,  recipe->coreset,
+                                         recipe->kmeans, moments,  recipe->thin, recipe->retrieval > 0};
     const dp_scoring_rule scoring = {.flat = flat,
                                      .separate = separate,
                                      .window = recipe->window,
@@ -186,7 +196,9 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
                                      .merged = recipe->kmeans > 0,
                                      .score = recipe->score,
                                      .moments = moments,
-                                     .metric = recipe->metric};
+                                     .metric = recipe->metric,
+                                     .retrieves = recipe->retrieval > 0,
+                                     .equal = separate && recipe->layer_weights == DP_WEIGHTS_EQUAL};
     dp_status status = dp_recipe_check_ranges(recipe, err);
     if (!status)
         status = dp_check_edges(recipe, err);
@@ -206,6 +218,12 @@ dp_status dp_recipe_check(const dp_recipe *recipe, dp_error *err)
         return dp_fail(err, DP_E_ARGUMENT, "bank.layout=moments needs %s",
                        separate ? "one vector for each cell: layers.mix=concat or mean"
                                 : "bank.storage=f32: the moments are sums of what the network computed");
+    if (moments && recipe->retrieval)
+        return dp_fail(
+            err, DP_E_ARGUMENT,
+            "retrieval does not go with bank.layout=moments: it keeps no features of single pictures to search");
+    if (recipe->layer_weights == DP_WEIGHTS_EQUAL && !separate)
+        return dp_fail(err, DP_E_ARGUMENT, "layers.weights=equal needs layers.mix=separate");
     if (!moments && recipe->keep_features)
         return dp_fail(err, DP_E_ARGUMENT, "bank.features needs bank.layout=moments: other layouts hold the features");
     if (recipe->background == DP_BACKGROUND_REFERENCE && (!flat || recipe->pca > 0))
@@ -230,7 +248,8 @@ dp_status dp_check_pictures(const dp_recipe *recipe, size_t n_pictures, dp_error
     if (n_pictures < 2 && recipe->blend > 0)
         return dp_fail(err, DP_E_ARGUMENT,
                        "search.blend needs at least two pictures: the distances between good pictures give the scale");
-    if (n_pictures < 2 && recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1)
+    if (n_pictures < 2 && recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers > 1
+        && recipe->layer_weights == DP_WEIGHTS_TYPICAL)
         return dp_fail(
             err, DP_E_ARGUMENT,
             "layers.mix=separate needs at least two pictures: the distances between good pictures weigh the layers");
@@ -300,6 +319,9 @@ static dp_status check_raw(const dp_recipe *recipe, const dp_network_facts *netw
 dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *network, dp_error *err)
 {
     size_t own[DP_EXTRACT_LAYERS], n = recipe->n_layers;
+    if (!recipe->layer_norm && network->residual && recipe->retrieval)
+        return dp_fail(err, DP_E_ARGUMENT,
+                       "retrieval needs the layers of a residual network as they are: give layers.norm=raw or rms");
     if (!recipe->layer_norm && network->residual && recipe->layer_mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT,
                        "a residual network averages its layers to %zu features, so layers.mix cannot be changed",

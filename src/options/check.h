@@ -29,6 +29,7 @@ typedef struct dp_reduction_rule {
     size_t kmeans;
     bool moments; /* layout of the bank */
     double thin;
+    bool retrieves;
 } dp_reduction_rule;
 dp_status dp_check_reduction(const dp_reduction_rule *rule, dp_error *err);
 
@@ -41,6 +42,8 @@ typedef struct dp_scoring_rule {
     dp_score score;
     bool moments; /* there are no rows to find neighbours in */
     dp_metric metric;
+    bool retrieves; /* the bank has a vector of each picture */
+    bool equal;     /* separate layers have equal weights */
 } dp_scoring_rule;
 dp_status dp_check_scoring(const dp_scoring_rule *rule, dp_error *err);
 

@@ -86,12 +86,20 @@ size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network)
     return recipe->channels && recipe->channels < all ? recipe->channels : all;
 }
 
-size_t dp_recipe_patch(const dp_recipe *recipe, const dp_network_facts *network)
+size_t dp_recipe_vector_dim(const dp_recipe *recipe, const dp_network_facts *network)
+{
+    return !recipe->retrieval ? 0 : network->residual ? network->channels[network->depth] : network->dim;
+}
+
+bool dp_recipe_finer_grid(const dp_recipe *recipe, const dp_network_facts *network)
 {
     return network->residual && recipe->layer_norm == DP_LAYER_NORM_RAW && recipe->n_layers
-                   && recipe->layers[0] < DP_RESNET_GRID_LAYER
-               ? network->patch_px / 2
-               : network->patch_px;
+           && recipe->layers[0] < DP_RESNET_GRID_LAYER && recipe->layout != DP_LAYOUT_FLAT;
+}
+
+size_t dp_recipe_patch(const dp_recipe *recipe, const dp_network_facts *network)
+{
+    return dp_recipe_finer_grid(recipe, network) ? network->patch_px / 2 : network->patch_px;
 }
 
 void dp_channels_draw(size_t seed, size_t all, size_t n, int32_t *channels)

@@ -40,8 +40,14 @@ void dp_recipe_settle_layers(dp_recipe *recipe, const dp_network_facts *network)
 
 /* Returns the features of a cell by a recipe whose layers are settled. */
 size_t dp_recipe_dim(const dp_recipe *recipe, const dp_network_facts *network);
+/* Returns the numbers of the vector of a whole picture by a recipe: a transformer's class token, or the mean of a
+ * residual network's last layer; 0 where the recipe needs none. */
+size_t dp_recipe_vector_dim(const dp_recipe *recipe, const dp_network_facts *network);
+/* Returns whether raw layers of a residual network lie on the grid of layer 1. */
+bool dp_recipe_finer_grid(const dp_recipe *recipe, const dp_network_facts *network);
 /* Returns the side of a cell by a recipe whose layers are settled: raw layers have the grid of the first of them, and
- * that of the first layer of a residual network has twice as many cells to a side. */
+ * that of the first layer of a residual network has twice as many cells to a side. A flat bank, which compares each cell
+ * with all, has the grid of layer 2 even then. */
 size_t dp_recipe_patch(const dp_recipe *recipe, const dp_network_facts *network);
 /* Fills channels [n], ascending: n of 0 .. all - 1, drawn with the seed. n is at most all. */
 void dp_channels_draw(size_t seed, size_t all, size_t n, int32_t *channels);

@@ -64,14 +64,18 @@ static void add_layer(dp_recipe *recipe, size_t layer)
 /* Layers of methods that name them by their place in the network. */
 static void fit_layers(dp_recipe *recipe, const dp_network_facts *network)
 {
-    const bool three = recipe->preset & DP_PRESET_THREE, middle = recipe->preset & DP_PRESET_MIDDLE;
-    const bool superadd = recipe->preset & DP_PRESET_SUPERADD;
-    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_SUPERADD);
-    if (!three && !middle && !superadd)
+    const bool three = recipe->preset & DP_PRESET_THREE, middle = recipe->preset & DP_PRESET_MIDDLE,
+               four = recipe->preset & DP_PRESET_FOUR, superadd = recipe->preset & DP_PRESET_SUPERADD;
+    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_FOUR | DP_PRESET_SUPERADD);
+    if (!three && !middle && !four && !superadd)
         return;
     recipe->n_layers = 0;
     for (size_t l = three ? 1 : DP_RESNET_GRID_LAYER; network->residual && l <= 3 && l <= network->depth; l++)
         add_layer(recipe, l);
+    if (network->residual && four) { /* it has no final norm */
+        recipe->layer_norm = DP_LAYER_NORM_RAW;
+        return;
+    }
     if (network->residual) {
         recipe->layer_mix = superadd ? DP_LAYERS_SEPARATE : DP_LAYERS_CONCAT;
         return;
@@ -79,12 +83,16 @@ static void fit_layers(dp_recipe *recipe, const dp_network_facts *network)
     static const double shares[2][4] = {{1.0 / 3, 0.5, 0.75, 11.0 / 12}, {0.25, 0.5, 0.75, 1}};
     for (size_t i = 0; superadd && i < 4; i++) /* of the 24 blocks of ViT-L SuperADD takes the quarters */
         add_layer(recipe, block_at(network, shares[network->depth == 24][i]));
+    for (size_t quarter = 1; four && quarter <= 3; quarter++) /* 3, 6, 9 and 11 of 12, counted from 0 */
+        add_layer(recipe, quarter * network->depth / 4);
+    if (four)
+        add_layer(recipe, network->depth - 1);
     for (size_t quarter = 1; three && quarter <= 3; quarter++)
         add_layer(recipe, block_at(network, 0.25 * (double)quarter));
     for (size_t b = 1; middle && b <= network->depth; b++) /* tenths of a block are exact in whole numbers */
         if (100 * b >= 55 * network->depth && 100 * b <= 70 * network->depth && recipe->n_layers < DP_MAX_LAYERS)
             add_layer(recipe, b - 1);
-    if (!recipe->n_layers)
+    if (middle && !recipe->n_layers)
         add_layer(recipe, block_at(network, 0.625));
 }
 

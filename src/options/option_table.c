@@ -11,7 +11,8 @@
 static const char *const methods[] = {[DP_METHOD_DINOPATCH] = "dinopatch", [DP_METHOD_ANOMALYDINO] = "anomalydino",
                                       [DP_METHOD_PATCHCORE] = "patchcore", [DP_METHOD_AUTO] = "auto",
                                       [DP_METHOD_PADIM] = "padim",         [DP_METHOD_SUBSPACE] = "subspace",
-                                      [DP_METHOD_SUPERADD] = "superadd",   NULL};
+                                      [DP_METHOD_SUPERADD] = "superadd",   [DP_METHOD_RAD] = "rad",
+                                      [DP_METHOD_SPADE] = "spade",         NULL};
 static const char *const aligns[] = {
     [DP_ALIGN_PCA] = "pca", [DP_ALIGN_NONE] = "none", [DP_ALIGN_AUTO] = "auto", [DP_ALIGN_FEATURES] = "features", NULL};
 static const char *const polarities[] = {
@@ -38,8 +39,14 @@ static const char *const backgrounds[] = {[DP_BACKGROUND_NONE] = "none",
 static const char *const rules[] = {[DP_BACKGROUND_CELLS] = "cells", [DP_BACKGROUND_LIST] = "list", NULL};
 static const char *const rois[] = {[DP_ROI_NONE] = "none", [DP_ROI_FIXED] = "fixed", [DP_ROI_OBJECT] = "object", NULL};
 static const char *const units[] = {[DP_UNIT_CELLS] = "cells", [DP_UNIT_PIXELS] = "pixels", NULL};
-static const char *const scores[] = {[DP_SCORE_MAX] = "max",     [DP_SCORE_MEAN] = "mean",   [DP_SCORE_P99] = "p99",
-                                     [DP_SCORE_TOP1P] = "top1p", [DP_SCORE_TOP10] = "top10", NULL};
+static const char *const scores[] = {[DP_SCORE_MAX] = "max",
+                                     [DP_SCORE_MEAN] = "mean",
+                                     [DP_SCORE_P99] = "p99",
+                                     [DP_SCORE_TOP1P] = "top1p",
+                                     [DP_SCORE_TOP10] = "top10",
+                                     [DP_SCORE_RETRIEVED] = "retrieved",
+                                     NULL};
+static const char *const layer_weights[] = {[DP_WEIGHTS_TYPICAL] = "typical", [DP_WEIGHTS_EQUAL] = "equal", NULL};
 static const char *const one_or_three[] = {"1", "3", NULL};
 static const char *const turns[] = {"1", "8", "30", NULL};
 
@@ -48,7 +55,7 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 
 #define FIELD(member) .offset = offsetof(dp_recipe, member), .stored = #member
 #define SEEDS 4294967295.0
-#define PRESET_LAYERS (DP_PRESET_LAYERS | DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_SUPERADD)
+#define PRESET_LAYERS (DP_PRESET_LAYERS | DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_FOUR | DP_PRESET_SUPERADD)
 #define ALIGN .stage = DP_STAGE_ALIGN
 #define FEATURES .stage = DP_STAGE_FEATURES
 #define BANK .stage = DP_STAGE_BANK
@@ -61,7 +68,7 @@ _Static_assert(sizeof(dp_align) == sizeof(int) && sizeof(dp_score) == sizeof(int
 
 const dp_option_row dp_option_table[] = {
     {.option = {"method", "method", BANK,
-                CHOICE(methods, "auto|dinopatch|anomalydino|patchcore|padim|subspace|superadd"),
+                CHOICE(methods, "auto|dinopatch|anomalydino|patchcore|padim|subspace|superadd|rad|spade"),
                 .help = "auto: the settings that measured best, with pose and canvas chosen from the good pictures; "
                         "other names: the settings of a published method. Other options override them"}},
     {.option =
@@ -132,6 +139,13 @@ const dp_option_row dp_option_table[] = {
                 .needs = "separate: no bank.pca, no score.reweight"},
      FIELD(layer_mix),
      .preset = PRESET_LAYERS},
+    {.option = {"layers.weights", NULL, FEATURES, CHOICE(layer_weights, "typical|equal"),
+                .help =
+                    "how separate blocks weigh: typical: each distance is divided by what good pictures show; equal: "
+                    "the plain mean, for distances that are comparable",
+                .needs = "layers.mix=separate; equal: no search.blend"},
+     FIELD(layer_weights),
+     .late = true},
     {.option = {"layers.norm", "layer-norm", BANK, CHOICE(layer_norms, "none|rms|standard|raw"),
                 .help = "use raw layers, normalised by the statistics of all good cells: rms for a residual network, "
                         "standard for a transformer; both choose layers and mix. raw: the layers as the network leaves "
@@ -264,6 +278,12 @@ const dp_option_row dp_option_table[] = {
                 .needs = "bank.layout=grid, a window of cells, search.knn=1, no search.blend, no bank.kmeans"},
      FIELD(order),
      .late = true},
+    {.option = {"retrieval", "retrieval", BANK, WHOLE(1, 1e6, "K"), .flags = DP_OPTION_OFF,
+                .help = "search only the K good pictures most like the inspected one, by the cosine of one vector a "
+                        "picture: a transformer's class token, the mean of a residual network's last layer",
+                .needs = "bank.layout=grid or flat, no bank.kmeans"},
+     FIELD(retrieval),
+     .late = true},
     {.option = {"map.low", NULL, SCORE, REAL(0, 1e30, "D"), .flags = DP_OPTION_OVERRIDE | DP_OPTION_OFF,
                 .help = "distances below it become 0"},
      FIELD(post.low)},
@@ -290,8 +310,12 @@ const dp_option_row dp_option_table[] = {
     {.option = {"map", "map", SCORE, .kind = DP_OPTION_MAP, .takes = "KEY=VALUE,...|none", .flags = DP_OPTION_OVERRIDE,
                 .help = "post-processing of the distance map before scoring: several options map.KEY at once; options "
                         "that are not named are off"}},
-    {.option = {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p|top10"), .flags = DP_OPTION_OVERRIDE,
-                .help = "how the score is computed from the distance map"},
+    {.option =
+         {"score", "score", SCORE, CHOICE(scores, "max|mean|p99|top1p|top10|retrieved"), .flags = DP_OPTION_OVERRIDE,
+          .help =
+              "how the score is computed from the distance map; retrieved: not from it, but the mean distance of the "
+              "picture's vector to those of the pictures retrieved",
+          .needs = "retrieved: retrieval"},
      FIELD(score),
      .standard = DP_SCORE_TOP1P,
      .preset = DP_PRESET_SCORE},

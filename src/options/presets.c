@@ -69,6 +69,26 @@ static const dp_setting superadd[] = {{"align", "none"},
                                       {"score", "top1p"},
                                       {NULL, NULL}};
 
+/* RAD (2026); the layers are settled by network_fit.c. */
+static const dp_setting rad[] = {{"align", "none"},
+                                 {"align.polarity", "none"},
+                                 {"layers.norm", "none"},
+                                 {"layers.mix", "separate"},
+                                 {"layers.weights", "equal"},
+                                 {"search.metric", "cosine"},
+                                 {"window", "1"},
+                                 {"retrieval", "150"},
+                                 {"score", "top1p"},
+                                 {"map.sigma", "1"},
+                                 {NULL, NULL}};
+
+/* Cohen and Hoshen 2020, the same. */
+static const dp_setting spade[] = {{"align", "none"},       {"align.polarity", "none"},
+                                   {"layers.norm", "raw"},  {"layers.mix", "concat"},
+                                   {"bank.layout", "flat"}, {"window", "global"},
+                                   {"retrieval", "50"},     {"score", "retrieved"},
+                                   {"map.sigma", "4"},      {NULL, NULL}};
+
 static const dp_preset methods[] = {
     [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
@@ -78,6 +98,8 @@ static const dp_preset methods[] = {
     [DP_METHOD_PADIM] = {{padim}, DP_PRESET_THREE},
     [DP_METHOD_SUBSPACE] = {{subspace}, DP_PRESET_MIDDLE | DP_PRESET_ROTATIONS},
     [DP_METHOD_SUPERADD] = {{superadd}, DP_PRESET_SUPERADD},
+    [DP_METHOD_RAD] = {{rad}, DP_PRESET_FOUR},
+    [DP_METHOD_SPADE] = {{spade}, DP_PRESET_THREE},
 };
 
 const dp_preset *dp_preset_of(dp_method method)

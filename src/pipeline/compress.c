@@ -88,7 +88,8 @@ static dp_status searcher_open(const dp_bank *bank, dp_isa isa, dp_pool *pool, d
 /* Searches for picture p of the query's bank in a bank that was made from it; the result is query->map. */
 static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool *pool, double *seconds, dp_error *err)
 {
-    const float *features = query->stored;
+    const float *features = query->stored,
+                *vector = query->rows->vectors ? query->rows->vectors + p * query->rows->n_vector : NULL;
     size_t rows, cols;
     dp_rows_picture_grid(query->rows, p, &rows, &cols);
     dp_rows_get(query->rows, p, 0, query->stored, query->valid);
@@ -99,7 +100,7 @@ static dp_status search(struct query *query, size_t p, dp_searcher *in, dp_pool 
     }
     double start = dp_now_seconds();
     if (!status)
-        status = dp_searcher_map(in, &(dp_cells){features, query->valid, rows, cols, 0, 0, DP_NO_PICTURE}, pool,
+        status = dp_searcher_map(in, &(dp_cells){features, query->valid, rows, cols, 0, 0, DP_NO_PICTURE, vector}, pool,
                                  &(dp_distances){query->nearest, query->map, query->map_valid}, err);
     *seconds = dp_now_seconds() - start;
     return status;
@@ -171,8 +172,12 @@ static dp_status find_components(const dp_bank *bank, const dp_compression *how,
 
 static dp_status check(const dp_bank *bank, const dp_compression *how, dp_error *err)
 {
-    const dp_reduction_rule rule = {bank->recipe.layout == DP_LAYOUT_FLAT, bank->rows.blocks > 1, how->pca,
-                                    how->coreset, how->kmeans};
+    const dp_reduction_rule rule = {.flat = bank->recipe.layout == DP_LAYOUT_FLAT,
+                                    .separate = bank->rows.blocks > 1,
+                                    .pca = how->pca,
+                                    .coreset = how->coreset,
+                                    .kmeans = how->kmeans,
+                                    .retrieves = bank->rows.vectors != NULL};
     if (bank->rows.moments)
         return dp_fail(err, DP_E_MISMATCH,
                        "%s: holds moments, which have the same size for any number of pictures: there is nothing to "

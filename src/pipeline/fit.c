@@ -162,6 +162,7 @@ static dp_status open_bank(dp_fit_work *fit, const dp_network_facts *network, dp
         .grid_rows = own ? recipe.edge_px / shape->patch_px : shape->rows,
         .grid_cols = own ? recipe.edge_px / shape->patch_px : shape->cols,
         .dim = fit->extractor.dim,
+        .n_vector = fit->extractor.n_vector,
         .patch_px = shape->patch_px,
         .capacity = fit->pictures.n,
         .rows_per_picture = dp_versions(&recipe),
@@ -199,10 +200,11 @@ static dp_status open_notes(dp_fit_work *fit, dp_error *err)
     fit->pair = dp_calloc(dim, 2 * sizeof(float));
     fit->as_found = dp_malloc_2d(fit->asked.polarity == DP_POLARITY_NONE ? 1 : cells, dim, sizeof(float));
     fit->cells_as_found = dp_malloc(cells, 1);
+    fit->vector_as_found = dp_calloc(fit->extractor.n_vector + 1, sizeof(float));
     fit->signs = dp_calloc(n, sizeof(int));
     fit->sources = dp_calloc(n, sizeof(size_t));
-    return fit->orientations && fit->running && fit->own && fit->pair && fit->as_found && fit->cells_as_found
-                   && fit->signs && fit->sources
+    return fit->vector_as_found && fit->orientations && fit->running && fit->own && fit->pair && fit->as_found
+                   && fit->cells_as_found && fit->signs && fit->sources
                ? DP_OK
                : dp_fail_memory(err, "the orientation vectors", 2 * n * dim * sizeof(float));
 }
@@ -230,6 +232,7 @@ void dp_fit_work_close(dp_fit_work *fit)
     dp_memory_free(fit->pair);
     dp_memory_free(fit->as_found);
     dp_memory_free(fit->cells_as_found);
+    dp_memory_free(fit->vector_as_found);
     dp_memory_free(fit->signs);
     dp_memory_free(fit->sources);
     dp_memory_free(fit->digests);

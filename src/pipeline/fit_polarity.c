@@ -25,6 +25,8 @@ static dp_status turn_back(dp_fit_work *fit, dp_prepared *prepared, dp_error *er
     dp_extractor *extractor = &fit->extractor;
     size_t cells = extractor->shape.rows * extractor->shape.cols;
     memcpy(extractor->tokens, fit->as_found, cells * extractor->dim * sizeof(float));
+    if (extractor->n_vector)
+        memcpy(extractor->vector, fit->vector_as_found, extractor->n_vector * sizeof(float));
     if (needs_canvas(&extractor->recipe))
         return dp_fit_warp(fit, prepared, 0, err);
     memcpy(prepared->cells, fit->cells_as_found, cells);
@@ -48,7 +50,8 @@ dp_status dp_fit_embed(dp_fit_work *fit, dp_prepared *prepared, int turn, dp_err
 {
     dp_extractor *extractor = &fit->extractor;
     const bool made_again = needs_canvas(&extractor->recipe) && turn;
-    if (!made_again && dp_trial_take(&fit->settled.trial, prepared->index, turn, extractor->tokens, prepared->cells))
+    if (!made_again && !extractor->n_vector /* the trial keeps none */
+        && dp_trial_take(&fit->settled.trial, prepared->index, turn, extractor->tokens, prepared->cells))
         return DP_OK;
     dp_status status = DP_OK;
     if (turn)
@@ -65,6 +68,8 @@ dp_status dp_fit_turn(dp_fit_work *fit, dp_prepared *prepared, int *sign, dp_err
     memcpy(pair, extractor->orientation, dim * sizeof(float));
     memcpy(fit->as_found, extractor->tokens, cells * dim * sizeof(float));
     memcpy(fit->cells_as_found, prepared->cells, cells);
+    if (extractor->n_vector)
+        memcpy(fit->vector_as_found, extractor->vector, extractor->n_vector * sizeof(float));
     if (!status)
         status = dp_fit_embed(fit, prepared, 1, err);
     if (!status)

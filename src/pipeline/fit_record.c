@@ -22,6 +22,11 @@ static void name_view(int turn, size_t version, char names[2][40])
     snprintf(names[1], sizeof names[1], "cells_%d_%zu", turn, version);
 }
 
+static void name_vector(int turn, size_t version, char name[40])
+{
+    snprintf(name, 40, "vector_%d_%zu", turn, version);
+}
+
 dp_status dp_record_views_add(dp_record_views *views, int turn, size_t version, const dp_record_view *view,
                               dp_error *err)
 {
@@ -37,18 +42,25 @@ dp_status dp_record_views_add(dp_record_views *views, int turn, size_t version, 
         views->room = room;
     }
     dp_record_view *to = &views->all[views->n];
-    *to = (dp_record_view){.rows = view->rows,
+    float *vector = view->n_vector ? dp_malloc(view->n_vector, sizeof *vector) : NULL;
+    *to = (dp_record_view){.vector = vector,
+                           .n_vector = view->n_vector,
+                           .rows = view->rows,
                            .cols = view->cols,
                            .dim = view->dim,
                            .tokens = dp_malloc_2d(cells, view->dim, sizeof(float)),
                            .cells = dp_malloc(cells, 1)};
-    if (!to->tokens || !to->cells) {
+    if (!to->tokens || !to->cells || (view->n_vector && !vector)) {
+        dp_memory_free(vector);
         dp_memory_free(to->tokens);
         dp_memory_free(to->cells);
         return dp_fail_memory(err, "the views of a picture", cells * view->dim * sizeof(float));
     }
     views->n++;
     name_view(turn, version, to->names);
+    name_vector(turn, version, to->vector_name);
+    if (vector)
+        memcpy(vector, view->vector, view->n_vector * sizeof *vector);
     memcpy(to->tokens, view->tokens, cells * view->dim * sizeof(float));
     memcpy(to->cells, view->cells, cells);
     return DP_OK;
@@ -57,6 +69,7 @@ dp_status dp_record_views_add(dp_record_views *views, int turn, size_t version, 
 void dp_record_views_clear(dp_record_views *views)
 {
     for (size_t i = 0; i < views->n; i++) {
+        dp_memory_free(views->all[i].vector);
         dp_memory_free(views->all[i].tokens);
         dp_memory_free(views->all[i].cells);
     }
@@ -102,7 +115,8 @@ dp_status dp_record_write(const dp_prepared *prepared, const dp_error *fault, bo
                           dp_record_facts *facts, unsigned char **header, dp_bytes *pieces, dp_error *err)
 {
     static const unsigned char no_digest[DIGEST_BYTES] = {0};
-    const size_t n_tensors = 3 + 2 * views->n,
+    const size_t n_vectors = views->n && views->all[0].n_vector ? views->n : 0,
+                 n_tensors = 3 + 2 * views->n + n_vectors,
                  n_cells = prepared->status ? 0
                                             : dp_canvas_to_cells(prepared->height_px, prepared->shape.patch_px)
                                                   * dp_canvas_to_cells(prepared->width_px, prepared->shape.patch_px);
@@ -130,10 +144,18 @@ dp_status dp_record_write(const dp_prepared *prepared, const dp_error *fault, bo
                                          .rank = 3,
                                          .shape = {v->rows, v->cols, v->dim},
                                          .count = cells * v->dim};
-            tensors[2 + views->n + i] = (dp_tensor){
+            if (n_vectors) {
+                tensors[2 + views->n + i] = (dp_tensor){.name = v->vector_name,
+                                                        .dtype = DP_DTYPE_F32,
+                                                        .rank = 1,
+                                                        .shape = {v->n_vector},
+                                                        .count = v->n_vector};
+                pieces[3 + views->n + i] = (dp_bytes){v->vector, v->n_vector * sizeof(float)};
+            }
+            tensors[2 + views->n + n_vectors + i] = (dp_tensor){
                 .name = v->names[1], .dtype = DP_DTYPE_U8, .rank = 2, .shape = {v->rows, v->cols}, .count = cells};
             pieces[3 + i] = (dp_bytes){v->tokens, cells * v->dim * sizeof(float)};
-            pieces[3 + views->n + i] = (dp_bytes){v->cells, cells};
+            pieces[3 + views->n + n_vectors + i] = (dp_bytes){v->cells, cells};
         }
         const dp_key_value metadata[] = {
             {KEY, name}, {"status", status_text}, {"error", message}, {"twin", twin ? "1" : "0"}};
@@ -199,6 +221,19 @@ dp_status dp_record_view_read(const dp_record *record, int turn, size_t version,
         memcpy(tokens, features->data, count * sizeof *tokens);
     for (size_t i = 0; cells && i < n_cells; i++)
         cells[i] = valid->data[i] != 0;
+    return DP_OK;
+}
+
+dp_status dp_record_vector_read(const dp_record *record, int turn, size_t version, float *vector, size_t n,
+                                dp_error *err)
+{
+    char name[40];
+    name_vector(turn, version, name);
+    const dp_tensor *found = dp_safetensors_find(record->file, name);
+    if (!found || found->dtype != DP_DTYPE_F32 || found->count != n)
+        return dp_fail(err, DP_E_FORMAT, "%s: its shard lacks '%s' of this size; run the shard again", record->name,
+                       name);
+    memcpy(vector, found->data, n * sizeof *vector);
     return DP_OK;
 }
 

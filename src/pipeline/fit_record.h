@@ -17,6 +17,9 @@ typedef struct dp_record_view {
     size_t rows, cols, dim;
     float *tokens;  /* [rows, cols, dim] */
     uint8_t *cells; /* [rows, cols] */
+    char vector_name[40];
+    float *vector; /* [n_vector] of the whole picture */
+    size_t n_vector;
 } dp_record_view;
 
 typedef struct dp_record_views {
@@ -33,7 +36,7 @@ void dp_record_views_free(dp_record_views *views);
 /* Makes the bytes of a record: header [*bytes], dp_memory_free, and the pieces of all of it in order (the first is the
  * header), which point into prepared and views. pieces has room for DP_RECORD_PIECES(views->n), and that many there are. fault: why the picture
  * cannot be used, or NULL. twin: it has the pixels of an earlier picture of the shard, and no views. */
-#define DP_RECORD_PIECES(n_views) (4 + 2 * (n_views))
+#define DP_RECORD_PIECES(n_views) (4 + 3 * (n_views))
 typedef struct dp_record_facts {
     double numbers[24];
 } dp_record_facts;
@@ -56,5 +59,8 @@ dp_status dp_record_prepared(const dp_record *record, const char *what, dp_prepa
 /* Copies the features of a view: tokens [count], or cells [n_cells]; each may be NULL. Errors: DP_E_FORMAT. */
 dp_status dp_record_view_read(const dp_record *record, int turn, size_t version, float *tokens, size_t count,
                               uint8_t *cells, size_t n_cells, dp_error *err);
+/* Copies the vector [n] of a view. Errors: DP_E_FORMAT. */
+dp_status dp_record_vector_read(const dp_record *record, int turn, size_t version, float *vector, size_t n,
+                                dp_error *err);
 
 #endif

@@ -266,3 +266,9 @@ dp_status dp_fit_replay_view(const dp_fit_replay *replay, int turn, size_t versi
 {
     return dp_record_view_read(&replay->now, turn, version, tokens, count, cells, n_cells, err);
 }
+
+dp_status dp_fit_replay_vector(const dp_fit_replay *replay, int turn, size_t version, float *vector, size_t n,
+                               dp_error *err)
+{
+    return dp_record_vector_read(&replay->now, turn, version, vector, n, err);
+}

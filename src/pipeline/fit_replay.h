@@ -27,5 +27,8 @@ dp_status dp_fit_replay_go(dp_fit_replay *replay, dp_prepared *prepared, dp_erro
 /* A view of the picture that it went to last: dp_record_view_read. */
 dp_status dp_fit_replay_view(const dp_fit_replay *replay, int turn, size_t version, float *tokens, size_t count,
                              uint8_t *cells, size_t n_cells, dp_error *err);
+/* The vector of that view: dp_record_vector_read. */
+dp_status dp_fit_replay_vector(const dp_fit_replay *replay, int turn, size_t version, float *vector, size_t n,
+                               dp_error *err);
 
 #endif

@@ -32,6 +32,8 @@ static dp_status put_rows(dp_fit_work *fit, const dp_prepared *prepared, size_t 
     }
     status = dp_bank_builder_put_grid(fit->builder, picture, augmentation, extractor->tokens, valid,
                                       extractor->shape.rows, extractor->shape.cols, err);
+    if (!status && !augmentation && extractor->n_vector)
+        dp_bank_builder_set_vector(fit->builder, picture, extractor->vector);
     if (!status && extractor->background)
         status = dp_bank_builder_set_background(fit->builder, picture, augmentation, extractor->background, err);
     dp_memory_free(counts);

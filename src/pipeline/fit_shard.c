@@ -124,8 +124,13 @@ static int by_name(const void *a, const void *b)
 static dp_status put_view(struct shard_work *work, const dp_prepared *prepared, size_t version, dp_error *err)
 {
     const dp_extractor *e = &work->fit.extractor;
-    const dp_record_view view = {
-        .rows = e->shape.rows, .cols = e->shape.cols, .dim = e->dim, .tokens = e->tokens, .cells = prepared->cells};
+    const dp_record_view view = {.rows = e->shape.rows,
+                                 .cols = e->shape.cols,
+                                 .dim = e->dim,
+                                 .tokens = e->tokens,
+                                 .cells = prepared->cells,
+                                 .vector = e->vector,
+                                 .n_vector = e->n_vector};
     return dp_record_views_add(&work->views, prepared->turn, version, &view, err);
 }
 

@@ -26,6 +26,9 @@ dp_status dp_fit_run(dp_fit_work *fit, dp_prepared *prepared, size_t version, dp
     if (!fit->replay)
         return dp_extractor_embed(extractor, fit->session, prepared, err);
     dp_status status = dp_extractor_fit(extractor, prepared, err);
+    if (!status && extractor->n_vector)
+        status =
+            dp_fit_replay_vector(fit->replay, prepared->turn, version, extractor->vector, extractor->n_vector, err);
     return status ? status
                   : dp_fit_replay_view(fit->replay, prepared->turn, version, extractor->tokens,
                                        extractor->shape.rows * extractor->shape.cols * extractor->dim, NULL, 0, err);

@@ -33,6 +33,7 @@ typedef struct dp_fit_work {
                                  Until then from the first picture, good enough for a first guess of the signs */
     float *as_found; /* [rows, cols, dim] features of the picture as it was found */
     uint8_t *cells_as_found;  /* [rows, cols] */
+    float *vector_as_found;   /* [extractor.n_vector] */
     int *signs;               /* [pictures.n] sign each picture was stored with */
     size_t *sources;          /* [pictures.n] which picture of the work each in the bank came from */
     unsigned char *digests;   /* [pictures.n, 32] of the pictures that were loaded */

@@ -24,6 +24,7 @@ static dp_status result_begin(dp_view_state *state, const dp_prepared *prepared,
         .threshold = state->scoring.levels.threshold,
         .cell_threshold = state->scoring.levels.cell_threshold,
         .p_value = NAN,
+        .nearest_similarity = NAN,
         .label = DP_LABEL_NONE,
         .pose = prepared->pose,
         .crop_x0_px = NAN,
@@ -117,7 +118,8 @@ static dp_status search_band(dp_inspector *inspector, dp_view_state *state, cons
                             .cols = extractor->shape.cols,
                             .top = extractor->top,
                             .band = extractor->band,
-                            .leave_out = DP_NO_PICTURE};
+                            .leave_out = DP_NO_PICTURE,
+                            .vector = extractor->vector};
     const dp_distances found = {inspector->nearest + first * state->scoring.knn, result->grid + first,
                                 result->grid_valid + first};
     if (!status)
@@ -179,6 +181,9 @@ static dp_status measure_distances(dp_inspector *inspector, dp_view_state *state
     }
     if (status)
         return dp_error_prefix(err, status, "%s", prepared->path);
+    result->nearest_similarity = state->searcher.likeness.similarity;
+    if (scoring->score == DP_SCORE_RETRIEVED && !isnan(result->score))
+        result->score = state->searcher.likeness.distance;
     result->p_value = p_value(&state->view, result->score);
     return DP_OK;
 }

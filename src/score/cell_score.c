@@ -78,6 +78,7 @@ double dp_score_cells(dp_score how, const float *values, const uint8_t *valid, s
     case DP_SCORE_MEAN: return sum / (double)m;
     case DP_SCORE_P99: return percentile_99(scratch, m);
     case DP_SCORE_TOP1P: return top_mean(scratch, m, m / 100 ? m / 100 : 1);
+    case DP_SCORE_RETRIEVED: return 0; /* the vectors of the pictures say it: a cell can be compared, that is all */
     case DP_SCORE_TOP10: return top_mean(scratch, m, m < 10 ? m : 10);
     }
     return NAN;

@@ -182,6 +182,8 @@ dp_status dp_learning(const dp_bank *bank, const dp_workers *with, dp_learning_c
     const dp_scoring scoring = dp_bank_scoring(bank);
     dp_learning_curve c = {.drift = NAN}, unknown = c;
     *curve = unknown;
+    if (dp_rows_retrieve(&bank->rows) || scoring.score == DP_SCORE_RETRIEVED)
+        return DP_OK; /* fewer pictures would be others */
     if (n < 2 || bank->rows.flat || bank->rows.moments || !dp_bank_has_pictures(bank))
         return DP_OK;
     for (size_t m = 1; m < n - 1 && c.n_points < DP_MOST_POINTS - 1; m *= 2)

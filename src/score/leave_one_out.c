@@ -51,6 +51,13 @@ static int report(void *user, size_t done, size_t total)
     return s->run->progress(s->run->user, "leave one out", s->done_before + done, s->total);
 }
 
+/* Replaces the score of a picture where the score is not one of its map. */
+static void take_likeness(struct scoring *s, size_t p)
+{
+    if (s->scoring->score == DP_SCORE_RETRIEVED && !isnan(s->scores[p]))
+        s->scores[p] = dp_searcher_likeness(&s->searcher, p).distance;
+}
+
 /* Scores the pictures of a flat bank one after another, because each may have its own grid. */
 static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
 {
@@ -70,12 +77,15 @@ static dp_status score_flat(struct scoring *s, size_t most, dp_error *err)
         double factor = 1;
         dp_rows_picture_grid(&bank->rows, p, &rows, &cols);
         dp_rows_get(&s->pictures->rows, p, 0, features, valid);
-        status = dp_searcher_map(&s->searcher, &(dp_cells){features, valid, rows, cols, 0, 0, p}, s->pool,
+        const float *vector = bank->rows.vectors ? bank->rows.vectors + p * bank->rows.n_vector : NULL;
+        status = dp_searcher_map(&s->searcher, &(dp_cells){features, valid, rows, cols, 0, 0, p, vector}, s->pool,
                                  &(dp_distances){nearest, grid, valid + most}, err);
         if (status == DP_E_NUMERIC)
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         if (!status)
             status = dp_good_scorer_picture(&s->scorer, p, grid, valid + most, &s->scores[p], err);
+        if (!status)
+            take_likeness(s, p);
         if (!status && dp_scoring_reweighs(s->scoring)) {
             const dp_search search = dp_searcher_search(&s->searcher, rows, cols, p);
             const dp_found found = {features, nearest, grid, valid + most, rows * cols};
@@ -119,9 +129,12 @@ static dp_status score_grids(struct scoring *s, size_t cells, dp_error *err)
                 p++;
             dp_error_prefix(err, status, "%s", bank->pictures.names[p]);
         }
-        for (size_t p = 0; !status && p < n; p++)
+        for (size_t p = 0; !status && p < n; p++) {
             status = dp_good_scorer_picture(&s->scorer, first + p, grid + p * cells, valid + p * cells,
                                             &s->scores[first + p], err);
+            if (!status)
+                take_likeness(s, first + p);
+        }
     }
     dp_memory_free(nearest);
     dp_memory_free(grid);

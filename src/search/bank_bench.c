@@ -36,9 +36,9 @@ static void fill(float *x, size_t n)
 static dp_status search_once(struct query *q, dp_pool *pool, double *seconds, dp_error *err)
 {
     double start = dp_now_seconds(), factor;
-    dp_status status =
-        dp_searcher_map(&q->searcher, &(dp_cells){q->features, NULL, q->rows, q->cols, 0, 0, DP_NO_PICTURE}, pool,
-                        &(dp_distances){q->nearest, q->grid, q->valid}, err);
+    dp_status status = dp_searcher_map(
+        &q->searcher, &(dp_cells){q->features, NULL, q->rows, q->cols, 0, 0, DP_NO_PICTURE, q->searcher.whole->vectors},
+        pool, &(dp_distances){q->nearest, q->grid, q->valid}, err);
     if (!status && q->reweight) {
         const dp_search search = dp_searcher_search(&q->searcher, q->rows, q->cols, DP_NO_PICTURE);
         const dp_found found = {q->features, q->nearest, q->grid, q->valid, q->rows * q->cols};

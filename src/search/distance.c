@@ -67,7 +67,7 @@ static void offer(struct job *job, const dp_query *query, const float *values, c
         if (distance >= worst && distance < INFINITY)
             continue;
         size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows;
-        if (!bank->valid[begin + i]
+        if (!bank->valid[begin + i] || (query->among && !query->among[dp_rows_picture(bank, cell, row)])
             || (query->leave_out != DP_NO_PICTURE && dp_rows_picture(bank, cell, row) == query->leave_out))
             continue;
         if (!(distance < INFINITY)) {
@@ -87,7 +87,7 @@ static void offer_each(struct job *job, const dp_query *query, const float *valu
     for (size_t i = 0; i < n; i++) {
         const size_t cell = (begin + i) / bank->n_rows, row = (begin + i) % bank->n_rows,
                      picture = dp_rows_picture(bank, cell, row);
-        if (!bank->valid[begin + i] || picture == query->leave_out)
+        if (!bank->valid[begin + i] || picture == query->leave_out || (query->among && !query->among[picture]))
             continue;
         float distance = dp_distance_of(job->search.metric, values[i], query->inverse_norm, inverse_norms[i]);
         if (!(distance < INFINITY)) {
@@ -124,6 +124,28 @@ static void compare(const struct job *job, const float *const *x, size_t n, size
     }
 }
 
+/* Whether all queries that are searched together want the same pictures: those of a map. */
+static bool shares_pictures(const struct job *job)
+{
+    return job->search.among && !job->n_pictures;
+}
+
+/* Returns the end of the rows from begin on, at most BLOCK_ROWS, that are compared together, and moves *begin to the first
+ * of them: where only some pictures are searched, a run of rows of those. The kernels do not depend on the block. */
+static size_t next_block(const struct job *job, size_t *begin, size_t end)
+{
+    const dp_rows *bank = job->bank;
+    size_t last = *begin;
+    if (!shares_pictures(job))
+        return end - *begin < BLOCK_ROWS ? end : *begin + BLOCK_ROWS;
+    while (*begin < end && !job->search.among[dp_rows_picture(bank, *begin / bank->n_rows, *begin % bank->n_rows)])
+        ++*begin;
+    for (last = *begin; last < end && last < *begin + BLOCK_ROWS; last++)
+        if (!job->search.among[dp_rows_picture(bank, last / bank->n_rows, last % bank->n_rows)])
+            break;
+    return last;
+}
+
 /* Compares rows begin .. end-1, counted over all cells, with every query. */
 static void search_rows(struct job *job, const dp_query *const *queries, size_t n, size_t begin, size_t end,
                         size_t worker)
@@ -133,9 +155,10 @@ static void search_rows(struct job *job, const dp_query *const *queries, size_t 
     const float *x[MAX_QUERIES];
     for (size_t q = 0; q < n; q++)
         x[q] = queries[q]->x;
-    for (; begin < end; begin += BLOCK_ROWS) {
-        size_t rows = end - begin < BLOCK_ROWS ? end - begin : BLOCK_ROWS;
-        if (!memchr(bank->valid + begin, 1, rows))
+    for (size_t last; begin < end; begin = last) {
+        last = next_block(job, &begin, end);
+        size_t rows = last - begin;
+        if (!rows || !memchr(bank->valid + begin, 1, rows))
             continue;
         compare(job, x, n, begin, rows, worker, values);
         if (job->search.metric == DP_METRIC_COSINE)
@@ -259,6 +282,7 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                                     .row = job->search.top + r,
                                     .col = c,
                                     .leave_out = job->search.leave_out,
+                                    .among = job->search.among,
                                     .nearest = job->out.nearest + cell * job->search.knn,
                                     .each = each_of(job, worker, n)};
             n++;
@@ -307,6 +331,7 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
             queries[n++] = (dp_query){.x = x,
                                       .inverse_norm = inverse_norm(job, x),
                                       .leave_out = job->search.leave_out,
+                                      .among = job->search.among,
                                       .nearest = job->out.nearest + cell * job->search.knn};
     }
     dp_status status = dp_search_global(job->bank, &job->search, queries, n, pool, &job->not_finite, err);
@@ -330,6 +355,8 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
         return dp_fail(err, DP_E_ARGUMENT, "search.knn is 0; give at least 1");
     if (settings->order && (bank->row_picture || settings->knn > 1))
         return dp_fail(err, DP_E_ARGUMENT, "search.order needs rows of single pictures in a grid, and search.knn=1");
+    if (settings->among && !bank->flat && bank->row_picture)
+        return dp_fail(err, DP_E_ARGUMENT, "retrieval needs rows of single pictures");
     dp_status status = dp_isa_resolve(settings->isa, &isa, err);
     if (status)
         return status;
@@ -397,6 +424,12 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
 
 /* -------------------------------------------------------------------------------------------------- leave-one-out */
 
+/* The pictures that are searched for the p-th of the run. */
+static const uint8_t *among_of(const struct job *job, size_t p)
+{
+    return job->search.among ? job->search.among + p * job->bank->n_pictures : NULL;
+}
+
 /* Searches for all cells of some pictures at a time, about SLICE_QUERIES. */
 static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const dp_progress *progress, dp_error *err)
 {
@@ -425,6 +458,7 @@ static dp_status leave_one_out_everywhere(struct job *job, dp_pool *pool, const 
             queries[n++] = (dp_query){.x = x,
                                       .inverse_norm = inverse_norm(job, x),
                                       .leave_out = picture,
+                                      .among = among_of(job, result / cells),
                                       .nearest = job->out.nearest + result * job->search.knn};
         }
         status = dp_search_global(bank, &job->search, queries, n, pool, &job->not_finite, err);
@@ -464,6 +498,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                                     .row = cell / bank->grid_cols,
                                     .col = cell % bank->grid_cols,
                                     .leave_out = job->first_picture + p,
+                                    .among = among_of(job, p),
                                     .nearest = job->out.nearest + result * job->search.knn,
                                     .each = each_of(job, worker, n)};
             n++;

@@ -27,6 +27,9 @@ typedef struct dp_search {
     size_t top, band;  /* only rows top .. top + band - 1 of that grid are given and computed; band 0: all */
     size_t order; /* pictures of a subset: the distance is the mean of order_statistics.h, over the distances to each
                         * picture; 0: over the knn nearest */
+    const uint8_t
+        *among; /* [n_pictures] 1: rows of this picture are searched; NULL: of all. dp_distance_leave_one_out has a
+                           * line for each picture that is left out. Needs rows of single pictures */
 } dp_search;
 
 /* The result for each cell, in the caller's memory. */

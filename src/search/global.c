@@ -47,10 +47,11 @@ struct search {
     dp_distance_kernels kernels;
     dp_tile_f32_fn exact;
     size_t panels, group_panels, ranges, range_rows, block_rows, rows;
-    float *packed;       /* [panels, dim, width] */
-    double *squares;     /* [n] |x|^2 */
-    dp_neighbour *found; /* [ranges, n, knn]; NULL with one range, which writes to the queries */
-    float *wide;         /* [threads, block_rows, dim] if the bank's rows are not floats */
+    float *packed;        /* [panels, dim, width] */
+    double *squares;      /* [n] |x|^2 */
+    dp_neighbour *found;  /* [ranges, n, knn]; NULL with one range, which writes to the queries */
+    const uint8_t *among; /* [n_pictures] of all queries, or NULL: they differ */
+    float *wide;          /* [threads, block_rows, dim] if the bank's rows are not floats */
     atomic_bool *not_finite;
 };
 
@@ -129,7 +130,8 @@ static void look(const struct search *s, struct lanes *lanes, size_t query, floa
     const dp_rows *bank = s->bank;
     const dp_query *q = &s->queries[query];
     size_t cell = place / bank->n_rows, row = place % bank->n_rows;
-    if (!bank->valid[place] || (q->leave_out != DP_NO_PICTURE && dp_rows_picture(bank, cell, row) == q->leave_out))
+    if (!bank->valid[place] || (q->among && !q->among[dp_rows_picture(bank, cell, row)])
+        || (q->leave_out != DP_NO_PICTURE && dp_rows_picture(bank, cell, row) == q->leave_out))
         return;
     float value;
     s->exact(&q->x, 1, stored, 1, bank->dim, &value, 1);
@@ -201,6 +203,8 @@ static void sweep_task(void *context, size_t index, size_t worker)
         size_t n = end - begin < s->block_rows ? end - begin : s->block_rows, valid = 0;
         for (size_t r = 0; r < n + DP_SWEEP_MAX_ROWS; r++) {
             bool used = r < n && bank->valid[begin + r];
+            if (used && s->among)
+                used = s->among[dp_rows_picture(bank, (begin + r) / bank->n_rows, (begin + r) % bank->n_rows)];
             double norm = used ? bank->norms[begin + r] : 0;
             scale[r] = !used ? 0 : s->metric != DP_METRIC_COSINE ? 1 : norm > 0 ? 1 / bank->norms[begin + r] : 0;
             bias[r] = !used ? -INFINITY : s->metric != DP_METRIC_COSINE ? (float)(-norm * norm / 2) : 0;
@@ -239,6 +243,9 @@ dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const d
     const size_t knn = search->knn;
     struct search s = {
         .bank = bank, .queries = queries, .n = n, .knn = knn, .metric = search->metric, .not_finite = not_finite};
+    s.among = n ? queries[0].among : NULL;
+    for (size_t q = 1; q < n && s.among; q++)
+        s.among = queries[q].among == s.among ? s.among : NULL;
     s.kernels = dp_distance_kernels_get(search->isa);
     size_t floats = 0, wide = 0, count = 0, threads = dp_pool_threads(pool);
     s.sweep = dp_sweep_kernel_get(search->isa);

@@ -17,6 +17,7 @@ typedef struct dp_query {
     dp_neighbour *nearest; /* [knn]; distances are infinite where there is no neighbour yet; Euclidean ones are
                             * squared */
     float *each; /* [n_pictures] the same for each picture; NULL: not asked for. A global search does not read it */
+    const uint8_t *among; /* [n_pictures] 1: its rows are searched; NULL: all */
 } dp_query;
 
 /* Offers every valid row of the bank to every query. Of search it uses metric, knn and isa (resolved). Distances equal

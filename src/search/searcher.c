@@ -32,7 +32,7 @@ static size_t count_active(const dp_rows *bank, const dp_scoring *scoring)
 
 bool dp_scoring_needs_scales(const dp_rows *bank, const dp_scoring *scoring)
 {
-    return scoring->blend > 0 || count_active(bank, scoring) > 1;
+    return scoring->blend > 0 || (!bank->equal && count_active(bank, scoring) > 1);
 }
 
 dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_error *err)
@@ -49,7 +49,9 @@ dp_status dp_scoring_check(const dp_rows *bank, const dp_scoring *scoring, dp_er
                                   .merged = !bank->flat && bank->row_picture,
                                   .score = scoring->score,
                                   .moments = bank->moments != NULL,
-                                  .metric = scoring->metric};
+                                  .metric = scoring->metric,
+                                  .retrieves = bank->vectors != NULL,
+                                  .equal = blocks > 1 && bank->equal};
     dp_status status = dp_check_scoring(&rule, err);
     if (!status && !bank->moments)
         status = dp_check_neighbours(scoring->knn, bank->n_rows * (everywhere ? cells : side * side), err);
@@ -93,7 +95,7 @@ static void make_list(dp_searcher *c, const dp_scoring *scoring, size_t n_active
                                            .block = b,
                                            .window = global ? DP_WINDOW_GLOBAL : scoring->window,
                                            .share = share,
-                                           .weight = scaled ? share * (unit / scale) : 1};
+                                           .weight = scaled ? share * (unit / scale) : share};
             if (share > c->list[c->lead].share)
                 c->lead = c->n;
             c->n++;
@@ -108,7 +110,10 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
     size_t blocks = bank->blocks, n_active = count_active(bank, scoring);
     dp_searcher c = {.metric = scoring->metric,
                      .knn = scoring->knn,
-                     .order = dp_order_pictures(scoring->order, bank->n_pictures),
+                     .order =
+                         dp_order_pictures(scoring->order, dp_rows_retrieve(bank) ? bank->retrieval : bank->n_pictures),
+                     .whole = bank,
+                     .likeness = {NAN, NAN},
                      .isa = isa,
                      .n_parts = blocks};
     dp_status status = dp_scoring_settle(bank, &settled, isa, pool, err);
@@ -122,8 +127,10 @@ dp_status dp_searcher_open(const dp_rows *bank, const dp_scoring *scoring, dp_is
             *searcher = c;
         return status;
     }
-    const dp_need needs[] = {{&c.parts, blocks, 1, sizeof *c.parts}, {&c.list, blocks, 2, sizeof *c.list}};
-    status = dp_memory_take(needs, 2, "the blocks of features", err);
+    const dp_need needs[] = {{&c.parts, blocks, 1, sizeof *c.parts},
+                             {&c.list, blocks, 2, sizeof *c.list},
+                             {&c.similarities, bank->vectors ? bank->n_pictures : 0, 1, sizeof *c.similarities}};
+    status = dp_memory_take(needs, 3, "the blocks of features", err);
     if (status)
         return status;
     memset(c.parts, 0, blocks * sizeof *c.parts);
@@ -152,6 +159,8 @@ void dp_searcher_close(dp_searcher *c)
     dp_memory_free(c->grid);
     dp_memory_free(c->valid);
     dp_memory_free(c->sum);
+    dp_memory_free(c->similarities);
+    dp_memory_free(c->among);
     *c = (dp_searcher){0};
 }
 
@@ -180,6 +189,32 @@ static dp_status make_room(dp_searcher *c, size_t cells, dp_error *err)
         return status;
     c->room = cells;
     return DP_OK;
+}
+
+/* Makes room for the pictures that are searched for n pictures. */
+static dp_status make_room_among(dp_searcher *c, size_t n, dp_error *err)
+{
+    if (n <= c->among_room || !dp_rows_retrieve(c->whole))
+        return DP_OK;
+    dp_memory_free(c->among);
+    c->among_room = 0;
+    c->among = dp_malloc_2d(n, c->whole->n_pictures, 1);
+    if (!c->among)
+        return dp_fail_memory(err, "the pictures most alike", n * c->whole->n_pictures);
+    c->among_room = n;
+    return DP_OK;
+}
+
+/* Fills line i of among for a picture with this vector. */
+static dp_likeness choose_pictures(dp_searcher *c, size_t i, const float *vector, size_t leave_out)
+{
+    return dp_retrieve(c->whole, vector, leave_out, c->similarities,
+                       dp_rows_retrieve(c->whole) ? c->among + i * c->whole->n_pictures : NULL);
+}
+
+dp_likeness dp_searcher_likeness(dp_searcher *c, size_t picture)
+{
+    return dp_retrieve(c->whole, c->whole->vectors + picture * c->whole->n_vector, picture, c->similarities, NULL);
 }
 
 /* Picks the numbers of features [cells, whole row] that a component uses: *picked [cells, dim]. */
@@ -225,6 +260,7 @@ static dp_search search_of(const dp_searcher *c, size_t i, size_t rows, size_t c
                        .knn = c->knn,
                        .order = c->order,
                        .leave_out = leave_out,
+                       .among = c->among_room ? c->among : NULL,
                        .isa = c->isa,
                        .rows = rows,
                        .cols = cols};
@@ -252,6 +288,10 @@ dp_status dp_searcher_map(dp_searcher *c, const dp_cells *asked, dp_pool *pool, 
     if (c->bank)
         return dp_moment_map(&c->model, x, asked->valid, asked->top * bank->grid_cols, cells, pool, out, err);
     dp_status status = make_room(c, cells, err);
+    if (!status && c->whole->vectors)
+        status = make_room_among(c, 1, err);
+    if (!status && c->whole->vectors)
+        c->likeness = choose_pictures(c, 0, asked->vector, asked->leave_out);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_part *part = &c->parts[c->list[i].block];
         dp_search search = search_of(c, i, asked->rows, asked->cols, asked->leave_out);
@@ -291,6 +331,10 @@ dp_status dp_searcher_leave_one_out(dp_searcher *c, size_t first, size_t n, dp_p
         return dp_moment_leave_one_out(&c->model, c->bank, first, n, pool, progress, out, err);
     size_t cells = dp_rows_cells(c->list[0].rows) * n;
     dp_status status = make_room(c, cells, err);
+    if (!status && c->whole->vectors)
+        status = make_room_among(c, n, err);
+    for (size_t p = 0; !status && c->whole->vectors && p < n; p++)
+        choose_pictures(c, p, c->whole->vectors + (first + p) * c->whole->n_vector, first + p);
     for (size_t i = 0; !status && i < c->n; i++) {
         const dp_search search = search_of(c, i, 0, 0, DP_NO_PICTURE);
         const dp_distances found = is_plain(c) ? *out : scratch_for(c, i, out);

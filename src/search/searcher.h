@@ -11,6 +11,7 @@
 #include "search/distance.h"
 #include "search/moment_model.h"
 #include "search/part.h"
+#include "search/retrieval.h"
 
 typedef struct dp_component {
     const dp_rows *rows; /* of parts[block] */
@@ -29,7 +30,12 @@ typedef struct dp_searcher {
     dp_component *list;    /* [n] */
     dp_moment_model model; /* of rows with moments, which take the place of all that follows; else all 0 */
     const dp_rows *bank;   /* those rows; else NULL */
-    size_t n, lead;        /* lead: the one with the largest share, of equal ones the first */
+    const dp_rows *whole;  /* the rows, all blocks */
+    dp_likeness likeness;  /* of the picture of the last map */
+    double *similarities;  /* [n_pictures] scratch of the retrieval */
+    uint8_t *among;        /* [among_room, n_pictures] which pictures are searched */
+    size_t among_room;
+    size_t n, lead; /* lead: the one with the largest share, of equal ones the first */
     /* for one picture, or several in a leave-one-out */
     size_t room, feature_room; /* cells */
     float *features;           /* [feature_room, numbers of a part] */
@@ -61,12 +67,17 @@ typedef struct dp_cells {
     size_t rows, cols;     /* 0: the bank's grid */
     size_t top, band;      /* only rows top .. top + band - 1 of it are given and found; band 0: all */
     size_t leave_out;      /* picture whose rows are not searched, or DP_NO_PICTURE */
+    const float *vector;   /* [n_vector] of the whole picture, where the rows have vectors */
 } dp_cells;
 
 /* dp_distance_map of the mean: a cell counts where it does in every component.  out->nearest are those of the leading
- * component.  Allocates only when a picture is larger than those before. */
+ * component.  Allocates only when a picture is larger than those before.  Where the rows have vectors, searcher->likeness
+ * is then that of the picture, and only the rows of its like are searched. */
 dp_status dp_searcher_map(dp_searcher *searcher, const dp_cells *cells, dp_pool *pool, const dp_distances *out,
                           dp_error *err);
+
+/* What the vector of a picture of the rows says of it, without itself. The rows have vectors. */
+dp_likeness dp_searcher_likeness(dp_searcher *searcher, size_t picture);
 
 /* dp_distance_leave_one_out of the mean. */
 dp_status dp_searcher_leave_one_out(dp_searcher *searcher, size_t first, size_t n, dp_pool *pool,

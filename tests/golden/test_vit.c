@@ -158,6 +158,13 @@ static void run_case(const char *checkpoint, const char *golden_name, dp_isa isa
             if (!(fabsf(tokens[i] - values[(1 + info.registers) * info.dim + i]) <= BOUND))
                 fail_msg("%s: token value %zu is %g, expected %g", name, i, (double)tokens[i],
                          (double)values[(1 + info.registers) * info.dim + i]);
+        float *class_token = malloc(info.dim * sizeof *class_token);
+        dp_session_class_token(session, class_token);
+        for (size_t i = 0; i < info.dim; i++)
+            if (!(fabsf(class_token[i] - values[i]) <= BOUND))
+                fail_msg("%s: value %zu of the class token is %g, expected %g", name, i, (double)class_token[i],
+                         (double)values[i]);
+        free(class_token);
         free(values);
     }
     print_message("%s: %d stages, largest difference %.2g\n", name, watch.stages, (double)watch.worst);

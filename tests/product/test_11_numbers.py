@@ -16,10 +16,10 @@ NUMBERS = {
     "threads": "1", "max-pixels": "50M", "max-memory": "2.5G", "fill": "0.5", "fpr": "0.05", "pca": "0.9", "map-sigma": "1.5",
     "coreset": "0.1", "thin": "0.1", "brightness": "0.2", "compare": "8", "blend": "0.5", "order": "0.5", "background-threshold": "10", "neighbourhood": "3", "reweight": "3", "blur": "5", "knn": "2",
     "kmeans": "2", "shots": "3", "seed": "7", "edge": "224", "size": "256", "tile": "256", "crop": "112", "rotations": "8", "threshold": "0.5", "trials": "10",
-    "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "channels": "100", "merge": "2", "max-tokens": "20k", "value": "0.5",
+    "seconds": "0.5", "folds": "3", "seeds": "2", "gallery": "3", "repeat": "2", "bootstrap": "10", "confidence": "0.9", "suspects": "3", "wait": "5", "channels": "100", "retrieval": "5", "merge": "2", "max-tokens": "20k", "value": "0.5",
 }
 WHOLE = {"threads", "neighbourhood", "reweight", "blur", "knn", "kmeans", "shots", "seed", "edge", "size", "tile", "crop", "rotations", "trials", "folds",
-         "seeds", "gallery", "repeat", "bootstrap", "suspects", "channels", "merge", "compare"}
+         "seeds", "gallery", "repeat", "bootstrap", "suspects", "channels", "merge", "compare", "retrieval"}
 
 # Spellings that strtod and strtol take, and people do not mean.
 NEVER = ["nan", "NaN", "-nan", "inf", "infinity", "-inf", "0x10", "0X1p-3", "1e400", "+1", " 1", "1 ", "1\n", "5%", "0,5", "1_000", "1.", "--1",

@@ -153,3 +153,25 @@ def test_few_pictures_are_turned(dp):
         dp.run("fit", "--method", "subspace", *HOW, folder, code=0)
         counts[folder] = tensor(dp.folder / f"{folder}.bank", "moment_count")[0]
     assert counts["few"] / 2 > 20 * counts["good"] / 9
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_verb_takes_a_bank_of_moments(woven, method):
+    """A fit in shards gives the bytes of one; calibrate, tune and explain need no features."""
+    how = ["--method", method, *HOW, *woven.more, "--rotations", "1"]
+    woven.run("fit", *how, "--out", "one.bank", "good", code=0)
+    woven.run("fit", *how, "--settle", "s.settled", "good", code=0)
+    for i in range(2):
+        woven.run("fit", "--settled", "s.settled", "--shard", f"{i}/2", "--out", f"s{i}.shard", "good", code=0)
+    woven.run("bank", "merge", "--out", "joined.bank", "s0.shard", "s1.shard", code=0)
+    assert (woven.folder / "joined.bank").read_bytes() == (woven.folder / "one.bank").read_bytes()
+    textures(woven.folder / "fine", 4, first=40)
+    (woven.folder / "bad").mkdir()
+    for i in range(3):
+        Image.fromarray(texture(80 + i, defect=True)).save(woven.folder / "bad" / f"{i}.png")
+    for more in (["--fpr", "0.2"], ["--good", "fine"], ["--value", "3.5"]):
+        woven.run("calibrate", "--bank", "one.bank", *(woven.more if "--good" in more else []), *more, "--out", "other.bank", "--overwrite", code=0)
+    woven.run("tune", "--bank", "one.bank", *woven.more, "--good", "fine", "--bad", "bad", "--trials", "10", "--out", "tuned.bank", code=0)
+    found = woven.run("inspect", "--json", "--explain", "--bank", "tuned.bank", *woven.more, "--out", "drawn", "bad/0.png", code=0)
+    line = json.loads(found.out.splitlines()[0])
+    assert line["label"] == "anomalous" and line["defects"] and all(d["nearest"] is None for d in line["defects"])

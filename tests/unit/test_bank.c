@@ -616,14 +616,15 @@ static void recipe_names(void **state)
         text, "{\"align\":\"pca\",\"blur_px\":5,\"canny_low\":50.0,\"canny_high\":150.0,"
               "\"fill\":0.5,\"canvas_height_px\":784,\"canvas_width_px\":784,\"edge_px\":0,\"crop_px\":0,\"short_px\":"
               "0,\"tile_px\":0,\"sample_white\":0,\"polarity\":\"mirror\","
-              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_norm\":\"none\",\"precision\":\"fp32\","
+              "\"layers\":[3,11],\"layer_mix\":\"mean\",\"layer_weights\":\"typical\",\"layer_norm\":\"none\","
+              "\"precision\":\"fp32\","
               "\"neighbourhood\":1,\"channels\":0,\"layout\":\"grid\",\"moments\":\"gaussian\",\"moments_ridge\":0.01,"
               "\"moments_variance\":0.98999999999999999,\"keep_features\":false,\"storage\":\"f32\",\"pca\":0.0,"
               "\"kmeans\":0,\"coreset\":0.0,\"thin\":0.0,"
               "\"shots\":0,\"seed\":0,\"rotations\":1,\"mirror\":false,\"brightness\":0.0,\"background\":\"none\","
               "\"background_rule\":"
               "\"cells\",\"background_threshold\":10.0,\"roi\":\"none\",\"metric\":\"l2\","
-              "\"window\":0,\"knn\":1,\"blend\":0.0,\"order\":0.0,\"post.low\":0.0,\"post.high\":0.0,"
+              "\"window\":0,\"knn\":1,\"blend\":0.0,\"order\":0.0,\"retrieval\":0,\"post.low\":0.0,\"post.high\":0.0,"
               "\"post.min_object\":0,\"post.max_hole\":0,\"post.unit\":\"cells\",\"post.gaussian\":0.0,"
               "\"post.median\":0,\"score\":\"top1p\",\"reweight\":0,\"map_sigma_px\":0.0,\"fpr\":0.25}");
     dp_memory_free(text);

@@ -13,6 +13,7 @@ static double naive(dp_score how, const float *sorted, size_t n)
     double sum = 0;
     size_t top = n / 100 > 1 ? n / 100 : 1;
     switch (how) {
+    case DP_SCORE_RETRIEVED: return 0; /* not from a map */
     case DP_SCORE_MAX: return (double)sorted[n - 1];
     case DP_SCORE_MEAN:
         for (size_t i = 0; i < n; i++)
