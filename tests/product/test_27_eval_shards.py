@@ -32,6 +32,8 @@ def test_figures_and_maps_are_those_of_one_run(data):
         assert "image_auroc" not in run.out and f"shard {i} of 3 is done" in run.out
         assert not (data.folder / "cut" / "metrics.json").exists()
     merged = data.run("eval", *HOW, "--out", "cut", "--merge", "3", "data", code=0)
+    n = sum(1 for path in (data.folder / "data").rglob("test/*/*.png"))
+    assert f"continuing in cut: {n} pictures are done" in merged.err  # the merge inspects none
     a, b = files(data.folder / "one"), files(data.folder / "cut")
     assert list(a) == list(b) and len(a) > 16
     for name, content in a.items():
