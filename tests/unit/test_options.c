@@ -19,7 +19,7 @@ struct example {
 };
 
 static const struct example examples[] = {
-    {"method", {"patchcore", "dinopatch"}, {"", "Patchcore", "spade"}},
+    {"method", {"patchcore", "dinopatch"}, {"", "Patchcore", "knn"}},
     {"align.canny", {"10,20.5", "0,0"}, {"auto", "5,", ",5", "6,5", "-1,5", "1,2,3", "1,2000001", "a,b"}},
     {"canvas",
      {"112x224", "auto:672", "auto"},
