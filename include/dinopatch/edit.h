@@ -144,8 +144,8 @@ typedef struct dp_lot {
 /* Judges the pictures of a bank of layout grid by each other; its thresholds and scores are not read. compared: at most so many others for
  * each picture, drawn by the recipe's seed; 0: all. What is settled by `bank` (layers, canvas, pose) is that of all its pictures. The
  * result is the same for any number of threads. run (may be NULL): threads, isa, progress (stage "lot"), memory.
- * Errors: DP_E_ARGUMENT (fewer than DP_LOT_FEWEST pictures), DP_E_MISMATCH (no grid, or not all features of its pictures), DP_E_MEMORY,
- * DP_E_NUMERIC, DP_E_CANCELLED. */
+ * Errors: DP_E_MISMATCH (fewer than DP_LOT_FEWEST pictures, no grid, or not all features of its pictures), DP_E_MEMORY, DP_E_NUMERIC,
+ * DP_E_CANCELLED. */
 DP_API dp_status dp_lot_judge(const dp_bank *bank, size_t compared, const dp_run *run, dp_lot *lot, dp_error *err);
 DP_API void dp_lot_close(dp_lot *lot);
 

@@ -32,7 +32,7 @@ static dp_status check(const dp_bank *bank, dp_error *err)
                        "bank.layout=grid, no bank.kmeans and no bank.pca",
                        dp_bank_name(bank));
     if (n < DP_LOT_FEWEST)
-        return dp_fail(err, DP_E_ARGUMENT,
+        return dp_fail(err, DP_E_MISMATCH,
                        "a lot of %zu picture%s is too small to be judged by itself; give at least %d", n,
                        n == 1 ? "" : "s", DP_LOT_FEWEST);
     return DP_OK;

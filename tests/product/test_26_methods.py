@@ -171,7 +171,7 @@ def test_every_verb_takes_a_bank_of_moments(woven, method):
         Image.fromarray(texture(80 + i, defect=True)).save(woven.folder / "bad" / f"{i}.png")
     for more in (["--fpr", "0.2"], ["--good", "fine"], ["--value", "3.5"]):
         woven.run("calibrate", "--bank", "one.bank", *(woven.more if "--good" in more else []), *more, "--out", "other.bank", "--overwrite", code=0)
-    woven.run("tune", "--bank", "one.bank", *woven.more, "--good", "fine", "--bad", "bad", "--trials", "10", "--out", "tuned.bank", code=0)
+    woven.run("tune", "--bank", "one.bank", *woven.more, "--good", "fine", "--bad", "bad", "--trials", "10", "--force", "--out", "tuned.bank", code=0)
     found = woven.run("inspect", "--json", "--explain", "--bank", "tuned.bank", *woven.more, "--out", "drawn", "bad/0.png", code=0)
     line = json.loads(found.out.splitlines()[0])
     assert line["label"] == "anomalous" and line["defects"] and all(d["nearest"] is None for d in line["defects"])
