@@ -42,27 +42,10 @@ struct walk {
 
 static const char LEADS_OUT[] = "its name leads out of the tar file";
 
-/* Reads n bytes at a place; short where the file ends. -1: errno. */
-static ssize_t read_at(int fd, void *out, size_t n, uint64_t at)
-{
-    size_t got = 0;
-    while (got < n) {
-        ssize_t part = pread(fd, (uint8_t *)out + got, n - got, (off_t)(at + got));
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part < 0)
-            return -1;
-        if (part == 0)
-            break;
-        got += (size_t)part;
-    }
-    return (ssize_t)got;
-}
-
 /* Reads n bytes that the file has. */
 static dp_status read_whole(const dp_tar *tar, void *out, size_t n, uint64_t at, dp_error *err)
 {
-    ssize_t got = read_at(tar->fd, out, n, at);
+    ssize_t got = dp_read_at(tar->fd, out, n, at);
     if (got < 0)
         return dp_fail_errno(err, "%s: cannot read it", tar->path);
     if ((size_t)got < n)
@@ -394,7 +377,7 @@ static dp_status open_regular(const char *path, dp_tar *tar, dp_error *err)
     if (!st.st_size)
         return dp_fail(err, DP_E_PICTURE, "%s: is empty", path);
     tar->bytes = (uint64_t)st.st_size;
-    if (read_at(tar->fd, head, sizeof head, 0) < 0)
+    if (dp_read_at(tar->fd, head, sizeof head, 0) < 0)
         return dp_fail_errno(err, "%s: cannot read it", path);
     for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
         if (!memcmp(head, packed[i].bytes, packed[i].n))

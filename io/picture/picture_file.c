@@ -59,12 +59,11 @@ static void close_stored(const dp_stored *stored, int fd)
         close(fd);
 }
 
-/* Reads up to n bytes from `at` on; -1: errno. */
-static ssize_t read_some(int fd, uint8_t *out, size_t n, uint64_t at)
+ssize_t dp_read_at(int fd, void *out, size_t n, uint64_t at)
 {
     size_t got = 0;
     while (got < n) {
-        ssize_t part = pread(fd, out + got, n - got, (off_t)(at + got));
+        ssize_t part = pread(fd, (uint8_t *)out + got, n - got, (off_t)(at + got));
         if (part < 0 && errno == EINTR)
             continue;
         if (part < 0)
@@ -90,7 +89,7 @@ static dp_status read_rest(dp_picture_file *source, int fd, uint64_t at, size_t 
     memcpy(data, source->data, have);
     dp_memory_free(source->data);
     source->data = data;
-    ssize_t got = size > have ? read_some(fd, data + have, size - have, at + have) : 0;
+    ssize_t got = size > have ? dp_read_at(fd, data + have, size - have, at + have) : 0;
     if (got < 0)
         return dp_fail_errno(err, "%s: cannot read it", source->path);
     source->bytes = have + (size_t)got;
@@ -113,7 +112,7 @@ dp_status dp_picture_file_open(const dp_stored *stored, size_t max_pixels, dp_pi
     source.data = dp_malloc(HEAD + 2, 1);
     if (!source.data)
         status = dp_fail_memory(err, path, HEAD);
-    else if ((got = read_some(fd, source.data, source.size < HEAD ? (size_t)source.size : HEAD, at)) < 0)
+    else if ((got = dp_read_at(fd, source.data, source.size < HEAD ? (size_t)source.size : HEAD, at)) < 0)
         status = dp_fail_errno(err, "%s: cannot read it", path);
     if (status)
         goto done;
@@ -176,7 +175,7 @@ dp_status dp_picture_file_bits(const dp_stored *stored, size_t *bits, dp_error *
     dp_status status = open_stored(stored, &fd, &at, &size, err);
     if (status)
         return status;
-    ssize_t got = read_some(fd, head, size < sizeof head ? (size_t)size : sizeof head, at);
+    ssize_t got = dp_read_at(fd, head, size < sizeof head ? (size_t)size : sizeof head, at);
     dp_kind kind = got > 0 ? dp_sniff(head, (size_t)got, &name) : DP_KIND_NONE;
     *bits = 8;
     if (kind == DP_KIND_PNG && got > 24)

@@ -9,6 +9,7 @@
 #include "dinopatch/io.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Formats by content. DP_KIND_OTHER: known and refused. */
 typedef enum dp_kind {
@@ -119,5 +120,8 @@ dp_status dp_picture_load_stored(const dp_stored *stored, const dp_picture_optio
 /* Opens a file, finds its format, and reads it whole if that is needed. Errors: DP_E_IO, DP_E_PICTURE, DP_E_MEMORY. */
 dp_status dp_picture_file_open(const dp_stored *stored, size_t max_pixels, dp_picture_file *source, dp_error *err);
 void dp_picture_file_close(dp_picture_file *source);
+
+/* Reads n bytes from `at` on; fewer where the file ends. -1: errno. */
+ssize_t dp_read_at(int fd, void *out, size_t n, uint64_t at);
 
 #endif
