@@ -8,7 +8,8 @@ needs: Python 3 with NumPy and Pillow
 
 A round posts for S seconds by N clients, each on one connection, and then inspects as many of the same files by the program with as many
 threads as there are workers.  Printed: pictures a second, wall and processor time a picture of both, and the clients' p50 and p99.
---memory REQUESTS posts so many small pictures instead, half of them as KServe tensors, and prints the service's resident memory every N."""
+--memory REQUESTS posts so many pictures instead, half of them as KServe tensors, and prints the service's resident memory every N: small ones of
+128 px, or around --size."""
 import argparse
 import http.client
 import json
@@ -151,8 +152,8 @@ def throughput(service, asked, files, bank, folder):
 
 
 def memory(service, asked):
-    """Posts small pictures, half of them as KServe's binary tensors."""
-    sides = (96, 128, 160)
+    """Posts pictures, half of them as KServe's binary tensors."""
+    sides = [asked.size * side // 4 for side in (3, 4, 5)]
     jpegs, tensors = [], []
     for seed in range(24):
         picture = texture(5000 + seed, sides[seed % 3])
@@ -194,7 +195,7 @@ def main():
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--size", type=int, default=448)
+    parser.add_argument("--size", type=int)
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--memory", type=int, metavar="REQUESTS")
     parser.add_argument("--every", type=int, default=1000)
@@ -202,11 +203,13 @@ def main():
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = 128 if asked.memory else asked.size
-        good, files = write(folder / "good", 0, 20, size), write(folder / "new", 1000, 1 if asked.memory else asked.pictures, size)
+        small = asked.memory and not asked.size
+        asked.size = asked.size or (128 if small else 448)
+        good = write(folder / "good", 0, 20, asked.size)
+        files = write(folder / "new", 1000, 1 if asked.memory else asked.pictures, asked.size)
         bank = folder / "data" / "banks" / "load.bank"
         bank.parent.mkdir(parents=True)
-        fit = ["--size", "128"] if asked.memory else []
+        fit = ["--size", "128"] if small else []
         subprocess.run([asked.dinopatch, "fit", "--quiet", "--align", "none", *fit, "--out", bank, good[0].parent],
                        stdout=subprocess.DEVNULL, check=True)
         service = Service(asked.dinopatch, folder / "data", asked.serve)

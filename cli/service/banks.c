@@ -4,7 +4,7 @@
 #include "fault.h"
 #include "log.h"
 #include "memory_picture.h"
-#include "../fetch/file_digest.h"
+#include "nameless.h"
 #include "../models.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct banks {
-    char *folder;
+    char *folder, *copies;
     dp_run run;
     GMutex lock; /* of the table */
     GHashTable *by_name;
@@ -82,13 +82,9 @@ static shared_network *network_of(banks *b, const dp_bank_details *details)
 
 static dp_status open_all(banks *b, served_bank *bank, dp_error *err)
 {
-    char digest[FETCH_HEX_BYTES];
-    dp_status status = fetch_digest_file(bank->path, NULL, digest, err);
-    if (!status)
-        status = dp_bank_open(bank->path, &bank->bank, err);
+    dp_status status = nameless_bank_open(b->copies, bank->path, &bank->bank, bank->sha256, err);
     if (status)
         return status;
-    g_strlcpy(bank->sha256, digest, sizeof bank->sha256);
     dp_bank_get_details(bank->bank, &bank->details);
     bank->view.threshold = NAN;
     status = cli_view_make(bank->bank, &bank->details.recipe, NULL, &b->run, &bank->view, err);
@@ -119,6 +115,11 @@ static served_bank *open_bank(banks *b, const char *name, const GStatBuf *about)
         log_line(LOG_LEVEL_ERROR, "bank %s cannot be used: %s", name, bank->broken);
     }
     return bank;
+}
+
+dp_status banks_read(const banks *b, const char *path, dp_bank **bank, dp_error *err)
+{
+    return nameless_bank_open(b->copies, path, bank, NULL, err);
 }
 
 char *banks_path(const banks *b, const char *name)
@@ -177,10 +178,11 @@ void banks_rescan(banks *b)
     g_ptr_array_unref(names);
 }
 
-banks *banks_open(const char *folder, const dp_run *run)
+banks *banks_open(const char *folder, const char *copies, const dp_run *run)
 {
     banks *b = g_new0(banks, 1);
     b->folder = g_strdup(folder);
+    b->copies = g_strdup(copies);
     b->run = *run;
     g_mutex_init(&b->lock);
     g_mutex_init(&b->opening);
@@ -202,6 +204,7 @@ void banks_close(banks **opened)
     g_ptr_array_unref(b->networks);
     g_mutex_clear(&b->lock);
     g_mutex_clear(&b->opening);
+    g_free(b->copies);
     g_free(b->folder);
     g_free(b);
 }

@@ -33,8 +33,9 @@ typedef struct served_bank {
 
 typedef struct banks banks;
 
-/* All NAME.bank of the folder.  A bank that cannot be used stays in the list, with the reason.  run: threads, limits; copied. */
-banks *banks_open(const char *folder, const dp_run *run);
+/* All NAME.bank of the folder.  A bank that cannot be used stays in the list, with the reason.  run: threads, limits; copied.
+ * Banks are opened from copies without a name in the folder `copies`, which no write into a bank's file reaches. */
+banks *banks_open(const char *folder, const char *copies, const dp_run *run);
 void banks_close(banks **opened);
 /* Looks at the folder again: changed files are opened anew, and those that are gone are forgotten. */
 void banks_rescan(banks *b);
@@ -43,6 +44,8 @@ served_bank *banks_get(banks *b, const char *name);
 void served_bank_drop(served_bank *bank);
 /* All, by name; g_ptr_array_unref gives them back. */
 GPtrArray *banks_list(banks *b);
+/* dp_bank_open in the same way, for who changes a bank. */
+dp_status banks_read(const banks *b, const char *path, dp_bank **bank, dp_error *err);
 /* DIR/NAME.bank; g_free. */
 char *banks_path(const banks *b, const char *name);
 /* Takes a bank out of the folder: it lies in `removed` beside the folder afterwards.  Errors: DP_E_IO. */

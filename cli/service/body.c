@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* body.c - the body of a request as it comes in. */
 #include "body.h"
+#include "nameless.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ bool body_add(body *b, const char *folder, const void *data, size_t bytes)
     if (bytes > b->most - b->bytes)
         return false;
     if (b->fd < 0 && b->bytes + bytes > IN_MEMORY) {
-        b->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        b->fd = nameless_file(folder);
         if (b->fd < 0 || !write_all(b->fd, (const char *)b->memory->data, b->memory->len))
             return false;
         g_byte_array_set_size(b->memory, 0);

@@ -179,7 +179,7 @@ static dp_status set_threshold(service *s, const served_bank *served, const stru
     cli_view made = {.threshold = NAN};
     dp_status status = dp_bank_lock_take(served->path, &s->settings.run, &lock, err);
     if (!status)
-        status = dp_bank_open(served->path, &bank, err);
+        status = banks_read(s->banks, served->path, &bank, err);
     if (status)
         goto done;
     dp_bank_get_details(bank, &info);

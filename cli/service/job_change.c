@@ -13,7 +13,7 @@ static dp_status open_served(const job_work *work, const char *path, served_bank
                              dp_error *err)
 {
     *served = banks_get(work->banks, work->job->bank);
-    return *served && !(*served)->broken ? dp_bank_open(path, bank, err)
+    return *served && !(*served)->broken ? banks_read(work->banks, path, bank, err)
                                          : service_fail(err, DP_E_IO, "bank %s is not there any more", work->job->bank);
 }
 

@@ -145,7 +145,7 @@ static dp_status add(job_work *work, const json_t *settings, const char *path, d
     dp_fit_counts counts;
     served_bank *served = banks_get(work->banks, work->job->bank);
     dp_status status = served && !served->broken
-                           ? dp_bank_open(path, &bank, err)
+                           ? banks_read(work->banks, path, &bank, err)
                            : service_fail(err, DP_E_IO, "bank %s is not there any more", work->job->bank);
     if (!status)
         status = ledger_pictures(work->ledger, work->job->bank, work->job->id, &pictures, err);
@@ -194,7 +194,7 @@ static dp_status remove_one(job_work *work, const json_t *settings, const char *
     dp_bank *bank = NULL, *smaller = NULL;
     dp_bank_details info;
     dp_fit_counts counts = {0};
-    dp_status status = dp_bank_open(path, &bank, err);
+    dp_status status = banks_read(work->banks, path, &bank, err);
     if (status)
         return status;
     dp_bank_get_details(bank, &info);

@@ -88,7 +88,7 @@ dp_status service_open(const service_settings *settings, const dp_network *netwo
     empty_folder(s->folder);
     kept_begin(s);
     s->drifts = drifts_open(settings->drift_bound, s->results);
-    s->banks = banks_open(banks_folder, &settings->run);
+    s->banks = banks_open(banks_folder, s->folder, &settings->run);
     jobs_sweep(s->ledger, s->good_pictures, settings->most_good_bytes);
     const workers_settings of_workers = {.n_workers = settings->n_workers,
                                          .most_waiting = settings->most_waiting,

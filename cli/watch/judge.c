@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* judge.c - one bank and all that judges pictures by it. */
 #include "judge.h"
-#include "../fetch/file_digest.h"
 #include "../models.h"
 #include "../service/log.h"
 #include "../service/memory_picture.h"
+#include "../service/nameless.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,12 +20,8 @@ static char *name_of(const char *path)
 static bool open_all(judge *j, const judge_settings *settings, int *code)
 {
     dp_error err;
-    char digest[FETCH_HEX_BYTES];
-    dp_status status = fetch_digest_file(settings->bank, &settings->run, digest, &err);
-    if (!status)
-        status = dp_bank_open(settings->bank, &j->bank, &err);
+    dp_status status = nameless_bank_open(settings->folder, settings->bank, &j->bank, j->sha256, &err);
     if (!status) {
-        g_strlcpy(j->sha256, digest, sizeof j->sha256);
         dp_bank_get_details(j->bank, &j->details);
         if (!cli_model_open_for_bank(settings->model, &j->details, &j->network, code))
             return false;

@@ -8,6 +8,7 @@
 
 typedef struct judge_settings {
     const char *bank, *model; /* model NULL: the one the bank was made with */
+    const char *folder;       /* for a copy of the bank without a name */
     double threshold;         /* NaN: the bank's */
     dp_run run;
 } judge_settings;

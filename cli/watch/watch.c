@@ -34,6 +34,7 @@ typedef struct watch {
     store *store;
     journal *journal;
     outlets outlets;
+    char *state;        /* folder of results, journal, lock */
     char *stream;       /* as in store_row */
     drift_alarm *drift; /* or NULL */
     int lock;           /* file */
@@ -315,27 +316,31 @@ static bool take_lock(watch *w, const char *state, int *code)
     return false;
 }
 
+static bool make_state(watch *w, int *code)
+{
+    w->state = w->settings.data ? g_strdup(w->settings.data) : own_state(&w->settings);
+    w->settings.judge.folder = w->state;
+    if (g_mkdir_with_parents(w->state, 0700) == 0)
+        return true;
+    cli_complain("%s: cannot make the folder: %s", w->state, g_strerror(errno));
+    *code = EXIT_JOB_FAILED;
+    return false;
+}
+
 static bool open_state(watch *w, int *code)
 {
-    g_autofree char *own = w->settings.data ? NULL : own_state(&w->settings);
-    const char *state = own ? own : w->settings.data;
-    g_autofree char *path = g_build_filename(state, "results.db", NULL);
+    g_autofree char *path = g_build_filename(w->state, "results.db", NULL);
     dp_error err;
-    if (g_mkdir_with_parents(state, 0700) != 0) {
-        cli_complain("%s: cannot make the folder: %s", state, g_strerror(errno));
-        *code = EXIT_JOB_FAILED;
-        return false;
-    }
-    if (!take_lock(w, state, code))
+    if (!take_lock(w, w->state, code))
         return false;
     if (store_open(path, DATABASE_WRITE, &w->store, &err)) {
         *code = cli_failed(&err);
         return false;
     }
     w->journal = journal_new(w->store, w->judge->name, w->settings.in);
-    if (own)
+    if (!w->settings.data)
         log_line(LOG_LEVEL_INFO,
-                 "results are not kept without --data; what was inspected and what waits is noted in %s", own);
+                 "results are not kept without --data; what was inspected and what waits is noted in %s", w->state);
     return true;
 }
 
@@ -349,7 +354,7 @@ static bool open_all(watch *w, int *code)
     for (size_t i = 0; i < G_N_ELEMENTS(own); i++)
         if (own[i])
             g_ptr_array_add(w->apart, (gpointer)own[i]);
-    if (!(w->judge = judge_open(&s->judge, code)) || !open_state(w, code))
+    if (!make_state(w, code) || !(w->judge = judge_open(&s->judge, code)) || !open_state(w, code))
         return false;
     dp_status status = s->done ? done_begin(s->in, s->done, &err) : DP_OK;
     if (!status && s->out.out)
@@ -375,6 +380,7 @@ static void close_all(watch *w)
     outlets_close(&w->outlets);
     drift_alarm_close(&w->drift);
     g_free(w->stream);
+    g_free(w->state);
     keeper_close(&w->keeper);
     journal_free(w->journal);
     store_close(&w->store);

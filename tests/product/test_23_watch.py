@@ -179,6 +179,24 @@ def test_reads_the_bank_anew(dp, watch, woven, copy, tmp_path):
     running.end()
 
 
+def test_a_bank_that_is_cut_short_in_place(watch, woven, copy, tmp_path):
+    bank = copy(woven.bank)
+    new = tmp_path / "new"
+    new.mkdir()
+    running = watch("--in", "new", bank=bank).ready()
+    put(woven.new_bad, new / "1.png")
+    first = running.until(1)
+    os.truncate(bank, 4096)
+    put(woven.new_bad, new / "2.png")
+    assert running.until(2)["score"] == first["score"]
+    running.send(signal.SIGHUP)
+    running.until_said("stays in use")
+    assert any(f"{bank.name}: " in line for line in running.said) and "/proc/" not in str(running)
+    put(woven.new_bad, new / "3.png")
+    assert running.until(3)["score"] == first["score"]
+    running.end()
+
+
 def test_refuses_what_cannot_work(dp, woven, tmp_path):
     (tmp_path / "new").mkdir()
     bank = ("--bank", woven.bank)

@@ -2,11 +2,13 @@
 """Banks by jobs: fit, add, remove, thresholds, what goes wrong."""
 
 import io
+import os
+import signal
 
 import pytest
 from PIL import Image
 
-from conftest import Program, problem, save, texture, textures
+from conftest import Program, problem, save, texture, textures, until
 
 
 def files(pictures, field="pictures"):
@@ -150,6 +152,31 @@ def test_a_job_can_be_cancelled(ready, tmp_path):
     service.get("/v1/jobs/99", 404)
     service.get("/v1/jobs/99/events", 404)
     service.get("/v1/jobs/x", 404)
+
+
+def test_a_bank_that_is_written_in_place(ready, tmp_path, world, bank_file):
+    """As `cp` over it does: the bank that was opened stays as it was until the service is told to look."""
+    service = ready()
+    path = tmp_path / "data" / "banks" / "woven.bank"
+    line = service.inspect("woven", world.new_bad, record="no").json()
+    inode, whole = path.stat().st_ino, bank_file.read_bytes()
+
+    def same():
+        now = service.inspect("woven", world.new_bad, record="no").json()
+        return all(now[key] == line[key] for key in line if key != "ms")
+    os.truncate(path, 4096)
+    assert same()
+    path.write_bytes(bytes(len(whole)))
+    assert same()
+    service.process.send_signal(signal.SIGHUP)
+    until(lambda: service.get("/v1/banks/woven").json()["state"] == "broken", "the bank to be looked at")
+    detail = problem(service.post("/v1/banks/woven/inspect", 503, data=world.new_bad.read_bytes()))["detail"]
+    assert "woven" in detail and "/proc" not in detail and str(tmp_path) not in detail
+    path.write_bytes(whole)
+    assert path.stat().st_ino == inode
+    service.process.send_signal(signal.SIGHUP)
+    until(lambda: service.get("/v1/banks/woven").json()["state"] == "ready", "the bank to be whole")
+    assert same() and not list((tmp_path / "data" / "tmp").iterdir())
 
 
 def test_a_broken_bank_is_said_to_be(ready, tmp_path):
