@@ -39,34 +39,46 @@ static bool write_all(int fd, const char *data, size_t bytes)
     return true;
 }
 
+static bool move_to_disk(body *b, const char *folder)
+{
+    b->fd = nameless_file(folder);
+    bool good = b->fd >= 0 && write_all(b->fd, (const char *)b->memory->data, b->memory->len);
+    if (good)
+        g_byte_array_set_size(b->memory, 0);
+    return good;
+}
+
 bool body_add(body *b, const char *folder, const void *data, size_t bytes)
 {
     if (bytes > b->most - b->bytes)
         return false;
-    if (b->fd < 0 && b->bytes + bytes > IN_MEMORY) {
-        b->fd = nameless_file(folder);
-        if (b->fd < 0 || !write_all(b->fd, (const char *)b->memory->data, b->memory->len))
-            return false;
-        g_byte_array_set_size(b->memory, 0);
-    }
-    if (b->fd >= 0) {
-        if (!write_all(b->fd, data, bytes))
-            return false;
-    } else {
-        g_byte_array_append(b->memory, data, (guint)bytes);
-    }
     b->bytes += bytes;
+    if (b->error)
+        return true;
+    bool on_disk = b->fd >= 0 || b->bytes > IN_MEMORY;
+    if (!on_disk)
+        g_byte_array_append(b->memory, data, (guint)bytes);
+    else if ((b->fd < 0 && !move_to_disk(b, folder)) || !write_all(b->fd, data, bytes))
+        b->error = errno;
+    if (b->error && b->fd >= 0) { /* gives back what it took of the disk */
+        close(b->fd);
+        b->fd = -1;
+    }
     return true;
 }
 
 const char *body_whole(body *b)
 {
+    if (b->error)
+        return NULL;
     if (b->fd < 0)
         return b->bytes ? (const char *)b->memory->data : "";
     if (!b->mapped) {
         b->mapped = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, b->fd, 0);
-        if (b->mapped == MAP_FAILED)
+        if (b->mapped == MAP_FAILED) {
             b->mapped = NULL;
+            b->error = errno;
+        }
     }
     return b->mapped;
 }

@@ -17,6 +17,9 @@ dp_status database_failed(const database *db, sqlite3 *connection, dp_error *err
     const char *remedy = code == SQLITE_FULL       ? "; make room on the disk"
                          : code == SQLITE_BUSY     ? "; another process holds it: end that one, or try again"
                          : code == SQLITE_READONLY ? "; give the right to write it"
+                         : code == SQLITE_CANTOPEN
+                             ? "; its folder must be one that can be written: give the right, or copy the "
+                               "file with its -wal elsewhere"
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB
                              ? "; move it away, or put a copy of it in its place (docs/operation.md, backup)"
                              : "";

@@ -36,6 +36,8 @@ static bool record(request *r, const inspection_task *task, int64_t *id)
     g_free(defects);
     if (kept)
         return true;
+    if (picture)
+        kept_take_back(s, picture, task->bytes);
     log_line(LOG_LEVEL_ERROR, "a result was not kept: %s", err.message);
     reply_problem(r, 503, "the result could not be kept, so it is not given: %s", err.message);
     return false;

@@ -79,9 +79,16 @@ char *kept_add(service *s, const void *data, size_t bytes)
     if (!dp_file_write(path, data, bytes, &err))
         return file;
     log_line(LOG_LEVEL_WARNING, "a result's picture was not kept: %s", err.message);
+    kept_take_back(s, file, bytes);
+    g_free(file);
+    return NULL;
+}
+
+void kept_take_back(service *s, const char *file, size_t bytes)
+{
+    g_autofree char *path = kept_path(s, file);
+    g_unlink(path);
     g_mutex_lock(&s->keeping);
     s->kept_bytes -= (gint64)bytes;
     g_mutex_unlock(&s->keeping);
-    g_free(file);
-    return NULL;
 }

@@ -9,6 +9,8 @@
 void kept_begin(service *s);
 /* Keeps the bytes of a picture file; its name below DIR/pictures/results, g_free; NULL: it could not be written, which is logged. */
 char *kept_add(service *s, const void *data, size_t bytes);
+/* Takes one back whose result was not kept. */
+void kept_take_back(service *s, const char *file, size_t bytes);
 /* Results of a label whose pictures are kept. */
 bool kept_wants(const service *s, dp_label label);
 /* DIR/pictures/results/FILE; g_free. */

@@ -103,6 +103,7 @@ unsigned status_of_fault(dp_status status)
     case DP_E_MISMATCH: return 409;
     case DP_E_MEMORY: return 503;
     case DP_E_CANCELLED: return 503;
+    case DP_E_IO: return 503; /* a full disk, a lock of another process: not the fault of who asks, and it passes */
     default: return 500;
     }
 }

@@ -258,14 +258,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *handle, con
     if (*bytes) {
         x->failed = x->failed || !body_add(&x->body, t->service->folder, data, *bytes);
         *bytes = 0;
-        return x->failed ? MHD_NO : MHD_YES; /* more than was announced, or no disk: the connection ends */
+        return x->failed ? MHD_NO : MHD_YES; /* more than was announced: the connection ends */
     }
     if (x->connection)
         connections_set(t->connections, x->connection, CONNECTION_WORKING, 0);
     x->request.bytes = x->body.bytes;
     x->request.body = body_whole(&x->body);
     if (!x->request.body)
-        reply_problem(&x->request, 503, "there is no memory for this request; try again");
+        reply_problem(&x->request, 503, "the body of this request could not be kept in %s: %s; make room and try again",
+                      t->service->folder, g_strerror(x->body.error));
     else
         x->route->handle(&x->request);
     if (x->connection && x->request.streams)

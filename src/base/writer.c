@@ -36,6 +36,21 @@ struct dp_writer {
     unsigned char buffer[BUFFER_BYTES];
 };
 
+/* Says also what to do where that is known. */
+static dp_status fail(const dp_writer *writer, const char *what, dp_error *err)
+{
+    const char *remedy = errno == ENOSPC || errno == EDQUOT  ? "; make room on the disk"
+                         : errno == EACCES || errno == EPERM ? "; give the right to write in its folder"
+                         : errno == EROFS                    ? "; name a place that can be written"
+                                                             : "";
+    dp_status status = dp_fail_errno(err, "%s: cannot %s", writer->target, what);
+    if (err) {
+        size_t used = strlen(err->message);
+        snprintf(err->message + used, sizeof err->message - used, "%s", remedy);
+    }
+    return status;
+}
+
 static dp_status flush(dp_writer *writer, const unsigned char *data, size_t bytes, dp_error *err)
 {
     while (bytes) {
@@ -43,7 +58,7 @@ static dp_status flush(dp_writer *writer, const unsigned char *data, size_t byte
         if (done < 0) {
             if (errno == EINTR)
                 continue;
-            return dp_fail_errno(err, "%s: cannot write", writer->target);
+            return fail(writer, "write", err);
         }
         data += done;
         bytes -= (size_t)done;
@@ -121,7 +136,7 @@ static dp_status open_slot(dp_writer *writer, size_t suffix_at, mode_t mode, dp_
             return DP_OK;
         }
         if (found == SLOT_FAILED)
-            return dp_fail_errno(err, "%s: cannot create", writer->target);
+            return fail(writer, "create", err);
     }
     return dp_fail(err, DP_E_IO, "%s: cannot create: %d others are being written beside it (the last is %s)",
                    writer->target, SLOTS, writer->temporary);
@@ -258,10 +273,10 @@ dp_status dp_writer_commit(dp_writer **writer_pointer, dp_error *err)
     dp_writer *writer = *writer_pointer;
     dp_status status = flush(writer, writer->buffer, writer->used, err);
     if (!status && sync_file(writer->fd) != 0)
-        status = dp_fail_errno(err, "%s: cannot write", writer->target);
+        status = fail(writer, "write", err);
     /* Renames the file while it is still locked. After the sync, an error of close does not matter. */
     if (!status && rename(writer->temporary, writer->target) != 0)
-        status = dp_fail_errno(err, "%s: cannot rename the finished file to this name", writer->target);
+        status = fail(writer, "rename the finished file to this name", err);
     if (!status) {
         writer->temporary[0] = 0;
         sync_folder(writer->target);

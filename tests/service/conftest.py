@@ -31,12 +31,12 @@ LONG_S = 120  # for what never takes so long
 class Service:
     """One started `dinopatch serve`."""
 
-    def __init__(self, data, *options, env=None):
+    def __init__(self, data, *options, env=None, before=()):
         self.data = Path(data)
         self.log = self.data.parent / f"{self.data.name}.log"
         self.session = requests.Session()
         self.session.trust_env = False
-        command = [DINOPATCH, "serve", "--data", str(data), "--no-times", "--log-level", "debug", *map(str, options)]
+        command = [*before, DINOPATCH, "serve", "--data", str(data), "--no-times", "--log-level", "debug", *map(str, options)]
         if "--listen" not in command:
             command += ["--listen", "127.0.0.1:0"]
         self.log_file = open(self.log, "ab")

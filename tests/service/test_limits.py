@@ -5,9 +5,11 @@ import http.client
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import requests
@@ -178,6 +180,64 @@ def test_a_full_queue_says_when_to_come_back(ready, world):
             assert 1 <= int(answer.headers["Retry-After"]) <= 60 and problem(answer)
     assert service.get("/v1/results/counts").json()["pictures"] == statuses.count(200)
     assert f"dinopatch_refused_total {statuses.count(429)}" in service.get("/metrics").text
+
+
+# ----------------------------------------------------------------------------------------------------- disk and databases
+
+
+def own_disk(size, bank):
+    """A command in front of the program's: in a world of its own the data folder is a small disk with this bank."""
+    probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
+    if probe.returncode:
+        pytest.skip(f"this system gives no user a disk of its own: {probe.stderr.decode().strip()}")
+    script = ('mkdir -p "$6" && mount -t tmpfs -o "size=$1" tmpfs "$6" && mkdir "$6/banks" && cp "$2" "$6/banks/woven.bank" && shift 2 && '
+              'exec "$@"')  # $3: the program, "$4" serve, "$5" --data
+    return ["unshare", "-rm", "sh", "-c", script, "sh", str(size), str(bank)]
+
+
+def test_a_full_disk(bank_file, world, start):
+    """What cannot be kept is answered by 503 and a sentence; when there is room again all goes on, and nothing is left behind."""
+    disk = own_disk(6 * bank_file.stat().st_size + (16 << 20), bank_file)
+    service = start("--keep", "all", before=disk)
+    folder = Path(f"/proc/{service.process.pid}/root{service.data}")
+    picture = world.new_bad.read_bytes()
+    service.inspect("woven", world.new_bad)
+    before = {str(p): p.stat().st_size for p in folder.rglob("pictures/**/*")}
+    with open(folder / "fill", "wb", 0) as fill:
+        while True:
+            try:
+                fill.write(bytes(4096))
+            except OSError:
+                break
+    asked = {"inspect": lambda: service.post("/v1/banks/woven/inspect", None, data=picture),
+             "threshold": lambda: service.ask("PUT", "/v1/banks/woven/threshold", json={"value": 3}),
+             "verdict": lambda: service.post("/v1/results/1/verdict", None, json={"verdict": "good"}),
+             "add": lambda: service.post("/v1/banks/woven/pictures", None, files=[("p", ("a.png", picture))]),
+             "body": lambda: service.post("/v1/banks/woven/inspect", None, data=bytes(8 << 20))}
+    for name, ask in asked.items():
+        document = problem(ask())
+        assert document["status"] == 503 and "make room" in document["detail"], (name, document)
+    service.get("/healthz")
+    assert service.get("/v1/results").json()["results"][0]["verdict"] is None
+    (folder / "fill").unlink()
+    assert {str(p): p.stat().st_size for p in folder.rglob("pictures/**/*")} == before
+    statuses = {name: ask().status_code for name, ask in asked.items()}
+    assert statuses == {"inspect": 200, "threshold": 200, "verdict": 200, "add": 202, "body": 422}
+    assert service.get("/v1/results/counts").json()["pictures"] == 3  # the body of zeros is a picture that cannot be read
+    assert "no copy of it" in service.log.read_text()
+
+
+def test_a_database_that_another_process_holds(ready, world, tmp_path):
+    service = ready()
+    service.inspect("woven", world.new_good)
+    other = sqlite3.connect(tmp_path / "data" / "results.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    detail = problem(service.inspect("woven", world.new_good, status=503))["detail"]
+    assert "another process holds it" in detail
+    assert len(service.get("/v1/results").json()["results"]) == 1
+    other.execute("ROLLBACK")
+    service.inspect("woven", world.new_good)
+    other.close()
 
 
 # ------------------------------------------------------------------------------------------------------ ending, reloading
