@@ -122,8 +122,9 @@ typedef struct dp_run {
     dp_isa isa; /* DP_ISA_AUTO, or a lower level. The first that asks for one holds oneDNN to it for the whole process;
                        where oneDNN is at work already this is too late, and a warning is logged */
     size_t max_picture_pixels; /* a larger picture is refused; default 2^28 */
-    int tolerant;              /* non-zero: of a damaged file what is there is taken, and a warning is logged */
-    size_t max_memory_bytes;   /* a bank that needs more is refused before the work begins; 0: what the machine, or the
+    int tolerant;            /* non-zero: of a damaged file what is there is taken, of several pictures the first, and a
+                                  warning is logged */
+    size_t max_memory_bytes; /* a bank that needs more is refused before the work begins; 0: what the machine, or the
                                   process's control group, has free */
     size_t max_tokens; /* cells that go through the network at once, for its time grows with their square; 0: no limit;
                           default 16,384 (1792x1792 pixels at patch 14) */

@@ -62,7 +62,8 @@ typedef struct dp_picture {
 /* How a picture is to be taken from a source. */
 typedef struct dp_picture_options {
     size_t max_pixels; /* a picture with more is refused before it is decoded; 0: no limit */
-    int tolerant;      /* non-zero: of a damaged file what is there is taken, the rest is black, and notes say so */
+    int tolerant;      /* non-zero: of a damaged file what is there is taken, the rest is black; of several pictures the
+                          first; and notes say so */
     size_t
         white; /* of 16-bit files the sample that means white: 4095 for 12 bits, 65520 for 12 bits at the upper end, 65535 for all 16;
                           0: found in the file itself */

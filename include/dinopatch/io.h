@@ -15,13 +15,14 @@ extern "C" {
 
 /* Reads JPEG, PNG, TIFF (8 and 16 bit, float), WebP, BMP, PNM (PBM, PGM, PPM), and HEIF/AVIF where the installed
  * libvips has it; the content decides, not the name, and other formats are refused: their decoders are not made for
- * files from strangers, the same for a TIFF compressed by JPEG 2000 and its like.  Grey becomes RGB, CMYK and embedded
+ * files from strangers, the same for a TIFF compressed by JPEG 2000 and its like. Grey becomes RGB, CMYK and embedded
  * profiles become sRGB (a profile that describes sRGB, by its numbers, converts nothing), alpha is laid over black
- * where the file says that a channel is alpha, EXIF orientation is applied.  16-bit samples are spread so that white
- * becomes 65535, divided by 257 and rounded; float must lie within [0,1] and is multiplied by 255.  Several pages: the
- * first that is no reduced picture and no mask. A file that is cut short or damaged is refused, one that only lacks its
- * end marker is not. notes may be NULL.  The caller frees *picture.  Errors: DP_E_IO (missing, not readable, a folder),
- * DP_E_PICTURE (empty, not a picture, of a format that is not read, cut short or damaged, over the limit), DP_E_MEMORY.
+ * where the file says that a channel is alpha, EXIF orientation is applied. 16-bit samples are spread so that white
+ * becomes 65535, divided by 257 and rounded; float must lie within [0,1] and is multiplied by 255. Reduced pictures
+ * and masks beside the picture are passed over. A file of several pictures (pages, an animation) is refused, and so is
+ * one that is cut short or damaged; one that only lacks its end marker is not. notes may be NULL. The caller frees
+ * *picture. Errors: DP_E_IO (missing, not readable, a folder), DP_E_PICTURE (empty, not a picture, of a format that is
+ * not read, cut short or damaged, over the limit), DP_E_MEMORY.
  */
 DP_API dp_status dp_picture_load_with(const char *path, const dp_picture_options *options, dp_picture **picture,
                                       dp_picture_notes *notes, dp_error *err);

@@ -333,6 +333,23 @@ static dp_status damaged(struct dp_decoding *d, const dp_picture_options *option
     return DP_OK;
 }
 
+/* Refuses a file of several pictures: what is in the others would pass unseen. */
+static dp_status alone(struct dp_decoding *d, const dp_picture_options *options, dp_picture_notes *notes, dp_error *err)
+{
+    dp_facts *facts = &d->source.facts;
+    if (d->source.kind == DP_KIND_HEIF && vips_image_get_n_pages(d->image) > 1)
+        snprintf(facts->others, sizeof facts->others, "holds %d pictures", vips_image_get_n_pages(d->image));
+    if (!facts->others[0])
+        return DP_OK;
+    if (!options->tolerant)
+        return dp_fail(err, DP_E_PICTURE,
+                       "%s: %s, of which one would be inspected; save each as a file of its own, or pass tolerant=yes "
+                       "to take the first",
+                       d->source.path, facts->others);
+    dp_note(notes, "%s; the first is taken", facts->others);
+    return DP_OK;
+}
+
 dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, const struct dp_sink *sink,
                     struct dp_decoding *d, dp_picture_notes *notes, dp_error *err)
 {
@@ -382,5 +399,5 @@ dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, 
         status = damaged(d, options, sink, notes, err);
     if (!status && d->source.facts.note[0])
         dp_note(notes, "%s", d->source.facts.note);
-    return status;
+    return status ? status : alone(d, options, notes, err);
 }

@@ -44,13 +44,14 @@ typedef struct dp_facts {
     bool no_end;                /* a JPEG or PNG without its end marker */
     size_t height_at; /* for a JPEG in one scan whose rows of blocks are 8 pixels high: where its height is stored; else
                     * 0 */
-    size_t entropy_end;         /* for a JPEG in one scan: where its entropy-coded data end; 0: unknown */
-    bool cut;                   /* the fault: the file ends too early */
-    size_t rows;                /* with a fault: number of upright rows that exist; SIZE_MAX: unknown */
-    char fault[DP_FAULT_BYTES]; /* what is damaged; "": nothing was found */
-    char note[DP_FAULT_BYTES];  /* what the user should know although the file is not damaged; "": nothing */
-    bool has_profile;           /* the file has an ICC profile, usable or not */
-    const uint8_t *profile;     /* ICC profile, if the decoder does not find it itself */
+    size_t entropy_end;          /* for a JPEG in one scan: where its entropy-coded data end; 0: unknown */
+    bool cut;                    /* the fault: the file ends too early */
+    size_t rows;                 /* with a fault: number of upright rows that exist; SIZE_MAX: unknown */
+    char fault[DP_FAULT_BYTES];  /* what is damaged; "": nothing was found */
+    char note[DP_FAULT_BYTES];   /* what the user should know although the file is not damaged; "": nothing */
+    char others[DP_FAULT_BYTES]; /* which pictures it holds beside the one that is read; "": none */
+    bool has_profile;            /* the file has an ICC profile, usable or not */
+    const uint8_t *profile;      /* ICC profile, if the decoder does not find it itself */
     size_t profile_bytes;
 } dp_facts;
 

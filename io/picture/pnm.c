@@ -150,6 +150,6 @@ dp_status dp_pnm_read(const uint8_t *data, size_t bytes, size_t max_pixels, dp_f
     bool more = !plain && stride && (bytes - end) / stride >= height && bytes - end - stride * height >= 8
                 && data[end + stride * height] == 'P';
     if (more)
-        snprintf(facts->note, sizeof facts->note, "holds several pictures; the first is taken");
+        snprintf(facts->others, sizeof facts->others, "holds several pictures");
     return DP_OK;
 }

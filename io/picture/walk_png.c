@@ -56,8 +56,8 @@ void dp_png_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
             memcpy(facts->zero, body, 3);
         } else if (!memcmp(type, "iCCP", 4)) {
             facts->has_profile = true;
-        } else if (!memcmp(type, "acTL", 4)) {
-            snprintf(facts->note, sizeof facts->note, "is an animation; its first picture is taken");
+        } else if (!memcmp(type, "acTL", 4) && length >= 4 && be32(body) != 1) {
+            snprintf(facts->others, sizeof facts->others, "is an animation of %zu pictures", (size_t)be32(body));
         } else if (!memcmp(type, "IEND", 4)) {
             facts->no_end = false;
             return;
@@ -89,6 +89,7 @@ void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
         facts->rows = SIZE_MAX;
         snprintf(facts->fault, sizeof facts->fault, "it has only %zu of %zu bytes", bytes, length + 8);
     }
+    size_t frames = 0;
     for (size_t at = 12; bytes >= 20 && at <= bytes - 8;) {
         size_t size =
             data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
@@ -98,7 +99,8 @@ void dp_riff_walk(const uint8_t *data, size_t bytes, dp_facts *facts)
             facts->lossy = true;
         if (!memcmp(data + at, "ANMF", 4)) {
             facts->lossy = facts->lossy || (bytes - at >= 28 && !memcmp(data + at + 24, "VP8 ", 4));
-            snprintf(facts->note, sizeof facts->note, "is an animation; its first picture is taken");
+            if (++frames > 1)
+                snprintf(facts->others, sizeof facts->others, "is an animation of %zu pictures", frames);
         }
         if (size > bytes - at - 8)
             return;

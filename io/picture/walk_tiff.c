@@ -322,7 +322,7 @@ dp_status dp_tiff_walk(int fd, uint64_t begin, uint64_t bytes, dp_facts *facts, 
     }
     dp_status status = fill_facts(&file, &chosen, facts, err);
     if (!status && pictures > 1)
-        snprintf(facts->note, sizeof facts->note, "holds %zu%s pages; the first is taken", pictures,
+        snprintf(facts->others, sizeof facts->others, "holds %zu%s pages", pictures,
                  n == MAX_DIRECTORIES ? " or more" : "");
     return status;
 }

@@ -71,10 +71,18 @@ def _not_here(name: str) -> PictureError:
     return NoPillow(f"{name}: reading picture files takes Pillow (pip install pillow, Debian: python3-pil), or give an array")
 
 
+def _is_picture(image: Any, frame: int) -> bool:
+    """Whether a page of a TIFF is neither a reduced picture nor a mask (NewSubfileType, SubfileType)."""
+    image.seek(frame)
+    tags = getattr(image, "tag_v2", {})
+    return not int(tags.get(254, 0)) & 5 and tags.get(255, 0) != 2
+
+
 def load(path: Any) -> npt.NDArray[Any]:
     """The pixels of a file, [height, width] or [height, width, 3]; needs Pillow.
 
-    Orientation is applied, embedded profiles become sRGB, transparent parts black. 16-bit gray stays as it is.
+    Orientation is applied, embedded profiles become sRGB, transparent parts black. 16-bit gray stays as it is. A file of several
+    pictures is refused.
     """
     name = os.fsdecode(path)
     if not name:
@@ -85,8 +93,12 @@ def load(path: Any) -> npt.NDArray[Any]:
         raise _not_here(name) from None
     try:
         with Image.open(name) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                log.warning("%s: holds %d pictures; the first is taken", name, image.n_frames)
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # the others of a JPEG are made from the first
+                frames = [n for n in range(image.n_frames) if _is_picture(image, n)] or [0]
+                if len(frames) > 1:
+                    raise PictureError(f"{name}: holds {len(frames)} pictures, of which one would be inspected; give each by itself, "
+                                       "as PIL.ImageSequence.Iterator has them")
+                image.seek(frames[0])
             if image.mode in ("RGB", "RGBA") and any("16" in str(tile[-1]) for tile in image.tile):
                 log.warning("%s: holds 16 bits a colour, of which Pillow reads 8; give an array to use all", name)
             return from_pil(image, name)

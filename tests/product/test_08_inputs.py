@@ -441,12 +441,34 @@ def test_numbers_of_a_tiff_that_are_no_light_are_refused(dp, pixels_of, refused,
         assert "floating-point" in refused(dp.folder / name)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_the_first_picture_of_an_animation_is_taken_and_said(dp, pixels_of, photo, kind):
+def several(kind):
+    """A file of two pictures of `photo`, the second one inverted: a function that writes it."""
+    def write(path, photo):
+        if kind == "TIFF":
+            put(path.parent, path.name, tiff([(tags(p), [p.tobytes()]) for p in (photo, 255 - photo)]))
+        elif kind == "PPM":
+            put(path.parent, path.name, b"".join(b"P6 %d %d 255\n" % (W, H) + p.tobytes() for p in (photo, 255 - photo)))
+        else:
+            options = {"lossless": True} if kind == "WEBP" else {}
+            Image.fromarray(photo).save(path, kind, save_all=True, append_images=[Image.fromarray(255 - photo)], **options)
+    return write
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "PPM"])
+def test_a_file_of_several_pictures_does_not_pass_by_its_first(dp, pixels_of, refused, photo, kind):
+    path = dp.folder / f"a.{kind.lower()}"
+    several(kind)(path, photo)
+    said = refused(path)
+    assert "of which one would be inspected" in said and "--tolerant" in said
+    assert same(pixels_of(path, "--tolerant", warned="the first is taken"), photo)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_a_file_of_one_picture_that_could_hold_several_is_read(dp, pixels_of, photo, kind):
     path = dp.folder / f"a.{kind.lower()}"
     options = {"lossless": True} if kind == "WEBP" else {}
-    Image.fromarray(photo).save(path, kind, save_all=True, append_images=[Image.fromarray(255 - photo)], **options)
-    assert same(pixels_of(path, warned="animation"), photo)
+    Image.fromarray(photo).save(path, kind, save_all=True, **options)
+    assert same(pixels_of(path), photo)
 
 
 def test_a_thumbnail_in_front_is_not_the_picture(dp, pixels_of, photo):
@@ -461,10 +483,17 @@ def test_a_thumbnail_in_front_is_not_the_picture(dp, pixels_of, photo):
     assert same(pixels_of(put(dp.folder, "c.tif", tiff([mask, page, thumb]))), whole)
 
 
-def test_the_first_of_several_pages_is_taken_and_said(dp, pixels_of, photo, woven):
-    page = lambda p: (tags(p), [p.tobytes()])
-    path = put(dp.folder, "a.tif", tiff([page(photo), page(255 - photo), page(255 - photo)]))
-    assert same(pixels_of(path, warned="3 pages"), photo)
+def test_inspect_labels_a_file_of_several_pages_not_inspected(dp, photo):
+    good = dp.folder / "good"
+    good.mkdir()
+    for i in range(3):
+        Image.fromarray(np.roll(photo, i, 1)).save(good / f"{i}.png")
+    dp.run("fit", "--align", "none", "--out", dp.folder / "g.bank", good, code=0)
+    several("TIFF")(dp.folder / "a.tif", photo)
+    run = dp.run("inspect", "--bank", dp.folder / "g.bank", "--json", "--fail-on-anomaly", dp.folder / "a.tif", code=None)
+    line = json.loads(run.out)
+    assert line["status"] == "error" and line["label"] == "not_inspected" and "2 pages" in line["reason"], line
+    assert run.code == 3
 
 
 # ----------------------------------------------------------------------------------------------------------------- ICC

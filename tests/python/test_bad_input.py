@@ -16,7 +16,7 @@ from conftest import same
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import dinopatch as dp
 from dinopatch import _pictures
@@ -206,17 +206,41 @@ def test_a_picture_too_large_to_read(good_files, tmp_path, monkeypatch):
         dp.fit([tmp_path / "large.png"], size=96)
 
 
-def test_what_pillow_leaves_out_is_told(good, tmp_path, caplog):
+@pytest.mark.parametrize("kind", ["tif", "webp", "png"])
+def test_a_file_of_several_pictures_does_not_pass_by_its_first(bank, good, tmp_path, kind):
     first, second = (Image.fromarray(picture) for picture in good[:2])
-    first.save(tmp_path / "pages.tif", save_all=True, append_images=[second])
+    several, one = tmp_path / f"several.{kind}", tmp_path / f"one.{kind}"
+    options = {"lossless": True} if kind == "webp" else {}
+    first.save(several, save_all=True, append_images=[second], **options)
+    first.save(one, save_all=True, **options)
+    with pytest.raises(dp.PictureError, match="several.*holds 2 pictures, of which one would be inspected"):
+        bank.inspect(several)
+    seen = list(bank.inspect_many([several, one]))
+    assert seen[0].label == "not_inspected" and "2 pictures" in seen[0].reason
+    assert seen[1].label == "good" and np.array_equal(_pictures.load(one), good[0])
+    with Image.open(several) as image:
+        pages = list(bank.inspect_many(ImageSequence.Iterator(image)))
+    assert [page.score for page in pages] == [bank.inspect(picture).score for picture in good[:2]]
+
+
+def test_a_reduced_page_in_front_is_not_the_picture(good, tmp_path):
+    small, whole = Image.fromarray(good[0][::4, ::4]), Image.fromarray(good[0])
+    small.save(tmp_path / "a.tif", save_all=True, append_images=[whole], tiffinfo={254: 1})
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    last = data.rfind(struct.pack("<HHII", 254, 4, 1, 1))  # Pillow marks both pages
+    data[last + 8] = 0
+    (tmp_path / "a.tif").write_bytes(data)
+    assert np.array_equal(_pictures.load(tmp_path / "a.tif"), good[0])
+
+
+def test_what_pillow_leaves_out_is_told(good, tmp_path, caplog):
     rows = b"".join(b"\0" + row.tobytes() for row in (good[0].astype(">u2") * 257).reshape(160, -1))
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", 160, 160, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks))
     with caplog.at_level(logging.WARNING, "dinopatch"):
-        for name in ("pages.tif", "deep.png"):
-            assert np.array_equal(_pictures.load(tmp_path / name), good[0])
-    assert "pages.tif: holds 2 pictures" in caplog.text and "deep.png: holds 16 bits a colour" in caplog.text
+        assert np.array_equal(_pictures.load(tmp_path / "deep.png"), good[0])
+    assert "deep.png: holds 16 bits a colour" in caplog.text
 
 
 def test_an_iterator_that_fails(bank, good):
