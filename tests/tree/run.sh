@@ -114,7 +114,7 @@ report sources-name-their-licence "$(
     find include src io cli demo examples bench research tests python scripts man \
         \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.js' -o -name '*.py' -o -name '*.sh' -o -name '*.awk' -o -name '*.1' -o -name meson.build \) \
         -not -path '*/corpus/*' 2>/dev/null | sort | while read -r file; do
-        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: begin it with SPDX-License-Identifier: Apache-2.0, in a comment"
+        head -n 3 "$file" | grep -q 'SPDX-License-[I]dentifier: Apache-2.0' || echo "$file: begin it with the SPDX line of the other files, in a comment"
     done
 )"
 
