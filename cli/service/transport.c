@@ -169,6 +169,27 @@ static bool announced(const request *r, size_t *bytes)
     return g_ascii_isdigit(*length) && !*end;
 }
 
+static enum MHD_Result count_header(void *user, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    unsigned *n = user; /* [3] */
+    n[0] += !g_ascii_strcasecmp(key, MHD_HTTP_HEADER_HOST);
+    n[1] += !g_ascii_strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    n[2] += !g_ascii_strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    return MHD_YES;
+}
+
+/* A proxy in front might take the other one of two (RFC 9112, 3.2 and 6.3).  False: answered. */
+static bool check_single(request *r)
+{
+    unsigned n[3] = {0};
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, n);
+    if (n[0] <= 1 && n[1] + n[2] <= 1)
+        return true;
+    reply_problem(r, 400, "%s", n[0] > 1 ? "there are two Host headers" : "the length of the body is given twice");
+    reply_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    return false;
+}
+
 /* What can be said of a request before its body comes.  False: answered. */
 static bool check_head(struct exchange *x, const char *path, const char *method)
 {
@@ -178,7 +199,7 @@ static bool check_head(struct exchange *x, const char *path, const char *method)
     size_t bytes;
     bool valid = !x->hostile_path && g_utf8_validate(path, -1, NULL);
     x->route = valid ? route_find(method, path, r->part, &allowed) : NULL;
-    if (!check_sender(x, method))
+    if (!check_single(r) || !check_sender(x, method))
         return false;
     if (!x->route && allowed) {
         reply_problem(r, 405, "%s is not possible here; %s is", method, allowed);

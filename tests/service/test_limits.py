@@ -46,6 +46,12 @@ def test_a_request_without_a_host(world):
     assert b" 400 " in raw(world, b"GET /v1/banks HTTP/1.1\r\nConnection: close\r\n\r\n").split(b"\r\n")[0]
 
 
+@pytest.mark.parametrize("twice", ["Host: evil.example", "Content-Length: 4", "Transfer-Encoding: chunked"])
+def test_headers_that_two_might_read_differently(world, twice):
+    head = f"POST /v1/banks/woven/inspect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n{twice}\r\nConnection: close\r\n\r\nabc"
+    assert b" 400 " in raw(world, head.encode()).split(b"\r\n")[0]
+
+
 @pytest.mark.parametrize("origin,passes", [(None, True), ("self", True), ("http://evil.example", False), ("null", False),
                                            ("http://127.0.0.1:1", False), ("https://localhost", False)])
 def test_other_sites_cannot_post(world, origin, passes):
