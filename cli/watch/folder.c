@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define SETTLE_US 1000000 /* between two looks at a file that must see the same */
-#define OLD_NS 3000000000 /* a file that has not changed for so long is whole at the first look */
+#define OLD_NS                                                                                                         \
+    3000000000 /* a file that has not changed for so long is whole at the first look; one of the future is not */
 #define POLL_S 2.0
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_MOVED_FROM | IN_ONLYDIR)
 
@@ -106,7 +107,7 @@ static void look_at(watched_folder *f, const char *path, const struct stat *abou
     look->round = f->round;
     if (new_file || !file_identity_equal(&look->identity, &identity)) {
         *look = (struct look){.identity = identity, .at_us = now_us, .round = f->round};
-        if (f->poll_s > 0 || (now_ns() >= identity.changed_ns && now_ns() - identity.changed_ns < OLD_NS)) {
+        if (f->poll_s > 0 || now_ns() - identity.changed_ns < OLD_NS) {
             look_later(f);
             return;
         }

@@ -171,7 +171,7 @@ static bool take_file(watch *w, const char *path)
     if (stat(path, &about) != 0 || !S_ISREG(about.st_mode))
         return true; /* it came and went */
     file_identity identity = file_identity_of(&about);
-    if (!identity.bytes && g_get_real_time() * 1000 - identity.changed_ns < YOUNG_NS) {
+    if (!identity.bytes && ABS(g_get_real_time() * 1000 - identity.changed_ns) < YOUNG_NS) {
         folder_give_back(w->folder, path);
         return true;
     }

@@ -76,6 +76,19 @@ def test_takes_a_file_when_it_is_whole(watch, woven, tmp_path):
     assert len(running.end().lines) == 6
 
 
+def test_takes_files_of_a_clock_that_is_ahead(watch, woven, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    shutil.copyfile(woven.new_bad, new / "a.png")
+    (new / "b.png").touch()
+    for file in new.iterdir():
+        os.utime(file, (time.time() + 86400,) * 2)
+    running = watch("--in", "new")
+    running.until(2)
+    assert sorted((line["input"], line["label"]) for line in running.lines) == [("new/a.png", "anomalous"), ("new/b.png", "not_inspected")]
+    running.end(code=1)
+
+
 def test_looks_again_where_the_system_tells_nothing(watch, woven, tmp_path):
     new = tmp_path / "new"
     put(woven.new_good, new / "a.png")
