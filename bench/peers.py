@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times this engine beside ONNX Runtime, OpenVINO and PyTorch on the same network, in alternating rounds of one run.
 
-usage: bench/peers.py [--rounds N] [--threads N] [--dinopatch PROGRAM] [--work DIR] CASE...
-       a case is NETWORK-SIZE: vits14-448 vitb14-518 vitb14-784 dinov3_vits16-512 dinov3_vitb16-512 nano-256 nano-448 (default: all)
+usage: bench/peers.py [--rounds N] [--threads N] [--dinopatch PROGRAM] [--work DIR] [--prepare] [--engines NAMES] CASE...
+       a case is NETWORK-SIZE: vits14-448 vitb14-518 vitb14-784 dinov3_vits16-448 (-512) dinov3_vitb16-448 (-512) nano-256 nano-448 (default: all)
 needs: a venv with what bench/peers-requirements.txt names (some 5 GB)
 
 Transformers have random weights of the official shape; nano has its own.  Every engine reads the same weights and sees the same
 noise.  Before anything is timed, the final features of each fp32 engine are compared with PyTorch's.  A round gives each engine one
 pass to warm up and three that count.  Printed: the median over the rounds, the best pass, and how many times faster dinopatch is in
-the same precision (median of the ratios of each round, and ratio of the best passes).  int8 of OpenVINO is NNCF's quantisation."""
+the same precision (median of the ratios of each round, and ratio of the best passes).  int8 of OpenVINO is NNCF's quantisation.
+Exports and quantised networks stay in DIR; --prepare makes them and times nothing, so that a run after it is short.  --engines times
+only these, separated by commas ("ONNX Runtime fp32,OpenVINO fp32,OpenVINO int8"), each fp32 one still compared with PyTorch."""
 import argparse
 import copy
 import json
@@ -27,7 +29,8 @@ import torch
 from safetensors.torch import load_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CASES = "vits14-448 vitb14-518 vitb14-784 dinov3_vits16-512 dinov3_vitb16-512 nano-256 nano-448".split()
+CASES = ("vits14-448 vitb14-518 vitb14-784 dinov3_vits16-448 dinov3_vits16-512 dinov3_vitb16-448 dinov3_vitb16-512 "
+         "nano-256 nano-448").split()
 PASSES = 3
 
 
@@ -108,38 +111,40 @@ def export(module, picture, path):
     return path
 
 
-def engines(module, picture, onnx, threads):
-    """NAME -> function of one pass that returns the outputs."""
+def quantised(core, model, module, x, path):
+    """The network in int8 by NNCF, kept at path."""
+    import nncf
+    import openvino
+
+    if not os.path.exists(path):
+        logging.getLogger("nncf").setLevel(logging.ERROR)
+        kind = {} if isinstance(module, Residual) else {"model_type": nncf.ModelType.TRANSFORMER}
+        data = nncf.Dataset([x, np.roll(x, 7, 3)])
+        openvino.save_model(nncf.quantize(model, data, subset_size=2, fast_bias_correction=True, **kind), path, compress_to_fp16=False)
+    return core.read_model(path)
+
+
+def engines(module, picture, onnx, threads, wanted):
+    """NAME -> function of one pass that returns the outputs; of those wanted (empty: all), and PyTorch's in fp32."""
     import onnxruntime
     import openvino
 
     x = picture.numpy()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    made = {"ONNX Runtime fp32": lambda: session.run(None, {"x": x})}
-
     core = openvino.Core()
     model = core.read_model(onnx)
     model.reshape({"x": list(x.shape)})
+    torch.set_num_threads(threads)
+
+    def session():
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        made = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        return lambda: made.run(None, {"x": x})
 
     def compiled(precision, what):
         request = core.compile_model(what, "CPU", {
             "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
         return lambda: list(request.infer({0: x}).values())
-
-    made["OpenVINO fp32"] = compiled("f32", model)
-    made["OpenVINO bf16"] = compiled("bf16", model)
-    try:
-        import nncf
-        logging.getLogger("nncf").setLevel(logging.ERROR)
-        kind = {} if isinstance(module, Residual) else {"model_type": nncf.ModelType.TRANSFORMER}
-        data = nncf.Dataset([x, np.roll(x, 7, 3)])
-        made["OpenVINO int8"] = compiled("f32", nncf.quantize(model, data, subset_size=2, fast_bias_correction=True, **kind))
-    except Exception as error:  # every failure of a peer is printed, and the others are timed all the same
-        print(f"OpenVINO int8 is left out: {error}", file=sys.stderr)
-
-    torch.set_num_threads(threads)
 
     def eager(what, data):
         def run():
@@ -147,8 +152,20 @@ def engines(module, picture, onnx, threads):
                 return [output.float().numpy() for output in what(data)]
         return run
 
-    made["PyTorch fp32"] = eager(module, picture)
-    made["PyTorch bf16"] = eager(copy.deepcopy(module).bfloat16(), picture.bfloat16())
+    makers = {"ONNX Runtime fp32": session,
+              "OpenVINO fp32": lambda: compiled("f32", model),
+              "OpenVINO bf16": lambda: compiled("bf16", model),
+              "OpenVINO int8": lambda: compiled("f32", quantised(core, model, module, x, onnx.replace(".onnx", ".int8.xml"))),
+              "PyTorch fp32": lambda: eager(module, picture),
+              "PyTorch bf16": lambda: eager(copy.deepcopy(module).bfloat16(), picture.bfloat16())}
+    made = {}
+    for name, make in makers.items():
+        if wanted and name not in wanted and name != "PyTorch fp32":
+            continue
+        try:
+            made[name] = make()
+        except Exception as error:  # every failure of a peer is printed, and the others are timed all the same
+            print(f"{name} is left out: {error}", file=sys.stderr)
     return made
 
 
@@ -186,8 +203,13 @@ def compare(case, arguments):
     picture = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, size, size)).astype(np.float32))
     onnx = export(module, picture, os.path.join(arguments.work, case + ".onnx"))
     print(f"\n## {case}, {arguments.threads} threads, {arguments.rounds} rounds, load {os.getloadavg()[0]:.1f}\n", flush=True)
-    made = engines(module, picture, onnx, arguments.threads)
+    wanted = [name for name in arguments.engines.split(",") if name]
+    made = engines(module, picture, onnx, arguments.threads, wanted)
     check(made)
+    if arguments.prepare:
+        return
+    if wanted and "PyTorch fp32" not in wanted:
+        del made["PyTorch fp32"]
     rounds = {name: [] for name in [*made, "dinopatch fp32", "dinopatch int8"]}
     for _ in range(arguments.rounds):
         for name, run in made.items():
@@ -211,6 +233,8 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--dinopatch", default=os.environ.get("DINOPATCH", "build/dinopatch"))
     parser.add_argument("--work", default="/tmp/dinopatch-peers", help="folder for weights and exports")
+    parser.add_argument("--prepare", action="store_true", help="make and check exports and quantised networks, time nothing")
+    parser.add_argument("--engines", default="", help="names of the peers to time, separated by commas (default: all)")
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     import onnxruntime

@@ -357,7 +357,7 @@ static bool print_info(const dp_bank *bank, const char *path, const dp_bank_deta
     if (r->brightness > 0)
         printf(", each picture also in another brightness (%g to %g)", 1 - r->brightness, 1 + r->brightness);
     printf("\n");
-    cli_order_print(r->order, info->n_pictures, "  ");
+    cli_order_print(r, info->n_pictures, "  ");
     if (r->roi)
         printf("  region      inspected only in a part, %s\n",
                r->roi == DP_ROI_FIXED ? "the same pixels of every picture" : "which follows the object");

@@ -32,9 +32,10 @@ static int model_info(int argc, char **argv)
     char *path = cli_model_path(argv[1]);
     dp_network *model = NULL;
     dp_error err;
-    if (dp_network_open(path, &model, &err)) {
+    const bool missing = cli_model_is_missing(argv[1], path);
+    if (missing || dp_network_open(path, &model, &err)) {
         g_free(path);
-        return cli_failed(&err);
+        return missing ? EXIT_JOB_FAILED : cli_failed(&err);
     }
     dp_network_info i;
     dp_network_get_info(model, &i);
@@ -283,6 +284,10 @@ static int model_verify(int argc, char **argv)
     if (cli_model_is_built_in(path)) {
         g_free(path);
         return verify_built_in(sha256);
+    }
+    if (cli_model_is_missing(argv[1], path)) {
+        g_free(path);
+        return EXIT_JOB_FAILED;
     }
     cli_progress_begin("verify", run.quiet);
     if (!strchr(argv[1], '/') && strcmp(argv[1], path) != 0 && dp_architecture_parse(argv[1], &promised, NULL) == DP_OK

@@ -44,14 +44,6 @@ char *cli_model_path(const char *model)
     return path;
 }
 
-static bool in_registry(const char *name)
-{
-    for (size_t i = 0; i < fetch_registry_count(); i++)
-        if (!strcmp(fetch_registry_at(i)->name, name))
-            return true;
-    return false;
-}
-
 /* What lies in the cache under a name of the registry is under that licence. */
 static void set_licence(dp_network *model, const char *path)
 {
@@ -72,6 +64,27 @@ static void warn_of_stand_in(const dp_network *model)
         cli_log(NULL, DP_LOG_WARNING, "this checkpoint is a stand-in of random weights: it has learned nothing");
 }
 
+bool cli_model_is_missing(const char *argument, const char *path)
+{
+    const fetch_checkpoint *known = NULL;
+    dp_architecture architecture;
+    if (!argument || cli_model_is_built_in(path) || g_file_test(path, G_FILE_TEST_EXISTS))
+        return false;
+    if (fetch_registry_find(argument, &known, NULL) == DP_OK)
+        cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", known->name, path,
+                     known->name);
+    else if (!strchr(argument, '/') && dp_architecture_parse(argument, &architecture, NULL) == DP_OK)
+        cli_complain("%s is not in the cache (%s), and 'model pull' does not offer it; give the file", argument, path);
+    else if (!g_path_is_absolute(argument) && *argument != '.' && !g_str_has_suffix(argument, ".safetensors")
+             && !g_str_has_suffix(argument, ".json"))
+        cli_complain(
+            "%s: there is no such file, and no checkpoint of that name; 'dinopatch model list' names those known",
+            cli_shown(argument));
+    else
+        return false;
+    return true;
+}
+
 bool cli_model_open(const char *argument, dp_network **model, int *code)
 {
     char *path = cli_model_path(argument);
@@ -84,13 +97,7 @@ bool cli_model_open(const char *argument, dp_network **model, int *code)
     const fetch_checkpoint *known = NULL;
     if (argument && !g_file_test(argument, G_FILE_TEST_EXISTS) && fetch_registry_find(argument, &known, NULL) == DP_OK)
         argument = known->name;
-    if (argument && !strchr(argument, '/') && !g_file_test(path, G_FILE_TEST_EXISTS)
-        && dp_architecture_parse(argument, &architecture, NULL) == DP_OK) {
-        if (in_registry(argument))
-            cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", argument, path, argument);
-        else
-            cli_complain("%s is not in the cache (%s), and 'model pull' does not offer it; give the file", argument,
-                         path);
+    if (cli_model_is_missing(argument, path)) {
         *code = EXIT_JOB_FAILED;
     } else if (dp_network_open(path, model, &err)) {
         *code = cli_failed(&err);

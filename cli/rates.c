@@ -173,17 +173,20 @@ json_t *cli_learning_json(const dp_learning_curve *curve)
                          "last_doubling", cli_json_real(last_doubling(curve)), "drift", cli_json_real(curve->drift));
 }
 
-void cli_order_print(double order, size_t n_pictures, const char *indent)
+void cli_order_print(const dp_recipe *recipe, size_t n_pictures, const char *indent)
 {
     static const char *const words[] = {
         "", "one picture", "two pictures", "three pictures", "four pictures", "five pictures"};
-    size_t m = dp_order_pictures(order, n_pictures), c = MIN(n_pictures > 10 ? 5 : (n_pictures + 1) / 2, 5);
+    const bool retrieves = recipe->retrieval && recipe->retrieval < n_pictures;
+    const size_t n = retrieves ? recipe->retrieval : n_pictures, c = MIN(n > 10 ? 5 : (n + 1) / 2, 5),
+                 m = dp_order_pictures(recipe->order, n);
     if (!m)
         return;
     printf(
-        "%sorder statistics: m = %zu of %zu: %s with one defect hold%s at most %.0f %% of the weight; good poses that "
-        "are as rare look like defects\n",
-        indent, m, n_pictures, words[c], c == 1 ? "s" : "", 100 * dp_order_share(n_pictures, m, c));
+        "%sorder statistics: m = %zu of %s%zu%s: %s with one defect hold%s at most %.0f %% of the weight; good poses "
+        "that are as rare look like defects\n",
+        indent, m, retrieves ? "the " : "", n, retrieves ? " most alike" : "", words[c], c == 1 ? "s" : "",
+        100 * dp_order_share(n, m, c));
 }
 
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
@@ -195,7 +198,7 @@ bool cli_print_trust(const dp_bank *bank, const char *path, int *code)
         return false;
     cli_rates_print_few(rates.n_scores, info.recipe.fpr, "");
     cli_rates_print(&rates, "");
-    cli_order_print(info.recipe.order, info.n_pictures, "");
+    cli_order_print(&info.recipe, info.n_pictures, "");
     cli_drift_print(info.drift, "");
     if (!cli_suspects_print(bank, path, FIT_SUSPECTS, true, code))
         return false;

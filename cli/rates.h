@@ -41,7 +41,7 @@ void cli_learning_print(const dp_learning_curve *curve);
 json_t *cli_learning_json(const dp_learning_curve *curve);
 
 /* What order statistics of so many pictures mean: subsets, and what a defect among the pictures can hide.  Nothing where they are off. */
-void cli_order_print(double order, size_t n_pictures, const char *indent);
+void cli_order_print(const dp_recipe *recipe, size_t n_pictures, const char *indent);
 
 /* Prints fit's advice on threshold and good pictures: how far to trust them. */
 bool cli_print_trust(const dp_bank *bank, const char *path, int *code);

@@ -7,16 +7,17 @@
 #     MODEL   the networks that all of them use, separated by blanks: nano, checkpoints
 #     OUT     folder for the evaluations (what is there already is not done again) and for the drawn sets
 #
-#     SIZE=224    side of the input in pixels, a multiple of the patch, the same for every method
+#     SIZE=224    side of the input in pixels, a multiple of the patch, for paper, best, anomalydino and patchcore; AnomalyDINO on nano, whose
+#                 cells are half as wide, takes half of it (each of its cells meets those of eight turns of every good picture)
 #     SETS        names of the data sets, drawn ones (screw, pasta) included; all by default
 #     METHODS     rows by their keys below (auto, dinopatch, padim, subspace, superadd, rad, spade with their own canvas); by default the first four
-#     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS=0
+#     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS= (all)
 #
 # No setting is tuned on these pictures by this script.  "Best settings" are those that research/defaults.sh favoured (docs/results.md).
 # Bank: its features and their tables.  Search: milliseconds from the features of a picture to its distances, median over the test
 # pictures and the fastest of them; network: the same of the transformer.
 set -eu
-[ $# = 3 ] || { sed -n '5,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# = 3 ] || { sed -n '5,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 data=$1 models=$2 out=$3
 program=${DINOPATCH:-build/dinopatch} render=${RENDER:-build/demo/dinopatch-demo-render}
 size=${SIZE:-224}
@@ -45,11 +46,11 @@ lying() { # SET -> options of a canvas that suits it
     esac
 }
 
-options_of() { # METHOD SET
+options_of() { # METHOD SET NETWORK
     case $1 in
     paper) echo "--align pca --polarity mirror --window 0 --score p99 --canvas ${size}x$size" ;;
     best) echo "$(lying "$2") --polarity rotate --window 0 --score top1p" ;;
-    anomalydino) echo "--method anomalydino --edge $size" ;;
+    anomalydino) if [ "$3" = nano ]; then echo "--method anomalydino --edge $((size / 2))"; else echo "--method anomalydino --edge $size"; fi ;;
     patchcore) echo "--method patchcore --canvas ${size}x$size" ;;
     *) echo "--method $1" ;;
     esac
@@ -93,12 +94,12 @@ for set in $sets; do
             mkdir -p "$to"
             code=0
             # shellcheck disable=SC2046  # options are several words
-            "$program" eval --quiet --threads "${THREADS:-0}" --model "$model" --out "$to" $(options_of "$method" "$set") \
+            "$program" eval --quiet ${THREADS:+--threads "$THREADS"} --model "$model" --out "$to" $(options_of "$method" "$set" "$network") \
                 "$(folder_of "$set")" >"$to/table.txt" 2>"$to/log.txt" || code=$?
             title=$(title_of "$method")
             if [ ! -f "$to/metrics.json" ] || [ $code -gt 1 ]; then
                 why=$(sed -n 's/.*not possible: //p' "$to/table.txt" | tail -n 1)
-                [ "$why" ] || why=$(grep -v '^warning' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //')
+                [ "$why" ] || why=$(grep -v -e '^warning' -e '^Try ' "$to/log.txt" | tail -n 1 | sed 's/^dinopatch eval: //')
                 echo "| $set | $network | $title | not possible: $(echo "$why" | tr '|' ' ') | | | | | |"
                 continue
             fi

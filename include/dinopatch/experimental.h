@@ -328,7 +328,9 @@ enum {
     DP_PRESET_MIDDLE = 64,     /* layers: the mean of those at 55 to 70 % of the depth */
     DP_PRESET_ROTATIONS = 128, /* 30 rotations where there are at most 8 pictures */
     DP_PRESET_FOUR = 256,      /* layers: those of DP_METHOD_RAD */
-    DP_PRESET_SUPERADD = 1024  /* layers: those of SuperADD, 1/3 to 11/12 of the depth */
+    DP_PRESET_NORMED = 512,    /* layers.norm: none, or raw where the network has no final norm */
+    DP_PRESET_SUPERADD = 1024, /* layers: those of SuperADD, 1/3 to 11/12 of the depth */
+    DP_PRESET_MIXED = 2048     /* layers.mix: what a residual network can do */
 };
 
 /* The defaults, those of DP_METHOD_AUTO: docs/method.md says how they were measured. */

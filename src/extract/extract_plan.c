@@ -3,8 +3,8 @@
  *
  *     normalised, residual network   layer l -> mean over 3x3 cells -> grid of layer 2 -> side by side  [H/8, W/8, C2 + C3]
  *     normalised, transformer        blocks -> side by side                                             [rows, cols, 3 dim]
- *     raw                            layer l -> grid of the first layer (of layer 2 in a flat bank) -> mean, side by side, or
- *                                    blocks of one width */
+ *     raw                            layer l -> grid of the first layer (of a residual network: of layer 1 if that is among them
+ *                                    and the bank is not flat, else of layer 2) -> mean, side by side, or blocks of one width */
 #include "extract/extract_plan.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -51,8 +51,7 @@ dp_status dp_extract_plan_open(const dp_session *session, const dp_recipe *recip
         widest = p.shapes[l].dim > widest ? p.shapes[l].dim : widest;
     }
     p.whole = p.mix == DP_LAYERS_MEAN ? widest : p.mix == DP_LAYERS_SEPARATE ? widest * p.n_layers : sum;
-    const bool finer = raw && network.residual && p.layers[0] < DP_RESNET_GRID_LAYER;
-    const dp_layer_shape grid = finer && !dp_recipe_finer_grid(recipe, &network)
+    const dp_layer_shape grid = network.residual && !dp_recipe_finer_grid(recipe, &network)
                                     ? dp_session_layer_shape(session, DP_RESNET_GRID_LAYER, height, width)
                                     : p.shapes[0];
     p.rows = grid.rows;

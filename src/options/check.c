@@ -324,7 +324,8 @@ dp_status dp_check_features(const dp_recipe *recipe, const dp_network_facts *net
                        "retrieval needs the layers of a residual network as they are: give layers.norm=raw or rms");
     if (!recipe->layer_norm && network->residual && recipe->layer_mix != DP_LAYERS_MEAN)
         return dp_fail(err, DP_E_ARGUMENT,
-                       "a residual network averages its layers to %zu features, so layers.mix cannot be changed",
+                       "a residual network averages its layers to %zu features; leave layers.mix out, or give "
+                       "layers.norm=raw",
                        network->dim);
     if (recipe->layer_norm == DP_LAYER_NORM_RAW)
         return check_raw(recipe, network, err);

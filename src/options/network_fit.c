@@ -40,10 +40,8 @@ static void fit_preset(dp_recipe *recipe, const dp_network_facts *network)
         recipe->edge_px = 256;
         recipe->crop_px = recipe->canvas_height_px = recipe->canvas_width_px = 224;
     }
-    if (layers) {
+    if (layers)
         recipe->n_layers = 0;
-        recipe->layer_mix = DP_LAYERS_MEAN;
-    }
     if (mean) /* features of a residual network are such means already */
         recipe->neighbourhood = 1;
 }
@@ -66,18 +64,19 @@ static void fit_layers(dp_recipe *recipe, const dp_network_facts *network)
 {
     const bool three = recipe->preset & DP_PRESET_THREE, middle = recipe->preset & DP_PRESET_MIDDLE,
                four = recipe->preset & DP_PRESET_FOUR, superadd = recipe->preset & DP_PRESET_SUPERADD;
-    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_FOUR | DP_PRESET_SUPERADD);
+    if (network->residual && (recipe->preset & DP_PRESET_NORMED)) /* it has no final norm */
+        recipe->layer_norm = DP_LAYER_NORM_RAW;
+    if (network->residual && (recipe->preset & DP_PRESET_MIXED)) /* its layers differ in size */
+        recipe->layer_mix = recipe->layer_norm == DP_LAYER_NORM_RAW ? DP_LAYERS_CONCAT : DP_LAYERS_MEAN;
+    recipe->preset &= ~(unsigned)(DP_PRESET_THREE | DP_PRESET_MIDDLE | DP_PRESET_FOUR | DP_PRESET_SUPERADD
+                                  | DP_PRESET_NORMED | DP_PRESET_MIXED);
     if (!three && !middle && !four && !superadd)
         return;
     recipe->n_layers = 0;
     for (size_t l = three ? 1 : DP_RESNET_GRID_LAYER; network->residual && l <= 3 && l <= network->depth; l++)
         add_layer(recipe, l);
-    if (network->residual && four) { /* it has no final norm */
-        recipe->layer_norm = DP_LAYER_NORM_RAW;
-        return;
-    }
     if (network->residual) {
-        recipe->layer_mix = superadd ? DP_LAYERS_SEPARATE : DP_LAYERS_CONCAT;
+        recipe->layer_mix = superadd || four ? DP_LAYERS_SEPARATE : DP_LAYERS_CONCAT;
         return;
     }
     static const double shares[2][4] = {{1.0 / 3, 0.5, 0.75, 11.0 / 12}, {0.25, 0.5, 0.75, 1}};

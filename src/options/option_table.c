@@ -138,7 +138,7 @@ const dp_option_row dp_option_table[] = {
                 .help = "several blocks: average them, concatenate them, or search each separately",
                 .needs = "separate: no bank.pca, no score.reweight"},
      FIELD(layer_mix),
-     .preset = PRESET_LAYERS},
+     .preset = PRESET_LAYERS | DP_PRESET_MIXED},
     {.option = {"layers.weights", NULL, FEATURES, CHOICE(layer_weights, "typical|equal"),
                 .help =
                     "how separate blocks weigh: typical: each distance is divided by what good pictures show; equal: "
@@ -153,7 +153,7 @@ const dp_option_row dp_option_table[] = {
                 .needs = "rms, standard, raw: features.neighbourhood=1"},
      FIELD(layer_norm),
      .standard = DP_LAYER_NORM_RMS, /* the network decides which */
-     .preset = PRESET_LAYERS,
+     .preset = PRESET_LAYERS | DP_PRESET_NORMED,
      .late = true},
     {.option = {"precision", "precision", FEATURES, CHOICE(precisions, "fp32|int8"),
                 .help = "arithmetic of the network"},

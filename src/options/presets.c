@@ -92,13 +92,14 @@ static const dp_setting spade[] = {{"align", "none"},       {"align.polarity", "
 static const dp_preset methods[] = {
     [DP_METHOD_DINOPATCH] = {{dinopatch}, DP_PRESET_CANVAS},
     [DP_METHOD_ANOMALYDINO] = {{dinopatch, anomalydino}, 0},
-    [DP_METHOD_PATCHCORE] = {{dinopatch, patchcore}, DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_NEIGHBOURHOOD},
+    [DP_METHOD_PATCHCORE] = {{dinopatch, patchcore},
+                             DP_PRESET_CANVAS | DP_PRESET_LAYERS | DP_PRESET_MIXED | DP_PRESET_NEIGHBOURHOOD},
     [DP_METHOD_AUTO] = {{NULL},
                         DP_PRESET_WINDOW | DP_PRESET_SCORE} /* the defaults of the table: docs/method.md, section 4 */,
     [DP_METHOD_PADIM] = {{padim}, DP_PRESET_THREE},
-    [DP_METHOD_SUBSPACE] = {{subspace}, DP_PRESET_MIDDLE | DP_PRESET_ROTATIONS},
+    [DP_METHOD_SUBSPACE] = {{subspace}, DP_PRESET_MIDDLE | DP_PRESET_MIXED | DP_PRESET_ROTATIONS},
     [DP_METHOD_SUPERADD] = {{superadd}, DP_PRESET_SUPERADD},
-    [DP_METHOD_RAD] = {{rad}, DP_PRESET_FOUR},
+    [DP_METHOD_RAD] = {{rad}, DP_PRESET_FOUR | DP_PRESET_NORMED},
     [DP_METHOD_SPADE] = {{spade}, DP_PRESET_THREE},
 };
 

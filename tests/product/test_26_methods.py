@@ -175,3 +175,19 @@ def test_every_verb_takes_a_bank_of_moments(woven, method):
     found = woven.run("inspect", "--json", "--explain", "--bank", "tuned.bank", *woven.more, "--out", "drawn", "bad/0.png", code=0)
     line = json.loads(found.out.splitlines()[0])
     assert line["label"] == "anomalous" and line["defects"] and all(d["nearest"] is None for d in line["defects"])
+
+
+def test_layers_of_nano_can_be_chosen(dp):
+    """What depends on the kind of network still follows it: raw layers on the grid of layer 2, or of layer 1 where a grid bank asks for it."""
+    textures(dp.folder / "good", 3)
+    for method in ("rad", "superadd", "padim", "subspace", "spade"):
+        for layers in ("3", "2,3", "1,3"):
+            dp.run("fit", "--method", method, *HOW, f"--layers={layers}", "--overwrite", "--out", "b.bank", "good", code=0)
+            info = json.loads(dp.run("bank", "info", "--json", "b.bank", code=0).out)
+            assert info["recipe"]["layers"] == [int(n) for n in layers.split(",")] and info["recipe"]["layer_norm"] == "raw", (method, info)
+            flat = method in ("superadd", "spade")
+            assert info["grid"][:2] == ([1, 1] if flat else [16, 16] if layers == "1,3" else [8, 8]), (method, layers, info["grid"])
+            assert not flat or info["n_rows"] == 3 * 64 * (1 + (method == "superadd"))
+    dp.run("fit", "--method", "patchcore", "--layers", "2", "--overwrite", "--out", "b.bank", "good", code=0)
+    run = dp.run("fit", "--method", "patchcore", "--layers", "2,3", "--layer-mix", "concat", "--out", "c.bank", "good", code=2)
+    assert "leave layers.mix out" in run.err, run

@@ -2,6 +2,7 @@
 """Methods rad and spade, and the retrieval of like pictures on a grid, against float64 references of a few lines, on real features."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -83,6 +84,37 @@ def test_scores_are_those_of_the_reference(woven, method):
     for p in range(N):
         score, _, _ = reference(method, np.delete(good.features, p, 0), np.delete(good.vectors, p, 0), good.features[p], good.vectors[p])
         assert scores[p] == pytest.approx(score, rel=1e-6, abs=FLOAT[METRICS[method]])
+
+
+def test_other_brightness_follows_its_picture_and_order_counts_the_chosen_ones(woven):
+    """Each picture has two rows a cell: both are searched where the picture is retrieved, and none where it is left out."""
+    more = ["--brightness", "0.2"]
+    fit(woven, "rad", "good", out="good.bank", more=more)
+    blocks = len(json.loads(woven.run("bank", "info", "--json", "good.bank", code=0).out)["recipe"]["layers"])
+    vectors = tensor(woven.folder / "good.bank", "picture_vectors").astype(float)
+    rows = np.moveaxis(tensor(woven.folder / "good.bank", "features").astype(float), 2, 0)
+    rows = rows.reshape(N, 2, *rows.shape[1:3], blocks, -1)
+    assert len(vectors) == N and not np.array_equal(rows[:, 0], rows[:, 1])
+
+    def score(p, subset=None):
+        """Leave-one-out score of picture p; subset: pictures of the subsets of search.order."""
+        others = np.delete(np.arange(N), p)
+        chosen = others[like(vectors[others], vectors[p], K)[0]]
+        if subset is None:
+            return top(distances(rows[chosen].reshape(-1, *rows.shape[2:]), rows[p, 0], "cosine", 1))
+        grid = 0
+        for b in range(blocks):
+            each = np.sort([distances(rows[c][..., b:b + 1, :], rows[p, 0][..., b:b + 1, :], "cosine", 1) for c in chosen], axis=0)
+            weights = [math.comb(K - k, subset - 1) / math.comb(K, subset) for k in range(1, K + 1)]
+            grid = grid + np.tensordot(weights, each, 1) / blocks
+        return top(grid)
+
+    loo = tensor(woven.folder / "good.bank", "loo_scores")
+    assert [loo[p] == pytest.approx(score(p), rel=1e-6, abs=2e-7) for p in range(3)] == [True] * 3
+    run = woven.run("fit", "--method", "rad", *HOW, *woven.more, "--retrieval", K, *more, "--order", "0.5", "--out", "order.bank", "good", code=0)
+    assert f"order statistics: m = {K // 2} of the {K} most alike: two pictures with one defect hold at most" in run.out, run
+    loo = tensor(woven.folder / "order.bank", "loo_scores")
+    assert [loo[p] == pytest.approx(score(p, K // 2), rel=1e-6, abs=2e-7) for p in range(3)] == [True] * 3
 
 
 def test_the_vector_of_nano_is_the_mean_of_its_last_layer(woven):

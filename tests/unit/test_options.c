@@ -232,7 +232,7 @@ static void methods(void **state)
                 && recipe.layout == DP_LAYOUT_FLAT);
     /* What a person names is meant as it is. */
     assert_ok(dp_recipe_set(&recipe, "layers", "-5,-4", err));
-    assert_int_equal(recipe.preset, DP_PRESET_CANVAS | DP_PRESET_NEIGHBOURHOOD);
+    assert_int_equal(recipe.preset, DP_PRESET_CANVAS | DP_PRESET_NEIGHBOURHOOD | DP_PRESET_MIXED);
 }
 
 static void set(dp_recipe *recipe, const char *key, const char *text)
