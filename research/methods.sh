@@ -7,10 +7,10 @@
 #     MODEL   the networks that all of them use, separated by blanks: nano, checkpoints
 #     OUT     folder for the evaluations (what is there already is not done again) and for the drawn sets
 #
-#     SIZE=224    side of the input in pixels, a multiple of the patch, for paper, best, anomalydino and patchcore; AnomalyDINO on nano, whose
+#     SIZE=224    side of the input in pixels, a multiple of the patch, for paper, best, dinopatch, anomalydino and patchcore; AnomalyDINO on nano, whose
 #                 cells are half as wide, takes half of it (each of its cells meets those of eight turns of every good picture)
 #     SETS        names of the data sets, drawn ones (screw, pasta) included; all by default
-#     METHODS     rows by their keys below (auto, dinopatch, padim, subspace, superadd, rad, spade with their own canvas); by default the first four
+#     METHODS     rows by their keys below (auto, padim, subspace, superadd, rad, spade with their own canvas); by default the first four
 #     DINOPATCH=build/dinopatch    RENDER=build/demo/dinopatch-demo-render    THREADS= (all)
 #
 # No setting is tuned on these pictures by this script.  "Best settings" are those that research/defaults.sh favoured (docs/results.md).
@@ -51,7 +51,7 @@ options_of() { # METHOD SET NETWORK
     paper) echo "--align pca --polarity mirror --window 0 --score p99 --canvas ${size}x$size" ;;
     best) echo "$(lying "$2") --polarity rotate --window 0 --score top1p" ;;
     anomalydino) if [ "$3" = nano ]; then echo "--method anomalydino --edge $((size / 2))"; else echo "--method anomalydino --edge $size"; fi ;;
-    patchcore) echo "--method patchcore --canvas ${size}x$size" ;;
+    dinopatch | patchcore) echo "--method $1 --canvas ${size}x$size" ;;
     *) echo "--method $1" ;;
     esac
 }
