@@ -126,14 +126,16 @@ static bool suits_a_lot(const dp_recipe *recipe, int *code)
 int cmd_lot(int argc, char **argv)
 {
     char *model_name = NULL, *out = NULL;
-    gboolean json = FALSE, summary = FALSE, overwrite = FALSE;
+    gboolean json = FALSE, summary = FALSE, overwrite = FALSE, mostly_good = FALSE;
     cli_number compare = {.value = COMPARED};
     cli_list list = {0};
     cli_run run;
     const cli_option own_entries[] = {
         {"model", 'm', 0, CLI_FILE, &model_name, "network: a file, or a name like vits14 (default: nano, built in)",
          "M"},
-        {"out", 'o', 0, CLI_FILE, &out, "write a bank of the pictures that are trusted", "BANK"},
+        {"out", 'o', 0, CLI_FILE, &out, "write a bank of the pictures that are trusted; needs --mostly-good", "BANK"},
+        {"mostly-good", 0, 0, CLI_FLAG, &mostly_good,
+         "you know that most pictures of the lot are good; the pictures cannot tell", NULL},
         {"compare", 0, 0, CLI_WHOLE, &compare,
          "compare each picture with N others, drawn with the seed (default 32); 0: with all", "N", 0, 1e6},
         {"json", 'j', 0, CLI_FLAG, &json, "print one JSON object a picture", NULL},
@@ -157,6 +159,10 @@ int cmd_lot(int argc, char **argv)
     if (!parsed || !cli_run_resolve(&run, &code) || !cli_recipe_resolve(&options, &recipe, &code)
         || !suits_a_lot(&recipe, &code))
         return code;
+    if (out && !mostly_good)
+        return cli_usage(
+            "--out needs --mostly-good: where most pictures of a lot are defective, most of those trusted are, and "
+            "the scores do not show it; look at the pictures first, or give 'dinopatch fit' those you know");
     if (summary && !json)
         return cli_usage("--summary needs --json: without it the last line on stderr is the summary");
     if (!cli_list_check(&list, argc - 1, "give the pictures of a lot", &code))

@@ -92,7 +92,7 @@ def test_the_scores_are_those_of_the_reference(dp, n, compare, more):
 
 def test_defects_stand_out_and_the_bank_is_a_fit_of_the_rest(dp):
     bad = woven(dp)
-    run = lot(dp, "--size", "128", "--summary", "--out", "first.bank", "lot")
+    run = lot(dp, "--size", "128", "--summary", "--mostly-good", "--out", "first.bank", "lot")
     *lines, last = run.lines
     assert bad == {line["input"] for line in sorted(lines, key=lambda line: -line["score"])[:2]}
     trusted = [line["input"] for line in lines if line["trusted"]]
@@ -123,11 +123,19 @@ def test_what_cannot_be_told_is_said(dp):
     assert "this order says little" in lot(dp, "--size", "64", "--compare", "4", "even").err
 
 
+def test_no_bank_is_written_unless_the_lot_is_said_to_be_mostly_good(dp):
+    woven(dp, 9, (3,))
+    run = lot(dp, *HOW, "--out", "x.bank", "lot", code=2)
+    assert "--out needs --mostly-good" in run.err and run.out == "" and not (dp.folder / "x.bank").exists()
+    lot(dp, *HOW, "--mostly-good", "--out", "x.bank", "lot", code=0)
+    assert (dp.folder / "x.bank").exists()
+
+
 def test_pictures_that_are_not_judged(dp):
     woven(dp, 10, ())
     (dp.folder / "lot" / "004.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 40)
     shutil.copy(dp.folder / "lot" / "005.png", dp.folder / "lot" / "twin.png")
-    run = lot(dp, "--size", "128", "--summary", "--out", "x.bank", "lot", code=1)
+    run = lot(dp, "--size", "128", "--summary", "--mostly-good", "--out", "x.bank", "lot", code=1)
     *lines, last = run.lines
     states = {line["input"]: (line["status"], line["score"] is None, line["trusted"] is None) for line in lines}
     assert states["lot/004.png"] == ("error", True, True) and states["lot/twin.png"] == ("twin", True, True)
@@ -150,7 +158,7 @@ def test_what_is_refused(dp):
         assert f"{said}: a lot is judged by all features" in lot(dp, *args, "lot", code=2).err
     assert "--summary needs --json" in dp.run("lot", "--summary", "lot", code=2).err
     (dp.folder / "x.bank").write_bytes(b"mine")
-    assert lot(dp, "--out", "x.bank", "lot", code=2).out == "" and (dp.folder / "x.bank").read_bytes() == b"mine"
+    assert lot(dp, "--mostly-good", "--out", "x.bank", "lot", code=2).out == "" and (dp.folder / "x.bank").read_bytes() == b"mine"
     assert "give the pictures of a lot" in dp.run("lot", code=2).err
 
 
