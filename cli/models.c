@@ -68,7 +68,16 @@ bool cli_model_is_missing(const char *argument, const char *path)
 {
     const fetch_checkpoint *known = NULL;
     dp_architecture architecture;
-    if (!argument || cli_model_is_built_in(path) || g_file_test(path, G_FILE_TEST_EXISTS))
+    if (!argument || cli_model_is_built_in(path))
+        return false;
+    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        cli_complain(
+            "%s: the folder holds no model.safetensors and no model.safetensors.index.json; give the file, and convert "
+            "it to safetensors if it is of another kind",
+            cli_shown(path));
+        return true;
+    }
+    if (g_file_test(path, G_FILE_TEST_EXISTS))
         return false;
     if (fetch_registry_find(argument, &known, NULL) == DP_OK)
         cli_complain("%s is not in the cache (%s): run 'dinopatch model pull %s' first", known->name, path,

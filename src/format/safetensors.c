@@ -136,7 +136,6 @@ static const char *what_else(const unsigned char *data, size_t bytes)
         const char *what;
     } known[] = {
         {"PK\3\4", 4, "a zip archive, as PyTorch saves (.pth, .pt): convert it to safetensors"},
-        {"\x80\2", 2, "a Python pickle, as PyTorch saves (.pth, .bin): convert it to safetensors"},
         {"version https://git-lfs", 23, "a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'"},
         {"\x89HDF\r\n", 6, "an HDF5 file: convert it to safetensors"},
         {"GGUF", 4, "a GGUF file: convert it to safetensors"},
@@ -149,6 +148,8 @@ static const char *what_else(const unsigned char *data, size_t bytes)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (bytes >= known[i].n && !memcmp(data, known[i].magic, known[i].n))
             return known[i].what;
+    if (bytes > 2 && data[0] == 0x80 && data[1] >= 2 && data[1] <= 5) /* the number of its protocol */
+        return "a Python pickle, as PyTorch saves (.pth, .bin): convert it to safetensors";
     /* the first field of an ONNX model is its version, small, the second its producer */
     if (bytes > 4 && data[0] == 8 && data[1] < 32 && data[2] == 18 && data[3] < 64)
         return "an ONNX model: give the checkpoint in safetensors";

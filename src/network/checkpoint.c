@@ -201,6 +201,8 @@ static dp_status find_naming(const dp_transformer *c, naming *found, dp_error *e
                        : (naming){name, length - tail, HF2, "encoder.layer."};
         }
     }
+    if (!found->bit && dp_safetensors_metadata(c->file, "recipe"))
+        return dp_fail(err, DP_E_CHECKPOINT, "%s: is a bank, not the checkpoint of a network", c->path);
     if (!found->bit)
         return dp_fail(
             err, DP_E_CHECKPOINT,

@@ -145,6 +145,7 @@ static void other_kinds(void **state)
     } kinds[] = {
         {"PK\3\4\0\0\0\0\0\0data.pkl", 18, "a zip archive, as PyTorch saves"},
         {"\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 15, "a Python pickle"},
+        {"\x80\4\x95\n\0\0\0\0\0\0\0}\x94", 13, "a Python pickle"},
         {"version https://git-lfs.github.com/spec/v1\n", 43, "a Git LFS pointer"},
         {"\x1f\x8b\x08\0\0\0\0\0\0\3", 10, "a gzip file"},
         {"\x08\x07\x12\x07pytorch", 11, "an ONNX model"},
