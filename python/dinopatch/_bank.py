@@ -302,11 +302,11 @@ class Bank:
         """Judges pictures in several threads, and yields the results in the order of the pictures.
 
         pictures  as for `fit`; an iterator is read as the work goes on, a few pictures ahead
-        workers   threads that inspect; None: one for each processor
+        workers   threads that inspect; None: one for each processor; more than these, or 16, are not started
 
         A picture that cannot be read does not end the work: its label is "not_inspected", and `error` holds the exception.
         """
-        workers = _cpus() if workers is None else whole("workers", workers, 1, 1024)
+        workers = _cpus() if workers is None else min(whole("workers", workers, 1, 1024), max(_cpus(), 16))
         return self._inspect_many(pictures, workers, map, bgr, whole("white", white, 0, 65535))
 
     def _inspect_many(self, pictures: Any, workers: int, with_map: bool, bgr: bool, white: int) -> Iterator[Result]:

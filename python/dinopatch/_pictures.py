@@ -41,7 +41,16 @@ class Pixels(NamedTuple):
 
 
 def is_path(picture: object) -> bool:
-    return isinstance(picture, (str, bytes, os.PathLike))
+    return isinstance(picture, (str, bytes, os.PathLike)) and not _is_file_content(picture)
+
+
+def _is_file_content(picture: object) -> bool:
+    """Bytes that are no name: a picture file's all have a zero in them."""
+    return isinstance(picture, bytearray) or (isinstance(picture, bytes) and b"\0" in picture)
+
+
+def _content(picture: Any) -> PictureError:
+    return PictureError(f"{len(picture)} bytes are no picture and no path; of the content of a file give PIL.Image.open(io.BytesIO(content))")
 
 
 def path_text(picture: Any) -> str:
@@ -191,6 +200,10 @@ def _as_array(picture: Any) -> npt.NDArray[Any]:
             raise PictureError(f"a {type(picture).__name__} does not hand over its memory by DLPack: {fault}") from fault
     if hasattr(picture, "__array__"):
         return np.asarray(picture)
+    if _is_file_content(picture):
+        raise _content(picture)
+    if hasattr(picture, "read"):
+        raise PictureError(f"a {type(picture).__name__} is an open file: give PIL.Image.open of it, or its path")
     raise PictureError(
         f"a {type(picture).__name__} is no picture: give an array of uint8 or uint16, a path, a PIL image, "
         "or an object with __array_interface__ or __dlpack__"
@@ -294,6 +307,8 @@ def folder(path: str) -> list[str]:
 
 def each(pictures: Any) -> Iterator[tuple[Optional[str], Any]]:
     """Names (None: it has none) and pictures of whatever the caller gave."""
+    if _is_file_content(pictures):
+        raise _content(pictures)
     if isinstance(pictures, bytes):
         pictures = os.fsdecode(pictures)
     if is_path(pictures):

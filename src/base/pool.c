@@ -19,7 +19,8 @@ extern void omp_set_num_threads(int n);
 extern int omp_get_max_threads(void);
 
 #define MAX_THREADS 1024
-#define SPINS 4000 /* tens of microseconds */
+#define ENOUGH_THREADS 16 /* on machines with fewer processors, too: tests compare numbers of threads */
+#define SPINS 4000        /* tens of microseconds */
 
 struct dp_pool {
     size_t n_threads;
@@ -104,7 +105,12 @@ dp_status dp_pool_open(size_t threads, dp_pool **out, dp_error *err)
     dp_pool *pool = dp_calloc(1, sizeof *pool);
     if (!pool)
         return dp_fail_memory(err, "the worker threads", sizeof *pool);
-    pool->n_threads = threads ? threads : processors();
+    size_t most = processors();
+    if (!threads)
+        threads = most;
+    else if (most < ENOUGH_THREADS)
+        most = ENOUGH_THREADS;
+    pool->n_threads = threads < most ? threads : most; /* more only stand in each other's way */
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->idle, NULL);

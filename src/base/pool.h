@@ -13,7 +13,8 @@ typedef struct dp_pool dp_pool;
 /* index: number of the task. worker: number of its thread, below dp_pool_threads, for scratch memory per worker. */
 typedef void (*dp_task_fn)(void *context, size_t index, size_t worker);
 
-/* threads 0: one for each processor that this process may use. The caller's thread is worker 0. */
+/* threads 0: one for each processor that this process may use; never more than these, or 16 where they are fewer. The
+ * caller's thread is worker 0. */
 dp_status dp_pool_open(size_t threads, dp_pool **pool, dp_error *err);
 void dp_pool_close(dp_pool **pool);
 /* Returns the number of threads; 1 if pool is NULL. */

@@ -223,6 +223,19 @@ def test_a_file_of_several_pictures_does_not_pass_by_its_first(bank, good, tmp_p
     assert [page.score for page in pages] == [bank.inspect(picture).score for picture in good[:2]]
 
 
+def test_the_content_of_a_file_is_no_path(bank, good):
+    file = io.BytesIO()
+    Image.fromarray(good[0]).save(file, "PNG")
+    content = file.getvalue()
+    for call in (bank.inspect, lambda it: list(bank.inspect_many(it)), dp.fit, lambda it: dp.fit([it])):
+        for given in (content, bytearray(content)):
+            with pytest.raises(dp.PictureError, match="bytes are no picture and no path.*BytesIO") as told:
+                call(given)
+            assert len(str(told.value)) < 200
+    with pytest.raises(dp.PictureError, match="a BytesIO is an open file: give PIL.Image.open"):
+        bank.inspect(file)
+
+
 def test_a_reduced_page_in_front_is_not_the_picture(good, tmp_path):
     small, whole = Image.fromarray(good[0][::4, ::4]), Image.fromarray(good[0])
     small.save(tmp_path / "a.tif", save_all=True, append_images=[whole], tiffinfo={254: 1})

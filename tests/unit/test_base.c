@@ -252,7 +252,13 @@ static void pool_runs_each_task_once(void **state)
         dp_pool_close(&pool);
         assert_null(pool);
     }
-    dp_pool *pool = NULL;
+    dp_pool *pool = NULL, *most = NULL;
+    assert_ok(dp_pool_open(0, &pool, err));
+    assert_ok(dp_pool_open(1024, &most, err)); /* no more than can work at once, or 16 */
+    size_t processors = dp_pool_threads(pool);
+    assert_int_equal(dp_pool_threads(most), processors > 16 ? processors : 16);
+    dp_pool_close(&pool);
+    dp_pool_close(&most);
     assert_fails(DP_E_ARGUMENT, "100000 threads", dp_pool_open(100000, &pool, err));
 }
 
